@@ -1,0 +1,48 @@
+# `make run` drills on the local stack; `make test` checks everything. Both need Python 3.11+ only.
+PYTHON ?= python3
+BIN := .venv/bin
+SPEED ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types rooms tests soak lock clean
+
+help: ## Show what there is.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(BIN)/drs-waves ## A recovery drill on the embedded local stack, with live progress.
+	@exec $(BIN)/drs-waves sandbox run examples/recorded-drill.yaml \
+		--scenario examples/recorded-drill.scenario.yaml --speed $(SPEED)
+
+test: lint types rooms tests ## Everything that must pass: lint, types, imports, tests.
+
+lint: $(BIN)/drs-waves
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(BIN)/drs-waves
+	@$(BIN)/mypy
+
+rooms: $(BIN)/drs-waves ## The rooms import in one direction only.
+	@$(BIN)/lint-imports
+
+tests: $(BIN)/drs-waves
+	@exec $(BIN)/pytest
+
+soak: $(BIN)/drs-waves ## Slow tests: a plan of 1,000 waves and the like.
+	@exec $(BIN)/pytest -m soak -o addopts= -v
+
+lock: $(BIN)/drs-waves ## Pin anew what is installed.
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --no-header --extra dev \
+		--python-version 3.11 --no-emit-package drs-waves -o requirements.lock pyproject.toml
+
+$(BIN)/drs-waves: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" * (sys.version_info < (3, 11)))'
+	@echo "Installing into .venv (once)…"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+clean: ## Remove what the commands above made.
+	@rm -rf .venv .sandbox build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

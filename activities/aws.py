@@ -1,0 +1,228 @@
+"""How we reach AWS: one session a target, typed troubles instead of botocore's errors.
+
+Credentials, endpoint and proxies come from AWS's own environment and files. A target with a role
+is entered through the Region's own STS endpoint, so that no other Region is needed.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, cast
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    DeferredRefreshableCredentials,
+)
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+    SSLError,
+)
+
+from recovery.plan import Target
+
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 25
+
+
+class Trouble(StrEnum):
+    """What kind of failure an AWS call met; it decides what happens next."""
+
+    THROTTLED = "Throttled"
+    QUOTA = "QuotaExceeded"
+    CONFLICT = "Conflict"
+    CREDENTIALS = "NoCredentials"
+    UNREACHABLE = "Unreachable"
+    UNCLEAR = "UnclearAnswer"
+    INVALID = "Invalid"
+    ACCESS_DENIED = "AccessDenied"
+    UNKNOWN_SERVER = "UnknownServer"
+    UNINITIALIZED = "UninitializedAccount"
+
+    @property
+    def can_pass(self) -> bool:
+        """Whether the same call may succeed later."""
+        return self not in _LASTING
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the call certainly had no effect."""
+        return self is not Trouble.UNCLEAR
+
+
+_LASTING = (Trouble.INVALID, Trouble.ACCESS_DENIED, Trouble.UNKNOWN_SERVER, Trouble.UNINITIALIZED)
+
+# Source: botocore's models of DRS and STS; "ExpiredToken" and its like are renewed by botocore.
+_CODES = {
+    "ThrottlingException": Trouble.THROTTLED,
+    "Throttling": Trouble.THROTTLED,
+    "TooManyRequestsException": Trouble.THROTTLED,
+    "RequestLimitExceeded": Trouble.THROTTLED,
+    "ServiceQuotaExceededException": Trouble.QUOTA,
+    "ConflictException": Trouble.CONFLICT,
+    "ExpiredToken": Trouble.CREDENTIALS,
+    "ExpiredTokenException": Trouble.CREDENTIALS,
+    "RequestExpired": Trouble.CREDENTIALS,
+    "ValidationException": Trouble.INVALID,
+    "ValidationError": Trouble.INVALID,
+    "AccessDenied": Trouble.ACCESS_DENIED,
+    "AccessDeniedException": Trouble.ACCESS_DENIED,
+    "UnauthorizedOperation": Trouble.ACCESS_DENIED,
+    "UnrecognizedClientException": Trouble.ACCESS_DENIED,
+    "InvalidClientTokenId": Trouble.ACCESS_DENIED,
+    "ResourceNotFoundException": Trouble.UNKNOWN_SERVER,
+    "UninitializedAccountException": Trouble.UNINITIALIZED,
+}
+
+
+_NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError, SSLError)
+
+
+class AwsTrouble(Exception):
+    """A failed AWS call, said in one line.
+
+    Attributes:
+        kind: what kind of failure it was.
+        retry_after: seconds AWS asks to wait, where it says so.
+        resource_id: what the failure is about, where AWS says so.
+    """
+
+    def __init__(
+        self,
+        kind: Trouble,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        resource_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after = retry_after
+        self.resource_id = resource_id
+
+    @classmethod
+    def of(cls, error: Exception, operation: str) -> "AwsTrouble":
+        """Classify what boto3 raised when it called `operation`."""
+        if isinstance(error, ClientError):
+            return cls._of_answer(error, operation)
+        if isinstance(error, ParamValidationError):
+            return cls(Trouble.INVALID, f"{operation}: {error}")
+        if isinstance(error, NoCredentialsError | PartialCredentialsError):
+            return cls(Trouble.CREDENTIALS, f"{operation}: the worker has no AWS credentials")
+        if isinstance(error, CredentialRetrievalError):
+            return cls(Trouble.CREDENTIALS, f"{operation}: {error}")
+        if isinstance(error, _NEVER_SENT):
+            return cls(Trouble.UNREACHABLE, f"{operation}: {error}")
+        # A connection that broke, or an answer that never came: the call may have had its effect.
+        return cls(Trouble.UNCLEAR, f"{operation}: {type(error).__name__}: {error}")
+
+    @classmethod
+    def _of_answer(cls, error: ClientError, operation: str) -> "AwsTrouble":
+        answer = cast(dict[str, Any], error.response)
+        code = str(answer.get("Error", {}).get("Code", "Unknown"))
+        text = str(answer.get("Error", {}).get("Message", "")) or str(error)
+        meta = answer.get("ResponseMetadata", {})
+        status = int(meta.get("HTTPStatusCode") or 0)
+        kind = _CODES.get(code)
+        if kind is None:
+            if status == 429:
+                kind = Trouble.THROTTLED
+            else:
+                kind = Trouble.INVALID if 400 <= status < 500 else Trouble.UNCLEAR
+        header = meta.get("HTTPHeaders", {}).get("retry-after", "")
+        retry_after = float(header) if str(header).replace(".", "", 1).isdigit() else None
+        return cls(
+            kind,
+            f"{operation}: {code}: {text}",
+            retry_after=retry_after,
+            resource_id=answer.get("resourceId"),
+        )
+
+
+class AwsSessions:
+    """One boto3 session a role, one client a service and Region; shared by all activities."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[tuple[str | None, str], boto3.Session] = {}
+        self._clients: dict[tuple[Target, str, bool], Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, service: str, target: Target, *, retries: bool = True) -> Any:
+        """A client that acts in `target`.
+
+        Args:
+            service: boto3's name of the service.
+            target: where to act.
+            retries: whether botocore may repeat a call by itself.
+        """
+        where = target.model_copy(update={"account_id": None})
+        with self._lock:
+            key = (where, service, retries)
+            if key not in self._clients:
+                attempts = {"mode": "standard", "total_max_attempts": 3 if retries else 1}
+                config = Config(
+                    retries=cast(Any, attempts),
+                    connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                    read_timeout=READ_TIMEOUT_SECONDS,
+                    max_pool_connections=50,
+                    tcp_keepalive=True,
+                )
+                session = self._session(where)
+                self._clients[key] = session.client(
+                    cast(Any, service), region_name=where.region, config=config
+                )
+            return self._clients[key]
+
+    def _session(self, target: Target) -> boto3.Session:
+        role = target.role_arn
+        key = (role, target.region if role else "")
+        if key not in self._sessions:
+            base = boto3.Session(region_name=target.region)
+            self._sessions[key] = _in_role(base, role, target.region) if role else base
+        return self._sessions[key]
+
+
+def _in_role(base: boto3.Session, role_arn: str, region: str) -> boto3.Session:
+    """A session that acts in a role, with credentials that renew themselves."""
+    source = botocore.session.get_session()
+
+    def create_client(service: str, **kwargs: Any) -> Any:
+        kwargs.update(region_name=region)
+        return base.client(cast(Any, service), **kwargs)
+
+    credentials = base.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+    fetcher = AssumeRoleCredentialFetcher(
+        create_client,
+        credentials,
+        role_arn,
+        extra_args={"RoleSessionName": "drs-waves"},
+    )
+    renewing = DeferredRefreshableCredentials(
+        method="assume-role", refresh_using=fetcher.fetch_credentials
+    )
+    source._credentials = renewing  # type: ignore[attr-defined]
+    return boto3.Session(botocore_session=source, region_name=region)
+
+
+async def call(operation: str, function: Callable[..., Any], /, **kwargs: Any) -> Any:
+    """Call boto3 in a thread.
+
+    Raises:
+        AwsTrouble: for whatever went wrong.
+    """
+    try:
+        return await asyncio.to_thread(function, **kwargs)
+    except Exception as error:
+        raise AwsTrouble.of(error, operation) from error

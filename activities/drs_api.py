@@ -1,0 +1,231 @@
+"""DRS as we ask it: each answer parsed into a typed model at the edge.
+
+Every field is optional and no enum is validated, because real answers hold values that the
+service's model lacks and leave out fields that it promises. Timestamps come in two forms.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from activities.aws import AwsSessions, AwsTrouble, Trouble, call
+from recovery.plan import Server, Target
+
+LAUNCH_ID_TAG = "drs-waves:launch-id"
+_IDS_A_CALL = 200
+_JOB_IDS_A_CALL = 1000
+_PAGES_AT_MOST = 200
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+
+T = TypeVar("T", bound=_Answer)
+
+
+class ParticipatingServer(_Answer):
+    """A server of a job."""
+
+    source_server_id: str = Field(alias="sourceServerID")
+    recovery_instance_id: str | None = Field(default=None, alias="recoveryInstanceID")
+    launch_status: str | None = None
+
+
+class Job(_Answer):
+    """A DRS job; it ends COMPLETED even when its servers FAILED."""
+
+    job_id: str = Field(alias="jobID")
+    type: str | None = None
+    status: str | None = None
+    initiated_by: str | None = None
+    creation_date_time: str | None = None
+    end_date_time: str | None = None
+    participating_servers: list[ParticipatingServer] = []
+    tags: dict[str, str] = {}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether DRS has finished with it."""
+        return self.status == "COMPLETED"
+
+    @property
+    def server_ids(self) -> tuple[str, ...]:
+        """The source servers it works on."""
+        return tuple(s.source_server_id for s in self.participating_servers)
+
+
+class JobLogItem(_Answer):
+    """A line of a job's log."""
+
+    event: str = ""
+    log_date_time: str | None = None
+    source_server_id: str | None = Field(
+        default=None, validation_alias=AliasPath("eventData", "sourceServerID")
+    )
+    target_instance_id: str | None = Field(
+        default=None, validation_alias=AliasPath("eventData", "targetInstanceID")
+    )
+    raw_error: str | None = Field(default=None, validation_alias=AliasPath("eventData", "rawError"))
+
+
+class RecoveryInstance(_Answer):
+    """An instance that DRS launched for a source server."""
+
+    recovery_instance_id: str | None = Field(default=None, alias="recoveryInstanceID")
+    ec2_instance_state: str | None = None
+    job_id: str | None = Field(default=None, alias="jobID")
+    source_server_id: str | None = Field(default=None, alias="sourceServerID")
+    is_drill: bool | None = None
+
+
+class SourceServer(_Answer):
+    """A source server, as far as readiness needs it."""
+
+    source_server_id: str = Field(alias="sourceServerID")
+    replication_state: str | None = Field(
+        default=None, validation_alias=AliasPath("dataReplicationInfo", "dataReplicationState")
+    )
+    lag_duration: str | None = Field(
+        default=None, validation_alias=AliasPath("dataReplicationInfo", "lagDuration")
+    )
+    name: str | None = Field(default=None, validation_alias=AliasPath("tags", "Name"))
+
+
+class DrsApi:
+    """DRS in one target. Every method raises `AwsTrouble` when AWS does not answer well."""
+
+    def __init__(self, sessions: AwsSessions, target: Target) -> None:
+        self._sessions = sessions
+        self._target = target
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that calls go to."""
+        return str(self._client().meta.endpoint_url)
+
+    async def account_id(self) -> str:
+        """The account that calls act in, as STS says."""
+        client = await call(
+            "GetCallerIdentity", self._sessions.client, service="sts", target=self._target
+        )
+        answer = await call("GetCallerIdentity", client.get_caller_identity)
+        return str(answer.get("Account", ""))
+
+    async def start_recovery(
+        self, servers: Sequence[Server], *, is_drill: bool, launch_id: str
+    ) -> Job:
+        """Ask once for a job that launches `servers`; botocore never repeats this call."""
+        asked = [
+            {"sourceServerID": s.source_server_id}
+            | ({"recoverySnapshotID": s.recovery_snapshot_id} if s.recovery_snapshot_id else {})
+            for s in servers
+        ]
+        client = await call(
+            "StartRecovery",
+            self._sessions.client,
+            service="drs",
+            target=self._target,
+            retries=False,
+        )
+        answer = await call(
+            "StartRecovery",
+            client.start_recovery,
+            sourceServers=asked,
+            isDrill=is_drill,
+            tags={LAUNCH_ID_TAG: launch_id},
+        )
+        return _parse("StartRecovery", Job, [answer.get("job")])[0]
+
+    async def jobs(self, job_ids: Sequence[str]) -> list[Job]:
+        """The jobs of these IDs that DRS knows."""
+        found: list[Job] = []
+        for some in _slices(job_ids, _JOB_IDS_A_CALL):
+            found += await self._all("DescribeJobs", Job, filters={"jobIDs": some})
+        return found
+
+    async def jobs_since(self, time: float) -> list[Job]:
+        """The jobs created at or after `time` (epoch seconds), newest first."""
+        from_date = datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return await self._all("DescribeJobs", Job, filters={"fromDate": from_date})
+
+    async def job_log(self, job_id: str) -> list[JobLogItem]:
+        """A job's log, oldest line first."""
+        return await self._all("DescribeJobLogItems", JobLogItem, jobID=job_id)
+
+    async def recovery_instances(self, server_ids: Sequence[str]) -> list[RecoveryInstance]:
+        """All recovery instances of these source servers."""
+        found: list[RecoveryInstance] = []
+        for some in _slices(server_ids, _IDS_A_CALL):
+            filters = {"sourceServerIDs": some}
+            found += await self._all("DescribeRecoveryInstances", RecoveryInstance, filters=filters)
+        return found
+
+    async def source_servers(self, server_ids: Sequence[str]) -> list[SourceServer]:
+        """The source servers of these IDs that DRS knows."""
+        found: list[SourceServer] = []
+        for some in _slices(server_ids, _IDS_A_CALL):
+            filters = {"sourceServerIDs": some}
+            found += await self._all("DescribeSourceServers", SourceServer, filters=filters)
+        return found
+
+    async def is_meant_to_run(self, server_id: str) -> bool:
+        """Whether the server's launch configuration asks for a running instance."""
+        client = self._client()
+        operation = "GetLaunchConfiguration"
+        answer = await call(operation, client.get_launch_configuration, sourceServerID=server_id)
+        return bool(answer.get("launchDisposition") != "STOPPED")
+
+    def _client(self) -> Any:
+        return self._sessions.client("drs", self._target)
+
+    async def _all(self, operation: str, model: type[T], **asked: Any) -> list[T]:
+        """Every page of an answer."""
+        client = await call(operation, self._sessions.client, service="drs", target=self._target)
+        method = getattr(client, _METHODS[operation])
+        found: list[T] = []
+        token: str | None = None
+        for _ in range(_PAGES_AT_MOST):
+            page = await call(operation, method, **asked, **({"nextToken": token} if token else {}))
+            found += _parse(operation, model, page.get("items") or [])
+            token = page.get("nextToken")
+            if not token:
+                return found
+        raise AwsTrouble(Trouble.UNCLEAR, f"{operation}: the answer never ends")
+
+
+_METHODS = {
+    "DescribeJobs": "describe_jobs",
+    "DescribeJobLogItems": "describe_job_log_items",
+    "DescribeRecoveryInstances": "describe_recovery_instances",
+    "DescribeSourceServers": "describe_source_servers",
+}
+
+
+def _parse(operation: str, model: type[T], items: list[Any]) -> list[T]:
+    try:
+        return [model.model_validate(item) for item in items]
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise AwsTrouble(
+            Trouble.UNCLEAR, f"{operation}: the answer is not understood at {where}: {first['msg']}"
+        ) from error
+
+
+def _slices(ids: Sequence[str], size: int) -> list[list[str]]:
+    return [list(ids[i : i + size]) for i in range(0, len(ids), size)]
+
+
+def epoch(text: str | None) -> float | None:
+    """Epoch seconds of a DRS timestamp, in either of its two forms; None where it is neither."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,38 @@
+"""Heartbeats beside an activity's work, so that a slow call never looks like a dead worker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from temporalio import activity
+
+from recovery.model import Model
+
+HEARTBEAT_TIMEOUT_SECONDS = 20.0
+_INTERVAL_SECONDS = 4.0
+
+
+@asynccontextmanager
+async def heartbeating(details: Callable[[], Model | None] = lambda: None) -> AsyncIterator[None]:
+    """Send a heartbeat with the current `details` every few seconds until the block ends."""
+
+    async def beat() -> None:
+        while True:
+            beat_now(details())
+            await asyncio.sleep(_INTERVAL_SECONDS)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+
+
+def beat_now(details: Model | None) -> None:
+    """Send one heartbeat; a resumed activity reads its details back."""
+    if details is None:
+        activity.heartbeat()
+    else:
+        activity.heartbeat(details.model_dump(mode="json", exclude_none=True))

@@ -1,0 +1,272 @@
+"""The execution history in DynamoDB: what outlives Temporal's retention.
+
+One table, keyed by `ExecutionId` and `Item`: `EXECUTION` (the header), `PLAN#0000`… (the frozen
+plan in chunks) and `WAVE#<WaveId>`. One item a wave keeps a plan of 1,000 waves clear of
+DynamoDB's 400 KB an item. Every write carries a revision and never replaces a newer one, so
+writes may come twice or out of order.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any, cast
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+from pydantic import BaseModel
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.aws import CONNECT_TIMEOUT_SECONDS, AwsTrouble, call
+from activities.heartbeat import heartbeating
+from recovery.execution import ExecutionState, WaveState
+from recovery.model import Model
+from recovery.plan import RecoveryPlan
+from settings import Settings
+
+_HEADER = "EXECUTION"
+_INDEX = "Executions"
+_CHUNK_CHARACTERS = 100_000
+_WRITES_AT_ONCE = 8
+
+
+class HistoryRecord(Model):
+    """What to write: the header, the plan at the start, and waves.
+
+    Attributes:
+        execution: the execution without its waves; None writes waves only.
+    """
+
+    execution_id: str
+    execution: ExecutionState | None = None
+    plan: RecoveryPlan | None = None
+    waves: list[WaveState] = []
+
+
+class HistoryError(Exception):
+    """The history could not be read or created; the message says what to do."""
+
+
+class HistoryTable:
+    """The DynamoDB table. Its methods raise `HistoryError`, but for `write`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.name = settings.history_table
+        self._region = settings.history_region
+        self._client: Any = None
+
+    async def create(self) -> bool:
+        """Create the table where it is missing.
+
+        Returns:
+            Whether it was created now.
+        """
+        try:
+            await self._call(
+                "create_table",
+                TableName=self.name,
+                BillingMode="PAY_PER_REQUEST",
+                KeySchema=_keys("ExecutionId", "Item"),
+                AttributeDefinitions=[
+                    {"AttributeName": name, "AttributeType": kind}
+                    for name, kind in (
+                        ("ExecutionId", "S"),
+                        ("Item", "S"),
+                        ("Kind", "S"),
+                        ("StartTime", "N"),
+                    )
+                ],
+                GlobalSecondaryIndexes=[
+                    {
+                        "IndexName": _INDEX,
+                        "KeySchema": _keys("Kind", "StartTime"),
+                        "Projection": {"ProjectionType": "ALL"},
+                    }
+                ],
+            )
+        except AwsTrouble as trouble:
+            if "ResourceInUseException" in str(trouble):
+                return False
+            raise self._error("create", trouble) from trouble
+        client = await self._dynamodb()
+        await call("DescribeTable", client.get_waiter("table_exists").wait, TableName=self.name)
+        return True
+
+    async def write(self, record: HistoryRecord) -> None:
+        """Write a record's items, leaving newer ones as they are.
+
+        Raises:
+            AwsTrouble: DynamoDB did not take an item; writing the record again is safe.
+        """
+        gate = asyncio.Semaphore(_WRITES_AT_ONCE)
+
+        async def put(item: dict[str, Any]) -> None:
+            async with gate:
+                await self._put(item)
+
+        async with asyncio.TaskGroup() as group:
+            for item in _items(record):
+                group.create_task(put(item))
+
+    async def _put(self, item: dict[str, Any]) -> None:
+        try:
+            await self._call(
+                "put_item",
+                TableName=self.name,
+                Item={k: TypeSerializer().serialize(v) for k, v in item.items()},
+                ConditionExpression="attribute_not_exists(Revision) OR Revision < :revision",
+                ExpressionAttributeValues={":revision": {"N": str(item["Revision"])}},
+            )
+        except AwsTrouble as trouble:
+            if "ConditionalCheckFailedException" not in str(trouble):
+                raise
+
+    async def executions(
+        self, *, plan_id: str | None = None, limit: int = 50
+    ) -> list[ExecutionState]:
+        """The latest executions without their waves, newest first."""
+        asked: dict[str, Any] = {
+            "TableName": self.name,
+            "IndexName": _INDEX,
+            "KeyConditionExpression": "Kind = :kind",
+            "ExpressionAttributeValues": {":kind": {"S": _HEADER}},
+            "ScanIndexForward": False,
+        }
+        if plan_id:
+            asked["FilterExpression"] = "PlanId = :plan"
+            asked["ExpressionAttributeValues"][":plan"] = {"S": plan_id}
+        found: list[ExecutionState] = []
+        async for item in self._query(asked):
+            found.append(_execution(item))
+            if len(found) == limit:
+                break
+        return found
+
+    async def execution(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan] | None:
+        """An execution as it was recorded, and its frozen plan; None where there is none."""
+        asked = {
+            "TableName": self.name,
+            "KeyConditionExpression": "ExecutionId = :id",
+            "ExpressionAttributeValues": {":id": {"S": execution_id}},
+            "ConsistentRead": True,
+        }
+        header: dict[str, Any] | None = None
+        chunks: list[str] = []
+        waves: dict[str, WaveState] = {}
+        async for item in self._query(asked):
+            kind = str(item["Item"])
+            if kind == _HEADER:
+                header = item
+            elif kind.startswith("PLAN#"):
+                chunks.append(str(item["Text"]))
+            else:
+                wave = WaveState.model_validate(_own(WaveState, item))
+                waves[wave.wave_id] = wave
+        if header is None or not chunks:
+            return None
+        plan = RecoveryPlan.model_validate_json("".join(chunks))
+        state = _execution(header)
+        state.waves = [waves.get(w.wave_id) or WaveState.of(w) for w in plan.waves]
+        return state, plan
+
+    async def _query(self, asked: dict[str, Any]) -> Any:
+        start: dict[str, Any] = {}
+        while True:
+            try:
+                page = await self._call("query", **asked, **start)
+            except AwsTrouble as trouble:
+                raise self._error("read", trouble) from trouble
+            for item in page["Items"]:
+                yield {k: TypeDeserializer().deserialize(v) for k, v in item.items()}
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    async def _call(self, operation: str, **asked: Any) -> Any:
+        client = await self._dynamodb()
+        return await call(operation, getattr(client, operation), **asked)
+
+    async def _dynamodb(self) -> Any:
+        if self._client is None:
+            config = Config(
+                retries={"mode": "standard", "total_max_attempts": 3},
+                connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                read_timeout=10,
+                max_pool_connections=50,
+            )
+            self._client = await call(
+                "DynamoDB",
+                boto3.client,
+                service_name="dynamodb",
+                region_name=cast(Any, self._region),
+                config=config,
+            )
+        return self._client
+
+    def _error(self, what: str, trouble: AwsTrouble) -> HistoryError:
+        hint = ""
+        if "ResourceNotFoundException" in str(trouble):
+            hint = " The table does not exist: create it with `drs-waves init-tables`."
+        elif "NoRegion" in str(trouble) or "region" in str(trouble).lower():
+            hint = " Set AWS_REGION or DRS_WAVES_HISTORY_REGION."
+        return HistoryError(f"Cannot {what} the history table {self.name}: {trouble}.{hint}")
+
+
+class HistoryActivities:
+    """The activity that records."""
+
+    def __init__(self, table: HistoryTable) -> None:
+        self._table = table
+
+    @activity.defn
+    async def record(self, record: HistoryRecord) -> None:
+        """Write a record to the history; Temporal tries again until DynamoDB takes it."""
+        async with heartbeating():
+            try:
+                await self._table.write(record)
+            except* AwsTrouble as group:
+                first = group.exceptions[0]
+                raise ApplicationError(
+                    f"The history could not be written: {first}", type="HistoryUnavailable"
+                ) from first
+
+
+def _items(record: HistoryRecord) -> Iterator[dict[str, Any]]:
+    if record.plan is not None:
+        text = record.plan.model_dump_json(exclude_none=True)
+        for number, start in enumerate(range(0, len(text), _CHUNK_CHARACTERS)):
+            yield {
+                "ExecutionId": record.execution_id,
+                "Item": f"PLAN#{number:04}",
+                "Revision": 1,
+                "Text": text[start : start + _CHUNK_CHARACTERS],
+            }
+    for wave in record.waves:
+        key = {"ExecutionId": record.execution_id, "Item": f"WAVE#{wave.wave_id}"}
+        yield key | _plain(wave)
+    if record.execution is not None:
+        yield _plain(record.execution, leave_out={"waves"}) | {"Item": _HEADER, "Kind": _HEADER}
+
+
+def _plain(model: BaseModel, *, leave_out: Iterable[str] = ()) -> dict[str, Any]:
+    text = model.model_dump_json(exclude_none=True, exclude=set(leave_out))
+    return cast(dict[str, Any], json.loads(text, parse_float=Decimal))
+
+
+def _execution(item: dict[str, Any]) -> ExecutionState:
+    return ExecutionState.model_validate(_own(ExecutionState, item))
+
+
+def _own(model: type[Model], item: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of an item that are the model's, without the table's own keys."""
+    fields = {field.alias for field in model.model_fields.values()}
+    return {key: value for key, value in item.items() if key in fields}
+
+
+def _keys(hash_key: str, range_key: str) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": hash_key, "KeyType": "HASH"},
+        {"AttributeName": range_key, "KeyType": "RANGE"},
+    ]

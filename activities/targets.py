@@ -1,0 +1,202 @@
+"""What the worker sees of the places a plan is launched in: account, endpoint, readiness."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.aws import AwsTrouble
+from activities.drs import DrsActivities, live_recoveries
+from activities.drs_api import DrsApi, Job, SourceServer
+from activities.heartbeat import heartbeating
+from recovery.model import Model
+from recovery.plan import RecoveryPlan, Target
+from settings import Settings, is_loopback
+
+_ANSWER_SECONDS = 20.0
+_NOT_LAUNCHABLE = ("INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED")
+_LOOK_BACK_SECONDS = 86_400.0
+
+
+class TargetContext(Model):
+    """One target as the worker sees it.
+
+    Attributes:
+        account_id: the account the worker acts in; None when it could not be asked.
+        trouble: why the target cannot be used, or asked, at present.
+        mismatch: the account is not the one the plan names, so nothing may be launched.
+    """
+
+    region: str
+    role_arn: str | None = None
+    account_id: str | None = None
+    endpoint: str = ""
+    is_sandbox: bool = False
+    trouble: str | None = None
+    mismatch: bool = False
+
+
+class WorkerContext(Model):
+    """What a plan needs to know of the worker before it starts."""
+
+    speed: float
+    targets: list[TargetContext]
+
+
+class Finding(Model):
+    """Something a readiness check found.
+
+    Attributes:
+        blocks: DRS or our guard would refuse to launch this server as things are.
+    """
+
+    wave_id: str | None = None
+    source_server_id: str | None = None
+    region: str
+    account_id: str | None = None
+    message: str
+    blocks: bool = False
+
+
+class Readiness(Model):
+    """What a dry run tells."""
+
+    context: WorkerContext
+    findings: list[Finding]
+
+
+class TargetActivities:
+    """The activities that look and never touch."""
+
+    def __init__(self, drs: DrsActivities, settings: Settings) -> None:
+        self._drs = drs
+        self._settings = settings
+
+    @activity.defn
+    async def look_at_targets(self, targets: list[Target]) -> WorkerContext:
+        """Say in which account and endpoint each target really is."""
+        async with heartbeating():
+            return await self._context(targets)
+
+    @activity.defn
+    async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
+        """Look at replication, live instances, running jobs and quotas of all servers."""
+        async with heartbeating():
+            context = await self._context(plan.targets)
+            checks = [self._check(plan, t) for t in plan.targets]
+            found = await asyncio.gather(*checks)
+        return Readiness(context=context, findings=[f for some in found for f in some])
+
+    async def _context(self, targets: Sequence[Target]) -> WorkerContext:
+        told = await asyncio.gather(*(self._look_at(target) for target in targets))
+        return WorkerContext(speed=self._settings.speed, targets=list(told))
+
+    async def _look_at(self, target: Target) -> TargetContext:
+        context = TargetContext(region=target.region, role_arn=target.role_arn)
+        api = self._drs.api(target)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                context.account_id = await self._drs.account_of(target)
+            context.endpoint = api.endpoint
+        except ApplicationError as error:
+            context.trouble, context.mismatch = error.message, True
+        except (AwsTrouble, TimeoutError) as error:
+            context.trouble = str(error) or f"AWS did not answer in {_ANSWER_SECONDS:g} s"
+        context.is_sandbox = is_loopback(context.endpoint)
+        return context
+
+    async def _check(self, plan: RecoveryPlan, target: Target) -> list[Finding]:
+        check = _TargetCheck(plan, target, self._drs.api(target), self._settings)
+        try:
+            return await check.run()
+        except AwsTrouble as trouble:
+            message = f"readiness could not be read: {trouble}"
+            return [*check.findings, check.finding(message)]
+
+
+class _TargetCheck:
+    """The readiness of a plan's servers in one target."""
+
+    def __init__(self, plan: RecoveryPlan, target: Target, api: DrsApi, settings: Settings) -> None:
+        self.findings: list[Finding] = []
+        self._target = target
+        self._api = api
+        self._settings = settings
+        waves = [w for w in plan.waves if w.target == target]
+        self._wave_of = {s: w.wave_id for w in waves for s in w.server_ids}
+
+    def finding(
+        self, message: str, server_id: str | None = None, *, blocks: bool = False
+    ) -> Finding:
+        """A finding in this target."""
+        return Finding(
+            wave_id=self._wave_of.get(server_id or ""),
+            source_server_id=server_id,
+            region=self._target.region,
+            account_id=self._target.account_id,
+            message=message,
+            blocks=blocks,
+        )
+
+    async def run(self) -> list[Finding]:
+        """All findings.
+
+        Raises:
+            AwsTrouble: DRS did not answer; what was found so far is in `findings`.
+        """
+        ids = list(self._wave_of)
+        known = {s.source_server_id: s for s in await self._api.source_servers(ids)}
+        for server_id in ids:
+            self._judge_replication(server_id, known.get(server_id))
+        live = live_recoveries(await self._api.recovery_instances(ids))
+        for server_id, instance in live.items():
+            self._find(
+                f"has a live instance {instance.recovery_instance_id} of a real recovery "
+                f"(job {instance.job_id}); it will not be launched",
+                server_id,
+                blocks=True,
+            )
+        jobs = await self._api.jobs_since(time.time() - _LOOK_BACK_SECONDS)
+        self._judge_jobs([job for job in jobs if not job.is_over])
+        return self.findings
+
+    def _judge_replication(self, server_id: str, server: SourceServer | None) -> None:
+        if server is None:
+            self._find("DRS does not know this source server here", server_id, blocks=True)
+            return
+        state = server.replication_state or "unknown"
+        lag = server.lag_duration
+        lags = bool(lag) and lag not in ("P0D", "PT0S")
+        if state in _NOT_LAUNCHABLE:
+            told = f"replication is {state}: DRS cannot launch it yet"
+            self._find(told + (f" (lag {lag})" if lags else ""), server_id, blocks=True)
+        elif state != "CONTINUOUS":
+            self._find(f"replication is {state}" + (f", lag {lag}" if lags else ""), server_id)
+        elif lags:
+            self._find(f"replication lags by {lag}", server_id)
+
+    def _judge_jobs(self, running: list[Job]) -> None:
+        for job in running:
+            for server_id in job.server_ids:
+                if server_id in self._wave_of:
+                    self._find(
+                        f"is in running job {job.job_id} ({job.initiated_by or job.type}); "
+                        "its launch will wait for it",
+                        server_id,
+                        blocks=True,
+                    )
+        jobs, servers = self._settings.jobs_quota, self._settings.servers_quota
+        if len(running) >= jobs:
+            told = f"{len(running)} of {jobs} jobs are in progress: launches will wait for quota"
+            self._find(told, blocks=True)
+        busy = sum(len(job.server_ids) for job in running)
+        if busy + len(self._wave_of) > servers:
+            self._find(
+                f"{busy} servers are in running jobs and the plan has {len(self._wave_of)} here; "
+                f"DRS takes {servers} at a time, so launches may wait for quota"
+            )
+
+    def _find(self, message: str, server_id: str | None = None, *, blocks: bool = False) -> None:
+        self.findings.append(self.finding(message, server_id, blocks=blocks))

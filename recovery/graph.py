@@ -1,0 +1,277 @@
+"""The wave graph: which waves may start, what depends on what, and the critical path.
+
+It knows wave IDs only. All walks are loops, so that a chain of 1,000 waves does not meet
+Python's recursion limit, and no result is ordered by iterating a set, so that a workflow's
+replay sees the same order every time.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CriticalPath:
+    """The chain of waves that decides how long the plan takes.
+
+    Attributes:
+        waves: The chain's wave IDs, first to last; empty for a plan without waves.
+        seconds: The sum of their durations.
+    """
+
+    waves: tuple[str, ...]
+    seconds: float
+
+
+class WaveGraph:
+    """Waves and their dependencies, in the order of the plan file."""
+
+    def __init__(self, dependencies: Mapping[str, Sequence[str]]) -> None:
+        """Build the graph.
+
+        Args:
+            dependencies: For each wave ID, the IDs of the waves it waits for. The order of
+                the keys is the order of the file; repeated dependencies count once.
+
+        Raises:
+            ValueError: A dependency names a wave that is not a key.
+        """
+        self._dependencies: dict[str, tuple[str, ...]] = {}
+        dependents: dict[str, list[str]] = {wave: [] for wave in dependencies}
+        for wave, needed in dependencies.items():
+            self._dependencies[wave] = tuple(dict.fromkeys(needed))
+            for dependency in self._dependencies[wave]:
+                if dependency not in dependents:
+                    raise ValueError(f"wave {wave} depends on {dependency}, which is not a wave")
+                dependents[dependency].append(wave)
+        self._dependents = {wave: tuple(waiting) for wave, waiting in dependents.items()}
+        self._place = {wave: place for place, wave in enumerate(self._dependencies)}
+        self._order: tuple[str, ...] | None = None
+
+    @property
+    def waves(self) -> tuple[str, ...]:
+        """All wave IDs, in the order of the file."""
+        return tuple(self._dependencies)
+
+    def dependencies_of(self, wave: str) -> tuple[str, ...]:
+        """Return the waves that this wave waits for directly."""
+        return self._dependencies[wave]
+
+    def dependents_of(self, wave: str) -> tuple[str, ...]:
+        """Return the waves that wait for this wave directly."""
+        return self._dependents[wave]
+
+    def downstream_of(self, wave: str) -> tuple[str, ...]:
+        """Return every wave that waits for this one, directly or not, in dependency order.
+
+        Raises:
+            ValueError: The graph has a cycle.
+        """
+        reached = {wave}
+        pending = [wave]
+        while pending:
+            for dependent in self._dependents[pending.pop()]:
+                if dependent not in reached:
+                    reached.add(dependent)
+                    pending.append(dependent)
+        reached.remove(wave)
+        return tuple(candidate for candidate in self.order() if candidate in reached)
+
+    def cycles(self) -> tuple[tuple[str, ...], ...]:
+        """Find waves that wait for each other.
+
+        Returns:
+            One cycle for each strongly connected component, in the order of the file. Each
+            wave of a cycle depends on the next one, and the last on the first. A cycle
+            starts at the component's first wave in the file, and is a shortest one through it.
+        """
+        return tuple(self._cycle_through(component) for component in self._knots())
+
+    def order(self) -> tuple[str, ...]:
+        """Return all waves, each after its dependencies, otherwise in the order of the file.
+
+        Raises:
+            ValueError: The graph has a cycle.
+        """
+        if self._order is None:
+            order = self._sorted()
+            if len(order) < len(self._dependencies):
+                cycle = self.cycles()[0]
+                raise ValueError(f"waves wait for each other: {' -> '.join((*cycle, cycle[0]))}")
+            self._order = order
+        return self._order
+
+    def ready(self, satisfied: Container[str], started: Container[str]) -> tuple[str, ...]:
+        """Return the waves that may start now, in the order of the file.
+
+        Args:
+            satisfied: Waves that hold nobody back any more.
+            started: Waves that have been started, or are not to be.
+        """
+        return tuple(
+            wave
+            for wave, needed in self._dependencies.items()
+            if wave not in started
+            and wave not in satisfied
+            and all(dependency in satisfied for dependency in needed)
+        )
+
+    def levels(self) -> tuple[tuple[str, ...], ...]:
+        """Group the waves by the length of the longest chain of dependencies above them.
+
+        For display only: a wave starts when its own dependencies are complete, not when the
+        level above it is.
+
+        Raises:
+            ValueError: The graph has a cycle.
+        """
+        level: dict[str, int] = {}
+        for wave in self.order():
+            level[wave] = 1 + max((level[needed] for needed in self._dependencies[wave]), default=0)
+        groups: list[list[str]] = [[] for _ in range(max(level.values(), default=0))]
+        for wave in self._dependencies:
+            groups[level[wave] - 1].append(wave)
+        return tuple(tuple(group) for group in groups)
+
+    def remaining(self, durations: Mapping[str, float]) -> dict[str, float]:
+        """Return how long the plan still takes from the start of each wave.
+
+        Args:
+            durations: Seconds that each wave takes.
+
+        Returns:
+            For each wave the seconds of the longest chain that starts with it, itself included.
+
+        Raises:
+            ValueError: The graph has a cycle.
+            KeyError: A wave has no duration.
+        """
+        longest: dict[str, float] = {}
+        for wave in reversed(self.order()):
+            after = max((longest[dependent] for dependent in self._dependents[wave]), default=0.0)
+            longest[wave] = durations[wave] + after
+        return {wave: longest[wave] for wave in self._dependencies}
+
+    def critical_path(self, durations: Mapping[str, float]) -> CriticalPath:
+        """Return the longest chain of waves.
+
+        Of equally long chains the one whose waves come first by ID is taken, so that the
+        order of the file does not change the answer.
+
+        Args:
+            durations: Seconds that each wave takes.
+
+        Raises:
+            ValueError: The graph has a cycle.
+            KeyError: A wave has no duration.
+        """
+        longest = self.remaining(durations)
+
+        def slowest(waves: Iterable[str]) -> str | None:
+            return min(waves, key=lambda wave: (-longest[wave], wave), default=None)
+
+        path: list[str] = []
+        step = slowest(wave for wave, needed in self._dependencies.items() if not needed)
+        seconds = 0.0 if step is None else longest[step]
+        while step is not None:
+            path.append(step)
+            step = slowest(self._dependents[step])
+        return CriticalPath(tuple(path), seconds)
+
+    def schedule(self, durations: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+        """Return when each wave starts and ends if nothing but its dependencies holds it back.
+
+        Args:
+            durations: Seconds that each wave takes.
+
+        Returns:
+            For each wave its start and end, in seconds after the start of the plan.
+
+        Raises:
+            ValueError: The graph has a cycle.
+            KeyError: A wave has no duration.
+        """
+        times: dict[str, tuple[float, float]] = {}
+        for wave in self.order():
+            start = max((times[needed][1] for needed in self._dependencies[wave]), default=0.0)
+            times[wave] = (start, start + durations[wave])
+        return {wave: times[wave] for wave in self._dependencies}
+
+    def _sorted(self) -> tuple[str, ...]:
+        """Sort topologically; waves on or behind a cycle are left out."""
+        waiting_for = {wave: len(needed) for wave, needed in self._dependencies.items()}
+        free = [self._place[wave] for wave, count in waiting_for.items() if count == 0]
+        waves = self.waves
+        order: list[str] = []
+        while free:
+            wave = waves[heapq.heappop(free)]
+            order.append(wave)
+            for dependent in self._dependents[wave]:
+                waiting_for[dependent] -= 1
+                if waiting_for[dependent] == 0:
+                    heapq.heappush(free, self._place[dependent])
+        return tuple(order)
+
+    def _knots(self) -> list[dict[str, None]]:
+        """Return the strongly connected components that hold a cycle, each in file order.
+
+        Tarjan's algorithm (1972) with its call stack held in a list.
+        """
+        index: dict[str, int] = {}
+        low: dict[str, int] = {}
+        stack: list[str] = []
+        on_stack: set[str] = set()
+        knots: list[list[str]] = []
+        calls: list[tuple[str, Iterator[str]]] = []
+
+        def enter(wave: str) -> None:
+            index[wave] = low[wave] = len(index)
+            stack.append(wave)
+            on_stack.add(wave)
+            calls.append((wave, iter(self._dependencies[wave])))
+
+        def leave(wave: str) -> None:
+            calls.pop()
+            if calls:
+                caller = calls[-1][0]
+                low[caller] = min(low[caller], low[wave])
+            if low[wave] == index[wave]:
+                start = stack.index(wave) if stack[-1] != wave else len(stack) - 1
+                component = stack[start:]
+                del stack[start:]
+                on_stack.difference_update(component)
+                if len(component) > 1 or wave in self._dependencies[wave]:
+                    knots.append(sorted(component, key=self._place.__getitem__))
+
+        for root in self._dependencies:
+            if root not in index:
+                enter(root)
+            while calls:
+                wave, rest = calls[-1]
+                for needed in rest:
+                    if needed not in index:
+                        enter(needed)
+                        break
+                    if needed in on_stack:
+                        low[wave] = min(low[wave], index[needed])
+                else:
+                    leave(wave)
+        knots.sort(key=lambda knot: self._place[knot[0]])
+        return [dict.fromkeys(knot) for knot in knots]
+
+    def _cycle_through(self, knot: Mapping[str, None]) -> tuple[str, ...]:
+        """Return a shortest cycle through the first wave of a strongly connected component."""
+        first = next(iter(knot))
+        reached_from: dict[str, str] = {}
+        pending = deque([first])
+        while first not in reached_from:
+            wave = pending.popleft()
+            for needed in self._dependencies[wave]:
+                if needed in knot and needed not in reached_from:
+                    reached_from[needed] = wave
+                    pending.append(needed)
+        cycle = [reached_from[first]]
+        while cycle[-1] != first:
+            cycle.append(reached_from[cycle[-1]])
+        return tuple(reversed(cycle))

@@ -1,0 +1,20 @@
+"""The base of every data model: snake_case in Python, PascalCase on the wire and in files."""
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_pascal
+
+
+class Model(BaseModel):
+    """A data model whose attributes are snake_case and whose JSON keys are PascalCase.
+
+    Either spelling builds a model; JSON is always written in PascalCase, the vocabulary of
+    DRS. Unknown keys are refused: a key that is ignored is a promise that is not kept.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_pascal,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        extra="forbid",
+        frozen=False,
+    )

@@ -1,0 +1,83 @@
+"""What is wrong with a plan file, told so that it can be put right without asking anybody."""
+
+from dataclasses import dataclass, field
+
+_LONGEST_SHOWN = 100
+
+
+def printable(text: str) -> str:
+    """Return the text fit for a terminal: control characters escaped, long texts cut."""
+    if len(text) > _LONGEST_SHOWN:
+        text = f"{text[: _LONGEST_SHOWN - 1]}…"
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem, or one warning, and its place.
+
+    Attributes:
+        message: What is wrong; what to do.
+        file: The plan file, as the user named it.
+        line: The line, counted from 1; None if it concerns the whole file.
+        wave: The WaveId as written, or "number 3" for a wave without a readable one; None if
+            it concerns the whole plan.
+        value: The offending value as written; None if there is none.
+    """
+
+    message: str
+    file: str
+    line: int | None = None
+    wave: str | None = None
+    value: str | None = None
+
+    def __str__(self) -> str:
+        """Return `crm.yaml:12: wave crm-wave-2: what is wrong; what to do`."""
+        place = printable(self.file) if self.line is None else f"{printable(self.file)}:{self.line}"
+        wave = "" if self.wave is None else f"wave {printable(self.wave)}: "
+        return f"{place}: {wave}{self.message}"
+
+
+class PlanError(ValueError):
+    """The plan is refused.
+
+    Attributes:
+        problems: All problems of the file, in the order of its lines.
+    """
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+@dataclass
+class Report:
+    """Collects the problems and warnings of one file."""
+
+    file: str
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+    def problem(
+        self, line: int | None, message: str, *, wave: str | None = None, value: str | None = None
+    ) -> None:
+        """Add what must be put right before the plan can run."""
+        self.problems.append(Problem(message, self.file, line, wave, value))
+
+    def warning(
+        self, line: int | None, message: str, *, wave: str | None = None, value: str | None = None
+    ) -> None:
+        """Add what the plan can run with."""
+        self.warnings.append(Problem(message, self.file, line, wave, value))
+
+    def refuse_if_any(self) -> None:
+        """Raise PlanError if there is a problem."""
+        if self.problems:
+            raise PlanError(in_line_order(self.problems))
+
+
+def in_line_order(problems: list[Problem]) -> tuple[Problem, ...]:
+    """Return the problems from the top of the file to its end."""
+    return tuple(sorted(problems, key=lambda problem: problem.line or 0))

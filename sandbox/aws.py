@@ -1,0 +1,269 @@
+"""A local AWS: DRS beside moto's DynamoDB, STS, SQS and the rest, over HTTP.
+
+`python -m sandbox.aws --port 0 --speed 30 --servers seed.json --scenario scenario.yaml` prints one
+line of JSON with its endpoint when it is ready.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any, Self
+
+from moto.core.base_backend import BackendDict
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from sandbox.calls import error_code, identify
+from sandbox.control import OK, PREFIX, SandboxControl
+from sandbox.drs import register
+from sandbox.drs.simulation import TimestampForm, simulation
+from sandbox.faults import render_error
+from sandbox.scenario import (
+    Effect,
+    Scenario,
+    ScenarioError,
+    SourceServer,
+    load_scenario,
+    load_source_servers,
+)
+from sandbox.serving import LOOPBACK, AnswerWithheld, LoopbackServer
+
+_EXIT_BAD_INPUT = 2
+
+
+class SandboxApplication:
+    """Moto's server as a WSGI application, with faults in front of it."""
+
+    def __init__(self, control: SandboxControl) -> None:
+        self._control = control
+        self._aws = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Serve one request; its body must be held in memory."""
+        body = environ["wsgi.input"].getvalue()
+        path = environ.get("PATH_INFO", "")
+        if path.startswith(PREFIX):
+            code, content = self._control.answer(environ["REQUEST_METHOD"], path, body)
+            start_response(_status_line(code), [("Content-Type", "application/json")])
+            return [content]
+        call = identify(environ, body)
+        if call is None:
+            return list(self._aws(environ, start_response))
+        interference = self._control.faults.strike(call)
+        if interference.delay:
+            time.sleep(interference.delay)
+        fault = interference.fault
+        if fault is not None and fault.effect is Effect.DROP:
+            self._control.count(call.name, Effect.DROP.value)
+            raise AnswerWithheld
+        if fault is not None and fault.error is not None:
+            self._control.count(call.name, fault.error)
+            content_type = environ.get("CONTENT_TYPE", "")
+            code, headers, content = render_error(call, fault, content_type)
+            start_response(_status_line(code), headers)
+            return [content]
+        status, given_headers, content = self._execute(environ)
+        if fault is not None:
+            self._control.count(call.name, Effect.ANSWER_LOST.value)
+            raise AnswerWithheld
+        failed = int(status.split()[0]) >= HTTPStatus.BAD_REQUEST
+        self._control.count(call.name, error_code(given_headers, content) if failed else OK)
+        start_response(status, given_headers)
+        return [content]
+
+    def _execute(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+        answer: list[Any] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], exc_info: Any = None
+        ) -> None:
+            answer[:] = [status, list(headers)]
+
+        content = b"".join(self._aws(environ, start_response))
+        return answer[0], answer[1], content
+
+    def warm_up(self, services: Iterable[str]) -> None:
+        """Import services now rather than during the first call."""
+        for service in services:
+            self._aws.get_application(
+                {
+                    "PATH_INFO": "/",
+                    "HTTP_AUTHORIZATION": (
+                        f"AWS4-HMAC-SHA256 Credential=k/20200101/us-east-1/{service}/aws4_request"
+                    ),
+                    "HTTP_X_AMZ_TARGET": "DynamoDB_20120810.",
+                }
+            )
+
+
+class SandboxAws:
+    """The server in a thread of this process.
+
+    Moto keeps its state in the process, so there can be one at a time; starting it begins with an
+    empty AWS.
+    """
+
+    _running: SandboxAws | None = None
+
+    def __init__(
+        self,
+        *,
+        servers: Iterable[SourceServer] = (),
+        scenario: Scenario | None = None,
+        speed: float = 1.0,
+        port: int = 0,
+        clock: Callable[[], float] = time.time,
+        verbose: bool = False,
+    ) -> None:
+        """Prepare a server.
+
+        Args:
+            servers: Source servers to begin with.
+            scenario: Applied after them.
+            speed: Durations of AWS's side are divided by this.
+            port: On 127.0.0.1; 0 picks a free one.
+            clock: The present in epoch seconds, which all DRS state is computed from.
+            verbose: Whether requests are logged.
+        """
+        if speed <= 0:
+            raise ValueError("speed must be greater than 0")
+        self._servers = tuple(servers)
+        self._scenario = scenario or Scenario()
+        self._speed = speed
+        self._port = port
+        self._clock = clock
+        self._verbose = verbose
+        self._server: LoopbackServer | None = None
+        self._thread: Thread | None = None
+        self.control = SandboxControl()
+
+    def start(self, warm_up: Sequence[str] = ("drs",)) -> Self:
+        """Begin with an empty AWS, seed it and serve.
+
+        Args:
+            warm_up: Services to import before the first call.
+        """
+        if SandboxAws._running is not None:
+            raise RuntimeError("moto's state is shared in a process: stop the other SandboxAws")
+        register()
+        BackendDict.reset()
+        simulation.clock = self._clock
+        simulation.speed = self._speed
+        simulation.timestamp_form = TimestampForm.OFFSET
+        self.control = SandboxControl()
+        self.control.add_source_servers(self._servers)
+        self.control.apply(self._scenario)
+        application = SandboxApplication(self.control)
+        application.warm_up(warm_up)
+        self._server = LoopbackServer(application, self._port, verbose=self._verbose)
+        self._thread = Thread(
+            target=self._server.serve_forever, args=(0.05,), name="sandbox-aws", daemon=True
+        )
+        self._thread.start()
+        SandboxAws._running = self
+        return self
+
+    def stop(self) -> None:
+        """Stop serving and close all connections. Safe to call again."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.shutdown()
+        self._server.server_close()
+        self._server.close_connections()
+        self._thread.join()
+        self._server = self._thread = None
+        SandboxAws._running = None
+        simulation.clock, simulation.speed = time.time, 1.0
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def port(self) -> int:
+        """The port that is served."""
+        if self._server is None:
+            raise RuntimeError("the server is not started")
+        return self._server.server_port
+
+    @property
+    def endpoint_url(self) -> str:
+        """The endpoint of every AWS service."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    options = _parser().parse_args(arguments)
+    try:
+        sandbox = SandboxAws(
+            servers=load_source_servers(options.servers) if options.servers else (),
+            scenario=load_scenario(options.scenario) if options.scenario else None,
+            speed=options.speed,
+            port=options.port,
+            verbose=options.verbose,
+        )
+    except (ScenarioError, OSError, ValueError) as error:
+        print(f"sandbox.aws: {error}", file=sys.stderr)
+        return _EXIT_BAD_INPUT
+    stopped = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        sandbox.start(warm_up=("drs", "sts", "dynamodb"))
+    except OSError as error:
+        print(f"sandbox.aws: cannot serve on port {options.port}: {error}", file=sys.stderr)
+        return _EXIT_BAD_INPUT
+    if options.port_file:
+        _write_whole(options.port_file, str(sandbox.port))
+    ready = {"Endpoint": sandbox.endpoint_url, "Port": sandbox.port, "Pid": os.getpid()}
+    print(json.dumps(ready), flush=True)
+    stopped.wait()
+    sandbox.stop()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox.aws", description="A local AWS with DRS, on 127.0.0.1."
+    )
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="divides the durations of DRS jobs (default 1)"
+    )
+    parser.add_argument("--servers", type=Path, help="JSON list of source servers to begin with")
+    parser.add_argument("--scenario", type=Path, help="scenario file, YAML")
+    parser.add_argument("--port-file", type=Path, help="file to write the port to when ready")
+    parser.add_argument("--verbose", action="store_true", help="log requests")
+    return parser
+
+
+def _write_whole(path: Path, text: str) -> None:
+    # Whoever waits for the file must not find it empty.
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def _status_line(code: int | HTTPStatus) -> str:
+    return f"{code} {HTTPStatus(code).phrase}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

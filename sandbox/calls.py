@@ -1,0 +1,86 @@
+"""What an HTTP request to an AWS endpoint asks for, and what the answer says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from moto.core.request import Request
+from moto.core.routing import get_service_router
+from moto.core.utils import get_service_model
+from moto.iam.models import get_account_id_from
+from werkzeug.exceptions import HTTPException
+
+_CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+_XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One AWS API call.
+
+    Attributes:
+        service: As AWS signs for it.
+        operation: The API operation, `?` if the request fits none.
+    """
+
+    service: str
+    operation: str
+    region: str
+    account_id: str
+
+    @property
+    def name(self) -> str:
+        """`service.Operation`."""
+        return f"{self.service}.{self.operation}"
+
+
+def identify(environ: dict[str, Any], body: bytes) -> Call | None:
+    """Tell what a signed request asks for.
+
+    Args:
+        environ: The WSGI environment.
+        body: The request's body.
+
+    Returns:
+        The call, or None if the request is not signed for an AWS service.
+    """
+    signature = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    if signature is None:
+        return None
+    access_key, region, service = signature.groups()
+    account_id = environ.get("HTTP_X_MOTO_ACCOUNT_ID") or get_account_id_from(access_key)
+    return Call(service, _operation(service, environ, body), region, account_id)
+
+
+def _operation(service: str, environ: dict[str, Any], body: bytes) -> str:
+    if target := environ.get("HTTP_X_AMZ_TARGET"):
+        return str(target).rpartition(".")[2]
+    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        return parse_qs(body.decode(errors="replace")).get("Action", ["?"])[0]
+    try:
+        if not get_service_model(service).protocol.startswith("rest"):
+            return "?"
+        operation, _ = get_service_router(service).match(Request(dict(environ)))
+    except (HTTPException, NotImplementedError, LookupError, ValueError):
+        return "?"
+    return str(operation.name)
+
+
+def error_code(headers: Iterable[tuple[str, str]], body: bytes) -> str:
+    """Read the error code of a failed call's answer, whatever its protocol."""
+    named = {name.lower(): value for name, value in headers}
+    code = named.get("x-amzn-errortype")
+    if code is None and (found := _XML_CODE.search(body)):
+        code = found.group(1).decode()
+    if code is None:
+        try:
+            content = json.loads(body)
+        except ValueError:
+            content = None
+        code = content.get("__type") if isinstance(content, dict) else None
+    return (code or "Unknown").rpartition("#")[2]

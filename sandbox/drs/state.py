@@ -1,0 +1,294 @@
+"""The DRS state of one account and Region, and how jobs change it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import RLock
+from typing import Any
+
+from moto.core.base_backend import BaseBackend
+from moto.moto_api._internal import mock_random
+
+from .exceptions import UninitializedAccountException
+from .jobs import Job, Participant
+from .ledger import Ledger, LedgerEntry, LedgerEvent
+from .quotas import Quotas
+from .recovery_instances import RecoveryInstance
+from .simulation import simulation
+from .source_servers import SourceServer
+from .timeline import (
+    Conduct,
+    JobTimeline,
+    LaunchStatus,
+    Outcome,
+    ServerTimeline,
+    launch_timeline,
+    termination_timeline,
+)
+
+_SEEDED_JOB_AGE = 86_400.0
+
+
+class DRSState(BaseBackend):
+    """Source servers, jobs, recovery instances, quotas and ledger of one account and Region.
+
+    Whatever a job will do is decided when it is created, and what it has done is computed from the
+    clock when asked: nothing runs in the background.
+    """
+
+    def __init__(self, region_name: str, account_id: str):
+        super().__init__(region_name, account_id)
+        self.simulation = simulation
+        self.initialized = False
+        self.quotas = Quotas()
+        self.ledger = Ledger()
+        self.source_servers: dict[str, SourceServer] = {}
+        self.jobs: dict[str, Job] = {}
+        self.recovery_instances: dict[str, RecoveryInstance] = {}
+        # Requests are served by many threads, and quotas must be exact all the same.
+        self._lock = RLock()
+
+    def _arn(self, resource_type: str, resource_id: str) -> str:
+        return (
+            f"arn:{self.partition}:drs:{self.region_name}:{self.account_id}"
+            f":{resource_type}/{resource_id}"
+        )
+
+    def _require_initialized(self) -> None:
+        if not self.initialized:
+            raise UninitializedAccountException()
+
+    def _record(self, event: LedgerEvent, **facts: Any) -> None:
+        self.ledger.append(
+            LedgerEntry(
+                Time=self.simulation.now(),
+                Event=event,
+                AccountId=self.account_id,
+                Region=self.region_name,
+                **facts,
+            )
+        )
+
+    # What is so now
+
+    def jobs_in_progress(self, now: float) -> list[Job]:
+        """Return the jobs that hold their source servers."""
+        return [job for job in list(self.jobs.values()) if job.in_progress(now)]
+
+    def instances_of(self, source_server_id: str, now: float) -> list[RecoveryInstance]:
+        """Return a server's recovery instances that DRS lists, latest first."""
+        found = [
+            instance
+            for instance in list(self.recovery_instances.values())
+            if instance.source_server.source_server_id == source_server_id and instance.known(now)
+        ]
+        return sorted(found, key=lambda instance: instance.up_from, reverse=True)
+
+    def server_states(self) -> list[dict[str, Any]]:
+        """Return what is truly up now, for checks from outside.
+
+        Returns:
+            One mapping for each source server, by ID. `InstancesUp` lists every EC2 instance that
+            exists, also those that DRS was told to forget; times are epoch seconds.
+        """
+        now = self.simulation.now()
+        busy = {
+            participant.source_server_id: job.job_id
+            for job in self.jobs_in_progress(now)
+            for participant in job.participants
+        }
+        return [
+            {
+                "SourceServerId": server_id,
+                "LastJobId": server.last_job.job_id if server.last_job else None,
+                "LastLaunchStatus": (
+                    server.last_job.launch_status(server_id, now).value if server.last_job else None
+                ),
+                "BusyInJobId": busy.get(server_id),
+                "InstancesUp": [
+                    {
+                        "RecoveryInstanceId": instance.recovery_instance_id,
+                        "JobId": instance.job_id,
+                        "IsDrill": instance.is_drill,
+                        "State": instance.ec2_state(now),
+                        "UpSince": instance.up_from,
+                        "KnownToDrs": instance.known(now),
+                    }
+                    for instance in list(self.recovery_instances.values())
+                    if instance.source_server is server and instance.exists(now)
+                ],
+            }
+            for server_id, server in sorted(self.source_servers.items())
+        ]
+
+    # What jobs do
+
+    def _launch(
+        self,
+        launches: Sequence[tuple[SourceServer, Conduct, float]],
+        *,
+        is_drill: bool,
+        tags: dict[str, str],
+        created: float,
+    ) -> Job:
+        """Create a LAUNCH job of (server, conduct, time of the snapshot) and all it will do."""
+        job = self._create_job(
+            launch_timeline([conduct for _, conduct, _ in launches]),
+            [
+                Participant(
+                    server.source_server_id,
+                    recovery_instance_id=_ec2_instance_id(),
+                    conversion_server_id=_ec2_instance_id(),
+                    shows_instance=server.behaviour.shows_instance,
+                )
+                for server, _, _ in launches
+            ],
+            job_type="LAUNCH",
+            initiated_by="START_DRILL" if is_drill else "START_RECOVERY",
+            tags=tags,
+            created=created,
+        )
+        for place, (server, _, snapshot_taken) in enumerate(launches):
+            timeline = job.timeline.servers[place]
+            self._clean_up_earlier(server, job, timeline)
+            server.last_job = job
+            if timeline.final is LaunchStatus.LAUNCHED:
+                self._will_be_up(job, place, server, snapshot_taken)
+        return job
+
+    def _create_job(
+        self,
+        timeline: JobTimeline,
+        participants: Sequence[Participant],
+        *,
+        job_type: str,
+        initiated_by: str,
+        tags: dict[str, str],
+        created: float,
+    ) -> Job:
+        job_id = f"drsjob-{mock_random.get_random_hex(17)}"
+        job = Job(
+            job_id=job_id,
+            arn=self._arn("job", job_id),
+            type=job_type,
+            initiated_by=initiated_by,
+            created=created,
+            timeline=timeline,
+            participants=tuple(participants),
+            simulation=self.simulation,
+            tags=dict(tags),
+        )
+        self.jobs[job_id] = job
+        return job
+
+    def _clean_up_earlier(self, server: SourceServer, job: Job, timeline: ServerTimeline) -> None:
+        if timeline.launch_start is None:
+            return
+        starts = [at.offset for at in timeline.events if at.event == "CLEANUP_START"]
+        for instance in self.instances_of(server.source_server_id, job.created):
+            instance.stopping_from = job.at(starts[0] if starts else timeline.launch_start)
+            instance.gone_from = job.at(timeline.launch_start)
+
+    def _will_be_up(
+        self, job: Job, place: int, server: SourceServer, snapshot_taken: float
+    ) -> None:
+        end = job.timeline.servers[place].end
+        assert end is not None, "a server that is LAUNCHED has an end"
+        instance_id = job.participants[place].recovery_instance_id
+        configuration = server.launch_configuration
+        self.recovery_instances[instance_id] = RecoveryInstance(
+            recovery_instance_id=instance_id,
+            arn=self._arn("recovery-instance", instance_id),
+            job_id=job.job_id,
+            source_server=server,
+            is_drill=job.initiated_by == "START_DRILL",
+            simulation=self.simulation,
+            snapshot_taken=snapshot_taken,
+            up_from=job.at(end),
+            stopped=configuration["launchDisposition"] == "STOPPED",
+            tags=dict(server.tags) if configuration["copyTags"] else {},
+        )
+
+    def _terminate(self, instances: Sequence[RecoveryInstance], created: float) -> Job:
+        job = self._create_job(
+            termination_timeline(len(instances)),
+            [
+                Participant(
+                    instance.source_server.source_server_id, instance.recovery_instance_id, ""
+                )
+                for instance in instances
+            ],
+            job_type="TERMINATE",
+            initiated_by="TERMINATE_RECOVERY_INSTANCES",
+            tags={},
+            created=created,
+        )
+        for instance, timeline in zip(instances, job.timeline.servers, strict=True):
+            assert timeline.end is not None, "a termination ends"
+            instance.stopping_from = job.at(job.timeline.start)
+            instance.gone_from = job.at(timeline.end)
+        return job
+
+    # How a simulation begins
+
+    def add_source_server(self, source_server_id: str, name: str, tags: dict[str, str]) -> None:
+        """Add a healthy source server; the account counts as initialized from then on."""
+        with self._lock:
+            self.initialized = True
+            self.source_servers[source_server_id] = SourceServer(
+                source_server_id=source_server_id,
+                arn=self._arn("source-server", source_server_id),
+                account_id=self.account_id,
+                region=self.region_name,
+                added=self.simulation.now(),
+                simulation=self.simulation,
+                name=name,
+                tags={"Name": name, **tags},
+            )
+
+    def seed_recovery_instance(self, source_server_id: str, *, is_drill: bool) -> None:
+        """Let a server have a live instance of an earlier job, unless it already has such a one."""
+        with self._lock:
+            now = self.simulation.now()
+            present = self.instances_of(source_server_id, now)
+            if any(instance.is_drill == is_drill for instance in present):
+                return
+            for instance in present:
+                instance.gone_from = now
+            server = self.source_servers[source_server_id]
+            created = now - _SEEDED_JOB_AGE
+            launch = (server, Conduct(), created)
+            job = self._launch([launch], is_drill=is_drill, tags={}, created=created)
+            self._record_seeded(job, is_drill=is_drill)
+
+    def seed_running_job(self, source_server_id: str) -> None:
+        """Let a server be in someone else's drill that is stuck, unless a job already holds it."""
+        with self._lock:
+            now = self.simulation.now()
+            if self._busy([source_server_id], now):
+                return
+            server = self.source_servers[source_server_id]
+            earlier = bool(self.instances_of(source_server_id, now))
+            launch = (server, server.conduct(Outcome.STUCK, cleans_up=earlier), now)
+            job = self._launch([launch], is_drill=True, tags={}, created=now)
+            self._record_seeded(job, is_drill=True)
+
+    def _record_seeded(self, job: Job, *, is_drill: bool) -> None:
+        self._record(
+            LedgerEvent.SEEDED,
+            JobId=job.job_id,
+            SourceServerIds=tuple(each.source_server_id for each in job.participants),
+            IsDrill=is_drill,
+        )
+
+    def _busy(self, source_server_ids: Sequence[str], now: float) -> list[str]:
+        held = {
+            participant.source_server_id
+            for job in self.jobs_in_progress(now)
+            for participant in job.participants
+        }
+        return [server_id for server_id in source_server_ids if server_id in held]
+
+
+def _ec2_instance_id() -> str:
+    return f"i-0{mock_random.get_random_hex(16)}"

@@ -1,0 +1,69 @@
+"""Checks of request parameters that botocore leaves to the service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from .exceptions import ValidationException
+
+SOURCE_SERVER_ID = re.compile(r"s-[0-9a-zA-Z]{17}")
+RECOVERY_INSTANCE_ID = re.compile(r"i-[0-9a-fA-F]{8,17}")
+RECOVERY_SNAPSHOT_ID = re.compile(r"pit-[0-9a-zA-Z]{17}")
+JOB_ID = re.compile(r"drsjob-[0-9a-zA-Z]{17}")
+
+_MOST_TAGS = 50
+_LAUNCH_CONFIGURATION_ENUMS = {
+    "launchDisposition": ("STOPPED", "STARTED"),
+    "targetInstanceTypeRightSizingMethod": ("NONE", "BASIC", "IN_AWS"),
+    "recoveryMode": ("FAST", "OPTIMAL"),
+}
+
+
+def check_id(field: str, value: str, pattern: re.Pattern[str]) -> None:
+    """Refuse a malformed ID."""
+    if not pattern.fullmatch(value):
+        raise ValidationException(field, f"{value!r} does not match {pattern.pattern}")
+
+
+def check_ids(
+    field: str, values: Sequence[str], pattern: re.Pattern[str], *, least: int = 0, most: int
+) -> None:
+    """Refuse a list that is too short or too long, or has a malformed ID in it."""
+    if not least <= len(values) <= most:
+        raise ValidationException(field, f"must have {least} to {most} members, not {len(values)}")
+    for value in values:
+        check_id(field, value, pattern)
+
+
+def check_tags(tags: dict[str, str]) -> None:
+    """Refuse tags that AWS refuses."""
+    if len(tags) > _MOST_TAGS:
+        raise ValidationException("tags", f"must have at most {_MOST_TAGS} members")
+    for key, value in tags.items():
+        if not 1 <= len(key) <= 128 or key.lower().startswith("aws:"):
+            raise ValidationException("tags", f"the key {key!r} is not valid")
+        if len(value) > 256:
+            raise ValidationException("tags", f"the value of {key!r} is longer than 256")
+
+
+def check_launch_configuration(changes: dict[str, Any]) -> None:
+    """Refuse values outside the enumerations of a launch configuration."""
+    for field, admitted in _LAUNCH_CONFIGURATION_ENUMS.items():
+        if field in changes and changes[field] not in admitted:
+            raise ValidationException(field, f"must be one of {', '.join(admitted)}")
+    if len(changes.get("name", "")) > 128:
+        raise ValidationException("name", "is longer than 128")
+
+
+def read_date(field: str, text: str | None) -> float | None:
+    """Turn an ISO 8601 date and time into epoch seconds."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValidationException(field, f"{text!r} is not an ISO 8601 date and time") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

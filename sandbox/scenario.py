@@ -1,0 +1,263 @@
+"""The scenario file: which source servers there are, how launches go, what breaks."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from botocore.exceptions import UnknownServiceError
+from botocore.loaders import Loader
+from moto.core.utils import get_service_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_pascal
+
+from sandbox.drs.simulation import TimestampForm
+
+DEFAULT_REGION = "us-west-2"
+DEFAULT_ACCOUNT_ID = "123456789012"
+ANY_OPERATION = "*"
+
+Outcome = Literal["launched", "failed-early", "failed-late", "stuck"]
+ReplicationState = Literal[
+    "STOPPED",
+    "INITIATING",
+    "INITIAL_SYNC",
+    "BACKLOG",
+    "CREATING_SNAPSHOT",
+    "CONTINUOUS",
+    "PAUSED",
+    "RESCAN",
+    "STALLED",
+    "DISCONNECTED",
+]
+
+
+def _account_as_text(value: object) -> object:
+    # YAML reads an unquoted account ID as a number.
+    return f"{value:012d}" if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+AccountId = Annotated[str, BeforeValidator(_account_as_text), Field(pattern=r"^[0-9]{12}$")]
+Region = Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$")]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class ScenarioError(ValueError):
+    """A scenario that cannot be read; the message lists every problem and its place."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, extra="forbid")
+
+
+class SourceServer(_Section):
+    """One source server. Where it already exists, only the keys given change it.
+
+    Attributes:
+        source_server_id: `s-` and 17 characters.
+        region: Where it is. Without `region` and `account_id` the entry applies to the server of
+            that ID wherever it is, and otherwise to us-west-2 of 123456789012.
+        name: Its Name tag; the ID if there is none.
+        outcome: How its launches go, one after another; the last repeats.
+        launch_seconds: From the call to LAUNCH_END, before the speed factor.
+        stuck_seconds: When a stuck launch arrives after all, before the speed factor.
+        raw_error: The reason a failure logs.
+        recovery_instance_id_missing: Jobs never name its recovery instance.
+        recovery_snapshot_ids: Snapshots it has besides those that age out by the clock.
+        live_recovery_instance: It starts with an instance of an earlier job of this kind.
+        running_job: It starts inside someone else's job, stuck.
+    """
+
+    source_server_id: Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{17}$")]
+    region: Region | None = None
+    account_id: AccountId | None = None
+    name: str | None = None
+    tags: dict[str, str] = Field(default_factory=dict)
+    os: Literal["linux", "windows"] = "linux"
+    outcome: tuple[Outcome, ...] = ("launched",)
+    replication_state: ReplicationState = "CONTINUOUS"
+    lag_duration: Annotated[str, Field(pattern=r"^P[0-9T][0-9DHMSTW.]*$")] = "P0D"
+    launch_seconds: Seconds | None = None
+    stuck_seconds: Seconds | None = None
+    raw_error: str | None = None
+    launch_disposition: Literal["STARTED", "STOPPED"] = "STARTED"
+    recovery_instance_id_missing: bool = False
+    recovery_snapshot_ids: tuple[Annotated[str, Field(pattern=r"^pit-[0-9a-zA-Z]{17}$")], ...] = ()
+    live_recovery_instance: Literal["RECOVERY", "DRILL"] | None = None
+    running_job: bool = False
+
+    @field_validator("outcome", mode="before")
+    @classmethod
+    def _one_outcome_is_a_list_of_one(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("outcome")
+    @classmethod
+    def _some_outcome(cls, value: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+        if not value:
+            raise ValueError("must name at least one outcome")
+        return value
+
+
+class Quotas(_Section):
+    """Quotas of every account and Region; those not given stay as they are."""
+
+    jobs_in_progress: Annotated[int, Field(ge=0)] | None = None
+    servers_in_job: Annotated[int, Field(ge=0)] | None = None
+    servers_in_all_jobs: Annotated[int, Field(ge=0)] | None = None
+
+
+class Effect(StrEnum):
+    """What a fault does other than answer with an error.
+
+    ANSWER_LOST: the request is executed, the connection is closed without an answer.
+    DROP: the request is not executed, the connection is closed without an answer.
+    DELAY: the request is executed `Seconds` later.
+    """
+
+    ANSWER_LOST = "answer-lost"
+    DROP = "drop"
+    DELAY = "delay"
+
+
+class Fault(_Section):
+    """Something that goes wrong with calls of one operation.
+
+    Attributes:
+        operation: The API operation, or `*` for every one of the service.
+        service: The service as AWS signs for it: drs, dynamodb, sts, sqs, events …
+        error: The error code to answer with; the request is not executed.
+        message: Its message; None means a plausible one.
+        retry_after_seconds: The Retry-After header of throttling and server errors.
+        effect: What happens instead of an error.
+        seconds: Wall-clock seconds of a delay.
+        times: How many calls it hits; None means no limit.
+        rate: Its probability for each call; None means every call.
+        region: Only calls to this Region.
+        account_id: Only calls in this account.
+    """
+
+    operation: str
+    service: str = "drs"
+    error: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9.]*$")] | None = None
+    message: str | None = None
+    retry_after_seconds: Annotated[int, Field(ge=0)] = 1
+    effect: Effect | None = None
+    seconds: Annotated[float, Field(ge=0)] | None = None
+    times: Annotated[int, Field(ge=1)] | None = None
+    rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    region: Region | None = None
+    account_id: AccountId | None = None
+
+    @model_validator(mode="after")
+    def _one_thing_that_exists(self) -> Self:
+        if (self.error is None) == (self.effect is None):
+            raise ValueError("give either Error or Effect")
+        if (self.effect is Effect.DELAY) != (self.seconds is not None):
+            raise ValueError("Effect: delay needs Seconds, and nothing else takes it")
+        if self.operation != ANY_OPERATION:
+            _check_operation(self.service, self.operation)
+        return self
+
+
+class Scenario(_Section):
+    """A whole scenario file.
+
+    Attributes:
+        timestamp_form: How DRS writes times; None leaves it as it is.
+        seed: Of the random numbers that `Rate` draws.
+    """
+
+    source_servers: tuple[SourceServer, ...] = ()
+    quotas: Quotas = Field(default_factory=Quotas)
+    faults: tuple[Fault, ...] = ()
+    timestamp_form: TimestampForm | None = None
+    seed: int = 0
+
+
+def read_scenario(text: str) -> Scenario:
+    """Read a scenario in YAML or JSON.
+
+    Raises:
+        ScenarioError: With every problem and its place in the file.
+    """
+    try:
+        return Scenario.model_validate(_read_yaml(text) or {})
+    except ValidationError as error:
+        raise ScenarioError(_problems(error)) from None
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Read a scenario file."""
+    return read_scenario(path.read_text())
+
+
+def read_source_servers(text: str) -> tuple[SourceServer, ...]:
+    """Read a list of source servers in JSON or YAML, the seed of a server.
+
+    Raises:
+        ScenarioError: With every problem and its place in the file.
+    """
+    try:
+        return TypeAdapter(tuple[SourceServer, ...]).validate_python(_read_yaml(text) or [])
+    except ValidationError as error:
+        raise ScenarioError(_problems(error)) from None
+
+
+def load_source_servers(path: Path) -> tuple[SourceServer, ...]:
+    """Read a file with a list of source servers."""
+    return read_source_servers(path.read_text())
+
+
+def _read_yaml(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"not YAML: {error}") from None
+
+
+def _problems(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"]) or "scenario"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = "unknown key" + _nearest(str(problem["loc"][-1]), _known_keys())
+        lines.append(f"{place}: {message}")
+    return "\n".join(lines)
+
+
+def _known_keys() -> set[str]:
+    sections: tuple[type[BaseModel], ...] = (Scenario, SourceServer, Quotas, Fault)
+    return {
+        field.alias or name for section in sections for name, field in section.model_fields.items()
+    }
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, sorted(known), n=1)
+    return f", did you mean {found[0]}?" if found else ""
+
+
+def _check_operation(service: str, operation: str) -> None:
+    try:
+        model = get_service_model(service)
+    except UnknownServiceError:
+        known = Loader().list_available_services("service-2")
+        raise ValueError(f"unknown Service {service}{_nearest(service, known)}") from None
+    if operation not in model.operation_names:
+        hint = _nearest(operation, model.operation_names)
+        raise ValueError(f"{service} has no Operation {operation}{hint}")

@@ -1,0 +1,73 @@
+"""Brings the DRS backends into the state that a scenario describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sandbox.drs import drs_backends
+from sandbox.drs.models import DRSBackend
+from sandbox.drs.source_servers import SourceServer as DrsServer
+from sandbox.drs.timeline import Outcome
+from sandbox.scenario import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Quotas, SourceServer
+
+
+def all_backends() -> Iterator[DRSBackend]:
+    """Iterate over the backends of all accounts and Regions that were ever asked for."""
+    for account in list(drs_backends.values()):
+        yield from list(account.values())
+
+
+def apply_quotas(quotas: Quotas, backends: Iterable[DRSBackend]) -> None:
+    """Set the quotas that are given."""
+    for backend in backends:
+        for name, value in quotas.model_dump(exclude_none=True).items():
+            setattr(backend.quotas, name, value)
+
+
+def apply_source_server(entry: SourceServer) -> list[DRSBackend]:
+    """Create or change the source server of an entry.
+
+    Returns:
+        The backends that hold it.
+    """
+    holders = [
+        backend
+        for backend in all_backends()
+        if entry.source_server_id in backend.source_servers
+        and entry.region in (None, backend.region_name)
+        and entry.account_id in (None, backend.account_id)
+    ]
+    if not holders:
+        account_id = entry.account_id or DEFAULT_ACCOUNT_ID
+        backend = drs_backends[account_id][entry.region or DEFAULT_REGION]
+        name = entry.name or entry.source_server_id
+        backend.add_source_server(entry.source_server_id, name, entry.tags)
+        holders = [backend]
+    for backend in holders:
+        _change(backend.source_servers[entry.source_server_id], entry)
+        if entry.live_recovery_instance is not None:
+            drill = entry.live_recovery_instance == "DRILL"
+            backend.seed_recovery_instance(entry.source_server_id, is_drill=drill)
+        if entry.running_job:
+            backend.seed_running_job(entry.source_server_id)
+    return holders
+
+
+def _change(server: DrsServer, entry: SourceServer) -> None:
+    given = entry.model_fields_set
+    for key in given & {"os", "replication_state", "lag_duration", "recovery_snapshot_ids"}:
+        setattr(server, key, getattr(entry, key))
+    for key in given & {"launch_seconds", "stuck_seconds", "raw_error"}:
+        setattr(server.behaviour, key, getattr(entry, key))
+    if "outcome" in given:
+        server.behaviour.outcomes = tuple(Outcome(each) for each in entry.outcome)
+        server.restart_outcomes()
+    if "recovery_instance_id_missing" in given:
+        server.behaviour.shows_instance = not entry.recovery_instance_id_missing
+    if "launch_disposition" in given:
+        server.launch_configuration["launchDisposition"] = entry.launch_disposition
+    if entry.name is not None:
+        server.name = entry.name
+    # One assignment: another thread may be describing the server.
+    named = {} if entry.name is None else {"Name": entry.name}
+    server.tags = {**server.tags, **named, **entry.tags}

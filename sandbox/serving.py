@@ -1,0 +1,125 @@
+"""An HTTP server for WSGI applications that keeps connections open and can break them."""
+
+from __future__ import annotations
+
+import io
+import socket
+import traceback
+from http import HTTPStatus
+from threading import Lock
+from typing import Any
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import ThreadedWSGIServer
+
+LOOPBACK = "127.0.0.1"
+
+
+class AnswerWithheld(Exception):
+    """Raised by an application to close the connection without an answer."""
+
+
+class ConnectionHandler(MotoRequestHandler):
+    """Serves one connection, request after request.
+
+    Werkzeug's own handler closes the connection after each answer, and waits 10 ms for leftovers
+    of the request; clients that poll feel both. Here bodies are read whole and answers carry their
+    length, so the connection can go on.
+    """
+
+    protocol_version = "HTTP/1.1"
+    # Headers and body are separate writes; Nagle would hold the second one for 40 ms.
+    disable_nagle_algorithm = True
+    server: LoopbackServer
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.remember(self.connection)
+
+    def finish(self) -> None:
+        self.server.forget(self.connection)
+        super().finish()
+
+    def run_wsgi(self) -> None:
+        environ = self.make_environ()
+        if environ.get("wsgi.input_terminated"):
+            body = environ["wsgi.input"].read()
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        try:
+            status, headers, answer = self._ask(environ)
+        except AnswerWithheld:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        except Exception:
+            self.server.log("error", f"Error on request:\n{traceback.format_exc()}")
+            status, headers, answer = "500 Internal Server Error", [], b""
+        self._answer(status, headers, answer)
+
+    def _ask(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+        status, headers = "", list[tuple[str, str]]()
+
+        def start_response(
+            given: str, given_headers: list[tuple[str, str]], exc_info: Any = None
+        ) -> Any:
+            nonlocal status, headers
+            status, headers = given, list(given_headers)
+            return None
+
+        chunks = self.server.app(environ, start_response)
+        try:
+            return status, headers, b"".join(chunks)
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
+
+    def _answer(self, status: str, headers: list[tuple[str, str]], answer: bytes) -> None:
+        code, _, reason = status.partition(" ")
+        self.log_request(code, len(answer))
+        self.send_response_only(int(code), reason)
+        for name, value in headers:
+            if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
+                self.send_header(name, value)
+        if int(code) != HTTPStatus.NO_CONTENT:
+            self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        if self.command != "HEAD" and int(code) != HTTPStatus.NO_CONTENT:
+            self.wfile.write(answer)
+        self.wfile.flush()
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        if self.server.verbose:
+            super().log_request(code, size)
+
+
+class LoopbackServer(ThreadedWSGIServer):
+    """A threaded server on 127.0.0.1 that can be stopped while clients keep connections open."""
+
+    def __init__(self, app: Any, port: int, *, verbose: bool) -> None:
+        self.verbose = verbose
+        self._connections: set[socket.socket] = set()
+        self._lock = Lock()
+        super().__init__(LOOPBACK, port, app, handler=ConnectionHandler)
+
+    def remember(self, connection: socket.socket) -> None:
+        """Note an open connection."""
+        with self._lock:
+            self._connections.add(connection)
+
+    def forget(self, connection: socket.socket) -> None:
+        """Note that a connection is over."""
+        with self._lock:
+            self._connections.discard(connection)
+
+    def close_connections(self) -> None:
+        """Break the connections that clients still hold open."""
+        with self._lock:
+            for connection in self._connections:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    # The client was faster.
+                    continue

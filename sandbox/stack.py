@@ -1,0 +1,273 @@
+"""The local stack: Temporal with its Web UI, an AWS that speaks DRS, and a worker.
+
+Each is a process of its own with its log in the stack's folder. What runs is written to
+`stack.json`, so that another command can look at it, restart a part of it or take it down.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from urllib.request import urlopen
+
+import psutil
+
+_START_SECONDS = 40.0
+_STOP_SECONDS = 12.0
+_ADDRESS = "127.0.0.1"
+
+
+class StackError(Exception):
+    """A part of the stack did not start; the message names its log."""
+
+
+@dataclass
+class Part:
+    """A running process of the stack.
+
+    Attributes:
+        started: the process's creation time, which tells it from a later one of the same ID.
+    """
+
+    name: str
+    pid: int
+    started: float
+    command: list[str]
+
+    def process(self) -> psutil.Process | None:
+        """The process, if it still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            alive = abs(process.create_time() - self.started) < 2.0 and process.is_running()
+        except psutil.NoSuchProcess:
+            return None
+        return process if alive and process.status() != psutil.STATUS_ZOMBIE else None
+
+
+@dataclass
+class Stack:
+    """A sandbox in a folder.
+
+    Attributes:
+        folder: holds logs, Temporal's database, `env` and `stack.json`.
+        worker: the command that starts a worker.
+        search_attributes: registered with Temporal at its start, each as `Name=Type`.
+        speed: divides the durations of AWS and of our polls and deadlines.
+        region: the Region of clients that name none.
+        variables: further variables for the worker and other clients.
+    """
+
+    folder: Path
+    worker: Sequence[str]
+    search_attributes: Sequence[str]
+    speed: float = 1.0
+    region: str = "us-west-2"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    temporal_port: int = 0
+    ui_port: int = 0
+    aws_port: int = 0
+    parts: dict[str, Part] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Stack | None":
+        """The stack that was started in `folder`, or None."""
+        try:
+            told = json.loads((folder / "stack.json").read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StackError(f"{folder / 'stack.json'} cannot be read: {error}") from error
+        parts = {name: Part(**part) for name, part in told.pop("parts").items()}
+        return cls(folder=folder, parts=parts, **told)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that lead any client here."""
+        return {
+            "TEMPORAL_ADDRESS": f"{_ADDRESS}:{self.temporal_port}",
+            "TEMPORAL_NAMESPACE": "default",
+            "AWS_ENDPOINT_URL": self.aws_url,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "DRS_WAVES_SPEED": f"{self.speed:g}",
+            "DRS_WAVES_TEMPORAL_UI": self.ui_url,
+            **self.variables,
+        }
+
+    @property
+    def aws_url(self) -> str:
+        """The endpoint of the local AWS."""
+        return f"http://{_ADDRESS}:{self.aws_port}"
+
+    @property
+    def ui_url(self) -> str:
+        """The address of Temporal's Web UI."""
+        return f"http://{_ADDRESS}:{self.ui_port}"
+
+    def running(self) -> list[str]:
+        """The names of the parts that run."""
+        return [name for name, part in self.parts.items() if part.process()]
+
+    def start_temporal(self) -> None:
+        """Start Temporal on its database, which keeps its state across restarts."""
+        self.temporal_port = self.temporal_port or _free_port(7233)
+        self.ui_port = self.ui_port or _free_port(8233)
+        command = [
+            _program("temporal"), "server", "start-dev",
+            "--ip", _ADDRESS, "--port", str(self.temporal_port),
+            "--ui-port", str(self.ui_port), "--ui-disable-news-fetch",
+            "--db-filename", str(self.folder / "temporal.db"),
+            "--log-level", "error",
+        ]  # fmt: skip
+        for attribute in self.search_attributes:
+            command += ["--search-attribute", attribute]
+        self._start("temporal", command, {}, self._temporal_answers)
+
+    def start_aws(self, *, servers: Path | None, scenario: Path | None) -> None:
+        """Start the local AWS with source servers and a scenario."""
+        self.aws_port = self.aws_port or _free_port(5055)
+        command = [
+            sys.executable, "-m", "sandbox.aws",
+            "--port", str(self.aws_port), "--speed", f"{self.speed:g}",
+        ]  # fmt: skip
+        if servers:
+            command += ["--servers", str(servers)]
+        if scenario:
+            command += ["--scenario", str(scenario)]
+        self._start("aws", command, {}, self._aws_answers)
+
+    def start_worker(self, name: str = "worker") -> None:
+        """Start a worker; it is not waited for, as Temporal holds its work."""
+        self._start(name, list(self.worker), self.env, lambda: True)
+
+    def stop_part(self, name: str, *, kill: bool = False) -> None:
+        """Stop one part and what it started; `kill` gives it no chance to finish."""
+        part = self.parts.pop(name, None)
+        process = part.process() if part else None
+        if process is not None:
+            _end([process], kill=kill)
+        self._save()
+
+    def stop(self) -> None:
+        """Stop every part, those that serve the others last."""
+        order = sorted(self.parts, key=lambda name: name in ("temporal", "aws"))
+        parts = [p for name in order if (p := self.parts[name].process())]
+        workers = [p for p in parts if p.pid not in self._server_pids()]
+        _end(workers)
+        _end([p for p in parts if p not in workers])
+        self.parts.clear()
+        (self.folder / "stack.json").unlink(missing_ok=True)
+        (self.folder / "env").unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Stop every part and forget the state of both sides."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _server_pids(self) -> list[int]:
+        return [p.pid for name, p in self.parts.items() if name in ("temporal", "aws")]
+
+    def _start(
+        self, name: str, command: list[str], env: Mapping[str, str], answers: Callable[[], bool]
+    ) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = self.folder / f"{name}.log"
+        with log.open("ab") as output:
+            # A session of its own: Ctrl-C on the terminal reaches the command, which then ends
+            # the parts in their order.
+            popen = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **env},
+                start_new_session=True,
+            )
+        process = psutil.Process(popen.pid)
+        self.parts[name] = Part(name, popen.pid, process.create_time(), command)
+        self._save()
+        give_up = time.monotonic() + _START_SECONDS
+        while not answers():
+            if popen.poll() is not None:
+                raise StackError(f"{name} ended at its start (code {popen.returncode}): see {log}")
+            if time.monotonic() > give_up:
+                raise StackError(f"{name} does not answer after {_START_SECONDS:g} s: see {log}")
+            time.sleep(0.05)
+
+    def _temporal_answers(self) -> bool:
+        return _listens(self.temporal_port) and _listens(self.ui_port)
+
+    def _aws_answers(self) -> bool:
+        try:
+            with urlopen(f"{self.aws_url}/_sandbox/health", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def _save(self) -> None:
+        told = asdict(self)
+        del told["folder"]
+        (self.folder / "stack.json").write_text(json.dumps(told, indent=1))
+        lines = [f"export {name}={value}" for name, value in self.env.items()]
+        (self.folder / "env").write_text("\n".join(lines) + "\n")
+
+
+def _end(processes: Sequence[psutil.Process], *, kill: bool = False) -> None:
+    """End processes and their children, by asking first."""
+    everyone = [*processes]
+    for process in processes:
+        try:
+            everyone += process.children(recursive=True)
+        except psutil.NoSuchProcess:
+            continue
+    for process in everyone:
+        _send(process, signal.SIGKILL if kill else signal.SIGTERM)
+    _, left = psutil.wait_procs(everyone, timeout=_STOP_SECONDS)
+    for process in left:
+        _send(process, signal.SIGKILL)
+    psutil.wait_procs(left, timeout=_STOP_SECONDS)
+
+
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _program(name: str) -> str:
+    """A program installed beside this Python, or else on the PATH."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise StackError(f"`{name}` is not installed: pip install 'drs-waves[sandbox]'")
+    return found
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted port if nobody has it, else any free one."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_ADDRESS, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StackError("no free port on this machine")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((_ADDRESS, port)) == 0

@@ -1,0 +1,103 @@
+"""The settings that are ours, read from `DRS_WAVES_*`.
+
+Temporal's connection comes from the `temporal` CLI's own profile and variables, AWS's from AWS's.
+"""
+
+import os
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+TASK_QUEUE = "drs-waves"
+WATCH_TASK_QUEUE = "drs-waves-watch"
+
+
+class Settings(BaseSettings):
+    """What can be set, each as `DRS_WAVES_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="DRS_WAVES_", extra="ignore", frozen=True)
+
+    history_table: str = Field(
+        default="drs-waves-history",
+        pattern=r"^[A-Za-z0-9_.-]{3,255}$",
+        description="DynamoDB table of the execution history.",
+    )
+    history_region: str | None = Field(
+        default=None,
+        description="Region of that table; default: AWS's own region setting. "
+        "Keep it out of the Region that is recovered.",
+    )
+    poll_seconds: float = Field(
+        default=15.0, ge=1.0, le=300.0, description="Seconds between two looks at a job."
+    )
+    absent_after_seconds: float = Field(
+        default=60.0,
+        ge=5.0,
+        le=600.0,
+        description="Seconds for which an unanswered StartRecovery is looked for before it is "
+        "asked again. Never scaled.",
+    )
+    speed: float = Field(
+        default=1.0,
+        ge=1.0,
+        le=10_000.0,
+        description="Divides our polls and deadlines, as a sandbox divides DRS's durations. "
+        "Refused unless AWS's endpoint is on this machine.",
+    )
+    jobs_quota: int = Field(
+        default=20, ge=1, description="DRS jobs in progress, per account and Region."
+    )
+    servers_quota: int = Field(
+        default=500, ge=1, description="Source servers in all DRS jobs, per account and Region."
+    )
+    log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
+
+    @model_validator(mode="after")
+    def _scaled_only_on_loopback(self) -> Self:
+        if self.speed != 1.0 and (where := _elsewhere()):
+            raise ValueError(
+                f"DRS_WAVES_SPEED={self.speed:g} is refused, because the AWS endpoint is {where}: "
+                "only a sandbox on this machine (AWS_ENDPOINT_URL on loopback) runs faster than "
+                "real time. Unset DRS_WAVES_SPEED"
+            )
+        return self
+
+    @property
+    def scaled_poll_seconds(self) -> float:
+        """Wall-clock seconds between two looks at a job."""
+        return self.poll_seconds / self.speed
+
+
+def _elsewhere() -> str | None:
+    """The first AWS endpoint of the environment that is not on this machine, or None."""
+    if not os.environ.get("AWS_ENDPOINT_URL"):
+        return "AWS itself"
+    endpoints = {k: v for k, v in os.environ.items() if k.startswith("AWS_ENDPOINT_URL") and v}
+    return next((v for _, v in sorted(endpoints.items()) if not is_loopback(v)), None)
+
+
+def is_loopback(url: str | None) -> bool:
+    """Whether a URL leads to this machine only."""
+    host = urlsplit(url).hostname if url else None
+    if host is None:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        pydantic.ValidationError: naming each variable that is wrong.
+    """
+    return Settings()

@@ -1,0 +1,205 @@
+"""How launches go, as the scenario says."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from local_aws import DATABASE, WEB, LocalAws, offsets
+
+from sandbox.drs.timeline import Conduct, LaunchStatus, Outcome, launch_timeline
+
+
+def scenario(keys: str) -> str:
+    """Return a scenario with a database server of these keys and a plain web server."""
+    return f"""
+SourceServers:
+  - {{SourceServerId: {DATABASE}, {keys}}}
+  - {{SourceServerId: {WEB}}}
+"""
+
+
+def test_a_windows_server_boots_twenty_minutes() -> None:
+    with LocalAws(scenario("Os: windows")) as aws:
+        start = aws.now
+        job_id = aws.launch(DATABASE, WEB)
+        aws.pass_time(2000)
+        times = {(event, server): at for event, at, server in offsets(aws.log(job_id), start)}
+        boot = times["LAUNCH_END", DATABASE] - times["LAUNCH_START", DATABASE]
+        assert boot == pytest.approx(1200, rel=0.05)
+        assert times["LAUNCH_END", WEB] == pytest.approx(529, rel=0.05)
+
+
+def test_an_early_failure_ends_within_a_second_of_its_snapshot() -> None:
+    with LocalAws(scenario("Outcome: failed-early")) as aws:
+        start = aws.now
+        job_id = aws.launch(DATABASE)
+        aws.pass_time(2)
+        assert aws.job(job_id)["status"] == "COMPLETED"
+        assert aws.statuses(job_id) == ["FAILED"]
+        log = offsets(aws.log(job_id), start)
+        assert [event for event, _, _ in log] == [
+            "JOB_START",
+            "SNAPSHOT_START",
+            "SNAPSHOT_END",
+            "JOB_END",
+        ]
+        assert log[3][1] - log[2][1] < 1
+
+
+def test_an_early_failure_does_not_stop_the_other_server() -> None:
+    with LocalAws(scenario("Outcome: failed-early, RawError: no permission")) as aws:
+        job_id = aws.launch(DATABASE, WEB)
+        aws.pass_time(600)
+        assert aws.job(job_id)["status"] == "COMPLETED"
+        assert aws.statuses(job_id) == ["FAILED", "LAUNCHED"]
+        reasons = [line["eventData"].get("rawError") for line in aws.log(job_id)]
+        assert "no permission" in reasons
+
+
+def test_a_late_failure_comes_ten_minutes_after_the_others_with_its_reason() -> None:
+    with LocalAws(scenario("Outcome: failed-late, RawError: UnauthorizedOperation")) as aws:
+        start = aws.now
+        job_id = aws.launch(DATABASE, WEB)
+        aws.pass_time(1000)
+        assert aws.job(job_id)["status"] == "STARTED"
+        assert aws.statuses(job_id) == ["IN_PROGRESS", "LAUNCHED"]
+        aws.pass_time(200)
+        assert aws.job(job_id)["status"] == "COMPLETED"
+        assert aws.statuses(job_id) == ["FAILED", "LAUNCHED"]
+        failed = next(line for line in aws.log(job_id) if line["event"] == "LAUNCH_FAILED")
+        assert failed["eventData"]["rawError"] == "UnauthorizedOperation"
+        assert offsets([failed], start)[0][1] == pytest.approx(1130, rel=0.05)
+        assert aws.instances(DATABASE) == []
+
+
+def test_a_late_failure_has_a_reason_by_default() -> None:
+    with LocalAws(scenario("Outcome: failed-late")) as aws:
+        job_id = aws.launch(DATABASE)
+        aws.pass_time(2000)
+        failed = next(line for line in aws.log(job_id) if line["event"] == "LAUNCH_FAILED")
+        assert "instance" in failed["eventData"]["rawError"]
+
+
+def test_a_stuck_server_never_leaves_conversion_and_its_job_never_ends() -> None:
+    with LocalAws(scenario("Outcome: stuck")) as aws:
+        job_id = aws.launch(DATABASE, WEB)
+        aws.pass_time(100 * 86_400)
+        assert aws.job(job_id)["status"] == "STARTED"
+        assert "endDateTime" not in aws.job(job_id)
+        assert aws.statuses(job_id) == ["PENDING", "LAUNCHED"]
+
+
+def test_a_stuck_server_arrives_late_if_the_scenario_says_when() -> None:
+    with LocalAws(scenario("Outcome: stuck, StuckSeconds: 7200")) as aws:
+        job_id = aws.launch(DATABASE)
+        aws.pass_time(6000)
+        assert aws.statuses(job_id) == ["PENDING"]
+        aws.pass_time(1201)
+        assert aws.statuses(job_id) == ["LAUNCHED"]
+        assert len(aws.instances(DATABASE)) == 1
+
+
+def test_successive_launches_take_successive_outcomes_and_repeat_the_last() -> None:
+    with LocalAws(scenario("Outcome: [failed-late, failed-early, launched]")) as aws:
+        seen = []
+        for _ in range(4):
+            job_id = aws.launch(DATABASE)
+            aws.pass_time(3000)
+            seen += aws.statuses(job_id)
+        assert seen == ["FAILED", "FAILED", "LAUNCHED", "LAUNCHED"]
+
+
+def test_launch_seconds_say_when_the_server_is_launched() -> None:
+    with LocalAws(scenario("LaunchSeconds: 90")) as aws:
+        start = aws.now
+        job_id = aws.launch(DATABASE)
+        aws.pass_time(100)
+        times = {event: at for event, at, _ in offsets(aws.log(job_id), start)}
+        assert times["LAUNCH_END"] == pytest.approx(90)
+        assert times["SNAPSHOT_END"] == pytest.approx(0.95, rel=0.05)
+
+
+@pytest.mark.parametrize("state", ["INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED"])
+def test_a_server_that_never_synced_is_skipped_and_fails_with_the_reason(state: str) -> None:
+    with LocalAws(scenario(f"ReplicationState: {state}, LagDuration: PT4H")) as aws:
+        info = aws.drs.describe_source_servers(filters={"sourceServerIDs": [DATABASE]})["items"][0]
+        assert info["dataReplicationInfo"]["dataReplicationState"] == state
+        assert info["dataReplicationInfo"]["lagDuration"] == "PT4H"
+        job_id = aws.launch(DATABASE)
+        aws.pass_time(3)
+        assert aws.statuses(job_id) == ["FAILED"]
+        skipped = aws.log(job_id)[1]
+        assert skipped["event"] == "SERVER_SKIPPED"
+        assert state in skipped["eventData"]["rawError"]
+
+
+@pytest.mark.parametrize("state", ["BACKLOG", "RESCAN", "PAUSED", "STALLED"])
+def test_a_server_that_lags_can_be_launched(state: str) -> None:
+    with LocalAws(scenario(f"ReplicationState: {state}")) as aws:
+        job_id = aws.launch(DATABASE)
+        aws.pass_time(600)
+        assert aws.statuses(job_id) == ["LAUNCHED"]
+
+
+def test_a_launched_server_shows_its_instance_in_the_job_and_in_drs() -> None:
+    with LocalAws() as aws:
+        job_id = aws.launch(DATABASE)
+        assert "recoveryInstanceID" not in aws.job(job_id)["participatingServers"][0]
+        assert aws.instances(DATABASE) == []
+        aws.pass_time(600)
+        shown = aws.job(job_id)["participatingServers"][0]["recoveryInstanceID"]
+        (instance,) = aws.instances(DATABASE)
+        assert instance["recoveryInstanceID"] == instance["ec2InstanceID"] == shown
+        assert instance["jobID"] == job_id
+        assert instance["isDrill"] is True
+        assert instance["ec2InstanceState"] == "RUNNING"
+
+
+def test_a_job_can_miss_the_instance_id_that_the_log_and_drs_have() -> None:
+    with LocalAws(scenario("RecoveryInstanceIdMissing: true")) as aws:
+        job_id = aws.launch(DATABASE)
+        aws.pass_time(600)
+        assert aws.statuses(job_id) == ["LAUNCHED"]
+        assert "recoveryInstanceID" not in aws.job(job_id)["participatingServers"][0]
+        (instance,) = aws.instances(DATABASE)
+        logged = next(line for line in aws.log(job_id) if line["event"] == "LAUNCH_END")
+        assert instance["ec2InstanceID"] == logged["eventData"]["targetInstanceID"]
+
+
+def test_a_stopped_launch_disposition_leaves_the_instance_stopped() -> None:
+    with LocalAws() as aws:
+        aws.drs.update_launch_configuration(sourceServerID=DATABASE, launchDisposition="STOPPED")
+        aws.launch(DATABASE)
+        aws.pass_time(600)
+        assert aws.instances(DATABASE)[0]["ec2InstanceState"] == "STOPPED"
+
+
+CONDUCTS = st.builds(
+    Conduct,
+    outcome=st.sampled_from(Outcome),
+    windows=st.booleans(),
+    launch_seconds=st.none() | st.floats(0.001, 100_000),
+    stuck_seconds=st.none() | st.floats(0.001, 100_000),
+    cleans_up=st.booleans(),
+)
+
+
+@given(st.lists(CONDUCTS, min_size=1, max_size=8))
+def test_any_mixture_of_servers_gives_an_ordered_log_that_agrees_with_the_statuses(
+    conducts: list[Conduct],
+) -> None:
+    timeline = launch_timeline(conducts)
+    offsets_ = [event.offset for event in timeline.events]
+    assert offsets_ == sorted(offsets_)
+    assert timeline.events[0].event == "JOB_START"
+    assert (timeline.events[-1].event == "JOB_END") == (timeline.end is not None)
+    for place, server in enumerate(timeline.servers):
+        own = [event for event in timeline.events if event.server == place]
+        assert own == list(server.events)
+        ended = {"LAUNCH_END": LaunchStatus.LAUNCHED, "LAUNCH_FAILED": LaunchStatus.FAILED}
+        if own[-1].event in ended:
+            assert server.status(own[-1].offset) is ended[own[-1].event]
+        if server.launch_start is not None and server.end is not None:
+            middle = (server.launch_start + server.end) / 2
+            assert server.status(middle) is LaunchStatus.IN_PROGRESS

@@ -1,0 +1,165 @@
+"""What relaunches and terminations do to recovery instances."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError
+from local_aws import DATABASE, WEB, LocalAws, error_of
+
+from sandbox.drs.exceptions import SERVERS_IN_A_JOB
+
+
+def launched(aws: LocalAws, *, drill: bool = True) -> str:
+    """Launch the database server and return its recovery instance's ID."""
+    aws.launch(DATABASE, drill=drill)
+    aws.pass_time(600)
+    return str(aws.instances(DATABASE)[0]["recoveryInstanceID"])
+
+
+def test_a_relaunch_destroys_the_earlier_instance_when_its_launch_starts() -> None:
+    with LocalAws() as aws:
+        earlier = launched(aws, drill=False)
+        job_id = aws.launch(DATABASE)
+        aws.pass_time(200)
+        assert [each["recoveryInstanceID"] for each in aws.instances(DATABASE)] == [earlier]
+        aws.pass_time(60)
+        assert aws.instances(DATABASE) == []
+        assert aws.events(job_id)[-3:] == ["CLEANUP_START", "CLEANUP_END", "LAUNCH_START"]
+        aws.pass_time(400)
+        (instance,) = aws.instances(DATABASE)
+        assert instance["jobID"] == job_id
+
+
+def test_a_relaunch_that_fails_late_leaves_nothing_running() -> None:
+    scenario = f"SourceServers: [{{SourceServerId: {DATABASE}, Outcome: [launched, failed-late]}}]"
+    with LocalAws(scenario) as aws:
+        launched(aws)
+        aws.launch(DATABASE)
+        aws.pass_time(2000)
+        assert aws.instances(DATABASE) == []
+
+
+def test_a_relaunch_that_fails_early_leaves_the_earlier_instance() -> None:
+    scenario = f"SourceServers: [{{SourceServerId: {DATABASE}, Outcome: [launched, failed-early]}}]"
+    with LocalAws(scenario) as aws:
+        earlier = launched(aws)
+        aws.launch(DATABASE)
+        aws.pass_time(2000)
+        assert [each["recoveryInstanceID"] for each in aws.instances(DATABASE)] == [earlier]
+
+
+def test_the_source_server_follows_its_launches() -> None:
+    with LocalAws() as aws:
+
+        def server() -> dict[str, object]:
+            filters = {"sourceServerIDs": [DATABASE]}
+            (item,) = aws.drs.describe_source_servers(filters=filters)["items"]  # type: ignore[arg-type]  # a plain dict
+            last = item["lifeCycle"]["lastLaunch"]
+            return {
+                "result": item["lastLaunchResult"],
+                "status": last.get("status"),
+                "job": last["initiated"].get("jobID"),
+                "type": last["initiated"].get("type"),
+                "instance": item.get("recoveryInstanceId"),
+            }
+
+        assert server() == dict.fromkeys(("status", "job", "type", "instance")) | {
+            "result": "NOT_STARTED"
+        }
+        job_id = aws.launch(DATABASE)
+        assert server() == {
+            "result": "PENDING",
+            "status": "PENDING",
+            "job": job_id,
+            "type": "DRILL",
+            "instance": None,
+        }
+        aws.pass_time(600)
+        assert server() == {
+            "result": "SUCCEEDED",
+            "status": "LAUNCHED",
+            "job": job_id,
+            "type": "DRILL",
+            "instance": aws.instances(DATABASE)[0]["recoveryInstanceID"],
+        }
+
+
+def test_a_termination_is_a_job_of_a_minute_after_which_the_instance_is_gone() -> None:
+    with LocalAws() as aws:
+        instance = launched(aws)
+        job = aws.drs.terminate_recovery_instances(recoveryInstanceIDs=[instance])["job"]
+        assert (job["type"], job["initiatedBy"]) == ("TERMINATE", "TERMINATE_RECOVERY_INSTANCES")
+        aws.pass_time(30)
+        assert aws.instances(DATABASE)[0]["ec2InstanceState"] == "SHUTTING-DOWN"
+        aws.pass_time(31)
+        assert aws.job(job["jobID"])["status"] == "COMPLETED"
+        assert aws.statuses(job["jobID"]) == ["TERMINATED"]
+        assert aws.instances(DATABASE) == []
+
+
+def test_a_server_whose_instance_is_being_terminated_is_busy() -> None:
+    with LocalAws() as aws:
+        instance = launched(aws)
+        aws.drs.terminate_recovery_instances(recoveryInstanceIDs=[instance])
+        with pytest.raises(ClientError) as refusal:
+            aws.launch(DATABASE)
+        assert error_of(refusal.value)["text"] == SERVERS_IN_A_JOB
+        aws.launch(WEB)
+        aws.pass_time(61)
+        aws.launch(DATABASE)
+
+
+def test_an_instance_of_a_busy_server_cannot_be_terminated() -> None:
+    with LocalAws() as aws:
+        instance = launched(aws)
+        aws.launch(DATABASE)
+        with pytest.raises(ClientError) as refusal:
+            aws.drs.terminate_recovery_instances(recoveryInstanceIDs=[instance])
+        assert error_of(refusal.value)["error"] == "ConflictException"
+
+
+def test_an_instance_is_deleted_from_drs_only_when_disconnected_and_then_runs_on() -> None:
+    with LocalAws() as aws:
+        instance = launched(aws)
+        with pytest.raises(ClientError) as refusal:
+            aws.drs.delete_recovery_instance(recoveryInstanceID=instance)
+        assert error_of(refusal.value)["error"] == "ConflictException"
+        aws.drs.disconnect_recovery_instance(recoveryInstanceID=instance)
+        aws.drs.delete_recovery_instance(recoveryInstanceID=instance)
+        assert aws.instances(DATABASE) == []
+        server = aws.server.control.ledger()["Backends"][0]["Servers"][0]
+        (up,) = server["InstancesUp"]
+        assert (up["RecoveryInstanceId"], up["KnownToDrs"]) == (instance, False)
+
+
+def test_only_completed_jobs_can_be_deleted() -> None:
+    with LocalAws() as aws:
+        job_id = aws.launch(DATABASE)
+        with pytest.raises(ClientError) as refusal:
+            aws.drs.delete_job(jobID=job_id)
+        assert error_of(refusal.value)["status"] == 409
+        aws.pass_time(600)
+        aws.drs.delete_job(jobID=job_id)
+        assert aws.drs.describe_jobs()["items"] == []
+        assert len(aws.instances(DATABASE)) == 1
+
+
+def test_a_server_can_start_with_a_live_instance_of_a_real_recovery() -> None:
+    scenario = f"SourceServers: [{{SourceServerId: {DATABASE}, LiveRecoveryInstance: RECOVERY}}]"
+    with LocalAws(scenario) as aws:
+        (instance,) = aws.instances(DATABASE)
+        assert instance["isDrill"] is False
+        assert aws.job(instance["jobID"])["initiatedBy"] == "START_RECOVERY"
+        assert aws.job(instance["jobID"])["status"] == "COMPLETED"
+
+
+@pytest.mark.parametrize(("keys", "ends"), [("", False), (", StuckSeconds: 900", True)])
+def test_a_server_can_start_inside_a_foreign_job(keys: str, ends: bool) -> None:
+    scenario = f"SourceServers: [{{SourceServerId: {DATABASE}, RunningJob: true{keys}}}]"
+    with LocalAws(scenario) as aws:
+        with pytest.raises(ClientError) as refusal:
+            aws.launch(DATABASE)
+        assert error_of(refusal.value)["text"] == SERVERS_IN_A_JOB
+        aws.pass_time(1000)
+        (job,) = aws.drs.describe_jobs()["items"]
+        assert (job["status"] == "COMPLETED") is ends

@@ -1,0 +1,182 @@
+"""Calls that DRS refuses: which error, with which fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from local_aws import DATABASE, WEB, LocalAws, error_of, many_servers, server_id
+
+CONFLICT = (
+    "One or more of the Source Servers included in API call are currently being processed by a Job"
+)
+
+
+def refusal(call: Callable[[], Any]) -> dict[str, Any]:
+    """Return the error that a call is refused with."""
+    with pytest.raises(ClientError) as error:
+        call()
+    return error_of(error.value)
+
+
+def test_a_server_is_in_one_job_at_a_time() -> None:
+    with LocalAws() as aws:
+        aws.launch(DATABASE)
+        error = refusal(lambda: aws.launch(WEB, DATABASE))
+        assert error == {
+            "status": 409,
+            "error": "ConflictException",
+            "text": CONFLICT,
+            "message": CONFLICT,
+            "code": "ConflictException",
+            "resourceId": DATABASE,
+            "resourceType": "SOURCE_SERVER",
+        }
+        aws.pass_time(600)
+        aws.launch(WEB, DATABASE)
+
+
+def test_an_account_that_was_never_initialized_is_told_so() -> None:
+    with LocalAws() as aws:
+        ireland = aws.drs_client("eu-west-1")
+        error = refusal(ireland.describe_jobs)
+        assert (error["status"], error["error"]) == (400, "UninitializedAccountException")
+        ireland.initialize_service()
+        assert ireland.describe_jobs()["items"] == []
+
+
+def test_the_twenty_first_job_in_progress_exceeds_the_quota() -> None:
+    with LocalAws(many_servers(21)) as aws:
+        for number in range(20):
+            aws.launch(server_id(number))
+        error = refusal(lambda: aws.launch(server_id(20)))
+        assert (error["status"], error["error"]) == (402, "ServiceQuotaExceededException")
+        assert (error["serviceCode"], error["quotaCode"]) == ("drs", "L-D88FAC3A")
+        assert (error["resourceType"], error["resourceId"]) == ("JOB", "123456789012")
+        aws.pass_time(600)
+        aws.launch(server_id(20))
+
+
+def test_a_job_of_more_than_a_hundred_servers_exceeds_the_quota() -> None:
+    with LocalAws(many_servers(101)) as aws:
+        every = [server_id(number) for number in range(101)]
+        assert refusal(lambda: aws.launch(*every))["quotaCode"] == "L-B827C881"
+        aws.launch(*every[:100])
+
+
+def test_servers_in_all_jobs_are_counted_together() -> None:
+    with LocalAws(many_servers(501)) as aws:
+        for start in range(0, 500, 100):
+            aws.launch(*(server_id(start + number) for number in range(100)))
+        assert refusal(lambda: aws.launch(server_id(500)))["quotaCode"] == "L-05AFA8C6"
+
+
+def test_quotas_can_be_set_in_the_scenario_and_count_each_region_apart() -> None:
+    scenario = f"""
+Quotas: {{JobsInProgress: 1}}
+SourceServers:
+  - {{SourceServerId: {DATABASE}}}
+  - {{SourceServerId: {WEB}}}
+  - {{SourceServerId: {server_id(1)}, Region: us-east-1}}
+"""
+    with LocalAws(scenario) as aws:
+        aws.launch(DATABASE)
+        assert refusal(lambda: aws.launch(WEB))["quotaCode"] == "L-D88FAC3A"
+        aws.drs_client("us-east-1").start_recovery(sourceServers=[{"sourceServerID": server_id(1)}])
+
+
+def test_of_many_calls_at_once_for_one_server_a_single_one_is_accepted() -> None:
+    with LocalAws() as aws, ThreadPoolExecutor(8) as threads:
+
+        def attempt(_: int) -> str:
+            try:
+                return aws.launch(DATABASE)
+            except ClientError as error:
+                return str(error_of(error)["error"])
+
+        answers = list(threads.map(attempt, range(24)))
+        assert answers.count("ConflictException") == 23
+
+
+@pytest.mark.parametrize(
+    ("servers", "status", "error"),
+    [
+        ([{"sourceServerID": server_id(9)}], 404, "ResourceNotFoundException"),
+        ([{"sourceServerID": DATABASE}] * 2, 400, "ValidationException"),
+        ([{"sourceServerID": "s-not_a_server_id!!"}], 400, "ValidationException"),
+        (
+            [{"sourceServerID": DATABASE, "recoverySnapshotID": "pit_0123456789abcdef0"}],
+            400,
+            "ValidationException",
+        ),
+        (
+            [{"sourceServerID": DATABASE, "recoverySnapshotID": "pit-0123456789abcdef0"}],
+            400,
+            "ValidationException",
+        ),
+        ([{"sourceServerID": server_id(n)} for n in range(201)], 400, "ValidationException"),
+    ],
+)
+def test_a_recovery_of_these_servers_is_refused(
+    servers: list[dict[str, str]], status: int, error: str
+) -> None:
+    with LocalAws() as aws:
+        answer = refusal(lambda: aws.drs.start_recovery(sourceServers=servers))  # type: ignore[arg-type]  # plain dicts
+        assert (answer["status"], answer["error"]) == (status, error)
+        assert aws.drs.describe_jobs()["items"] == []
+
+
+def test_a_validation_error_names_the_field() -> None:
+    with LocalAws() as aws:
+        too_many = [f"drsjob-{number:017x}" for number in range(1001)]
+        error = refusal(lambda: aws.drs.describe_jobs(filters={"jobIDs": too_many}))
+        assert error["error"] == "ValidationException"
+        assert error["reason"] == "fieldValidationFailed"
+        assert error["fieldList"][0]["name"] == "filters.jobIDs"
+
+
+def test_filters_of_more_than_two_hundred_ids_are_refused() -> None:
+    with LocalAws() as aws:
+        servers = [server_id(number) for number in range(201)]
+        instances = [f"i-{number:017x}" for number in range(201)]
+        for call in (
+            lambda: aws.drs.describe_source_servers(filters={"sourceServerIDs": servers}),
+            lambda: aws.drs.describe_recovery_instances(filters={"sourceServerIDs": servers}),
+            lambda: aws.drs.describe_recovery_instances(filters={"recoveryInstanceIDs": instances}),
+            lambda: aws.drs.terminate_recovery_instances(recoveryInstanceIDs=instances),
+        ):
+            assert refusal(call)["error"] == "ValidationException"
+
+
+def test_a_snapshot_of_the_server_can_be_recovered_and_dates_its_instance() -> None:
+    with LocalAws() as aws:
+        snapshots = aws.drs.describe_recovery_snapshots(sourceServerID=DATABASE)["items"]
+        assert snapshots[0]["expectedTimestamp"] > snapshots[-1]["expectedTimestamp"]
+        chosen = snapshots[-1]
+        aws.drs.start_recovery(
+            sourceServers=[{"sourceServerID": DATABASE, "recoverySnapshotID": chosen["snapshotID"]}]
+        )
+        aws.pass_time(600)
+        (instance,) = aws.instances(DATABASE)
+        assert instance["pointInTimeSnapshotDateTime"] == chosen["expectedTimestamp"]
+
+
+def test_unknown_resources_are_not_found() -> None:
+    with LocalAws() as aws:
+        instance, job = "i-00000000000000000", "drsjob-00000000000000000"
+        arn = f"arn:aws:drs:us-west-2:123456789012:source-server/{server_id(9)}"
+        for call in (
+            lambda: aws.drs.terminate_recovery_instances(recoveryInstanceIDs=[instance]),
+            lambda: aws.drs.disconnect_recovery_instance(recoveryInstanceID=instance),
+            lambda: aws.drs.delete_recovery_instance(recoveryInstanceID=instance),
+            lambda: aws.drs.delete_job(jobID=job),
+            lambda: aws.drs.describe_job_log_items(jobID=job),
+            lambda: aws.drs.get_launch_configuration(sourceServerID=server_id(9)),
+            lambda: aws.drs.list_tags_for_resource(resourceArn=arn),
+        ):
+            error = refusal(call)
+            assert (error["status"], error["error"]) == (404, "ResourceNotFoundException")
+            assert error["resourceId"]

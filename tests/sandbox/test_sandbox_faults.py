@@ -1,0 +1,169 @@
+"""Faults: what the scenario breaks, as a caller sees it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+from local_aws import DATABASE, TWO_SERVERS, LocalAws, error_of, server_id
+
+# Some of the errors below are in no service's model, which moto warns of.
+pytestmark = pytest.mark.filterwarnings(r"ignore:Exception\(InjectedError\)")
+
+
+def with_fault(fault: str) -> str:
+    """Return the scenario of two servers with a fault."""
+    return f"{TWO_SERVERS}\nFaults: [{{{fault}}}]"
+
+
+def outcome(call: Any, **arguments: Any) -> str:
+    """Return OK, an error code, or the name of a connection error."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        return str(error_of(error)["error"])
+    except ConnectionClosedError:
+        return "ConnectionClosedError"
+    return "OK"
+
+
+def test_throttling_strikes_as_often_as_told_with_a_retry_after_header() -> None:
+    fault = "Operation: StartRecovery, Error: ThrottlingException, Times: 3, RetryAfterSeconds: 7"
+    with LocalAws(with_fault(fault)) as aws:
+        for _ in range(3):
+            with pytest.raises(ClientError) as refusal:
+                aws.launch(DATABASE)
+            error = error_of(refusal.value)
+            assert (error["status"], error["error"]) == (429, "ThrottlingException")
+            assert (error["retryAfterSeconds"], error["serviceCode"]) == ("7", "drs")
+        aws.launch(DATABASE)
+        assert len(aws.drs.describe_jobs()["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        ("InternalServerException", 500),
+        ("AccessDeniedException", 403),
+        ("ConflictException", 409),
+        ("ServiceQuotaExceededException", 402),
+        ("UninitializedAccountException", 400),
+        ("ExpiredTokenException", 400),
+        ("ServiceUnavailable", 503),
+    ],
+)
+def test_an_error_has_its_http_status(error: str, status: int) -> None:
+    with LocalAws(with_fault(f"Operation: StartRecovery, Error: {error}")) as aws:
+        with pytest.raises(ClientError) as refusal:
+            aws.launch(DATABASE)
+        answer = error_of(refusal.value)
+        assert (answer["error"], answer["status"]) == (error, status)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "call", "error", "status"),
+    [
+        ("sts", "GetCallerIdentity", "get_caller_identity", "Throttling", 400),
+        ("sts", "GetCallerIdentity", "get_caller_identity", "InternalFailure", 500),
+        ("dynamodb", "ListTables", "list_tables", "InternalServerError", 500),
+        (
+            "dynamodb",
+            "ListTables",
+            "list_tables",
+            "ProvisionedThroughputExceededException",
+            400,
+        ),
+        ("sqs", "ListQueues", "list_queues", "RequestThrottled", 400),
+    ],
+)
+def test_any_service_can_fail_in_its_own_protocol(
+    service: str, operation: str, call: str, error: str, status: int
+) -> None:
+    fault = f"Service: {service}, Operation: {operation}, Error: {error}, Times: 1"
+    with LocalAws(with_fault(fault)) as aws:
+        client = aws.client(service)
+        with pytest.raises(ClientError) as refusal:
+            getattr(client, call)()
+        answer = error_of(refusal.value)
+        assert (answer["error"], answer["status"]) == (error, status)
+        getattr(client, call)()
+
+
+def test_a_lost_answer_leaves_a_job_behind() -> None:
+    fault = "Operation: StartRecovery, Effect: answer-lost, Times: 1"
+    with LocalAws(with_fault(fault)) as aws:
+        with pytest.raises(ConnectionClosedError):
+            aws.launch(DATABASE)
+        assert len(aws.drs.describe_jobs()["items"]) == 1
+
+
+def test_a_dropped_request_is_not_executed() -> None:
+    with LocalAws(with_fault("Operation: StartRecovery, Effect: drop, Times: 1")) as aws:
+        with pytest.raises(ConnectionClosedError):
+            aws.launch(DATABASE)
+        assert aws.drs.describe_jobs()["items"] == []
+
+
+def test_a_delay_answers_late_but_answers() -> None:
+    fault = "Operation: DescribeJobs, Effect: delay, Seconds: 0.3, Times: 1"
+    with LocalAws(with_fault(fault)) as aws:
+        began = time.monotonic()
+        aws.drs.describe_jobs()
+        assert time.monotonic() - began > 0.3
+
+
+def test_a_rate_strikes_about_so_often_and_the_same_way_for_the_same_seed() -> None:
+    runs = []
+    for _ in range(2):
+        fault = "Operation: DescribeJobs, Error: InternalServerException, Rate: 0.2"
+        with LocalAws(with_fault(fault)) as aws:
+            runs.append([outcome(aws.drs.describe_jobs) for _ in range(100)])
+    assert runs[0] == runs[1]
+    assert 8 <= Counter(runs[0])["InternalServerException"] <= 35
+
+
+def test_a_fault_can_be_limited_to_a_region() -> None:
+    scenario = f"""
+SourceServers:
+  - {{SourceServerId: {DATABASE}}}
+  - {{SourceServerId: {server_id(1)}, Region: eu-west-1}}
+Faults: [{{Operation: '*', Error: ServiceUnavailable, Region: eu-west-1}}]
+"""
+    with LocalAws(scenario) as aws:
+        assert outcome(aws.drs.describe_jobs) == "OK"
+        assert outcome(aws.drs_client("eu-west-1").describe_jobs) == "ServiceUnavailable"
+
+
+def test_the_control_api_adds_and_removes_faults_and_counts_calls() -> None:
+    with LocalAws() as aws:
+        body = "Faults: [{Operation: DescribeJobs, Effect: answer-lost, Times: 1}]"
+        assert aws.control("POST", "scenario", body) == (200, {"Status": "OK"})
+        assert outcome(aws.drs.describe_jobs) == "ConnectionClosedError"
+        unbounded = '{"Faults": [{"Operation": "DescribeJobs", "Error": "ThrottlingException"}]}'
+        aws.control("POST", "scenario", unbounded)
+        assert outcome(aws.drs.describe_jobs) == "ThrottlingException"
+        assert aws.control("DELETE", "faults")[0] == 200
+        assert outcome(aws.drs.describe_jobs) == "OK"
+        outcome(aws.drs.delete_job, jobID="drsjob-00000000000000000")
+        assert aws.control("GET", "calls")[1] == {
+            "Calls": {
+                "drs.DescribeJobs": {"answer-lost": 1, "ThrottlingException": 1, "OK": 1},
+                "drs.DeleteJob": {"ResourceNotFoundException": 1},
+            },
+            "FaultsApplied": {
+                "drs.DescribeJobs answer-lost": 1,
+                "drs.DescribeJobs ThrottlingException": 1,
+            },
+        }
+
+
+def test_the_control_api_says_what_is_wrong() -> None:
+    with LocalAws() as aws:
+        status, answer = aws.control("POST", "scenario", "Faults: [{Operation: LaunchRocket}]")
+        assert status == 400
+        assert "Faults.0" in answer["Error"]
+        assert aws.control("GET", "nothing")[0] == 404
+        assert aws.control("GET", "health")[1]["Status"] == "OK"

@@ -1,0 +1,77 @@
+"""The scenario file: what it says, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.scenario import ScenarioError, read_scenario, read_source_servers
+
+SERVER = "s-51d6b65c73391918f"
+
+
+def test_a_scenario_reads_as_documented() -> None:
+    scenario = read_scenario(
+        f"""
+SourceServers:
+  - {{SourceServerId: {SERVER}, Os: windows, Outcome: failed-late}}
+  - {{SourceServerId: {SERVER[:-1]}0, ReplicationState: INITIAL_SYNC, LagDuration: PT4H}}
+Quotas: {{JobsInProgress: 5}}
+Faults:
+  - {{Operation: StartRecovery, Error: ThrottlingException, Times: 3}}
+  - {{Operation: DescribeJobs, Error: InternalServerException, Rate: 0.2}}
+  - {{Operation: StartRecovery, Effect: answer-lost, Times: 1}}
+"""
+    )
+    assert scenario.source_servers[0].outcome == ("failed-late",)
+    assert scenario.source_servers[1].lag_duration == "PT4H"
+    assert scenario.quotas.jobs_in_progress == 5
+    assert [fault.times for fault in scenario.faults] == [3, None, 1]
+
+
+def test_an_empty_scenario_is_fine() -> None:
+    assert read_scenario("").source_servers == ()
+
+
+def test_an_account_id_may_be_written_as_a_number() -> None:
+    (server,) = read_source_servers(
+        f'[{{"SourceServerId": "{SERVER}", "AccountId": 123456789012}}]'
+    )
+    assert server.account_id == "123456789012"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("SourceServer: []", "SourceServer: unknown key, did you mean SourceServers?"),
+        (
+            f"SourceServers: [{{SourceServerId: {SERVER}, Outcom: stuck}}]",
+            "SourceServers.0.Outcom: unknown key, did you mean Outcome?",
+        ),
+        ("SourceServers: [{SourceServerId: s-1}]", "SourceServers.0.SourceServerId"),
+        (f"SourceServers: [{{SourceServerId: {SERVER}, Outcome: []}}]", "at least one outcome"),
+        (f"SourceServers: [{{SourceServerId: {SERVER}, Outcome: lost}}]", "failed-early"),
+        (f"SourceServers: [{{SourceServerId: {SERVER}, LaunchSeconds: 0}}]", "LaunchSeconds"),
+        (
+            "Faults: [{Operation: StartRecovry, Error: X}]",
+            "drs has no Operation StartRecovry, did you mean StartRecovery?",
+        ),
+        (
+            "Faults: [{Service: dynamdb, Operation: Query, Error: X}]",
+            "unknown Service dynamdb, did you mean dynamodb?",
+        ),
+        ("Faults: [{Operation: DescribeJobs}]", "give either Error or Effect"),
+        ("Faults: [{Operation: DescribeJobs, Effect: delay}]", "needs Seconds"),
+        ("Faults: [{Operation: DescribeJobs, Error: X, Rate: 2}]", "Faults.0.Rate"),
+        ("{", "not YAML"),
+    ],
+)
+def test_a_mistake_is_refused_with_its_place(text: str, problem: str) -> None:
+    with pytest.raises(ScenarioError) as refusal:
+        read_scenario(text)
+    assert problem in str(refusal.value)
+
+
+def test_all_mistakes_are_listed_at_once() -> None:
+    with pytest.raises(ScenarioError) as refusal:
+        read_scenario("{Quotas: {JobsInProgress: -1}, Faults: [{Operation: Nothing, Error: X}]}")
+    assert len(str(refusal.value).splitlines()) == 2

@@ -1,0 +1,297 @@
+"""How people's tools (the command line, the API) start and look at executions."""
+
+import asyncio
+import getpass
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import uuid4
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+)
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.targets import Readiness
+from recovery.execution import ExecutionState, ExecutionType
+from recovery.plan import RecoveryPlan
+from settings import TASK_QUEUE
+from workflows.messages import (
+    EXECUTION_ID_KEY,
+    EXECUTION_TYPE_KEY,
+    PLAN_ID_KEY,
+    STATUS_KEY,
+    StartExecution,
+    plan_workflow_id,
+)
+from workflows.readiness import ReadinessWorkflow
+from workflows.recovery_plan import RecoveryPlanWorkflow
+
+_CONNECT_SECONDS = 10.0
+_RPC = timedelta(seconds=10)
+_READINESS_SECONDS = 150.0
+_DRILL_ENDS_SECONDS = 90.0
+_DRILL_POLL_SECONDS = 0.5
+
+
+class RefusedError(Exception):
+    """What was asked is refused; the message says why and what to do."""
+
+
+class UnreachableError(Exception):
+    """Temporal, or a worker behind it, does not answer; the message says what to do."""
+
+
+class RecoveryClient:
+    """Starts executions and looks at them, through Temporal alone."""
+
+    def __init__(self, temporal: Client) -> None:
+        self.temporal = temporal
+
+    @classmethod
+    async def connect(cls) -> "RecoveryClient":
+        """Connect as the `temporal` CLI would: by the same profile and variables.
+
+        Raises:
+            UnreachableError: Temporal does not answer.
+        """
+        config = ClientConfig.load_client_connect_config()
+        address = config.setdefault("target_host", "localhost:7233")
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                client = await Client.connect(**config, data_converter=pydantic_data_converter)
+        except (RuntimeError, TimeoutError) as error:
+            why = str(error).splitlines()[0] if str(error) else "no answer"
+            raise UnreachableError(
+                f"Temporal at {address} cannot be reached ({why}). Set TEMPORAL_ADDRESS, or start "
+                "a local one with `drs-waves sandbox up` and `source .sandbox/env`"
+            ) from error
+        return cls(client)
+
+    async def start(
+        self,
+        plan: RecoveryPlan,
+        *,
+        execution_type: ExecutionType = ExecutionType.DRILL,
+        confirmation: str | None = None,
+        relaunch: Sequence[str] = (),
+        started_by: str | None = None,
+    ) -> str:
+        """Start an execution of a plan.
+
+        Args:
+            plan: the frozen plan.
+            execution_type: a drill, or the real thing.
+            confirmation: the PlanId, typed; a recovery is refused without it.
+            relaunch: servers that may lose a live recovery instance.
+            started_by: who starts it; default: this user on this machine.
+
+        Returns:
+            The execution's ID.
+
+        Raises:
+            RefusedError: the plan runs already, or Temporal refused the start.
+            UnreachableError: Temporal did not answer.
+        """
+        execution_id = f"{plan.plan_id}-{uuid4().hex[:12]}"
+        start = StartExecution(
+            execution_id=execution_id,
+            plan=plan,
+            execution_type=execution_type,
+            started_by=started_by or whoami(),
+            confirmation=confirmation,
+            relaunch=list(relaunch),
+        )
+        try:
+            async with _answered():
+                await self.temporal.start_workflow(
+                    RecoveryPlanWorkflow.run,
+                    start,
+                    id=plan_workflow_id(plan.plan_id),
+                    task_queue=TASK_QUEUE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    task_timeout=timedelta(seconds=60),
+                    rpc_timeout=_RPC,
+                    static_summary=f"{execution_type} of {plan.plan_name}"[:190],
+                    static_details=_static_details(start),
+                    search_attributes=TypedSearchAttributes(
+                        [
+                            SearchAttributePair(PLAN_ID_KEY, plan.plan_id),
+                            SearchAttributePair(EXECUTION_ID_KEY, execution_id),
+                            SearchAttributePair(EXECUTION_TYPE_KEY, execution_type),
+                            SearchAttributePair(STATUS_KEY, "IN_PROGRESS"),
+                        ]
+                    ),
+                )
+        except WorkflowAlreadyStartedError as error:
+            raise RefusedError(
+                f"{plan.plan_id} is running already; one execution of a plan runs at a time. "
+                f"Watch it with `drs-waves status {plan.plan_id} --watch`"
+            ) from error
+        return execution_id
+
+    async def replace_drill(self, plan_id: str) -> bool:
+        """Cancel the running drill of a plan and wait until it has ended.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            RefusedError: a real recovery is running, or the drill does not end.
+            UnreachableError: Temporal did not answer.
+        """
+        running = await self.running(plan_id)
+        if running is None:
+            return False
+        if running.execution_type is ExecutionType.RECOVERY:
+            raise RefusedError(
+                f"A real recovery of {plan_id} is running; --replace-drill replaces drills only. "
+                f"Watch it with `drs-waves status {plan_id} --watch`"
+            )
+        handle = self._plan(plan_id)
+        run_id = (await self._describe(handle)).run_id
+        async with _answered():
+            await self.temporal.get_workflow_handle(handle.id, run_id=run_id).cancel(
+                reason="Replaced by a real recovery", rpc_timeout=_RPC
+            )
+        give_up = asyncio.get_running_loop().time() + _DRILL_ENDS_SECONDS
+        while (await self._describe(handle, run_id)).status is WorkflowExecutionStatus.RUNNING:
+            if asyncio.get_running_loop().time() > give_up:
+                raise RefusedError(
+                    f"The drill of {plan_id} was asked to stop but still runs after "
+                    f"{_DRILL_ENDS_SECONDS:g} s. Is a worker running? Try again once it has ended"
+                )
+            await asyncio.sleep(_DRILL_POLL_SECONDS)
+        return True
+
+    async def running(self, plan_id: str) -> ExecutionState | None:
+        """The running execution of a plan, or None."""
+        handle = self._plan(plan_id)
+        try:
+            described = await self._describe(handle)
+        except RefusedError:
+            return None
+        if described.status is not WorkflowExecutionStatus.RUNNING:
+            return None
+        return await self.state(plan_id)
+
+    async def state(self, plan_id: str) -> ExecutionState:
+        """The whole state of a plan's running execution, or of its last one.
+
+        Raises:
+            RefusedError: Temporal knows no execution of this plan.
+            UnreachableError: neither Temporal nor a worker answered.
+        """
+        async with _answered(f"Temporal knows no execution of plan {plan_id!r}"):
+            return await self._plan(plan_id).query(RecoveryPlanWorkflow.status, rpc_timeout=_RPC)
+
+    async def readiness(self, plan: RecoveryPlan) -> Readiness:
+        """What the worker sees of a plan's servers and targets; launches nothing.
+
+        Raises:
+            UnreachableError: no worker answered.
+        """
+        await self.require_worker()
+        async with _answered():
+            try:
+                return await self.temporal.execute_workflow(
+                    ReadinessWorkflow.run,
+                    plan,
+                    id=f"drs-readiness/{plan.plan_id}/{uuid4().hex[:8]}",
+                    task_queue=TASK_QUEUE,
+                    static_summary=f"Readiness of {plan.plan_name}"[:190],
+                    execution_timeout=timedelta(seconds=_READINESS_SECONDS),
+                )
+            except WorkflowFailureError as error:
+                raise UnreachableError(f"The check did not end: {error.cause}") from error
+
+    async def require_worker(self) -> None:
+        """Raises UnreachableError when no worker serves the task queue."""
+        if not await self.has_worker():
+            raise UnreachableError(
+                f"No worker serves the task queue {TASK_QUEUE!r} in namespace "
+                f"{self.temporal.namespace!r}. Start one with `drs-waves worker`"
+            )
+
+    async def has_worker(self) -> bool:
+        """Whether a worker has asked for workflow tasks within the last minute."""
+        async with _answered():
+            answer = await self.temporal.workflow_service.describe_task_queue(
+                DescribeTaskQueueRequest(
+                    namespace=self.temporal.namespace,
+                    task_queue=TaskQueue(name=TASK_QUEUE),
+                    task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+                ),
+                timeout=_RPC,
+            )
+        return bool(answer.pollers)
+
+    def _plan(self, plan_id: str) -> WorkflowHandle[RecoveryPlanWorkflow, ExecutionState]:
+        return self.temporal.get_workflow_handle_for(
+            RecoveryPlanWorkflow.run, plan_workflow_id(plan_id)
+        )
+
+    async def _describe(
+        self,
+        handle: WorkflowHandle[RecoveryPlanWorkflow, ExecutionState],
+        run_id: str | None = None,
+    ) -> WorkflowExecutionDescription:
+        async with _answered(f"Temporal knows no workflow {handle.id}"):
+            one = self.temporal.get_workflow_handle(handle.id, run_id=run_id)
+            return await one.describe(rpc_timeout=_RPC)
+
+
+@asynccontextmanager
+async def _answered(unknown: str = "Temporal does not know it") -> AsyncIterator[None]:
+    """Say in our words what Temporal refused or could not answer."""
+    try:
+        yield
+    except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+        raise UnreachableError(f"The state cannot be read: {error}") from error
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise RefusedError(unknown) from error
+        if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED):
+            hint = ""
+            if "search attribute" in error.message.lower():
+                hint = ". Register our search attributes with `drs-waves init-tables`"
+            raise RefusedError(f"Temporal refused: {error.message}{hint}") from error
+        hint = ""
+        if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION):
+            hint = ". Is a worker running? `drs-waves worker` starts one"
+        raise UnreachableError(f"Temporal did not answer: {error.message}{hint}") from error
+
+
+def whoami() -> str:
+    """Who starts an execution from this machine, as `user@host`."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _static_details(start: StartExecution) -> str:
+    plan = start.plan
+    return (
+        f"{start.execution_type} `{start.execution_id}` started by {start.started_by}\n\n"
+        f"{len(plan.waves)} waves, {plan.server_count} servers; plan hash `{plan.plan_hash[:12]}`"
+    )

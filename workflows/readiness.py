@@ -1,0 +1,28 @@
+"""Asks the worker, which holds the credentials, whether a plan could be launched now."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+    from activities.targets import Readiness, TargetActivities
+    from recovery.plan import RecoveryPlan
+
+
+@workflow.defn
+class ReadinessWorkflow:
+    """Checks a plan's servers, quotas and targets; launches nothing."""
+
+    @workflow.run
+    async def run(self, plan: RecoveryPlan) -> Readiness:
+        """All findings of the check."""
+        return await workflow.execute_activity_method(
+            TargetActivities.check_readiness,
+            plan,
+            summary=f"Check {plan.server_count} servers; nothing is launched",
+            start_to_close_timeout=timedelta(minutes=2),
+            heartbeat_timeout=timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS),
+            retry_policy=RetryPolicy(maximum_attempts=3),
+        )

@@ -1,0 +1,400 @@
+"""One attempt at one wave: launch its servers, watch until they are up, judge, record."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.drs import (
+        DrsActivities,
+        LaunchRequest,
+        LaunchResult,
+        LaunchWaits,
+        WatchNews,
+        WatchRequest,
+    )
+    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+    from activities.history import HistoryRecord
+    from recovery.execution import (
+        ExecutionType,
+        ServerResult,
+        WaveOutcome,
+        WaveReport,
+        WaveState,
+        WaveStatus,
+        judge_wave,
+    )
+    from recovery.scheduler import next_revision
+    from settings import WATCH_TASK_QUEUE
+    from workflows.messages import FailureType, StartWave, StopWaiting
+    from workflows.recording import MOST_SECONDS, Recorder
+
+# Source: DRS quota "source servers in one job".
+SERVERS_A_JOB = 100
+OBSERVE_SECONDS = 24 * 3600.0
+# A wave of 4 servers tells its progress at most every 10 s, one of 500 every 50 s: a bound on
+# what its reports and records add to the histories.
+_PROGRESS_SECONDS = 10.0
+_PROGRESS_SECONDS_A_SERVER = 0.1
+_RECORD_LAST_SECONDS = 5.0
+_HEARTBEAT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
+_LAUNCH_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=1.5,
+    maximum_interval=timedelta(seconds=30),
+)
+_WATCH_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=1.5,
+    maximum_interval=timedelta(seconds=15),
+)
+
+
+@workflow.defn
+class WaveWorkflow:
+    """Launches a wave's servers and tells its plan how they fare.
+
+    TIMED_OUT and CANCELLED end the waiting, not the observing, so this workflow may outlive its
+    plan: it goes on recording its servers until their jobs end, for at most 24 hours.
+    """
+
+    @workflow.init
+    def __init__(self, start: StartWave) -> None:
+        self._start = start
+        self._wave = WaveState.of(start.wave)
+        self._wave.attempt, self._wave.revision = start.attempt, start.revision
+        self._wave.status = WaveStatus.WAITING
+        self._wave.status_reason = "Waiting for DRS to accept the launch"
+        self._stop: str | None = None
+        self._plan_ended = False
+        self._trouble = ""
+        self._untold: dict[str, ServerResult] = {}
+        self._tell_now = False
+        self._told_revision = start.revision
+        pause = max(_PROGRESS_SECONDS, _PROGRESS_SECONDS_A_SERVER * len(self._wave.servers))
+        self._pause = pause / start.speed
+        self._recorder = Recorder(self._unrecorded, pause_seconds=self._pause)
+
+    @workflow.run
+    async def run(self, start: StartWave) -> WaveOutcome:
+        """Launch, watch, judge; returns when nothing is left to observe.
+
+        Raises:
+            ApplicationError: WaveFailed, when the wave ends otherwise than up.
+        """
+        self._recorder.begin()
+        telling = asyncio.create_task(self._tell_plan())
+        accepted_by = await self._launch()
+        if self._wave.job_ids:
+            await self._watch(accepted_by)
+        else:
+            self._judge()
+        self._tell_now = True
+        await workflow.wait_condition(lambda: self._told_revision >= self._wave.revision)
+        telling.cancel()
+        patience = MOST_SECONDS if self._plan_ended else _RECORD_LAST_SECONDS
+        await self._recorder.finish(within_seconds=patience)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._close()
+
+    @workflow.query
+    def status(self) -> WaveState:
+        """The wave as it stands."""
+        return self._wave
+
+    @workflow.signal
+    def launch_waits(self, news: LaunchWaits) -> None:
+        """The launch activity tells why DRS has not accepted yet."""
+        if self._wave.status is WaveStatus.WAITING:
+            self._change(self._wave.status, news.reason)
+
+    @workflow.signal
+    def watch_news(self, news: WatchNews) -> None:
+        """The watch activity tells which servers changed."""
+        self._trouble = news.trouble
+        self._take(news.servers)
+        self._judge()
+
+    @workflow.signal
+    def stop_waiting(self, stop: StopWaiting) -> None:
+        """The plan was cancelled: launch nothing more, observe what was launched."""
+        self._stop = stop.reason
+
+    @workflow.signal
+    def plan_ended(self) -> None:
+        """Nobody listens any more; what is seen from now on is only recorded."""
+        self._plan_ended = True
+
+    async def _launch(self) -> float:
+        """Ask for the wave's jobs, all at once.
+
+        Returns:
+            When the last one was accepted (epoch seconds).
+        """
+        start = self._start
+        if workflow.time() >= start.launch_before:
+            self._fail_unlaunched("the plan's deadline had passed before the wave could start")
+            return workflow.time()
+        requests = [
+            LaunchRequest(
+                launch_id=f"{start.execution_id}/{start.wave.wave_id}/{start.attempt}/{number}",
+                target=start.wave.target,
+                servers=start.wave.servers[first : first + SERVERS_A_JOB],
+                is_drill=start.execution_type is ExecutionType.DRILL,
+                since=start.since,
+                relaunch=start.relaunch,
+            )
+            for number, first in enumerate(range(0, len(start.wave.servers), SERVERS_A_JOB))
+        ]
+        accepted: list[float] = []
+        launches = [asyncio.create_task(self._launch_job(r, accepted)) for r in requests]
+        await self._until(lambda: all(task.done() for task in launches))
+        if self._stop is not None:
+            for task in launches:
+                task.cancel()
+            self._cancelled()
+        await asyncio.gather(*launches)
+        if accepted:
+            self._wave.start_time = min(accepted)
+            self._judge()
+            if self._stop is not None:
+                self._cancelled()
+        return max(accepted, default=workflow.time())
+
+    async def _launch_job(self, request: LaunchRequest, accepted: list[float]) -> None:
+        """Launch one job's servers, or settle them as failed."""
+        left = self._start.launch_before - workflow.time()
+        names = ", ".join(s.source_server_id for s in request.servers[:3])
+        more = f" and {len(request.servers) - 3} more" if len(request.servers) > 3 else ""
+        handle = workflow.start_activity_method(
+            DrsActivities.launch,
+            request,
+            summary=f"Launch {names}{more} in {request.target.region}",
+            schedule_to_close_timeout=timedelta(seconds=left),
+            start_to_close_timeout=timedelta(minutes=10),
+            heartbeat_timeout=_HEARTBEAT,
+            retry_policy=_LAUNCH_RETRY,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+        try:
+            result: LaunchResult | None = await handle
+        except asyncio.CancelledError:
+            result = await self._find_job(request)
+        except ActivityError as error:
+            refused = isinstance(error.cause, ApplicationError) and error.cause.non_retryable
+            result = None if refused else await self._find_job(request)
+            if result is None and self._stop is None:
+                self._fail_servers(request, _why(error))
+        if result is None:
+            return
+        if result.accepted_time is not None:
+            accepted.append(result.accepted_time)
+        self._wave.account_id = result.account_id or self._wave.account_id
+        self._take(result.servers)
+
+    async def _find_job(self, request: LaunchRequest) -> LaunchResult | None:
+        """A launch that was called off in the middle may have got its job all the same."""
+        return await workflow.execute_activity_method(
+            DrsActivities.find_launch,
+            request,
+            summary="Look whether the launch that was called off got a job",
+            schedule_to_close_timeout=timedelta(seconds=OBSERVE_SECONDS),
+            start_to_close_timeout=timedelta(minutes=10),
+            heartbeat_timeout=_HEARTBEAT,
+            retry_policy=_WATCH_RETRY,
+        )
+
+    async def _watch(self, accepted_by: float) -> None:
+        """Wait for the servers until the timeout, then go on observing them."""
+        until = accepted_by + OBSERVE_SECONDS / self._start.speed
+        request = WatchRequest(
+            target=self._start.wave.target,
+            servers=[s for s in self._wave.servers if s.recovery_job_id],
+            until=until,
+        )
+        watching = asyncio.create_task(self._observe(request))
+        timeout = self._start.wave.timeout_seconds / self._start.speed
+        left = accepted_by + timeout - workflow.time()
+        await self._until(
+            lambda: self._wave.status.is_settled, seconds=left, summary="TimeoutSeconds"
+        )
+        if self._stop is not None and not self._wave.status.is_settled:
+            self._cancelled()
+        elif not self._wave.status.is_settled:
+            self._timed_out()
+        await self._until(watching.done, but_stop=False)
+
+    async def _observe(self, request: WatchRequest) -> None:
+        seen = await workflow.execute_activity_method(
+            DrsActivities.watch,
+            request,
+            task_queue=WATCH_TASK_QUEUE,
+            summary=f"Watch {len(request.servers)} servers of {self._wave.wave_name}",
+            start_to_close_timeout=timedelta(seconds=OBSERVE_SECONDS + 3600),
+            heartbeat_timeout=_HEARTBEAT,
+            retry_policy=_WATCH_RETRY,
+        )
+        self._take(seen)
+        self._judge()
+
+    async def _until(
+        self,
+        done: Callable[[], bool],
+        *,
+        seconds: float | None = None,
+        summary: str | None = None,
+        but_stop: bool = True,
+    ) -> None:
+        """Wait until `done`, the end of `seconds` or, unless `but_stop` is off, the order to stop.
+
+        Being cancelled by an operator is such an order.
+        """
+        try:
+            await workflow.wait_condition(
+                lambda: done() or (but_stop and self._stop is not None),
+                timeout=None if seconds is None else max(0.0, seconds),
+                timeout_summary=summary,
+            )
+        except TimeoutError:
+            return
+        except asyncio.CancelledError:
+            self._stop = "Cancelled by an operator in Temporal"
+            if not but_stop:
+                await workflow.wait_condition(done)
+
+    def _judge(self) -> None:
+        """Judge the wave by its servers; a wave that is up after its waiting ended is late."""
+        verdict = judge_wave(self._wave.servers)
+        wave = self._wave
+        if wave.start_time is None and verdict.status is WaveStatus.IN_PROGRESS:
+            return
+        if verdict.status is WaveStatus.IN_PROGRESS:
+            if wave.status in (WaveStatus.WAITING, WaveStatus.IN_PROGRESS):
+                trouble = f"; {self._trouble}" if self._trouble else ""
+                self._change(WaveStatus.IN_PROGRESS, verdict.reason + trouble)
+            return
+        if wave.status is WaveStatus.CANCELLED:
+            return
+        if wave.status is WaveStatus.TIMED_OUT:
+            wave.late = True
+        late = " (late)" if wave.late else ""
+        if wave.status is not verdict.status or wave.end_time != verdict.end_time:
+            wave.ended(verdict.status, verdict.reason + late, at=verdict.end_time)
+        self._change(verdict.status, verdict.reason + late)
+
+    def _timed_out(self) -> None:
+        limit = self._start.wave.timeout_seconds
+        open_ = [s.source_server_id for s in self._wave.servers if not s.is_final]
+        reason = f"Not up within {limit:g} s: {', '.join(open_[:5])}"
+        self._wave.ended(WaveStatus.TIMED_OUT, reason, at=workflow.time())
+        self._change(WaveStatus.TIMED_OUT, reason)
+
+    def _cancelled(self) -> None:
+        jobs = ", ".join(self._wave.job_ids)
+        reason = f"{self._stop}" + (f"; still running: {jobs}" if jobs else "")
+        self._wave.ended(WaveStatus.CANCELLED, reason, at=workflow.time())
+        self._change(WaveStatus.CANCELLED, reason)
+
+    def _fail_unlaunched(self, reason: str) -> None:
+        self._take([s.failed(reason, at=workflow.time()) for s in self._wave.servers])
+
+    def _fail_servers(self, request: LaunchRequest, reason: str) -> None:
+        ids = [s.source_server_id for s in request.servers]
+        servers = [s for s in self._wave.servers if s.source_server_id in ids]
+        self._take([s.failed(reason, at=workflow.time()) for s in servers])
+
+    def _take(self, servers: list[ServerResult]) -> None:
+        known = {s.source_server_id: s for s in self._wave.servers}
+        changed = [s for s in servers if s != known.get(s.source_server_id)]
+        if changed:
+            self._wave.merge_servers(changed)
+            self._untold.update({s.source_server_id: s for s in changed})
+            self._touch()
+
+    def _change(self, status: WaveStatus, reason: str) -> None:
+        if (status, reason) == (self._wave.status, self._wave.status_reason):
+            return
+        if status is not self._wave.status or status is not WaveStatus.IN_PROGRESS:
+            self._tell_now = True
+        self._wave.status, self._wave.status_reason = status, reason
+        self._touch()
+
+    def _touch(self) -> None:
+        self._wave.revision = next_revision(self._wave.revision, workflow.time())
+        self._recorder.wake()
+        workflow.set_current_details(_details(self._wave))
+
+    async def _tell_plan(self) -> None:
+        """Report to the plan: a change of status at once, progress at intervals."""
+        plan = workflow.get_external_workflow_handle(self._start.plan_workflow_id)
+        while True:
+            await workflow.wait_condition(lambda: self._told_revision < self._wave.revision)
+            if not self._tell_now:
+                await self._gather_progress()
+            self._tell_now = False
+            servers, self._untold = list(self._untold.values()), {}
+            told = self._wave.model_copy(update={"servers": servers})
+            if not self._plan_ended:
+                report = WaveReport(execution_id=self._start.execution_id, wave=told)
+                try:
+                    await plan.signal("wave_report", report)
+                except ApplicationError:
+                    self._plan_ended = True
+            self._told_revision = told.revision
+
+    async def _gather_progress(self) -> None:
+        try:
+            await workflow.wait_condition(
+                lambda: self._tell_now,
+                timeout=self._pause,
+                timeout_summary="Gather progress for the plan",
+            )
+        except TimeoutError:
+            return
+
+    def _unrecorded(self) -> HistoryRecord | None:
+        wave = self._wave
+        if wave.revision <= self._recorder.recorded.get(wave.wave_id, 0) or not wave.revision:
+            return None
+        return HistoryRecord(execution_id=self._start.execution_id, waves=[wave])
+
+    def _close(self) -> WaveOutcome:
+        wave = self._wave
+        outcome = WaveOutcome(
+            wave=wave.model_copy(update={"servers": []}),
+            recorded_revision=self._recorder.recorded.get(wave.wave_id, 0),
+        )
+        if wave.status.satisfies:
+            return outcome
+        raise ApplicationError(
+            f"{wave.wave_name} {wave.status}: {wave.status_reason}",
+            outcome,
+            type=FailureType.WAVE_FAILED,
+            non_retryable=True,
+        )
+
+
+def _why(error: ActivityError) -> str:
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return cause.message
+    last = cause.__cause__ if cause else None
+    told = f" ({last})" if last else ""
+    return f"not accepted by DRS before the plan's deadline{told}"
+
+
+def _details(wave: WaveState) -> str:
+    """The wave as a Markdown table, for the Web UI."""
+    rows = [
+        f"| {s.source_server_id} | {s.launch_status} | {s.verified or ''} "
+        f"| {s.recovery_instance_id or ''} | {s.recovery_job_id or ''} | {s.reason or ''} |"
+        for s in wave.servers[:100]
+    ]
+    head = "| server | launch | verified | instance | job | reason |\n|---|---|---|---|---|---|"
+    return f"**{wave.wave_name}: {wave.status}** {wave.status_reason}\n\n" + "\n".join(
+        [head, *rows]
+    )
