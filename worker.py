@@ -56,7 +56,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
         Worker(
             client,
             task_queue=WATCH_TASK_QUEUE,
-            activities=[drs.watch, executions.follow_wave],
+            activities=[drs.watch, executions.look_at_wave, executions.follow_wave],
             max_concurrent_activities=_WATCHES_AT_ONCE,
             max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
         ),

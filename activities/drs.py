@@ -100,11 +100,13 @@ class _LaunchMemory(Model):
 
     Attributes:
         unanswered: StartRecovery was asked and its answer is not known.
+        look_until: until when (epoch seconds) the job of such a call is looked for.
         guard_unread_since: since when live instances cannot be read.
         told: the reason for waiting that the wave was last told.
     """
 
     unanswered: bool = True
+    look_until: float = 0.0
     guard_unread_since: float | None = None
     told: str = ""
 
@@ -132,20 +134,17 @@ class DrsActivities:
             ApplicationError: retryable for what can pass (throttling, quota, conflict, network),
                 not retryable for what cannot (validation, access, another account).
         """
-        details = activity.info().heartbeat_details
         first = activity.info().attempt == 1
-        memory = _LaunchMemory(unanswered=not first)
-        if details:
-            memory = _LaunchMemory.model_validate(details[0])
+        memory = _remembered() or _LaunchMemory(unanswered=not first)
         async with heartbeating(lambda: memory):
             return await _Launch(self, request, memory).run()
 
     @activity.defn
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
         """Look for the job of a launch that was called off; None when there is none."""
-        async with heartbeating():
-            launch = _Launch(self, request, _LaunchMemory(unanswered=True))
-            return await launch.find()
+        memory = _remembered() or _LaunchMemory()
+        async with heartbeating(lambda: memory):
+            return await _Launch(self, request, memory).find()
 
     @activity.defn
     async def watch(self, request: WatchRequest) -> list[ServerResult]:
@@ -226,15 +225,16 @@ class _Launch:
         """
         if not self._memory.unanswered:
             return await find_job(self._api, self._request)
+        if not self._memory.look_until:
+            self._memory.look_until = time.time() + self._settings.absent_after_seconds
         await self._tell("Waiting to learn whether DRS accepted the launch")
-        look_until = time.monotonic() + self._settings.absent_after_seconds
         while True:
             if job := await find_job(self._api, self._request):
                 return job
-            if time.monotonic() >= look_until:
+            if time.time() >= self._memory.look_until:
                 break
             await asyncio.sleep(min(2.0, self._settings.absent_after_seconds / 4))
-        self._memory.unanswered = False
+        self._memory.unanswered, self._memory.look_until = False, 0.0
         self._began = time.monotonic()
         return None
 
@@ -351,7 +351,8 @@ class _Watch:
         look_up = LOOK_UP_SECONDS / settings.speed
         self._watch = JobWatch(memory.servers, look_up_seconds=look_up)
         self._meant_to_run: dict[str, bool] = {}
-        self._told = {s.source_server_id: s for s in request.servers}
+        # Copies, because the watch changes its results in place.
+        self._told = {s.source_server_id: s.model_copy() for s in request.servers}
 
     async def run(self) -> list[ServerResult]:
         delay = poll = self._settings.scaled_poll_seconds
@@ -415,6 +416,12 @@ class _Watch:
         if await _signal_wave("watch_news", WatchNews(servers=changed, trouble=trouble)):
             self._told.update({s.source_server_id: s for s in changed})
             self._memory.trouble = trouble
+
+
+def _remembered() -> _LaunchMemory | None:
+    """What the attempt before left, if it left anything."""
+    details = activity.info().heartbeat_details
+    return _LaunchMemory.model_validate(details[0]) if details else None
 
 
 async def _signal_wave(name: str, news: Model) -> bool:

@@ -12,6 +12,14 @@ class ExecutionActivities:
     """The activities that look at other workflows."""
 
     @activity.defn
+    async def look_at_wave(self, workflow_id: str) -> WaveState:
+        """Say how a wave stands by its own workflow, running or ended."""
+        handle = activity.client().get_workflow_handle(workflow_id)
+        async with heartbeating():
+            wave: WaveState = await handle.query("status", result_type=WaveState)
+        return wave
+
+    @activity.defn
     async def follow_wave(self, workflow_id: str) -> WaveOutcome | None:
         """Await the end of a wave's workflow that is no child of the caller any more.
 

@@ -54,6 +54,13 @@ class WaveScheduler:
         self._change(wave, WaveStatus.WAITING, "Waiting for DRS to accept the launch", now=now)
         return wave
 
+    def attach(self, wave_id: str) -> None:
+        """Let an attempt that has outlived a reset of the plan speak for its wave.
+
+        Its revisions are older than the start that was made anew, but they are the true ones.
+        """
+        self._waves[wave_id].revision = 0
+
     def report(self, report: WaveReport, *, now: float) -> bool:
         """Take what a wave's workflow says of its wave.
 

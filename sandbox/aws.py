@@ -227,8 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stopped.set())
     try:
         sandbox.start(warm_up=("drs", "sts", "dynamodb"))
-    except OSError as error:
-        print(f"sandbox.aws: cannot serve on port {options.port}: {error}", file=sys.stderr)
+    except (ScenarioError, OSError) as error:
+        print(f"sandbox.aws: {error}", file=sys.stderr)
         return _EXIT_BAD_INPUT
     if options.port_file:
         _write_whole(options.port_file, str(sandbox.port))

@@ -15,6 +15,8 @@ from moto.core.utils import get_service_model
 from moto.iam.models import get_account_id_from
 from werkzeug.exceptions import HTTPException
 
+UNKNOWN_OPERATION = "?"
+
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
 
@@ -61,13 +63,13 @@ def _operation(service: str, environ: dict[str, Any], body: bytes) -> str:
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         return str(target).rpartition(".")[2]
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-        return parse_qs(body.decode(errors="replace")).get("Action", ["?"])[0]
+        return parse_qs(body.decode(errors="replace")).get("Action", [UNKNOWN_OPERATION])[0]
     try:
         if not get_service_model(service).protocol.startswith("rest"):
-            return "?"
+            return UNKNOWN_OPERATION
         operation, _ = get_service_router(service).match(Request(dict(environ)))
     except (HTTPException, NotImplementedError, LookupError, ValueError):
-        return "?"
+        return UNKNOWN_OPERATION
     return str(operation.name)
 
 

@@ -16,7 +16,7 @@ from moto.core.request import determine_request_protocol
 from moto.core.serialize import XFormedAttributePicker, get_serializer_class
 from moto.core.utils import get_service_model
 
-from sandbox.calls import Call
+from sandbox.calls import UNKNOWN_OPERATION, Call
 from sandbox.drs.exceptions import SERVERS_IN_A_JOB
 from sandbox.scenario import ANY_OPERATION, Effect, Fault
 
@@ -68,11 +68,7 @@ class _Armed:
 
     def strikes(self, call: Call) -> bool:
         fault = self.fault
-        if fault.service != call.service or fault.operation not in (ANY_OPERATION, call.operation):
-            return False
-        if fault.region not in (None, call.region):
-            return False
-        if fault.account_id not in (None, call.account_id):
+        if not self._concerns(call):
             return False
         if fault.times is not None and self.applied >= fault.times:
             return False
@@ -80,6 +76,16 @@ class _Armed:
             return False
         self.applied += 1
         return True
+
+    def _concerns(self, call: Call) -> bool:
+        fault = self.fault
+        return (
+            fault.service == call.service
+            and call.operation != UNKNOWN_OPERATION
+            and fault.operation in (ANY_OPERATION, call.operation)
+            and fault.region in (None, call.region)
+            and fault.account_id in (None, call.account_id)
+        )
 
 
 @dataclass

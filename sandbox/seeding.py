@@ -8,7 +8,7 @@ from sandbox.drs import drs_backends
 from sandbox.drs.models import DRSBackend
 from sandbox.drs.source_servers import SourceServer as DrsServer
 from sandbox.drs.timeline import Outcome
-from sandbox.scenario import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Quotas, SourceServer
+from sandbox.scenario import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Quotas, ScenarioError, SourceServer
 
 
 def all_backends() -> Iterator[DRSBackend]:
@@ -29,6 +29,9 @@ def apply_source_server(entry: SourceServer) -> list[DRSBackend]:
 
     Returns:
         The backends that hold it.
+
+    Raises:
+        ScenarioError: If DRS does not exist in its Region.
     """
     holders = [
         backend
@@ -39,7 +42,10 @@ def apply_source_server(entry: SourceServer) -> list[DRSBackend]:
     ]
     if not holders:
         account_id = entry.account_id or DEFAULT_ACCOUNT_ID
-        backend = drs_backends[account_id][entry.region or DEFAULT_REGION]
+        region = entry.region or DEFAULT_REGION
+        if region not in drs_backends[account_id]:
+            raise ScenarioError(f"{entry.source_server_id}: DRS is not in Region {region}")
+        backend = drs_backends[account_id][region]
         name = entry.name or entry.source_server_id
         backend.add_source_server(entry.source_server_id, name, entry.tags)
         holders = [backend]

@@ -121,8 +121,7 @@ class RecoveryPlanWorkflow:
     @workflow.signal
     def wave_report(self, report: WaveReport) -> None:
         """A wave's workflow tells how its wave stands."""
-        if self._scheduler.report(report, now=workflow.time()):
-            self._touch()
+        self._take_report(report)
 
     @property
     def _state(self) -> ExecutionState:
@@ -184,8 +183,7 @@ class RecoveryPlanWorkflow:
         try:
             outcome = await self._run_wave(wave)
         except WorkflowAlreadyStartedError:
-            # We were reset: the wave's workflow has lived on. Its reports reach us; its end we
-            # learn through an activity, because it is not our child any more.
+            # We were reset: the wave's workflow has lived on and is not our child any more.
             outcome = await self._attach(wave)
         except (ChildWorkflowError, ActivityError) as error:
             told = error.cause.message if isinstance(error.cause, FailureError) else str(error)
@@ -230,7 +228,18 @@ class RecoveryPlanWorkflow:
         )
 
     async def _attach(self, wave: WaveState) -> WaveOutcome | None:
-        workflow.logger.info("Attaching to the running workflow of %s", wave.wave_name)
+        """Learn how a wave stands whose workflow has outlived a reset, then await its end."""
+        self._scheduler.attach(wave.wave_id)
+        told = await workflow.execute_activity_method(
+            ExecutionActivities.look_at_wave,
+            self._wave_workflow_id(wave),
+            task_queue=WATCH_TASK_QUEUE,
+            summary=f"Look at {wave.wave_name}, which outlived a reset",
+            start_to_close_timeout=timedelta(seconds=30),
+            heartbeat_timeout=_HEARTBEAT,
+            retry_policy=_RETRY,
+        )
+        self._take_report(WaveReport(execution_id=self._start.execution_id, wave=told))
         return await workflow.execute_activity_method(
             ExecutionActivities.follow_wave,
             self._wave_workflow_id(wave),
@@ -244,7 +253,9 @@ class RecoveryPlanWorkflow:
     def _take_outcome(self, outcome: WaveOutcome) -> None:
         wave = outcome.wave
         self._recorder.recorded[wave.wave_id] = outcome.recorded_revision
-        report = WaveReport(execution_id=self._start.execution_id, wave=wave)
+        self._take_report(WaveReport(execution_id=self._start.execution_id, wave=wave))
+
+    def _take_report(self, report: WaveReport) -> None:
         if self._scheduler.report(report, now=workflow.time()):
             self._touch()
 
@@ -318,8 +329,9 @@ class RecoveryPlanWorkflow:
         """
         state, recorded = self._state, self._recorder.recorded
         ended = state.end_time is not None
+        # Copies, for the waves go on changing while they are written.
         waves = [
-            w
+            w.model_copy(deep=True)
             for w in state.waves
             if (ended or not w.attempt)
             and (w.status.is_settled or w.wave_id in recorded)

@@ -282,22 +282,18 @@ class WaveWorkflow:
         if wave.status is WaveStatus.TIMED_OUT:
             wave.late = True
         late = " (late)" if wave.late else ""
-        if wave.status is not verdict.status or wave.end_time != verdict.end_time:
-            wave.ended(verdict.status, verdict.reason + late, at=verdict.end_time)
-        self._change(verdict.status, verdict.reason + late)
+        self._end(verdict.status, verdict.reason + late, at=verdict.end_time)
 
     def _timed_out(self) -> None:
         limit = self._start.wave.timeout_seconds
         open_ = [s.source_server_id for s in self._wave.servers if not s.is_final]
         reason = f"Not up within {limit:g} s: {', '.join(open_[:5])}"
-        self._wave.ended(WaveStatus.TIMED_OUT, reason, at=workflow.time())
-        self._change(WaveStatus.TIMED_OUT, reason)
+        self._end(WaveStatus.TIMED_OUT, reason, at=workflow.time())
 
     def _cancelled(self) -> None:
         jobs = ", ".join(self._wave.job_ids)
         reason = f"{self._stop}" + (f"; still running: {jobs}" if jobs else "")
-        self._wave.ended(WaveStatus.CANCELLED, reason, at=workflow.time())
-        self._change(WaveStatus.CANCELLED, reason)
+        self._end(WaveStatus.CANCELLED, reason, at=workflow.time())
 
     def _fail_unlaunched(self, reason: str) -> None:
         self._take([s.failed(reason, at=workflow.time()) for s in self._wave.servers])
@@ -322,6 +318,10 @@ class WaveWorkflow:
             self._tell_now = True
         self._wave.status, self._wave.status_reason = status, reason
         self._touch()
+
+    def _end(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
+        self._change(status, reason)
+        self._wave.ended(status, reason, at=at)
 
     def _touch(self) -> None:
         self._wave.revision = next_revision(self._wave.revision, workflow.time())
@@ -360,7 +360,9 @@ class WaveWorkflow:
         wave = self._wave
         if wave.revision <= self._recorder.recorded.get(wave.wave_id, 0) or not wave.revision:
             return None
-        return HistoryRecord(execution_id=self._start.execution_id, waves=[wave])
+        # A copy, for the wave goes on changing while it is written.
+        snapshot = wave.model_copy(deep=True)
+        return HistoryRecord(execution_id=self._start.execution_id, waves=[snapshot])
 
     def _close(self) -> WaveOutcome:
         wave = self._wave

@@ -9,7 +9,7 @@ from typing import Any
 from moto.core.base_backend import BaseBackend
 from moto.moto_api._internal import mock_random
 
-from .exceptions import UninitializedAccountException
+from .exceptions import ResourceNotFoundException, UninitializedAccountException
 from .jobs import Job, Participant
 from .ledger import Ledger, LedgerEntry, LedgerEvent
 from .quotas import Quotas
@@ -20,13 +20,15 @@ from .timeline import (
     Conduct,
     JobTimeline,
     LaunchStatus,
-    Outcome,
     ServerTimeline,
     launch_timeline,
     termination_timeline,
 )
+from .validation import RECOVERY_INSTANCE_ID, SOURCE_SERVER_ID, check_id
 
-_SEEDED_JOB_AGE = 86_400.0
+SOURCE_SERVER = "SOURCE_SERVER"
+RECOVERY_INSTANCE = "RECOVERY_INSTANCE"
+JOB = "JOB"
 
 
 class DRSState(BaseBackend):
@@ -120,6 +122,28 @@ class DRSState(BaseBackend):
             }
             for server_id, server in sorted(self.source_servers.items())
         ]
+
+    def _source_server(self, source_server_id: str) -> SourceServer:
+        check_id("sourceServerID", source_server_id, SOURCE_SERVER_ID)
+        server = self.source_servers.get(source_server_id)
+        if server is None:
+            raise ResourceNotFoundException(source_server_id, SOURCE_SERVER)
+        return server
+
+    def _recovery_instance(self, recovery_instance_id: str, now: float) -> RecoveryInstance:
+        check_id("recoveryInstanceID", recovery_instance_id, RECOVERY_INSTANCE_ID)
+        instance = self.recovery_instances.get(recovery_instance_id)
+        if instance is None or not instance.known(now):
+            raise ResourceNotFoundException(recovery_instance_id, RECOVERY_INSTANCE)
+        return instance
+
+    def _busy(self, source_server_ids: Sequence[str], now: float) -> list[str]:
+        held = {
+            participant.source_server_id
+            for job in self.jobs_in_progress(now)
+            for participant in job.participants
+        }
+        return [server_id for server_id in source_server_ids if server_id in held]
 
     # What jobs do
 
@@ -228,66 +252,6 @@ class DRSState(BaseBackend):
             instance.stopping_from = job.at(job.timeline.start)
             instance.gone_from = job.at(timeline.end)
         return job
-
-    # How a simulation begins
-
-    def add_source_server(self, source_server_id: str, name: str, tags: dict[str, str]) -> None:
-        """Add a healthy source server; the account counts as initialized from then on."""
-        with self._lock:
-            self.initialized = True
-            self.source_servers[source_server_id] = SourceServer(
-                source_server_id=source_server_id,
-                arn=self._arn("source-server", source_server_id),
-                account_id=self.account_id,
-                region=self.region_name,
-                added=self.simulation.now(),
-                simulation=self.simulation,
-                name=name,
-                tags={"Name": name, **tags},
-            )
-
-    def seed_recovery_instance(self, source_server_id: str, *, is_drill: bool) -> None:
-        """Let a server have a live instance of an earlier job, unless it already has such a one."""
-        with self._lock:
-            now = self.simulation.now()
-            present = self.instances_of(source_server_id, now)
-            if any(instance.is_drill == is_drill for instance in present):
-                return
-            for instance in present:
-                instance.gone_from = now
-            server = self.source_servers[source_server_id]
-            created = now - _SEEDED_JOB_AGE
-            launch = (server, Conduct(), created)
-            job = self._launch([launch], is_drill=is_drill, tags={}, created=created)
-            self._record_seeded(job, is_drill=is_drill)
-
-    def seed_running_job(self, source_server_id: str) -> None:
-        """Let a server be in someone else's drill that is stuck, unless a job already holds it."""
-        with self._lock:
-            now = self.simulation.now()
-            if self._busy([source_server_id], now):
-                return
-            server = self.source_servers[source_server_id]
-            earlier = bool(self.instances_of(source_server_id, now))
-            launch = (server, server.conduct(Outcome.STUCK, cleans_up=earlier), now)
-            job = self._launch([launch], is_drill=True, tags={}, created=now)
-            self._record_seeded(job, is_drill=True)
-
-    def _record_seeded(self, job: Job, *, is_drill: bool) -> None:
-        self._record(
-            LedgerEvent.SEEDED,
-            JobId=job.job_id,
-            SourceServerIds=tuple(each.source_server_id for each in job.participants),
-            IsDrill=is_drill,
-        )
-
-    def _busy(self, source_server_ids: Sequence[str], now: float) -> list[str]:
-        held = {
-            participant.source_server_id
-            for job in self.jobs_in_progress(now)
-            for participant in job.participants
-        }
-        return [server_id for server_id in source_server_ids if server_id in held]
 
 
 def _ec2_instance_id() -> str:

@@ -9,9 +9,9 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from local_aws import LocalAws, error_of, many_servers, server_id
 
 from sandbox.drs.pagination import paginate
+from tests.sandbox.local_aws import LocalAws, error_of, many_servers, server_id
 
 
 @pytest.fixture(scope="module")

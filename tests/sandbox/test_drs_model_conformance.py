@@ -8,8 +8,9 @@ from typing import Any
 
 import botocore.session
 import pytest
-from local_aws import DATABASE, WEB, LocalAws
-from model_conformance import deviations
+
+from tests.sandbox.local_aws import DATABASE, WEB, LocalAws
+from tests.sandbox.model_conformance import deviations
 
 MODEL = botocore.session.get_session().get_service_model("drs")
 OPERATIONS = [

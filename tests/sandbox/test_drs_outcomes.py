@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from local_aws import DATABASE, WEB, LocalAws, offsets
 
 from sandbox.drs.timeline import Conduct, LaunchStatus, Outcome, launch_timeline
+from tests.sandbox.local_aws import DATABASE, WEB, LocalAws, offsets
 
 
 def scenario(keys: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from local_aws import DATABASE, WEB, LocalAws, offsets
+
+from tests.sandbox.local_aws import DATABASE, WEB, LocalAws, offsets
 
 # A drill of December 2022 in us-west-2: event, seconds after the call, source server.
 RECORDED = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError
-from local_aws import DATABASE, WEB, LocalAws, error_of
 
 from sandbox.drs.exceptions import SERVERS_IN_A_JOB
+from tests.sandbox.local_aws import DATABASE, WEB, LocalAws, error_of
 
 
 def launched(aws: LocalAws, *, drill: bool = True) -> str:

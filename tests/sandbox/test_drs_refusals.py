@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from local_aws import DATABASE, WEB, LocalAws, error_of, many_servers, server_id
+
+from tests.sandbox.local_aws import DATABASE, WEB, LocalAws, error_of, many_servers, server_id
 
 CONFLICT = (
     "One or more of the Source Servers included in API call are currently being processed by a Job"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local_aws import DATABASE, WEB, LocalAws, many_servers
+from tests.sandbox.local_aws import DATABASE, WEB, LocalAws, many_servers
 
 
 def test_a_page_has_a_hundred_items_unless_asked_otherwise() -> None:

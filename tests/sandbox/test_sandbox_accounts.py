@@ -5,11 +5,11 @@ from __future__ import annotations
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from local_aws import DATABASE, TWO_SERVERS, WEB, LocalAws, error_of, server_id
 from moto import mock_aws
 
 from sandbox.aws import SandboxAws
 from sandbox.drs import register
+from tests.sandbox.local_aws import DATABASE, TWO_SERVERS, WEB, LocalAws, error_of, server_id
 
 OTHER_ACCOUNT = "222222222222"
 TWO_ACCOUNTS = f"""

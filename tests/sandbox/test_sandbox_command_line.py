@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_aws import DATABASE, WEB, LocalAws
+
+from tests.sandbox.local_aws import DATABASE, WEB, LocalAws
 
 AWS = Path(sys.executable).with_name("aws")
 

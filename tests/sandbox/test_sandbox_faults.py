@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
-from local_aws import DATABASE, TWO_SERVERS, LocalAws, error_of, server_id
+
+from tests.sandbox.local_aws import DATABASE, TWO_SERVERS, LocalAws, error_of, server_id
 
 # Some of the errors below are in no service's model, which moto warns of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:Exception\(InjectedError\)")

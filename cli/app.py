@@ -1,0 +1,106 @@
+"""The command line `drs-waves`: which commands there are."""
+
+import contextlib
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, NoReturn
+
+import typer
+from temporalio.runtime import Runtime, TelemetryConfig
+
+from cli.errors import Commands
+from cli.executions import history, status
+from cli.installing import init_tables, worker
+from cli.output import show
+from cli.plans import validate
+from cli.running import run as run_plan
+
+try:
+    from cli.stack import sandbox
+except ModuleNotFoundError as error:
+    # The sandbox is an extra that a production worker does without.
+    if error.name is None or error.name.split(".")[0] not in ("moto", "psutil", "werkzeug"):
+        raise
+    from cli.no_sandbox import sandbox
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
+
+app = typer.Typer(
+    name="drs-waves",
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings=_SETTINGS,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        show(f"drs-waves {version('drs-waves')}")
+    except PackageNotFoundError:
+        show("drs-waves (not installed; run from a checkout)")
+    raise typer.Exit
+
+
+def _keep_temporal_quiet() -> None:
+    """Have Temporal's core not write to the terminal, where it would tear the live view."""
+    Runtime.set_default(
+        Runtime(telemetry=TelemetryConfig(logging=None)), error_if_already_set=False
+    )
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Recover servers with AWS Elastic Disaster Recovery, wave by wave.
+
+    \b
+    Try it on this machine, without AWS:
+      drs-waves sandbox run examples/crm.yaml --speed 60
+    \b
+    A plan, from check to drill:
+      drs-waves validate crm.yaml
+      drs-waves run crm.yaml --dry-run
+      drs-waves run crm.yaml
+    \b
+    Temporal is found as the `temporal` command finds it (TEMPORAL_ADDRESS,
+    profiles), AWS as the `aws` command does. Settings of our own: DRS_WAVES_*.
+    """
+    if context.invoked_subcommand != "worker":
+        _keep_temporal_quiet()
+
+
+app.command()(validate)
+app.command("run")(run_plan)
+app.command()(status)
+app.command()(history)
+app.command()(worker)
+app.command("init-tables")(init_tables)
+app.add_typer(sandbox, name="sandbox")
+
+
+def run() -> NoReturn:
+    """Run the command line and exit with its code."""
+    try:
+        app(prog_name="drs-waves")
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    # Threads of Temporal's core outlive its clients. One run in 15 crashed while Python wound down
+    # beneath them, and a crash must not replace the exit code of a recovery.
+    os._exit(code)

@@ -1,0 +1,100 @@
+"""Asks before anything that cannot be taken back."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from activities.targets import Readiness, TargetContext
+from cli.errors import CliError
+from cli.output import notices, tell, warn
+from cli.tables import finding_table, target_table
+from cli.texts import count
+from recovery.execution import ExecutionType
+from recovery.plan import RecoveryPlan
+
+
+def show_what_is_launched(
+    plan: RecoveryPlan,
+    execution_type: ExecutionType,
+    readiness: Readiness | None,
+    relaunch: Sequence[str],
+) -> None:
+    """Show what the operator confirms, on standard error."""
+    console = notices()
+    targets: Sequence[TargetContext] = readiness.context.targets if readiness else ()
+    console.print()
+    console.print(_banner(execution_type), style="bold reverse")
+    if targets and all(target.is_sandbox for target in targets):
+        console.print(" SANDBOX: the AWS endpoint is on this machine ", style="bold")
+    tell("")
+    tell(f"Plan     {plan.plan_name} ({plan.plan_id})")
+    tell(f"Hash     {plan.plan_hash}")
+    waves = count(len(plan.waves), "wave")
+    tell(f"Launches {count(plan.server_count, 'server')} in {waves}")
+    tell("")
+    if readiness is None:
+        if execution_type is ExecutionType.RECOVERY:
+            warn("the targets could not be looked at; this is what the plan says")
+        targets = [
+            TargetContext(region=t.region, role_arn=t.role_arn, account_id=t.account_id)
+            for t in plan.targets
+        ]
+    for line in target_table(plan, targets):
+        tell(line)
+    if readiness is not None and readiness.findings:
+        tell("")
+        for line in finding_table(plan, readiness):
+            tell(line, style="yellow")
+    if relaunch:
+        tell("")
+        tell("These servers are launched even if that DESTROYS a live recovery instance:")
+        for server_id in relaunch:
+            tell(f"  {server_id}")
+    tell("")
+
+
+def _banner(execution_type: ExecutionType) -> str:
+    if execution_type is ExecutionType.RECOVERY:
+        return "  R E C O V E R Y   This is not a drill.  "
+    return "  D R I L L  "
+
+
+def confirm(plan: RecoveryPlan, given: str | None) -> str:
+    """Have the PlanId typed, or take it from `--confirm`.
+
+    Returns:
+        The PlanId.
+
+    Raises:
+        CliError: it was not given, or is another one; nothing was started.
+    """
+    if given is None:
+        if not sys.stdin.isatty():
+            raise CliError(
+                "nothing was started: this needs a confirmation, and there is no terminal to ask "
+                f"on. Pass --confirm {plan.plan_id}"
+            )
+        try:
+            given = str(typer.prompt("Type the PlanId to start it", err=True)).strip()
+        except typer.Abort:
+            raise KeyboardInterrupt from None
+    if given != plan.plan_id:
+        raise CliError(
+            f"nothing was started: {given!r} is not the PlanId of this plan, {plan.plan_id!r}"
+        )
+    return given
+
+
+def refuse_unknown_servers(plan: RecoveryPlan, relaunch: Sequence[str]) -> None:
+    """Refuse an override for servers that the plan does not launch.
+
+    Raises:
+        CliError: naming them.
+    """
+    known = {server_id for wave in plan.waves for server_id in wave.server_ids}
+    if unknown := [server_id for server_id in relaunch if server_id not in known]:
+        raise CliError(
+            f"nothing was started: --relaunch names {', '.join(unknown)}, "
+            f"which {plan.plan_id} does not launch"
+        )

@@ -1,0 +1,155 @@
+"""`status` and `history`: executions as Temporal and as DynamoDB know them."""
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from activities.history import HistoryTable
+from cli.errors import CliError, ExitCode
+from cli.live import Watched, view
+from cli.output import plain, results, show, write_json, write_model
+from cli.plans import Json
+from cli.running import follow_execution
+from cli.tables import aligned, execution_lines, execution_table
+from cli.texts import moment
+from recovery.execution import ExecutionState
+from settings import get_settings
+from workflows.client import RecoveryClient, RefusedError
+from workflows.messages import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY
+
+_RUNNING = (
+    f"{PLAN_ID_KEY.name} IS NOT NULL AND ExecutionStatus = 'Running' "
+    "AND WorkflowType = 'RecoveryPlanWorkflow'"
+)
+_RPC = timedelta(seconds=10)
+
+
+def status(
+    plan_id: Annotated[
+        str | None, typer.Argument(metavar="[PLAN_ID]", help="Default: list what runs.")
+    ] = None,
+    watch_it: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+    json: Json = False,
+) -> None:
+    """Show a plan's running or last execution, or list the running ones.
+
+    \b
+    Examples:
+      drs-waves status                  what runs?
+      drs-waves status crm              how does it stand?
+      drs-waves status crm --watch      follow it; Ctrl-C only detaches
+    \b
+    Exit codes: 0 shown, 2 not known, 5 cannot reach Temporal; with --watch
+    those of `run`.
+    """
+    if plan_id is None:
+        if watch_it:
+            raise CliError("--watch needs a PLAN_ID; `drs-waves status` lists what runs")
+        asyncio.run(_list_running(json=json))
+        return
+    try:
+        code = asyncio.run(_show_one(plan_id, watch_it=watch_it, json=json))
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    raise typer.Exit(code)
+
+
+def history(
+    execution: Annotated[
+        str | None, typer.Argument(metavar="[EXECUTION]", help="An execution ID. Default: a list.")
+    ] = None,
+    plan_id: Annotated[
+        str | None, typer.Option("--plan", metavar="PLAN_ID", help="Only this plan's.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="List at most so many.")] = 20,
+    json: Json = False,
+) -> None:
+    """Show what was recorded in DynamoDB. Works without Temporal.
+
+    \b
+    Examples:
+      drs-waves history                       the latest executions
+      drs-waves history --plan crm --limit 5
+      drs-waves history crm-0f3b52a1c7d9 --json
+    \b
+    Exit codes: 0 shown, 2 not known or no table, 5 cannot reach AWS.
+    """
+    table = HistoryTable(get_settings())
+    if execution is None:
+        found = asyncio.run(table.executions(plan_id=plan_id, limit=limit))
+        if json:
+            write_json([plain(each, leave_out=["waves"]) for each in found])
+        elif found:
+            for line in execution_table(found):
+                show(line)
+        else:
+            of = f" of {plan_id}" if plan_id else ""
+            show(f"The history table {table.name} holds no execution{of}.")
+        return
+    recorded = asyncio.run(table.execution(execution))
+    if recorded is None:
+        raise CliError(
+            f"the history table {table.name} holds no execution {execution!r}; "
+            "`drs-waves history` lists them"
+        )
+    state, _ = recorded
+    if json:
+        write_model(state)
+        return
+    for line in execution_lines(state):
+        show(line)
+
+
+async def _show_one(plan_id: str, *, watch_it: bool, json: bool) -> ExitCode:
+    client = await RecoveryClient.connect()
+    try:
+        state = await client.state(plan_id)
+    except RefusedError as error:
+        raise CliError(
+            f"{error}. What was recorded is in `drs-waves history --plan {plan_id}`"
+        ) from error
+    watched = Watched(plan_id, state.execution_id, sandbox=get_settings().speed > 1, state=state)
+    if watch_it:
+        return await follow_execution(client, watched, json=json)
+    if json:
+        write_model(state)
+    else:
+        _draw(watched, state)
+    return ExitCode.COMPLETED
+
+
+def _draw(watched: Watched, state: ExecutionState) -> None:
+    console = results()
+    # A width of its own: what goes through a pipe has no screen.
+    width = min(console.width, 80) if console.is_terminal else 80
+    everything = 2 * len(state.waves) + 20
+    console.print(view(watched, now=time.time(), width=width, height=everything), width=width)
+    show()
+    show(f"Servers: drs-waves history {state.execution_id}")
+
+
+async def _list_running(*, json: bool) -> None:
+    client = await RecoveryClient.connect()
+    rows: list[tuple[str, str, str, float]] = []
+    async for found in client.temporal.list_workflows(_RUNNING, rpc_timeout=_RPC):
+        known = found.typed_search_attributes
+        rows.append(
+            (
+                known.get(PLAN_ID_KEY, found.id),
+                known.get(EXECUTION_ID_KEY, ""),
+                known.get(EXECUTION_TYPE_KEY, ""),
+                found.start_time.timestamp(),
+            )
+        )
+    if json:
+        names = ("PlanId", "ExecutionId", "ExecutionType", "StartTime")
+        write_json([dict(zip(names, row, strict=True)) for row in rows])
+    elif rows:
+        told = [(*row[:3], moment(row[3])) for row in rows]
+        for line in aligned(told, heading=("PLAN", "EXECUTION", "TYPE", "STARTED")):
+            show(line)
+    else:
+        show("Nothing is running. `drs-waves history` lists what has ended.")

@@ -1,0 +1,105 @@
+"""The line a change, and the summary at the end."""
+
+from executions import CHAIN, START, begin, fail_server, put, wave
+
+from cli.changes import changes
+from cli.summary import summary
+from recovery.execution import ExecutionState, PlanStatus, Verified, WaveStatus
+
+NO_CAPACITY = "LAUNCH_FAILED: InsufficientInstanceCapacity"
+
+
+def copy(state: ExecutionState) -> ExecutionState:
+    return state.model_copy(deep=True)
+
+
+def failed_execution() -> ExecutionState:
+    state = begin(CHAIN)
+    put(state, "Database", WaveStatus.COMPLETED, launched=2, start=START, end=START + 530)
+    app = put(state, "App", WaveStatus.FAILED, launched=1, start=START + 540, end=START + 900)
+    fail_server(app, 1, NO_CAPACITY)
+    put(state, "Web", WaveStatus.SKIPPED, "Skipped because App FAILED")
+    state.status, state.status_reason = PlanStatus.FAILED, "App FAILED: 1 COMPLETED"
+    state.end_time = START + 900
+    return state
+
+
+def test_the_first_look_names_the_execution_and_every_wave() -> None:
+    state = begin(CHAIN)
+    put(state, "App", WaveStatus.WAITING, "Waiting for Database")
+    assert changes(None, state) == [
+        "CRM: DRILL crm-0f3b52a1c7d9, started by ann@ops",
+        "Database: PENDING",
+        "App: WAITING Waiting for Database",
+        "Web: PENDING",
+    ]
+
+
+def test_nothing_is_told_twice() -> None:
+    state = begin(CHAIN)
+    assert changes(copy(state), state) == []
+
+
+def test_a_server_that_comes_up_is_a_change_of_its_wave() -> None:
+    before = begin(CHAIN)
+    put(before, "Database", WaveStatus.IN_PROGRESS, "0 of 2 launched", start=START)
+    after = copy(before)
+    put(after, "Database", WaveStatus.IN_PROGRESS, "1 of 2 launched", launched=1, start=START)
+    assert changes(before, after) == ["Database: IN_PROGRESS 1 of 2 launched"]
+
+
+def test_what_is_not_verified_is_told() -> None:
+    before = begin(CHAIN)
+    after = copy(before)
+    put(
+        after,
+        "Database",
+        WaveStatus.COMPLETED,
+        "2 of 2 launched, 2 not verified",
+        launched=2,
+        start=START,
+        verified=Verified.UNKNOWN,
+    )
+    assert changes(before, after) == ["Database: COMPLETED 2 of 2 launched, 2 unverified"]
+
+
+def test_a_failed_server_is_named_with_its_reason() -> None:
+    before = begin(CHAIN)
+    after = copy(before)
+    fail_server(wave(after, "App"), 1, NO_CAPACITY)
+    [line] = changes(before, after)
+    assert line == f"App: s-00000000000000003 FAILED: {NO_CAPACITY}"
+
+
+def test_the_end_is_a_change() -> None:
+    after = failed_execution()
+    before = copy(after)
+    before.end_time = None
+    assert changes(before, after) == ["CRM: FAILED App FAILED: 1 COMPLETED"]
+
+
+def test_the_summary_names_each_failed_server_and_each_wave_that_is_not_up() -> None:
+    assert summary(failed_execution()) == [
+        "DRILL of CRM FAILED after 15 min: App FAILED: 1 COMPLETED",
+        "  App FAILED",
+        "  Web SKIPPED: Skipped because App FAILED",
+        f"  App: s-00000000000000003 FAILED: {NO_CAPACITY}",
+    ]
+
+
+def test_the_summary_names_late_waves_and_what_is_not_verified() -> None:
+    state = begin(CHAIN)
+    late = put(state, "Database", WaveStatus.COMPLETED, launched=2, start=START, end=START + 4000)
+    late.late = True
+    late.servers[0].verified = Verified.UNKNOWN
+    late.servers[0].recovery_instance_id = "i-0123456789abcdef0"
+    text = "\n".join(summary(state))
+    assert "Database arrived late: 1 h 7 min after its launch" in text
+    assert "1 server launched but not verified" in text
+    assert "s-00000000000000000 (i-0123456789abcdef0)" in text
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    state = failed_execution()
+    fail_server(wave(state, "App"), 1, "\x1b[2Jgone")
+    assert "\x1b" not in "\n".join(summary(state))

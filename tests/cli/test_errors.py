@@ -1,0 +1,183 @@
+"""Errors: one clear message on standard error, and an exit code that scripts can trust."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from executions import CHAIN
+from temporalio.service import RPCError, RPCStatusCode
+from typer.testing import CliRunner
+
+from activities.aws import AwsTrouble, Trouble
+from activities.history import HistoryError
+from cli.app import app
+from cli.confirmation import confirm
+from cli.errors import CliError, ExitCode, exit_code_of, explain, worst
+from recovery.execution import PlanStatus
+from settings import get_settings
+from workflows.client import RefusedError, UnreachableError
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CRM = str(EXAMPLES / "crm.yaml")
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An environment in which neither Temporal nor AWS answers."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    monkeypatch.delenv("DRS_WAVES_SPEED", raising=False)
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+def history_error(kind: Trouble) -> HistoryError:
+    error = HistoryError("Cannot read the history table")
+    error.__cause__ = AwsTrouble(kind, "query")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (PlanStatus.COMPLETED, 0),
+        (PlanStatus.FAILED, 1),
+        (PlanStatus.PARTIAL, 3),
+        (PlanStatus.CANCELLED, 4),
+    ],
+)
+def test_the_exit_code_follows_the_outcome(status: PlanStatus, code: int) -> None:
+    assert exit_code_of(status) == code
+
+
+def test_of_several_executions_a_failure_is_worse_than_a_cancellation() -> None:
+    assert worst([ExitCode.COMPLETED, ExitCode.CANCELLED, ExitCode.FAILED]) is ExitCode.FAILED
+    assert worst([ExitCode.PARTIAL, ExitCode.COMPLETED]) is ExitCode.PARTIAL
+    assert worst([]) is ExitCode.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RefusedError("runs already"), 2),
+        (UnreachableError("no answer"), 5),
+        (history_error(Trouble.UNKNOWN_SERVER), 2),
+        (history_error(Trouble.UNREACHABLE), 5),
+        (history_error(Trouble.CREDENTIALS), 5),
+        (RPCError("gone", RPCStatusCode.UNAVAILABLE, b""), 5),
+        (RPCError("unknown search attribute", RPCStatusCode.INVALID_ARGUMENT, b""), 2),
+    ],
+)
+def test_foreseen_errors_have_their_codes(error: Exception, code: int) -> None:
+    told = explain(error)
+    assert told is not None
+    assert told.code == code
+
+
+def test_an_error_nobody_foresaw_is_not_explained_away() -> None:
+    assert explain(ZeroDivisionError("x")) is None
+
+
+def test_a_missing_plan_is_one_line_and_exit_code_2() -> None:
+    result = runner.invoke(app, ["run", "no-such-plan.yaml"])
+    assert result.exit_code == 2
+    assert result.stderr == "error: no-such-plan.yaml: there is no such file; check the path\n"
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "command", [["run", CRM], ["run", CRM, "--dry-run"], ["status"], ["status", "crm"]]
+)
+def test_without_temporal_the_exit_code_is_5_and_the_message_says_where(
+    command: list[str],
+) -> None:
+    result = runner.invoke(app, command)
+    assert result.exit_code == 5
+    assert "Temporal at 127.0.0.1:1 cannot be reached" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_history_without_aws_is_exit_code_5() -> None:
+    result = runner.invoke(app, ["history"])
+    assert result.exit_code == 5
+    assert "Cannot read the history table drs-waves-history" in result.stderr
+
+
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRS_WAVES_POLL_SECONDS", "soon")
+    result = runner.invoke(app, ["history"])
+    assert result.exit_code == 2
+    assert "DRS_WAVES_POLL_SECONDS=soon" in result.stderr
+
+
+def test_replace_drill_needs_recovery() -> None:
+    result = runner.invoke(app, ["run", CRM, "--replace-drill"])
+    assert result.exit_code == 2
+    assert "--replace-drill is for a real recovery" in result.stderr
+
+
+def test_relaunch_of_a_server_that_is_not_in_the_plan_is_refused() -> None:
+    result = runner.invoke(app, ["run", CRM, "--relaunch", "s-00000000000000000"])
+    assert result.exit_code == 2
+    assert "s-00000000000000000, which crm does not launch" in result.stderr
+
+
+def test_relaunch_is_confirmed_in_a_drill_too() -> None:
+    server = "s-3a1f0c5d7e9b2468a"
+    result = runner.invoke(app, ["run", CRM, "--relaunch", server])
+    assert result.exit_code == 2
+    assert "DESTROYS a live recovery instance" in result.stderr
+    assert server in result.stderr
+    assert "Pass --confirm crm" in result.stderr
+
+
+def test_another_plans_id_confirms_nothing() -> None:
+    with pytest.raises(CliError, match="nothing was started: 'crn' is not the PlanId"):
+        confirm(CHAIN, "crn")
+
+
+def test_a_scenario_is_checked_before_anything_starts(tmp_path: Path) -> None:
+    scenario = tmp_path / "wrong.yaml"
+    scenario.write_text("SourceServers: [{SourceServerId: s-1, Outcom: stuck}]\n")
+    result = runner.invoke(app, ["sandbox", "run", CRM, "--scenario", str(scenario)])
+    assert result.exit_code == 2
+    assert "did you mean Outcome?" in result.stderr
+    assert "Starting" not in result.stderr
+
+
+def test_no_sandbox_is_said_honestly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert runner.invoke(app, ["sandbox", "status"]).exit_code == 2
+    down = runner.invoke(app, ["sandbox", "down"])
+    assert down.exit_code == 0
+    assert "No sandbox is up in" in down.stderr
+
+
+def test_a_folder_of_somebody_else_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    theirs = tmp_path / ".sandbox" / "notes.txt"
+    theirs.parent.mkdir()
+    theirs.write_text("mine")
+    result = runner.invoke(app, ["sandbox", "up"])
+    assert result.exit_code == 2
+    assert theirs.read_text() == "mine"
+
+
+def test_every_command_has_help_with_its_exit_codes() -> None:
+    for command in ("validate", "run", "status", "history", "worker", "init-tables"):
+        result = runner.invoke(app, [command, "--help"])
+        assert result.exit_code == 0
+        assert "Exit codes:" in result.stdout
+
+
+def test_version() -> None:
+    result = runner.invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("drs-waves ")

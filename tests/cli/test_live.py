@@ -1,0 +1,116 @@
+"""The live view: what fits, what is told, what is estimated."""
+
+import pytest
+from executions import CHAIN, DIAMOND, START, begin, plan_of, put
+from rich.cells import cell_len
+from rich.console import Console
+
+from cli.expectation import remaining
+from cli.live import Watched, view
+from recovery.execution import ExecutionState, ExecutionType, Verified, WaveStatus
+
+
+def drawn(watched: Watched, *, now: float = START, width: int = 80, height: int = 24) -> str:
+    console = Console(width=width, highlight=False, color_system=None)
+    with console.capture() as capture:
+        console.print(view(watched, now=now, width=width, height=height))
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    assert all(cell_len(line) <= width for line in lines)
+    return "\n".join(lines)
+
+
+def watched(state: ExecutionState | None) -> Watched:
+    return Watched("crm", "crm-0f3b52a1c7d9", CHAIN, sandbox=True, state=state)
+
+
+def test_a_running_drill() -> None:
+    state = begin(CHAIN)
+    put(state, "Database", WaveStatus.COMPLETED, launched=2, start=START, end=START + 530)
+    put(state, "App", WaveStatus.IN_PROGRESS, "1 of 2 launched", launched=1, start=START + 540)
+    put(state, "Web", WaveStatus.WAITING, "Waiting for App")
+    assert drawn(watched(state), now=START + 840) == (
+        " DRILL  SANDBOX  CRM\n"
+        " crm-0f3b52a1c7d9\n"
+        " IN_PROGRESS, 14:00 elapsed, about 13 min left\n"
+        "\n"
+        "               wave      launched   time\n"
+        "✓ COMPLETED    Database       2/2   8:50\n"
+        "▶ IN_PROGRESS  App            1/2   5:00\n"
+        "… WAITING      Web            0/2         Waiting for App"
+    )
+
+
+def test_what_is_not_verified_is_shown_with_the_wave_and_the_plan() -> None:
+    state = begin(CHAIN)
+    reason = "2 of 2 launched, 1 not verified"
+    done = put(state, "Database", WaveStatus.COMPLETED, reason, launched=2, start=START)
+    done.servers[0].verified = Verified.UNKNOWN
+    text = drawn(watched(state))
+    assert text.count("1 unverified") == 2
+    assert "not verified" not in text
+
+
+def test_open_waves_come_first_where_not_all_fit() -> None:
+    names = [f"Wave {number}" for number in range(100)]
+    state = begin(plan_of(dict.fromkeys(names, ())))
+    for name in names:
+        put(state, name, WaveStatus.COMPLETED, launched=2, start=START, end=START)
+    put(state, "Wave 77", WaveStatus.IN_PROGRESS, start=START)
+    put(state, "Wave 88", WaveStatus.FAILED, start=START, end=START)
+    text = drawn(watched(state))
+    assert len(text.splitlines()) <= 22
+    assert "Wave 77" in text
+    assert "Wave 88" in text
+    assert "more: " in text
+
+
+@pytest.mark.parametrize("name", ["数据库服务器" * 10, "a" * 256, "🚀" * 40, "é" * 100])
+def test_no_name_or_reason_breaks_the_width(name: str) -> None:
+    state = begin(plan_of({name: [], "Web": [name]}))
+    state.plan_name = name
+    put(state, "Web", WaveStatus.WAITING, f"Waiting for {name}, {name}, {name}")
+    drawn(watched(state))
+
+
+def test_silence_of_temporal_is_told_with_its_time() -> None:
+    each = watched(begin(CHAIN))
+    each.silent_since, each.trouble = START, "Temporal did not answer: " + "x" * 200
+    assert "Temporal does not answer since 20" in drawn(each)
+
+
+def test_a_recovery_says_so() -> None:
+    assert drawn(watched(begin(CHAIN, ExecutionType.RECOVERY))).startswith(" RECOVERY ")
+
+
+def test_what_remains_of_a_chain_at_its_start_is_three_waves() -> None:
+    assert remaining(CHAIN, begin(CHAIN), now=START).seconds == 3 * 540
+
+
+def test_what_remains_counts_the_slower_branch_of_a_diamond() -> None:
+    state = begin(DIAMOND)
+    put(state, "Database", WaveStatus.COMPLETED)
+    put(state, "App1", WaveStatus.COMPLETED)
+    put(state, "App2", WaveStatus.IN_PROGRESS, start=START)
+    estimate = remaining(DIAMOND, state, now=START + 500)
+    assert (estimate.seconds, estimate.overdue) == (40 + 540, False)
+
+
+def test_what_remains_is_divided_by_the_speed() -> None:
+    state = begin(CHAIN)
+    state.speed = 60
+    assert remaining(CHAIN, state, now=START).seconds == 27
+
+
+def test_a_wave_that_takes_longer_makes_the_estimate_honest() -> None:
+    state = begin(CHAIN)
+    put(state, "Database", WaveStatus.IN_PROGRESS, start=START)
+    estimate = remaining(CHAIN, state, now=START + 600)
+    assert (estimate.seconds, estimate.overdue) == (2 * 540, True)
+
+
+def test_skipped_waves_take_no_time() -> None:
+    state = begin(CHAIN)
+    put(state, "Database", WaveStatus.FAILED)
+    put(state, "App", WaveStatus.SKIPPED)
+    put(state, "Web", WaveStatus.SKIPPED)
+    assert remaining(CHAIN, state, now=START).seconds == 0

@@ -1,0 +1,211 @@
+"""One real stack for all end-to-end tests: Temporal, the local AWS over HTTP, a worker."""
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+from temporalio.client import WorkflowFailureError
+
+from activities.history import HistoryTable
+from recovery.execution import ExecutionState, ExecutionType, WaveState
+from recovery.plan import Dependency, RecoveryPlan, Server, Wave
+from sandbox.stack import Stack
+from settings import get_settings
+from worker import make_workers
+from workflows.client import RecoveryClient
+from workflows.messages import SEARCH_ATTRIBUTES, plan_workflow_id
+
+# A normal wave of 530 s takes under 3 s.
+SPEED = 250.0
+ACCOUNT = "123456789012"
+REGION = "us-west-2"
+
+
+@dataclass
+class LocalAws:
+    """The local AWS, seen from outside."""
+
+    url: str
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(0x10000))
+
+    def servers(self, count: int, **scenario: Any) -> list[str]:
+        """New source servers, each as `scenario` says."""
+        ids = [f"s-{next(self.numbers):017x}" for _ in range(count)]
+        where = {"Region": REGION, "AccountId": ACCOUNT} | scenario
+        self.apply(SourceServers=[{"SourceServerId": i} | where for i in ids])
+        return ids
+
+    def apply(self, **scenario: Any) -> None:
+        """Apply more scenario."""
+        self._ask("POST", "scenario", json.dumps(scenario).encode())
+
+    def clear_faults(self) -> None:
+        """Let nothing go wrong from now on."""
+        self._ask("DELETE", "faults")
+
+    def accepted_launches(self, server_id: str) -> list[dict[str, Any]]:
+        """The jobs that AWS truly started for a server, from its ledger."""
+        return [
+            event
+            for backend in self._ask("GET", "ledger")["Backends"]
+            for event in backend["Events"]
+            if event["Event"] == "START_RECOVERY_ACCEPTED" and server_id in event["SourceServerIds"]
+        ]
+
+    def calls(self) -> dict[str, Any]:
+        """How often each operation was called, by result."""
+        answer: dict[str, Any] = self._ask("GET", "calls")
+        return answer
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> Any:
+        with urlopen(Request(f"{self.url}/_sandbox/{path}", data=body, method=method)) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+
+@dataclass
+class House:
+    """The stack, with what tests ask of it."""
+
+    stack: Stack
+    aws: LocalAws
+    client: RecoveryClient
+    table: HistoryTable
+    ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def plan(self, *waves: Wave, **fields: Any) -> RecoveryPlan:
+        """A plan of these waves, under an ID of its own."""
+        plan_id = f"plan-{next(self.ids)}-{os.getpid()}"
+        return RecoveryPlan(plan_id=plan_id, region=REGION, waves=list(waves), **fields)
+
+    def wave(self, name: str, *after: str, servers: Sequence[str] | int = 1, **fields: Any) -> Wave:
+        """A wave, with new servers where only their number is given."""
+        ids = self.aws.servers(servers) if isinstance(servers, int) else servers
+        return Wave(
+            wave_id=name.lower(),
+            wave_name=name,
+            servers=[Server(source_server_id=i) for i in ids],
+            dependencies=[Dependency(depends_on_wave_id=a.lower()) for a in after],
+            **{"region": REGION} | fields,
+        )
+
+    async def run(self, plan: RecoveryPlan, **how: Any) -> ExecutionState:
+        """Run a plan to its end; what the history then says."""
+        execution_id = await self.client.start(plan, **how)
+        return await self.end(plan, execution_id)
+
+    async def end(self, plan: RecoveryPlan, execution_id: str) -> ExecutionState:
+        """Await the end of an execution; what the history then says."""
+        handle = self.client.temporal.get_workflow_handle(plan_workflow_id(plan.plan_id))
+        with suppress(WorkflowFailureError):
+            await handle.result()
+        return await self.recorded(execution_id)
+
+    async def recorded(self, execution_id: str) -> ExecutionState:
+        """What the history says of an execution."""
+        found = await self.table.execution(execution_id)
+        assert found is not None, f"{execution_id} is not in the history"
+        return found[0]
+
+    async def until(
+        self,
+        plan: RecoveryPlan,
+        condition: Callable[[ExecutionState], object],
+        *,
+        within: float = 30.0,
+    ) -> ExecutionState:
+        """Await a state of the running execution."""
+        async with asyncio.timeout(within):
+            while True:
+                state = await self.client.state(plan.plan_id)
+                if condition(state):
+                    return state
+                await asyncio.sleep(0.1)
+
+
+def wave_of(state: ExecutionState, name: str) -> WaveState:
+    """The wave of this name."""
+    return next(wave for wave in state.waves if wave.wave_name == name)
+
+
+def began(state: ExecutionState, name: str) -> float:
+    """When DRS accepted a wave's launch."""
+    start = wave_of(state, name).start_time
+    assert start is not None, f"{name} was not launched"
+    return start
+
+
+def ended(state: ExecutionState, name: str) -> float:
+    """When a wave's last server reached its final state."""
+    end = wave_of(state, name).end_time
+    assert end is not None, f"{name} has not ended"
+    return end
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Temporal and the local AWS as processes of their own."""
+    stack = Stack(
+        folder=tmp_path_factory.mktemp("stack"),
+        worker=[sys.executable, "-m", "worker"],
+        search_attributes=[f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
+        speed=SPEED,
+        region=REGION,
+        variables={"DRS_WAVES_ABSENT_AFTER_SECONDS": "5"},
+    )
+    before = dict(os.environ)
+    try:
+        stack.start_temporal()
+        stack.start_aws(servers=None, scenario=None)
+        os.environ.update(stack.env)
+        get_settings.cache_clear()
+        yield stack
+    finally:
+        stack.stop()
+        os.environ.clear()
+        os.environ.update(before)
+        get_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+async def house_without_worker(stack: Stack) -> House:
+    """The stack with its history table; no worker serves it."""
+    table = HistoryTable(get_settings())
+    await table.create()
+    client = await RecoveryClient.connect()
+    return House(stack=stack, aws=LocalAws(stack.aws_url), client=client, table=table)
+
+
+@pytest.fixture
+async def house(house_without_worker: House) -> AsyncIterator[House]:
+    """The stack with a worker, and with nothing going wrong but what the test asks for."""
+    house_without_worker.aws.clear_faults()
+    async with serving(house_without_worker):
+        yield house_without_worker
+
+
+class serving:
+    """Serve the task queues inside the block."""
+
+    def __init__(self, house: House) -> None:
+        self._workers = make_workers(house.client.temporal, get_settings())
+
+    async def __aenter__(self) -> None:
+        for worker in self._workers:
+            await worker.__aenter__()
+
+    async def __aexit__(self, *error: Any) -> None:
+        for worker in self._workers:
+            await worker.__aexit__(*error)
+
+
+DRILL = ExecutionType.DRILL
+RECOVERY = ExecutionType.RECOVERY
