@@ -17,6 +17,7 @@ from activities.aws import AwsSessions
 from activities.drs import DrsActivities
 from activities.executions import ExecutionActivities
 from activities.history import HistoryActivities, HistoryTable
+from activities.places import Places
 from activities.targets import TargetActivities
 from settings import TASK_QUEUE, WATCH_TASK_QUEUE, Settings, get_settings
 from workflows.client import RecoveryClient, UnreachableError
@@ -34,9 +35,10 @@ _GRACE = timedelta(seconds=10)
 
 def make_workers(client: Client, settings: Settings) -> list[Worker]:
     """The workers of both task queues; long watches have slots of their own."""
-    drs = DrsActivities(AwsSessions(), settings)
+    places = Places(AwsSessions())
+    drs = DrsActivities(places, settings)
     history = HistoryActivities(HistoryTable(settings))
-    targets = TargetActivities(drs, settings)
+    targets = TargetActivities(places, settings)
     executions = ExecutionActivities()
     return [
         Worker(

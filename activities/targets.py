@@ -8,9 +8,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.aws import AwsTrouble
-from activities.drs import DrsActivities, live_recoveries
 from activities.drs_api import DrsApi, Job, SourceServer
 from activities.heartbeat import heartbeating
+from activities.launching import live_recoveries
+from activities.places import Places
 from recovery.model import Model
 from recovery.plan import RecoveryPlan, Target
 from settings import Settings, is_loopback
@@ -70,8 +71,8 @@ class Readiness(Model):
 class TargetActivities:
     """The activities that look and never touch."""
 
-    def __init__(self, drs: DrsActivities, settings: Settings) -> None:
-        self._drs = drs
+    def __init__(self, places: Places, settings: Settings) -> None:
+        self._places = places
         self._settings = settings
 
     @activity.defn
@@ -95,10 +96,10 @@ class TargetActivities:
 
     async def _look_at(self, target: Target) -> TargetContext:
         context = TargetContext(region=target.region, role_arn=target.role_arn)
-        api = self._drs.api(target)
+        api = self._places.api(target)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                context.account_id = await self._drs.account_of(target)
+                context.account_id = await self._places.account_of(target)
             context.endpoint = api.endpoint
         except ApplicationError as error:
             context.trouble, context.mismatch = error.message, True
@@ -108,7 +109,7 @@ class TargetActivities:
         return context
 
     async def _check(self, plan: RecoveryPlan, target: Target) -> list[Finding]:
-        check = _TargetCheck(plan, target, self._drs.api(target), self._settings)
+        check = _TargetCheck(plan, target, self._places.api(target), self._settings)
         try:
             return await check.run()
         except AwsTrouble as trouble:

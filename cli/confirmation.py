@@ -34,8 +34,7 @@ def show_what_is_launched(
     tell(f"Launches {count(plan.server_count, 'server')} in {waves}")
     tell("")
     if readiness is None:
-        if execution_type is ExecutionType.RECOVERY:
-            warn("the targets could not be looked at; this is what the plan says")
+        warn("the targets could not be looked at; this is what the plan says")
         targets = [
             TargetContext(region=t.region, role_arn=t.role_arn, account_id=t.account_id)
             for t in plan.targets
@@ -60,6 +59,23 @@ def _banner(execution_type: ExecutionType) -> str:
     return "  D R I L L  "
 
 
+def refuse_unconfirmable(plan: RecoveryPlan, given: str | None) -> None:
+    """Refuse a wrong confirmation, or one that can be neither given nor typed, before anything.
+
+    Raises:
+        CliError: nothing was started.
+    """
+    if given is None and not sys.stdin.isatty():
+        raise CliError(
+            "nothing was started: this needs a confirmation, and there is no terminal to ask "
+            f"on. Pass --confirm {plan.plan_id}"
+        )
+    if given not in (None, plan.plan_id):
+        raise CliError(
+            f"nothing was started: {given!r} is not the PlanId of this plan, {plan.plan_id!r}"
+        )
+
+
 def confirm(plan: RecoveryPlan, given: str | None) -> str:
     """Have the PlanId typed, or take it from `--confirm`.
 
@@ -69,20 +85,13 @@ def confirm(plan: RecoveryPlan, given: str | None) -> str:
     Raises:
         CliError: it was not given, or is another one; nothing was started.
     """
+    refuse_unconfirmable(plan, given)
     if given is None:
-        if not sys.stdin.isatty():
-            raise CliError(
-                "nothing was started: this needs a confirmation, and there is no terminal to ask "
-                f"on. Pass --confirm {plan.plan_id}"
-            )
         try:
             given = str(typer.prompt("Type the PlanId to start it", err=True)).strip()
         except typer.Abort:
             raise KeyboardInterrupt from None
-    if given != plan.plan_id:
-        raise CliError(
-            f"nothing was started: {given!r} is not the PlanId of this plan, {plan.plan_id!r}"
-        )
+        refuse_unconfirmable(plan, given)
     return given
 
 

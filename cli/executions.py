@@ -12,9 +12,10 @@ from cli.errors import CliError, ExitCode
 from cli.live import Watched, view
 from cli.output import plain, results, show, write_json, write_model
 from cli.plans import Json
-from cli.running import follow_execution
+from cli.running import follow_execution, tell_how_to_come_back
 from cli.tables import aligned, execution_lines, execution_table
 from cli.texts import moment
+from cli.watching import not_known
 from recovery.execution import ExecutionState
 from settings import get_settings
 from workflows.client import RecoveryClient, RefusedError
@@ -53,6 +54,8 @@ def status(
     try:
         code = asyncio.run(_show_one(plan_id, watch_it=watch_it, json=json))
     except KeyboardInterrupt:
+        if watch_it:
+            tell_how_to_come_back(plan_id)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     raise typer.Exit(code)
 
@@ -105,19 +108,17 @@ def history(
 
 async def _show_one(plan_id: str, *, watch_it: bool, json: bool) -> ExitCode:
     client = await RecoveryClient.connect()
-    try:
-        state = await client.state(plan_id)
-    except RefusedError as error:
-        raise CliError(
-            f"{error}. What was recorded is in `drs-waves history --plan {plan_id}`"
-        ) from error
-    watched = Watched(plan_id, state.execution_id, sandbox=get_settings().speed > 1, state=state)
+    watched = Watched(plan_id, sandbox=get_settings().speed > 1)
     if watch_it:
         return await follow_execution(client, watched, json=json)
+    try:
+        watched.state = await client.state(plan_id)
+    except RefusedError as error:
+        raise not_known(plan_id, error) from error
     if json:
-        write_model(state)
+        write_model(watched.state)
     else:
-        _draw(watched, state)
+        _draw(watched, watched.state)
     return ExitCode.COMPLETED
 
 

@@ -136,7 +136,7 @@ def _waves(state: ExecutionState, *, now: float, width: int, rows: int) -> list[
             fit(_reason(wave), 2 * width),
         )
     others = len(state.waves) - len(waves)
-    hidden = [Text(f"and {count(others, 'wave')} more: {_others(state, waves)}")] if others else []
+    hidden = [Text(f"and {count(others, 'more wave')}: {_others(state, waves)}")] if others else []
     return [table, *hidden]
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.cells import cell_len
 
 from cli.errors import ExitCode
 from cli.expectation import EXPECTED_WAVE_SECONDS, expected_durations
 from cli.graph_picture import graph_picture
 from cli.output import results, show, tell, write_json
-from cli.texts import about, count, list_within, visible
+from cli.texts import about, count, fit, visible
 from recovery.plan import RecoveryPlan
 from recovery.plan_file import PlanError, Problem, ReadPlan, read_plan
 
@@ -118,8 +119,10 @@ def _against_rto(plan: RecoveryPlan, seconds: float) -> str:
 
 def _chain(names: Sequence[str]) -> str:
     told = visible(" → ".join(names))
-    room = _WIDTH - 14
-    return told if len(told) <= room else list_within(names, room)
+    if cell_len(told) <= _WIDTH - 14:
+        return told
+    first, last = (fit(name, 24) for name in (names[0], names[-1]))
+    return f"{first} → … → {last} ({len(names)} waves)"
 
 
 def _refused_json(path: Path, error: PlanError) -> dict[str, object]:

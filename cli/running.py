@@ -7,7 +7,12 @@ from typing import Annotated
 import typer
 
 from activities.targets import Readiness
-from cli.confirmation import confirm, refuse_unknown_servers, show_what_is_launched
+from cli.confirmation import (
+    confirm,
+    refuse_unconfirmable,
+    refuse_unknown_servers,
+    show_what_is_launched,
+)
 from cli.errors import CliError, ExitCode, exit_code_of
 from cli.live import Watched
 from cli.output import notices, results, show, step, tell, warn, write_json, write_model
@@ -161,7 +166,8 @@ class _Launch:
             if self._confirmation is not None:
                 confirm(self._plan, self._confirmation)
             return
-        readiness = asyncio.run(_look_at(self._plan)) if real else None
+        refuse_unconfirmable(self._plan, self._confirmation)
+        readiness = asyncio.run(_look_at(self._plan))
         show_what_is_launched(self._plan, self._type, readiness, self._relaunch)
         self._confirmation = confirm(self._plan, self._confirmation)
 
@@ -203,8 +209,7 @@ class _Launch:
         """Say what Ctrl-C has and has not ended."""
         plan_id = self._plan.plan_id
         if self._execution_id is not None:
-            tell(f"\nDetached. {self._execution_id} goes on; come back with:")
-            tell(f"  drs-waves status {plan_id} --watch")
+            tell_how_to_come_back(plan_id)
         elif self._begun:
             tell("\nInterrupted while starting; it may have begun. Look with:")
             tell(f"  drs-waves status {plan_id}")
@@ -235,6 +240,12 @@ async def _has_worker(client: RecoveryClient) -> bool:
     except UnreachableError:
         # It has just been started: whether somebody works on it shows in the live view.
         return True
+
+
+def tell_how_to_come_back(plan_id: str) -> None:
+    """Say that only the looking has ended."""
+    tell("\nDetached; the execution goes on. Come back with:")
+    tell(f"  drs-waves status {plan_id} --watch")
 
 
 async def follow_execution(client: RecoveryClient, watched: Watched, *, json: bool) -> ExitCode:

@@ -51,7 +51,11 @@ def target_table(plan: RecoveryPlan, targets: Iterable[TargetContext]) -> list[s
 def finding_table(plan: RecoveryPlan, readiness: Readiness) -> list[str]:
     """What a readiness check found, what blocks first."""
     names = {wave.wave_id: wave.wave_name for wave in plan.waves}
-    found = sorted(readiness.findings, key=lambda finding: not finding.blocks)
+    place = {wave_id: number for number, wave_id in enumerate(names)}
+    found = sorted(
+        readiness.findings,
+        key=lambda each: (not each.blocks, place.get(each.wave_id or "", -1)),
+    )
     rows = [
         (
             "BLOCKS" if finding.blocks else "warning",
@@ -71,7 +75,7 @@ def execution_table(executions: Sequence[ExecutionState]) -> list[str]:
         (
             execution.execution_id,
             execution.execution_type,
-            execution.status if execution.end_time or execution.status != "IN_PROGRESS" else "open",
+            execution.status,
             moment(execution.start_time),
             "" if execution.end_time is None else about(execution.end_time - execution.start_time),
         )

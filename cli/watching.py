@@ -140,7 +140,7 @@ async def watch(client: RecoveryClient, watched: Sequence[Watched], display: Dis
 
 
 def _pause(watched: Sequence[Watched]) -> float:
-    fast = any(w.state is not None and w.state.speed > _FAST_FROM_SPEED for w in watched)
+    fast = any(w.state is None or w.state.speed > _FAST_FROM_SPEED for w in watched)
     return _FAST_POLL_SECONDS if fast else _POLL_SECONDS
 
 
@@ -168,13 +168,16 @@ async def _follow(client: RecoveryClient, watched: Watched, display: Display) ->
         await asyncio.sleep(_pause([watched]))
 
 
+def not_known(plan_id: str, error: RefusedError) -> CliError:
+    """What to tell when Temporal does not know, or no longer knows, a plan's execution."""
+    return CliError(f"{error}. What was recorded is in `drs-waves history --plan {plan_id}`")
+
+
 async def _look(client: RecoveryClient, watched: Watched) -> None:
     try:
         state = await client.state(watched.plan_id)
     except RefusedError as error:
-        raise CliError(
-            f"{error}. What was recorded is in `drs-waves history --plan {watched.plan_id}`"
-        ) from error
+        raise not_known(watched.plan_id, error) from error
     if watched.execution_id not in (None, state.execution_id):
         raise CliError(
             f"{watched.execution_id} has ended and {state.execution_id} of the same plan has begun."

@@ -9,16 +9,11 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.drs import (
-        DrsActivities,
-        LaunchRequest,
-        LaunchResult,
-        LaunchWaits,
-        WatchNews,
-        WatchRequest,
-    )
+    from activities.drs import DrsActivities
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
     from activities.history import HistoryRecord
+    from activities.launching import LaunchRequest, LaunchResult, LaunchWaits
+    from activities.watching import WatchNews, WatchRequest
     from recovery.execution import (
         ExecutionType,
         ServerResult,

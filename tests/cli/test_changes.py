@@ -1,10 +1,9 @@
 """The line a change, and the summary at the end."""
 
-from executions import CHAIN, START, begin, fail_server, put, wave
-
 from cli.changes import changes
 from cli.summary import summary
 from recovery.execution import ExecutionState, PlanStatus, Verified, WaveStatus
+from tests.cli.executions import CHAIN, START, begin, fail_server, put, wave
 
 NO_CAPACITY = "LAUNCH_FAILED: InsufficientInstanceCapacity"
 

@@ -4,17 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from executions import CHAIN
 from temporalio.service import RPCError, RPCStatusCode
 from typer.testing import CliRunner
 
 from activities.aws import AwsTrouble, Trouble
 from activities.history import HistoryError
+from activities.targets import Readiness, TargetContext, WorkerContext
 from cli.app import app
-from cli.confirmation import confirm
+from cli.confirmation import confirm, show_what_is_launched
 from cli.errors import CliError, ExitCode, exit_code_of, explain, worst
-from recovery.execution import PlanStatus
+from recovery.execution import ExecutionType, PlanStatus
 from settings import get_settings
+from tests.cli.executions import CHAIN
 from workflows.client import RefusedError, UnreachableError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -127,13 +128,36 @@ def test_relaunch_of_a_server_that_is_not_in_the_plan_is_refused() -> None:
     assert "s-00000000000000000, which crm does not launch" in result.stderr
 
 
-def test_relaunch_is_confirmed_in_a_drill_too() -> None:
-    server = "s-3a1f0c5d7e9b2468a"
-    result = runner.invoke(app, ["run", CRM, "--relaunch", server])
+@pytest.mark.parametrize("option", [["--recovery"], ["--relaunch", "s-3a1f0c5d7e9b2468a"]])
+def test_without_a_terminal_a_confirmation_must_be_passed(option: list[str]) -> None:
+    result = runner.invoke(app, ["run", CRM, *option])
     assert result.exit_code == 2
-    assert "DESTROYS a live recovery instance" in result.stderr
-    assert server in result.stderr
+    assert "nothing was started" in result.stderr
     assert "Pass --confirm crm" in result.stderr
+
+
+def test_what_is_confirmed_names_targets_hash_and_the_servers_that_may_be_destroyed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    target = TargetContext(
+        region="us-west-2",
+        account_id="123456789012",
+        endpoint="https://drs.us-west-2.amazonaws.com",
+    )
+    context = WorkerContext(speed=1, targets=[target])
+    readiness = Readiness(context=context, findings=[])
+    server = CHAIN.waves[0].server_ids[0]
+    show_what_is_launched(CHAIN, ExecutionType.RECOVERY, readiness, [server])
+    told = capsys.readouterr().err
+    assert "R E C O V E R Y" in told
+    assert "SANDBOX" not in told
+    assert CHAIN.plan_hash in told
+    assert "Launches 6 servers in 3 waves" in told
+    assert "123456789012  us-west-2  6        https://drs.us-west-2.amazonaws.com" in told
+    assert f"DESTROYS a live recovery instance:\n  {server}" in told
+    target.is_sandbox = True
+    show_what_is_launched(CHAIN, ExecutionType.RECOVERY, readiness, [])
+    assert "SANDBOX" in capsys.readouterr().err
 
 
 def test_another_plans_id_confirms_nothing() -> None:

@@ -1,13 +1,13 @@
 """The live view: what fits, what is told, what is estimated."""
 
 import pytest
-from executions import CHAIN, DIAMOND, START, begin, plan_of, put
 from rich.cells import cell_len
 from rich.console import Console
 
 from cli.expectation import remaining
 from cli.live import Watched, view
 from recovery.execution import ExecutionState, ExecutionType, Verified, WaveStatus
+from tests.cli.executions import CHAIN, DIAMOND, START, begin, plan_of, put
 
 
 def drawn(watched: Watched, *, now: float = START, width: int = 80, height: int = 24) -> str:
@@ -61,7 +61,7 @@ def test_open_waves_come_first_where_not_all_fit() -> None:
     assert len(text.splitlines()) <= 22
     assert "Wave 77" in text
     assert "Wave 88" in text
-    assert "more: " in text
+    assert " more waves: " in text
 
 
 @pytest.mark.parametrize("name", ["数据库服务器" * 10, "a" * 256, "🚀" * 40, "é" * 100])

@@ -70,7 +70,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 
 def test_a_plan_runs_in_the_order_of_its_waves(shell: Shell) -> None:
-    ended = shell.run("sandbox", "run", EXAMPLES / "crm.yaml", "--speed", "200")
+    ended = shell.run("sandbox", "run", EXAMPLES / "crm.yaml", "--speed", "400")
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d CRM: DRILL crm-", lines[0])
@@ -89,7 +89,7 @@ def test_a_plan_runs_in_the_order_of_its_waves(shell: Shell) -> None:
 def test_a_failed_server_is_named_and_two_plans_end_with_the_worse_code(shell: Shell) -> None:
     ended = shell.run(
         "sandbox", "run", EXAMPLES / "crm.yaml", EXAMPLES / "two-regions.yaml",
-        "--scenario", EXAMPLES / "failing-server.scenario.yaml", "--speed", "200", "--json",
+        "--scenario", EXAMPLES / "failing-server.scenario.yaml", "--speed", "400", "--json",
     )  # fmt: skip
     assert ended.returncode == 1, ended.stderr
     reason = "InsufficientInstanceCapacity: no c5.large in us-west-2a"
@@ -101,15 +101,14 @@ def test_a_failed_server_is_named_and_two_plans_end_with_the_worse_code(shell: S
     assert places == {("123456789012", "us-west-2"), ("222222222222", "eu-central-1")}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-def test_an_interruption_in_the_middle_leaves_nothing(shell: Shell, number: signal.Signals) -> None:
+def test_an_order_to_end_in_the_middle_leaves_nothing(shell: Shell) -> None:
     process = shell.start("sandbox", "run", EXAMPLES / "crm.yaml", "--speed", "20")
     assert process.stdout is not None
     for line in process.stdout:
         if "Database: IN_PROGRESS" in line:
             break
     assert len(shell.processes()) > 3
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Interrupted; the sandbox is taken down." in err
@@ -126,7 +125,7 @@ def test_an_interruption_while_it_starts_leaves_nothing(shell: Shell) -> None:
 
 
 def test_up_is_found_by_other_commands_and_down_discards_it(shell: Shell) -> None:
-    up = shell.run("sandbox", "up", "--plan", EXAMPLES / "crm.yaml", "--speed", "200")
+    up = shell.run("sandbox", "up", "--plan", EXAMPLES / "crm.yaml", "--speed", "400")
     try:
         assert up.returncode == 0, up.stderr
         assert "source .sandbox/env" in up.stdout

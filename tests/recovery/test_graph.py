@@ -6,9 +6,9 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plans import any_dependency_maps, dependency_maps
 
 from recovery.graph import CriticalPath, WaveGraph
+from tests.recovery.plans import any_dependency_maps, dependency_maps
 
 DIAMOND = {"web": ["app1", "app2"], "app2": ["db"], "app1": ["db"], "db": []}
 

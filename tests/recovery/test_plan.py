@@ -7,11 +7,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from plans import diamond, recovery_plans, role_arn, server_id
 from pydantic import ValidationError
 
 from recovery.plan import Impact, OnFailure, RecoveryPlan, Server, Target, Wave
 from recovery.plan_file import parse_plan
+from tests.recovery.plans import diamond, recovery_plans, role_arn, server_id
 
 
 @given(recovery_plans(), st.sampled_from(["plan.json", "plan.yaml"]))

@@ -1,9 +1,9 @@
 """Plan files that are refused: each with its line, its wave, its value and what to do."""
 
 import pytest
-from plans import server_id
 
 from recovery.plan_file import PlanError, Problem, parse_plan
+from tests.recovery.plans import server_id
 
 S1, S2, S3 = server_id(1), server_id(2), server_id(3)
 

@@ -8,11 +8,11 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
-from plans import diamond, recovery_plans, server_id
 
 from recovery.plan import RecoveryPlan
 from recovery.plan_file import PlanError, Problem, parse_plan, read_plan
 from recovery.plan_keys import PLAN_KEYS, WAVE_KEYS
+from tests.recovery.plans import diamond, recovery_plans, server_id
 
 FILES = st.sampled_from(["plan.yaml", "plan.json", "plan"])
 

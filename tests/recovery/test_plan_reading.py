@@ -5,10 +5,10 @@ import time
 
 import pytest
 import yaml
-from plans import ACCOUNTS, role_arn, server_id
 
 from recovery.plan import Impact, RecoveryPlan
 from recovery.plan_file import PlanError, parse_plan
+from tests.recovery.plans import ACCOUNTS, role_arn, server_id
 
 S1, S2, S3 = server_id(1), server_id(2), server_id(3)
 

@@ -1,0 +1,129 @@
+"""Watching one wave's servers until each has failed, or is up and verified."""
+
+import asyncio
+import random
+import time
+from collections.abc import Iterable
+
+from temporalio import activity
+
+from activities.aws import AwsTrouble
+from activities.drs_api import DrsApi, RecoveryInstance
+from activities.job_watch import JobWatch, WatchedServer
+from activities.wave_signals import signal_wave
+from recovery.execution import ServerResult
+from recovery.model import Model
+from recovery.plan import Target
+from settings import Settings
+
+LOOK_UP_SECONDS = 120.0
+
+
+class WatchRequest(Model):
+    """The servers of one wave to watch, each with its job.
+
+    Attributes:
+        until: epoch seconds after which watching ends whatever is still open.
+    """
+
+    target: Target
+    servers: list[ServerResult]
+    until: float
+
+
+class WatchNews(Model):
+    """Signal to the wave: the servers that changed, and what keeps us from seeing more.
+
+    Attributes:
+        trouble: why DRS cannot be asked at present; empty when it can.
+    """
+
+    servers: list[ServerResult] = []
+    trouble: str = ""
+
+
+class WatchMemory(Model):
+    """The watched servers, in the heartbeat, for the next attempt to go on from."""
+
+    servers: list[WatchedServer]
+    trouble: str = ""
+
+
+class Watch:
+    """The watching of one wave's servers."""
+
+    def __init__(
+        self, api: DrsApi, request: WatchRequest, memory: WatchMemory, settings: Settings
+    ) -> None:
+        self._api = api
+        self._request = request
+        self._memory = memory
+        self._settings = settings
+        look_up = LOOK_UP_SECONDS / settings.speed
+        self._watch = JobWatch(memory.servers, look_up_seconds=look_up)
+        self._meant_to_run: dict[str, bool] = {}
+        # Copies, because the watch changes its results in place.
+        self._told = {s.source_server_id: s.model_copy() for s in request.servers}
+
+    async def run(self) -> list[ServerResult]:
+        delay = poll = self._settings.scaled_poll_seconds
+        while True:
+            trouble = ""
+            try:
+                await self._look()
+                delay = poll
+            except AwsTrouble as met:
+                trouble = f"DRS cannot be asked at present: {met}"
+                delay = min(delay * 2, poll * 4)
+                activity.logger.warning(trouble)
+            self._watch.settle_look_ups(now=time.time())
+            if self._watch.is_finished or time.time() >= self._request.until:
+                return self._watch.results
+            await self._tell(trouble)
+            await asyncio.sleep(delay * random.uniform(0.8, 1.2))
+
+    async def _look(self) -> None:
+        watch = self._watch
+        worth_reading = []
+        if open_jobs := watch.unfinished_jobs:
+            for job in await self._api.jobs(open_jobs):
+                if watch.see_job(job, now=time.time()):
+                    worth_reading.append(job.job_id)
+        for job_id in worth_reading:
+            try:
+                watch.see_log(job_id, await self._api.job_log(job_id))
+            except AwsTrouble as trouble:
+                activity.logger.warning("The log of %s cannot be read: %s", job_id, trouble)
+        await self._verify()
+
+    async def _verify(self) -> None:
+        """Look launched servers' instances up; silence is no trouble, it is UNKNOWN."""
+        servers = self._watch.unverified
+        if not servers:
+            return
+        try:
+            instances = await self._api.recovery_instances(servers)
+            await self._learn_dispositions(instances)
+        except AwsTrouble as trouble:
+            activity.logger.warning("Recovery instances cannot be looked up: %s", trouble)
+            return
+        self._watch.see_instances(instances, meant_to_run=self._meant_to_run, now=time.time())
+
+    async def _learn_dispositions(self, instances: Iterable[RecoveryInstance]) -> None:
+        for instance in instances:
+            server_id = instance.source_server_id
+            stopped = instance.ec2_instance_state in ("STOPPED", "STOPPING")
+            if server_id and stopped and server_id not in self._meant_to_run:
+                self._meant_to_run[server_id] = await self._api.is_meant_to_run(server_id)
+
+    async def _tell(self, trouble: str) -> None:
+        """Signal what changed; what could not be signalled is told the next time."""
+        self._memory.servers = list(self._watch.servers.values())
+        changed = [
+            s.model_copy() for s in self._watch.results if s != self._told.get(s.source_server_id)
+        ]
+        if not changed and trouble == self._memory.trouble:
+            return
+        if await signal_wave("watch_news", WatchNews(servers=changed, trouble=trouble)):
+            self._told.update({s.source_server_id: s for s in changed})
+            self._memory.trouble = trouble

@@ -1,0 +1,90 @@
+"""Following an execution: through silence, to ends of every kind."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from rich.console import Console
+from temporalio.client import WorkflowExecutionStatus
+
+from cli import watching
+from cli.errors import CliError, ExitCode
+from cli.live import Watched
+from cli.watching import LineDisplay, watch
+from recovery.execution import ExecutionState, PlanStatus
+from tests.cli.executions import CHAIN, START, begin
+from workflows.client import RecoveryClient, RefusedError, UnreachableError
+
+Answer = ExecutionState | Exception
+
+
+class FakeClient:
+    """Answers in turn; the last answer repeats."""
+
+    def __init__(self, *answers: Answer, closed: bool = False) -> None:
+        self._answers = list(answers)
+        self._closed = closed
+        self.temporal = SimpleNamespace(get_workflow_handle=lambda _: self)
+
+    async def state(self, _: str) -> ExecutionState:
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def describe(self, **_: Any) -> SimpleNamespace:
+        status = WorkflowExecutionStatus
+        ended = self._closed or len(self._answers) == 1
+        return SimpleNamespace(status=status.TERMINATED if ended else status.RUNNING)
+
+
+def ended_execution() -> ExecutionState:
+    state = begin(CHAIN)
+    state.status, state.end_time = PlanStatus.COMPLETED, START + 60
+    return state
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "_FAST_POLL_SECONDS", 0.01)
+
+
+async def followed(client: FakeClient, execution_id: str | None = None) -> tuple[Watched, str]:
+    console = Console(width=200, highlight=False)
+    watched = Watched("crm", execution_id)
+    with console.capture() as capture:
+        await watch(cast(RecoveryClient, client), [watched], LineDisplay(console))
+    return watched, capture.get()
+
+
+async def test_an_absence_of_temporal_is_told_and_outlived() -> None:
+    away = UnreachableError("Temporal did not answer: gone")
+    client = FakeClient(begin(CHAIN), away, away, away, begin(CHAIN), ended_execution())
+    watched, told = await followed(client)
+    assert watched.state is not None
+    assert watched.state.status is PlanStatus.COMPLETED
+    assert told.count("Temporal does not answer; trying again") == 1
+    assert told.count("Temporal answers again") == 1
+
+
+async def test_without_a_terminal_it_gives_up_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_GIVE_UP_SECONDS", 0.05)
+    with pytest.raises(CliError, match="come back with") as caught:
+        await followed(FakeClient(UnreachableError("gone")))
+    assert caught.value.code is ExitCode.UNREACHABLE
+
+
+async def test_an_execution_that_temporal_forgot_is_in_the_history() -> None:
+    with pytest.raises(CliError, match="drs-waves history --plan crm"):
+        await followed(FakeClient(RefusedError("Temporal knows no execution")))
+
+
+async def test_another_execution_of_the_plan_is_not_taken_for_ours() -> None:
+    with pytest.raises(CliError, match="crm-mine has ended and crm-0f3b52a1c7d9"):
+        await followed(FakeClient(begin(CHAIN)), "crm-mine")
+
+
+async def test_a_terminated_workflow_is_not_waited_for_for_ever() -> None:
+    watched, _ = await followed(FakeClient(begin(CHAIN), closed=True))
+    assert watched.closed == "TERMINATED"
