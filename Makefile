@@ -37,7 +37,7 @@ lock: $(BIN)/drs-waves ## Pin anew what is installed.
 		--python-version 3.11 --no-emit-package drs-waves -o requirements.lock pyproject.toml
 
 $(BIN)/drs-waves: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" * (sys.version_info < (3, 11)))'
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed")'
 	@echo "Installing into .venv (once)…"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock

@@ -118,7 +118,7 @@ class AwsTrouble(Exception):
         if isinstance(error, ParamValidationError):
             return cls(Trouble.INVALID, f"{operation}: {error}")
         if isinstance(error, NoCredentialsError | PartialCredentialsError):
-            return cls(Trouble.CREDENTIALS, f"{operation}: the worker has no AWS credentials")
+            return cls(Trouble.CREDENTIALS, f"{operation}: no AWS credentials were found")
         if isinstance(error, CredentialRetrievalError):
             return cls(Trouble.CREDENTIALS, f"{operation}: {error}")
         if isinstance(error, _NEVER_SENT):

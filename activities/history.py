@@ -211,7 +211,8 @@ class HistoryTable:
             hint = " The table does not exist: create it with `drs-waves init-tables`."
         elif "NoRegion" in str(trouble) or "region" in str(trouble).lower():
             hint = " Set AWS_REGION or DRS_WAVES_HISTORY_REGION."
-        return HistoryError(f"Cannot {what} the history table {self.name}: {trouble}.{hint}")
+        why = str(trouble).rstrip(".")
+        return HistoryError(f"Cannot {what} the history table {self.name}: {why}.{hint}")
 
 
 class HistoryActivities:

@@ -50,6 +50,12 @@ _RPC = timedelta(seconds=10)
 _READINESS_SECONDS = 150.0
 _DRILL_ENDS_SECONDS = 90.0
 _DRILL_POLL_SECONDS = 0.5
+# What a query ends with that no worker takes.
+_WITHOUT_WORKER = (
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.FAILED_PRECONDITION,
+)
 
 
 class RefusedError(Exception):
@@ -79,7 +85,9 @@ class RecoveryClient:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 client = await Client.connect(**config, data_converter=pydantic_data_converter)
         except (RuntimeError, TimeoutError) as error:
-            why = str(error).splitlines()[0] if str(error) else "no answer"
+            refused = "refused" in str(error)
+            first = (str(error).splitlines() or ["no answer"])[0]
+            why = "connection refused" if refused else first
             raise UnreachableError(
                 f"Temporal at {address} cannot be reached ({why}). Set TEMPORAL_ADDRESS, or start "
                 "a local one with `drs-waves sandbox up` and `source .sandbox/env`"
@@ -275,7 +283,7 @@ async def _answered(unknown: str = "Temporal does not know it") -> AsyncIterator
                 hint = ". Register our search attributes with `drs-waves init-tables`"
             raise RefusedError(f"Temporal refused: {error.message}{hint}") from error
         hint = ""
-        if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION):
+        if error.status in _WITHOUT_WORKER:
             hint = ". Is a worker running? `drs-waves worker` starts one"
         raise UnreachableError(f"Temporal did not answer: {error.message}{hint}") from error
 

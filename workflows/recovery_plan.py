@@ -164,6 +164,8 @@ class RecoveryPlanWorkflow:
             if target.mismatch:
                 self._refuse(target.trouble or "the worker acts in another account")
         self._state.speed = context.speed
+        self._scheduler.touch(workflow.time())
+        self._recorder.wake()
 
     def _refuse(self, reason: str) -> None:
         for wave in self._scheduler.ready():

@@ -1,0 +1,505 @@
+"""The scheduler on random plans, whatever happens to their waves and in whatever order."""
+
+import random
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from recovery.execution import (
+    ExecutionState,
+    ExecutionType,
+    LaunchStatus,
+    PlanStatus,
+    ServerResult,
+    WaveReport,
+    WaveState,
+    WaveStatus,
+)
+from recovery.plan import RecoveryPlan
+from recovery.scheduler import WaveScheduler, next_revision
+from tests.recovery.plans import dependency_maps, diamond, wave
+
+NOW = 1_732_323_600.0
+EXECUTION = "crm-1"
+ENDS = (
+    WaveStatus.COMPLETED,
+    WaveStatus.PARTIAL,
+    WaveStatus.FAILED,
+    WaveStatus.TIMED_OUT,
+    WaveStatus.CANCELLED,
+)
+
+
+def plan_of(dependencies: dict[str, list[str]]) -> RecoveryPlan:
+    waves = [wave(name, n, after=after) for n, (name, after) in enumerate(dependencies.items())]
+    return RecoveryPlan(plan_id="crm", region="us-west-2", waves=waves)
+
+
+def begin(plan: RecoveryPlan) -> WaveScheduler:
+    state = ExecutionState.begin(
+        plan,
+        execution_id=EXECUTION,
+        execution_type=ExecutionType.DRILL,
+        started_by="ann",
+        now=NOW,
+    )
+    return WaveScheduler(plan, state)
+
+
+def told(
+    scheduler: WaveScheduler, wave_id: str, status: WaveStatus, *, now: float, late: bool = False
+) -> WaveReport:
+    """What a wave's workflow would report next."""
+    known = scheduler.wave(wave_id)
+    return WaveReport(
+        execution_id=EXECUTION,
+        wave=known.model_copy(
+            update={
+                "status": status,
+                "status_reason": f"{status} as told",
+                "revision": next_revision(known.revision, now),
+                "late": late,
+                "servers": [],
+            }
+        ),
+    )
+
+
+def end(scheduler: WaveScheduler, wave_id: str, status: WaveStatus, *, now: float = NOW) -> None:
+    """Start a wave and let it end."""
+    scheduler.start(wave_id, now=now)
+    assert scheduler.report(told(scheduler, wave_id, status, now=now), now=now)
+
+
+def ids(waves: Iterable[WaveState]) -> list[str]:
+    return [each.wave_id for each in waves]
+
+
+def satisfied(scheduler: WaveScheduler, wave_id: str) -> bool:
+    graph = scheduler.plan.graph
+    return all(scheduler.wave(d).status.satisfies for d in graph.dependencies_of(wave_id))
+
+
+def run_to_end(scheduler: WaveScheduler, outcomes: dict[str, WaveStatus]) -> list[str]:
+    """Run everything, each wave ending as `outcomes` says; the order of the starts."""
+    started: list[str] = []
+    while not scheduler.all_settled:
+        ready = scheduler.ready()
+        assert ready, "waves are open, but none can start"
+        for each in ready:
+            end(scheduler, each.wave_id, outcomes.get(each.wave_id, WaveStatus.COMPLETED))
+            started.append(each.wave_id)
+    return started
+
+
+# Examples
+
+
+def test_waves_without_dependencies_start_at_once_and_together() -> None:
+    scheduler = begin(plan_of({"db": [], "cache": [], "app": ["db", "cache"]}))
+    assert ids(scheduler.ready()) == ["db", "cache"]
+    assert scheduler.wave("app").status is WaveStatus.WAITING
+    assert scheduler.wave("app").status_reason == "Waiting for db, cache"
+
+
+def test_a_waiting_wave_names_only_what_it_still_waits_for() -> None:
+    scheduler = begin(plan_of({"db": [], "cache": [], "app": ["db", "cache"]}))
+    end(scheduler, "db", WaveStatus.COMPLETED)
+    assert scheduler.wave("app").status_reason == "Waiting for cache"
+    assert scheduler.ready() and "app" not in ids(scheduler.ready())
+
+
+def test_a_slow_wave_holds_back_only_what_depends_on_it() -> None:
+    scheduler = begin(plan_of({"db": [], "slow": [], "app": ["db"], "web": ["slow"]}))
+    scheduler.start("slow", now=NOW)
+    end(scheduler, "db", WaveStatus.COMPLETED)
+    assert ids(scheduler.ready()) == ["app"]
+
+
+def test_a_failed_wave_skips_all_that_is_downstream_with_the_reason() -> None:
+    scheduler = begin(diamond())
+    end(scheduler, "db", WaveStatus.FAILED)
+    for wave_id in ("app1", "app2", "web"):
+        skipped = scheduler.wave(wave_id)
+        assert skipped.status is WaveStatus.SKIPPED
+        assert skipped.status_reason == "Skipped because db FAILED"
+        assert skipped.caused_by == ["db"]
+    assert scheduler.all_settled
+
+
+def test_a_wave_that_lost_two_branches_names_both() -> None:
+    scheduler = begin(diamond())
+    end(scheduler, "db", WaveStatus.COMPLETED)
+    end(scheduler, "app1", WaveStatus.FAILED)
+    end(scheduler, "app2", WaveStatus.TIMED_OUT)
+    assert scheduler.wave("web").status_reason == "Skipped because app1 FAILED, app2 TIMED_OUT"
+
+
+def test_a_wave_whose_workflow_is_lost_fails_with_the_reason_and_skips_its_dependents() -> None:
+    scheduler = begin(diamond())
+    scheduler.start("db", now=NOW)
+    scheduler.fail("db", "Its workflow was terminated", now=NOW + 5)
+    assert scheduler.wave("db").status is WaveStatus.FAILED
+    assert scheduler.wave("db").status_reason == "Its workflow was terminated"
+    assert scheduler.wave("web").status is WaveStatus.SKIPPED
+    scheduler.close(now=NOW + 6)
+    assert scheduler.state.status is PlanStatus.FAILED
+    assert scheduler.state.end_time == NOW + 6
+
+
+def test_a_report_carries_only_the_servers_that_changed() -> None:
+    scheduler = begin(diamond())
+    scheduler.start("db", now=NOW)
+    (server,) = scheduler.wave("db").servers
+    report = told(scheduler, "db", WaveStatus.IN_PROGRESS, now=NOW)
+    changed = server.model_copy(update={"launch_status": LaunchStatus.IN_PROGRESS})
+    report.wave.servers = [changed, ServerResult(source_server_id="s-0000000000000beef")]
+    assert scheduler.report(report, now=NOW)
+    assert scheduler.report(told(scheduler, "db", WaveStatus.IN_PROGRESS, now=NOW), now=NOW)
+    assert scheduler.wave("db").servers == [changed]
+
+
+def test_late_completion_makes_the_skipped_waves_pending_again() -> None:
+    scheduler = begin(diamond())
+    end(scheduler, "db", WaveStatus.TIMED_OUT)
+    assert scheduler.ready() == []
+    report = told(scheduler, "db", WaveStatus.COMPLETED, now=NOW + 9, late=True)
+    assert scheduler.report(report, now=NOW + 9)
+    assert scheduler.wave("db").late
+    assert ids(scheduler.ready()) == ["app1", "app2"]
+    assert scheduler.wave("web").status_reason == "Waiting for app1, app2"
+    assert scheduler.wave("web").caused_by == []
+    run_to_end(scheduler, {})
+    scheduler.close(now=NOW + 10)
+    assert scheduler.state.status is PlanStatus.COMPLETED
+
+
+def test_late_completion_leaves_skipped_what_another_failure_holds_back() -> None:
+    scheduler = begin(plan_of({"a": [], "b": [], "of-a": ["a"], "of-both": ["a", "b"]}))
+    end(scheduler, "a", WaveStatus.TIMED_OUT)
+    end(scheduler, "b", WaveStatus.FAILED)
+    scheduler.report(told(scheduler, "a", WaveStatus.COMPLETED, now=NOW + 9), now=NOW + 9)
+    assert ids(scheduler.ready()) == ["of-a"]
+    assert scheduler.wave("of-both").status_reason == "Skipped because b FAILED"
+
+
+def test_a_wave_that_fails_after_it_was_complete_stops_only_what_has_not_started() -> None:
+    scheduler = begin(diamond())
+    end(scheduler, "db", WaveStatus.COMPLETED)
+    scheduler.start("app1", now=NOW)
+    scheduler.report(told(scheduler, "db", WaveStatus.FAILED, now=NOW + 9), now=NOW + 9)
+    assert scheduler.wave("app1").status is WaveStatus.WAITING
+    assert scheduler.wave("app1").attempt == 1
+    assert scheduler.wave("app2").status is WaveStatus.SKIPPED
+    assert scheduler.wave("web").status is WaveStatus.SKIPPED
+
+
+def test_cancelling_cancels_what_was_not_started_and_launches_nothing_new() -> None:
+    scheduler = begin(diamond())
+    scheduler.start("db", now=NOW)
+    scheduler.cancel("enough", now=NOW + 1)
+    assert scheduler.ready() == []
+    assert ids(scheduler.running()) == ["db"]
+    for wave_id in ("app1", "app2", "web"):
+        assert scheduler.wave(wave_id).status is WaveStatus.CANCELLED
+        assert scheduler.wave(wave_id).status_reason == "enough"
+    scheduler.report(told(scheduler, "db", WaveStatus.COMPLETED, now=NOW + 2), now=NOW + 2)
+    assert scheduler.ready() == []
+    assert scheduler.wave("app1").status is WaveStatus.CANCELLED
+    scheduler.close(now=NOW + 3)
+    assert scheduler.state.status is PlanStatus.CANCELLED
+
+
+def test_a_wave_that_does_not_answer_its_cancellation_is_given_up() -> None:
+    scheduler = begin(diamond())
+    scheduler.start("db", now=NOW)
+    scheduler.cancel("enough", now=NOW + 1)
+    scheduler.cancel_running("db", "no answer", now=NOW + 61)
+    assert scheduler.running() == []
+    assert scheduler.all_settled
+    assert scheduler.wave("db").status_reason == "no answer"
+    scheduler.report(told(scheduler, "db", WaveStatus.COMPLETED, now=NOW + 99), now=NOW + 99)
+    assert scheduler.wave("db").status is WaveStatus.CANCELLED
+
+
+def test_a_restarted_wave_believes_the_attempt_that_lived_on() -> None:
+    scheduler = begin(diamond())
+    scheduler.start("db", now=NOW + 100)
+    lived_on = told(scheduler, "db", WaveStatus.COMPLETED, now=NOW)
+    lived_on.wave.revision = int(NOW * 1000)
+    assert not scheduler.report(lived_on, now=NOW + 101)
+    scheduler.attach("db")
+    assert scheduler.report(lived_on, now=NOW + 102)
+    assert scheduler.wave("db").status is WaveStatus.COMPLETED
+    assert ids(scheduler.ready()) == ["app1", "app2"]
+
+
+def test_a_state_that_was_read_back_goes_on_where_it_stood() -> None:
+    before = begin(diamond())
+    end(before, "db", WaveStatus.COMPLETED)
+    before.start("app1", now=NOW)
+    stored = ExecutionState.model_validate_json(before.state.model_dump_json())
+    after = WaveScheduler(before.plan, stored)
+    assert ids(after.ready()) == ["app2"]
+    assert ids(after.running()) == ["app1"]
+    assert after.state == before.state
+
+
+# Reports that must change nothing
+
+
+def _of_another_execution(report: WaveReport) -> None:
+    report.execution_id = "crm-2"
+
+
+def _of_an_unknown_wave(report: WaveReport) -> None:
+    report.wave.wave_id = "nowhere"
+
+
+def _of_an_earlier_attempt(report: WaveReport) -> None:
+    report.wave.attempt -= 1
+
+
+def _of_a_later_attempt(report: WaveReport) -> None:
+    report.wave.attempt += 1
+
+
+def _out_of_date(report: WaveReport) -> None:
+    report.wave.revision -= 10
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _of_another_execution,
+        _of_an_unknown_wave,
+        _of_an_earlier_attempt,
+        _of_a_later_attempt,
+        _out_of_date,
+    ],
+)
+def test_a_report_that_is_not_for_us_changes_nothing(spoil: object) -> None:
+    scheduler = begin(diamond())
+    scheduler.start("db", now=NOW)
+    report = told(scheduler, "db", WaveStatus.COMPLETED, now=NOW)
+    assert callable(spoil)
+    spoil(report)
+    before = scheduler.state.model_copy(deep=True)
+    assert not scheduler.report(report, now=NOW + 1)
+    assert scheduler.state == before
+
+
+def test_a_report_that_comes_twice_counts_once() -> None:
+    scheduler = begin(diamond())
+    scheduler.start("db", now=NOW)
+    report = told(scheduler, "db", WaveStatus.COMPLETED, now=NOW)
+    assert scheduler.report(report, now=NOW)
+    before = scheduler.state.model_copy(deep=True)
+    assert not scheduler.report(report, now=NOW + 1)
+    assert scheduler.state == before
+
+
+@given(st.integers(0, 2**53), st.floats(0, 1e11))
+def test_a_revision_is_newer_than_the_one_before_and_than_any_earlier_moment(
+    previous: int, now: float
+) -> None:
+    revision = next_revision(previous, now)
+    assert revision > previous
+    assert revision >= int(now * 1000)
+
+
+# Random plans
+
+
+@given(dependency_maps(), st.data())
+@settings(max_examples=60)
+def test_the_outcome_does_not_depend_on_the_order_of_the_file(
+    dependencies: dict[str, list[str]], data: st.DataObject
+) -> None:
+    names = list(dependencies)
+    outcomes = {name: data.draw(st.sampled_from(ENDS)) for name in names}
+    shuffled = data.draw(st.permutations(names))
+    results = []
+    for order in (names, shuffled):
+        scheduler = begin(plan_of({name: dependencies[name] for name in order}))
+        started = run_to_end(scheduler, outcomes)
+        scheduler.close(now=NOW)
+        results.append(
+            (
+                set(started),
+                {w.wave_id: (w.status, sorted(w.caused_by)) for w in scheduler.state.waves},
+                scheduler.state.status,
+            )
+        )
+    assert results[0] == results[1]
+
+
+@given(dependency_maps(), st.data())
+@settings(max_examples=60)
+def test_a_failure_skips_exactly_the_waves_downstream_of_it(
+    dependencies: dict[str, list[str]], data: st.DataObject
+) -> None:
+    names = list(dependencies)
+    losses = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+    lost = {n: data.draw(st.sampled_from(losses)) for n in names if data.draw(st.booleans())}
+    scheduler = begin(plan_of(dependencies))
+    started = run_to_end(scheduler, lost)
+    graph = scheduler.graph
+    really_lost = [name for name in lost if name in started]
+    downstream = {below for name in really_lost for below in graph.downstream_of(name)}
+    skipped = {w.wave_id for w in scheduler.state.waves if w.status is WaveStatus.SKIPPED}
+    assert skipped == downstream
+    assert set(started) == set(names) - downstream
+    for wave_id in skipped:
+        roots = {name for name in really_lost if wave_id in graph.downstream_of(name)}
+        assert set(scheduler.wave(wave_id).caused_by) == roots
+
+
+@given(dependency_maps(), st.data())
+@settings(max_examples=60)
+def test_late_completion_of_every_lost_wave_runs_the_whole_plan(
+    dependencies: dict[str, list[str]], data: st.DataObject
+) -> None:
+    names = list(dependencies)
+    lost = {n: WaveStatus.TIMED_OUT for n in names if data.draw(st.booleans())}
+    scheduler = begin(plan_of(dependencies))
+    started = run_to_end(scheduler, lost)
+    now = NOW
+    while late := [w for w in scheduler.state.waves if w.status is WaveStatus.TIMED_OUT]:
+        now += 1
+        chosen = data.draw(st.sampled_from(late)).wave_id
+        report = told(scheduler, chosen, WaveStatus.COMPLETED, now=now, late=True)
+        assert scheduler.report(report, now=now)
+        started += run_to_end(scheduler, lost)
+    assert sorted(started) == sorted(names)
+    assert all(w.status is WaveStatus.COMPLETED for w in scheduler.state.waves)
+    assert all(w.attempt == 1 for w in scheduler.state.waves)
+
+
+def test_a_thousand_waves_in_a_chain_run_one_after_another() -> None:
+    names = [f"w{n}" for n in range(1000)]
+    chain = {name: names[n - 1 : n] if n else [] for n, name in enumerate(names)}
+    scheduler = begin(plan_of(chain))
+    assert run_to_end(scheduler, {}) == names
+    scheduler = begin(plan_of(chain))
+    assert run_to_end(scheduler, {"w0": WaveStatus.FAILED}) == ["w0"]
+    assert scheduler.wave("w999").caused_by == ["w0"]
+
+
+class Execution(RuleBasedStateMachine):
+    """Anything that may happen to an execution, in any order."""
+
+    @initialize(dependencies=dependency_maps(), seed=st.integers(0, 2**32))
+    def begin(self, dependencies: dict[str, list[str]], seed: int) -> None:
+        self.scheduler = begin(plan_of(dependencies))
+        self.random = random.Random(seed)
+        self.now = NOW
+        self.started: list[str] = []
+        self.cancelled = False
+        self.past: list[WaveReport] = []
+        self.revisions = {w.wave_id: w.revision for w in self.scheduler.state.waves}
+        self.revision = self.scheduler.state.revision
+
+    def started_waves(self) -> list[WaveState]:
+        return [w for w in self.scheduler.state.waves if w.attempt]
+
+    @precondition(lambda self: self.scheduler.ready())
+    @rule(everything=st.booleans())
+    def start(self, everything: bool) -> None:
+        ready = self.scheduler.ready()
+        for each in ready if everything else [self.random.choice(ready)]:
+            assert not self.cancelled, "a cancelled plan launches nothing new"
+            assert satisfied(self.scheduler, each.wave_id)
+            assert each.wave_id not in self.started
+            self.scheduler.start(each.wave_id, now=self.now)
+            self.started.append(each.wave_id)
+
+    @precondition(lambda self: self.started_waves())
+    @rule(status=st.sampled_from([*ENDS, WaveStatus.IN_PROGRESS, WaveStatus.WAITING]))
+    def report(self, status: WaveStatus) -> None:
+        chosen = self.random.choice(self.started_waves())
+        was = chosen.status
+        report = told(self.scheduler, chosen.wave_id, status, now=self.now)
+        self.past.append(report.model_copy(deep=True))
+        assert self.scheduler.report(report, now=self.now)
+        expected = WaveStatus.CANCELLED if was is WaveStatus.CANCELLED else status
+        assert self.scheduler.wave(chosen.wave_id).status is expected
+
+    @precondition(lambda self: self.past)
+    @rule(mine=st.booleans())
+    def repeat(self, mine: bool) -> None:
+        report = self.random.choice(self.past).model_copy(deep=True)
+        if not mine:
+            report.execution_id = "another"
+            report.wave.revision += 10**15
+        before = self.scheduler.state.model_copy(deep=True)
+        assert not self.scheduler.report(report, now=self.now)
+        assert self.scheduler.state == before
+
+    @precondition(lambda self: self.scheduler.running())
+    @rule()
+    def lose(self) -> None:
+        chosen = self.random.choice(self.scheduler.running())
+        self.scheduler.fail(chosen.wave_id, "lost", now=self.now)
+
+    @precondition(lambda self: not self.cancelled and self.started)
+    @rule()
+    def cancel(self) -> None:
+        self.cancelled = True
+        self.scheduler.cancel("enough", now=self.now)
+
+    @rule(seconds=st.sampled_from([0.0, 0.0001, 1.0, 3600.0, -5.0]))
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+
+    @invariant()
+    def what_was_not_started_follows_from_its_dependencies(self) -> None:
+        graph = self.scheduler.graph
+        for each in self.scheduler.state.waves:
+            if each.attempt:
+                continue
+            above = [self.scheduler.wave(d) for d in graph.dependencies_of(each.wave_id)]
+            lost = [w for w in above if w.status.is_settled and not w.status.satisfies]
+            if self.cancelled:
+                assert each.status in (WaveStatus.CANCELLED, WaveStatus.SKIPPED)
+            elif lost:
+                assert each.status is WaveStatus.SKIPPED
+                assert each.caused_by
+            elif all(w.status.satisfies for w in above):
+                assert each.status is WaveStatus.PENDING
+            else:
+                assert each.status is WaveStatus.WAITING
+                for w in above:
+                    assert w.status.satisfies or w.wave_name in each.status_reason
+
+    @invariant()
+    def revisions_only_grow(self) -> None:
+        for each in self.scheduler.state.waves:
+            assert each.revision >= self.revisions[each.wave_id]
+            self.revisions[each.wave_id] = each.revision
+        assert self.scheduler.state.revision >= self.revision
+        self.revision = self.scheduler.state.revision
+
+    @invariant()
+    def a_started_wave_is_running_or_settled(self) -> None:
+        running = ids(self.scheduler.running())
+        for each in self.started_waves():
+            assert each.status.is_settled != (each.wave_id in running)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "scheduler"):
+            return
+        for each in self.scheduler.running():
+            report = told(self.scheduler, each.wave_id, WaveStatus.COMPLETED, now=self.now)
+            self.scheduler.report(report, now=self.now)
+        run_to_end(self.scheduler, {})
+        assert self.scheduler.all_settled
+        self.scheduler.close(now=self.now)
+        assert self.scheduler.state.status is not PlanStatus.IN_PROGRESS
+
+
+Execution.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+test_an_execution_survives_anything_in_any_order = Execution.TestCase
