@@ -48,6 +48,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
             activities=[
                 drs.launch,
                 drs.find_launch,
+                drs.review,
                 history.record,
                 targets.look_at_targets,
                 targets.check_readiness,

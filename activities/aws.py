@@ -26,7 +26,6 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
     ProxyConnectionError,
-    SSLError,
 )
 
 from recovery.plan import Target
@@ -85,7 +84,8 @@ _CODES = {
 }
 
 
-_NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError, SSLError)
+# SSLError is not one of them: TLS may break while the answer is read, too.
+_NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 
 
 class AwsTrouble(Exception):

@@ -6,6 +6,7 @@ from activities.heartbeat import heartbeating
 from activities.job_watch import WatchedServer
 from activities.launching import Launch, LaunchMemory, LaunchRequest, LaunchResult
 from activities.places import Places
+from activities.reviewing import Review, ReviewRequest
 from activities.watching import Watch, WatchMemory, WatchRequest
 from recovery.execution import ServerResult
 from settings import Settings
@@ -38,6 +39,13 @@ class DrsActivities:
         launch = self._launch(request, _remembered(), in_doubt=True)
         async with heartbeating(lambda: launch.memory):
             return await launch.find()
+
+    @activity.defn
+    async def review(self, request: ReviewRequest) -> list[ServerResult]:
+        """Say what became of servers that earlier attempts asked for; launches nothing."""
+        async with heartbeating():
+            poll = self._settings.scaled_poll_seconds
+            return await Review(self._places.api(request.target), request, poll_seconds=poll).run()
 
     @activity.defn
     async def watch(self, request: WatchRequest) -> list[ServerResult]:

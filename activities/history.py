@@ -1,7 +1,8 @@
 """The execution history in DynamoDB: what outlives Temporal's retention.
 
 One table, keyed by `ExecutionId` and `Item`: `EXECUTION` (the header), `PLAN#0000`… (the frozen
-plan in chunks) and `WAVE#<WaveId>`. One item a wave keeps a plan of 1,000 waves clear of
+plan in chunks), `WAVE#<WaveId>`, `DECISIONS#<WaveId>` (what operators decided about a wave) and
+`MESSAGE#0000`…, a message each. One item a wave keeps a plan of 1,000 waves clear of
 DynamoDB's 400 KB an item. Every write carries a revision and never replaces a newer one, so
 writes may come twice or out of order.
 """
@@ -10,7 +11,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -21,28 +22,18 @@ from temporalio.exceptions import ApplicationError
 
 from activities.aws import CONNECT_TIMEOUT_SECONDS, AwsTrouble, call
 from activities.heartbeat import heartbeating
-from recovery.execution import ExecutionState, WaveState
+from recovery.execution import Decisions, ExecutionState, MessageRecord, WaveState
+from recovery.journal import HistoryRecord
 from recovery.model import Model
 from recovery.plan import RecoveryPlan
 from settings import Settings
+
+M = TypeVar("M", bound=Model)
 
 _HEADER = "EXECUTION"
 _INDEX = "Executions"
 _CHUNK_CHARACTERS = 100_000
 _WRITES_AT_ONCE = 8
-
-
-class HistoryRecord(Model):
-    """What to write: the header, the plan at the start, and waves.
-
-    Attributes:
-        execution: the execution without its waves; None writes waves only.
-    """
-
-    execution_id: str
-    execution: ExecutionState | None = None
-    plan: RecoveryPlan | None = None
-    waves: list[WaveState] = []
 
 
 class HistoryError(Exception):
@@ -139,7 +130,7 @@ class HistoryTable:
             asked["ExpressionAttributeValues"][":plan"] = {"S": plan_id}
         found: list[ExecutionState] = []
         async for item in self._query(asked):
-            found.append(_execution(item))
+            found.append(_read(ExecutionState, item))
             if len(found) == limit:
                 break
         return found
@@ -152,23 +143,23 @@ class HistoryTable:
             "ExpressionAttributeValues": {":id": {"S": execution_id}},
             "ConsistentRead": True,
         }
-        header: dict[str, Any] | None = None
-        chunks: list[str] = []
-        waves: dict[str, WaveState] = {}
-        async for item in self._query(asked):
-            kind = str(item["Item"])
-            if kind == _HEADER:
-                header = item
-            elif kind.startswith("PLAN#"):
-                chunks.append(str(item["Text"]))
-            else:
-                wave = WaveState.model_validate(_own(WaveState, item))
-                waves[wave.wave_id] = wave
-        if header is None or not chunks:
+        items = [item async for item in self._query(asked)]
+        of_kind: dict[str, list[dict[str, Any]]] = {}
+        for item in items:
+            of_kind.setdefault(str(item["Item"]).partition("#")[0], []).append(item)
+        header, chunks = of_kind.get(_HEADER), of_kind.get("PLAN")
+        if not header or not chunks:
             return None
-        plan = RecoveryPlan.model_validate_json("".join(chunks))
-        state = _execution(header)
+        plan = RecoveryPlan.model_validate_json("".join(str(chunk["Text"]) for chunk in chunks))
+        told = [_read(WaveState, item) for item in of_kind.get("WAVE", [])]
+        waves = {wave.wave_id: wave for wave in told}
+        state = _read(ExecutionState, header[0])
         state.waves = [waves.get(w.wave_id) or WaveState.of(w) for w in plan.waves]
+        decided = {str(i["Item"]).partition("#")[2]: i for i in of_kind.get("DECISIONS", [])}
+        for wave in state.waves:
+            if wave.wave_id in decided:
+                wave.decisions = _read(Decisions, decided[wave.wave_id])
+        state.messages = [_read(MessageRecord, item) for item in of_kind.get("MESSAGE", [])]
         return state, plan
 
     async def _query(self, asked: dict[str, Any]) -> Any:
@@ -244,11 +235,19 @@ def _items(record: HistoryRecord) -> Iterator[dict[str, Any]]:
                 "Revision": 1,
                 "Text": text[start : start + _CHUNK_CHARACTERS],
             }
+    own = {"ExecutionId": record.execution_id}
     for wave in record.waves:
-        key = {"ExecutionId": record.execution_id, "Item": f"WAVE#{wave.wave_id}"}
-        yield key | _plain(wave)
+        yield own | {"Item": f"WAVE#{wave.wave_id}"} | _plain(wave, leave_out={"decisions"})
+    for wave_id, decisions in record.decisions.items():
+        key = {"Item": f"DECISIONS#{wave_id}", "Revision": record.decisions_revision}
+        yield own | _plain(decisions) | key
+    for number, message in record.messages.items():
+        # A reset may number its messages anew: the later one is the true one.
+        key = {"Item": f"MESSAGE#{number:04}", "Revision": int(message.time * 1000)}
+        yield own | _plain(message) | key
     if record.execution is not None:
-        yield _plain(record.execution, leave_out={"waves"}) | {"Item": _HEADER, "Kind": _HEADER}
+        header = _plain(record.execution, leave_out={"waves", "messages"})
+        yield header | {"Item": _HEADER, "Kind": _HEADER}
 
 
 def _plain(model: BaseModel, *, leave_out: Iterable[str] = ()) -> dict[str, Any]:
@@ -256,14 +255,10 @@ def _plain(model: BaseModel, *, leave_out: Iterable[str] = ()) -> dict[str, Any]
     return cast(dict[str, Any], json.loads(text, parse_float=Decimal))
 
 
-def _execution(item: dict[str, Any]) -> ExecutionState:
-    return ExecutionState.model_validate(_own(ExecutionState, item))
-
-
-def _own(model: type[Model], item: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of an item that are the model's, without the table's own keys."""
+def _read(model: type[M], item: dict[str, Any]) -> M:
+    """A model from an item, without the table's own attributes."""
     fields = {field.alias for field in model.model_fields.values()}
-    return {key: value for key, value in item.items() if key in fields}
+    return model.model_validate({key: value for key, value in item.items() if key in fields})
 
 
 def _keys(hash_key: str, range_key: str) -> list[dict[str, str]]:

@@ -133,7 +133,7 @@ class Launch:
         try:
             job = await self._look_for_job()
         except AwsTrouble as trouble:
-            raise _again(trouble, after=self._settings.scaled_poll_seconds) from trouble
+            raise retry_later(trouble, after=self._settings.scaled_poll_seconds) from trouble
         return _accepted(self._request, job, account_id=None) if job else None
 
     async def _look_for_job(self) -> Job | None:
@@ -236,7 +236,7 @@ class Launch:
         after = poll if trouble.kind in (Trouble.QUOTA, Trouble.CONFLICT) else 2.0
         self.memory.unanswered = self._in_doubt
         beat_now(self.memory)
-        raise _again(trouble, after=after) from trouble
+        raise retry_later(trouble, after=after) from trouble
 
     async def _blocking_job(self) -> str:
         ids = {s.source_server_id for s in self._request.servers}
@@ -316,7 +316,7 @@ def _accepted(
     )
 
 
-def _again(trouble: AwsTrouble, *, after: float) -> ApplicationError:
+def retry_later(trouble: AwsTrouble, *, after: float) -> ApplicationError:
     """An expected failure that Temporal tries again after some seconds, with jitter."""
     delay = max(trouble.retry_after or 0.0, after) * random.uniform(0.8, 1.2)
     return ApplicationError(

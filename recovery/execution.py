@@ -66,6 +66,7 @@ class PlanStatus(StrEnum):
     """Where an execution stands."""
 
     IN_PROGRESS = "IN_PROGRESS"
+    PAUSED = "PAUSED"
     COMPLETED = "COMPLETED"
     PARTIAL = "PARTIAL"
     FAILED = "FAILED"
@@ -105,6 +106,50 @@ class ServerResult(Model):
         )
 
 
+class OperatorAct(Model):
+    """What an operator did to a wave.
+
+    Attributes:
+        expires: until when it holds (epoch seconds); None for ever.
+    """
+
+    actor: str
+    time: float
+    reason: str = ""
+    expires: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.reason}" if self.reason else self.actor
+
+
+class Decisions(Model):
+    """What operators have decided about a wave."""
+
+    skipped_by: OperatorAct | None = None
+    accepted_by: OperatorAct | None = None
+    approved_by: OperatorAct | None = None
+    refused_by: OperatorAct | None = None
+
+
+class MessageRecord(Model):
+    """A message of an operator and what it did.
+
+    Attributes:
+        actor_verified: our own client vouches for the actor; the `temporal` CLI does not.
+        accepted: whether it had an effect.
+        effect: what it did, or why it was rejected.
+    """
+
+    name: str
+    wave_id: str | None = None
+    actor: str
+    actor_verified: bool = False
+    time: float
+    reason: str = ""
+    accepted: bool
+    effect: str
+
+
 class WaveState(Model):
     """What is known of one wave.
 
@@ -115,6 +160,9 @@ class WaveState(Model):
         completion_duration: seconds between the two.
         late: the wave completed after its waiting had ended.
         caused_by: the waves whose failure made it SKIPPED.
+        handed_over: its workflow decides about it; before, and after a retry, the plan does.
+        automatic_retries: how many of the plan's `Retries` were used.
+        ask_until: until when its dependents wait for an operator's decision (epoch seconds).
     """
 
     wave_id: str
@@ -130,6 +178,11 @@ class WaveState(Model):
     completion_duration: float | None = None
     late: bool = False
     caused_by: list[str] = []
+    depends_on: list[str] = []
+    handed_over: bool = False
+    automatic_retries: int = 0
+    ask_until: float | None = None
+    decisions: Decisions = Decisions()
     servers: list[ServerResult] = []
 
     @classmethod
@@ -139,11 +192,24 @@ class WaveState(Model):
             wave_id=wave.wave_id,
             wave_name=wave.wave_name,
             region=wave.region,
+            depends_on=list(wave.depends_on),
             servers=[
                 ServerResult(source_server_id=s.source_server_id, impact=s.impact)
                 for s in wave.servers
             ],
         )
+
+    @property
+    def lets_dependents_go_on(self) -> bool:
+        """Whether it is up, or an operator said to go on without it."""
+        decided = self.decisions
+        skipped = self.status is WaveStatus.SKIPPED and decided.skipped_by is not None
+        return self.status.satisfies or decided.accepted_by is not None or skipped
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its workflow has it and it is still waited for."""
+        return self.handed_over and not self.status.is_settled
 
     @property
     def launched_count(self) -> int:
@@ -192,6 +258,7 @@ class ExecutionState(Model):
     Attributes:
         revision: grows with every change of the execution itself (its waves have their own).
         speed: by how much our polls and deadlines are divided; 1 everywhere but in a sandbox.
+        from_execution: the earlier execution whose servers this one took over.
     """
 
     execution_id: str
@@ -206,7 +273,9 @@ class ExecutionState(Model):
     start_time: float
     end_time: float | None = None
     speed: float = 1.0
+    from_execution: str | None = None
     waves: list[WaveState] = []
+    messages: list[MessageRecord] = []
 
     @classmethod
     def begin(
@@ -229,6 +298,10 @@ class ExecutionState(Model):
             start_time=now,
             waves=[WaveState.of(wave) for wave in plan.waves],
         )
+
+    def without_waves(self) -> "ExecutionState":
+        """The execution's own part, as it stands now."""
+        return self.model_copy(update={"waves": [], "messages": []})
 
 
 class Verdict(Model):
@@ -297,6 +370,6 @@ def judge_plan(waves: list[WaveState], *, cancelled: bool) -> tuple[PlanStatus, 
         names = ", ".join(f"{w.wave_name} {w.status}" for w in failed[:_FAILURES_SHOWN])
         return PlanStatus.FAILED, f"{names}: {told}"
     partial = (WaveStatus.PARTIAL, WaveStatus.CANCELLED, WaveStatus.SKIPPED)
-    if any(w.status in partial for w in waves):
+    if any(w.status in partial or w.decisions.accepted_by for w in waves):
         return PlanStatus.PARTIAL, told
     return PlanStatus.COMPLETED, told

@@ -15,10 +15,6 @@ from recovery.problems import Report, printable
 # Values of keys that may be written although the key's effect is not built yet: those that
 # ask for nothing. Any other value is refused, never ignored.
 NOT_BUILT: dict[str, tuple[object, ...]] = {
-    "OnFailure": (OnFailure.SKIP_DEPENDENTS,),
-    "Retries": (0,),
-    "ApprovalRequired": (False,),
-    "PauseBeforeWave": (False,),
     "Priority": (),
 }
 

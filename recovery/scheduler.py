@@ -1,19 +1,35 @@
 """The wave scheduler: given what has happened, which waves are ready, waiting or skipped.
 
-It knows nothing of Temporal or AWS. What a wave that was not started yet is worth (PENDING,
-WAITING, SKIPPED) follows from its dependencies alone, so a late success upstream makes skipped
-waves pending again without bookkeeping.
+It knows nothing of Temporal or AWS. What a wave that is not with its workflow is worth (PENDING,
+WAITING, SKIPPED…) follows from its dependencies, the policies and the operators' decisions alone,
+so a late success or a retry upstream makes skipped waves pending again without bookkeeping.
 """
 
 from recovery.execution import (
     ExecutionState,
+    ExecutionType,
+    OperatorAct,
     PlanStatus,
     WaveReport,
     WaveState,
     WaveStatus,
     judge_plan,
 )
-from recovery.plan import RecoveryPlan
+from recovery.plan import OnFailure, RecoveryPlan
+
+ASK_SECONDS = 4 * 3600.0
+_BROKEN = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+# What a wave's workflow reports; the rest of a wave's state is the plan's own.
+_REPORTED = (
+    "status",
+    "status_reason",
+    "revision",
+    "account_id",
+    "start_time",
+    "end_time",
+    "completion_duration",
+    "late",
+)
 
 
 class WaveScheduler:
@@ -26,31 +42,61 @@ class WaveScheduler:
         self._order = self.graph.order()
         self._place = {wave_id: place for place, wave_id in enumerate(self._order)}
         self._waves = {wave.wave_id: wave for wave in state.waves}
+        self._planned = {wave.wave_id: wave for wave in plan.waves}
+        self._paused = ""
         self._resettle(self._order, now=state.start_time)
 
     def wave(self, wave_id: str) -> WaveState:
-        """The state of one wave."""
+        """The state of one wave.
+
+        Raises:
+            KeyError: the plan has no such wave.
+        """
         return self._waves[wave_id]
+
+    def policy(self, wave_id: str) -> OnFailure:
+        """What happens when a wave fails: its own policy, the plan's, or the kind's default."""
+        kinds = {ExecutionType.RECOVERY: OnFailure.ASK}
+        default = kinds.get(self.state.execution_type, OnFailure.SKIP_DEPENDENTS)
+        return self._planned[wave_id].on_failure or self.plan.on_failure or default
 
     def ready(self) -> list[WaveState]:
         """The waves to start now, in dependency order."""
         if self.state.status is not PlanStatus.IN_PROGRESS:
             return []
-        return [w for i in self._order if (w := self._waves[i]).status is WaveStatus.PENDING]
+        waves = [self._waves[wave_id] for wave_id in self._order]
+        return [w for w in waves if w.status is WaveStatus.PENDING and not w.handed_over]
 
     def running(self) -> list[WaveState]:
-        """The waves that were started and are still waited for."""
-        return [w for w in self.state.waves if w.attempt and not w.status.is_settled]
+        """The waves that their workflows have and that are still waited for."""
+        return [w for w in self.state.waves if w.is_running]
 
     @property
     def all_settled(self) -> bool:
         """Whether nothing more is awaited of any wave."""
         return all(w.status.is_settled for w in self.state.waves)
 
+    def next_deadline(self) -> float | None:
+        """When time alone next changes something (epoch seconds): `tick` then."""
+        ends = [w.ask_until for w in self.state.waves if w.ask_until is not None]
+        for wave in self.state.waves:
+            approval = wave.decisions.approved_by
+            if approval and approval.expires and not wave.handed_over:
+                ends.append(approval.expires)
+        return min(ends, default=None)
+
+    def tick(self, *, now: float) -> None:
+        """Let what has run out run out."""
+        for wave in self.state.waves:
+            if wave.ask_until is not None and wave.ask_until <= now:
+                wave.ask_until = None
+        self._resettle(self._order, now=now)
+
     def start(self, wave_id: str, *, now: float) -> WaveState:
         """Mark a ready wave as handed to its workflow."""
         wave = self._waves[wave_id]
         wave.attempt += 1
+        wave.handed_over = True
         self._change(wave, WaveStatus.WAITING, "Waiting for DRS to accept the launch", now=now)
         return wave
 
@@ -74,36 +120,72 @@ class WaveScheduler:
         wave = self._waves.get(told.wave_id)
         if report.execution_id != self.state.execution_id or wave is None:
             return False
-        if told.attempt != wave.attempt or told.revision <= wave.revision:
+        if told.attempt != wave.attempt or told.revision <= wave.revision or not wave.handed_over:
             return False
         if wave.status is WaveStatus.CANCELLED and told.status is not WaveStatus.CANCELLED:
             told = told.model_copy(update={"status": wave.status})
         wave.merge_servers(told.servers)
-        for name in WaveState.model_fields:
-            if name not in ("servers", "wave_id", "wave_name"):
-                setattr(wave, name, getattr(told, name))
-        self._resettle(self.graph.downstream_of(wave.wave_id), now=now)
+        for name in _REPORTED:
+            setattr(wave, name, getattr(told, name))
+        self._after_end(wave, now=now)
         return True
 
-    def fail(self, wave_id: str, reason: str, *, now: float) -> None:
-        """Settle a wave as FAILED when its workflow can no longer say how it went."""
+    def fail(self, wave_id: str, reason: str, *, now: float, may_retry: bool = True) -> None:
+        """Settle a wave as FAILED when its workflow cannot say how it went."""
         wave = self._waves[wave_id]
+        wave.handed_over = True
         wave.revision = next_revision(wave.revision, now)
         wave.ended(WaveStatus.FAILED, reason, at=now)
-        self._resettle(self.graph.downstream_of(wave_id), now=now)
+        self._after_end(wave, now=now, may_retry=may_retry)
+
+    def reopen(self, wave_id: str, reason: str, *, now: float) -> None:
+        """Make a wave that ended the plan's to decide about again, for another attempt."""
+        wave = self._waves[wave_id]
+        wave.handed_over, wave.late, wave.ask_until = False, False, None
+        wave.end_time = wave.completion_duration = None
+        wave.decisions = wave.decisions.model_copy(
+            update={"approved_by": None, "refused_by": None, "accepted_by": None}
+            if not wave.attempt
+            else {"refused_by": None, "accepted_by": None}
+        )
+        self._change(wave, WaveStatus.PENDING, reason, now=now)
+        self._resettle((wave_id, *self.graph.downstream_of(wave_id)), now=now)
+        if wave.status is WaveStatus.PENDING:
+            self._change(wave, WaveStatus.PENDING, reason, now=now)
+
+    def decide(self, wave_id: str, *, now: float, **decision: OperatorAct) -> None:
+        """Keep an operator's decision about a wave and let it have its effect."""
+        wave = self._waves[wave_id]
+        wave.decisions = wave.decisions.model_copy(update=decision)
+        wave.ask_until = None
+        self.touch(now)
+        self._resettle(self._affected_by(wave_id), now=now)
+
+    def pause(self, reason: str, *, now: float) -> None:
+        """Launch nothing new until `resume`."""
+        self.state.status, self.state.status_reason = PlanStatus.PAUSED, reason
+        self._paused = reason
+        self.touch(now)
+        self._resettle(self._order, now=now)
+
+    def resume(self, *, now: float) -> None:
+        """Launch ready waves again."""
+        self.state.status, self.state.status_reason = PlanStatus.IN_PROGRESS, ""
+        self._paused = ""
+        self.touch(now)
+        self._resettle(self._order, now=now)
 
     def cancel(self, reason: str, *, now: float) -> None:
-        """Launch nothing new: every wave that was not started is CANCELLED."""
+        """Launch nothing new: every wave that its workflow does not have is CANCELLED."""
         self.state.status, self.state.status_reason = PlanStatus.CANCELLED, reason
         self.touch(now)
         for wave in self.state.waves:
-            if not wave.attempt and not wave.status.is_settled:
+            if not wave.handed_over and not wave.status.is_settled:
                 self._change(wave, WaveStatus.CANCELLED, reason, now=now)
 
     def cancel_running(self, wave_id: str, reason: str, *, now: float) -> None:
         """Stop waiting for a wave that did not answer its cancellation in time."""
-        wave = self._waves[wave_id]
-        self._change(wave, WaveStatus.CANCELLED, reason, now=now)
+        self._change(self._waves[wave_id], WaveStatus.CANCELLED, reason, now=now)
 
     def close(self, *, now: float) -> None:
         """Give the execution its outcome."""
@@ -118,32 +200,101 @@ class WaveScheduler:
         """Count a change of the execution itself."""
         self.state.revision = next_revision(self.state.revision, now)
 
+    def _after_end(self, wave: WaveState, *, now: float, may_retry: bool = True) -> None:
+        """Retry a failed wave by itself where the plan says so; else let its policy apply."""
+        retries = self._planned[wave.wave_id].retries
+        going_on = self.state.status in (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
+        unused = wave.automatic_retries < retries and may_retry
+        if wave.status is WaveStatus.FAILED and unused and going_on:
+            wave.automatic_retries += 1
+            told = f"Retry {wave.automatic_retries} of {retries} after: {wave.status_reason}"
+            self.reopen(wave.wave_id, told, now=now)
+            return
+        asks = wave.status in _BROKEN and self.policy(wave.wave_id) is OnFailure.ASK
+        if not asks:
+            wave.ask_until = None
+        elif wave.ask_until is None and not wave.decisions.accepted_by:
+            wave.ask_until = now + ASK_SECONDS / self.state.speed
+        self._resettle(self._affected_by(wave.wave_id), now=now)
+
+    def _affected_by(self, wave_id: str) -> tuple[str, ...]:
+        if self.policy(wave_id) is OnFailure.STOP:
+            return self._order
+        return (wave_id, *self.graph.downstream_of(wave_id))
+
     def _resettle(self, wave_ids: tuple[str, ...], *, now: float) -> None:
-        """Derive anew the status of the given waves that were not started, dependencies first."""
+        """Derive anew the status of those waves that the plan decides about."""
         if self.state.status is PlanStatus.CANCELLED:
             return
+        stopped_by = [
+            w
+            for w in self.state.waves
+            if w.status in _BROKEN
+            and not w.decisions.accepted_by
+            and self.policy(w.wave_id) is OnFailure.STOP
+        ]
         for wave_id in sorted(wave_ids, key=self._place.__getitem__):
             wave = self._waves[wave_id]
-            if not wave.attempt:
-                self._settle(wave, now=now)
+            if not wave.handed_over:
+                self._settle(wave, stopped_by, now=now)
 
-    def _settle(self, wave: WaveState, *, now: float) -> None:
+    def _settle(self, wave: WaveState, stopped_by: list[WaveState], *, now: float) -> None:
+        decided = wave.decisions
+        approval = decided.approved_by
+        if decided.skipped_by:
+            self._change(wave, WaveStatus.SKIPPED, f"Skipped by {decided.skipped_by}", now=now)
+        elif decided.refused_by:
+            refused = f"Approval refused by {decided.refused_by}"
+            self._change(wave, WaveStatus.CANCELLED, refused, now=now)
+        elif approval and approval.expires is not None and approval.expires <= now:
+            self._expire(wave, approval, now=now)
+        elif others := [w for w in stopped_by if w is not wave]:
+            causes = [w.wave_id for w in others]
+            reason = "Stopped because " + _names(others)
+            self._change(wave, WaveStatus.SKIPPED, reason, now=now, caused_by=causes)
+        else:
+            self._settle_by_dependencies(wave, now=now)
+
+    def _settle_by_dependencies(self, wave: WaveState, *, now: float) -> None:
         dependencies = [self._waves[d] for d in self.graph.dependencies_of(wave.wave_id)]
-        lost = [d for d in dependencies if d.status.is_settled and not d.status.satisfies]
+        awaited = [d for d in dependencies if not self._releases(d)]
+        asking = [d for d in awaited if d.ask_until is not None]
+        lost = [d for d in awaited if d.status.is_settled and d.ask_until is None]
         if lost:
             roots: dict[str, None] = {}
             for dependency in lost:
                 roots.update(dict.fromkeys(dependency.caused_by or [dependency.wave_id]))
-            causes = [self._waves[r] for r in roots]
-            reason = "Skipped because " + ", ".join(f"{c.wave_name} {c.status}" for c in causes)
+            reason = "Skipped because " + _names([self._waves[r] for r in roots])
             self._change(wave, WaveStatus.SKIPPED, reason, now=now, caused_by=list(roots))
-            return
-        awaited = [d.wave_name for d in dependencies if not d.status.satisfies]
-        if awaited:
-            reason = "Waiting for " + ", ".join(awaited)
+        elif asking:
+            reason = (
+                f"Waiting for an operator's decision on {_names(asking)}: "
+                "retry_wave, accept_wave, or skip_wave this one"
+            )
             self._change(wave, WaveStatus.WAITING, reason, now=now)
+        elif awaited:
+            reason = "Waiting for " + ", ".join(d.wave_name for d in awaited)
+            self._change(wave, WaveStatus.WAITING, reason, now=now)
+        elif self._planned[wave.wave_id].approval_required and not wave.decisions.approved_by:
+            self._change(wave, WaveStatus.WAITING, "Waiting for approval (approve_wave)", now=now)
+        elif self._paused:
+            self._change(wave, WaveStatus.WAITING, f"Waiting for resume. {self._paused}", now=now)
         else:
             self._change(wave, WaveStatus.PENDING, "Ready to launch", now=now)
+
+    def _releases(self, wave: WaveState) -> bool:
+        """Whether a wave's dependents may go on."""
+        broken = wave.status in _BROKEN and self.policy(wave.wave_id) is OnFailure.CONTINUE
+        return wave.lets_dependents_go_on or broken
+
+    def _expire(self, wave: WaveState, approval: OperatorAct, *, now: float) -> None:
+        if wave.status is WaveStatus.FAILED:
+            return
+        reason = f"The approval by {approval} expired before the wave could start"
+        self._change(wave, WaveStatus.FAILED, reason, now=now)
+        wave.end_time = approval.expires
+        if self.policy(wave.wave_id) is OnFailure.ASK:
+            wave.ask_until = now + ASK_SECONDS / self.state.speed
 
     def _change(
         self,
@@ -159,6 +310,10 @@ class WaveScheduler:
             return
         wave.status, wave.status_reason, wave.caused_by = told
         wave.revision = next_revision(wave.revision, now)
+
+
+def _names(waves: list[WaveState]) -> str:
+    return ", ".join(f"{w.wave_name} {w.status}" for w in waves)
 
 
 def next_revision(previous: int, now: float) -> int:

@@ -1,12 +1,17 @@
 """What the workflows are started with, and their names for the outside."""
 
 from enum import StrEnum, unique
+from typing import Any, TypeVar
 
+from pydantic import ValidationError
+from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
-from recovery.execution import ExecutionType
+from recovery.execution import ExecutionType, ServerResult
 from recovery.model import Model
 from recovery.plan import RecoveryPlan, Wave
+
+M = TypeVar("M", bound=Model)
 
 PLAN_ID_KEY = SearchAttributeKey.for_keyword("DrsPlanId")
 EXECUTION_ID_KEY = SearchAttributeKey.for_keyword("DrsExecutionId")
@@ -22,6 +27,20 @@ class FailureType(StrEnum):
     PLAN_FAILED = "PlanFailed"
     PLAN_REFUSED = "PlanRefused"
     WAVE_FAILED = "WaveFailed"
+    MESSAGE_REJECTED = "MessageRejected"
+
+
+class Takeover(Model):
+    """An earlier execution of the same mode whose servers are taken over.
+
+    Attributes:
+        since: when it began (epoch seconds).
+        servers: what it recorded of servers that have a job, whatever became of them.
+    """
+
+    execution_id: str
+    since: float
+    servers: list[ServerResult]
 
 
 class StartExecution(Model):
@@ -31,6 +50,7 @@ class StartExecution(Model):
         execution_id: the execution's own ID; it survives resets, which change the run ID.
         confirmation: the PlanId, typed by the operator; a real recovery is refused without it.
         relaunch: servers that may be launched although that destroys a live recovery instance.
+        takeover: what an earlier execution has launched already, to be taken over.
     """
 
     execution_id: str
@@ -39,6 +59,7 @@ class StartExecution(Model):
     started_by: str = "unknown"
     confirmation: str | None = None
     relaunch: list[str] = []
+    takeover: Takeover | None = None
 
 
 class StartWave(Model):
@@ -47,6 +68,10 @@ class StartWave(Model):
     Attributes:
         plan_workflow_id: whom to report to.
         since: when the execution began (epoch seconds); no job of it is older.
+        earlier: what is known of the servers from earlier attempts or an earlier execution; the
+            truth is asked of DRS before anything is launched.
+        launch_prefixes: how the launch IDs of those begin; empty when there are none.
+        held: the plan is paused: launch nothing until `go_on`.
         launch_before: when the plan's deadline passes (epoch seconds).
     """
 
@@ -60,6 +85,9 @@ class StartWave(Model):
     since: float
     launch_before: float
     relaunch: list[str] = []
+    earlier: list[ServerResult] = []
+    launch_prefixes: list[str] = []
+    held: bool = False
 
 
 class StopWaiting(Model):
@@ -68,9 +96,26 @@ class StopWaiting(Model):
     reason: str
 
 
+def parsed(model: type[M], given: Any) -> M | None:
+    """The input of a signal between our own workflows, or None when it is something else.
+
+    Anybody can send a signal; a workflow task must not fail for one that is malformed.
+    """
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        workflow.logger.warning("A malformed signal is left aside: %s", error)
+        return None
+
+
 def plan_workflow_id(plan_id: str) -> str:
     """The workflow ID under which a plan runs; one at a time."""
     return f"drs-plan/{plan_id}"
+
+
+def launch_prefix(execution_id: str, wave_id: str = "") -> str:
+    """How the launch IDs of an execution, or of one of its waves, begin."""
+    return f"{execution_id}/{wave_id}/" if wave_id else f"{execution_id}/"
 
 
 def wave_workflow_id(execution_id: str, wave_id: str, attempt: int) -> str:

@@ -10,7 +10,8 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-    from activities.history import HistoryActivities, HistoryRecord
+    from activities.history import HistoryActivities
+    from recovery.journal import HistoryRecord
 
 MOST_SECONDS = 24 * 3600.0
 _RETRY = RetryPolicy(

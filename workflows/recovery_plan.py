@@ -1,10 +1,13 @@
 """The plan's workflow: walks the wave graph and starts each wave when its last dependency is up."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import (
+    RawValue,
     RetryPolicy,
     SearchAttributePair,
     TypedSearchAttributes,
@@ -22,16 +25,20 @@ from temporalio.exceptions import (
 with workflow.unsafe.imports_passed_through():
     from activities.executions import ExecutionActivities
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-    from activities.history import HistoryRecord
     from activities.targets import TargetActivities
     from recovery.execution import (
         ExecutionState,
         ExecutionType,
+        MessageRecord,
         PlanStatus,
+        ServerResult,
         WaveOutcome,
         WaveReport,
         WaveState,
     )
+    from recovery.journal import HistoryRecord, Journal
+    from recovery.messages import MessageName
+    from recovery.operators import OperatorDesk
     from recovery.scheduler import WaveScheduler
     from settings import WATCH_TASK_QUEUE
     from workflows.details import plan_details
@@ -44,6 +51,8 @@ with workflow.unsafe.imports_passed_through():
         StartExecution,
         StartWave,
         StopWaiting,
+        launch_prefix,
+        parsed,
         wave_workflow_id,
     )
     from workflows.recording import MOST_SECONDS, Recorder
@@ -51,7 +60,6 @@ with workflow.unsafe.imports_passed_through():
 
 _CONTEXT_SECONDS = 60.0
 _CANCEL_ANSWER_SECONDS = 60.0
-_WAVES_A_RECORD = 50
 _RECORD_PAUSE_SECONDS = 2.0
 _HEARTBEAT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
 _RETRY = RetryPolicy(
@@ -81,11 +89,16 @@ class RecoveryPlanWorkflow:
         )
         self._scheduler = WaveScheduler(start.plan, state)
         self._scheduler.touch(workflow.time())
+        if start.takeover is not None:
+            state.from_execution = start.takeover.execution_id
+        self._desk = OperatorDesk(self._scheduler)
+        self._take_messages()
         self._changed = True
-        self._plan_recorded = False
+        self._journal = Journal(start.plan, state)
         # The start gives the attribute this first value.
         self._shown_status = state.status
         self._waves: dict[str, asyncio.Task[None]] = {}
+        self._telling: set[asyncio.Task[None]] = set()
         self._recorder = Recorder(self._unrecorded, pause_seconds=_RECORD_PAUSE_SECONDS)
 
     @workflow.run
@@ -119,9 +132,69 @@ class RecoveryPlanWorkflow:
         return self._state
 
     @workflow.signal
-    def wave_report(self, report: WaveReport) -> None:
+    def wave_report(self, report: Any = None) -> None:
         """A wave's workflow tells how its wave stands."""
-        self._take_report(report)
+        told = parsed(WaveReport, report)
+        if told is not None:
+            self._take_report(told)
+
+    def _take_messages(self) -> None:
+        """Take each operator's message as a signal and as an update of the same name.
+
+        Handlers take any input: one that is missing or malformed must leave a record, not fail
+        the workflow task.
+        """
+        for name in MessageName:
+            workflow.set_signal_handler(name, self._on_signal(name))
+            workflow.set_update_handler(name, self._on_update(name))
+        workflow.set_dynamic_signal_handler(self._on_unknown_signal)
+        workflow.set_dynamic_update_handler(self._on_unknown_update)
+
+    def _on_signal(self, name: str) -> Callable[..., None]:
+        def take(*inputs: Any) -> None:
+            self._take_message(name, inputs)
+
+        return take
+
+    def _on_update(self, name: str) -> Callable[..., str]:
+        def take(*inputs: Any) -> str:
+            return self._answer(self._take_message(name, inputs))
+
+        return take
+
+    async def _on_unknown_signal(self, name: str, args: Sequence[RawValue]) -> None:
+        self._take_message(name, ())
+
+    async def _on_unknown_update(self, name: str, args: Sequence[RawValue]) -> str:
+        return self._answer(self._take_message(name, ()))
+
+    def _take_message(self, name: str, inputs: tuple[Any, ...]) -> MessageRecord:
+        paused = self._state.status is PlanStatus.PAUSED
+        record = self._desk.take(name, inputs, now=workflow.time())
+        if (self._state.status is PlanStatus.PAUSED) is not paused:
+            self._tell_launching("go_on" if paused else "hold")
+        for wave, reason in self._desk.to_cancel:
+            self._tell_later(wave, "stop_waiting", StopWaiting(reason=reason))
+        self._desk.to_cancel.clear()
+        self._touch()
+        return record
+
+    @staticmethod
+    def _answer(record: MessageRecord) -> str:
+        if not record.accepted:
+            raise ApplicationError(record.effect, type=FailureType.MESSAGE_REJECTED)
+        return record.effect
+
+    def _tell_launching(self, signal: str) -> None:
+        for wave in self._scheduler.running():
+            if wave.start_time is None:
+                self._tell_later(wave, signal)
+
+    def _tell_later(self, wave: WaveState, signal: str, *args: StopWaiting) -> None:
+        """Signal a wave's workflow without waiting for it to be taken."""
+        task = asyncio.create_task(self._tell_wave(wave, signal, *args))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     @property
     def _state(self) -> ExecutionState:
@@ -144,11 +217,23 @@ class RecoveryPlanWorkflow:
         while not self._scheduler.all_settled:
             self._start_ready_waves()
             self._show()
-            await workflow.wait_condition(lambda: self._changed)
-            self._changed = False
+            await self._wait_for_change()
             for task in self._waves.values():
                 if task.done():
                     task.result()
+
+    async def _wait_for_change(self) -> None:
+        """Wait for a report, a message, or the time at which something runs out."""
+        deadline = self._scheduler.next_deadline()
+        left = None if deadline is None else max(0.0, deadline - workflow.time())
+        try:
+            await workflow.wait_condition(
+                lambda: self._changed, timeout=left, timeout_summary="A decision is due"
+            )
+        except TimeoutError:
+            self._scheduler.tick(now=workflow.time())
+            self._recorder.wake()
+        self._changed = False
 
     async def _look_at_targets(self) -> None:
         """Learn the worker's speed and accounts; a wrong account refuses the whole plan."""
@@ -169,34 +254,41 @@ class RecoveryPlanWorkflow:
 
     def _refuse(self, reason: str) -> None:
         for wave in self._scheduler.ready():
-            self._scheduler.fail(wave.wave_id, reason, now=workflow.time())
+            self._scheduler.fail(wave.wave_id, reason, now=workflow.time(), may_retry=False)
 
     def _start_ready_waves(self) -> None:
         for wave in self._scheduler.ready():
+            earlier = self._waves.get(wave.wave_id)
             self._scheduler.start(wave.wave_id, now=workflow.time())
-            # A wave is started once an attempt; its task follows it to its workflow's end.
-            task = asyncio.create_task(self._follow(wave))
+            task = asyncio.create_task(self._follow(wave, wave.attempt, earlier))
             task.add_done_callback(lambda _: self._touch())
             self._waves[wave.wave_id] = task
 
-    async def _follow(self, wave: WaveState) -> None:
+    async def _follow(
+        self, wave: WaveState, attempt: int, earlier: asyncio.Task[None] | None
+    ) -> None:
         """Start a wave's workflow and see to it that the wave settles when it ends."""
+        if earlier is not None:
+            # Only once the earlier attempt has ended is it known what it has launched.
+            await self._tell_wave(wave, "superseded", attempt=attempt - 1)
+            await asyncio.gather(earlier, return_exceptions=True)
         outcome: WaveOutcome | None
+        workflow_id = wave_workflow_id(self._start.execution_id, wave.wave_id, attempt)
         try:
-            outcome = await self._run_wave(wave)
+            outcome = await self._run_wave(wave, workflow_id)
         except WorkflowAlreadyStartedError:
             # We were reset: the wave's workflow has lived on and is not our child any more.
-            outcome = await self._attach(wave)
+            outcome = await self._attach(wave, workflow_id)
         except (ChildWorkflowError, ActivityError) as error:
             told = error.cause.message if isinstance(error.cause, FailureError) else str(error)
             outcome = _outcome_in(error)
-            if outcome is None and not wave.status.is_settled:
+            if outcome is None and wave.is_running and wave.attempt == attempt:
                 reason = f"Its workflow ended abnormally ({told}); look at its jobs in DRS"
                 self._scheduler.fail(wave.wave_id, reason, now=workflow.time())
         if outcome is not None:
             self._take_outcome(outcome)
 
-    async def _run_wave(self, wave: WaveState) -> WaveOutcome:
+    async def _run_wave(self, wave: WaveState, workflow_id: str) -> WaveOutcome:
         start, plan = self._start, self._start.plan
         planned = plan.wave(wave.wave_id)
         count = len(planned.servers)
@@ -210,11 +302,14 @@ class RecoveryPlanWorkflow:
                 attempt=wave.attempt,
                 revision=wave.revision,
                 speed=self._state.speed,
-                since=self._state.start_time,
+                since=start.takeover.since if start.takeover else self._state.start_time,
+                earlier=self._earlier(wave),
+                launch_prefixes=self._earlier_prefixes(wave),
+                held=self._state.status is PlanStatus.PAUSED,
                 launch_before=self._state.start_time + plan.deadline_seconds / self._state.speed,
                 relaunch=[s for s in start.relaunch if s in planned.server_ids],
             ),
-            id=self._wave_workflow_id(wave),
+            id=workflow_id,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
@@ -229,12 +324,28 @@ class RecoveryPlanWorkflow:
             ),
         )
 
-    async def _attach(self, wave: WaveState) -> WaveOutcome | None:
+    def _earlier(self, wave: WaveState) -> list[ServerResult]:
+        """What is known of a wave's servers from before this attempt."""
+        if wave.attempt > 1:
+            return [s for s in wave.servers if s.recovery_job_id]
+        taken = self._start.takeover.servers if self._start.takeover else []
+        own = {s.source_server_id for s in wave.servers}
+        return [s for s in taken if s.source_server_id in own]
+
+    def _earlier_prefixes(self, wave: WaveState) -> list[str]:
+        """How the launch IDs of those earlier launches begin."""
+        start = self._start
+        prefixes = [launch_prefix(start.takeover.execution_id)] if start.takeover else []
+        if wave.attempt > 1:
+            prefixes.append(launch_prefix(start.execution_id, wave.wave_id))
+        return prefixes
+
+    async def _attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
         """Learn how a wave stands whose workflow has outlived a reset, then await its end."""
         self._scheduler.attach(wave.wave_id)
         told = await workflow.execute_activity_method(
             ExecutionActivities.look_at_wave,
-            self._wave_workflow_id(wave),
+            workflow_id,
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Look at {wave.wave_name}, which outlived a reset",
             start_to_close_timeout=timedelta(seconds=30),
@@ -244,7 +355,7 @@ class RecoveryPlanWorkflow:
         self._take_report(WaveReport(execution_id=self._start.execution_id, wave=told))
         return await workflow.execute_activity_method(
             ExecutionActivities.follow_wave,
-            self._wave_workflow_id(wave),
+            workflow_id,
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Follow {wave.wave_name}, which outlived a reset",
             start_to_close_timeout=timedelta(seconds=2 * MOST_SECONDS),
@@ -264,7 +375,9 @@ class RecoveryPlanWorkflow:
     async def _cancel(self) -> None:
         """Launch nothing new, stop waiting for what runs, and learn which jobs go on."""
         reason = workflow.cancellation_reason() or "Cancelled"
-        self._scheduler.cancel(reason, now=workflow.time())
+        now = workflow.time()
+        self._scheduler.cancel(reason, now=now)
+        self._desk.note_cancel(reason, now=now)
         self._touch()
         for wave in self._scheduler.running():
             await self._tell_wave(wave, "stop_waiting", StopWaiting(reason=reason))
@@ -301,17 +414,19 @@ class RecoveryPlanWorkflow:
                     type=FailureType.PLAN_FAILED,
                     non_retryable=True,
                 )
-        return state.model_copy(update={"waves": []})
+        return state.without_waves()
 
-    async def _tell_wave(self, wave: WaveState, signal: str, *args: StopWaiting) -> None:
-        handle = workflow.get_external_workflow_handle(self._wave_workflow_id(wave))
+    async def _tell_wave(
+        self, wave: WaveState, signal: str, *args: StopWaiting, attempt: int | None = None
+    ) -> None:
+        workflow_id = wave_workflow_id(
+            self._start.execution_id, wave.wave_id, attempt or wave.attempt
+        )
+        handle = workflow.get_external_workflow_handle(workflow_id)
         try:
             await handle.signal(signal, args=args)
         except ApplicationError:
             workflow.logger.info("%s has ended already", wave.wave_name)
-
-    def _wave_workflow_id(self, wave: WaveState) -> str:
-        return wave_workflow_id(self._start.execution_id, wave.wave_id, wave.attempt)
 
     def _touch(self) -> None:
         self._changed = True
@@ -325,31 +440,8 @@ class RecoveryPlanWorkflow:
             workflow.upsert_search_attributes([STATUS_KEY.value_set(self._shown_status)])
 
     def _unrecorded(self) -> HistoryRecord | None:
-        """What the history lacks and no wave's workflow writes.
-
-        At the end that includes what a wave's workflow has reported but not confirmed as written.
-        """
-        state, recorded = self._state, self._recorder.recorded
-        ended = state.end_time is not None
-        # Copies, for the waves go on changing while they are written.
-        waves = [
-            w.model_copy(deep=True)
-            for w in state.waves
-            if (ended or not w.attempt)
-            and (w.status.is_settled or w.wave_id in recorded)
-            and w.revision > recorded.get(w.wave_id, 0)
-        ][:_WAVES_A_RECORD]
-        header = state.revision > self._recorder.recorded_execution
-        if not waves and not header:
-            return None
-        plan = None if self._plan_recorded else self._start.plan
-        self._plan_recorded = True
-        return HistoryRecord(
-            execution_id=state.execution_id,
-            execution=state.model_copy(update={"waves": []}) if header else None,
-            plan=plan,
-            waves=waves,
-        )
+        recorder = self._recorder
+        return self._journal.unwritten(recorder.recorded, recorder.recorded_execution)
 
 
 def _outcome_in(error: FailureError) -> WaveOutcome | None:

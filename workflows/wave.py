@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.drs import DrsActivities
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-    from activities.history import HistoryRecord
     from activities.launching import LaunchRequest, LaunchResult, LaunchWaits
+    from activities.reviewing import ReviewRequest
     from activities.watching import WatchNews, WatchRequest
     from recovery.execution import (
         ExecutionType,
@@ -23,14 +24,23 @@ with workflow.unsafe.imports_passed_through():
         WaveStatus,
         judge_wave,
     )
+    from recovery.journal import HistoryRecord
     from recovery.scheduler import next_revision
     from settings import WATCH_TASK_QUEUE
-    from workflows.messages import FailureType, StartWave, StopWaiting
+    from workflows.messages import (
+        FailureType,
+        StartWave,
+        StopWaiting,
+        launch_prefix,
+        parsed,
+    )
     from workflows.recording import MOST_SECONDS, Recorder
 
 # Source: DRS quota "source servers in one job".
 SERVERS_A_JOB = 100
 OBSERVE_SECONDS = 24 * 3600.0
+_OBSERVE = timedelta(seconds=OBSERVE_SECONDS + 3600)
+_LAST_LOOK = timedelta(seconds=45)
 # A wave of 4 servers tells its progress at most every 10 s, one of 500 every 50 s: a bound on
 # what its reports and records add to the histories.
 _PROGRESS_SECONDS = 10.0
@@ -65,6 +75,8 @@ class WaveWorkflow:
         self._wave.status = WaveStatus.WAITING
         self._wave.status_reason = "Waiting for DRS to accept the launch"
         self._stop: str | None = None
+        self._held = start.held
+        self._superseded = False
         self._plan_ended = False
         self._trouble = ""
         self._untold: dict[str, ServerResult] = {}
@@ -84,7 +96,7 @@ class WaveWorkflow:
         self._recorder.begin()
         telling = asyncio.create_task(self._tell_plan())
         accepted_by = await self._launch()
-        if self._wave.job_ids:
+        if self._wave.job_ids and not all(s.is_final for s in self._wave.servers):
             await self._watch(accepted_by)
         else:
             self._judge()
@@ -102,22 +114,41 @@ class WaveWorkflow:
         return self._wave
 
     @workflow.signal
-    def launch_waits(self, news: LaunchWaits) -> None:
+    def launch_waits(self, news: Any = None) -> None:
         """The launch activity tells why DRS has not accepted yet."""
-        if self._wave.status is WaveStatus.WAITING:
-            self._change(self._wave.status, news.reason)
+        told = parsed(LaunchWaits, news)
+        if told is not None and self._wave.status is WaveStatus.WAITING and not self._held:
+            self._change(self._wave.status, told.reason)
 
     @workflow.signal
-    def watch_news(self, news: WatchNews) -> None:
+    def watch_news(self, news: Any = None) -> None:
         """The watch activity tells which servers changed."""
-        self._trouble = news.trouble
-        self._take(news.servers)
-        self._judge()
+        told = parsed(WatchNews, news)
+        if told is not None:
+            self._trouble = told.trouble
+            self._take(told.servers)
+            self._judge()
 
     @workflow.signal
-    def stop_waiting(self, stop: StopWaiting) -> None:
-        """The plan was cancelled: launch nothing more, observe what was launched."""
-        self._stop = stop.reason
+    def stop_waiting(self, stop: Any = None) -> None:
+        """The wave or its plan was cancelled: launch nothing more, observe what was launched."""
+        told = parsed(StopWaiting, stop)
+        self._stop = told.reason if told else "Cancelled"
+
+    @workflow.signal
+    def hold(self) -> None:
+        """The plan is paused: what DRS has not accepted yet is not launched."""
+        self._held = True
+
+    @workflow.signal
+    def go_on(self) -> None:
+        """The plan goes on."""
+        self._held = False
+
+    @workflow.signal
+    def superseded(self) -> None:
+        """Another attempt has taken over what this one launched."""
+        self._superseded = True
 
     @workflow.signal
     def plan_ended(self) -> None:
@@ -125,7 +156,7 @@ class WaveWorkflow:
         self._plan_ended = True
 
     async def _launch(self) -> float:
-        """Ask for the wave's jobs, all at once.
+        """Ask for the wave's jobs, all at once; servers that are up already need none.
 
         Returns:
             When the last one was accepted (epoch seconds).
@@ -134,35 +165,98 @@ class WaveWorkflow:
         if workflow.time() >= start.launch_before:
             self._fail_unlaunched("the plan's deadline had passed before the wave could start")
             return workflow.time()
-        requests = [
-            LaunchRequest(
-                launch_id=f"{start.execution_id}/{start.wave.wave_id}/{start.attempt}/{number}",
+        if start.launch_prefixes:
+            await self._review()
+        accepted: list[float] = []
+        if kept := [s for s in self._wave.servers if s.recovery_job_id and not s.is_final]:
+            # A wave that watches earlier jobs on gets its whole time again.
+            workflow.logger.info("%d servers are watched on", len(kept))
+            accepted.append(workflow.time())
+        unlaunched = [s.source_server_id for s in self._wave.servers if not s.recovery_job_id]
+        requests = self._launch_requests(unlaunched)
+        while requests and self._stop is None:
+            requests = await self._launch_all(requests, accepted)
+        if accepted:
+            self._wave.start_time = min(accepted)
+            self._judge()
+        if self._stop is not None:
+            self._cancelled()
+        return max(accepted, default=workflow.time())
+
+    async def _review(self) -> None:
+        """Learn from DRS what became of the servers before."""
+        self._change(WaveStatus.WAITING, "Waiting to learn what became of earlier launches")
+        start = self._start
+        known = {s.source_server_id: s for s in start.earlier}
+        reviewing = workflow.start_activity_method(
+            DrsActivities.review,
+            ReviewRequest(
                 target=start.wave.target,
-                servers=start.wave.servers[first : first + SERVERS_A_JOB],
+                servers=[known.get(s.source_server_id, s) for s in self._wave.servers],
+                launch_prefixes=start.launch_prefixes,
+                is_drill=start.execution_type is ExecutionType.DRILL,
+                since=start.since,
+            ),
+            summary="Ask DRS what became of earlier launches",
+            start_to_close_timeout=timedelta(minutes=5),
+            heartbeat_timeout=_HEARTBEAT,
+            retry_policy=_WATCH_RETRY,
+        )
+        await self._until(reviewing.done)
+        if reviewing.done():
+            self._take(reviewing.result())
+        else:
+            reviewing.cancel()
+
+    def _launch_requests(self, server_ids: list[str]) -> list[LaunchRequest]:
+        start = self._start
+        servers = [s for s in start.wave.servers if s.source_server_id in server_ids]
+        prefix = launch_prefix(start.execution_id, start.wave.wave_id)
+        return [
+            LaunchRequest(
+                launch_id=f"{prefix}{start.attempt}/{number}",
+                target=start.wave.target,
+                servers=servers[first : first + SERVERS_A_JOB],
                 is_drill=start.execution_type is ExecutionType.DRILL,
                 since=start.since,
                 relaunch=start.relaunch,
             )
-            for number, first in enumerate(range(0, len(start.wave.servers), SERVERS_A_JOB))
+            for number, first in enumerate(range(0, len(servers), SERVERS_A_JOB))
         ]
-        accepted: list[float] = []
+
+    async def _launch_all(
+        self, requests: list[LaunchRequest], accepted: list[float]
+    ) -> list[LaunchRequest]:
+        """Launch jobs side by side until all are answered, or the wave is stopped or held.
+
+        Returns:
+            The launches that were called off while the wave was held, to be asked for again
+            under the same launch IDs.
+        """
+        if self._held:
+            self._change(WaveStatus.WAITING, "Waiting for resume: the plan is paused")
+            await self._until(lambda: not self._held)
+            return requests
         launches = [asyncio.create_task(self._launch_job(r, accepted)) for r in requests]
-        await self._until(lambda: all(task.done() for task in launches))
+        await self._until(lambda: self._held or all(task.done() for task in launches))
         if self._stop is not None:
+            self._cancelled()
+        if self._stop is not None or self._held:
             for task in launches:
                 task.cancel()
-            self._cancelled()
-        await asyncio.gather(*launches)
-        if accepted:
-            self._wave.start_time = min(accepted)
-            self._judge()
-            if self._stop is not None:
-                self._cancelled()
-        return max(accepted, default=workflow.time())
+        settled = await asyncio.gather(*launches)
+        return [r for r, done in zip(requests, settled, strict=True) if not done]
 
-    async def _launch_job(self, request: LaunchRequest, accepted: list[float]) -> None:
-        """Launch one job's servers, or settle them as failed."""
+    async def _launch_job(self, request: LaunchRequest, accepted: list[float]) -> bool:
+        """Launch one job's servers, or settle them as failed.
+
+        Returns:
+            Whether its servers are settled: of a job, or failed. Else it was called off.
+        """
         left = self._start.launch_before - workflow.time()
+        if left <= 0:
+            self._fail_servers(request, "not launched before the plan's deadline")
+            return True
         names = ", ".join(s.source_server_id for s in request.servers[:3])
         more = f" and {len(request.servers) - 3} more" if len(request.servers) > 3 else ""
         handle = workflow.start_activity_method(
@@ -182,14 +276,16 @@ class WaveWorkflow:
         except ActivityError as error:
             refused = isinstance(error.cause, ApplicationError) and error.cause.non_retryable
             result = None if refused else await self._find_job(request)
-            if result is None and self._stop is None:
+            if result is None and not is_cancelled_exception(error):
                 self._fail_servers(request, _why(error))
+                return True
         if result is None:
-            return
+            return False
         if result.accepted_time is not None:
             accepted.append(result.accepted_time)
         self._wave.account_id = result.account_id or self._wave.account_id
         self._take(result.servers)
+        return True
 
     async def _find_job(self, request: LaunchRequest) -> LaunchResult | None:
         """A launch that was called off in the middle may have got its job all the same."""
@@ -208,28 +304,42 @@ class WaveWorkflow:
         until = accepted_by + OBSERVE_SECONDS / self._start.speed
         request = WatchRequest(
             target=self._start.wave.target,
-            servers=[s for s in self._wave.servers if s.recovery_job_id],
+            servers=[s for s in self._wave.servers if s.recovery_job_id and not s.is_final],
             until=until,
         )
         watching = asyncio.create_task(self._observe(request))
         timeout = self._start.wave.timeout_seconds / self._start.speed
         left = accepted_by + timeout - workflow.time()
         await self._until(
-            lambda: self._wave.status.is_settled, seconds=left, summary="TimeoutSeconds"
+            lambda: self._wave.status.is_settled or self._superseded,
+            seconds=left,
+            summary="TimeoutSeconds",
         )
+        if self._stop is None and not self._wave.status.is_settled and not self._superseded:
+            await self._look_once_more(request)
         if self._stop is not None and not self._wave.status.is_settled:
             self._cancelled()
         elif not self._wave.status.is_settled:
             self._timed_out()
-        await self._until(watching.done, but_stop=False)
+        await self._until(lambda: watching.done() or self._superseded, but_stop=False)
+        watching.cancel()
 
-    async def _observe(self, request: WatchRequest) -> None:
+    async def _look_once_more(self, request: WatchRequest) -> None:
+        """Ask DRS before saying TIMED_OUT: the watching worker may have been away."""
+        looking = asyncio.create_task(
+            self._observe(request.model_copy(update={"until": 0.0}), within=_LAST_LOOK)
+        )
+        await self._until(looking.done)
+        if looking.done():
+            looking.exception()
+
+    async def _observe(self, request: WatchRequest, *, within: timedelta = _OBSERVE) -> None:
         seen = await workflow.execute_activity_method(
             DrsActivities.watch,
             request,
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Watch {len(request.servers)} servers of {self._wave.wave_name}",
-            start_to_close_timeout=timedelta(seconds=OBSERVE_SECONDS + 3600),
+            schedule_to_close_timeout=within,
             heartbeat_timeout=_HEARTBEAT,
             retry_policy=_WATCH_RETRY,
         )

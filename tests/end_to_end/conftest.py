@@ -94,7 +94,8 @@ class House:
             wave_name=name,
             servers=[Server(source_server_id=i) for i in ids],
             dependencies=[Dependency(depends_on_wave_id=a.lower()) for a in after],
-            **{"region": REGION} | fields,
+            # Long, because a worker's death costs wall-clock seconds that the speed multiplies.
+            **{"region": REGION, "timeout_seconds": 160 * SPEED} | fields,
         )
 
     async def run(self, plan: RecoveryPlan, **how: Any) -> ExecutionState:

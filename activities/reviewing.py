@@ -1,0 +1,121 @@
+"""What became of a wave's servers in earlier attempts, or in an earlier execution.
+
+Asked before every retry and every taken-over run: servers that are up stay up, servers in a
+running job are watched on, and only servers whose job ended without launching them, or that no
+job ever had, are launched again.
+"""
+
+import time
+from collections.abc import Iterable
+
+from activities.aws import AwsTrouble, Trouble
+from activities.drs_api import LAUNCH_ID_TAG, DrsApi, Job, RecoveryInstance
+from activities.launching import retry_later
+from recovery.execution import LaunchStatus, ServerResult, Verified
+from recovery.model import Model
+from recovery.plan import Target
+
+_LOOK_BACK_SECONDS = 300.0
+_UP = ("RUNNING", "STOPPED", "STOPPING", "PENDING")
+
+
+class ReviewRequest(Model):
+    """The servers of a wave and where their earlier launches are to be found.
+
+    Attributes:
+        launch_prefixes: how the launch IDs of the earlier attempts begin.
+        since: epoch seconds before which there were none.
+    """
+
+    target: Target
+    servers: list[ServerResult]
+    launch_prefixes: list[str]
+    is_drill: bool
+    since: float
+
+
+class Review:
+    """Compares what was known of servers with what DRS says of them now."""
+
+    def __init__(self, api: DrsApi, request: ReviewRequest, *, poll_seconds: float) -> None:
+        self._api = api
+        self._request = request
+        self._poll_seconds = poll_seconds
+
+    async def run(self) -> list[ServerResult]:
+        """The servers: with a job to watch on, or without one, to be launched.
+
+        Raises:
+            ApplicationError: retryable, while DRS cannot say what became of a server.
+        """
+        request = self._request
+        try:
+            jobs = await self._earlier_jobs()
+            ids = [s.source_server_id for s in request.servers]
+            instances = await self._api.recovery_instances(ids)
+        except AwsTrouble as trouble:
+            raise retry_later(trouble, after=self._poll_seconds) from trouble
+        return [self._review(server, jobs, instances) for server in request.servers]
+
+    async def _earlier_jobs(self) -> list[Job]:
+        """All jobs of the earlier attempts, newest first."""
+        request = self._request
+        found = [
+            job
+            for job in await self._api.jobs_since(request.since - _LOOK_BACK_SECONDS)
+            if job.tags.get(LAUNCH_ID_TAG, "").startswith(tuple(request.launch_prefixes))
+        ]
+        known = {job.job_id for job in found}
+        named = {s.recovery_job_id for s in request.servers if s.recovery_job_id}
+        if missing := sorted(named - known):
+            found += await self._api.jobs(missing)
+        return found
+
+    def _review(
+        self, server: ServerResult, jobs: list[Job], instances: Iterable[RecoveryInstance]
+    ) -> ServerResult:
+        server_id = server.source_server_id
+        fresh = ServerResult(source_server_id=server_id, impact=server.impact)
+        own = [job for job in jobs if server_id in job.server_ids]
+        theirs = [i for i in instances if i.source_server_id == server_id]
+        job_ids = [job.job_id for job in own]
+        if server.recovery_job_id:
+            job_ids.append(server.recovery_job_id)
+        up = self._instance_of(theirs, job_ids)
+        if own and not own[0].is_over:
+            return fresh.model_copy(update={"recovery_job_id": own[0].job_id})
+        if up is not None:
+            # Watched on, so that it is judged like any other: by its job and its instance.
+            runs = up.ec2_instance_state == "RUNNING"
+            known = server.launch_status is LaunchStatus.LAUNCHED and runs and not own
+            return fresh.model_copy(
+                update={
+                    "recovery_job_id": up.job_id,
+                    "recovery_instance_id": up.recovery_instance_id,
+                }
+                | (_still_up(server) if known else {})
+            )
+        if server.recovery_job_id and not own and server.launch_status is not LaunchStatus.FAILED:
+            told = f"DRS does not say what became of {server_id} in {server.recovery_job_id}"
+            trouble = AwsTrouble(Trouble.UNCLEAR, told)
+            raise retry_later(trouble, after=self._poll_seconds)
+        return fresh
+
+    def _instance_of(
+        self, instances: list[RecoveryInstance], job_ids: list[str]
+    ) -> RecoveryInstance | None:
+        for instance in instances:
+            same_mode = bool(instance.is_drill) is self._request.is_drill
+            if instance.job_id in job_ids and same_mode and instance.ec2_instance_state in _UP:
+                return instance
+        return None
+
+
+def _still_up(server: ServerResult) -> dict[str, object]:
+    """What stays true of a server that is up, though DRS has forgotten its job."""
+    return {
+        "launch_status": LaunchStatus.LAUNCHED,
+        "verified": Verified.YES,
+        "launch_time": server.launch_time,
+        "end_time": server.end_time or time.time(),
+    }

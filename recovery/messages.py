@@ -1,0 +1,167 @@
+"""What operators send: read leniently, rejected with the reason, never a crash."""
+
+import difflib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+MOST_CHARACTERS = 500
+_MOST_SECONDS = 30 * 86_400.0
+
+
+class MessageName(StrEnum):
+    """The names of the messages, each a signal and an update."""
+
+    SKIP_WAVE = "skip_wave"
+    ACCEPT_WAVE = "accept_wave"
+    CANCEL_WAVE = "cancel_wave"
+    RETRY_WAVE = "retry_wave"
+    APPROVE_WAVE = "approve_wave"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+    @property
+    def names_a_wave(self) -> bool:
+        """Whether the message is about one wave."""
+        return self not in (MessageName.PAUSE, MessageName.RESUME)
+
+
+class MessageRejected(Exception):
+    """A message that changes nothing; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class OperatorMessage:
+    """One message, whatever form it came in.
+
+    Attributes:
+        execution_id: the execution it is meant for; None for the one that runs.
+        client: which of our clients sent it and vouches for the actor; None for the
+            `temporal` CLI.
+        expires_in_seconds: how long an approval holds.
+    """
+
+    name: MessageName
+    wave: str | None = None
+    reason: str = ""
+    actor: str = "unknown"
+    execution_id: str | None = None
+    client: str | None = None
+    cascade: bool = False
+    approve: bool = True
+    expires_in_seconds: float | None = None
+
+    def as_input(self) -> dict[str, Any]:
+        """The input that `read_message` reads back."""
+        fields = {
+            "wave": self.wave,
+            "reason": self.reason,
+            "actor": self.actor,
+            "ExecutionId": self.execution_id,
+            "client": self.client,
+            "cascade": self.cascade or None,
+            "approve": None if self.approve else False,
+            "expires_in_seconds": self.expires_in_seconds,
+        }
+        return {key: value for key, value in fields.items() if value is not None}
+
+
+# By key without case, "_" and "-": operators type these under stress.
+_TEXTS = {
+    "wave": "wave",
+    "waveid": "wave",
+    "reason": "reason",
+    "actor": "actor",
+    "executionid": "execution_id",
+    "client": "client",
+}
+_FLAGS = {"cascade": MessageName.SKIP_WAVE, "approve": MessageName.APPROVE_WAVE}
+_KEYS = ("wave", "reason", "actor", "ExecutionId", "client", "cascade", "approve",
+         "expires_in_seconds")  # fmt: skip
+
+
+def read_message(name: MessageName, inputs: tuple[Any, ...]) -> OperatorMessage:
+    """Read a message from the inputs of a signal or an update.
+
+    Args:
+        name: the message.
+        inputs: what came: nothing, one object, or a bare wave ID (a bare reason for pause and
+            resume).
+
+    Raises:
+        MessageRejected: it cannot be understood.
+    """
+    if len(inputs) > 1:
+        raise MessageRejected(f"{name} takes one input, an object; {len(inputs)} were given")
+    given = inputs[0] if inputs else None
+    if isinstance(given, str):
+        given = {"wave": given} if name.names_a_wave else {"reason": given}
+    if given is None:
+        given = {}
+    if not isinstance(given, dict):
+        raise MessageRejected(
+            f"the input of {name} must be an object such as {_example(name)}, "
+            f"not {_printable(given)}"
+        )
+    fields = dict(_read(name, str(key), value) for key, value in given.items())
+    message = OperatorMessage(name=name, **fields)
+    if name.names_a_wave and not message.wave:
+        raise MessageRejected(f"{name} needs a wave: send {_example(name)}")
+    return message
+
+
+def guess_actor(inputs: tuple[Any, ...]) -> str:
+    """The actor of a message that cannot be read, as far as it names one."""
+    given = inputs[0] if inputs else None
+    actor = given.get("actor") or given.get("Actor") if isinstance(given, dict) else None
+    return _printable(actor) if isinstance(actor, str) else "unknown"
+
+
+def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
+    """A hint at what was meant, or at what there is."""
+    close = difflib.get_close_matches(word[:100], known, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    shown = ", ".join(known[:10])
+    return f"there are {shown}" + (" and more" if len(known) > 10 else "")
+
+
+def _read(name: MessageName, key: str, value: Any) -> tuple[str, Any]:
+    plain = key.lower().replace("_", "").replace("-", "")
+    if plain in _TEXTS:
+        if value is None:
+            return _TEXTS[plain], "" if plain == "reason" else None
+        if not isinstance(value, str):
+            raise MessageRejected(f"{key} must be text, not {_printable(value)}")
+        text = _printable(value)
+        return _TEXTS[plain], text or ("unknown" if plain == "actor" else text)
+    if plain in _FLAGS:
+        if _FLAGS[plain] is not name:
+            raise MessageRejected(f"{key} belongs to {_FLAGS[plain]}, not to {name}")
+        if not isinstance(value, bool):
+            raise MessageRejected(f"{key} must be true or false, not {_printable(value)}")
+        return plain, value
+    if plain == "expiresinseconds":
+        return "expires_in_seconds", _expiry(name, key, value)
+    raise MessageRejected(f"unknown field {_printable(key)}; {nearest(key, _KEYS)}")
+
+
+def _expiry(name: MessageName, key: str, value: Any) -> float:
+    if name is not MessageName.APPROVE_WAVE:
+        raise MessageRejected(f"{key} belongs to {MessageName.APPROVE_WAVE}, not to {name}")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value <= _MOST_SECONDS:
+        raise MessageRejected(f"{key} must be seconds above 0, not {_printable(value)}")
+    return float(value)
+
+
+def _example(name: MessageName) -> str:
+    wave = '"wave": "…", ' if name.names_a_wave else ""
+    return f'{{{wave}"reason": "…", "actor": "…"}}'
+
+
+def _printable(value: Any) -> str:
+    """Short text without control characters, for terminals."""
+    text = value if isinstance(value, str) else repr(value)
+    kept = "".join(c if c.isprintable() else " " for c in text[: MOST_CHARACTERS + 1])
+    return kept if len(kept) <= MOST_CHARACTERS else kept[:MOST_CHARACTERS] + "…"

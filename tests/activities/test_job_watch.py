@@ -1,0 +1,508 @@
+"""What DRS's answers say of each server, oddities included."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from activities.drs_api import Job, JobLogItem, RecoveryInstance, epoch
+from activities.job_watch import JobWatch, WatchedServer
+from recovery.execution import LaunchStatus, ServerResult, Verified, WaveStatus, judge_wave
+from tests.recovery.plans import server_id
+
+JOB = "drsjob-1"
+OTHER_JOB = "drsjob-2"
+NOW = 1_732_323_600.0
+LOOK_UP = 120.0
+
+
+def watch(*numbers: int, job_id: str | None = JOB) -> JobWatch:
+    servers = [
+        WatchedServer(result=ServerResult(source_server_id=server_id(n), recovery_job_id=job_id))
+        for n in numbers or (1,)
+    ]
+    return JobWatch(servers, look_up_seconds=LOOK_UP)
+
+
+def job(
+    *launch_status: str | None, status: str | None = "STARTED", job_id: str = JOB, **more: Any
+) -> Job:
+    """A job's answer; a server's status is left out where it is None."""
+    servers = [
+        {"sourceServerID": server_id(n)} | ({"launchStatus": s} if s else {})
+        for n, s in enumerate(launch_status, 1)
+    ]
+    answer = {"jobID": job_id, "participatingServers": servers} | more
+    return Job.model_validate(answer | ({"status": status} if status else {}))
+
+
+def line(event: str, number: int = 1, *, at: str | None = None, **data: Any) -> JobLogItem:
+    return JobLogItem.model_validate(
+        {
+            "event": event,
+            "logDateTime": at,
+            "eventData": {"sourceServerID": server_id(number)} | data,
+        }
+    )
+
+
+def instance(
+    state: str | None = "RUNNING", *, number: int = 1, job_id: str | None = JOB, **more: Any
+) -> RecoveryInstance:
+    answer: dict[str, Any] = {
+        "recoveryInstanceID": "i-1",
+        "sourceServerID": server_id(number),
+        "jobID": job_id,
+        "ec2InstanceState": state,
+    }
+    return RecoveryInstance.model_validate(answer | more)
+
+
+def only(watched: JobWatch) -> ServerResult:
+    (result,) = watched.results
+    return result
+
+
+def launched(*numbers: int) -> JobWatch:
+    """Servers that DRS has just said are LAUNCHED."""
+    watched = watch(*numbers)
+    watched.see_job(job(*["LAUNCHED"] * len(watched.servers)), now=NOW)
+    return watched
+
+
+# The job
+
+
+def test_a_completed_job_does_not_make_its_failed_server_a_success() -> None:
+    watched = watch(1, 2)
+    watched.see_job(job("LAUNCHED", "FAILED", status="COMPLETED"), now=NOW)
+    up, down = watched.results
+    assert up.launch_status is LaunchStatus.LAUNCHED
+    assert down.launch_status is LaunchStatus.FAILED
+    assert watched.unverified == [server_id(1)]
+
+
+@pytest.mark.parametrize("status", [None, "PENDING"])
+def test_a_server_without_a_status_is_pending_while_its_job_runs(status: str | None) -> None:
+    watched = watch()
+    assert not watched.see_job(job(status), now=NOW)
+    assert only(watched).launch_status is LaunchStatus.PENDING
+    assert watched.unfinished_jobs == [JOB]
+
+
+@pytest.mark.parametrize("status", ["IN_PROGRESS", "SOMETHING_NEW", "launched"])
+def test_a_status_we_do_not_know_is_no_success(status: str) -> None:
+    watched = watch()
+    assert not watched.see_job(job(status), now=NOW)
+    assert only(watched).launch_status is LaunchStatus.IN_PROGRESS
+    assert not watched.is_finished
+
+
+def test_a_server_that_its_job_does_not_name_is_pending() -> None:
+    watched = watch(3)
+    watched.see_job(job("LAUNCHED", "LAUNCHED"), now=NOW)
+    assert only(watched).launch_status is LaunchStatus.PENDING
+
+
+@pytest.mark.parametrize("status", [None, "FAILED", "SOMETHING_NEW"])
+def test_a_job_in_a_status_we_do_not_know_is_not_over(status: str | None) -> None:
+    watched = watch()
+    for _ in range(3):
+        watched.see_job(job("PENDING", status=status), now=NOW)
+    assert only(watched).launch_status is LaunchStatus.PENDING
+
+
+@pytest.mark.parametrize("status", [None, "PENDING", "IN_PROGRESS", "SOMETHING_NEW"])
+def test_a_server_left_behind_by_its_ended_job_fails_at_the_second_look(
+    status: str | None,
+) -> None:
+    watched = watch()
+    assert not watched.see_job(job(status, status="COMPLETED"), now=NOW)
+    assert only(watched).launch_status is not LaunchStatus.FAILED
+    over = job(status, status="COMPLETED", endDateTime="2024-11-23T01:00:00Z")
+    assert watched.see_job(over, now=NOW + 15)
+    assert only(watched).launch_status is LaunchStatus.FAILED
+    assert "ended COMPLETED without launching it" in str(only(watched).reason)
+    assert only(watched).end_time == epoch("2024-11-23T01:00:00Z")
+
+
+def test_a_server_that_follows_its_job_a_moment_later_is_launched() -> None:
+    watched = watch()
+    watched.see_job(job("IN_PROGRESS", status="COMPLETED"), now=NOW)
+    assert watched.see_job(job("LAUNCHED", status="COMPLETED"), now=NOW + 15)
+    assert only(watched).launch_status is LaunchStatus.LAUNCHED
+
+
+def test_two_looks_at_an_ended_job_count_only_in_a_row() -> None:
+    watched = watch()
+    watched.see_job(job("PENDING", status="COMPLETED"), now=NOW)
+    watched.see_job(job("PENDING", status="STARTED"), now=NOW + 15)
+    watched.see_job(job("PENDING", status="COMPLETED"), now=NOW + 30)
+    assert only(watched).launch_status is LaunchStatus.PENDING
+
+
+def test_a_terminated_server_failed() -> None:
+    watched = watch()
+    assert watched.see_job(job("TERMINATED"), now=NOW)
+    assert only(watched).launch_status is LaunchStatus.FAILED
+    assert only(watched).reason == "terminated while its job ran"
+    assert only(watched).end_time == NOW
+
+
+def test_what_another_job_says_of_our_server_does_not_count() -> None:
+    watched = watch()
+    assert not watched.see_job(job("LAUNCHED", job_id=OTHER_JOB), now=NOW)
+    assert only(watched).launch_status is LaunchStatus.PENDING
+
+
+@pytest.mark.parametrize("later", ["FAILED", "TERMINATED", "PENDING"])
+def test_a_launched_server_stays_launched_whatever_its_job_says_later(later: str) -> None:
+    watched = launched()
+    watched.see_job(job(later, status="COMPLETED"), now=NOW + 15)
+    assert only(watched).launch_status is LaunchStatus.LAUNCHED
+
+
+def test_a_failed_server_stays_failed() -> None:
+    watched = watch()
+    watched.see_job(job("FAILED"), now=NOW)
+    assert not watched.see_job(job("LAUNCHED"), now=NOW + 15)
+    watched.see_instances([instance()], meant_to_run={}, now=NOW + 15)
+    assert only(watched).launch_status is LaunchStatus.FAILED
+    assert only(watched).verified is None
+    assert watched.is_finished
+
+
+def test_a_launched_server_is_not_finished_before_it_is_verified() -> None:
+    watched = launched()
+    assert not watched.is_finished
+    assert watched.unfinished_jobs == []
+    watched.see_instances([instance()], meant_to_run={}, now=NOW)
+    assert watched.is_finished
+
+
+# Times, instances and reasons
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2022-12-07T19:15:38.846723+00:00", "2022-12-07T19:15:38.846723Z",
+     "2022-12-07T20:15:38.846723+01:00", "2022-12-07T19:15:38.846723"],
+)  # fmt: skip
+def test_both_forms_of_a_timestamp_mean_the_same_moment(text: str) -> None:
+    assert epoch(text) == 1670440538.846723
+
+
+@pytest.mark.parametrize("text", [None, "", "yesterday", "2022-13-45T00:00:00Z"])
+def test_what_is_no_timestamp_is_no_time(text: str | None) -> None:
+    assert epoch(text) is None
+
+
+def test_the_log_tells_when_and_as_which_instance_a_server_was_launched() -> None:
+    watched = launched()
+    assert only(watched).launch_time == NOW
+    at = "2024-11-23T01:04:50.25+00:00"
+    watched.see_log(
+        JOB,
+        [
+            line("LAUNCH_START", at="2024-11-23T01:00:00Z"),
+            line("LAUNCH_END", at=at, targetInstanceID="i-7"),
+            line("LAUNCH_END", 2, at="2024-11-23T02:00:00Z", targetInstanceID="i-8"),
+        ],
+    )
+    assert only(watched).launch_time == only(watched).end_time == epoch(at)
+    assert only(watched).recovery_instance_id == "i-7"
+
+
+def test_a_launch_without_a_readable_time_keeps_the_time_we_saw_it() -> None:
+    watched = launched()
+    watched.see_log(JOB, [line("LAUNCH_END", at="soon"), JobLogItem(), line("NEW_EVENT")])
+    assert only(watched).launch_time == only(watched).end_time == NOW
+
+
+def test_an_instance_that_job_and_log_leave_out_is_known_from_the_instances() -> None:
+    watched = launched()
+    watched.see_log(JOB, [line("LAUNCH_END")])
+    assert only(watched).recovery_instance_id is None
+    found = [instance(job_id=OTHER_JOB, recoveryInstanceID="i-8"), instance()]
+    watched.see_instances(found, meant_to_run={}, now=NOW)
+    assert only(watched).recovery_instance_id == "i-1"
+    assert only(watched).verified is Verified.YES
+
+
+def test_an_instance_that_the_job_names_is_kept() -> None:
+    watched = watch()
+    servers = [
+        {"sourceServerID": server_id(1), "launchStatus": "LAUNCHED", "recoveryInstanceID": "i-5"}
+    ]
+    watched.see_job(job(participatingServers=servers), now=NOW)
+    watched.see_log(JOB, [line("LAUNCH_END", targetInstanceID="i-7")])
+    assert only(watched).recovery_instance_id == "i-5"
+
+
+def test_the_log_gives_the_last_reason_of_a_failure() -> None:
+    watched = watch()
+    watched.see_job(job("FAILED"), now=NOW)
+    at = "2024-11-23T01:04:50Z"
+    watched.see_log(
+        JOB,
+        [
+            line("USING_PREVIOUS_SNAPSHOT_FAILED", rawError="first"),
+            line("LAUNCH_FAILED", 2, rawError="of another server"),
+            line("LAUNCH_FAILED", at=at, rawError="UnauthorizedOperation"),
+        ],
+    )
+    assert only(watched).reason == "LAUNCH_FAILED: UnauthorizedOperation"
+    assert only(watched).end_time == epoch(at)
+
+
+def test_an_error_in_an_event_we_do_not_know_is_a_reason_too() -> None:
+    watched = watch()
+    watched.see_job(job("FAILED"), now=NOW)
+    watched.see_log(JOB, [line("NEW_EVENT", rawError="no capacity"), line("LAUNCH_START")])
+    assert only(watched).reason == "NEW_EVENT: no capacity"
+
+
+def test_a_failed_job_whose_log_is_silent_says_so() -> None:
+    watched = watch()
+    over = job("FAILED", status="COMPLETED", endDateTime="2024-11-23T01:04:50Z")
+    watched.see_job(over, now=NOW)
+    watched.see_log(JOB, [line("SNAPSHOT_END")])
+    assert "its job log gives no reason" in str(only(watched).reason)
+    assert only(watched).end_time == epoch("2024-11-23T01:04:50Z")
+
+
+def test_an_error_on_the_way_does_not_fail_a_server_that_launched() -> None:
+    watched = launched()
+    watched.see_log(JOB, [line("SNAPSHOT_FAIL", rawError="tried again"), line("LAUNCH_END")])
+    assert only(watched).launch_status is LaunchStatus.LAUNCHED
+    assert only(watched).reason is None
+
+
+# The look-up of the instance
+
+
+def test_a_running_instance_of_the_job_verifies_its_server() -> None:
+    watched = launched(1, 2)
+    watched.see_instances([instance(number=2)], meant_to_run={}, now=NOW)
+    first, second = watched.results
+    assert (first.verified, second.verified) == (None, Verified.YES)
+    assert watched.unverified == [server_id(1)]
+
+
+@pytest.mark.parametrize("state", ["STOPPED", "STOPPING"])
+@pytest.mark.parametrize(
+    ("runs", "verified", "status"),
+    [
+        (False, Verified.YES, LaunchStatus.LAUNCHED),
+        (True, Verified.NO, LaunchStatus.FAILED),
+        (None, None, LaunchStatus.LAUNCHED),
+    ],
+)
+def test_a_stopped_instance_agrees_only_with_a_disposition_that_asks_for_it(
+    state: str, runs: bool | None, verified: Verified | None, status: LaunchStatus
+) -> None:
+    watched = launched()
+    meant = {} if runs is None else {server_id(1): runs}
+    watched.see_instances([instance(state)], meant_to_run=meant, now=NOW)
+    assert (only(watched).verified, only(watched).launch_status) == (verified, status)
+
+
+@pytest.mark.parametrize("state", ["TERMINATED", "SHUTTING-DOWN"])
+def test_a_launched_server_whose_instance_is_gone_failed(state: str) -> None:
+    watched = launched()
+    watched.see_instances([instance(state)], meant_to_run={}, now=NOW + 30)
+    assert only(watched).launch_status is LaunchStatus.FAILED
+    assert only(watched).verified is Verified.NO
+    assert only(watched).reason == f"DRS reports LAUNCHED, but its instance is {state}"
+    assert only(watched).end_time == NOW + 30
+
+
+@pytest.mark.parametrize("state", [None, "PENDING", "REBOOTING", "running"])
+def test_an_instance_in_no_clear_state_verifies_nothing(state: str | None) -> None:
+    watched = launched()
+    watched.see_instances([instance(state)], meant_to_run={}, now=NOW)
+    assert only(watched).verified is None
+    watched.settle_look_ups(now=NOW + LOOK_UP)
+    assert only(watched).verified is Verified.UNKNOWN
+
+
+def test_a_silent_look_up_is_unknown_after_its_time_and_may_still_become_yes() -> None:
+    watched = launched()
+    watched.see_instances([], meant_to_run={}, now=NOW)
+    watched.settle_look_ups(now=NOW + LOOK_UP - 1)
+    assert only(watched).verified is None
+    watched.settle_look_ups(now=NOW + LOOK_UP)
+    assert only(watched).verified is Verified.UNKNOWN
+    assert "not found yet" in str(only(watched).reason)
+    assert not watched.is_finished
+    watched.see_instances([instance()], meant_to_run={}, now=NOW + 900)
+    assert only(watched).verified is Verified.YES
+    assert only(watched).reason is None
+    assert only(watched).end_time == NOW
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (instance(job_id=OTHER_JOB), OTHER_JOB),
+        (instance("NOT_FOUND"), "does not exist in EC2"),
+    ],
+)
+def test_a_contradicted_look_up_fails_the_server_only_when_its_time_is_over(
+    found: RecoveryInstance, why: str
+) -> None:
+    watched = launched()
+    watched.see_instances([found], meant_to_run={}, now=NOW)
+    watched.settle_look_ups(now=NOW + LOOK_UP - 1)
+    assert only(watched).launch_status is LaunchStatus.LAUNCHED
+    watched.settle_look_ups(now=NOW + LOOK_UP)
+    assert only(watched).launch_status is LaunchStatus.FAILED
+    assert only(watched).verified is Verified.NO
+    assert why in str(only(watched).reason)
+
+
+def test_an_earlier_drills_instance_contradicts_no_more_once_ours_is_there() -> None:
+    watched = launched()
+    old = instance("SHUTTING-DOWN", job_id=OTHER_JOB)
+    watched.see_instances([old], meant_to_run={}, now=NOW)
+    watched.see_instances([old, instance()], meant_to_run={}, now=NOW + 60)
+    watched.settle_look_ups(now=NOW + LOOK_UP)
+    assert only(watched).verified is Verified.YES
+    assert only(watched).launch_status is LaunchStatus.LAUNCHED
+
+
+def test_a_watch_goes_on_from_what_the_attempt_before_saw() -> None:
+    before = launched(1, 2)
+    before.see_instances([instance()], meant_to_run={}, now=NOW)
+    stored = [
+        WatchedServer.model_validate(w.model_dump(mode="json", exclude_none=True))
+        for w in before.servers.values()
+    ]
+    after = JobWatch(stored, look_up_seconds=LOOK_UP)
+    assert after.results == before.results
+    assert after.unverified == [server_id(2)]
+    after.settle_look_ups(now=NOW + LOOK_UP)
+    assert after.results[1].verified is Verified.UNKNOWN
+
+
+# Any answers at all
+
+_words = st.text(st.characters(codec="ascii"), max_size=6)
+_launch_statuses = st.sampled_from(
+    ["PENDING", "IN_PROGRESS", "LAUNCHED", "LAUNCHED", "FAILED", "TERMINATED", None, ""]
+)
+_job_statuses = st.sampled_from(["PENDING", "STARTED", "COMPLETED", "FAILED", None])
+_instance_states = st.sampled_from(
+    ["RUNNING", "RUNNING", "STOPPED", "STOPPING", "PENDING", "TERMINATED", "SHUTTING-DOWN",
+     "NOT_FOUND", None]
+)  # fmt: skip
+_events = st.sampled_from(
+    ["LAUNCH_START", "LAUNCH_END", "LAUNCH_FAILED", "CONVERSION_FAIL", "JOB_END", ""]
+)
+_times = st.none() | st.sampled_from(["2024-11-23T01:00:00Z", "2024-11-23T01:00:00+00:00"]) | _words
+_numbers = st.integers(1, 4)
+_instance_ids = st.sampled_from(["i-1", "i-2", "", None])
+_job_ids = st.sampled_from([JOB, JOB, OTHER_JOB])
+
+_jobs = st.fixed_dictionaries(
+    {
+        "jobID": _job_ids,
+        "status": _job_statuses,
+        "endDateTime": _times,
+        "participatingServers": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "sourceServerID": _numbers.map(server_id),
+                    "launchStatus": _launch_statuses | _words,
+                    "recoveryInstanceID": _instance_ids,
+                }
+            ),
+            max_size=5,
+        ),
+    }
+).map(Job.model_validate)
+_lines = st.fixed_dictionaries(
+    {
+        "event": _events | _words,
+        "logDateTime": _times,
+        "eventData": st.fixed_dictionaries(
+            {"sourceServerID": _numbers.map(server_id)},
+            optional={"targetInstanceID": _instance_ids, "rawError": st.none() | _words},
+        ),
+    }
+).map(JobLogItem.model_validate)
+_instances = st.fixed_dictionaries(
+    {
+        "sourceServerID": st.none() | _numbers.map(server_id),
+        "jobID": st.none() | _job_ids,
+        "ec2InstanceState": _instance_states | _words,
+        "recoveryInstanceID": _instance_ids,
+    }
+).map(RecoveryInstance.model_validate)
+_dispositions = st.dictionaries(_numbers.map(server_id), st.booleans(), max_size=3)
+_steps = st.one_of(
+    _jobs,
+    st.tuples(_job_ids, st.lists(_lines, max_size=4)),
+    st.tuples(st.lists(_instances, max_size=4), _dispositions),
+    st.sampled_from([1.0, 60.0, 130.0]),
+)
+
+
+@given(st.lists(_steps, max_size=25))
+@settings(max_examples=150, deadline=None)
+def test_no_answers_whatsoever_make_a_server_up_that_was_never_said_to_be(
+    steps: list[Any],
+) -> None:
+    watched = watch(1, 2, 3)
+    said_launched: set[str] = set()
+    agreed: set[str] = set()
+    failed: dict[str, ServerResult] = {}
+    now = NOW
+    for step in steps:
+        match step:
+            case Job():
+                # DRS may name a server twice in nonsense; the last word is what counts.
+                words = {s.source_server_id: s.launch_status for s in step.participating_servers}
+                if step.job_id == JOB:
+                    said_launched |= {s for s, word in words.items() if word == "LAUNCHED"}
+                watched.see_job(step, now=now)
+            case (str() as job_id, lines):
+                watched.see_log(job_id, lines)
+            case (found, meant):
+                agreed |= {
+                    i.source_server_id
+                    for i in found
+                    if i.source_server_id
+                    and i.job_id == JOB
+                    and (
+                        i.ec2_instance_state == "RUNNING"
+                        or (
+                            i.ec2_instance_state in ("STOPPED", "STOPPING")
+                            and meant.get(i.source_server_id) is False
+                        )
+                    )
+                }
+                watched.see_instances(found, meant_to_run=meant, now=now)
+            case seconds:
+                now += seconds
+        watched.settle_look_ups(now=now)
+        for result in watched.results:
+            server = result.source_server_id
+            if result.verified is Verified.YES:
+                assert server in agreed
+                assert result.launch_status is LaunchStatus.LAUNCHED
+            if result.verified is Verified.NO:
+                assert result.launch_status is LaunchStatus.FAILED
+            if result.launch_status is LaunchStatus.LAUNCHED:
+                assert server in said_launched
+            if server in failed:
+                assert result.launch_status is LaunchStatus.FAILED
+            if result.launch_status is LaunchStatus.FAILED:
+                assert result.reason
+                assert result.end_time is not None
+                failed[server] = result
+        verdict = judge_wave(watched.results)
+        if verdict.status is WaveStatus.COMPLETED:
+            assert {r.source_server_id for r in watched.results} <= said_launched
+        assert verdict.status.is_settled or not watched.is_finished

@@ -1,0 +1,134 @@
+"""What the worker sees of the targets, and what readiness finds."""
+
+import pytest
+
+from activities.aws import AwsSessions
+from activities.places import Places
+from activities.targets import Finding, Readiness, TargetActivities
+from recovery.plan import RecoveryPlan, Server, Target, Wave
+from settings import Settings
+from tests.activities.conftest import (
+    ACCOUNT,
+    OTHER_ACCOUNT,
+    REGION,
+    Attempt,
+    LocalAws,
+    Temporal,
+)
+
+ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
+
+
+def plan(*waves: list[Server], account_id: str | None = None) -> RecoveryPlan:
+    return RecoveryPlan(
+        plan_id="crm",
+        region=REGION,
+        waves=[
+            Wave(wave_id=f"w{n}", servers=servers, region=REGION, account_id=account_id)
+            for n, servers in enumerate(waves)
+        ],
+    )
+
+
+async def readiness(of: RecoveryPlan, settings: Settings) -> Readiness:
+    targets = TargetActivities(Places(AwsSessions()), settings)
+    return await Attempt(Temporal()).run(targets.check_readiness, of)
+
+
+def told(readiness: Readiness) -> list[str]:
+    return [finding.message for finding in readiness.findings]
+
+
+async def test_a_healthy_plan_has_no_findings_and_touches_nothing(
+    aws: LocalAws, fast: Settings
+) -> None:
+    found = await readiness(plan(aws.servers(2), aws.servers(1)), fast)
+    assert found.findings == []
+    (target,) = found.context.targets
+    assert (target.account_id, target.region) == (ACCOUNT, REGION)
+    assert target.is_sandbox
+    assert target.endpoint == aws.server.endpoint_url
+    assert aws.calls("StartRecovery") == 0
+
+
+async def test_a_full_jobs_quota_blocks(aws: LocalAws, fast: Settings) -> None:
+    others = aws.servers(2, RunningJob=True)
+    assert len(others) == 2
+    servers = aws.servers(1)
+    for quota, findings in ((3, []), (2, ["2 of 2 jobs are in progress"])):
+        found = await readiness(plan(servers), fast.model_copy(update={"jobs_quota": quota}))
+        assert [message[:27] for message in told(found)] == findings
+        assert all(finding.blocks for finding in found.findings)
+
+
+async def test_more_servers_than_the_quota_takes_at_a_time_is_a_warning(
+    aws: LocalAws, fast: Settings
+) -> None:
+    aws.servers(2, RunningJob=True)
+    servers = aws.servers(3)
+    few = fast.model_copy(update={"servers_quota": 4})
+    found = await readiness(plan(servers[:2], servers[2:]), few)
+    (finding,) = found.findings
+    assert "2 servers are in running jobs and the plan has 3 here" in finding.message
+    assert not finding.blocks
+    enough = fast.model_copy(update={"servers_quota": 5})
+    assert told(await readiness(plan(servers), enough)) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "blocks"),
+    [("BACKLOG", False), ("RESCAN", False), ("PAUSED", False), ("STALLED", False),
+     ("INITIATING", True), ("STOPPED", True), ("DISCONNECTED", True)],
+)  # fmt: skip
+async def test_replication_that_drs_can_launch_from_only_warns(
+    aws: LocalAws, fast: Settings, state: str, blocks: bool
+) -> None:
+    servers = aws.servers(1, ReplicationState=state, LagDuration="PT3H")
+    (finding,) = (await readiness(plan(servers), fast)).findings
+    assert state in finding.message
+    assert "PT3H" in finding.message
+    assert finding.blocks == blocks
+    assert finding.source_server_id == servers[0].source_server_id
+    assert finding.wave_id == "w0"
+
+
+async def test_what_cannot_be_read_is_a_finding_beside_those_that_were_made(
+    aws: LocalAws, fast: Settings
+) -> None:
+    servers = aws.servers(1, ReplicationState="STALLED")
+    aws.fault("DescribeRecoveryInstances", Error="AccessDeniedException")
+    found = await readiness(plan(servers), fast)
+    assert len(found.findings) == 2
+    assert "STALLED" in found.findings[0].message
+    assert found.findings[1].message.startswith("readiness could not be read")
+
+
+async def test_a_target_in_trouble_does_not_hide_the_others(aws: LocalAws, fast: Settings) -> None:
+    servers = aws.servers(1)
+    aws.fault("AssumeRole", Service="sts", Error="ExpiredTokenException")
+    there = Wave(wave_id="far", servers=servers, region="eu-central-1", role_arn=ROLE)
+    both = plan(aws.servers(1, ReplicationState="STALLED"))
+    both.waves.append(there)
+    found = await readiness(both, fast)
+    near, far = found.context.targets
+    assert (near.account_id, near.trouble) == (ACCOUNT, None)
+    assert far.account_id is None
+    assert "ExpiredToken" in str(far.trouble)
+    assert not far.mismatch
+
+    def of(region: str) -> list[Finding]:
+        return [finding for finding in found.findings if finding.region == region]
+
+    assert "STALLED" in of(REGION)[0].message
+    assert "could not be read" in of("eu-central-1")[0].message
+
+
+async def test_another_account_than_the_plan_names_is_a_mismatch(
+    aws: LocalAws, fast: Settings
+) -> None:
+    targets = TargetActivities(Places(AwsSessions()), fast)
+    named = [Target(region=REGION, account_id=a) for a in (ACCOUNT, OTHER_ACCOUNT)]
+    context = await Attempt(Temporal()).run(targets.look_at_targets, named)
+    assert [target.mismatch for target in context.targets] == [False, True]
+    assert OTHER_ACCOUNT in str(context.targets[1].trouble)
+    assert context.speed == fast.speed

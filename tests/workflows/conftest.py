@@ -1,0 +1,149 @@
+"""A time-skipping Temporal, where a day passes in a second, and a worker with stand-ins."""
+
+import asyncio
+import itertools
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from recovery.execution import ExecutionState, WaveState
+from recovery.plan import Dependency, RecoveryPlan, Server, Wave
+from settings import TASK_QUEUE, WATCH_TASK_QUEUE
+from tests.recovery.plans import server_id
+from tests.workflows.stand_ins import StandIns
+from workflows.client import RecoveryClient
+from workflows.messages import SEARCH_ATTRIBUTES, plan_workflow_id, wave_workflow_id
+from workflows.recovery_plan import RecoveryPlanWorkflow
+from workflows.wave import WaveWorkflow
+
+_NUMBERS = itertools.count(1)
+
+
+def wave(name: str, *after: str, **fields: Any) -> Wave:
+    """A wave of two servers."""
+    return Wave(
+        wave_id=name.lower(),
+        wave_name=name,
+        servers=[Server(source_server_id=server_id(next(_NUMBERS))) for _ in range(2)],
+        dependencies=[Dependency(depends_on_wave_id=a.lower()) for a in after],
+        **{"region": "us-west-2"} | fields,
+    )
+
+
+@dataclass
+class Run:
+    """One execution of a plan."""
+
+    client: RecoveryClient
+    plan: RecoveryPlan
+    execution_id: str
+
+    @property
+    def handle(self) -> WorkflowHandle[Any, Any]:
+        """The plan's workflow."""
+        return self.client.temporal.get_workflow_handle(plan_workflow_id(self.plan.plan_id))
+
+    def wave_handle(self, wave_id: str, attempt: int = 1) -> WorkflowHandle[Any, Any]:
+        """A wave's workflow."""
+        workflow_id = wave_workflow_id(self.execution_id, wave_id, attempt)
+        return self.client.temporal.get_workflow_handle(workflow_id)
+
+    async def end(self) -> ExecutionState:
+        """Await the plan's end, skipping time; its last state."""
+        await ended(self.handle)
+        return await self.state()
+
+    async def state(self) -> ExecutionState:
+        """The state as it is now."""
+        return await self.client.state(self.plan.plan_id)
+
+    async def wave(self, wave_id: str) -> WaveState:
+        """A wave as its own workflow tells it."""
+        return await self.wave_handle(wave_id).query("status", result_type=WaveState)
+
+    async def wave_until(self, wave_id: str, condition: Callable[[WaveState], object]) -> WaveState:
+        """Await a state of a wave, without skipping time."""
+        async with asyncio.timeout(20):
+            while True:
+                state = await self.wave(wave_id)
+                if condition(state):
+                    return state
+                await asyncio.sleep(0.02)
+
+
+async def ended(handle: WorkflowHandle[Any, Any]) -> BaseException | None:
+    """Await a workflow's end, skipping time; why it failed, if it did."""
+    try:
+        await handle.result()
+    except WorkflowFailureError as error:
+        return error.cause
+    return None
+
+
+async def lifetime(handle: WorkflowHandle[Any, Any]) -> float:
+    """Seconds from a workflow's start to its end, in Temporal's time."""
+    described = await handle.describe()
+    assert described.close_time is not None
+    return (described.close_time - described.start_time).total_seconds()
+
+
+@dataclass
+class House:
+    """Temporal with a worker, and what happens to AWS meanwhile."""
+
+    client: RecoveryClient
+    world: StandIns
+    plan_ids: Any = field(default_factory=lambda: itertools.count(next(_NUMBERS) * 1000))
+
+    async def start(self, *waves: Wave, **fields: Any) -> Run:
+        """Start an execution of a plan of these waves."""
+        plan = RecoveryPlan(
+            plan_id=f"plan-{next(self.plan_ids)}", region="us-west-2", waves=list(waves), **fields
+        )
+        return Run(self.client, plan, await self.client.start(plan))
+
+
+@pytest.fixture(scope="session")
+async def environment() -> AsyncIterator[WorkflowEnvironment]:
+    """One time-skipping Temporal for all these tests."""
+    server = Path(sys.executable).parent / "temporal-test-server"
+    async with await WorkflowEnvironment.start_time_skipping(
+        data_converter=pydantic_data_converter, test_server_existing_path=str(server)
+    ) as environment:
+        await environment.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=environment.client.namespace,
+                search_attributes={
+                    key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+                    for key in SEARCH_ATTRIBUTES
+                },
+            )
+        )
+        yield environment
+
+
+@pytest.fixture
+async def house(environment: WorkflowEnvironment) -> AsyncIterator[House]:
+    """A worker with stand-ins; by default all goes well."""
+    world = StandIns(environment)
+    async with AsyncExitStack() as stack:
+        for queue in (TASK_QUEUE, WATCH_TASK_QUEUE):
+            worker = Worker(
+                environment.client,
+                task_queue=queue,
+                workflows=[RecoveryPlanWorkflow, WaveWorkflow] if queue == TASK_QUEUE else [],
+                activities=world.activities,
+            )
+            await stack.enter_async_context(worker)
+        yield House(RecoveryClient(environment.client), world)

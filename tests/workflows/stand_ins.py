@@ -1,0 +1,160 @@
+"""Activities that stand in for AWS and DynamoDB, on the time of a time-skipping Temporal."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+
+from activities.launching import LaunchRequest, LaunchResult, LaunchWaits
+from activities.targets import TargetContext, WorkerContext
+from activities.watching import WatchNews, WatchRequest
+from recovery.execution import (
+    LaunchStatus,
+    ServerResult,
+    Verified,
+    WaveOutcome,
+    WaveState,
+)
+from recovery.journal import HistoryRecord
+from recovery.plan import Target
+
+HOUR = 3600.0
+NEVER = float("inf")
+
+
+@dataclass
+class StandIns:
+    """What happens to every wave; times are in seconds.
+
+    An attempt that has to wait fails until the moment it waits for, because time is skipped only
+    while no activity runs.
+
+    Attributes:
+        accepts_after: from the first call until DRS accepts a launch.
+        found: whether a launch that was given up got a job all the same.
+        arrives_after: from the acceptance until all servers are up.
+        trouble: what the watch tells the wave.
+        records_after: from the first write until DynamoDB takes one.
+        records: what DynamoDB took.
+        recorded_at: when it took the last one.
+    """
+
+    environment: WorkflowEnvironment
+    accepts_after: float = 0.0
+    found: bool = False
+    arrives_after: float = 600.0
+    watch_breaks: bool = False
+    trouble: str = ""
+    records_after: float = 0.0
+    records: list[HistoryRecord] = field(default_factory=list)
+    launches: list[LaunchRequest] = field(default_factory=list)
+    looked_for: int = 0
+    recorded_at: float = 0.0
+    _first: dict[str, float] = field(default_factory=dict)
+    _arrivals: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def activities(self) -> list[Any]:
+        """All of them, to be registered."""
+        return [self.launch, self.find_launch, self.watch, self.record, self.look_at_targets,
+                self.look_at_wave, self.follow_wave]  # fmt: skip
+
+    def recorded(self, wave_id: str) -> WaveState:
+        """A wave's newest state in the history."""
+        told = [w for r in self.records for w in r.waves if w.wave_id == wave_id]
+        return max(told, key=lambda wave: wave.revision)
+
+    @activity.defn(name="launch")
+    async def launch(self, request: LaunchRequest) -> LaunchResult:
+        now = await self._now()
+        await self._signal(
+            "launch_waits", LaunchWaits(launch_id=request.launch_id, reason="Waiting for quota")
+        )
+        await self._wait_until(self._since(request.launch_id, now) + self.accepts_after, now)
+        self.launches.append(request)
+        return self._accepted(request, now)
+
+    @activity.defn(name="find_launch")
+    async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
+        self.looked_for += 1
+        return self._accepted(request, await self._now()) if self.found else None
+
+    @activity.defn(name="watch")
+    async def watch(self, request: WatchRequest) -> list[ServerResult]:
+        now = await self._now()
+        await self._signal("watch_news", WatchNews(trouble=self.trouble))
+        if self.watch_breaks:
+            await self._wait_until(now + HOUR, now)
+        arrival = self._arrivals[str(request.servers[0].recovery_job_id)]
+        await self._wait_until(min(arrival, request.until), now)
+        if now < arrival:
+            return request.servers
+        return [
+            server.model_copy(
+                update={
+                    "launch_status": LaunchStatus.LAUNCHED,
+                    "verified": Verified.YES,
+                    "launch_time": arrival,
+                    "end_time": arrival,
+                }
+            )
+            for server in request.servers
+        ]
+
+    @activity.defn(name="record")
+    async def record(self, record: HistoryRecord) -> None:
+        now = await self._now()
+        await self._wait_until(self._since("record", now) + self.records_after, now)
+        self.records.append(record)
+        self.recorded_at = now
+
+    @activity.defn(name="look_at_targets")
+    async def look_at_targets(self, targets: list[Target]) -> WorkerContext:
+        return WorkerContext(
+            speed=1.0, targets=[TargetContext(region=target.region) for target in targets]
+        )
+
+    @activity.defn(name="look_at_wave")
+    async def look_at_wave(self, workflow_id: str) -> WaveState:
+        raise ApplicationError("this wave cannot be looked at", non_retryable=True)
+
+    @activity.defn(name="follow_wave")
+    async def follow_wave(self, workflow_id: str) -> WaveOutcome | None:
+        return None
+
+    def _accepted(self, request: LaunchRequest, now: float) -> LaunchResult:
+        job_id = f"drsjob-{request.launch_id}"
+        self._arrivals[job_id] = now + self.arrives_after
+        return LaunchResult(
+            account_id="123456789012",
+            job_id=job_id,
+            accepted_time=now,
+            servers=[
+                ServerResult(
+                    source_server_id=s.source_server_id, impact=s.impact, recovery_job_id=job_id
+                )
+                for s in request.servers
+            ],
+        )
+
+    def _since(self, what: str, now: float) -> float:
+        return self._first.setdefault(what, now)
+
+    async def _now(self) -> float:
+        return (await self.environment.get_current_time()).timestamp()
+
+    @staticmethod
+    async def _wait_until(moment: float, now: float) -> None:
+        if now < moment:
+            # Not longer than the server's clock can count.
+            left = min(moment - now, HOUR)
+            raise ApplicationError("not yet", next_retry_delay=timedelta(seconds=left))
+
+    @staticmethod
+    async def _signal(name: str, news: Any) -> None:
+        workflow_id = activity.info().workflow_id
+        assert workflow_id is not None
+        await activity.client().get_workflow_handle(workflow_id).signal(name, news)

@@ -1,0 +1,95 @@
+"""The plan's workflow when its surroundings fail it: DynamoDB, its waves, strangers."""
+
+import pytest
+from temporalio.client import WorkflowQueryFailedError
+
+from recovery.execution import PlanStatus, WaveStatus
+from tests.workflows.conftest import House, lifetime, wave
+from tests.workflows.stand_ins import HOUR, NEVER
+
+
+async def test_a_dynamodb_that_is_away_for_hours_keeps_the_plan_open_until_all_is_recorded(
+    house: House,
+) -> None:
+    house.world.records_after = 5 * HOUR
+    run = await house.start(wave("Database"), wave("App", "Database"))
+    state = await run.end()
+    assert state.status is PlanStatus.COMPLETED
+    assert state.end_time is not None
+    assert state.end_time - state.start_time < HOUR
+    assert 5 * HOUR <= await lifetime(run.handle) <= 6 * HOUR
+    headers = [r.execution for r in house.world.records if r.execution]
+    assert headers[-1].status is PlanStatus.COMPLETED
+    for wave_id in ("database", "app"):
+        recorded = house.world.recorded(wave_id)
+        assert recorded.status is WaveStatus.COMPLETED
+        assert len(recorded.servers) == 2
+    assert any(r.plan == run.plan for r in house.world.records)
+
+
+async def test_a_dynamodb_that_stays_away_keeps_the_plan_open_for_at_most_a_day(
+    house: House,
+) -> None:
+    house.world.records_after = NEVER
+    run = await house.start(wave("Database"))
+    state = await run.end()
+    assert state.status is PlanStatus.COMPLETED
+    assert 23 * HOUR <= await lifetime(run.handle) <= 24 * HOUR + 700
+
+
+async def test_a_wave_whose_workflow_is_terminated_fails_with_the_reason(house: House) -> None:
+    house.world.arrives_after = 2 * HOUR
+    run = await house.start(
+        wave("Database", timeout_seconds=3 * HOUR),
+        wave("App", "Database"),
+        wave("Other", timeout_seconds=3 * HOUR),
+    )
+    await run.wave_until("database", lambda w: w.status is WaveStatus.IN_PROGRESS)
+    await run.wave_handle("database").terminate(reason="by mistake")
+    state = await run.end()
+    database, app, other = state.waves
+    assert database.status is WaveStatus.FAILED
+    assert "ended abnormally" in database.status_reason
+    assert "look at its jobs in DRS" in database.status_reason
+    assert app.status is WaveStatus.SKIPPED
+    assert app.status_reason == "Skipped because Database FAILED"
+    assert other.status is WaveStatus.COMPLETED
+    assert state.status is PlanStatus.FAILED
+    assert house.world.recorded("database").status is WaveStatus.FAILED
+
+
+async def test_signals_that_nobody_can_read_stop_neither_plan_nor_wave(house: House) -> None:
+    house.world.arrives_after = HOUR - 60
+    run = await house.start(wave("Database"))
+    await run.wave_until("database", lambda w: w.status is WaveStatus.IN_PROGRESS)
+    database = run.wave_handle("database")
+    for handle, names in (
+        (run.handle, ["wave_report", "no_such_signal"]),
+        (database, ["launch_waits", "watch_news", "no_such_signal"]),
+    ):
+        for name in names:
+            await handle.signal(name)
+            await handle.signal(name, {"Nonsense": [1, None]})
+            await handle.signal(name, "nonsense")
+            await handle.signal(name, args=[1, 2, 3])
+    with pytest.raises(WorkflowQueryFailedError):
+        await run.handle.query("no_such_query")
+    assert (await run.state()).status is PlanStatus.IN_PROGRESS
+    state = await run.end()
+    assert state.status is PlanStatus.COMPLETED
+    assert len(house.world.launches) == 1
+
+
+async def test_a_report_in_another_executions_name_changes_nothing(house: House) -> None:
+    house.world.arrives_after = HOUR - 60
+    run = await house.start(wave("Database"), wave("App", "Database"))
+    await run.wave_until("database", lambda w: w.status is WaveStatus.IN_PROGRESS)
+    told = await run.wave("database")
+    lie = told.model_copy(
+        update={"status": WaveStatus.COMPLETED, "revision": told.revision + 10**9}
+    )
+    await run.handle.signal("wave_report", {"ExecutionId": "another", "Wave": lie})
+    state = await run.state()
+    assert state.waves[0].status is not WaveStatus.COMPLETED
+    assert state.waves[1].status is WaveStatus.WAITING
+    assert (await run.end()).status is PlanStatus.COMPLETED

@@ -1,0 +1,140 @@
+"""Waves over hours and days: what counts from when, and when it ends."""
+
+import pytest
+
+from recovery.execution import LaunchStatus, PlanStatus, WaveStatus
+from tests.workflows.conftest import House, lifetime, ended, wave
+from tests.workflows.stand_ins import HOUR, NEVER
+
+
+async def test_the_timeout_counts_from_the_acceptance_of_the_launch(house: House) -> None:
+    house.world.accepts_after = 5 * HOUR
+    house.world.arrives_after = 0.9 * HOUR
+    run = await house.start(wave("Database", timeout_seconds=HOUR))
+    state = await run.end()
+    database = state.waves[0]
+    assert database.status is WaveStatus.COMPLETED
+    assert database.start_time is not None
+    assert database.start_time - state.start_time >= 5 * HOUR
+    assert database.completion_duration == pytest.approx(0.9 * HOUR, abs=1)
+
+
+async def test_a_wave_that_is_not_up_in_time_is_timed_out_to_the_second(house: House) -> None:
+    house.world.accepts_after = 2 * HOUR
+    house.world.arrives_after = 1.1 * HOUR
+    run = await house.start(wave("Database", timeout_seconds=HOUR), wave("App", "Database"))
+    state = await run.end()
+    database, app = state.waves
+    assert database.status is WaveStatus.TIMED_OUT
+    assert database.completion_duration == pytest.approx(HOUR, abs=1)
+    for server in run.plan.waves[0].server_ids:
+        assert server in database.status_reason
+    assert app.status is WaveStatus.SKIPPED
+    assert state.status is PlanStatus.FAILED
+
+
+async def test_a_late_arrival_is_recorded_after_the_plans_end(house: House) -> None:
+    house.world.arrives_after = 9 * HOUR
+    run = await house.start(wave("Database", timeout_seconds=HOUR), wave("App", "Database"))
+    state = await run.end()
+    assert state.waves[0].status is WaveStatus.TIMED_OUT
+    assert await ended(run.wave_handle("database")) is None
+    recorded = house.world.recorded("database")
+    assert (recorded.status, recorded.late) == (WaveStatus.COMPLETED, True)
+    assert recorded.completion_duration == pytest.approx(9 * HOUR, abs=1)
+    assert all(s.launch_status is LaunchStatus.LAUNCHED for s in recorded.servers)
+    assert len(house.world.launches) == 1
+
+
+async def test_a_job_that_never_ends_is_observed_for_24_hours(house: House) -> None:
+    house.world.arrives_after = NEVER
+    run = await house.start(wave("Database"))
+    state = await run.end()
+    assert state.waves[0].status is WaveStatus.TIMED_OUT
+    failure = await ended(run.wave_handle("database"))
+    assert "Database TIMED_OUT" in str(failure)
+    assert 24 * HOUR <= await lifetime(run.wave_handle("database")) <= 24 * HOUR + 120
+    assert house.world.recorded("database").status is WaveStatus.TIMED_OUT
+
+
+async def test_a_launch_that_is_never_accepted_is_given_up_at_the_plans_deadline(
+    house: House,
+) -> None:
+    house.world.accepts_after = NEVER
+    run = await house.start(wave("Database"), wave("App", "Database"), deadline_seconds=2 * HOUR)
+    state = await run.end()
+    database = state.waves[0]
+    assert database.status is WaveStatus.FAILED
+    assert "not accepted by DRS before the plan's deadline" in database.status_reason
+    assert database.start_time is None
+    assert database.end_time is not None
+    assert database.end_time - state.start_time == pytest.approx(2 * HOUR, abs=60)
+    assert house.world.looked_for > 0
+    assert house.world.launches == []
+
+
+async def test_a_launch_given_up_at_the_deadline_is_watched_if_it_got_a_job_all_the_same(
+    house: House,
+) -> None:
+    house.world.accepts_after = NEVER
+    house.world.found = True
+    run = await house.start(wave("Database"), deadline_seconds=2 * HOUR)
+    state = await run.end()
+    database = state.waves[0]
+    assert database.status is WaveStatus.COMPLETED
+    assert all(s.recovery_job_id for s in database.servers)
+
+
+async def test_the_default_deadline_is_a_day(house: House) -> None:
+    house.world.accepts_after = NEVER
+    run = await house.start(wave("Database"))
+    state = await run.end()
+    assert state.status is PlanStatus.FAILED
+    assert state.end_time is not None
+    assert state.end_time - state.start_time == pytest.approx(24 * HOUR, abs=120)
+
+
+async def test_a_wave_that_could_start_only_after_the_deadline_launches_nothing(
+    house: House,
+) -> None:
+    house.world.arrives_after = HOUR - 60
+    run = await house.start(wave("Database"), wave("App", "Database"), deadline_seconds=0.5 * HOUR)
+    state = await run.end()
+    assert state.waves[0].status is WaveStatus.COMPLETED
+    assert state.waves[1].status is WaveStatus.FAILED
+    assert "the plan's deadline had passed" in state.waves[1].status_reason
+    assert len(house.world.launches) == 1
+
+
+async def test_a_history_that_is_never_writable_holds_no_wave_back(house: House) -> None:
+    house.world.records_after = NEVER
+    run = await house.start(wave("Database"), wave("App", "Database"), wave("Web", "App"))
+    state = await run.end()
+    assert state.status is PlanStatus.COMPLETED
+    assert house.world.records == []
+    database, app, web = state.waves
+    assert database.end_time is not None
+    assert app.start_time == pytest.approx(database.end_time, abs=60)
+    assert web.completion_duration == pytest.approx(600, abs=1)
+    assert await lifetime(run.wave_handle("database")) <= 700
+
+
+async def test_what_keeps_us_from_seeing_more_is_shown_in_the_wave(house: House) -> None:
+    house.world.arrives_after = NEVER
+    house.world.trouble = "DRS cannot be asked at present: Rate exceeded"
+    run = await house.start(wave("Database"))
+    shown = await run.wave_until("database", lambda w: "Rate exceeded" in w.status_reason)
+    assert shown.status is WaveStatus.IN_PROGRESS
+    assert shown.status_reason.startswith("0 of 2 launched; DRS cannot be asked")
+    await run.handle.terminate()
+    await run.wave_handle("database").terminate()
+
+
+async def test_what_a_launch_waits_for_is_shown_in_the_wave(house: House) -> None:
+    house.world.accepts_after = NEVER
+    run = await house.start(wave("Database"))
+    shown = await run.wave_until("database", lambda w: w.status_reason == "Waiting for quota")
+    assert shown.status is WaveStatus.WAITING
+    assert shown.start_time is None
+    await run.handle.terminate()
+    await run.wave_handle("database").terminate()
