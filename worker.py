@@ -14,6 +14,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.aws import AwsSessions
+from activities.cleaning import CleanupActivities
 from activities.drs import DrsActivities
 from activities.executions import ExecutionActivities
 from activities.history import HistoryActivities, HistoryTable
@@ -21,11 +22,12 @@ from activities.places import Places
 from activities.targets import TargetActivities
 from settings import TASK_QUEUE, WATCH_TASK_QUEUE, Settings, get_settings
 from workflows.client import RecoveryClient, UnreachableError
+from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.readiness import ReadinessWorkflow
 from workflows.recovery_plan import RecoveryPlanWorkflow
 from workflows.wave import WaveWorkflow
 
-WORKFLOWS = (RecoveryPlanWorkflow, WaveWorkflow, ReadinessWorkflow)
+WORKFLOWS = (RecoveryPlanWorkflow, WaveWorkflow, DrillCleanupWorkflow, ReadinessWorkflow)
 _AWS_CALLS_AT_ONCE = 64
 _WATCHES_AT_ONCE = 5000
 # A cancel reaches a heartbeating activity no sooner than its heartbeats go out.
@@ -40,6 +42,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
     history = HistoryActivities(HistoryTable(settings))
     targets = TargetActivities(places, settings)
     executions = ExecutionActivities()
+    cleanup = CleanupActivities(places, settings)
     return [
         Worker(
             client,
@@ -50,6 +53,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
                 drs.find_launch,
                 drs.review,
                 history.record,
+                history.cleanup_scope,
                 targets.look_at_targets,
                 targets.check_readiness,
             ],
@@ -59,7 +63,14 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
         Worker(
             client,
             task_queue=WATCH_TASK_QUEUE,
-            activities=[drs.watch, executions.look_at_wave, executions.follow_wave],
+            activities=[
+                drs.watch,
+                executions.look_at_wave,
+                executions.follow_wave,
+                executions.await_end,
+                cleanup.find_instances,
+                cleanup.terminate,
+            ],
             max_concurrent_activities=_WATCHES_AT_ONCE,
             max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
         ),

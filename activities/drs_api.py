@@ -172,6 +172,15 @@ class DrsApi:
             found += await self._all("DescribeSourceServers", SourceServer, filters=filters)
         return found
 
+    async def terminate(self, recovery_instance_ids: Sequence[str]) -> None:
+        """Ask for the termination of recovery instances; jobs then do it."""
+        client = await call(
+            "TerminateRecoveryInstances", self._sessions.client, service="drs", target=self._target
+        )
+        for some in _slices(recovery_instance_ids, _IDS_A_CALL):
+            operation = client.terminate_recovery_instances
+            await call("TerminateRecoveryInstances", operation, recoveryInstanceIDs=some)
+
     async def is_meant_to_run(self, server_id: str) -> bool:
         """Whether the server's launch configuration asks for a running instance."""
         client = self._client()

@@ -1,11 +1,26 @@
 """What workflows ask of Temporal itself."""
 
+import asyncio
+
 from temporalio import activity
-from temporalio.client import WorkflowFailureError
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeating
 from recovery.execution import WaveOutcome, WaveState
+from recovery.model import Model
+
+_EXECUTION_ID = SearchAttributeKey.for_keyword("DrsExecutionId")
+
+
+class AwaitEnd(Model):
+    """Which execution's end to await, under the workflow ID of its plan."""
+
+    workflow_id: str
+    execution_id: str
+    poll_seconds: float = 5.0
 
 
 class ExecutionActivities:
@@ -39,3 +54,22 @@ class ExecutionActivities:
             # The outcome leaves the servers to the reports, some of which a reset may have lost.
             wave: WaveState = await handle.query("status", result_type=WaveState)
         return outcome.model_copy(update={"wave": wave})
+
+    @activity.defn
+    async def await_end(self, request: AwaitEnd) -> None:
+        """Await the end of an execution; one that Temporal does not know counts as ended."""
+        client = activity.client()
+        async with heartbeating():
+            while True:
+                handle = client.get_workflow_handle(request.workflow_id)
+                try:
+                    described = await handle.describe()
+                except RPCError as error:
+                    if error.status is RPCStatusCode.NOT_FOUND:
+                        return
+                    raise
+                runs = described.status is WorkflowExecutionStatus.RUNNING
+                attributes = described.typed_search_attributes
+                if not runs or attributes.get(_EXECUTION_ID) != request.execution_id:
+                    return
+                await asyncio.sleep(request.poll_seconds)

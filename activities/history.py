@@ -2,7 +2,7 @@
 
 One table, keyed by `ExecutionId` and `Item`: `EXECUTION` (the header), `PLAN#0000`… (the frozen
 plan in chunks), `WAVE#<WaveId>`, `DECISIONS#<WaveId>` (what operators decided about a wave) and
-`MESSAGE#0000`…, a message each. One item a wave keeps a plan of 1,000 waves clear of
+`MESSAGE#0000`…, a message each, and `CLEANUP`. One item a wave keeps a plan of 1,000 waves clear of
 DynamoDB's 400 KB an item. Every write carries a revision and never replaces a newer one, so
 writes may come twice or out of order.
 """
@@ -21,8 +21,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.aws import CONNECT_TIMEOUT_SECONDS, AwsTrouble, call
+from activities.cleaning import CleanupScope
 from activities.heartbeat import heartbeating
-from recovery.execution import Decisions, ExecutionState, MessageRecord, WaveState
+from recovery.execution import CleanupState, Decisions, ExecutionState, MessageRecord, WaveState
 from recovery.journal import HistoryRecord
 from recovery.model import Model
 from recovery.plan import RecoveryPlan
@@ -31,6 +32,7 @@ from settings import Settings
 M = TypeVar("M", bound=Model)
 
 _HEADER = "EXECUTION"
+_CLEANUP = "CLEANUP"
 _INDEX = "Executions"
 _CHUNK_CHARACTERS = 100_000
 _WRITES_AT_ONCE = 8
@@ -160,6 +162,8 @@ class HistoryTable:
             if wave.wave_id in decided:
                 wave.decisions = _read(Decisions, decided[wave.wave_id])
         state.messages = [_read(MessageRecord, item) for item in of_kind.get("MESSAGE", [])]
+        if cleanup := of_kind.get(_CLEANUP):
+            state.cleanup = _read(CleanupState, cleanup[0])
         return state, plan
 
     async def _query(self, asked: dict[str, Any]) -> Any:
@@ -207,7 +211,7 @@ class HistoryTable:
 
 
 class HistoryActivities:
-    """The activity that records."""
+    """The activities that record, and that read back what was recorded."""
 
     def __init__(self, table: HistoryTable) -> None:
         self._table = table
@@ -223,6 +227,27 @@ class HistoryActivities:
                 raise ApplicationError(
                     f"The history could not be written: {first}", type="HistoryUnavailable"
                 ) from first
+
+    @activity.defn
+    async def cleanup_scope(self, execution_id: str) -> CleanupScope:
+        """Say what an execution has launched, from the history alone.
+
+        Raises:
+            ApplicationError: the history cannot be read now; not retryable if it does not have
+                the execution.
+        """
+        async with heartbeating():
+            try:
+                recorded = await self._table.execution(execution_id)
+            except HistoryError as error:
+                raise ApplicationError(str(error), type="HistoryUnavailable") from error
+        if recorded is None:
+            raise ApplicationError(
+                f"The history table {self._table.name} holds no execution {execution_id!r}",
+                type="UnknownExecution",
+                non_retryable=True,
+            )
+        return CleanupScope.of(*recorded)
 
 
 def _items(record: HistoryRecord) -> Iterator[dict[str, Any]]:
@@ -245,8 +270,10 @@ def _items(record: HistoryRecord) -> Iterator[dict[str, Any]]:
         # A reset may number its messages anew: the later one is the true one.
         key = {"Item": f"MESSAGE#{number:04}", "Revision": int(message.time * 1000)}
         yield own | _plain(message) | key
+    if record.cleanup is not None:
+        yield _plain(record.cleanup) | {"Item": _CLEANUP}
     if record.execution is not None:
-        header = _plain(record.execution, leave_out={"waves", "messages"})
+        header = _plain(record.execution, leave_out={"waves", "messages", "cleanup"})
         yield header | {"Item": _HEADER, "Kind": _HEADER}
 
 

@@ -1,6 +1,6 @@
 """What of an execution the history does not have yet."""
 
-from recovery.execution import Decisions, ExecutionState, MessageRecord, WaveState
+from recovery.execution import CleanupState, Decisions, ExecutionState, MessageRecord, WaveState
 from recovery.model import Model
 from recovery.plan import RecoveryPlan
 
@@ -24,6 +24,7 @@ class HistoryRecord(Model):
     decisions: dict[str, Decisions] = {}
     decisions_revision: int = 0
     messages: dict[int, MessageRecord] = {}
+    cleanup: CleanupState | None = None
 
 
 class Journal:

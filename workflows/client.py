@@ -19,6 +19,7 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
 )
 from temporalio.common import (
     SearchAttributePair,
@@ -31,15 +32,20 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.targets import Readiness
-from recovery.execution import ExecutionState, ExecutionType
+from recovery.execution import CleanupState, ExecutionState, ExecutionType
+from recovery.messages import OperatorMessage
 from recovery.plan import RecoveryPlan
 from settings import TASK_QUEUE
+from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.messages import (
     EXECUTION_ID_KEY,
     EXECUTION_TYPE_KEY,
     PLAN_ID_KEY,
     STATUS_KEY,
+    StartCleanup,
     StartExecution,
+    Takeover,
+    cleanup_workflow_id,
     plan_workflow_id,
 )
 from workflows.readiness import ReadinessWorkflow
@@ -101,6 +107,7 @@ class RecoveryClient:
         execution_type: ExecutionType = ExecutionType.DRILL,
         confirmation: str | None = None,
         relaunch: Sequence[str] = (),
+        takeover: Takeover | None = None,
         started_by: str | None = None,
     ) -> str:
         """Start an execution of a plan.
@@ -110,6 +117,7 @@ class RecoveryClient:
             execution_type: a drill, or the real thing.
             confirmation: the PlanId, typed; a recovery is refused without it.
             relaunch: servers that may lose a live recovery instance.
+            takeover: an earlier execution whose servers are taken over.
             started_by: who starts it; default: this user on this machine.
 
         Returns:
@@ -127,6 +135,7 @@ class RecoveryClient:
             started_by=started_by or whoami(),
             confirmation=confirmation,
             relaunch=list(relaunch),
+            takeover=takeover,
         )
         try:
             async with _answered():
@@ -157,7 +166,7 @@ class RecoveryClient:
         return execution_id
 
     async def replace_drill(self, plan_id: str) -> bool:
-        """Cancel the running drill of a plan and wait until it has ended.
+        """Cancel the running drill of a plan and its pending clean-up, and await its end.
 
         Returns:
             Whether there was one.
@@ -167,6 +176,7 @@ class RecoveryClient:
             UnreachableError: Temporal did not answer.
         """
         running = await self.running(plan_id)
+        await self._cancel_cleanups(plan_id)
         if running is None:
             return False
         if running.execution_type is ExecutionType.RECOVERY:
@@ -189,6 +199,99 @@ class RecoveryClient:
                 )
             await asyncio.sleep(_DRILL_POLL_SECONDS)
         return True
+
+    async def _cancel_cleanups(self, plan_id: str) -> None:
+        """Cancel clean-ups of a plan's drills: they would hold servers that are needed now."""
+        query = (
+            f"WorkflowType = 'DrillCleanupWorkflow' AND {PLAN_ID_KEY.name} = '{plan_id}' "
+            "AND ExecutionStatus = 'Running'"
+        )
+        async with _answered():
+            async for found in self.temporal.list_workflows(query, rpc_timeout=_RPC):
+                await self.temporal.get_workflow_handle(found.id, run_id=found.run_id).cancel(
+                    reason="A real recovery begins", rpc_timeout=_RPC
+                )
+
+    async def send(self, plan_id: str, message: OperatorMessage) -> str | None:
+        """Send an operator's message to a plan's running execution.
+
+        Returns:
+            Its effect; None when no worker is up: the message is kept and has its effect when
+            one comes.
+
+        Raises:
+            RefusedError: the execution rejected it, or nothing runs.
+            UnreachableError: Temporal did not answer.
+        """
+        handle = self._plan(plan_id)
+        nothing = f"No execution of plan {plan_id!r} is running"
+        if not await self.has_worker():
+            async with _answered(nothing):
+                await handle.signal(message.name, message.as_input(), rpc_timeout=_RPC)
+            return None
+        async with _answered(nothing):
+            try:
+                effect: str = await handle.execute_update(
+                    message.name, message.as_input(), result_type=str, rpc_timeout=_RPC * 3
+                )
+            except WorkflowUpdateFailedError as error:
+                raise RefusedError(f"{message.name} was rejected: {error.cause}") from error
+        return effect
+
+    async def cancel(self, plan_id: str, *, actor: str, reason: str) -> None:
+        """Cancel a plan's running execution; what runs in DRS goes on and is observed.
+
+        Raises:
+            RefusedError: nothing runs.
+            UnreachableError: Temporal did not answer.
+        """
+        if await self.running(plan_id) is None:
+            raise RefusedError(f"No execution of plan {plan_id!r} is running")
+        async with _answered():
+            why = f"{actor}: {reason or 'Cancelled'}"
+            await self._plan(plan_id).cancel(reason=why, rpc_timeout=_RPC)
+
+    async def start_cleanup(self, start: StartCleanup) -> str:
+        """Start the clean-up after an execution, a workflow of its own.
+
+        Returns:
+            Its workflow ID.
+
+        Raises:
+            RefusedError: it runs already.
+            UnreachableError: Temporal did not answer.
+        """
+        workflow_id = cleanup_workflow_id(start.execution_id)
+        try:
+            async with _answered():
+                await self.temporal.start_workflow(
+                    DrillCleanupWorkflow.run,
+                    start,
+                    id=workflow_id,
+                    task_queue=TASK_QUEUE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    rpc_timeout=_RPC,
+                    static_summary=f"Clean up after {start.execution_id}"[:190],
+                    search_attributes=TypedSearchAttributes(
+                        [
+                            SearchAttributePair(PLAN_ID_KEY, start.plan_id),
+                            SearchAttributePair(EXECUTION_ID_KEY, start.execution_id),
+                        ]
+                    ),
+                )
+        except WorkflowAlreadyStartedError as error:
+            raise RefusedError(
+                f"The clean-up after {start.execution_id} is running already; look at it with "
+                f"`temporal workflow describe --workflow-id {workflow_id}`"
+            ) from error
+        return workflow_id
+
+    async def cleanup(self, execution_id: str) -> CleanupState:
+        """How the clean-up after an execution stands."""
+        workflow_id = cleanup_workflow_id(execution_id)
+        async with _answered(f"Temporal knows no clean-up after {execution_id!r}"):
+            handle = self.temporal.get_workflow_handle_for(DrillCleanupWorkflow.run, workflow_id)
+            return await handle.query(DrillCleanupWorkflow.status, rpc_timeout=_RPC)
 
     async def running(self, plan_id: str) -> ExecutionState | None:
         """The running execution of a plan, or None."""

@@ -28,6 +28,8 @@ class FailureType(StrEnum):
     PLAN_REFUSED = "PlanRefused"
     WAVE_FAILED = "WaveFailed"
     MESSAGE_REJECTED = "MessageRejected"
+    CLEANUP_REFUSED = "CleanupRefused"
+    CLEANUP_INCOMPLETE = "CleanupIncomplete"
 
 
 class Takeover(Model):
@@ -90,6 +92,21 @@ class StartWave(Model):
     held: bool = False
 
 
+class StartCleanup(Model):
+    """Input of the clean-up's workflow.
+
+    Attributes:
+        after_seconds: how long to wait after the execution's end.
+        confirmation: the PlanId, typed; needed for a real recovery.
+    """
+
+    execution_id: str
+    plan_id: str
+    actor: str = "unknown"
+    after_seconds: float = 0.0
+    confirmation: str | None = None
+
+
 class StopWaiting(Model):
     """Signal to a wave: its plan no longer waits for it."""
 
@@ -111,6 +128,11 @@ def parsed(model: type[M], given: Any) -> M | None:
 def plan_workflow_id(plan_id: str) -> str:
     """The workflow ID under which a plan runs; one at a time."""
     return f"drs-plan/{plan_id}"
+
+
+def cleanup_workflow_id(execution_id: str) -> str:
+    """The workflow ID of an execution's clean-up."""
+    return f"drs-cleanup/{execution_id}"
 
 
 def launch_prefix(execution_id: str, wave_id: str = "") -> str:

@@ -26,6 +26,8 @@ class Recorder:
 
     Attributes:
         recorded: by WaveId, the revision that the history is known to have.
+        recorded_execution: the same of the execution itself.
+        recorded_cleanup: the same of its clean-up.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Recorder:
         """
         self.recorded: dict[str, int] = {}
         self.recorded_execution = 0
+        self.recorded_cleanup = 0
         self._changes = changes
         self._pause = pause_seconds
         self._wanted = False
@@ -110,4 +113,6 @@ class Recorder:
             self.recorded[wave.wave_id] = wave.revision
         if record.execution is not None:
             self.recorded_execution = record.execution.revision
+        if record.cleanup is not None:
+            self.recorded_cleanup = record.cleanup.revision
         return True

@@ -71,7 +71,7 @@ _names = st.text(
 _texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=30)
 _ids = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
 _seconds = st.floats(0.001, 604800) | st.integers(1, 604800)
-_policies = st.sampled_from([None, OnFailure.SKIP_DEPENDENTS])
+_policies = st.sampled_from([None, *OnFailure])
 
 
 @st.composite

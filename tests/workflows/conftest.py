@@ -4,16 +4,17 @@ import asyncio
 import itertools
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -45,9 +46,14 @@ def wave(name: str, *after: str, **fields: Any) -> Wave:
 class Run:
     """One execution of a plan."""
 
-    client: RecoveryClient
+    environment: WorkflowEnvironment
     plan: RecoveryPlan
     execution_id: str
+
+    @property
+    def client(self) -> RecoveryClient:
+        """What people's tools see."""
+        return RecoveryClient(self.environment.client)
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:
@@ -61,8 +67,18 @@ class Run:
 
     async def end(self) -> ExecutionState:
         """Await the plan's end, skipping time; its last state."""
-        await ended(self.handle)
+        await self.ended(self.handle)
         return await self.state()
+
+    async def ended(self, handle: WorkflowHandle[Any, Any]) -> BaseException | None:
+        """Await a workflow's end, skipping time; why it failed, if it did."""
+        # Only the handle that `start_workflow` returns skips time by itself.
+        async with cast(Any, self.environment).time_skipping_unlocked():
+            try:
+                await handle.result()
+            except WorkflowFailureError as error:
+                return error.cause
+        return None
 
     async def state(self) -> ExecutionState:
         """The state as it is now."""
@@ -76,19 +92,12 @@ class Run:
         """Await a state of a wave, without skipping time."""
         async with asyncio.timeout(20):
             while True:
-                state = await self.wave(wave_id)
-                if condition(state):
-                    return state
+                # The wave's workflow may not have been started yet.
+                with suppress(RPCError):
+                    state = await self.wave(wave_id)
+                    if condition(state):
+                        return state
                 await asyncio.sleep(0.02)
-
-
-async def ended(handle: WorkflowHandle[Any, Any]) -> BaseException | None:
-    """Await a workflow's end, skipping time; why it failed, if it did."""
-    try:
-        await handle.result()
-    except WorkflowFailureError as error:
-        return error.cause
-    return None
 
 
 async def lifetime(handle: WorkflowHandle[Any, Any]) -> float:
@@ -102,7 +111,7 @@ async def lifetime(handle: WorkflowHandle[Any, Any]) -> float:
 class House:
     """Temporal with a worker, and what happens to AWS meanwhile."""
 
-    client: RecoveryClient
+    environment: WorkflowEnvironment
     world: StandIns
     plan_ids: Any = field(default_factory=lambda: itertools.count(next(_NUMBERS) * 1000))
 
@@ -111,12 +120,13 @@ class House:
         plan = RecoveryPlan(
             plan_id=f"plan-{next(self.plan_ids)}", region="us-west-2", waves=list(waves), **fields
         )
-        return Run(self.client, plan, await self.client.start(plan))
+        execution_id = await RecoveryClient(self.environment.client).start(plan)
+        return Run(self.environment, plan, execution_id)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    """One time-skipping Temporal for all these tests."""
+    """A Temporal of its own for each test: work left over would keep time from being skipped."""
     server = Path(sys.executable).parent / "temporal-test-server"
     async with await WorkflowEnvironment.start_time_skipping(
         data_converter=pydantic_data_converter, test_server_existing_path=str(server)
@@ -146,4 +156,4 @@ async def house(environment: WorkflowEnvironment) -> AsyncIterator[House]:
                 activities=world.activities,
             )
             await stack.enter_async_context(worker)
-        yield House(RecoveryClient(environment.client), world)
+        yield House(environment, world)

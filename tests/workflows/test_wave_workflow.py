@@ -3,7 +3,7 @@
 import pytest
 
 from recovery.execution import LaunchStatus, PlanStatus, WaveStatus
-from tests.workflows.conftest import House, lifetime, ended, wave
+from tests.workflows.conftest import House, lifetime, wave
 from tests.workflows.stand_ins import HOUR, NEVER
 
 
@@ -38,7 +38,7 @@ async def test_a_late_arrival_is_recorded_after_the_plans_end(house: House) -> N
     run = await house.start(wave("Database", timeout_seconds=HOUR), wave("App", "Database"))
     state = await run.end()
     assert state.waves[0].status is WaveStatus.TIMED_OUT
-    assert await ended(run.wave_handle("database")) is None
+    assert await run.ended(run.wave_handle("database")) is None
     recorded = house.world.recorded("database")
     assert (recorded.status, recorded.late) == (WaveStatus.COMPLETED, True)
     assert recorded.completion_duration == pytest.approx(9 * HOUR, abs=1)
@@ -51,7 +51,7 @@ async def test_a_job_that_never_ends_is_observed_for_24_hours(house: House) -> N
     run = await house.start(wave("Database"))
     state = await run.end()
     assert state.waves[0].status is WaveStatus.TIMED_OUT
-    failure = await ended(run.wave_handle("database"))
+    failure = await run.ended(run.wave_handle("database"))
     assert "Database TIMED_OUT" in str(failure)
     assert 24 * HOUR <= await lifetime(run.wave_handle("database")) <= 24 * HOUR + 120
     assert house.world.recorded("database").status is WaveStatus.TIMED_OUT

@@ -1,0 +1,201 @@
+"""Cleaning up after a drill: terminate exactly the recovery instances that it launched."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from temporalio import activity
+
+from activities.aws import AwsTrouble, Trouble
+from activities.drs_api import LAUNCH_ID_TAG, DrsApi, RecoveryInstance
+from activities.heartbeat import heartbeating
+from activities.launching import retry_later
+from activities.places import Places
+from recovery.execution import ExecutionState, ExecutionType, LaunchedInstance
+from recovery.model import Model
+from recovery.plan import RecoveryPlan, Target
+from settings import Settings
+
+T = TypeVar("T")
+
+JOBS_END_SECONDS = 24 * 3600.0
+GONE_SECONDS = 1800.0
+_LOOK_BACK_SECONDS = 300.0
+_GONE = ("TERMINATED", "NOT_FOUND")
+
+
+class TargetScope(Model):
+    """What an execution may have launched in one target.
+
+    Attributes:
+        launch_prefix: how the execution's launch IDs begin; they find jobs that were never
+            recorded.
+        since: epoch seconds before which it launched nothing.
+    """
+
+    target: Target
+    server_ids: list[str]
+    job_ids: list[str]
+    launch_prefix: str
+    since: float
+
+
+class CleanupScope(Model):
+    """What an execution may have launched, everywhere."""
+
+    plan_id: str
+    plan_name: str
+    execution_type: ExecutionType
+    targets: list[TargetScope]
+
+    @classmethod
+    def of(cls, state: ExecutionState, plan: RecoveryPlan) -> "CleanupScope":
+        """The scope of a recorded execution."""
+        scopes = []
+        for target in plan.targets:
+            ids = {w.wave_id for w in plan.waves if w.target == target}
+            waves = [w for w in state.waves if w.wave_id in ids]
+            scopes.append(
+                TargetScope(
+                    target=target,
+                    server_ids=[s.source_server_id for w in waves for s in w.servers],
+                    job_ids=list(dict.fromkeys(job for w in waves for job in w.job_ids)),
+                    launch_prefix=f"{state.execution_id}/",
+                    since=state.start_time,
+                )
+            )
+        return cls(
+            plan_id=state.plan_id,
+            plan_name=state.plan_name,
+            execution_type=state.execution_type,
+            targets=scopes,
+        )
+
+
+class FoundInstances(Model):
+    """The instances that an execution launched in one target.
+
+    Attributes:
+        unfinished: its jobs that had not ended when waiting for them did.
+    """
+
+    instances: list[LaunchedInstance]
+    unfinished: list[str] = []
+
+
+class TerminateRequest(Model):
+    """The instances to terminate in one target."""
+
+    target: Target
+    instances: list[LaunchedInstance]
+
+
+class CleanupActivities:
+    """The activities that clean up."""
+
+    def __init__(self, places: Places, settings: Settings) -> None:
+        self._places = places
+        self._settings = settings
+
+    @activity.defn
+    async def find_instances(self, scope: TargetScope) -> FoundInstances:
+        """Await the end of the execution's jobs, then list the instances that are of them."""
+        async with heartbeating():
+            return await _retried(self._find(scope), after=self._settings.scaled_poll_seconds)
+
+    @activity.defn
+    async def terminate(self, request: TerminateRequest) -> list[LaunchedInstance]:
+        """Terminate instances and verify that they are gone.
+
+        Returns:
+            Those that are still there, each with the reason.
+        """
+        async with heartbeating():
+            work = self._terminate(request)
+            return await _retried(work, after=self._settings.scaled_poll_seconds)
+
+    async def _find(self, scope: TargetScope) -> FoundInstances:
+        await self._places.account_of(scope.target)
+        api = self._places.api(scope.target)
+        give_up = activity.info().scheduled_time.timestamp()
+        give_up += JOBS_END_SECONDS / self._settings.speed
+        while True:
+            jobs = {job.job_id: job for job in await api.jobs(scope.job_ids)}
+            for job in await api.jobs_since(scope.since - _LOOK_BACK_SECONDS):
+                if job.tags.get(LAUNCH_ID_TAG, "").startswith(scope.launch_prefix):
+                    jobs[job.job_id] = job
+            running = [job.job_id for job in jobs.values() if not job.is_over]
+            if not running or time.time() > give_up:
+                break
+            await asyncio.sleep(self._settings.scaled_poll_seconds)
+        # DRS may have forgotten a job whose instance lives on: the recorded IDs count as well.
+        ours = {*jobs, *scope.job_ids}
+        found = [i for i in await api.recovery_instances(scope.server_ids) if i.job_id in ours]
+        instances = [told for i in found if (told := _launched(i, scope.target)) is not None]
+        return FoundInstances(instances=instances, unfinished=running)
+
+    async def _terminate(self, request: TerminateRequest) -> list[LaunchedInstance]:
+        api = self._places.api(request.target)
+        give_up = time.time() + GONE_SECONDS / self._settings.speed
+        reasons: dict[str, str] = {}
+        while left := await _still_there(api, request.instances):
+            if time.time() > give_up:
+                return [
+                    i.model_copy(update={"reason": reasons.get(i.recovery_instance_id, _SILENT)})
+                    for i in left
+                ]
+            await self._ask(api, left, reasons)
+            await asyncio.sleep(self._settings.scaled_poll_seconds)
+        return []
+
+    async def _ask(
+        self, api: DrsApi, instances: Sequence[LaunchedInstance], reasons: dict[str, str]
+    ) -> None:
+        """Ask for all at once; where one stands in the way of the others, for each alone."""
+        ids = [i.recovery_instance_id for i in instances]
+        try:
+            await api.terminate(ids)
+        except AwsTrouble as trouble:
+            if len(ids) > 1 and trouble.kind in (Trouble.CONFLICT, Trouble.UNKNOWN_SERVER):
+                for instance in instances:
+                    await self._ask(api, [instance], reasons)
+                return
+            for instance_id in ids:
+                reasons[instance_id] = str(trouble)
+            if not trouble.kind.can_pass and trouble.kind is not Trouble.UNKNOWN_SERVER:
+                raise
+
+
+_SILENT = "it was asked to terminate and is still there"
+
+
+async def _still_there(
+    api: DrsApi, instances: Sequence[LaunchedInstance]
+) -> list[LaunchedInstance]:
+    """Those instances that DRS still lists, of the same job."""
+    wanted = {(i.recovery_instance_id, i.recovery_job_id): i for i in instances}
+    servers = list(dict.fromkeys(i.source_server_id for i in instances))
+    found = await api.recovery_instances(servers)
+    listed = [i for i in found if i.ec2_instance_state not in _GONE]
+    keys = [(i.recovery_instance_id or "", i.job_id or "") for i in listed]
+    return [wanted[key] for key in keys if key in wanted]
+
+
+def _launched(instance: RecoveryInstance, target: Target) -> LaunchedInstance | None:
+    if not instance.recovery_instance_id or instance.ec2_instance_state in _GONE:
+        return None
+    return LaunchedInstance(
+        recovery_instance_id=instance.recovery_instance_id,
+        source_server_id=instance.source_server_id or "",
+        recovery_job_id=instance.job_id or "",
+        region=target.region,
+    )
+
+
+async def _retried(work: Awaitable[T], *, after: float) -> T:
+    """Leave it to Temporal to try again what AWS did not answer."""
+    try:
+        return await work
+    except AwsTrouble as trouble:
+        raise retry_later(trouble, after=after) from trouble

@@ -1,0 +1,180 @@
+"""Cleans up after a drill: terminates exactly the recovery instances that it launched."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.cleaning import (
+        CleanupActivities,
+        CleanupScope,
+        FoundInstances,
+        TargetScope,
+        TerminateRequest,
+    )
+    from activities.executions import AwaitEnd, ExecutionActivities
+    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+    from activities.history import HistoryActivities
+    from recovery.execution import (
+        CleanupState,
+        CleanupStatus,
+        ExecutionType,
+        LaunchedInstance,
+    )
+    from recovery.journal import HistoryRecord
+    from recovery.scheduler import next_revision
+    from settings import WATCH_TASK_QUEUE
+    from workflows.messages import FailureType, StartCleanup, plan_workflow_id
+    from workflows.recording import MOST_SECONDS, Recorder
+
+_HEARTBEAT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
+_LONGEST = timedelta(days=8)
+_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=1.5,
+    maximum_interval=timedelta(seconds=30),
+)
+
+
+@workflow.defn
+class DrillCleanupWorkflow:
+    """Terminates what one execution launched, verifies that it is gone, lists what is left."""
+
+    @workflow.init
+    def __init__(self, start: StartCleanup) -> None:
+        self._start = start
+        self._state = CleanupState(
+            execution_id=start.execution_id,
+            status=CleanupStatus.WAITING,
+            status_reason="Waiting for the end of the execution",
+            actor=start.actor,
+            start_time=workflow.time(),
+        )
+        self._recorder = Recorder(self._unrecorded, pause_seconds=0)
+
+    @workflow.run
+    async def run(self, start: StartCleanup) -> CleanupState:
+        """Clean up.
+
+        Raises:
+            ApplicationError: CleanupRefused, or CleanupIncomplete when something is left.
+        """
+        await self._await_the_time()
+        scope = await self._scope()
+        self._refuse_unconfirmed(scope)
+        # A history that is away must not hold the clean-up back: recording goes beside it.
+        self._recorder.begin()
+        self._tell(CleanupStatus.IN_PROGRESS, "Waiting for the jobs of the execution to end")
+        found = await asyncio.gather(*(self._find(target) for target in scope.targets))
+        count = sum(len(each.instances) for each in found)
+        self._tell(CleanupStatus.IN_PROGRESS, f"Terminating {count} recovery instances")
+        pairs = list(zip(scope.targets, found, strict=True))
+        left = await asyncio.gather(*(self._terminate(t, f) for t, f in pairs))
+        self._end(found, [instance for some in left for instance in some])
+        await self._recorder.finish(within_seconds=MOST_SECONDS)
+        return self._close()
+
+    @workflow.query
+    def status(self) -> CleanupState:
+        """How the clean-up stands."""
+        return self._state
+
+    async def _await_the_time(self) -> None:
+        start = self._start
+        await workflow.execute_activity_method(
+            ExecutionActivities.await_end,
+            AwaitEnd(workflow_id=plan_workflow_id(start.plan_id), execution_id=start.execution_id),
+            task_queue=WATCH_TASK_QUEUE,
+            summary=f"Await the end of {start.execution_id}",
+            start_to_close_timeout=_LONGEST,
+            heartbeat_timeout=_HEARTBEAT,
+            retry_policy=_RETRY,
+        )
+        if start.after_seconds:
+            await workflow.sleep(start.after_seconds, summary="Clean up after this time")
+
+    async def _scope(self) -> CleanupScope:
+        return await workflow.execute_activity_method(
+            HistoryActivities.cleanup_scope,
+            self._start.execution_id,
+            summary="Read from the history what was launched",
+            start_to_close_timeout=timedelta(minutes=2),
+            heartbeat_timeout=_HEARTBEAT,
+            retry_policy=_RETRY,
+        )
+
+    def _refuse_unconfirmed(self, scope: CleanupScope) -> None:
+        if scope.execution_type is ExecutionType.DRILL:
+            return
+        if self._start.confirmation != scope.plan_id:
+            raise ApplicationError(
+                f"{self._start.execution_id} is a real recovery: its instances are terminated "
+                "only with the PlanId as confirmation; nothing was terminated",
+                type=FailureType.CLEANUP_REFUSED,
+                non_retryable=True,
+            )
+
+    async def _find(self, scope: TargetScope) -> FoundInstances:
+        return await workflow.execute_activity_method(
+            CleanupActivities.find_instances,
+            scope,
+            task_queue=WATCH_TASK_QUEUE,
+            summary=f"Find what was launched in {scope.target.region}",
+            start_to_close_timeout=_LONGEST,
+            heartbeat_timeout=_HEARTBEAT,
+            retry_policy=_RETRY,
+        )
+
+    async def _terminate(self, scope: TargetScope, found: FoundInstances) -> list[LaunchedInstance]:
+        if not found.instances:
+            return []
+        try:
+            return await workflow.execute_activity_method(
+                CleanupActivities.terminate,
+                TerminateRequest(target=scope.target, instances=found.instances),
+                task_queue=WATCH_TASK_QUEUE,
+                summary=f"Terminate {len(found.instances)} instances in {scope.target.region}",
+                schedule_to_close_timeout=timedelta(hours=6),
+                heartbeat_timeout=_HEARTBEAT,
+                retry_policy=_RETRY,
+            )
+        except ActivityError as error:
+            why = str(error.cause or error)
+            return [i.model_copy(update={"reason": why}) for i in found.instances]
+
+    def _end(self, found: list[FoundInstances], left: list[LaunchedInstance]) -> None:
+        there = {i.recovery_instance_id for i in left}
+        everything = [i for each in found for i in each.instances]
+        self._state.terminated = [i for i in everything if i.recovery_instance_id not in there]
+        self._state.leftovers = left
+        self._state.end_time = workflow.time()
+        unfinished = [job for each in found for job in each.unfinished]
+        told = f"{len(self._state.terminated)} recovery instances are gone"
+        if left:
+            told += f", {len(left)} are left"
+        if unfinished:
+            told += f"; jobs still run: {', '.join(unfinished)}"
+        clean = not left and not unfinished
+        self._tell(CleanupStatus.COMPLETED if clean else CleanupStatus.PARTIAL, told)
+
+    def _close(self) -> CleanupState:
+        if self._state.status is CleanupStatus.COMPLETED:
+            return self._state
+        raise ApplicationError(
+            self._state.status_reason, type=FailureType.CLEANUP_INCOMPLETE, non_retryable=True
+        )
+
+    def _tell(self, status: CleanupStatus, reason: str) -> None:
+        self._state.status, self._state.status_reason = status, reason
+        self._state.revision = next_revision(self._state.revision, workflow.time())
+        workflow.set_current_details(f"**Clean-up {status}** {reason}")
+        self._recorder.wake()
+
+    def _unrecorded(self) -> HistoryRecord | None:
+        state = self._state
+        if state.revision <= self._recorder.recorded_cleanup:
+            return None
+        return HistoryRecord(execution_id=state.execution_id, cleanup=state.model_copy(deep=True))
