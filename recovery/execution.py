@@ -227,10 +227,16 @@ class WaveState(Model):
         self.servers = [by_id.get(s.source_server_id, s) for s in self.servers]
 
     def ended(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
-        """Settle the wave; its duration counts from acceptance, where there was one."""
+        """Settle the wave; its duration counts from acceptance, where there was one.
+
+        A wave that was up before this attempt began was not accepted in it.
+        """
         self.status, self.status_reason, self.end_time = status, reason, at
         if self.start_time is not None and at is not None:
-            self.completion_duration = round(max(0.0, at - self.start_time), 3)
+            if at < self.start_time:
+                self.start_time = None
+            else:
+                self.completion_duration = round(at - self.start_time, 3)
 
 
 class WaveReport(Model):

@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,6 +58,16 @@ class LocalAws:
             for backend in self._ask("GET", "ledger")["Backends"]
             for event in backend["Events"]
             if event["Event"] == "START_RECOVERY_ACCEPTED" and server_id in event["SourceServerIds"]
+        ]
+
+    def instances_up(self, server_id: str) -> list[str]:
+        """The recovery instances of a server that are truly up."""
+        return [
+            instance["RecoveryInstanceId"]
+            for backend in self._ask("GET", "ledger")["Backends"]
+            for server in backend["Servers"]
+            if server["SourceServerId"] == server_id
+            for instance in server["InstancesUp"]
         ]
 
     def calls(self) -> dict[str, Any]:
@@ -115,6 +125,18 @@ class House:
         found = await self.table.execution(execution_id)
         assert found is not None, f"{execution_id} is not in the history"
         return found[0]
+
+    async def count_workflows(self, query: str) -> int:
+        """How many workflows Temporal's visibility, which lags, has for a query."""
+        return (await self.client.temporal.count_workflows(query)).count
+
+    async def eventually(
+        self, condition: Callable[[], Awaitable[object]], *, within: float = 30.0
+    ) -> None:
+        """Await a condition."""
+        async with asyncio.timeout(within):
+            while not await condition():  # noqa: ASYNC110 - it is asked of a server
+                await asyncio.sleep(0.1)
 
     async def until(
         self,

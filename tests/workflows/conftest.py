@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -72,8 +72,11 @@ class Run:
 
     async def ended(self, handle: WorkflowHandle[Any, Any]) -> BaseException | None:
         """Await a workflow's end, skipping time; why it failed, if it did."""
-        # Only the handle that `start_workflow` returns skips time by itself.
-        async with cast(Any, self.environment).time_skipping_unlocked():
+        async with AsyncExitStack() as stack:
+            if self.environment.supports_time_skipping:
+                # Only the handle that `start_workflow` returns skips time by itself.
+                skipping = cast(Any, self.environment).time_skipping_unlocked()
+                await stack.enter_async_context(skipping)
             try:
                 await handle.result()
             except WorkflowFailureError as error:
@@ -146,6 +149,27 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 @pytest.fixture
 async def house(environment: WorkflowEnvironment) -> AsyncIterator[House]:
     """A worker with stand-ins; by default all goes well."""
+    async with serving(environment) as house:
+        yield house
+
+
+@pytest.fixture
+async def real_house() -> AsyncIterator[House]:
+    """The same on Temporal's real server, which skips no time but leaves nothing out."""
+    server = Path(sys.executable).parent / "temporal"
+    async with await WorkflowEnvironment.start_local(
+        data_converter=pydantic_data_converter,
+        dev_server_existing_path=str(server),
+        search_attributes=SEARCH_ATTRIBUTES,
+        dev_server_log_level="error",
+    ) as environment:
+        async with serving(environment) as house:
+            yield house
+
+
+@asynccontextmanager
+async def serving(environment: WorkflowEnvironment) -> AsyncIterator[House]:
+    """Serve the task queues with stand-ins inside the block."""
     world = StandIns(environment)
     async with AsyncExitStack() as stack:
         for queue in (TASK_QUEUE, WATCH_TASK_QUEUE):

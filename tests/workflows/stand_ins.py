@@ -23,6 +23,8 @@ from recovery.plan import Target
 
 HOUR = 3600.0
 NEVER = float("inf")
+# A longer one would run past a deadline, which then ends the tries at once.
+_LONGEST_PAUSE = 900.0
 
 
 @dataclass
@@ -119,7 +121,9 @@ class StandIns:
 
     @activity.defn(name="look_at_wave")
     async def look_at_wave(self, workflow_id: str) -> WaveState:
-        raise ApplicationError("this wave cannot be looked at", non_retryable=True)
+        return WaveState(
+            wave_id="database", wave_name="Database", status="WAITING", attempt=1, revision=5
+        )
 
     @activity.defn(name="follow_wave")
     async def follow_wave(self, workflow_id: str) -> WaveOutcome | None:
@@ -149,8 +153,7 @@ class StandIns:
     @staticmethod
     async def _wait_until(moment: float, now: float) -> None:
         if now < moment:
-            # Not longer than the server's clock can count.
-            left = min(moment - now, HOUR)
+            left = min(moment - now, _LONGEST_PAUSE)
             raise ApplicationError("not yet", next_retry_delay=timedelta(seconds=left))
 
     @staticmethod

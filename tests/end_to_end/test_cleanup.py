@@ -1,0 +1,151 @@
+"""After a drill: clean-up of exactly what it launched, and going on from an earlier execution."""
+
+import pytest
+from temporalio.client import WorkflowFailureError
+
+from recovery.execution import CleanupStatus, ExecutionState, PlanStatus, WaveStatus
+from tests.end_to_end.conftest import RECOVERY, SPEED, House, wave_of
+from workflows.client import RefusedError
+from workflows.messages import StartCleanup, Takeover, cleanup_workflow_id
+
+
+def cleanup_of(state: ExecutionState, **fields: object) -> StartCleanup:
+    """The clean-up after an execution."""
+    given = {"execution_id": state.execution_id, "plan_id": state.plan_id, "actor": "ops@test"}
+    return StartCleanup.model_validate(given | fields)
+
+
+async def cleaned(house: House, start: StartCleanup) -> ExecutionState:
+    """Clean up; what the history then says."""
+    await house.client.start_cleanup(start)
+    handle = house.client.temporal.get_workflow_handle(cleanup_workflow_id(start.execution_id))
+    await handle.result()
+    return await house.recorded(start.execution_id)
+
+
+async def test_a_clean_up_terminates_what_the_drill_launched_and_leaves_foreign_instances(
+    house: House,
+) -> None:
+    foreign = house.aws.servers(1, LiveRecoveryInstance="DRILL")
+    plan = house.plan(house.wave("Database", servers=2), house.wave("App", "Database"))
+    state = await house.run(plan)
+    servers = [server for wave in plan.waves for server in wave.server_ids]
+    assert all(house.aws.instances_up(server) for server in servers)
+    after = await cleaned(house, cleanup_of(state))
+    assert [house.aws.instances_up(server) for server in servers] == [[], [], []]
+    assert len(house.aws.instances_up(foreign[0])) == 1
+    assert after.cleanup is not None
+    assert after.cleanup.status is CleanupStatus.COMPLETED
+    assert after.cleanup.leftovers == []
+    assert after.cleanup.actor == "ops@test"
+    launched = {s.recovery_instance_id for w in state.waves for s in w.servers}
+    assert {i.recovery_instance_id for i in after.cleanup.terminated} == launched
+
+
+async def test_a_clean_up_takes_the_instance_of_a_wave_that_came_late(house: House) -> None:
+    slow = house.aws.servers(1, Outcome="stuck", StuckSeconds=6 * SPEED)
+    plan = house.plan(house.wave("Database", servers=slow, timeout_seconds=2 * SPEED))
+    state = await house.run(plan)
+    assert wave_of(state, "Database").status is WaveStatus.TIMED_OUT
+    after = await cleaned(house, cleanup_of(state))
+    assert house.aws.instances_up(slow[0]) == []
+    assert after.cleanup is not None
+    assert len(after.cleanup.terminated) == 1
+
+
+async def test_an_instance_that_a_later_execution_launched_is_not_touched(house: House) -> None:
+    plan = house.plan(house.wave("Database"))
+    server = plan.waves[0].server_ids[0]
+    first = await house.run(plan)
+    await house.run(plan)
+    after = await cleaned(house, cleanup_of(first))
+    assert after.cleanup is not None
+    assert after.cleanup.terminated == []
+    assert len(house.aws.instances_up(server)) == 1
+
+
+@pytest.mark.parametrize("confirmation", [None, "plan"])
+async def test_a_real_recovery_is_cleaned_up_only_with_its_plan_id_typed(
+    house: House, confirmation: str | None
+) -> None:
+    plan = house.plan(house.wave("Database"))
+    server = plan.waves[0].server_ids[0]
+    state = await house.run(plan, execution_type=RECOVERY, confirmation=plan.plan_id)
+    if confirmation is None:
+        with pytest.raises(WorkflowFailureError) as refused:
+            await cleaned(house, cleanup_of(state))
+        assert "is a real recovery" in str(refused.value.cause)
+        assert len(house.aws.instances_up(server)) == 1
+    else:
+        await cleaned(house, cleanup_of(state, confirmation=plan.plan_id))
+        assert house.aws.instances_up(server) == []
+
+
+async def test_a_clean_up_asked_for_in_advance_waits_and_does_not_hold_the_plan(
+    house: House,
+) -> None:
+    plan = house.plan(house.wave("Database"))
+    execution_id = await house.client.start(plan)
+    start = StartCleanup(
+        execution_id=execution_id, plan_id=plan.plan_id, actor="ops@test", after_seconds=2
+    )
+    await house.client.start_cleanup(start)
+    with pytest.raises(RefusedError, match="is running already"):
+        await house.client.start_cleanup(start)
+    state = await house.end(plan, execution_id)
+    assert len(house.aws.instances_up(plan.waves[0].server_ids[0])) == 1
+    handle = house.client.temporal.get_workflow_handle(cleanup_workflow_id(execution_id))
+    await handle.result()
+    assert house.aws.instances_up(plan.waves[0].server_ids[0]) == []
+    assert state.status is PlanStatus.COMPLETED
+
+
+async def test_a_recovery_that_replaces_a_drill_cancels_its_pending_clean_up(
+    house: House,
+) -> None:
+    plan = house.plan(house.wave("Database"))
+    state = await house.run(plan)
+    await house.client.start_cleanup(cleanup_of(state, after_seconds=3600))
+    query = f"WorkflowType = 'DrillCleanupWorkflow' AND DrsPlanId = '{plan.plan_id}'"
+    await house.eventually(lambda: house.count_workflows(query))
+    await house.client.replace_drill(plan.plan_id)
+    handle = house.client.temporal.get_workflow_handle(cleanup_workflow_id(state.execution_id))
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    assert len(house.aws.instances_up(plan.waves[0].server_ids[0])) == 1
+
+
+async def test_a_new_execution_takes_over_what_is_up_and_runs_the_rest(house: House) -> None:
+    failing = house.aws.servers(1, Outcome=["failed-early", "launched"])
+    fine = house.aws.servers(1)
+    plan = house.plan(
+        house.wave("Cache"),
+        house.wave("Database", servers=fine + failing),
+        house.wave("App", "Database"),
+    )
+    first = await house.run(plan)
+    assert first.status is PlanStatus.FAILED
+    known = [s for w in first.waves for s in w.servers if s.recovery_job_id]
+    takeover = Takeover(execution_id=first.execution_id, since=first.start_time, servers=known)
+    second = await house.run(plan, takeover=takeover)
+    assert second.status is PlanStatus.COMPLETED
+    assert second.from_execution == first.execution_id
+    cache = plan.waves[0].server_ids[0]
+    launches = [len(house.aws.accepted_launches(s)) for s in (cache, fine[0], failing[0])]
+    assert launches == [1, 1, 2]
+    taken, before = wave_of(second, "Cache").servers[0], wave_of(first, "Cache").servers[0]
+    assert taken.recovery_instance_id == before.recovery_instance_id
+    assert taken.verified == "YES"
+
+
+async def test_what_was_terminated_meanwhile_is_not_taken_over(house: House) -> None:
+    plan = house.plan(house.wave("Database"))
+    server = plan.waves[0].server_ids[0]
+    first = await house.run(plan)
+    await cleaned(house, cleanup_of(first))
+    known = [s for w in first.waves for s in w.servers]
+    takeover = Takeover(execution_id=first.execution_id, since=first.start_time, servers=known)
+    second = await house.run(plan, takeover=takeover)
+    assert second.status is PlanStatus.COMPLETED
+    assert len(house.aws.accepted_launches(server)) == 2
+    assert len(house.aws.instances_up(server)) == 1

@@ -1,0 +1,31 @@
+"""The largest plan: too slow for every change (`make soak`)."""
+
+import pytest
+
+from recovery.execution import PlanStatus
+from tests.end_to_end.conftest import House, began, ended
+
+CHAINS, WAVES_A_CHAIN = 20, 50
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1500)
+async def test_a_plan_of_1000_waves_runs_in_order_within_temporals_limits(house: House) -> None:
+    house.aws.apply(Quotas={"JobsInProgress": 1000, "ServersInAllJobs": 4000})
+    names = [[f"C{c}-{n}x" for n in range(WAVES_A_CHAIN)] for c in range(CHAINS)]
+    waves = [
+        house.wave(name, *chain[max(0, n - 1) : n], servers=house.aws.servers(1, LaunchSeconds=60))
+        for chain in names
+        for n, name in enumerate(chain)
+    ]
+    plan = house.plan(*waves)
+    state = await house.run(plan)
+    house.aws.apply(Quotas={"JobsInProgress": 20, "ServersInAllJobs": 500})
+    assert state.status is PlanStatus.COMPLETED
+    for chain in names:
+        for before, after in zip(chain, chain[1:], strict=False):
+            assert began(state, after) >= ended(state, before)
+    handle = house.client.temporal.get_workflow_handle(f"drs-plan/{plan.plan_id}")
+    described = await handle.describe()
+    print(f"{described.history_length} events in {state.end_time - state.start_time:.0f} s")
+    assert described.history_length < 51_200

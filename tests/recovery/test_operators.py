@@ -1,0 +1,208 @@
+"""Every message against every state of a wave: accepted, or rejected with a reason."""
+
+from collections.abc import Callable
+
+import pytest
+
+from recovery.execution import (
+    ExecutionState,
+    ExecutionType,
+    LaunchStatus,
+    PlanStatus,
+    ServerResult,
+    WaveReport,
+    WaveStatus,
+)
+from recovery.messages import MessageName
+from recovery.operators import OperatorDesk
+from recovery.plan import Dependency, OnFailure, RecoveryPlan, Server, Wave
+from recovery.scheduler import WaveScheduler
+
+NOW = 1_000_000.0
+
+
+def wave(name: str, number: int, *after: str, approval: bool = False) -> Wave:
+    return Wave(
+        wave_id=name,
+        servers=[Server(source_server_id=f"s-{number:017x}")],
+        dependencies=[Dependency(depends_on_wave_id=a) for a in after],
+        region="us-west-2",
+        approval_required=approval,
+    )
+
+
+def execution(*, approval: bool = False, policy: OnFailure | None = None) -> WaveScheduler:
+    plan = RecoveryPlan(
+        plan_id="crm",
+        region="us-west-2",
+        on_failure=policy,
+        waves=[
+            wave("first", 1),
+            wave("it", 2, "first", approval=approval),
+            wave("after", 3, "it"),
+            wave("beside", 4),
+        ],
+    )
+    state = ExecutionState.begin(
+        plan,
+        execution_id="crm-1",
+        execution_type=ExecutionType.DRILL,
+        started_by="ops",
+        now=NOW,
+    )
+    return WaveScheduler(plan, state)
+
+
+def report(scheduler: WaveScheduler, wave_id: str, status: WaveStatus) -> None:
+    """Have a wave's workflow say how it stands."""
+    known = scheduler.wave(wave_id)
+    launched = LaunchStatus.FAILED if status is WaveStatus.FAILED else LaunchStatus.PENDING
+    told = known.model_copy(
+        update={
+            "status": status,
+            "status_reason": str(status),
+            "revision": known.revision + 10,
+            "servers": [
+                ServerResult(
+                    source_server_id=known.servers[0].source_server_id, launch_status=launched
+                )
+            ],
+        }
+    )
+    assert scheduler.report(WaveReport(execution_id="crm-1", wave=told), now=NOW)
+
+
+def run_to(scheduler: WaveScheduler, *statuses: WaveStatus) -> None:
+    """Bring `first` up, then start `it` and have it report these statuses."""
+    scheduler.start("first", now=NOW)
+    report(scheduler, "first", WaveStatus.COMPLETED)
+    if statuses:
+        scheduler.start("it", now=NOW)
+    for status in statuses:
+        if status is not WaveStatus.WAITING:
+            report(scheduler, "it", status)
+
+
+def skipped_by_failure(scheduler: WaveScheduler) -> None:
+    scheduler.start("first", now=NOW)
+    report(scheduler, "first", WaveStatus.FAILED)
+
+
+STATES: dict[str, Callable[[WaveScheduler], None]] = {
+    "WAITING for a dependency": lambda scheduler: None,
+    "PENDING": run_to,
+    "WAITING for acceptance": lambda scheduler: run_to(scheduler, WaveStatus.WAITING),
+    "IN_PROGRESS": lambda scheduler: run_to(scheduler, WaveStatus.IN_PROGRESS),
+    "COMPLETED": lambda scheduler: run_to(scheduler, WaveStatus.COMPLETED),
+    "PARTIAL": lambda scheduler: run_to(scheduler, WaveStatus.PARTIAL),
+    "FAILED": lambda scheduler: run_to(scheduler, WaveStatus.FAILED),
+    "TIMED_OUT": lambda scheduler: run_to(scheduler, WaveStatus.TIMED_OUT),
+    "CANCELLED": lambda scheduler: run_to(scheduler, WaveStatus.CANCELLED),
+    "SKIPPED": skipped_by_failure,
+}
+
+# Which messages each state takes; everything else is rejected.
+TAKES: dict[str, set[str]] = {
+    "WAITING for a dependency": {"skip_wave"},
+    "PENDING": {"skip_wave"},
+    "WAITING for acceptance": {"cancel_wave"},
+    "IN_PROGRESS": {"accept_wave", "cancel_wave"},
+    "COMPLETED": set(),
+    "PARTIAL": set(),
+    "FAILED": {"accept_wave", "retry_wave"},
+    "TIMED_OUT": {"accept_wave", "retry_wave"},
+    "CANCELLED": {"retry_wave"},
+    "SKIPPED": {"skip_wave"},
+}
+
+
+@pytest.mark.parametrize("name", [name for name in MessageName if name.names_a_wave])
+@pytest.mark.parametrize("state", STATES)
+def test_every_message_against_every_state(state: str, name: MessageName) -> None:
+    scheduler = execution()
+    STATES[state](scheduler)
+    before = scheduler.state.model_dump(exclude={"messages", "revision"})
+    desk = OperatorDesk(scheduler)
+    record = desk.take(name, ({"wave": "it", "actor": "ops"},), now=NOW + 1)
+    assert record.accepted is (name in TAKES[state])
+    assert record.effect
+    assert scheduler.state.messages == [record]
+    if not record.accepted:
+        assert scheduler.state.model_dump(exclude={"messages", "revision"}) == before
+        assert not desk.to_cancel
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_an_approval_is_taken_only_before_the_launch(state: str) -> None:
+    scheduler = execution(approval=True)
+    if state != "SKIPPED" and not state.startswith("WAITING for a dep"):
+        OperatorDesk(scheduler).take("approve_wave", ("it",), now=NOW)
+    STATES[state](scheduler)
+    if scheduler.wave("it").decisions.approved_by:
+        again = OperatorDesk(scheduler).take("approve_wave", ("it",), now=NOW)
+        assert not again.accepted
+        return
+    record = OperatorDesk(scheduler).take("approve_wave", ("it",), now=NOW)
+    assert record.accepted is not scheduler.wave("it").status.is_settled
+
+
+def test_pause_and_resume_are_taken_in_turns() -> None:
+    scheduler = execution()
+    desk = OperatorDesk(scheduler)
+    names = ("resume", "pause", "pause", "resume", "resume")
+    taken = [desk.take(name, (), now=NOW).accepted for name in names]
+    assert taken == [False, True, False, True, False]
+    assert scheduler.state.status is PlanStatus.IN_PROGRESS
+
+
+def test_a_paused_execution_offers_no_wave_to_launch() -> None:
+    scheduler = execution()
+    OperatorDesk(scheduler).take("pause", ("network",), now=NOW)
+    assert scheduler.ready() == []
+    assert "Waiting for resume" in scheduler.wave("first").status_reason
+    OperatorDesk(scheduler).take("resume", (), now=NOW)
+    assert [w.wave_id for w in scheduler.ready()] == ["first", "beside"]
+
+
+def test_a_message_for_another_execution_changes_nothing() -> None:
+    scheduler = execution()
+    given = {"wave": "it", "ExecutionId": "crm-0"}
+    record = OperatorDesk(scheduler).take("skip_wave", (given,), now=NOW)
+    assert not record.accepted
+    assert "meant for execution crm-0" in record.effect
+
+
+def test_a_retry_makes_the_skipped_dependents_wait_again() -> None:
+    scheduler = execution()
+    run_to(scheduler, WaveStatus.FAILED)
+    assert scheduler.wave("after").status is WaveStatus.SKIPPED
+    OperatorDesk(scheduler).take("retry_wave", ("it",), now=NOW)
+    assert scheduler.wave("after").status is WaveStatus.WAITING
+    assert [w.wave_id for w in scheduler.ready()] == ["it", "beside"]
+    assert scheduler.start("it", now=NOW).attempt == 2
+
+
+def test_asking_ends_at_its_deadline_with_the_dependents_skipped() -> None:
+    scheduler = execution(policy=OnFailure.ASK)
+    run_to(scheduler, WaveStatus.FAILED)
+    assert scheduler.wave("after").status is WaveStatus.WAITING
+    assert "beside" in [w.wave_id for w in scheduler.ready()]
+    deadline = scheduler.next_deadline()
+    assert deadline == NOW + 4 * 3600
+    scheduler.tick(now=deadline)
+    assert scheduler.wave("after").status is WaveStatus.SKIPPED
+    assert scheduler.next_deadline() is None
+
+
+def test_an_actor_is_verified_only_when_our_own_client_vouches() -> None:
+    scheduler = execution()
+    desk = OperatorDesk(scheduler)
+    desk.take("pause", ({"actor": "boss"},), now=NOW)
+    desk.take("resume", ({"actor": "boss", "client": "drs-waves"},), now=NOW)
+    assert [m.actor_verified for m in scheduler.state.messages] == [False, True]
+
+
+def test_unknown_messages_leave_a_record_with_a_hint() -> None:
+    scheduler = execution()
+    record = OperatorDesk(scheduler).take("skipwave", ({"wave": "it"},), now=NOW)
+    assert (record.accepted, "did you mean skip_wave?" in record.effect) == (False, True)
