@@ -4,7 +4,7 @@ BIN := .venv/bin
 SPEED ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types rooms tests soak lock clean
+.PHONY: help run test lint types rooms tests soak histories lock clean
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,13 @@ tests: $(BIN)/drs-waves
 
 soak: $(BIN)/drs-waves ## Slow tests: a plan of 1,000 waves and the like.
 	@exec $(BIN)/pytest -m soak -o addopts= -v
+
+histories: $(BIN)/drs-waves ## Record anew the histories that the replay tests follow.
+	@rm -rf tests/workflows/histories
+	@exec $(BIN)/pytest tests/end_to_end --record-histories tests/workflows/histories \
+		-k "diamond and order0 or completed_job or retried or arrives_late or cancelled_plan \
+		or reset or paused or approval_and or accepted_failure or terminates_what or takes_over \
+		or split_into or replaces_a_running or only_slow or two_accounts"
 
 lock: $(BIN)/drs-waves ## Pin anew what is installed.
 	@$(BIN)/python -m pip install --quiet uv

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from recovery.execution import ExecutionState, WaveState, WaveStatus
+from recovery.graph import WaveGraph
 from recovery.plan import RecoveryPlan
 
 # Source: a recorded drill of two small Linux servers, job accepted to last LAUNCH_END.
@@ -27,25 +28,33 @@ class Remaining:
     overdue: bool
 
 
-def remaining(plan: RecoveryPlan, state: ExecutionState, *, now: float) -> Remaining:
+def remaining(state: ExecutionState, *, now: float) -> Remaining:
     """Estimate what is left of an execution, along the longest chain of open waves.
 
     Args:
-        plan: the plan that runs.
         state: how it stands.
         now: epoch seconds.
     """
-    expected = expected_durations(plan)
-    left: dict[str, float] = dict.fromkeys(expected, 0.0)
+    whole = EXPECTED_WAVE_SECONDS / state.speed
+    left: dict[str, float] = {}
     overdue = False
     for wave in state.waves:
-        if wave.status.is_settled or wave.wave_id not in expected:
+        if wave.status.is_settled:
+            left[wave.wave_id] = 0.0
             continue
-        whole = expected[wave.wave_id] / state.speed
         spent = _elapsed(wave, now=now)
         left[wave.wave_id] = max(0.0, whole - spent)
         overdue = overdue or spent > whole
-    return Remaining(max(plan.graph.remaining(left).values(), default=0.0), overdue)
+    longest = _awaited(state).remaining(left)
+    return Remaining(max(longest.values(), default=0.0), overdue)
+
+
+def _awaited(state: ExecutionState) -> WaveGraph:
+    """The graph of those dependencies that still hold a wave back."""
+    passed = {wave.wave_id for wave in state.waves if wave.lets_dependents_go_on}
+    return WaveGraph(
+        {w.wave_id: [d for d in w.depends_on if d not in passed] for w in state.waves}
+    )
 
 
 def _elapsed(wave: WaveState, *, now: float) -> float:

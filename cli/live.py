@@ -1,5 +1,6 @@
 """The live view: an execution as a screenful that fits 80 columns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -7,11 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cli.actions import hints
 from cli.changes import own_reason, unverified
 from cli.expectation import remaining
 from cli.texts import about, clock, count, fit, moment
 from recovery.execution import ExecutionState, ExecutionType, LaunchStatus, WaveState, WaveStatus
-from recovery.plan import RecoveryPlan
 
 _WIDEST_NAME = 24
 _HEADER_LINES = 5
@@ -39,7 +40,6 @@ class Watched:
     Attributes:
         plan_id: its plan.
         execution_id: the one that is meant; None for whichever is the last.
-        plan: the frozen plan, where it is known; without it nothing is estimated.
         sandbox: whether it runs in a sandbox.
         state: how it stood at the last look; None before the first answer.
         silent_since: since when Temporal does not answer (epoch seconds).
@@ -49,7 +49,6 @@ class Watched:
 
     plan_id: str
     execution_id: str | None = None
-    plan: RecoveryPlan | None = None
     sandbox: bool = False
     state: ExecutionState | None = None
     silent_since: float | None = None
@@ -63,7 +62,9 @@ def look(wave: WaveState) -> Text:
     return Text(f"{symbol} {wave.status}", style=style)
 
 
-def view(watched: Watched, *, now: float, width: int, height: int) -> RenderableType:
+def view(
+    watched: Watched, *, now: float, width: int, height: int, footer: Sequence[str] = ()
+) -> RenderableType:
     """Draw an execution.
 
     Args:
@@ -71,18 +72,24 @@ def view(watched: Watched, *, now: float, width: int, height: int) -> Renderable
         now: epoch seconds.
         width: cells of the screen.
         height: lines of the screen that may be used.
+        footer: lines below it, such as a prompt.
     """
+    below = [Text(fit(line, width), style="bold") for line in footer]
     lines: list[RenderableType] = []
     if watched.state is None:
         lines.append(Text(f"Waiting for the state of {watched.plan_id}…"))
     else:
         lines += _header(watched, watched.state, now=now, width=width)
-        room = max(_FEWEST_ROWS, height - len(lines) - 4)
+        told = hints(watched.state, width=width)
+        below = [*(Text(line, style="bold yellow") for line in told), *below]
+        room = max(_FEWEST_ROWS, height - len(lines) - len(below) - 4)
         lines += _waves(watched.state, now=now, width=width, rows=room)
     if watched.silent_since is not None:
         told = f"Temporal does not answer since {moment(watched.silent_since)}; trying again."
         lines.append(Text(told, style="bold yellow"))
         lines.append(Text(fit(watched.trouble, width), style="yellow"))
+    if below:
+        lines += [Text(""), *below]
     return Group(*lines)
 
 
@@ -96,16 +103,25 @@ def _header(
     title.append(f" {fit(state.plan_name, width - cell_len(title.plain) - 2)}")
     end = state.end_time or now
     times = f" {state.status}, {clock(end - state.start_time)} elapsed"
-    if state.end_time is None and watched.plan is not None:
-        times += f", {_left(watched.plan, state, now=now)}"
+    if state.end_time is None:
+        times += f", {_left(state, now=now)}"
     doubtful = sum(unverified(wave) for wave in state.waves)
     if doubtful:
         times += f", {doubtful} unverified"
-    return [title, Text(fit(f" {state.execution_id}", width)), Text(fit(times, width)), Text("")]
+    lines = [title, Text(fit(f" {_identity(state)}", width)), Text(fit(times, width))]
+    if state.end_time is None and state.status_reason:
+        lines.append(Text(fit(f" {state.status_reason}", width), style="bold"))
+    return [*lines, Text("")]
 
 
-def _left(plan: RecoveryPlan, state: ExecutionState, *, now: float) -> str:
-    estimate = remaining(plan, state, now=now)
+def _identity(state: ExecutionState) -> str:
+    if state.from_execution is None:
+        return state.execution_id
+    return f"{state.execution_id}, going on from {state.from_execution}"
+
+
+def _left(state: ExecutionState, *, now: float) -> str:
+    estimate = remaining(state, now=now)
     if estimate.overdue:
         return "longer than expected"
     return f"about {about(estimate.seconds)} left"
@@ -162,7 +178,8 @@ def _elapsed(wave: WaveState, *, now: float) -> str:
 
 
 def _reason(wave: WaveState) -> str:
-    told = []
+    told = [f"attempt {wave.attempt}"] if wave.attempt > 1 else []
+    told += decided(wave)
     if doubtful := unverified(wave):
         told.append(f"{doubtful} unverified")
     checking = sum(
@@ -173,3 +190,18 @@ def _reason(wave: WaveState) -> str:
     if reason := own_reason(wave):
         told.append(reason)
     return "; ".join(told)
+
+
+def decided(wave: WaveState) -> list[str]:
+    """What operators decided about a wave, where its own reason does not say it."""
+    acts = {
+        "accepted": wave.decisions.accepted_by,
+        "approved": wave.decisions.approved_by,
+        "skipped": wave.decisions.skipped_by,
+        "refused": wave.decisions.refused_by,
+    }
+    return [
+        f"{what} by {act.actor}"
+        for what, act in acts.items()
+        if act is not None and f"by {act.actor}" not in wave.status_reason
+    ]

@@ -194,7 +194,6 @@ class _Launch:
                 Watched(
                     self._plan.plan_id,
                     self._execution_id,
-                    self._plan,
                     sandbox=get_settings().speed > 1,
                 ),
                 json=json,

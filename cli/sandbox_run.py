@@ -150,7 +150,7 @@ async def _run_all(
         execution_id = await client.start(
             plan, execution_type=execution_type, confirmation=plan.plan_id
         )
-        watched.append(Watched(plan.plan_id, execution_id, plan, sandbox=True))
+        watched.append(Watched(plan.plan_id, execution_id, sandbox=True))
     tell(f"Web UI: {stack.ui_url}")
     await watch(client, watched, display_on(notices() if json else results()))
     codes = [tell_end(each, to_stderr=json, further=False) for each in watched]

@@ -224,7 +224,7 @@ class WaveScheduler:
 
     def _resettle(self, wave_ids: tuple[str, ...], *, now: float) -> None:
         """Derive anew the status of those waves that the plan decides about."""
-        if self.state.status is PlanStatus.CANCELLED:
+        if self.state.status is PlanStatus.CANCELLED or self.state.end_time is not None:
             return
         stopped_by = [
             w

@@ -100,7 +100,6 @@ class Stack:
             "AWS_SECRET_ACCESS_KEY": "sandbox",
             "AWS_EC2_METADATA_DISABLED": "true",
             "DRS_WAVES_SPEED": f"{self.speed:g}",
-            "DRS_WAVES_TEMPORAL_UI": self.ui_url,
             **self.variables,
         }
 

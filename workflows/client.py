@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import socket
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -133,6 +134,7 @@ class RecoveryClient:
             plan=plan,
             execution_type=execution_type,
             started_by=started_by or whoami(),
+            start_time=time.time(),
             confirmation=confirmation,
             relaunch=list(relaunch),
             takeover=takeover,
@@ -159,11 +161,27 @@ class RecoveryClient:
                     ),
                 )
         except WorkflowAlreadyStartedError as error:
-            raise RefusedError(
-                f"{plan.plan_id} is running already; one execution of a plan runs at a time. "
-                f"Watch it with `drs-waves status {plan.plan_id} --watch`"
-            ) from error
+            raise RefusedError(await self._why_not_now(plan.plan_id)) from error
         return execution_id
+
+    async def _why_not_now(self, plan_id: str) -> str:
+        """Why a plan cannot be started, and what to do."""
+        look = f"Watch it with `drs-waves status {plan_id} --watch`"
+        try:
+            running = await self.state(plan_id)
+        except (RefusedError, UnreachableError):
+            return f"{plan_id} is running already; one execution of a plan runs at a time. {look}"
+        what = f"{plan_id} is running already ({running.execution_type} {running.execution_id})"
+        if running.end_time is not None:
+            return (
+                f"{what}: it ended {running.status}, but DynamoDB has not taken its history yet. "
+                f"`temporal workflow cancel --workflow-id {plan_workflow_id(plan_id)}` gives the "
+                "unwritten history up and frees the plan"
+            )
+        hint = ""
+        if running.execution_type is ExecutionType.DRILL:
+            hint = "; a real recovery takes its place with `--recovery --replace-drill`"
+        return f"{what}; one execution of a plan runs at a time{hint}. {look}"
 
     async def replace_drill(self, plan_id: str) -> bool:
         """Cancel the running drill of a plan and its pending clean-up, and await its end.
@@ -179,7 +197,7 @@ class RecoveryClient:
         await self._cancel_cleanups(plan_id)
         if running is None:
             return False
-        if running.execution_type is ExecutionType.RECOVERY:
+        if running.execution_type is ExecutionType.RECOVERY and running.end_time is None:
             raise RefusedError(
                 f"A real recovery of {plan_id} is running; --replace-drill replaces drills only. "
                 f"Watch it with `drs-waves status {plan_id} --watch`"

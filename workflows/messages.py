@@ -50,6 +50,7 @@ class StartExecution(Model):
 
     Attributes:
         execution_id: the execution's own ID; it survives resets, which change the run ID.
+        start_time: when it was started (epoch seconds); a reset does not change it.
         confirmation: the PlanId, typed by the operator; a real recovery is refused without it.
         relaunch: servers that may be launched although that destroys a live recovery instance.
         takeover: what an earlier execution has launched already, to be taken over.
@@ -59,6 +60,7 @@ class StartExecution(Model):
     plan: RecoveryPlan
     execution_type: ExecutionType = ExecutionType.DRILL
     started_by: str = "unknown"
+    start_time: float | None = None
     confirmation: str | None = None
     relaunch: list[str] = []
     takeover: Takeover | None = None

@@ -85,7 +85,7 @@ class RecoveryPlanWorkflow:
             execution_id=start.execution_id,
             execution_type=start.execution_type,
             started_by=start.started_by,
-            now=workflow.time(),
+            now=start.start_time or workflow.time(),
         )
         self._scheduler = WaveScheduler(start.plan, state)
         self._scheduler.touch(workflow.time())
@@ -397,7 +397,11 @@ class RecoveryPlanWorkflow:
         self._scheduler.close(now=workflow.time())
         self._touch()
         self._show()
-        await self._recorder.finish(within_seconds=MOST_SECONDS)
+        try:
+            await self._recorder.finish(within_seconds=MOST_SECONDS)
+        except asyncio.CancelledError:
+            # The outcome stands; somebody needs the plan before its history could be written.
+            workflow.logger.warning("The rest of the history was given up")
         for wave_id, task in self._waves.items():
             if not task.done():
                 await self._tell_wave(self._scheduler.wave(wave_id), "plan_ended")

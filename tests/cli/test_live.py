@@ -20,7 +20,7 @@ def drawn(watched: Watched, *, now: float = START, width: int = 80, height: int 
 
 
 def watched(state: ExecutionState | None) -> Watched:
-    return Watched("crm", "crm-0f3b52a1c7d9", CHAIN, sandbox=True, state=state)
+    return Watched("crm", "crm-0f3b52a1c7d9", sandbox=True, state=state)
 
 
 def test_a_running_drill() -> None:
@@ -83,7 +83,7 @@ def test_a_recovery_says_so() -> None:
 
 
 def test_what_remains_of_a_chain_at_its_start_is_three_waves() -> None:
-    assert remaining(CHAIN, begin(CHAIN), now=START).seconds == 3 * 540
+    assert remaining(begin(CHAIN), now=START).seconds == 3 * 540
 
 
 def test_what_remains_counts_the_slower_branch_of_a_diamond() -> None:
@@ -91,20 +91,20 @@ def test_what_remains_counts_the_slower_branch_of_a_diamond() -> None:
     put(state, "Database", WaveStatus.COMPLETED)
     put(state, "App1", WaveStatus.COMPLETED)
     put(state, "App2", WaveStatus.IN_PROGRESS, start=START)
-    estimate = remaining(DIAMOND, state, now=START + 500)
+    estimate = remaining(state, now=START + 500)
     assert (estimate.seconds, estimate.overdue) == (40 + 540, False)
 
 
 def test_what_remains_is_divided_by_the_speed() -> None:
     state = begin(CHAIN)
     state.speed = 60
-    assert remaining(CHAIN, state, now=START).seconds == 27
+    assert remaining(state, now=START).seconds == 27
 
 
 def test_a_wave_that_takes_longer_makes_the_estimate_honest() -> None:
     state = begin(CHAIN)
     put(state, "Database", WaveStatus.IN_PROGRESS, start=START)
-    estimate = remaining(CHAIN, state, now=START + 600)
+    estimate = remaining(state, now=START + 600)
     assert (estimate.seconds, estimate.overdue) == (2 * 540, True)
 
 
@@ -113,4 +113,4 @@ def test_skipped_waves_take_no_time() -> None:
     put(state, "Database", WaveStatus.FAILED)
     put(state, "App", WaveStatus.SKIPPED)
     put(state, "Web", WaveStatus.SKIPPED)
-    assert remaining(CHAIN, state, now=START).seconds == 0
+    assert remaining(state, now=START).seconds == 0

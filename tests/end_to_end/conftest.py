@@ -1,13 +1,16 @@
 """One real stack for all end-to-end tests: Temporal, the local AWS over HTTP, a worker."""
 
 import asyncio
+import gzip
 import itertools
 import json
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -90,10 +93,12 @@ class House:
     client: RecoveryClient
     table: HistoryTable
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    made: list[str] = field(default_factory=list)
 
     def plan(self, *waves: Wave, **fields: Any) -> RecoveryPlan:
         """A plan of these waves, under an ID of its own."""
         plan_id = f"plan-{next(self.ids)}-{os.getpid()}"
+        self.made.append(plan_id)
         return RecoveryPlan(plan_id=plan_id, region=REGION, waves=list(waves), **fields)
 
     def wave(self, name: str, *after: str, servers: Sequence[str] | int = 1, **fields: Any) -> Wave:
@@ -135,7 +140,7 @@ class House:
     ) -> None:
         """Await a condition."""
         async with asyncio.timeout(within):
-            while not await condition():  # noqa: ASYNC110 - it is asked of a server
+            while not await condition():
                 await asyncio.sleep(0.1)
 
     async def until(
@@ -205,6 +210,36 @@ async def house_without_worker(stack: Stack) -> House:
     await table.create()
     client = await RecoveryClient.connect()
     return House(stack=stack, aws=LocalAws(stack.aws_url), client=client, table=table)
+
+
+async def record_histories(house: House, folder: Path) -> None:
+    """Keep the histories of all workflows that a test's plans had, for the replay tests."""
+    # Temporal's visibility follows a moment later.
+    await asyncio.sleep(2)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for plan_id in house.made:
+        query = f"DrsPlanId = '{plan_id}'"
+        async for found in house.client.temporal.list_workflows(query):
+            handle = house.client.temporal.get_workflow_handle(found.id, run_id=found.run_id)
+            history = await handle.fetch_history()
+            run = found.run_id[-6:]
+            name = f"{found.workflow_type}-{found.id.replace('/', '_')}-{run}.json.gz"
+            with gzip.open(folder / name, "wt") as file:
+                file.write(history.to_json())
+
+
+@pytest.fixture(autouse=True)
+async def _keep_histories(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    folder = request.config.getoption("--record-histories")
+    if folder is None:
+        yield
+        return
+    house: House = request.getfixturevalue("house_without_worker")
+    house.made.clear()
+    yield
+    name = request.node.name.removeprefix("test_").partition("[")[0]
+    await record_histories(house, Path(folder) / name)
 
 
 @pytest.fixture

@@ -1,0 +1,238 @@
+"""The documents say what is true: each command, option, setting, link and file in them exists."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer.main
+import yaml
+
+from cli.app import app
+from cli.errors import DEBUG_VARIABLE
+from settings import Settings
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+COMPOSE = ROOT / "docker-compose.yml"
+DOCKERFILE = ROOT / "deploy" / "Dockerfile"
+DOCUMENTS = (README, *sorted((ROOT / "docs").rglob("*.md")))
+ROOMS = "activities|cli|deploy|docs|examples|recovery|sandbox|tests|workflows"
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_SPAN = re.compile(r"`([^`]+)`")
+_SETTING = re.compile(r"\bDRS_WAVES_[A-Z_]+\b")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_PATH = re.compile(rf"(?<![\w./~])(?:\./)?((?:{ROOMS})/[\w./-]*\w)")
+_CALL = re.compile(r"(?<![\w/.:-])drs-waves (?=[a-z-])(.*)")
+
+each_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
+)
+
+
+class Command(NamedTuple):
+    """A command of the command line: its options, and its subcommands by name."""
+
+    options: frozenset[str]
+    commands: dict[str, "Command"]
+
+
+def _command(found: Any) -> Command:
+    options = {name for each in found.params for name in (*each.opts, *each.secondary_opts)}
+    names = found.context_settings.get("help_option_names", ["--help"])
+    below = {name: _command(each) for name, each in getattr(found, "commands", {}).items()}
+    return Command(frozenset(options | set(names) | {"--help", "-h"}), below)
+
+
+COMMAND_LINE = _command(typer.main.get_command(app))
+
+
+def _all_options(command: Command) -> set[str]:
+    return set(command.options).union(*(_all_options(each) for each in command.commands.values()))
+
+
+def code(text: str) -> Iterator[str]:
+    """The lines of a document's code blocks, and its code spans; plain examples of output aside."""
+    for language, block in _FENCE.findall(text):
+        if language != "text":
+            yield from block.replace("\\\n", " ").splitlines()
+    for span in _SPAN.findall(_FENCE.sub("", text)):
+        yield span.replace("\n", " ")
+
+
+def calls(text: str) -> Iterator[list[str]]:
+    """The words after `drs-waves` in each call of it in a document."""
+    for line in code(text):
+        for part in re.split(r"&&|\||;", line):
+            if call := _CALL.search(part):
+                yield shlex.split(call[1], comments=True)
+
+
+def problem_of(words: list[str], command: Command = COMMAND_LINE) -> str | None:
+    """What in a call does not exist; None where all of it does."""
+    options = set(command.options)
+    for word in words:
+        if word.startswith("-"):
+            if word.split("=")[0] not in options:
+                return f"no option {word}"
+        elif command.commands:
+            if word not in command.commands:
+                return f"no command {word}"
+            command = command.commands[word]
+            options |= command.options
+    return None
+
+
+def anchors(document: Path) -> set[str]:
+    """The names that a document's headings can be linked by."""
+    headings = re.findall(r"^#+ (.*)$", _FENCE.sub("", document.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+def compose() -> dict[str, Any]:
+    """The services of docker-compose.yml."""
+    services: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
+    return services
+
+
+def compose_client() -> list[str] | None:
+    """How to call Compose on this machine, or None."""
+    if shutil.which("docker") is not None:
+        words = ["docker", "compose"]
+        if subprocess.run([*words, "version"], capture_output=True, check=False).returncode == 0:
+            return words
+    return ["docker-compose"] if shutil.which("docker-compose") else None
+
+
+def test_the_readme_opens_with_the_two_commands_and_both_are_in_the_makefile() -> None:
+    language, block = _FENCE.findall(README.read_text())[0]
+    commands = [line.split("#")[0].strip() for line in block.splitlines()]
+    assert (language, commands) == ("console", ["make run", "make test"])
+
+
+@each_document
+def test_every_make_command_is_a_target(document: Path) -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = [
+        found[1] for line in code(document.read_text()) if (found := re.match(r"make (\S+)", line))
+    ]
+    assert set(named) <= set(targets)
+
+
+@each_document
+def test_every_command_exists(document: Path) -> None:
+    found = list(calls(document.read_text()))
+    assert found
+    wrong = [
+        f"drs-waves {' '.join(words)}: {told}" for words in found if (told := problem_of(words))
+    ]
+    assert wrong == []
+
+
+def test_a_command_or_option_that_does_not_exist_is_noticed() -> None:
+    assert problem_of(["run", "crm.yaml", "--dry-run"]) is None
+    assert problem_of(["sandbox", "up", "--speed", "60"]) is None
+    assert problem_of(["fly", "crm"]) == "no command fly"
+    assert problem_of(["sandbox", "sideways"]) == "no command sideways"
+    assert problem_of(["run", "crm.yaml", "--fast"]) == "no option --fast"
+    assert problem_of(["validate", "crm.yaml", "--recovery"]) == "no option --recovery"
+
+
+@each_document
+def test_every_option_named_by_itself_exists(document: Path) -> None:
+    spans = _SPAN.findall(_FENCE.sub("", document.read_text()))
+    named = {span.split()[0].split("=")[0] for span in spans if span.startswith("--")}
+    assert named <= _all_options(COMMAND_LINE)
+
+
+@each_document
+def test_every_setting_exists(document: Path) -> None:
+    known = {f"DRS_WAVES_{name.upper()}" for name in Settings.model_fields}
+    assert set(_SETTING.findall(document.read_text())) <= known | {DEBUG_VARIABLE}
+
+
+def test_the_readme_has_every_setting_with_its_default() -> None:
+    table = dict(re.findall(r"^\| `DRS_WAVES_([A-Z_]+)` \| ([^|]+) \|", README.read_text(), re.M))
+    assert set(table) == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        told = table[name.upper()].strip("`")
+        match field.default:
+            case None:
+                assert told == "AWS's own"
+            case bool():
+                assert told == str(field.default).lower()
+            case int() | float():
+                assert float(told) == field.default
+            case _:
+                assert told == field.default
+
+
+@each_document
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for link in _LINK.findall(document.read_text()):
+        if link.startswith(("https://", "http://", "mailto:")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), f"{link} is nowhere"
+        assert not anchor or anchor in anchors(target), f"{link} has no such heading"
+
+
+@pytest.mark.parametrize("file", [*DOCUMENTS, COMPOSE, DOCKERFILE], ids=lambda path: path.name)
+def test_every_file_that_is_named_exists(file: Path) -> None:
+    text = file.read_text()
+    named = "\n".join(code(text)) if file.suffix == ".md" else text
+    missing = [path for path in _PATH.findall(named) if not (ROOT / path).exists()]
+    assert missing == []
+
+
+def test_the_image_is_built_from_what_is_there() -> None:
+    copied = re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE.read_text(), re.MULTILINE)
+    assert all((ROOT / path).exists() for line in copied for path in line.split())
+    kept = (ROOT / "deploy" / "Dockerfile.dockerignore").read_text()
+    assert all(f"!{path}\n" in kept for line in copied for path in line.split())
+
+
+def test_the_images_are_pinned_and_listen_on_this_machine_only() -> None:
+    for name, service in compose().items():
+        assert re.search(r":(local|\d[\w.-]*)$", service["image"]), f"{name} is not pinned"
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+        assert service["restart"] in ("unless-stopped", "on-failure")
+
+
+def test_the_composed_commands_and_settings_exist() -> None:
+    ours = {name: each for name, each in compose().items() if "build" in each}
+    assert set(ours) == {"init", "worker"}
+    settings = {f"DRS_WAVES_{name.upper()}" for name in Settings.model_fields}
+    for service in ours.values():
+        assert problem_of(service["command"]) is None
+        named = {key for key in service["environment"] if key.startswith("DRS_WAVES_")}
+        assert named <= settings
+
+
+def test_the_composed_worker_reaches_real_drs_with_credentials_of_the_shell_only() -> None:
+    environment = compose()["worker"]["environment"]
+    assert "AWS_ENDPOINT_URL" not in environment
+    assert "AWS_ENDPOINT_URL_DYNAMODB" in environment
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        assert environment[name] is None
+
+
+def test_compose_accepts_the_file() -> None:
+    client = compose_client()
+    if client is None:
+        pytest.skip("neither `docker compose` nor `docker-compose` is on this machine")
+    checked = subprocess.run(
+        [*client, "-f", str(COMPOSE), "config", "-q"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")},
+    )
+    assert checked.returncode == 0, checked.stderr

@@ -1,0 +1,37 @@
+"""Replays recorded histories; run as a module, so that each hash seed gets a process."""
+
+import asyncio
+import gzip
+import sys
+from pathlib import Path
+
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from worker import WORKFLOWS
+
+HISTORIES = Path(__file__).parent / "histories"
+
+
+async def replay(folder: Path) -> list[str]:
+    """Replay all histories below a folder.
+
+    Returns:
+        A line for each that the workflows of today do not follow.
+    """
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
+    failures = []
+    for path in sorted(folder.rglob("*.json.gz")):
+        with gzip.open(path, "rt") as file:
+            history = WorkflowHistory.from_json(path.stem, file.read())
+        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+        if result.replay_failure is not None:
+            failures.append(f"{path.relative_to(folder)}: {result.replay_failure}")
+    return failures
+
+
+if __name__ == "__main__":
+    told = asyncio.run(replay(HISTORIES))
+    print("\n".join(told))
+    sys.exit(bool(told))

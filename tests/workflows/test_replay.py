@@ -1,0 +1,42 @@
+"""The workflows of today follow the histories of earlier ones, whatever the hash seed."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.workflows.replay import HISTORIES, replay
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "4711"])
+def test_recorded_histories_replay(seed: str) -> None:
+    assert list(HISTORIES.rglob("*.json.gz")), "no histories: `make histories` records them"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.workflows.replay"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def test_a_history_that_the_workflows_do_not_follow_is_told(tmp_path: Path) -> None:
+    recorded = next(iter(sorted(HISTORIES.rglob("RecoveryPlanWorkflow-*.json.gz"))))
+    with gzip.open(recorded, "rt") as file:
+        history = json.load(file)
+    for event in history["events"]:
+        told = event.get("activityTaskScheduledEventAttributes")
+        if told is not None:
+            told["activityType"]["name"] = "another"
+    with gzip.open(tmp_path / "altered.json.gz", "wt") as file:
+        json.dump(history, file)
+    assert len(await replay(tmp_path)) == 1
