@@ -90,7 +90,9 @@ def hints(state: ExecutionState, *, width: int) -> list[str]:
     for wave in state.waves:
         if may_approve(wave):
             what = f"approve-wave {state.plan_id} {wave.wave_id}"
-            lines.append(f"v {wave.wave_name} waits for approval: drs-waves {what} [--refuse]")
+            lines.append(
+                f"{fit(wave.wave_name, 16)} waits for approval: drs-waves {what} [--refuse]"
+            )
     lines += [_about_failure(state, wave) for wave in state.waves if wave.status in _BROKEN]
     more = len(lines) - _MOST_HINTS
     if more > 0:

@@ -7,12 +7,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, NoReturn
 
 import typer
-from temporalio.runtime import Runtime, TelemetryConfig
 
+from cli import operator_commands
+from cli.cleaning import cleanup
+from cli.completion import keep_temporal_quiet
 from cli.errors import Commands
-from cli.executions import history, status
+from cli.executions import history, status, watch_plan
 from cli.installing import init_tables, worker
 from cli.output import show
+from cli.overview import executions, plans
 from cli.plans import validate
 from cli.running import run as run_plan
 
@@ -30,7 +33,6 @@ app = typer.Typer(
     name="drs-waves",
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings=_SETTINGS,
@@ -45,13 +47,6 @@ def _print_version(wanted: bool) -> None:
     except PackageNotFoundError:
         show("drs-waves (not installed; run from a checkout)")
     raise typer.Exit
-
-
-def _keep_temporal_quiet() -> None:
-    """Have Temporal's core not write to the terminal, where it would tear the live view."""
-    Runtime.set_default(
-        Runtime(telemetry=TelemetryConfig(logging=None)), error_if_already_set=False
-    )
 
 
 @app.callback()
@@ -75,17 +70,29 @@ def _root(
       drs-waves run crm.yaml --dry-run
       drs-waves run crm.yaml
     \b
+    While it runs, and after:
+      drs-waves plans
+      drs-waves watch crm
+      drs-waves retry-wave crm app2 --reason "capacity is back"
+      drs-waves run --from crm-0f3b52a1c7d9
+      drs-waves cleanup crm-0f3b52a1c7d9
+    \b
     Temporal is found as the `temporal` command finds it (TEMPORAL_ADDRESS,
     profiles), AWS as the `aws` command does. Settings of our own: DRS_WAVES_*.
     """
     if context.invoked_subcommand != "worker":
-        _keep_temporal_quiet()
+        keep_temporal_quiet()
 
 
 app.command()(validate)
 app.command("run")(run_plan)
 app.command()(status)
+app.command("watch")(watch_plan)
+app.command()(plans)
+app.command()(executions)
 app.command()(history)
+operator_commands.add_to(app)
+app.command()(cleanup)
 app.command()(worker)
 app.command("init-tables")(init_tables)
 app.add_typer(sandbox, name="sandbox")

@@ -59,39 +59,51 @@ def _banner(execution_type: ExecutionType) -> str:
     return "  D R I L L  "
 
 
-def refuse_unconfirmable(plan: RecoveryPlan, given: str | None) -> None:
+def refuse_unconfirmable(
+    plan_id: str, given: str | None, *, nothing: str = "nothing was started"
+) -> None:
     """Refuse a wrong confirmation, or one that can be neither given nor typed, before anything.
 
     Raises:
-        CliError: nothing was started.
+        CliError: `nothing` happened.
     """
     if given is None and not sys.stdin.isatty():
         raise CliError(
-            "nothing was started: this needs a confirmation, and there is no terminal to ask "
-            f"on. Pass --confirm {plan.plan_id}"
+            f"{nothing}: this needs a confirmation, and there is no terminal to ask "
+            f"on. Pass --confirm {plan_id}"
         )
-    if given not in (None, plan.plan_id):
-        raise CliError(
-            f"nothing was started: {given!r} is not the PlanId of this plan, {plan.plan_id!r}"
-        )
+    if given not in (None, plan_id):
+        raise CliError(f"{nothing}: {given!r} is not the PlanId of this plan, {plan_id!r}")
 
 
-def confirm(plan: RecoveryPlan, given: str | None) -> str:
+def typed_plan_id(
+    plan_id: str,
+    given: str | None,
+    *,
+    what: str = "start it",
+    nothing: str = "nothing was started",
+) -> str:
     """Have the PlanId typed, or take it from `--confirm`.
+
+    Args:
+        plan_id: the PlanId that confirms.
+        given: the value of `--confirm`.
+        what: what it confirms.
+        nothing: what is said where it is not confirmed.
 
     Returns:
         The PlanId.
 
     Raises:
-        CliError: it was not given, or is another one; nothing was started.
+        CliError: it was not given, or is another one.
     """
-    refuse_unconfirmable(plan, given)
+    refuse_unconfirmable(plan_id, given, nothing=nothing)
     if given is None:
         try:
-            given = str(typer.prompt("Type the PlanId to start it", err=True)).strip()
+            given = str(typer.prompt(f"Type the PlanId to {what}", err=True)).strip()
         except typer.Abort:
             raise KeyboardInterrupt from None
-        refuse_unconfirmable(plan, given)
+        refuse_unconfirmable(plan_id, given, nothing=nothing)
     return given
 
 

@@ -27,7 +27,9 @@ def differences(before: RecoveryPlan, after: RecoveryPlan) -> list[str]:
         if wave_id in old:
             lines += _wave(old[wave_id], wave)
         else:
-            lines.append(f"+ wave {_named(wave)}: {count(len(wave.servers), 'server')}{_after(wave)}")
+            lines.append(
+                f"+ wave {_named(wave)}: {count(len(wave.servers), 'server')}{_after(wave)}"
+            )
     lines += _servers(old, new)
     return [visible(line) for line in lines]
 

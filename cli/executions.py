@@ -3,16 +3,20 @@
 import asyncio
 import time
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from activities.history import HistoryTable
+from cli.completion import RUNNING, complete_execution, complete_plan
 from cli.errors import CliError, ExitCode
+from cli.following import follow_execution, tell_how_to_come_back
 from cli.live import Watched, view
+from cli.operator_commands import PlanId
 from cli.output import plain, results, show, write_json, write_model
 from cli.plans import Json
-from cli.running import follow_execution, tell_how_to_come_back
+from cli.recorded import recorded
+from cli.records import operator_lines
 from cli.tables import aligned, execution_lines, execution_table
 from cli.texts import moment
 from cli.watching import not_known
@@ -21,16 +25,15 @@ from settings import get_settings
 from workflows.client import RecoveryClient, RefusedError
 from workflows.messages import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY
 
-_RUNNING = (
-    f"{PLAN_ID_KEY.name} IS NOT NULL AND ExecutionStatus = 'Running' "
-    "AND WorkflowType = 'RecoveryPlanWorkflow'"
-)
 _RPC = timedelta(seconds=10)
 
 
 def status(
     plan_id: Annotated[
-        str | None, typer.Argument(metavar="[PLAN_ID]", help="Default: list what runs.")
+        str | None,
+        typer.Argument(
+            metavar="[PLAN_ID]", help="Default: list what runs.", autocompletion=complete_plan
+        ),
     ] = None,
     watch_it: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
     json: Json = False,
@@ -51,6 +54,22 @@ def status(
             raise CliError("--watch needs a PLAN_ID; `drs-waves status` lists what runs")
         asyncio.run(_list_running(json=json))
         return
+    _show_or_follow(plan_id, watch_it=watch_it, json=json)
+
+
+def watch_plan(plan_id: PlanId, json: Json = False) -> None:
+    """Follow a plan's running execution, and steer it; the same as status --watch.
+
+    On a terminal, single keys offer what can be done now; each asks before it
+    does anything. q and Ctrl-C only detach.
+
+    \b
+    Exit codes: those of `run`; 2 not known, 5 cannot reach Temporal, 130 detached.
+    """
+    _show_or_follow(plan_id, watch_it=True, json=json)
+
+
+def _show_or_follow(plan_id: str, *, watch_it: bool, json: bool) -> NoReturn:
     try:
         code = asyncio.run(_show_one(plan_id, watch_it=watch_it, json=json))
     except KeyboardInterrupt:
@@ -62,7 +81,12 @@ def status(
 
 def history(
     execution: Annotated[
-        str | None, typer.Argument(metavar="[EXECUTION]", help="An execution ID. Default: a list.")
+        str | None,
+        typer.Argument(
+            metavar="[EXECUTION]",
+            help="An execution ID. Default: a list.",
+            autocompletion=complete_execution,
+        ),
     ] = None,
     plan_id: Annotated[
         str | None, typer.Option("--plan", metavar="PLAN_ID", help="Only this plan's.")
@@ -92,17 +116,11 @@ def history(
             of = f" of {plan_id}" if plan_id else ""
             show(f"The history table {table.name} holds no execution{of}.")
         return
-    recorded = asyncio.run(table.execution(execution))
-    if recorded is None:
-        raise CliError(
-            f"the history table {table.name} holds no execution {execution!r}; "
-            "`drs-waves history` lists them"
-        )
-    state, _ = recorded
+    state, _ = asyncio.run(recorded(execution))
     if json:
         write_model(state)
         return
-    for line in execution_lines(state):
+    for line in execution_lines(state) + operator_lines(state):
         show(line)
 
 
@@ -135,7 +153,7 @@ def _draw(watched: Watched, state: ExecutionState) -> None:
 async def _list_running(*, json: bool) -> None:
     client = await RecoveryClient.connect()
     rows: list[tuple[str, str, str, float]] = []
-    async for found in client.temporal.list_workflows(_RUNNING, rpc_timeout=_RPC):
+    async for found in client.temporal.list_workflows(RUNNING, rpc_timeout=_RPC):
         known = found.typed_search_attributes
         rows.append(
             (

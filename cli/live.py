@@ -80,8 +80,8 @@ def view(
         lines.append(Text(f"Waiting for the state of {watched.plan_id}…"))
     else:
         lines += _header(watched, watched.state, now=now, width=width)
-        told = hints(watched.state, width=width)
-        below = [*(Text(line, style="bold yellow") for line in told), *below]
+        hinted = hints(watched.state, width=width)
+        below = [*(Text(hint, style="bold yellow") for hint in hinted), *below]
         room = max(_FEWEST_ROWS, height - len(lines) - len(below) - 4)
         lines += _waves(watched.state, now=now, width=width, rows=room)
     if watched.silent_since is not None:

@@ -2,29 +2,25 @@
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from activities.targets import Readiness
-from cli.confirmation import (
-    confirm,
-    refuse_unconfirmable,
-    refuse_unknown_servers,
-    show_what_is_launched,
-)
-from cli.errors import CliError, ExitCode, exit_code_of
-from cli.live import Watched
-from cli.output import notices, results, show, step, tell, warn, write_json, write_model
-from cli.plans import Json, PlanFile, read_all
-from cli.summary import next_steps, summary
+from cli.completion import complete_execution
+from cli.durations import seconds_of
+from cli.errors import CliError, ExitCode
+from cli.launching import Launch
+from cli.output import show, step, write_model
+from cli.plans import Json, read_all
+from cli.resuming import Earlier, earlier
 from cli.tables import finding_table, target_table
 from cli.texts import count
-from cli.watching import display_on, watch
 from recovery.execution import ExecutionType
 from recovery.plan import RecoveryPlan
 from settings import get_settings
-from workflows.client import RecoveryClient, UnreachableError
+from workflows.client import RecoveryClient
 
 Relaunch = Annotated[
     list[str] | None,
@@ -37,8 +33,23 @@ Relaunch = Annotated[
 
 
 def run(
-    plan: PlanFile,
+    plan: Annotated[
+        Path | None, typer.Argument(metavar="[PLAN]", help="A plan file, YAML or JSON.")
+    ] = None,
     *,
+    from_execution: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="EXECUTION",
+            help="Go on from this one: take over what is up, run the rest.",
+            autocompletion=complete_execution,
+        ),
+    ] = None,
+    corrected: Annotated[
+        Path | None,
+        typer.Option("--plan", metavar="FILE", help="With --from: the corrected plan."),
+    ] = None,
     watch_it: Annotated[
         bool | None,
         typer.Option(
@@ -60,6 +71,10 @@ def run(
         typer.Option("--replace-drill", help="With --recovery: first end a running drill."),
     ] = False,
     relaunch: Relaunch = None,
+    cleanup_after: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Terminate a drill's instances so long after its end."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a plan as a drill, on the Temporal and AWS that the environment names.
@@ -71,6 +86,8 @@ def run(
     Examples:
       drs-waves run crm.yaml --dry-run              is everything ready?
       drs-waves run crm.yaml                        a drill
+      drs-waves run crm.yaml --cleanup-after 2h     and what it launched goes
+      drs-waves run --from crm-0f3b52a1c7d9         go on where that one ended
       drs-waves run crm.yaml --recovery             the real thing
       drs-waves run crm.yaml --recovery --confirm crm --no-watch --json
     \b
@@ -78,26 +95,59 @@ def run(
     ready, with --dry-run), 2 bad input or refused, 3 partial, 4 cancelled,
     5 cannot reach Temporal or AWS, 130 detached.
     """
-    read = read_all([plan])[0]
     if replace_drill and not recovery:
         raise CliError("--replace-drill is for a real recovery: add --recovery, or leave it out")
+    if cleanup_after is not None and recovery:
+        raise CliError("--cleanup-after is for a drill; what a real recovery launches stays")
+    delay = None if cleanup_after is None else seconds_of(cleanup_after, "--cleanup-after")
     follow = watch_it if watch_it is not None else sys.stdout.isatty() and not json
-    launch = _Launch(
-        read.plan,
-        ExecutionType.RECOVERY if recovery else ExecutionType.DRILL,
+    execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
+    given = _given(plan, corrected, from_execution)
+    get_settings()
+    before: Earlier | None = None
+    if from_execution is not None:
+        look_up = earlier(from_execution, given, execution_type, replace_drill=replace_drill)
+        before = asyncio.run(look_up)
+        given = before.plan
+    assert given is not None
+    launch = Launch(
+        given,
+        execution_type,
         relaunch=list(relaunch or ()),
         confirmation=confirm_id,
         replace_drill=replace_drill,
+        earlier=before,
+        cleanup_after=delay,
     )
-    get_settings()
     try:
         if dry_run:
-            raise typer.Exit(asyncio.run(_check(read.plan, json=json)))
+            if before is not None:
+                before.show()
+            raise typer.Exit(asyncio.run(_check(given, json=json)))
         launch.ask()
         raise typer.Exit(asyncio.run(launch.execute(follow=follow, json=json)))
     except KeyboardInterrupt:
         launch.tell_detached()
         raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def _given(
+    plan: Path | None, corrected: Path | None, from_execution: str | None
+) -> RecoveryPlan | None:
+    """The plan that was given as a file; None to go on with an earlier execution's own.
+
+    Raises:
+        CliError: it is not clear what is to run.
+    """
+    if plan is not None and corrected is not None:
+        raise CliError(f"two plans are given, {plan} and {corrected}; leave one out")
+    path = plan or corrected
+    if from_execution is None:
+        if corrected is not None:
+            raise CliError(f"--plan goes with --from; to run a plan: drs-waves run {corrected}")
+        if path is None:
+            raise CliError("what is to run? drs-waves run PLAN, or drs-waves run --from EXECUTION")
+    return None if path is None else read_all([path])[0].plan
 
 
 async def _check(plan: RecoveryPlan, *, json: bool) -> ExitCode:
@@ -130,153 +180,3 @@ def _show_readiness(plan: RecoveryPlan, readiness: Readiness, *, blocked: bool) 
         show(f"{plan.plan_name} is ready with {told}: {servers}; nothing was launched.")
     else:
         show(f"{plan.plan_name} is ready: {servers}; nothing was launched.")
-
-
-class _Launch:
-    """One start of one plan, with what must be asked before it."""
-
-    def __init__(
-        self,
-        plan: RecoveryPlan,
-        execution_type: ExecutionType,
-        *,
-        relaunch: list[str],
-        confirmation: str | None,
-        replace_drill: bool,
-    ) -> None:
-        self._plan = plan
-        self._type = execution_type
-        self._relaunch = relaunch
-        self._confirmation = confirmation
-        self._replace_drill = replace_drill
-        self._begun = False
-        self._execution_id: str | None = None
-
-    def ask(self) -> None:
-        """Have confirmed what cannot be taken back.
-
-        It runs outside the event loop, which would keep Ctrl-C from the prompt.
-
-        Raises:
-            CliError: it was not confirmed; nothing was started.
-        """
-        refuse_unknown_servers(self._plan, self._relaunch)
-        real = self._type is ExecutionType.RECOVERY
-        if not real and not self._relaunch:
-            if self._confirmation is not None:
-                confirm(self._plan, self._confirmation)
-            return
-        refuse_unconfirmable(self._plan, self._confirmation)
-        readiness = asyncio.run(_look_at(self._plan))
-        show_what_is_launched(self._plan, self._type, readiness, self._relaunch)
-        self._confirmation = confirm(self._plan, self._confirmation)
-
-    async def execute(self, *, follow: bool, json: bool) -> ExitCode:
-        """Start, and follow if wanted."""
-        client = await RecoveryClient.connect()
-        if self._replace_drill:
-            with step(f"Ending the drill of {self._plan.plan_name}"):
-                replaced = await client.replace_drill(self._plan.plan_id)
-            tell("The drill was cancelled." if replaced else "No drill was running.")
-        self._begun = True
-        self._execution_id = await client.start(
-            self._plan,
-            execution_type=self._type,
-            confirmation=self._confirmation,
-            relaunch=self._relaunch,
-        )
-        tell(f"Started {self._type} {self._execution_id}")
-        if not await _has_worker(client):
-            warn("no worker is running: it begins when one comes (`drs-waves worker`)")
-        if follow:
-            return await follow_execution(
-                client,
-                Watched(
-                    self._plan.plan_id,
-                    self._execution_id,
-                    sandbox=get_settings().speed > 1,
-                ),
-                json=json,
-            )
-        if json:
-            write_json({"PlanId": self._plan.plan_id, "ExecutionId": self._execution_id})
-        else:
-            tell(f"Watch it: drs-waves status {self._plan.plan_id} --watch")
-        return ExitCode.COMPLETED
-
-    def tell_detached(self) -> None:
-        """Say what Ctrl-C has and has not ended."""
-        plan_id = self._plan.plan_id
-        if self._execution_id is not None:
-            tell_how_to_come_back(plan_id)
-        elif self._begun:
-            tell("\nInterrupted while starting; it may have begun. Look with:")
-            tell(f"  drs-waves status {plan_id}")
-        else:
-            tell("\nInterrupted; nothing was started.")
-
-
-async def _look_at(plan: RecoveryPlan) -> Readiness | None:
-    """What the worker sees of the targets; None if it cannot tell in time.
-
-    Raises:
-        UnreachableError: no worker runs, so nobody can say where the plan would be launched.
-    """
-    client = await RecoveryClient.connect()
-    await client.require_worker()
-    try:
-        with step("Looking at the targets, as the worker sees them"):
-            return await client.readiness(plan)
-    except UnreachableError as error:
-        # A check that fails must not hold a real recovery back.
-        warn(f"readiness is not known: {error}")
-        return None
-
-
-async def _has_worker(client: RecoveryClient) -> bool:
-    try:
-        return await client.has_worker()
-    except UnreachableError:
-        # It has just been started: whether somebody works on it shows in the live view.
-        return True
-
-
-def tell_how_to_come_back(plan_id: str) -> None:
-    """Say that only the looking has ended."""
-    tell("\nDetached; the execution goes on. Come back with:")
-    tell(f"  drs-waves status {plan_id} --watch")
-
-
-async def follow_execution(client: RecoveryClient, watched: Watched, *, json: bool) -> ExitCode:
-    """Show an execution until it ends, then its summary or, with `json`, its state."""
-    await watch(client, [watched], display_on(notices() if json else results()))
-    if json and watched.state is not None:
-        write_model(watched.state)
-    return tell_end(watched, to_stderr=json)
-
-
-def tell_end(watched: Watched, *, to_stderr: bool = False, further: bool = True) -> ExitCode:
-    """Print the summary of an execution that has ended.
-
-    Args:
-        watched: the execution.
-        to_stderr: keep standard output for JSON.
-        further: say where to look for more.
-
-    Returns:
-        Its exit code.
-    """
-    say = tell if to_stderr else show
-    state = watched.state
-    if state is None:
-        raise CliError(f"the state of {watched.plan_id} was never seen", ExitCode.UNREACHABLE)
-    if watched.closed is not None:
-        say(
-            f"The workflow of {state.plan_name} was closed from outside ({watched.closed}) before "
-            "its end; jobs may still run in DRS"
-        )
-        return ExitCode.FAILED
-    say("")
-    for line in summary(state) + (next_steps(state) if further else []):
-        say(line)
-    return exit_code_of(state.status)

@@ -13,13 +13,13 @@ import typer
 
 from activities.history import HistoryError, HistoryTable
 from activities.targets import Readiness
-from cli.confirmation import confirm, show_what_is_launched
+from cli.confirmation import show_what_is_launched, typed_plan_id
 from cli.errors import CliError, ExitCode, worst
+from cli.following import tell_end
 from cli.live import Watched
 from cli.local_stack import bring_up, check_scenario, new_stack, take_down, use_ports_of_its_own
 from cli.output import notices, results, show, step, tell, warn, write_json, write_model
 from cli.plans import Json, PlanFiles, read_all
-from cli.running import tell_end
 from cli.tables import wave_table
 from cli.watching import display_on, watch
 from recovery.execution import ExecutionState, ExecutionType
@@ -133,7 +133,7 @@ def _confirm_all(plans: Sequence[RecoveryPlan], given: Sequence[str]) -> None:
         readiness = asyncio.run(_readiness(plan))
         show_what_is_launched(plan, ExecutionType.RECOVERY, readiness, ())
         told = plan.plan_id if plan.plan_id in given else (given[0] if given else None)
-        confirm(plan, told)
+        typed_plan_id(plan.plan_id, told)
 
 
 async def _readiness(plan: RecoveryPlan) -> Readiness:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Protocol
 
@@ -13,11 +14,15 @@ from temporalio.service import RPCError
 
 from cli.changes import changes
 from cli.errors import CliError, ExitCode
+from cli.keyboard import has_keyboard, keyboard
 from cli.live import Watched, view
 from cli.output import can_redraw
+from cli.prompts import Prompts
+from cli.steering import send, the_running
 from cli.texts import moment, visible
 from recovery.execution import ExecutionState
-from workflows.client import RecoveryClient, RefusedError, UnreachableError
+from recovery.messages import OperatorMessage
+from workflows.client import RecoveryClient, RefusedError, UnreachableError, whoami
 from workflows.messages import plan_workflow_id
 
 _POLL_SECONDS = 1.0
@@ -50,6 +55,8 @@ class LiveDisplay:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+        self._watched: Sequence[Watched] = ()
+        self.footer: Callable[[], Sequence[str]] = tuple
 
     def __enter__(self) -> "LiveDisplay":
         self._live.start()
@@ -60,12 +67,24 @@ class LiveDisplay:
 
     def show(self, watched: Sequence[Watched]) -> None:
         """Redraw."""
+        self._watched = watched
         width, height = self._console.size
         share = max(1, (height - 1) // max(1, len(watched)))
         views = [
-            view(each, now=time.time(), width=min(width, 80), height=share) for each in watched
+            view(
+                each,
+                now=time.time(),
+                width=min(width, 80),
+                height=share,
+                footer=self.footer(),
+            )
+            for each in watched
         ]
         self._live.update(Group(*views), refresh=True)
+
+    def redraw(self) -> None:
+        """Draw again what was shown last."""
+        self.show(self._watched)
 
 
 class LineDisplay:
@@ -113,30 +132,70 @@ def display_on(console: Console) -> Display:
     return LiveDisplay(console) if can_redraw(console) else LineDisplay(console)
 
 
-async def watch(client: RecoveryClient, watched: Sequence[Watched], display: Display) -> None:
+async def watch(
+    client: RecoveryClient, watched: Sequence[Watched], display: Display, *, steer: bool = False
+) -> None:
     """Follow executions until all have ended; their last states are in `watched`.
+
+    Args:
+        client: asks Temporal.
+        watched: the executions.
+        display: shows them.
+        steer: offer keys to steer a single execution, where there are keys.
 
     Raises:
         CliError: Temporal stays silent too long for a display that gives up, knows nothing of
             an execution, or has begun another one of its plan.
+        KeyboardInterrupt: the operator detached by a key.
     """
     polls = [asyncio.create_task(_follow(client, each, display)) for each in watched]
+    tasks = list(polls)
     try:
-        with display:
+        with display, ExitStack() as stack:
+            detached: asyncio.Task[None] | None = None
+            if steer and len(watched) == 1 and isinstance(display, LiveDisplay) and has_keyboard():
+                prompts = stack.enter_context(_prompts(client, watched[0], display))
+                detached = asyncio.create_task(prompts.run())
+                tasks.append(detached)
             while not all(poll.done() for poll in polls):
                 display.show(watched)
                 await asyncio.wait(
-                    polls, timeout=_pause(watched), return_when=asyncio.FIRST_EXCEPTION
+                    [task for task in tasks if not task.done()],
+                    timeout=_pause(watched),
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
+                if detached is not None and detached.done():
+                    detached.result()
+                    raise KeyboardInterrupt
                 if any(poll.done() and poll.exception() for poll in polls):
                     break
+            stack.close()
             display.show(watched)
         for poll in polls:
             if poll.done():
                 poll.result()
     finally:
-        for poll in polls:
-            poll.cancel()
+        for task in tasks:
+            task.cancel()
+
+
+@contextmanager
+def _prompts(client: RecoveryClient, watched: Watched, display: LiveDisplay) -> Iterator[Prompts]:
+    """Keys that steer the execution on the screen, and prompts below it."""
+
+    async def send_to_watched(message: OperatorMessage) -> str | None:
+        running = await the_running(client, watched.plan_id)
+        if running.execution_id != watched.execution_id:
+            raise CliError(f"{watched.execution_id} does not run any more")
+        return await send(client, running, message, actor=whoami())
+
+    with keyboard() as keys:
+        prompts = Prompts(watched, keys, send_to_watched)
+        prompts.redraw, display.footer = display.redraw, prompts.footer
+        try:
+            yield prompts
+        finally:
+            display.footer = tuple
 
 
 def _pause(watched: Sequence[Watched]) -> float:
@@ -206,6 +265,6 @@ def _note_silence(watched: Watched, error: Exception, display: Display) -> None:
     if display.gives_up and now - watched.silent_since > _GIVE_UP_SECONDS:
         raise CliError(
             f"Temporal has not answered since {moment(watched.silent_since)}: {watched.trouble}. "
-            f"The execution goes on; come back with `drs-waves status {watched.plan_id} --watch`",
+            f"The execution goes on; come back with `drs-waves watch {watched.plan_id}`",
             ExitCode.UNREACHABLE,
         ) from error

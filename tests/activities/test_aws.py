@@ -1,7 +1,7 @@
 """How failures of AWS are told apart, and in whose name we call."""
 
 import asyncio
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -29,14 +29,12 @@ ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
 
 
 def refusal(code: str, status: int, *, headers: dict[str, str] | None = None, **more: Any) -> Any:
-    return ClientError(
-        {
-            "Error": {"Code": code, "Message": "because"},
-            "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers or {}},
-            **more,
-        },  # type: ignore[typeddict-item]  # only what is read
-        "StartRecovery",
-    )
+    """What boto3 raises for an answer of AWS."""
+    answer: Any = {
+        "Error": {"Code": code, "Message": "because"},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers or {}},
+    }
+    return ClientError(answer | more, "StartRecovery")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +87,7 @@ def test_a_call_that_was_never_made_had_no_effect(error: BotoCoreError, kind: Tr
         ReadTimeoutError(endpoint_url="http://x"),
         ConnectionClosedError(endpoint_url="http://x", request=None, response=None),
         # TLS may break while the answer is read, as well as before the request was sent.
-        SSLError(endpoint_url="https://x", error="EOF occurred in violation of protocol"),
+        SSLError(endpoint_url="https://x", error=OSError("EOF occurred in violation of protocol")),
         refusal("InternalServerException", 500),
         ValueError("not JSON"),
     ],
@@ -150,7 +148,7 @@ async def test_credentials_of_a_role_renew_themselves_before_they_end(
     api = DrsApi(sessions, target)
     await api.jobs_since(0.0)
     credentials = sessions.client("drs", target)._request_signer._credentials
-    later = datetime.now(timezone.utc) + timedelta(minutes=55)
+    later = datetime.now(UTC) + timedelta(minutes=55)
     # Both keep an eye on the clock: the credentials, and what fetches them.
     monkeypatch.setattr(credentials, "_time_fetcher", lambda: later)
     monkeypatch.setattr("botocore.credentials._local_now", lambda: later)

@@ -119,7 +119,7 @@ async def test_an_older_state_never_replaces_a_newer_one(table: HistoryTable) ->
     newer = HistoryRecord(execution_id="crm-1", waves=[wave(9, status=WaveStatus.COMPLETED)])
     older = HistoryRecord(execution_id="crm-1", waves=[wave(8, status=WaveStatus.IN_PROGRESS)])
     same = HistoryRecord(execution_id="crm-1", waves=[wave(9, status=WaveStatus.FAILED)])
-    for each in (newer, older, same, newer):
+    for each in (newer, older, newer, same):
         await table.write(each)
     assert (await the_wave(table)).status is WaveStatus.COMPLETED
 

@@ -372,6 +372,15 @@ def test_an_earlier_drills_instance_contradicts_no_more_once_ours_is_there() -> 
     assert only(watched).launch_status is LaunchStatus.LAUNCHED
 
 
+def test_a_contradiction_that_the_next_look_does_not_bear_out_is_forgotten() -> None:
+    watched = launched()
+    watched.see_instances([instance("NOT_FOUND")], meant_to_run={}, now=NOW)
+    watched.see_instances([], meant_to_run={}, now=NOW + 60)
+    watched.settle_look_ups(now=NOW + LOOK_UP)
+    assert only(watched).launch_status is LaunchStatus.LAUNCHED
+    assert only(watched).verified is Verified.UNKNOWN
+
+
 def test_a_watch_goes_on_from_what_the_attempt_before_saw() -> None:
     before = launched(1, 2)
     before.see_instances([instance()], meant_to_run={}, now=NOW)
@@ -449,60 +458,69 @@ _steps = st.one_of(
 )
 
 
-@given(st.lists(_steps, max_size=25))
-@settings(max_examples=150, deadline=None)
-def test_no_answers_whatsoever_make_a_server_up_that_was_never_said_to_be(
-    steps: list[Any],
-) -> None:
-    watched = watch(1, 2, 3)
-    said_launched: set[str] = set()
-    agreed: set[str] = set()
-    failed: dict[str, ServerResult] = {}
-    now = NOW
-    for step in steps:
+class Telling:
+    """Answers, one after another, and what they have said so far."""
+
+    def __init__(self) -> None:
+        self.watched = watch(1, 2, 3)
+        self.now = NOW
+        self.said_launched: set[str] = set()
+        self.agreed: set[str] = set()
+        self.failed: set[str] = set()
+
+    def take(self, step: Any) -> None:
+        """One answer, or so many seconds."""
         match step:
             case Job():
                 # DRS may name a server twice in nonsense; the last word is what counts.
                 words = {s.source_server_id: s.launch_status for s in step.participating_servers}
                 if step.job_id == JOB:
-                    said_launched |= {s for s, word in words.items() if word == "LAUNCHED"}
-                watched.see_job(step, now=now)
+                    self.said_launched |= {s for s, word in words.items() if word == "LAUNCHED"}
+                self.watched.see_job(step, now=self.now)
             case (str() as job_id, lines):
-                watched.see_log(job_id, lines)
+                self.watched.see_log(job_id, lines)
             case (found, meant):
-                agreed |= {
-                    i.source_server_id
-                    for i in found
-                    if i.source_server_id
-                    and i.job_id == JOB
-                    and (
-                        i.ec2_instance_state == "RUNNING"
-                        or (
-                            i.ec2_instance_state in ("STOPPED", "STOPPING")
-                            and meant.get(i.source_server_id) is False
-                        )
-                    )
-                }
-                watched.see_instances(found, meant_to_run=meant, now=now)
+                self.agreed |= {str(i.source_server_id) for i in found if agrees(i, meant)}
+                self.watched.see_instances(found, meant_to_run=meant, now=self.now)
             case seconds:
-                now += seconds
-        watched.settle_look_ups(now=now)
-        for result in watched.results:
-            server = result.source_server_id
-            if result.verified is Verified.YES:
-                assert server in agreed
-                assert result.launch_status is LaunchStatus.LAUNCHED
-            if result.verified is Verified.NO:
-                assert result.launch_status is LaunchStatus.FAILED
-            if result.launch_status is LaunchStatus.LAUNCHED:
-                assert server in said_launched
-            if server in failed:
-                assert result.launch_status is LaunchStatus.FAILED
-            if result.launch_status is LaunchStatus.FAILED:
-                assert result.reason
-                assert result.end_time is not None
-                failed[server] = result
-        verdict = judge_wave(watched.results)
+                self.now += seconds
+        self.watched.settle_look_ups(now=self.now)
+
+    def check(self, result: ServerResult) -> None:
+        """What must hold of a server after any answer."""
+        server = result.source_server_id
+        if result.verified is Verified.YES:
+            assert server in self.agreed
+            assert result.launch_status is LaunchStatus.LAUNCHED
+        if result.verified is Verified.NO or server in self.failed:
+            assert result.launch_status is LaunchStatus.FAILED
+        if result.launch_status is LaunchStatus.LAUNCHED:
+            assert server in self.said_launched
+        if result.launch_status is LaunchStatus.FAILED:
+            assert result.reason
+            assert result.end_time is not None
+            self.failed.add(server)
+
+
+def agrees(instance: RecoveryInstance, meant_to_run: dict[str, bool]) -> bool:
+    """Whether an instance bears out that its server is up."""
+    server, state = instance.source_server_id, instance.ec2_instance_state
+    stopped_as_meant = state in ("STOPPED", "STOPPING") and meant_to_run.get(str(server)) is False
+    return instance.job_id == JOB and (state == "RUNNING" or stopped_as_meant)
+
+
+@given(st.lists(_steps, max_size=25))
+@settings(max_examples=150, deadline=None)
+def test_no_answers_whatsoever_make_a_server_up_that_was_never_said_to_be(
+    steps: list[Any],
+) -> None:
+    telling = Telling()
+    for step in steps:
+        telling.take(step)
+        results = telling.watched.results
+        for result in results:
+            telling.check(result)
+        verdict = judge_wave(results)
         if verdict.status is WaveStatus.COMPLETED:
-            assert {r.source_server_id for r in watched.results} <= said_launched
-        assert verdict.status.is_settled or not watched.is_finished
+            assert {r.source_server_id for r in results} <= telling.said_launched
+        assert verdict.status.is_settled or not telling.watched.is_finished

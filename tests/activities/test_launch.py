@@ -364,24 +364,39 @@ async def test_another_account_than_the_plan_names_launches_nothing(
 
 
 @pytest.mark.parametrize(
-    ("code", "kind", "lasting"),
+    ("code", "kind"),
     [
-        ("ThrottlingException", "Throttled", False),
-        ("ServiceQuotaExceededException", "QuotaExceeded", False),
-        ("ConflictException", "Conflict", False),
-        ("InternalServerException", "UnclearAnswer", False),
-        ("ValidationException", "Invalid", True),
-        ("AccessDeniedException", "AccessDenied", True),
-        ("UninitializedAccountException", "UninitializedAccount", True),
+        ("ThrottlingException", "Throttled"),
+        ("ServiceQuotaExceededException", "QuotaExceeded"),
+        ("ConflictException", "Conflict"),
+        ("InternalServerException", "UnclearAnswer"),
     ],
 )
-async def test_what_can_pass_is_tried_again_by_temporal_and_what_cannot_is_not(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, code: str, kind: str, lasting: bool
+async def test_what_can_pass_is_tried_again_by_temporal(
+    aws: LocalAws, drs: DrsActivities, temporal: Temporal, code: str, kind: str
 ) -> None:
     aws.fault("StartRecovery", Error=code)
     error = await Attempt(temporal).refused(drs.launch, launch(aws.servers()))
-    assert (error.type, error.non_retryable) == (kind, lasting)
-    assert (error.next_retry_delay is None) == lasting
+    assert (error.type, error.non_retryable) == (kind, False)
+    assert seconds(error.next_retry_delay) > 0
+    assert code in error.message
+    assert aws.calls("StartRecovery") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("ValidationException", "Invalid"),
+        ("AccessDeniedException", "AccessDenied"),
+        ("UninitializedAccountException", "UninitializedAccount"),
+    ],
+)
+async def test_what_cannot_pass_ends_the_launch(
+    aws: LocalAws, drs: DrsActivities, temporal: Temporal, code: str, kind: str
+) -> None:
+    aws.fault("StartRecovery", Error=code)
+    error = await Attempt(temporal).refused(drs.launch, launch(aws.servers()))
+    assert (error.type, error.non_retryable) == (kind, True)
     assert code in error.message
     assert aws.calls("StartRecovery") == 1
 

@@ -11,7 +11,7 @@ from activities.aws import AwsTrouble, Trouble
 from activities.history import HistoryError
 from activities.targets import Readiness, TargetContext, WorkerContext
 from cli.app import app
-from cli.confirmation import confirm, show_what_is_launched
+from cli.confirmation import show_what_is_launched, typed_plan_id
 from cli.errors import CliError, ExitCode, exit_code_of, explain, worst
 from recovery.execution import ExecutionType, PlanStatus
 from settings import get_settings
@@ -162,7 +162,7 @@ def test_what_is_confirmed_names_targets_hash_and_the_servers_that_may_be_destro
 
 def test_another_plans_id_confirms_nothing() -> None:
     with pytest.raises(CliError, match="nothing was started: 'crn' is not the PlanId"):
-        confirm(CHAIN, "crn")
+        typed_plan_id(CHAIN.plan_id, "crn")
 
 
 def test_a_scenario_is_checked_before_anything_starts(tmp_path: Path) -> None:

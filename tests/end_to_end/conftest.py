@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
@@ -178,6 +179,13 @@ def ended(state: ExecutionState, name: str) -> float:
     return end
 
 
+def free_port() -> int:
+    """A port that nobody has at the moment, out of the range of those that all ask for."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Temporal and the local AWS as processes of their own."""
@@ -188,6 +196,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         speed=SPEED,
         region=REGION,
         variables={"DRS_WAVES_ABSENT_AFTER_SECONDS": "5"},
+        # Ports of our own choice, because several suites run side by side.
+        temporal_port=free_port(),
+        ui_port=free_port(),
+        aws_port=free_port(),
     )
     before = dict(os.environ)
     try:

@@ -177,7 +177,7 @@ def test_a_wave_that_drs_never_accepted_has_no_duration() -> None:
 def test_clocks_that_disagree_never_make_a_negative_duration() -> None:
     state = WaveState(wave_id="db", wave_name="Database", start_time=1000.0)
     state.ended(WaveStatus.FAILED, "failed at once", at=999.0)
-    assert state.completion_duration == 0.0
+    assert not state.completion_duration
 
 
 def test_the_jobs_of_a_wave_are_named_once_each() -> None:

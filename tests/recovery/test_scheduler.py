@@ -109,7 +109,7 @@ def test_a_waiting_wave_names_only_what_it_still_waits_for() -> None:
     scheduler = begin(plan_of({"db": [], "cache": [], "app": ["db", "cache"]}))
     end(scheduler, "db", WaveStatus.COMPLETED)
     assert scheduler.wave("app").status_reason == "Waiting for cache"
-    assert scheduler.ready() and "app" not in ids(scheduler.ready())
+    assert ids(scheduler.ready()) == ["cache"]
 
 
 def test_a_slow_wave_holds_back_only_what_depends_on_it() -> None:
@@ -379,12 +379,15 @@ def test_late_completion_of_every_lost_wave_runs_the_whole_plan(
     assert all(w.attempt == 1 for w in scheduler.state.waves)
 
 
-def test_a_thousand_waves_in_a_chain_run_one_after_another() -> None:
-    names = [f"w{n}" for n in range(1000)]
-    chain = {name: names[n - 1 : n] if n else [] for n, name in enumerate(names)}
-    scheduler = begin(plan_of(chain))
+def test_long_chains_run_in_order_and_are_skipped_to_their_end() -> None:
+    def chain(length: int) -> tuple[list[str], WaveScheduler]:
+        names = [f"w{n}" for n in range(length)]
+        after = {name: names[n - 1 : n] if n else [] for n, name in enumerate(names)}
+        return names, begin(plan_of(after))
+
+    names, scheduler = chain(200)
     assert run_to_end(scheduler, {}) == names
-    scheduler = begin(plan_of(chain))
+    _, scheduler = chain(1000)
     assert run_to_end(scheduler, {"w0": WaveStatus.FAILED}) == ["w0"]
     assert scheduler.wave("w999").caused_by == ["w0"]
 

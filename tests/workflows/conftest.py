@@ -89,7 +89,8 @@ class Run:
 
     async def wave(self, wave_id: str) -> WaveState:
         """A wave as its own workflow tells it."""
-        return await self.wave_handle(wave_id).query("status", result_type=WaveState)
+        state: WaveState = await self.wave_handle(wave_id).query("status", result_type=WaveState)
+        return state
 
     async def wave_until(self, wave_id: str, condition: Callable[[WaveState], object]) -> WaveState:
         """Await a state of a wave, without skipping time."""
@@ -157,14 +158,14 @@ async def house(environment: WorkflowEnvironment) -> AsyncIterator[House]:
 async def real_house() -> AsyncIterator[House]:
     """The same on Temporal's real server, which skips no time but leaves nothing out."""
     server = Path(sys.executable).parent / "temporal"
-    async with await WorkflowEnvironment.start_local(
+    starting = WorkflowEnvironment.start_local(
         data_converter=pydantic_data_converter,
         dev_server_existing_path=str(server),
         search_attributes=SEARCH_ATTRIBUTES,
         dev_server_log_level="error",
-    ) as environment:
-        async with serving(environment) as house:
-            yield house
+    )
+    async with await starting as environment, serving(environment) as house:
+        yield house
 
 
 @asynccontextmanager

@@ -36,8 +36,10 @@ class StandIns:
 
     Attributes:
         accepts_after: from the first call until DRS accepts a launch.
+        answers_after: from the acceptance until we learn of it.
         found: whether a launch that was given up got a job all the same.
         arrives_after: from the acceptance until all servers are up.
+        watch_breaks_for: from its first attempt until the watch works at all.
         trouble: what the watch tells the wave.
         records_after: from the first write until DynamoDB takes one.
         records: what DynamoDB took.
@@ -46,9 +48,10 @@ class StandIns:
 
     environment: WorkflowEnvironment
     accepts_after: float = 0.0
+    answers_after: float = 0.0
     found: bool = False
     arrives_after: float = 600.0
-    watch_breaks: bool = False
+    watch_breaks_for: float = 0.0
     trouble: str = ""
     records_after: float = 0.0
     records: list[HistoryRecord] = field(default_factory=list)
@@ -75,9 +78,10 @@ class StandIns:
         await self._signal(
             "launch_waits", LaunchWaits(launch_id=request.launch_id, reason="Waiting for quota")
         )
-        await self._wait_until(self._since(request.launch_id, now) + self.accepts_after, now)
+        accepted = self._since(request.launch_id, now) + self.accepts_after
+        await self._wait_until(accepted + self.answers_after, now)
         self.launches.append(request)
-        return self._accepted(request, now)
+        return self._accepted(request, now - self.answers_after)
 
     @activity.defn(name="find_launch")
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
@@ -88,8 +92,7 @@ class StandIns:
     async def watch(self, request: WatchRequest) -> list[ServerResult]:
         now = await self._now()
         await self._signal("watch_news", WatchNews(trouble=self.trouble))
-        if self.watch_breaks:
-            await self._wait_until(now + HOUR, now)
+        await self._wait_until(self._since("watch", now) + self.watch_breaks_for, now)
         arrival = self._arrivals[str(request.servers[0].recovery_job_id)]
         await self._wait_until(min(arrival, request.until), now)
         if now < arrival:

@@ -1,7 +1,9 @@
 """The plan's workflow when its surroundings fail it: DynamoDB, its waves, strangers."""
 
+import asyncio
+
 import pytest
-from temporalio.client import WorkflowQueryFailedError
+from temporalio.client import WorkflowExecutionStatus, WorkflowQueryFailedError
 
 from recovery.execution import PlanStatus, WaveStatus
 from tests.workflows.conftest import House, lifetime, wave
@@ -37,6 +39,32 @@ async def test_a_dynamodb_that_stays_away_keeps_the_plan_open_for_at_most_a_day(
     assert 23 * HOUR <= await lifetime(run.handle) <= 24 * HOUR + 700
 
 
+async def test_a_wave_that_arrives_once_the_plan_is_over_opens_nothing_again(
+    house: House,
+) -> None:
+    house.world.arrives_after = 3 * HOUR
+    house.world.records_after = 10 * HOUR
+    run = await house.start(wave("Database", timeout_seconds=HOUR), wave("App", "Database"))
+    state = await run.end()
+    assert state.status is PlanStatus.FAILED
+    assert state.waves[1].status is WaveStatus.SKIPPED
+    assert len(house.world.launches) == 1
+
+
+async def test_cancelling_a_plan_that_is_over_but_for_its_recording_changes_no_outcome(
+    real_house: House,
+) -> None:
+    house = real_house
+    house.world.records_after, house.world.arrives_after = NEVER, 0
+    run = await house.start(wave("Database"))
+    async with asyncio.timeout(20):
+        while (await run.state()).status is PlanStatus.IN_PROGRESS:
+            await asyncio.sleep(0.05)
+    await run.handle.cancel()
+    assert (await run.end()).status is PlanStatus.COMPLETED
+    assert (await run.handle.describe()).status is WorkflowExecutionStatus.COMPLETED
+
+
 async def test_a_wave_whose_workflow_is_terminated_fails_with_the_reason(
     real_house: House,
 ) -> None:
@@ -61,7 +89,7 @@ UNREADABLE: list[list[object]] = [[], [{"Nonsense": [1, None]}], ["nonsense"]]
 
 async def test_signals_that_nobody_can_read_stop_neither_plan_nor_wave(real_house: House) -> None:
     house = real_house
-    house.world.arrives_after = 5
+    house.world.arrives_after = 3
     run = await house.start(wave("Database"))
     await run.wave_until("database", lambda w: w.status is WaveStatus.IN_PROGRESS)
     for handle, names in (
@@ -80,7 +108,7 @@ async def test_signals_that_nobody_can_read_stop_neither_plan_nor_wave(real_hous
 
 async def test_a_report_in_another_executions_name_changes_nothing(real_house: House) -> None:
     house = real_house
-    house.world.arrives_after = 3
+    house.world.arrives_after = NEVER
     run = await house.start(wave("Database"), wave("App", "Database"))
     await run.wave_until("database", lambda w: w.status is WaveStatus.IN_PROGRESS)
     told = await run.wave("database")
@@ -91,4 +119,3 @@ async def test_a_report_in_another_executions_name_changes_nothing(real_house: H
     state = await run.state()
     assert state.waves[0].status is not WaveStatus.COMPLETED
     assert state.waves[1].status is WaveStatus.WAITING
-    assert (await run.end()).status is PlanStatus.COMPLETED

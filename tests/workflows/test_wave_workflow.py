@@ -33,6 +33,17 @@ async def test_a_wave_that_is_not_up_in_time_is_timed_out_to_the_second(house: H
     assert state.status is PlanStatus.FAILED
 
 
+async def test_the_timeout_counts_from_the_acceptance_even_if_we_learn_of_it_later(
+    house: House,
+) -> None:
+    house.world.answers_after = 0.5 * HOUR
+    house.world.arrives_after = 1.1 * HOUR
+    run = await house.start(wave("Database", timeout_seconds=HOUR))
+    database = (await run.end()).waves[0]
+    assert database.status is WaveStatus.TIMED_OUT
+    assert database.completion_duration == pytest.approx(HOUR, abs=1)
+
+
 async def test_a_late_arrival_is_recorded_after_the_plans_end(house: House) -> None:
     house.world.arrives_after = 9 * HOUR
     run = await house.start(wave("Database", timeout_seconds=HOUR), wave("App", "Database"))
@@ -55,6 +66,14 @@ async def test_a_job_that_never_ends_is_observed_for_24_hours(house: House) -> N
     assert "Database TIMED_OUT" in str(failure)
     assert 24 * HOUR <= await lifetime(run.wave_handle("database")) <= 24 * HOUR + 120
     assert house.world.recorded("database").status is WaveStatus.TIMED_OUT
+
+
+async def test_a_watch_that_never_works_is_given_up_after_a_day(house: House) -> None:
+    house.world.watch_breaks_for = 30 * HOUR
+    run = await house.start(wave("Database"))
+    assert (await run.end()).waves[0].status is WaveStatus.TIMED_OUT
+    await run.ended(run.wave_handle("database"))
+    assert await lifetime(run.wave_handle("database")) <= 25 * HOUR + 700
 
 
 async def test_a_launch_that_is_never_accepted_is_given_up_at_the_plans_deadline(

@@ -1,0 +1,142 @@
+"""One start of one plan, with what must be asked before it."""
+
+import asyncio
+
+from activities.targets import Readiness
+from cli.cleaning import schedule_cleanup
+from cli.confirmation import (
+    refuse_unconfirmable,
+    refuse_unknown_servers,
+    show_what_is_launched,
+    typed_plan_id,
+)
+from cli.errors import ExitCode
+from cli.following import follow_execution, tell_how_to_come_back
+from cli.live import Watched
+from cli.output import step, tell, warn, write_json
+from cli.resuming import Earlier
+from recovery.execution import ExecutionType
+from recovery.plan import RecoveryPlan
+from settings import get_settings
+from workflows.client import RecoveryClient, UnreachableError
+
+
+class Launch:
+    """One start of one plan, with what must be asked before it."""
+
+    def __init__(
+        self,
+        plan: RecoveryPlan,
+        execution_type: ExecutionType,
+        *,
+        relaunch: list[str],
+        confirmation: str | None,
+        replace_drill: bool = False,
+        earlier: Earlier | None = None,
+        cleanup_after: float | None = None,
+    ) -> None:
+        self._plan = plan
+        self._type = execution_type
+        self._relaunch = relaunch
+        self._confirmation = confirmation
+        self._replace_drill = replace_drill
+        self._earlier = earlier
+        self._cleanup_after = cleanup_after
+        self._begun = False
+        self._execution_id: str | None = None
+
+    def ask(self) -> None:
+        """Have confirmed what cannot be taken back.
+
+        It runs outside the event loop, which would keep Ctrl-C from the prompt.
+
+        Raises:
+            CliError: it was not confirmed; nothing was started.
+        """
+        refuse_unknown_servers(self._plan, self._relaunch)
+        real = self._type is ExecutionType.RECOVERY
+        changed = self._earlier is not None and bool(self._earlier.changes)
+        if self._earlier is not None:
+            self._earlier.show()
+        if not real and not self._relaunch:
+            if changed or self._confirmation is not None:
+                typed_plan_id(self._plan.plan_id, self._confirmation)
+            return
+        refuse_unconfirmable(self._plan.plan_id, self._confirmation)
+        readiness = asyncio.run(_look_at(self._plan))
+        show_what_is_launched(self._plan, self._type, readiness, self._relaunch)
+        self._confirmation = typed_plan_id(self._plan.plan_id, self._confirmation)
+
+    async def execute(self, *, follow: bool, json: bool) -> ExitCode:
+        """Start, and follow if wanted."""
+        client = await RecoveryClient.connect()
+        if self._replace_drill:
+            with step(f"Ending the drill of {self._plan.plan_name}"):
+                replaced = await client.replace_drill(self._plan.plan_id)
+            tell("The drill was cancelled." if replaced else "No drill was running.")
+        self._begun = True
+        self._execution_id = await client.start(
+            self._plan,
+            execution_type=self._type,
+            confirmation=self._confirmation,
+            relaunch=self._relaunch,
+            takeover=self._earlier.takeover if self._earlier else None,
+        )
+        tell(f"Started {self._type} {self._execution_id}")
+        if self._cleanup_after is not None:
+            await schedule_cleanup(
+                client, self._execution_id, self._plan.plan_id, self._cleanup_after
+            )
+        if not await _has_worker(client):
+            warn("no worker is running: it begins when one comes (`drs-waves worker`)")
+        if follow:
+            return await follow_execution(
+                client,
+                Watched(
+                    self._plan.plan_id,
+                    self._execution_id,
+                    sandbox=get_settings().speed > 1,
+                ),
+                json=json,
+            )
+        if json:
+            write_json({"PlanId": self._plan.plan_id, "ExecutionId": self._execution_id})
+        else:
+            tell(f"Watch it: drs-waves watch {self._plan.plan_id}")
+        return ExitCode.COMPLETED
+
+    def tell_detached(self) -> None:
+        """Say what Ctrl-C has and has not ended."""
+        plan_id = self._plan.plan_id
+        if self._execution_id is not None:
+            tell_how_to_come_back(plan_id)
+        elif self._begun:
+            tell("\nInterrupted while starting; it may have begun. Look with:")
+            tell(f"  drs-waves status {plan_id}")
+        else:
+            tell("\nInterrupted; nothing was started.")
+
+
+async def _look_at(plan: RecoveryPlan) -> Readiness | None:
+    """What the worker sees of the targets; None if it cannot tell in time.
+
+    Raises:
+        UnreachableError: no worker runs, so nobody can say where the plan would be launched.
+    """
+    client = await RecoveryClient.connect()
+    await client.require_worker()
+    try:
+        with step("Looking at the targets, as the worker sees them"):
+            return await client.readiness(plan)
+    except UnreachableError as error:
+        # A check that fails must not hold a real recovery back.
+        warn(f"readiness is not known: {error}")
+        return None
+
+
+async def _has_worker(client: RecoveryClient) -> bool:
+    try:
+        return await client.has_worker()
+    except UnreachableError:
+        # It has just been started: whether somebody works on it shows in the live view.
+        return True

@@ -1,0 +1,100 @@
+"""`run --from`: what a new execution takes over from an earlier one, and what is confirmed."""
+
+from dataclasses import dataclass
+
+from cli.differences import differences
+from cli.errors import CliError
+from cli.output import tell
+from cli.recorded import recorded
+from cli.records import takeover_line
+from cli.steering import find_running
+from recovery.execution import ExecutionState, ExecutionType
+from recovery.plan import RecoveryPlan
+from workflows.client import RecoveryClient
+from workflows.messages import Takeover
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier execution that a new one goes on from.
+
+    Attributes:
+        state: how it was recorded.
+        plan: the plan that is to run now.
+        changes: how that plan differs from the earlier one, a line each.
+    """
+
+    state: ExecutionState
+    plan: RecoveryPlan
+    changes: tuple[str, ...]
+
+    @property
+    def takeover(self) -> Takeover:
+        """What is recorded of the servers that were asked to launch, whatever became of them."""
+        servers = [s for wave in self.state.waves for s in wave.servers if s.recovery_job_id]
+        return Takeover(
+            execution_id=self.state.execution_id, since=self.state.start_time, servers=servers
+        )
+
+    def show(self) -> None:
+        """Say what is taken over, and how the plan differs."""
+        tell(takeover_line(self.state))
+        if self.changes:
+            tell("The plan was changed since:")
+            for line in self.changes:
+                tell(f"  {line}")
+
+
+async def earlier(
+    execution_id: str,
+    corrected: RecoveryPlan | None,
+    execution_type: ExecutionType,
+    *,
+    replace_drill: bool = False,
+) -> Earlier:
+    """Look up an execution to go on from.
+
+    Args:
+        execution_id: the earlier execution.
+        corrected: the plan to run instead of the frozen one.
+        execution_type: what the new execution is to be.
+        replace_drill: a running drill of the plan will be ended first.
+
+    Raises:
+        CliError: it is another mode or plan, or still runs; nothing was started.
+    """
+    state, frozen = await recorded(execution_id)
+    _refuse_other_mode(state, execution_type)
+    plan = corrected or frozen
+    if plan.plan_id != state.plan_id:
+        raise CliError(
+            f"nothing was started: {execution_id} is of plan {state.plan_id!r}, and the corrected "
+            f"plan is {plan.plan_id!r}"
+        )
+    running = await find_running(await RecoveryClient.connect(), state.plan_id)
+    if running is not None and running.execution_id == execution_id:
+        raise CliError(
+            f"nothing was started: {execution_id} still runs; steer it (drs-waves watch "
+            f"{state.plan_id}), or cancel it first (drs-waves cancel {state.plan_id})"
+        )
+    drill = running is not None and running.execution_type is ExecutionType.DRILL
+    if running is not None and not (replace_drill and drill):
+        raise CliError(
+            f"nothing was started: {running.execution_id} of the same plan is running; "
+            "one execution of a plan runs at a time"
+        )
+    return Earlier(state, plan, tuple(differences(frozen, plan)))
+
+
+def _refuse_other_mode(state: ExecutionState, wanted: ExecutionType) -> None:
+    if state.execution_type is wanted:
+        return
+    if wanted is ExecutionType.RECOVERY:
+        raise CliError(
+            f"nothing was started: {state.execution_id} is a DRILL, and a recovery never takes "
+            "over a drill's servers. Leave --from out: drs-waves run PLAN --recovery"
+        )
+    raise CliError(
+        f"nothing was started: {state.execution_id} is a RECOVERY, and a drill never takes over "
+        "a recovery's servers. To go on with it, add --recovery"
+    )

@@ -1,0 +1,120 @@
+"""Sends operators' messages to the execution that is meant, and to no other."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from temporalio.client import RPCTimeoutOrCancelledError, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from cli.errors import CliError
+from recovery.execution import ExecutionType
+from recovery.messages import OperatorMessage
+from workflows.client import RecoveryClient, RefusedError
+from workflows.messages import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, plan_workflow_id
+
+CLIENT = "drs-waves"
+WITHOUT_WORKER = "taken; it has its effect when a worker comes"
+_RPC = timedelta(seconds=10)
+_REJECTION = "MessageRejected: "
+
+
+@dataclass(frozen=True)
+class RunningExecution:
+    """A plan's running execution, as Temporal knows it without a worker.
+
+    Attributes:
+        run_id: Temporal's run, which tells it from a later execution of the plan.
+    """
+
+    plan_id: str
+    execution_id: str
+    execution_type: ExecutionType | None
+    run_id: str | None
+
+
+async def find_running(client: RecoveryClient, plan_id: str) -> RunningExecution | None:
+    """The running execution of a plan, or None; it needs no worker.
+
+    Raises:
+        RPCError: Temporal did not answer.
+    """
+    handle = client.temporal.get_workflow_handle(plan_workflow_id(plan_id))
+    try:
+        described = await handle.describe(rpc_timeout=_RPC)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    if described.status is not WorkflowExecutionStatus.RUNNING:
+        return None
+    known = described.typed_search_attributes
+    kind = known.get(EXECUTION_TYPE_KEY)
+    return RunningExecution(
+        plan_id,
+        known.get(EXECUTION_ID_KEY, ""),
+        ExecutionType(kind) if kind in list(ExecutionType) else None,
+        described.run_id,
+    )
+
+
+async def the_running(client: RecoveryClient, plan_id: str) -> RunningExecution:
+    """The running execution of a plan.
+
+    Raises:
+        CliError: nothing of it runs.
+    """
+    found = await find_running(client, plan_id)
+    if found is None:
+        raise CliError(f"no execution of plan {plan_id!r} is running; `drs-waves plans` lists them")
+    return found
+
+
+async def send(
+    client: RecoveryClient, running: RunningExecution, message: OperatorMessage, *, actor: str
+) -> str | None:
+    """Send a message to exactly this execution.
+
+    Returns:
+        Its effect; None when no worker is up, and it is kept until one comes.
+
+    Raises:
+        CliError: the execution rejected it, or has ended.
+    """
+    meant = replace(message, client=CLIENT, actor=actor, execution_id=running.execution_id or None)
+    try:
+        return await client.send(running.plan_id, meant)
+    except RefusedError as error:
+        raise CliError(str(error).replace(_REJECTION, "")) from error
+    except RPCTimeoutOrCancelledError:
+        # Temporal lists a worker for minutes after its death. A second copy of a message that
+        # was taken after all is rejected and recorded, so sending it again does no harm.
+        handle = client.temporal.get_workflow_handle(
+            plan_workflow_id(running.plan_id), run_id=running.run_id
+        )
+        await handle.signal(meant.name, meant.as_input(), rpc_timeout=_RPC)
+        return None
+
+
+async def cancel(
+    client: RecoveryClient, running: RunningExecution, *, actor: str, reason: str
+) -> str | None:
+    """Cancel exactly this execution, with or without a worker.
+
+    Returns:
+        Its effect; None when no worker is up.
+
+    Raises:
+        CliError: it has ended meanwhile.
+    """
+    handle = client.temporal.get_workflow_handle(
+        plan_workflow_id(running.plan_id), run_id=running.run_id
+    )
+    try:
+        await handle.cancel(reason=f"{actor}: {reason or 'Cancelled'}", rpc_timeout=_RPC)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise CliError(f"{running.execution_id} has ended meanwhile") from error
+        raise
+    if not await client.has_worker():
+        return None
+    return "nothing new is launched; what DRS launches already goes on and is observed"
