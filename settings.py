@@ -76,6 +76,8 @@ def _elsewhere() -> str | None:
     """The first AWS endpoint of the environment that is not on this machine, or None."""
     if not os.environ.get("AWS_ENDPOINT_URL"):
         return "AWS itself"
+    if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return "AWS itself, as AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set"
     endpoints = {k: v for k, v in os.environ.items() if k.startswith("AWS_ENDPOINT_URL") and v}
     return next((v for _, v in sorted(endpoints.items()) if not is_loopback(v)), None)
 

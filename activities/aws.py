@@ -61,12 +61,18 @@ class Trouble(StrEnum):
 
 _LASTING = (Trouble.INVALID, Trouble.ACCESS_DENIED, Trouble.UNKNOWN_SERVER, Trouble.UNINITIALIZED)
 
-# Source: botocore's models of DRS and STS; "ExpiredToken" and its like are renewed by botocore.
+# Source: botocore's models of DRS and STS, and the codes that all AWS services share.
 _CODES = {
     "ThrottlingException": Trouble.THROTTLED,
     "Throttling": Trouble.THROTTLED,
     "TooManyRequestsException": Trouble.THROTTLED,
     "RequestLimitExceeded": Trouble.THROTTLED,
+    "RequestThrottled": Trouble.THROTTLED,
+    "RequestThrottledException": Trouble.THROTTLED,
+    "SlowDown": Trouble.THROTTLED,
+    "RequestTimeTooSkewed": Trouble.CREDENTIALS,
+    "RequestTimeout": Trouble.UNCLEAR,
+    "RequestTimeoutException": Trouble.UNCLEAR,
     "ServiceQuotaExceededException": Trouble.QUOTA,
     "ConflictException": Trouble.CONFLICT,
     "ExpiredToken": Trouble.CREDENTIALS,

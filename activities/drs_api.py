@@ -30,7 +30,7 @@ T = TypeVar("T", bound=_Answer)
 class ParticipatingServer(_Answer):
     """A server of a job."""
 
-    source_server_id: str = Field(alias="sourceServerID")
+    source_server_id: str | None = Field(default=None, alias="sourceServerID")
     recovery_instance_id: str | None = Field(default=None, alias="recoveryInstanceID")
     launch_status: str | None = None
 
@@ -55,7 +55,8 @@ class Job(_Answer):
     @property
     def server_ids(self) -> tuple[str, ...]:
         """The source servers it works on."""
-        return tuple(s.source_server_id for s in self.participating_servers)
+        ids = (s.source_server_id for s in self.participating_servers)
+        return tuple(i for i in ids if i)
 
 
 class JobLogItem(_Answer):

@@ -9,6 +9,7 @@ writes may come twice or out of order.
 
 import asyncio
 import json
+import os
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, TypeVar, cast
@@ -16,7 +17,7 @@ from typing import Any, TypeVar, cast
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -152,7 +153,12 @@ class HistoryTable:
         header, chunks = of_kind.get(_HEADER), of_kind.get("PLAN")
         if not header or not chunks:
             return None
-        plan = RecoveryPlan.model_validate_json("".join(str(chunk["Text"]) for chunk in chunks))
+        plan = _frozen_plan(chunks, execution_id)
+        if plan.plan_hash != header[0].get("PlanHash"):
+            raise HistoryError(
+                f"The frozen plan of {execution_id} in {self.name} is not whole; its waves are "
+                "listed by `aws dynamodb query`"
+            )
         told = [_read(WaveState, item) for item in of_kind.get("WAVE", [])]
         waves = {wave.wave_id: wave for wave in told}
         state = _read(ExecutionState, header[0])
@@ -195,7 +201,8 @@ class HistoryTable:
                 "DynamoDB",
                 boto3.client,
                 service_name="dynamodb",
-                region_name=cast(Any, self._region),
+                # boto3 itself reads AWS_DEFAULT_REGION only.
+                region_name=cast(Any, self._region or os.environ.get("AWS_REGION")),
                 config=config,
             )
         return self._client
@@ -286,6 +293,13 @@ def _read(model: type[M], item: dict[str, Any]) -> M:
     """A model from an item, without the table's own attributes."""
     fields = {field.alias for field in model.model_fields.values()}
     return model.model_validate({key: value for key, value in item.items() if key in fields})
+
+
+def _frozen_plan(chunks: list[dict[str, Any]], execution_id: str) -> RecoveryPlan:
+    try:
+        return RecoveryPlan.model_validate_json("".join(str(chunk["Text"]) for chunk in chunks))
+    except ValidationError as error:
+        raise HistoryError(f"The frozen plan of {execution_id} cannot be read") from error
 
 
 def _keys(hash_key: str, range_key: str) -> list[dict[str, str]]:

@@ -7,9 +7,10 @@ model lacks) end here; what comes out is true or says that it is not known.
 from collections.abc import Iterable, Mapping
 
 from activities.drs_api import Job, JobLogItem, RecoveryInstance, epoch
-from recovery.execution import LaunchStatus, ServerResult, Verified
+from recovery.execution import LaunchStatus, ServerResult, Verified, shortened
 from recovery.model import Model
 
+_NO_REASON = "no reason given"
 _GONE = ("TERMINATED", "SHUTTING-DOWN")
 _STOPPED = ("STOPPED", "STOPPING")
 _END_EVENTS = ("LAUNCH_END",)
@@ -94,7 +95,7 @@ class JobWatch:
                     watched.launched_seen = now
                     news = True
                 case "FAILED" | "TERMINATED":
-                    told_reason = "DRS reports FAILED and its job log gives no reason"
+                    told_reason = "DRS reports FAILED; its job log could not be read"
                     if status == "TERMINATED":
                         told_reason = "terminated while its job ran"
                     watched.result = result.failed(told_reason, at=ended if job.is_over else now)
@@ -127,8 +128,10 @@ class JobWatch:
                 failures = [i for i in own if i.event in _FAILURE_EVENTS or i.raw_error]
                 if failures:
                     last = failures[-1]
-                    result.reason = f"{last.event}: {last.raw_error or 'no reason given'}"
+                    result.reason = shortened(f"{last.event}: {last.raw_error or _NO_REASON}")
                     result.end_time = epoch(last.log_date_time) or result.end_time
+                elif result.reason and "could not be read" in result.reason:
+                    result.reason = f"DRS reports FAILED; its job log says: {_NO_REASON}"
 
     def see_instances(
         self,
@@ -153,8 +156,13 @@ class JobWatch:
             watched.contradiction = None
             if ours:
                 self._compare(watched, ours[0], meant_to_run.get(server_id), now=now)
-            elif theirs:
-                watched.contradiction = f"its instance is now of job {theirs[0].job_id}"
+            elif others := [i for i in theirs if i.job_id and i.ec2_instance_state not in _GONE]:
+                watched.contradiction = f"its instance is now of job {others[0].job_id}"
+
+    def hear_nothing(self) -> None:
+        """Take that the look-up did not answer: what it said before may have passed."""
+        for server_id in self.unverified:
+            self.servers[server_id].contradiction = None
 
     def settle_look_ups(self, *, now: float) -> None:
         """End the look-ups whose two minutes are over, as contradicted or as UNKNOWN."""

@@ -160,6 +160,8 @@ class Launch:
         """The servers that may be launched; the others are refused with the reason."""
         request, memory = self._request, self.memory
         ids = [s.source_server_id for s in request.servers]
+        if set(ids) <= set(request.relaunch):
+            return list(request.servers)
         try:
             instances = await self._api.recovery_instances(ids)
         except AwsTrouble as trouble:
@@ -173,10 +175,12 @@ class Launch:
                     type=trouble.kind,
                     non_retryable=True,
                 ) from trouble
+            # A recovery is never given up for it: it waits for the operator, who can restore the
+            # access, or start anew with --relaunch, which names the servers and needs no look.
             raise AwsTrouble(
-                Trouble.THROTTLED if trouble.kind.can_pass else trouble.kind,
-                "Nothing is launched before it is known whether these servers have a live "
-                f"instance of a real recovery ({trouble})",
+                Trouble.THROTTLED,
+                "an operator's decision: nothing is launched before it is known whether these "
+                f"servers have a live instance of a real recovery ({trouble})",
             ) from trouble
         memory.guard_unread_since = None
         live = live_recoveries(instances)

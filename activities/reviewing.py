@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterable
 
 from activities.aws import AwsTrouble, Trouble
-from activities.drs_api import LAUNCH_ID_TAG, DrsApi, Job, RecoveryInstance
+from activities.drs_api import LAUNCH_ID_TAG, DrsApi, Job, RecoveryInstance, epoch
 from activities.launching import retry_later
 from recovery.execution import LaunchStatus, ServerResult, Verified
 from recovery.model import Model
 from recovery.plan import Target
 
 _LOOK_BACK_SECONDS = 300.0
+_GONE = ("TERMINATED", "SHUTTING-DOWN")
 _UP = ("RUNNING", "STOPPED", "STOPPING", "PENDING")
 
 
@@ -41,6 +42,7 @@ class Review:
         self._api = api
         self._request = request
         self._poll_seconds = poll_seconds
+        self._terminations: list[Job] = []
 
     async def run(self) -> list[ServerResult]:
         """The servers: with a job to watch on, or without one, to be launched.
@@ -60,11 +62,10 @@ class Review:
     async def _earlier_jobs(self) -> list[Job]:
         """All jobs of the earlier attempts, newest first."""
         request = self._request
-        found = [
-            job
-            for job in await self._api.jobs_since(request.since - _LOOK_BACK_SECONDS)
-            if job.tags.get(LAUNCH_ID_TAG, "").startswith(tuple(request.launch_prefixes))
-        ]
+        everything = await self._api.jobs_since(request.since - _LOOK_BACK_SECONDS)
+        self._terminations = [job for job in everything if job.type == "TERMINATE"]
+        prefixes = tuple(request.launch_prefixes)
+        found = [j for j in everything if j.tags.get(LAUNCH_ID_TAG, "").startswith(prefixes)]
         known = {job.job_id for job in found}
         named = {s.recovery_job_id for s in request.servers if s.recovery_job_id}
         if missing := sorted(named - known):
@@ -95,11 +96,30 @@ class Review:
                 }
                 | (_still_up(server) if known else {})
             )
+        if (
+            own
+            and _says_launched(own[0], server_id)
+            and not self._is_gone(own[0], server_id, theirs)
+        ):
+            # Its instance is not listed, or not of a job: unknown is not gone, and launching it
+            # again could destroy it. Watched on, it ends verified, contradicted or UNKNOWN.
+            return fresh.model_copy(update={"recovery_job_id": own[0].job_id})
         if server.recovery_job_id and not own and server.launch_status is not LaunchStatus.FAILED:
             told = f"DRS does not say what became of {server_id} in {server.recovery_job_id}"
             trouble = AwsTrouble(Trouble.UNCLEAR, told)
             raise retry_later(trouble, after=self._poll_seconds)
         return fresh
+
+    def _is_gone(self, job: Job, server_id: str, instances: list[RecoveryInstance]) -> bool:
+        """Whether DRS says that what a job launched for a server is no more."""
+        ours = [i for i in instances if i.job_id == job.job_id]
+        if ours:
+            return all(i.ec2_instance_state in _GONE for i in ours)
+        if any(i.job_id is not None for i in instances):
+            return True
+        launched = epoch(job.creation_date_time) or 0.0
+        later = [t for t in self._terminations if (epoch(t.creation_date_time) or 0.0) > launched]
+        return any(server_id in t.server_ids for t in later)
 
     def _instance_of(
         self, instances: list[RecoveryInstance], job_ids: list[str]
@@ -109,6 +129,11 @@ class Review:
             if instance.job_id in job_ids and same_mode and instance.ec2_instance_state in _UP:
                 return instance
         return None
+
+
+def _says_launched(job: Job, server_id: str) -> bool:
+    told = [s for s in job.participating_servers if s.source_server_id == server_id]
+    return any(s.launch_status == "LAUNCHED" for s in told)
 
 
 def _still_up(server: ServerResult) -> dict[str, object]:

@@ -17,6 +17,7 @@ from recovery.plan import Target
 from settings import Settings
 
 LOOK_UP_SECONDS = 120.0
+_LOG_TRIES = 5
 
 
 class WatchRequest(Model):
@@ -62,6 +63,7 @@ class Watch:
         look_up = LOOK_UP_SECONDS / settings.speed
         self._watch = JobWatch(memory.servers, look_up_seconds=look_up)
         self._meant_to_run: dict[str, bool] = {}
+        self._logs_to_read: dict[str, int] = {}
         # Copies, because the watch changes its results in place.
         self._told = {s.source_server_id: s.model_copy() for s in request.servers}
 
@@ -77,24 +79,32 @@ class Watch:
                 delay = min(delay * 2, poll * 4)
                 activity.logger.warning(trouble)
             self._watch.settle_look_ups(now=time.time())
-            if self._watch.is_finished or time.time() >= self._request.until:
+            finished = self._watch.is_finished and not self._logs_to_read
+            if finished or time.time() >= self._request.until:
                 return self._watch.results
             await self._tell(trouble)
             await asyncio.sleep(delay * random.uniform(0.8, 1.2))
 
     async def _look(self) -> None:
         watch = self._watch
-        worth_reading = []
         if open_jobs := watch.unfinished_jobs:
             for job in await self._api.jobs(open_jobs):
                 if watch.see_job(job, now=time.time()):
-                    worth_reading.append(job.job_id)
-        for job_id in worth_reading:
-            try:
-                watch.see_log(job_id, await self._api.job_log(job_id))
-            except AwsTrouble as trouble:
-                activity.logger.warning("The log of %s cannot be read: %s", job_id, trouble)
+                    self._logs_to_read[job.job_id] = _LOG_TRIES
+        for job_id in list(self._logs_to_read):
+            await self._read_log(job_id)
         await self._verify()
+
+    async def _read_log(self, job_id: str) -> None:
+        """Learn times and reasons; a log that cannot be read is tried again, and not for ever."""
+        try:
+            self._watch.see_log(job_id, await self._api.job_log(job_id))
+        except AwsTrouble as trouble:
+            activity.logger.warning("The log of %s cannot be read: %s", job_id, trouble)
+            self._logs_to_read[job_id] -= 1
+            if self._logs_to_read[job_id] > 0:
+                return
+        del self._logs_to_read[job_id]
 
     async def _verify(self) -> None:
         """Look launched servers' instances up; silence is no trouble, it is UNKNOWN."""
@@ -106,6 +116,7 @@ class Watch:
             await self._learn_dispositions(instances)
         except AwsTrouble as trouble:
             activity.logger.warning("Recovery instances cannot be looked up: %s", trouble)
+            self._watch.hear_nothing()
             return
         self._watch.see_instances(instances, meant_to_run=self._meant_to_run, now=time.time())
 

@@ -121,6 +121,8 @@ def _identity(state: ExecutionState) -> str:
 
 
 def _left(state: ExecutionState, *, now: float) -> str:
+    if not any(wave.is_running for wave in state.waves) and hints(state, width=80):
+        return "waits for an operator"
     estimate = remaining(state, now=now)
     if estimate.overdue:
         return "longer than expected"

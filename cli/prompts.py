@@ -1,5 +1,6 @@
 """Steers an execution from the live view: a key offers, a line asks, `y` sends."""
 
+import textwrap
 from collections.abc import Awaitable, Callable, Sequence
 
 from temporalio.service import RPCError
@@ -40,7 +41,7 @@ class Prompts:
             return self._asked
         offered = [f"{a.key} {_word(a.name)}" for a in self._actions()]
         keys = " · ".join([*offered, f"{_QUIT} detach"])
-        return [*([self._told] if self._told else []), keys]
+        return [*textwrap.wrap(self._told, _WIDTH), keys]
 
     async def run(self) -> None:
         """Offer what can be done, until `q`."""

@@ -102,8 +102,21 @@ class ServerResult(Model):
     def failed(self, reason: str, *, at: float) -> "ServerResult":
         """This server, failed for `reason` at `at` (epoch seconds)."""
         return self.model_copy(
-            update={"launch_status": LaunchStatus.FAILED, "reason": reason, "end_time": at}
+            update={
+                "launch_status": LaunchStatus.FAILED,
+                "reason": shortened(reason),
+                "end_time": at,
+            }
         )
+
+
+def shortened(reason: str) -> str:
+    """A reason short enough for 500 of them in one item of the history.
+
+    AWS's encoded authorization failures alone are about 1 KB each; DynamoDB takes 400 KB an item.
+    """
+    most = 400
+    return reason if len(reason) <= most else reason[: most - 1] + "…"
 
 
 class OperatorAct(Model):
@@ -227,16 +240,10 @@ class WaveState(Model):
         self.servers = [by_id.get(s.source_server_id, s) for s in self.servers]
 
     def ended(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
-        """Settle the wave; its duration counts from acceptance, where there was one.
-
-        A wave that was up before this attempt began was not accepted in it.
-        """
+        """Settle the wave; its duration counts from acceptance, where there was one."""
         self.status, self.status_reason, self.end_time = status, reason, at
         if self.start_time is not None and at is not None:
-            if at < self.start_time:
-                self.start_time = None
-            else:
-                self.completion_duration = round(at - self.start_time, 3)
+            self.completion_duration = round(max(0.0, at - self.start_time), 3)
 
 
 class WaveReport(Model):

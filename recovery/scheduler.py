@@ -122,10 +122,9 @@ class WaveScheduler:
             return False
         if told.attempt != wave.attempt or told.revision <= wave.revision or not wave.handed_over:
             return False
-        if wave.status is WaveStatus.CANCELLED and told.status is not WaveStatus.CANCELLED:
-            told = told.model_copy(update={"status": wave.status})
         wave.merge_servers(told.servers)
-        for name in _REPORTED:
+        kept = wave.status is WaveStatus.CANCELLED and told.status is not WaveStatus.CANCELLED
+        for name in ("revision", "account_id", "start_time") if kept else _REPORTED:
             setattr(wave, name, getattr(told, name))
         self._after_end(wave, now=now)
         return True

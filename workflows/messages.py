@@ -115,13 +115,14 @@ class StopWaiting(Model):
     reason: str
 
 
-def parsed(model: type[M], given: Any) -> M | None:
+def parsed(model: type[M], inputs: tuple[Any, ...]) -> M | None:
     """The input of a signal between our own workflows, or None when it is something else.
 
-    Anybody can send a signal; a workflow task must not fail for one that is malformed.
+    Anybody can send a signal, with any number of inputs; a workflow task must not fail for one
+    that is malformed.
     """
     try:
-        return model.model_validate(given)
+        return model.model_validate(inputs[0] if inputs else None)
     except ValidationError as error:
         workflow.logger.warning("A malformed signal is left aside: %s", error)
         return None

@@ -132,7 +132,7 @@ class RecoveryPlanWorkflow:
         return self._state
 
     @workflow.signal
-    def wave_report(self, report: Any = None) -> None:
+    def wave_report(self, *report: Any) -> None:
         """A wave's workflow tells how its wave stands."""
         told = parsed(WaveReport, report)
         if told is not None:
@@ -187,8 +187,7 @@ class RecoveryPlanWorkflow:
 
     def _tell_launching(self, signal: str) -> None:
         for wave in self._scheduler.running():
-            if wave.start_time is None:
-                self._tell_later(wave, signal)
+            self._tell_later(wave, signal)
 
     def _tell_later(self, wave: WaveState, signal: str, *args: StopWaiting) -> None:
         """Signal a wave's workflow without waiting for it to be taken."""
@@ -273,20 +272,25 @@ class RecoveryPlanWorkflow:
             await self._tell_wave(wave, "superseded", attempt=attempt - 1)
             await asyncio.gather(earlier, return_exceptions=True)
         outcome: WaveOutcome | None
+        told = "it was ended from outside"
         workflow_id = wave_workflow_id(self._start.execution_id, wave.wave_id, attempt)
         try:
-            outcome = await self._run_wave(wave, workflow_id)
-        except WorkflowAlreadyStartedError:
-            # We were reset: the wave's workflow has lived on and is not our child any more.
-            outcome = await self._attach(wave, workflow_id)
+            outcome = await self._run_or_attach(wave, workflow_id)
         except (ChildWorkflowError, ActivityError) as error:
             told = error.cause.message if isinstance(error.cause, FailureError) else str(error)
             outcome = _outcome_in(error)
-            if outcome is None and wave.is_running and wave.attempt == attempt:
-                reason = f"Its workflow ended abnormally ({told}); look at its jobs in DRS"
-                self._scheduler.fail(wave.wave_id, reason, now=workflow.time())
         if outcome is not None:
             self._take_outcome(outcome)
+        if wave.is_running and wave.attempt == attempt:
+            reason = f"Its workflow ended abnormally ({told}); look at its jobs in DRS"
+            self._scheduler.fail(wave.wave_id, reason, now=workflow.time())
+
+    async def _run_or_attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
+        try:
+            return await self._run_wave(wave, workflow_id)
+        except WorkflowAlreadyStartedError:
+            # We were reset: the wave's workflow has lived on and is not our child any more.
+            return await self._attach(wave, workflow_id)
 
     async def _run_wave(self, wave: WaveState, workflow_id: str) -> WaveOutcome:
         start, plan = self._start, self._start.plan

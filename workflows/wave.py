@@ -79,6 +79,9 @@ class WaveWorkflow:
         self._superseded = False
         self._plan_ended = False
         self._trouble = ""
+        self._launch_waits = ""
+        self._watches: list[asyncio.Task[None]] = []
+        self._launched_some = False
         self._untold: dict[str, ServerResult] = {}
         self._tell_now = False
         self._told_revision = start.revision
@@ -96,10 +99,9 @@ class WaveWorkflow:
         self._recorder.begin()
         telling = asyncio.create_task(self._tell_plan())
         accepted_by = await self._launch()
-        if self._wave.job_ids and not all(s.is_final for s in self._wave.servers):
-            await self._watch(accepted_by)
-        else:
-            self._judge()
+        self._judge()
+        if self._watches:
+            await self._await_servers(accepted_by)
         self._tell_now = True
         await workflow.wait_condition(lambda: self._told_revision >= self._wave.revision)
         telling.cancel()
@@ -114,14 +116,18 @@ class WaveWorkflow:
         return self._wave
 
     @workflow.signal
-    def launch_waits(self, news: Any = None) -> None:
+    def launch_waits(self, *news: Any) -> None:
         """The launch activity tells why DRS has not accepted yet."""
         told = parsed(LaunchWaits, news)
-        if told is not None and self._wave.status is WaveStatus.WAITING and not self._held:
+        if told is None or self._held:
+            return
+        self._launch_waits = told.reason
+        if self._wave.status is WaveStatus.WAITING:
             self._change(self._wave.status, told.reason)
+        self._judge()
 
     @workflow.signal
-    def watch_news(self, news: Any = None) -> None:
+    def watch_news(self, *news: Any) -> None:
         """The watch activity tells which servers changed."""
         told = parsed(WatchNews, news)
         if told is not None:
@@ -130,28 +136,28 @@ class WaveWorkflow:
             self._judge()
 
     @workflow.signal
-    def stop_waiting(self, stop: Any = None) -> None:
+    def stop_waiting(self, *stop: Any) -> None:
         """The wave or its plan was cancelled: launch nothing more, observe what was launched."""
         told = parsed(StopWaiting, stop)
         self._stop = told.reason if told else "Cancelled"
 
     @workflow.signal
-    def hold(self) -> None:
+    def hold(self, *_: Any) -> None:
         """The plan is paused: what DRS has not accepted yet is not launched."""
         self._held = True
 
     @workflow.signal
-    def go_on(self) -> None:
+    def go_on(self, *_: Any) -> None:
         """The plan goes on."""
         self._held = False
 
     @workflow.signal
-    def superseded(self) -> None:
+    def superseded(self, *_: Any) -> None:
         """Another attempt has taken over what this one launched."""
         self._superseded = True
 
     @workflow.signal
-    def plan_ended(self) -> None:
+    def plan_ended(self, *_: Any) -> None:
         """Nobody listens any more; what is seen from now on is only recorded."""
         self._plan_ended = True
 
@@ -170,15 +176,13 @@ class WaveWorkflow:
         accepted: list[float] = []
         if kept := [s for s in self._wave.servers if s.recovery_job_id and not s.is_final]:
             # A wave that watches earlier jobs on gets its whole time again.
-            workflow.logger.info("%d servers are watched on", len(kept))
             accepted.append(workflow.time())
+            self._watch(kept, accepted_time=workflow.time())
         unlaunched = [s.source_server_id for s in self._wave.servers if not s.recovery_job_id]
         requests = self._launch_requests(unlaunched)
         while requests and self._stop is None:
             requests = await self._launch_all(requests, accepted)
-        if accepted:
-            self._wave.start_time = min(accepted)
-            self._judge()
+        self._launch_waits = ""
         if self._stop is not None:
             self._cancelled()
         return max(accepted, default=workflow.time())
@@ -234,7 +238,8 @@ class WaveWorkflow:
             under the same launch IDs.
         """
         if self._held:
-            self._change(WaveStatus.WAITING, "Waiting for resume: the plan is paused")
+            if self._wave.status is WaveStatus.WAITING:
+                self._change(WaveStatus.WAITING, "Waiting for resume: the plan is paused")
             await self._until(lambda: not self._held)
             return requests
         launches = [asyncio.create_task(self._launch_job(r, accepted)) for r in requests]
@@ -281,10 +286,13 @@ class WaveWorkflow:
                 return True
         if result is None:
             return False
-        if result.accepted_time is not None:
-            accepted.append(result.accepted_time)
         self._wave.account_id = result.account_id or self._wave.account_id
         self._take(result.servers)
+        if result.accepted_time is not None:
+            accepted.append(result.accepted_time)
+            self._launched_some = True
+            launched = [s for s in result.servers if s.recovery_job_id]
+            self._watch(launched, accepted_time=result.accepted_time)
         return True
 
     async def _find_job(self, request: LaunchRequest) -> LaunchResult | None:
@@ -299,15 +307,20 @@ class WaveWorkflow:
             retry_policy=_WATCH_RETRY,
         )
 
-    async def _watch(self, accepted_by: float) -> None:
-        """Wait for the servers until the timeout, then go on observing them."""
-        until = accepted_by + OBSERVE_SECONDS / self._start.speed
+    def _watch(self, servers: list[ServerResult], *, accepted_time: float) -> None:
+        """Watch servers from the moment that their job was accepted."""
+        start_time = self._wave.start_time
+        self._wave.start_time = min(start_time or accepted_time, accepted_time)
         request = WatchRequest(
             target=self._start.wave.target,
-            servers=[s for s in self._wave.servers if s.recovery_job_id and not s.is_final],
-            until=until,
+            servers=servers,
+            until=accepted_time + OBSERVE_SECONDS / self._start.speed,
         )
-        watching = asyncio.create_task(self._observe(request))
+        self._watches.append(asyncio.create_task(self._observe(request)))
+        self._judge()
+
+    async def _await_servers(self, accepted_by: float) -> None:
+        """Wait for the servers until the timeout, then go on observing them."""
         timeout = self._start.wave.timeout_seconds / self._start.speed
         left = accepted_by + timeout - workflow.time()
         await self._until(
@@ -316,19 +329,26 @@ class WaveWorkflow:
             summary="TimeoutSeconds",
         )
         if self._stop is None and not self._wave.status.is_settled and not self._superseded:
-            await self._look_once_more(request)
+            await self._look_once_more()
         if self._stop is not None and not self._wave.status.is_settled:
             self._cancelled()
         elif not self._wave.status.is_settled:
             self._timed_out()
-        await self._until(lambda: watching.done() or self._superseded, but_stop=False)
-        watching.cancel()
-
-    async def _look_once_more(self, request: WatchRequest) -> None:
-        """Ask DRS before saying TIMED_OUT: the watching worker may have been away."""
-        looking = asyncio.create_task(
-            self._observe(request.model_copy(update={"until": 0.0}), within=_LAST_LOOK)
+        await self._until(
+            lambda: self._superseded or all(watch.done() for watch in self._watches),
+            but_stop=False,
         )
+        for watch in self._watches:
+            watch.cancel()
+
+    async def _look_once_more(self) -> None:
+        """Ask DRS before saying TIMED_OUT: the watching worker may have been away."""
+        request = WatchRequest(
+            target=self._start.wave.target,
+            servers=[s for s in self._wave.servers if s.recovery_job_id and not s.is_final],
+            until=0.0,
+        )
+        looking = asyncio.create_task(self._observe(request, within=_LAST_LOOK))
         await self._until(looking.done)
         if looking.done():
             looking.exception()
@@ -379,8 +399,8 @@ class WaveWorkflow:
             return
         if verdict.status is WaveStatus.IN_PROGRESS:
             if wave.status in (WaveStatus.WAITING, WaveStatus.IN_PROGRESS):
-                trouble = f"; {self._trouble}" if self._trouble else ""
-                self._change(WaveStatus.IN_PROGRESS, verdict.reason + trouble)
+                told = [verdict.reason, self._launch_waits, self._trouble]
+                self._change(WaveStatus.IN_PROGRESS, "; ".join(t for t in told if t))
             return
         if wave.status is WaveStatus.CANCELLED:
             return
@@ -426,6 +446,10 @@ class WaveWorkflow:
 
     def _end(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
         self._change(status, reason)
+        start_time = self._wave.start_time
+        if not self._launched_some and at is not None and start_time and at < start_time:
+            # All of it was up before this attempt, which therefore had nothing accepted.
+            self._wave.start_time = None
         self._wave.ended(status, reason, at=at)
 
     def _touch(self) -> None:
@@ -488,10 +512,11 @@ class WaveWorkflow:
 def _why(error: ActivityError) -> str:
     cause = error.cause
     if isinstance(cause, ApplicationError):
-        return cause.message
-    last = cause.__cause__ if cause else None
-    told = f" ({last})" if last else ""
-    return f"not accepted by DRS before the plan's deadline{told}"
+        if cause.non_retryable:
+            return cause.message
+        # The server gives up a retry that would come after the deadline.
+        return f"not accepted by DRS before the plan's deadline; last: {cause.message}"
+    return "not accepted by DRS before the plan's deadline"
 
 
 def _details(wave: WaveState) -> str:

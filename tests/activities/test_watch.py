@@ -196,7 +196,10 @@ async def test_what_the_wave_could_not_be_told_is_told_later(
     assert news(temporal) == []
     temporal.is_down = False
     await until(lambda: news(temporal))
-    assert statuses(news(temporal)[-1].servers) == [("LAUNCHED", "YES")]
+    asked = aws.calls("DescribeJobs")
+    await until(lambda: aws.calls("DescribeJobs") > asked + 3)
+    (told,) = news(temporal)
+    assert statuses(told.servers) == [("LAUNCHED", "YES")]
     attempt.environment.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -66,9 +66,9 @@ class Desk:
         path.write_text(yaml.safe_dump(document))
         return path
 
-    def run(self, plan: Path | str, *options: object) -> str:
+    def run(self, *words: object) -> str:
         """Start an execution and leave it running; its ID."""
-        execution_id: str = self.read("run", plan, "--no-watch", *options)["ExecutionId"]
+        execution_id: str = self.read("run", *words, "--no-watch")["ExecutionId"]
         return execution_id
 
     def until(self, plan_id: str, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
