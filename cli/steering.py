@@ -1,5 +1,6 @@
 """Sends operators' messages to the execution that is meant, and to no other."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from workflows.messages import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, plan_workfl
 CLIENT = "drs-waves"
 WITHOUT_WORKER = "taken; it has its effect when a worker comes"
 _RPC = timedelta(seconds=10)
+_ANSWER_SECONDS = 10.0
 _REJECTION = "MessageRejected: "
 
 
@@ -82,10 +84,12 @@ async def send(
     """
     meant = replace(message, client=CLIENT, actor=actor, execution_id=running.execution_id or None)
     try:
-        return await client.send(running.plan_id, meant)
+        # Without an answer an update is asked for again and again, for ever.
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return await client.send(running.plan_id, meant)
     except RefusedError as error:
         raise CliError(str(error).replace(_REJECTION, "")) from error
-    except RPCTimeoutOrCancelledError:
+    except (RPCTimeoutOrCancelledError, TimeoutError):
         # Temporal lists a worker for minutes after its death. A second copy of a message that
         # was taken after all is rejected and recorded, so sending it again does no harm.
         handle = client.temporal.get_workflow_handle(

@@ -230,6 +230,47 @@ async def test_a_wave_of_500_servers_that_all_failed_fits(table: HistoryTable) -
     assert (await the_wave(table)).servers == servers
 
 
+async def test_a_wave_of_500_servers_with_awss_long_authorization_errors_fits(
+    table: HistoryTable,
+) -> None:
+    why = (
+        "LAUNCH_FAILED: An error occurred (UnauthorizedOperation) when calling the RunInstances "
+        "operation: Encoded authorization failure message: " + "x" * 900
+    )
+    servers = [
+        ServerResult(source_server_id=server_id(n), recovery_job_id="drsjob-" + "1" * 17).failed(
+            why, at=NOW
+        )
+        for n in range(500)
+    ]
+    await table.write(record(execution()))
+    await table.write(HistoryRecord(execution_id="crm-1", waves=[wave(2, servers=servers)]))
+    told = (await the_wave(table)).servers
+    assert len(told) == 500
+    assert all(str(s.reason).startswith("LAUNCH_FAILED: An error occurred") for s in told)
+
+
+async def test_a_plan_of_which_a_part_is_missing_is_not_shown_as_whole(
+    aws: LocalAws, table: HistoryTable
+) -> None:
+    waves = [
+        Wave(
+            wave_id=f"w{n}",
+            wave_description="x" * 500,
+            servers=[Server(source_server_id=server_id(n))],
+            region=REGION,
+        )
+        for n in range(400)
+    ]
+    plan = RecoveryPlan(plan_id="crm", region=REGION, waves=waves)
+    await table.write(record(execution(plan).model_copy(update={"waves": []}), plan))
+    aws.client("dynamodb").delete_item(
+        TableName=table.name, Key={"ExecutionId": {"S": "crm-1"}, "Item": {"S": "PLAN#0001"}}
+    )
+    with pytest.raises(HistoryError, match="plan of crm-1"):
+        await table.execution("crm-1")
+
+
 async def test_executions_are_listed_newest_first_and_of_one_plan_where_asked(
     table: HistoryTable,
 ) -> None:
@@ -272,6 +313,16 @@ async def test_a_missing_region_is_named_with_what_to_set(
     table = HistoryTable(fast)
     with pytest.raises(HistoryError, match="DRS_WAVES_HISTORY_REGION"):
         await table.executions()
+
+
+async def test_the_region_that_the_error_asks_for_is_enough(
+    aws: LocalAws, fast: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(HistoryError, match="Set AWS_REGION"):
+        await HistoryTable(fast).create()
+    monkeypatch.setenv("AWS_REGION", REGION)
+    assert await HistoryTable(fast).create()
 
 
 async def test_recording_is_tried_again_by_temporal_until_dynamodb_takes_it(

@@ -362,6 +362,22 @@ def test_a_contradicted_look_up_fails_the_server_only_when_its_time_is_over(
     assert why in str(only(watched).reason)
 
 
+def test_an_instance_that_names_no_job_contradicts_nothing() -> None:
+    watched = launched()
+    watched.see_instances([instance(job_id=None)], meant_to_run={}, now=NOW)
+    watched.settle_look_ups(now=NOW + LOOK_UP)
+    assert only(watched).launch_status is LaunchStatus.LAUNCHED
+
+
+def test_what_is_left_of_an_earlier_drill_and_then_silence_is_unknown() -> None:
+    watched = launched()
+    old = instance("SHUTTING-DOWN", job_id=OTHER_JOB)
+    watched.see_instances([old], meant_to_run={}, now=NOW)
+    watched.settle_look_ups(now=NOW + LOOK_UP)
+    assert only(watched).launch_status is LaunchStatus.LAUNCHED
+    assert only(watched).verified is Verified.UNKNOWN
+
+
 def test_an_earlier_drills_instance_contradicts_no_more_once_ours_is_there() -> None:
     watched = launched()
     old = instance("SHUTTING-DOWN", job_id=OTHER_JOB)
@@ -473,7 +489,8 @@ class Telling:
         match step:
             case Job():
                 # DRS may name a server twice in nonsense; the last word is what counts.
-                words = {s.source_server_id: s.launch_status for s in step.participating_servers}
+                said = step.participating_servers
+                words = {str(s.source_server_id): s.launch_status for s in said}
                 if step.job_id == JOB:
                     self.said_launched |= {s for s, word in words.items() if word == "LAUNCHED"}
                 self.watched.see_job(step, now=self.now)

@@ -85,6 +85,18 @@ async def test_a_failed_server_comes_with_the_reason_in_its_jobs_log(
     assert up.verified is Verified.YES
 
 
+async def test_a_log_that_is_throttled_at_first_still_gives_the_reason_of_a_failure(
+    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+) -> None:
+    servers = launched_by(aws, *aws.servers(1, Outcome="failed-late", RawError="no capacity"))
+    aws.pass_time(2000)
+    # As often as botocore tries a call.
+    aws.fault("DescribeJobLogItems", Error="ThrottlingException", Times=3)
+    (down,) = await Attempt(temporal).run(drs.watch, watch(servers))
+    assert aws.struck() == 3
+    assert down.reason == "LAUNCH_FAILED: no capacity"
+
+
 async def test_each_heartbeat_carries_what_is_known_of_the_servers(
     aws: LocalAws, drs: DrsActivities, temporal: Temporal
 ) -> None:

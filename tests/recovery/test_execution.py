@@ -180,6 +180,12 @@ def test_clocks_that_disagree_never_make_a_negative_duration() -> None:
     assert not state.completion_duration
 
 
+def test_a_clock_that_is_behind_does_not_unmake_an_acceptance() -> None:
+    state = WaveState(wave_id="db", wave_name="Database", start_time=1000.5)
+    state.ended(WaveStatus.CANCELLED, "Cancelled; still running: drsjob-1", at=1000.0)
+    assert state.start_time == 1000.5
+
+
 def test_the_jobs_of_a_wave_are_named_once_each() -> None:
     servers = [
         ServerResult(source_server_id=server_id(n), recovery_job_id=job)

@@ -36,6 +36,7 @@ class StandIns:
 
     Attributes:
         accepts_after: from the first call until DRS accepts a launch.
+        next_job_after: by how much later DRS accepts a wave's second job, and any after it.
         answers_after: from the acceptance until we learn of it.
         found: whether a launch that was given up got a job all the same.
         arrives_after: from the acceptance until all servers are up.
@@ -48,6 +49,7 @@ class StandIns:
 
     environment: WorkflowEnvironment
     accepts_after: float = 0.0
+    next_job_after: float = 0.0
     answers_after: float = 0.0
     found: bool = False
     arrives_after: float = 600.0
@@ -79,6 +81,8 @@ class StandIns:
             "launch_waits", LaunchWaits(launch_id=request.launch_id, reason="Waiting for quota")
         )
         accepted = self._since(request.launch_id, now) + self.accepts_after
+        if not request.launch_id.endswith("/0"):
+            accepted += self.next_job_after
         await self._wait_until(accepted + self.answers_after, now)
         self.launches.append(request)
         return self._accepted(request, now - self.answers_after)

@@ -3,11 +3,20 @@
 import asyncio
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus, WorkflowQueryFailedError
+from temporalio.client import (
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowQueryFailedError,
+)
 
 from recovery.execution import PlanStatus, WaveStatus
+from recovery.plan import RecoveryPlan
+from settings import TASK_QUEUE
 from tests.workflows.conftest import House, lifetime, wave
 from tests.workflows.stand_ins import HOUR, NEVER
+from workflows.client import RecoveryClient
+from workflows.messages import StartExecution, plan_workflow_id, wave_workflow_id
+from workflows.recovery_plan import RecoveryPlanWorkflow
 
 
 async def test_a_dynamodb_that_is_away_for_hours_keeps_the_plan_open_until_all_is_recorded(
@@ -84,6 +93,27 @@ async def test_a_wave_whose_workflow_is_terminated_fails_with_the_reason(
     assert house.world.recorded("database").status is WaveStatus.FAILED
 
 
+async def test_a_plan_that_attaches_to_a_terminated_wave_ends(real_house: House) -> None:
+    """As after a reset: the wave's workflow ID is used up by a workflow that was terminated."""
+    client = real_house.environment.client
+    plan = RecoveryPlan(plan_id="crm", region="us-west-2", waves=[wave("Database")])
+    taken = await client.start_workflow(
+        "WaveWorkflow", {}, id=wave_workflow_id("crm-1", "database", 1), task_queue="nobody"
+    )
+    await taken.terminate()
+    handle = await client.start_workflow(
+        RecoveryPlanWorkflow.run,
+        StartExecution(execution_id="crm-1", plan=plan),
+        id=plan_workflow_id("crm"),
+        task_queue=TASK_QUEUE,
+    )
+    async with asyncio.timeout(20):
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    assert (await RecoveryClient(client).state("crm")).status is PlanStatus.FAILED
+    assert real_house.world.launches == []
+
+
 UNREADABLE: list[list[object]] = [[], [{"Nonsense": [1, None]}], ["nonsense"]]
 
 
@@ -104,6 +134,20 @@ async def test_signals_that_nobody_can_read_stop_neither_plan_nor_wave(real_hous
     assert (await run.state()).status is PlanStatus.IN_PROGRESS
     assert (await run.end()).status is PlanStatus.COMPLETED
     assert len(house.world.launches) == 1
+
+
+@pytest.mark.parametrize(
+    "signal", ["wave_report", "watch_news", "stop_waiting", "launch_waits", "hold"]
+)
+async def test_a_signal_with_too_many_inputs_wedges_nothing(real_house: House, signal: str) -> None:
+    real_house.world.arrives_after = NEVER
+    run = await real_house.start(wave("Database"))
+    await run.wave_until("database", lambda w: w.status is WaveStatus.IN_PROGRESS)
+    handle = run.handle if signal == "wave_report" else run.wave_handle("database")
+    await handle.signal(signal, args=[1, 2, 3])
+    async with asyncio.timeout(10):
+        await run.state()
+        await run.wave("database")
 
 
 async def test_a_report_in_another_executions_name_changes_nothing(real_house: House) -> None:

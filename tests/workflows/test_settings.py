@@ -2,6 +2,7 @@
 
 import os
 
+import boto3
 import pytest
 from pydantic import ValidationError
 
@@ -46,6 +47,16 @@ def test_a_faster_clock_is_refused_unless_all_of_aws_is_on_this_machine(
         Settings()
     assert where in str(caught.value)
     assert "Unset DRS_WAVES_SPEED" in str(caught.value)
+
+
+def test_a_faster_clock_is_refused_where_boto3_ignores_the_endpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ignoring = {"AWS_ENDPOINT_URL": LOCAL, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
+    set_all(monkeypatch, ignoring | {"DRS_WAVES_SPEED": "10"})
+    assert boto3.client("drs", region_name="us-west-2").meta.endpoint_url == ELSEWHERE
+    with pytest.raises(ValidationError, match="DRS_WAVES_SPEED=10 is refused"):
+        Settings()
 
 
 @pytest.mark.parametrize("url", [LOCAL, "http://localhost:4566", "http://[::1]:4566"])

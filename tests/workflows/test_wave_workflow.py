@@ -3,6 +3,8 @@
 import pytest
 
 from recovery.execution import LaunchStatus, PlanStatus, WaveStatus
+from recovery.plan import Server
+from tests.recovery.plans import server_id
 from tests.workflows.conftest import House, lifetime, wave
 from tests.workflows.stand_ins import HOUR, NEVER
 
@@ -89,6 +91,31 @@ async def test_a_launch_that_is_never_accepted_is_given_up_at_the_plans_deadline
     assert database.end_time - state.start_time == pytest.approx(2 * HOUR, abs=900)
     assert house.world.looked_for > 0
     assert house.world.launches == []
+
+
+async def test_a_launch_given_up_at_the_deadline_says_that_it_was_the_deadline(
+    house: House,
+) -> None:
+    house.world.accepts_after = NEVER
+    run = await house.start(wave("Database"), deadline_seconds=2 * HOUR)
+    assert "deadline" in (await run.end()).waves[0].status_reason
+
+
+async def test_servers_of_an_accepted_job_are_watched_while_the_waves_next_job_waits(
+    house: House,
+) -> None:
+    house.world.next_job_after = 5 * HOUR
+    fleet = wave("Fleet")
+    fleet.servers.extend(Server(source_server_id=server_id(50_000 + n)) for n in range(120))
+    run = await house.start(fleet)
+    state = await run.end()
+    assert state.status is PlanStatus.COMPLETED
+    assert len(house.world.launches) == 2
+    told = sorted((w for r in house.world.records for w in r.waves), key=lambda w: w.revision)
+    first = next(w for w in told if w.launched_count)
+    assert first.launched_count == 100
+    # A revision is the time of its change, in milliseconds.
+    assert first.revision / 1000 - state.start_time < HOUR
 
 
 async def test_a_launch_given_up_at_the_deadline_is_watched_if_it_got_a_job_all_the_same(
