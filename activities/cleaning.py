@@ -29,8 +29,10 @@ class TargetScope(Model):
     """What an execution may have launched in one target.
 
     Attributes:
+        job_ids: the jobs it recorded; of an execution that took servers over, some are another's.
         launch_prefix: how the execution's launch IDs begin; they find jobs that were never
             recorded.
+        took_over: it took servers over, so that only its launch IDs tell which jobs are its own.
         since: epoch seconds before which it launched nothing.
     """
 
@@ -39,6 +41,7 @@ class TargetScope(Model):
     job_ids: list[str]
     launch_prefix: str
     since: float
+    took_over: bool = False
 
 
 class CleanupScope(Model):
@@ -63,6 +66,7 @@ class CleanupScope(Model):
                     job_ids=list(dict.fromkeys(job for w in waves for job in w.job_ids)),
                     launch_prefix=f"{state.execution_id}/",
                     since=state.start_time,
+                    took_over=state.from_execution is not None,
                 )
             )
         return cls(
@@ -121,18 +125,19 @@ class CleanupActivities:
         give_up = activity.info().scheduled_time.timestamp()
         give_up += JOBS_END_SECONDS / self._settings.speed
         while True:
-            jobs = {job.job_id: job for job in await api.jobs(scope.job_ids)}
-            for job in await api.jobs_since(scope.since - _LOOK_BACK_SECONDS):
-                if job.tags.get(LAUNCH_ID_TAG, "").startswith(scope.launch_prefix):
-                    jobs[job.job_id] = job
+            told = await api.jobs(scope.job_ids)
+            told += await api.jobs_since(scope.since - _LOOK_BACK_SECONDS)
+            tags = {job.job_id: job.tags.get(LAUNCH_ID_TAG, "") for job in told}
+            jobs = {j.job_id: j for j in told if tags[j.job_id].startswith(scope.launch_prefix)}
             running = [job.job_id for job in jobs.values() if not job.is_over]
             if not running or time.time() > give_up:
                 break
             await asyncio.sleep(self._settings.scaled_poll_seconds)
-        # DRS may have forgotten a job whose instance lives on: the recorded IDs count as well.
-        ours = {*jobs, *scope.job_ids}
+        # DRS may have forgotten a job whose instance lives on; its recorded ID then speaks for it.
+        forgotten = [] if scope.took_over else [i for i in scope.job_ids if i not in tags]
+        ours = {*jobs, *forgotten}
         found = [i for i in await api.recovery_instances(scope.server_ids) if i.job_id in ours]
-        instances = [told for i in found if (told := _launched(i, scope.target)) is not None]
+        instances = [own for i in found if (own := _launched(i, scope.target)) is not None]
         return FoundInstances(instances=instances, unfinished=running)
 
     async def _terminate(self, request: TerminateRequest) -> list[LaunchedInstance]:

@@ -115,11 +115,13 @@ class Review:
         ours = [i for i in instances if i.job_id == job.job_id]
         if ours:
             return all(i.ec2_instance_state in _GONE for i in ours)
-        if any(i.job_id is not None for i in instances):
+        if any(i.job_id and i.ec2_instance_state not in _GONE for i in instances):
             return True
-        launched = epoch(job.creation_date_time) or 0.0
-        later = [t for t in self._terminations if (epoch(t.creation_date_time) or 0.0) > launched]
-        return any(server_id in t.server_ids for t in later)
+        launched = epoch(job.creation_date_time)
+        if launched is None:
+            return False
+        terminated = [t for t in self._terminations if server_id in t.server_ids]
+        return any((epoch(t.creation_date_time) or 0.0) > launched for t in terminated)
 
     def _instance_of(
         self, instances: list[RecoveryInstance], job_ids: list[str]

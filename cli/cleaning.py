@@ -11,7 +11,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from cli.confirmation import typed_plan_id
 from cli.errors import CliError, ExitCode
 from cli.output import notices, show, tell, warn, write_model
-from cli.plans import Json
+from cli.plans import Confirmation, Follow, Json
 from cli.recorded import ExecutionId, recorded, refuse_while_it_runs
 from cli.records import cleanup_lines
 from cli.texts import about, count
@@ -30,16 +30,8 @@ def cleanup(
     force: Annotated[
         bool, typer.Option("--force", help="Of a real recovery: terminate its instances too.")
     ] = False,
-    confirm_id: Annotated[
-        str | None,
-        typer.Option("--confirm", metavar="PLAN_ID", help="Confirm without a prompt: the PlanId."),
-    ] = None,
-    watch_it: Annotated[
-        bool | None,
-        typer.Option(
-            "--watch/--no-watch", help="Follow it to its end. Default: yes on a terminal."
-        ),
-    ] = None,
+    confirm_id: Confirmation = None,
+    watch_it: Follow = None,
     json: Json = False,
 ) -> None:
     """Terminate exactly the recovery instances that a drill has launched.

@@ -9,11 +9,11 @@ from cli.completion import complete_plan, complete_wave
 from cli.confirmation import typed_plan_id
 from cli.durations import seconds_of
 from cli.output import show, tell, write_json
-from cli.plans import Json
-from cli.steering import WITHOUT_WORKER, RunningExecution, cancel, send, the_running
+from cli.plans import Confirmation, Json
 from recovery.execution import ExecutionType
 from recovery.messages import MessageName, OperatorMessage
 from workflows.client import RecoveryClient, whoami
+from workflows.steering import WITHOUT_WORKER, RunningExecution, cancel, send, the_running
 
 PlanId = Annotated[str, typer.Argument(metavar="PLAN_ID", autocompletion=complete_plan)]
 WaveId = Annotated[str, typer.Argument(metavar="WAVE_ID", autocompletion=complete_wave)]
@@ -101,10 +101,7 @@ def resume(plan_id: PlanId, reason: Reason = "", actor: Actor = None, json: Json
 def cancel_plan(
     plan_id: PlanId,
     reason: Reason = "",
-    confirm_id: Annotated[
-        str | None,
-        typer.Option("--confirm", metavar="PLAN_ID", help="Confirm without a prompt: the PlanId."),
-    ] = None,
+    confirm_id: Confirmation = None,
     actor: Actor = None,
     json: Json = False,
 ) -> None:

@@ -20,7 +20,14 @@ _WIDTH = 80
 PlanFiles = Annotated[
     list[Path], typer.Argument(metavar="PLAN...", help="Plan files, YAML or JSON.")
 ]
-PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file, YAML or JSON.")]
+Confirmation = Annotated[
+    str | None,
+    typer.Option("--confirm", metavar="PLAN_ID", help="Confirm without a prompt: the PlanId."),
+]
+Follow = Annotated[
+    bool | None,
+    typer.Option("--watch/--no-watch", help="Follow it to its end. Default: yes on a terminal."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 
 

@@ -9,11 +9,11 @@ from cli.actions import Action, actions
 from cli.errors import CliError
 from cli.keyboard import ENTER, ESCAPE, Keyboard, LineEditor
 from cli.live import Watched
-from cli.steering import WITHOUT_WORKER
 from cli.texts import list_within
 from recovery.execution import WaveState
 from recovery.messages import MessageName, OperatorMessage
 from workflows.client import UnreachableError
+from workflows.steering import WITHOUT_WORKER
 
 Send = Callable[[OperatorMessage], Awaitable[str | None]]
 _QUIT = "q"

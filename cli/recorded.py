@@ -7,11 +7,11 @@ import typer
 from activities.history import HistoryTable
 from cli.completion import complete_execution
 from cli.errors import CliError
-from cli.steering import find_running
 from recovery.execution import ExecutionState
 from recovery.plan import RecoveryPlan
 from settings import get_settings
 from workflows.client import RecoveryClient
+from workflows.steering import find_running
 
 ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION", autocompletion=complete_execution)]
 

@@ -7,11 +7,11 @@ from cli.errors import CliError
 from cli.output import tell
 from cli.recorded import recorded
 from cli.records import takeover_line
-from cli.steering import find_running
 from recovery.execution import ExecutionState, ExecutionType
 from recovery.plan import RecoveryPlan
 from workflows.client import RecoveryClient
 from workflows.messages import Takeover
+from workflows.steering import find_running
 
 
 @dataclass(frozen=True)

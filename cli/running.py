@@ -13,7 +13,7 @@ from cli.durations import seconds_of
 from cli.errors import CliError, ExitCode
 from cli.launching import Launch
 from cli.output import show, step, write_model
-from cli.plans import Json, read_all
+from cli.plans import Confirmation, Follow, Json, read_all
 from cli.resuming import Earlier, earlier
 from cli.tables import finding_table, target_table
 from cli.texts import count
@@ -50,22 +50,14 @@ def run(
         Path | None,
         typer.Option("--plan", metavar="FILE", help="With --from: the corrected plan."),
     ] = None,
-    watch_it: Annotated[
-        bool | None,
-        typer.Option(
-            "--watch/--no-watch", help="Follow it to its end. Default: yes on a terminal."
-        ),
-    ] = None,
+    watch_it: Follow = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check readiness; launch nothing.")
     ] = False,
     recovery: Annotated[
         bool, typer.Option("--recovery", help="The real thing instead of a drill.")
     ] = False,
-    confirm_id: Annotated[
-        str | None,
-        typer.Option("--confirm", metavar="PLAN_ID", help="Confirm without a prompt: the PlanId."),
-    ] = None,
+    confirm_id: Confirmation = None,
     replace_drill: Annotated[
         bool,
         typer.Option("--replace-drill", help="With --recovery: first end a running drill."),

@@ -18,12 +18,12 @@ from cli.keyboard import has_keyboard, keyboard
 from cli.live import Watched, view
 from cli.output import can_redraw
 from cli.prompts import Prompts
-from cli.steering import send, the_running
 from cli.texts import moment, visible
 from recovery.execution import ExecutionState
 from recovery.messages import OperatorMessage
 from workflows.client import RecoveryClient, RefusedError, UnreachableError, whoami
 from workflows.messages import plan_workflow_id
+from workflows.steering import send, the_running
 
 _POLL_SECONDS = 1.0
 _FAST_POLL_SECONDS = 0.25

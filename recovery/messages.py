@@ -110,6 +110,21 @@ def read_message(name: MessageName, inputs: tuple[Any, ...]) -> OperatorMessage:
     return message
 
 
+_CANCELLED_BY = "Cancelled with drs-waves by "
+
+
+def cancel_reason(actor: str, reason: str) -> str:
+    """The reason that our own clients give Temporal with a cancellation."""
+    return f"{_CANCELLED_BY}{actor}: {reason or 'no reason given'}"
+
+
+def read_cancel_reason(text: str) -> tuple[str, str, bool]:
+    """The actor and the reason of a cancellation, and whether our own client vouches for them."""
+    ours = text.startswith(_CANCELLED_BY)
+    actor, colon, reason = text.removeprefix(_CANCELLED_BY).partition(": ")
+    return (actor, reason, True) if ours and colon else ("unknown", text, False)
+
+
 def guess_actor(inputs: tuple[Any, ...]) -> str:
     """The actor of a message that cannot be read, as far as it names one."""
     given = inputs[0] if inputs else None

@@ -15,6 +15,7 @@ from recovery.messages import (
     OperatorMessage,
     guess_actor,
     nearest,
+    read_cancel_reason,
     read_message,
 )
 from recovery.scheduler import WaveScheduler
@@ -63,21 +64,20 @@ class OperatorDesk:
         self._note(record, now=now)
         return record
 
-    def note_cancel(self, reason: str, *, now: float) -> None:
+    def note_cancel(self, text: str, *, now: float) -> None:
         """Keep a record of the execution's cancellation, which is no message of ours.
 
         Args:
-            reason: as Temporal has it; our own clients begin it with the actor and a colon.
+            text: the reason as Temporal has it.
             now: epoch seconds.
         """
-        actor, colon, why = reason.partition(": ")
-        ours = bool(colon) and "@" in actor
+        actor, reason, ours = read_cancel_reason(text)
         record = MessageRecord(
             name="cancel",
-            actor=actor if ours else "unknown",
+            actor=actor,
             actor_verified=ours,
             time=now,
-            reason=why if ours else reason,
+            reason=reason,
             accepted=True,
             effect="nothing new is launched; what runs is observed on",
         )

@@ -20,7 +20,6 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
-    WorkflowUpdateFailedError,
 )
 from temporalio.common import (
     SearchAttributePair,
@@ -34,7 +33,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.targets import Readiness
 from recovery.execution import CleanupState, ExecutionState, ExecutionType
-from recovery.messages import OperatorMessage
 from recovery.plan import RecoveryPlan
 from settings import TASK_QUEUE
 from workflows.drill_cleanup import DrillCleanupWorkflow
@@ -229,45 +227,6 @@ class RecoveryClient:
                 await self.temporal.get_workflow_handle(found.id, run_id=found.run_id).cancel(
                     reason="A real recovery begins", rpc_timeout=_RPC
                 )
-
-    async def send(self, plan_id: str, message: OperatorMessage) -> str | None:
-        """Send an operator's message to a plan's running execution.
-
-        Returns:
-            Its effect; None when no worker is up: the message is kept and has its effect when
-            one comes.
-
-        Raises:
-            RefusedError: the execution rejected it, or nothing runs.
-            UnreachableError: Temporal did not answer.
-        """
-        handle = self._plan(plan_id)
-        nothing = f"No execution of plan {plan_id!r} is running"
-        if not await self.has_worker():
-            async with _answered(nothing):
-                await handle.signal(message.name, message.as_input(), rpc_timeout=_RPC)
-            return None
-        async with _answered(nothing):
-            try:
-                effect: str = await handle.execute_update(
-                    message.name, message.as_input(), result_type=str, rpc_timeout=_RPC * 3
-                )
-            except WorkflowUpdateFailedError as error:
-                raise RefusedError(f"{message.name} was rejected: {error.cause}") from error
-        return effect
-
-    async def cancel(self, plan_id: str, *, actor: str, reason: str) -> None:
-        """Cancel a plan's running execution; what runs in DRS goes on and is observed.
-
-        Raises:
-            RefusedError: nothing runs.
-            UnreachableError: Temporal did not answer.
-        """
-        if await self.running(plan_id) is None:
-            raise RefusedError(f"No execution of plan {plan_id!r} is running")
-        async with _answered():
-            why = f"{actor}: {reason or 'Cancelled'}"
-            await self._plan(plan_id).cancel(reason=why, rpc_timeout=_RPC)
 
     async def start_cleanup(self, start: StartCleanup) -> str:
         """Start the clean-up after an execution, a workflow of its own.

@@ -139,7 +139,8 @@ class WaveWorkflow:
     def stop_waiting(self, *stop: Any) -> None:
         """The wave or its plan was cancelled: launch nothing more, observe what was launched."""
         told = parsed(StopWaiting, stop)
-        self._stop = told.reason if told else "Cancelled"
+        if told is not None:
+            self._stop = told.reason
 
     @workflow.signal
     def hold(self, *_: Any) -> None:

@@ -268,7 +268,7 @@ def test_a_failed_job_whose_log_is_silent_says_so() -> None:
     over = job("FAILED", status="COMPLETED", endDateTime="2024-11-23T01:04:50Z")
     watched.see_job(over, now=NOW)
     watched.see_log(JOB, [line("SNAPSHOT_END")])
-    assert "its job log gives no reason" in str(only(watched).reason)
+    assert "its job log says: no reason given" in str(only(watched).reason)
     assert only(watched).end_time == epoch("2024-11-23T01:04:50Z")
 
 

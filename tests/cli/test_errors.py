@@ -174,6 +174,33 @@ def test_a_scenario_is_checked_before_anything_starts(tmp_path: Path) -> None:
     assert "Starting" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["run"], "what is to run? drs-waves run PLAN"),
+        (["run", "--plan", CRM], "--plan goes with --from"),
+        (["run", CRM, "--from", "crm-1", "--plan", CRM], "two plans are given"),
+        (["run", CRM, "--recovery", "--cleanup-after", "2h"], "--cleanup-after is for a drill"),
+        (["run", CRM, "--cleanup-after", "later"], "--cleanup-after 'later' is not a duration"),
+        (["approve-wave", "crm", "web", "--expires", "0"], "--expires '0' is not a duration"),
+        (["executions", "--state", "GONE"], "GONE"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything(command: list[str], told: str) -> None:
+    result = runner.invoke(app, command)
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["pause", "crm"], ["retry-wave", "crm", "app"], ["cancel", "crm"], ["plans"]]
+)
+def test_operators_learn_that_temporal_is_away(command: list[str]) -> None:
+    result = runner.invoke(app, command)
+    assert result.exit_code == 5
+    assert "Temporal at 127.0.0.1:1 cannot be reached" in result.stderr
+
+
 def test_no_sandbox_is_said_honestly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert runner.invoke(app, ["sandbox", "status"]).exit_code == 2
@@ -195,7 +222,11 @@ def test_a_folder_of_somebody_else_is_left_alone(
 
 
 def test_every_command_has_help_with_its_exit_codes() -> None:
-    for command in ("validate", "run", "status", "history", "worker", "init-tables"):
+    for command in (
+        "validate", "run", "status", "watch", "plans", "executions", "history", "skip-wave",
+        "accept-wave", "cancel-wave", "retry-wave", "approve-wave", "pause", "resume", "cancel",
+        "cleanup", "worker", "init-tables",
+    ):  # fmt: skip
         result = runner.invoke(app, [command, "--help"])
         assert result.exit_code == 0
         assert "Exit codes:" in result.stdout

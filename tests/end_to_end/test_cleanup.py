@@ -136,6 +136,12 @@ async def test_a_new_execution_takes_over_what_is_up_and_runs_the_rest(house: Ho
     taken, before = wave_of(second, "Cache").servers[0], wave_of(first, "Cache").servers[0]
     assert taken.recovery_instance_id == before.recovery_instance_id
     assert taken.verified == "YES"
+    # Its clean-up takes what it launched itself, and leaves what the first one launched.
+    after = await cleaned(house, cleanup_of(second))
+    assert after.cleanup is not None
+    gone = {i.source_server_id for i in after.cleanup.terminated}
+    assert gone == {failing[0], plan.waves[2].server_ids[0]}
+    assert len(house.aws.instances_up(cache)) == 1
 
 
 async def test_what_was_terminated_meanwhile_is_not_taken_over(house: House) -> None:

@@ -3,21 +3,29 @@
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import NoReturn
 
-from temporalio.client import RPCTimeoutOrCancelledError, WorkflowExecutionStatus
+from temporalio.client import (
+    RPCTimeoutOrCancelledError,
+    WorkflowExecutionStatus,
+    WorkflowUpdateFailedError,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli.errors import CliError
 from recovery.execution import ExecutionType
-from recovery.messages import OperatorMessage
+from recovery.messages import OperatorMessage, cancel_reason
 from workflows.client import RecoveryClient, RefusedError
-from workflows.messages import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, plan_workflow_id
+from workflows.messages import (
+    EXECUTION_ID_KEY,
+    EXECUTION_TYPE_KEY,
+    FailureType,
+    plan_workflow_id,
+)
 
 CLIENT = "drs-waves"
 WITHOUT_WORKER = "taken; it has its effect when a worker comes"
 _RPC = timedelta(seconds=10)
 _ANSWER_SECONDS = 10.0
-_REJECTION = "MessageRejected: "
 
 
 @dataclass(frozen=True)
@@ -63,11 +71,13 @@ async def the_running(client: RecoveryClient, plan_id: str) -> RunningExecution:
     """The running execution of a plan.
 
     Raises:
-        CliError: nothing of it runs.
+        RefusedError: nothing of it runs.
     """
     found = await find_running(client, plan_id)
     if found is None:
-        raise CliError(f"no execution of plan {plan_id!r} is running; `drs-waves plans` lists them")
+        raise RefusedError(
+            f"no execution of plan {plan_id!r} is running; `drs-waves plans` lists them"
+        )
     return found
 
 
@@ -80,23 +90,34 @@ async def send(
         Its effect; None when no worker is up, and it is kept until one comes.
 
     Raises:
-        CliError: the execution rejected it, or has ended.
+        RefusedError: the execution rejected it, or has ended.
     """
     meant = replace(message, client=CLIENT, actor=actor, execution_id=running.execution_id or None)
+    handle = client.temporal.get_workflow_handle(
+        plan_workflow_id(running.plan_id), run_id=running.run_id
+    )
     try:
-        # Without an answer an update is asked for again and again, for ever.
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            return await client.send(running.plan_id, meant)
-    except RefusedError as error:
-        raise CliError(str(error).replace(_REJECTION, "")) from error
+        if await client.has_worker():
+            # Without an answer an update is asked for again and again, for ever.
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                effect: str = await handle.execute_update(
+                    meant.name, meant.as_input(), result_type=str
+                )
+            return effect
+    except WorkflowUpdateFailedError as error:
+        why = str(error.cause).removeprefix(f"{FailureType.MESSAGE_REJECTED}: ")
+        raise RefusedError(f"{meant.name} was rejected: {why}") from error
     except (RPCTimeoutOrCancelledError, TimeoutError):
         # Temporal lists a worker for minutes after its death. A second copy of a message that
         # was taken after all is rejected and recorded, so sending it again does no harm.
-        handle = client.temporal.get_workflow_handle(
-            plan_workflow_id(running.plan_id), run_id=running.run_id
-        )
+        pass
+    except RPCError as error:
+        _refuse_ended(running, error)
+    try:
         await handle.signal(meant.name, meant.as_input(), rpc_timeout=_RPC)
-        return None
+    except RPCError as error:
+        _refuse_ended(running, error)
+    return None
 
 
 async def cancel(
@@ -108,17 +129,21 @@ async def cancel(
         Its effect; None when no worker is up.
 
     Raises:
-        CliError: it has ended meanwhile.
+        RefusedError: it has ended meanwhile.
     """
     handle = client.temporal.get_workflow_handle(
         plan_workflow_id(running.plan_id), run_id=running.run_id
     )
     try:
-        await handle.cancel(reason=f"{actor}: {reason or 'Cancelled'}", rpc_timeout=_RPC)
+        await handle.cancel(reason=cancel_reason(actor, reason), rpc_timeout=_RPC)
     except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise CliError(f"{running.execution_id} has ended meanwhile") from error
-        raise
+        _refuse_ended(running, error)
     if not await client.has_worker():
         return None
     return "nothing new is launched; what DRS launches already goes on and is observed"
+
+
+def _refuse_ended(running: RunningExecution, error: RPCError) -> NoReturn:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        raise RefusedError(f"{running.execution_id} has ended meanwhile") from error
+    raise error

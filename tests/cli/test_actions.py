@@ -1,0 +1,169 @@
+"""What can be done now: the hints, the keys, and what becomes of a message."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from cli.actions import actions, hints
+from cli.keyboard import Keyboard
+from cli.live import Watched
+from cli.prompts import Prompts
+from recovery.execution import (
+    Decisions,
+    ExecutionState,
+    ExecutionType,
+    OperatorAct,
+    PlanStatus,
+    WaveStatus,
+)
+from recovery.messages import MessageName, OperatorMessage
+from tests.cli.executions import DIAMOND, START, begin, put, wave
+from tests.cli.test_live import drawn
+from workflows import steering
+from workflows.client import RecoveryClient
+from workflows.steering import RunningExecution, send
+
+
+def keys(state: ExecutionState) -> str:
+    return "".join(action.key for action in actions(state))
+
+
+def asking() -> ExecutionState:
+    """App2 has failed and Web waits for a decision."""
+    state = begin(DIAMOND)
+    for name in ("Database", "App1", "App2"):
+        wave(state, name).handed_over = True
+        put(state, name, WaveStatus.COMPLETED, launched=2, start=START, end=START + 60)
+    put(state, "App2", WaveStatus.FAILED, "1 of 2 launched", start=START, end=START + 60)
+    put(state, "Web", WaveStatus.WAITING, "Waiting for an operator's decision on App2 FAILED")
+    return state
+
+
+def test_a_failed_wave_offers_a_retry_an_acceptance_and_to_skip_what_waits_for_it() -> None:
+    state = asking()
+    assert hints(state, width=80) == [
+        "App2 FAILED: drs-waves retry-wave crm w2 · accept-wave · skip-wave w3"
+    ]
+    assert keys(state) == "rasp"
+
+
+def test_what_waits_for_an_approval_offers_it() -> None:
+    state = begin(DIAMOND)
+    put(state, "Web", WaveStatus.WAITING, "Waiting for approval (approve_wave)")
+    assert hints(state, width=80) == [
+        "Web waits for approval: drs-waves approve-wave crm w3 [--refuse]"
+    ]
+    assert "v" in keys(state)
+
+
+def test_a_paused_execution_offers_to_go_on() -> None:
+    state = begin(DIAMOND)
+    state.status, state.status_reason = PlanStatus.PAUSED, "Paused by ann@ops: wait"
+    assert hints(state, width=80) == ["PAUSED: drs-waves resume crm"]
+    assert actions(state)[-1].name is MessageName.RESUME
+    shown = drawn(Watched("crm", state=state))
+    assert "Paused by ann@ops: wait" in shown
+    assert "waits for an operator" in shown
+
+
+def test_a_running_wave_can_be_cancelled_and_accepted_but_not_skipped() -> None:
+    state = begin(DIAMOND)
+    running = put(state, "Database", WaveStatus.IN_PROGRESS, start=START)
+    running.handed_over = True
+    assert {a.key for a in actions(state) if running in a.waves} == {"a", "c"}
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_nothing_is_offered_at_the_end_or_when_it_is_being_cancelled(ended: bool) -> None:
+    state = asking()
+    if ended:
+        state.end_time = START
+    else:
+        state.status = PlanStatus.CANCELLED
+    assert (actions(state), hints(state, width=80)) == ([], [])
+
+
+def test_many_failures_are_counted_and_fit() -> None:
+    state = begin(DIAMOND)
+    for each in state.waves:
+        each.status, each.wave_name = WaveStatus.FAILED, "a long name " * 9
+    state.waves += [each.model_copy(update={"wave_id": f"{each.wave_id}b"}) for each in state.waves]
+    told = hints(state, width=80)
+    assert len(told) == 4
+    assert told[-1] == "and 5 more waves wait for an operator"
+    assert all(len(line) <= 80 for line in told)
+
+
+def test_the_view_says_who_decided_and_which_attempt_it_is() -> None:
+    state = asking()
+    act = OperatorAct(actor="ann@ops", time=START)
+    failed = wave(state, "App2")
+    failed.attempt, failed.decisions = 2, Decisions(accepted_by=act)
+    assert "attempt 2; accepted by ann@ops" in " ".join(drawn(Watched("crm", state=state)).split())
+
+
+async def typed(state: ExecutionState, text: str) -> tuple[list[OperatorMessage], Prompts]:
+    """Press keys below the live view, one by one."""
+    sent: list[OperatorMessage] = []
+
+    async def take(message: OperatorMessage) -> str:
+        sent.append(message)
+        return "done"
+
+    pressed = Keyboard()
+    prompts = Prompts(Watched("crm", state=state), pressed, take)
+    running = asyncio.create_task(prompts.run())
+    for each in text:
+        await asyncio.sleep(0)
+        pressed.press(each.encode())
+        for _ in range(3):
+            await asyncio.sleep(0)
+    running.cancel()
+    return sent, prompts
+
+
+async def test_a_key_asks_for_a_reason_and_sends_only_after_a_yes() -> None:
+    sent, prompts = await typed(asking(), "rwhx\x7fy\ry")
+    assert sent == [OperatorMessage(MessageName.RETRY_WAVE, "w2", "why")]
+    assert prompts.footer()[0] == "retry App2: done"
+    sent, prompts = await typed(asking(), "rwhy\rn")
+    assert sent == []
+    assert prompts.footer()[0] == "retry App2: nothing was sent"
+
+
+async def test_of_several_waves_one_is_chosen_and_escape_leaves() -> None:
+    state = asking()
+    put(state, "App1", WaveStatus.FAILED)
+    sent, _ = await typed(state, "a2\r\ry")
+    assert sent == [OperatorMessage(MessageName.ACCEPT_WAVE, "w2")]
+    sent, _ = await typed(state, "a\x1b")
+    assert sent == []
+
+
+async def test_a_worker_that_died_a_moment_ago_does_not_lose_a_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signals: list[Any] = []
+
+    async def yes() -> bool:
+        return True
+
+    async def never(*_: object, **__: object) -> str:
+        await asyncio.sleep(60)
+        return ""
+
+    async def signal(*given: object, **_: object) -> None:
+        signals.append(given)
+
+    handle = SimpleNamespace(signal=signal, execute_update=never)
+    temporal = SimpleNamespace(get_workflow_handle=lambda *_, **__: handle)
+    client = cast(RecoveryClient, SimpleNamespace(has_worker=yes, temporal=temporal))
+    monkeypatch.setattr(steering, "_ANSWER_SECONDS", 0.01)
+    running = RunningExecution("crm", "crm-1", ExecutionType.DRILL, "run")
+    effect = await send(client, running, OperatorMessage(MessageName.PAUSE), actor="ann@ops")
+    assert effect is None
+    [(name, given)] = signals
+    assert name == "pause"
+    assert (given["ExecutionId"], given["client"]) == ("crm-1", "drs-waves")
