@@ -1,13 +1,15 @@
 """The activities that act on DRS: launch a wave's servers and watch until they are up."""
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
 from activities.job_watch import WatchedServer
-from activities.launching import Launch, LaunchMemory, LaunchRequest, LaunchResult
+from activities.launching import Launch, LaunchMemory, LaunchRequest, LaunchResult, LaunchWaits
 from activities.places import Places
 from activities.reviewing import Review, ReviewRequest
 from activities.watching import Watch, WatchMemory, WatchRequest
+from activities.wave_signals import signal_wave
 from recovery.execution import ServerResult
 from settings import Settings
 
@@ -45,7 +47,13 @@ class DrsActivities:
         """Say what became of servers that earlier attempts asked for; launches nothing."""
         async with heartbeating():
             poll = self._settings.scaled_poll_seconds
-            return await Review(self._places.api(request.target), request, poll_seconds=poll).run()
+            review = Review(self._places.api(request.target), request, poll_seconds=poll)
+            try:
+                return await review.run()
+            except ApplicationError as error:
+                reason = f"Waiting to learn what became of earlier launches: {error.message}"
+                await signal_wave("launch_waits", LaunchWaits(reason=reason))
+                raise
 
     @activity.defn
     async def watch(self, request: WatchRequest) -> list[ServerResult]:

@@ -66,7 +66,6 @@ class LaunchResult(Model):
 class LaunchWaits(Model):
     """Signal to the wave: DRS has not accepted the launch yet, for this reason."""
 
-    launch_id: str
     reason: str
 
 
@@ -192,7 +191,8 @@ class Launch:
                 continue
             reason = (
                 f"not launched: it has a live instance {instance.recovery_instance_id} of a real "
-                f"recovery (job {instance.job_id}), which a launch would destroy"
+                f"recovery (job {instance.job_id}), which a launch would destroy; "
+                "`--relaunch` launches it all the same"
             )
             self._refuse(server, reason)
         return allowed
@@ -256,7 +256,7 @@ class Launch:
     async def _tell(self, reason: str) -> None:
         if reason == self.memory.told:
             return
-        news = LaunchWaits(launch_id=self._request.launch_id, reason=reason)
+        news = LaunchWaits(reason=reason)
         if await signal_wave("launch_waits", news):
             self.memory.told = reason
 

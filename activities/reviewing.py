@@ -8,7 +8,7 @@ job ever had, are launched again.
 import time
 from collections.abc import Iterable
 
-from activities.aws import AwsTrouble, Trouble
+from activities.aws import AwsTrouble
 from activities.drs_api import LAUNCH_ID_TAG, DrsApi, Job, RecoveryInstance, epoch
 from activities.launching import retry_later
 from recovery.execution import LaunchStatus, ServerResult, Verified
@@ -105,9 +105,9 @@ class Review:
             # again could destroy it. Watched on, it ends verified, contradicted or UNKNOWN.
             return fresh.model_copy(update={"recovery_job_id": own[0].job_id})
         if server.recovery_job_id and not own and server.launch_status is not LaunchStatus.FAILED:
-            told = f"DRS does not say what became of {server_id} in {server.recovery_job_id}"
-            trouble = AwsTrouble(Trouble.UNCLEAR, told)
-            raise retry_later(trouble, after=self._poll_seconds)
+            # DRS does not say what became of it. It is not launched again; watched on, it ends
+            # up, or times out.
+            return fresh.model_copy(update={"recovery_job_id": server.recovery_job_id})
         return fresh
 
     def _is_gone(self, job: Job, server_id: str, instances: list[RecoveryInstance]) -> bool:

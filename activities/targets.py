@@ -114,7 +114,7 @@ class TargetActivities:
             return await check.run()
         except AwsTrouble as trouble:
             message = f"readiness could not be read: {trouble}"
-            return [*check.findings, check.finding(message)]
+            return [*check.findings, check.finding(message, blocks=True)]
 
 
 class _TargetCheck:

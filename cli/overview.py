@@ -96,7 +96,7 @@ def executions(
     _show(
         [(row.execution_id, *_cells(row)) for row in rows],
         ("EXECUTION", "STATUS", "TYPE", "STARTED", "TOOK", ""),
-        "There is no such execution.",
+        "None of those that could be looked at.",
     )
 
 

@@ -234,6 +234,12 @@ class WaveState(Model):
         """The DRS jobs of this attempt, each once, in the order of the servers."""
         return tuple(dict.fromkeys(s.recovery_job_id for s in self.servers if s.recovery_job_id))
 
+    @property
+    def open_job_ids(self) -> tuple[str, ...]:
+        """The jobs of servers that are neither up nor failed."""
+        jobs = (s.recovery_job_id for s in self.servers if not s.is_final)
+        return tuple(dict.fromkeys(job for job in jobs if job))
+
     def merge_servers(self, changed: Iterable[ServerResult]) -> None:
         """Replace the results of the servers named in `changed`."""
         by_id = {server.source_server_id: server for server in changed}

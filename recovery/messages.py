@@ -145,7 +145,7 @@ def _read(name: MessageName, key: str, value: Any) -> tuple[str, Any]:
     plain = key.lower().replace("_", "").replace("-", "")
     if plain in _TEXTS:
         if value is None:
-            return _TEXTS[plain], "" if plain == "reason" else None
+            return _TEXTS[plain], {"reason": "", "actor": "unknown"}.get(plain)
         if not isinstance(value, str):
             raise MessageRejected(f"{key} must be text, not {_printable(value)}")
         text = _printable(value)

@@ -142,7 +142,7 @@ class OperatorDesk:
             raise MessageRejected("the execution is paused already")
         self._scheduler.pause(f"Paused by {act}", now=now)
         running = [w.wave_name for w in self._scheduler.running() if w.start_time is not None]
-        still = f"; {', '.join(running)} run on" if running else ""
+        still = f"; still running: {', '.join(running)}" if running else ""
         return f"nothing new is launched until resume{still}"
 
     def _resume(self, *, now: float) -> str:
@@ -154,7 +154,7 @@ class OperatorDesk:
     def _skip(self, wave: WaveState, act: OperatorAct, *, cascade: bool, now: float) -> str:
         if wave.decisions.skipped_by:
             raise MessageRejected(f"it was skipped already by {wave.decisions.skipped_by}")
-        if wave.handed_over:
+        if wave.handed_over or wave.attempt:
             raise MessageRejected(f"it is {_told(wave)}; {_instead_of_skip(wave)}")
         if wave.status.is_settled and wave.status is not WaveStatus.SKIPPED:
             raise MessageRejected(f"it is {_told(wave)}; {_instead_of_skip(wave)}")
@@ -163,7 +163,7 @@ class OperatorDesk:
             later = [
                 self._scheduler.wave(i) for i in self._scheduler.graph.downstream_of(wave.wave_id)
             ]
-            skipped += [w for w in later if not w.handed_over]
+            skipped += [w for w in later if not w.handed_over and not w.attempt]
         for each in skipped:
             self._scheduler.decide(each.wave_id, now=now, skipped_by=act)
         names = ", ".join(w.wave_name for w in skipped)
@@ -185,7 +185,7 @@ class OperatorDesk:
         if not wave.is_running:
             raise MessageRejected(f"it is {_told(wave)}; only a running wave can be cancelled")
         self.to_cancel.append((wave, f"Cancelled by {act}"))
-        jobs = ", ".join(wave.job_ids)
+        jobs = ", ".join(wave.open_job_ids)
         still = f"; {jobs} cannot be stopped and are observed on" if jobs else ""
         return f"no longer waited for, its dependents are skipped{still}"
 

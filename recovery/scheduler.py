@@ -44,6 +44,7 @@ class WaveScheduler:
         self._waves = {wave.wave_id: wave for wave in state.waves}
         self._planned = {wave.wave_id: wave for wave in plan.waves}
         self._paused = ""
+        self._deadline_passed = False
         self._resettle(self._order, now=state.start_time)
 
     def wave(self, wave_id: str) -> WaveState:
@@ -79,14 +80,37 @@ class WaveScheduler:
     def next_deadline(self) -> float | None:
         """When time alone next changes something (epoch seconds): `tick` then."""
         ends = [w.ask_until for w in self.state.waves if w.ask_until is not None]
-        for wave in self.state.waves:
-            approval = wave.decisions.approved_by
-            if approval and approval.expires and not wave.handed_over:
-                ends.append(approval.expires)
+        undecided = [w for w in self.state.waves if not w.handed_over and not w.status.is_settled]
+        approvals = [w.decisions.approved_by for w in undecided]
+        ends += [a.expires for a in approvals if a is not None and a.expires is not None]
+        # What waits for other waves is bounded by theirs; what waits for people, by the deadline.
+        for_people = [w for w in undecided if self._paused or self._lacks_approval(w, now=0.0)]
+        if for_people and not self._deadline_passed:
+            ends.append(self._deadline)
         return min(ends, default=None)
+
+    @property
+    def stopped(self) -> str | None:
+        """Why nothing new is launched by the policy STOP; None where it does not apply."""
+        stoppers = self._stoppers()
+        return "Stopped because " + _names(stoppers) if stoppers else None
+
+    @property
+    def _deadline(self) -> float:
+        return self.state.start_time + self.plan.deadline_seconds / self.state.speed
+
+    def _stoppers(self) -> list[WaveState]:
+        return [
+            w
+            for w in self.state.waves
+            if w.status in _BROKEN
+            and not w.decisions.accepted_by
+            and self.policy(w.wave_id) is OnFailure.STOP
+        ]
 
     def tick(self, *, now: float) -> None:
         """Let what has run out run out."""
+        self._deadline_passed = now >= self._deadline
         for wave in self.state.waves:
             if wave.ask_until is not None and wave.ask_until <= now:
                 wave.ask_until = None
@@ -122,11 +146,12 @@ class WaveScheduler:
             return False
         if told.attempt != wave.attempt or told.revision <= wave.revision or not wave.handed_over:
             return False
+        was_broken = wave.status in _BROKEN
         wave.merge_servers(told.servers)
         kept = wave.status is WaveStatus.CANCELLED and told.status is not WaveStatus.CANCELLED
         for name in ("revision", "account_id", "start_time") if kept else _REPORTED:
             setattr(wave, name, getattr(told, name))
-        self._after_end(wave, now=now)
+        self._after_end(wave, now=now, was_broken=was_broken)
         return True
 
     def fail(self, wave_id: str, reason: str, *, now: float, may_retry: bool = True) -> None:
@@ -136,6 +161,25 @@ class WaveScheduler:
         wave.revision = next_revision(wave.revision, now)
         wave.ended(WaveStatus.FAILED, reason, at=now)
         self._after_end(wave, now=now, may_retry=may_retry)
+
+    def refuse(self, region: str, role_arn: str | None, reason: str, *, now: float) -> None:
+        """Launch nothing at all, whatever the policies say: a target is not what the plan names."""
+        planned = self._planned
+        wrong = [
+            w
+            for w in self.state.waves
+            if (planned[w.wave_id].region, planned[w.wave_id].role_arn) == (region, role_arn)
+        ]
+        for wave in self.state.waves:
+            if wave.status.is_settled:
+                continue
+            wave.handed_over = True
+            if wave in wrong:
+                self._change(wave, WaveStatus.FAILED, reason, now=now)
+            else:
+                causes = [w.wave_id for w in wrong]
+                told = f"Not launched: {reason}"
+                self._change(wave, WaveStatus.SKIPPED, told, now=now, caused_by=causes)
 
     def reopen(self, wave_id: str, reason: str, *, now: float) -> None:
         """Make a wave that ended the plan's to decide about again, for another attempt."""
@@ -199,12 +243,16 @@ class WaveScheduler:
         """Count a change of the execution itself."""
         self.state.revision = next_revision(self.state.revision, now)
 
-    def _after_end(self, wave: WaveState, *, now: float, may_retry: bool = True) -> None:
+    def _after_end(
+        self, wave: WaveState, *, now: float, was_broken: bool = False, may_retry: bool = True
+    ) -> None:
         """Retry a failed wave by itself where the plan says so; else let its policy apply."""
         retries = self._planned[wave.wave_id].retries
         going_on = self.state.status in (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
         unused = wave.automatic_retries < retries and may_retry
-        if wave.status is WaveStatus.FAILED and unused and going_on:
+        elsewhere = [w for w in self._stoppers() if w is not wave]
+        called_off = wave.decisions.accepted_by or elsewhere
+        if wave.status is WaveStatus.FAILED and unused and going_on and not called_off:
             wave.automatic_retries += 1
             told = f"Retry {wave.automatic_retries} of {retries} after: {wave.status_reason}"
             self.reopen(wave.wave_id, told, now=now)
@@ -212,7 +260,7 @@ class WaveScheduler:
         asks = wave.status in _BROKEN and self.policy(wave.wave_id) is OnFailure.ASK
         if not asks:
             wave.ask_until = None
-        elif wave.ask_until is None and not wave.decisions.accepted_by:
+        elif not was_broken and not wave.decisions.accepted_by:
             wave.ask_until = now + ASK_SECONDS / self.state.speed
         self._resettle(self._affected_by(wave.wave_id), now=now)
 
@@ -225,13 +273,7 @@ class WaveScheduler:
         """Derive anew the status of those waves that the plan decides about."""
         if self.state.status is PlanStatus.CANCELLED or self.state.end_time is not None:
             return
-        stopped_by = [
-            w
-            for w in self.state.waves
-            if w.status in _BROKEN
-            and not w.decisions.accepted_by
-            and self.policy(w.wave_id) is OnFailure.STOP
-        ]
+        stopped_by = self._stoppers()
         for wave_id in sorted(wave_ids, key=self._place.__getitem__):
             wave = self._waves[wave_id]
             if not wave.handed_over:
@@ -240,14 +282,17 @@ class WaveScheduler:
     def _settle(self, wave: WaveState, stopped_by: list[WaveState], *, now: float) -> None:
         decided = wave.decisions
         approval = decided.approved_by
+        expired = _is_expired(approval, now=now)
+        lost = wave.status.is_settled and wave.status is not WaveStatus.FAILED
         if decided.skipped_by:
             self._change(wave, WaveStatus.SKIPPED, f"Skipped by {decided.skipped_by}", now=now)
         elif decided.refused_by:
             refused = f"Approval refused by {decided.refused_by}"
             self._change(wave, WaveStatus.CANCELLED, refused, now=now)
-        elif approval and approval.expires is not None and approval.expires <= now:
+        elif approval is not None and expired and not lost:
             self._expire(wave, approval, now=now)
-        elif others := [w for w in stopped_by if w is not wave]:
+        elif (others := [w for w in stopped_by if w is not wave]) and not wave.attempt:
+            # What an operator retries is launched again all the same.
             causes = [w.wave_id for w in others]
             reason = "Stopped because " + _names(others)
             self._change(wave, WaveStatus.SKIPPED, reason, now=now, caused_by=causes)
@@ -274,7 +319,9 @@ class WaveScheduler:
         elif awaited:
             reason = "Waiting for " + ", ".join(d.wave_name for d in awaited)
             self._change(wave, WaveStatus.WAITING, reason, now=now)
-        elif self._planned[wave.wave_id].approval_required and not wave.decisions.approved_by:
+        elif self._deadline_passed:
+            self._give_up(wave, now=now)
+        elif self._lacks_approval(wave, now=now):
             self._change(wave, WaveStatus.WAITING, "Waiting for approval (approve_wave)", now=now)
         elif self._paused:
             self._change(wave, WaveStatus.WAITING, f"Waiting for resume. {self._paused}", now=now)
@@ -285,6 +332,18 @@ class WaveScheduler:
         """Whether a wave's dependents may go on."""
         broken = wave.status in _BROKEN and self.policy(wave.wave_id) is OnFailure.CONTINUE
         return wave.lets_dependents_go_on or broken
+
+    def _lacks_approval(self, wave: WaveState, *, now: float) -> bool:
+        approval = wave.decisions.approved_by
+        needed = self._planned[wave.wave_id].approval_required
+        return needed and (approval is None or _is_expired(approval, now=now))
+
+    def _give_up(self, wave: WaveState, *, now: float) -> None:
+        """Fail a wave that waited for a person until the plan's deadline."""
+        if wave.status is not WaveStatus.FAILED:
+            reason = f"Not launched before the plan's deadline ({wave.status_reason})"
+            self._change(wave, WaveStatus.FAILED, reason, now=now)
+            wave.end_time = now
 
     def _expire(self, wave: WaveState, approval: OperatorAct, *, now: float) -> None:
         if wave.status is WaveStatus.FAILED:
@@ -309,6 +368,10 @@ class WaveScheduler:
             return
         wave.status, wave.status_reason, wave.caused_by = told
         wave.revision = next_revision(wave.revision, now)
+
+
+def _is_expired(approval: OperatorAct | None, *, now: float) -> bool:
+    return approval is not None and approval.expires is not None and approval.expires <= now
 
 
 def _names(waves: list[WaveState]) -> str:

@@ -208,6 +208,14 @@ class RecoveryClient:
             )
         give_up = asyncio.get_running_loop().time() + _DRILL_ENDS_SECONDS
         while (await self._describe(handle, run_id)).status is WorkflowExecutionStatus.RUNNING:
+            if (now := await self.running(plan_id)) and now.end_time is not None:
+                # It has ended; only DynamoDB is in the way of its history. A recovery is not held
+                # back for the record of a drill.
+                async with _answered():
+                    await self.temporal.get_workflow_handle(handle.id, run_id=run_id).terminate(
+                        reason="Replaced by a real recovery", rpc_timeout=_RPC
+                    )
+                return True
             if asyncio.get_running_loop().time() > give_up:
                 raise RefusedError(
                     f"The drill of {plan_id} was asked to stop but still runs after "
@@ -364,8 +372,8 @@ async def _answered(unknown: str = "Temporal does not know it") -> AsyncIterator
             raise RefusedError(f"Temporal refused: {error.message}{hint}") from error
         hint = ""
         if error.status in _WITHOUT_WORKER:
-            hint = ". Is a worker running? `drs-waves worker` starts one"
-        raise UnreachableError(f"Temporal did not answer: {error.message}{hint}") from error
+            hint = ", nor did a worker. Is one running? `drs-waves worker` starts one"
+        raise UnreachableError(f"No answer: {error.message}{hint}") from error
 
 
 def whoami() -> str:

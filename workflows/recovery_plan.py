@@ -59,6 +59,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.wave import WaveWorkflow
 
 _CONTEXT_SECONDS = 60.0
+_MOMENT_SECONDS = 0.2
 _CANCEL_ANSWER_SECONDS = 60.0
 _RECORD_PAUSE_SECONDS = 2.0
 _HEARTBEAT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
@@ -99,6 +100,9 @@ class RecoveryPlanWorkflow:
         self._shown_status = state.status
         self._waves: dict[str, asyncio.Task[None]] = {}
         self._telling: set[asyncio.Task[None]] = set()
+        self._begun: dict[str, bool] = {}
+        self._orders: dict[str, list[tuple[str, StopWaiting | None]]] = {}
+        self._stopped: str | None = None
         self._recorder = Recorder(self._unrecorded, pause_seconds=_RECORD_PAUSE_SECONDS)
 
     @workflow.run
@@ -174,7 +178,7 @@ class RecoveryPlanWorkflow:
         if (self._state.status is PlanStatus.PAUSED) is not paused:
             self._tell_launching("go_on" if paused else "hold")
         for wave, reason in self._desk.to_cancel:
-            self._tell_later(wave, "stop_waiting", StopWaiting(reason=reason))
+            self._stop_wave(wave, reason)
         self._desk.to_cancel.clear()
         self._touch()
         return record
@@ -189,11 +193,45 @@ class RecoveryPlanWorkflow:
         for wave in self._scheduler.running():
             self._tell_later(wave, signal)
 
-    def _tell_later(self, wave: WaveState, signal: str, *args: StopWaiting) -> None:
-        """Signal a wave's workflow without waiting for it to be taken."""
+    def _stop_wave(self, wave: WaveState, reason: str) -> None:
+        """No longer wait for a wave; one whose workflow was not started yet never is."""
+        if self._workflow_id(wave) in self._orders or self._has_begun(wave):
+            self._tell_later(wave, "stop_waiting", StopWaiting(reason=reason))
+        else:
+            self._scheduler.cancel_running(wave.wave_id, reason, now=workflow.time())
+
+    def _apply_stop_policy(self) -> None:
+        """Once STOP is in force, call off the launches that DRS has not accepted."""
+        stopped, before = self._scheduler.stopped, self._stopped
+        self._stopped = stopped
+        if stopped is None or before is not None:
+            return
+        for wave in self._scheduler.running():
+            if wave.start_time is None:
+                self._stop_wave(wave, stopped)
+
+    def _tell_later(self, wave: WaveState, signal: str, arg: StopWaiting | None = None) -> None:
+        """Signal a wave's workflow, as soon as it has begun, without waiting for it."""
+        if not self._has_begun(wave):
+            self._orders.setdefault(self._workflow_id(wave), []).append((signal, arg))
+            return
+        args = [] if arg is None else [arg]
         task = asyncio.create_task(self._tell_wave(wave, signal, *args))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
+
+    def _has_begun(self, wave: WaveState) -> bool:
+        return self._begun.get(self._workflow_id(wave), False)
+
+    def _note_begun(self, wave: WaveState) -> None:
+        """Give a wave's workflow the orders that came before it had begun."""
+        workflow_id = self._workflow_id(wave)
+        self._begun[workflow_id] = True
+        for signal, arg in self._orders.pop(workflow_id, []):
+            self._tell_later(wave, signal, arg)
+
+    def _workflow_id(self, wave: WaveState) -> str:
+        return wave_workflow_id(self._start.execution_id, wave.wave_id, wave.attempt)
 
     @property
     def _state(self) -> ExecutionState:
@@ -224,7 +262,8 @@ class RecoveryPlanWorkflow:
     async def _wait_for_change(self) -> None:
         """Wait for a report, a message, or the time at which something runs out."""
         deadline = self._scheduler.next_deadline()
-        left = None if deadline is None else max(0.0, deadline - workflow.time())
+        # Never less than a moment, so that a deadline that nothing answers cannot spin.
+        left = None if deadline is None else max(_MOMENT_SECONDS, deadline - workflow.time())
         try:
             await workflow.wait_condition(
                 lambda: self._changed, timeout=left, timeout_summary="A decision is due"
@@ -246,14 +285,12 @@ class RecoveryPlanWorkflow:
         )
         for target in context.targets:
             if target.mismatch:
-                self._refuse(target.trouble or "the worker acts in another account")
+                reason = target.trouble or "the worker acts in another account"
+                now = workflow.time()
+                self._scheduler.refuse(target.region, target.role_arn, reason, now=now)
         self._state.speed = context.speed
         self._scheduler.touch(workflow.time())
         self._recorder.wake()
-
-    def _refuse(self, reason: str) -> None:
-        for wave in self._scheduler.ready():
-            self._scheduler.fail(wave.wave_id, reason, now=workflow.time(), may_retry=False)
 
     def _start_ready_waves(self) -> None:
         for wave in self._scheduler.ready():
@@ -271,6 +308,8 @@ class RecoveryPlanWorkflow:
             # Only once the earlier attempt has ended is it known what it has launched.
             await self._tell_wave(wave, "superseded", attempt=attempt - 1)
             await asyncio.gather(earlier, return_exceptions=True)
+            if wave.attempt != attempt or not wave.is_running:
+                return
         outcome: WaveOutcome | None
         told = "it was ended from outside"
         workflow_id = wave_workflow_id(self._start.execution_id, wave.wave_id, attempt)
@@ -296,7 +335,8 @@ class RecoveryPlanWorkflow:
         start, plan = self._start, self._start.plan
         planned = plan.wave(wave.wave_id)
         count = len(planned.servers)
-        return await workflow.execute_child_workflow(
+        self._orders.setdefault(workflow_id, [])
+        handle = await workflow.start_child_workflow(
             WaveWorkflow.run,
             StartWave(
                 execution_id=start.execution_id,
@@ -327,6 +367,8 @@ class RecoveryPlanWorkflow:
                 ]
             ),
         )
+        self._note_begun(wave)
+        return await handle
 
     def _earlier(self, wave: WaveState) -> list[ServerResult]:
         """What is known of a wave's servers from before this attempt."""
@@ -347,6 +389,7 @@ class RecoveryPlanWorkflow:
     async def _attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
         """Learn how a wave stands whose workflow has outlived a reset, then await its end."""
         self._scheduler.attach(wave.wave_id)
+        self._note_begun(wave)
         told = await workflow.execute_activity_method(
             ExecutionActivities.look_at_wave,
             workflow_id,
@@ -374,6 +417,7 @@ class RecoveryPlanWorkflow:
 
     def _take_report(self, report: WaveReport) -> None:
         if self._scheduler.report(report, now=workflow.time()):
+            self._apply_stop_policy()
             self._touch()
 
     async def _cancel(self) -> None:
@@ -384,7 +428,7 @@ class RecoveryPlanWorkflow:
         self._desk.note_cancel(reason, now=now)
         self._touch()
         for wave in self._scheduler.running():
-            await self._tell_wave(wave, "stop_waiting", StopWaiting(reason=reason))
+            self._stop_wave(wave, reason)
         try:
             await workflow.wait_condition(
                 lambda: not self._scheduler.running(),

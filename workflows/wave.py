@@ -71,6 +71,8 @@ class WaveWorkflow:
     def __init__(self, start: StartWave) -> None:
         self._start = start
         self._wave = WaveState.of(start.wave)
+        # What was up or running before stays told while DRS is asked about it anew.
+        self._wave.merge_servers(server.model_copy() for server in start.earlier)
         self._wave.attempt, self._wave.revision = start.attempt, start.revision
         self._wave.status = WaveStatus.WAITING
         self._wave.status_reason = "Waiting for DRS to accept the launch"
@@ -124,7 +126,8 @@ class WaveWorkflow:
         self._launch_waits = told.reason
         if self._wave.status is WaveStatus.WAITING:
             self._change(self._wave.status, told.reason)
-        self._judge()
+        if self._watches:
+            self._judge()
 
     @workflow.signal
     def watch_news(self, *news: Any) -> None:
@@ -169,18 +172,14 @@ class WaveWorkflow:
             When the last one was accepted (epoch seconds).
         """
         start = self._start
-        if workflow.time() >= start.launch_before:
-            self._fail_unlaunched("the plan's deadline had passed before the wave could start")
-            return workflow.time()
-        if start.launch_prefixes:
-            await self._review()
+        reviewed = await self._review() if start.launch_prefixes else True
         accepted: list[float] = []
         if kept := [s for s in self._wave.servers if s.recovery_job_id and not s.is_final]:
             # A wave that watches earlier jobs on gets its whole time again.
             accepted.append(workflow.time())
             self._watch(kept, accepted_time=workflow.time())
         unlaunched = [s.source_server_id for s in self._wave.servers if not s.recovery_job_id]
-        requests = self._launch_requests(unlaunched)
+        requests = self._launch_requests(unlaunched) if reviewed else []
         while requests and self._stop is None:
             requests = await self._launch_all(requests, accepted)
         self._launch_waits = ""
@@ -188,8 +187,12 @@ class WaveWorkflow:
             self._cancelled()
         return max(accepted, default=workflow.time())
 
-    async def _review(self) -> None:
-        """Learn from DRS what became of the servers before."""
+    async def _review(self) -> bool:
+        """Learn from DRS what became of the servers before.
+
+        Returns:
+            Whether it is known, so that the others may be launched.
+        """
         self._change(WaveStatus.WAITING, "Waiting to learn what became of earlier launches")
         start = self._start
         known = {s.source_server_id: s for s in start.earlier}
@@ -203,15 +206,24 @@ class WaveWorkflow:
                 since=start.since,
             ),
             summary="Ask DRS what became of earlier launches",
+            schedule_to_close_timeout=max(
+                _LAST_LOOK, timedelta(seconds=start.launch_before - workflow.time())
+            ),
             start_to_close_timeout=timedelta(minutes=5),
             heartbeat_timeout=_HEARTBEAT,
             retry_policy=_WATCH_RETRY,
         )
         await self._until(reviewing.done)
-        if reviewing.done():
-            self._take(reviewing.result())
-        else:
+        if not reviewing.done():
             reviewing.cancel()
+            return False
+        if reviewing.exception() is None:
+            self._take(reviewing.result())
+            return True
+        reason = "not launched: what became of its earlier launch could not be learned"
+        unknown = [s for s in self._wave.servers if not s.is_final and not s.recovery_job_id]
+        self._take([s.failed(reason, at=workflow.time()) for s in unknown])
+        return False
 
     def _launch_requests(self, server_ids: list[str]) -> list[LaunchRequest]:
         start = self._start
@@ -238,13 +250,15 @@ class WaveWorkflow:
             The launches that were called off while the wave was held, to be asked for again
             under the same launch IDs.
         """
-        if self._held:
+        left = self._start.launch_before - workflow.time()
+        if self._held and left > 0:
             if self._wave.status is WaveStatus.WAITING:
                 self._change(WaveStatus.WAITING, "Waiting for resume: the plan is paused")
-            await self._until(lambda: not self._held)
+            await self._until(lambda: not self._held, seconds=left, summary="DeadlineSeconds")
             return requests
         launches = [asyncio.create_task(self._launch_job(r, accepted)) for r in requests]
-        await self._until(lambda: self._held or all(task.done() for task in launches))
+        held = self._held
+        await self._until(lambda: self._held is not held or all(task.done() for task in launches))
         if self._stop is not None:
             self._cancelled()
         if self._stop is not None or self._held:
@@ -261,7 +275,9 @@ class WaveWorkflow:
         """
         left = self._start.launch_before - workflow.time()
         if left <= 0:
-            self._fail_servers(request, "not launched before the plan's deadline")
+            self._fail_servers(
+                request, "the plan's deadline had passed before it could be launched"
+            )
             return True
         names = ", ".join(s.source_server_id for s in request.servers[:3])
         more = f" and {len(request.servers) - 3} more" if len(request.servers) > 3 else ""
@@ -417,12 +433,9 @@ class WaveWorkflow:
         self._end(WaveStatus.TIMED_OUT, reason, at=workflow.time())
 
     def _cancelled(self) -> None:
-        jobs = ", ".join(self._wave.job_ids)
+        jobs = ", ".join(self._wave.open_job_ids)
         reason = f"{self._stop}" + (f"; still running: {jobs}" if jobs else "")
         self._end(WaveStatus.CANCELLED, reason, at=workflow.time())
-
-    def _fail_unlaunched(self, reason: str) -> None:
-        self._take([s.failed(reason, at=workflow.time()) for s in self._wave.servers])
 
     def _fail_servers(self, request: LaunchRequest, reason: str) -> None:
         ids = [s.source_server_id for s in request.servers]

@@ -443,7 +443,6 @@ async def test_the_wave_is_told_once_what_its_launch_waits_for(
         await attempt.refused(drs.launch, request)
         details = attempt.heartbeats[-1]
     (waits,) = temporal.told("launch_waits")
-    assert waits.launch_id == LAUNCH_ID
     assert waits.reason.startswith("Waiting for quota")
 
 

@@ -273,10 +273,10 @@ async def test_a_server_that_drs_says_is_launched_is_never_launched_again(
 # What cannot be said
 
 
-async def test_a_server_of_which_drs_says_nothing_is_asked_about_again() -> None:
-    error = await refused(Answers(), server(recovery_job_id=JOB))
-    assert (error.type, error.non_retryable) == (Trouble.UNCLEAR, False)
-    assert f"DRS does not say what became of {server_id(1)} in {JOB}" in str(error)
+async def test_a_server_of_which_drs_says_nothing_is_watched_on_and_not_launched_again() -> None:
+    (seen,) = await review(Answers(), server(recovery_job_id=JOB))
+    assert seen.recovery_job_id == JOB
+    assert seen.launch_status is LaunchStatus.PENDING
 
 
 @pytest.mark.parametrize("kind", [Trouble.THROTTLED, Trouble.UNREACHABLE, Trouble.ACCESS_DENIED])

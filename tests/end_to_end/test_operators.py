@@ -265,7 +265,7 @@ async def test_a_paused_plan_launches_nothing_new_until_it_is_resumed(house: Hou
     execution_id = await house.client.start(plan)
     await in_progress(house, plan, "Database")
     answer = await update(house, plan, "pause", {"reason": "network team", "actor": "ops"})
-    assert "Database run on" in answer
+    assert "still running: Database" in answer
     state = await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.COMPLETED)
     assert state.status is PlanStatus.PAUSED
     assert "Waiting for resume" in wave_of(state, "App").status_reason

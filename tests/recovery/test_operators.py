@@ -194,6 +194,66 @@ def test_asking_ends_at_its_deadline_with_the_dependents_skipped() -> None:
     assert scheduler.next_deadline() is None
 
 
+def test_a_wave_that_nobody_approves_fails_at_the_plans_deadline() -> None:
+    scheduler = execution(approval=True)
+    run_to(scheduler)
+    assert scheduler.next_deadline() == NOW + 86_400
+    scheduler.tick(now=NOW + 86_400)
+    assert scheduler.wave("it").status is WaveStatus.FAILED
+    assert "deadline" in scheduler.wave("it").status_reason
+    assert scheduler.next_deadline() is None
+
+
+def test_an_expired_approval_fails_the_wave_once_and_asks_for_no_further_tick() -> None:
+    scheduler = execution(approval=True)
+    given = {"wave": "it", "expires_in_seconds": 60}
+    assert OperatorDesk(scheduler).take("approve_wave", (given,), now=NOW).accepted
+    assert scheduler.next_deadline() == NOW + 60
+    scheduler.tick(now=NOW + 60)
+    assert scheduler.wave("it").status is WaveStatus.FAILED
+    assert scheduler.next_deadline() is None
+
+
+def test_a_null_actor_is_an_unknown_one() -> None:
+    record = OperatorDesk(execution()).take("pause", ({"actor": None},), now=NOW)
+    assert (record.accepted, record.actor) == (True, "unknown")
+
+
+def test_an_automatic_retry_never_revokes_an_acceptance() -> None:
+    scheduler = execution()
+    scheduler.plan.waves[1].retries = 1
+    run_to(scheduler, WaveStatus.IN_PROGRESS)
+    OperatorDesk(scheduler).take("accept_wave", ("it",), now=NOW)
+    report(scheduler, "it", WaveStatus.FAILED)
+    assert scheduler.wave("it").status is WaveStatus.FAILED
+    assert scheduler.wave("after").status is WaveStatus.PENDING
+
+
+def test_what_is_retried_is_launched_though_another_wave_has_stopped_the_plan() -> None:
+    scheduler = execution(policy=OnFailure.STOP)
+    run_to(scheduler, WaveStatus.IN_PROGRESS)
+    scheduler.start("beside", now=NOW)
+    report(scheduler, "it", WaveStatus.FAILED)
+    report(scheduler, "beside", WaveStatus.FAILED)
+    OperatorDesk(scheduler).take("retry_wave", ("it",), now=NOW)
+    assert [w.wave_id for w in scheduler.ready()] == ["it"]
+
+
+def test_asking_does_not_begin_anew_with_every_later_report() -> None:
+    scheduler = execution(policy=OnFailure.ASK)
+    run_to(scheduler, WaveStatus.TIMED_OUT)
+    scheduler.tick(now=NOW + 4 * 3600)
+    report(scheduler, "it", WaveStatus.TIMED_OUT)
+    assert scheduler.wave("after").status is WaveStatus.SKIPPED
+
+
+def test_a_wrong_account_refuses_every_wave_whatever_the_policy() -> None:
+    scheduler = execution(policy=OnFailure.CONTINUE)
+    scheduler.refuse("us-west-2", None, "another account", now=NOW)
+    assert scheduler.ready() == []
+    assert scheduler.all_settled
+
+
 def test_an_actor_is_verified_only_when_our_own_client_vouches() -> None:
     scheduler = execution()
     desk = OperatorDesk(scheduler)

@@ -77,9 +77,7 @@ class StandIns:
     @activity.defn(name="launch")
     async def launch(self, request: LaunchRequest) -> LaunchResult:
         now = await self._now()
-        await self._signal(
-            "launch_waits", LaunchWaits(launch_id=request.launch_id, reason="Waiting for quota")
-        )
+        await self._signal("launch_waits", LaunchWaits(reason="Waiting for quota"))
         accepted = self._since(request.launch_id, now) + self.accepts_after
         if not request.launch_id.endswith("/0"):
             accepted += self.next_job_after
