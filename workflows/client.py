@@ -1,6 +1,7 @@
 """How people's tools (the command line, the API) start and look at executions."""
 
 import asyncio
+import contextlib
 import getpass
 import socket
 import time
@@ -55,6 +56,7 @@ _RPC = timedelta(seconds=10)
 _READINESS_SECONDS = 150.0
 _DRILL_ENDS_SECONDS = 90.0
 _DRILL_POLL_SECONDS = 0.5
+_DRILL_RECORDS_SECONDS = 15.0
 # What a query ends with that no worker takes.
 _WITHOUT_WORKER = (
     RPCStatusCode.CANCELLED,
@@ -207,14 +209,16 @@ class RecoveryClient:
                 reason="Replaced by a real recovery", rpc_timeout=_RPC
             )
         give_up = asyncio.get_running_loop().time() + _DRILL_ENDS_SECONDS
+        patience = asyncio.get_running_loop().time() + _DRILL_RECORDS_SECONDS
         while (await self._describe(handle, run_id)).status is WorkflowExecutionStatus.RUNNING:
-            if (now := await self.running(plan_id)) and now.end_time is not None:
-                # It has ended; only DynamoDB is in the way of its history. A recovery is not held
-                # back for the record of a drill.
-                async with _answered():
-                    await self.temporal.get_workflow_handle(handle.id, run_id=run_id).terminate(
-                        reason="Replaced by a real recovery", rpc_timeout=_RPC
-                    )
+            if asyncio.get_running_loop().time() > patience and await self._has_ended(plan_id):
+                # Only DynamoDB is in the way of its history. A recovery is not held back for the
+                # record of a drill; that it may close by itself at this moment is as well.
+                with contextlib.suppress(RefusedError):
+                    async with _answered():
+                        await self.temporal.get_workflow_handle(handle.id, run_id=run_id).terminate(
+                            reason="Replaced by a real recovery", rpc_timeout=_RPC
+                        )
                 return True
             if asyncio.get_running_loop().time() > give_up:
                 raise RefusedError(
@@ -223,6 +227,10 @@ class RecoveryClient:
                 )
             await asyncio.sleep(_DRILL_POLL_SECONDS)
         return True
+
+    async def _has_ended(self, plan_id: str) -> bool:
+        state = await self.running(plan_id)
+        return state is not None and state.end_time is not None
 
     async def _cancel_cleanups(self, plan_id: str) -> None:
         """Cancel clean-ups of a plan's drills: they would hold servers that are needed now."""
