@@ -28,6 +28,7 @@ from botocore.exceptions import (
     ProxyConnectionError,
 )
 
+from recovery.execution import shortened
 from recovery.plan import Target
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -43,6 +44,7 @@ class Trouble(StrEnum):
     CREDENTIALS = "NoCredentials"
     UNREACHABLE = "Unreachable"
     UNCLEAR = "UnclearAnswer"
+    IN_DOUBT = "LaunchInDoubt"
     INVALID = "Invalid"
     ACCESS_DENIED = "AccessDenied"
     UNKNOWN_SERVER = "UnknownServer"
@@ -90,6 +92,10 @@ _CODES = {
 }
 
 
+_LONGEST_MESSAGE = 2000
+# Seconds; a launch must not wait for an hour because a header says so.
+_LONGEST_RETRY_AFTER = 300.0
+
 # SSLError is not one of them: TLS may break while the answer is read, too.
 _NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 
@@ -111,7 +117,7 @@ class AwsTrouble(Exception):
         retry_after: float | None = None,
         resource_id: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(shortened(message, most=_LONGEST_MESSAGE))
         self.kind = kind
         self.retry_after = retry_after
         self.resource_id = resource_id
@@ -145,14 +151,21 @@ class AwsTrouble(Exception):
                 kind = Trouble.THROTTLED
             else:
                 kind = Trouble.INVALID if 400 <= status < 500 else Trouble.UNCLEAR
-        header = meta.get("HTTPHeaders", {}).get("retry-after", "")
-        retry_after = float(header) if str(header).replace(".", "", 1).isdigit() else None
         return cls(
             kind,
             f"{operation}: {code}: {text}",
-            retry_after=retry_after,
+            retry_after=_seconds_in(meta.get("HTTPHeaders", {}).get("retry-after", "")),
             resource_id=answer.get("resourceId"),
         )
+
+
+def _seconds_in(header: object) -> float | None:
+    """The seconds that a Retry-After header asks for; None where it names none."""
+    try:
+        seconds = float(str(header))
+    except ValueError:
+        return None
+    return min(seconds, _LONGEST_RETRY_AFTER) if seconds > 0 else None
 
 
 class AwsSessions:
@@ -230,5 +243,7 @@ async def call(operation: str, function: Callable[..., Any], /, **kwargs: Any) -
     """
     try:
         return await asyncio.to_thread(function, **kwargs)
+    except AwsTrouble:
+        raise
     except Exception as error:
         raise AwsTrouble.of(error, operation) from error

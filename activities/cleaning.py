@@ -2,17 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.aws import AwsTrouble, Trouble
-from activities.drs_api import LAUNCH_ID_TAG, DrsApi, RecoveryInstance
+from activities.drs_api import LAUNCH_ID_TAG, DrsApi, Job, RecoveryInstance
 from activities.heartbeat import heartbeating
-from activities.launching import retry_later
-from activities.places import Places
-from recovery.execution import ExecutionState, ExecutionType, LaunchedInstance
+from activities.places import Places, WrongAccountError
+from activities.retrying import retry_later
+from recovery.execution import ExecutionState, ExecutionType, LaunchedInstance, WaveState
 from recovery.model import Model
 from recovery.plan import RecoveryPlan, Target
 from settings import Settings
@@ -21,7 +22,6 @@ T = TypeVar("T")
 
 JOBS_END_SECONDS = 24 * 3600.0
 GONE_SECONDS = 1800.0
-_LOOK_BACK_SECONDS = 300.0
 _GONE = ("TERMINATED", "NOT_FOUND")
 
 
@@ -29,10 +29,9 @@ class TargetScope(Model):
     """What an execution may have launched in one target.
 
     Attributes:
-        job_ids: the jobs it recorded; of an execution that took servers over, some are another's.
+        job_ids: the jobs that it recorded as its own.
         launch_prefix: how the execution's launch IDs begin; they find jobs that were never
             recorded.
-        took_over: it took servers over, so that only its launch IDs tell which jobs are its own.
         since: epoch seconds before which it launched nothing.
     """
 
@@ -41,7 +40,6 @@ class TargetScope(Model):
     job_ids: list[str]
     launch_prefix: str
     since: float
-    took_over: bool = False
 
 
 class CleanupScope(Model):
@@ -63,10 +61,9 @@ class CleanupScope(Model):
                 TargetScope(
                     target=target,
                     server_ids=[s.source_server_id for w in waves for s in w.servers],
-                    job_ids=list(dict.fromkeys(job for w in waves for job in w.job_ids)),
+                    job_ids=list(dict.fromkeys(_own_jobs(waves))),
                     launch_prefix=f"{state.execution_id}/",
                     since=state.start_time,
-                    took_over=state.from_execution is not None,
                 )
             )
         return cls(
@@ -75,6 +72,11 @@ class CleanupScope(Model):
             execution_type=state.execution_type,
             targets=scopes,
         )
+
+
+def _own_jobs(waves: Iterable[WaveState]) -> Iterator[str]:
+    servers = (server for wave in waves for server in wave.servers)
+    return (s.recovery_job_id for s in servers if s.recovery_job_id and not s.taken_over)
 
 
 class FoundInstances(Model):
@@ -126,16 +128,15 @@ class CleanupActivities:
         give_up += JOBS_END_SECONDS / self._settings.speed
         while True:
             told = await api.jobs(scope.job_ids)
-            told += await api.jobs_since(scope.since - _LOOK_BACK_SECONDS)
-            tags = {job.job_id: job.tags.get(LAUNCH_ID_TAG, "") for job in told}
-            jobs = {j.job_id: j for j in told if tags[j.job_id].startswith(scope.launch_prefix)}
+            told += await api.jobs_since(scope.since)
+            jobs = {j.job_id: j for j in told if _is_own(j, scope)}
             running = [job.job_id for job in jobs.values() if not job.is_over]
             if not running or time.time() > give_up:
                 break
             await asyncio.sleep(self._settings.scaled_poll_seconds)
         # DRS may have forgotten a job whose instance lives on; its recorded ID then speaks for it.
-        forgotten = [] if scope.took_over else [i for i in scope.job_ids if i not in tags]
-        ours = {*jobs, *forgotten}
+        told_ids = {job.job_id for job in told}
+        ours = {*jobs, *(i for i in scope.job_ids if i not in told_ids)}
         found = [i for i in await api.recovery_instances(scope.server_ids) if i.job_id in ours]
         instances = [own for i in found if (own := _launched(i, scope.target)) is not None]
         return FoundInstances(instances=instances, unfinished=running)
@@ -187,6 +188,12 @@ async def _still_there(
     return [wanted[key] for key in keys if key in wanted]
 
 
+def _is_own(job: Job, scope: TargetScope) -> bool:
+    """By its launch ID; one that an operator had us adopt has none, only its recorded ID."""
+    launch_id = job.tags.get(LAUNCH_ID_TAG)
+    return launch_id.startswith(scope.launch_prefix) if launch_id else job.job_id in scope.job_ids
+
+
 def _launched(instance: RecoveryInstance, target: Target) -> LaunchedInstance | None:
     if not instance.recovery_instance_id or instance.ec2_instance_state in _GONE:
         return None
@@ -202,5 +209,7 @@ async def _retried(work: Awaitable[T], *, after: float) -> T:
     """Leave it to Temporal to try again what AWS did not answer."""
     try:
         return await work
+    except WrongAccountError as wrong:
+        raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
     except AwsTrouble as trouble:
         raise retry_later(trouble, after=after) from trouble

@@ -5,7 +5,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
 from activities.job_watch import WatchedServer
-from activities.launching import Launch, LaunchMemory, LaunchRequest, LaunchResult, LaunchWaits
+from activities.launches import LaunchMemory, LaunchRequest, LaunchResult, LaunchWaits
+from activities.launching import Launch
 from activities.places import Places
 from activities.reviewing import Review, ReviewRequest
 from activities.watching import Watch, WatchMemory, WatchRequest
@@ -30,7 +31,8 @@ class DrsActivities:
                 not retryable for what cannot (validation, access, another account).
         """
         before = _remembered()
-        in_doubt = before.unanswered if before else activity.info().attempt > 1
+        unknown = activity.info().attempt > 1 or (request.maybe_asked and request.answer is None)
+        in_doubt = before.unanswered if before else unknown
         launch = self._launch(request, before, in_doubt=in_doubt)
         async with heartbeating(lambda: launch.memory):
             return await launch.run()
@@ -47,9 +49,9 @@ class DrsActivities:
         """Say what became of servers that earlier attempts asked for; launches nothing."""
         async with heartbeating():
             poll = self._settings.scaled_poll_seconds
-            review = Review(self._places.api(request.target), request, poll_seconds=poll)
             try:
-                return await review.run()
+                api = self._places.api(request.target)
+                return await Review(api, request, poll_seconds=poll).run()
             except ApplicationError as error:
                 reason = f"Waiting to learn what became of earlier launches: {error.message}"
                 await signal_wave("launch_waits", LaunchWaits(reason=reason))

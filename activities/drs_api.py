@@ -4,7 +4,8 @@ Every field is optional and no enum is validated, because real answers hold valu
 service's model lacks and leave out fields that it promises. Timestamps come in two forms.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ LAUNCH_ID_TAG = "drs-waves:launch-id"
 _IDS_A_CALL = 200
 _JOB_IDS_A_CALL = 1000
 _PAGES_AT_MOST = 200
+_DAY_SECONDS = 86_400.0
 
 
 class _Answer(BaseModel):
@@ -39,6 +41,7 @@ class Job(_Answer):
     """A DRS job; it ends COMPLETED even when its servers FAILED."""
 
     job_id: str = Field(alias="jobID")
+    arn: str | None = None
     type: str | None = None
     status: str | None = None
     initiated_by: str | None = None
@@ -57,6 +60,12 @@ class Job(_Answer):
         """The source servers it works on."""
         ids = (s.source_server_id for s in self.participating_servers)
         return tuple(i for i in ids if i)
+
+
+class _Tags(_Answer):
+    """The answer of ListTagsForResource."""
+
+    tags: dict[str, str] = {}
 
 
 class JobLogItem(_Answer):
@@ -84,7 +93,11 @@ class RecoveryInstance(_Answer):
 
 
 class SourceServer(_Answer):
-    """A source server, as far as readiness needs it."""
+    """A source server, as far as readiness needs it.
+
+    Attributes:
+        origin_region: where it runs, for a server of AWS: what a disaster takes away.
+    """
 
     source_server_id: str = Field(alias="sourceServerID")
     replication_state: str | None = Field(
@@ -94,19 +107,36 @@ class SourceServer(_Answer):
         default=None, validation_alias=AliasPath("dataReplicationInfo", "lagDuration")
     )
     name: str | None = Field(default=None, validation_alias=AliasPath("tags", "Name"))
+    origin_region: str | None = Field(
+        default=None, validation_alias=AliasPath("sourceCloudProperties", "originRegion")
+    )
 
 
 class DrsApi:
     """DRS in one target. Every method raises `AwsTrouble` when AWS does not answer well."""
 
-    def __init__(self, sessions: AwsSessions, target: Target) -> None:
+    def __init__(
+        self,
+        sessions: AwsSessions,
+        target: Target,
+        *,
+        check: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Prepare for a target.
+
+        Args:
+            sessions: the clients to call with.
+            target: where.
+            check: awaited before each call; it raises where the call must not be made.
+        """
         self._sessions = sessions
         self._target = target
+        self._check = check
 
     @property
     def endpoint(self) -> str:
         """The URL that calls go to."""
-        return str(self._client().meta.endpoint_url)
+        return str(self._sessions.client("drs", self._target).meta.endpoint_url)
 
     async def account_id(self) -> str:
         """The account that calls act in, as STS says."""
@@ -117,28 +147,32 @@ class DrsApi:
         return str(answer.get("Account", ""))
 
     async def start_recovery(
-        self, servers: Sequence[Server], *, is_drill: bool, launch_id: str
+        self, servers: Sequence[Server], *, is_drill: bool, launch_id: str, not_after: float
     ) -> Job:
-        """Ask once for a job that launches `servers`; botocore never repeats this call."""
+        """Ask once for a job that launches `servers`; botocore never repeats this call.
+
+        Args:
+            servers: the source servers, with their snapshots.
+            is_drill: whether the job is a drill.
+            launch_id: the job's one identifying tag.
+            not_after: when (`time.monotonic`) it is too late to send the call.
+        """
         asked = [
             {"sourceServerID": s.source_server_id}
             | ({"recoverySnapshotID": s.recovery_snapshot_id} if s.recovery_snapshot_id else {})
             for s in servers
         ]
-        client = await call(
-            "StartRecovery",
-            self._sessions.client,
-            service="drs",
-            target=self._target,
-            retries=False,
-        )
-        answer = await call(
-            "StartRecovery",
-            client.start_recovery,
-            sourceServers=asked,
-            isDrill=is_drill,
-            tags={LAUNCH_ID_TAG: launch_id},
-        )
+        client = await self._client("StartRecovery", retries=False)
+
+        def ask() -> Any:
+            # Here, because the call may have waited for a thread.
+            if time.monotonic() > not_after:
+                raise AwsTrouble(Trouble.THROTTLED, "AWS answers too slowly to launch safely")
+            return client.start_recovery(
+                sourceServers=asked, isDrill=is_drill, tags={LAUNCH_ID_TAG: launch_id}
+            )
+
+        answer = await call("StartRecovery", ask)
         return _parse("StartRecovery", Job, [answer.get("job")])[0]
 
     async def jobs(self, job_ids: Sequence[str]) -> list[Job]:
@@ -148,10 +182,21 @@ class DrsApi:
             found += await self._all("DescribeJobs", Job, filters={"jobIDs": some})
         return found
 
-    async def jobs_since(self, time: float) -> list[Job]:
-        """The jobs created at or after `time` (epoch seconds), newest first."""
-        from_date = datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    async def jobs_since(self, moment: float) -> list[Job]:
+        """The jobs created since a day before `moment` (epoch seconds), newest first.
+
+        A day, because the clocks of AWS, of Temporal and of whoever started an execution
+        disagree, and because a job of yesterday may still hold a server.
+        """
+        earliest = datetime.fromtimestamp(max(0.0, moment - _DAY_SECONDS), UTC)
+        from_date = earliest.strftime("%Y-%m-%dT%H:%M:%SZ")
         return await self._all("DescribeJobs", Job, filters={"fromDate": from_date})
+
+    async def tags_of(self, arn: str) -> dict[str, str]:
+        """The tags of a resource."""
+        client = await self._client("ListTagsForResource")
+        answer = await call("ListTagsForResource", client.list_tags_for_resource, resourceArn=arn)
+        return _parse("ListTagsForResource", _Tags, [answer])[0].tags
 
     async def job_log(self, job_id: str) -> list[JobLogItem]:
         """A job's log, oldest line first."""
@@ -175,26 +220,28 @@ class DrsApi:
 
     async def terminate(self, recovery_instance_ids: Sequence[str]) -> None:
         """Ask for the termination of recovery instances; jobs then do it."""
-        client = await call(
-            "TerminateRecoveryInstances", self._sessions.client, service="drs", target=self._target
-        )
+        client = await self._client("TerminateRecoveryInstances")
         for some in _slices(recovery_instance_ids, _IDS_A_CALL):
             operation = client.terminate_recovery_instances
             await call("TerminateRecoveryInstances", operation, recoveryInstanceIDs=some)
 
-    async def is_meant_to_run(self, server_id: str) -> bool:
-        """Whether the server's launch configuration asks for a running instance."""
-        client = self._client()
+    async def is_meant_to_run(self, server_id: str) -> bool | None:
+        """Whether the server's launch configuration asks for a running instance, if it says."""
         operation = "GetLaunchConfiguration"
+        client = await self._client(operation)
         answer = await call(operation, client.get_launch_configuration, sourceServerID=server_id)
-        return bool(answer.get("launchDisposition") != "STOPPED")
+        return {"STARTED": True, "STOPPED": False}.get(str(answer.get("launchDisposition")))
 
-    def _client(self) -> Any:
-        return self._sessions.client("drs", self._target)
+    async def _client(self, operation: str, *, retries: bool = True) -> Any:
+        if self._check is not None:
+            await self._check()
+        return await call(
+            operation, self._sessions.client, service="drs", target=self._target, retries=retries
+        )
 
     async def _all(self, operation: str, model: type[T], **asked: Any) -> list[T]:
         """Every page of an answer."""
-        client = await call(operation, self._sessions.client, service="drs", target=self._target)
+        client = await self._client(operation)
         method = getattr(client, _METHODS[operation])
         found: list[T] = []
         token: str | None = None

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from temporalio import activity
 
@@ -35,4 +36,9 @@ def beat_now(details: Model | None) -> None:
     if details is None:
         activity.heartbeat()
     else:
-        activity.heartbeat(details.model_dump(mode="json", exclude_none=True))
+        activity.heartbeat(heartbeat_details(details))
+
+
+def heartbeat_details(details: Model) -> dict[str, Any]:
+    """What a heartbeat carries of a model."""
+    return details.model_dump(mode="json", exclude_none=True)

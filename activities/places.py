@@ -1,10 +1,12 @@
 """The targets as this worker reaches them: a DRS client each, and the account it really acts in."""
 
-from temporalio.exceptions import ApplicationError
-
-from activities.aws import AwsSessions, Trouble
+from activities.aws import AwsSessions, AwsTrouble, Trouble
 from activities.drs_api import DrsApi
 from recovery.plan import Target
+
+
+class WrongAccountError(AwsTrouble):
+    """The worker acts in another account than the plan names."""
 
 
 class Places:
@@ -15,24 +17,35 @@ class Places:
         self._accounts: dict[Target, str] = {}
 
     def api(self, target: Target) -> DrsApi:
-        """DRS in a target."""
-        return DrsApi(self._sessions, target)
+        """DRS in a target, which answers only in the account that the plan names."""
+        return DrsApi(self._sessions, target, check=lambda: self._check(target))
+
+    async def _check(self, target: Target) -> None:
+        """Look away from a wrong account; a silent STS does not blind us."""
+        if not target.account_id:
+            return
+        try:
+            await self.account_of(target)
+        except WrongAccountError:
+            raise
+        except AwsTrouble:
+            return
 
     async def account_of(self, target: Target) -> str:
         """The account we really act in; asked once a target.
 
         Raises:
-            ApplicationError: not retryable, when it is not the account the plan names.
+            WrongAccountError: it is not the account the plan names.
+            AwsTrouble: STS did not answer.
         """
         if target not in self._accounts:
             account = await self.api(target).account_id()
             if target.account_id and account != target.account_id:
-                raise ApplicationError(
+                raise WrongAccountError(
+                    Trouble.INVALID,
                     f"Nothing was launched in {target.region}: the plan names account "
                     f"{target.account_id}, but the worker acts in {account}. Correct AccountId "
                     "or RoleArn, or the worker's credentials",
-                    type=Trouble.INVALID,
-                    non_retryable=True,
                 )
             self._accounts[target] = account
         return self._accounts[target]

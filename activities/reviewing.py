@@ -10,12 +10,11 @@ from collections.abc import Iterable
 
 from activities.aws import AwsTrouble
 from activities.drs_api import LAUNCH_ID_TAG, DrsApi, Job, RecoveryInstance, epoch
-from activities.launching import retry_later
+from activities.retrying import retry_later
 from recovery.execution import LaunchStatus, ServerResult, Verified
 from recovery.model import Model
 from recovery.plan import Target
 
-_LOOK_BACK_SECONDS = 300.0
 _GONE = ("TERMINATED", "SHUTTING-DOWN")
 _UP = ("RUNNING", "STOPPED", "STOPPING", "PENDING")
 
@@ -25,6 +24,7 @@ class ReviewRequest(Model):
 
     Attributes:
         launch_prefixes: how the launch IDs of the earlier attempts begin.
+        own_prefix: how those of this execution begin; other jobs are taken over.
         since: epoch seconds before which there were none.
     """
 
@@ -33,6 +33,7 @@ class ReviewRequest(Model):
     launch_prefixes: list[str]
     is_drill: bool
     since: float
+    own_prefix: str = ""
 
 
 class Review:
@@ -62,7 +63,7 @@ class Review:
     async def _earlier_jobs(self) -> list[Job]:
         """All jobs of the earlier attempts, newest first."""
         request = self._request
-        everything = await self._api.jobs_since(request.since - _LOOK_BACK_SECONDS)
+        everything = await self._api.jobs_since(request.since)
         self._terminations = [job for job in everything if job.type == "TERMINATE"]
         prefixes = tuple(request.launch_prefixes)
         found = [j for j in everything if j.tags.get(LAUNCH_ID_TAG, "").startswith(prefixes)]
@@ -76,7 +77,9 @@ class Review:
         self, server: ServerResult, jobs: list[Job], instances: Iterable[RecoveryInstance]
     ) -> ServerResult:
         server_id = server.source_server_id
-        fresh = ServerResult(source_server_id=server_id, impact=server.impact)
+        fresh = ServerResult(
+            source_server_id=server_id, impact=server.impact, taken_over=server.taken_over
+        )
         own = [job for job in jobs if server_id in job.server_ids]
         theirs = [i for i in instances if i.source_server_id == server_id]
         job_ids = [job.job_id for job in own]
@@ -84,7 +87,7 @@ class Review:
             job_ids.append(server.recovery_job_id)
         up = self._instance_of(theirs, job_ids)
         if own and not own[0].is_over:
-            return fresh.model_copy(update={"recovery_job_id": own[0].job_id})
+            return self._watched_on(fresh, own[0])
         if up is not None:
             # Watched on, so that it is judged like any other: by its job and its instance.
             runs = up.ec2_instance_state == "RUNNING"
@@ -103,12 +106,22 @@ class Review:
         ):
             # Its instance is not listed, or not of a job: unknown is not gone, and launching it
             # again could destroy it. Watched on, it ends verified, contradicted or UNKNOWN.
-            return fresh.model_copy(update={"recovery_job_id": own[0].job_id})
+            return self._watched_on(fresh, own[0])
+        silent = [job for job in jobs if not job.server_ids]
+        if not own and silent:
+            # An answer that names no servers says nothing of this one.
+            return self._watched_on(fresh, silent[0])
         if server.recovery_job_id and not own and server.launch_status is not LaunchStatus.FAILED:
             # DRS does not say what became of it. It is not launched again; watched on, it ends
             # up, or times out.
             return fresh.model_copy(update={"recovery_job_id": server.recovery_job_id})
-        return fresh
+        return fresh.model_copy(update={"taken_over": False})
+
+    def _watched_on(self, server: ServerResult, job: Job) -> ServerResult:
+        """The server of a job that goes on, or whose end is to be judged."""
+        tag = job.tags.get(LAUNCH_ID_TAG)
+        whose = {"taken_over": not tag.startswith(self._request.own_prefix)} if tag else {}
+        return server.model_copy(update={"recovery_job_id": job.job_id} | whose)
 
     def _is_gone(self, job: Job, server_id: str, instances: list[RecoveryInstance]) -> bool:
         """Whether DRS says that what a job launched for a server is no more."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from collections.abc import Iterable
 
 from temporalio import activity
@@ -10,6 +9,7 @@ from temporalio import activity
 from activities.aws import AwsTrouble
 from activities.drs_api import DrsApi, RecoveryInstance
 from activities.job_watch import JobWatch, WatchedServer
+from activities.steady_clock import SteadyClock
 from activities.wave_signals import signal_wave
 from recovery.execution import ServerResult
 from recovery.model import Model
@@ -62,6 +62,8 @@ class Watch:
         self._settings = settings
         look_up = LOOK_UP_SECONDS / settings.speed
         self._watch = JobWatch(memory.servers, look_up_seconds=look_up)
+        # Temporal's clock, by which the wave's workflow reckons too.
+        self._clock = SteadyClock(activity.info().started_time)
         self._meant_to_run: dict[str, bool] = {}
         self._logs_to_read: dict[str, int] = {}
         # Copies, because the watch changes its results in place.
@@ -78,22 +80,28 @@ class Watch:
                 trouble = f"DRS cannot be asked at present: {met}"
                 delay = min(delay * 2, poll * 4)
                 activity.logger.warning(trouble)
-            self._watch.settle_look_ups(now=time.time())
+            self._watch.settle_look_ups(now=self._clock.now())
             finished = self._watch.is_finished and not self._logs_to_read
-            if finished or time.time() >= self._request.until:
+            if finished or self._clock.now() >= self._request.until:
                 return self._watch.results
             await self._tell(trouble)
             await asyncio.sleep(delay * random.uniform(0.8, 1.2))
 
     async def _look(self) -> None:
+        """Look at jobs, logs and instances; what does not answer hides nothing of the others."""
+        try:
+            await self._look_at_jobs()
+        finally:
+            await self._verify()
+
+    async def _look_at_jobs(self) -> None:
         watch = self._watch
         if open_jobs := watch.unfinished_jobs:
             for job in await self._api.jobs(open_jobs):
-                if watch.see_job(job, now=time.time()):
+                if watch.see_job(job, now=self._clock.now()):
                     self._logs_to_read[job.job_id] = _LOG_TRIES
         for job_id in list(self._logs_to_read):
             await self._read_log(job_id)
-        await self._verify()
 
     async def _read_log(self, job_id: str) -> None:
         """Learn times and reasons; a log that cannot be read is tried again, and not for ever."""
@@ -113,19 +121,27 @@ class Watch:
             return
         try:
             instances = await self._api.recovery_instances(servers)
-            await self._learn_dispositions(instances)
         except AwsTrouble as trouble:
             activity.logger.warning("Recovery instances cannot be looked up: %s", trouble)
             self._watch.hear_nothing()
             return
-        self._watch.see_instances(instances, meant_to_run=self._meant_to_run, now=time.time())
+        try:
+            await self._learn_dispositions(instances)
+        except AwsTrouble as trouble:
+            # It says nothing of the servers that run.
+            activity.logger.warning("Launch configurations cannot be read: %s", trouble)
+        self._watch.see_instances(instances, meant_to_run=self._meant_to_run, now=self._clock.now())
 
     async def _learn_dispositions(self, instances: Iterable[RecoveryInstance]) -> None:
+        """Ask whether stopped servers are meant to be; one that says nothing is asked again."""
         for instance in instances:
             server_id = instance.source_server_id
             stopped = instance.ec2_instance_state in ("STOPPED", "STOPPING")
-            if server_id and stopped and server_id not in self._meant_to_run:
-                self._meant_to_run[server_id] = await self._api.is_meant_to_run(server_id)
+            if not server_id or not stopped or server_id in self._meant_to_run:
+                continue
+            runs = await self._api.is_meant_to_run(server_id)
+            if runs is not None:
+                self._meant_to_run[server_id] = runs
 
     async def _tell(self, trouble: str) -> None:
         """Signal what changed; what could not be signalled is told the next time."""

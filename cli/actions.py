@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from cli.texts import fit
 from recovery.execution import ExecutionState, PlanStatus, WaveState, WaveStatus
 from recovery.messages import MessageName
@@ -56,12 +58,18 @@ def may_cancel(wave: WaveState) -> bool:
     return wave.is_running
 
 
+def is_in_doubt(wave: WaveState) -> bool:
+    """Whether an operator must say if DRS has its job."""
+    return wave.is_running and wave.launch_in_doubt
+
+
 _ABOUT_WAVES: tuple[tuple[MessageName, str, Callable[[WaveState], bool], str], ...] = (
     (MessageName.RETRY_WAVE, "r", may_retry, "launches again what is not up in"),
     (MessageName.ACCEPT_WAVE, "a", may_accept, "lets the dependents go on after"),
     (MessageName.SKIP_WAVE, "s", may_skip, "leaves out"),
     (MessageName.APPROVE_WAVE, "v", may_approve, "approves the launch of"),
     (MessageName.CANCEL_WAVE, "c", may_cancel, "stops waiting for"),
+    (MessageName.LAUNCH_ANYWAY, "l", is_in_doubt, "launches, as DRS has no job of them, those of"),
 )
 
 
@@ -81,35 +89,62 @@ def actions(state: ExecutionState) -> list[Action]:
 
 
 def hints(state: ExecutionState, *, width: int) -> list[str]:
-    """The exact commands for what waits for an operator, most urgent first."""
+    """The exact commands for what waits for an operator, most urgent first.
+
+    A command is never cut: one that does not fit beside its wave stands below it.
+    """
     if not _takes_messages(state):
         return []
-    lines = []
+    plan_id, found = state.plan_id, list[list[str]]()
     if state.status is PlanStatus.PAUSED:
-        lines.append(f"PAUSED: drs-waves resume {state.plan_id}")
+        found.append(_hint("PAUSED", [("resume", plan_id)], width))
+    for wave in filter(may_approve, state.waves):
+        about = f"{plan_id} {wave.wave_id} [--refuse]"
+        found.append(_hint(f"{_name(wave)} waits for approval", [("approve-wave", about)], width))
+    for wave in filter(is_in_doubt, state.waves):
+        about = f"{plan_id} {wave.wave_id}"
+        commands = [("adopt-job", f"{about} JOB"), ("launch-anyway", about)]
+        found.append(_hint(f"{_name(wave)} in doubt", commands, width))
     for wave in state.waves:
-        if may_approve(wave):
-            what = f"approve-wave {state.plan_id} {wave.wave_id}"
-            lines.append(
-                f"{fit(wave.wave_name, 16)} waits for approval: drs-waves {what} [--refuse]"
-            )
-    lines += [_about_failure(state, wave) for wave in state.waves if wave.status in _BROKEN]
-    more = len(lines) - _MOST_HINTS
+        if wave.status in _BROKEN:
+            told = "accepted" if wave.decisions.accepted_by else str(wave.status)
+            found.append(_hint(f"{_name(wave)} {told}", _after_failure(state, wave), width))
+    more = len(found) - _MOST_HINTS
     if more > 0:
-        lines = [*lines[: _MOST_HINTS - 1], f"and {more + 1} more waves wait for an operator"]
-    return [fit(line, width) for line in lines]
+        left = f"and {more + 1} more waves wait for an operator"
+        found = [*found[: _MOST_HINTS - 1], [left]]
+    return [line for lines in found for line in lines]
 
 
-def _about_failure(state: ExecutionState, wave: WaveState) -> str:
-    commands = [f"retry-wave {state.plan_id} {wave.wave_id}"]
+def _name(wave: WaveState) -> str:
+    return fit(wave.wave_name, 16)
+
+
+def _hint(head: str, commands: list[tuple[str, str]], width: int) -> list[str]:
+    """What waits, with the commands and what each is about: in one line where that fits."""
+    first, *others = commands
+    short = [" ".join(first), *(_short(name, about, first[1]) for name, about in others)]
+    line = f"{head}: drs-waves {' · '.join(short)}"
+    if cell_len(line) <= width:
+        return [line]
+    return [f"{head}:", *(f"  drs-waves {name} {about}" for name, about in commands)]
+
+
+def _short(name: str, about: str, known: str) -> str:
+    """A further command, without what the first one said already."""
+    plan_id, _, rest = about.partition(" ")
+    return name if known.startswith(about) else f"{name} {rest or plan_id}"
+
+
+def _after_failure(state: ExecutionState, wave: WaveState) -> list[tuple[str, str]]:
+    about = f"{state.plan_id} {wave.wave_id}"
+    commands = [("retry-wave", about)]
     if may_accept(wave):
-        commands.append("accept-wave")
+        commands.append(("accept-wave", about))
     dependents = [w for w in state.waves if wave.wave_id in w.depends_on and may_skip(w)]
     if dependents:
-        commands.append(f"skip-wave {dependents[0].wave_id}")
-    name = fit(wave.wave_name, 16)
-    told = "accepted" if wave.decisions.accepted_by else str(wave.status)
-    return f"{name} {told}: drs-waves {' · '.join(commands)}"
+        commands.append(("skip-wave", f"{state.plan_id} {dependents[0].wave_id}"))
+    return commands
 
 
 def _takes_messages(state: ExecutionState) -> bool:

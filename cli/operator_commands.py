@@ -88,6 +88,31 @@ def approve_wave(
     _tell(plan_id, message, actor, json=json)
 
 
+def adopt_job(
+    plan_id: PlanId,
+    wave_id: WaveId,
+    job_id: Annotated[str, typer.Argument(metavar="JOB_ID", help="Such as drsjob-….")],
+    *,
+    reason: Reason = "",
+    actor: Actor = None,
+    json: Json = False,
+) -> None:
+    """Say which DRS job is a wave's whose launch is in doubt; it is watched as its own."""
+    message = OperatorMessage(MessageName.ADOPT_JOB, wave_id, reason, job=job_id)
+    _tell(plan_id, message, actor, json=json)
+
+
+def launch_anyway(
+    plan_id: PlanId, wave_id: WaveId, reason: Reason = "", actor: Actor = None, json: Json = False
+) -> None:
+    """Say that DRS has no job of a wave whose launch is in doubt; its servers are launched.
+
+    Look in the DRS console first: if there is such a job after all, DRS may
+    launch its servers twice.
+    """
+    _tell(plan_id, OperatorMessage(MessageName.LAUNCH_ANYWAY, wave_id, reason), actor, json=json)
+
+
 def pause(plan_id: PlanId, reason: Reason = "", actor: Actor = None, json: Json = False) -> None:
     """Launch nothing new; what runs goes on."""
     _tell(plan_id, OperatorMessage(MessageName.PAUSE, reason=reason), actor, json=json)
@@ -122,7 +147,8 @@ def cancel_plan(
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (skip_wave, accept_wave, cancel_wave, retry_wave, approve_wave, pause, resume):
+    about_waves = (skip_wave, accept_wave, cancel_wave, retry_wave, approve_wave)
+    for command in (*about_waves, adopt_job, launch_anyway, pause, resume):
         app.command(epilog=_CODES)(command)
     app.command("cancel", epilog=_CODES)(cancel_plan)
 

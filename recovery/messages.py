@@ -1,6 +1,7 @@
 """What operators send: read leniently, rejected with the reason, never a crash."""
 
 import difflib
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,6 +20,8 @@ class MessageName(StrEnum):
     APPROVE_WAVE = "approve_wave"
     PAUSE = "pause"
     RESUME = "resume"
+    ADOPT_JOB = "adopt_job"
+    LAUNCH_ANYWAY = "launch_anyway"
 
     @property
     def names_a_wave(self) -> bool:
@@ -39,6 +42,7 @@ class OperatorMessage:
         client: which of our clients sent it and vouches for the actor; None for the
             `temporal` CLI.
         expires_in_seconds: how long an approval holds.
+        job: the DRS job to adopt.
     """
 
     name: MessageName
@@ -50,6 +54,7 @@ class OperatorMessage:
     cascade: bool = False
     approve: bool = True
     expires_in_seconds: float | None = None
+    job: str | None = None
 
     def as_input(self) -> dict[str, Any]:
         """The input that `read_message` reads back."""
@@ -62,6 +67,7 @@ class OperatorMessage:
             "cascade": self.cascade or None,
             "approve": None if self.approve else False,
             "expires_in_seconds": self.expires_in_seconds,
+            "job": self.job,
         }
         return {key: value for key, value in fields.items() if value is not None}
 
@@ -77,7 +83,9 @@ _TEXTS = {
 }
 _FLAGS = {"cascade": MessageName.SKIP_WAVE, "approve": MessageName.APPROVE_WAVE}
 _KEYS = ("wave", "reason", "actor", "ExecutionId", "client", "cascade", "approve",
-         "expires_in_seconds")  # fmt: skip
+         "expires_in_seconds", "job")  # fmt: skip
+# Source: botocore's model of DRS, shape JobID.
+_JOB_ID = re.compile("drsjob-[0-9a-zA-Z]{17}")
 
 
 def read_message(name: MessageName, inputs: tuple[Any, ...]) -> OperatorMessage:
@@ -107,6 +115,8 @@ def read_message(name: MessageName, inputs: tuple[Any, ...]) -> OperatorMessage:
     message = OperatorMessage(name=name, **fields)
     if name.names_a_wave and not message.wave:
         raise MessageRejected(f"{name} needs a wave: send {_example(name)}")
+    if name is MessageName.ADOPT_JOB and not message.job:
+        raise MessageRejected(f"{name} needs the job to adopt: send {_example(name)}")
     return message
 
 
@@ -156,6 +166,8 @@ def _read(name: MessageName, key: str, value: Any) -> tuple[str, Any]:
         if not isinstance(value, bool):
             raise MessageRejected(f"{key} must be true or false, not {_printable(value)}")
         return plain, value
+    if plain in ("job", "jobid"):
+        return "job", _job(name, key, value)
     if plain == "expiresinseconds":
         return "expires_in_seconds", _expiry(name, key, value)
     raise MessageRejected(f"unknown field {_printable(key)}; {nearest(key, _KEYS)}")
@@ -170,8 +182,19 @@ def _expiry(name: MessageName, key: str, value: Any) -> float:
     return float(value)
 
 
+def _job(name: MessageName, key: str, value: Any) -> str:
+    if name is not MessageName.ADOPT_JOB:
+        raise MessageRejected(f"{key} belongs to {MessageName.ADOPT_JOB}, not to {name}")
+    if not isinstance(value, str) or not _JOB_ID.fullmatch(value):
+        raise MessageRejected(
+            f"{key} must be a DRS job ID, drsjob- and 17 letters or digits, not {_printable(value)}"
+        )
+    return value
+
+
 def _example(name: MessageName) -> str:
     wave = '"wave": "…", ' if name.names_a_wave else ""
+    wave += '"job": "drsjob-…", ' if name is MessageName.ADOPT_JOB else ""
     return f'{{{wave}"reason": "…", "actor": "…"}}'
 
 

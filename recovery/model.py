@@ -7,14 +7,21 @@ from pydantic.alias_generators import to_pascal
 class Model(BaseModel):
     """A data model whose attributes are snake_case and whose JSON keys are PascalCase.
 
-    Either spelling builds a model; JSON is always written in PascalCase, the vocabulary of
-    DRS. Unknown keys are refused: a key that is ignored is a promise that is not kept.
+    Either spelling builds a model; JSON is always written in PascalCase, the vocabulary of DRS.
+    Unknown keys are left aside: while a new version is rolled out, an old worker reads what a new
+    one wrote.
     """
 
     model_config = ConfigDict(
         alias_generator=to_pascal,
         populate_by_name=True,
         serialize_by_alias=True,
-        extra="forbid",
+        extra="ignore",
         frozen=False,
     )
+
+
+class StrictModel(Model):
+    """What people may write by hand: a key that is ignored is a promise that is not kept."""
+
+    model_config = ConfigDict(extra="forbid")

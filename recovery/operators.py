@@ -8,6 +8,7 @@ from recovery.execution import (
     PlanStatus,
     WaveState,
     WaveStatus,
+    shortened,
 )
 from recovery.messages import (
     MessageName,
@@ -30,11 +31,14 @@ class OperatorDesk:
 
     Attributes:
         to_cancel: waves that an operator no longer waits for; their workflows are to be told.
+        to_answer: waves whose launch an operator has decided about, with the job to adopt or None
+            for launching; their workflows are to be told.
     """
 
     def __init__(self, scheduler: WaveScheduler) -> None:
         self._scheduler = scheduler
         self.to_cancel: list[tuple[WaveState, str]] = []
+        self.to_answer: list[tuple[WaveState, str | None]] = []
 
     def take(self, name: str, inputs: tuple[Any, ...], *, now: float) -> MessageRecord:
         """Take a message; whatever it is, the answer is a record that is kept.
@@ -52,7 +56,7 @@ class OperatorDesk:
         except MessageRejected as rejected:
             effect, accepted = str(rejected), False
         record = MessageRecord(
-            name=name[:100],
+            name=shortened(name, most=100),
             wave_id=message.wave if message else None,
             actor=message.actor if message else guess_actor(inputs),
             actor_verified=bool(message and message.client),
@@ -74,10 +78,10 @@ class OperatorDesk:
         actor, reason, ours = read_cancel_reason(text)
         record = MessageRecord(
             name="cancel",
-            actor=actor,
+            actor=shortened(actor, most=100),
             actor_verified=ours,
             time=now,
-            reason=reason,
+            reason=shortened(reason),
             accepted=True,
             effect="nothing new is launched; what runs is observed on",
         )
@@ -127,6 +131,8 @@ class OperatorDesk:
                 return self._cancel(wave, act)
             case MessageName.RETRY_WAVE:
                 return self._retry(wave, act, now=now)
+            case MessageName.ADOPT_JOB | MessageName.LAUNCH_ANYWAY:
+                return self._answer_launch(wave, message.job)
             case _:
                 return self._approve(wave, act, message, now=now)
 
@@ -200,6 +206,17 @@ class OperatorDesk:
             f"attempt {wave.attempt + 1}: servers that are up or still launching are kept, the "
             "others are launched again"
         )
+
+    def _answer_launch(self, wave: WaveState, job: str | None) -> str:
+        if not wave.is_running or not wave.launch_in_doubt:
+            raise MessageRejected(
+                f"it is {_told(wave)}; only a wave of which DRS's job cannot be found asks for this"
+            )
+        wave.launch_in_doubt = False
+        self.to_answer.append((wave, job))
+        if job is None:
+            return "DRS is asked to launch its servers, as there is no job of them"
+        return f"{job} is taken for its own and watched, once DRS confirms that it has its servers"
 
     def _approve(
         self, wave: WaveState, act: OperatorAct, message: OperatorMessage, *, now: float

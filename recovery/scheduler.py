@@ -14,6 +14,7 @@ from recovery.execution import (
     WaveState,
     WaveStatus,
     judge_plan,
+    next_revision,
 )
 from recovery.plan import OnFailure, RecoveryPlan
 
@@ -29,6 +30,7 @@ _REPORTED = (
     "end_time",
     "completion_duration",
     "late",
+    "launch_in_doubt",
 )
 
 
@@ -186,6 +188,7 @@ class WaveScheduler:
         wave = self._waves[wave_id]
         wave.handed_over, wave.late, wave.ask_until = False, False, None
         wave.end_time = wave.completion_duration = None
+        wave.launch_in_doubt = False
         wave.decisions = wave.decisions.model_copy(
             update={"approved_by": None, "refused_by": None, "accepted_by": None}
             if not wave.attempt
@@ -376,12 +379,3 @@ def _is_expired(approval: OperatorAct | None, *, now: float) -> bool:
 
 def _names(waves: list[WaveState]) -> str:
     return ", ".join(f"{w.wave_name} {w.status}" for w in waves)
-
-
-def next_revision(previous: int, now: float) -> int:
-    """The revision that follows `previous` at `now` (epoch seconds).
-
-    It is the time in milliseconds, so that a run that was reset, and counts anew from an earlier
-    state, still writes newer revisions than the run it replaces.
-    """
-    return max(previous + 1, int(now * 1000))

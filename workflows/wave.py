@@ -12,7 +12,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from activities.drs import DrsActivities
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-    from activities.launching import LaunchRequest, LaunchResult, LaunchWaits
+    from activities.launches import LaunchAnswer, LaunchRequest, LaunchResult, LaunchWaits
     from activities.reviewing import ReviewRequest
     from activities.watching import WatchNews, WatchRequest
     from recovery.execution import (
@@ -23,9 +23,9 @@ with workflow.unsafe.imports_passed_through():
         WaveState,
         WaveStatus,
         judge_wave,
+        next_revision,
     )
     from recovery.journal import HistoryRecord
-    from recovery.scheduler import next_revision
     from settings import WATCH_TASK_QUEUE
     from workflows.messages import (
         FailureType,
@@ -82,6 +82,10 @@ class WaveWorkflow:
         self._plan_ended = False
         self._trouble = ""
         self._launch_waits = ""
+        # By launch ID: what cannot be known, what is being asked, what an operator answered.
+        self._doubts: dict[str, str] = {}
+        self._asking: dict[str, workflow.ActivityHandle[LaunchResult]] = {}
+        self._answers: dict[str, LaunchAnswer] = {}
         self._watches: list[asyncio.Task[None]] = []
         self._launched_some = False
         self._untold: dict[str, ServerResult] = {}
@@ -123,11 +127,27 @@ class WaveWorkflow:
         told = parsed(LaunchWaits, news)
         if told is None or self._held:
             return
-        self._launch_waits = told.reason
+        self._doubts.pop(told.launch_id, None)
+        if told.in_doubt:
+            self._doubts[told.launch_id] = told.reason
+        if self._wave.launch_in_doubt is not bool(self._doubts):
+            self._wave.launch_in_doubt = self._tell_now = bool(self._doubts)
+        self._launch_waits = "; ".join(self._doubts.values()) or told.reason
         if self._wave.status is WaveStatus.WAITING:
-            self._change(self._wave.status, told.reason)
+            self._change(self._wave.status, self._launch_waits)
         if self._watches:
             self._judge()
+
+    @workflow.signal
+    def answer_launch(self, *answer: Any) -> None:
+        """An operator says whether DRS has the jobs that cannot be found."""
+        told = parsed(LaunchAnswer, answer)
+        if told is None:
+            return
+        for launch_id in self._doubts:
+            self._answers[launch_id] = told
+            self._asking[launch_id].cancel()
+        self._clear_doubts(*self._doubts)
 
     @workflow.signal
     def watch_news(self, *news: Any) -> None:
@@ -204,6 +224,7 @@ class WaveWorkflow:
                 launch_prefixes=start.launch_prefixes,
                 is_drill=start.execution_type is ExecutionType.DRILL,
                 since=start.since,
+                own_prefix=launch_prefix(start.execution_id),
             ),
             summary="Ask DRS what became of earlier launches",
             schedule_to_close_timeout=max(
@@ -229,6 +250,7 @@ class WaveWorkflow:
         start = self._start
         servers = [s for s in start.wave.servers if s.source_server_id in server_ids]
         prefix = launch_prefix(start.execution_id, start.wave.wave_id)
+        info = workflow.info()
         return [
             LaunchRequest(
                 launch_id=f"{prefix}{start.attempt}/{number}",
@@ -236,7 +258,9 @@ class WaveWorkflow:
                 servers=servers[first : first + SERVERS_A_JOB],
                 is_drill=start.execution_type is ExecutionType.DRILL,
                 since=start.since,
+                wanted_since=info.start_time.timestamp(),
                 relaunch=start.relaunch,
+                maybe_asked=info.run_id != info.first_execution_run_id,
             )
             for number, first in enumerate(range(0, len(servers), SERVERS_A_JOB))
         ]
@@ -268,11 +292,20 @@ class WaveWorkflow:
         return [r for r, done in zip(requests, settled, strict=True) if not done]
 
     async def _launch_job(self, request: LaunchRequest, accepted: list[float]) -> bool:
-        """Launch one job's servers, or settle them as failed.
+        """Launch one job's servers, or settle them as failed; anew when an operator answers.
 
         Returns:
             Whether its servers are settled: of a job, or failed. Else it was called off.
         """
+        while True:
+            settled = await self._ask_for_job(request, accepted)
+            self._clear_doubts(request.launch_id)
+            answer = self._answers.pop(request.launch_id, None)
+            if settled or answer is None:
+                return settled
+            request = request.model_copy(update={"answer": answer})
+
+    async def _ask_for_job(self, request: LaunchRequest, accepted: list[float]) -> bool:
         left = self._start.launch_before - workflow.time()
         if left <= 0:
             self._fail_servers(
@@ -291,15 +324,20 @@ class WaveWorkflow:
             retry_policy=_LAUNCH_RETRY,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         )
+        self._asking[request.launch_id] = handle
         try:
             result: LaunchResult | None = await handle
         except asyncio.CancelledError:
+            if request.launch_id in self._answers:
+                return False
             result = await self._find_job(request)
         except ActivityError as error:
+            if request.launch_id in self._answers:
+                return False
             refused = isinstance(error.cause, ApplicationError) and error.cause.non_retryable
             result = None if refused else await self._find_job(request)
             if result is None and not is_cancelled_exception(error):
-                self._fail_servers(request, _why(error))
+                self._fail_servers(request, self._doubts.get(request.launch_id) or _why(error))
                 return True
         if result is None:
             return False
@@ -307,10 +345,20 @@ class WaveWorkflow:
         self._take(result.servers)
         if result.accepted_time is not None:
             accepted.append(result.accepted_time)
-            self._launched_some = True
+            self._launched_some = self._launched_some or result.job_id is not None
             launched = [s for s in result.servers if s.recovery_job_id]
             self._watch(launched, accepted_time=result.accepted_time)
         return True
+
+    def _clear_doubts(self, *launch_ids: str) -> None:
+        for launch_id in launch_ids:
+            self._doubts.pop(launch_id, None)
+        if self._wave.launch_in_doubt and not self._doubts:
+            self._wave.launch_in_doubt = False
+            self._launch_waits = ""
+            if self._wave.status is WaveStatus.WAITING:
+                self._change(WaveStatus.WAITING, "Waiting for DRS to accept the launch")
+            self._touch()
 
     async def _find_job(self, request: LaunchRequest) -> LaunchResult | None:
         """A launch that was called off in the middle may have got its job all the same."""

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import boto3
@@ -92,13 +93,26 @@ class LocalAws:
 
 @dataclass
 class Temporal:
-    """A stand-in for the client: it records the signals to the wave."""
+    """A stand-in for the client: it records the signals to the wave.
+
+    Attributes:
+        is_down: signals are not taken.
+        replaced: this attempt is no longer the current one.
+    """
 
     signals: list[tuple[str, Any]] = field(default_factory=list)
     is_down: bool = False
+    replaced: bool = False
 
     def get_workflow_handle(self, workflow_id: str) -> "Temporal":
         return self
+
+    def get_async_activity_handle(self, *, task_token: bytes) -> "Temporal":
+        return self
+
+    async def heartbeat(self, details: Any, **how: Any) -> None:
+        if self.replaced:
+            raise RPCError("workflow execution already completed", RPCStatusCode.NOT_FOUND, b"")
 
     async def signal(self, name: str, news: Any, **how: Any) -> None:
         if self.is_down:
@@ -120,6 +134,7 @@ class Attempt:
         self.environment.info = replace(
             ActivityEnvironment.default_info(),
             attempt=number,
+            started_time=datetime.now(UTC),
             heartbeat_details=[details] if details is not None else [],
         )
         self.heartbeats: list[dict[str, Any]] = []

@@ -1,6 +1,7 @@
 """How failures of AWS are told apart, and in whose name we call."""
 
 import asyncio
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -189,7 +190,7 @@ async def test_botocore_repeats_what_only_looks_and_never_a_launch(aws: LocalAws
         aws.fault("StartRecovery", **what)
         before = aws.calls("StartRecovery")
         with pytest.raises(AwsTrouble):
-            await api.start_recovery(servers, is_drill=True, launch_id="x")
+            await api.start_recovery(servers, is_drill=True, launch_id="x", not_after=math.inf)
         assert aws.calls("StartRecovery") == before + 1
 
 

@@ -13,7 +13,7 @@ class Session:
     def __init__(self, *jobs: dict[str, Any]) -> None:
         self._jobs = list(jobs)
 
-    def client(self, service: str, target: object) -> "Session":
+    def client(self, service: str, target: object, *, retries: bool) -> "Session":
         return self
 
     def describe_jobs(self, **asked: Any) -> dict[str, Any]:

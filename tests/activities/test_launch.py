@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from activities import launching
+from activities import launch_guard, launching
 from activities.aws import AwsSessions
 from activities.drs import DrsActivities
 from activities.drs_api import DrsApi, Job, RecoveryInstance
-from activities.launching import LaunchRequest, LaunchResult, live_recoveries
+from activities.launch_guard import live_recoveries
+from activities.launches import LaunchRequest, LaunchResult
 from activities.places import Places
 from recovery.execution import LaunchStatus
 from recovery.plan import Server, Target
@@ -109,14 +110,14 @@ async def test_a_job_that_shows_up_late_is_still_found(
     aws.fault("StartRecovery", Effect="answer-lost", Times=1)
     first = Attempt(temporal)
     await first.refused(drs.launch, request)
-    find_job, looks = launching.find_job, 0
+    jobs_since, looks = DrsApi.jobs_since, 0
 
-    async def find_job_late(api: DrsApi, asked: LaunchRequest) -> Job | None:
+    async def jobs_late(api: DrsApi, moment: float) -> list[Job]:
         nonlocal looks
         looks += 1
-        return await find_job(api, asked) if looks > 2 else None
+        return await jobs_since(api, moment) if looks > 2 else []
 
-    monkeypatch.setattr(launching, "find_job", find_job_late)
+    monkeypatch.setattr(DrsApi, "jobs_since", jobs_late)
     result = await Attempt(temporal, number=2, details=first.heartbeats[-1]).run(
         drs.launch, request
     )
@@ -150,9 +151,9 @@ async def test_nothing_is_asked_while_it_cannot_be_seen_whether_there_is_a_job(
     aws: LocalAws, drs: DrsActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
-    aws.fault("DescribeJobs", Error="AccessDeniedException", Times=1)
+    aws.fault("DescribeJobs", Error="AccessDeniedException")
     error = await Attempt(temporal, number=2).refused(drs.launch, launch(servers))
-    assert (error.type, error.non_retryable) == ("AccessDenied", False)
+    assert (error.type, error.non_retryable) == ("LaunchInDoubt", False)
     assert aws.calls("StartRecovery") == 0
 
 
@@ -162,7 +163,7 @@ async def test_a_retry_of_the_wave_is_another_launch(
     servers = aws.servers()
     first = await Attempt(temporal).run(drs.launch, launch(servers))
     aws.pass_time(700)
-    again = launch(servers, launch_id="crm-1/database/2/0")
+    again = launch(servers, launch_id="crm-1/database/2/0", wanted_since=time.time() + aws.ahead)
     second = await Attempt(temporal).run(drs.launch, again)
     assert first.job_id != second.job_id
     assert len(aws.accepted(servers[0])) == 2
@@ -171,7 +172,7 @@ async def test_a_retry_of_the_wave_is_another_launch(
 async def test_a_call_that_takes_too_long_to_prepare_is_not_made(
     aws: LocalAws, drs: DrsActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launching, "_LEASE_SECONDS", -1.0)
+    monkeypatch.setattr(launching, "_FENCE_SECONDS", -1.0)
     error = await Attempt(temporal).refused(drs.launch, launch(aws.servers()))
     assert not error.non_retryable
     assert "too slowly" in error.message
@@ -228,7 +229,7 @@ async def test_finding_a_launch_that_was_called_off_never_asks_for_one(
     found = await Attempt(temporal).run(drs.find_launch, request)
     assert isinstance(found, LaunchResult)
     assert found.job_id == started.job_id
-    aws.fault("DescribeJobs", Error="ThrottlingException", Times=3)
+    aws.fault("DescribeJobs", Error="ThrottlingException")
     error = await Attempt(temporal).refused(drs.find_launch, request)
     assert not error.non_retryable
 
@@ -259,7 +260,7 @@ async def test_a_drill_waits_for_the_guard_to_become_readable_and_is_refused_in_
     assert not error.non_retryable
     assert "live instance of a real recovery" in temporal.told("launch_waits")[-1].reason
     left = first.heartbeats[-1]
-    for waited, lasting in ((100, False), (launching.GUARD_SECONDS, True)):
+    for waited, lasting in ((100, False), (launch_guard.GUARD_SECONDS, True)):
         details = left | {"GuardUnreadSince": left["GuardUnreadSince"] - waited}
         error = await Attempt(temporal, number=2, details=details).refused(drs.launch, request)
         assert error.non_retryable == lasting
@@ -270,7 +271,7 @@ async def test_a_drill_waits_for_the_guard_to_become_readable_and_is_refused_in_
 async def test_a_recovery_goes_on_waiting_for_a_guard_that_cannot_be_read(
     aws: LocalAws, drs: DrsActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launching, "GUARD_SECONDS", 0.0)
+    monkeypatch.setattr(launch_guard, "GUARD_SECONDS", 0.0)
     servers = aws.servers()
     request = launch(servers, is_drill=False)
     aws.fault("DescribeRecoveryInstances", Error="ThrottlingException", Times=3)

@@ -273,6 +273,16 @@ async def test_a_server_that_drs_says_is_launched_is_never_launched_again(
 # What cannot be said
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["recorded", "not recorded"])
+async def test_a_job_that_names_no_servers_says_of_none_that_it_was_not_launched(
+    known: bool,
+) -> None:
+    nameless = job(participatingServers=[])
+    told = server(launch_status=LaunchStatus.FAILED, recovery_job_id=JOB if known else None)
+    (seen,) = await review(Answers(recent=[nameless]), told)
+    assert seen.recovery_job_id == JOB, "it would be launched again"
+
+
 async def test_a_server_of_which_drs_says_nothing_is_watched_on_and_not_launched_again() -> None:
     (seen,) = await review(Answers(), server(recovery_job_id=JOB))
     assert seen.recovery_job_id == JOB

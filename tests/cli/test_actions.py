@@ -49,6 +49,17 @@ def test_a_failed_wave_offers_a_retry_an_acceptance_and_to_skip_what_waits_for_i
     assert keys(state) == "rasp"
 
 
+def test_a_launch_in_doubt_offers_both_answers() -> None:
+    state = begin(DIAMOND)
+    wave(state, "Database").handed_over = True
+    put(state, "Database", WaveStatus.WAITING, "Waiting for an operator's decision: whether …")
+    wave(state, "Database").launch_in_doubt = True
+    assert hints(state, width=80) == [
+        "Database in doubt: drs-waves adopt-job crm w0 JOB · launch-anyway"
+    ]
+    assert "l" in keys(state)
+
+
 def test_what_waits_for_an_approval_offers_it() -> None:
     state = begin(DIAMOND)
     put(state, "Web", WaveStatus.WAITING, "Waiting for approval (approve_wave)")
@@ -83,6 +94,17 @@ def test_nothing_is_offered_at_the_end_or_when_it_is_being_cancelled(ended: bool
     else:
         state.status = PlanStatus.CANCELLED
     assert (actions(state), hints(state, width=80)) == ([], [])
+
+
+def test_a_command_that_does_not_fit_stands_below_its_wave_and_is_never_cut() -> None:
+    state = asking()
+    state.plan_id = "a-long-plan-id-of-the-crm-in-us-west-2"
+    assert hints(state, width=80) == [
+        "App2 FAILED:",
+        f"  drs-waves retry-wave {state.plan_id} w2",
+        f"  drs-waves accept-wave {state.plan_id} w2",
+        f"  drs-waves skip-wave {state.plan_id} w3",
+    ]
 
 
 def test_many_failures_are_counted_and_fit() -> None:

@@ -14,7 +14,17 @@ json_values = st.recursive(
     max_leaves=8,
 )
 keys = st.sampled_from(
-    ["wave", "WaveId", "reason", "actor", "ExecutionId", "cascade", "approve", "expires_in_seconds"]
+    [
+        "wave",
+        "WaveId",
+        "reason",
+        "actor",
+        "ExecutionId",
+        "cascade",
+        "approve",
+        "expires_in_seconds",
+        "job",
+    ]
 )
 
 
@@ -42,6 +52,10 @@ def test_a_wave_is_named_in_any_of_the_usual_ways(given_input: Any) -> None:
         ("approve_wave", ({"wave": "a", "expires_in_seconds": -1},), "above 0"),
         ("approve_wave", ({"wave": "a", "expires_in_seconds": True},), "above 0"),
         ("pause", (7,), "must be an object"),
+        ("adopt_job", ("a",), "needs the job to adopt"),
+        ("adopt_job", ({"wave": "a", "job": "job-1"},), "must be a DRS job ID"),
+        ("adopt_job", ({"wave": "a", "job": 7},), "must be a DRS job ID"),
+        ("launch_anyway", ({"wave": "a", "job": "drsjob-0123456789abcdef0"},), "belongs to adopt"),
     ],
 )
 def test_what_cannot_be_understood_is_rejected_with_the_reason(

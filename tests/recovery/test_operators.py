@@ -53,7 +53,12 @@ def execution(*, approval: bool = False, policy: OnFailure | None = None) -> Wav
     return WaveScheduler(plan, state)
 
 
-def report(scheduler: WaveScheduler, wave_id: str, status: WaveStatus) -> None:
+JOB = "drsjob-0123456789abcdef0"
+
+
+def report(
+    scheduler: WaveScheduler, wave_id: str, status: WaveStatus, *, in_doubt: bool = False
+) -> None:
     """Have a wave's workflow say how it stands."""
     known = scheduler.wave(wave_id)
     launched = LaunchStatus.FAILED if status is WaveStatus.FAILED else LaunchStatus.PENDING
@@ -62,6 +67,7 @@ def report(scheduler: WaveScheduler, wave_id: str, status: WaveStatus) -> None:
             "status": status,
             "status_reason": str(status),
             "revision": known.revision + 10,
+            "launch_in_doubt": in_doubt,
             "servers": [
                 ServerResult(
                     source_server_id=known.servers[0].source_server_id, launch_status=launched
@@ -88,10 +94,16 @@ def skipped_by_failure(scheduler: WaveScheduler) -> None:
     report(scheduler, "first", WaveStatus.FAILED)
 
 
+def in_doubt(scheduler: WaveScheduler) -> None:
+    run_to(scheduler, WaveStatus.WAITING)
+    report(scheduler, "it", WaveStatus.WAITING, in_doubt=True)
+
+
 STATES: dict[str, Callable[[WaveScheduler], None]] = {
     "WAITING for a dependency": lambda scheduler: None,
     "PENDING": run_to,
     "WAITING for acceptance": lambda scheduler: run_to(scheduler, WaveStatus.WAITING),
+    "WAITING in doubt": in_doubt,
     "IN_PROGRESS": lambda scheduler: run_to(scheduler, WaveStatus.IN_PROGRESS),
     "COMPLETED": lambda scheduler: run_to(scheduler, WaveStatus.COMPLETED),
     "PARTIAL": lambda scheduler: run_to(scheduler, WaveStatus.PARTIAL),
@@ -106,6 +118,7 @@ TAKES: dict[str, set[str]] = {
     "WAITING for a dependency": {"skip_wave"},
     "PENDING": {"skip_wave"},
     "WAITING for acceptance": {"cancel_wave"},
+    "WAITING in doubt": {"cancel_wave", "adopt_job", "launch_anyway"},
     "IN_PROGRESS": {"accept_wave", "cancel_wave"},
     "COMPLETED": set(),
     "PARTIAL": set(),
@@ -123,13 +136,26 @@ def test_every_message_against_every_state(state: str, name: MessageName) -> Non
     STATES[state](scheduler)
     before = scheduler.state.model_dump(exclude={"messages", "revision"})
     desk = OperatorDesk(scheduler)
-    record = desk.take(name, ({"wave": "it", "actor": "ops"},), now=NOW + 1)
+    given = {"wave": "it", "actor": "ops"}
+    if name is MessageName.ADOPT_JOB:
+        given["job"] = JOB
+    record = desk.take(name, (given,), now=NOW + 1)
     assert record.accepted is (name in TAKES[state])
     assert record.effect
     assert scheduler.state.messages == [record]
     if not record.accepted:
         assert scheduler.state.model_dump(exclude={"messages", "revision"}) == before
         assert not desk.to_cancel
+        assert not desk.to_answer
+
+
+def test_an_answer_to_a_doubt_is_passed_on_once() -> None:
+    scheduler = execution()
+    in_doubt(scheduler)
+    desk = OperatorDesk(scheduler)
+    assert desk.take("adopt_job", ({"wave": "it", "job": JOB},), now=NOW).accepted
+    assert [(w.wave_id, job) for w, job in desk.to_answer] == [("it", JOB)]
+    assert not desk.take("launch_anyway", ("it",), now=NOW).accepted
 
 
 @pytest.mark.parametrize("state", STATES)

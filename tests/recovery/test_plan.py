@@ -140,7 +140,6 @@ def test_python_and_wire_spelling_build_the_same() -> None:
         {"TimeoutSeconds": float("inf")},
         {"Retries": -1},
         {"WaveName": "\x1b[2J"},
-        {"Color": "red"},
         {"OnFailure": "HOPE"},
     ],
 )

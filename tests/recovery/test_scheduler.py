@@ -17,9 +17,10 @@ from recovery.execution import (
     WaveReport,
     WaveState,
     WaveStatus,
+    next_revision,
 )
 from recovery.plan import RecoveryPlan
-from recovery.scheduler import WaveScheduler, next_revision
+from recovery.scheduler import WaveScheduler
 from tests.recovery.plans import dependency_maps, diamond, wave
 
 NOW = 1_732_323_600.0

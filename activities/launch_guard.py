@@ -1,0 +1,73 @@
+"""The guard before every launch: a server of a live real recovery is left as it is."""
+
+import time
+from collections.abc import Iterable, Sequence
+
+from temporalio.exceptions import ApplicationError
+
+from activities.aws import AwsTrouble, Trouble
+from activities.drs_api import DrsApi, RecoveryInstance
+from activities.launches import LaunchMemory, LaunchRequest
+from recovery.plan import Server
+
+GUARD_SECONDS = 120.0
+_LIVE_UNLESS = ("TERMINATED", "SHUTTING-DOWN", "NOT_FOUND")
+
+
+async def forbidden(
+    api: DrsApi, request: LaunchRequest, servers: Sequence[Server], memory: LaunchMemory
+) -> dict[str, str]:
+    """Say which servers must not be launched, each with the reason.
+
+    Args:
+        api: DRS in the launch's target.
+        request: the launch; the servers of its `relaunch` are not looked at.
+        servers: those of its servers that are to be launched.
+        memory: keeps since when live instances cannot be read.
+
+    Raises:
+        AwsTrouble: live instances cannot be read now.
+        ApplicationError: not retryable; they cannot be read, and a drill is not worth the risk.
+    """
+    ids = [s.source_server_id for s in servers if s.source_server_id not in request.relaunch]
+    if not ids:
+        return {}
+    try:
+        instances = await api.recovery_instances(ids)
+    except AwsTrouble as trouble:
+        now = time.time()
+        memory.guard_unread_since = memory.guard_unread_since or now
+        unread = now - memory.guard_unread_since
+        if request.is_drill and (unread >= GUARD_SECONDS or not trouble.kind.can_pass):
+            raise ApplicationError(
+                "Nothing was launched: whether these servers have a live instance of a real "
+                f"recovery could not be read ({trouble})",
+                type=trouble.kind,
+                non_retryable=True,
+            ) from trouble
+        # A recovery is never given up for it: it waits for the operator, who can restore the
+        # access, or start anew with --relaunch, which names the servers and needs no look.
+        raise AwsTrouble(
+            Trouble.THROTTLED,
+            "an operator's decision: nothing is launched before it is known whether these "
+            f"servers have a live instance of a real recovery ({trouble})",
+        ) from trouble
+    memory.guard_unread_since = None
+    return {
+        server_id: (
+            f"not launched: it has a live instance {instance.recovery_instance_id} of a real "
+            f"recovery (job {instance.job_id}), which a launch would destroy; "
+            "`--relaunch` launches it all the same"
+        )
+        for server_id, instance in live_recoveries(instances).items()
+        if server_id in ids
+    }
+
+
+def live_recoveries(instances: Iterable[RecoveryInstance]) -> dict[str, RecoveryInstance]:
+    """By server, its live instance of a real recovery; what is not known to be a drill is real."""
+    return {
+        i.source_server_id: i
+        for i in instances
+        if i.source_server_id and not i.is_drill and i.ec2_instance_state not in _LIVE_UNLESS
+    }
