@@ -12,7 +12,12 @@ from activities.heartbeat import heartbeating
 from recovery.execution import WaveOutcome, WaveState
 from recovery.model import Model
 
-_EXECUTION_ID = SearchAttributeKey.for_keyword("DrsExecutionId")
+EXECUTION_ID_KEY = SearchAttributeKey.for_keyword("DrsExecutionId")
+
+
+def wave_workflow_id(execution_id: str, wave_id: str, attempt: int) -> str:
+    """The workflow ID of one attempt at one wave."""
+    return f"drs-wave/{execution_id}/{wave_id}/{attempt}"
 
 
 class AwaitEnd(Model):
@@ -70,6 +75,6 @@ class ExecutionActivities:
                     raise
                 runs = described.status is WorkflowExecutionStatus.RUNNING
                 attributes = described.typed_search_attributes
-                if not runs or attributes.get(_EXECUTION_ID) != request.execution_id:
+                if not runs or attributes.get(EXECUTION_ID_KEY) != request.execution_id:
                     return
                 await asyncio.sleep(request.poll_seconds)

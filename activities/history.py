@@ -1,42 +1,41 @@
 """The execution history in DynamoDB: what outlives Temporal's retention.
 
-One table, keyed by `ExecutionId` and `Item`: `EXECUTION` (the header), `PLAN#0000`… (the frozen
-plan in chunks), `WAVE#<WaveId>`, `DECISIONS#<WaveId>` (what operators decided about a wave) and
-`MESSAGE#0000`…, a message each, and `CLEANUP`. One item a wave keeps a plan of 1,000 waves clear of
-DynamoDB's 400 KB an item. Every write carries a revision and never replaces a newer one, so
-writes may come twice or out of order.
+One table, keyed by `ExecutionId` and `Item`; `activities/history_items.py` has what the items are.
+Every write carries a revision and never replaces a newer one, so writes may come twice or out of
+order.
 """
 
 import asyncio
-import json
 import os
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.aws import CONNECT_TIMEOUT_SECONDS, AwsTrouble, call
 from activities.cleaning import CleanupScope
 from activities.heartbeat import heartbeating
-from recovery.execution import CleanupState, Decisions, ExecutionState, MessageRecord, WaveState
+from activities.history_items import (
+    entries_of,
+    execution_of,
+    frozen_plan_of,
+    header_of,
+    items_of,
+)
+from recovery.comparison import HEADER, Entry
+from recovery.execution import ExecutionState
 from recovery.journal import HistoryRecord
-from recovery.model import Model
 from recovery.plan import RecoveryPlan
 from settings import Settings
 
-M = TypeVar("M", bound=Model)
-
-_HEADER = "EXECUTION"
-_CLEANUP = "CLEANUP"
 _INDEX = "Executions"
-_CHUNK_CHARACTERS = 100_000
 _WRITES_AT_ONCE = 8
+_WHERE_OLDER = "NOT attribute_type(Revision, :number) OR Revision < :revision"
+_WHERE_NOT_NEWER = "NOT attribute_type(Revision, :number) OR Revision <= :revision"
 
 
 class HistoryError(Exception):
@@ -89,29 +88,49 @@ class HistoryTable:
         return True
 
     async def write(self, record: HistoryRecord) -> None:
-        """Write a record's items, leaving newer ones as they are.
+        """Write a record's items, leaving those as they are that are as new or newer.
 
         Raises:
             AwsTrouble: DynamoDB did not take an item; writing the record again is safe.
         """
+        await self._write(record, _WHERE_OLDER)
+
+    async def rewrite(self, record: HistoryRecord) -> None:
+        """Write a record's items, leaving newer ones as they are but replacing those as new.
+
+        For an item that was altered after it was written; whatever of ours writes at the same
+        moment writes the same at the same revision.
+
+        Raises:
+            HistoryError: DynamoDB did not take an item; writing the record again is safe.
+        """
+        try:
+            await self._write(record, _WHERE_NOT_NEWER)
+        except* AwsTrouble as group:
+            raise self._error("write", first_trouble(group)) from group
+
+    async def _write(self, record: HistoryRecord, condition: str) -> None:
         gate = asyncio.Semaphore(_WRITES_AT_ONCE)
 
         async def put(item: dict[str, Any]) -> None:
             async with gate:
-                await self._put(item)
+                await self._put(item, condition)
 
         async with asyncio.TaskGroup() as group:
-            for item in _items(record):
+            for item in items_of(record):
                 group.create_task(put(item))
 
-    async def _put(self, item: dict[str, Any]) -> None:
+    async def _put(self, item: dict[str, Any], condition: str) -> None:
         try:
             await self._call(
                 "put_item",
                 TableName=self.name,
                 Item={k: TypeSerializer().serialize(v) for k, v in item.items()},
-                ConditionExpression="attribute_not_exists(Revision) OR Revision < :revision",
-                ExpressionAttributeValues={":revision": {"N": str(item["Revision"])}},
+                ConditionExpression=condition,
+                ExpressionAttributeValues={
+                    ":revision": {"N": str(item["Revision"])},
+                    ":number": {"S": "N"},
+                },
             )
         except AwsTrouble as trouble:
             if "ConditionalCheckFailedException" not in str(trouble):
@@ -125,7 +144,7 @@ class HistoryTable:
             "TableName": self.name,
             "IndexName": _INDEX,
             "KeyConditionExpression": "Kind = :kind",
-            "ExpressionAttributeValues": {":kind": {"S": _HEADER}},
+            "ExpressionAttributeValues": {":kind": {"S": HEADER}},
             "ScanIndexForward": False,
         }
         if plan_id:
@@ -133,44 +152,40 @@ class HistoryTable:
             asked["ExpressionAttributeValues"][":plan"] = {"S": plan_id}
         found: list[ExecutionState] = []
         async for item in self._query(asked):
-            found.append(_read(ExecutionState, item))
+            found.append(header_of(item))
             if len(found) == limit:
                 break
         return found
 
     async def execution(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan] | None:
         """An execution as it was recorded, and its frozen plan; None where there is none."""
+        items = await self._items(execution_id)
+        try:
+            plan = frozen_plan_of(items)
+        except ValidationError as error:
+            raise HistoryError(f"The frozen plan of {execution_id} cannot be read") from error
+        header = next((item for item in items if item["Item"] == HEADER), None)
+        if header is None or plan is None:
+            return None
+        if plan.plan_hash != header.get("PlanHash"):
+            raise HistoryError(
+                f"The frozen plan of {execution_id} in {self.name} is not whole; its waves are "
+                "listed by `aws dynamodb query`"
+            )
+        return execution_of(items, plan), plan
+
+    async def entries(self, execution_id: str) -> dict[str, Entry]:
+        """What there is of an execution, item by item, whole or not."""
+        return entries_of(await self._items(execution_id))
+
+    async def _items(self, execution_id: str) -> list[dict[str, Any]]:
         asked = {
             "TableName": self.name,
             "KeyConditionExpression": "ExecutionId = :id",
             "ExpressionAttributeValues": {":id": {"S": execution_id}},
             "ConsistentRead": True,
         }
-        items = [item async for item in self._query(asked)]
-        of_kind: dict[str, list[dict[str, Any]]] = {}
-        for item in items:
-            of_kind.setdefault(str(item["Item"]).partition("#")[0], []).append(item)
-        header, chunks = of_kind.get(_HEADER), of_kind.get("PLAN")
-        if not header or not chunks:
-            return None
-        plan = _frozen_plan(chunks, execution_id)
-        if plan.plan_hash != header[0].get("PlanHash"):
-            raise HistoryError(
-                f"The frozen plan of {execution_id} in {self.name} is not whole; its waves are "
-                "listed by `aws dynamodb query`"
-            )
-        told = [_read(WaveState, item) for item in of_kind.get("WAVE", [])]
-        waves = {wave.wave_id: wave for wave in told}
-        state = _read(ExecutionState, header[0])
-        state.waves = [waves.get(w.wave_id) or WaveState.of(w) for w in plan.waves]
-        decided = {str(i["Item"]).partition("#")[2]: i for i in of_kind.get("DECISIONS", [])}
-        for wave in state.waves:
-            if wave.wave_id in decided:
-                wave.decisions = _read(Decisions, decided[wave.wave_id])
-        state.messages = [_read(MessageRecord, item) for item in of_kind.get("MESSAGE", [])]
-        if cleanup := of_kind.get(_CLEANUP):
-            state.cleanup = _read(CleanupState, cleanup[0])
-        return state, plan
+        return [item async for item in self._query(asked)]
 
     async def _query(self, asked: dict[str, Any]) -> Any:
         start: dict[str, Any] = {}
@@ -230,7 +245,7 @@ class HistoryActivities:
             try:
                 await self._table.write(record)
             except* AwsTrouble as group:
-                first = group.exceptions[0]
+                first = first_trouble(group)
                 raise ApplicationError(
                     f"The history could not be written: {first}", type="HistoryUnavailable"
                 ) from first
@@ -257,49 +272,10 @@ class HistoryActivities:
         return CleanupScope.of(*recorded)
 
 
-def _items(record: HistoryRecord) -> Iterator[dict[str, Any]]:
-    if record.plan is not None:
-        text = record.plan.model_dump_json(exclude_none=True)
-        for number, start in enumerate(range(0, len(text), _CHUNK_CHARACTERS)):
-            yield {
-                "ExecutionId": record.execution_id,
-                "Item": f"PLAN#{number:04}",
-                "Revision": 1,
-                "Text": text[start : start + _CHUNK_CHARACTERS],
-            }
-    own = {"ExecutionId": record.execution_id}
-    for wave in record.waves:
-        yield own | {"Item": f"WAVE#{wave.wave_id}"} | _plain(wave, leave_out={"decisions"})
-    for wave_id, decisions in record.decisions.items():
-        key = {"Item": f"DECISIONS#{wave_id}", "Revision": record.decisions_revision}
-        yield own | _plain(decisions) | key
-    for number, message in record.messages.items():
-        # A reset may number its messages anew: the later one is the true one.
-        key = {"Item": f"MESSAGE#{number:04}", "Revision": int(message.time * 1000)}
-        yield own | _plain(message) | key
-    if record.cleanup is not None:
-        yield _plain(record.cleanup) | {"Item": _CLEANUP}
-    if record.execution is not None:
-        header = _plain(record.execution, leave_out={"waves", "messages", "cleanup"})
-        yield header | {"Item": _HEADER, "Kind": _HEADER}
-
-
-def _plain(model: BaseModel, *, leave_out: Iterable[str] = ()) -> dict[str, Any]:
-    text = model.model_dump_json(exclude_none=True, exclude=set(leave_out))
-    return cast(dict[str, Any], json.loads(text, parse_float=Decimal))
-
-
-def _read(model: type[M], item: dict[str, Any]) -> M:
-    """A model from an item, without the table's own attributes."""
-    fields = {field.alias for field in model.model_fields.values()}
-    return model.model_validate({key: value for key, value in item.items() if key in fields})
-
-
-def _frozen_plan(chunks: list[dict[str, Any]], execution_id: str) -> RecoveryPlan:
-    try:
-        return RecoveryPlan.model_validate_json("".join(str(chunk["Text"]) for chunk in chunks))
-    except ValidationError as error:
-        raise HistoryError(f"The frozen plan of {execution_id} cannot be read") from error
+def first_trouble(group: BaseExceptionGroup[AwsTrouble]) -> AwsTrouble:
+    """One trouble of several that were met side by side."""
+    first = group.exceptions[0]
+    return first_trouble(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _keys(hash_key: str, range_key: str) -> list[dict[str, str]]:

@@ -2,23 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.aws import AwsTrouble
 from activities.drs_api import DrsApi, Job, SourceServer
 from activities.heartbeat import heartbeating
-from activities.launching import live_recoveries
-from activities.places import Places
+from activities.launch_guard import live_recoveries
+from activities.places import Places, WrongAccountError
+from activities.regions import OurRegions
 from recovery.model import Model
 from recovery.plan import RecoveryPlan, Target
 from settings import Settings, is_loopback
 
 _ANSWER_SECONDS = 20.0
+# A warning is not worth more of a recovery's time, nor many calls.
+_ORIGIN_SECONDS = 2.0
+ORIGIN_SERVERS = 200
 _NOT_LAUNCHABLE = ("INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED")
-_LOOK_BACK_SECONDS = 86_400.0
 
 
 class TargetContext(Model):
@@ -40,16 +42,22 @@ class TargetContext(Model):
 
 
 class WorkerContext(Model):
-    """What a plan needs to know of the worker before it starts."""
+    """What a plan needs to know of the worker before it starts.
+
+    Attributes:
+        warnings: what is wrong around the plan; none of it holds a launch back.
+    """
 
     speed: float
     targets: list[TargetContext]
+    warnings: list[str] = []
 
 
 class Finding(Model):
     """Something a readiness check found.
 
     Attributes:
+        job_id: the DRS job that it is about.
         blocks: DRS or our guard would refuse to launch this server as things are.
     """
 
@@ -58,6 +66,7 @@ class Finding(Model):
     region: str
     account_id: str | None = None
     message: str
+    job_id: str | None = None
     blocks: bool = False
 
 
@@ -71,15 +80,26 @@ class Readiness(Model):
 class TargetActivities:
     """The activities that look and never touch."""
 
-    def __init__(self, places: Places, settings: Settings) -> None:
+    def __init__(self, places: Places, settings: Settings, ours: OurRegions | None = None) -> None:
         self._places = places
         self._settings = settings
+        self._ours = ours or OurRegions()
 
     @activity.defn
-    async def look_at_targets(self, targets: list[Target]) -> WorkerContext:
-        """Say in which account and endpoint each target really is."""
+    async def look_at_targets(
+        self, targets: list[Target], server_ids: list[list[str]] | None = None
+    ) -> WorkerContext:
+        """Say in which account and endpoint each target really is.
+
+        Args:
+            targets: where a plan is launched.
+            server_ids: source servers of each target, which tell the Regions they are from.
+        """
         async with heartbeating():
-            return await self._context(targets)
+            context, origins = await asyncio.gather(
+                self._context(targets), self._origins(targets, server_ids or [])
+            )
+        return context.model_copy(update={"warnings": self._ours.warnings(origins)})
 
     @activity.defn
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
@@ -88,7 +108,28 @@ class TargetActivities:
             context = await self._context(plan.targets)
             checks = [self._check(plan, t) for t in plan.targets]
             found = await asyncio.gather(*checks)
-        return Readiness(context=context, findings=[f for some in found for f in some])
+        told = self._ours.warnings(origin for _, origins in found for origin in origins)
+        warnings = [Finding(region=plan.region, message=message) for message in told]
+        return Readiness(
+            context=context, findings=[f for some, _ in found for f in some] + warnings
+        )
+
+    async def _origins(
+        self, targets: Sequence[Target], server_ids: Sequence[list[str]]
+    ) -> list[str]:
+        """The Regions that source servers replicate from, as far as DRS says so at once."""
+
+        async def ask(target: Target, ids: list[str]) -> list[str]:
+            try:
+                async with asyncio.timeout(_ORIGIN_SECONDS):
+                    api = self._places.api(target)
+                    return origins_of(await api.source_servers(ids))
+            except (AwsTrouble, TimeoutError):
+                return []
+
+        asked = zip(targets, server_ids, strict=False)
+        told = await asyncio.gather(*(ask(target, ids) for target, ids in asked if ids))
+        return [origin for some in told for origin in some]
 
     async def _context(self, targets: Sequence[Target]) -> WorkerContext:
         told = await asyncio.gather(*(self._look_at(target) for target in targets))
@@ -101,20 +142,25 @@ class TargetActivities:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 context.account_id = await self._places.account_of(target)
             context.endpoint = api.endpoint
-        except ApplicationError as error:
-            context.trouble, context.mismatch = error.message, True
+        except WrongAccountError as error:
+            context.trouble, context.mismatch = str(error), True
         except (AwsTrouble, TimeoutError) as error:
             context.trouble = str(error) or f"AWS did not answer in {_ANSWER_SECONDS:g} s"
         context.is_sandbox = is_loopback(context.endpoint)
         return context
 
-    async def _check(self, plan: RecoveryPlan, target: Target) -> list[Finding]:
+    async def _check(self, plan: RecoveryPlan, target: Target) -> tuple[list[Finding], list[str]]:
         check = _TargetCheck(plan, target, self._places.api(target), self._settings)
         try:
-            return await check.run()
+            return await check.run(), check.origins
         except AwsTrouble as trouble:
             message = f"readiness could not be read: {trouble}"
-            return [*check.findings, check.finding(message, blocks=True)]
+            return [*check.findings, check.finding(message, blocks=True)], check.origins
+
+
+def origins_of(servers: Iterable[SourceServer]) -> list[str]:
+    """The Regions that source servers replicate from, where DRS names them."""
+    return [server.origin_region for server in servers if server.origin_region]
 
 
 class _TargetCheck:
@@ -122,6 +168,7 @@ class _TargetCheck:
 
     def __init__(self, plan: RecoveryPlan, target: Target, api: DrsApi, settings: Settings) -> None:
         self.findings: list[Finding] = []
+        self.origins: list[str] = []
         self._target = target
         self._api = api
         self._settings = settings
@@ -129,7 +176,12 @@ class _TargetCheck:
         self._wave_of = {s: w.wave_id for w in waves for s in w.server_ids}
 
     def finding(
-        self, message: str, server_id: str | None = None, *, blocks: bool = False
+        self,
+        message: str,
+        server_id: str | None = None,
+        *,
+        job_id: str | None = None,
+        blocks: bool = False,
     ) -> Finding:
         """A finding in this target."""
         return Finding(
@@ -138,6 +190,7 @@ class _TargetCheck:
             region=self._target.region,
             account_id=self._target.account_id,
             message=message,
+            job_id=job_id,
             blocks=blocks,
         )
 
@@ -149,6 +202,7 @@ class _TargetCheck:
         """
         ids = list(self._wave_of)
         known = {s.source_server_id: s for s in await self._api.source_servers(ids)}
+        self.origins = origins_of(known.values())
         for server_id in ids:
             self._judge_replication(server_id, known.get(server_id))
         live = live_recoveries(await self._api.recovery_instances(ids))
@@ -157,9 +211,10 @@ class _TargetCheck:
                 f"has a live instance {instance.recovery_instance_id} of a real recovery "
                 f"(job {instance.job_id}); it will not be launched",
                 server_id,
+                job_id=instance.job_id,
                 blocks=True,
             )
-        jobs = await self._api.jobs_since(time.time() - _LOOK_BACK_SECONDS)
+        jobs = await self._api.jobs_since(time.time())
         self._judge_jobs([job for job in jobs if not job.is_over])
         return self.findings
 
@@ -186,6 +241,7 @@ class _TargetCheck:
                         f"is in running job {job.job_id} ({job.initiated_by or job.type}); "
                         "its launch will wait for it",
                         server_id,
+                        job_id=job.job_id,
                         blocks=True,
                     )
         jobs, servers = self._settings.jobs_quota, self._settings.servers_quota
@@ -199,5 +255,12 @@ class _TargetCheck:
                 f"DRS takes {servers} at a time, so launches may wait for quota"
             )
 
-    def _find(self, message: str, server_id: str | None = None, *, blocks: bool = False) -> None:
-        self.findings.append(self.finding(message, server_id, blocks=blocks))
+    def _find(
+        self,
+        message: str,
+        server_id: str | None = None,
+        *,
+        job_id: str | None = None,
+        blocks: bool = False,
+    ) -> None:
+        self.findings.append(self.finding(message, server_id, job_id=job_id, blocks=blocks))

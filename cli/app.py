@@ -1,8 +1,5 @@
 """The command line `drs-waves`: which commands there are."""
 
-import contextlib
-import os
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, NoReturn
 
@@ -11,8 +8,9 @@ import typer
 from cli import operator_commands
 from cli.cleaning import cleanup
 from cli.completion import keep_temporal_quiet
-from cli.errors import Commands
-from cli.executions import history, status, watch_plan
+from cli.errors import Commands, leave
+from cli.executions import status, watch_plan
+from cli.history import history
 from cli.installing import init_tables, worker
 from cli.output import show
 from cli.overview import executions, plans
@@ -90,7 +88,7 @@ app.command()(status)
 app.command("watch")(watch_plan)
 app.command()(plans)
 app.command()(executions)
-app.command()(history)
+app.add_typer(history, name="history")
 operator_commands.add_to(app)
 app.command()(cleanup)
 app.command()(worker)
@@ -105,9 +103,4 @@ def run() -> NoReturn:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):
-            stream.flush()
-    # Threads of Temporal's core outlive its clients. One run in 15 crashed while Python wound down
-    # beneath them, and a crash must not replace the exit code of a recovery.
-    os._exit(code)
+    leave(code)

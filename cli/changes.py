@@ -47,6 +47,8 @@ def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:
             f"{after.plan_name}: {after.execution_type} {after.execution_id}, "
             f"started by {after.started_by}"
         )
+    told = before.warnings if before else []
+    lines += [f"warning: {each}" for each in after.warnings if each not in told]
     known = {wave.wave_id: wave for wave in before.waves} if before else {}
     for wave in after.waves:
         lines += _wave_changes(known.get(wave.wave_id), wave)

@@ -123,8 +123,8 @@ async def _clean(
     await refuse_while_it_runs(client, state, then)
     await client.start_cleanup(start)
     tell(f"Cleaning up after {start.execution_id}")
-    if not await client.has_worker():
-        warn("no worker is running: it begins when one comes (`drs-waves worker`)")
+    if idle := await client.why_idle():
+        warn(f"it has not begun yet. {idle}")
     if not follow:
         tell(f"Its record: drs-waves history {start.execution_id}")
         return ExitCode.COMPLETED

@@ -44,6 +44,11 @@ def complete_execution(incomplete: str) -> list[str]:
     return _matching(_within(_recorded), incomplete)
 
 
+def complete_history(incomplete: str) -> list[str]:
+    """The latest executions, and what else can stand in their place."""
+    return _matching(["verify"], incomplete) + complete_execution(incomplete)
+
+
 def _matching(found: list[str], incomplete: str) -> list[str]:
     return [each for each in found if each.startswith(incomplete)]
 

@@ -1,4 +1,4 @@
-"""`status` and `history`: executions as Temporal and as DynamoDB know them."""
+"""`status`: executions as Temporal knows them."""
 
 import asyncio
 import time
@@ -7,17 +7,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from activities.history import HistoryTable
-from cli.completion import RUNNING, complete_execution, complete_plan
+from cli.completion import RUNNING, complete_plan
 from cli.errors import CliError, ExitCode
 from cli.following import follow_execution, tell_how_to_come_back
 from cli.live import Watched, view
 from cli.operator_commands import PlanId
-from cli.output import plain, results, show, write_json, write_model
+from cli.output import results, show, write_json, write_model
 from cli.plans import Json
-from cli.recorded import recorded
-from cli.records import operator_lines
-from cli.tables import aligned, execution_lines, execution_table
+from cli.tables import aligned
 from cli.texts import moment
 from cli.watching import not_known
 from recovery.execution import ExecutionState
@@ -77,51 +74,6 @@ def _show_or_follow(plan_id: str, *, watch_it: bool, json: bool) -> NoReturn:
             tell_how_to_come_back(plan_id)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     raise typer.Exit(code)
-
-
-def history(
-    execution: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[EXECUTION]",
-            help="An execution ID. Default: a list.",
-            autocompletion=complete_execution,
-        ),
-    ] = None,
-    plan_id: Annotated[
-        str | None, typer.Option("--plan", metavar="PLAN_ID", help="Only this plan's.")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="List at most so many.")] = 20,
-    json: Json = False,
-) -> None:
-    """Show what was recorded in DynamoDB. Works without Temporal.
-
-    \b
-    Examples:
-      drs-waves history                       the latest executions
-      drs-waves history --plan crm --limit 5
-      drs-waves history crm-0f3b52a1c7d9 --json
-    \b
-    Exit codes: 0 shown, 2 not known or no table, 5 cannot reach AWS.
-    """
-    table = HistoryTable(get_settings())
-    if execution is None:
-        found = asyncio.run(table.executions(plan_id=plan_id, limit=limit))
-        if json:
-            write_json([plain(each, leave_out=["waves"]) for each in found])
-        elif found:
-            for line in execution_table(found):
-                show(line)
-        else:
-            of = f" of {plan_id}" if plan_id else ""
-            show(f"The history table {table.name} holds no execution{of}.")
-        return
-    state, _ = asyncio.run(recorded(execution))
-    if json:
-        write_model(state)
-        return
-    for line in execution_lines(state) + operator_lines(state):
-        show(line)
 
 
 async def _show_one(plan_id: str, *, watch_it: bool, json: bool) -> ExitCode:

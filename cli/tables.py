@@ -7,9 +7,12 @@ from rich.cells import cell_len
 from activities.targets import Readiness, TargetContext
 from cli.changes import unverified
 from cli.live import LOOKS
-from cli.texts import about, clock, fit, moment, pad, visible
+from cli.texts import about, clock, fit, moment, pad, visible, wrapped
 from recovery.execution import ExecutionState, WaveState
 from recovery.plan import RecoveryPlan, Target
+
+_INDENT = " " * 9
+_WIDTH = 80
 
 
 def aligned(rows: Sequence[Sequence[str]], *, heading: Sequence[str] = ()) -> list[str]:
@@ -49,7 +52,7 @@ def target_table(plan: RecoveryPlan, targets: Iterable[TargetContext]) -> list[s
 
 
 def finding_table(plan: RecoveryPlan, readiness: Readiness) -> list[str]:
-    """What a readiness check found, what blocks first."""
+    """What a readiness check found, what blocks first; each with the reason below it."""
     names = {wave.wave_id: wave.wave_name for wave in plan.waves}
     place = {wave_id: number for number, wave_id in enumerate(names)}
     found = sorted(
@@ -62,11 +65,14 @@ def finding_table(plan: RecoveryPlan, readiness: Readiness) -> list[str]:
             fit(names.get(finding.wave_id or "", "-"), 24),
             finding.source_server_id or "-",
             finding.region,
-            finding.message,
         )
         for finding in found
     ]
-    return aligned(rows, heading=("", "WAVE", "SERVER", "REGION", "WHAT"))
+    heads = aligned(rows, heading=("", "WAVE", "SERVER", "REGION"))
+    lines = heads[:1]
+    for head, finding in zip(heads[1:], found, strict=True):
+        lines += [head, *wrapped(finding.message, _WIDTH - len(_INDENT), indent=_INDENT)]
+    return lines
 
 
 def execution_table(executions: Sequence[ExecutionState]) -> list[str]:
@@ -92,6 +98,7 @@ def execution_lines(state: ExecutionState) -> list[str]:
         *([f"  {state.status_reason}"] if state.status_reason else []),
         f"  execution {state.execution_id}, plan {state.plan_id}, hash {state.plan_hash[:12]}",
         f"  by {state.started_by}, began {moment(state.start_time)}{ended}",
+        *(f"  warning: {each}" for each in state.warnings),
     ]
     for wave in state.waves:
         lines += ["", *_wave_lines(wave)]

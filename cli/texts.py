@@ -1,5 +1,6 @@
 """Times, durations and names as people read them, measured in terminal cells."""
 
+import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -57,6 +58,12 @@ def fit(text: str, width: int) -> str:
 def pad(text: str, width: int) -> str:
     """The text cut or filled to exactly so many cells."""
     return set_cell_size(fit(text, width), width)
+
+
+def wrapped(text: str, width: int, *, indent: str = "") -> list[str]:
+    """The text in lines of at most so many cells; a word that is longer stays whole."""
+    lines = textwrap.wrap(visible(text), width, break_long_words=False, break_on_hyphens=False)
+    return [indent + line for line in lines]
 
 
 def list_within(names: Sequence[str], width: int, *, start: str = "") -> str:

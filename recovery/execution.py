@@ -77,6 +77,7 @@ class ServerResult(Model):
     """What is known of one server's launch.
 
     Attributes:
+        taken_over: its job is another's: of an earlier execution, or of somebody else.
         launch_time: when DRS launched it, by the job's log where that is readable.
         end_time: when it reached its final state, LAUNCHED or FAILED.
         reason: why it failed, or what is still doubtful.
@@ -88,6 +89,7 @@ class ServerResult(Model):
     verified: Verified | None = None
     recovery_job_id: str | None = None
     recovery_instance_id: str | None = None
+    taken_over: bool = False
     launch_time: float | None = None
     end_time: float | None = None
     reason: str | None = None
@@ -110,13 +112,14 @@ class ServerResult(Model):
         )
 
 
-def shortened(reason: str) -> str:
-    """A reason short enough for 500 of them in one item of the history.
+def shortened(reason: str, *, most: int = 400) -> str:
+    """A reason on one printable line, short enough for 500 of them in one item of the history.
 
     AWS's encoded authorization failures alone are about 1 KB each; DynamoDB takes 400 KB an item.
+    Half a surrogate pair in a text could not even be sent to Temporal.
     """
-    most = 400
-    return reason if len(reason) <= most else reason[: most - 1] + "…"
+    line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(reason.split()))
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 class OperatorAct(Model):
@@ -162,6 +165,14 @@ class MessageRecord(Model):
     accepted: bool
     effect: str
 
+    @property
+    def revision(self) -> int:
+        """Its revision in the history.
+
+        A reset may number its messages anew: the later one is the true one.
+        """
+        return int(self.time * 1000)
+
 
 class WaveState(Model):
     """What is known of one wave.
@@ -176,6 +187,7 @@ class WaveState(Model):
         handed_over: its workflow decides about it; before, and after a retry, the plan does.
         automatic_retries: how many of the plan's `Retries` were used.
         ask_until: until when its dependents wait for an operator's decision (epoch seconds).
+        launch_in_doubt: whether DRS has its job cannot be known; an operator must answer.
     """
 
     wave_id: str
@@ -195,6 +207,7 @@ class WaveState(Model):
     handed_over: bool = False
     automatic_retries: int = 0
     ask_until: float | None = None
+    launch_in_doubt: bool = False
     decisions: Decisions = Decisions()
     servers: list[ServerResult] = []
 
@@ -320,6 +333,7 @@ class ExecutionState(Model):
         revision: grows with every change of the execution itself (its waves have their own).
         speed: by how much our polls and deadlines are divided; 1 everywhere but in a sandbox.
         from_execution: the earlier execution whose servers this one took over.
+        warnings: what is wrong around it, such as a history in the Region that is recovered.
     """
 
     execution_id: str
@@ -335,6 +349,7 @@ class ExecutionState(Model):
     end_time: float | None = None
     speed: float = 1.0
     from_execution: str | None = None
+    warnings: list[str] = []
     waves: list[WaveState] = []
     messages: list[MessageRecord] = []
     cleanup: CleanupState | None = None
@@ -435,3 +450,12 @@ def judge_plan(waves: list[WaveState], *, cancelled: bool) -> tuple[PlanStatus, 
     if any(w.status in partial or w.decisions.accepted_by for w in waves):
         return PlanStatus.PARTIAL, told
     return PlanStatus.COMPLETED, told
+
+
+def next_revision(previous: int, now: float) -> int:
+    """The revision that follows `previous` at `now` (epoch seconds).
+
+    It is the time in milliseconds, so that a run that was reset, and counts anew from an earlier
+    state, still writes newer revisions than the run it replaces.
+    """
+    return max(previous + 1, int(now * 1000))

@@ -22,7 +22,7 @@ README = ROOT / "README.md"
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 DOCUMENTS = (README, *sorted((ROOT / "docs").rglob("*.md")))
-ROOMS = "activities|cli|deploy|docs|examples|recovery|sandbox|tests|workflows"
+ROOMS = "activities|bench|cli|deploy|docs|examples|recovery|sandbox|tests|workflows"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`([^`]+)`")
@@ -37,17 +37,19 @@ each_document = pytest.mark.parametrize(
 
 
 class Command(NamedTuple):
-    """A command of the command line: its options, and its subcommands by name."""
+    """A command of the command line: its options, its subcommands by name, and its arguments."""
 
     options: frozenset[str]
     commands: dict[str, "Command"]
+    arguments: int
 
 
 def _command(found: Any) -> Command:
     options = {name for each in found.params for name in (*each.opts, *each.secondary_opts)}
     names = found.context_settings.get("help_option_names", ["--help"])
     below = {name: _command(each) for name, each in getattr(found, "commands", {}).items()}
-    return Command(frozenset(options | set(names) | {"--help", "-h"}), below)
+    arguments = sum(each.param_type_name == "argument" for each in found.params)
+    return Command(frozenset(options | set(names) | {"--help", "-h"}), below, arguments)
 
 
 COMMAND_LINE = _command(typer.main.get_command(app))
@@ -83,7 +85,10 @@ def problem_of(words: list[str], command: Command = COMMAND_LINE) -> str | None:
                 return f"no option {word}"
         elif command.commands:
             if word not in command.commands:
-                return f"no command {word}"
+                if not command.arguments:
+                    return f"no command {word}"
+                command = command._replace(commands={})
+                continue
             command = command.commands[word]
             options |= command.options
     return None
@@ -138,6 +143,9 @@ def test_every_command_exists(document: Path) -> None:
 def test_a_command_or_option_that_does_not_exist_is_noticed() -> None:
     assert problem_of(["run", "crm.yaml", "--dry-run"]) is None
     assert problem_of(["sandbox", "up", "--speed", "60"]) is None
+    assert problem_of(["history", "crm-1", "--json"]) is None
+    assert problem_of(["history", "verify", "crm-1", "--no-repair"]) is None
+    assert problem_of(["history", "crm-1", "--no-repair"]) == "no option --no-repair"
     assert problem_of(["fly", "crm"]) == "no command fly"
     assert problem_of(["sandbox", "sideways"]) == "no command sideways"
     assert problem_of(["run", "crm.yaml", "--fast"]) == "no option --fast"
@@ -164,7 +172,7 @@ def test_the_readme_has_every_setting_with_its_default() -> None:
         told = table[name.upper()].strip("`")
         match field.default:
             case None:
-                assert told == "AWS's own"
+                assert told in ("AWS's own", "by its address", "off")
             case bool():
                 assert told == str(field.default).lower()
             case int() | float():

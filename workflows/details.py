@@ -13,7 +13,8 @@ def plan_details(state: ExecutionState) -> str:
     more = len(state.waves) - len(waves)
     head = (
         f"**{state.execution_type} of {state.plan_name}: {state.status}** {state.status_reason}\n\n"
-        "| wave | status | servers | why |\n|---|---|---|---|"
+        + "".join(f"Warning: {each}\n\n" for each in state.warnings)
+        + "| wave | status | servers | why |\n|---|---|---|---|"
     )
     rows = [_row(wave) for wave in waves]
     return "\n".join([head, *rows, *([f"\n…and {more} more waves"] if more else [])])

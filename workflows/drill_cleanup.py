@@ -23,12 +23,13 @@ with workflow.unsafe.imports_passed_through():
         CleanupStatus,
         ExecutionType,
         LaunchedInstance,
+        next_revision,
     )
     from recovery.journal import HistoryRecord
-    from recovery.scheduler import next_revision
     from settings import WATCH_TASK_QUEUE
     from workflows.messages import FailureType, StartCleanup, plan_workflow_id
     from workflows.recording import MOST_SECONDS, Recorder
+    from workflows.versions import LONG_LIVED
 
 _HEARTBEAT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
 _LONGEST = timedelta(days=8)
@@ -39,7 +40,7 @@ _RETRY = RetryPolicy(
 )
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=LONG_LIVED)
 class DrillCleanupWorkflow:
     """Terminates what one execution launched, verifies that it is gone, lists what is left."""
 

@@ -3,12 +3,12 @@
 from enum import StrEnum, unique
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
 from recovery.execution import ExecutionType, ServerResult
-from recovery.model import Model
+from recovery.model import Model, StrictModel
 from recovery.plan import RecoveryPlan, Wave
 
 M = TypeVar("M", bound=Model)
@@ -30,6 +30,7 @@ class FailureType(StrEnum):
     MESSAGE_REJECTED = "MessageRejected"
     CLEANUP_REFUSED = "CleanupRefused"
     CLEANUP_INCOMPLETE = "CleanupIncomplete"
+    HISTORY_INCOMPLETE = "HistoryIncomplete"
 
 
 class Takeover(Model):
@@ -45,7 +46,7 @@ class Takeover(Model):
     servers: list[ServerResult]
 
 
-class StartExecution(Model):
+class StartExecution(StrictModel):
     """Input of the plan's workflow.
 
     Attributes:
@@ -64,6 +65,14 @@ class StartExecution(Model):
     confirmation: str | None = None
     relaunch: list[str] = []
     takeover: Takeover | None = None
+
+    @field_validator("plan", mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, plan: Any) -> Any:
+        """Refuse them deep in the plan too, which elsewhere may come from a later version."""
+        if isinstance(plan, RecoveryPlan):
+            return plan
+        return RecoveryPlan.model_validate(plan, extra="forbid")
 
 
 class StartWave(Model):
@@ -94,7 +103,7 @@ class StartWave(Model):
     held: bool = False
 
 
-class StartCleanup(Model):
+class StartCleanup(StrictModel):
     """Input of the clean-up's workflow.
 
     Attributes:
@@ -143,6 +152,6 @@ def launch_prefix(execution_id: str, wave_id: str = "") -> str:
     return f"{execution_id}/{wave_id}/" if wave_id else f"{execution_id}/"
 
 
-def wave_workflow_id(execution_id: str, wave_id: str, attempt: int) -> str:
-    """The workflow ID of one attempt at one wave."""
-    return f"drs-wave/{execution_id}/{wave_id}/{attempt}"
+def history_workflow_id(execution_id: str) -> str:
+    """The workflow ID under which the rest of an execution's history is written."""
+    return f"drs-history/{execution_id}"

@@ -46,7 +46,7 @@ class Recorder:
         self._pause = pause_seconds
         self._wanted = False
         self._last = False
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[bool] | None = None
 
     def begin(self) -> None:
         """Start recording beside the workflow's work."""
@@ -56,10 +56,14 @@ class Recorder:
         """Say that something changed."""
         self._wanted = True
 
-    async def finish(self, *, within_seconds: float) -> None:
-        """Write what is left, without pauses; what is not written in time is given up."""
+    async def finish(self, *, within_seconds: float) -> bool:
+        """Write what is left, without pauses; what is not written in time is given up.
+
+        Returns:
+            Whether the history has all of it.
+        """
         if self._task is None:
-            return
+            return True
         self._last = True
         task = self._task
         try:
@@ -68,8 +72,10 @@ class Recorder:
             )
         except TimeoutError:
             task.cancel()
+            return False
+        return task.exception() is None and task.result()
 
-    async def _run(self) -> None:
+    async def _run(self) -> bool:
         written_at = -self._pause
         while True:
             await workflow.wait_condition(lambda: self._wanted or self._last)
@@ -77,10 +83,10 @@ class Recorder:
             self._wanted = False
             record = self._changes()
             if record is None and self._last:
-                return
+                return True
             if record is not None:
                 if not await self._write(record):
-                    return
+                    return False
                 written_at = workflow.time()
                 self._wanted = True
 

@@ -23,9 +23,10 @@ from temporalio.exceptions import (
 )
 
 with workflow.unsafe.imports_passed_through():
-    from activities.executions import ExecutionActivities
+    from activities.executions import ExecutionActivities, wave_workflow_id
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-    from activities.targets import TargetActivities
+    from activities.launches import LaunchAnswer
+    from activities.targets import ORIGIN_SERVERS, TargetActivities
     from recovery.execution import (
         ExecutionState,
         ExecutionType,
@@ -35,13 +36,16 @@ with workflow.unsafe.imports_passed_through():
         WaveOutcome,
         WaveReport,
         WaveState,
+        shortened,
     )
     from recovery.journal import HistoryRecord, Journal
     from recovery.messages import MessageName
     from recovery.operators import OperatorDesk
+    from recovery.plan import RecoveryPlan, Target
     from recovery.scheduler import WaveScheduler
     from settings import WATCH_TASK_QUEUE
     from workflows.details import plan_details
+    from workflows.history_repair import leave_history_to_repair
     from workflows.messages import (
         EXECUTION_ID_KEY,
         EXECUTION_TYPE_KEY,
@@ -53,15 +57,20 @@ with workflow.unsafe.imports_passed_through():
         StopWaiting,
         launch_prefix,
         parsed,
-        wave_workflow_id,
     )
+    from workflows.patches import Patch
     from workflows.recording import MOST_SECONDS, Recorder
     from workflows.wave import WaveWorkflow
 
+WaveOrder = StopWaiting | LaunchAnswer
 _CONTEXT_SECONDS = 60.0
 _MOMENT_SECONDS = 0.2
 _CANCEL_ANSWER_SECONDS = 60.0
 _RECORD_PAUSE_SECONDS = 2.0
+# What DynamoDB has not taken by then is written beside, so that the plan can be started anew.
+RECORD_PATIENCE_SECONDS = 30.0
+# Whoever cancels may need the plan at once, for a real recovery.
+_CANCELLED_RECORD_PATIENCE_SECONDS = 5.0
 _HEARTBEAT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
 _RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
@@ -101,7 +110,7 @@ class RecoveryPlanWorkflow:
         self._waves: dict[str, asyncio.Task[None]] = {}
         self._telling: set[asyncio.Task[None]] = set()
         self._begun: dict[str, bool] = {}
-        self._orders: dict[str, list[tuple[str, StopWaiting | None]]] = {}
+        self._orders: dict[str, list[tuple[str, WaveOrder | None]]] = {}
         self._stopped: str | None = None
         self._recorder = Recorder(self._unrecorded, pause_seconds=_RECORD_PAUSE_SECONDS)
 
@@ -134,6 +143,11 @@ class RecoveryPlanWorkflow:
     def status(self) -> ExecutionState:
         """The whole state of the execution."""
         return self._state
+
+    @workflow.query
+    def plan(self) -> RecoveryPlan:
+        """The frozen plan."""
+        return self._start.plan
 
     @workflow.signal
     def wave_report(self, *report: Any) -> None:
@@ -180,6 +194,9 @@ class RecoveryPlanWorkflow:
         for wave, reason in self._desk.to_cancel:
             self._stop_wave(wave, reason)
         self._desk.to_cancel.clear()
+        for wave, job_id in self._desk.to_answer:
+            self._tell_later(wave, "answer_launch", LaunchAnswer(job_id=job_id))
+        self._desk.to_answer.clear()
         self._touch()
         return record
 
@@ -210,7 +227,7 @@ class RecoveryPlanWorkflow:
             if wave.start_time is None:
                 self._stop_wave(wave, stopped)
 
-    def _tell_later(self, wave: WaveState, signal: str, arg: StopWaiting | None = None) -> None:
+    def _tell_later(self, wave: WaveState, signal: str, arg: WaveOrder | None = None) -> None:
         """Signal a wave's workflow, as soon as it has begun, without waiting for it."""
         if not self._has_begun(wave):
             self._orders.setdefault(self._workflow_id(wave), []).append((signal, arg))
@@ -275,9 +292,10 @@ class RecoveryPlanWorkflow:
 
     async def _look_at_targets(self) -> None:
         """Learn the worker's speed and accounts; a wrong account refuses the whole plan."""
+        plan = self._start.plan
         context = await workflow.execute_activity_method(
             TargetActivities.look_at_targets,
-            list(self._start.plan.targets),
+            args=[list(plan.targets), [_servers_in(plan, target) for target in plan.targets]],
             summary="Check accounts and endpoints",
             start_to_close_timeout=timedelta(seconds=_CONTEXT_SECONDS),
             heartbeat_timeout=_HEARTBEAT,
@@ -289,6 +307,7 @@ class RecoveryPlanWorkflow:
                 now = workflow.time()
                 self._scheduler.refuse(target.region, target.role_arn, reason, now=now)
         self._state.speed = context.speed
+        self._state.warnings = context.warnings
         self._scheduler.touch(workflow.time())
         self._recorder.wake()
 
@@ -376,7 +395,8 @@ class RecoveryPlanWorkflow:
             return [s for s in wave.servers if s.recovery_job_id]
         taken = self._start.takeover.servers if self._start.takeover else []
         own = {s.source_server_id for s in wave.servers}
-        return [s for s in taken if s.source_server_id in own]
+        theirs = [s for s in taken if s.source_server_id in own]
+        return [s.model_copy(update={"taken_over": True}) for s in theirs]
 
     def _earlier_prefixes(self, wave: WaveState) -> list[str]:
         """How the launch IDs of those earlier launches begin."""
@@ -422,7 +442,7 @@ class RecoveryPlanWorkflow:
 
     async def _cancel(self) -> None:
         """Launch nothing new, stop waiting for what runs, and learn which jobs go on."""
-        reason = workflow.cancellation_reason() or "Cancelled"
+        reason = shortened(workflow.cancellation_reason() or "Cancelled")
         now = workflow.time()
         self._scheduler.cancel(reason, now=now)
         self._desk.note_cancel(reason, now=now)
@@ -441,19 +461,34 @@ class RecoveryPlanWorkflow:
                 self._scheduler.cancel_running(wave.wave_id, told, now=workflow.time())
 
     async def _end(self) -> None:
-        """Give the outcome, write what the history lacks, and leave the observers to themselves."""
+        """Give the outcome, have the history completed, and leave the observers to themselves."""
         self._scheduler.close(now=workflow.time())
         self._touch()
         self._show()
         try:
-            await self._recorder.finish(within_seconds=MOST_SECONDS)
+            is_recorded = await self._recorder.finish(within_seconds=self._record_patience)
         except asyncio.CancelledError:
-            # The outcome stands; somebody needs the plan before its history could be written.
-            workflow.logger.warning("The rest of the history was given up")
+            # The outcome stands; somebody needs the plan at once.
+            is_recorded = False
+        if not is_recorded and workflow.patched(Patch.HISTORY_REPAIR):
+            await self._leave_history()
         for wave_id, task in self._waves.items():
             if not task.done():
                 await self._tell_wave(self._scheduler.wave(wave_id), "plan_ended")
                 task.cancel()
+
+    @property
+    def _record_patience(self) -> float:
+        cancelled = self._state.status is PlanStatus.CANCELLED
+        return _CANCELLED_RECORD_PATIENCE_SECONDS if cancelled else RECORD_PATIENCE_SECONDS
+
+    async def _leave_history(self) -> None:
+        """Have the rest of the history written, also when we are cancelled at this moment."""
+        starting = asyncio.create_task(leave_history_to_repair(self._start))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await starting
 
     def _close(self) -> ExecutionState:
         state = self._state
@@ -469,7 +504,7 @@ class RecoveryPlanWorkflow:
         return state.without_waves()
 
     async def _tell_wave(
-        self, wave: WaveState, signal: str, *args: StopWaiting, attempt: int | None = None
+        self, wave: WaveState, signal: str, *args: WaveOrder, attempt: int | None = None
     ) -> None:
         workflow_id = wave_workflow_id(
             self._start.execution_id, wave.wave_id, attempt or wave.attempt
@@ -494,6 +529,12 @@ class RecoveryPlanWorkflow:
     def _unrecorded(self) -> HistoryRecord | None:
         recorder = self._recorder
         return self._journal.unwritten(recorder.recorded, recorder.recorded_execution)
+
+
+def _servers_in(plan: RecoveryPlan, target: Target) -> list[str]:
+    """Servers of a plan in one target, enough of them to learn where they are from."""
+    ids = [i for wave in plan.waves if wave.target == target for i in wave.server_ids]
+    return ids[:ORIGIN_SERVERS]
 
 
 def _outcome_in(error: FailureError) -> WaveOutcome | None:

@@ -70,7 +70,7 @@ async def test_nothing_at_all_is_launched_when_the_worker_acts_in_another_accoun
 async def test_a_plan_that_runs_is_not_started_twice(house: House) -> None:
     plan = house.plan(house.wave("Database"))
     execution_id = await house.client.start(plan)
-    with pytest.raises(RefusedError, match=r"running already.*drs-waves status"):
+    with pytest.raises(RefusedError, match=r"running already.*drs-waves watch"):
         await house.client.start(plan)
     await house.end(plan, execution_id)
 

@@ -18,16 +18,19 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.executions import wave_workflow_id
 from recovery.execution import ExecutionState, WaveState
 from recovery.plan import Dependency, RecoveryPlan, Server, Wave
 from settings import TASK_QUEUE, WATCH_TASK_QUEUE
 from tests.recovery.plans import server_id
 from tests.workflows.stand_ins import StandIns
 from workflows.client import RecoveryClient
-from workflows.messages import SEARCH_ATTRIBUTES, plan_workflow_id, wave_workflow_id
+from workflows.history_repair import HistoryRepairWorkflow
+from workflows.messages import SEARCH_ATTRIBUTES, history_workflow_id, plan_workflow_id
 from workflows.recovery_plan import RecoveryPlanWorkflow
 from workflows.wave import WaveWorkflow
 
+_WORKFLOWS = [RecoveryPlanWorkflow, WaveWorkflow, HistoryRepairWorkflow]
 _NUMBERS = itertools.count(1)
 
 
@@ -64,6 +67,11 @@ class Run:
         """A wave's workflow."""
         workflow_id = wave_workflow_id(self.execution_id, wave_id, attempt)
         return self.client.temporal.get_workflow_handle(workflow_id)
+
+    @property
+    def repair_handle(self) -> WorkflowHandle[Any, Any]:
+        """The workflow that writes what the history lacks once the plan has ended."""
+        return self.client.temporal.get_workflow_handle(history_workflow_id(self.execution_id))
 
     async def end(self) -> ExecutionState:
         """Await the plan's end, skipping time; its last state."""
@@ -177,7 +185,7 @@ async def serving(environment: WorkflowEnvironment) -> AsyncIterator[House]:
             worker = Worker(
                 environment.client,
                 task_queue=queue,
-                workflows=[RecoveryPlanWorkflow, WaveWorkflow] if queue == TASK_QUEUE else [],
+                workflows=_WORKFLOWS if queue == TASK_QUEUE else [],
                 activities=world.activities,
             )
             await stack.enter_async_context(worker)

@@ -8,8 +8,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.launching import LaunchRequest, LaunchResult, LaunchWaits
+from activities.launches import LaunchRequest, LaunchResult, LaunchWaits
+from activities.repairing import HistoryRepair
 from activities.targets import TargetContext, WorkerContext
+from activities.truth import ExecutionRun
 from activities.watching import WatchNews, WatchRequest
 from recovery.execution import (
     LaunchStatus,
@@ -43,8 +45,11 @@ class StandIns:
         watch_breaks_for: from its first attempt until the watch works at all.
         trouble: what the watch tells the wave.
         records_after: from the first write until DynamoDB takes one.
+        warnings: what the worker warns of at the start.
         records: what DynamoDB took.
         recorded_at: when it took the last one.
+        repairs: the executions whose history was completed after their end.
+        cannot_repair: the items at which such a repair fails.
     """
 
     environment: WorkflowEnvironment
@@ -56,10 +61,13 @@ class StandIns:
     watch_breaks_for: float = 0.0
     trouble: str = ""
     records_after: float = 0.0
+    warnings: list[str] = field(default_factory=list)
     records: list[HistoryRecord] = field(default_factory=list)
     launches: list[LaunchRequest] = field(default_factory=list)
     looked_for: int = 0
     recorded_at: float = 0.0
+    repairs: list[ExecutionRun] = field(default_factory=list)
+    cannot_repair: list[str] = field(default_factory=list)
     _first: dict[str, float] = field(default_factory=dict)
     _arrivals: dict[str, float] = field(default_factory=dict)
 
@@ -67,7 +75,7 @@ class StandIns:
     def activities(self) -> list[Any]:
         """All of them, to be registered."""
         return [self.launch, self.find_launch, self.watch, self.record, self.look_at_targets,
-                self.look_at_wave, self.follow_wave]  # fmt: skip
+                self.look_at_wave, self.follow_wave, self.repair_history]  # fmt: skip
 
     def recorded(self, wave_id: str) -> WaveState:
         """A wave's newest state in the history."""
@@ -118,10 +126,21 @@ class StandIns:
         self.records.append(record)
         self.recorded_at = now
 
+    @activity.defn(name="repair_history")
+    async def repair_history(self, run: ExecutionRun) -> HistoryRepair:
+        now = await self._now()
+        await self._wait_until(self._since("record", now) + self.records_after, now)
+        self.repairs.append(run)
+        return HistoryRepair(repaired=["EXECUTION"], left=self.cannot_repair)
+
     @activity.defn(name="look_at_targets")
-    async def look_at_targets(self, targets: list[Target]) -> WorkerContext:
+    async def look_at_targets(
+        self, targets: list[Target], server_ids: list[list[str]] | None = None
+    ) -> WorkerContext:
         return WorkerContext(
-            speed=1.0, targets=[TargetContext(region=target.region) for target in targets]
+            speed=1.0,
+            targets=[TargetContext(region=target.region) for target in targets],
+            warnings=self.warnings,
         )
 
     @activity.defn(name="look_at_wave")

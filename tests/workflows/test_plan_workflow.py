@@ -9,17 +9,18 @@ from temporalio.client import (
     WorkflowQueryFailedError,
 )
 
+from activities.executions import wave_workflow_id
 from recovery.execution import PlanStatus, WaveStatus
 from recovery.plan import RecoveryPlan
 from settings import TASK_QUEUE
 from tests.workflows.conftest import House, lifetime, wave
 from tests.workflows.stand_ins import HOUR, NEVER
 from workflows.client import RecoveryClient
-from workflows.messages import StartExecution, plan_workflow_id, wave_workflow_id
-from workflows.recovery_plan import RecoveryPlanWorkflow
+from workflows.messages import StartExecution, plan_workflow_id
+from workflows.recovery_plan import RECORD_PATIENCE_SECONDS, RecoveryPlanWorkflow
 
 
-async def test_a_dynamodb_that_is_away_for_hours_keeps_the_plan_open_until_all_is_recorded(
+async def test_a_dynamodb_that_is_away_for_hours_holds_neither_a_launch_nor_the_plan(
     house: House,
 ) -> None:
     house.world.records_after = 5 * HOUR
@@ -28,7 +29,20 @@ async def test_a_dynamodb_that_is_away_for_hours_keeps_the_plan_open_until_all_i
     assert state.status is PlanStatus.COMPLETED
     assert state.end_time is not None
     assert state.end_time - state.start_time < HOUR
-    assert 5 * HOUR <= await lifetime(run.handle) <= 6 * HOUR
+    closed_after = await lifetime(run.handle) - (state.end_time - state.start_time)
+    assert RECORD_PATIENCE_SECONDS - 1 <= closed_after < 0.5 * HOUR
+    assert house.world.records == []
+    assert await run.ended(run.repair_handle) is None
+    (repaired,) = house.world.repairs
+    assert repaired.execution_id == run.execution_id
+    assert repaired.workflow_id == run.handle.id
+    assert repaired.run_id == (await run.handle.describe()).run_id
+
+
+async def test_what_dynamodb_takes_in_time_is_written_by_the_plan_itself(house: House) -> None:
+    house.world.records_after = 0.2 * HOUR
+    run = await house.start(wave("Database"), wave("App", "Database"))
+    assert (await run.end()).status is PlanStatus.COMPLETED
     headers = [r.execution for r in house.world.records if r.execution]
     assert headers[-1].status is PlanStatus.COMPLETED
     for wave_id in ("database", "app"):
@@ -36,16 +50,48 @@ async def test_a_dynamodb_that_is_away_for_hours_keeps_the_plan_open_until_all_i
         assert recorded.status is WaveStatus.COMPLETED
         assert len(recorded.servers) == 2
     assert any(r.plan == run.plan for r in house.world.records)
+    assert house.world.repairs == []
 
 
-async def test_a_dynamodb_that_stays_away_keeps_the_plan_open_for_at_most_a_day(
-    house: House,
-) -> None:
+async def test_a_dynamodb_that_stays_away_is_written_to_for_at_most_a_day(house: House) -> None:
     house.world.records_after = NEVER
     run = await house.start(wave("Database"))
-    state = await run.end()
-    assert state.status is PlanStatus.COMPLETED
-    assert 23 * HOUR <= await lifetime(run.handle) <= 24 * HOUR + 700
+    assert (await run.end()).status is PlanStatus.COMPLETED
+    assert await run.ended(run.repair_handle) is not None
+    assert 23 * HOUR <= await lifetime(run.repair_handle) <= 24 * HOUR + 700
+
+
+async def test_a_history_that_cannot_be_repaired_names_the_items_and_where_to_look(
+    house: House,
+) -> None:
+    house.world.records_after, house.world.cannot_repair = HOUR, ["WAVE#database"]
+    run = await house.start(wave("Database"))
+    await run.end()
+    failure = str(await run.ended(run.repair_handle))
+    assert "WAVE#database" in failure
+    assert f"drs-waves history verify {run.execution_id}" in failure
+
+
+async def test_the_plan_can_be_started_anew_while_its_history_is_still_being_written(
+    real_house: House,
+) -> None:
+    house = real_house
+    house.world.records_after, house.world.arrives_after = NEVER, 0
+    run = await house.start(wave("Database"))
+    await run.end()
+    second = await run.client.start(run.plan)
+    assert second != run.execution_id
+    repair = await run.repair_handle.describe()
+    assert repair.status is WorkflowExecutionStatus.RUNNING
+
+
+async def test_what_the_worker_warns_of_is_in_the_state_and_in_the_history(house: House) -> None:
+    told = "The history is in us-east-1, a Region this plan recovers from"
+    house.world.warnings = [told]
+    run = await house.start(wave("Database"))
+    assert (await run.end()).warnings == [told]
+    headers = [r.execution for r in house.world.records if r.execution]
+    assert headers[-1].warnings == [told]
 
 
 async def test_a_wave_that_arrives_once_the_plan_is_over_opens_nothing_again(
@@ -72,6 +118,8 @@ async def test_cancelling_a_plan_that_is_over_but_for_its_recording_changes_no_o
     await run.handle.cancel()
     assert (await run.end()).status is PlanStatus.COMPLETED
     assert (await run.handle.describe()).status is WorkflowExecutionStatus.COMPLETED
+    repair = await run.repair_handle.describe()
+    assert repair.status is WorkflowExecutionStatus.RUNNING
 
 
 async def test_a_wave_whose_workflow_is_terminated_fails_with_the_reason(

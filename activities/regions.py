@@ -1,0 +1,72 @@
+"""Where our own parts live, compared with what a disaster takes away.
+
+A history or a Temporal in the Region that is lost is lost with it, just when it is needed.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import boto3
+from botocore.exceptions import BotoCoreError
+
+from settings import Settings
+
+# As in us-west-2.aws.api.temporal.io or vpce-svc-0a1b.eu-central-1.vpce.amazonaws.com.
+_REGION = re.compile(
+    r"(?<![a-z0-9-])[a-z]{2}(?:-gov|-iso[a-z]?)?-"
+    r"(?:central|(?:north|south)(?:east|west)?|east|west)-\d(?![a-z0-9-])"
+)
+
+
+@dataclass(frozen=True)
+class OurRegions:
+    """The Regions that recording and deciding depend on, as the worker sees them.
+
+    Attributes:
+        history: of the history table; None where it is not known.
+        temporal: of Temporal; None where it is not known.
+    """
+
+    history: str | None = None
+    temporal: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, temporal_address: str) -> "OurRegions":
+        """The Regions by the settings, and by Temporal's address where they do not say."""
+        return cls(
+            history=history_region(settings),
+            temporal=settings.temporal_region or region_in(temporal_address),
+        )
+
+    def warnings(self, origins: Iterable[str]) -> list[str]:
+        """What to warn of.
+
+        Args:
+            origins: the Regions that source servers replicate from.
+        """
+        lost = set(origins)
+        told = []
+        if self.history in lost:
+            told.append(f"The history is in {self.history}, a Region this plan recovers from")
+        if self.temporal in lost:
+            told.append(f"Temporal is in {self.temporal}, a Region this plan recovers from")
+        return told
+
+
+def history_region(settings: Settings) -> str | None:
+    """The Region of the history table: a setting of its own, or AWS's."""
+    # boto3 itself reads AWS_DEFAULT_REGION and its files only.
+    if named := settings.history_region or os.environ.get("AWS_REGION"):
+        return named
+    try:
+        return boto3.Session().region_name
+    except BotoCoreError:
+        return None
+
+
+def region_in(address: str) -> str | None:
+    """The AWS Region that a host name names, or None."""
+    found = _REGION.search(address.lower())
+    return found[0] if found else None

@@ -1,0 +1,261 @@
+"""What of the history differs from what Temporal knows, and what is written to put it right."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recovery.comparison import (
+    HEADER,
+    PLAN,
+    DifferenceKind,
+    Entry,
+    Truth,
+    compare,
+    decisions_item,
+    message_item,
+    repairing,
+    wave_item,
+)
+from recovery.execution import (
+    Decisions,
+    ExecutionState,
+    ExecutionType,
+    LaunchStatus,
+    MessageRecord,
+    OperatorAct,
+    PlanStatus,
+    Verified,
+    WaveState,
+    WaveStatus,
+)
+from recovery.journal import HistoryRecord
+from tests.recovery.plans import diamond
+
+NOW = 1_732_323_600.0
+ACT = OperatorAct(actor="ann", time=NOW)
+
+
+def message(number: int) -> MessageRecord:
+    return MessageRecord(
+        name="pause", actor="ann", time=NOW + number, accepted=True, effect="Paused"
+    )
+
+
+def truth(*, is_closed: bool = True, messages: int = 1) -> Truth:
+    """An execution of a diamond that has ended; its Web wave was skipped by an operator."""
+    plan = diamond()
+    state = ExecutionState.begin(
+        plan,
+        execution_id="crm-1",
+        execution_type=ExecutionType.DRILL,
+        started_by="ann@host",
+        now=NOW,
+    )
+    state.revision, state.status, state.end_time = 900, PlanStatus.PARTIAL, NOW + 900
+    for number, wave in enumerate(state.waves):
+        wave.revision, wave.status, wave.attempt = 100 + number, WaveStatus.COMPLETED, 1
+        wave.handed_over, wave.start_time = True, NOW + 10 * number
+        wave.servers = [
+            s.model_copy(update={"launch_status": LaunchStatus.LAUNCHED, "verified": Verified.YES})
+            for s in wave.servers
+        ]
+    web = state.waves[-1]
+    web.status, web.attempt, web.handed_over = WaveStatus.SKIPPED, 0, False
+    web.decisions = Decisions(skipped_by=ACT)
+    state.messages = [message(n) for n in range(messages)]
+    own = {w.wave_id: w.model_copy(deep=True) for w in state.waves if w.attempt}
+    for wave in own.values():
+        wave.handed_over = False
+    return Truth(state=state, plan=plan, own=own, is_closed=is_closed)
+
+
+def held(record: HistoryRecord) -> dict[str, Entry]:
+    """What a history holds that nothing but this record was written to."""
+    entries = {wave_item(w.wave_id): Entry.of_wave(w) for w in record.waves}
+    entries |= {
+        decisions_item(wave_id): Entry.of_decisions(d, record.decisions_revision)
+        for wave_id, d in record.decisions.items()
+    }
+    entries |= {message_item(n): Entry.of_message(m) for n, m in record.messages.items()}
+    if record.execution is not None:
+        entries[HEADER] = Entry.of_execution(record.execution)
+    if record.plan is not None:
+        entries[PLAN] = Entry.of_plan(record.plan)
+    return entries
+
+
+def every_item(of: Truth) -> list[str]:
+    waves = [wave.wave_id for wave in of.state.waves]
+    return [
+        HEADER,
+        PLAN,
+        *map(wave_item, waves),
+        *map(decisions_item, waves),
+        *map(message_item, range(len(of.state.messages))),
+    ]
+
+
+def whole(of: Truth) -> dict[str, Entry]:
+    return held(repairing(of, every_item(of)))
+
+
+NEEDED = [HEADER, PLAN, *map(wave_item, ("db", "app1", "app2", "web")),
+          decisions_item("web"), message_item(0)]  # fmt: skip
+
+
+def differences(of: Truth, there: dict[str, Entry]) -> list[tuple[str, DifferenceKind]]:
+    return [(each.item, each.kind) for each in compare(of, there)]
+
+
+def test_a_history_that_has_everything_agrees() -> None:
+    assert compare(truth(), whole(truth())) == []
+
+
+@given(st.sets(st.sampled_from(NEEDED)))
+def test_exactly_the_items_that_are_gone_are_missing(gone: set[str]) -> None:
+    there = {item: entry for item, entry in whole(truth()).items() if item not in gone}
+    assert differences(truth(), there) == [
+        (item, DifferenceKind.MISSING) for item in NEEDED if item in gone
+    ]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(NEEDED), st.sampled_from(["gone", "older", "altered", "unreadable"])
+    )
+)
+def test_writing_what_was_found_leaves_nothing_that_differs(wrong: dict[str, str]) -> None:
+    there = whole(truth())
+    for item, how in wrong.items():
+        spoil(there, item, how)
+    found = compare(truth(), there)
+    assert {each.item for each in found} == set(wrong)
+    assert all(each.can_be_repaired and not each.is_settled for each in found)
+    there |= held(repairing(truth(), [each.item for each in found]))
+    assert compare(truth(), there) == []
+
+
+def spoil(there: dict[str, Entry], item: str, how: str) -> None:
+    entry = there[item]
+    match how:
+        case "gone":
+            del there[item]
+        case "unreadable":
+            there[item] = entry.model_copy(update={"content": None})
+        case _:
+            content = (entry.content or {}) | {"Status": "something else"}
+            revision = entry.revision - (how == "older")
+            there[item] = Entry(revision=revision, content=content)
+
+
+@pytest.mark.parametrize("item", NEEDED)
+def test_what_was_altered_in_place_is_told_from_what_is_only_older(item: str) -> None:
+    for how, kind in (("altered", DifferenceKind.ALTERED), ("older", DifferenceKind.OUTDATED)):
+        there = whole(truth())
+        spoil(there, item, how)
+        assert differences(truth(), there) == [(item, kind)]
+
+
+def test_a_difference_shows_what_either_side_says() -> None:
+    there = whole(truth())
+    db = (
+        truth()
+        .state.waves[0]
+        .model_copy(update={"status": WaveStatus.FAILED, "status_reason": "tampered"})
+    )
+    there[wave_item("db")] = Entry.of_wave(db)
+    (found,) = compare(truth(), there)
+    assert found.temporal == 'Status COMPLETED, StatusReason ""'
+    assert found.dynamodb == "Status FAILED, StatusReason tampered"
+
+
+def newer(wave: WaveState) -> Entry:
+    return Entry.of_wave(wave.model_copy(update={"revision": wave.revision + 1, "late": True}))
+
+
+def test_a_wave_that_is_still_observed_may_be_newer_in_the_history_and_is_left() -> None:
+    known = truth()
+    known.own["db"].servers[0].verified = Verified.UNKNOWN
+    there = whole(known) | {wave_item("db"): newer(known.own["db"])}
+    (found,) = compare(known, there)
+    assert (found.kind, found.can_be_repaired) == (DifferenceKind.NEWER, False)
+    assert found.is_settled
+
+
+def test_a_wave_whose_own_workflow_is_forgotten_may_be_newer_in_the_history() -> None:
+    known = truth()
+    there = whole(known) | {wave_item("db"): newer(known.own.pop("db"))}
+    assert [each.is_settled for each in compare(known, there)] == [True]
+
+
+@pytest.mark.parametrize("item", [HEADER, wave_item("db"), message_item(0)])
+def test_what_is_newer_than_a_closed_execution_can_be_is_left_and_stays_a_difference(
+    item: str,
+) -> None:
+    there = whole(truth())
+    entry = there[item]
+    there[item] = Entry(revision=entry.revision + 1, content={"Status": "forged"})
+    (found,) = compare(truth(), there)
+    assert (found.kind, found.can_be_repaired) == (DifferenceKind.NEWER, False)
+    assert not found.is_settled
+
+
+def test_while_an_execution_runs_its_history_may_be_ahead_of_what_was_asked() -> None:
+    known = truth(is_closed=False)
+    ahead = held(repairing(truth(messages=2), every_item(truth(messages=2))))
+    ahead[HEADER] = Entry(revision=901, content={"Status": "COMPLETED"})
+    found = compare(known, ahead)
+    assert [(each.item, each.kind) for each in found] == [
+        (HEADER, DifferenceKind.NEWER),
+        (message_item(1), DifferenceKind.UNKNOWN),
+    ]
+    assert all(each.is_settled for each in found)
+
+
+def test_an_item_that_temporal_has_not_is_told_and_left() -> None:
+    there = whole(truth()) | {message_item(7): Entry.of_message(message(7))}
+    (found,) = compare(truth(), there)
+    assert (found.item, found.kind) == (message_item(7), DifferenceKind.UNKNOWN)
+    assert not found.can_be_repaired
+    assert not found.is_settled
+
+
+def test_a_waves_own_word_is_taken_once_it_is_newer_than_its_plans() -> None:
+    known = truth()
+    late = known.own["db"] = known.own["db"].model_copy(update={"revision": 500, "late": True})
+    assert differences(known, whole(truth())) == [(wave_item("db"), DifferenceKind.OUTDATED)]
+    assert repairing(known, [wave_item("db")]).waves == [late]
+
+
+def test_at_one_revision_either_workflow_may_have_written_a_wave() -> None:
+    known = truth()
+    known.own["db"].status_reason = "2 of 2 launched"
+    by_plan, by_wave = known.state.waves[0], known.own["db"]
+    for written in (by_plan, by_wave):
+        assert compare(known, whole(known) | {wave_item("db"): Entry.of_wave(written)}) == []
+
+
+def test_a_wave_that_only_ever_waited_need_not_be_held() -> None:
+    known = truth(is_closed=False)
+    web = known.state.waves[-1]
+    web.status, web.decisions = WaveStatus.WAITING, Decisions()
+    there = whole(known)
+    for item in (wave_item("web"), decisions_item("web")):
+        del there[item]
+    assert compare(known, there) == []
+
+
+def test_nothing_is_lacking_of_a_recovery_that_was_refused_before_it_began() -> None:
+    refused = truth(messages=0)
+    refused.state.end_time = None
+    for wave in refused.state.waves:
+        wave.attempt = 0
+    assert compare(refused, {}) == []
+    assert compare(refused.model_copy(update={"is_closed": False}), {}) != []
+
+
+def test_repairing_takes_nothing_but_what_it_is_asked_for() -> None:
+    items: Iterable[str] = [wave_item("app1"), message_item(0)]
+    assert set(held(repairing(truth(), items))) == set(items)

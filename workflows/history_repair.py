@@ -1,0 +1,95 @@
+"""Writes what DynamoDB had not taken when a plan ended, so that the plan need not wait for it."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import (
+    RetryPolicy,
+    SearchAttributePair,
+    TypedSearchAttributes,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+    from activities.repairing import HistoryRepair, RepairActivities
+    from activities.truth import ExecutionRun
+    from settings import WATCH_TASK_QUEUE
+    from workflows.messages import (
+        EXECUTION_ID_KEY,
+        EXECUTION_TYPE_KEY,
+        PLAN_ID_KEY,
+        FailureType,
+        StartExecution,
+        history_workflow_id,
+    )
+    from workflows.recording import MOST_SECONDS
+    from workflows.versions import LONG_LIVED
+
+_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(minutes=2),
+)
+
+
+@workflow.defn(versioning_behavior=LONG_LIVED)
+class HistoryRepairWorkflow:
+    """Makes the history of one ended execution complete, for at most 24 hours.
+
+    It carries nothing of the execution: its activity asks the plan's workflow, which is closed, and
+    those of its waves.
+    """
+
+    @workflow.run
+    async def run(self, run: ExecutionRun) -> HistoryRepair:
+        """Write what the history lacks.
+
+        Raises:
+            ApplicationError: HistoryIncomplete, when some of it could not be written.
+            ActivityError: DynamoDB stayed away.
+        """
+        done = await workflow.execute_activity_method(
+            RepairActivities.repair_history,
+            run,
+            task_queue=WATCH_TASK_QUEUE,
+            summary=f"Write what DynamoDB lacks of {run.execution_id}",
+            schedule_to_close_timeout=timedelta(seconds=MOST_SECONDS),
+            start_to_close_timeout=timedelta(minutes=15),
+            heartbeat_timeout=timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS),
+            retry_policy=_RETRY,
+        )
+        if done.left:
+            raise ApplicationError(
+                f"{', '.join(done.left)} of {run.execution_id} could not be repaired; look with "
+                f"`drs-waves history verify {run.execution_id}`",
+                type=FailureType.HISTORY_INCOMPLETE,
+                non_retryable=True,
+            )
+        return done
+
+
+async def leave_history_to_repair(start: StartExecution) -> None:
+    """Start the repair of an execution's history from its plan's workflow, which it outlives."""
+    info = workflow.info()
+    try:
+        await workflow.start_child_workflow(
+            HistoryRepairWorkflow.run,
+            ExecutionRun(
+                execution_id=start.execution_id, workflow_id=info.workflow_id, run_id=info.run_id
+            ),
+            id=history_workflow_id(start.execution_id),
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
+            static_summary=f"Record the rest of {start.execution_id}"[:190],
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(PLAN_ID_KEY, start.plan.plan_id),
+                    SearchAttributePair(EXECUTION_ID_KEY, start.execution_id),
+                    SearchAttributePair(EXECUTION_TYPE_KEY, start.execution_type),
+                ]
+            ),
+        )
+    except WorkflowAlreadyStartedError:
+        # We were reset while it worked: it asks the plan's latest run at each of its tries.
+        workflow.logger.info("The history is being repaired already")

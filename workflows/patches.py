@@ -1,0 +1,11 @@
+"""Changes that workflows begun before them must not follow; see docs/development.md."""
+
+from enum import StrEnum, unique
+
+
+@unique
+class Patch(StrEnum):
+    """The IDs under which Temporal's histories remember a change; one is never used again."""
+
+    HISTORY_REPAIR = "history-repair"
+    """A plan leaves what DynamoDB has not taken to a workflow of its own, instead of waiting."""
