@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 TASK_QUEUE = "drs-waves"
@@ -30,6 +30,10 @@ class Settings(BaseSettings):
         default=None,
         description="Region of that table; default: AWS's own region setting. "
         "Keep it out of the Region that is recovered.",
+    )
+    temporal_region: str | None = Field(
+        default=None,
+        description="Region that Temporal itself runs in; default: the one named in its address.",
     )
     poll_seconds: float = Field(
         default=15.0, ge=1.0, le=300.0, description="Seconds between two looks at a job."
@@ -55,6 +59,34 @@ class Settings(BaseSettings):
         default=500, ge=1, description="Source servers in all DRS jobs, per account and Region."
     )
     log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
+    deployment_name: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_-]{1,128}$",
+        description="Turns Temporal's Worker Versioning on: the deployment a worker belongs to.",
+    )
+    build_id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9._+-]{1,128}$",
+        description="The worker's version within its deployment.",
+    )
+
+    @field_validator("deployment_name", "build_id", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        # What Compose and Kubernetes make of a variable that has no value.
+        return value or None
+
+    @model_validator(mode="after")
+    def _versioned_by_name_and_build(self) -> Self:
+        if (self.deployment_name is None) is not (self.build_id is None):
+            given, missing = "DRS_WAVES_DEPLOYMENT_NAME", "DRS_WAVES_BUILD_ID"
+            if self.deployment_name is None:
+                given, missing = missing, given
+            raise ValueError(
+                f"{given} is set and {missing} is not: Worker Versioning needs both; without "
+                "either it is off"
+            )
+        return self
 
     @model_validator(mode="after")
     def _scaled_only_on_loopback(self) -> Self:
@@ -84,14 +116,11 @@ def _elsewhere() -> str | None:
 
 def is_loopback(url: str | None) -> bool:
     """Whether a URL leads to this machine only."""
-    host = urlsplit(url).hostname if url else None
-    if host is None:
-        return False
-    if host == "localhost":
-        return True
     try:
-        return ip_address(host).is_loopback
+        host = urlsplit(url).hostname if url else None
+        return host is not None and (host == "localhost" or ip_address(host).is_loopback)
     except ValueError:
+        # Neither a URL nor an address.
         return False
 
 

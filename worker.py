@@ -2,47 +2,68 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import NoReturn
 
 import structlog
-from pydantic import ValidationError
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.aws import AwsSessions
 from activities.cleaning import CleanupActivities
 from activities.drs import DrsActivities
 from activities.executions import ExecutionActivities
+from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from activities.history import HistoryActivities, HistoryTable
 from activities.places import Places
+from activities.regions import OurRegions
+from activities.repairing import RepairActivities
 from activities.targets import TargetActivities
+from cli.errors import ExitCode, leave, report
 from settings import TASK_QUEUE, WATCH_TASK_QUEUE, Settings, get_settings
 from workflows.client import RecoveryClient, UnreachableError
+from workflows.deployment import deployment_config, watching_current_version
 from workflows.drill_cleanup import DrillCleanupWorkflow
+from workflows.history_repair import HistoryRepairWorkflow
 from workflows.readiness import ReadinessWorkflow
 from workflows.recovery_plan import RecoveryPlanWorkflow
 from workflows.wave import WaveWorkflow
 
-WORKFLOWS = (RecoveryPlanWorkflow, WaveWorkflow, DrillCleanupWorkflow, ReadinessWorkflow)
+WORKFLOWS = (
+    RecoveryPlanWorkflow,
+    WaveWorkflow,
+    DrillCleanupWorkflow,
+    ReadinessWorkflow,
+    HistoryRepairWorkflow,
+)
 _AWS_CALLS_AT_ONCE = 64
 _WATCHES_AT_ONCE = 5000
 # A cancel reaches a heartbeating activity no sooner than its heartbeats go out.
 _HEARTBEAT_THROTTLE = timedelta(seconds=4)
 _GRACE = timedelta(seconds=10)
+# Less than the 30 s after which Docker and Kubernetes kill what does not stop.
+_STOPS_WITHIN_SECONDS = 25.0
 
 
 def make_workers(client: Client, settings: Settings) -> list[Worker]:
     """The workers of both task queues; long watches have slots of their own."""
     places = Places(AwsSessions())
     drs = DrsActivities(places, settings)
-    history = HistoryActivities(HistoryTable(settings))
-    targets = TargetActivities(places, settings)
+    table = HistoryTable(settings)
+    history = HistoryActivities(table)
+    repair = RepairActivities(table)
+    ours = OurRegions.of(settings, client.service_client.config.target_host)
+    targets = TargetActivities(places, settings, ours)
     executions = ExecutionActivities()
     cleanup = CleanupActivities(places, settings)
+    versioned = deployment_config(settings)
     return [
         Worker(
             client,
@@ -59,6 +80,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
             ],
             max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
             graceful_shutdown_timeout=_GRACE,
+            deployment_config=versioned,
         ),
         Worker(
             client,
@@ -68,25 +90,62 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
                 executions.look_at_wave,
                 executions.follow_wave,
                 executions.await_end,
+                repair.repair_history,
                 cleanup.find_instances,
                 cleanup.terminate,
             ],
             max_concurrent_activities=_WATCHES_AT_ONCE,
             max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+            deployment_config=versioned,
         ),
     ]
 
 
 async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set, then hand running work over."""
+    """Serve until `stop` is set, then hand running work over.
+
+    Raises:
+        UnreachableError: Temporal does not let this worker serve any more.
+    """
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(_AWS_CALLS_AT_ONCE, thread_name_prefix="aws"))
-    async with AsyncExitStack() as stack:
-        for worker in make_workers(client, settings):
-            await stack.enter_async_context(worker)
-        structlog.get_logger().info("worker is ready", task_queue=TASK_QUEUE, speed=settings.speed)
-        await stop.wait()
-        structlog.get_logger().info("worker stops and hands its work over")
+    calls = ThreadPoolExecutor(_AWS_CALLS_AT_ONCE, thread_name_prefix="aws")
+    loop.set_default_executor(calls)
+    workers = make_workers(client, settings)
+    try:
+        async with AsyncExitStack() as stack:
+            for worker in workers:
+                await stack.enter_async_context(worker)
+            structlog.get_logger().info(
+                "worker is ready", task_queue=TASK_QUEUE, speed=settings.speed
+            )
+            async with watching_current_version(client, settings):
+                await stop.wait()
+            structlog.get_logger().info("worker stops and hands its work over")
+            await _hand_over(workers)
+    except (RuntimeError, RPCError) as error:
+        told = str(error).partition(": Status {")[0]
+        raise UnreachableError(f"Temporal no longer takes this worker: {told}") from error
+    finally:
+        # The end of the event loop would wait for calls that AWS does not answer.
+        calls.shutdown(wait=False, cancel_futures=True)
+        loop.set_default_executor(ThreadPoolExecutor(1))
+
+
+async def _hand_over(workers: Sequence[Worker]) -> None:
+    """Stop all workers at once; leave where Temporal takes too long to hear of it."""
+    stopping = asyncio.gather(*(worker.shutdown() for worker in workers))
+    try:
+        await asyncio.wait_for(stopping, _STOPS_WITHIN_SECONDS)
+    except TimeoutError:
+        _leave_at_once("Temporal does not answer")
+
+
+def _leave_at_once(why: str) -> NoReturn:
+    """End without another word to Temporal, as if killed, which loses nothing either."""
+    structlog.get_logger().warning(
+        f"worker ends at once: {why}; what it did is taken up after {HEARTBEAT_TIMEOUT_SECONDS:g} s"
+    )
+    os._exit(ExitCode.COMPLETED)
 
 
 def configure_logging(*, as_json: bool) -> None:
@@ -116,32 +175,47 @@ def configure_logging(*, as_json: bool) -> None:
     logging.getLogger("botocore").setLevel(logging.WARNING)
 
 
-async def run_worker() -> int:
-    """Run the worker until SIGTERM or Ctrl-C.
+async def run_worker() -> None:
+    """Run the worker until SIGTERM or Ctrl-C; a second one ends it at once.
 
-    Returns:
-        The exit code: 0, 2 for a wrong setting, 5 when Temporal cannot be reached.
+    Raises:
+        pydantic.ValidationError: a setting is wrong.
+        RefusedError: a setting of Temporal's is wrong, or it has no such namespace.
+        UnreachableError: Temporal cannot be reached.
     """
-    try:
-        settings = get_settings()
-    except ValidationError as error:
-        for problem in error.errors():
-            name = "_".join(["DRS_WAVES", *(str(part).upper() for part in problem["loc"])])
-            print(f"{name}: {problem['msg']}", file=sys.stderr)
-        return 2
+    settings = get_settings()
     configure_logging(as_json=settings.log_json)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    connecting = asyncio.current_task()
+
+    def told_to_stop() -> None:
+        if stop.is_set():
+            _leave_at_once("told to stop again")
+        stop.set()
+        if connecting is not None:
+            connecting.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, told_to_stop)
     try:
         client = await RecoveryClient.connect()
-    except UnreachableError as error:
-        print(error, file=sys.stderr)
-        return 5
+        await client.require_namespace()
+    except asyncio.CancelledError:
+        return
+    connecting = None
     await serve(client.temporal, settings, stop)
-    return 0
+
+
+def main() -> NoReturn:
+    """Run the worker as a process of its own."""
+    code = ExitCode.COMPLETED
+    try:
+        asyncio.run(run_worker())
+    except Exception as error:
+        code = report(error)
+    leave(code)
 
 
 if __name__ == "__main__":
-    raise SystemExit(asyncio.run(run_worker()))
+    main()

@@ -19,8 +19,18 @@ def show_what_is_launched(
     execution_type: ExecutionType,
     readiness: Readiness | None,
     relaunch: Sequence[str],
+    *,
+    taken_over: Sequence[str] = (),
 ) -> None:
-    """Show what the operator confirms, on standard error."""
+    """Show what the operator confirms, on standard error.
+
+    Args:
+        plan: what runs.
+        execution_type: a drill, or the real thing.
+        readiness: what the worker sees; None where it could not be asked.
+        relaunch: servers whose live recovery instance may be lost.
+        taken_over: servers that an earlier execution brought up.
+    """
     console = notices()
     targets: Sequence[TargetContext] = readiness.context.targets if readiness else ()
     console.print()
@@ -30,8 +40,11 @@ def show_what_is_launched(
     tell("")
     tell(f"Plan     {plan.plan_name} ({plan.plan_id})")
     tell(f"Hash     {plan.plan_hash}")
+    kept = len([each for each in taken_over if each not in relaunch])
     waves = count(len(plan.waves), "wave")
-    tell(f"Launches {count(plan.server_count, 'server')} in {waves}")
+    if kept:
+        tell(f"Keeps    {count(kept, 'server')} that {'is' if kept == 1 else 'are'} recorded as up")
+    tell(f"Launches {count(plan.server_count - kept, 'server')} in {waves}")
     tell("")
     if readiness is None:
         warn("the targets could not be looked at; this is what the plan says")

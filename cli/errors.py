@@ -1,10 +1,11 @@
 """Exit codes, and every error as one clear message instead of a traceback."""
 
+import contextlib
 import os
 import sys
 import traceback
 from enum import IntEnum
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from typer.core import TyperGroup
 from activities.aws import AwsTrouble, Trouble
 from activities.history import HistoryError
 from cli.output import tell
+from cli.setting_errors import setting_problems
 from recovery.execution import PlanStatus
 from recovery.plan_file import PlanError
 from workflows.client import RefusedError, UnreachableError
@@ -88,7 +90,7 @@ def explain(error: BaseException) -> CliError | None:
         case RPCError():
             told = _explain_rpc(error)
         case ValidationError() if error.title == "Settings":
-            told = CliError("\n".join(_setting_problems(error)))
+            told = CliError("\n".join(setting_problems(error)))
     return told
 
 
@@ -112,18 +114,6 @@ def _explain_rpc(error: RPCError) -> CliError:
     return CliError(f"Temporal did not answer: {told}", ExitCode.UNREACHABLE)
 
 
-def _setting_problems(error: ValidationError) -> list[str]:
-    lines = []
-    for problem in error.errors():
-        message = problem["msg"].removeprefix("Value error, ")
-        if not problem["loc"]:
-            lines.append(message)
-            continue
-        name = "_".join(["DRS_WAVES", *(str(part).upper() for part in problem["loc"])])
-        lines.append(f"{name}={problem['input']!s} is refused: {message}")
-    return lines
-
-
 class Commands(TyperGroup):
     """The root of the command line: whatever goes wrong ends as a message and an exit code."""
 
@@ -142,10 +132,15 @@ class Commands(TyperGroup):
             # Typer's own exceptions (usage errors, exits) have their messages and codes.
             if type(error).__module__.startswith(("typer", "click")):
                 raise
-            raise typer.Exit(_end(error)) from None
+            raise typer.Exit(report(error)) from None
 
 
-def _end(error: Exception) -> ExitCode:
+def report(error: Exception) -> ExitCode:
+    """Tell of an error on standard error.
+
+    Returns:
+        What to exit with.
+    """
     told = explain(error)
     if os.environ.get(DEBUG_VARIABLE):
         traceback.print_exception(error)
@@ -158,3 +153,13 @@ def _end(error: Exception) -> ExitCode:
     if not os.environ.get(DEBUG_VARIABLE):
         tell(f"Set {DEBUG_VARIABLE}=1 to see where it came from.")
     return ExitCode.UNEXPECTED
+
+
+def leave(code: int) -> NoReturn:
+    """End this process with an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    # Threads of Temporal's core outlive its clients. One run in 15 crashed while Python wound down
+    # beneath them, and a crash must not replace the exit code of a recovery.
+    os._exit(code)

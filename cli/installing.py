@@ -24,12 +24,12 @@ def worker() -> None:
     """Run a worker until Ctrl-C or SIGTERM; it hands its work over and ends.
 
     The worker holds the AWS credentials that launch the servers. Several may
-    run beside each other.
+    run beside each other. A second Ctrl-C ends it at once.
 
     \b
     Exit codes: 0 ended as told, 2 a wrong setting, 5 cannot reach Temporal.
     """
-    raise typer.Exit(asyncio.run(run_worker()))
+    asyncio.run(run_worker())
 
 
 def init_tables(

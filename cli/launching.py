@@ -18,7 +18,8 @@ from cli.resuming import Earlier
 from recovery.execution import ExecutionType
 from recovery.plan import RecoveryPlan
 from settings import get_settings
-from workflows.client import RecoveryClient, UnreachableError
+from workflows.client import RecoveryClient, RefusedError, UnreachableError
+from workflows.steering import find_running
 
 
 class Launch:
@@ -63,8 +64,13 @@ class Launch:
                 typed_plan_id(self._plan.plan_id, self._confirmation)
             return
         refuse_unconfirmable(self._plan.plan_id, self._confirmation)
+        asyncio.run(_refuse_while_it_runs(self._plan.plan_id, replace_drill=self._replace_drill))
         readiness = asyncio.run(_look_at(self._plan))
-        show_what_is_launched(self._plan, self._type, readiness, self._relaunch)
+        up: list[str] = []
+        if self._earlier is not None:
+            up = self._earlier.up
+            readiness = readiness and self._earlier.without_own(readiness)
+        show_what_is_launched(self._plan, self._type, readiness, self._relaunch, taken_over=up)
         self._confirmation = typed_plan_id(self._plan.plan_id, self._confirmation)
 
     async def execute(self, *, follow: bool, json: bool) -> ExitCode:
@@ -87,8 +93,8 @@ class Launch:
             await schedule_cleanup(
                 client, self._execution_id, self._plan.plan_id, self._cleanup_after
             )
-        if not await _has_worker(client):
-            warn("no worker is running: it begins when one comes (`drs-waves worker`)")
+        if idle := await _why_idle(client):
+            warn(f"it has not begun yet. {idle}")
         if follow:
             return await follow_execution(
                 client,
@@ -117,6 +123,19 @@ class Launch:
             tell("\nInterrupted; nothing was started.")
 
 
+async def _refuse_while_it_runs(plan_id: str, *, replace_drill: bool) -> None:
+    """Refuse what could not start anyhow before anybody types a PlanId for it.
+
+    Raises:
+        RefusedError: the plan runs, as something that is not to be replaced.
+    """
+    client = await RecoveryClient.connect()
+    running = await find_running(client, plan_id)
+    if running is None or (replace_drill and running.execution_type is ExecutionType.DRILL):
+        return
+    raise RefusedError(f"nothing was started: {await client.why_not_now(plan_id)}")
+
+
 async def _look_at(plan: RecoveryPlan) -> Readiness | None:
     """What the worker sees of the targets; None if it cannot tell in time.
 
@@ -134,9 +153,9 @@ async def _look_at(plan: RecoveryPlan) -> Readiness | None:
         return None
 
 
-async def _has_worker(client: RecoveryClient) -> bool:
+async def _why_idle(client: RecoveryClient) -> str | None:
     try:
-        return await client.has_worker()
+        return await client.why_idle()
     except UnreachableError:
         # It has just been started: whether somebody works on it shows in the live view.
-        return True
+        return None

@@ -111,6 +111,7 @@ def _header(
     lines = [title, Text(fit(f" {_identity(state)}", width)), Text(fit(times, width))]
     if state.end_time is None and state.status_reason:
         lines.append(Text(fit(f" {state.status_reason}", width), style="bold"))
+    lines += [Text(fit(f" warning: {each}", width), style="yellow") for each in state.warnings]
     return [*lines, Text("")]
 
 

@@ -1,11 +1,13 @@
 """Brings a sandbox up: source servers of the plans, Temporal, AWS, history table, worker."""
 
 import asyncio
+import fcntl
 import importlib.util
 import json
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,8 +70,14 @@ def check_scenario(path: Path | None) -> None:
         raise CliError(f"{path}: the scenario cannot be read: {reason}") from error
 
 
-def new_stack(folder: Path, *, speed: float) -> Stack:
-    """A sandbox in a folder, not started yet."""
+def new_stack(folder: Path, *, speed: float, leashed: bool = False) -> Stack:
+    """A sandbox in a folder, not started yet.
+
+    Args:
+        folder: where its logs and its state are.
+        speed: how many times faster than real AWS.
+        leashed: it ends with this process, whatever ends that.
+    """
     worker = importlib.util.find_spec("worker")
     if worker is None or worker.origin is None:
         raise CliError("the worker is not installed: pip install drs-waves", ExitCode.UNEXPECTED)
@@ -79,6 +87,7 @@ def new_stack(folder: Path, *, speed: float) -> Stack:
         worker=[sys.executable, worker.origin],
         search_attributes=[f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
         speed=speed,
+        leashed=leashed,
         # The configuration of the user's real clouds must not lead out of the sandbox.
         variables={"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull},
     )
@@ -92,6 +101,15 @@ def use_ports_of_its_own(stack: Stack) -> None:
             probe.bind(("127.0.0.1", 0))
             ports.append(int(probe.getsockname()[1]))
     stack.temporal_port, stack.ui_port, stack.aws_port = ports
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Hold other sandboxes of this user back: two that look for a free port find the same one."""
+    lock = Path(tempfile.gettempdir()) / f".drs-waves-{os.getuid()}.lock"
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def bring_up(

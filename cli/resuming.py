@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+from activities.targets import Readiness
 from cli.differences import differences
 from cli.errors import CliError
 from cli.output import tell
 from cli.recorded import recorded
 from cli.records import takeover_line
-from recovery.execution import ExecutionState, ExecutionType
+from recovery.execution import ExecutionState, ExecutionType, LaunchStatus
 from recovery.plan import RecoveryPlan
 from workflows.client import RecoveryClient
 from workflows.messages import Takeover
@@ -35,6 +36,23 @@ class Earlier:
         return Takeover(
             execution_id=self.state.execution_id, since=self.state.start_time, servers=servers
         )
+
+    @property
+    def up(self) -> list[str]:
+        """The servers of the plan to run that are recorded as launched."""
+        recorded = {s.source_server_id: s for wave in self.state.waves for s in wave.servers}
+        planned = [server_id for wave in self.plan.waves for server_id in wave.server_ids]
+        return [
+            each
+            for each in planned
+            if each in recorded and recorded[each].launch_status is LaunchStatus.LAUNCHED
+        ]
+
+    def without_own(self, readiness: Readiness) -> Readiness:
+        """What a check found, without what is about the jobs that are taken over."""
+        own = {(s.source_server_id, s.recovery_job_id) for s in self.takeover.servers}
+        findings = [f for f in readiness.findings if (f.source_server_id, f.job_id) not in own]
+        return readiness.model_copy(update={"findings": findings})
 
     def show(self) -> None:
         """Say what is taken over, and how the plan differs."""

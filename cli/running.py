@@ -115,7 +115,7 @@ def run(
         if dry_run:
             if before is not None:
                 before.show()
-            raise typer.Exit(asyncio.run(_check(given, json=json)))
+            raise typer.Exit(asyncio.run(_check(given, before, json=json)))
         launch.ask()
         raise typer.Exit(asyncio.run(launch.execute(follow=follow, json=json)))
     except KeyboardInterrupt:
@@ -142,10 +142,12 @@ def _given(
     return None if path is None else read_all([path])[0].plan
 
 
-async def _check(plan: RecoveryPlan, *, json: bool) -> ExitCode:
+async def _check(plan: RecoveryPlan, before: Earlier | None, *, json: bool) -> ExitCode:
     client = await RecoveryClient.connect()
     with step(f"Checking {count(plan.server_count, 'server')}"):
         readiness = await client.readiness(plan)
+    if before is not None:
+        readiness = before.without_own(readiness)
     blocked = any(f.blocks for f in readiness.findings) or any(
         target.trouble for target in readiness.context.targets
     )

@@ -66,7 +66,7 @@ def sandbox_run(
     _refuse_repeated(read)
     check_scenario(scenario)
     execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
-    stack = new_stack(Path(tempfile.mkdtemp(prefix="drs-waves-")), speed=speed)
+    stack = new_stack(Path(tempfile.mkdtemp(prefix="drs-waves-")), speed=speed, leashed=True)
     use_ports_of_its_own(stack)
     try:
         with _ended_by_signals(), _taken_down(stack):

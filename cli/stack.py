@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.errors import CliError, ExitCode
-from cli.local_stack import bring_up, check_scenario, new_stack, stack_errors, take_down
+from cli.local_stack import alone, bring_up, check_scenario, new_stack, stack_errors, take_down
 from cli.output import show, step, tell, write_json
 from cli.plans import Json, read_all
 from cli.sandbox_run import sandbox_run
@@ -62,13 +62,14 @@ def up(
     """
     plans = [read.plan for read in read_all(plan or [])]
     check_scenario(scenario)
-    _make_room()
-    stack = new_stack(FOLDER, speed=speed)
-    try:
-        bring_up(stack, plans, scenario, worker=not no_worker)
-    except BaseException:
-        take_down(stack)
-        raise
+    with alone():
+        _make_room()
+        stack = new_stack(FOLDER, speed=speed)
+        try:
+            bring_up(stack, plans, scenario, worker=not no_worker)
+        except BaseException:
+            take_down(stack)
+            raise
     _show_addresses(stack)
     show("Use it:     source .sandbox/env")
     show("Stop it:    drs-waves sandbox down")

@@ -19,6 +19,8 @@ from urllib.request import urlopen
 
 import psutil
 
+from sandbox.leash import leashed
+
 _START_SECONDS = 40.0
 _STOP_SECONDS = 12.0
 _ADDRESS = "127.0.0.1"
@@ -62,6 +64,7 @@ class Stack:
         speed: divides the durations of AWS and of our polls and deadlines.
         region: the Region of clients that name none.
         variables: further variables for the worker and other clients.
+        leashed: its parts end when the process that started them does, even if that is killed.
     """
 
     folder: Path
@@ -70,6 +73,7 @@ class Stack:
     speed: float = 1.0
     region: str = "us-west-2"
     variables: Mapping[str, str] = field(default_factory=dict)
+    leashed: bool = False
     temporal_port: int = 0
     ui_port: int = 0
     aws_port: int = 0
@@ -145,9 +149,17 @@ class Stack:
             command += ["--scenario", str(scenario)]
         self._start("aws", command, {}, self._aws_answers)
 
-    def start_worker(self, name: str = "worker") -> None:
-        """Start a worker; it is not waited for, as Temporal holds its work."""
-        self._start(name, list(self.worker), self.env, lambda: True)
+    def start_worker(
+        self, name: str = "worker", variables: Mapping[str, str] | None = None
+    ) -> None:
+        """Start a worker; it is not waited for, as Temporal holds its work.
+
+        Args:
+            name: the part's name, which the local AWS's log calls it too.
+            variables: its own, besides those of every client.
+        """
+        env = {**self.env, "AWS_SDK_UA_APP_ID": name, **(variables or {})}
+        self._start(name, list(self.worker), env, lambda: True)
 
     def stop_part(self, name: str, *, kill: bool = False) -> None:
         """Stop one part and what it started; `kill` gives it no chance to finish."""
@@ -185,7 +197,7 @@ class Stack:
             # A session of its own: Ctrl-C on the terminal reaches the command, which then ends
             # the parts in their order.
             popen = subprocess.Popen(
-                command,
+                leashed(command) if self.leashed else command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

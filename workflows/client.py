@@ -1,8 +1,8 @@
 """How people's tools (the command line, the API) start and look at executions."""
 
 import asyncio
-import contextlib
 import getpass
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -10,9 +10,13 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
 
-from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
+)
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
@@ -33,9 +37,11 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.targets import Readiness
+from activities.truth import ExecutionRun
 from recovery.execution import CleanupState, ExecutionState, ExecutionType
 from recovery.plan import RecoveryPlan
 from settings import TASK_QUEUE
+from workflows.deployment import set_current
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.messages import (
     EXECUTION_ID_KEY,
@@ -49,14 +55,15 @@ from workflows.messages import (
     plan_workflow_id,
 )
 from workflows.readiness import ReadinessWorkflow
-from workflows.recovery_plan import RecoveryPlanWorkflow
+from workflows.recovery_plan import RECORD_PATIENCE_SECONDS, RecoveryPlanWorkflow
 
 _CONNECT_SECONDS = 10.0
 _RPC = timedelta(seconds=10)
 _READINESS_SECONDS = 150.0
-_DRILL_ENDS_SECONDS = 90.0
+# Running waves answer a cancellation within a minute; then the history has its patience.
+_DRILL_ENDS_SECONDS = 90.0 + RECORD_PATIENCE_SECONDS
 _DRILL_POLL_SECONDS = 0.5
-_DRILL_RECORDS_SECONDS = 15.0
+_EXECUTION_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 # What a query ends with that no worker takes.
 _WITHOUT_WORKER = (
     RPCStatusCode.CANCELLED,
@@ -84,9 +91,16 @@ class RecoveryClient:
         """Connect as the `temporal` CLI would: by the same profile and variables.
 
         Raises:
+            RefusedError: that profile or those variables are wrong.
             UnreachableError: Temporal does not answer.
         """
-        config = ClientConfig.load_client_connect_config()
+        try:
+            config = ClientConfig.load_client_connect_config()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise RefusedError(
+                f"The settings for Temporal cannot be read: {error}. Look at the TEMPORAL_… "
+                "variables, or at `temporal config list`"
+            ) from error
         address = config.setdefault("target_host", "localhost:7233")
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
@@ -161,12 +175,12 @@ class RecoveryClient:
                     ),
                 )
         except WorkflowAlreadyStartedError as error:
-            raise RefusedError(await self._why_not_now(plan.plan_id)) from error
+            raise RefusedError(await self.why_not_now(plan.plan_id)) from error
         return execution_id
 
-    async def _why_not_now(self, plan_id: str) -> str:
+    async def why_not_now(self, plan_id: str) -> str:
         """Why a plan cannot be started, and what to do."""
-        look = f"Watch it with `drs-waves status {plan_id} --watch`"
+        look = f"Watch it with `drs-waves watch {plan_id}`"
         try:
             running = await self.state(plan_id)
         except (RefusedError, UnreachableError):
@@ -174,9 +188,8 @@ class RecoveryClient:
         what = f"{plan_id} is running already ({running.execution_type} {running.execution_id})"
         if running.end_time is not None:
             return (
-                f"{what}: it ended {running.status}, but DynamoDB has not taken its history yet. "
-                f"`temporal workflow cancel --workflow-id {plan_workflow_id(plan_id)}` gives the "
-                "unwritten history up and frees the plan"
+                f"{what}: it ended {running.status} and closes within "
+                f"{RECORD_PATIENCE_SECONDS:g} s; start it again then"
             )
         hint = ""
         if running.execution_type is ExecutionType.DRILL:
@@ -200,7 +213,7 @@ class RecoveryClient:
         if running.execution_type is ExecutionType.RECOVERY and running.end_time is None:
             raise RefusedError(
                 f"A real recovery of {plan_id} is running; --replace-drill replaces drills only. "
-                f"Watch it with `drs-waves status {plan_id} --watch`"
+                f"Watch it with `drs-waves watch {plan_id}`"
             )
         handle = self._plan(plan_id)
         run_id = (await self._describe(handle)).run_id
@@ -209,17 +222,7 @@ class RecoveryClient:
                 reason="Replaced by a real recovery", rpc_timeout=_RPC
             )
         give_up = asyncio.get_running_loop().time() + _DRILL_ENDS_SECONDS
-        patience = asyncio.get_running_loop().time() + _DRILL_RECORDS_SECONDS
         while (await self._describe(handle, run_id)).status is WorkflowExecutionStatus.RUNNING:
-            if asyncio.get_running_loop().time() > patience and await self._has_ended(plan_id):
-                # Only DynamoDB is in the way of its history. A recovery is not held back for the
-                # record of a drill; that it may close by itself at this moment is as well.
-                with contextlib.suppress(RefusedError):
-                    async with _answered():
-                        await self.temporal.get_workflow_handle(handle.id, run_id=run_id).terminate(
-                            reason="Replaced by a real recovery", rpc_timeout=_RPC
-                        )
-                return True
             if asyncio.get_running_loop().time() > give_up:
                 raise RefusedError(
                     f"The drill of {plan_id} was asked to stop but still runs after "
@@ -227,10 +230,6 @@ class RecoveryClient:
                 )
             await asyncio.sleep(_DRILL_POLL_SECONDS)
         return True
-
-    async def _has_ended(self, plan_id: str) -> bool:
-        state = await self.running(plan_id)
-        return state is not None and state.end_time is not None
 
     async def _cancel_cleanups(self, plan_id: str) -> None:
         """Cancel clean-ups of a plan's drills: they would hold servers that are needed now."""
@@ -307,6 +306,31 @@ class RecoveryClient:
         async with _answered(f"Temporal knows no execution of plan {plan_id!r}"):
             return await self._plan(plan_id).query(RecoveryPlanWorkflow.status, rpc_timeout=_RPC)
 
+    async def runs(self, execution_id: str | None = None) -> list[ExecutionRun]:
+        """The executions that Temporal still knows, the newest first; after a reset, the last run.
+
+        Args:
+            execution_id: only this one.
+
+        Raises:
+            RefusedError: that is no execution ID.
+            UnreachableError: Temporal did not answer.
+        """
+        query = f"WorkflowType = 'RecoveryPlanWorkflow' AND {EXECUTION_ID_KEY.name} IS NOT NULL"
+        if execution_id is not None:
+            if not _EXECUTION_ID.fullmatch(execution_id):
+                raise RefusedError(f"{execution_id!r} is no execution ID")
+            query += f" AND {EXECUTION_ID_KEY.name} = '{execution_id}'"
+        async with _answered():
+            listed = [each async for each in self.temporal.list_workflows(query, rpc_timeout=_RPC)]
+        listed.sort(key=lambda each: each.start_time, reverse=True)
+        found: dict[str, ExecutionRun] = {}
+        for each in listed:
+            known = each.typed_search_attributes.get(EXECUTION_ID_KEY, "")
+            run = ExecutionRun(execution_id=known, workflow_id=each.id, run_id=each.run_id)
+            found.setdefault(known, run)
+        return list(found.values())
+
     async def readiness(self, plan: RecoveryPlan) -> Readiness:
         """What the worker sees of a plan's servers and targets; launches nothing.
 
@@ -328,17 +352,47 @@ class RecoveryClient:
                 raise UnreachableError(f"The check did not end: {error.cause}") from error
 
     async def require_worker(self) -> None:
-        """Raises UnreachableError when no worker serves the task queue."""
-        if not await self.has_worker():
-            raise UnreachableError(
-                f"No worker serves the task queue {TASK_QUEUE!r} in namespace "
-                f"{self.temporal.namespace!r}. Start one with `drs-waves worker`"
+        """Raises UnreachableError when nobody would take up a new execution."""
+        if idle := await self.why_idle():
+            raise UnreachableError(idle)
+
+    async def require_namespace(self) -> None:
+        """Raises RefusedError when Temporal does not have the namespace that is set."""
+        namespace = self.temporal.namespace
+        where = self.temporal.service_client.config.target_host
+        unknown = f"Temporal at {where} has no namespace {namespace!r}. Set TEMPORAL_NAMESPACE"
+        async with _answered(unknown):
+            await self.temporal.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=namespace), timeout=_RPC
             )
+
+    async def why_idle(self) -> str | None:
+        """Why a new execution would not begin now, and what to do; None where it would."""
+        namespace = self.temporal.namespace
+        queue = await self._task_queue()
+        if not queue.pollers:
+            return (
+                f"No worker serves the task queue {TASK_QUEUE!r} in namespace {namespace!r}. "
+                "Start one with `drs-waves worker`"
+            )
+        versions = [each.deployment_options for each in queue.pollers]
+        versioned = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+        if any(each.worker_versioning_mode != versioned for each in versions):
+            return None
+        if queue.versioning_info.current_deployment_version.build_id:
+            return None
+        command = set_current(versions[0].deployment_name, versions[0].build_id, namespace)
+        return (
+            f"Workers run, but none of their versions is current, so nothing begins. Do: {command}"
+        )
 
     async def has_worker(self) -> bool:
         """Whether a worker has asked for workflow tasks within the last minute."""
+        return bool((await self._task_queue()).pollers)
+
+    async def _task_queue(self) -> DescribeTaskQueueResponse:
         async with _answered():
-            answer = await self.temporal.workflow_service.describe_task_queue(
+            return await self.temporal.workflow_service.describe_task_queue(
                 DescribeTaskQueueRequest(
                     namespace=self.temporal.namespace,
                     task_queue=TaskQueue(name=TASK_QUEUE),
@@ -346,7 +400,6 @@ class RecoveryClient:
                 ),
                 timeout=_RPC,
             )
-        return bool(answer.pollers)
 
     def _plan(self, plan_id: str) -> WorkflowHandle[RecoveryPlanWorkflow, ExecutionState]:
         return self.temporal.get_workflow_handle_for(

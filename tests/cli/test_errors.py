@@ -9,13 +9,15 @@ from typer.testing import CliRunner
 
 from activities.aws import AwsTrouble, Trouble
 from activities.history import HistoryError
-from activities.targets import Readiness, TargetContext, WorkerContext
+from activities.targets import Finding, Readiness, TargetContext, WorkerContext
 from cli.app import app
 from cli.confirmation import show_what_is_launched, typed_plan_id
 from cli.errors import CliError, ExitCode, exit_code_of, explain, worst
-from recovery.execution import ExecutionType, PlanStatus
+from cli.resuming import Earlier
+from cli.tables import finding_table
+from recovery.execution import ExecutionType, LaunchStatus, PlanStatus
 from settings import get_settings
-from tests.cli.executions import CHAIN
+from tests.cli.executions import CHAIN, begin
 from workflows.client import RefusedError, UnreachableError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -158,6 +160,50 @@ def test_what_is_confirmed_names_targets_hash_and_the_servers_that_may_be_destro
     target.is_sandbox = True
     show_what_is_launched(CHAIN, ExecutionType.RECOVERY, readiness, [])
     assert "SANDBOX" in capsys.readouterr().err
+
+
+def test_what_is_confirmed_tells_what_is_taken_over_from_what_is_launched(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    state = begin(CHAIN, ExecutionType.RECOVERY)
+    up, open_ = CHAIN.waves[0].server_ids
+    for server in state.waves[0].servers:
+        server.recovery_job_id = "drsjob-1"
+    state.waves[0].servers[0].launch_status = LaunchStatus.LAUNCHED
+    earlier = Earlier(state, CHAIN, ())
+    found = [
+        Finding(source_server_id=up, region="us-west-2", message="ours", job_id="drsjob-1"),
+        Finding(source_server_id=open_, region="us-west-2", message="ours", job_id="drsjob-1"),
+        Finding(source_server_id=up, region="us-west-2", message="theirs", job_id="drsjob-2"),
+    ]
+    readiness = Readiness(context=WorkerContext(speed=1, targets=[]), findings=found)
+    show_what_is_launched(
+        CHAIN,
+        ExecutionType.RECOVERY,
+        earlier.without_own(readiness),
+        [],
+        taken_over=earlier.up,
+    )
+    told = capsys.readouterr().err
+    assert "Keeps    1 server that is recorded as up\nLaunches 5 servers in 3 waves" in told
+    assert "theirs" in told
+    assert "ours" not in told
+
+
+def test_a_finding_fits_80_columns_however_much_it_says() -> None:
+    wave = CHAIN.waves[0].model_copy(update={"wave_name": "A wave with a name that is long"})
+    plan = CHAIN.model_copy(update={"waves": [wave]})
+    found = Finding(
+        wave_id=wave.wave_id,
+        source_server_id=wave.server_ids[0],
+        region="ap-southeast-2",
+        message="has a live instance i-0123456789abcdef0 of a real recovery " * 3,
+        blocks=True,
+    )
+    context = WorkerContext(speed=1, targets=[])
+    lines = finding_table(plan, Readiness(context=context, findings=[found]))
+    assert all(len(line) <= 80 for line in lines)
+    assert " ".join(" ".join(lines[2:]).split()) == found.message.strip()
 
 
 def test_another_plans_id_confirms_nothing() -> None:

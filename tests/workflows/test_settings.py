@@ -5,9 +5,11 @@ import os
 import boto3
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
-from settings import Settings, is_loopback
-from worker import run_worker
+from cli.app import app
+from settings import Settings, get_settings, is_loopback
+from workflows.deployment import deployment_config
 
 LOCAL = "http://127.0.0.1:4566"
 ELSEWHERE = "https://drs.us-west-2.amazonaws.com"
@@ -82,25 +84,38 @@ def test_what_is_not_plainly_on_this_machine_is_elsewhere(url: str | None) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "told"),
     [
-        ("DRS_WAVES_POLL_SECONDS", "0"),
-        ("DRS_WAVES_POLL_SECONDS", "often"),
-        ("DRS_WAVES_ABSENT_AFTER_SECONDS", "1"),
-        ("DRS_WAVES_HISTORY_TABLE", "a b"),
-        ("DRS_WAVES_JOBS_QUOTA", "0"),
-        ("DRS_WAVES_SPEED", "0.5"),
+        ("DRS_WAVES_POLL_SECONDS", "0", "it must be at least 1"),
+        ("DRS_WAVES_POLL_SECONDS", "often", "it must be a number"),
+        ("DRS_WAVES_ABSENT_AFTER_SECONDS", "1", "it must be at least 5"),
+        ("DRS_WAVES_HISTORY_TABLE", "a b", "it must match ^[A-Za-z0-9_.-]{3,255}$"),
+        ("DRS_WAVES_JOBS_QUOTA", "0", "it must be at least 1"),
+        ("DRS_WAVES_JOBS_QUOTA", "1.5", "it must be a whole number"),
+        ("DRS_WAVES_LOG_JSON", "maybe", "it must be true or false"),
+        ("DRS_WAVES_SPEED", "0.5", "it must be at least 1"),
     ],
 )
-async def test_the_worker_names_the_variable_that_is_wrong_and_exits_with_2(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+def test_the_worker_names_the_variable_that_is_wrong_and_exits_with_2(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
 ) -> None:
-    from settings import get_settings
-
     monkeypatch.setenv(name, value)
     get_settings.cache_clear()
-    try:
-        assert await run_worker() == 2
-    finally:
-        get_settings.cache_clear()
-    assert name in capsys.readouterr().err
+    result = CliRunner().invoke(app, ["worker"])
+    get_settings.cache_clear()
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {name}={value} is refused: {told} (")
+
+
+@pytest.mark.parametrize("given", ["DRS_WAVES_DEPLOYMENT_NAME", "DRS_WAVES_BUILD_ID"])
+def test_worker_versioning_needs_a_name_and_a_build(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv(given, "1")
+    with pytest.raises(ValidationError, match=f"{given} is set and"):
+        Settings()
+
+
+def test_an_empty_variable_leaves_worker_versioning_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {"DRS_WAVES_DEPLOYMENT_NAME": "", "DRS_WAVES_BUILD_ID": ""})
+    assert deployment_config(Settings()) is None

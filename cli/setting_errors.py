@@ -1,0 +1,37 @@
+"""What is wrong with a setting, in plain words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from settings import Settings
+
+_ALLOWED = {
+    "float_parsing": "it must be a number",
+    "int_parsing": "it must be a whole number",
+    "int_from_float": "it must be a whole number",
+    "bool_parsing": "it must be true or false",
+    "finite_number": "it must be a number",
+    "greater_than_equal": "it must be at least {ge:g}",
+    "less_than_equal": "it must be at most {le:g}",
+    "string_pattern_mismatch": "it must match {pattern}",
+}
+
+
+def setting_problems(error: ValidationError) -> list[str]:
+    """What is wrong with the settings, a line each, by the variable's name."""
+    return [_problem(dict(told)) for told in error.errors()]
+
+
+def _problem(told: Mapping[str, Any]) -> str:
+    place = told["loc"]
+    message = str(told["msg"]).removeprefix("Value error, ")
+    if not place:
+        return message
+    name = str(place[0])
+    if allowed := _ALLOWED.get(told["type"]):
+        message = allowed.format(**told.get("ctx", {}))
+    meaning = Settings.model_fields[name].description or ""
+    first = meaning.split(". ")[0].split(".\n")[0].rstrip(".")
+    return f"DRS_WAVES_{name.upper()}={told['input']!s} is refused: {message} ({first})"

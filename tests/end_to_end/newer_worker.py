@@ -1,0 +1,21 @@
+"""A real worker of a version to come: all that it writes carries a field that ours do not know."""
+
+from pydantic import computed_field
+
+import recovery.model
+
+
+class NewerModel(recovery.model.Model):
+    """A data model with a field of a later version."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def from_a_later_version(self) -> dict[str, list[int]]:
+        return {"Unknown": [1, 2, 3]}
+
+
+if __name__ == "__main__":
+    recovery.model.Model = NewerModel  # type: ignore[misc]
+    from worker import main
+
+    main()

@@ -1,0 +1,106 @@
+"""What tests of worker processes share: who serves, who watches, who ends and how."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import psutil
+
+from recovery.execution import ExecutionState, PlanStatus, WaveStatus
+from recovery.plan import RecoveryPlan
+from sandbox.stack import Stack
+from tests.end_to_end.conftest import SPEED, House, wave_of
+from workflows.client import UnreachableError
+
+# At the stack's speed a wave of so many seconds takes six: time enough for something to
+# happen to a worker meanwhile.
+SLOW_SECONDS = 6 * SPEED
+
+
+def worker(stack: Stack, module: str) -> Stack:
+    """The stack, with workers of another kind."""
+    return replace(stack, worker=[sys.executable, "-m", f"tests.end_to_end.{module}"])
+
+
+def process_of(house: House, name: str) -> psutil.Process:
+    process = house.stack.parts[name].process()
+    assert process is not None, f"{name} does not run"
+    return process
+
+
+async def stopped(house: House, name: str, number: signal.Signals = signal.SIGTERM) -> int | None:
+    """Stop a worker as an operator would; its exit code."""
+    process = process_of(house, name)
+    process.send_signal(number)
+    return await asyncio.to_thread(process.wait, 40)
+
+
+async def ready(house: House, name: str) -> None:
+    """Await a worker's own word that it serves."""
+    log = house.stack.folder / f"{name}.log"
+
+    async def says_so() -> bool:
+        return "worker is ready" in log.read_text()
+
+    await house.eventually(says_so)
+
+
+async def watcher(house: House, execution_id: str, wave_id: str) -> tuple[int, int]:
+    """The attempt at a wave's watch, and the process ID of the worker that has it."""
+    handle = house.client.temporal.get_workflow_handle(f"drs-wave/{execution_id}/{wave_id}/1")
+    for pending in (await handle.describe()).raw_description.pending_activities:
+        if pending.activity_type.name == "watch" and "@" in pending.last_worker_identity:
+            return pending.attempt, int(pending.last_worker_identity.split("@")[0])
+    return 0, 0
+
+
+async def until_watched(house: House, execution_id: str, wave_id: str, by: str) -> int:
+    """Await a worker's watch; the attempt."""
+    pid = process_of(house, by).pid
+
+    async def is_watched() -> bool:
+        return (await watcher(house, execution_id, wave_id))[1] == pid
+
+    await house.eventually(is_watched)
+    return (await watcher(house, execution_id, wave_id))[0]
+
+
+async def in_progress(house: House, plan: RecoveryPlan, name: str) -> ExecutionState:
+    """Await a wave's launch; while no worker serves, the state cannot be asked for."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(UnreachableError):
+                state = await house.client.state(plan.plan_id)
+                if wave_of(state, name).status is WaveStatus.IN_PROGRESS:
+                    return state
+            await asyncio.sleep(0.1)
+
+
+async def is_asked(house: House, operation: str = "StartRecovery") -> None:
+    """Await the next call of an operation that a fault strikes."""
+    struck = f"drs.{operation} delay"
+    before: int = house.aws.calls()["FaultsApplied"].get(struck, 0)
+
+    async def strikes() -> bool:
+        applied: int = house.aws.calls()["FaultsApplied"].get(struck, 0)
+        return applied > before
+
+    await house.eventually(strikes)
+
+
+def slow_answers(house: House, seconds: float) -> None:
+    """Have StartRecovery take its time from now on."""
+    house.aws.apply(Faults=[{"Operation": "StartRecovery", "Effect": "delay", "Seconds": seconds}])
+
+
+def assert_up_once(house: House, state: ExecutionState, plans: Sequence[RecoveryPlan]) -> None:
+    """Everything is up, and was launched a single time."""
+    assert state.status is PlanStatus.COMPLETED, state.status_reason
+    for plan in plans:
+        for wave in plan.waves:
+            for server_id in wave.server_ids:
+                assert len(house.aws.accepted_launches(server_id)) == 1, server_id
+                assert len(house.aws.instances_up(server_id)) == 1, server_id

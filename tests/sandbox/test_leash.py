@@ -1,0 +1,36 @@
+"""What a process starts on a leash ends with it, even when it is killed."""
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from sandbox.leash import leashed
+
+PARENT = """
+import subprocess, sys, time
+from sandbox.leash import leashed
+child = subprocess.Popen(leashed([sys.executable, "-c", "import time; time.sleep(300)"]))
+print(child.pid, flush=True)
+time.sleep(300)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_a_leashed_process_ends_when_its_parent_is_killed() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    with parent.stdout:
+        child = psutil.Process(int(parent.stdout.readline()))
+    assert child.is_running()
+    parent.kill()
+    parent.wait()
+    _, left = psutil.wait_procs([child], timeout=20)
+    assert left == []
+
+
+def test_a_leashed_command_keeps_its_arguments_and_its_exit_code() -> None:
+    command = [sys.executable, "-c", "import sys; print(sys.argv[1:]); sys.exit(3)", "--x", "y z"]
+    ended = subprocess.run(leashed(command), capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (3, "['--x', 'y z']\n")
