@@ -126,11 +126,14 @@ class Effect(StrEnum):
     ANSWER_LOST: the request is executed, the connection is closed without an answer.
     DROP: the request is not executed, the connection is closed without an answer.
     DELAY: the request is executed `Seconds` later.
+    HOLD: the request is executed, the answer is given once it is released through the control,
+        if the caller has waited.
     """
 
     ANSWER_LOST = "answer-lost"
     DROP = "drop"
     DELAY = "delay"
+    HOLD = "hold"
 
 
 class Fault(_Section):
@@ -145,9 +148,15 @@ class Fault(_Section):
         effect: What happens instead of an error.
         seconds: Wall-clock seconds of a delay.
         times: How many calls it hits; None means no limit.
+        after: How many of the calls that it is about go unharmed first.
         rate: Its probability for each call; None means every call.
         region: Only calls to this Region.
         account_id: Only calls in this account.
+        caller: Only calls of this caller, which names itself in `AWS_SDK_UA_APP_ID`.
+        mentions: Only calls whose request holds one of these texts: a source server, say. A request
+            that names a job also holds its source servers and the values of its tags, one that
+            names an instance its source server.
+        name: What the log calls it, and what it can be removed by.
     """
 
     operation: str
@@ -158,9 +167,13 @@ class Fault(_Section):
     effect: Effect | None = None
     seconds: Annotated[float, Field(ge=0)] | None = None
     times: Annotated[int, Field(ge=1)] | None = None
+    after: Annotated[int, Field(ge=0)] = 0
     rate: Annotated[float, Field(gt=0, le=1)] | None = None
     region: Region | None = None
     account_id: AccountId | None = None
+    caller: str | None = None
+    mentions: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    name: str | None = None
 
     @model_validator(mode="after")
     def _one_thing_that_exists(self) -> Self:
@@ -225,7 +238,10 @@ def load_source_servers(path: Path) -> tuple[SourceServer, ...]:
 def _read_yaml(text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise ScenarioError("not YAML: nested too deep") from None
+    except (yaml.YAMLError, ValueError) as error:
+        # Dates that do not exist and endless numbers are plain ValueErrors of PyYAML.
         raise ScenarioError(f"not YAML: {error}") from None
 
 

@@ -1,0 +1,151 @@
+"""The local DRS in bad weather: answers are late, repeated, stripped or lost, never invented."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from sandbox.calls import identify
+from sandbox.serving import AnswerWithheld
+
+T = TypeVar("T")
+
+LISTINGS = ("DescribeJobs", "DescribeJobLogItems", "DescribeRecoveryInstances")
+OPERATIONS = (*LISTINGS, "GetLaunchConfiguration")
+UNHEARD_OF = "UNHEARD_OF"
+
+
+class Fault(StrEnum):
+    """What comes instead of an answer."""
+
+    THROTTLED = "throttled"
+    BROKEN = "broken"
+    LOST = "lost"
+    CUT_OFF = "cut off"
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What happens to the answers to one operation, for a while.
+
+    Attributes:
+        fault: what comes instead of any answer.
+        behind: how many answers to the same question ago this answer was true.
+        is_empty: the listing says that there is nothing.
+        turned_round: the items come in the opposite order.
+        without: the fields that are left out.
+        odd: the fields whose values nobody has heard of.
+        every_other: only the first, third, … item of each list is changed so.
+    """
+
+    fault: Fault | None = None
+    behind: int = 0
+    is_empty: bool = False
+    turned_round: bool = False
+    without: frozenset[str] = frozenset()
+    odd: frozenset[str] = frozenset()
+    every_other: bool = False
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether answers come as they are."""
+        return self == CLEAR
+
+    def change(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """An answer as it arrives."""
+        arriving: dict[str, Any] = self._changed(answer)
+        if "items" in answer:
+            if self.is_empty:
+                arriving["items"] = []
+            if self.turned_round:
+                arriving["items"].reverse()
+        return arriving
+
+    def _changed(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [
+                each if self.every_other and place % 2 else self._changed(each)
+                for place, each in enumerate(value)
+            ]
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: UNHEARD_OF if key in self.odd else self._changed(each)
+            for key, each in value.items()
+            if key not in self.without
+        }
+
+
+CLEAR = Weather()
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """An answer that arrived, and what was true when DRS gave it."""
+
+    operation: str
+    truth: T
+    weather: Weather
+
+
+@dataclass
+class WeatheredDrs(Generic[T]):
+    """A WSGI application in front of the sandbox's.
+
+    Attributes:
+        sandbox: the application that knows the answers.
+        truth: what is true now.
+        weather: by operation; clear for those not named.
+        arrived: the answers that arrived, oldest first.
+    """
+
+    sandbox: Callable[[dict[str, Any], Any], Iterable[bytes]]
+    truth: Callable[[], T]
+    weather: dict[str, Weather] = field(default_factory=dict)
+    arrived: list[Answer[T]] = field(default_factory=list)
+    _given: dict[bytes, list[tuple[T, dict[str, Any]]]] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Forget all, and let the weather be clear."""
+        self.weather, self.arrived, self._given = {}, [], {}
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request."""
+        body: bytes = environ["wsgi.input"].getvalue()
+        call = identify(environ, body)
+        operation = call.operation if call else ""
+        weather = self.weather.get(operation, CLEAR)
+        if weather.fault is not None:
+            return _fault(weather.fault, start_response)
+        status, content = self._ask(environ)
+        headers = [("Content-Type", "application/json")]
+        if not status.startswith("2") or operation not in OPERATIONS:
+            start_response(status, [*headers, ("x-amzn-errortype", "ValidationException")])
+            return [content]
+        given = self._given.setdefault(environ["PATH_INFO"].encode() + body, [])
+        given.append((self.truth(), json.loads(content)))
+        truth, answer = given[max(0, len(given) - 1 - weather.behind)]
+        self.arrived.append(Answer(operation, truth, weather))
+        start_response(status, headers)
+        return [json.dumps(weather.change(answer)).encode()]
+
+    def _ask(self, environ: dict[str, Any]) -> tuple[str, bytes]:
+        statuses: list[str] = []
+        content = b"".join(self.sandbox(environ, lambda status, *_: statuses.append(status)))
+        return statuses[0], content
+
+
+def _fault(fault: Fault, start_response: Any) -> Iterable[bytes]:
+    match fault:
+        case Fault.LOST:
+            raise AnswerWithheld
+        case Fault.CUT_OFF:
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [b'{"items": [{"jobID": "drsj']
+        case Fault.THROTTLED:
+            status, code = "429 Too Many Requests", "ThrottlingException"
+        case Fault.BROKEN:
+            status, code = "500 Internal Server Error", "InternalServerException"
+    start_response(status, [("Content-Type", "application/json"), ("x-amzn-errortype", code)])
+    return [b'{"message": "not now"}']

@@ -1,0 +1,137 @@
+"""Whatever is given as a scenario: a scenario, or ScenarioError with a sentence."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from cli.app import app
+from sandbox.control import SandboxControl
+from sandbox.scenario import Fault, Quotas, Scenario, ScenarioError, SourceServer, read_scenario
+from sandbox.scenario import read_source_servers as read_servers
+from tests.examples import examples
+
+SERVER = "s-51d6b65c73391918f"
+KEYS = st.sampled_from(
+    sorted(
+        field.alias or name
+        for section in (Scenario, SourceServer, Quotas, Fault)
+        for name, field in section.model_fields.items()
+    )
+)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.sampled_from(
+        [SERVER, "us-west-2", "xx-nowhere-1", "123456789012", "drs", "../x", "StartRecovery",
+         "ThrottlingException", "delay", "stuck", "P1D", "offset", 10**400, "\ud800", "\x00"]
+    )
+)  # fmt: skip
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | SCALARS, inner, max_size=5),
+    max_leaves=15,
+)
+FAULTS = st.dictionaries(KEYS, SCALARS, max_size=6)
+SERVERS = st.dictionaries(KEYS, ANYTHING, max_size=5).map(
+    lambda given: {"SourceServerId": SERVER} | given
+)
+SCENARIOS = ANYTHING | st.fixed_dictionaries(
+    {},
+    optional={
+        "SourceServers": st.lists(SERVERS, max_size=2) | ANYTHING,
+        "Faults": st.lists(FAULTS, max_size=2) | ANYTHING,
+        "Quotas": st.dictionaries(KEYS, SCALARS, max_size=3) | ANYTHING,
+        "Seed": SCALARS,
+        "TimestampForm": SCALARS,
+    },
+)
+
+
+def read_or_refused(text: str) -> Scenario | None:
+    """The scenario, if it is one; every refusal is a sentence that can be printed."""
+    refusals: list[str] = []
+    scenario = None
+    for read in (read_servers, read_scenario):
+        try:
+            read(text)
+        except ScenarioError as error:
+            refusals.append(str(error))
+        else:
+            scenario = read_scenario(text) if read is read_scenario else None
+    assert all(refusal and refusal.encode() for refusal in refusals)
+    return scenario
+
+
+@given(st.text() | st.text(alphabet="{}[]:,-&*!|>'\"%@`#?<~ \n\tab01", max_size=60))
+@example("[" * 5000)
+@example("{a: " * 5000)
+@example("&a [*a]")
+@example("? [a]\n: b")
+@example("? {a: b}\n: c")
+@example("Seed: 2024-99-99")
+@example("Seed: 0x" + "f" * 5000)
+@example("Seed: " + "9" * 5000)
+@example("Seed: !!python/object:os.system {}")
+@example("Seed: !!binary x")
+@example("Seed: .nan")
+@example("\x00")
+@example("\ud800")
+@example("SourceServers: [{SourceServerId: " + SERVER + ", AccountId: " + "9" * 4000 + "}]")
+@example("SourceServers: [{SourceServerId: " + SERVER + ", AccountId: -1}]")
+@examples(200)
+def test_any_text_is_refused_politely(text: str) -> None:
+    read_or_refused(text)
+
+
+@given(SCENARIOS)
+@example({"Faults": [{"Service": "../drs", "Operation": "x", "Error": "X"}]})
+@example({"Faults": [{"Service": "", "Operation": "x", "Error": "X"}]})
+@example({"Faults": [{"Service": "drs", "Operation": "*", "Effect": "delay", "Seconds": 1e999}]})
+@examples(200)
+def test_any_structure_is_refused_politely(value: Any) -> None:
+    try:
+        text = yaml.safe_dump(value)
+    except (yaml.YAMLError, ValueError, UnicodeError):
+        return
+    scenario = read_or_refused(text)
+    if scenario is None:
+        return
+    with suppress(ScenarioError):
+        SandboxControl().apply(scenario)
+
+
+@given(SCENARIOS | st.binary())
+@examples(100)
+def test_the_control_answers_any_scenario_with_a_sentence(value: Any) -> None:
+    body = value
+    if not isinstance(value, bytes):
+        try:
+            body = yaml.safe_dump(value).encode()
+        except (yaml.YAMLError, ValueError):
+            return
+    status, _ = SandboxControl().answer("POST", "/_sandbox/scenario", body)
+    assert status in (200, 400)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe", b"[" * 5000, b"{", b"Seed: 2024-99-99", b"\x00", b"Seed: " + b"9" * 5000],
+    ids=["no text", "deep", "broken", "no date", "binary", "huge"],
+)
+def test_the_command_line_refuses_a_scenario_that_is_none(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.scenario.yaml"
+    path.write_bytes(content)
+    plan = Path(__file__).parents[2] / "examples" / "crm.yaml"
+    result = CliRunner().invoke(app, ["sandbox", "run", str(plan), "--scenario", str(path)])
+    assert result.exit_code == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    assert path.name in result.stderr
