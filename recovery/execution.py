@@ -101,6 +101,17 @@ class ServerResult(Model):
             return self.verified is not None
         return self.launch_status is LaunchStatus.FAILED
 
+    def is_behind(self, known: "ServerResult") -> bool:
+        """Whether this is an earlier view than `known` of the same launch."""
+        same_launch = self.recovery_job_id == known.recovery_job_id
+        return same_launch and self._progress < known._progress
+
+    @property
+    def _progress(self) -> int:
+        if self.launch_status is LaunchStatus.LAUNCHED:
+            return {None: 2, Verified.UNKNOWN: 3}.get(self.verified, 4)
+        return {LaunchStatus.PENDING: 0, LaunchStatus.IN_PROGRESS: 1}.get(self.launch_status, 4)
+
     def failed(self, reason: str, *, at: float) -> "ServerResult":
         """This server, failed for `reason` at `at` (epoch seconds)."""
         return self.model_copy(

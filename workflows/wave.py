@@ -155,7 +155,7 @@ class WaveWorkflow:
         told = parsed(WatchNews, news)
         if told is not None:
             self._trouble = told.trouble
-            self._take(told.servers)
+            self._take_seen(told.servers)
             self._judge()
 
     @workflow.signal
@@ -428,7 +428,7 @@ class WaveWorkflow:
             heartbeat_timeout=_HEARTBEAT,
             retry_policy=_WATCH_RETRY,
         )
-        self._take(seen)
+        self._take_seen(seen)
         self._judge()
 
     async def _until(
@@ -489,6 +489,12 @@ class WaveWorkflow:
         ids = [s.source_server_id for s in request.servers]
         servers = [s for s in self._wave.servers if s.source_server_id in ids]
         self._take([s.failed(reason, at=workflow.time()) for s in servers])
+
+    def _take_seen(self, servers: list[ServerResult]) -> None:
+        """Take what a watch saw; two of them may look, and the later to answer knows less."""
+        known = {s.source_server_id: s for s in self._wave.servers}
+        ours = [(s, known[s.source_server_id]) for s in servers if s.source_server_id in known]
+        self._take([seen for seen, before in ours if not seen.is_behind(before)])
 
     def _take(self, servers: list[ServerResult]) -> None:
         known = {s.source_server_id: s for s in self._wave.servers}

@@ -59,6 +59,16 @@ async def test_a_late_arrival_is_recorded_after_the_plans_end(house: House) -> N
     assert len(house.world.launches) == 1
 
 
+async def test_a_look_that_answers_late_takes_nothing_back(house: House) -> None:
+    house.world.arrives_after = HOUR + 10
+    house.world.last_look_lags = 20.0
+    run = await house.start(wave("Database", timeout_seconds=HOUR))
+    state = await run.end()
+    for told in (state.waves[0], house.world.recorded("database")):
+        assert told.status is WaveStatus.COMPLETED
+        assert all(s.launch_status is LaunchStatus.LAUNCHED for s in told.servers)
+
+
 async def test_a_job_that_never_ends_is_observed_for_24_hours(house: House) -> None:
     house.world.arrives_after = NEVER
     run = await house.start(wave("Database"))
