@@ -4,10 +4,10 @@ BIN := .venv/bin
 SPEED ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types rooms tests soak histories lock clean
+.PHONY: help run test lint types rooms tests soak kills worker-death chaos histories lock clean
 
 help: ## Show what there is.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(BIN)/drs-waves ## A recovery drill on the embedded local stack, with live progress.
 	@exec $(BIN)/drs-waves sandbox run examples/recorded-drill.yaml \
@@ -32,12 +32,30 @@ tests: $(BIN)/drs-waves
 soak: $(BIN)/drs-waves ## Slow tests: a plan of 1,000 waves and the like.
 	@exec $(BIN)/pytest -m soak -o addopts= -v
 
-histories: $(BIN)/drs-waves ## Record anew the histories that the replay tests follow.
-	@rm -rf tests/workflows/histories
-	@exec $(BIN)/pytest tests/end_to_end --record-histories tests/workflows/histories \
+# These run for minutes, on a stack of their own that is gone afterwards.
+LAUNCHES ?= 100
+ROUNDS ?= 10
+DRILLS ?= 200
+SEED ?=
+
+kills: $(BIN)/drs-waves ## Kill the worker between acceptance and recording, 100 times: 100 jobs.
+	@exec $(BIN)/python -m bench.kills --launches $(LAUNCHES)
+
+worker-death: $(BIN)/drs-waves ## By how much a worker's death delays the next wave.
+	@exec $(BIN)/python -m bench.worker_death --rounds $(ROUNDS)
+
+chaos: $(BIN)/drs-waves ## 200 random drills against an adversary; about 25 minutes.
+	@exec $(BIN)/python -m bench.chaos --drills $(DRILLS) $(if $(SEED),--seed $(SEED))
+
+RECORD = --record-histories tests/workflows/histories
+
+histories: $(BIN)/drs-waves ## Record histories of kinds of runs that the replay tests lack.
+	@$(BIN)/pytest tests/end_to_end $(RECORD) \
 		-k "diamond and order0 or completed_job or retried or arrives_late or cancelled_plan \
 		or reset or paused or approval_and or accepted_failure or terminates_what or takes_over \
-		or split_into or replaces_a_running or only_slow or two_accounts"
+		or split_into or replaces_a_running or only_slow or two_accounts or skipped_wave \
+		or operator_adopts or says_launch or dynamodb"
+	@exec $(BIN)/pytest -m soak -o addopts= $(RECORD) -k 1000_waves
 
 lock: $(BIN)/drs-waves ## Pin anew what is installed.
 	@$(BIN)/python -m pip install --quiet uv

@@ -22,13 +22,15 @@ from typing import Any, Self
 from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from sandbox.calls import error_code, identify
-from sandbox.control import OK, PREFIX, SandboxControl
+from sandbox.call_log import OK
+from sandbox.calls import Call, error_code, identify
+from sandbox.control import PREFIX, SandboxControl
 from sandbox.drs import register
 from sandbox.drs.simulation import TimestampForm, simulation
 from sandbox.faults import render_error
 from sandbox.scenario import (
     Effect,
+    Fault,
     Scenario,
     ScenarioError,
     SourceServer,
@@ -36,8 +38,11 @@ from sandbox.scenario import (
     load_source_servers,
 )
 from sandbox.serving import LOOPBACK, AnswerWithheld, LoopbackServer
+from sandbox.subjects import with_subjects
 
 _EXIT_BAD_INPUT = 2
+
+Answer = tuple[str, list[tuple[str, str]], bytes]
 
 
 class SandboxApplication:
@@ -52,35 +57,51 @@ class SandboxApplication:
         body = environ["wsgi.input"].getvalue()
         path = environ.get("PATH_INFO", "")
         if path.startswith(PREFIX):
-            code, content = self._control.answer(environ["REQUEST_METHOD"], path, body)
+            code, content = self._control.answer(
+                environ["REQUEST_METHOD"],
+                path,
+                body,
+                query=environ.get("QUERY_STRING", ""),
+                connection=environ.get("werkzeug.socket"),
+            )
             start_response(_status_line(code), [("Content-Type", "application/json")])
             return [content]
         call = identify(environ, body)
         if call is None:
             return list(self._aws(environ, start_response))
+        call = with_subjects(call)
         interference = self._control.faults.strike(call)
         if interference.delay:
             time.sleep(interference.delay)
-        fault = interference.fault
-        if fault is not None and fault.effect is Effect.DROP:
-            self._control.count(call.name, Effect.DROP.value)
-            raise AnswerWithheld
-        if fault is not None and fault.error is not None:
-            self._control.count(call.name, fault.error)
-            content_type = environ.get("CONTENT_TYPE", "")
-            code, headers, content = render_error(call, fault, content_type)
-            start_response(_status_line(code), headers)
-            return [content]
-        status, given_headers, content = self._execute(environ)
-        if fault is not None:
-            self._control.count(call.name, Effect.ANSWER_LOST.value)
-            raise AnswerWithheld
-        failed = int(status.split()[0]) >= HTTPStatus.BAD_REQUEST
-        self._control.count(call.name, error_code(given_headers, content) if failed else OK)
-        start_response(status, given_headers)
+        status, headers, content = self._answer(environ, call, interference.fault)
+        start_response(status, headers)
         return [content]
 
-    def _execute(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+    def _answer(self, environ: dict[str, Any], call: Call, fault: Fault | None) -> Answer:
+        name = fault.name if fault else None
+        if fault is not None and fault.effect is Effect.DROP:
+            self._control.log(call, Effect.DROP.value, fault=name)
+            raise AnswerWithheld
+        if fault is not None and fault.error is not None:
+            self._control.log(call, fault.error, fault=name)
+            content_type = environ.get("CONTENT_TYPE", "")
+            code, headers, content = render_error(call, fault, content_type)
+            return _status_line(code), headers, content
+        status, headers, content = self._execute(environ)
+        failed = int(status.split()[0]) >= HTTPStatus.BAD_REQUEST
+        result = error_code(headers, content) if failed else OK
+        if fault is not None and fault.effect is Effect.ANSWER_LOST:
+            self._control.log(call, Effect.ANSWER_LOST.value, fault=name)
+            raise AnswerWithheld
+        if fault is not None and fault.effect is Effect.HOLD:
+            connection = environ.get("werkzeug.socket")
+            if not self._control.hold(call, result, connection, fault=name):
+                raise AnswerWithheld
+        else:
+            self._control.log(call, result)
+        return status, headers, content
+
+    def _execute(self, environ: dict[str, Any]) -> Answer:
         answer: list[Any] = []
 
         def start_response(
@@ -165,6 +186,7 @@ class SandboxAws:
         application = SandboxApplication(self.control)
         application.warm_up(warm_up)
         self._server = LoopbackServer(application, self._port, verbose=self._verbose)
+        self.control.break_connections = self._server.close_connections
         self._thread = Thread(
             target=self._server.serve_forever, args=(0.05,), name="sandbox-aws", daemon=True
         )

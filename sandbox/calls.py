@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 UNKNOWN_OPERATION = "?"
 
+_CALLER = re.compile(r"(?:^|\s)app/(\S+)")
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
 
@@ -28,12 +29,18 @@ class Call:
     Attributes:
         service: As AWS signs for it.
         operation: The API operation, `?` if the request fits none.
+        caller: What `AWS_SDK_UA_APP_ID` names the caller; empty if it names none.
+        subjects: The DRS resources that the request names, and the servers of those.
+        text: The request's body, and the tags of the jobs that it names.
     """
 
     service: str
     operation: str
     region: str
     account_id: str
+    caller: str = ""
+    subjects: tuple[str, ...] = ()
+    text: str = ""
 
     @property
     def name(self) -> str:
@@ -56,7 +63,15 @@ def identify(environ: dict[str, Any], body: bytes) -> Call | None:
         return None
     access_key, region, service = signature.groups()
     account_id = environ.get("HTTP_X_MOTO_ACCOUNT_ID") or get_account_id_from(access_key)
-    return Call(service, _operation(service, environ, body), region, account_id)
+    caller = _CALLER.search(environ.get("HTTP_USER_AGENT", ""))
+    return Call(
+        service,
+        _operation(service, environ, body),
+        region,
+        account_id,
+        caller=caller.group(1) if caller else "",
+        text=body.decode(errors="replace"),
+    )
 
 
 def _operation(service: str, environ: dict[str, Any], body: bytes) -> str:

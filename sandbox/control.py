@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable
+import socket
+from collections.abc import Callable, Container, Iterable
 from http import HTTPStatus
 from threading import Lock
 from typing import Any
+from urllib.parse import parse_qs
+from weakref import WeakSet
 
+from sandbox.call_log import GONE, HELD, CallLog
+from sandbox.calls import Call
 from sandbox.drs.simulation import simulation
 from sandbox.faults import FaultInjector
-from sandbox.scenario import Quotas, Scenario, ScenarioError, SourceServer, read_scenario
+from sandbox.scenario import Quotas, Scenario, SourceServer, read_scenario
 from sandbox.seeding import all_backends, apply_quotas, apply_source_server
+from sandbox.serving import is_gone
 
 PREFIX = "/_sandbox/"
 
-OK = "OK"
+_OK = {"Status": "OK"}
+_HELD_LOOK_SECONDS = 0.05
+_LONGEST_WAIT_SECONDS = 60.0
 
 
 class SandboxControl:
-    """The scenario in force and the record of what was called."""
+    """The scenario in force and the record of what was called.
+
+    Attributes:
+        break_connections: Closes all connections but those given, in the middle of whatever they
+            carry.
+    """
 
     def __init__(self) -> None:
         self.faults = FaultInjector()
+        self.break_connections: Callable[[Container[socket.socket]], None] = lambda _: None
+        self._reached_by: WeakSet[socket.socket] = WeakSet()
         self._quotas = Quotas()
-        self._calls: dict[str, Counter[str]] = {}
+        self._calls = CallLog()
         self._lock = Lock()
 
     def add_source_servers(self, entries: Iterable[SourceServer]) -> None:
@@ -54,14 +68,37 @@ class SandboxControl:
         self.add_source_servers(scenario.source_servers)
         self.faults.add(scenario.faults, scenario.seed)
 
-    def clear_faults(self) -> None:
-        """Let nothing go wrong from now on."""
-        self.faults.clear()
+    def clear_faults(self, name: str = "") -> None:
+        """Remove the faults whose names begin with `name`; without one, let nothing go wrong."""
+        self.faults.clear(name)
 
-    def count(self, call: str, result: str) -> None:
+    def log(self, call: Call, result: str, *, fault: str | None = None) -> None:
         """Record one call's result: OK, an error code, or an effect that withheld the answer."""
-        with self._lock:
-            self._calls.setdefault(call, Counter())[result] += 1
+        self._calls.add(call, result, now=simulation.now(), fault=fault)
+
+    def hold(
+        self, call: Call, result: str, connection: socket.socket | None, *, fault: str | None
+    ) -> bool:
+        """Hold an answer back until it is released or the caller has gone.
+
+        Returns:
+            Whether the answer is to be given.
+        """
+        entry = self._calls.add(call, HELD, now=simulation.now(), fault=fault, held=True)
+        while not self._calls.is_released(entry):
+            if is_gone(connection, within=_HELD_LOOK_SECONDS):
+                self._calls.end_hold(entry, GONE)
+                return False
+        self._calls.end_hold(entry, result)
+        return True
+
+    def release(self, numbers: Iterable[int] | None = None) -> dict[str, Any]:
+        """Let held answers be given: those of the calls with these numbers, or all."""
+        return {"Released": self._calls.release(numbers)}
+
+    def logged(self, *, after: int = 0, wait: float = 0.0) -> dict[str, Any]:
+        """Return the calls after a number, in order; `wait` seconds for the first, if need be."""
+        return {"Calls": self._calls.after(after, wait=min(wait, _LONGEST_WAIT_SECONDS))}
 
     def ledger(self) -> dict[str, Any]:
         """Return what truly happened and what is truly up, of all accounts and Regions."""
@@ -72,6 +109,7 @@ class SandboxControl:
                     "AccountId": backend.account_id,
                     "Region": backend.region_name,
                     "Events": [entry.as_json() for entry in backend.ledger.entries],
+                    "Jobs": backend.job_facts(),
                     "Servers": backend.server_states(),
                 }
                 for backend in all_backends()
@@ -81,25 +119,42 @@ class SandboxControl:
 
     def calls(self) -> dict[str, Any]:
         """Return how often each operation was called with which result, and the faults applied."""
-        with self._lock:
-            calls = {name: dict(results) for name, results in sorted(self._calls.items())}
-        return {"Calls": calls, "FaultsApplied": self.faults.applied()}
+        return {"Calls": self._calls.counts(), "FaultsApplied": self.faults.applied()}
 
     def health(self) -> dict[str, Any]:
         """Return that the sandbox is there, its clock and its speed."""
-        return {"Status": OK, "Now": simulation.now(), "Speed": simulation.speed}
+        return {**_OK, "Now": simulation.now(), "Speed": simulation.speed}
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        """Serve one request under `/_sandbox/`.
+    def answer(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        *,
+        query: str = "",
+        connection: socket.socket | None = None,
+    ) -> tuple[int, bytes]:
+        """Serve one request under `/_sandbox/`, which came by this connection.
 
         Returns:
             HTTP status, and JSON.
         """
+        if connection is not None:
+            self._reached_by.add(connection)
+        given = {name: values[-1] for name, values in parse_qs(query).items()}
         routes: dict[tuple[str, str], Callable[[], dict[str, Any] | None]] = {
             ("GET", "health"): self.health,
             ("GET", "ledger"): self.ledger,
             ("GET", "calls"): self.calls,
-            ("DELETE", "faults"): self.clear_faults,
+            ("GET", "log"): lambda: self.logged(
+                after=int(given.get("after", 0)), wait=float(given.get("wait", 0))
+            ),
+            ("POST", "release"): lambda: self.release(
+                [int(given["number"])] if "number" in given else None
+            ),
+            ("DELETE", "faults"): lambda: self.clear_faults(given.get("name", "")),
+            # Whoever steers the sandbox is spared.
+            ("DELETE", "connections"): lambda: self.break_connections(self._reached_by),
             ("POST", "scenario"): lambda: self.apply(body.decode()),
         }
         route = routes.get((method, path.removeprefix(PREFIX).strip("/")))
@@ -107,8 +162,8 @@ class SandboxControl:
             known = ", ".join(f"{verb} {PREFIX}{name}" for verb, name in routes)
             return _json(HTTPStatus.NOT_FOUND, {"Error": f"no such control; there are {known}"})
         try:
-            return _json(HTTPStatus.OK, route() or {"Status": OK})
-        except (ScenarioError, UnicodeDecodeError) as error:
+            return _json(HTTPStatus.OK, route() or _OK)
+        except ValueError as error:
             return _json(HTTPStatus.BAD_REQUEST, {"Error": str(error)})
 
 

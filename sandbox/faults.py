@@ -60,19 +60,26 @@ class Interference:
     fault: Fault | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Armed:
     fault: Fault
     dice: random.Random
+    seen: int = 0
     applied: int = 0
 
-    def strikes(self, call: Call) -> bool:
-        fault = self.fault
-        if not self._concerns(call):
+    @property
+    def is_spent(self) -> bool:
+        return self.fault.times is not None and self.applied >= self.fault.times
+
+    def is_due(self, call: Call) -> bool:
+        """Count a call that the fault is about; whether it may strike now."""
+        if self.is_spent or not self._concerns(call):
             return False
-        if fault.times is not None and self.applied >= fault.times:
-            return False
-        if fault.rate is not None and self.dice.random() >= fault.rate:
+        self.seen += 1
+        return self.seen > self.fault.after
+
+    def strikes(self) -> bool:
+        if self.fault.rate is not None and self.dice.random() >= self.fault.rate:
             return False
         self.applied += 1
         return True
@@ -85,6 +92,8 @@ class _Armed:
             and fault.operation in (ANY_OPERATION, call.operation)
             and fault.region in (None, call.region)
             and fault.account_id in (None, call.account_id)
+            and fault.caller in (None, call.caller)
+            and (not fault.mentions or any(text in call.text for text in fault.mentions))
         )
 
 
@@ -93,6 +102,7 @@ class FaultInjector:
     """The faults in force. The first one that strikes decides; delays before it add up."""
 
     _armed: list[_Armed] = field(default_factory=list)
+    _added: int = 0
     _applied: Counter[str] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
 
@@ -100,23 +110,31 @@ class FaultInjector:
         """Append faults; each draws its own random numbers, the same for the same seed."""
         with self._lock:
             for fault in faults:
-                dice = random.Random(f"{seed}:{len(self._armed)}")
+                dice = random.Random(f"{seed}:{self._added}")
                 self._armed.append(_Armed(fault, dice))
+                self._added += 1
 
-    def clear(self) -> None:
-        """Remove all faults; what was counted stays."""
+    def clear(self, name: str = "") -> None:
+        """Remove the faults whose names begin so, or all; what was counted stays."""
         with self._lock:
-            self._armed.clear()
+            kept = [a for a in self._armed if name and not (a.fault.name or "").startswith(name)]
+            self._armed = kept
+            if not name:
+                self._added = 0
 
     def strike(self, call: Call) -> Interference:
         """Decide what happens to a call, and count it."""
         delay = 0.0
         with self._lock:
-            for armed in self._armed:
-                if not armed.strikes(call):
+            # Every fault counts the calls it is about, whichever of them strikes.
+            due = [armed for armed in self._armed if armed.is_due(call)]
+            for armed in due:
+                if not armed.strikes():
                     continue
                 fault = armed.fault
                 self._applied[f"{call.name} {fault.error or fault.effect}"] += 1
+                if armed.is_spent:
+                    self._armed.remove(armed)
                 if fault.effect is not Effect.DELAY:
                     return Interference(delay, fault)
                 delay += fault.seconds or 0.0

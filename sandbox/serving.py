@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import select
 import socket
 import traceback
+from collections.abc import Container
+from contextlib import suppress
 from http import HTTPStatus
 from threading import Lock
 from typing import Any
@@ -17,6 +20,25 @@ LOOPBACK = "127.0.0.1"
 
 class AnswerWithheld(Exception):
     """Raised by an application to close the connection without an answer."""
+
+
+def is_gone(connection: socket.socket | None, *, within: float) -> bool:
+    """Return whether a caller that awaits its answer has closed the connection.
+
+    Args:
+        connection: Its connection; None for one that is not known, which counts as gone.
+        within: Seconds to watch it for that.
+    """
+    if connection is None:
+        return True
+    try:
+        watch = select.poll()
+        watch.register(connection, select.POLLIN)
+        if not watch.poll(within * 1000):
+            return False
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except (OSError, ValueError):
+        return True
 
 
 class ConnectionHandler(MotoRequestHandler):
@@ -52,7 +74,9 @@ class ConnectionHandler(MotoRequestHandler):
             status, headers, answer = self._ask(environ)
         except AnswerWithheld:
             self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+            # The caller may have gone first.
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
             return
         except Exception:
             self.server.log("error", f"Error on request:\n{traceback.format_exc()}")
@@ -114,10 +138,12 @@ class LoopbackServer(ThreadedWSGIServer):
         with self._lock:
             self._connections.discard(connection)
 
-    def close_connections(self) -> None:
-        """Break the connections that clients still hold open."""
+    def close_connections(self, spare: Container[socket.socket] = ()) -> None:
+        """Break the connections that clients still hold open, all but `spare`."""
         with self._lock:
             for connection in self._connections:
+                if connection in spare:
+                    continue
                 try:
                     connection.shutdown(socket.SHUT_RDWR)
                 except OSError:

@@ -69,6 +69,29 @@ class Job:
         )
         return self.timeline.servers[place].status(self.offset(now))
 
+    def facts(self, now: float) -> dict[str, Any]:
+        """Return what the job does to each server, what is still to come included."""
+        end = self.timeline.end
+        return {
+            "JobId": self.job_id,
+            "Type": self.type,
+            "Created": self.created,
+            "Ends": None if end is None else self.at(end),
+            "Tags": dict(self.tags),
+            "Servers": [
+                {
+                    "SourceServerId": participant.source_server_id,
+                    "LaunchStatus": server.status(self.offset(now)).value,
+                    "FinalStatus": server.final.value,
+                    "FinalTime": None if server.end is None else self.at(server.end),
+                    "RecoveryInstanceId": participant.recovery_instance_id,
+                }
+                for participant, server in zip(
+                    self.participants, self.timeline.servers, strict=True
+                )
+            ],
+        }
+
     def describe(self, now: float) -> dict[str, Any]:
         """Return the Job structure of the API."""
         description: dict[str, Any] = {

@@ -99,6 +99,10 @@ class DRSState(BaseBackend):
             for job in self.jobs_in_progress(now)
             for participant in job.participants
         }
+        up: dict[str, list[RecoveryInstance]] = {}
+        for instance in list(self.recovery_instances.values()):
+            if instance.exists(now):
+                up.setdefault(instance.source_server.source_server_id, []).append(instance)
         return [
             {
                 "SourceServerId": server_id,
@@ -116,12 +120,21 @@ class DRSState(BaseBackend):
                         "UpSince": instance.up_from,
                         "KnownToDrs": instance.known(now),
                     }
-                    for instance in list(self.recovery_instances.values())
-                    if instance.source_server is server and instance.exists(now)
+                    for instance in up.get(server_id, [])
                 ],
             }
             for server_id, server in sorted(self.source_servers.items())
         ]
+
+    def job_facts(self) -> list[dict[str, Any]]:
+        """Return what each job does to each server, for checks from outside.
+
+        Returns:
+            One mapping for each job, oldest first. What will be is told as well: `Ends` and
+            `FinalTime` are epoch seconds that may lie ahead, or None for never.
+        """
+        now = self.simulation.now()
+        return [job.facts(now) for job in list(self.jobs.values())]
 
     def _source_server(self, source_server_id: str) -> SourceServer:
         check_id("sourceServerID", source_server_id, SOURCE_SERVER_ID)

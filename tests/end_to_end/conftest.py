@@ -160,7 +160,7 @@ class House:
         return (await self.client.temporal.count_workflows(query)).count
 
     async def eventually(
-        self, condition: Callable[[], Awaitable[object]], *, within: float = 30.0
+        self, condition: Callable[[], Awaitable[object]], *, within: float = 60.0
     ) -> None:
         """Await a condition."""
         async with asyncio.timeout(within):
@@ -172,7 +172,7 @@ class House:
         plan: RecoveryPlan,
         condition: Callable[[ExecutionState], object],
         *,
-        within: float = 30.0,
+        within: float = 60.0,
     ) -> ExecutionState:
         """Await a state of the running execution."""
         async with asyncio.timeout(within):

@@ -64,7 +64,7 @@ async def until_watched(house: House, execution_id: str, wave_id: str, by: str) 
     async def is_watched() -> bool:
         return (await watcher(house, execution_id, wave_id))[1] == pid
 
-    await house.eventually(is_watched)
+    await house.eventually(is_watched, within=90)
     return (await watcher(house, execution_id, wave_id))[0]
 
 

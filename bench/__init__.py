@@ -1,0 +1,1 @@
+"""Measurements and adversaries on the local stack; each prints its figures."""

@@ -1,0 +1,1 @@
+"""Random drills against a seeded adversary, judged from outside by the local AWS's own ledger."""

@@ -1,0 +1,177 @@
+"""One drill from its start to its verdict."""
+
+import asyncio
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.executions import wave_workflow_id
+from bench.chaos.adversary import Adversary
+from bench.chaos.facts import Drill, Truth
+from bench.chaos.invariants import check, check_cleaned_up
+from bench.chaos.operator import Operator
+from bench.chaos.script import Script
+from bench.chaos.tally import Tally, Verdict
+from bench.testbed import Testbed
+from recovery.execution import ExecutionState
+from workflows.client import RefusedError, UnreachableError
+from workflows.messages import (
+    StartCleanup,
+    cleanup_workflow_id,
+    history_workflow_id,
+    plan_workflow_id,
+)
+from workflows.steering import find_running
+
+_MOST_SECONDS = 900.0
+_AGAIN_SECONDS = 1.0
+_MOST_CLEANUPS = 3
+
+
+@dataclass
+class DrillRun:
+    """Runs a script and judges what came of it.
+
+    Attributes:
+        folder: where the facts of a drill that broke something are kept.
+    """
+
+    bed: Testbed
+    script: Script
+    number: int
+    adversary: Adversary
+    tally: Tally
+    folder: Path
+
+    @property
+    def _plan_id(self) -> str:
+        return self.script.drawn.plan.plan_id
+
+    async def run(self) -> Verdict:
+        """Run the drill, check it, clean up after it, check that."""
+        began = time.monotonic()
+        operator = Operator(self.bed, self.script, self.tally)
+        attending = asyncio.create_task(operator.attend())
+        outcome, violations = "", list[str]()
+        try:
+            async with asyncio.timeout(_MOST_SECONDS):
+                drill = await self._drill(operator)
+                outcome, violations = drill.state.status.value, check(drill)
+                if violations:
+                    await self._keep(drill, violations)
+                violations += await self._clean_up(drill.state)
+        except TimeoutError:
+            violations.append(f"it has not ended, cleaned up, within {_MOST_SECONDS:g} s")
+        finally:
+            attending.cancel()
+            await asyncio.gather(attending, return_exceptions=True)
+            self.adversary.forget(self._plan_id)
+            await self.bed.aws.clear_faults(f"{self._plan_id}/")
+        acts = self.adversary.done.get(self._plan_id, [])
+        return Verdict(self.number, outcome, violations, acts, time.monotonic() - began)
+
+    async def _drill(self, operator: Operator) -> Drill:
+        drawn = self.script.drawn
+        self.adversary.expect(self.script.acts, operator.act)
+        await self.bed.aws.apply(
+            SourceServers=drawn.source_servers, Faults=[*self.script.holds, *self.script.faults]
+        )
+        execution_id = await self._start()
+        closed = await self._end_of(plan_workflow_id(self._plan_id))
+        # What DynamoDB had not taken by then is written after the plan's end.
+        await self._end_of(history_workflow_id(execution_id))
+        state = await self._recorded(execution_id)
+        # What was cancelled or timed out is observed on, after the plan's end.
+        for wave in state.waves:
+            for attempt in range(1, wave.attempt + 1):
+                await self._end_of(wave_workflow_id(execution_id, wave.wave_id, attempt))
+        return Drill(
+            plan=drawn.plan,
+            state=await self._recorded(execution_id),
+            truth=Truth.read(await self.bed.aws.ledger(), drawn.server_ids),
+            closed=closed,
+            speed=self.bed.stack.speed,
+            sent=operator.sent,
+        )
+
+    async def _start(self) -> str:
+        """Start the drill, once, whatever happens to Temporal meanwhile."""
+        while True:
+            try:
+                return await self.bed.client.start(self.script.drawn.plan)
+            except RefusedError:
+                # The start before this one was taken, its answer lost.
+                running = await find_running(self.bed.client, self._plan_id)
+                if running is not None:
+                    return running.execution_id
+            except UnreachableError:
+                pass
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _end_of(self, workflow_id: str) -> str:
+        """Await a workflow's end; how Temporal says that it closed, UNKNOWN if it has none."""
+        handle = self.bed.client.temporal.get_workflow_handle(workflow_id)
+        while True:
+            try:
+                with suppress(WorkflowFailureError):
+                    await handle.result()
+                status = (await handle.describe()).status
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return "UNKNOWN"
+                await asyncio.sleep(_AGAIN_SECONDS)
+                continue
+            if status is not None and status is not WorkflowExecutionStatus.RUNNING:
+                return status.name
+
+    async def _recorded(self, execution_id: str) -> ExecutionState:
+        found = await self.bed.table.execution(execution_id)
+        assert found is not None, f"{execution_id} has ended and is not in the history"
+        return found[0]
+
+    async def _clean_up(self, state: ExecutionState) -> list[str]:
+        """Clean up, as often as the clean-up itself says that something is left."""
+        closed = ""
+        for number in range(_MOST_CLEANUPS):
+            self.tally.cleanups_repeated += number > 0
+            await self._start_cleanup(state.execution_id)
+            closed = await self._end_of(cleanup_workflow_id(state.execution_id))
+            if closed == "COMPLETED":
+                break
+        truth = Truth.read(await self.bed.aws.ledger(), self.script.drawn.server_ids)
+        left = check_cleaned_up(truth)
+        if closed != "COMPLETED":
+            left.append(f"the clean-up closed {closed}, {_MOST_CLEANUPS} times")
+        return left
+
+    async def _start_cleanup(self, execution_id: str) -> None:
+        start = StartCleanup(execution_id=execution_id, plan_id=self._plan_id, actor="bench")
+        while True:
+            try:
+                await self.bed.client.start_cleanup(start)
+                return
+            except RefusedError:
+                return
+            except UnreachableError:
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _keep(self, drill: Drill, violations: list[str]) -> None:
+        """Keep what is known of a drill that broke something."""
+        facts: dict[str, Any] = {
+            "Violations": violations,
+            "Acts": self.adversary.done.get(self._plan_id, []),
+            "Faults": self.script.faults,
+            "Plan": drill.plan.model_dump(mode="json", exclude_none=True),
+            "History": drill.state.model_dump(mode="json", exclude_none=True),
+            "Launches": [vars(launch) for launch in drill.truth.launches],
+            "Closed": drill.closed,
+            "Sent": [vars(message) for message in drill.sent],
+        }
+        path = self.folder / f"{self._plan_id}.json"
+        await asyncio.to_thread(path.write_text, json.dumps(facts, indent=1))

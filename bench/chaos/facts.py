@@ -1,0 +1,146 @@
+"""What is known of a drill: the ledger's truth about its launches, and what it recorded."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from activities.drs_api import LAUNCH_ID_TAG
+from recovery.execution import ExecutionState, WaveState, WaveStatus
+from recovery.plan import RecoveryPlan
+
+LAUNCHED = "LAUNCHED"
+FAILED = "FAILED"
+BROKEN = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One server in one job that AWS accepted.
+
+    Attributes:
+        launch_id: of its job; empty for a job that nobody tagged.
+        created: when the job was accepted (epoch seconds).
+        outcome: the server's final launch status; PENDING if it never ends.
+        ended: when it reached that (epoch seconds); None for never.
+        instance_id: the instance that it has if it is LAUNCHED.
+    """
+
+    server_id: str
+    job_id: str
+    launch_id: str
+    created: float
+    outcome: str
+    ended: float | None
+    instance_id: str
+
+    @property
+    def wave_id(self) -> str:
+        """The wave that its launch ID names; empty if it names none."""
+        parts = self.launch_id.split("/")
+        return parts[1] if len(parts) == 4 else ""
+
+    @property
+    def attempt(self) -> int:
+        """The wave's attempt that its launch ID names; 0 if it names none."""
+        parts = self.launch_id.split("/")
+        return int(parts[2]) if len(parts) == 4 and parts[2].isdigit() else 0
+
+    def is_up_by(self, time: float) -> bool:
+        """Whether the server was LAUNCHED by it at `time` (epoch seconds)."""
+        return self.outcome == LAUNCHED and self.ended is not None and self.ended <= time
+
+    def has_ended_by(self, time: float) -> bool:
+        """Whether its fate was settled at `time` (epoch seconds)."""
+        return self.ended is not None and self.ended <= time
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What truly happened to the servers of one plan.
+
+    Attributes:
+        launches: of its servers, oldest first, whoever asked for them.
+        up: by server, the IDs of the instances that exist now.
+    """
+
+    launches: list[Launch]
+    up: dict[str, list[str]]
+
+    @classmethod
+    def read(cls, ledger: dict[str, Any], server_ids: tuple[str, ...]) -> "Truth":
+        """Take the part of a ledger that is about these servers."""
+        ours = set(server_ids)
+        jobs = {
+            job["JobId"]: job for backend in ledger["Backends"] for job in backend["Jobs"]
+        }  # fmt: skip
+        launches = [
+            _launch(event, server_id, jobs[event["JobId"]])
+            for backend in ledger["Backends"]
+            for event in backend["Events"]
+            if event["Event"] == "START_RECOVERY_ACCEPTED"
+            for server_id in event["SourceServerIds"]
+            if server_id in ours
+        ]
+        up = {
+            server["SourceServerId"]: [i["RecoveryInstanceId"] for i in server["InstancesUp"]]
+            for backend in ledger["Backends"]
+            for server in backend["Servers"]
+            if server["SourceServerId"] in ours
+        }
+        return cls(sorted(launches, key=lambda launch: launch.created), up)
+
+    def of_server(self, server_id: str) -> list[Launch]:
+        """The launches of a server, oldest first."""
+        return [launch for launch in self.launches if launch.server_id == server_id]
+
+    def of_wave(self, wave_id: str) -> list[Launch]:
+        """The launches whose launch IDs name a wave, oldest first."""
+        return [launch for launch in self.launches if launch.wave_id == wave_id]
+
+
+def _launch(event: dict[str, Any], server_id: str, job: dict[str, Any]) -> Launch:
+    told = next(s for s in job["Servers"] if s["SourceServerId"] == server_id)
+    return Launch(
+        server_id=server_id,
+        job_id=event["JobId"],
+        launch_id=event["Tags"].get(LAUNCH_ID_TAG, ""),
+        created=job["Created"],
+        outcome=told["FinalStatus"],
+        ended=told["FinalTime"],
+        instance_id=told["RecoveryInstanceId"],
+    )
+
+
+@dataclass(frozen=True)
+class SentMessage:
+    """A message that the operator sent.
+
+    Attributes:
+        reason: unique to it, to find its record by.
+        accepted: what the execution answered; None where no answer came.
+    """
+
+    name: str
+    reason: str
+    accepted: bool | None
+
+
+@dataclass(frozen=True)
+class Drill:
+    """Everything that is known of a drill after its end.
+
+    Attributes:
+        state: the history, as DynamoDB has it.
+        closed: how Temporal says that the plan's workflow closed, such as COMPLETED.
+        speed: what DRS's seconds and ours are divided by.
+    """
+
+    plan: RecoveryPlan
+    state: ExecutionState
+    truth: Truth
+    closed: str
+    speed: float
+    sent: list[SentMessage] = field(default_factory=list)
+
+    def wave(self, wave_id: str) -> WaveState:
+        """A wave's recorded state."""
+        return next(wave for wave in self.state.waves if wave.wave_id == wave_id)

@@ -1,0 +1,104 @@
+"""What must hold of launches: each once, and none before its time."""
+
+import itertools
+
+from bench.chaos.facts import BROKEN, FAILED, Drill
+from recovery.execution import LaunchStatus
+from recovery.plan import Impact, OnFailure, Wave
+
+
+def check_launched_once(drill: Drill) -> list[str]:
+    """No launch was accepted twice, and no server launched again that was up or on its way."""
+    found = []
+    prefix = f"{drill.state.execution_id}/"
+    for server_id in (i for wave in drill.plan.waves for i in wave.server_ids):
+        launches = drill.truth.of_server(server_id)
+        for launch in launches:
+            if not launch.launch_id.startswith(prefix):
+                found.append(f"{server_id} was launched by {launch.job_id}, which is not ours")
+        for before, after in itertools.pairwise(launches):
+            if before.attempt == after.attempt:
+                found.append(
+                    f"{server_id} was launched twice in attempt {after.attempt} of "
+                    f"{after.wave_id}: {before.job_id} and {after.job_id}"
+                )
+            elif before.outcome != FAILED or not before.has_ended_by(after.created):
+                found.append(
+                    f"{server_id} was launched again by {after.job_id} although {before.job_id} "
+                    f"had not failed before (it ends {before.outcome})"
+                )
+    jobs_of: dict[str, set[str]] = {}
+    for launch in drill.truth.launches:
+        jobs_of.setdefault(launch.launch_id, set()).add(launch.job_id)
+    for launch_id, jobs in jobs_of.items():
+        if len(jobs) > 1:
+            found.append(f"the launch {launch_id} was accepted {len(jobs)} times")
+    return found
+
+
+def check_order(drill: Drill) -> list[str]:
+    """Nothing was launched before what it depends on was up, or an operator or a policy said so."""
+    found = []
+    for wave in drill.plan.waves:
+        begun = sorted({launch.created for launch in drill.truth.of_wave(wave.wave_id)})
+        for dependency in (drill.plan.wave(d) for d in wave.depends_on):
+            for time in begun:
+                if not (
+                    _is_up(drill, dependency, time)
+                    or _was_released(drill, dependency, time)
+                    or _goes_on_without(drill, dependency, time)
+                ):
+                    found.append(
+                        f"{wave.wave_id} was launched at {time:.3f}, before {dependency.wave_id} "
+                        "was up, without a decision that allows it"
+                    )
+    return found
+
+
+def _is_up(drill: Drill, wave: Wave, time: float) -> bool:
+    """Whether all that a wave needs was up: an OPTIONAL server may have failed, and no other."""
+    for server in wave.servers:
+        launches = drill.truth.of_server(server.source_server_id)
+        if any(launch.is_up_by(time) for launch in launches):
+            continue
+        may_fail = server.impact is Impact.OPTIONAL
+        if not may_fail or not all(launch.has_ended_by(time) for launch in launches):
+            return False
+    return True
+
+
+def _was_released(drill: Drill, wave: Wave, time: float) -> bool:
+    """Whether an operator had skipped or accepted a wave."""
+    decided = drill.wave(wave.wave_id).decisions
+    acts = [act for act in (decided.skipped_by, decided.accepted_by) if act is not None]
+    if any(act.time <= time for act in acts):
+        return True
+    # A retry takes an acceptance back, but not what was launched because of it.
+    return any(
+        m.accepted and m.name == "accept_wave" and m.wave_id == wave.wave_id and m.time <= time
+        for m in drill.state.messages
+    )
+
+
+def _goes_on_without(drill: Drill, wave: Wave, time: float) -> bool:
+    """Whether the policy CONTINUE let its dependents go on, since a wave was broken by then."""
+    if (wave.on_failure or drill.plan.on_failure) is not OnFailure.CONTINUE:
+        return False
+    recorded = drill.wave(wave.wave_id)
+    launches = [x for x in drill.truth.of_wave(wave.wave_id) if x.created <= time]
+    if not launches:
+        return recorded.status in BROKEN
+    if time >= launches[0].created + wave.timeout_seconds / drill.speed:
+        return True
+    critical = {s.source_server_id for s in wave.servers if s.impact is Impact.CRITICAL}
+    if any(
+        s.launch_status is LaunchStatus.FAILED and not s.recovery_job_id for s in recorded.servers
+    ):
+        return all(launch.has_ended_by(time) for launch in launches)
+    # A retry may have begun meanwhile: what the attempt before released goes on.
+    return any(
+        all(launch.has_ended_by(time) for launch in of_attempt)
+        and any(launch.outcome == FAILED and launch.server_id in critical for launch in of_attempt)
+        for attempt in {launch.attempt for launch in launches}
+        if (of_attempt := [launch for launch in launches if launch.attempt == attempt])
+    )

@@ -1,0 +1,238 @@
+"""Kill -9 between StartRecovery's acceptance and its recording, again and again.
+
+DRS has accepted a launch, but the worker that asked for it dies before the answer reaches it.
+Asked again, DRS would launch the server twice. `python -m bench.kills` brings that moment about for
+every launch: the local AWS holds the answer of each StartRecovery, and the worker that it is held
+from is killed by its process ID.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from temporalio.client import WorkflowFailureError
+
+from bench.local_aws import CallFeed
+from bench.testbed import (
+    ACCOUNT,
+    REGION,
+    Testbed,
+    run_to_its_end,
+    running_testbed,
+    scratch_folder,
+)
+from recovery.execution import WaveStatus
+from recovery.plan import MAX_SECONDS, RecoveryPlan, Server, Wave
+from workflows.messages import plan_workflow_id
+
+_FAULT = "accepted, not recorded"
+# A launch whose workflow task died with an earlier victim comes late; another goes on meanwhile.
+_SPEED = 600.0
+_PATIENCE_SECONDS = 5.0
+_MOST_KILLS_A_LAUNCH = 3
+_END_SECONDS = 300.0
+
+
+@dataclass
+class Figures:
+    """What was done, and what the local AWS and the history say came of it.
+
+    Attributes:
+        interrupted: launches whose answer the killed worker never got.
+        jobs: StartRecovery calls that AWS accepted.
+        launch_ids: distinct launches among them.
+        completed: waves that the history has as COMPLETED.
+    """
+
+    launches: int
+    kills: int = 0
+    interrupted: int = 0
+    jobs: int = 0
+    launch_ids: int = 0
+    completed: int = 0
+    seconds: float = 0.0
+    violations: list[str] = field(default_factory=list)
+
+    def judge(self) -> None:
+        """Add what is not as it must be to the violations."""
+        expected = {
+            "launches interrupted between acceptance and recording": self.interrupted,
+            "jobs in the ledger": self.jobs,
+            "launch IDs among these jobs": self.launch_ids,
+            "waves COMPLETED": self.completed,
+        }
+        for what, count in expected.items():
+            if count != self.launches:
+                self.violations.append(f"{what}: {count}, not {self.launches}")
+
+
+@dataclass
+class Killer:
+    """Starts launches one after another, and kills the worker that asked for each."""
+
+    bed: Testbed
+    figures: Figures
+    progress: Progress
+    plans: list[RecoveryPlan]
+    executions: dict[str, str] = field(default_factory=dict)
+    _held: set[str] = field(default_factory=set)
+
+    async def run(self, calls: CallFeed) -> None:
+        """Interrupt every launch once, then let them all go on to their ends."""
+        task = self.progress.add_task("launches interrupted", total=self.figures.launches)
+        waiting = list(reversed(self.plans))
+        most = _MOST_KILLS_A_LAUNCH * len(self.plans)
+        while len(self._held) < len(self.plans) and self.figures.kills < most:
+            if waiting:
+                plan = waiting.pop()
+                self.executions[plan.plan_id] = await self.bed.client.start(plan)
+            await self._kill_for_next_launch(calls)
+            self.progress.update(task, completed=len(self._held))
+        await self.bed.aws.clear_faults()
+        await self.bed.aws.release()
+        await self._await_ends()
+
+    async def _kill_for_next_launch(self, calls: CallFeed) -> None:
+        give_up = time.monotonic() + _PATIENCE_SECONDS
+        while (left := give_up - time.monotonic()) > 0:
+            entry = await calls.next(within=left)
+            if entry is None:
+                return
+            if entry["Fault"] != _FAULT or not entry["Held"]:
+                continue
+            self._held.update(entry["Subjects"])
+            if await self.bed.workers.kill(entry["Caller"]):
+                self.figures.kills += 1
+            return
+
+    async def _await_ends(self) -> None:
+        task = self.progress.add_task("plans ended", total=len(self.plans))
+
+        async def end_of(plan: RecoveryPlan) -> None:
+            handle = self.bed.client.temporal.get_workflow_handle(plan_workflow_id(plan.plan_id))
+            with suppress(WorkflowFailureError):
+                await handle.result()
+            self.progress.advance(task)
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_SECONDS), asyncio.TaskGroup() as group:
+                for plan in self.plans:
+                    group.create_task(end_of(plan))
+
+
+async def bench(folder: Path, console: Console, *, launches: int, workers: int) -> Figures:
+    """Interrupt so many launches and say what came of it."""
+    figures = Figures(launches)
+    variables = {"DRS_WAVES_POLL_SECONDS": "60"}
+    async with running_testbed(folder, speed=_SPEED, workers=workers, variables=variables) as bed:
+        plans = [_plan(number) for number in range(launches)]
+        servers = [plan.waves[0].server_ids[0] for plan in plans]
+        await bed.aws.apply(
+            Quotas={"JobsInProgress": 10 * launches, "ServersInAllJobs": 10 * launches},
+            SourceServers=[{"SourceServerId": i, "Region": REGION} for i in servers],
+            Faults=[{"Operation": "StartRecovery", "Effect": "hold", "Name": _FAULT}],
+        )
+        began = time.monotonic()
+        with _progress(console) as progress:
+            async with CallFeed(bed.aws) as calls:
+                killer = Killer(bed, figures, progress, plans)
+                await killer.run(calls)
+        figures.seconds = time.monotonic() - began
+        await _look(bed, figures, killer.executions)
+    figures.judge()
+    return figures
+
+
+def _plan(number: int) -> RecoveryPlan:
+    wave = Wave(
+        wave_id="database",
+        servers=[Server(source_server_id=f"s-{0xD1E0000 + number:017x}")],
+        region=REGION,
+        account_id=ACCOUNT,
+        timeout_seconds=MAX_SECONDS,
+    )
+    return RecoveryPlan(plan_id=f"kills-{number:04}", deadline_seconds=MAX_SECONDS, waves=[wave])
+
+
+async def _look(bed: Testbed, figures: Figures, executions: dict[str, str]) -> None:
+    """Count from outside: the ledger, the log of calls, the recorded history."""
+    ledger = await bed.aws.ledger()
+    accepted = [
+        event
+        for backend in ledger["Backends"]
+        for event in backend["Events"]
+        if event["Event"] == "START_RECOVERY_ACCEPTED"
+    ]
+    figures.jobs = len(accepted)
+    figures.launch_ids = len({tuple(event["Tags"].values()) for event in accepted})
+    of_server = Counter(server for event in accepted for server in event["SourceServerIds"])
+    for server, count in of_server.items():
+        if count != 1:
+            figures.violations.append(f"{server} was launched {count} times")
+    figures.interrupted = len(
+        {
+            subject
+            for entry in await bed.aws.log()
+            if entry["Fault"] == _FAULT and entry["Result"] == "gone"
+            for subject in entry["Subjects"]
+        }
+    )
+    for plan_id, execution_id in executions.items():
+        found = await bed.table.execution(execution_id)
+        status = found[0].waves[0].status if found else "not recorded"
+        if status is WaveStatus.COMPLETED:
+            figures.completed += 1
+        else:
+            figures.violations.append(f"the wave of {plan_id} is {status}")
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description:22}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+
+
+def _table(figures: Figures, *, workers: int) -> Table:
+    table = Table(title="Kill -9 between StartRecovery's acceptance and its recording")
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    table.add_row("one-wave launches", f"{figures.launches}")
+    table.add_row(f"kills (kill -9; {workers} workers, each replaced)", f"{figures.kills}")
+    table.add_row("launches interrupted so", f"{figures.interrupted}")
+    table.add_row("jobs in the ledger", f"{figures.jobs}")
+    table.add_row("waves COMPLETED in the history", f"{figures.completed}")
+    table.add_row("seconds", f"{figures.seconds:.0f}")
+    return table
+
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def main(
+    launches: Annotated[int, typer.Option(min=1, help="How many launches to interrupt.")] = 100,
+    workers: Annotated[int, typer.Option(min=1, help="How many workers serve.")] = 3,
+) -> None:
+    """Kill the worker after the acceptance of each launch; exit code 1 if one went wrong."""
+    console = Console(stderr=True)
+    keep = [True]
+    with scratch_folder(keep) as folder:
+        figures = run_to_its_end(bench(folder, console, launches=launches, workers=workers))
+        keep[:] = [bool(figures.violations)]
+        Console().print(_table(figures, workers=workers))
+        for violation in figures.violations:
+            console.print(f"VIOLATION: {violation}", markup=False)
+        if figures.violations:
+            console.print(f"Logs are in {folder}", markup=False)
+            raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,117 @@
+"""The local AWS's control, as a bench uses it: scenarios, the ledger, the log of calls."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Self
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+_WAIT_SECONDS = 5.0
+_ANSWER_SECONDS = 30.0
+_TRIES = 5
+_AGAIN_SECONDS = 0.2
+
+
+class LocalAws:
+    """The control of a local AWS; every call is made in a thread."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def apply(self, **scenario: Any) -> None:
+        """Apply more scenario, in its own PascalCase keys."""
+        await self._ask("POST", "scenario", body=json.dumps(scenario).encode())
+
+    async def clear_faults(self, name: str = "") -> None:
+        """Remove the faults whose names begin so; without a name, all."""
+        await self._ask("DELETE", "faults", {"name": name} if name else {})
+
+    async def release(self, number: int | None = None) -> None:
+        """Let the held answer of a call be given; without a number, all of them."""
+        await self._ask("POST", "release", {} if number is None else {"number": number})
+
+    async def break_connections(self) -> None:
+        """Close all connections in the middle of whatever they carry."""
+        await self._ask("DELETE", "connections")
+
+    async def ledger(self) -> dict[str, Any]:
+        """What truly happened, and what is truly up."""
+        return await self._ask("GET", "ledger")
+
+    async def calls(self) -> dict[str, Any]:
+        """How often each operation was called with which result, and the faults applied."""
+        return await self._ask("GET", "calls")
+
+    async def log(self, *, after: int = 0, wait: float = 0.0) -> list[dict[str, Any]]:
+        """The calls after a number; `wait` seconds for the first one."""
+        answer = await self._ask("GET", "log", {"after": after, "wait": wait})
+        return list(answer["Calls"])
+
+    async def follow(self) -> AsyncIterator[dict[str, Any]]:
+        """Every call from now on, in order, as soon as it is answered or held."""
+        latest = await self.log()
+        number = latest[-1]["Number"] if latest else 0
+        while True:
+            for entry in await self.log(after=number, wait=_WAIT_SECONDS):
+                number = entry["Number"]
+                yield entry
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        *,
+        body: bytes | None = None,
+    ) -> dict[str, Any]:
+        url = f"{self._url}/_sandbox/{path}" + (f"?{urlencode(query)}" if query else "")
+        return await asyncio.to_thread(_send, Request(url, data=body, method=method))
+
+
+class CallFeed:
+    """The calls from now on, one at a time, with a limit to the waiting."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self._aws = aws
+        self._calls: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._feed())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def next(self, *, within: float) -> dict[str, Any] | None:
+        """The next call, or None where none comes in so many seconds."""
+        try:
+            async with asyncio.timeout(within):
+                return await self._calls.get()
+        except TimeoutError:
+            return None
+
+    async def _feed(self) -> None:
+        async for entry in self._aws.follow():
+            self._calls.put_nowait(entry)
+
+
+def _send(request: Request) -> dict[str, Any]:
+    for left in reversed(range(_TRIES)):
+        try:
+            with urlopen(request, timeout=_ANSWER_SECONDS) as answer:
+                told: dict[str, Any] = json.load(answer)
+            return told
+        except HTTPError as error:
+            raise ValueError(f"the local AWS refused: {error.read().decode()}") from error
+        except OSError:
+            # Broken before the request was read, and so not executed: later it would be spared.
+            if not left:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+    raise AssertionError("the last try returns or raises")

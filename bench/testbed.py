@@ -1,0 +1,159 @@
+"""The stack that a bench runs on: Temporal, the local AWS, the history table, workers."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+
+from activities.history import HistoryTable
+from bench.local_aws import LocalAws
+from bench.workers import WorkerPool
+from sandbox.stack import Stack
+from settings import get_settings
+from workflows.client import RecoveryClient
+from workflows.messages import SEARCH_ATTRIBUTES
+
+T = TypeVar("T")
+
+REGION = "us-west-2"
+OTHER_REGION = "eu-west-1"
+ACCOUNT = "123456789012"
+_THREADS = 64
+# As a shell tells of a process that SIGTERM ended.
+_TERMINATED = 143
+_CLOUD_VARIABLES = ("AWS_", "TEMPORAL_", "DRS_WAVES_")
+
+
+@dataclass
+class Testbed:
+    """A running stack, and what a bench asks of it."""
+
+    stack: Stack
+    aws: LocalAws
+    client: RecoveryClient
+    table: HistoryTable
+    workers: WorkerPool
+
+    async def restart_temporal(self) -> None:
+        """Stop Temporal and start it again on its database."""
+        async with self.workers.lock:
+            await asyncio.to_thread(self.stack.stop_part, "temporal")
+            await asyncio.to_thread(self.stack.start_temporal)
+
+
+@asynccontextmanager
+async def running_testbed(
+    folder: Path,
+    *,
+    speed: float,
+    workers: int,
+    linked: bool = False,
+    variables: Mapping[str, str] | None = None,
+) -> AsyncIterator[Testbed]:
+    """Bring a stack up for the block, and down after it whatever happens.
+
+    Args:
+        folder: for logs and Temporal's database; it stays.
+        speed: divides the durations of DRS and of our polls and deadlines.
+        workers: how many serve; 0 for none yet.
+        linked: whether each worker's link to Temporal can be cut.
+        variables: further ones for the workers.
+    """
+    stack = Stack(
+        folder=folder,
+        worker=[sys.executable, "-m", "worker"],
+        search_attributes=[f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
+        speed=speed,
+        region=REGION,
+        variables={"DRS_WAVES_ABSENT_AFTER_SECONDS": "5", **(variables or {})},
+        leashed=True,
+        temporal_port=_free_port(),
+        ui_port=_free_port(),
+        aws_port=_free_port(),
+    )
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS))
+    pool = WorkerPool(stack, workers, linked)
+    with _environment():
+        try:
+            await asyncio.to_thread(stack.start_temporal)
+            await asyncio.to_thread(stack.start_aws, servers=None, scenario=None)
+            os.environ.update(stack.env)
+            get_settings.cache_clear()
+            table = HistoryTable(get_settings())
+            await table.create()
+            client = await RecoveryClient.connect()
+            await pool.start()
+            yield Testbed(stack, LocalAws(stack.aws_url), client, table, pool)
+        finally:
+            await pool.stop()
+            await asyncio.to_thread(stack.stop)
+
+
+@contextmanager
+def scratch_folder(keep: list[bool]) -> Iterator[Path]:
+    """A folder for the block, removed after it unless `keep` holds True then.
+
+    Whoever interrupts a bench does not want its logs.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="drs-waves-bench-"))
+    try:
+        yield folder
+    except (KeyboardInterrupt, SystemExit):
+        keep.clear()
+        raise
+    finally:
+        if not any(keep):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run a bench; SIGTERM ends it as Ctrl-C does, with everything that it started."""
+
+    # Retries of calls to a Temporal that a bench has stopped itself are no news.
+    quiet = TelemetryFilter(core_level="ERROR", other_level="ERROR")
+    telemetry = TelemetryConfig(logging=LoggingConfig(filter=quiet))
+    Runtime.set_default(Runtime(telemetry=telemetry))
+
+    async def main() -> T:
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise SystemExit(_TERMINATED) from None
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """Forget which cloud this shell leads to, for the block."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(_CLOUD_VARIABLES):
+            del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        get_settings.cache_clear()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,249 @@
+"""How much later a dependent wave begins because the worker that watches its dependency died.
+
+A chain of two waves. In a disturbed round the worker that watches the first wave is killed (kill
+-9) right after its last look before the server is LAUNCHED; only that worker served when the plan
+began, so it also holds the workflows. Measured, by the local AWS's ledger alone: from the server's
+LAUNCH_END to the second wave's StartRecovery. Run with `python -m bench.worker_death`.
+"""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+from bench.local_aws import CallFeed
+from bench.testbed import (
+    ACCOUNT,
+    REGION,
+    Testbed,
+    run_to_its_end,
+    running_testbed,
+    scratch_folder,
+)
+from recovery.plan import MAX_SECONDS, Dependency, RecoveryPlan, Server, Wave
+
+# Source: Temporal's default for a workflow's sticky queue.
+STICKY_TIMEOUT_SECONDS = 10.0
+_POLL_SECONDS = 15.0
+# Each look is followed by a pause of 0.8 to 1.2 polls; the last one before LAUNCH_END is within.
+_LAST_LOOK_POLLS = 1.25
+_STALL_SECONDS = 180.0
+
+
+class StalledError(Exception):
+    """A round did not go on; the message says where."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The longest delay that is allowed, and what it is made of; wall-clock seconds."""
+
+    speed: float
+
+    @property
+    def poll(self) -> float:
+        """The longest pause between two looks at a job."""
+        return _POLL_SECONDS / self.speed * 1.2
+
+    @property
+    def seconds(self) -> float:
+        """The whole of it."""
+        return HEARTBEAT_TIMEOUT_SECONDS + STICKY_TIMEOUT_SECONDS + self.poll
+
+    def __str__(self) -> str:
+        return (
+            f"{self.seconds:.2f} s = heartbeat timeout {HEARTBEAT_TIMEOUT_SECONDS:g} s "
+            f"+ sticky timeout {STICKY_TIMEOUT_SECONDS:g} s + one poll {self.poll:.2f} s "
+            f"({_POLL_SECONDS:g} s / speed {self.speed:g}, with jitter)"
+        )
+
+
+@dataclass
+class Round:
+    """One run of the chain.
+
+    Attributes:
+        gap: seconds from LAUNCH_END of the first wave to StartRecovery of the second.
+        killed_before: seconds from the kill to LAUNCH_END; None where nobody was killed.
+    """
+
+    gap: float
+    killed_before: float | None = None
+
+
+@dataclass
+class Measurement:
+    """All rounds."""
+
+    undisturbed: list[Round] = field(default_factory=list)
+    disturbed: list[Round] = field(default_factory=list)
+
+    @property
+    def usual(self) -> float:
+        """The median of the undisturbed gaps, in seconds."""
+        return statistics.median(r.gap for r in self.undisturbed)
+
+    @property
+    def delays(self) -> list[float]:
+        """By how many seconds each disturbed round was later than an undisturbed one usually is."""
+        return [r.gap - self.usual for r in self.disturbed]
+
+
+class Rounds:
+    """Runs the chain, again and again."""
+
+    def __init__(self, bed: Testbed, calls: CallFeed) -> None:
+        self._bed = bed
+        self._calls = calls
+        self._number = 0
+
+    async def undisturbed(self) -> Round:
+        """A round in which nothing happens."""
+        first, second = await self._begin()
+        await self._call_about("StartRecovery", second)
+        return Round(await self._gap(first, second))
+
+    async def disturbed(self) -> Round:
+        """A round in which the watching worker dies; a standby that came meanwhile goes on."""
+        bed = self._bed
+        first, second = await self._begin()
+        await self._call_about("StartRecovery", first)
+        job = await self._job_of(first)
+        launch_end = float(job["Servers"][0]["FinalTime"])
+        await bed.workers.add()
+        margin = _LAST_LOOK_POLLS * _POLL_SECONDS / bed.stack.speed
+        while True:
+            look = await self._call_about("DescribeJobs", job["JobId"])
+            if look["Time"] + margin > launch_end:
+                break
+        if not await bed.workers.remove(look["Caller"]):
+            raise StalledError(f"{look['Caller']} was gone before it could be killed")
+        killed = time.time()
+        await self._call_about("StartRecovery", second)
+        return Round(await self._gap(first, second), launch_end - killed)
+
+    async def _begin(self) -> tuple[str, str]:
+        """Start the chain; the servers of its first and its second wave."""
+        self._number += 1
+        ids = [f"s-{0xDEAD0000 + 2 * self._number + place:017x}" for place in (0, 1)]
+        await self._bed.aws.apply(
+            SourceServers=[{"SourceServerId": i, "Region": REGION} for i in ids]
+        )
+        common: dict[str, Any] = {"region": REGION, "account_id": ACCOUNT}
+        waves = [
+            Wave(
+                wave_id=name,
+                servers=[Server(source_server_id=server_id)],
+                dependencies=[Dependency(depends_on_wave_id=d) for d in after],
+                timeout_seconds=MAX_SECONDS,
+                **common,
+            )
+            for name, server_id, after in (
+                ("database", ids[0], ()),
+                ("app", ids[1], ("database",)),
+            )
+        ]
+        plan_id = f"death-{self._number}"
+        plan = RecoveryPlan(plan_id=plan_id, deadline_seconds=MAX_SECONDS, waves=waves)
+        await self._bed.client.start(plan)
+        return ids[0], ids[1]
+
+    async def _call_about(self, operation: str, subject: str) -> dict[str, Any]:
+        give_up = time.monotonic() + _STALL_SECONDS
+        while (left := give_up - time.monotonic()) > 0:
+            entry = await self._calls.next(within=left)
+            if entry is None:
+                break
+            if entry["Operation"] == operation and subject in entry["Subjects"]:
+                return entry
+        raise StalledError(f"no {operation} about {subject} within {_STALL_SECONDS:g} s")
+
+    async def _job_of(self, server_id: str) -> dict[str, Any]:
+        for backend in (await self._bed.aws.ledger())["Backends"]:
+            for job in backend["Jobs"]:
+                if any(s["SourceServerId"] == server_id for s in job["Servers"]):
+                    return dict(job)
+        raise StalledError(f"no job launches {server_id}")
+
+    async def _gap(self, first: str, second: str) -> float:
+        launched = (await self._job_of(first))["Servers"][0]["FinalTime"]
+        return float((await self._job_of(second))["Created"] - launched)
+
+
+async def bench(folder: Path, console: Console, *, rounds: int, speed: float) -> Measurement:
+    """Measure so many rounds of both kinds."""
+    found = Measurement()
+    variables = {"DRS_WAVES_POLL_SECONDS": f"{_POLL_SECONDS:g}"}
+    async with running_testbed(folder, speed=speed, workers=1, variables=variables) as bed:
+        columns = (TextColumn("{task.description:20}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+            task = progress.add_task("rounds", total=2 * rounds)
+            async with CallFeed(bed.aws) as calls:
+                chain = Rounds(bed, calls)
+                # Not measured: the first run of all imports and connects.
+                await chain.undisturbed()
+                for _ in range(rounds):
+                    found.undisturbed.append(await chain.undisturbed())
+                    progress.advance(task)
+                for _ in range(rounds):
+                    found.disturbed.append(await chain.disturbed())
+                    progress.advance(task)
+                    await asyncio.sleep(_POLL_SECONDS / speed)
+    return found
+
+
+def _table(found: Measurement, bound: Bound) -> Table:
+    table = Table(
+        title=f"From LAUNCH_END to the dependent wave's StartRecovery, speed {bound.speed:g}"
+    )
+    for name in ("", "rounds", "median s", "max s"):
+        table.add_column(name, justify="right" if name else "left")
+
+    def add(name: str, values: Sequence[float]) -> None:
+        row = f"{statistics.median(values):.2f}", f"{max(values):.2f}"
+        table.add_row(name, f"{len(values)}", *row)
+
+    add("undisturbed", [r.gap for r in found.undisturbed])
+    add("the watching worker killed", [r.gap for r in found.disturbed])
+    add("  killed so long before LAUNCH_END", [r.killed_before or 0.0 for r in found.disturbed])
+    add("added delay", found.delays)
+    return table
+
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def main(
+    rounds: Annotated[int, typer.Option(min=1, help="How many rounds of each kind.")] = 10,
+    speed: Annotated[float, typer.Option(min=1, help="How many times faster than real.")] = 60.0,
+) -> None:
+    """Measure the delay that a worker's death adds; exit code 1 if it exceeds its bound."""
+    console = Console(stderr=True)
+    keep = [True]
+    with scratch_folder(keep) as folder:
+        console.print(f"Logs are in {folder} if a round stalls", markup=False)
+        found = run_to_its_end(bench(folder, console, rounds=rounds, speed=speed))
+        bound = Bound(speed)
+        over = [delay for delay in found.delays if delay > bound.seconds]
+        keep[:] = [bool(over)]
+        Console().print(_table(found, bound))
+        Console().print(
+            f"Bound: {bound}; heartbeats and sticky timeouts never scale.", markup=False
+        )
+        if over:
+            console.print(f"VIOLATION: {len(over)} of {rounds} delays exceed the bound")
+            raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()
