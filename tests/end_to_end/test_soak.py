@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from recovery.execution import PlanStatus
+from recovery.plan import MAX_SECONDS
 from tests.end_to_end.conftest import House, began, ended
 
 CHAINS, WAVES_A_CHAIN = 20, 50
@@ -20,7 +21,8 @@ async def test_a_plan_of_1000_waves_runs_in_order_within_temporals_limits(house:
         for chain in names
         for n, name in enumerate(chain)
     ]
-    plan = house.plan(*waves)
+    # A day's deadline, scaled, would be minutes.
+    plan = house.plan(*waves, deadline_seconds=MAX_SECONDS)
     state = await house.run(plan)
     house.aws.apply(Quotas={"JobsInProgress": 20, "ServersInAllJobs": 500})
     assert state.status is PlanStatus.COMPLETED
