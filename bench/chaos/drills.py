@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.executions import wave_workflow_id
@@ -31,7 +32,14 @@ from workflows.steering import find_running
 
 _MOST_SECONDS = 900.0
 _AGAIN_SECONDS = 1.0
+_LOOK_SECONDS = 20.0
 _MOST_CLEANUPS = 3
+# Temporal's own: set while a workflow's tasks fail again and again.
+_PROBLEMS = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
+
+
+class StuckError(Exception):
+    """A workflow that cannot go on; the message says which and why."""
 
 
 @dataclass
@@ -68,6 +76,8 @@ class DrillRun:
                 violations += await self._clean_up(drill.state)
         except TimeoutError:
             violations.append(f"it has not ended, cleaned up, within {_MOST_SECONDS:g} s")
+        except StuckError as stuck:
+            violations.append(str(stuck))
         finally:
             attending.cancel()
             await asyncio.gather(attending, return_exceptions=True)
@@ -115,20 +125,36 @@ class DrillRun:
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _end_of(self, workflow_id: str) -> str:
-        """Await a workflow's end; how Temporal says that it closed, UNKNOWN if it has none."""
+        """Await a workflow's end; how Temporal says that it closed, UNKNOWN if it has none.
+
+        Raises:
+            StuckError: it cannot go on, because it does not follow its own history.
+        """
         handle = self.bed.client.temporal.get_workflow_handle(workflow_id)
         while True:
             try:
-                with suppress(WorkflowFailureError):
-                    await handle.result()
-                status = (await handle.describe()).status
+                with suppress(WorkflowFailureError, TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await handle.result()
+                described = await handle.describe()
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return "UNKNOWN"
                 await asyncio.sleep(_AGAIN_SECONDS)
                 continue
+            status = described.status
             if status is not None and status is not WorkflowExecutionStatus.RUNNING:
                 return status.name
+            problems = described.typed_search_attributes.get(_PROBLEMS) or []
+            if any("NonDeterministic" in problem for problem in problems):
+                await self._keep_history(handle)
+                raise StuckError(f"{workflow_id} does not follow its own history: {problems}")
+
+    async def _keep_history(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Keep the history of a workflow that is stuck, to be replayed."""
+        history = await handle.fetch_history()
+        path = self.folder / f"{handle.id.replace('/', '_')}.history.json"
+        await asyncio.to_thread(path.write_text, history.to_json())
 
     async def _recorded(self, execution_id: str) -> ExecutionState:
         found = await self.bed.table.execution(execution_id)

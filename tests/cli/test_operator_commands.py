@@ -149,7 +149,7 @@ def test_without_a_worker_a_message_is_taken_and_has_its_effect_when_one_comes(
 ) -> None:
     plan = desk.plan("patience", {"db": [], "app": ["db"]})
     started = desk.do("run", plan, "--no-watch")
-    assert "no worker is running" in started.stderr
+    assert "it has not begun yet. No worker serves" in started.stderr
     taken = desk.do("skip-wave", "patience", "app", "--reason", "not today")
     assert taken.stdout == "app: taken; it has its effect when a worker comes\n"
     assert desk.do("pause", "patience").stdout.startswith("patience: taken; ")
