@@ -71,9 +71,9 @@ class DrillRun:
             async with asyncio.timeout(_MOST_SECONDS):
                 drill = await self._drill(operator)
                 outcome, violations = drill.state.status.value, check(drill)
+                violations += await self._clean_up(drill.state)
                 if violations:
                     await self._keep(drill, violations)
-                violations += await self._clean_up(drill.state)
         except TimeoutError:
             violations.append(f"it has not ended, cleaned up, within {_MOST_SECONDS:g} s")
         except StuckError as stuck:
@@ -189,6 +189,7 @@ class DrillRun:
 
     async def _keep(self, drill: Drill, violations: list[str]) -> None:
         """Keep what is known of a drill that broke something."""
+        ours = set(self.script.drawn.server_ids)
         facts: dict[str, Any] = {
             "Violations": violations,
             "Acts": self.adversary.done.get(self._plan_id, []),
@@ -198,6 +199,9 @@ class DrillRun:
             "Launches": [vars(launch) for launch in drill.truth.launches],
             "Closed": drill.closed,
             "Sent": [vars(message) for message in drill.sent],
+            "Calls": [
+                call for call in await self.bed.aws.log() if ours.intersection(call["Subjects"])
+            ],
         }
         path = self.folder / f"{self._plan_id}.json"
         await asyncio.to_thread(path.write_text, json.dumps(facts, indent=1))
