@@ -62,10 +62,10 @@ class SandboxApplication:
                 path,
                 body,
                 query=environ.get("QUERY_STRING", ""),
-                connection=environ.get("werkzeug.socket"),
             )
             start_response(_status_line(code), [("Content-Type", "application/json")])
             return [content]
+        self._control.note_caller(environ.get("werkzeug.socket"))
         call = identify(environ, body)
         if call is None:
             return list(self._aws(environ, start_response))

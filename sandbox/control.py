@@ -30,14 +30,13 @@ class SandboxControl:
     """The scenario in force and the record of what was called.
 
     Attributes:
-        break_connections: Closes all connections but those given, in the middle of whatever they
-            carry.
+        break_connections: Closes the connections given, in the middle of whatever they carry.
     """
 
     def __init__(self) -> None:
         self.faults = FaultInjector()
         self.break_connections: Callable[[Container[socket.socket]], None] = lambda _: None
-        self._reached_by: WeakSet[socket.socket] = WeakSet()
+        self._callers: WeakSet[socket.socket] = WeakSet()
         self._quotas = Quotas()
         self._calls = CallLog()
         self._lock = Lock()
@@ -117,6 +116,11 @@ class SandboxControl:
             ],
         }
 
+    def note_caller(self, connection: socket.socket | None) -> None:
+        """Note that a call to AWS came by this connection, if it is known."""
+        if connection is not None:
+            self._callers.add(connection)
+
     def calls(self) -> dict[str, Any]:
         """Return how often each operation was called with which result, and the faults applied."""
         return {"Calls": self._calls.counts(), "FaultsApplied": self.faults.applied()}
@@ -132,15 +136,12 @@ class SandboxControl:
         body: bytes,
         *,
         query: str = "",
-        connection: socket.socket | None = None,
     ) -> tuple[int, bytes]:
-        """Serve one request under `/_sandbox/`, which came by this connection.
+        """Serve one request under `/_sandbox/`.
 
         Returns:
             HTTP status, and JSON.
         """
-        if connection is not None:
-            self._reached_by.add(connection)
         given = {name: values[-1] for name, values in parse_qs(query).items()}
         routes: dict[tuple[str, str], Callable[[], dict[str, Any] | None]] = {
             ("GET", "health"): self.health,
@@ -154,7 +155,7 @@ class SandboxControl:
             ),
             ("DELETE", "faults"): lambda: self.clear_faults(given.get("name", "")),
             # Whoever steers the sandbox is spared.
-            ("DELETE", "connections"): lambda: self.break_connections(self._reached_by),
+            ("DELETE", "connections"): lambda: self.break_connections(self._callers),
             ("POST", "scenario"): lambda: self.apply(body.decode()),
         }
         route = routes.get((method, path.removeprefix(PREFIX).strip("/")))

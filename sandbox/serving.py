@@ -138,11 +138,11 @@ class LoopbackServer(ThreadedWSGIServer):
         with self._lock:
             self._connections.discard(connection)
 
-    def close_connections(self, spare: Container[socket.socket] = ()) -> None:
-        """Break the connections that clients still hold open, all but `spare`."""
+    def close_connections(self, of: Container[socket.socket] | None = None) -> None:
+        """Break the connections that clients still hold open: those `of` these, or all."""
         with self._lock:
             for connection in self._connections:
-                if connection in spare:
+                if of is not None and connection not in of:
                     continue
                 try:
                     connection.shutdown(socket.SHUT_RDWR)
