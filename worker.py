@@ -32,6 +32,7 @@ from workflows.client import RecoveryClient, UnreachableError
 from workflows.deployment import deployment_config, watching_current_version
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
+from workflows.query_loading import EvictingRunner
 from workflows.readiness import ReadinessWorkflow
 from workflows.recovery_plan import RecoveryPlanWorkflow
 from workflows.wave import WaveWorkflow
@@ -64,11 +65,13 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
     executions = ExecutionActivities()
     cleanup = CleanupActivities(places, settings)
     versioned = deployment_config(settings)
-    return [
+    runner = EvictingRunner()
+    deciding = runner.serve(
         Worker(
             client,
             task_queue=TASK_QUEUE,
             workflows=WORKFLOWS,
+            workflow_runner=runner,
             activities=[
                 drs.launch,
                 drs.find_launch,
@@ -81,24 +84,25 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
             max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
             graceful_shutdown_timeout=_GRACE,
             deployment_config=versioned,
-        ),
-        Worker(
-            client,
-            task_queue=WATCH_TASK_QUEUE,
-            activities=[
-                drs.watch,
-                executions.look_at_wave,
-                executions.follow_wave,
-                executions.await_end,
-                repair.repair_history,
-                cleanup.find_instances,
-                cleanup.terminate,
-            ],
-            max_concurrent_activities=_WATCHES_AT_ONCE,
-            max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
-            deployment_config=versioned,
-        ),
-    ]
+        )
+    )
+    watching = Worker(
+        client,
+        task_queue=WATCH_TASK_QUEUE,
+        activities=[
+            drs.watch,
+            executions.look_at_wave,
+            executions.follow_wave,
+            executions.await_end,
+            repair.repair_history,
+            cleanup.find_instances,
+            cleanup.terminate,
+        ],
+        max_concurrent_activities=_WATCHES_AT_ONCE,
+        max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+        deployment_config=versioned,
+    )
+    return [deciding, watching]
 
 
 async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None:
