@@ -124,7 +124,9 @@ def handler(
         return await call(request)
 
     return grpc.unary_unary_rpc_method_handler(
-        answer, request_deserializer=kind.FromString, response_serializer=Message.SerializeToString
+        answer,
+        request_deserializer=kind.FromString,
+        response_serializer=lambda told: told.SerializeToString(),
     )
 
 
