@@ -25,9 +25,10 @@ types: $(BIN)/drs-waves
 rooms: $(BIN)/drs-waves ## The rooms import in one direction only.
 	@$(BIN)/lint-imports
 
-# The end-to-end tests mostly wait for DRS's clock, so more of them run than there are cores.
+# The end-to-end tests mostly wait for DRS's clock, so more of them run than there are cores; in
+# order, because the longest files are among the first and those with the most tests are not.
 tests: $(BIN)/drs-waves
-	@exec $(BIN)/pytest -n 3 --dist loadfile
+	@exec $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 soak: $(BIN)/drs-waves ## Slow tests: a plan of 1,000 waves and the like.
 	@exec $(BIN)/pytest -m soak -o addopts= -v

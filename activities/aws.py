@@ -5,9 +5,11 @@ is entered through the Region's own STS endpoint, so that no other Region is nee
 """
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, cast
 
 import boto3
@@ -27,6 +29,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProxyConnectionError,
 )
+from botocore.model import OperationModel
 
 from recovery.execution import shortened
 from recovery.plan import Target
@@ -168,6 +171,48 @@ def _seconds_in(header: object) -> float | None:
     return min(seconds, _LONGEST_RETRY_AFTER) if seconds > 0 else None
 
 
+class IncompleteAnswerError(Exception):
+    """An answer that broke off on its way, which botocore would take for one that says nothing."""
+
+
+def refuse_incomplete(
+    operation_model: OperationModel, response_dict: dict[str, Any], **_: object
+) -> None:
+    """See that an answer is whole, before botocore reads it.
+
+    botocore 1.44 asks urllib3 not to compare a body with its Content-Length, and reads JSON that it
+    cannot parse as an empty object. A connection that breaks in the middle of an answer would so
+    look like "no jobs", "no instances".
+
+    Raises:
+        IncompleteAnswerError: the connection broke, or a success is no JSON object.
+    """
+    headers, body = response_dict["headers"], response_dict["body"]
+    length = headers.get("content-length")
+    if length is None and "transfer-encoding" not in headers:
+        raise IncompleteAnswerError("the connection broke in the answer's headers")
+    if length is not None and len(body) != int(length):
+        raise IncompleteAnswerError(f"only {len(body)} of {length} bytes came")
+    speaks_json = operation_model.service_model.protocol in _JSON_PROTOCOLS
+    if response_dict["status_code"] < HTTPStatus.MULTIPLE_CHOICES and speaks_json:
+        try:
+            said = json.loads(body)
+        except ValueError as error:
+            raise IncompleteAnswerError(f"the answer is no JSON: {error}") from error
+        if not isinstance(said, dict):
+            raise IncompleteAnswerError("the answer is no JSON object")
+
+
+_JSON_PROTOCOLS = ("json", "rest-json")
+
+
+def heedful_session(**given: Any) -> boto3.Session:
+    """A boto3 session whose clients take only whole answers; the arguments are boto3's."""
+    session = boto3.Session(**given)
+    session.events.register("before-parse", refuse_incomplete)
+    return session
+
+
 class AwsSessions:
     """One boto3 session a role, one client a service and Region; shared by all activities."""
 
@@ -206,7 +251,7 @@ class AwsSessions:
         role = target.role_arn
         key = (role, target.region if role else "")
         if key not in self._sessions:
-            base = boto3.Session(region_name=target.region)
+            base = heedful_session(region_name=target.region)
             self._sessions[key] = _in_role(base, role, target.region) if role else base
         return self._sessions[key]
 
@@ -232,7 +277,7 @@ def _in_role(base: boto3.Session, role_arn: str, region: str) -> boto3.Session:
         method="assume-role", refresh_using=fetcher.fetch_credentials
     )
     source._credentials = renewing  # type: ignore[attr-defined]
-    return boto3.Session(botocore_session=source, region_name=region)
+    return heedful_session(botocore_session=source, region_name=region)
 
 
 async def call(operation: str, function: Callable[..., Any], /, **kwargs: Any) -> Any:

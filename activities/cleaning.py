@@ -144,19 +144,24 @@ class CleanupActivities:
     async def _terminate(self, request: TerminateRequest) -> list[LaunchedInstance]:
         api = self._places.api(request.target)
         give_up = time.time() + GONE_SECONDS / self._settings.speed
-        reasons: dict[str, str] = {}
-        while left := await _still_there(api, request.instances):
-            if time.time() > give_up:
-                return [
-                    i.model_copy(update={"reason": reasons.get(i.recovery_instance_id, _SILENT)})
-                    for i in left
-                ]
-            await self._ask(api, left, reasons)
+        refusals: dict[str, AwsTrouble] = {}
+        left: Sequence[LaunchedInstance] = request.instances
+        while left and time.time() <= give_up:
+            await self._ask(api, left, refusals)
             await asyncio.sleep(self._settings.scaled_poll_seconds)
-        return []
+            listed = await _still_there(api, left)
+            # A listing that lacks one for once proves nothing; that DRS took the order does.
+            left = [i for i in left if i in listed or _is_unheard(i, refusals)]
+        return [
+            i.model_copy(update={"reason": str(refusals.get(i.recovery_instance_id, _SILENT))})
+            for i in left
+        ]
 
     async def _ask(
-        self, api: DrsApi, instances: Sequence[LaunchedInstance], reasons: dict[str, str]
+        self,
+        api: DrsApi,
+        instances: Sequence[LaunchedInstance],
+        refusals: dict[str, AwsTrouble],
     ) -> None:
         """Ask for all at once; where one stands in the way of the others, for each alone."""
         ids = [i.recovery_instance_id for i in instances]
@@ -165,15 +170,23 @@ class CleanupActivities:
         except AwsTrouble as trouble:
             if len(ids) > 1 and trouble.kind in (Trouble.CONFLICT, Trouble.UNKNOWN_SERVER):
                 for instance in instances:
-                    await self._ask(api, [instance], reasons)
+                    await self._ask(api, [instance], refusals)
                 return
-            for instance_id in ids:
-                reasons[instance_id] = str(trouble)
+            refusals.update(dict.fromkeys(ids, trouble))
             if not trouble.kind.can_pass and trouble.kind is not Trouble.UNKNOWN_SERVER:
                 raise
+        else:
+            for instance_id in ids:
+                refusals.pop(instance_id, None)
 
 
 _SILENT = "it was asked to terminate and is still there"
+
+
+def _is_unheard(instance: LaunchedInstance, refusals: dict[str, AwsTrouble]) -> bool:
+    """Whether DRS neither took the order to terminate an instance nor said that it knows none."""
+    trouble = refusals.get(instance.recovery_instance_id)
+    return trouble is not None and trouble.kind is not Trouble.UNKNOWN_SERVER
 
 
 async def _still_there(

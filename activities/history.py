@@ -9,14 +9,13 @@ import asyncio
 import os
 from typing import Any, cast
 
-import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.aws import CONNECT_TIMEOUT_SECONDS, AwsTrouble, call
+from activities.aws import CONNECT_TIMEOUT_SECONDS, AwsTrouble, call, heedful_session
 from activities.cleaning import CleanupScope
 from activities.heartbeat import heartbeating
 from activities.history_items import (
@@ -214,7 +213,7 @@ class HistoryTable:
             )
             self._client = await call(
                 "DynamoDB",
-                boto3.client,
+                heedful_session().client,
                 service_name="dynamodb",
                 # boto3 itself reads AWS_DEFAULT_REGION only.
                 region_name=cast(Any, self._region or os.environ.get("AWS_REGION")),

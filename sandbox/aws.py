@@ -37,7 +37,7 @@ from sandbox.scenario import (
     load_scenario,
     load_source_servers,
 )
-from sandbox.serving import LOOPBACK, AnswerWithheld, LoopbackServer
+from sandbox.serving import LOOPBACK, AnswerCut, AnswerWithheld, LoopbackServer
 from sandbox.subjects import with_subjects
 
 _EXIT_BAD_INPUT = 2
@@ -93,6 +93,9 @@ class SandboxApplication:
         if fault is not None and fault.effect is Effect.ANSWER_LOST:
             self._control.log(call, Effect.ANSWER_LOST.value, fault=name)
             raise AnswerWithheld
+        if fault is not None and fault.effect is Effect.ANSWER_CUT:
+            self._control.log(call, Effect.ANSWER_CUT.value, fault=name)
+            raise AnswerCut(status, headers, content)
         if fault is not None and fault.effect is Effect.HOLD:
             connection = environ.get("werkzeug.socket")
             if not self._control.hold(call, result, connection, fault=name):

@@ -124,6 +124,7 @@ class Effect(StrEnum):
     """What a fault does other than answer with an error.
 
     ANSWER_LOST: the request is executed, the connection is closed without an answer.
+    ANSWER_CUT: the request is executed, the connection is closed in the middle of the answer.
     DROP: the request is not executed, the connection is closed without an answer.
     DELAY: the request is executed `Seconds` later.
     HOLD: the request is executed, the answer is given once it is released through the control,
@@ -131,6 +132,7 @@ class Effect(StrEnum):
     """
 
     ANSWER_LOST = "answer-lost"
+    ANSWER_CUT = "answer-cut"
     DROP = "drop"
     DELAY = "delay"
     HOLD = "hold"

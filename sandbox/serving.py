@@ -22,6 +22,14 @@ class AnswerWithheld(Exception):
     """Raised by an application to close the connection without an answer."""
 
 
+class AnswerCut(Exception):
+    """Raised by an application to close the connection in the middle of an answer."""
+
+    def __init__(self, status: str, headers: list[tuple[str, str]], content: bytes) -> None:
+        super().__init__(status)
+        self.status, self.headers, self.content = status, headers, content
+
+
 def is_gone(connection: socket.socket | None, *, within: float) -> bool:
     """Return whether a caller that awaits its answer has closed the connection.
 
@@ -72,16 +80,23 @@ class ConnectionHandler(MotoRequestHandler):
         environ["CONTENT_LENGTH"] = str(len(body))
         try:
             status, headers, answer = self._ask(environ)
+        except AnswerCut as cut:
+            self._answer(cut.status, cut.headers, cut.content, gives=len(cut.content) // 2)
+            self._break_off()
+            return
         except AnswerWithheld:
-            self.close_connection = True
-            # The caller may have gone first.
-            with suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
+            self._break_off()
             return
         except Exception:
             self.server.log("error", f"Error on request:\n{traceback.format_exc()}")
             status, headers, answer = "500 Internal Server Error", [], b""
         self._answer(status, headers, answer)
+
+    def _break_off(self) -> None:
+        self.close_connection = True
+        # The caller may have gone first.
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def _ask(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
         status, headers = "", list[tuple[str, str]]()
@@ -100,7 +115,14 @@ class ConnectionHandler(MotoRequestHandler):
             if hasattr(chunks, "close"):
                 chunks.close()
 
-    def _answer(self, status: str, headers: list[tuple[str, str]], answer: bytes) -> None:
+    def _answer(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        answer: bytes,
+        *,
+        gives: int | None = None,
+    ) -> None:
         code, _, reason = status.partition(" ")
         self.log_request(code, len(answer))
         self.send_response_only(int(code), reason)
@@ -111,7 +133,7 @@ class ConnectionHandler(MotoRequestHandler):
             self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         if self.command != "HEAD" and int(code) != HTTPStatus.NO_CONTENT:
-            self.wfile.write(answer)
+            self.wfile.write(answer[:gives])
         self.wfile.flush()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:

@@ -8,7 +8,7 @@ from bench.chaos.tally import Tally
 
 _THROTTLES = ("ThrottlingException",)
 _SERVER_ERRORS = ("InternalServerException",)
-_LOST = ("answer-lost", "drop")
+_LOST = ("answer-lost", "answer-cut", "drop")
 
 
 def figures(tally: Tally, *, drills: int, seconds: float) -> Table:

@@ -114,6 +114,7 @@ _BLIND_MESSAGES = {
 _THROTTLED = {"Error": "ThrottlingException", "RetryAfterSeconds": 1}
 _BROKEN = {"Error": "InternalServerException", "RetryAfterSeconds": 1}
 _LOST = {"Effect": "answer-lost"}
+_CUT = {"Effect": "answer-cut"}
 _DROPPED = {"Effect": "drop"}
 _DYNAMODB_AWAY = {"Error": "InternalServerError"}
 # Operation, chance in a drill, what happens, most times in a row, most calls before.
@@ -131,6 +132,9 @@ _FAULTS: tuple[tuple[str, float, dict[str, Any], int, int], ...] = (
     (_TERMINATE, 0.10, _LOST, 2, 0),
     (_TERMINATE, 0.10, _THROTTLED, 3, 0),
     (_RECORD, 0.20, _DYNAMODB_AWAY, 12, 6),
+    (_START, 0.10, _CUT, 1, 3),
+    (_DESCRIBE_JOBS, 0.15, _CUT, 4, 12),
+    (_DESCRIBE_INSTANCES, 0.15, _CUT, 3, 6),
 )
 
 

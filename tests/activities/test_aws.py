@@ -208,3 +208,34 @@ async def test_whatever_a_call_raises_is_a_trouble_that_names_it() -> None:
 
     with pytest.raises(AwsTrouble, match="Something: RuntimeError: no idea"):
         await call("Something", broken)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"items":',
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnull",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+        b'HTTP/1.1 400 Bad Request\r\nContent-Length: 40\r\n\r\n{"message":',
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\n{"items":[]}',
+    ],
+)
+@pytest.mark.parametrize("role", [None, ROLE])
+async def test_an_answer_that_breaks_off_is_unclear(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch, answer: bytes, role: str | None
+) -> None:
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", f"http://{host}:{port}")
+        with pytest.raises(AwsTrouble) as caught:
+            await DrsApi(AwsSessions(), Target(region=REGION, role_arn=role)).jobs_since(0.0)
+    assert caught.value.kind is Trouble.UNCLEAR

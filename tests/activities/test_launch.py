@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from activities import launch_guard, launching
 from activities.aws import AwsSessions
@@ -65,12 +67,13 @@ async def test_a_launch_gives_each_server_its_job_and_the_time_drs_accepted_it(
     assert before - 0.001 <= result.accepted_time <= time.time()
 
 
+@pytest.mark.parametrize("effect", ["answer-lost", "answer-cut"])
 async def test_after_a_lost_answer_the_job_is_found_and_not_asked_for_again(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, drs: DrsActivities, temporal: Temporal, effect: str
 ) -> None:
     servers = aws.servers(2)
     request = launch(servers)
-    aws.fault("StartRecovery", Effect="answer-lost", Times=1)
+    aws.fault("StartRecovery", Effect=effect, Times=1)
     first = Attempt(temporal)
     error = await first.refused(drs.launch, request)
     assert (error.type, error.non_retryable) == ("UnclearAnswer", False)
@@ -80,6 +83,26 @@ async def test_after_a_lost_answer_the_job_is_found_and_not_asked_for_again(
     )
     (accepted,) = aws.accepted(servers[0])
     assert result.job_id == accepted["JobId"]
+    assert aws.calls("StartRecovery") == 1
+
+
+async def test_a_listing_of_jobs_that_breaks_off_is_not_taken_for_one_without_ours(
+    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+) -> None:
+    servers = aws.servers()
+    request = launch(servers)
+    aws.fault("StartRecovery", Effect="answer-lost", Times=1)
+    attempt = Attempt(temporal)
+    await attempt.refused(drs.launch, request)
+    aws.fault("DescribeJobs", Effect="answer-cut", Times=12)
+    result = None
+    for number in range(2, 30):
+        attempt = Attempt(temporal, number=number, details=attempt.heartbeats[-1])
+        with suppress(ApplicationError):
+            result = await attempt.run(drs.launch, request)
+            break
+    assert result is not None
+    assert result.job_id == aws.accepted(servers[0])[0]["JobId"]
     assert aws.calls("StartRecovery") == 1
 
 
