@@ -25,8 +25,8 @@ types: $(BIN)/drs-waves
 rooms: $(BIN)/drs-waves ## The rooms import in one direction only.
 	@$(BIN)/lint-imports
 
-# The end-to-end tests mostly wait for DRS's clock, so more of them run than there are cores; in
-# order, because the longest files are among the first and those with the most tests are not.
+# The end-to-end tests mostly wait for DRS's clock, so more of them run than there are cores. Their
+# files are long and come early: no reordering by how many tests a file has.
 tests: $(BIN)/drs-waves
 	@exec $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 

@@ -6,6 +6,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.core.base_backend import BackendDict
 
 from sandbox.aws import SandboxAws
 from sandbox.drs import register
@@ -160,6 +161,8 @@ def test_one_connection_serves_many_calls() -> None:
 
 def test_the_backend_also_works_under_mock_aws() -> None:
     register()
+    # Moto resets the services that it brings; ours may hold what other tests of this process did.
+    BackendDict.reset()
     with mock_aws():
         drs = boto3.client(
             "drs",
