@@ -32,7 +32,7 @@ from workflows.client import RecoveryClient, UnreachableError
 from workflows.deployment import deployment_config, watching_current_version
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
-from workflows.query_loading import EvictingRunner
+from workflows.loading import ReplayableRunner
 from workflows.readiness import ReadinessWorkflow
 from workflows.recovery_plan import RecoveryPlanWorkflow
 from workflows.wave import WaveWorkflow
@@ -65,7 +65,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
     executions = ExecutionActivities()
     cleanup = CleanupActivities(places, settings)
     versioned = deployment_config(settings)
-    runner = EvictingRunner()
+    runner = ReplayableRunner()
     deciding = runner.serve(
         Worker(
             client,

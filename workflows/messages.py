@@ -28,6 +28,7 @@ class FailureType(StrEnum):
     PLAN_REFUSED = "PlanRefused"
     WAVE_FAILED = "WaveFailed"
     MESSAGE_REJECTED = "MessageRejected"
+    SEND_AGAIN = "SendAgain"
     CLEANUP_REFUSED = "CleanupRefused"
     CLEANUP_INCOMPLETE = "CleanupIncomplete"
     HISTORY_INCOMPLETE = "HistoryIncomplete"

@@ -3,13 +3,15 @@
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from temporalio.client import (
     RPCTimeoutOrCancelledError,
     WorkflowExecutionStatus,
+    WorkflowHandle,
     WorkflowUpdateFailedError,
 )
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from recovery.execution import ExecutionType
@@ -26,6 +28,7 @@ CLIENT = "drs-waves"
 WITHOUT_WORKER = "taken; it has its effect when a worker comes"
 _RPC = timedelta(seconds=10)
 _ANSWER_SECONDS = 10.0
+_AGAIN_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -100,10 +103,7 @@ async def send(
         if await client.has_worker():
             # Without an answer an update is asked for again and again, for ever.
             async with asyncio.timeout(_ANSWER_SECONDS):
-                effect: str = await handle.execute_update(
-                    meant.name, meant.as_input(), result_type=str
-                )
-            return effect
+                return await _effect_of(handle, meant)
     except WorkflowUpdateFailedError as error:
         why = str(error.cause).removeprefix(f"{FailureType.MESSAGE_REJECTED}: ")
         raise RefusedError(f"{meant.name} was rejected: {why}") from error
@@ -118,6 +118,22 @@ async def send(
     except RPCError as error:
         _refuse_ended(running, error)
     return None
+
+
+async def _effect_of(handle: WorkflowHandle[Any, Any], message: OperatorMessage) -> str:
+    """Send a message as an update, again where the worker that got it cannot take it yet."""
+    while True:
+        try:
+            effect: str = await handle.execute_update(
+                message.name, message.as_input(), result_type=str
+            )
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            if not isinstance(cause, ApplicationError) or cause.type != FailureType.SEND_AGAIN:
+                raise
+            await asyncio.sleep(_AGAIN_SECONDS)
+        else:
+            return effect
 
 
 async def cancel(
