@@ -1,0 +1,56 @@
+"""How messages of ours are sent."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from recovery.messages import MessageName, OperatorMessage
+from workflows.client import RecoveryClient, RefusedError
+from workflows.messages import FailureType
+from workflows.steering import RunningExecution, send
+
+
+@dataclass
+class Execution:
+    """A stand-in for a client, its Temporal and a plan's handle: answers as it is told."""
+
+    answers: list[str]
+    sent: int = 0
+
+    @property
+    def temporal(self) -> "Execution":
+        return self
+
+    def get_workflow_handle(self, workflow_id: str, **run: Any) -> "Execution":
+        return self
+
+    async def has_worker(self) -> bool:
+        return True
+
+    async def execute_update(self, name: str, message: Any, **how: Any) -> str:
+        self.sent += 1
+        answer = self.answers.pop(0)
+        if answer in list(FailureType):
+            raise WorkflowUpdateFailedError(ApplicationError("because", type=answer))
+        return answer
+
+
+RUNNING = RunningExecution("crm", "crm-1", None, "run")
+MESSAGE = OperatorMessage(name=MessageName.PAUSE, reason="wait")
+
+
+async def test_a_message_that_a_worker_cannot_take_yet_is_sent_again() -> None:
+    execution = Execution([FailureType.SEND_AGAIN, FailureType.SEND_AGAIN, "paused"])
+    client = cast(RecoveryClient, execution)
+    assert await send(client, RUNNING, MESSAGE, actor="me") == "paused"
+    assert execution.sent == 3
+
+
+async def test_a_message_that_makes_no_sense_is_not() -> None:
+    execution = Execution([FailureType.MESSAGE_REJECTED])
+    with pytest.raises(RefusedError, match=r"pause was rejected: .*because"):
+        await send(cast(RecoveryClient, execution), RUNNING, MESSAGE, actor="me")
+    assert execution.sent == 1
