@@ -25,10 +25,9 @@ types: $(BIN)/drs-waves
 rooms: $(BIN)/drs-waves ## The rooms import in one direction only.
 	@$(BIN)/lint-imports
 
-# The end-to-end tests mostly wait for DRS's clock, so more of them run than there are cores. Their
-# files are long and come early: no reordering by how many tests a file has.
+# The end-to-end tests mostly wait for DRS's clock, so more of them run than there are cores.
 tests: $(BIN)/drs-waves
-	@exec $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@exec $(BIN)/pytest -n 3 --dist loadfile
 
 soak: $(BIN)/drs-waves ## Slow tests: a plan of 1,000 waves and the like.
 	@exec $(BIN)/pytest -m soak -o addopts= -v

@@ -231,7 +231,8 @@ def test_a_drill_is_cancelled_at_once_and_a_wave_alone_too(desk: Desk) -> None:
 
 
 def test_a_recovery_is_cancelled_and_cleaned_up_only_when_it_is_confirmed(desk: Desk) -> None:
-    plan = desk.plan("real", {"db": []})
+    slow = desk.server(LaunchSeconds=3600)
+    plan = desk.plan("real", {"db": []}, db={"ServerIds": [slow]})
     execution_id = desk.run(plan, "--recovery", "--confirm", "real")
     desk.until("real", lambda state: wave(state, "db")["Status"] == "IN_PROGRESS")
     assert "Pass --confirm real" in desk.do("cancel", "real", code=2).stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import boto3
 import pytest
 from botocore.exceptions import ClientError
@@ -159,9 +161,12 @@ def test_one_connection_serves_many_calls() -> None:
         assert len(opened) == 1
 
 
-def test_the_backend_also_works_under_mock_aws() -> None:
+def test_the_backend_also_works_under_mock_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Other tests of this process may leave a stack running, to which the environment leads.
+    for name in [each for each in os.environ if each.startswith("AWS_ENDPOINT_URL")]:
+        monkeypatch.delenv(name)
     register()
-    # Moto resets the services that it brings; ours may hold what other tests of this process did.
+    # Moto resets the services that it brings; ours may hold what was done before.
     BackendDict.reset()
     with mock_aws():
         drs = boto3.client(
