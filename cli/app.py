@@ -10,6 +10,7 @@ from cli.cleaning import cleanup
 from cli.completion import keep_temporal_quiet
 from cli.errors import Commands, leave
 from cli.executions import status, watch_plan
+from cli.forecast import forecast_plans
 from cli.history import history
 from cli.installing import init_tables, worker
 from cli.output import show
@@ -83,6 +84,7 @@ def _root(
 
 
 app.command()(validate)
+app.command("forecast")(forecast_plans)
 app.command("run")(run_plan)
 app.command()(status)
 app.command("watch")(watch_plan)

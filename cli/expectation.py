@@ -3,16 +3,14 @@
 from dataclasses import dataclass
 
 from recovery.execution import ExecutionState, WaveState, WaveStatus
+from recovery.forecast import DEFAULT_SERVER_SECONDS, wave_seconds
 from recovery.graph import WaveGraph
 from recovery.plan import RecoveryPlan
-
-# Source: a recorded drill of two small Linux servers, job accepted to last LAUNCH_END.
-EXPECTED_WAVE_SECONDS = 540.0
 
 
 def expected_durations(plan: RecoveryPlan) -> dict[str, float]:
     """Seconds that each wave of a plan is expected to take, by WaveId."""
-    return {wave.wave_id: EXPECTED_WAVE_SECONDS for wave in plan.waves}
+    return {wave.wave_id: wave_seconds(wave, {}) for wave in plan.waves}
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ def remaining(state: ExecutionState, *, now: float) -> Remaining:
         state: how it stands.
         now: epoch seconds.
     """
-    whole = EXPECTED_WAVE_SECONDS / state.speed
+    whole = DEFAULT_SERVER_SECONDS / state.speed
     left: dict[str, float] = {}
     overdue = False
     for wave in state.waves:

@@ -8,10 +8,11 @@ import typer
 from rich.cells import cell_len
 
 from cli.errors import ExitCode
-from cli.expectation import EXPECTED_WAVE_SECONDS, expected_durations
+from cli.expectation import expected_durations
 from cli.graph_picture import graph_picture
 from cli.output import results, show, tell, write_json
 from cli.texts import about, count, fit, visible
+from recovery.forecast import DEFAULT_SERVER_SECONDS
 from recovery.plan import RecoveryPlan
 from recovery.plan_file import PlanError, Problem, ReadPlan, read_plan
 
@@ -108,7 +109,7 @@ def _show_plan(read: ReadPlan) -> None:
     show()
     names = [plan.wave(wave_id).wave_name for wave_id in path.waves]
     show(f"Expected      {about(path.seconds)}{_against_rto(plan, path.seconds)}")
-    each = about(EXPECTED_WAVE_SECONDS)
+    each = about(DEFAULT_SERVER_SECONDS)
     show(f"              ({each} a wave, as in a recorded drill; times are h:mm)")
     show(f"Longest chain {_chain(names)}")
     show(f"Plan hash     {plan.plan_hash[:12]}")

@@ -1,0 +1,183 @@
+"""`forecast`: how long plans will take, alone and all at once."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from activities.history import HistoryError, HistoryTable
+from cli.output import show, step, warn, write_json
+from cli.plans import Json, PlanFiles, read_all
+from cli.tables import aligned
+from cli.texts import about, count, fit, list_within, visible
+from recovery.admission import Quotas
+from recovery.execution import ExecutionState
+from recovery.forecast import DEFAULT_SERVER_SECONDS, Forecast, PlanForecast, forecast, wave_seconds
+from recovery.learning import LAUNCHES_REMEMBERED, learned_seconds
+from recovery.plan import RecoveryPlan
+from settings import get_settings
+
+_WIDTH = 80
+_READS_AT_ONCE = 8
+# What waits for less is the gathering of launches, not the quotas.
+_WORTH_TELLING_SECONDS = 30.0
+
+
+def forecast_plans(
+    plans: PlanFiles,
+    history: Annotated[
+        bool,
+        typer.Option(
+            "--history/--no-history", help="Learn from the executions in DynamoDB. Default: yes."
+        ),
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Say how long plans take, each alone and all started at once.
+
+    The wave graph is played through under DRS's quotas, with what each server took
+    in the latest recorded executions of its plan; 9 minutes where none is recorded.
+    Nothing is started.
+
+    \b
+    Examples:
+      drs-waves forecast crm.yaml
+      drs-waves forecast plans/*.yaml            when a whole Region is lost
+      drs-waves forecast crm.yaml --no-history
+    \b
+    Exit codes: 0 told, 2 a plan is wrong.
+    """
+    read = [each.plan for each in read_all(plans)]
+    durations = _learned(read) if history else {}
+    settings = get_settings()
+    quotas = Quotas(jobs=settings.jobs_quota, servers=settings.servers_quota)
+    found = forecast(read, durations, quotas)
+    if json:
+        write_json(_json(found, durations))
+        return
+    for line in _lines(found, durations, quotas):
+        show(visible(line))
+
+
+def _learned(plans: Sequence[RecoveryPlan]) -> dict[str, float]:
+    """What servers took; nothing, with a warning, where the history cannot be read."""
+    with step("Reading the history"):
+        try:
+            return learned_seconds(asyncio.run(_latest(plans)))
+        except HistoryError as error:
+            warn(f"{error} The forecast uses {about(DEFAULT_SERVER_SECONDS)} a server.")
+            return {}
+
+
+async def _latest(plans: Sequence[RecoveryPlan]) -> list[ExecutionState]:
+    """The latest executions of each plan, with their waves, newest first."""
+    table = HistoryTable(get_settings())
+    gate = asyncio.Semaphore(_READS_AT_ONCE)
+
+    async def of_plan(plan_id: str) -> list[ExecutionState]:
+        async with gate:
+            headers = await table.executions(plan_id=plan_id, limit=LAUNCHES_REMEMBERED)
+            found = [await table.execution(header.execution_id) for header in headers]
+        return [each[0] for each in found if each is not None]
+
+    of_plans = await asyncio.gather(*(of_plan(plan.plan_id) for plan in plans))
+    return [execution for executions in of_plans for execution in executions]
+
+
+def _lines(found: Forecast, durations: Mapping[str, float], quotas: Quotas) -> list[str]:
+    rows = [
+        (
+            fit(each.plan.plan_name, 28),
+            str(len(each.plan.waves)),
+            str(each.plan.server_count),
+            about(each.alone.seconds),
+            about(each.seconds),
+            _against_rto(each),
+        )
+        for each in found.plans
+    ]
+    heading = ("PLAN", "WAVES", "SERVERS", "ALONE", "AT ONCE", "")
+    lines = aligned(rows, heading=heading)
+    for each in found.plans:
+        lines += ["", *_plan_lines(each, durations)]
+    together = (
+        f"All at once: {about(found.seconds)}, {count(found.jobs, 'job')}, under "
+        f"{count(quotas.jobs, 'job')} and {count(quotas.servers, 'server')} at a time in each "
+        "account and Region."
+    )
+    known = {s for each in found.plans for w in each.plan.waves for s in w.server_ids}
+    learned = sum(server in durations for server in known)
+    basis = (
+        f"Durations of {learned} of {count(len(known), 'server')} are from the history, "
+        f"the others {about(DEFAULT_SERVER_SECONDS)}."
+    )
+    return [*lines, "", *([together] if len(found.plans) > 1 else []), basis]
+
+
+def _plan_lines(each: PlanForecast, durations: Mapping[str, float]) -> list[str]:
+    """What decides how long one plan takes, and what would shorten it."""
+    plan = each.plan
+    chain = [
+        f"{plan.wave(w).wave_name} {about(wave_seconds(plan.wave(w), durations))}"
+        for w in each.alone.waves
+    ]
+    lines = [fit(plan.plan_name, _WIDTH), list_within(chain, _WIDTH, start="  Critical path: ")]
+    held = [
+        f"{plan.wave(wave_id).wave_name} {about(wave.waits)}"
+        for wave_id, wave in each.waves.items()
+        if wave.waits >= _WORTH_TELLING_SECONDS
+    ]
+    if held:
+        lines.append(list_within(held, _WIDTH, start="  Waits for quota: "))
+    if each.split is not None:
+        name = fit(plan.wave(each.split.wave_id).wave_name, 24)
+        lines.append(
+            f"  Split {name}: {about(each.split.saves)} less if nothing waits for "
+            + list_within(each.split.servers, 45)
+        )
+    return lines
+
+
+def _against_rto(each: PlanForecast) -> str:
+    if each.plan.rto is None:
+        return ""
+    allowed = each.plan.rto * 60.0
+    if each.seconds > allowed:
+        return f"{about(each.seconds - allowed)} over the RTO of {about(allowed)}"
+    return f"within the RTO of {about(allowed)}"
+
+
+def _json(found: Forecast, durations: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "Seconds": found.seconds,
+        "Jobs": found.jobs,
+        "Plans": [_plan_json(each, durations) for each in found.plans],
+    }
+
+
+def _plan_json(each: PlanForecast, durations: Mapping[str, float]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "PlanId": each.plan.plan_id,
+        "SecondsAlone": each.alone.seconds,
+        "SecondsAtOnce": each.seconds,
+        "CriticalPath": list(each.alone.waves),
+        "Waves": [
+            {
+                "WaveId": wave.wave_id,
+                "ExpectedSeconds": wave_seconds(wave, durations),
+                "LearnedServers": sum(server in durations for server in wave.server_ids),
+                "ReadySeconds": each.waves[wave.wave_id].ready,
+                "StartSeconds": each.waves[wave.wave_id].start,
+                "EndSeconds": each.waves[wave.wave_id].end,
+            }
+            for wave in each.plan.waves
+        ],
+    }
+    if each.split is not None:
+        told["Split"] = {
+            "WaveId": each.split.wave_id,
+            "ServerIds": list(each.split.servers),
+            "SavesSeconds": each.split.saves,
+        }
+    return told

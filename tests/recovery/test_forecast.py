@@ -1,0 +1,165 @@
+"""The forecast plays graph and quotas through: never faster than either allows."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recovery.admission import GATHER_SECONDS, Quotas
+from recovery.forecast import (
+    DEFAULT_SERVER_SECONDS,
+    JOB_TAIL_SECONDS,
+    Forecast,
+    forecast,
+    wave_seconds,
+)
+from recovery.plan import Dependency, RecoveryPlan, Server, Wave
+from tests.recovery.plans import dependency_maps, server_id
+
+REGION = "us-west-2"
+
+
+def plan(dependencies: dict[str, list[str]], *, number: int = 0, servers: int = 1) -> RecoveryPlan:
+    """A plan of waves of so many servers each, whose IDs no other `number` has."""
+    return RecoveryPlan(
+        plan_id=f"p{number}",
+        region=REGION,
+        waves=[
+            Wave(
+                wave_id=wave_id,
+                servers=[
+                    Server(source_server_id=server_id((number * 100 + place) * 1000 + each))
+                    for each in range(servers)
+                ],
+                dependencies=[Dependency(depends_on_wave_id=each) for each in needed],
+                region=REGION,
+            )
+            for place, (wave_id, needed) in enumerate(dependencies.items())
+        ],
+    )
+
+
+def chain(length: int) -> dict[str, list[str]]:
+    return {f"w{n}": [f"w{n - 1}"] if n else [] for n in range(length)}
+
+
+@st.composite
+def several(draw: st.DrawFn) -> tuple[list[RecoveryPlan], dict[str, float]]:
+    """Plans and what their servers take; of some it is not known."""
+    maps = draw(st.lists(dependency_maps(6).filter(bool), min_size=1, max_size=4))
+    plans = [
+        plan(each, number=number, servers=draw(st.integers(1, 8)))
+        for number, each in enumerate(maps)
+    ]
+    seconds = st.none() | st.integers(60, 3000)
+    times = {s: draw(seconds) for p in plans for w in p.waves for s in w.server_ids}
+    return plans, {server: float(t) for server, t in times.items() if t is not None}
+
+
+QUOTAS = st.builds(
+    Quotas, jobs=st.integers(1, 5), servers=st.integers(1, 30), servers_a_job=st.integers(1, 10)
+)
+
+
+@given(several(), QUOTAS)
+def test_every_wave_comes_up_in_order_and_the_quotas_hold_at_every_moment(
+    drawn: tuple[list[RecoveryPlan], dict[str, float]], quotas: Quotas
+) -> None:
+    plans, durations = drawn
+    found = forecast(plans, durations, quotas)
+    for told in found.plans:
+        assert set(told.waves) == {w.wave_id for w in told.plan.waves}
+        assert told.seconds >= told.alone.seconds
+        for wave in told.plan.waves:
+            times = told.waves[wave.wave_id]
+            assert all(told.waves[d].end <= times.ready for d in wave.depends_on)
+            assert times.ready < times.start <= times.last_start < times.end
+            assert times.end - times.start >= max(
+                durations.get(s, DEFAULT_SERVER_SECONDS) for s in wave.server_ids[:1]
+            )
+    work = sum(
+        durations.get(s, DEFAULT_SERVER_SECONDS)
+        for p in plans
+        for w in p.waves
+        for s in w.server_ids
+    )
+    assert found.seconds >= work / quotas.servers
+    assert found.seconds * quotas.jobs * quotas.servers_a_job >= work
+    assert _most_at_once(found, quotas) <= quotas.servers
+
+
+def _most_at_once(found: Forecast, quotas: Quotas) -> int:
+    """How many servers of waves that one job launched were on their way at one moment."""
+    whole = [
+        (times, len(told.plan.wave(wave_id).servers))
+        for told in found.plans
+        for wave_id, times in told.waves.items()
+        if times.start == times.last_start
+        and len(told.plan.wave(wave_id).servers) <= quotas.servers_a_job
+    ]
+    return max(
+        (
+            sum(n for other, n in whole if other.start <= times.start < other.end)
+            for times, _ in whole
+        ),
+        default=0,
+    )
+
+
+def test_without_want_of_quota_a_plan_takes_its_critical_path() -> None:
+    diamond = {"db": [], "app1": ["db"], "app2": ["db"], "web": ["app1", "app2"]}
+    (told,) = forecast([plan(diamond)], {}, Quotas()).plans
+    assert told.alone.seconds == 3 * DEFAULT_SERVER_SECONDS
+    assert told.seconds == told.alone.seconds + 3 * GATHER_SECONDS
+    assert told.waves["app1"].start == told.waves["app2"].start
+    assert told.waves["web"].waits == GATHER_SECONDS
+
+
+def test_waves_beyond_the_job_quota_wait_for_a_job_to_end() -> None:
+    found = forecast([plan({f"w{n}": [] for n in range(5)})], {}, Quotas(jobs=2))
+    starts = sorted(wave.start for wave in found.plans[0].waves.values())
+    next_ = GATHER_SECONDS + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
+    last = next_ + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
+    assert starts == pytest.approx([GATHER_SECONDS] * 2 + [next_] * 2 + [last])
+    assert found.jobs == 5
+
+
+def test_a_wave_larger_than_the_quota_comes_up_in_parts() -> None:
+    found = forecast([plan({"all": []}, servers=25)], {}, Quotas(servers=10, servers_a_job=5))
+    wave = found.plans[0].waves["all"]
+    assert found.jobs == 5
+    assert wave.last_start - wave.start == pytest.approx(
+        2 * (DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS)
+    )
+
+
+def test_a_hundred_plans_at_once_are_told_under_the_quotas() -> None:
+    plans = [plan(chain(4), number=number, servers=4) for number in range(100)]
+    found = forecast(plans, {}, Quotas())
+    alone = 4 * DEFAULT_SERVER_SECONDS
+    # One job a wave, 20 jobs at a time: 400 waves are 20 rounds.
+    assert found.seconds / alone == pytest.approx(5.0, rel=0.02)
+    assert found.jobs == 400
+
+
+def learned(of: RecoveryPlan, seconds: Sequence[float]) -> dict[str, float]:
+    """What the servers of the first wave take."""
+    return dict(zip(of.waves[0].server_ids, seconds, strict=True))
+
+
+def test_a_wave_with_one_slow_server_is_the_one_to_split() -> None:
+    found = plan(chain(2), servers=3)
+    (told,) = forecast([found], learned(found, [500.0, 520.0, 1500.0]), Quotas()).plans
+    assert wave_seconds(found.waves[0], learned(found, [500.0, 520.0, 1500.0])) == 1500.0
+    assert told.split is not None
+    assert told.split.wave_id == "w0"
+    assert told.split.servers == (found.waves[0].server_ids[2],)
+    # The slow server itself is up after 1,500 s whatever waits for it.
+    assert told.split.saves == pytest.approx(1500.0 + DEFAULT_SERVER_SECONDS - 1500.0)
+
+
+def test_a_slow_server_that_nothing_waits_for_is_not_worth_a_split() -> None:
+    found = plan({"w0": []}, servers=3)
+    (told,) = forecast([found], learned(found, [500.0, 520.0, 1500.0]), Quotas()).plans
+    assert told.split is None

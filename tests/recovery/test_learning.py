@@ -1,0 +1,62 @@
+"""What servers took before is learned from the record, from true launches only."""
+
+import pytest
+
+from recovery.execution import ExecutionState, ExecutionType, LaunchStatus, ServerResult, WaveStatus
+from recovery.learning import LAUNCHES_REMEMBERED, learned_seconds
+from tests.recovery.plans import diamond, server_id
+
+NOON = 1_800_000_000.0
+
+
+def execution(
+    took: float,
+    *,
+    speed: float = 1.0,
+    status: LaunchStatus = LaunchStatus.LAUNCHED,
+    taken_over: bool = False,
+) -> ExecutionState:
+    """An execution of the diamond whose Database took so many wall-clock seconds."""
+    state = ExecutionState.begin(
+        diamond(),
+        execution_id="e",
+        execution_type=ExecutionType.DRILL,
+        started_by="me",
+        now=NOON,
+    )
+    state.speed = speed
+    wave = state.waves[0]
+    wave.status, wave.start_time = WaveStatus.COMPLETED, NOON
+    wave.servers = [
+        ServerResult(
+            source_server_id=server_id(1),
+            launch_status=status,
+            taken_over=taken_over,
+            launch_time=NOON + took,
+        )
+    ]
+    return state
+
+
+def test_a_servers_latest_launches_count_by_their_median() -> None:
+    old = [execution(9000.0)] * 10
+    latest = [execution(took) for took in (600.0, 620.0, 610.0, 3000.0, 605.0)]
+    assert len(latest) == LAUNCHES_REMEMBERED
+    assert learned_seconds([*latest, *old]) == {server_id(1): 610.0}
+
+
+def test_a_sandbox_that_runs_faster_teaches_real_durations() -> None:
+    assert learned_seconds([execution(9.0, speed=60.0)]) == {server_id(1): pytest.approx(540.0)}
+
+
+@pytest.mark.parametrize(
+    "said_nothing",
+    [
+        execution(500.0, status=LaunchStatus.FAILED),
+        execution(500.0, taken_over=True),
+        execution(-5.0),
+    ],
+    ids=["failed", "taken over", "launched before its wave"],
+)
+def test_what_is_no_launch_of_its_own_teaches_nothing(said_nothing: ExecutionState) -> None:
+    assert learned_seconds([said_nothing]) == {}
