@@ -49,12 +49,22 @@ async def ready(house: House, name: str) -> None:
 
 
 async def watcher(house: House, execution_id: str, wave_id: str) -> tuple[int, int]:
-    """The attempt at a wave's watch, and the process ID of the worker that has it."""
+    """The latest attempt at a wave's watch, and the process ID of the worker that has or had it."""
     handle = house.client.temporal.get_workflow_handle(f"drs-wave/{execution_id}/{wave_id}/1")
     for pending in (await handle.describe()).raw_description.pending_activities:
         if pending.activity_type.name == "watch" and "@" in pending.last_worker_identity:
             return pending.attempt, int(pending.last_worker_identity.split("@")[0])
-    return 0, 0
+    found = (0, 0)
+    watches = []
+    async for event in handle.fetch_history_events():
+        # The start of an attempt is recorded together with its end.
+        scheduled = event.activity_task_scheduled_event_attributes
+        started = event.activity_task_started_event_attributes
+        if scheduled.activity_type.name == "watch":
+            watches.append(event.event_id)
+        elif started.scheduled_event_id in watches:
+            found = started.attempt, int(started.identity.split("@")[0])
+    return found
 
 
 async def until_watched(house: House, execution_id: str, wave_id: str, by: str) -> int:
