@@ -4,6 +4,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
+from activities.job_looks import JobLooks
 from activities.job_watch import WatchedServer
 from activities.launches import LaunchMemory, LaunchRequest, LaunchResult, LaunchWaits
 from activities.launching import Launch
@@ -12,6 +13,7 @@ from activities.reviewing import Review, ReviewRequest
 from activities.watching import Watch, WatchMemory, WatchRequest
 from activities.wave_signals import signal_wave
 from recovery.execution import ServerResult
+from recovery.plan import Target
 from settings import Settings
 
 
@@ -21,6 +23,7 @@ class DrsActivities:
     def __init__(self, places: Places, settings: Settings) -> None:
         self._places = places
         self._settings = settings
+        self._looks: dict[Target, JobLooks] = {}
 
     @activity.defn
     async def launch(self, request: LaunchRequest) -> LaunchResult:
@@ -67,9 +70,17 @@ class DrsActivities:
         memory = WatchMemory(servers=[WatchedServer(result=s) for s in request.servers])
         if details := activity.info().heartbeat_details:
             memory = WatchMemory.model_validate(details[0])
-        watch = Watch(self._places.api(request.target), request, memory, self._settings)
+        looks = self._looks_at(request.target)
+        watch = Watch(self._places.api(request.target), looks, request, memory, self._settings)
         async with heartbeating(lambda: memory):
             return await watch.run()
+
+    def _looks_at(self, target: Target) -> JobLooks:
+        """The looks at a target's jobs that all watches share."""
+        if target not in self._looks:
+            pause = self._settings.scaled_poll_seconds
+            self._looks[target] = JobLooks(self._places.api(target), pause_seconds=pause)
+        return self._looks[target]
 
     def _launch(
         self, request: LaunchRequest, before: LaunchMemory | None, *, in_doubt: bool

@@ -2,12 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from temporalio import activity
 
 from activities.aws import AwsTrouble
-from activities.drs_api import DrsApi, RecoveryInstance
+from activities.drs_api import DrsApi, Job, RecoveryInstance
 from activities.job_watch import JobWatch, WatchedServer
 from activities.steady_clock import SteadyClock
 from activities.wave_signals import signal_wave
@@ -50,13 +51,26 @@ class WatchMemory(Model):
     trouble: str = ""
 
 
+class Looks(Protocol):
+    """Where jobs are looked at."""
+
+    async def jobs(self, job_ids: Sequence[str], /) -> list[Job]:
+        """Those of the jobs that DRS knows."""
+
+
 class Watch:
     """The watching of one wave's servers."""
 
     def __init__(
-        self, api: DrsApi, request: WatchRequest, memory: WatchMemory, settings: Settings
+        self,
+        api: DrsApi,
+        looks: Looks,
+        request: WatchRequest,
+        memory: WatchMemory,
+        settings: Settings,
     ) -> None:
         self._api = api
+        self._looks = looks
         self._request = request
         self._memory = memory
         self._settings = settings
@@ -70,22 +84,24 @@ class Watch:
         self._told = {s.source_server_id: s.model_copy() for s in request.servers}
 
     async def run(self) -> list[ServerResult]:
-        delay = poll = self._settings.scaled_poll_seconds
+        if self._clock.now() >= self._request.until:
+            # One look, and at once.
+            self._looks = self._api
         while True:
             trouble = ""
             try:
                 await self._look()
-                delay = poll
             except AwsTrouble as met:
                 trouble = f"DRS cannot be asked at present: {met}"
-                delay = min(delay * 2, poll * 4)
                 activity.logger.warning(trouble)
             self._watch.settle_look_ups(now=self._clock.now())
             finished = self._watch.is_finished and not self._logs_to_read
             if finished or self._clock.now() >= self._request.until:
                 return self._watch.results
             await self._tell(trouble)
-            await asyncio.sleep(delay * random.uniform(0.8, 1.2))
+            if not self._watch.unfinished_jobs:
+                # The looks at jobs have a pace of their own.
+                await asyncio.sleep(self._settings.scaled_poll_seconds * random.uniform(0.8, 1.2))
 
     async def _look(self) -> None:
         """Look at jobs, logs and instances; what does not answer hides nothing of the others."""
@@ -97,7 +113,7 @@ class Watch:
     async def _look_at_jobs(self) -> None:
         watch = self._watch
         if open_jobs := watch.unfinished_jobs:
-            for job in await self._api.jobs(open_jobs):
+            for job in await self._looks.jobs(open_jobs):
                 if watch.see_job(job, now=self._clock.now()):
                     self._logs_to_read[job.job_id] = _LOG_TRIES
         for job_id in list(self._logs_to_read):

@@ -8,7 +8,7 @@ and launch, and the worker dies.
 import asyncio
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Thread
@@ -25,7 +25,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities import watching
 from activities.aws import AwsSessions
-from activities.drs_api import LAUNCH_ID_TAG, DrsApi
+from activities.drs_api import LAUNCH_ID_TAG, DrsApi, Job
 from activities.job_watch import WatchedServer
 from activities.reviewing import Review, ReviewRequest
 from activities.watching import LOOK_UP_SECONDS, Watch, WatchMemory, WatchRequest
@@ -110,6 +110,22 @@ class Moment:
     pause: float = 0.0
     forgets: int | None = None
     form: str = "offset"
+
+
+@dataclass
+class _Looks:
+    """Looks at jobs with a pause between them; only one watch asks here."""
+
+    api: DrsApi
+    pause: Callable[[float], Awaitable[None]]
+    begun: bool = False
+
+    async def jobs(self, job_ids: Sequence[str], /) -> list[Job]:
+        """The next look."""
+        if self.begun:
+            await self.pause(POLL)
+        self.begun = True
+        return await self.api.jobs(job_ids)
 
 
 class WorkerDied(Exception):
@@ -322,7 +338,8 @@ class Wave:
 
     async def _run_watch(self) -> list[ServerResult]:
         settings = Settings(poll_seconds=POLL)
-        return await Watch(self._api, self._request, self._memory, settings).run()
+        looks = _Looks(self._api, self._sleep)
+        return await Watch(self._api, looks, self._request, self._memory, settings).run()
 
     async def review(self, weather: list[dict[str, Weather]], *, is_drill: bool) -> None:
         """Ask again and again what became of the servers, in ever other weather, clear at last."""
