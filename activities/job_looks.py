@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextvars import Context
 
+from activities.aws import AwsTrouble, Trouble
 from activities.drs_api import DrsApi, Job
 
 _SLOWEST = 4.0
@@ -56,6 +57,10 @@ class JobLooks:
             found = {job.job_id: job for job in await self._api.jobs(wanted)} if wanted else {}
             self._pause = self._pause_seconds
         except Exception as met:
+            if len(asked) > 1 and isinstance(met, AwsTrouble) and met.kind is Trouble.INVALID:
+                # One ID that DRS refuses must not hide the jobs of the others.
+                await asyncio.gather(*(self._look({a: ids}) for a, ids in asked.items()))
+                return
             trouble = met
             self._pause = min(self._pause * 2, self._pause_seconds * _SLOWEST)
         self._next = time.monotonic() + self._pause * random.uniform(0.8, 1.2)

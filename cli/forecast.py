@@ -20,7 +20,7 @@ from settings import get_settings
 
 _WIDTH = 80
 _READS_AT_ONCE = 8
-# What waits for less is the gathering of launches, not the quotas.
+# Less is the gathering of launches, not a quota; and no server takes the same time twice.
 _WORTH_TELLING_SECONDS = 30.0
 
 
@@ -130,7 +130,7 @@ def _plan_lines(each: PlanForecast, durations: Mapping[str, float]) -> list[str]
     ]
     if held:
         lines.append(list_within(held, _WIDTH, start="  Waits for quota: "))
-    if each.split is not None:
+    if each.split is not None and each.split.saves >= _WORTH_TELLING_SECONDS:
         name = fit(plan.wave(each.split.wave_id).wave_name, 24)
         lines.append(
             f"  Split {name}: {about(each.split.saves)} less if nothing waits for "

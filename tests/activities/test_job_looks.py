@@ -33,6 +33,8 @@ class Drs:
         """Every job but those it has forgotten."""
         self.asked.append(list(job_ids))
         await asyncio.sleep(0)
+        if any("malformed" in job_id for job_id in job_ids):
+            raise AwsTrouble(Trouble.INVALID, "1 validation error")
         if self.trouble:
             raise self.trouble.pop(0)
         return [Job(job_id=job_id) for job_id in job_ids if "forgotten" not in job_id]
@@ -95,6 +97,16 @@ async def test_who_is_cancelled_disturbs_nobody_and_is_not_asked_for() -> None:
     gone.cancel()
     assert names(await stays) == ["stays"]
     assert drs.asked[1:] == [["stays"]]
+
+
+async def test_an_id_that_drs_refuses_hides_nothing_of_the_others() -> None:
+    looks = Drs().looks()
+    asked = [looks.jobs(["a"]), looks.jobs(["malformed"]), looks.jobs(["b"])]
+    first, refused, last = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(refused, AwsTrouble)
+    assert not isinstance(first, BaseException)
+    assert not isinstance(last, BaseException)
+    assert names(first) + names(last) == ["a", "b"]
 
 
 async def test_watches_of_several_waves_share_their_looks(
