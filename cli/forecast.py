@@ -8,7 +8,7 @@ import typer
 
 from activities.history import HistoryError, HistoryTable
 from cli.output import show, step, warn, write_json
-from cli.plans import Json, PlanFiles, read_all
+from cli.plans import Json, PlanFiles, against_rto, read_all
 from cli.tables import aligned
 from cli.texts import about, count, fit, list_within, visible
 from recovery.admission import Quotas
@@ -20,7 +20,7 @@ from settings import get_settings
 
 _WIDTH = 80
 _READS_AT_ONCE = 8
-# Less is the gathering of launches, not a quota; and no server takes the same time twice.
+# Less is the handover from wave to wave, not a quota; and no server takes the same time twice.
 _WORTH_TELLING_SECONDS = 30.0
 
 
@@ -93,7 +93,7 @@ def _lines(found: Forecast, durations: Mapping[str, float], quotas: Quotas) -> l
             str(each.plan.server_count),
             about(each.alone.seconds),
             about(each.seconds),
-            _against_rto(each),
+            against_rto(each.plan, each.seconds),
         )
         for each in found.plans
     ]
@@ -137,15 +137,6 @@ def _plan_lines(each: PlanForecast, durations: Mapping[str, float]) -> list[str]
             + list_within(each.split.servers, 45)
         )
     return lines
-
-
-def _against_rto(each: PlanForecast) -> str:
-    if each.plan.rto is None:
-        return ""
-    allowed = each.plan.rto * 60.0
-    if each.seconds > allowed:
-        return f"{about(each.seconds - allowed)} over the RTO of {about(allowed)}"
-    return f"within the RTO of {about(allowed)}"
 
 
 def _json(found: Forecast, durations: Mapping[str, float]) -> dict[str, Any]:

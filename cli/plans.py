@@ -108,7 +108,8 @@ def _show_plan(read: ReadPlan) -> None:
         show(line)
     show()
     names = [plan.wave(wave_id).wave_name for wave_id in path.waves]
-    show(f"Expected      {about(path.seconds)}{_against_rto(plan, path.seconds)}")
+    expected = [about(path.seconds), against_rto(plan, path.seconds)]
+    show(f"Expected      {', '.join(filter(None, expected))}")
     each = about(DEFAULT_SERVER_SECONDS)
     show(f"              ({each} a wave, as in a recorded drill; times are h:mm)")
     show(f"Longest chain {_chain(names)}")
@@ -116,13 +117,14 @@ def _show_plan(read: ReadPlan) -> None:
     tell_warnings(read)
 
 
-def _against_rto(plan: RecoveryPlan, seconds: float) -> str:
+def against_rto(plan: RecoveryPlan, seconds: float) -> str:
+    """How a plan's expected time compares with its RTO; empty where it has none."""
     if plan.rto is None:
         return ""
     allowed = plan.rto * 60.0
     if seconds > allowed:
-        return f", {about(seconds - allowed)} over the RTO of {about(allowed)}"
-    return f", within the RTO of {about(allowed)}"
+        return f"{about(seconds - allowed)} over the RTO of {about(allowed)}"
+    return f"within the RTO of {about(allowed)}"
 
 
 def _chain(names: Sequence[str]) -> str:

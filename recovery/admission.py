@@ -6,10 +6,6 @@ Plain numbers in, plain numbers out: what is wanted, what runs already, what the
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-# A job is asked for this long after the first wave that wants it, so that waves which become
-# ready at the same look at DRS share it (seconds).
-GATHER_SECONDS = 1.0
-
 
 @dataclass(frozen=True)
 class Quotas:

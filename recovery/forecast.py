@@ -3,11 +3,11 @@
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from recovery.admission import GATHER_SECONDS, Pack, Quotas, Wish, admit
+from recovery.admission import Pack, Quotas, Wish, admit
 from recovery.graph import CriticalPath
 from recovery.plan import RecoveryPlan, Target, Wave
 
@@ -15,6 +15,8 @@ from recovery.plan import RecoveryPlan, Target, Wave
 DEFAULT_SERVER_SECONDS = 540.0
 # Source: the same drill, last LAUNCH_END to JOB_END.
 JOB_TAIL_SECONDS = 3.0
+# From a wave's last dependency being seen up to its own StartRecovery, generously.
+HANDOVER_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,11 @@ def wave_seconds(wave: Wave, durations: Durations) -> float:
         wave: the wave.
         durations: seconds by source server; the default where one is not known.
     """
-    return max(durations.get(server, DEFAULT_SERVER_SECONDS) for server in wave.server_ids)
+    return _slowest(wave.server_ids, durations)
+
+
+def _slowest(server_ids: Iterable[str], durations: Durations) -> float:
+    return max(durations.get(server, DEFAULT_SERVER_SECONDS) for server in server_ids)
 
 
 def forecast(plans: Sequence[RecoveryPlan], durations: Durations, quotas: Quotas) -> Forecast:
@@ -181,7 +187,7 @@ class _Busy:
 
 
 class _Play:
-    """A simulation in which only servers, gathering and the end of jobs take time."""
+    """A simulation in which only servers, the handover and the end of jobs take time."""
 
     def __init__(self, plans: Sequence[RecoveryPlan], durations: Durations, quotas: Quotas) -> None:
         self.jobs = 0
@@ -224,7 +230,7 @@ class _Play:
         def want(_: float) -> None:
             self._wanting.setdefault(target, {})[each.key] = each
 
-        self._at(now + GATHER_SECONDS, want)
+        self._at(now + HANDOVER_SECONDS, want)
 
     def _launch(self, target: Target, now: float) -> None:
         wanting = self._wanting[target]
@@ -256,7 +262,7 @@ class _Play:
         for key, count in pack.shares.items():
             each = self._open[key]
             ids = each.wave.server_ids[each.launched : each.launched + count]
-            slowest = max(self._durations.get(i, DEFAULT_SERVER_SECONDS) for i in ids)
+            slowest = _slowest(ids, self._durations)
             each.launched += count
             each.start = min(each.start, now)
             each.last_start = now

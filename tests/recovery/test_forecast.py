@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.admission import GATHER_SECONDS, Quotas
+from recovery.admission import Quotas
 from recovery.forecast import (
     DEFAULT_SERVER_SECONDS,
+    HANDOVER_SECONDS,
     JOB_TAIL_SECONDS,
     Forecast,
     forecast,
@@ -111,17 +112,17 @@ def test_without_want_of_quota_a_plan_takes_its_critical_path() -> None:
     diamond = {"db": [], "app1": ["db"], "app2": ["db"], "web": ["app1", "app2"]}
     (told,) = forecast([plan(diamond)], {}, Quotas()).plans
     assert told.alone.seconds == 3 * DEFAULT_SERVER_SECONDS
-    assert told.seconds == told.alone.seconds + 3 * GATHER_SECONDS
+    assert told.seconds == told.alone.seconds + 3 * HANDOVER_SECONDS
     assert told.waves["app1"].start == told.waves["app2"].start
-    assert told.waves["web"].waits == GATHER_SECONDS
+    assert told.waves["web"].waits == HANDOVER_SECONDS
 
 
 def test_waves_beyond_the_job_quota_wait_for_a_job_to_end() -> None:
     found = forecast([plan({f"w{n}": [] for n in range(5)})], {}, Quotas(jobs=2))
     starts = sorted(wave.start for wave in found.plans[0].waves.values())
-    next_ = GATHER_SECONDS + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
+    next_ = HANDOVER_SECONDS + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
     last = next_ + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
-    assert starts == pytest.approx([GATHER_SECONDS] * 2 + [next_] * 2 + [last])
+    assert starts == pytest.approx([HANDOVER_SECONDS] * 2 + [next_] * 2 + [last])
     assert found.jobs == 5
 
 
