@@ -240,7 +240,7 @@ class Launch:
         A worker that was cut off may have been replaced without knowing it.
 
         Raises:
-            AwsTrouble: it was not confirmed, so nothing was asked.
+            AwsTrouble: it was not confirmed, or was called off, so nothing was asked.
         """
         token = activity.info().task_token
         handle = activity.client().get_async_activity_handle(task_token=token)
@@ -248,9 +248,12 @@ class Launch:
             await handle.heartbeat(
                 heartbeat_details(self.memory), rpc_timeout=timedelta(seconds=_FENCE_SECONDS)
             )
-        except AsyncActivityCancelledError:
-            # The cancellation is on its way; the call must not be made before it arrives.
-            raise asyncio.CancelledError from None
+        except AsyncActivityCancelledError as called_off:
+            # The cancellation (or a pause or reset by an operator in Temporal) is on its way to
+            # this attempt; until it arrives, a CancelledError of our own would count as a failure.
+            raise AwsTrouble(
+                Trouble.THROTTLED, "the launch was called off, so DRS was not asked"
+            ) from called_off
         except RPCError as error:
             raise AwsTrouble(
                 Trouble.THROTTLED,

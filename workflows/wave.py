@@ -7,7 +7,12 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    RetryState,
+    is_cancelled_exception,
+)
 
 with workflow.unsafe.imports_passed_through():
     from activities.drs import DrsActivities
@@ -336,7 +341,7 @@ class WaveWorkflow:
                 return False
             refused = isinstance(error.cause, ApplicationError) and error.cause.non_retryable
             result = None if refused else await self._find_job(request)
-            if result is None and not is_cancelled_exception(error):
+            if result is None and (refused or not _was_called_off(error)):
                 self._fail_servers(request, self._doubts.get(request.launch_id) or _why(error))
                 return True
         if result is None:
@@ -575,6 +580,14 @@ class WaveWorkflow:
             type=FailureType.WAVE_FAILED,
             non_retryable=True,
         )
+
+
+def _was_called_off(error: ActivityError) -> bool:
+    """Whether a launch ended because it was cancelled, not because its time was over.
+
+    An attempt that fails before the cancellation reaches it is not tried again by the server.
+    """
+    return is_cancelled_exception(error) or error.retry_state is RetryState.CANCEL_REQUESTED
 
 
 def _why(error: ActivityError) -> str:
