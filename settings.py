@@ -36,7 +36,11 @@ class Settings(BaseSettings):
         description="Region that Temporal itself runs in; default: the one named in its address.",
     )
     poll_seconds: float = Field(
-        default=15.0, ge=1.0, le=300.0, description="Seconds between two looks at a job."
+        default=5.0,
+        ge=1.0,
+        le=300.0,
+        description="Seconds between two looks at jobs; three times that while none is expected "
+        "to end soon.",
     )
     absent_after_seconds: float = Field(
         default=60.0,

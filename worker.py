@@ -22,6 +22,7 @@ from activities.drs import DrsActivities
 from activities.executions import ExecutionActivities
 from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from activities.history import HistoryActivities, HistoryTable
+from activities.joining import JoiningActivities
 from activities.places import Places
 from activities.regions import OurRegions
 from activities.repairing import RepairActivities
@@ -32,6 +33,7 @@ from workflows.client import RecoveryClient, UnreachableError
 from workflows.deployment import deployment_config, watching_current_version
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
+from workflows.launcher import LauncherWorkflow
 from workflows.loading import ReplayableRunner
 from workflows.readiness import ReadinessWorkflow
 from workflows.recovery_plan import RecoveryPlanWorkflow
@@ -40,6 +42,7 @@ from workflows.wave import WaveWorkflow
 WORKFLOWS = (
     RecoveryPlanWorkflow,
     WaveWorkflow,
+    LauncherWorkflow,
     DrillCleanupWorkflow,
     ReadinessWorkflow,
     HistoryRepairWorkflow,
@@ -62,6 +65,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
     repair = RepairActivities(table)
     ours = OurRegions.of(settings, client.service_client.config.target_host)
     targets = TargetActivities(places, settings, ours)
+    joining = JoiningActivities(places, settings)
     executions = ExecutionActivities()
     cleanup = CleanupActivities(places, settings)
     versioned = deployment_config(settings)
@@ -74,8 +78,10 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
             workflow_runner=runner,
             activities=[
                 drs.launch,
+                drs.launch_pack,
                 drs.find_launch,
                 drs.review,
+                joining.want_launches,
                 history.record,
                 history.cleanup_scope,
                 targets.look_at_targets,
@@ -91,6 +97,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
         task_queue=WATCH_TASK_QUEUE,
         activities=[
             drs.watch,
+            drs.look_at_jobs,
             executions.look_at_wave,
             executions.follow_wave,
             executions.await_end,

@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.aws import AwsTrouble, Trouble
-from activities.drs_api import LAUNCH_ID_TAG, DrsApi, Job, RecoveryInstance
+from activities.drs_api import DrsApi, Job, RecoveryInstance
 from activities.heartbeat import heartbeating
 from activities.places import Places, WrongAccountError
 from activities.retrying import retry_later
@@ -202,9 +202,10 @@ async def _still_there(
 
 
 def _is_own(job: Job, scope: TargetScope) -> bool:
-    """By its launch ID; one that an operator had us adopt has none, only its recorded ID."""
-    launch_id = job.tags.get(LAUNCH_ID_TAG)
-    return launch_id.startswith(scope.launch_prefix) if launch_id else job.job_id in scope.job_ids
+    """By its launch IDs; one that an operator had us adopt has none, only its recorded ID."""
+    if not job.launch_ids:
+        return job.job_id in scope.job_ids
+    return any(launch_id.startswith(scope.launch_prefix) for launch_id in job.launch_ids)
 
 
 def _launched(instance: RecoveryInstance, target: Target) -> LaunchedInstance | None:

@@ -15,11 +15,12 @@ from pydantic.alias_generators import to_camel
 from activities.aws import AwsSessions, AwsTrouble, Trouble, call
 from recovery.plan import Server, Target
 
+# Further launches that share a job have tags that begin so.
 LAUNCH_ID_TAG = "drs-waves:launch-id"
 _IDS_A_CALL = 200
 _JOB_IDS_A_CALL = 1000
 _PAGES_AT_MOST = 200
-_DAY_SECONDS = 86_400.0
+DAY_SECONDS = 86_400.0
 
 
 class _Answer(BaseModel):
@@ -54,6 +55,11 @@ class Job(_Answer):
     def is_over(self) -> bool:
         """Whether DRS has finished with it."""
         return self.status == "COMPLETED"
+
+    @property
+    def launch_ids(self) -> tuple[str, ...]:
+        """The launches that it was asked for by; empty for a job that is not ours."""
+        return tuple(v for key, v in self.tags.items() if key.startswith(LAUNCH_ID_TAG))
 
     @property
     def server_ids(self) -> tuple[str, ...]:
@@ -138,6 +144,15 @@ class DrsApi:
         """The URL that calls go to."""
         return str(self._sessions.client("drs", self._target).meta.endpoint_url)
 
+    async def check(self) -> None:
+        """Make sure that calls may be made here; see `Places.api`.
+
+        Raises:
+            AwsTrouble: they may not.
+        """
+        if self._check is not None:
+            await self._check()
+
     async def account_id(self) -> str:
         """The account that calls act in, as STS says."""
         client = await call(
@@ -147,14 +162,19 @@ class DrsApi:
         return str(answer.get("Account", ""))
 
     async def start_recovery(
-        self, servers: Sequence[Server], *, is_drill: bool, launch_id: str, not_after: float
+        self,
+        servers: Sequence[Server],
+        *,
+        is_drill: bool,
+        launch_ids: Sequence[str],
+        not_after: float,
     ) -> Job:
         """Ask once for a job that launches `servers`; botocore never repeats this call.
 
         Args:
             servers: the source servers, with their snapshots.
             is_drill: whether the job is a drill.
-            launch_id: the job's one identifying tag.
+            launch_ids: of the launches it is asked for by; a tag of the job each.
             not_after: when (`time.monotonic`) it is too late to send the call.
         """
         asked = [
@@ -169,7 +189,7 @@ class DrsApi:
             if time.monotonic() > not_after:
                 raise AwsTrouble(Trouble.THROTTLED, "AWS answers too slowly to launch safely")
             return client.start_recovery(
-                sourceServers=asked, isDrill=is_drill, tags={LAUNCH_ID_TAG: launch_id}
+                sourceServers=asked, isDrill=is_drill, tags=_tags(launch_ids)
             )
 
         answer = await call("StartRecovery", ask)
@@ -188,7 +208,11 @@ class DrsApi:
         A day, because the clocks of AWS, of Temporal and of whoever started an execution
         disagree, and because a job of yesterday may still hold a server.
         """
-        earliest = datetime.fromtimestamp(max(0.0, moment - _DAY_SECONDS), UTC)
+        return await self.jobs_from(moment - DAY_SECONDS)
+
+    async def jobs_from(self, moment: float) -> list[Job]:
+        """The jobs created at or after `moment` (epoch seconds, by AWS's clock), newest first."""
+        earliest = datetime.fromtimestamp(max(0.0, moment), UTC)
         from_date = earliest.strftime("%Y-%m-%dT%H:%M:%SZ")
         return await self._all("DescribeJobs", Job, filters={"fromDate": from_date})
 
@@ -233,8 +257,7 @@ class DrsApi:
         return {"STARTED": True, "STOPPED": False}.get(str(answer.get("launchDisposition")))
 
     async def _client(self, operation: str, *, retries: bool = True) -> Any:
-        if self._check is not None:
-            await self._check()
+        await self.check()
         return await call(
             operation, self._sessions.client, service="drs", target=self._target, retries=retries
         )
@@ -271,6 +294,12 @@ def _parse(operation: str, model: type[T], items: list[Any]) -> list[T]:
         raise AwsTrouble(
             Trouble.UNCLEAR, f"{operation}: the answer is not understood at {where}: {first['msg']}"
         ) from error
+
+
+def _tags(launch_ids: Sequence[str]) -> dict[str, str]:
+    first, *others = launch_ids
+    more = {f"{LAUNCH_ID_TAG}/{number}": each for number, each in enumerate(others, start=2)}
+    return {LAUNCH_ID_TAG: first} | more
 
 
 def _slices(ids: Sequence[str], size: int) -> list[list[str]]:

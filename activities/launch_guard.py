@@ -7,38 +7,36 @@ from temporalio.exceptions import ApplicationError
 
 from activities.aws import AwsTrouble, Trouble
 from activities.drs_api import DrsApi, RecoveryInstance
-from activities.launches import LaunchMemory, LaunchRequest
-from recovery.plan import Server
+from activities.launches import LaunchMemory
 
 GUARD_SECONDS = 120.0
 _LIVE_UNLESS = ("TERMINATED", "SHUTTING-DOWN", "NOT_FOUND")
 
 
 async def forbidden(
-    api: DrsApi, request: LaunchRequest, servers: Sequence[Server], memory: LaunchMemory
+    api: DrsApi, server_ids: Sequence[str], memory: LaunchMemory, *, is_drill: bool
 ) -> dict[str, str]:
     """Say which servers must not be launched, each with the reason.
 
     Args:
         api: DRS in the launch's target.
-        request: the launch; the servers of its `relaunch` are not looked at.
-        servers: those of its servers that are to be launched.
+        server_ids: those that are to be launched.
         memory: keeps since when live instances cannot be read.
+        is_drill: a drill gives up where live instances cannot be read, a recovery waits.
 
     Raises:
         AwsTrouble: live instances cannot be read now.
         ApplicationError: not retryable; they cannot be read, and a drill is not worth the risk.
     """
-    ids = [s.source_server_id for s in servers if s.source_server_id not in request.relaunch]
-    if not ids:
+    if not server_ids:
         return {}
     try:
-        instances = await api.recovery_instances(ids)
+        instances = await api.recovery_instances(server_ids)
     except AwsTrouble as trouble:
         now = time.time()
         memory.guard_unread_since = memory.guard_unread_since or now
         unread = now - memory.guard_unread_since
-        if request.is_drill and (unread >= GUARD_SECONDS or not trouble.kind.can_pass):
+        if is_drill and (unread >= GUARD_SECONDS or not trouble.kind.can_pass):
             raise ApplicationError(
                 "Nothing was launched: whether these servers have a live instance of a real "
                 f"recovery could not be read ({trouble})",
@@ -60,7 +58,7 @@ async def forbidden(
             "`--relaunch` launches it all the same"
         )
         for server_id, instance in live_recoveries(instances).items()
-        if server_id in ids
+        if server_id in server_ids
     }
 
 

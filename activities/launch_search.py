@@ -7,7 +7,7 @@ for, and what it launched is taken over instead of being launched again.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from activities.drs_api import LAUNCH_ID_TAG, Job, epoch
+from activities.drs_api import Job, epoch
 
 DRILL_JOB = "START_DRILL"
 RECOVERY_JOB = "START_RECOVERY"
@@ -22,6 +22,7 @@ class Wanted:
     Attributes:
         since: when the wave began to want it (epoch seconds).
         relaunch: servers that are launched whatever another job has launched.
+        beside: servers of other launches that the same call may have asked for.
     """
 
     launch_id: str
@@ -29,6 +30,7 @@ class Wanted:
     is_drill: bool
     since: float
     relaunch: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def search(jobs: Iterable[Job], wanted: Wanted) -> Search:
         wanted: the launch.
     """
     found = list(jobs)
-    own = next((j for j in found if j.tags.get(LAUNCH_ID_TAG) == wanted.launch_id), None)
+    own = next((j for j in found if wanted.launch_id in j.launch_ids), None)
     if own is not None:
         return Search(own=own)
     ours = set(wanted.server_ids)
@@ -96,7 +98,7 @@ def _may_be(job: Job, wanted: Wanted) -> bool:
     if created is not None and created < wanted.since - _SKEW_SECONDS:
         return False
     # A job that names no servers may be anybody's, so it may be ours.
-    return set(job.server_ids) <= set(wanted.server_ids)
+    return set(job.server_ids) <= {*wanted.server_ids, *wanted.beside}
 
 
 def _launcher(server_id: str, jobs: list[Job], wanted: Wanted) -> Job | None:

@@ -1,5 +1,9 @@
 """What a launch is asked with, what becomes of it, and what it remembers between attempts."""
 
+import time
+from collections.abc import Sequence
+
+from activities.aws import Trouble
 from activities.launch_search import Wanted
 from recovery.execution import ServerResult
 from recovery.model import Model
@@ -17,15 +21,17 @@ class LaunchAnswer(Model):
 
 
 class LaunchRequest(Model):
-    """One job to ask for.
+    """Servers of one wave that are launched by one job, alone or with others'.
 
     Attributes:
-        launch_id: the job's one identifying tag, fixed in Temporal's history before the call.
+        launch_id: its tag on the job, fixed in Temporal's history before the call.
         since: epoch seconds before which no job of this launch can exist.
         wanted_since: since when the wave has wanted it (epoch seconds).
         relaunch: servers that may be launched although a live recovery instance would be lost.
-        maybe_asked: an earlier run of the wave, from before a reset, may have asked.
+        maybe_asked: somebody before, such as an earlier run of the wave from before a reset, may
+            have asked.
         answer: what an operator said about its job.
+        wave_workflow_id: the wave's workflow, to be told; None where it runs the launch itself.
     """
 
     launch_id: str
@@ -37,16 +43,39 @@ class LaunchRequest(Model):
     relaunch: list[str] = []
     maybe_asked: bool = False
     answer: LaunchAnswer | None = None
+    wave_workflow_id: str | None = None
 
     @property
-    def wanted(self) -> Wanted:
-        """What to look for among DRS's jobs."""
+    def server_ids(self) -> tuple[str, ...]:
+        """The source servers to launch."""
+        return tuple(s.source_server_id for s in self.servers)
+
+    def failed(self, reason: str) -> "LaunchResult":
+        """This launch, failed for `reason`."""
+        now = time.time()
+        return LaunchResult(
+            launch_id=self.launch_id,
+            servers=[
+                ServerResult(source_server_id=s.source_server_id, impact=s.impact).failed(
+                    reason, at=now
+                )
+                for s in self.servers
+            ],
+        )
+
+    def wanted(self, *, beside: Sequence[str] = ()) -> Wanted:
+        """What to look for among DRS's jobs.
+
+        Args:
+            beside: servers that the same call may have asked for.
+        """
         return Wanted(
             launch_id=self.launch_id,
-            server_ids=tuple(s.source_server_id for s in self.servers),
+            server_ids=self.server_ids,
             is_drill=self.is_drill,
             since=self.since if self.wanted_since is None else self.wanted_since,
             relaunch=tuple(self.relaunch),
+            beside=tuple(beside),
         )
 
 
@@ -60,6 +89,7 @@ class LaunchResult(Model):
         servers: every server of the request: of a job, or failed with the reason.
     """
 
+    launch_id: str = ""
     account_id: str | None = None
     job_id: str | None = None
     accepted_time: float | None = None
@@ -75,6 +105,60 @@ class LaunchWaits(Model):
 
     reason: str
     launch_id: str = ""
+    in_doubt: bool = False
+
+
+class LaunchSettled(Model):
+    """Signal to the wave: what became of launches that it wanted.
+
+    Attributes:
+        withdrawn: launch IDs of those that are not launched any more, as it asked.
+        in_doubt: whether DRS may have got a job of the withdrawn ones all the same.
+    """
+
+    results: list[LaunchResult] = []
+    withdrawn: list[str] = []
+    in_doubt: bool = False
+
+
+class PackRequest(Model):
+    """Launches of one place and mode that are asked for as one job.
+
+    Attributes:
+        seen_time: DRS's jobs are looked at as they were then, or later (epoch seconds).
+    """
+
+    requests: list[LaunchRequest]
+    seen_time: float
+
+
+class Postponed(Model):
+    """A launch that DRS, or a job of others, does not allow yet.
+
+    Attributes:
+        job_ids: the jobs that must end first, where they are known.
+    """
+
+    launch_id: str
+    trouble: Trouble
+    reason: str
+    job_ids: list[str] = []
+
+
+class PackAnswer(Model):
+    """What became of a pack. Launches that it does not name were not asked for, or are in doubt.
+
+    Attributes:
+        job_id: its own job, if it got one.
+        settled: launch IDs of those whose waves were told the result.
+        divide: the call was refused for what one of them asks for, it is not known which.
+        in_doubt: whether DRS may have got a job of those that are not named.
+    """
+
+    job_id: str | None = None
+    settled: list[str] = []
+    postponed: list[Postponed] = []
+    divide: bool = False
     in_doubt: bool = False
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 
 from activities.aws import AwsTrouble
-from activities.drs_api import LAUNCH_ID_TAG, DrsApi, Job, RecoveryInstance, epoch
+from activities.drs_api import DrsApi, Job, RecoveryInstance, epoch
 from activities.retrying import retry_later
 from recovery.execution import LaunchStatus, ServerResult, Verified
 from recovery.model import Model
@@ -66,7 +66,7 @@ class Review:
         everything = await self._api.jobs_since(request.since)
         self._terminations = [job for job in everything if job.type == "TERMINATE"]
         prefixes = tuple(request.launch_prefixes)
-        found = [j for j in everything if j.tags.get(LAUNCH_ID_TAG, "").startswith(prefixes)]
+        found = [j for j in everything if any(i.startswith(prefixes) for i in j.launch_ids)]
         known = {job.job_id for job in found}
         named = {s.recovery_job_id for s in request.servers if s.recovery_job_id}
         if missing := sorted(named - known):
@@ -119,8 +119,8 @@ class Review:
 
     def _watched_on(self, server: ServerResult, job: Job) -> ServerResult:
         """The server of a job that goes on, or whose end is to be judged."""
-        tag = job.tags.get(LAUNCH_ID_TAG)
-        whose = {"taken_over": not tag.startswith(self._request.own_prefix)} if tag else {}
+        ids, own = job.launch_ids, self._request.own_prefix
+        whose = {"taken_over": not any(i.startswith(own) for i in ids)} if ids else {}
         return server.model_copy(update={"recovery_job_id": job.job_id} | whose)
 
     def _is_gone(self, job: Job, server_id: str, instances: list[RecoveryInstance]) -> bool:
@@ -133,7 +133,8 @@ class Review:
         launched = epoch(job.creation_date_time)
         if launched is None:
             return False
-        terminated = [t for t in self._terminations if server_id in t.server_ids]
+        # One that still runs may not have terminated it yet.
+        terminated = [t for t in self._terminations if t.is_over and server_id in t.server_ids]
         return any((epoch(t.creation_date_time) or 0.0) > launched for t in terminated)
 
     def _instance_of(

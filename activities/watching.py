@@ -26,11 +26,13 @@ class WatchRequest(Model):
 
     Attributes:
         until: epoch seconds after which watching ends whatever is still open.
+        quiet_until: epoch seconds before which none is expected to be up, so looks are rarer.
     """
 
     target: Target
     servers: list[ServerResult]
     until: float
+    quiet_until: float = 0.0
 
 
 class WatchNews(Model):
@@ -51,11 +53,11 @@ class WatchMemory(Model):
     trouble: str = ""
 
 
-class Looks(Protocol):
+class Board(Protocol):
     """Where jobs are looked at."""
 
-    async def jobs(self, job_ids: Sequence[str], /) -> list[Job]:
-        """Those of the jobs that DRS knows."""
+    async def jobs(self, job_ids: Sequence[str], /, *, soon: bool) -> list[Job]:
+        """Those of the jobs that DRS knows, as the next look sees them."""
 
 
 class Watch:
@@ -64,13 +66,13 @@ class Watch:
     def __init__(
         self,
         api: DrsApi,
-        looks: Looks,
+        board: Board,
         request: WatchRequest,
         memory: WatchMemory,
         settings: Settings,
     ) -> None:
         self._api = api
-        self._looks = looks
+        self._board = board
         self._request = request
         self._memory = memory
         self._settings = settings
@@ -84,9 +86,6 @@ class Watch:
         self._told = {s.source_server_id: s.model_copy() for s in request.servers}
 
     async def run(self) -> list[ServerResult]:
-        if self._clock.now() >= self._request.until:
-            # One look, and at once.
-            self._looks = self._api
         while True:
             trouble = ""
             try:
@@ -113,11 +112,19 @@ class Watch:
     async def _look_at_jobs(self) -> None:
         watch = self._watch
         if open_jobs := watch.unfinished_jobs:
-            for job in await self._looks.jobs(open_jobs):
+            for job in await self._jobs(open_jobs):
                 if watch.see_job(job, now=self._clock.now()):
                     self._logs_to_read[job.job_id] = _LOG_TRIES
         for job_id in list(self._logs_to_read):
             await self._read_log(job_id)
+
+    async def _jobs(self, job_ids: list[str]) -> list[Job]:
+        now = self._clock.now()
+        if now >= self._request.until:
+            # One look, and at once.
+            return await self._api.jobs(job_ids)
+        await self._api.check()
+        return await self._board.jobs(job_ids, soon=now >= self._request.quiet_until)
 
     async def _read_log(self, job_id: str) -> None:
         """Learn times and reasons; a log that cannot be read is tried again, and not for ever."""

@@ -33,14 +33,14 @@ def remaining(state: ExecutionState, *, now: float) -> Remaining:
         state: how it stands.
         now: epoch seconds.
     """
-    whole = DEFAULT_SERVER_SECONDS / state.speed
     left: dict[str, float] = {}
     overdue = False
     for wave in state.waves:
         if wave.status.is_settled:
             left[wave.wave_id] = 0.0
             continue
-        spent = _elapsed(wave, now=now)
+        expected = wave.expected_seconds or DEFAULT_SERVER_SECONDS
+        whole, spent = expected / state.speed, _elapsed(wave, now=now)
         left[wave.wave_id] = max(0.0, whole - spent)
         overdue = overdue or spent > whole
     longest = _awaited(state).remaining(left)

@@ -6,20 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
+from activities.experience import server_seconds
 from activities.history import HistoryError, HistoryTable
 from cli.output import show, step, warn, write_json
 from cli.plans import Json, PlanFiles, against_rto, read_all
 from cli.tables import aligned
 from cli.texts import about, count, fit, list_within, visible
 from recovery.admission import Quotas
-from recovery.execution import ExecutionState
 from recovery.forecast import DEFAULT_SERVER_SECONDS, Forecast, PlanForecast, forecast, wave_seconds
-from recovery.learning import LAUNCHES_REMEMBERED, learned_seconds
 from recovery.plan import RecoveryPlan
 from settings import get_settings
 
 _WIDTH = 80
-_READS_AT_ONCE = 8
 # Less is the handover from wave to wave, not a quota; and no server takes the same time twice.
 _WORTH_TELLING_SECONDS = 30.0
 
@@ -64,25 +62,10 @@ def _learned(plans: Sequence[RecoveryPlan]) -> dict[str, float]:
     """What servers took; nothing, with a warning, where the history cannot be read."""
     with step("Reading the history"):
         try:
-            return learned_seconds(asyncio.run(_latest(plans)))
+            return asyncio.run(server_seconds(HistoryTable(get_settings()), plans))
         except HistoryError as error:
             warn(f"{error} The forecast uses {about(DEFAULT_SERVER_SECONDS)} a server.")
             return {}
-
-
-async def _latest(plans: Sequence[RecoveryPlan]) -> list[ExecutionState]:
-    """The latest executions of each plan, with their waves, newest first."""
-    table = HistoryTable(get_settings())
-    gate = asyncio.Semaphore(_READS_AT_ONCE)
-
-    async def of_plan(plan_id: str) -> list[ExecutionState]:
-        async with gate:
-            headers = await table.executions(plan_id=plan_id, limit=LAUNCHES_REMEMBERED)
-            found = [await table.execution(header.execution_id) for header in headers]
-        return [each[0] for each in found if each is not None]
-
-    of_plans = await asyncio.gather(*(of_plan(plan.plan_id) for plan in plans))
-    return [execution for executions in of_plans for execution in executions]
 
 
 def _lines(found: Forecast, durations: Mapping[str, float], quotas: Quotas) -> list[str]:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from activities.experience import server_seconds
+from activities.history import HistoryError, HistoryTable
 from activities.targets import Readiness
 from cli.cleaning import schedule_cleanup
 from cli.confirmation import (
@@ -20,6 +22,9 @@ from recovery.plan import RecoveryPlan
 from settings import get_settings
 from workflows.client import RecoveryClient, RefusedError, UnreachableError
 from workflows.steering import find_running
+
+# A better order and a better guess of the remaining time are not worth more of a recovery's time.
+_EXPERIENCE_SECONDS = 2.0
 
 
 class Launch:
@@ -80,6 +85,7 @@ class Launch:
             with step(f"Ending the drill of {self._plan.plan_name}"):
                 replaced = await client.replace_drill(self._plan.plan_id)
             tell("The drill was cancelled." if replaced else "No drill was running.")
+        expected = await _expected(self._plan)
         self._begun = True
         self._execution_id = await client.start(
             self._plan,
@@ -87,6 +93,7 @@ class Launch:
             confirmation=self._confirmation,
             relaunch=self._relaunch,
             takeover=self._earlier.takeover if self._earlier else None,
+            expected=expected,
         )
         tell(f"Started {self._type} {self._execution_id}")
         if self._cleanup_after is not None:
@@ -121,6 +128,15 @@ class Launch:
             tell(f"  drs-waves status {plan_id}")
         else:
             tell("\nInterrupted; nothing was started.")
+
+
+async def _expected(plan: RecoveryPlan) -> dict[str, float]:
+    """What servers took before; nothing where the history does not say so at once."""
+    try:
+        async with asyncio.timeout(_EXPERIENCE_SECONDS):
+            return await server_seconds(HistoryTable(get_settings()), [plan])
+    except (HistoryError, TimeoutError):
+        return {}
 
 
 async def _refuse_while_it_runs(plan_id: str, *, replace_drill: bool) -> None:

@@ -6,9 +6,18 @@ Plain numbers in, plain numbers out: what is wanted, what runs already, what the
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pydantic import ConfigDict
 
-@dataclass(frozen=True)
-class Quotas:
+from recovery.model import Model
+
+DEFAULT_PRIORITY = 3
+# So many launch IDs tag a job, of the 50 tags that AWS allows a resource.
+WISHES_A_JOB = 45
+# A wave is wanted in parts of so many servers, so that it can begin where a quota is short.
+SERVERS_A_WISH = 10
+
+
+class Quotas(Model):
     """DRS's quotas of one account and Region.
 
     Source: AWS's documentation of DRS quotas.
@@ -19,6 +28,8 @@ class Quotas:
         servers_a_job: source servers in one job.
     """
 
+    model_config = ConfigDict(frozen=True)
+
     jobs: int = 20
     servers: int = 500
     servers_a_job: int = 100
@@ -26,70 +37,92 @@ class Quotas:
 
 @dataclass(frozen=True)
 class Wish:
-    """Servers that one wave wants launched.
+    """Servers that are launched together or not at all.
 
     Attributes:
         key: whose they are.
-        servers: how many are still to be launched.
+        servers: how many.
         group: what may share a job with it: the same kind of execution, in the same place.
         priority: its plan's, 1 the first.
         remaining: seconds that its plan still takes from here on, along the longest chain.
         since: when it was first wanted (epoch seconds).
+        wave: the wave it is of; wishes of one wave are launched in one job where they fit.
     """
 
     key: str
     servers: int
     group: str = ""
-    priority: int = 3
+    priority: int = DEFAULT_PRIORITY
     remaining: float = 0.0
     since: float = 0.0
+    wave: str = ""
+
+    @property
+    def order(self) -> tuple[int, float, float, str, int, str]:
+        """Which goes first: the plan's priority, then what the longest chain waits for."""
+        # Keys of one wave end with numbers, of which 10 comes after 9.
+        return self.priority, -self.remaining, self.since, self.wave, len(self.key), self.key
 
 
 @dataclass
 class Pack:
-    """One job to ask for.
-
-    Attributes:
-        shares: how many servers of which wish, by key.
-    """
+    """One job to ask for."""
 
     group: str
-    shares: dict[str, int] = field(default_factory=dict)
+    wave: str
+    wishes: list[Wish] = field(default_factory=list)
 
     @property
     def servers(self) -> int:
         """How many servers it launches."""
-        return sum(self.shares.values())
+        return sum(wish.servers for wish in self.wishes)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of its wishes."""
+        return [wish.key for wish in self.wishes]
 
 
 def admit(wishes: Iterable[Wish], quotas: Quotas, *, jobs: int, servers: int) -> list[Pack]:
-    """Say what to launch now, in as few jobs as possible.
+    """Say what to launch now, in which jobs.
 
-    The plan's priority goes first, then what the longest chain waits for. Nobody is overtaken by
-    a wish that comes after it and happens to fit; a wish that does not fit whole is begun.
+    Waves have jobs of their own as long as those leave half of the job quota free; beyond it they
+    share jobs, as few as possible, so that a slot is left for what becomes ready next. Nobody is
+    overtaken by a wish that comes after it and happens to fit.
 
     Args:
-        wishes: what is wanted.
+        wishes: what is wanted; each fits into a job, or is launched when nothing else runs.
         quotas: what DRS allows.
         jobs: how many jobs are in progress, whoever asked for them.
         servers: how many source servers those hold.
     """
     packs: list[Pack] = []
-    room = quotas.servers - servers
-    open_packs: dict[str, Pack] = {}
-    for wish in sorted(wishes, key=lambda w: (w.priority, -w.remaining, w.since, w.key)):
-        left = wish.servers
-        while left > 0 and room > 0:
-            pack = open_packs.get(wish.group)
-            if pack is None or pack.servers >= quotas.servers_a_job:
-                if jobs + len(packs) >= quotas.jobs:
-                    break
-                pack = open_packs[wish.group] = Pack(wish.group)
-                packs.append(pack)
-            taken = min(left, room, quotas.servers_a_job - pack.servers)
-            pack.shares[wish.key] = pack.shares.get(wish.key, 0) + taken
-            left -= taken
-            room -= taken
-        if left > 0:
+    for wish in sorted(wishes, key=lambda w: w.order):
+        in_jobs = servers + sum(pack.servers for pack in packs)
+        in_use = jobs + len(packs)
+        is_idle = not in_use and not in_jobs
+        if in_jobs + wish.servers > quotas.servers and not is_idle:
             break
+        pack = _with_room(packs, wish, quotas, is_scarce=in_use >= quotas.jobs // 2)
+        if pack is None:
+            if in_use >= quotas.jobs:
+                break
+            pack = Pack(wish.group, wish.wave)
+            packs.append(pack)
+        pack.wishes.append(wish)
     return packs
+
+
+def _with_room(
+    packs: Iterable[Pack], wish: Wish, quotas: Quotas, *, is_scarce: bool
+) -> Pack | None:
+    """A job that a wish can join: its own wave's, or any if jobs are scarce."""
+    for pack in packs:
+        if (
+            pack.group == wish.group
+            and (is_scarce or pack.wave == wish.wave)
+            and pack.servers + wish.servers <= quotas.servers_a_job
+            and len(pack.wishes) < WISHES_A_JOB
+        ):
+            return pack
+    return None

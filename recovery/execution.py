@@ -199,6 +199,7 @@ class WaveState(Model):
         automatic_retries: how many of the plan's `Retries` were used.
         ask_until: until when its dependents wait for an operator's decision (epoch seconds).
         launch_in_doubt: whether DRS has its job cannot be known; an operator must answer.
+        expected_seconds: what it is expected to take from acceptance on; None if nothing is known.
     """
 
     wave_id: str
@@ -219,6 +220,7 @@ class WaveState(Model):
     automatic_retries: int = 0
     ask_until: float | None = None
     launch_in_doubt: bool = False
+    expected_seconds: float | None = None
     decisions: Decisions = Decisions()
     servers: list[ServerResult] = []
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from recovery.admission import Pack, Quotas, Wish, admit
+from recovery.admission import SERVERS_A_WISH, Pack, Quotas, Wish, admit
 from recovery.graph import CriticalPath
 from recovery.plan import RecoveryPlan, Target, Wave
 
@@ -99,8 +99,14 @@ def wave_seconds(wave: Wave, durations: Durations) -> float:
     return _slowest(wave.server_ids, durations)
 
 
+def expected_seconds(wave: Wave, durations: Durations) -> float | None:
+    """The same, or None if nothing is known of any of its servers."""
+    return wave_seconds(wave, durations) if any(i in durations for i in wave.server_ids) else None
+
+
 def _slowest(server_ids: Iterable[str], durations: Durations) -> float:
-    return max(durations.get(server, DEFAULT_SERVER_SECONDS) for server in server_ids)
+    known = (durations.get(server, DEFAULT_SERVER_SECONDS) for server in server_ids)
+    return max(known, default=0.0)
 
 
 def forecast(plans: Sequence[RecoveryPlan], durations: Durations, quotas: Quotas) -> Forecast:
@@ -237,33 +243,37 @@ class _Play:
         if not wanting:
             return
         busy = self._busy.setdefault(target, _Busy())
-        wishes = [
-            Wish(
-                key=each.key,
-                servers=each.unlaunched,
-                # A job carries one wave.
-                group=each.key,
-                remaining=each.remaining,
-                since=each.ready,
-            )
-            for each in wanting.values()
-        ]
+        wishes = [wish for each in wanting.values() for wish in self._wishes(each)]
         packs = admit(wishes, self._quotas, jobs=busy.jobs, servers=busy.servers)
         for pack in packs:
             self._start_job(pack, busy, now)
         for key in [key for key, each in wanting.items() if not each.unlaunched]:
             del wanting[key]
 
+    def _wishes(self, each: _Open) -> list[Wish]:
+        """What of a wave is not launched yet, in parts that are launched whole."""
+        most = min(SERVERS_A_WISH, self._quotas.servers_a_job, self._quotas.servers)
+        return [
+            Wish(
+                key=f"{each.key}/{first:03d}",
+                servers=min(most, each.unlaunched - first),
+                remaining=each.remaining,
+                since=each.ready,
+                wave=each.key,
+            )
+            for first in range(0, each.unlaunched, most)
+        ]
+
     def _start_job(self, pack: Pack, busy: _Busy, now: float) -> None:
         self.jobs += 1
         busy.jobs += 1
         busy.servers += pack.servers
         ends = now
-        for key, count in pack.shares.items():
-            each = self._open[key]
-            ids = each.wave.server_ids[each.launched : each.launched + count]
+        for wish in pack.wishes:
+            each = self._open[wish.wave]
+            ids = each.wave.server_ids[each.launched : each.launched + wish.servers]
             slowest = _slowest(ids, self._durations)
-            each.launched += count
+            each.launched += wish.servers
             each.start = min(each.start, now)
             each.last_start = now
             each.end = max(each.end, now + slowest)

@@ -12,12 +12,6 @@ from recovery.model import Model
 from recovery.plan import Dependency, Impact, OnFailure, RecoveryPlan, Server, Wave
 from recovery.problems import Report, printable
 
-# Values of keys that may be written although the key's effect is not built yet: those that
-# ask for nothing. Any other value is refused, never ignored.
-NOT_BUILT: dict[str, tuple[object, ...]] = {
-    "Priority": (),
-}
-
 _ID = '1 to 64 letters, digits, ".", "_" or "-"'
 _NAME = "1 to 256 characters on one line"
 _TEXT = "text without control characters"
@@ -161,13 +155,6 @@ class Section:
         if isinstance(value, Refused):
             self.problem(item, value.message, value=item.text or None)
             return None
-        if key in NOT_BUILT and value not in NOT_BUILT[key]:
-            self.problem(
-                item,
-                f"{key} {printable(item.text)} is not supported yet, and nothing in a plan is "
-                f"ignored; leave {key} out",
-                value=item.text,
-            )
         return value
 
 

@@ -5,7 +5,7 @@ import getpass
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
@@ -123,6 +123,7 @@ class RecoveryClient:
         confirmation: str | None = None,
         relaunch: Sequence[str] = (),
         takeover: Takeover | None = None,
+        expected: Mapping[str, float] | None = None,
         started_by: str | None = None,
     ) -> str:
         """Start an execution of a plan.
@@ -133,6 +134,7 @@ class RecoveryClient:
             confirmation: the PlanId, typed; a recovery is refused without it.
             relaunch: servers that may lose a live recovery instance.
             takeover: an earlier execution whose servers are taken over.
+            expected: seconds that servers are expected to take, where that is known.
             started_by: who starts it; default: this user on this machine.
 
         Returns:
@@ -152,6 +154,7 @@ class RecoveryClient:
             confirmation=confirmation,
             relaunch=list(relaunch),
             takeover=takeover,
+            expected=dict(expected or {}),
         )
         try:
             async with _answered():

@@ -7,6 +7,8 @@ from pydantic import ValidationError, field_validator
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
+from activities.launches import LaunchAnswer
+from recovery.admission import DEFAULT_PRIORITY
 from recovery.execution import ExecutionType, ServerResult
 from recovery.model import Model, StrictModel
 from recovery.plan import RecoveryPlan, Wave
@@ -56,6 +58,7 @@ class StartExecution(StrictModel):
         confirmation: the PlanId, typed by the operator; a real recovery is refused without it.
         relaunch: servers that may be launched although that destroys a live recovery instance.
         takeover: what an earlier execution has launched already, to be taken over.
+        expected: seconds that servers are expected to take, by source server, where that is known.
     """
 
     execution_id: str
@@ -66,6 +69,7 @@ class StartExecution(StrictModel):
     confirmation: str | None = None
     relaunch: list[str] = []
     takeover: Takeover | None = None
+    expected: dict[str, float] = {}
 
     @field_validator("plan", mode="before")
     @classmethod
@@ -87,6 +91,10 @@ class StartWave(Model):
         launch_prefixes: how the launch IDs of those begin; empty when there are none.
         held: the plan is paused: launch nothing until `go_on`.
         launch_before: when the plan's deadline passes (epoch seconds).
+        priority: the plan's, 1 the first.
+        remaining: seconds that the plan is expected to take from this wave on, along its longest
+            chain.
+        expected: seconds that servers are expected to take, where that is known.
     """
 
     execution_id: str
@@ -102,6 +110,9 @@ class StartWave(Model):
     earlier: list[ServerResult] = []
     launch_prefixes: list[str] = []
     held: bool = False
+    priority: int = DEFAULT_PRIORITY
+    remaining: float = 0.0
+    expected: dict[str, float] = {}
 
 
 class StartCleanup(StrictModel):
@@ -117,6 +128,20 @@ class StartCleanup(StrictModel):
     actor: str = "unknown"
     after_seconds: float = 0.0
     confirmation: str | None = None
+
+
+class WithdrawLaunches(Model):
+    """Signal to the launcher: a wave no longer wants launches."""
+
+    wave_workflow_id: str
+    launch_ids: list[str]
+
+
+class AnswerLaunches(Model):
+    """Signal to the launcher: whether DRS has the job of launches, as an operator says."""
+
+    launch_ids: list[str]
+    answer: LaunchAnswer
 
 
 class StopWaiting(Model):

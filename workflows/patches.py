@@ -9,3 +9,6 @@ class Patch(StrEnum):
 
     HISTORY_REPAIR = "history-repair"
     """A plan leaves what DynamoDB has not taken to a workflow of its own, instead of waiting."""
+
+    SHARED_LAUNCHING = "shared-launching"
+    """A wave is launched by the launcher of its account and Region, instead of by itself."""

@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
     from activities.launches import LaunchAnswer
     from activities.targets import ORIGIN_SERVERS, TargetActivities
+    from recovery.admission import DEFAULT_PRIORITY
     from recovery.execution import (
         ExecutionState,
         ExecutionType,
@@ -38,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
         WaveState,
         shortened,
     )
+    from recovery.forecast import expected_seconds, wave_seconds
     from recovery.journal import HistoryRecord, Journal
     from recovery.messages import MessageName
     from recovery.operators import OperatorDesk
@@ -97,10 +99,15 @@ class RecoveryPlanWorkflow:
             started_by=start.started_by,
             now=start.start_time or workflow.time(),
         )
+        for wave in state.waves:
+            planned = start.plan.wave(wave.wave_id)
+            wave.expected_seconds = expected_seconds(planned, start.expected)
         self._scheduler = WaveScheduler(start.plan, state)
         self._scheduler.touch(workflow.time())
         if start.takeover is not None:
             state.from_execution = start.takeover.execution_id
+        durations = {w.wave_id: wave_seconds(w, start.expected) for w in start.plan.waves}
+        self._remaining = start.plan.graph.remaining(durations)
         self._desk = OperatorDesk(self._scheduler)
         self._take_messages()
         self._changed = True
@@ -371,6 +378,9 @@ class RecoveryPlanWorkflow:
                 held=self._state.status is PlanStatus.PAUSED,
                 launch_before=self._state.start_time + plan.deadline_seconds / self._state.speed,
                 relaunch=[s for s in start.relaunch if s in planned.server_ids],
+                priority=plan.priority or DEFAULT_PRIORITY,
+                remaining=self._remaining[wave.wave_id],
+                expected={s: start.expected[s] for s in planned.server_ids if s in start.expected},
             ),
             id=workflow_id,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

@@ -17,9 +17,17 @@ from temporalio.exceptions import (
 with workflow.unsafe.imports_passed_through():
     from activities.drs import DrsActivities
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-    from activities.launches import LaunchAnswer, LaunchRequest, LaunchResult, LaunchWaits
+    from activities.joining import JoiningActivities, WantLaunches
+    from activities.launches import (
+        LaunchAnswer,
+        LaunchRequest,
+        LaunchResult,
+        LaunchSettled,
+        LaunchWaits,
+    )
     from activities.reviewing import ReviewRequest
     from activities.watching import WatchNews, WatchRequest
+    from recovery.admission import SERVERS_A_WISH
     from recovery.execution import (
         ExecutionType,
         ServerResult,
@@ -30,15 +38,19 @@ with workflow.unsafe.imports_passed_through():
         judge_wave,
         next_revision,
     )
+    from recovery.forecast import expected_seconds
     from recovery.journal import HistoryRecord
     from settings import WATCH_TASK_QUEUE
     from workflows.messages import (
+        AnswerLaunches,
         FailureType,
         StartWave,
         StopWaiting,
+        WithdrawLaunches,
         launch_prefix,
         parsed,
     )
+    from workflows.patches import Patch
     from workflows.recording import MOST_SECONDS, Recorder
 
 # Source: DRS quota "source servers in one job".
@@ -46,6 +58,12 @@ SERVERS_A_JOB = 100
 OBSERVE_SECONDS = 24 * 3600.0
 _OBSERVE = timedelta(seconds=OBSERVE_SECONDS + 3600)
 _LAST_LOOK = timedelta(seconds=45)
+# A launcher that was terminated knows nothing any more of what it was told before.
+_JOIN_AGAIN_SECONDS = 300.0
+# Of the time that its fastest server is expected to take, a wave is quiet.
+_QUIET = 0.6
+# No server of which nothing is known is up sooner.
+_SOONEST_LAUNCH_SECONDS = 120.0
 # A wave of 4 servers tells its progress at most every 10 s, one of 500 every 50 s: a bound on
 # what its reports and records add to the histories.
 _PROGRESS_SECONDS = 10.0
@@ -79,6 +97,7 @@ class WaveWorkflow:
         # What was up or running before stays told while DRS is asked about it anew.
         self._wave.merge_servers(server.model_copy() for server in start.earlier)
         self._wave.attempt, self._wave.revision = start.attempt, start.revision
+        self._wave.expected_seconds = expected_seconds(start.wave, start.expected)
         self._wave.status = WaveStatus.WAITING
         self._wave.status_reason = "Waiting for DRS to accept the launch"
         self._stop: str | None = None
@@ -91,6 +110,11 @@ class WaveWorkflow:
         self._doubts: dict[str, str] = {}
         self._asking: dict[str, workflow.ActivityHandle[LaunchResult]] = {}
         self._answers: dict[str, LaunchAnswer] = {}
+        # By launch ID: what the launcher has not settled yet.
+        self._wanted: dict[str, LaunchRequest] = {}
+        self._withdrawn_in_doubt: list[LaunchRequest] = []
+        self._launcher = ""
+        self._accepted: list[float] = []
         self._watches: list[asyncio.Task[None]] = []
         self._launched_some = False
         self._untold: dict[str, ServerResult] = {}
@@ -151,8 +175,23 @@ class WaveWorkflow:
             return
         for launch_id in self._doubts:
             self._answers[launch_id] = told
-            self._asking[launch_id].cancel()
+            if launch_id in self._asking:
+                self._asking[launch_id].cancel()
         self._clear_doubts(*self._doubts)
+
+    @workflow.signal
+    def launch_settled(self, *news: Any) -> None:
+        """What the launcher was asked for has become of something, or is out of its hands."""
+        told = parsed(LaunchSettled, news)
+        if told is None:
+            return
+        results = [r for r in told.results if self._wanted.pop(r.launch_id, None)]
+        self._clear_doubts(*(result.launch_id for result in results))
+        self._take_launched(results)
+        for launch_id in told.withdrawn:
+            request = self._wanted.pop(launch_id, None)
+            if request is not None and told.in_doubt:
+                self._withdrawn_in_doubt.append(request)
 
     @workflow.signal
     def watch_news(self, *news: Any) -> None:
@@ -198,15 +237,22 @@ class WaveWorkflow:
         """
         start = self._start
         reviewed = await self._review() if start.launch_prefixes else True
-        accepted: list[float] = []
+        accepted = self._accepted
         if kept := [s for s in self._wave.servers if s.recovery_job_id and not s.is_final]:
             # A wave that watches earlier jobs on gets its whole time again.
             accepted.append(workflow.time())
             self._watch(kept, accepted_time=workflow.time())
         unlaunched = [s.source_server_id for s in self._wave.servers if not s.recovery_job_id]
-        requests = self._launch_requests(unlaunched) if reviewed else []
+        is_shared = workflow.patched(Patch.SHARED_LAUNCHING)
+        a_request = SERVERS_A_WISH if is_shared else SERVERS_A_JOB
+        requests = self._launch_requests(unlaunched, a_request) if reviewed else []
         while requests and self._stop is None:
-            requests = await self._launch_all(requests, accepted)
+            if self._held and self._start.launch_before > workflow.time():
+                await self._rest_while_held()
+            elif is_shared:
+                requests = await self._launch_shared(requests)
+            else:
+                requests = await self._launch_all(requests)
         self._launch_waits = ""
         if self._stop is not None:
             self._cancelled()
@@ -251,7 +297,7 @@ class WaveWorkflow:
         self._take([s.failed(reason, at=workflow.time()) for s in unknown])
         return False
 
-    def _launch_requests(self, server_ids: list[str]) -> list[LaunchRequest]:
+    def _launch_requests(self, server_ids: list[str], a_request: int) -> list[LaunchRequest]:
         start = self._start
         servers = [s for s in start.wave.servers if s.source_server_id in server_ids]
         prefix = launch_prefix(start.execution_id, start.wave.wave_id)
@@ -260,32 +306,146 @@ class WaveWorkflow:
             LaunchRequest(
                 launch_id=f"{prefix}{start.attempt}/{number}",
                 target=start.wave.target,
-                servers=servers[first : first + SERVERS_A_JOB],
+                servers=servers[first : first + a_request],
                 is_drill=start.execution_type is ExecutionType.DRILL,
                 since=start.since,
                 wanted_since=info.start_time.timestamp(),
                 relaunch=start.relaunch,
                 maybe_asked=info.run_id != info.first_execution_run_id,
+                wave_workflow_id=info.workflow_id,
             )
-            for number, first in enumerate(range(0, len(servers), SERVERS_A_JOB))
+            for number, first in enumerate(range(0, len(servers), a_request))
         ]
 
-    async def _launch_all(
-        self, requests: list[LaunchRequest], accepted: list[float]
-    ) -> list[LaunchRequest]:
+    async def _rest_while_held(self) -> None:
+        if self._wave.status is WaveStatus.WAITING:
+            self._change(WaveStatus.WAITING, "Waiting for resume: the plan is paused")
+        left = self._start.launch_before - workflow.time()
+        await self._until(lambda: not self._held, seconds=left, summary="DeadlineSeconds")
+
+    async def _launch_shared(self, requests: list[LaunchRequest]) -> list[LaunchRequest]:
+        """Have the launcher launch, until all is settled, or the wave is stopped or held.
+
+        Returns:
+            The launches that it has not made, to be asked for again under the same launch IDs.
+        """
+        self._wanted = {request.launch_id: request for request in requests}
+        self._withdrawn_in_doubt = []
+        if self._start.launch_before <= workflow.time():
+            self._give_up(requests, "the plan's deadline had passed before it could be launched")
+            return []
+        refused = await self._join(requests)
+        if refused is not None:
+            self._give_up(requests, refused)
+            return []
+        while self._wanted and not (self._held or self._stop or self._is_overdue):
+            left = self._start.launch_before - workflow.time()
+            done = await self._until(
+                lambda: not self._wanted or self._held or bool(self._answers),
+                seconds=min(_JOIN_AGAIN_SECONDS, left),
+                summary="Make sure that the launcher still knows of it",
+            )
+            if self._answers:
+                await self._pass_answers_on()
+            elif not done and not self._is_overdue:
+                again = {"maybe_asked": True}
+                await self._join([r.model_copy(update=again) for r in self._wanted.values()])
+        if self._stop is not None:
+            self._cancelled()
+        await self._withdraw()
+        unmade = [r for r in requests if r.server_ids[0] in self._unlaunched]
+        if self._is_overdue and not self._stop:
+            waited = f"; last: {self._launch_waits}" if self._launch_waits else ""
+            self._give_up(unmade, f"not accepted by DRS before the plan's deadline{waited}")
+            return []
+        return unmade
+
+    @property
+    def _is_overdue(self) -> bool:
+        return self._start.launch_before <= workflow.time()
+
+    @property
+    def _unlaunched(self) -> list[str]:
+        """The servers that are neither of a job nor given up."""
+        return [
+            s.source_server_id
+            for s in self._wave.servers
+            if not s.recovery_job_id and not s.is_final
+        ]
+
+    def _give_up(self, requests: list[LaunchRequest], reason: str) -> None:
+        for request in requests:
+            self._wanted.pop(request.launch_id, None)
+            self._fail_servers(request, reason)
+
+    async def _join(self, requests: list[LaunchRequest]) -> str | None:
+        """Tell the launcher what is wanted; it knows each launch by its ID.
+
+        Returns:
+            Why it could not be told; None if it was.
+        """
+        start = self._start
+        left = max(_LAST_LOOK, timedelta(seconds=start.launch_before - workflow.time()))
+        try:
+            self._launcher = await workflow.execute_activity_method(
+                JoiningActivities.want_launches,
+                WantLaunches(
+                    requests=requests,
+                    priority=start.priority,
+                    remaining=start.remaining,
+                    launch_before=start.launch_before,
+                ),
+                summary=f"Have {sum(len(r.servers) for r in requests)} servers launched",
+                schedule_to_close_timeout=left,
+                start_to_close_timeout=timedelta(seconds=30),
+                heartbeat_timeout=_HEARTBEAT,
+                retry_policy=_WATCH_RETRY,
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            )
+        except ActivityError as error:
+            return _why(error)
+        return None
+
+    async def _pass_answers_on(self) -> None:
+        answers, self._answers = self._answers, {}
+        told = AnswerLaunches(launch_ids=list(self._wanted), answer=next(iter(answers.values())))
+        await self._tell_launcher("answer", told)
+
+    async def _withdraw(self) -> None:
+        """Take back what is not settled, and learn whether it got a job all the same."""
+        while self._wanted:
+            ids = list(self._wanted)
+            told = WithdrawLaunches(wave_workflow_id=workflow.info().workflow_id, launch_ids=ids)
+            if not await self._tell_launcher("withdraw", told):
+                self._withdrawn_in_doubt += self._wanted.values()
+                self._wanted = {}
+            await self._until(
+                lambda: not self._wanted,
+                seconds=_JOIN_AGAIN_SECONDS,
+                summary="The launcher answers",
+                but_stop=False,
+            )
+        for request in self._withdrawn_in_doubt:
+            found = await self._find_job(request)
+            self._take_launched([found] if found else [])
+
+    async def _tell_launcher(self, signal: str, news: WithdrawLaunches | AnswerLaunches) -> bool:
+        """Signal the launcher; False when it has ended, so that it launches nothing more."""
+        launcher = workflow.get_external_workflow_handle(self._launcher)
+        try:
+            await launcher.signal(signal, news)
+        except ApplicationError:
+            return False
+        return True
+
+    async def _launch_all(self, requests: list[LaunchRequest]) -> list[LaunchRequest]:
         """Launch jobs side by side until all are answered, or the wave is stopped or held.
 
         Returns:
             The launches that were called off while the wave was held, to be asked for again
             under the same launch IDs.
         """
-        left = self._start.launch_before - workflow.time()
-        if self._held and left > 0:
-            if self._wave.status is WaveStatus.WAITING:
-                self._change(WaveStatus.WAITING, "Waiting for resume: the plan is paused")
-            await self._until(lambda: not self._held, seconds=left, summary="DeadlineSeconds")
-            return requests
-        launches = [asyncio.create_task(self._launch_job(r, accepted)) for r in requests]
+        launches = [asyncio.create_task(self._launch_job(r)) for r in requests]
         held = self._held
         await self._until(lambda: self._held is not held or all(task.done() for task in launches))
         if self._stop is not None:
@@ -296,21 +456,21 @@ class WaveWorkflow:
         settled = await asyncio.gather(*launches)
         return [r for r, done in zip(requests, settled, strict=True) if not done]
 
-    async def _launch_job(self, request: LaunchRequest, accepted: list[float]) -> bool:
+    async def _launch_job(self, request: LaunchRequest) -> bool:
         """Launch one job's servers, or settle them as failed; anew when an operator answers.
 
         Returns:
             Whether its servers are settled: of a job, or failed. Else it was called off.
         """
         while True:
-            settled = await self._ask_for_job(request, accepted)
+            settled = await self._ask_for_job(request)
             self._clear_doubts(request.launch_id)
             answer = self._answers.pop(request.launch_id, None)
             if settled or answer is None:
                 return settled
             request = request.model_copy(update={"answer": answer})
 
-    async def _ask_for_job(self, request: LaunchRequest, accepted: list[float]) -> bool:
+    async def _ask_for_job(self, request: LaunchRequest) -> bool:
         left = self._start.launch_before - workflow.time()
         if left <= 0:
             self._fail_servers(
@@ -346,14 +506,22 @@ class WaveWorkflow:
                 return True
         if result is None:
             return False
-        self._wave.account_id = result.account_id or self._wave.account_id
-        self._take(result.servers)
-        if result.accepted_time is not None:
-            accepted.append(result.accepted_time)
-            self._launched_some = self._launched_some or result.job_id is not None
-            launched = [s for s in result.servers if s.recovery_job_id]
-            self._watch(launched, accepted_time=result.accepted_time)
+        self._take_launched([result])
         return True
+
+    def _take_launched(self, results: list[LaunchResult]) -> None:
+        """Take what became of launches, and watch what has a job."""
+        for result in results:
+            self._wave.account_id = result.account_id or self._wave.account_id
+            self._take(result.servers)
+        watched = [r for r in results if r.accepted_time is not None]
+        if not watched:
+            return
+        accepted_time = min(r.accepted_time for r in watched if r.accepted_time is not None)
+        self._accepted.append(accepted_time)
+        self._launched_some = self._launched_some or any(r.job_id is not None for r in watched)
+        launched = [s for r in watched for s in r.servers if s.recovery_job_id]
+        self._watch(launched, accepted_time=accepted_time)
 
     def _clear_doubts(self, *launch_ids: str) -> None:
         for launch_id in launch_ids:
@@ -385,9 +553,16 @@ class WaveWorkflow:
             target=self._start.wave.target,
             servers=servers,
             until=accepted_time + OBSERVE_SECONDS / self._start.speed,
+            quiet_until=accepted_time + self._quiet_seconds(servers) / self._start.speed,
         )
         self._watches.append(asyncio.create_task(self._observe(request)))
         self._judge()
+
+    def _quiet_seconds(self, servers: list[ServerResult]) -> float:
+        """For how long none of these servers is expected to be up."""
+        expected = self._start.expected
+        first = min(expected.get(s.source_server_id, _SOONEST_LAUNCH_SECONDS) for s in servers)
+        return _QUIET * first
 
     async def _await_servers(self, accepted_by: float) -> None:
         """Wait for the servers until the timeout, then go on observing them."""
@@ -443,10 +618,13 @@ class WaveWorkflow:
         seconds: float | None = None,
         summary: str | None = None,
         but_stop: bool = True,
-    ) -> None:
+    ) -> bool:
         """Wait until `done`, the end of `seconds` or, unless `but_stop` is off, the order to stop.
 
         Being cancelled by an operator is such an order.
+
+        Returns:
+            False at the end of `seconds`.
         """
         try:
             await workflow.wait_condition(
@@ -455,11 +633,12 @@ class WaveWorkflow:
                 timeout_summary=summary,
             )
         except TimeoutError:
-            return
+            return False
         except asyncio.CancelledError:
             self._stop = "Cancelled by an operator in Temporal"
             if not but_stop:
                 await workflow.wait_condition(done)
+        return True
 
     def _judge(self) -> None:
         """Judge the wave by its servers; a wave that is up after its waiting ended is late."""

@@ -83,7 +83,7 @@ CALLS: dict[str, Callable[[DrsApi], Awaitable[Any]]] = {
     "StartRecovery": lambda api: api.start_recovery(
         [Server(source_server_id=server_id(1))],
         is_drill=True,
-        launch_id="crm-1/db/1/0",
+        launch_ids=["crm-1/db/1/0"],
         not_after=time.monotonic() + 60,
     ),
     "DescribeJobs": lambda api: api.jobs([JOB]),

@@ -190,7 +190,7 @@ async def test_botocore_repeats_what_only_looks_and_never_a_launch(aws: LocalAws
         aws.fault("StartRecovery", **what)
         before = aws.calls("StartRecovery")
         with pytest.raises(AwsTrouble):
-            await api.start_recovery(servers, is_drill=True, launch_id="x", not_after=math.inf)
+            await api.start_recovery(servers, is_drill=True, launch_ids=["x"], not_after=math.inf)
         assert aws.calls("StartRecovery") == before + 1
 
 

@@ -120,7 +120,7 @@ class _Looks:
     pause: Callable[[float], Awaitable[None]]
     begun: bool = False
 
-    async def jobs(self, job_ids: Sequence[str], /) -> list[Job]:
+    async def jobs(self, job_ids: Sequence[str], /, *, soon: bool) -> list[Job]:
         """The next look."""
         if self.begun:
             await self.pause(POLL)

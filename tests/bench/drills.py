@@ -174,11 +174,10 @@ class HandMade:
 
     def facts(self) -> Drill:
         """The whole of it, as the checks take it."""
-        servers = tuple(i for wave in self.plan.waves for i in wave.server_ids)
         return Drill(
             plan=self.plan,
             state=self.state,
-            truth=Truth.read(copy.deepcopy(self.ledger), servers),
+            truth=Truth.read(copy.deepcopy(self.ledger), self.plan),
             closed=self.closed,
             speed=SPEED,
             sent=self.sent,

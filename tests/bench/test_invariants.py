@@ -345,7 +345,7 @@ def test_what_the_clean_up_left_is_noticed() -> None:
     drill = completed_drill()
     for server_id in (DATABASE, REPLICA):
         drill.take_down(server_id)
-    left = check_cleaned_up(Truth.read(drill.ledger, (DATABASE, REPLICA, APP)))
+    left = check_cleaned_up(Truth.read(drill.ledger, drill.plan))
     assert left == [f"{instance_id(APP, 'drsjob-2')} of {APP} is left after the clean-up"]
     drill.take_down(APP)
-    assert check_cleaned_up(Truth.read(drill.ledger, (DATABASE, REPLICA, APP))) == []
+    assert check_cleaned_up(Truth.read(drill.ledger, drill.plan)) == []

@@ -92,7 +92,7 @@ def test_json_tells_the_same(crm: str) -> None:
 def test_plans_at_once_wait_for_the_quota_and_say_so(
     crm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DRS_WAVES_JOBS_QUOTA", "1")
+    monkeypatch.setenv("DRS_WAVES_SERVERS_QUOTA", "2")
     get_settings.cache_clear()
     other = tmp_path / "shop.json"
     other.write_text(
@@ -101,7 +101,7 @@ def test_plans_at_once_wait_for_the_quota_and_say_so(
         )
     )
     shown = told(crm, str(other), "--no-history")
-    assert "All at once: 54 min, 6 jobs, under 1 job and 500 servers" in shown
+    assert "All at once: 54 min, 6 jobs, under 20 jobs and 2 servers" in shown
     assert "Waits for quota: " in shown
 
 

@@ -254,8 +254,8 @@ async def record_histories(house: House, folder: Path) -> None:
     # Temporal's visibility follows a moment later.
     await asyncio.sleep(2)
     folder.mkdir(parents=True)
-    for plan_id in house.made:
-        query = f"DrsPlanId = '{plan_id}'"
+    queries = [f"DrsPlanId = '{plan_id}'" for plan_id in house.made]
+    for query in [*queries, "WorkflowType = 'LauncherWorkflow'"]:
         kept: Counter[str | None] = Counter()
         async for found in house.client.temporal.list_workflows(query):
             kept[found.workflow_type] += 1

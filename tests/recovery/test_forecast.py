@@ -118,7 +118,7 @@ def test_without_want_of_quota_a_plan_takes_its_critical_path() -> None:
 
 
 def test_waves_beyond_the_job_quota_wait_for_a_job_to_end() -> None:
-    found = forecast([plan({f"w{n}": [] for n in range(5)})], {}, Quotas(jobs=2))
+    found = forecast([plan({f"w{n}": [] for n in range(5)})], {}, Quotas(jobs=2, servers_a_job=1))
     starts = sorted(wave.start for wave in found.plans[0].waves.values())
     next_ = HANDOVER_SECONDS + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
     last = next_ + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
@@ -138,10 +138,9 @@ def test_a_wave_larger_than_the_quota_comes_up_in_parts() -> None:
 def test_a_hundred_plans_at_once_are_told_under_the_quotas() -> None:
     plans = [plan(chain(4), number=number, servers=4) for number in range(100)]
     found = forecast(plans, {}, Quotas())
-    alone = 4 * DEFAULT_SERVER_SECONDS
-    # One job a wave, 20 jobs at a time: 400 waves are 20 rounds.
-    assert found.seconds / alone == pytest.approx(5.0, rel=0.02)
-    assert found.jobs == 400
+    # One job a wave, 20 jobs at a time, would be 20 rounds instead of 4.
+    assert found.seconds == pytest.approx(4 * DEFAULT_SERVER_SECONDS, rel=0.01)
+    assert found.jobs < 100
 
 
 def learned(of: RecoveryPlan, seconds: Sequence[float]) -> dict[str, float]:

@@ -59,7 +59,6 @@ PLAN_MISTAKES = {
     "list for text": ("Owner: [a]", None, "Owner is a list"),
     "control characters": (r'PlanName: "a\e[2J"', "a\x1b[2J", r"a\x1b[2J"),
     "unknown policy": ("OnFailure: HOPE", "HOPE", "one of SKIP_DEPENDENTS, ASK"),
-    "priority not built": ("Priority: 1", "1", "not supported yet"),
     "priority out of range": ("Priority: 6", "6", "from 1 to 5"),
     "priority as text": ("Priority: high", "high", "from 1 to 5"),
 }

@@ -26,11 +26,12 @@ from tests.recovery.plans import server_id
 from tests.workflows.stand_ins import StandIns
 from workflows.client import RecoveryClient
 from workflows.history_repair import HistoryRepairWorkflow
+from workflows.launcher import LauncherWorkflow
 from workflows.messages import SEARCH_ATTRIBUTES, history_workflow_id, plan_workflow_id
 from workflows.recovery_plan import RecoveryPlanWorkflow
 from workflows.wave import WaveWorkflow
 
-_WORKFLOWS = [RecoveryPlanWorkflow, WaveWorkflow, HistoryRepairWorkflow]
+_WORKFLOWS = [RecoveryPlanWorkflow, WaveWorkflow, LauncherWorkflow, HistoryRepairWorkflow]
 _NUMBERS = itertools.count(1)
 
 

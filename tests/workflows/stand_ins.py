@@ -1,18 +1,32 @@
 """Activities that stand in for AWS and DynamoDB, on the time of a time-skipping Temporal."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.launches import LaunchRequest, LaunchResult, LaunchWaits
+from activities.aws import Trouble
+from activities.joining import JoiningActivities, WantLaunches
+from activities.launches import (
+    LaunchRequest,
+    LaunchResult,
+    LaunchSettled,
+    LaunchWaits,
+    PackAnswer,
+    PackRequest,
+    Postponed,
+)
+from activities.places import Places
+from activities.quotas import JobsInProgress, LookAtJobs
 from activities.repairing import HistoryRepair
 from activities.targets import TargetContext, WorkerContext
 from activities.truth import ExecutionRun
 from activities.watching import WatchNews, WatchRequest
+from activities.wave_signals import signal_wave
 from recovery.execution import (
     LaunchStatus,
     ServerResult,
@@ -22,11 +36,21 @@ from recovery.execution import (
 )
 from recovery.journal import HistoryRecord
 from recovery.plan import Target
+from settings import Settings
 
+ACCOUNT_ID = "123456789012"
 HOUR = 3600.0
 NEVER = float("inf")
 # A longer one would run past a deadline, which then ends the tries at once.
 _LONGEST_PAUSE = 900.0
+
+
+class _Places:
+    """AWS, as far as whose account it is."""
+
+    async def account_of(self, target: Target) -> str:
+        """The account."""
+        return ACCOUNT_ID
 
 
 @dataclass
@@ -37,8 +61,11 @@ class StandIns:
     while no activity runs.
 
     Attributes:
+        settings: the worker's.
         accepts_after: from the first call until DRS accepts a launch.
-        next_job_after: by how much later DRS accepts a wave's second job, and any after it.
+        next_job_after: by how much later DRS accepts a wave's later launches.
+        next_job_from: the number of the first of those.
+        launch_breaks: happens in each attempt to launch a pack, before all else.
         answers_after: from the acceptance until we learn of it.
         found: whether a launch that was given up got a job all the same.
         arrives_after: from the acceptance until all servers are up.
@@ -49,14 +76,18 @@ class StandIns:
         records_after: from the first write until DynamoDB takes one.
         warnings: what the worker warns of at the start.
         records: what DynamoDB took.
+        packs: the launch IDs that shared a job, job by job.
         recorded_at: when it took the last one.
         repairs: the executions whose history was completed after their end.
         cannot_repair: the items at which such a repair fails.
     """
 
     environment: WorkflowEnvironment
+    settings: Settings = field(default_factory=Settings)
     accepts_after: float = 0.0
     next_job_after: float = 0.0
+    next_job_from: int = 1
+    launch_breaks: Callable[[], Awaitable[None]] | None = None
     answers_after: float = 0.0
     found: bool = False
     arrives_after: float = 600.0
@@ -67,17 +98,20 @@ class StandIns:
     warnings: list[str] = field(default_factory=list)
     records: list[HistoryRecord] = field(default_factory=list)
     launches: list[LaunchRequest] = field(default_factory=list)
+    packs: list[list[str]] = field(default_factory=list)
     looked_for: int = 0
     recorded_at: float = 0.0
     repairs: list[ExecutionRun] = field(default_factory=list)
     cannot_repair: list[str] = field(default_factory=list)
     _first: dict[str, float] = field(default_factory=dict)
     _arrivals: dict[str, float] = field(default_factory=dict)
+    _in_progress: dict[str, int] = field(default_factory=dict)
 
     @property
     def activities(self) -> list[Any]:
         """All of them, to be registered."""
-        return [self.launch, self.find_launch, self.watch, self.record, self.look_at_targets,
+        return [self.want_launches, self.launch_pack, self.look_at_jobs,
+                self.find_launch, self.watch, self.record, self.look_at_targets,
                 self.look_at_wave, self.follow_wave, self.repair_history]  # fmt: skip
 
     def recorded(self, wave_id: str) -> WaveState:
@@ -85,21 +119,55 @@ class StandIns:
         told = [w for r in self.records for w in r.waves if w.wave_id == wave_id]
         return max(told, key=lambda wave: wave.revision)
 
-    @activity.defn(name="launch")
-    async def launch(self, request: LaunchRequest) -> LaunchResult:
+    @activity.defn(name="want_launches")
+    async def want_launches(self, wanted: WantLaunches) -> str:
+        # The real one, but for AWS, which says whose account it is.
+        places = cast(Places, _Places())
+        return await JoiningActivities(places, self.settings).want_launches(wanted)
+
+    @activity.defn(name="launch_pack")
+    async def launch_pack(self, request: PackRequest) -> PackAnswer:
         now = await self._now()
-        await self._signal("launch_waits", LaunchWaits(reason="Waiting for quota"))
-        accepted = self._since(request.launch_id, now) + self.accepts_after
-        if not request.launch_id.endswith("/0"):
-            accepted += self.next_job_after
-        await self._wait_until(accepted + self.answers_after, now)
-        self.launches.append(request)
-        return self._accepted(request, now - self.answers_after)
+        if self.launch_breaks is not None:
+            await self.launch_breaks()
+        for each in request.requests:
+            news = LaunchWaits(reason="Waiting for quota", launch_id=each.launch_id)
+            await signal_wave("launch_waits", news, workflow_id=each.wave_workflow_id)
+        moments = {each.launch_id: self._accepts(each, now) for each in request.requests}
+        await self._wait_until(min(moments.values()) + self.answers_after, now)
+        due = [r for r in request.requests if moments[r.launch_id] + self.answers_after <= now]
+        self.launches += due
+        self.packs.append([each.launch_id for each in due])
+        job_id = f"drsjob-{due[0].launch_id}"
+        self._in_progress[job_id] = sum(len(each.servers) for each in due)
+        told: dict[str | None, LaunchSettled] = {}
+        for each in due:
+            result = self._accepted(each, now - self.answers_after, job_id)
+            told.setdefault(each.wave_workflow_id, LaunchSettled()).results.append(result)
+        for workflow_id, settled in told.items():
+            assert await signal_wave("launch_settled", settled, workflow_id=workflow_id)
+        later = [each.launch_id for each in request.requests if each not in due]
+        return PackAnswer(
+            job_id=job_id,
+            settled=[each.launch_id for each in due],
+            postponed=[
+                Postponed(launch_id=i, trouble=Trouble.QUOTA, reason="not yet") for i in later
+            ],
+        )
+
+    @activity.defn(name="look_at_jobs")
+    async def look_at_jobs(self, request: LookAtJobs) -> JobsInProgress:
+        now = await self._now()
+        jobs = {i: n for i, n in self._in_progress.items() if self._arrivals[i] > now}
+        if request.seen is not None and set(jobs) == set(request.seen):
+            await self._wait_until(min((self._arrivals[i] for i in jobs), default=NEVER), now)
+        return JobsInProgress(time=now, jobs=jobs, listed=request.asked_for)
 
     @activity.defn(name="find_launch")
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
         self.looked_for += 1
-        return self._accepted(request, await self._now()) if self.found else None
+        job_id = f"drsjob-{request.launch_id}"
+        return self._accepted(request, await self._now(), job_id) if self.found else None
 
     @activity.defn(name="watch")
     async def watch(self, request: WatchRequest) -> list[ServerResult]:
@@ -159,11 +227,17 @@ class StandIns:
     async def follow_wave(self, workflow_id: str) -> WaveOutcome | None:
         return None
 
-    def _accepted(self, request: LaunchRequest, now: float) -> LaunchResult:
-        job_id = f"drsjob-{request.launch_id}"
+    def _accepts(self, request: LaunchRequest, now: float) -> float:
+        """When DRS accepts a launch."""
+        number = int(request.launch_id.rpartition("/")[2])
+        later = self.next_job_after if number >= self.next_job_from else 0.0
+        return self._since(request.launch_id, now) + self.accepts_after + later
+
+    def _accepted(self, request: LaunchRequest, now: float, job_id: str) -> LaunchResult:
         self._arrivals[job_id] = now + self.arrives_after
         return LaunchResult(
-            account_id="123456789012",
+            launch_id=request.launch_id,
+            account_id=ACCOUNT_ID,
             job_id=job_id,
             accepted_time=now,
             servers=[

@@ -67,13 +67,13 @@ def test_a_sandbox_on_this_machine_may_run_faster(
 ) -> None:
     set_all(monkeypatch, {"AWS_ENDPOINT_URL": url, "AWS_ENDPOINT_URL_DRS": url})
     monkeypatch.setenv("DRS_WAVES_SPEED", "30")
-    assert Settings().scaled_poll_seconds == 0.5
+    assert Settings().scaled_poll_seconds == pytest.approx(5 / 30)
 
 
 def test_real_time_is_allowed_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", ELSEWHERE)
     monkeypatch.setenv("DRS_WAVES_SPEED", "1")
-    assert Settings().scaled_poll_seconds == Settings().poll_seconds == 15.0
+    assert Settings().scaled_poll_seconds == Settings().poll_seconds == 5.0
 
 
 @pytest.mark.parametrize(

@@ -114,13 +114,13 @@ async def test_a_launch_given_up_at_the_deadline_says_that_it_was_the_deadline(
 async def test_servers_of_an_accepted_job_are_watched_while_the_waves_next_job_waits(
     house: House,
 ) -> None:
-    house.world.next_job_after = 5 * HOUR
+    house.world.next_job_after, house.world.next_job_from = 5 * HOUR, 10
     fleet = wave("Fleet")
     fleet.servers.extend(Server(source_server_id=server_id(50_000 + n)) for n in range(120))
     run = await house.start(fleet)
     state = await run.end()
     assert state.status is PlanStatus.COMPLETED
-    assert len(house.world.launches) == 2
+    assert len(house.world.launches) == 13
     told = sorted((w for r in house.world.records for w in r.waves), key=lambda w: w.revision)
     first = next(w for w in told if w.launched_count)
     assert first.launched_count == 100

@@ -1,0 +1,29 @@
+"""What servers took before, from the history."""
+
+import asyncio
+from collections.abc import Sequence
+
+from activities.history import HistoryTable
+from recovery.execution import ExecutionState
+from recovery.learning import LAUNCHES_REMEMBERED, learned_seconds
+from recovery.plan import RecoveryPlan
+
+_READS_AT_ONCE = 8
+
+
+async def server_seconds(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> dict[str, float]:
+    """Seconds that the servers of plans take from acceptance to LAUNCHED, where they are known.
+
+    Raises:
+        HistoryError: the history cannot be read.
+    """
+    gate = asyncio.Semaphore(_READS_AT_ONCE)
+
+    async def of_plan(plan_id: str) -> list[ExecutionState]:
+        async with gate:
+            headers = await table.executions(plan_id=plan_id, limit=LAUNCHES_REMEMBERED)
+            found = [await table.execution(header.execution_id) for header in headers]
+        return [each[0] for each in found if each is not None]
+
+    of_plans = await asyncio.gather(*(of_plan(plan.plan_id) for plan in plans))
+    return learned_seconds(execution for executions in of_plans for execution in executions)

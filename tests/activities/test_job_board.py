@@ -1,0 +1,189 @@
+"""One look at DRS for everybody: each learns of its own jobs, and nobody waits for another."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+
+from activities.aws import AwsTrouble, Trouble
+from activities.drs import DrsActivities
+from activities.drs_api import DrsApi, Job
+from activities.job_board import JobBoard
+from recovery.plan import Server
+from tests.activities.conftest import Attempt, LocalAws, Temporal, until
+from tests.activities.test_watch import launched_by, statuses, watch
+
+PAUSE = 0.02
+
+
+@dataclass
+class Drs:
+    """DRS, which notes what it is asked.
+
+    Attributes:
+        running: the jobs in progress, by job ID when they were created (seconds before now).
+        listed: since when jobs were listed (seconds before now), one a call.
+        asked: job IDs that were asked for, a list a call.
+        trouble: how the next calls fail, one each.
+    """
+
+    running: dict[str, float] = field(default_factory=dict)
+    over: dict[str, float] = field(default_factory=dict)
+    listed: list[float] = field(default_factory=list)
+    asked: list[list[str]] = field(default_factory=list)
+    trouble: list[Exception] = field(default_factory=list)
+
+    async def jobs_from(self, moment: float) -> list[Job]:
+        """The jobs created since then."""
+        now = time.time()
+        self.listed.append(now - moment)
+        await asyncio.sleep(0)
+        if self.trouble:
+            raise self.trouble.pop(0)
+        return [self._job(i) for i, ago in self._all.items() if now - ago >= moment]
+
+    async def jobs(self, job_ids: Sequence[str]) -> list[Job]:
+        """Those that it knows."""
+        self.asked.append(list(job_ids))
+        if any("malformed" in job_id for job_id in job_ids):
+            raise AwsTrouble(Trouble.INVALID, "1 validation error")
+        return [self._job(job_id) for job_id in job_ids if job_id in self._all]
+
+    @property
+    def _all(self) -> dict[str, float]:
+        return self.over | self.running
+
+    def _job(self, job_id: str) -> Job:
+        created = datetime.fromtimestamp(time.time() - self._all[job_id], UTC).isoformat()
+        status = "STARTED" if job_id in self.running else "COMPLETED"
+        end = None if job_id in self.running else created
+        return Job(job_id=job_id, creation_date_time=created, status=status, end_date_time=end)
+
+    def board(self, pause: float = PAUSE) -> JobBoard:
+        """Looks at it."""
+        return JobBoard(cast(DrsApi, self), pause_seconds=pause)
+
+
+def names(jobs: Sequence[Job]) -> list[str]:
+    return [job.job_id for job in jobs]
+
+
+def jobs(*names_: str, ago: float = 10.0) -> dict[str, float]:
+    return dict.fromkeys(names_, ago)
+
+
+async def test_a_hundred_askers_are_answered_by_one_call_a_tick() -> None:
+    drs = Drs(jobs("shared", *(f"job-{number}" for number in range(100))))
+    board = drs.board()
+
+    async def follow(number: int) -> None:
+        for _ in range(3):
+            assert names(await board.jobs([f"job-{number}", "shared"])) == [
+                f"job-{number}",
+                "shared",
+            ]
+
+    await asyncio.gather(*(follow(number) for number in range(100)))
+    assert (len(drs.listed), drs.asked) == (3, [])
+
+
+async def test_each_look_lists_no_more_than_what_may_have_changed() -> None:
+    drs = Drs(jobs("running", ago=2000.0), jobs("ended", ago=9000.0))
+    board = drs.board()
+    await board.jobs(["running"])
+    await board.jobs(["running"])
+    assert drs.listed[0] == pytest.approx(86_400.0, abs=5)
+    assert drs.listed[1] == pytest.approx(2000.0 + 60 * PAUSE, abs=5)
+    listing = await board.listed(time.time() - 10_000)
+    assert names(listing.jobs) == ["running", "ended"]
+
+
+async def test_a_listing_is_no_older_than_asked_for_and_not_asked_for_twice() -> None:
+    drs = Drs(jobs("a"))
+    board = drs.board(pause=1000.0)
+    seen = await board.listed(time.time() - 100)
+    assert await board.listed(time.time() - 100) == seen
+    assert await board.listed(time.time() - 100, seen_after=seen.time) == seen
+    assert len(drs.listed) == 1
+    assert (await board.listed(time.time() - 100, seen_after=time.time())).time > seen.time
+    assert (await board.listed(time.time() - 10 * 86_400)).jobs
+    assert drs.listed[-1] == pytest.approx(10 * 86_400, abs=5)
+
+
+async def test_a_job_that_drs_forgot_is_asked_for_and_then_unknown() -> None:
+    drs = Drs(jobs("a", "b"))
+    board = drs.board()
+    assert names(await board.jobs(["a", "b"])) == ["a", "b"]
+    del drs.running["a"]
+    assert names(await board.jobs(["a", "b"])) == ["b"]
+    assert drs.asked == [["a"]]
+    assert names((await board.listed(0.0)).jobs) == ["b"]
+
+
+async def test_who_expects_nothing_soon_looks_rarely_but_never_delays_others() -> None:
+    drs = Drs(jobs("a", ago=1.0) | jobs("b"))
+    board = drs.board(pause=0.05)
+    await board.jobs(["a"], soon=False)
+    began = time.monotonic()
+    await board.jobs(["a"], soon=False)
+    assert time.monotonic() - began > 0.11
+    board = drs.board(pause=1000.0)
+    await board.jobs(["a"])
+    patient = asyncio.create_task(board.jobs(["a"], soon=False))
+    await asyncio.sleep(0.01)
+    listing = await board.listed(time.time(), seen_after=time.time())
+    assert names(listing.jobs) == ["a", "b"]
+    assert names(await patient) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "trouble", [AwsTrouble(Trouble.THROTTLED, "slow down"), RuntimeError("a defect")]
+)
+async def test_trouble_is_told_to_everybody_and_passes(trouble: Exception) -> None:
+    drs = Drs(jobs("a", "b"), trouble=[trouble])
+    board = drs.board()
+    asked = [board.jobs(["a"]), board.jobs(["b"])]
+    assert await asyncio.gather(*asked, return_exceptions=True) == [trouble, trouble]
+    assert names(await board.jobs(["a"])) == ["a"]
+
+
+async def test_who_is_cancelled_disturbs_nobody_and_is_not_asked_for() -> None:
+    drs = Drs(jobs("stays"))
+    board = drs.board()
+    await board.jobs(["stays"])
+    gone = asyncio.create_task(board.jobs(["gone"]))
+    stays = asyncio.create_task(board.jobs(["stays"]))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert names(await stays) == ["stays"]
+    assert drs.asked == []
+
+
+async def test_an_id_that_drs_refuses_hides_nothing_of_the_others() -> None:
+    board = Drs(jobs("a", "b")).board()
+    asked = [board.jobs(["a"]), board.jobs(["malformed"]), board.jobs(["b"])]
+    first, refused, last = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(refused, AwsTrouble)
+    assert not isinstance(first, BaseException)
+    assert not isinstance(last, BaseException)
+    assert names(first) + names(last) == ["a", "b"]
+
+
+async def test_watches_of_several_waves_share_their_looks(
+    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+) -> None:
+    waves: list[Server] = aws.servers(20)
+    jobs = [launched_by(aws, server) for server in waves]
+    running = [
+        asyncio.create_task(Attempt(temporal).run(drs.watch, watch(servers))) for servers in jobs
+    ]
+    await until(lambda: aws.calls("DescribeJobs") >= 10)
+    aws.pass_time(600)
+    results = await asyncio.gather(*running)
+    assert all(statuses(each) == [("LAUNCHED", "YES")] for each in results)
+    watched = {id(task) for task in running}
+    assert aws.calls("DescribeJobs") < 3 * len(watched)

@@ -1,0 +1,109 @@
+"""Several plans at once share DRS's quotas, and jobs where those are scarce."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import boto3
+import pytest
+
+from recovery.execution import PlanStatus, WaveStatus
+from recovery.plan import RecoveryPlan
+from settings import get_settings
+from tests.end_to_end.conftest import REGION, House, serving, wave_of
+
+
+@pytest.fixture
+async def scarce(
+    house_without_worker: House, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[House]:
+    """A stack in which two jobs may be in progress, without a worker; it knows the quota."""
+    monkeypatch.setenv("DRS_WAVES_JOBS_QUOTA", "2")
+    get_settings.cache_clear()
+    house_without_worker.aws.clear_faults()
+    # A plan is done before its jobs are: they end a little after their last server.
+    await house_without_worker.eventually(no_jobs_in_progress)
+    house_without_worker.aws.apply(Quotas={"JobsInProgress": 2})
+    yield house_without_worker
+    house_without_worker.aws.apply(Quotas={"JobsInProgress": 20})
+    get_settings.cache_clear()
+
+
+async def no_jobs_in_progress() -> bool:
+    """Whether every job of the account has ended."""
+    pages = boto3.client("drs", region_name=REGION).get_paginator("describe_jobs").paginate()
+    return all(job["status"] == "COMPLETED" for page in pages for job in page["items"])
+
+
+def refusals(house: House) -> int:
+    """How many StartRecovery calls DRS has refused so far."""
+    calls = house.aws.calls()["Calls"].get("drs.StartRecovery", {})
+    return sum(count for result, count in calls.items() if result not in ("OK", "gone"))
+
+
+def jobs_of(house: House, *plans: RecoveryPlan) -> set[str]:
+    """The jobs that launched the plans' servers; each server was launched once."""
+    jobs = set()
+    for server_id in (i for plan in plans for wave in plan.waves for i in wave.server_ids):
+        (accepted,) = house.aws.accepted_launches(server_id)
+        jobs.add(accepted["JobId"])
+    return jobs
+
+
+async def test_plans_at_once_share_jobs_under_the_quota_and_none_is_refused(
+    scarce: House,
+) -> None:
+    plans = [
+        scarce.plan(scarce.wave("Database", servers=2), scarce.wave("App", "Database"))
+        for _ in range(8)
+    ]
+    before = refusals(scarce)
+    async with serving(scarce):
+        ids = [await scarce.client.start(plan) for plan in plans]
+        ends = (scarce.end(plan, i) for plan, i in zip(plans, ids, strict=True))
+        states = await asyncio.gather(*ends)
+    assert {state.status for state in states} == {PlanStatus.COMPLETED}
+    assert refusals(scarce) == before
+    assert len(jobs_of(scarce, *plans)) <= 8
+    for state in states:
+        database, app = wave_of(state, "Database"), wave_of(state, "App")
+        assert database.end_time is not None
+        assert app.start_time is not None
+        assert app.start_time >= database.end_time - 1
+
+
+async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_waits(
+    scarce: House,
+) -> None:
+    for server_id in scarce.aws.servers(2, LaunchSeconds=1500):
+        boto3.client("drs", region_name=REGION).start_recovery(
+            sourceServers=[{"sourceServerID": server_id}], isDrill=True
+        )
+    plan = scarce.plan(scarce.wave("Database"))
+    before = refusals(scarce)
+    async with serving(scarce):
+        execution_id = await scarce.client.start(plan)
+        waiting = await scarce.until(
+            plan, lambda s: "quota" in wave_of(s, "Database").status_reason
+        )
+        assert wave_of(waiting, "Database").status is WaveStatus.WAITING
+        state = await scarce.end(plan, execution_id)
+    assert state.status is PlanStatus.COMPLETED
+    assert refusals(scarce) == before
+
+
+async def test_a_worker_killed_while_plans_share_jobs_launches_nothing_twice(
+    scarce: House,
+) -> None:
+    plans = [
+        scarce.plan(scarce.wave("Database", servers=2), scarce.wave("App", "Database"))
+        for _ in range(5)
+    ]
+    scarce.stack.start_worker("doomed")
+    ids = [await scarce.client.start(plan) for plan in plans]
+    await scarce.until(plans[0], lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
+    scarce.stack.stop_part("doomed", kill=True)
+    async with serving(scarce):
+        ends = (scarce.end(plan, i) for plan, i in zip(plans, ids, strict=True))
+        states = await asyncio.gather(*ends)
+    assert {state.status for state in states} == {PlanStatus.COMPLETED}
+    assert jobs_of(scarce, *plans)

@@ -1,0 +1,192 @@
+"""The launcher: all executions' launches under the quotas, and nothing lost on the way."""
+
+import asyncio
+import time
+from typing import Any
+
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import WorkflowHandle
+from temporalio.exceptions import ApplicationError
+
+from activities.joining import WantLaunches, launcher_workflow_id
+from activities.launches import LaunchRequest
+from recovery.execution import PlanStatus, WaveStatus
+from recovery.plan import Server, Target
+from settings import TASK_QUEUE, Settings
+from tests.recovery.plans import server_id
+from tests.workflows.conftest import House, Run, wave
+from tests.workflows.stand_ins import ACCOUNT_ID, HOUR, NEVER
+from workflows.launcher import LauncherStart, LauncherWorkflow
+from workflows.messages import WithdrawLaunches
+
+LAUNCHER = launcher_workflow_id(ACCOUNT_ID, "us-west-2")
+
+
+def plans_of(packs: list[list[str]]) -> list[set[str]]:
+    """Which executions shared each job."""
+    return [{launch_id.partition("/")[0] for launch_id in pack} for pack in packs]
+
+
+async def all_ended(*runs: Run) -> None:
+    for run in runs:
+        assert (await run.end()).status is PlanStatus.COMPLETED
+
+
+async def test_waves_of_several_plans_share_a_job_where_jobs_are_scarce(house: House) -> None:
+    house.world.settings = Settings(jobs_quota=1)
+    first = await house.start(wave("First"))
+    await first.wave_until("first", lambda w: w.start_time)
+    second, third = await house.start(wave("Second")), await house.start(wave("Third"))
+    for run, name in ((second, "second"), (third, "third")):
+        waiting = await run.wave_until(name, lambda w: "quota" in w.status_reason)
+        assert waiting.status is WaveStatus.WAITING
+        assert waiting.status_reason == "Waiting for quota: 1 of 1 jobs are in progress"
+    await all_ended(first, second, third)
+    assert plans_of(house.world.packs) == [
+        {first.execution_id},
+        {second.execution_id, third.execution_id},
+    ]
+
+
+async def test_the_priority_of_a_plan_goes_first_then_the_longest_chain(house: House) -> None:
+    house.world.settings = Settings(jobs_quota=1, servers_quota=2)
+    first = await house.start(wave("First"))
+    await first.wave_until("first", lambda w: w.start_time)
+    short = await house.start(wave("Short"))
+    long = await house.start(wave("Long"), wave("Later", "Long"))
+    urgent = await house.start(wave("Urgent"), priority=1)
+    for run, name in ((short, "short"), (long, "long"), (urgent, "urgent")):
+        await run.wave_until(name, lambda w: "Waiting for quota" in w.status_reason)
+    await all_ended(first, urgent, long, short)
+    order = [pack[0].split("/")[1] for pack in house.world.packs]
+    assert order[:3] == ["first", "urgent", "long"]
+
+
+async def test_a_wave_that_waits_for_quota_is_not_timed_out(house: House) -> None:
+    house.world.settings = Settings(jobs_quota=1)
+    house.world.arrives_after = 0.9 * HOUR
+    first = await house.start(wave("First"))
+    await first.wave_until("first", lambda w: w.start_time)
+    second = await house.start(wave("Second", timeout_seconds=HOUR))
+    await all_ended(first, second)
+    (late,) = (await second.state()).waves
+    assert late.start_time is not None
+    assert late.completion_duration is not None
+    assert late.completion_duration < HOUR
+
+
+async def test_a_launcher_that_was_terminated_is_told_anew_and_doubts_what_it_is_told(
+    house: House,
+) -> None:
+    house.world.accepts_after = NEVER
+    run = await house.start(wave("Database"))
+    await run.wave_until("database", lambda w: "quota" in w.status_reason)
+    await house.environment.client.get_workflow_handle(LAUNCHER).terminate()
+    house.world.accepts_after = 0.0
+    state = await run.end()
+    assert state.status is PlanStatus.COMPLETED
+    (launched,) = house.world.launches
+    assert launched.maybe_asked
+
+
+async def test_what_is_wanted_twice_is_launched_once_and_odd_signals_do_no_harm(
+    house: House,
+) -> None:
+    run = await house.start(wave("Database"))
+    launcher = house.environment.client.get_workflow_handle(LAUNCHER)
+    await run.wave_until("database", lambda w: w.start_time)
+    for name in ("want", "withdraw", "answer"):
+        await launcher.signal(name, "nonsense")
+        await launcher.signal(name)
+    request = LaunchRequest(
+        launch_id="x-1/x/1/0",
+        target=Target(region="us-west-2"),
+        servers=[Server(source_server_id=server_id(90_000))],
+        is_drill=True,
+        since=0.0,
+        wave_workflow_id="drs-wave/x-1/x/1",
+    )
+    wanted = WantLaunches(requests=[request], launch_before=time.time() + HOUR)
+    house.world.accepts_after = HOUR / 10
+    await launcher.signal("want", wanted)
+    await launcher.signal("want", wanted)
+    withdrawn = WithdrawLaunches(wave_workflow_id="drs-wave/x-1/x/1", launch_ids=["y-1/y/1/0"])
+    await launcher.signal("withdraw", withdrawn)
+    await all_ended(run)
+    await run.ended(launcher)
+    ids = [each.launch_id for each in house.world.launches]
+    assert sorted(ids) == sorted([f"{run.execution_id}/database/1/0", request.launch_id])
+
+
+# The test server lets no time pass once an activity is called off between two tries.
+
+
+async def test_one_that_is_called_off_is_out_and_what_shares_its_job_is_launched(
+    real_house: House,
+) -> None:
+    real_house.world.settings = Settings(jobs_quota=1)
+    real_house.world.accepts_after, real_house.world.arrives_after = 2.0, 0.5
+    cancelled = await real_house.start(wave("First"), wave("Second"))
+    others = await real_house.start(wave("Third"))
+    for run, name in ((cancelled, "first"), (cancelled, "second"), (others, "third")):
+        await run.wave_until(name, lambda w: "quota" in w.status_reason)
+    await cancelled.handle.cancel()
+    await cancelled.end()
+    assert {w.status for w in (await cancelled.state()).waves} == {WaveStatus.CANCELLED}
+    await all_ended(others)
+    launched = {each.launch_id.partition("/")[0] for each in real_house.world.launches}
+    assert launched == {others.execution_id}
+
+
+async def test_a_launch_that_fails_as_it_is_called_off_is_made_after_the_resume(
+    real_house: House,
+) -> None:
+    # An attempt that fails before its cancellation has reached it is not tried again by Temporal.
+    launcher = real_house.environment.client.get_workflow_handle(LAUNCHER)
+    begun, called_off = asyncio.Event(), asyncio.Event()
+
+    async def fail_once() -> None:
+        if called_off.is_set():
+            return
+        begun.set()
+        while not await _is_calling_off(launcher):
+            await asyncio.sleep(0.05)
+        called_off.set()
+        raise ApplicationError("the launch was called off, so DRS was not asked")
+
+    real_house.world.arrives_after = 0.5
+    real_house.world.launch_breaks = fail_once
+    run = await real_house.start(wave("Database"))
+    async with asyncio.timeout(20):
+        await begun.wait()
+    await run.handle.signal("pause", {"Actor": "ada", "Reason": "look"})
+    async with asyncio.timeout(30):
+        await called_off.wait()
+    await run.handle.signal("resume", {"Actor": "ada", "Reason": "go"})
+    await all_ended(run)
+    assert len(real_house.world.launches) == 1
+
+
+async def test_a_long_history_is_continued_with_all_that_waits(real_house: House) -> None:
+    real_house.world.settings = Settings(jobs_quota=1)
+    real_house.world.arrives_after = 0.5
+    handle = await real_house.environment.client.start_workflow(
+        LauncherWorkflow.run,
+        LauncherStart(account_id=ACCOUNT_ID, region="us-west-2", longest_history=30),
+        id=LAUNCHER,
+        task_queue=TASK_QUEUE,
+    )
+    runs = [
+        await real_house.start(wave(f"Wave{n}"), wave(f"Next{n}", f"Wave{n}")) for n in range(6)
+    ]
+    await all_ended(*runs)
+    assert len(real_house.world.launches) == 12
+    described = await real_house.environment.client.get_workflow_handle(LAUNCHER).describe()
+    assert described.run_id != handle.first_execution_run_id
+
+
+async def _is_calling_off(launcher: WorkflowHandle[Any, Any]) -> bool:
+    """Whether Temporal has been asked to cancel what the launcher runs."""
+    described = (await launcher.describe()).raw_description
+    state = PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
+    return any(pending.state == state for pending in described.pending_activities)
