@@ -4,7 +4,7 @@ BIN := .venv/bin
 SPEED ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types rooms tests soak kills worker-death chaos histories lock clean
+.PHONY: help run test lint types rooms tests soak kills worker-death chaos histories lock clean bench bench-real
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,14 @@ worker-death: $(BIN)/drs-waves ## By how much a worker's death delays the next w
 chaos: $(BIN)/drs-waves ## 200 random drills against an adversary; about 25 minutes.
 	@exec $(BIN)/python -m bench.chaos --drills $(DRILLS) $(if $(SEED),--seed $(SEED))
 
+RUNS ?= 3
+
+bench: $(BIN)/drs-waves ## How close to the limit plans come up, beside simpler ways; about 40 minutes.
+	@exec $(BIN)/python -m bench.speed --runs $(RUNS) --chart docs/speed.svg
+
+bench-real: $(BIN)/drs-waves ## A hundred short plans at real time: lag, calls, CPU, memory.
+	@exec $(BIN)/python -m bench.speed --runs 1 --speed 1
+
 RECORD = --record-histories tests/workflows/histories
 
 histories: $(BIN)/drs-waves ## Record histories of kinds of runs that the replay tests lack.
@@ -54,7 +62,7 @@ histories: $(BIN)/drs-waves ## Record histories of kinds of runs that the replay
 		-k "diamond and order0 or completed_job or retried or arrives_late or cancelled_plan \
 		or reset or paused or approval_and or accepted_failure or terminates_what or takes_over \
 		or split_into or replaces_a_running or only_slow or two_accounts or skipped_wave \
-		or operator_adopts or says_launch or dynamodb"
+		or operator_adopts or says_launch or dynamodb or share_jobs or jobs_of_others"
 	@exec $(BIN)/pytest -m soak -o addopts= $(RECORD) -k 1000_waves
 
 lock: $(BIN)/drs-waves ## Pin anew what is installed.

@@ -131,12 +131,14 @@ class Killer:
 async def bench(folder: Path, console: Console, *, launches: int, workers: int) -> Figures:
     """Interrupt so many launches and say what came of it."""
     figures = Figures(launches)
-    variables = {"DRS_WAVES_POLL_SECONDS": "60"}
+    # Where jobs are scarce, launches would share them.
+    quota = 10 * launches
+    variables = {"DRS_WAVES_POLL_SECONDS": "60", "DRS_WAVES_JOBS_QUOTA": f"{quota}"}
     async with running_testbed(folder, speed=_SPEED, workers=workers, variables=variables) as bed:
         plans = [_plan(number) for number in range(launches)]
         servers = [plan.waves[0].server_ids[0] for plan in plans]
         await bed.aws.apply(
-            Quotas={"JobsInProgress": 10 * launches, "ServersInAllJobs": 10 * launches},
+            Quotas={"JobsInProgress": quota, "ServersInAllJobs": quota},
             SourceServers=[{"SourceServerId": i, "Region": REGION} for i in servers],
             Faults=[{"Operation": "StartRecovery", "Effect": "hold", "Name": _FAULT}],
         )
@@ -172,7 +174,7 @@ async def _look(bed: Testbed, figures: Figures, executions: dict[str, str]) -> N
         if event["Event"] == "START_RECOVERY_ACCEPTED"
     ]
     figures.jobs = len(accepted)
-    figures.launch_ids = len({tuple(event["Tags"].values()) for event in accepted})
+    figures.launch_ids = len({i for event in accepted for i in event["Tags"].values()})
     of_server = Counter(server for event in accepted for server in event["SourceServerIds"])
     for server, count in of_server.items():
         if count != 1:

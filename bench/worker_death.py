@@ -122,7 +122,8 @@ class Rounds:
         await bed.workers.add()
         margin = _LAST_LOOK_POLLS * _POLL_SECONDS / bed.stack.speed
         while True:
-            look = await self._call_about("DescribeJobs", job["JobId"])
+            # One look is for all that is watched, and names no job.
+            look = await self._call_about("DescribeJobs", None)
             if look["Time"] + margin > launch_end:
                 break
         if not await bed.workers.remove(look["Caller"]):
@@ -157,15 +158,16 @@ class Rounds:
         await self._bed.client.start(plan)
         return ids[0], ids[1]
 
-    async def _call_about(self, operation: str, subject: str) -> dict[str, Any]:
+    async def _call_about(self, operation: str, subject: str | None) -> dict[str, Any]:
         give_up = time.monotonic() + _STALL_SECONDS
         while (left := give_up - time.monotonic()) > 0:
             entry = await self._calls.next(within=left)
             if entry is None:
                 break
-            if entry["Operation"] == operation and subject in entry["Subjects"]:
+            about = subject is None or subject in entry["Subjects"]
+            if entry["Operation"] == operation and about:
                 return entry
-        raise StalledError(f"no {operation} about {subject} within {_STALL_SECONDS:g} s")
+        raise StalledError(f"no {operation} about {subject or 'jobs'} in {_STALL_SECONDS:g} s")
 
     async def _job_of(self, server_id: str) -> dict[str, Any]:
         for backend in (await self._bed.aws.ledger())["Backends"]:

@@ -104,7 +104,7 @@ class DrillRun:
         return Drill(
             plan=drawn.plan,
             state=await self._recorded(execution_id),
-            truth=Truth.read(await self.bed.aws.ledger(), drawn.server_ids),
+            truth=Truth.read(await self.bed.aws.ledger(), drawn.plan),
             closed=closed,
             speed=self.bed.stack.speed,
             sent=operator.sent,
@@ -170,7 +170,7 @@ class DrillRun:
             closed = await self._end_of(cleanup_workflow_id(state.execution_id))
             if closed == "COMPLETED":
                 break
-        truth = Truth.read(await self.bed.aws.ledger(), self.script.drawn.server_ids)
+        truth = Truth.read(await self.bed.aws.ledger(), self.script.drawn.plan)
         left = check_cleaned_up(truth)
         if closed != "COMPLETED":
             left.append(f"the clean-up closed {closed}, {_MOST_CLEANUPS} times")

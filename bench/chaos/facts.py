@@ -17,7 +17,7 @@ class Launch:
     """One server in one job that AWS accepted.
 
     Attributes:
-        launch_id: of its job; empty for a job that nobody tagged.
+        launch_id: what its wave's launch was asked for by; empty for a job that nobody tagged.
         created: when the job was accepted (epoch seconds).
         outcome: the server's final launch status; PENDING if it never ends.
         ended: when it reached that (epoch seconds); None for never.
@@ -66,14 +66,14 @@ class Truth:
     up: dict[str, list[str]]
 
     @classmethod
-    def read(cls, ledger: dict[str, Any], server_ids: tuple[str, ...]) -> "Truth":
-        """Take the part of a ledger that is about these servers."""
-        ours = set(server_ids)
+    def read(cls, ledger: dict[str, Any], plan: RecoveryPlan) -> "Truth":
+        """Take the part of a ledger that is about a plan's servers."""
+        ours = {server: wave.wave_id for wave in plan.waves for server in wave.server_ids}
         jobs = {
             job["JobId"]: job for backend in ledger["Backends"] for job in backend["Jobs"]
         }  # fmt: skip
         launches = [
-            _launch(event, server_id, jobs[event["JobId"]])
+            _launch(event, server_id, jobs[event["JobId"]], plan.plan_id, ours[server_id])
             for backend in ledger["Backends"]
             for event in backend["Events"]
             if event["Event"] == "START_RECOVERY_ACCEPTED"
@@ -97,17 +97,26 @@ class Truth:
         return [launch for launch in self.launches if launch.wave_id == wave_id]
 
 
-def _launch(event: dict[str, Any], server_id: str, job: dict[str, Any]) -> Launch:
+def _launch(
+    event: dict[str, Any], server_id: str, job: dict[str, Any], plan_id: str, wave_id: str
+) -> Launch:
     told = next(s for s in job["Servers"] if s["SourceServerId"] == server_id)
     return Launch(
         server_id=server_id,
         job_id=event["JobId"],
-        launch_id=event["Tags"].get(LAUNCH_ID_TAG, ""),
+        launch_id=_launch_id(event["Tags"], plan_id, wave_id),
         created=job["Created"],
         outcome=told["FinalStatus"],
         ended=told["FinalTime"],
         instance_id=told["RecoveryInstanceId"],
     )
+
+
+def _launch_id(tags: dict[str, str], plan_id: str, wave_id: str) -> str:
+    """Of the launches that share a job, the one of a plan's wave; else any."""
+    ids = [value for key, value in tags.items() if key.startswith(LAUNCH_ID_TAG)]
+    own = [i for i in ids if i.startswith(f"{plan_id}-") and i.split("/")[1:2] == [wave_id]]
+    return next(iter(own + ids), "")
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class Operator:
     async def _settle_doubt(self, wave: WaveState) -> None:
         """Look in the console, which is the ledger here, and say whether there is a job."""
         ledger = await self.bed.aws.ledger()
-        truth = Truth.read(ledger, self.script.drawn.server_ids)
+        truth = Truth.read(ledger, self.script.drawn.plan)
         jobs = [x.job_id for x in truth.of_wave(wave.wave_id) if x.attempt == wave.attempt]
         if jobs:
             await self.tell(MessageName.ADOPT_JOB, wave.wave_id, job=jobs[-1])

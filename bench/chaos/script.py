@@ -200,6 +200,9 @@ def _weighted(dice: Random, weights: Mapping[T, int]) -> T:
 def _about(drawn: DrawnPlan, operation: str) -> dict[str, Any]:
     """A fault of this drill's calls only."""
     service, _, name = operation.partition(".")
+    if operation == _DESCRIBE_JOBS:
+        # One call looks for all drills, and names none.
+        return {"Service": service, "Operation": name}
     # Its execution IDs begin so, in launch IDs and in the history's items alike.
     mentions = [f"{drawn.plan.plan_id}-", *drawn.server_ids]
     return {"Service": service, "Operation": name, "Mentions": mentions}

@@ -1,0 +1,1 @@
+"""How fast plans come up, measured beside simpler ways of launching them."""

@@ -1,0 +1,214 @@
+"""How close plans come to what their graph and DRS's quotas allow; see docs/speed.md.
+
+Waves run faster in the sandbox, orchestration does not, so a ratio at speed N overstates our
+overhead N times; the ratio at real durations takes the overhead in wall seconds as it was measured.
+"""
+
+import asyncio
+import itertools
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from bench.speed.baselines import Baseline, levels, list_order, sequential
+from bench.speed.chart import draw
+from bench.speed.graphs import LARGE, SINGLE, Draw, Load, real_time
+from bench.speed.measuring import POLL_SECONDS, Process, Run, quantile, run_loads
+from bench.testbed import Testbed, run_to_its_end, running_testbed, scratch_folder
+
+# Each load that runs beside others has the quotas of a Region for itself.
+_REGIONS = (
+    "us-west-2", "us-east-1", "us-east-2", "us-west-1", "eu-west-1", "eu-west-2", "eu-west-3",
+    "eu-central-1", "eu-north-1", "eu-south-1", "ap-south-1", "ap-east-1", "ap-southeast-1",
+    "ap-southeast-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ca-central-1",
+    "sa-east-1", "me-south-1", "af-south-1",
+)  # fmt: skip
+_GIVE_UP = 5.0
+
+Measured = tuple[list[Run], Process]
+Made = Callable[[Load, str, float, float], Baseline]
+
+
+class Bench:
+    """The bench on one stack."""
+
+    def __init__(self, bed: Testbed, console: Console, *, speed: float) -> None:
+        self._bed = bed
+        self._console = console
+        self._speed = speed
+        self._numbers = itertools.count(1)
+
+    async def ours(self, draws: Sequence[Draw], times: int) -> list[Measured]:
+        """Run loads side by side, so often."""
+        found = []
+        with self._progress() as progress:
+            task = progress.add_task("ours", total=times)
+            for _ in range(times):
+                loads = [d(r, next(self._numbers)) for d, r in zip(draws, _REGIONS, strict=False)]
+                found.append(await run_loads(self._bed, loads, self._speed))
+                progress.advance(task)
+        return found
+
+    async def baselines(self, made: Sequence[tuple[Draw, Made]]) -> list[Baseline]:
+        """Run baselines side by side, once: they have nothing that varies."""
+        runs = []
+        for (draw_load, make), region in zip(made, _REGIONS, strict=False):
+            load = draw_load(region, next(self._numbers))
+            await self._bed.aws.apply(SourceServers=load.scenario)
+            give_up = _GIVE_UP * load.limit / self._speed
+            runs.append(make(load, self._bed.stack.aws_url, self._speed, give_up))
+        with self._progress() as progress:
+            task = progress.add_task("baselines", total=len(runs))
+            for each in asyncio.as_completed([run.run() for run in runs]):
+                await each
+                progress.advance(task)
+        return runs
+
+    def _progress(self) -> Progress:
+        columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn())
+        return Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
+
+
+async def bench(
+    folder: Path, console: Console, *, speed: float, times: int, with_baselines: bool
+) -> tuple[dict[str, list[Run]], dict[str, list[Process]], list[Baseline]]:
+    """Run everything at one speed."""
+    runs: dict[str, list[Run]] = {}
+    used: dict[str, list[Process]] = {}
+    simple: list[Baseline] = []
+    async with running_testbed(folder, speed=speed, workers=1, variables=_VARIABLES) as bed:
+        work = Bench(bed, console, speed=speed)
+        # Not measured: the first run of all imports and connects.
+        await work.ours(SINGLE[:1], 1)
+        groups = [SINGLE, *([each] for each in LARGE)] if speed > 1 else [[real_time]]
+        for draws in groups:
+            for measured, process in await work.ours(draws, times):
+                for run in measured:
+                    runs.setdefault(run.load.name, []).append(run)
+                    used.setdefault(run.load.name, []).append(process)
+        if with_baselines and speed > 1:
+            rules = (list_order, sequential, levels)
+            simple = await work.baselines([(d, rule) for d in SINGLE for rule in rules])
+            simple += await work.baselines([(LARGE[0], list_order)])
+    return runs, used, simple
+
+
+_VARIABLES = {"DRS_WAVES_POLL_SECONDS": f"{POLL_SECONDS:g}"}
+
+
+def _median(values: Sequence[float]) -> float:
+    return statistics.median(values)
+
+
+def _ours_table(runs: dict[str, list[Run]], speed: float) -> Table:
+    table = Table(title=f"drs-waves at speed {speed:g}, median of {len(next(iter(runs.values())))}")
+    columns = ("", "limit s", "as run", "real", "lag s", "p95", "jobs", "looks/tick", "refused",
+               "events/wave")  # fmt: skip
+    for name in columns:
+        table.add_column(name, justify="right" if name else "left")
+    for name, each in runs.items():
+        lags = [lag for run in each for lag in run.lags]
+        table.add_row(
+            name,
+            f"{each[0].load.limit:.0f}",
+            f"{_median([run.ratio for run in each]):.3f}",
+            f"{_median([run.real_ratio for run in each]):.4f}",
+            f"{_median(lags):.2f}" if lags else "-",
+            f"{quantile(lags, 0.95):.2f}" if lags else "-",
+            f"{_median([run.jobs for run in each]):.0f}",
+            f"{_median([run.looks_a_tick for run in each]):.2f}",
+            f"{sum(run.refusals.total() for run in each)}",
+            f"{_median([run.events / run.load.waves for run in each]):.0f}",
+        )
+    return table
+
+
+def _worker_table(runs: dict[str, list[Run]], used: dict[str, list[Process]]) -> Table:
+    table = Table(title="The worker, and the longest history")
+    for name in ("", "cpu s", "cores at real time", "peak MB", "plan events", "longest task s"):
+        table.add_column(name, justify="right" if name else "left")
+    for name, each in runs.items():
+        if len(each[0].load.plans) == 1 and each[0].load.waves < 1000:
+            # Run beside others.
+            continue
+        cpu = _median([process.cpu_seconds for process in used[name]])
+        table.add_row(
+            name,
+            f"{cpu:.1f}",
+            f"{cpu / _median([run.wall_seconds * run.speed for run in each]):.3f}",
+            f"{max(process.peak_mb for process in used[name]):.0f}",
+            f"{max(run.longest_plan_events for run in each)}",
+            f"{max(run.longest_task for run in each):.2f}",
+        )
+    return table
+
+
+def _compared(
+    runs: dict[str, list[Run]], simple: Sequence[Baseline], speed: float
+) -> dict[str, dict[str, float | None]]:
+    """Makespan over the limit at real durations, by load and way of launching."""
+    found: dict[str, dict[str, float | None]] = {}
+    for name, each in runs.items():
+        found[name] = {"drs-waves": _median([run.real_ratio for run in each])}
+    for run in simple:
+        # Its pauses were scaled like DRS's seconds, and nothing else of it takes time.
+        ratio = None if run.seconds is None else run.seconds * speed / run.load.limit
+        found[run.load.name][run.name] = ratio
+    return found
+
+
+def _comparison_table(compared: dict[str, dict[str, float | None]], refused: int) -> Table:
+    names = ("drs-waves", "levels", "list order", "sequential")
+    table = Table(
+        title="Makespan over the limit (1 is what graph and quotas allow)",
+        caption=f"The baselines met {refused} refusals for quotas or servers in jobs.",
+    )
+    for name in ("", *names):
+        table.add_column(name, justify="right" if name else "left")
+    for load, by_name in compared.items():
+        cells = []
+        for name in names:
+            value = by_name.get(name)
+            given_up = f"> {_GIVE_UP:g}" if name in by_name else "-"
+            cells.append(given_up if value is None else f"{value:.2f}")
+        table.add_row(load, *cells)
+    return table
+
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def main(
+    speed: Annotated[
+        float, typer.Option(min=1, help="How many times faster than real; 1 runs one graph.")
+    ] = 30.0,
+    runs: Annotated[int, typer.Option(min=1, help="How often ours is run.")] = 3,
+    baselines: Annotated[bool, typer.Option(help="Run simpler ways of launching, too.")] = True,
+    chart: Annotated[Path | None, typer.Option(help="Write the comparison as an SVG.")] = None,
+) -> None:
+    """Measure makespans beside simpler ways of launching; it takes about half an hour."""
+    console = Console(stderr=True)
+    out = Console(width=140)
+    keep = [False]
+    with scratch_folder(keep) as folder:
+        work = bench(folder, console, speed=speed, times=runs, with_baselines=baselines)
+        ours, used, simple = run_to_its_end(work)
+    out.print(_ours_table(ours, speed))
+    out.print(_worker_table(ours, used))
+    if simple:
+        compared = _compared(ours, simple, speed)
+        refused = sum(run.refusals.total() for run in simple)
+        out.print(_comparison_table(compared, refused))
+        if chart is not None:
+            draw(compared, chart, give_up=_GIVE_UP)
+
+
+if __name__ == "__main__":
+    app()

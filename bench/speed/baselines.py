@@ -1,0 +1,144 @@
+"""Simpler ways of launching, by their published rules, on the same local AWS.
+
+- list order: a loop over the waves as they stand in the plan. It waits for a wave's dependencies,
+  looking every 30 s, and launches it; independent waves behind it wait, too.
+- sequential: a wave at a time; each is launched, and looked at every 30 s until it is up.
+- levels: all waves that have as many others before them are launched together, the next level when
+  all of them are up; what AWS's own recovery plans, with their ordered steps, do at best. Looked at
+  every 5 s.
+
+One job a wave. What DRS refuses for a quota is asked again after the same pause.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from bench.speed.graphs import Load
+from recovery.plan import RecoveryPlan, Wave
+
+_SLOW_POLL = 30.0
+_FAST_POLL = 5.0
+
+
+class GaveUpError(Exception):
+    """A baseline took too long to be worth waiting for."""
+
+
+@dataclass
+class Baseline:
+    """One way of launching one load.
+
+    Attributes:
+        seconds: wall-clock seconds from the start until all is up.
+        calls: how often each operation was called.
+        refusals: how often DRS refused, by error code.
+    """
+
+    name: str
+    load: Load
+    url: str
+    speed: float
+    poll: float
+    order: Callable[[RecoveryPlan], list[list[Wave]]]
+    blocks: bool
+    give_up: float
+    seconds: float | None = None
+    calls: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    _client: Any = None
+
+    async def run(self) -> None:
+        """Launch all plans of the load at once, each by the same rule."""
+        region = self.load.plans[0].waves[0].region
+        retries: Any = {"total_max_attempts": 5, "mode": "standard"}
+        quiet = Config(retries=retries, max_pool_connections=64)
+        self._client = boto3.client("drs", region_name=region, endpoint_url=self.url, config=quiet)
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self.give_up):
+                await asyncio.gather(*(self._run(plan) for plan in self.load.plans))
+        except TimeoutError:
+            return
+        self.seconds = time.monotonic() - began
+
+    async def _run(self, plan: RecoveryPlan) -> None:
+        jobs: dict[str, str] = {}
+        up: set[str] = set()
+        for step in self.order(plan):
+            for wave in step:
+                while not up.issuperset(wave.depends_on):
+                    await self._look(jobs, up)
+                jobs[wave.wave_id] = await self._launch(wave)
+            while self.blocks and not up.issuperset(wave.wave_id for wave in step):
+                await self._look(jobs, up)
+        while len(up) < len(plan.waves):
+            await self._look(jobs, up)
+
+    async def _launch(self, wave: Wave) -> str:
+        servers = [{"sourceServerID": i} for i in wave.server_ids]
+        while True:
+            try:
+                answer = await self._call("start_recovery", sourceServers=servers, isDrill=True)
+            except ClientError as error:
+                self.refusals[error.response["Error"]["Code"]] += 1
+                await self._pause()
+            else:
+                return str(answer["job"]["jobID"])
+
+    async def _look(self, jobs: dict[str, str], up: set[str]) -> None:
+        await self._pause()
+        open_ = {job_id: wave for wave, job_id in jobs.items() if wave not in up}
+        if not open_:
+            return
+        answer = await self._call("describe_jobs", filters={"jobIDs": list(open_)}, maxResults=1000)
+        for job in answer["items"]:
+            statuses = [s.get("launchStatus") for s in job["participatingServers"]]
+            if all(status == "LAUNCHED" for status in statuses):
+                up.add(open_[job["jobID"]])
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(self.poll / self.speed)
+
+    async def _call(self, method: str, **asked: Any) -> Any:
+        self.calls[method] += 1
+        return await asyncio.to_thread(getattr(self._client, method), **asked)
+
+
+def list_order(load: Load, url: str, speed: float, give_up: float) -> Baseline:
+    """The earlier loop."""
+    return Baseline(
+        "list order", load, url, speed, _SLOW_POLL, lambda p: [[w] for w in p.waves], False, give_up
+    )
+
+
+def sequential(load: Load, url: str, speed: float, give_up: float) -> Baseline:
+    """A wave at a time."""
+    return Baseline(
+        "sequential", load, url, speed, _SLOW_POLL, lambda p: [[w] for w in p.waves], True, give_up
+    )
+
+
+def levels(load: Load, url: str, speed: float, give_up: float) -> Baseline:
+    """Level by level."""
+    return Baseline("levels", load, url, speed, _FAST_POLL, _levels, True, give_up)
+
+
+def _levels(plan: RecoveryPlan) -> list[list[Wave]]:
+    depth: dict[str, int] = {}
+    left: Iterable[Wave] = plan.waves
+    while left := [wave for wave in left if wave.wave_id not in depth]:
+        for wave in left:
+            if all(needed in depth for needed in wave.depends_on):
+                depth[wave.wave_id] = 1 + max((depth[d] for d in wave.depends_on), default=-1)
+    found: list[list[Wave]] = [[] for _ in range(max(depth.values()) + 1)]
+    for wave in plan.waves:
+        found[depth[wave.wave_id]].append(wave)
+    return found

@@ -1,0 +1,47 @@
+"""The comparison as a picture."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pygal
+from pygal.style import Style
+
+_COLOURS = {
+    "drs-waves": "#0072b2",
+    "levels": "#009e73",
+    "list order": "#e69f00",
+    "sequential": "#cc79a7",
+}
+
+
+def draw(compared: Mapping[str, Mapping[str, float | None]], path: Path, *, give_up: float) -> None:
+    """Write a bar chart as SVG.
+
+    Args:
+        compared: makespan over the limit, by load and way of launching; None: given up.
+        path: where to.
+        give_up: where that was.
+    """
+    style = Style(colors=tuple(_COLOURS.values()), background="#ffffff", plot_background="#ffffff")
+    chart = pygal.HorizontalBar(
+        style=style,
+        js=[],
+        width=900,
+        height=90 + 90 * len(compared),
+        title="Makespan over what graph and quotas allow (1 is the limit)",
+        print_values=True,
+        value_formatter=lambda value: f"{value:.2f}" if value < give_up else f"> {give_up:g}",
+        legend_at_bottom=True,
+        truncate_label=40,
+        range=(0, give_up),
+    )
+    loads = list(compared)[::-1]
+    chart.x_labels = loads
+    for name in _COLOURS:
+        values = [compared[load].get(name, 0.0) for load in loads]
+        told = [
+            give_up if name in compared[load] and value is None else value or None
+            for load, value in zip(loads, values, strict=True)
+        ]
+        chart.add(name, told)
+    chart.render_to_file(str(path))

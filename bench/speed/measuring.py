@@ -1,0 +1,189 @@
+"""What a run of ours took, seen from outside: the ledger, the calls, the process, Temporal."""
+
+import asyncio
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowFailureError
+
+from bench.speed.graphs import Load
+from bench.testbed import Testbed
+from recovery.execution import PlanStatus
+from workflows.messages import plan_workflow_id
+
+_SAMPLE_SECONDS = 0.5
+# Between two looks, on average half the default pause passes before an end is seen.
+POLL_SECONDS = 5.0
+_REFUSALS = ("ConflictException", "ServiceQuotaExceededException")
+
+
+@dataclass
+class Process:
+    """What the worker used while a load ran.
+
+    Attributes:
+        cpu_seconds: of all its threads.
+        peak_mb: the most memory that it held (resident, in MB).
+        busy_seconds: the longest that any workflow task of the largest plan took.
+    """
+
+    cpu_seconds: float = 0.0
+    peak_mb: float = 0.0
+
+
+@dataclass
+class Run:
+    """One run of one load.
+
+    Attributes:
+        wall_seconds: from the start of the first plan until the last server was seen up.
+        speed: what DRS's seconds and our polls are divided by.
+        lags: wall-clock seconds from the last LAUNCH_END that a wave waits for to its own
+            StartRecovery.
+        jobs: StartRecovery calls that DRS accepted.
+        looks: DescribeJobs calls in the load's Region.
+        looks_a_tick: the same, by pause between two looks.
+        refusals: conflicts and quota errors.
+        events: of all its workflows, of the plans' alone, and the longest plan's.
+    """
+
+    load: Load
+    speed: float
+    wall_seconds: float = 0.0
+    lags: list[float] = field(default_factory=list)
+    jobs: int = 0
+    looks: int = 0
+    looks_a_tick: float = 0.0
+    refusals: Counter[str] = field(default_factory=Counter)
+    events: int = 0
+    longest_plan_events: int = 0
+    longest_task: float = 0.0
+
+    @property
+    def ratio(self) -> float:
+        """Makespan over the limit, as run: our overhead counts `speed` times."""
+        return self.wall_seconds * self.speed / self.load.limit
+
+    @property
+    def real_ratio(self) -> float:
+        """The same at real durations: overhead in wall seconds, and looks at the default pause."""
+        overhead = self.wall_seconds - self.load.limit / self.speed
+        waves = self.load.critical_path[1]
+        lag = 0.0 if self.speed == 1 else waves * POLL_SECONDS / 2
+        return (self.load.limit + overhead + lag) / self.load.limit
+
+
+async def run_loads(bed: Testbed, loads: Sequence[Load], speed: float) -> tuple[list[Run], Process]:
+    """Run loads, all plans of all of them at once; what each took, and what the worker used."""
+    await bed.aws.apply(SourceServers=[s for load in loads for s in load.scenario])
+    log = await bed.aws.log()
+    before = log[-1]["Number"] if log else 0
+    (name,) = bed.workers.names
+    worker = psutil.Process(bed.stack.parts[name].pid)
+    cpu = sum(worker.cpu_times()[:2])
+    used = Process()
+    sampling = asyncio.create_task(_sample(worker, used))
+    began = time.time()
+    try:
+        runs = await asyncio.gather(*(_run(bed, load, speed) for load in loads))
+    finally:
+        sampling.cancel()
+    used.cpu_seconds = sum(worker.cpu_times()[:2]) - cpu
+    calls = await bed.aws.log(after=before)
+    ledger = await bed.aws.ledger()
+    for run in runs:
+        _count_calls(run, calls, began)
+        _read_ledger(run, ledger)
+    return list(runs), used
+
+
+async def _sample(worker: psutil.Process, used: Process) -> None:
+    while True:
+        used.peak_mb = max(used.peak_mb, worker.memory_info().rss / 1e6)
+        await asyncio.sleep(_SAMPLE_SECONDS)
+
+
+async def _run(bed: Testbed, load: Load, speed: float) -> Run:
+    run = Run(load, speed)
+    began = time.time()
+    ids = await asyncio.gather(*(bed.client.start(plan) for plan in load.plans))
+    states = await asyncio.gather(
+        *(_end_of(bed, plan.plan_id, i) for plan, i in zip(load.plans, ids, strict=True))
+    )
+    run.wall_seconds = max(states) - began
+    for plan, execution_id in zip(load.plans, ids, strict=True):
+        query = f"DrsExecutionId = '{execution_id}'"
+        async for found in bed.client.temporal.list_workflows(query):
+            run.events += found.history_length
+            if found.id == plan_workflow_id(plan.plan_id):
+                run.longest_plan_events = max(run.longest_plan_events, found.history_length)
+    if len(load.plans) == 1:
+        run.longest_task = await _longest_task(bed, load.plans[0].plan_id)
+    return run
+
+
+async def _end_of(bed: Testbed, plan_id: str, execution_id: str) -> float:
+    """When an execution had all its servers up (epoch seconds)."""
+    handle = bed.client.temporal.get_workflow_handle(plan_workflow_id(plan_id))
+    with suppress(WorkflowFailureError):
+        await handle.result()
+    state = await bed.client.state(plan_id)
+    if state.status is not PlanStatus.COMPLETED or state.end_time is None:
+        raise RuntimeError(f"{execution_id} ended {state.status}: {state.status_reason}")
+    return state.end_time
+
+
+async def _longest_task(bed: Testbed, plan_id: str) -> float:
+    """The longest workflow task of a plan, in seconds."""
+    handle = bed.client.temporal.get_workflow_handle(plan_workflow_id(plan_id))
+    started, longest = 0.0, 0.0
+    async for event in handle.fetch_history_events():
+        moment = event.event_time.ToDatetime().timestamp()
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+            started = moment
+        elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+            longest = max(longest, moment - started)
+    return longest
+
+
+def _count_calls(run: Run, calls: Iterable[dict[str, Any]], began: float) -> None:
+    region = run.load.plans[0].waves[0].region
+    own = [c for c in calls if c.get("Region") == region and c["Service"] == "drs"]
+    run.looks = sum(c["Operation"] == "DescribeJobs" for c in own)
+    # A first look of the launcher, and one of the first watch, come before the first tick.
+    ticks = run.wall_seconds / (POLL_SECONDS / run.speed)
+    run.looks_a_tick = run.looks / ticks
+    asked = [c for c in own if c["Operation"] == "StartRecovery"]
+    run.jobs = sum(c["Result"] == "OK" for c in asked)
+    run.refusals = Counter(c["Result"] for c in asked if c["Result"] in _REFUSALS)
+
+
+def _read_ledger(run: Run, ledger: dict[str, Any]) -> None:
+    """How long after its last dependency's last server each wave was asked for."""
+    up: dict[str, float] = {}
+    asked: dict[str, float] = {}
+    for backend in ledger["Backends"]:
+        for job in backend["Jobs"]:
+            for server in job["Servers"]:
+                up[server["SourceServerId"]] = server["FinalTime"]
+                asked[server["SourceServerId"]] = job["Created"]
+    for plan in run.load.plans:
+        ready = {w.wave_id: max(up[i] for i in w.server_ids) for w in plan.waves}
+        for wave in plan.waves:
+            if wave.depends_on:
+                last = max(ready[d] for d in wave.depends_on)
+                run.lags.append(max(asked[i] for i in wave.server_ids) - last)
+
+
+def quantile(values: Sequence[float], part: float) -> float:
+    """The value below which so much of `values` lies."""
+    if len(values) < 2:
+        return max(values, default=0.0)
+    return statistics.quantiles(values, n=100, method="inclusive")[round(part * 100) - 1]
