@@ -1,37 +1,7 @@
 """What changed between two looks at an execution, one line a change."""
 
-from recovery.execution import (
-    ExecutionState,
-    LaunchStatus,
-    ServerResult,
-    Verified,
-    WaveState,
-)
-
-
-def unverified(wave: WaveState) -> int:
-    """How many servers of a wave are launched, but their instance could not be looked up."""
-    return sum(
-        s.launch_status is LaunchStatus.LAUNCHED and s.verified is Verified.UNKNOWN
-        for s in wave.servers
-    )
-
-
-def progress(wave: WaveState) -> str:
-    """`1 of 2 launched`, with what is not verified."""
-    told = f"{wave.launched_count} of {len(wave.servers)} launched"
-    doubtful = unverified(wave)
-    return f"{told}, {doubtful} unverified" if doubtful else told
-
-
-def own_reason(wave: WaveState) -> str:
-    """The reason of a wave's status, without the count that stands beside it."""
-    count = f"{wave.launched_count} of {len(wave.servers)} launched"
-    doubtful = unverified(wave)
-    reason = wave.status_reason.removeprefix(count)
-    if doubtful:
-        reason = reason.removeprefix(f", {doubtful} not verified")
-    return reason.lstrip(";, ").strip()
+from recovery.execution import ExecutionState, LaunchStatus, ServerResult, WaveState
+from recovery.progress import own_reason, progress
 
 
 def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:

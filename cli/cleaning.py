@@ -14,8 +14,8 @@ from cli.output import notices, show, tell, warn, write_model
 from cli.plans import Confirmation, Follow, Json
 from cli.recorded import ExecutionId, recorded, refuse_while_it_runs
 from cli.records import cleanup_lines
-from cli.texts import about, count
 from recovery.execution import CleanupState, CleanupStatus, ExecutionState, ExecutionType
+from recovery.wording import about, count
 from settings import get_settings
 from workflows.client import RecoveryClient, UnreachableError, whoami
 from workflows.messages import StartCleanup, cleanup_workflow_id

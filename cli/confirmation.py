@@ -9,9 +9,9 @@ from activities.targets import Readiness, TargetContext
 from cli.errors import CliError
 from cli.output import notices, tell, warn
 from cli.tables import finding_table, target_table
-from cli.texts import count
 from recovery.execution import ExecutionType
 from recovery.plan import RecoveryPlan
+from recovery.wording import count
 
 
 def show_what_is_launched(

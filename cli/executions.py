@@ -15,9 +15,9 @@ from cli.operator_commands import PlanId
 from cli.output import results, show, write_json, write_model
 from cli.plans import Json
 from cli.tables import aligned
-from cli.texts import moment
 from cli.watching import not_known
 from recovery.execution import ExecutionState
+from recovery.wording import moment
 from settings import get_settings
 from workflows.client import RecoveryClient, RefusedError
 from workflows.messages import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY

@@ -11,10 +11,11 @@ from activities.history import HistoryError, HistoryTable
 from cli.output import show, step, warn, write_json
 from cli.plans import Json, PlanFiles, against_rto, read_all
 from cli.tables import aligned
-from cli.texts import about, count, fit, list_within, visible
+from cli.texts import fit, list_within
 from recovery.admission import Quotas
 from recovery.forecast import DEFAULT_SERVER_SECONDS, Forecast, PlanForecast, forecast, wave_seconds
 from recovery.plan import RecoveryPlan
+from recovery.wording import about, count, visible
 from settings import get_settings
 
 _WIDTH = 80

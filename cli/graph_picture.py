@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from cli.texts import count, fit, hours_minutes, list_within, pad
+from cli.texts import fit, list_within, pad
 from recovery.graph import WaveGraph
 from recovery.plan import RecoveryPlan, Wave
+from recovery.wording import count, hours_minutes
 
 _MOST_LANES = 8
 _WIDEST_NAME = 28

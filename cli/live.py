@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.actions import hints
-from cli.changes import own_reason, unverified
-from cli.expectation import remaining
-from cli.texts import about, clock, count, fit, moment
+from cli.texts import fit
 from recovery.execution import ExecutionState, ExecutionType, LaunchStatus, WaveState, WaveStatus
+from recovery.expectation import remaining
+from recovery.progress import decided, own_reason, unverified
+from recovery.wording import about, clock, count, moment
 
 _WIDEST_NAME = 24
 _HEADER_LINES = 5
@@ -193,18 +194,3 @@ def _reason(wave: WaveState) -> str:
     if reason := own_reason(wave):
         told.append(reason)
     return "; ".join(told)
-
-
-def decided(wave: WaveState) -> list[str]:
-    """What operators decided about a wave, where its own reason does not say it."""
-    acts = {
-        "accepted": wave.decisions.accepted_by,
-        "approved": wave.decisions.approved_by,
-        "skipped": wave.decisions.skipped_by,
-        "refused": wave.decisions.refused_by,
-    }
-    return [
-        f"{what} by {act.actor}"
-        for what, act in acts.items()
-        if act is not None and f"by {act.actor}" not in wave.status_reason
-    ]

@@ -14,9 +14,10 @@ from cli.errors import CliError, ExitCode
 from cli.output import plain, show, warn, write_json
 from cli.plans import Json
 from cli.tables import aligned
-from cli.texts import about, fit, moment
+from cli.texts import fit
 from recovery.execution import ExecutionState, PlanStatus
 from recovery.model import Model
+from recovery.wording import about, moment
 from settings import get_settings
 from workflows.client import RecoveryClient, UnreachableError
 from workflows.messages import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY, STATUS_KEY

@@ -8,13 +8,14 @@ import typer
 from rich.cells import cell_len
 
 from cli.errors import ExitCode
-from cli.expectation import expected_durations
 from cli.graph_picture import graph_picture
 from cli.output import results, show, tell, write_json
-from cli.texts import about, count, fit, visible
+from cli.texts import fit
+from recovery.expectation import expected_durations
 from recovery.forecast import DEFAULT_SERVER_SECONDS
 from recovery.plan import RecoveryPlan
 from recovery.plan_file import PlanError, Problem, ReadPlan, read_plan
+from recovery.wording import about, count, visible
 
 _WIDTH = 80
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from cli.texts import count, moment, visible
 from recovery.execution import (
     CleanupState,
     ExecutionState,
@@ -10,6 +9,7 @@ from recovery.execution import (
     MessageRecord,
     OperatorAct,
 )
+from recovery.wording import count, moment, visible
 
 
 def operator_lines(state: ExecutionState) -> list[str]:

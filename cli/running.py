@@ -16,9 +16,9 @@ from cli.output import show, step, write_model
 from cli.plans import Confirmation, Follow, Json, read_all
 from cli.resuming import Earlier, earlier
 from cli.tables import finding_table, target_table
-from cli.texts import count
 from recovery.execution import ExecutionType
 from recovery.plan import RecoveryPlan
+from recovery.wording import count
 from settings import get_settings
 from workflows.client import RecoveryClient
 

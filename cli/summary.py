@@ -1,6 +1,5 @@
 """What is told of an execution when it has ended."""
 
-from cli.texts import about, count, visible
 from recovery.execution import (
     ExecutionState,
     LaunchStatus,
@@ -9,6 +8,7 @@ from recovery.execution import (
     WaveState,
     WaveStatus,
 )
+from recovery.wording import about, count, visible
 
 _MOST_SERVERS = 50
 

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 from rich.cells import cell_len
 
 from activities.targets import Readiness, TargetContext
-from cli.changes import unverified
 from cli.live import LOOKS
-from cli.texts import about, clock, fit, moment, pad, visible, wrapped
+from cli.texts import fit, pad, wrapped
 from recovery.execution import ExecutionState, WaveState
 from recovery.plan import RecoveryPlan, Target
+from recovery.progress import unverified
+from recovery.wording import about, clock, moment, visible
 
 _INDENT = " " * 9
 _WIDTH = 80

@@ -14,9 +14,10 @@ from cli.errors import CliError, ExitCode
 from cli.output import plain, show, step, warn, write_json
 from cli.plans import Json
 from cli.tables import aligned
-from cli.texts import count, fit
+from cli.texts import fit
 from recovery.comparison import Difference, DifferenceKind
 from recovery.model import Model
+from recovery.wording import count
 from settings import get_settings
 from workflows.client import RecoveryClient
 

@@ -18,9 +18,9 @@ from cli.keyboard import has_keyboard, keyboard
 from cli.live import Watched, view
 from cli.output import can_redraw
 from cli.prompts import Prompts
-from cli.texts import moment, visible
 from recovery.execution import ExecutionState
 from recovery.messages import OperatorMessage
+from recovery.wording import moment, visible
 from workflows.client import RecoveryClient, RefusedError, UnreachableError, whoami
 from workflows.messages import plan_workflow_id
 from workflows.steering import send, the_running

@@ -2,11 +2,11 @@
 
 import pytest
 
-from cli.differences import differences
 from cli.durations import seconds_of
 from cli.errors import CliError
 from cli.overview import ExecutionRow, merged
 from cli.records import operator_lines
+from recovery.differences import differences
 from recovery.execution import (
     CleanupState,
     CleanupStatus,

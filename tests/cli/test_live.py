@@ -4,9 +4,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from cli.expectation import remaining
 from cli.live import Watched, view
 from recovery.execution import ExecutionState, ExecutionType, Verified, WaveStatus
+from recovery.expectation import remaining
 from tests.cli.executions import CHAIN, DIAMOND, START, begin, plan_of, put
 
 

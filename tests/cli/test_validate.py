@@ -8,8 +8,8 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.expectation import expected_durations
 from cli.graph_picture import graph_picture
+from recovery.expectation import expected_durations
 from recovery.plan import RecoveryPlan
 from tests.cli.executions import CHAIN, DIAMOND, plan_of, server_id
 

@@ -110,14 +110,19 @@ class House:
 
     def wave(self, name: str, *after: str, servers: Sequence[str] | int = 1, **fields: Any) -> Wave:
         """A wave, with new servers where only their number is given."""
-        ids = self.aws.servers(servers) if isinstance(servers, int) else servers
+        where = {"region": REGION} | fields
+        ids = (
+            self.aws.servers(servers, Region=where["region"])
+            if isinstance(servers, int)
+            else servers
+        )
         return Wave(
             wave_id=name.lower(),
             wave_name=name,
             servers=[Server(source_server_id=i) for i in ids],
             dependencies=[Dependency(depends_on_wave_id=a.lower()) for a in after],
             # Long, because a worker's death costs wall-clock seconds that the speed multiplies.
-            **{"region": REGION, "timeout_seconds": 160 * SPEED} | fields,
+            **{"timeout_seconds": 160 * SPEED} | where,
         )
 
     async def run(self, plan: RecoveryPlan, **how: Any) -> ExecutionState:

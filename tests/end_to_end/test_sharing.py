@@ -9,7 +9,10 @@ import pytest
 from recovery.execution import PlanStatus, WaveStatus
 from recovery.plan import RecoveryPlan
 from settings import get_settings
-from tests.end_to_end.conftest import REGION, House, serving, wave_of
+from tests.end_to_end.conftest import House, serving, wave_of
+
+# Its own, because jobs of other tests never end.
+REGION = "sa-east-1"
 
 
 @pytest.fixture
@@ -20,6 +23,8 @@ async def scarce(
     monkeypatch.setenv("DRS_WAVES_JOBS_QUOTA", "2")
     get_settings.cache_clear()
     house_without_worker.aws.clear_faults()
+    # DRS must know an account and Region before it is asked about its jobs.
+    house_without_worker.aws.servers(1, Region=REGION)
     # A plan is done before its jobs are: they end a little after their last server.
     await house_without_worker.eventually(no_jobs_in_progress)
     house_without_worker.aws.apply(Quotas={"JobsInProgress": 2})
@@ -53,7 +58,10 @@ async def test_plans_at_once_share_jobs_under_the_quota_and_none_is_refused(
     scarce: House,
 ) -> None:
     plans = [
-        scarce.plan(scarce.wave("Database", servers=2), scarce.wave("App", "Database"))
+        scarce.plan(
+            scarce.wave("Database", servers=2, region=REGION),
+            scarce.wave("App", "Database", region=REGION),
+        )
         for _ in range(8)
     ]
     before = refusals(scarce)
@@ -74,11 +82,11 @@ async def test_plans_at_once_share_jobs_under_the_quota_and_none_is_refused(
 async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_waits(
     scarce: House,
 ) -> None:
-    for server_id in scarce.aws.servers(2, LaunchSeconds=1500):
+    for server_id in scarce.aws.servers(2, LaunchSeconds=1500, Region=REGION):
         boto3.client("drs", region_name=REGION).start_recovery(
             sourceServers=[{"sourceServerID": server_id}], isDrill=True
         )
-    plan = scarce.plan(scarce.wave("Database"))
+    plan = scarce.plan(scarce.wave("Database", region=REGION))
     before = refusals(scarce)
     async with serving(scarce):
         execution_id = await scarce.client.start(plan)
@@ -95,7 +103,10 @@ async def test_a_worker_killed_while_plans_share_jobs_launches_nothing_twice(
     scarce: House,
 ) -> None:
     plans = [
-        scarce.plan(scarce.wave("Database", servers=2), scarce.wave("App", "Database"))
+        scarce.plan(
+            scarce.wave("Database", servers=2, region=REGION),
+            scarce.wave("App", "Database", region=REGION),
+        )
         for _ in range(5)
     ]
     scarce.stack.start_worker("doomed")

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from cli.texts import count, visible
 from recovery.model import Model
 from recovery.plan import RecoveryPlan, Server, Wave
+from recovery.wording import count, visible
 
 _APART = ("waves", "servers", "dependencies", "wave_id", "source_server_id")
 
