@@ -31,6 +31,11 @@ class Settings(BaseSettings):
         description="Region of that table; default: AWS's own region setting. "
         "Keep it out of the Region that is recovered.",
     )
+    plan_table: str = Field(
+        default="drs-waves-plans",
+        pattern=r"^[A-Za-z0-9_.-]{3,255}$",
+        description="DynamoDB table of the registered plans, in the history's Region.",
+    )
     temporal_region: str | None = Field(
         default=None,
         description="Region that Temporal itself runs in; default: the one named in its address.",

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 
-from activities.history import HistoryTable
+from activities.history import HistoryError, HistoryTable
 from recovery.execution import ExecutionState
 from recovery.learning import LAUNCHES_REMEMBERED, learned_seconds
 from recovery.plan import RecoveryPlan
 
 _READS_AT_ONCE = 8
+# A better order and a better guess of the remaining time are not worth more of a recovery's time.
+_PATIENCE_SECONDS = 2.0
 
 
 async def server_seconds(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> dict[str, float]:
@@ -27,3 +29,12 @@ async def server_seconds(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> 
 
     of_plans = await asyncio.gather(*(of_plan(plan.plan_id) for plan in plans))
     return learned_seconds(execution for executions in of_plans for execution in executions)
+
+
+async def seconds_known_at_once(table: HistoryTable, plan: RecoveryPlan) -> dict[str, float]:
+    """The same of one plan that is about to start; nothing where the history is slow or away."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await server_seconds(table, [plan])
+    except (HistoryError, TimeoutError):
+        return {}

@@ -6,17 +6,15 @@ order.
 """
 
 import asyncio
-import os
-from typing import Any, cast
+from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.config import Config
 from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.aws import CONNECT_TIMEOUT_SECONDS, AwsTrouble, call, heedful_session
+from activities.aws import AwsTrouble
 from activities.cleaning import CleanupScope
+from activities.dynamodb import DynamoTable, TableError
 from activities.heartbeat import heartbeating
 from activities.history_items import (
     entries_of,
@@ -31,60 +29,25 @@ from recovery.journal import HistoryRecord
 from recovery.plan import RecoveryPlan
 from settings import Settings
 
-_INDEX = "Executions"
 _WRITES_AT_ONCE = 8
 _WHERE_OLDER = "NOT attribute_type(Revision, :number) OR Revision < :revision"
 _WHERE_NOT_NEWER = "NOT attribute_type(Revision, :number) OR Revision <= :revision"
 
 
-class HistoryError(Exception):
+class HistoryError(TableError):
     """The history could not be read or created; the message says what to do."""
 
 
-class HistoryTable:
+class HistoryTable(DynamoTable):
     """The DynamoDB table. Its methods raise `HistoryError`, but for `write`."""
 
+    what = "history table"
+    key = ("ExecutionId", "Item")
+    index = ("Executions", "StartTime")
+    error = HistoryError
+
     def __init__(self, settings: Settings) -> None:
-        self.name = settings.history_table
-        self._region = settings.history_region
-        self._client: Any = None
-
-    async def create(self) -> bool:
-        """Create the table where it is missing.
-
-        Returns:
-            Whether it was created now.
-        """
-        try:
-            await self._call(
-                "create_table",
-                TableName=self.name,
-                BillingMode="PAY_PER_REQUEST",
-                KeySchema=_keys("ExecutionId", "Item"),
-                AttributeDefinitions=[
-                    {"AttributeName": name, "AttributeType": kind}
-                    for name, kind in (
-                        ("ExecutionId", "S"),
-                        ("Item", "S"),
-                        ("Kind", "S"),
-                        ("StartTime", "N"),
-                    )
-                ],
-                GlobalSecondaryIndexes=[
-                    {
-                        "IndexName": _INDEX,
-                        "KeySchema": _keys("Kind", "StartTime"),
-                        "Projection": {"ProjectionType": "ALL"},
-                    }
-                ],
-            )
-        except AwsTrouble as trouble:
-            if "ResourceInUseException" in str(trouble):
-                return False
-            raise self._error("create", trouble) from trouble
-        client = await self._dynamodb()
-        await call("DescribeTable", client.get_waiter("table_exists").wait, TableName=self.name)
-        return True
+        super().__init__(settings.history_table, settings.history_region)
 
     async def write(self, record: HistoryRecord) -> None:
         """Write a record's items, leaving those as they are that are as new or newer.
@@ -120,37 +83,16 @@ class HistoryTable:
                 group.create_task(put(item))
 
     async def _put(self, item: dict[str, Any], condition: str) -> None:
-        try:
-            await self._call(
-                "put_item",
-                TableName=self.name,
-                Item={k: TypeSerializer().serialize(v) for k, v in item.items()},
-                ConditionExpression=condition,
-                ExpressionAttributeValues={
-                    ":revision": {"N": str(item["Revision"])},
-                    ":number": {"S": "N"},
-                },
-            )
-        except AwsTrouble as trouble:
-            if "ConditionalCheckFailedException" not in str(trouble):
-                raise
+        values = {":revision": {"N": str(item["Revision"])}, ":number": {"S": "N"}}
+        await self._put_if(item, condition, values)
 
     async def executions(
         self, *, plan_id: str | None = None, limit: int = 50
     ) -> list[ExecutionState]:
         """The latest executions without their waves, newest first."""
-        asked: dict[str, Any] = {
-            "TableName": self.name,
-            "IndexName": _INDEX,
-            "KeyConditionExpression": "Kind = :kind",
-            "ExpressionAttributeValues": {":kind": {"S": HEADER}},
-            "ScanIndexForward": False,
-        }
-        if plan_id:
-            asked["FilterExpression"] = "PlanId = :plan"
-            asked["ExpressionAttributeValues"][":plan"] = {"S": plan_id}
+        where = ("PlanId = :plan", {":plan": {"S": plan_id}}) if plan_id else None
         found: list[ExecutionState] = []
-        async for item in self._query(asked):
+        async for item in self._of_kind(HEADER, where=where):
             found.append(header_of(item))
             if len(found) == limit:
                 break
@@ -158,7 +100,7 @@ class HistoryTable:
 
     async def execution(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan] | None:
         """An execution as it was recorded, and its frozen plan; None where there is none."""
-        items = await self._items(execution_id)
+        items = await self._with_key(execution_id)
         try:
             plan = frozen_plan_of(items)
         except ValidationError as error:
@@ -175,60 +117,7 @@ class HistoryTable:
 
     async def entries(self, execution_id: str) -> dict[str, Entry]:
         """What there is of an execution, item by item, whole or not."""
-        return entries_of(await self._items(execution_id))
-
-    async def _items(self, execution_id: str) -> list[dict[str, Any]]:
-        asked = {
-            "TableName": self.name,
-            "KeyConditionExpression": "ExecutionId = :id",
-            "ExpressionAttributeValues": {":id": {"S": execution_id}},
-            "ConsistentRead": True,
-        }
-        return [item async for item in self._query(asked)]
-
-    async def _query(self, asked: dict[str, Any]) -> Any:
-        start: dict[str, Any] = {}
-        while True:
-            try:
-                page = await self._call("query", **asked, **start)
-            except AwsTrouble as trouble:
-                raise self._error("read", trouble) from trouble
-            for item in page["Items"]:
-                yield {k: TypeDeserializer().deserialize(v) for k, v in item.items()}
-            if "LastEvaluatedKey" not in page:
-                return
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-    async def _call(self, operation: str, **asked: Any) -> Any:
-        client = await self._dynamodb()
-        return await call(operation, getattr(client, operation), **asked)
-
-    async def _dynamodb(self) -> Any:
-        if self._client is None:
-            config = Config(
-                retries={"mode": "standard", "total_max_attempts": 3},
-                connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                read_timeout=10,
-                max_pool_connections=50,
-            )
-            self._client = await call(
-                "DynamoDB",
-                heedful_session().client,
-                service_name="dynamodb",
-                # boto3 itself reads AWS_DEFAULT_REGION only.
-                region_name=cast(Any, self._region or os.environ.get("AWS_REGION")),
-                config=config,
-            )
-        return self._client
-
-    def _error(self, what: str, trouble: AwsTrouble) -> HistoryError:
-        hint = ""
-        if "ResourceNotFoundException" in str(trouble):
-            hint = " The table does not exist: create it with `drs-waves init-tables`."
-        elif "NoRegion" in str(trouble) or "region" in str(trouble).lower():
-            hint = " Set AWS_REGION or DRS_WAVES_HISTORY_REGION."
-        why = str(trouble).rstrip(".")
-        return HistoryError(f"Cannot {what} the history table {self.name}: {why}.{hint}")
+        return entries_of(await self._with_key(execution_id))
 
 
 class HistoryActivities:
@@ -275,10 +164,3 @@ def first_trouble(group: BaseExceptionGroup[AwsTrouble]) -> AwsTrouble:
     """One trouble of several that were met side by side."""
     first = group.exceptions[0]
     return first_trouble(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def _keys(hash_key: str, range_key: str) -> list[dict[str, str]]:
-    return [
-        {"AttributeName": hash_key, "KeyType": "HASH"},
-        {"AttributeName": range_key, "KeyType": "RANGE"},
-    ]

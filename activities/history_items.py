@@ -6,14 +6,14 @@ message each, and `CLEANUP`. One item a wave keeps a plan of 1,000 waves clear o
 an item. Each carries the revision by which a newer one is known.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from activities.dynamodb import Item, plain_item, read_item
 from recovery.comparison import (
     HEADER,
     PLAN,
@@ -24,11 +24,7 @@ from recovery.comparison import (
 )
 from recovery.execution import CleanupState, Decisions, ExecutionState, MessageRecord, WaveState
 from recovery.journal import HistoryRecord
-from recovery.model import Model
 from recovery.plan import RecoveryPlan
-
-M = TypeVar("M", bound=Model)
-Item = Mapping[str, Any]
 
 _CLEANUP = "CLEANUP"
 _CHUNK_CHARACTERS = 100_000
@@ -43,16 +39,18 @@ def items_of(record: HistoryRecord) -> Iterator[dict[str, Any]]:
             chunk = text[start : start + _CHUNK_CHARACTERS]
             yield own | {"Item": f"{PLAN}#{number:04}", "Revision": 1, "Text": chunk}
     for wave in record.waves:
-        yield own | {"Item": wave_item(wave.wave_id)} | _plain(wave, leave_out={"decisions"})
+        yield own | {"Item": wave_item(wave.wave_id)} | plain_item(wave, leave_out={"decisions"})
     for wave_id, decisions in record.decisions.items():
         key = {"Item": decisions_item(wave_id), "Revision": record.decisions_revision}
-        yield own | _plain(decisions) | key
+        yield own | plain_item(decisions) | key
     for number, message in record.messages.items():
-        yield own | _plain(message) | {"Item": message_item(number), "Revision": message.revision}
+        yield (
+            own | plain_item(message) | {"Item": message_item(number), "Revision": message.revision}
+        )
     if record.cleanup is not None:
-        yield _plain(record.cleanup) | {"Item": _CLEANUP}
+        yield plain_item(record.cleanup) | {"Item": _CLEANUP}
     if record.execution is not None:
-        header = _plain(record.execution, leave_out={"waves", "messages", "cleanup"})
+        header = plain_item(record.execution, leave_out={"waves", "messages", "cleanup"})
         yield header | {"Item": HEADER, "Kind": HEADER}
 
 
@@ -67,22 +65,24 @@ def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
         pydantic.ValidationError: an item is not what it should be.
     """
     of_kind = _by_kind(items)
-    waves = {wave.wave_id: wave for wave in (_read(WaveState, i) for i in of_kind.get("WAVE", []))}
+    waves = {
+        wave.wave_id: wave for wave in (read_item(WaveState, i) for i in of_kind.get("WAVE", []))
+    }
     state = header_of(of_kind[HEADER][0])
     state.waves = [waves.get(w.wave_id) or WaveState.of(w) for w in plan.waves]
     decided = {_name(item): item for item in of_kind.get("DECISIONS", [])}
     for wave in state.waves:
         if wave.wave_id in decided:
-            wave.decisions = _read(Decisions, decided[wave.wave_id])
-    state.messages = [_read(MessageRecord, item) for item in of_kind.get("MESSAGE", [])]
+            wave.decisions = read_item(Decisions, decided[wave.wave_id])
+    state.messages = [read_item(MessageRecord, item) for item in of_kind.get("MESSAGE", [])]
     if cleanup := of_kind.get(_CLEANUP):
-        state.cleanup = _read(CleanupState, cleanup[0])
+        state.cleanup = read_item(CleanupState, cleanup[0])
     return state
 
 
 def header_of(item: Item) -> ExecutionState:
     """An execution without its waves, from its header."""
-    return _read(ExecutionState, item)
+    return read_item(ExecutionState, item)
 
 
 def frozen_plan_of(items: Sequence[Item]) -> RecoveryPlan | None:
@@ -126,9 +126,9 @@ def _header_entry(item: Item, revision: int) -> Entry:
 
 _READERS: dict[str, Callable[[Item, int], Entry]] = {
     HEADER: _header_entry,
-    "WAVE": lambda item, _: Entry.of_wave(_read(WaveState, item)),
-    "DECISIONS": lambda item, revision: Entry.of_decisions(_read(Decisions, item), revision),
-    "MESSAGE": lambda item, _: Entry.of_message(_read(MessageRecord, item)),
+    "WAVE": lambda item, _: Entry.of_wave(read_item(WaveState, item)),
+    "DECISIONS": lambda item, revision: Entry.of_decisions(read_item(Decisions, item), revision),
+    "MESSAGE": lambda item, _: Entry.of_message(read_item(MessageRecord, item)),
 }
 
 
@@ -145,14 +145,3 @@ def _kind(item: Item) -> str:
 
 def _name(item: Item) -> str:
     return str(item["Item"]).partition("#")[2]
-
-
-def _plain(model: BaseModel, *, leave_out: Iterable[str] = ()) -> dict[str, Any]:
-    text = model.model_dump_json(exclude_none=True, exclude=set(leave_out))
-    return cast(dict[str, Any], json.loads(text, parse_float=Decimal))
-
-
-def _read(model: type[M], item: Item) -> M:
-    """A model from an item, without the table's own attributes."""
-    fields = {field.alias for field in model.model_fields.values()}
-    return model.model_validate({key: value for key, value in item.items() if key in fields})

@@ -1,91 +1,25 @@
-"""What an operator can do about an execution now, and the command for it."""
-
-from collections.abc import Callable
-from dataclasses import dataclass
+"""The keys and the commands for what an operator can do about an execution now."""
 
 from rich.cells import cell_len
 
 from cli.texts import fit
+from recovery.actions import is_in_doubt, may_accept, may_approve, may_skip, takes_messages
 from recovery.execution import ExecutionState, PlanStatus, WaveState, WaveStatus
 from recovery.messages import MessageName
 
-_APPROVAL = "Waiting for approval"
-_RETRYABLE = (WaveStatus.FAILED, WaveStatus.TIMED_OUT, WaveStatus.CANCELLED)
-_ACCEPTABLE = (WaveStatus.IN_PROGRESS, WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+# The keys of the live view.
+KEYS = {
+    MessageName.RETRY_WAVE: "r",
+    MessageName.ACCEPT_WAVE: "a",
+    MessageName.SKIP_WAVE: "s",
+    MessageName.APPROVE_WAVE: "v",
+    MessageName.CANCEL_WAVE: "c",
+    MessageName.LAUNCH_ANYWAY: "l",
+    MessageName.PAUSE: "p",
+    MessageName.RESUME: "p",
+}
 _BROKEN = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 _MOST_HINTS = 4
-
-
-@dataclass(frozen=True)
-class Action:
-    """A message that makes sense now.
-
-    Attributes:
-        key: the key that offers it in the live view.
-        waves: the waves it can be about; empty where it is about the whole execution.
-        effect: what it will do, said before it is sent.
-    """
-
-    name: MessageName
-    key: str
-    waves: tuple[WaveState, ...]
-    effect: str
-
-
-def may_retry(wave: WaveState) -> bool:
-    """Whether a wave can be tried again."""
-    return wave.status in _RETRYABLE
-
-
-def may_accept(wave: WaveState) -> bool:
-    """Whether a wave's dependents can be let go on as if it were up."""
-    return wave.status in _ACCEPTABLE and wave.decisions.accepted_by is None
-
-
-def may_skip(wave: WaveState) -> bool:
-    """Whether a wave can be left out."""
-    open_or_skipped = not wave.status.is_settled or wave.status is WaveStatus.SKIPPED
-    return open_or_skipped and not wave.handed_over and wave.decisions.skipped_by is None
-
-
-def may_approve(wave: WaveState) -> bool:
-    """Whether a wave waits for an approval."""
-    return wave.status is WaveStatus.WAITING and wave.status_reason.startswith(_APPROVAL)
-
-
-def may_cancel(wave: WaveState) -> bool:
-    """Whether a wave runs and is waited for."""
-    return wave.is_running
-
-
-def is_in_doubt(wave: WaveState) -> bool:
-    """Whether an operator must say if DRS has its job."""
-    return wave.is_running and wave.launch_in_doubt
-
-
-_ABOUT_WAVES: tuple[tuple[MessageName, str, Callable[[WaveState], bool], str], ...] = (
-    (MessageName.RETRY_WAVE, "r", may_retry, "launches again what is not up in"),
-    (MessageName.ACCEPT_WAVE, "a", may_accept, "lets the dependents go on after"),
-    (MessageName.SKIP_WAVE, "s", may_skip, "leaves out"),
-    (MessageName.APPROVE_WAVE, "v", may_approve, "approves the launch of"),
-    (MessageName.CANCEL_WAVE, "c", may_cancel, "stops waiting for"),
-    (MessageName.LAUNCH_ANYWAY, "l", is_in_doubt, "launches, as DRS has no job of them, those of"),
-)
-
-
-def actions(state: ExecutionState) -> list[Action]:
-    """The messages that make sense now; none once the execution has ended."""
-    if not _takes_messages(state):
-        return []
-    found = []
-    for name, key, fits, effect in _ABOUT_WAVES:
-        if waves := tuple(wave for wave in state.waves if fits(wave)):
-            found.append(Action(name, key, waves, effect))
-    if state.status is PlanStatus.PAUSED:
-        found.append(Action(MessageName.RESUME, "p", (), "launches ready waves again"))
-    else:
-        found.append(Action(MessageName.PAUSE, "p", (), "launches nothing new until resumed"))
-    return found
 
 
 def hints(state: ExecutionState, *, width: int) -> list[str]:
@@ -93,7 +27,7 @@ def hints(state: ExecutionState, *, width: int) -> list[str]:
 
     A command is never cut: one that does not fit beside its wave stands below it.
     """
-    if not _takes_messages(state):
+    if not takes_messages(state):
         return []
     plan_id, found = state.plan_id, list[list[str]]()
     if state.status is PlanStatus.PAUSED:
@@ -145,7 +79,3 @@ def _after_failure(state: ExecutionState, wave: WaveState) -> list[tuple[str, st
     if dependents:
         commands.append(("skip-wave", f"{state.plan_id} {dependents[0].wave_id}"))
     return commands
-
-
-def _takes_messages(state: ExecutionState) -> bool:
-    return state.end_time is None and state.status is not PlanStatus.CANCELLED

@@ -12,13 +12,14 @@ from cli.confirmation import typed_plan_id
 from cli.errors import CliError, ExitCode
 from cli.output import notices, show, tell, warn, write_model
 from cli.plans import Confirmation, Follow, Json
-from cli.recorded import ExecutionId, recorded, refuse_while_it_runs
+from cli.recorded import ExecutionId
 from cli.records import cleanup_lines
 from recovery.execution import CleanupState, CleanupStatus, ExecutionState, ExecutionType
 from recovery.wording import about, count
 from settings import get_settings
 from workflows.client import RecoveryClient, UnreachableError, whoami
 from workflows.messages import StartCleanup, cleanup_workflow_id
+from workflows.resuming import recorded, refuse_while_it_runs
 
 _POLL_SECONDS = 1.0
 _RPC = timedelta(seconds=10)

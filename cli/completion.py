@@ -16,13 +16,10 @@ from activities.history import HistoryTable
 from settings import get_settings
 from workflows.client import RecoveryClient
 from workflows.messages import PLAN_ID_KEY
+from workflows.overview import RUNNING
 
 T = TypeVar("T")
 
-RUNNING = (
-    f"{PLAN_ID_KEY.name} IS NOT NULL AND ExecutionStatus = 'Running' "
-    "AND WorkflowType = 'RecoveryPlanWorkflow'"
-)
 _PATIENCE_SECONDS = 1.0
 _MOST = 50
 

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli.completion import RUNNING, complete_plan
+from cli.completion import complete_plan
 from cli.errors import CliError, ExitCode
 from cli.following import follow_execution, tell_how_to_come_back
 from cli.live import Watched, view
@@ -21,6 +21,7 @@ from recovery.wording import moment
 from settings import get_settings
 from workflows.client import RecoveryClient, RefusedError
 from workflows.messages import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY
+from workflows.overview import RUNNING
 
 _RPC = timedelta(seconds=10)
 

@@ -2,18 +2,19 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from activities.experience import server_seconds
 from activities.history import HistoryError, HistoryTable
-from cli.output import show, step, warn, write_json
+from cli.output import show, step, warn, write_model
 from cli.plans import Json, PlanFiles, against_rto, read_all
 from cli.tables import aligned
 from cli.texts import fit, list_within
 from recovery.admission import Quotas
 from recovery.forecast import DEFAULT_SERVER_SECONDS, Forecast, PlanForecast, forecast, wave_seconds
+from recovery.forecast_report import ForecastReport
 from recovery.plan import RecoveryPlan
 from recovery.wording import about, count, visible
 from settings import get_settings
@@ -53,7 +54,7 @@ def forecast_plans(
     quotas = Quotas(jobs=settings.jobs_quota, servers=settings.servers_quota)
     found = forecast(read, durations, quotas)
     if json:
-        write_json(_json(found, durations))
+        write_model(ForecastReport.of(found, durations))
         return
     for line in _lines(found, durations, quotas):
         show(visible(line))
@@ -121,38 +122,3 @@ def _plan_lines(each: PlanForecast, durations: Mapping[str, float]) -> list[str]
             + list_within(each.split.servers, 45)
         )
     return lines
-
-
-def _json(found: Forecast, durations: Mapping[str, float]) -> dict[str, Any]:
-    return {
-        "Seconds": found.seconds,
-        "Jobs": found.jobs,
-        "Plans": [_plan_json(each, durations) for each in found.plans],
-    }
-
-
-def _plan_json(each: PlanForecast, durations: Mapping[str, float]) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "PlanId": each.plan.plan_id,
-        "SecondsAlone": each.alone.seconds,
-        "SecondsAtOnce": each.seconds,
-        "CriticalPath": list(each.alone.waves),
-        "Waves": [
-            {
-                "WaveId": wave.wave_id,
-                "ExpectedSeconds": wave_seconds(wave, durations),
-                "LearnedServers": sum(server in durations for server in wave.server_ids),
-                "ReadySeconds": each.waves[wave.wave_id].ready,
-                "StartSeconds": each.waves[wave.wave_id].start,
-                "EndSeconds": each.waves[wave.wave_id].end,
-            }
-            for wave in each.plan.waves
-        ],
-    }
-    if each.split is not None:
-        told["Split"] = {
-            "WaveId": each.split.wave_id,
-            "ServerIds": list(each.split.servers),
-            "SavesSeconds": each.split.saves,
-        }
-    return told

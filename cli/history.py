@@ -10,11 +10,11 @@ from activities.history import HistoryTable
 from cli.completion import complete_history
 from cli.output import plain, show, write_json, write_model
 from cli.plans import Json
-from cli.recorded import recorded
 from cli.records import operator_lines
 from cli.tables import execution_lines, execution_table
 from cli.verifying import verify
 from settings import get_settings
+from workflows.resuming import recorded
 
 
 class _TakesAnExecution(TyperGroup):

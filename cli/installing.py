@@ -12,6 +12,7 @@ from temporalio.api.operatorservice.v1 import (
 from temporalio.service import RPCError
 
 from activities.history import HistoryTable
+from activities.plan_table import PlanTable
 from cli.errors import ExitCode
 from cli.output import show, step, tell
 from settings import get_settings
@@ -34,10 +35,10 @@ def worker() -> None:
 
 def init_tables(
     skip_temporal: Annotated[
-        bool, typer.Option("--skip-temporal", help="Create the DynamoDB table only.")
+        bool, typer.Option("--skip-temporal", help="Create the DynamoDB tables only.")
     ] = False,
 ) -> None:
-    """Create the history table and register the search attributes. Safe to repeat.
+    """Create the tables of history and plans and register the search attributes. Safe to repeat.
 
     \b
     Examples:
@@ -46,10 +47,12 @@ def init_tables(
     \b
     Exit codes: 0 all is there, 2 refused, 5 cannot reach Temporal or AWS.
     """
-    table = HistoryTable(get_settings())
-    with step(f"Creating the history table {table.name}"):
-        created = asyncio.run(table.create())
-    show(f"History table {table.name}: {'created' if created else 'was there already'}")
+    settings = get_settings()
+    for table in (HistoryTable(settings), PlanTable(settings)):
+        with step(f"Creating the {table.what} {table.name}"):
+            created = asyncio.run(table.create())
+        named = f"{table.what[0].upper()}{table.what[1:]} {table.name}"
+        show(f"{named}: {'created' if created else 'was there already'}")
     if skip_temporal:
         return
     raise typer.Exit(asyncio.run(_register_search_attributes()))

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from activities.experience import server_seconds
-from activities.history import HistoryError, HistoryTable
+from activities.experience import seconds_known_at_once
+from activities.history import HistoryTable
 from activities.targets import Readiness
 from cli.cleaning import schedule_cleanup
 from cli.confirmation import (
@@ -16,15 +16,13 @@ from cli.errors import ExitCode
 from cli.following import follow_execution, tell_how_to_come_back
 from cli.live import Watched
 from cli.output import step, tell, warn, write_json
-from cli.resuming import Earlier
+from cli.records import show_takeover
 from recovery.execution import ExecutionType
 from recovery.plan import RecoveryPlan
 from settings import get_settings
 from workflows.client import RecoveryClient, RefusedError, UnreachableError
+from workflows.resuming import Earlier
 from workflows.steering import find_running
-
-# A better order and a better guess of the remaining time are not worth more of a recovery's time.
-_EXPERIENCE_SECONDS = 2.0
 
 
 class Launch:
@@ -63,7 +61,7 @@ class Launch:
         real = self._type is ExecutionType.RECOVERY
         changed = self._earlier is not None and bool(self._earlier.changes)
         if self._earlier is not None:
-            self._earlier.show()
+            show_takeover(self._earlier)
         if not real and not self._relaunch:
             if changed or self._confirmation is not None:
                 typed_plan_id(self._plan.plan_id, self._confirmation)
@@ -85,7 +83,7 @@ class Launch:
             with step(f"Ending the drill of {self._plan.plan_name}"):
                 replaced = await client.replace_drill(self._plan.plan_id)
             tell("The drill was cancelled." if replaced else "No drill was running.")
-        expected = await _expected(self._plan)
+        expected = await seconds_known_at_once(HistoryTable(get_settings()), self._plan)
         self._begun = True
         self._execution_id = await client.start(
             self._plan,
@@ -128,15 +126,6 @@ class Launch:
             tell(f"  drs-waves status {plan_id}")
         else:
             tell("\nInterrupted; nothing was started.")
-
-
-async def _expected(plan: RecoveryPlan) -> dict[str, float]:
-    """What servers took before; nothing where the history does not say so at once."""
-    try:
-        async with asyncio.timeout(_EXPERIENCE_SECONDS):
-            return await server_seconds(HistoryTable(get_settings()), [plan])
-    except (HistoryError, TimeoutError):
-        return {}
 
 
 async def _refuse_while_it_runs(plan_id: str, *, replace_drill: bool) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from activities.history import HistoryTable
+from activities.plan_table import PlanTable
 from cli.errors import CliError, ExitCode
 from cli.output import step
 from recovery.plan import RecoveryPlan, Wave
@@ -130,8 +131,9 @@ def bring_up(
         with step("Starting AWS"):
             stack.start_aws(servers=seed, scenario=scenario.absolute() if scenario else None)
         enter(stack)
-        with step("Creating the history table"):
+        with step("Creating the tables"):
             asyncio.run(HistoryTable(get_settings()).create())
+            asyncio.run(PlanTable(get_settings()).create())
         if worker:
             with step("Starting a worker"):
                 stack.start_worker()

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from temporalio.service import RPCError
 
-from cli.actions import Action, actions
+from cli.actions import KEYS
 from cli.errors import CliError
 from cli.keyboard import ENTER, ESCAPE, Keyboard, LineEditor
 from cli.live import Watched
 from cli.texts import list_within
+from recovery.actions import Action, actions
 from recovery.execution import WaveState
 from recovery.messages import MessageName, OperatorMessage
 from workflows.client import UnreachableError
@@ -39,14 +40,14 @@ class Prompts:
         """The question that is open; or what the last one did, and the keys there are."""
         if self._asked:
             return self._asked
-        offered = [f"{a.key} {_word(a.name)}" for a in self._actions()]
+        offered = [f"{KEYS[a.name]} {_word(a.name)}" for a in self._actions()]
         keys = " · ".join([*offered, f"{_QUIT} detach"])
         return [*textwrap.wrap(self._told, _WIDTH), keys]
 
     async def run(self) -> None:
         """Offer what can be done, until `q`."""
         while (key := await self._keys.key()) != _QUIT:
-            action = next((a for a in self._actions() if a.key == key), None)
+            action = next((a for a in self._actions() if KEYS[a.name] == key), None)
             self._told = "" if action else f"{key!r} does nothing now"
             if action is not None:
                 self._told = await self._offer(action)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from cli.output import tell
 from recovery.execution import (
     CleanupState,
     ExecutionState,
@@ -10,6 +11,7 @@ from recovery.execution import (
     OperatorAct,
 )
 from recovery.wording import count, moment, visible
+from workflows.resuming import Earlier
 
 
 def operator_lines(state: ExecutionState) -> list[str]:
@@ -84,3 +86,12 @@ def takeover_line(state: ExecutionState) -> str:
         f"Goes on from {state.execution_id} ({state.status}, {moment(state.start_time)}): "
         f"{up} of {count(len(servers), 'server')} recorded as launched; each is looked at again"
     )
+
+
+def show_takeover(earlier: Earlier) -> None:
+    """Say what is taken over, and how the plan differs."""
+    tell(takeover_line(earlier.state))
+    if earlier.changes:
+        tell("The plan was changed since:")
+        for line in earlier.changes:
+            tell(f"  {line}")

@@ -14,13 +14,14 @@ from cli.errors import CliError, ExitCode
 from cli.launching import Launch
 from cli.output import show, step, write_model
 from cli.plans import Confirmation, Follow, Json, read_all
-from cli.resuming import Earlier, earlier
+from cli.records import show_takeover
 from cli.tables import finding_table, target_table
 from recovery.execution import ExecutionType
 from recovery.plan import RecoveryPlan
 from recovery.wording import count
 from settings import get_settings
 from workflows.client import RecoveryClient
+from workflows.resuming import Earlier, earlier
 
 Relaunch = Annotated[
     list[str] | None,
@@ -114,7 +115,7 @@ def run(
     try:
         if dry_run:
             if before is not None:
-                before.show()
+                show_takeover(before)
             raise typer.Exit(asyncio.run(_check(given, before, json=json)))
         launch.ask()
         raise typer.Exit(asyncio.run(launch.execute(follow=follow, json=json)))

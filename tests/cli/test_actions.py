@@ -6,10 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from cli.actions import actions, hints
+from cli.actions import KEYS, hints
 from cli.keyboard import Keyboard
 from cli.live import Watched
 from cli.prompts import Prompts
+from recovery.actions import actions
 from recovery.execution import (
     Decisions,
     ExecutionState,
@@ -27,7 +28,7 @@ from workflows.steering import RunningExecution, send
 
 
 def keys(state: ExecutionState) -> str:
-    return "".join(action.key for action in actions(state))
+    return "".join(KEYS[action.name] for action in actions(state))
 
 
 def asking() -> ExecutionState:
@@ -83,7 +84,7 @@ def test_a_running_wave_can_be_cancelled_and_accepted_but_not_skipped() -> None:
     state = begin(DIAMOND)
     running = put(state, "Database", WaveStatus.IN_PROGRESS, start=START)
     running.handed_over = True
-    assert {a.key for a in actions(state) if running in a.waves} == {"a", "c"}
+    assert {KEYS[a.name] for a in actions(state) if running in a.waves} == {"a", "c"}
 
 
 @pytest.mark.parametrize("ended", [True, False])

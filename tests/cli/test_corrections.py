@@ -4,7 +4,6 @@ import pytest
 
 from cli.durations import seconds_of
 from cli.errors import CliError
-from cli.overview import ExecutionRow, merged
 from cli.records import operator_lines
 from recovery.differences import differences
 from recovery.execution import (
@@ -16,6 +15,7 @@ from recovery.execution import (
 )
 from recovery.plan import Dependency, Server
 from tests.cli.executions import CHAIN, START, begin, plan_of, server_id
+from workflows.overview import ExecutionRow, merged
 
 
 @pytest.mark.parametrize(

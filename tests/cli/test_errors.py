@@ -13,12 +13,12 @@ from activities.targets import Finding, Readiness, TargetContext, WorkerContext
 from cli.app import app
 from cli.confirmation import show_what_is_launched, typed_plan_id
 from cli.errors import CliError, ExitCode, exit_code_of, explain, worst
-from cli.resuming import Earlier
 from cli.tables import finding_table
 from recovery.execution import ExecutionType, LaunchStatus, PlanStatus
 from settings import get_settings
 from tests.cli.executions import CHAIN, begin
 from workflows.client import RefusedError, UnreachableError
+from workflows.resuming import Earlier
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CRM = str(EXAMPLES / "crm.yaml")
