@@ -4,16 +4,39 @@ Temporal's connection comes from the `temporal` CLI's own profile and variables,
 """
 
 import os
+from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from recovery.model import Model
 
 TASK_QUEUE = "drs-waves"
 WATCH_TASK_QUEUE = "drs-waves-watch"
+
+
+class Role(StrEnum):
+    """What a caller of the API may do."""
+
+    VIEWER = "viewer"
+    """Look at everything."""
+    OPERATOR = "operator"
+    """Register plans, start executions, steer them, clean up after drills."""
+    APPROVER = "approver"
+    """Approve and refuse waves."""
+    ADMIN = "admin"
+    """All of it, and what destroys live recovery instances."""
+
+
+class StaticToken(Model):
+    """A bearer token that does not change, for a laptop or a script."""
+
+    token: SecretStr = Field(min_length=16)
+    roles: list[Role] = Field(min_length=1)
 
 
 class Settings(BaseSettings):
@@ -67,6 +90,42 @@ class Settings(BaseSettings):
     servers_quota: int = Field(
         default=500, ge=1, description="Source servers in all DRS jobs, per account and Region."
     )
+    temporal_ui: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Address of Temporal's Web UI, for links to it on our pages.",
+    )
+    api_host: str = Field(
+        default="127.0.0.1",
+        description="Address that `drs-waves serve` listens on. One that others reach needs "
+        "authentication: API_TOKENS, or OIDC_ISSUER and OIDC_AUDIENCE.",
+    )
+    api_port: int = Field(default=8080, ge=1, le=65535, description="Port of `drs-waves serve`.")
+    api_tokens: dict[str, StaticToken] | None = Field(
+        default=None,
+        description='Static bearer tokens by subject: {"ann": {"Token": "…", "Roles": '
+        '["operator"]}}.',
+    )
+    oidc_issuer: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Issuer (iss) whose JWTs are accepted as bearer tokens.",
+    )
+    oidc_audience: str | None = Field(
+        default=None, description="Audience (aud) that those JWTs must be for."
+    )
+    oidc_jwks_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Where the issuer's keys are; default: as its discovery document says.",
+    )
+    oidc_roles_claim: str = Field(
+        default="roles",
+        description="Claim with the roles viewer, operator, approver, admin; dots lead inside.",
+    )
+    starts_a_minute: int = Field(
+        default=10, ge=1, description="Executions that one subject may start within a minute."
+    )
     log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
     deployment_name: str | None = Field(
         default=None,
@@ -79,7 +138,16 @@ class Settings(BaseSettings):
         description="The worker's version within its deployment.",
     )
 
-    @field_validator("deployment_name", "build_id", mode="before")
+    @field_validator(
+        "deployment_name",
+        "build_id",
+        "temporal_ui",
+        "api_tokens",
+        "oidc_issuer",
+        "oidc_audience",
+        "oidc_jwks_url",
+        mode="before",
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         # What Compose and Kubernetes make of a variable that has no value.
@@ -95,6 +163,15 @@ class Settings(BaseSettings):
                 f"{given} is set and {missing} is not: Worker Versioning needs both; without "
                 "either it is off"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _oidc_by_issuer_and_audience(self) -> Self:
+        if (self.oidc_issuer is None) is not (self.oidc_audience is None):
+            given, missing = "DRS_WAVES_OIDC_ISSUER", "DRS_WAVES_OIDC_AUDIENCE"
+            if self.oidc_issuer is None:
+                given, missing = missing, given
+            raise ValueError(f"{given} is set and {missing} is not: JWTs need both")
         return self
 
     @model_validator(mode="after")

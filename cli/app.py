@@ -17,6 +17,7 @@ from cli.output import show
 from cli.overview import executions, plans
 from cli.plans import validate
 from cli.running import run as run_plan
+from cli.serving import serve
 
 try:
     from cli.stack import sandbox
@@ -94,6 +95,7 @@ app.add_typer(history, name="history")
 operator_commands.add_to(app)
 app.command()(cleanup)
 app.command()(worker)
+app.command()(serve)
 app.command("init-tables")(init_tables)
 app.add_typer(sandbox, name="sandbox")
 

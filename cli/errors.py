@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from temporalio.service import RPCError, RPCStatusCode
 from typer.core import TyperGroup
 
@@ -91,6 +92,8 @@ def explain(error: BaseException) -> CliError | None:
             told = _explain_rpc(error)
         case ValidationError() if error.title == "Settings":
             told = CliError("\n".join(setting_problems(error)))
+        case SettingsError():
+            told = CliError(f"a DRS_WAVES_… setting is no JSON: {error}")
     return told
 
 

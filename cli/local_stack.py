@@ -22,6 +22,7 @@ from recovery.plan import RecoveryPlan, Wave
 from sandbox.scenario import ScenarioError, load_scenario
 from sandbox.stack import Stack, StackError
 from settings import get_settings
+from workflows.client import whoami
 from workflows.messages import SEARCH_ATTRIBUTES
 
 DEFAULT_ACCOUNT_ID = "123456789012"
@@ -79,19 +80,27 @@ def new_stack(folder: Path, *, speed: float, leashed: bool = False) -> Stack:
         speed: how many times faster than real AWS.
         leashed: it ends with this process, whatever ends that.
     """
-    worker = importlib.util.find_spec("worker")
-    if worker is None or worker.origin is None:
-        raise CliError("the worker is not installed: pip install drs-waves", ExitCode.UNEXPECTED)
     return Stack(
         folder=folder.absolute(),
-        # By its path, because `-m worker` would take a worker.py of the current directory.
-        worker=[sys.executable, worker.origin],
+        worker=_program("worker"),
+        server=[*_program("starter"), "serve"],
         search_attributes=[f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
         speed=speed,
         leashed=leashed,
         # The configuration of the user's real clouds must not lead out of the sandbox.
         variables={"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull},
     )
+
+
+def _program(module: str) -> list[str]:
+    """The command that runs one of our modules.
+
+    By its path, because `-m worker` would take a worker.py of the current directory.
+    """
+    found = importlib.util.find_spec(module)
+    if found is None or found.origin is None:
+        raise CliError(f"the {module} is not installed: pip install drs-waves", ExitCode.UNEXPECTED)
+    return [sys.executable, found.origin]
 
 
 def use_ports_of_its_own(stack: Stack) -> None:
@@ -114,9 +123,14 @@ def alone() -> Iterator[None]:
 
 
 def bring_up(
-    stack: Stack, plans: Sequence[RecoveryPlan], scenario: Path | None, *, worker: bool
+    stack: Stack,
+    plans: Sequence[RecoveryPlan],
+    scenario: Path | None,
+    *,
+    worker: bool,
+    pages: bool = False,
 ) -> None:
-    """Start the parts of a sandbox and enter it.
+    """Start the parts of a sandbox and enter it; with its pages, the plans are registered there.
 
     Raises:
         CliError: a part does not start; the message names its log.
@@ -137,8 +151,18 @@ def bring_up(
         if worker:
             with step("Starting a worker"):
                 stack.start_worker()
+        if pages:
+            with step("Starting the pages"):
+                asyncio.run(_register(plans))
+                stack.start_server()
     except StackError as error:
         raise CliError(f"{error}{_last_words(stack)}", ExitCode.UNREACHABLE) from error
+
+
+async def _register(plans: Sequence[RecoveryPlan]) -> None:
+    table = PlanTable(get_settings())
+    for plan in plans:
+        await table.register(plan, author=whoami())
 
 
 def enter(stack: Stack) -> None:

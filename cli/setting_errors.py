@@ -30,6 +30,10 @@ def _problem(told: Mapping[str, Any]) -> str:
     if not place:
         return message
     name = str(place[0])
+    if len(place) > 1:
+        # What was given there may be a secret.
+        inside = ".".join(str(part) for part in place[1:])
+        return f"DRS_WAVES_{name.upper()} is refused: {inside}: {message}"
     if allowed := _ALLOWED.get(told["type"]):
         message = allowed.format(**told.get("ctx", {}))
     meaning = Settings.model_fields[name].description or ""

@@ -49,6 +49,9 @@ def up(
     no_worker: Annotated[
         bool, typer.Option("--no-worker", help="Start no worker: bring your own.")
     ] = False,
+    pages: Annotated[
+        bool, typer.Option("--pages/--no-pages", help="Serve the execution page and the API.")
+    ] = True,
 ) -> None:
     """Start a sandbox in the folder .sandbox and leave it running.
 
@@ -66,7 +69,7 @@ def up(
         _make_room()
         stack = new_stack(FOLDER, speed=speed)
         try:
-            bring_up(stack, plans, scenario, worker=not no_worker)
+            bring_up(stack, plans, scenario, worker=not no_worker, pages=pages)
         except BaseException:
             take_down(stack)
             raise
@@ -182,4 +185,6 @@ def _show_addresses(stack: Stack) -> None:
     show(f"Temporal:   {stack.env['TEMPORAL_ADDRESS']}")
     show(f"Web UI:     {stack.ui_url}")
     show(f"AWS:        {stack.aws_url}")
+    if "server" in stack.parts:
+        show(f"Pages:      {stack.pages_url}")
     show(f"Speed:      {stack.speed:g}")

@@ -60,6 +60,7 @@ class Stack:
     Attributes:
         folder: holds logs, Temporal's database, `env` and `stack.json`.
         worker: the command that starts a worker.
+        server: the command that serves the pages and the API; `--port` and its port follow.
         search_attributes: registered with Temporal at its start, each as `Name=Type`.
         speed: divides the durations of AWS and of our polls and deadlines.
         region: the Region of clients that name none.
@@ -70,6 +71,7 @@ class Stack:
     folder: Path
     worker: Sequence[str]
     search_attributes: Sequence[str]
+    server: Sequence[str] = ()
     speed: float = 1.0
     region: str = "us-west-2"
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -77,6 +79,7 @@ class Stack:
     temporal_port: int = 0
     ui_port: int = 0
     aws_port: int = 0
+    api_port: int = 0
     parts: dict[str, Part] = field(default_factory=dict)
 
     @classmethod
@@ -104,6 +107,7 @@ class Stack:
             "AWS_SECRET_ACCESS_KEY": "sandbox",
             "AWS_EC2_METADATA_DISABLED": "true",
             "DRS_WAVES_SPEED": f"{self.speed:g}",
+            "DRS_WAVES_TEMPORAL_UI": self.ui_url,
             **self.variables,
         }
 
@@ -116,6 +120,11 @@ class Stack:
     def ui_url(self) -> str:
         """The address of Temporal's Web UI."""
         return f"http://{_ADDRESS}:{self.ui_port}"
+
+    @property
+    def pages_url(self) -> str:
+        """The address of the pages, and below `/api` of the API."""
+        return f"http://{_ADDRESS}:{self.api_port}"
 
     def running(self) -> list[str]:
         """The names of the parts that run."""
@@ -160,6 +169,17 @@ class Stack:
         """
         env = {**self.env, "AWS_SDK_UA_APP_ID": name, **(variables or {})}
         self._start(name, list(self.worker), env, lambda: True)
+
+    def start_server(self, variables: Mapping[str, str] | None = None) -> None:
+        """Serve the pages and the API.
+
+        Args:
+            variables: its own, besides those of every client.
+        """
+        self.api_port = self.api_port or _free_port(8080)
+        command = [*self.server, "--port", str(self.api_port)]
+        env = {**self.env, "AWS_SDK_UA_APP_ID": "server", **(variables or {})}
+        self._start("server", command, env, self._server_answers)
 
     def stop_part(self, name: str, *, kill: bool = False) -> None:
         """Stop one part and what it started; `kill` gives it no chance to finish."""
@@ -224,6 +244,9 @@ class Stack:
                 return bool(answer.status == 200)
         except OSError:
             return False
+
+    def _server_answers(self) -> bool:
+        return _listens(self.api_port)
 
     def _save(self) -> None:
         told = asdict(self)

@@ -52,11 +52,14 @@ from workflows.messages import (
     StartExecution,
     Takeover,
     cleanup_workflow_id,
+    new_execution_id,
+    plan_id_of,
     plan_workflow_id,
 )
 from workflows.readiness import ReadinessWorkflow
 from workflows.recovery_plan import RECORD_PATIENCE_SECONDS, RecoveryPlanWorkflow
 
+REQUEST_MEMO = "Request"
 _CONNECT_SECONDS = 10.0
 _RPC = timedelta(seconds=10)
 _READINESS_SECONDS = 150.0
@@ -125,6 +128,8 @@ class RecoveryClient:
         takeover: Takeover | None = None,
         expected: Mapping[str, float] | None = None,
         started_by: str | None = None,
+        execution_id: str | None = None,
+        request: str | None = None,
     ) -> str:
         """Start an execution of a plan.
 
@@ -136,6 +141,8 @@ class RecoveryClient:
             takeover: an earlier execution whose servers are taken over.
             expected: seconds that servers are expected to take, where that is known.
             started_by: who starts it; default: this user on this machine.
+            execution_id: its ID, of `new_execution_id`; default: a new one.
+            request: what was asked for, kept beside it to know the same request again.
 
         Returns:
             The execution's ID.
@@ -144,7 +151,7 @@ class RecoveryClient:
             RefusedError: the plan runs already, or Temporal refused the start.
             UnreachableError: Temporal did not answer.
         """
-        execution_id = f"{plan.plan_id}-{uuid4().hex[:12]}"
+        execution_id = execution_id or new_execution_id(plan.plan_id)
         start = StartExecution(
             execution_id=execution_id,
             plan=plan,
@@ -168,6 +175,7 @@ class RecoveryClient:
                     rpc_timeout=_RPC,
                     static_summary=f"{execution_type} of {plan.plan_name}"[:190],
                     static_details=_static_details(start),
+                    memo={REQUEST_MEMO: request} if request else None,
                     search_attributes=TypedSearchAttributes(
                         [
                             SearchAttributePair(PLAN_ID_KEY, plan.plan_id),
@@ -333,6 +341,31 @@ class RecoveryClient:
             run = ExecutionRun(execution_id=known, workflow_id=each.id, run_id=each.run_id)
             found.setdefault(known, run)
         return list(found.values())
+
+    async def request_of(self, execution_id: str) -> str | None:
+        """What was asked for when an execution was started, as it was said to `start`.
+
+        Returns:
+            "" where it was not said; None where Temporal does not know the execution.
+
+        Raises:
+            RefusedError: that is no execution ID.
+            UnreachableError: Temporal did not answer.
+        """
+        # What runs is asked for by its workflow, because what was just started is not listed yet.
+        workflow_id = plan_workflow_id(plan_id_of(execution_id))
+        try:
+            described = await self._describe(self._plan(plan_id_of(execution_id)))
+        except RefusedError:
+            return None
+        if described.typed_search_attributes.get(EXECUTION_ID_KEY) != execution_id:
+            runs = await self.runs(execution_id)
+            if not runs:
+                return None
+            async with _answered(f"Temporal knows no workflow {workflow_id}"):
+                handle = self.temporal.get_workflow_handle(workflow_id, run_id=runs[0].run_id)
+                described = await handle.describe(rpc_timeout=_RPC)
+        return str((await described.memo()).get(REQUEST_MEMO, ""))
 
     async def readiness(self, plan: RecoveryPlan) -> Readiness:
         """What the worker sees of a plan's servers and targets; launches nothing.

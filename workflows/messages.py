@@ -1,7 +1,9 @@
 """What the workflows are started with, and their names for the outside."""
 
+import hashlib
 from enum import StrEnum, unique
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from pydantic import ValidationError, field_validator
 from temporalio import workflow
@@ -14,6 +16,7 @@ from recovery.model import Model, StrictModel
 from recovery.plan import RecoveryPlan, Wave
 
 M = TypeVar("M", bound=Model)
+_UNIQUE_CHARACTERS = 12
 
 PLAN_ID_KEY = SearchAttributeKey.for_keyword("DrsPlanId")
 EXECUTION_ID_KEY = SearchAttributeKey.for_keyword("DrsExecutionId")
@@ -161,6 +164,17 @@ def parsed(model: type[M], inputs: tuple[Any, ...]) -> M | None:
     except ValidationError as error:
         workflow.logger.warning("A malformed signal is left aside: %s", error)
         return None
+
+
+def new_execution_id(plan_id: str, key: str | None = None) -> str:
+    """The ID of a new execution of a plan; always the same for the same `key`."""
+    unique = uuid4().hex if key is None else hashlib.sha256(key.encode()).hexdigest()
+    return f"{plan_id}-{unique[:_UNIQUE_CHARACTERS]}"
+
+
+def plan_id_of(execution_id: str) -> str:
+    """The plan that an execution is of."""
+    return execution_id[: -_UNIQUE_CHARACTERS - 1]
 
 
 def plan_workflow_id(plan_id: str) -> str:

@@ -20,6 +20,7 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.history import HistoryTable
+from activities.plan_table import PlanTable
 from activities.repairing import verify
 from activities.truth import ExecutionRun, read_truth
 from recovery.comparison import Difference
@@ -220,6 +221,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(
         folder=tmp_path_factory.mktemp("stack"),
         worker=[sys.executable, "-m", "worker"],
+        server=[sys.executable, "-m", "starter", "serve"],
         search_attributes=[f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
         speed=SPEED,
         region=REGION,
@@ -228,6 +230,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         temporal_port=free_port(),
         ui_port=free_port(),
         aws_port=free_port(),
+        api_port=free_port(),
         # A suite that is killed leaves nothing behind.
         leashed=True,
     )
@@ -250,6 +253,7 @@ async def house_without_worker(stack: Stack) -> House:
     """The stack with its history table; no worker serves it."""
     table = HistoryTable(get_settings())
     await table.create()
+    await PlanTable(get_settings()).create()
     client = await RecoveryClient.connect()
     return House(stack=stack, aws=LocalAws(stack.aws_url), client=client, table=table)
 

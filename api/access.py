@@ -1,0 +1,33 @@
+"""How endpoints know who calls, and what they need to serve them."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.auth import Principal
+from api.house import House
+
+_BEARER = HTTPBearer(auto_error=False, description="A static token, or a JWT of the issuer.")
+
+
+def house_of(request: Request) -> House:
+    """The house that serves a request."""
+    house: House = request.app.state.house
+    return house
+
+
+async def caller_of(
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+) -> Principal:
+    """Who calls.
+
+    Raises:
+        NotAuthenticatedError: nobody that is known.
+    """
+    return await house_of(request).gate.admit(credentials.credentials if credentials else None)
+
+
+TheHouse = Annotated[House, Depends(house_of)]
+Caller = Annotated[Principal, Depends(caller_of)]
