@@ -13,6 +13,7 @@ from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from activities.aws import AwsSessions, AwsTrouble, Trouble, call
+from recovery.execution import OperatingSystem
 from recovery.plan import Server, Target
 
 # Further launches that share a job have tags that begin so.
@@ -103,6 +104,7 @@ class SourceServer(_Answer):
 
     Attributes:
         origin_region: where it runs, for a server of AWS: what a disaster takes away.
+        system: its operating system's name and version, in no fixed form.
     """
 
     source_server_id: str = Field(alias="sourceServerID")
@@ -116,6 +118,17 @@ class SourceServer(_Answer):
     origin_region: str | None = Field(
         default=None, validation_alias=AliasPath("sourceCloudProperties", "originRegion")
     )
+    system: str | None = Field(
+        default=None, validation_alias=AliasPath("sourceProperties", "os", "fullString")
+    )
+
+    @property
+    def operating_system(self) -> OperatingSystem | None:
+        """Windows where the name says so; DRS replicates nothing else but Linux."""
+        if not self.system:
+            return None
+        named_windows = "windows" in self.system.lower()
+        return OperatingSystem.WINDOWS if named_windows else OperatingSystem.LINUX
 
 
 class DrsApi:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from activities.history import HistoryError, HistoryTable
 from recovery.execution import ExecutionState
-from recovery.learning import LAUNCHES_REMEMBERED, learned_seconds
+from recovery.learning import LAUNCHES_REMEMBERED, Experience, learned
 from recovery.plan import RecoveryPlan
 
 _READS_AT_ONCE = 8
@@ -13,8 +13,8 @@ _READS_AT_ONCE = 8
 _PATIENCE_SECONDS = 2.0
 
 
-async def server_seconds(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> dict[str, float]:
-    """Seconds that the servers of plans take from acceptance to LAUNCHED, where they are known.
+async def experience(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> Experience:
+    """What the latest executions of plans tell of how long their servers take.
 
     Raises:
         HistoryError: the history cannot be read.
@@ -28,13 +28,13 @@ async def server_seconds(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> 
         return [each[0] for each in found if each is not None]
 
     of_plans = await asyncio.gather(*(of_plan(plan.plan_id) for plan in plans))
-    return learned_seconds(execution for executions in of_plans for execution in executions)
+    return learned(execution for executions in of_plans for execution in executions)
 
 
-async def seconds_known_at_once(table: HistoryTable, plan: RecoveryPlan) -> dict[str, float]:
-    """The same of one plan that is about to start; nothing where the history is slow or away."""
+async def experience_at_once(table: HistoryTable, plan: RecoveryPlan) -> Experience:
+    """The same of one plan that is about to start; none where the history is slow or away."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            return await server_seconds(table, [plan])
+            return await experience(table, [plan])
     except (HistoryError, TimeoutError):
-        return {}
+        return Experience()

@@ -12,6 +12,7 @@ from activities.heartbeat import heartbeating
 from activities.launch_guard import live_recoveries
 from activities.places import Places, WrongAccountError
 from activities.regions import OurRegions
+from recovery.execution import OperatingSystem
 from recovery.model import Model
 from recovery.plan import RecoveryPlan, Target
 from settings import Settings, is_loopback
@@ -46,11 +47,13 @@ class WorkerContext(Model):
 
     Attributes:
         warnings: what is wrong around the plan; none of it holds a launch back.
+        operating_systems: of its source servers, as far as DRS says so at once.
     """
 
     speed: float
     targets: list[TargetContext]
     warnings: list[str] = []
+    operating_systems: dict[str, OperatingSystem] = {}
 
 
 class Finding(Model):
@@ -93,13 +96,23 @@ class TargetActivities:
 
         Args:
             targets: where a plan is launched.
-            server_ids: source servers of each target, which tell the Regions they are from.
+            server_ids: source servers of each target, which tell the Regions they are from and
+                their operating systems.
         """
         async with heartbeating():
-            context, origins = await asyncio.gather(
-                self._context(targets), self._origins(targets, server_ids or [])
+            context, servers = await asyncio.gather(
+                self._context(targets), self._servers(targets, server_ids or [])
             )
-        return context.model_copy(update={"warnings": self._ours.warnings(origins)})
+        return context.model_copy(
+            update={
+                "warnings": self._ours.warnings(origins_of(servers)),
+                "operating_systems": {
+                    server.source_server_id: server.operating_system
+                    for server in servers
+                    if server.operating_system is not None
+                },
+            }
+        )
 
     @activity.defn
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
@@ -114,22 +127,22 @@ class TargetActivities:
             context=context, findings=[f for some, _ in found for f in some] + warnings
         )
 
-    async def _origins(
+    async def _servers(
         self, targets: Sequence[Target], server_ids: Sequence[list[str]]
-    ) -> list[str]:
-        """The Regions that source servers replicate from, as far as DRS says so at once."""
+    ) -> list[SourceServer]:
+        """Source servers, as far as DRS knows them at once."""
 
-        async def ask(target: Target, ids: list[str]) -> list[str]:
+        async def ask(target: Target, ids: list[str]) -> list[SourceServer]:
             try:
                 async with asyncio.timeout(_ORIGIN_SECONDS):
                     api = self._places.api(target)
-                    return origins_of(await api.source_servers(ids))
+                    return await api.source_servers(ids)
             except (AwsTrouble, TimeoutError):
                 return []
 
         asked = zip(targets, server_ids, strict=False)
         told = await asyncio.gather(*(ask(target, ids) for target, ids in asked if ids))
-        return [origin for some in told for origin in some]
+        return [server for some in told for server in some]
 
     async def _context(self, targets: Sequence[Target]) -> WorkerContext:
         told = await asyncio.gather(*(self._look_at(target) for target in targets))

@@ -13,7 +13,7 @@ from limits.strategies import MovingWindowRateLimiter
 from pydantic import Field
 from temporalio.service import RPCError
 
-from activities.experience import seconds_known_at_once, server_seconds
+from activities.experience import experience, experience_at_once
 from activities.history import HistoryError, HistoryTable
 from activities.plan_table import PlanTable, RegisteredPlan
 from api.auth import Gate, Principal
@@ -23,6 +23,7 @@ from recovery.admission import Quotas
 from recovery.execution import ExecutionType
 from recovery.forecast import forecast
 from recovery.forecast_report import ForecastReport
+from recovery.learning import Experience
 from recovery.messages import MessageName, OperatorMessage
 from recovery.model import StrictModel
 from recovery.plan import RecoveryPlan
@@ -114,13 +115,13 @@ class House:
     async def forecast(self, plans: list[RecoveryPlan]) -> ForecastReport:
         """How long plans are expected to take that start together."""
         try:
-            durations = await server_seconds(self.history, plans)
+            known = await experience(self.history, plans)
         except HistoryError:
-            durations = {}
+            known = Experience()
         settings = self.settings
         quotas = Quotas(jobs=settings.jobs_quota, servers=settings.servers_quota)
-        found = await asyncio.to_thread(forecast, plans, durations, quotas)
-        return ForecastReport.of(found, durations)
+        found = await asyncio.to_thread(forecast, plans, known.durations, quotas)
+        return ForecastReport.of(found, known)
 
     async def start(
         self, caller: Principal, plan_id: str, request: StartRequest, *, key: str | None = None
@@ -162,7 +163,7 @@ class House:
                 confirmation=request.confirmation,
                 relaunch=request.relaunch,
                 takeover=before.takeover if before else None,
-                expected=await seconds_known_at_once(self.history, plan),
+                experience=await experience_at_once(self.history, plan),
                 started_by=caller.subject,
                 execution_id=execution_id,
                 request=asked,

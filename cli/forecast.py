@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from activities.experience import server_seconds
+from activities.experience import experience
 from activities.history import HistoryError, HistoryTable
 from cli.output import show, step, warn, write_model
 from cli.plans import Json, PlanFiles, against_rto, read_all
@@ -15,6 +15,7 @@ from cli.texts import fit, list_within
 from recovery.admission import Quotas
 from recovery.forecast import DEFAULT_SERVER_SECONDS, Forecast, PlanForecast, forecast, wave_seconds
 from recovery.forecast_report import ForecastReport
+from recovery.learning import Experience
 from recovery.plan import RecoveryPlan
 from recovery.wording import about, count, visible
 from settings import get_settings
@@ -49,28 +50,28 @@ def forecast_plans(
     Exit codes: 0 told, 2 a plan is wrong.
     """
     read = [each.plan for each in read_all(plans)]
-    durations = _learned(read) if history else {}
+    known = _learned(read) if history else Experience()
     settings = get_settings()
     quotas = Quotas(jobs=settings.jobs_quota, servers=settings.servers_quota)
-    found = forecast(read, durations, quotas)
+    found = forecast(read, known.durations, quotas)
     if json:
-        write_model(ForecastReport.of(found, durations))
+        write_model(ForecastReport.of(found, known))
         return
-    for line in _lines(found, durations, quotas):
+    for line in _lines(found, known, quotas):
         show(visible(line))
 
 
-def _learned(plans: Sequence[RecoveryPlan]) -> dict[str, float]:
+def _learned(plans: Sequence[RecoveryPlan]) -> Experience:
     """What servers took; nothing, with a warning, where the history cannot be read."""
     with step("Reading the history"):
         try:
-            return asyncio.run(server_seconds(HistoryTable(get_settings()), plans))
+            return asyncio.run(experience(HistoryTable(get_settings()), plans))
         except HistoryError as error:
             warn(f"{error} The forecast uses {about(DEFAULT_SERVER_SECONDS)} a server.")
-            return {}
+            return Experience()
 
 
-def _lines(found: Forecast, durations: Mapping[str, float], quotas: Quotas) -> list[str]:
+def _lines(found: Forecast, known: Experience, quotas: Quotas) -> list[str]:
     rows = [
         (
             fit(each.plan.plan_name, 28),
@@ -85,19 +86,24 @@ def _lines(found: Forecast, durations: Mapping[str, float], quotas: Quotas) -> l
     heading = ("PLAN", "WAVES", "SERVERS", "ALONE", "AT ONCE", "")
     lines = aligned(rows, heading=heading)
     for each in found.plans:
-        lines += ["", *_plan_lines(each, durations)]
+        lines += ["", *_plan_lines(each, known.durations)]
     together = (
         f"All at once: {about(found.seconds)}, {count(found.jobs, 'job')}, under "
         f"{count(quotas.jobs, 'job')} and {count(quotas.servers, 'server')} at a time in each "
         "account and Region."
     )
-    known = {s for each in found.plans for w in each.plan.waves for s in w.server_ids}
-    learned = sum(server in durations for server in known)
-    basis = (
-        f"Durations of {learned} of {count(len(known), 'server')} are from the history, "
-        f"the others {about(DEFAULT_SERVER_SECONDS)}."
-    )
-    return [*lines, "", *([together] if len(found.plans) > 1 else []), basis]
+    return [*lines, "", *([together] if len(found.plans) > 1 else []), _basis(found, known)]
+
+
+def _basis(found: Forecast, known: Experience) -> str:
+    """What the forecast supposes of how long servers take."""
+    asked = {s for each in found.plans for w in each.plan.waves for s in w.server_ids}
+    learned = sum(server in known.servers for server in asked)
+    by_system = sum(server in known.system_of for server in asked if server not in known.servers)
+    told = f"Durations of {learned} of {count(len(asked), 'server')} are from the history, "
+    if by_system:
+        told += f"of {by_system} from others of the same operating system, "
+    return f"{told}the others {about(DEFAULT_SERVER_SECONDS)}."
 
 
 def _plan_lines(each: PlanForecast, durations: Mapping[str, float]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from activities.experience import seconds_known_at_once
+from activities.experience import experience_at_once
 from activities.history import HistoryTable
 from activities.targets import Readiness
 from cli.cleaning import schedule_cleanup
@@ -83,7 +83,7 @@ class Launch:
             with step(f"Ending the drill of {self._plan.plan_name}"):
                 replaced = await client.replace_drill(self._plan.plan_id)
             tell("The drill was cancelled." if replaced else "No drill was running.")
-        expected = await seconds_known_at_once(HistoryTable(get_settings()), self._plan)
+        experience = await experience_at_once(HistoryTable(get_settings()), self._plan)
         self._begun = True
         self._execution_id = await client.start(
             self._plan,
@@ -91,7 +91,7 @@ class Launch:
             confirmation=self._confirmation,
             relaunch=self._relaunch,
             takeover=self._earlier.takeover if self._earlier else None,
-            expected=expected,
+            experience=experience,
         )
         tell(f"Started {self._type} {self._execution_id}")
         if self._cleanup_after is not None:

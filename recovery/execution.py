@@ -73,6 +73,13 @@ class PlanStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class OperatingSystem(StrEnum):
+    """The kinds of operating system that DRS replicates."""
+
+    LINUX = "LINUX"
+    WINDOWS = "WINDOWS"
+
+
 class ServerResult(Model):
     """What is known of one server's launch.
 
@@ -200,6 +207,7 @@ class WaveState(Model):
         ask_until: until when its dependents wait for an operator's decision (epoch seconds).
         launch_in_doubt: whether DRS has its job cannot be known; an operator must answer.
         expected_seconds: what it is expected to take from acceptance on; None if nothing is known.
+        operating_systems: of its servers, where DRS says so.
     """
 
     wave_id: str
@@ -221,6 +229,7 @@ class WaveState(Model):
     ask_until: float | None = None
     launch_in_doubt: bool = False
     expected_seconds: float | None = None
+    operating_systems: dict[str, OperatingSystem] = {}
     decisions: Decisions = Decisions()
     servers: list[ServerResult] = []
 

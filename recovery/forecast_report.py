@@ -1,8 +1,7 @@
 """A forecast as it is told to programs."""
 
-from collections.abc import Mapping
-
 from recovery.forecast import Forecast, PlanForecast, wave_seconds
+from recovery.learning import Experience
 from recovery.model import Model
 
 
@@ -67,14 +66,14 @@ class ForecastReport(Model):
     plans: list[PlanExpectation]
 
     @classmethod
-    def of(cls, found: Forecast, durations: Mapping[str, float]) -> "ForecastReport":
-        """The report of a forecast that was made with these durations, by source server."""
-        plans = [_plan(each, durations) for each in found.plans]
+    def of(cls, found: Forecast, known: Experience) -> "ForecastReport":
+        """The report of a forecast that was made with the durations of this experience."""
+        plans = [_plan(each, known) for each in found.plans]
         return cls(seconds=found.seconds, jobs=found.jobs, plans=plans)
 
 
-def _plan(each: PlanForecast, durations: Mapping[str, float]) -> PlanExpectation:
-    split = each.split
+def _plan(each: PlanForecast, known: Experience) -> PlanExpectation:
+    split, durations = each.split, known.durations
     return PlanExpectation(
         plan_id=each.plan.plan_id,
         seconds_alone=each.alone.seconds,
@@ -84,7 +83,7 @@ def _plan(each: PlanForecast, durations: Mapping[str, float]) -> PlanExpectation
             WaveExpectation(
                 wave_id=wave.wave_id,
                 expected_seconds=wave_seconds(wave, durations),
-                learned_servers=sum(server in durations for server in wave.server_ids),
+                learned_servers=sum(server in known.servers for server in wave.server_ids),
                 ready_seconds=each.waves[wave.wave_id].ready,
                 start_seconds=each.waves[wave.wave_id].start,
                 end_seconds=each.waves[wave.wave_id].end,

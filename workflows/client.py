@@ -5,7 +5,7 @@ import getpass
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
@@ -39,6 +39,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.targets import Readiness
 from activities.truth import ExecutionRun
 from recovery.execution import CleanupState, ExecutionState, ExecutionType
+from recovery.learning import Experience
 from recovery.plan import RecoveryPlan
 from settings import TASK_QUEUE
 from workflows.deployment import set_current
@@ -126,7 +127,7 @@ class RecoveryClient:
         confirmation: str | None = None,
         relaunch: Sequence[str] = (),
         takeover: Takeover | None = None,
-        expected: Mapping[str, float] | None = None,
+        experience: Experience | None = None,
         started_by: str | None = None,
         execution_id: str | None = None,
         request: str | None = None,
@@ -139,7 +140,7 @@ class RecoveryClient:
             confirmation: the PlanId, typed; a recovery is refused without it.
             relaunch: servers that may lose a live recovery instance.
             takeover: an earlier execution whose servers are taken over.
-            expected: seconds that servers are expected to take, where that is known.
+            experience: what is known of how long servers take.
             started_by: who starts it; default: this user on this machine.
             execution_id: its ID, of `new_execution_id`; default: a new one.
             request: what was asked for, kept beside it to know the same request again.
@@ -161,7 +162,7 @@ class RecoveryClient:
             confirmation=confirmation,
             relaunch=list(relaunch),
             takeover=takeover,
-            expected=dict(expected or {}),
+            experience=experience or Experience(),
         )
         try:
             async with _answered():

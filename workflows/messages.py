@@ -11,7 +11,8 @@ from temporalio.common import SearchAttributeKey
 
 from activities.launches import LaunchAnswer
 from recovery.admission import DEFAULT_PRIORITY
-from recovery.execution import ExecutionType, ServerResult
+from recovery.execution import ExecutionType, OperatingSystem, ServerResult
+from recovery.learning import Experience
 from recovery.model import Model, StrictModel
 from recovery.plan import RecoveryPlan, Wave
 
@@ -62,6 +63,7 @@ class StartExecution(StrictModel):
         relaunch: servers that may be launched although that destroys a live recovery instance.
         takeover: what an earlier execution has launched already, to be taken over.
         expected: seconds that servers are expected to take, by source server, where that is known.
+        experience: what that is known from; it tells of other servers by their operating systems.
     """
 
     execution_id: str
@@ -73,6 +75,7 @@ class StartExecution(StrictModel):
     relaunch: list[str] = []
     takeover: Takeover | None = None
     expected: dict[str, float] = {}
+    experience: Experience = Experience()
 
     @field_validator("plan", mode="before")
     @classmethod
@@ -98,6 +101,7 @@ class StartWave(Model):
         remaining: seconds that the plan is expected to take from this wave on, along its longest
             chain.
         expected: seconds that servers are expected to take, where that is known.
+        operating_systems: of the wave's servers, where DRS says so.
     """
 
     execution_id: str
@@ -116,6 +120,7 @@ class StartWave(Model):
     priority: int = DEFAULT_PRIORITY
     remaining: float = 0.0
     expected: dict[str, float] = {}
+    operating_systems: dict[str, OperatingSystem] = {}
 
 
 class StartCleanup(StrictModel):

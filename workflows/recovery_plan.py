@@ -1,7 +1,7 @@
 """The plan's workflow: walks the wave graph and starts each wave when its last dependency is up."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
         ExecutionState,
         ExecutionType,
         MessageRecord,
+        OperatingSystem,
         PlanStatus,
         ServerResult,
         WaveOutcome,
@@ -99,15 +100,11 @@ class RecoveryPlanWorkflow:
             started_by=start.started_by,
             now=start.start_time or workflow.time(),
         )
-        for wave in state.waves:
-            planned = start.plan.wave(wave.wave_id)
-            wave.expected_seconds = expected_seconds(planned, start.expected)
         self._scheduler = WaveScheduler(start.plan, state)
         self._scheduler.touch(workflow.time())
         if start.takeover is not None:
             state.from_execution = start.takeover.execution_id
-        durations = {w.wave_id: wave_seconds(w, start.expected) for w in start.plan.waves}
-        self._remaining = start.plan.graph.remaining(durations)
+        self._expect({})
         self._desk = OperatorDesk(self._scheduler)
         self._take_messages()
         self._changed = True
@@ -315,8 +312,19 @@ class RecoveryPlanWorkflow:
                 self._scheduler.refuse(target.region, target.role_arn, reason, now=now)
         self._state.speed = context.speed
         self._state.warnings = context.warnings
+        self._expect(context.operating_systems)
         self._scheduler.touch(workflow.time())
         self._recorder.wake()
+
+    def _expect(self, system_of: Mapping[str, OperatingSystem]) -> None:
+        """Reckon how long waves take, by the operating systems of servers as far as known."""
+        start = self._start
+        self._expected = start.experience.knowing(system_of).durations | start.expected
+        for planned, wave in zip(start.plan.waves, self._state.waves, strict=True):
+            wave.expected_seconds = expected_seconds(planned, self._expected)
+            wave.operating_systems = {i: system_of[i] for i in planned.server_ids if i in system_of}
+        durations = {w.wave_id: wave_seconds(w, self._expected) for w in start.plan.waves}
+        self._remaining = start.plan.graph.remaining(durations)
 
     def _start_ready_waves(self) -> None:
         for wave in self._scheduler.ready():
@@ -358,7 +366,7 @@ class RecoveryPlanWorkflow:
             return await self._attach(wave, workflow_id)
 
     async def _run_wave(self, wave: WaveState, workflow_id: str) -> WaveOutcome:
-        start, plan = self._start, self._start.plan
+        start, plan, known = self._start, self._start.plan, self._expected
         planned = plan.wave(wave.wave_id)
         count = len(planned.servers)
         self._orders.setdefault(workflow_id, [])
@@ -380,7 +388,8 @@ class RecoveryPlanWorkflow:
                 relaunch=[s for s in start.relaunch if s in planned.server_ids],
                 priority=plan.priority or DEFAULT_PRIORITY,
                 remaining=self._remaining[wave.wave_id],
-                expected={s: start.expected[s] for s in planned.server_ids if s in start.expected},
+                expected={i: known[i] for i in planned.server_ids if i in known},
+                operating_systems=wave.operating_systems,
             ),
             id=workflow_id,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

@@ -98,6 +98,7 @@ class WaveWorkflow:
         self._wave.merge_servers(server.model_copy() for server in start.earlier)
         self._wave.attempt, self._wave.revision = start.attempt, start.revision
         self._wave.expected_seconds = expected_seconds(start.wave, start.expected)
+        self._wave.operating_systems = start.operating_systems
         self._wave.status = WaveStatus.WAITING
         self._wave.status_reason = "Waiting for DRS to accept the launch"
         self._stop: str | None = None

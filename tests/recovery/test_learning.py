@@ -2,8 +2,15 @@
 
 import pytest
 
-from recovery.execution import ExecutionState, ExecutionType, LaunchStatus, ServerResult, WaveStatus
-from recovery.learning import LAUNCHES_REMEMBERED, learned_seconds
+from recovery.execution import (
+    ExecutionState,
+    ExecutionType,
+    LaunchStatus,
+    OperatingSystem,
+    ServerResult,
+    WaveStatus,
+)
+from recovery.learning import LAUNCHES_REMEMBERED, learned
 from tests.recovery.plans import diamond, server_id
 
 NOON = 1_800_000_000.0
@@ -42,11 +49,11 @@ def test_a_servers_latest_launches_count_by_their_median() -> None:
     old = [execution(9000.0)] * 10
     latest = [execution(took) for took in (600.0, 620.0, 610.0, 3000.0, 605.0)]
     assert len(latest) == LAUNCHES_REMEMBERED
-    assert learned_seconds([*latest, *old]) == {server_id(1): 610.0}
+    assert learned([*latest, *old]).servers == {server_id(1): 610.0}
 
 
 def test_a_sandbox_that_runs_faster_teaches_real_durations() -> None:
-    assert learned_seconds([execution(9.0, speed=60.0)]) == {server_id(1): pytest.approx(540.0)}
+    assert learned([execution(9.0, speed=60.0)]).servers == {server_id(1): pytest.approx(540.0)}
 
 
 @pytest.mark.parametrize(
@@ -59,4 +66,25 @@ def test_a_sandbox_that_runs_faster_teaches_real_durations() -> None:
     ids=["failed", "taken over", "launched before its wave"],
 )
 def test_what_is_no_launch_of_its_own_teaches_nothing(said_nothing: ExecutionState) -> None:
-    assert learned_seconds([said_nothing]) == {}
+    assert learned([said_nothing]).servers == {}
+
+
+def test_a_server_that_never_launched_is_expected_to_take_what_others_of_its_system_took() -> None:
+    told = execution(700.0)
+    told.waves[0].operating_systems = {
+        server_id(1): OperatingSystem.WINDOWS,
+        server_id(2): OperatingSystem.WINDOWS,
+        server_id(3): OperatingSystem.LINUX,
+    }
+    assert learned([told]).durations == {
+        server_id(1): 700.0,
+        server_id(2): 700.0,
+        server_id(3): 540.0,
+    }
+
+
+def test_systems_that_are_learned_of_later_fill_in_but_never_replace_a_servers_own_time() -> None:
+    known = learned([execution(700.0)]).knowing(
+        {server_id(1): OperatingSystem.WINDOWS, server_id(9): OperatingSystem.WINDOWS}
+    )
+    assert known.durations == {server_id(1): 700.0, server_id(9): 1200.0}
