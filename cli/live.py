@@ -10,9 +10,9 @@ from rich.text import Text
 
 from cli.actions import hints
 from cli.texts import fit
-from recovery.execution import ExecutionState, ExecutionType, LaunchStatus, WaveState, WaveStatus
+from recovery.execution import ExecutionState, ExecutionType, WaveState, WaveStatus
 from recovery.expectation import remaining
-from recovery.progress import decided, own_reason, unverified
+from recovery.progress import SYMBOLS, remark, unverified
 from recovery.wording import about, clock, count, moment
 
 _WIDEST_NAME = 24
@@ -21,17 +21,18 @@ _FEWEST_ROWS = 3
 
 # Blue, yellow, cyan and bold tell themselves apart for colour-blind people; each status has its
 # own symbol and its word besides.
-LOOKS = {
-    WaveStatus.PENDING: ("·", "dim"),
-    WaveStatus.WAITING: ("…", "dim"),
-    WaveStatus.IN_PROGRESS: ("▶", "bold cyan"),
-    WaveStatus.COMPLETED: ("✓", "blue"),
-    WaveStatus.PARTIAL: ("◐", "yellow"),
-    WaveStatus.FAILED: ("✗", "bold yellow"),
-    WaveStatus.TIMED_OUT: ("⧗", "bold yellow"),
-    WaveStatus.SKIPPED: ("↷", "yellow"),
-    WaveStatus.CANCELLED: ("■", "yellow"),
+_STYLES = {
+    WaveStatus.PENDING: "dim",
+    WaveStatus.WAITING: "dim",
+    WaveStatus.IN_PROGRESS: "bold cyan",
+    WaveStatus.COMPLETED: "blue",
+    WaveStatus.PARTIAL: "yellow",
+    WaveStatus.FAILED: "bold yellow",
+    WaveStatus.TIMED_OUT: "bold yellow",
+    WaveStatus.SKIPPED: "yellow",
+    WaveStatus.CANCELLED: "yellow",
 }
+LOOKS = {status: (symbol, _STYLES[status]) for status, symbol in SYMBOLS.items()}
 
 
 @dataclass
@@ -153,7 +154,7 @@ def _waves(state: ExecutionState, *, now: float, width: int, rows: int) -> list[
             fit(wave.wave_name, name),
             f"{wave.launched_count}/{len(wave.servers)}",
             _elapsed(wave, now=now),
-            fit(_reason(wave), 2 * width),
+            fit(remark(wave), 2 * width),
         )
     others = len(state.waves) - len(waves)
     hidden = [Text(f"and {count(others, 'more wave')}: {_others(state, waves)}")] if others else []
@@ -179,18 +180,3 @@ def _elapsed(wave: WaveState, *, now: float) -> str:
     if wave.start_time is None:
         return ""
     return clock((wave.end_time or now) - wave.start_time)
-
-
-def _reason(wave: WaveState) -> str:
-    told = [f"attempt {wave.attempt}"] if wave.attempt > 1 else []
-    told += decided(wave)
-    if doubtful := unverified(wave):
-        told.append(f"{doubtful} unverified")
-    checking = sum(
-        s.launch_status is LaunchStatus.LAUNCHED and s.verified is None for s in wave.servers
-    )
-    if checking and not wave.status.is_settled:
-        told.append(f"{checking} being verified")
-    if reason := own_reason(wave):
-        told.append(reason)
-    return "; ".join(told)

@@ -1,6 +1,19 @@
 """How far a wave is, in words."""
 
-from recovery.execution import LaunchStatus, Verified, WaveState
+from recovery.execution import LaunchStatus, Verified, WaveState, WaveStatus
+
+# Each status has a symbol of its own besides its word and its colour.
+SYMBOLS = {
+    WaveStatus.PENDING: "·",
+    WaveStatus.WAITING: "…",
+    WaveStatus.IN_PROGRESS: "▶",
+    WaveStatus.COMPLETED: "✓",
+    WaveStatus.PARTIAL: "◐",
+    WaveStatus.FAILED: "✗",
+    WaveStatus.TIMED_OUT: "⧗",
+    WaveStatus.SKIPPED: "↷",
+    WaveStatus.CANCELLED: "■",
+}
 
 
 def unverified(wave: WaveState) -> int:
@@ -41,3 +54,19 @@ def decided(wave: WaveState) -> list[str]:
         for what, act in acts.items()
         if act is not None and f"by {act.actor}" not in wave.status_reason
     ]
+
+
+def remark(wave: WaveState) -> str:
+    """What there is to say of a wave beside its status and its count."""
+    told = [f"attempt {wave.attempt}"] if wave.attempt > 1 else []
+    told += decided(wave)
+    if doubtful := unverified(wave):
+        told.append(f"{doubtful} unverified")
+    checking = sum(
+        s.launch_status is LaunchStatus.LAUNCHED and s.verified is None for s in wave.servers
+    )
+    if checking and not wave.status.is_settled:
+        told.append(f"{checking} being verified")
+    if reason := own_reason(wave):
+        told.append(reason)
+    return "; ".join(told)
