@@ -84,11 +84,17 @@ class Settings(BaseSettings):
         description="Divides our polls and deadlines, as a sandbox divides DRS's durations. "
         "Refused unless AWS's endpoint is on this machine.",
     )
-    jobs_quota: int = Field(
-        default=20, ge=1, description="DRS jobs in progress, per account and Region."
+    jobs_quota: int | None = Field(
+        default=None,
+        ge=1,
+        description="DRS jobs in progress, per account and Region; default: as Service Quotas "
+        "says, or else 20.",
     )
-    servers_quota: int = Field(
-        default=500, ge=1, description="Source servers in all DRS jobs, per account and Region."
+    servers_quota: int | None = Field(
+        default=None,
+        ge=1,
+        description="Source servers in all DRS jobs, per account and Region; default: as Service "
+        "Quotas says, or else 500.",
     )
     temporal_ui: str | None = Field(
         default=None,
@@ -141,6 +147,8 @@ class Settings(BaseSettings):
     @field_validator(
         "deployment_name",
         "build_id",
+        "jobs_quota",
+        "servers_quota",
         "temporal_ui",
         "api_tokens",
         "oidc_issuer",

@@ -50,6 +50,7 @@ class JoiningActivities:
     def __init__(self, places: Places, settings: Settings) -> None:
         self._places = places
         self._settings = settings
+        self._quotas = places.quotas(settings)
 
     @activity.defn
     async def want_launches(self, wanted: WantLaunches) -> str:
@@ -72,7 +73,7 @@ class JoiningActivities:
                     "requests": [
                         request.model_copy(update={"target": known}) for request in wanted.requests
                     ],
-                    "quotas": Quotas(jobs=settings.jobs_quota, servers=settings.servers_quota),
+                    "quotas": await self._quotas.of(target),
                     "pause_seconds": settings.scaled_poll_seconds,
                 }
             )

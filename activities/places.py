@@ -2,7 +2,9 @@
 
 from activities.aws import AwsSessions, AwsTrouble, Trouble
 from activities.drs_api import DrsApi
+from activities.service_quotas import ServiceQuotas
 from recovery.plan import Target
+from settings import Settings
 
 
 class WrongAccountError(AwsTrouble):
@@ -19,6 +21,10 @@ class Places:
     def api(self, target: Target) -> DrsApi:
         """DRS in a target, which answers only in the account that the plan names."""
         return DrsApi(self._sessions, target, check=lambda: self._check(target))
+
+    def quotas(self, settings: Settings) -> ServiceQuotas:
+        """The quotas of every target."""
+        return ServiceQuotas(self._sessions, settings)
 
     async def _check(self, target: Target) -> None:
         """Look away from a wrong account; a silent STS does not blind us."""

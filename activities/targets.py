@@ -12,6 +12,7 @@ from activities.heartbeat import heartbeating
 from activities.launch_guard import live_recoveries
 from activities.places import Places, WrongAccountError
 from activities.regions import OurRegions
+from recovery.admission import Quotas
 from recovery.execution import OperatingSystem
 from recovery.model import Model
 from recovery.plan import RecoveryPlan, Target
@@ -86,6 +87,7 @@ class TargetActivities:
     def __init__(self, places: Places, settings: Settings, ours: OurRegions | None = None) -> None:
         self._places = places
         self._settings = settings
+        self._quotas = places.quotas(settings)
         self._ours = ours or OurRegions()
 
     @activity.defn
@@ -163,7 +165,8 @@ class TargetActivities:
         return context
 
     async def _check(self, plan: RecoveryPlan, target: Target) -> tuple[list[Finding], list[str]]:
-        check = _TargetCheck(plan, target, self._places.api(target), self._settings)
+        quotas = await self._quotas.of(target)
+        check = _TargetCheck(plan, target, self._places.api(target), quotas)
         try:
             return await check.run(), check.origins
         except AwsTrouble as trouble:
@@ -179,12 +182,12 @@ def origins_of(servers: Iterable[SourceServer]) -> list[str]:
 class _TargetCheck:
     """The readiness of a plan's servers in one target."""
 
-    def __init__(self, plan: RecoveryPlan, target: Target, api: DrsApi, settings: Settings) -> None:
+    def __init__(self, plan: RecoveryPlan, target: Target, api: DrsApi, quotas: Quotas) -> None:
         self.findings: list[Finding] = []
         self.origins: list[str] = []
         self._target = target
         self._api = api
-        self._settings = settings
+        self._quotas = quotas
         waves = [w for w in plan.waves if w.target == target]
         self._wave_of = {s: w.wave_id for w in waves for s in w.server_ids}
 
@@ -257,7 +260,7 @@ class _TargetCheck:
                         job_id=job.job_id,
                         blocks=True,
                     )
-        jobs, servers = self._settings.jobs_quota, self._settings.servers_quota
+        jobs, servers = self._quotas.jobs, self._quotas.servers
         if len(running) >= jobs:
             told = f"{len(running)} of {jobs} jobs are in progress: launches will wait for quota"
             self._find(told, blocks=True)

@@ -8,6 +8,7 @@ import typer
 
 from activities.experience import experience
 from activities.history import HistoryError, HistoryTable
+from activities.service_quotas import configured
 from cli.output import show, step, warn, write_model
 from cli.plans import Json, PlanFiles, against_rto, read_all
 from cli.tables import aligned
@@ -51,8 +52,7 @@ def forecast_plans(
     """
     read = [each.plan for each in read_all(plans)]
     known = _learned(read) if history else Experience()
-    settings = get_settings()
-    quotas = Quotas(jobs=settings.jobs_quota, servers=settings.servers_quota)
+    quotas = configured(get_settings())
     found = forecast(read, known.durations, quotas)
     if json:
         write_model(ForecastReport.of(found, known))

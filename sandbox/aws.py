@@ -22,6 +22,7 @@ from typing import Any, Self
 from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from sandbox import service_quotas
 from sandbox.call_log import OK
 from sandbox.calls import Call, error_code, identify
 from sandbox.control import PREFIX, SandboxControl
@@ -179,6 +180,7 @@ class SandboxAws:
         if SandboxAws._running is not None:
             raise RuntimeError("moto's state is shared in a process: stop the other SandboxAws")
         register()
+        service_quotas.register()
         BackendDict.reset()
         simulation.clock = self._clock
         simulation.speed = self._speed

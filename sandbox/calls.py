@@ -19,6 +19,8 @@ UNKNOWN_OPERATION = "?"
 
 _CALLER = re.compile(r"(?:^|\s)app/(\S+)")
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+# Services that are signed for by another name than botocore's.
+_SIGNED_AS = {"servicequotas": "service-quotas"}
 _XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
 
 
@@ -27,7 +29,7 @@ class Call:
     """One AWS API call.
 
     Attributes:
-        service: As AWS signs for it.
+        service: As botocore calls it.
         operation: The API operation, `?` if the request fits none.
         caller: What `AWS_SDK_UA_APP_ID` names the caller; empty if it names none.
         subjects: The DRS resources that the request names, and the servers of those.
@@ -61,7 +63,8 @@ def identify(environ: dict[str, Any], body: bytes) -> Call | None:
     signature = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
     if signature is None:
         return None
-    access_key, region, service = signature.groups()
+    access_key, region, signed_for = signature.groups()
+    service = _SIGNED_AS.get(signed_for, signed_for)
     account_id = environ.get("HTTP_X_MOTO_ACCOUNT_ID") or get_account_id_from(access_key)
     caller = _CALLER.search(environ.get("HTTP_USER_AGENT", ""))
     return Call(

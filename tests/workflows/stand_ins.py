@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.aws import Trouble
+from activities.aws import AwsSessions, AwsTrouble, Trouble
 from activities.joining import JoiningActivities, WantLaunches
 from activities.launches import (
     LaunchRequest,
@@ -23,6 +23,7 @@ from activities.launches import (
 from activities.places import Places
 from activities.quotas import JobsInProgress, LookAtJobs
 from activities.repairing import HistoryRepair
+from activities.service_quotas import ServiceQuotas
 from activities.targets import TargetContext, WorkerContext
 from activities.truth import ExecutionRun
 from activities.watching import WatchNews, WatchRequest
@@ -45,12 +46,23 @@ NEVER = float("inf")
 _LONGEST_PAUSE = 900.0
 
 
+class _Silent(ServiceQuotas):
+    """Service Quotas that may not be asked."""
+
+    async def _ask(self, target: Target) -> dict[str, int]:
+        raise AwsTrouble(Trouble.INVALID, "ListServiceQuotas: AccessDeniedException")
+
+
 class _Places:
     """AWS, as far as whose account it is."""
 
     async def account_of(self, target: Target) -> str:
         """The account."""
         return ACCOUNT_ID
+
+    def quotas(self, settings: Settings) -> ServiceQuotas:
+        """The quotas."""
+        return _Silent(AwsSessions(), settings)
 
 
 @dataclass
