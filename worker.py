@@ -22,6 +22,7 @@ from activities.drs import DrsActivities
 from activities.executions import ExecutionActivities
 from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from activities.history import HistoryActivities, HistoryTable
+from activities.job_logs import JobLogActivities
 from activities.joining import JoiningActivities
 from activities.places import Places
 from activities.regions import OurRegions
@@ -33,6 +34,7 @@ from workflows.client import RecoveryClient, UnreachableError
 from workflows.deployment import deployment_config, watching_current_version
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
+from workflows.job_logs import JobLogWorkflow
 from workflows.launcher import LauncherWorkflow
 from workflows.loading import ReplayableRunner
 from workflows.readiness import ReadinessWorkflow
@@ -45,6 +47,7 @@ WORKFLOWS = (
     LauncherWorkflow,
     DrillCleanupWorkflow,
     ReadinessWorkflow,
+    JobLogWorkflow,
     HistoryRepairWorkflow,
 )
 _AWS_CALLS_AT_ONCE = 64
@@ -66,6 +69,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
     ours = OurRegions.of(settings, client.service_client.config.target_host)
     targets = TargetActivities(places, settings, ours)
     joining = JoiningActivities(places, settings)
+    job_logs = JobLogActivities(places)
     executions = ExecutionActivities()
     cleanup = CleanupActivities(places, settings)
     versioned = deployment_config(settings)
@@ -86,6 +90,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
                 history.cleanup_scope,
                 targets.look_at_targets,
                 targets.check_readiness,
+                job_logs.read_job_logs,
             ],
             max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
             graceful_shutdown_timeout=_GRACE,

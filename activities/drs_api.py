@@ -89,6 +89,18 @@ class JobLogItem(_Answer):
     raw_error: str | None = Field(default=None, validation_alias=AliasPath("eventData", "rawError"))
 
 
+class JobLogEvent(_Answer):
+    """A line of a job's log with all that DRS tells; for people, who need no certain form.
+
+    Attributes:
+        event_data: as it came.
+    """
+
+    event: str = ""
+    log_date_time: str | None = None
+    event_data: dict[str, Any] | None = None
+
+
 class RecoveryInstance(_Answer):
     """An instance that DRS launched for a source server."""
 
@@ -238,6 +250,10 @@ class DrsApi:
     async def job_log(self, job_id: str) -> list[JobLogItem]:
         """A job's log, oldest line first."""
         return await self._all("DescribeJobLogItems", JobLogItem, jobID=job_id)
+
+    async def job_log_events(self, job_id: str) -> list[JobLogEvent]:
+        """The same log with all that DRS tells."""
+        return await self._all("DescribeJobLogItems", JobLogEvent, jobID=job_id)
 
     async def recovery_instances(self, server_ids: Sequence[str]) -> list[RecoveryInstance]:
         """All recovery instances of these source servers."""

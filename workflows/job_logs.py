@@ -1,0 +1,28 @@
+"""Asks the worker, which holds the credentials, what DRS logged of jobs."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+    from activities.job_logs import JobLogActivities, JobLogs, ReadJobLogs
+    from recovery.wording import count
+
+
+@workflow.defn
+class JobLogWorkflow:
+    """Reads the logs of DRS jobs; touches nothing."""
+
+    @workflow.run
+    async def run(self, asked: ReadJobLogs) -> JobLogs:
+        """The logs."""
+        return await workflow.execute_activity_method(
+            JobLogActivities.read_job_logs,
+            asked,
+            summary=f"Read the log of {count(len(asked.job_ids), 'job')}",
+            start_to_close_timeout=timedelta(seconds=45),
+            heartbeat_timeout=timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS),
+            retry_policy=RetryPolicy(maximum_attempts=2),
+        )
