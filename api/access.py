@@ -1,5 +1,6 @@
 """How endpoints know who calls, and what they need to serve them."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -7,6 +8,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.auth import Principal
 from api.house import House
+from api.roles import require
+from settings import Role
 
 _BEARER = HTTPBearer(auto_error=False, description="A static token, or a JWT of the issuer.")
 
@@ -31,3 +34,17 @@ async def caller_of(
 
 TheHouse = Annotated[House, Depends(house_of)]
 Caller = Annotated[Principal, Depends(caller_of)]
+
+
+def _in_role(role: Role) -> Callable[[Principal], Awaitable[Principal]]:
+    """Who calls, refused before anything that was sent is looked at if the role is lacking."""
+
+    async def checked(caller: Caller) -> Principal:
+        require(caller, role)
+        return caller
+
+    return checked
+
+
+Operator = Annotated[Principal, Depends(_in_role(Role.OPERATOR))]
+Approver = Annotated[Principal, Depends(_in_role(Role.APPROVER))]

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI, Request, Response
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from api import endpoints, pages, problems
+from api import endpoints, openapi, pages, problems
 from api.house import House
+from api.intake import BodyLimit, LocalOnly
 from settings import Settings
 
 # A page that nobody can have asked for from elsewhere, or have put into a frame, and that asks
@@ -21,7 +21,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-_LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]", "::1"]
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -44,9 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.mount("/api", api)
     app.middleware("http")(_with_headers)
     if house.gate.is_open:
-        # Whoever is not asked for a token must really be on this machine: a page of another site
-        # that resolves its own name to it is not.
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=_LOOPBACK_NAMES)
+        app.add_middleware(LocalOnly)
     pages.add_to(app, house)
     return app
 
@@ -61,10 +58,13 @@ def create_api(house: House) -> FastAPI:
         redoc_url=None,
         servers=[{"url": "/api"}],
         root_path_in_servers=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     api.state.house = house
+    api.add_middleware(BodyLimit)
     problems.add_to(api)
     endpoints.add_to(api)
+    openapi.add_to(api)
     return api
 
 

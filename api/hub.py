@@ -6,6 +6,7 @@ once a second, and not at all while nobody watches.
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from temporalio.service import RPCError
 
 from activities.dynamodb import TableError
 from activities.history import HistoryTable
-from recovery.execution import ExecutionState
+from recovery.execution import ExecutionState, WaveState
 from workflows.client import RecoveryClient, RefusedError, UnreachableError
 from workflows.messages import plan_id_of
 
@@ -101,7 +102,7 @@ class Lookout(Generic[T]):
             Exception: what the look met.
         """
         async with self._one_at_a_time:
-            if self._sight is None or time.time() - self._sight.seen_time > within:
+            if self._age() > within:
                 await self._once()
         return await self.newer_than(0)
 
@@ -132,11 +133,19 @@ class Lookout(Generic[T]):
             if self._watchers:
                 idle_since = None
                 async with self._one_at_a_time:
-                    await self._once()
+                    # Somebody who asked for a fresh sight may have looked just now.
+                    if self._age() > LOOK_SECONDS / 2:
+                        await self._once()
                 await asyncio.sleep(self._pause(self._sight.value if self._sight else None))
             else:
                 idle_since = idle_since or time.monotonic()
                 await asyncio.sleep(_IDLE_STEP_SECONDS)
+
+    def _age(self) -> float:
+        """Seconds since the last look that succeeded, by the wall clock, which may be set back."""
+        if self._sight is None or self._failed is not None:
+            return math.inf
+        return abs(time.time() - self._sight.seen_time)
 
     async def _once(self) -> None:
         known = self._sight
@@ -153,7 +162,7 @@ class Lookout(Generic[T]):
             return
         now = time.time()
         if known is not None and known.value == value and not known.trouble:
-            self._sight = replace(known, seen_time=now)
+            self._sight, self._failed = replace(known, seen_time=now), None
             return
         await self._tell(Sight(value, now, known.number + 1 if known else 1))
 
@@ -178,6 +187,7 @@ class Hub:
         self._connect = connect
         self._history = history
         self._lookouts: dict[str, Lookout[ExecutionState]] = {}
+        self._settled: set[str] = set()
 
     def execution(self, execution_id: str) -> Lookout[ExecutionState]:
         """The lookout for an execution."""
@@ -200,12 +210,17 @@ class Hub:
         async with self.execution(execution_id).watching() as lookout:
             return (await lookout.fresh()).value
 
+    def is_settled(self, execution_id: str) -> bool:
+        """Whether an execution that is looked at has ended and its history has all of it."""
+        return execution_id in self._settled
+
     async def close(self) -> None:
         """Look no more."""
         await asyncio.gather(*(each.close() for each in self._lookouts.values()))
 
     def _forget(self) -> None:
         self._lookouts = {i: each for i, each in self._lookouts.items() if not each.is_idle}
+        self._settled &= self._lookouts.keys()
 
     async def _look(self, execution_id: str, known: ExecutionState | None) -> ExecutionState:
         """Look at an execution in Temporal; once it has ended, in the history."""
@@ -242,7 +257,16 @@ class Hub:
         # The record of an execution that has just ended comes a moment later.
         if known is not None and known.revision > recorded.revision:
             return known
+        if recorded.end_time is not None and all(map(_is_over, recorded.waves)):
+            self._settled.add(execution_id)
+        else:
+            self._settled.discard(execution_id)
         return recorded
+
+
+def _is_over(wave: WaveState) -> bool:
+    """Whether nothing more will be observed of a wave: each of its jobs has ended."""
+    return wave.status.is_settled and not wave.open_job_ids
 
 
 def _pause(known: ExecutionState | None) -> float:

@@ -16,6 +16,7 @@ from activities.dynamodb import TableError
 from api.auth import NotAuthenticatedError, ProviderAwayError
 from api.hub import UnknownExecutionError
 from recovery.plan_file import PlanError
+from recovery.problems import printable
 from workflows.client import RefusedError, UnreachableError
 
 MEDIA_TYPE = "application/problem+json"
@@ -119,16 +120,25 @@ async def answer(request: Request, error: Exception) -> JSONResponse:
     details = ProblemDetails(
         title=problem.status.phrase,
         status=problem.status,
-        detail=problem.detail,
-        instance=request.url.path,
-        problems=problem.problems,
+        detail=_sendable(problem.detail),
+        instance=_sendable(request.url.path),
+        problems=problem.problems and [_sendable_problem(each) for each in problem.problems],
     )
     return JSONResponse(
-        details.model_dump(exclude_none=True),
+        details.model_dump(mode="json", exclude_none=True),
         status_code=problem.status,
         headers=problem.headers,
         media_type=MEDIA_TYPE,
     )
+
+
+def _sendable(text: str) -> str:
+    """A text without halves of surrogate pairs, which may be in what it quotes."""
+    return text.encode(errors="replace").decode()
+
+
+def _sendable_problem(problem: FieldProblem) -> FieldProblem:
+    return FieldProblem(pointer=_sendable(problem.pointer), detail=_sendable(problem.detail))
 
 
 def add_to(app: FastAPI) -> None:
@@ -144,16 +154,17 @@ def add_to(app: FastAPI) -> None:
 
 def told(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The problem answers of an endpoint, for its OpenAPI document."""
+    # Without `model`, which FastAPI tells as application/json; `api/openapi.py` has the schema.
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-    return {
-        int(status): {"description": status.phrase, "content": content, "model": ProblemDetails}
-        for status in statuses
-    }
+    return {int(status): {"description": status.phrase, "content": content} for status in statuses}
 
 
 def _of_plan(error: PlanError) -> ApiProblem:
     problems = [
-        FieldProblem(pointer=f"line {each.line}" if each.line else "plan", detail=each.message)
+        FieldProblem(
+            pointer=f"line {each.line}" if each.line else "plan",
+            detail=f"wave {printable(each.wave)}: {each.message}" if each.wave else each.message,
+        )
         for each in error.problems
     ]
     detail = f"the plan has {len(problems)} problem{'s' if len(problems) > 1 else ''}; see problems"

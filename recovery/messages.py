@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 MOST_CHARACTERS = 500
-_MOST_SECONDS = 30 * 86_400.0
+MOST_SECONDS = 30 * 86_400.0
 
 
 class MessageName(StrEnum):
@@ -85,7 +85,8 @@ _FLAGS = {"cascade": MessageName.SKIP_WAVE, "approve": MessageName.APPROVE_WAVE}
 _KEYS = ("wave", "reason", "actor", "ExecutionId", "client", "cascade", "approve",
          "expires_in_seconds", "job")  # fmt: skip
 # Source: botocore's model of DRS, shape JobID.
-_JOB_ID = re.compile("drsjob-[0-9a-zA-Z]{17}")
+JOB_ID_PATTERN = "drsjob-[0-9a-zA-Z]{17}"
+_JOB_ID = re.compile(JOB_ID_PATTERN)
 
 
 def read_message(name: MessageName, inputs: tuple[Any, ...]) -> OperatorMessage:
@@ -177,7 +178,7 @@ def _expiry(name: MessageName, key: str, value: Any) -> float:
     if name is not MessageName.APPROVE_WAVE:
         raise MessageRejected(f"{key} belongs to {MessageName.APPROVE_WAVE}, not to {name}")
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value <= _MOST_SECONDS:
+    if not number or not 0 < value <= MOST_SECONDS:
         raise MessageRejected(f"{key} must be seconds above 0, not {_printable(value)}")
     return float(value)
 

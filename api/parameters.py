@@ -1,0 +1,28 @@
+"""What stands in the addresses of the API, as it must be spelled."""
+
+from typing import Annotated
+
+from fastapi import Path, Query
+
+from recovery.plan import ID_PATTERN
+
+EXECUTION_ID_PATTERN = f"{ID_PATTERN}-[0-9a-f]{{12}}"
+# Their items in the table are numbered with five digits.
+MOST_VERSIONS = 99_999
+
+PlanId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", description="A PlanId.", examples=["crm"])]
+ExecutionId = Annotated[
+    str,
+    Path(
+        pattern=f"^{EXECUTION_ID_PATTERN}$",
+        description="An execution's ID: its PlanId, `-` and 12 hexadecimal digits.",
+        examples=["crm-0f3b52a1c7d9"],
+    ),
+]
+WaveId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", description="A WaveId of the plan.")]
+OfPlan = Annotated[
+    str | None, Query(pattern=f"^{ID_PATTERN}$", description="Only executions of this plan.")
+]
+Version = Annotated[
+    int | None, Query(ge=1, le=MOST_VERSIONS, description="The version; default: the newest.")
+]
