@@ -1,0 +1,129 @@
+"""A local OpenID provider: its discovery document and its keys, over loopback HTTP."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+AUDIENCE = "drs-waves"
+_DISCOVERY = "/.well-known/openid-configuration"
+
+
+class Provider:
+    """An OpenID provider whose answers a test may change.
+
+    Attributes:
+        answers: what each address answers: a status and a body.
+        asked: the addresses that were asked for.
+        issuer: its own name, and address.
+    """
+
+    def __init__(self) -> None:
+        self._keys = {
+            "rsa": rsa.generate_private_key(public_exponent=65537, key_size=2048),
+            "ec": ec.generate_private_key(ec.SECP256R1()),
+        }
+        self.answers: dict[str, tuple[int, bytes]] = {}
+        self.asked: list[str] = []
+        provider = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                provider.asked.append(self.path)
+                status, body = provider.answers.get(self.path, (404, b"{}"))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.issuer = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.answer_as_usual()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer_as_usual(self) -> None:
+        """Tell of all keys."""
+        document = {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys"}
+        keys = [self._public_jwk(name) for name in self._keys]
+        self.tell(_DISCOVERY, document)
+        self.tell("/keys", {"keys": keys})
+        self.asked.clear()
+
+    def tell(self, path: str, document: Any, *, status: int = 200) -> None:
+        """Answer so from now on."""
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        self.answers[path] = status, body
+
+    def claims(self, **changed: Any) -> dict[str, Any]:
+        """The claims of a token that is valid; those that are None are left out."""
+        now = time.time()
+        usual = {
+            "iss": self.issuer, "aud": AUDIENCE, "sub": "ann", "iat": now, "exp": now + 300,
+            "roles": ["operator"],
+        }  # fmt: skip
+        return {key: value for key, value in (usual | changed).items() if value is not None}
+
+    def token(
+        self, *, key: str = "rsa", kid: str | None = None, private: Any = None, **changed: Any
+    ) -> str:
+        """A token, signed.
+
+        Args:
+            key: which of its keys signs it.
+            kid: which key it says that it is signed with.
+            private: a key that signs it instead.
+            changed: claims; None for those that are left out.
+        """
+        algorithm = "RS256" if key == "rsa" else "ES256"
+        headers = {"kid": kid or key}
+        signing = private or self._keys[key]
+        return jwt.encode(self.claims(**changed), signing, algorithm=algorithm, headers=headers)
+
+    def unsigned(self, **changed: Any) -> str:
+        """A token that says it needs no signature."""
+        head = {"alg": "none", "typ": "JWT", "kid": "rsa"}
+        return f"{_part(head)}.{_part(self.claims(**changed))}."
+
+    def signed_with_the_public_key(self, **changed: Any) -> str:
+        """A token whose secret is what everybody knows: the public key as text."""
+        public = self._keys["rsa"].public_key()
+        secret = public.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        signed = f"{_part({'alg': 'HS256', 'kid': 'rsa'})}.{_part(self.claims(**changed))}"
+        signature = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
+        return f"{signed}.{_encoded(signature)}"
+
+    def _public_jwk(self, name: str) -> dict[str, Any]:
+        public = self._keys[name].public_key()
+        if isinstance(public, rsa.RSAPublicKey):
+            told = jwt.algorithms.RSAAlgorithm.to_jwk(public, as_dict=True)
+        else:
+            told = jwt.algorithms.ECAlgorithm.to_jwk(public, as_dict=True)
+        return {**told, "kid": name, "use": "sig"}
+
+
+def _part(value: Any) -> str:
+    return _encoded(json.dumps(value).encode())
+
+
+def _encoded(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()

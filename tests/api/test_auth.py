@@ -1,0 +1,301 @@
+"""Who is let in, and as whom: static tokens, and JWTs of a real provider on loopback."""
+
+import asyncio
+import time
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import SecretStr
+
+from api.auth import Gate, NotAuthenticatedError, Principal, ProviderAwayError
+from settings import Role, Settings, StaticToken
+from tests.api.conftest import calling
+from tests.api.oidc import AUDIENCE, Provider
+
+TOKEN = "a-token-of-ann-0123"
+STATIC = Settings(
+    api_tokens={"ann": StaticToken(token=SecretStr(TOKEN), roles=[Role.OPERATOR, Role.APPROVER])}
+)
+
+
+async def admitted(settings: Settings, token: str | None) -> Principal:
+    """Whose a token is."""
+    return await Gate(settings).admit(token)
+
+
+async def refused(settings: Settings, token: str | None) -> str:
+    """Why a token is refused."""
+    with pytest.raises(NotAuthenticatedError) as caught:
+        await Gate(settings).admit(token)
+    return str(caught.value)
+
+
+async def away(settings: Settings, token: str) -> str:
+    """Why a token cannot be judged."""
+    with pytest.raises(ProviderAwayError) as caught:
+        await Gate(settings).admit(token)
+    return str(caught.value)
+
+
+async def test_a_static_token_tells_its_subject_and_roles() -> None:
+    ann = await admitted(STATIC, TOKEN)
+    assert ann == Principal("ann", frozenset({Role.OPERATOR, Role.APPROVER}))
+    assert ann.may(Role.VIEWER)
+    assert not ann.may(Role.ADMIN)
+
+
+@pytest.mark.parametrize("token", [None, "", "a-token-of-ann-0124", TOKEN + "x", TOKEN[:-1], "ü"])
+async def test_without_a_known_static_token_nobody_is_let_in(token: str | None) -> None:
+    assert "bearer token" in await refused(STATIC, token)
+
+
+@pytest.mark.parametrize("key", ["rsa", "ec"])
+async def test_a_signed_token_tells_its_subject_and_roles(
+    provider: Provider, trusting: Settings, key: str
+) -> None:
+    token = provider.token(key=key, sub="bob", roles=["approver", "viewer", "of something else"])
+    bob = await admitted(trusting, token)
+    assert bob == Principal("bob", frozenset({Role.APPROVER, Role.VIEWER}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"exp": time.time() - 120}, "expired"),
+        ({"nbf": time.time() + 120}, "not yet valid"),
+        ({"iat": time.time() + 120}, "not yet valid"),
+        ({"aud": "somebody-else"}, "Audience"),
+        ({"aud": ["a", "b"]}, "Audience"),
+        ({"iss": "https://example.com"}, "issuer"),
+        ({"exp": None}, "exp"),
+        ({"aud": None}, "aud"),
+        ({"iss": None}, "iss"),
+        ({"sub": None}, "sub"),
+        ({"sub": ""}, "sub"),
+        ({"sub": 7}, "ub"),
+        ({"sub": "a\nb"}, "printable"),
+        ({"sub": "\ud800"}, "printable"),
+        ({"sub": "x" * 201}, "printable"),
+        ({"exp": "tomorrow"}, "exp"),
+    ],
+)
+async def test_a_token_that_is_not_for_here_and_now_is_refused(
+    provider: Provider, trusting: Settings, changed: dict[str, object], why: str
+) -> None:
+    assert why in await refused(trusting, provider.token(**changed))
+
+
+async def test_a_token_signed_with_another_key_is_refused(
+    provider: Provider, trusting: Settings
+) -> None:
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    assert "ignature" in await refused(trusting, provider.token(private=other))
+    assert "signing key" in await refused(trusting, provider.token(kid="unknown"))
+    # Signed with one of the provider's keys, but it names another.
+    assert "not valid" in await refused(trusting, provider.token(key="ec", kid="rsa"))
+
+
+async def test_a_token_without_a_signature_or_signed_with_what_is_public_is_refused(
+    provider: Provider, trusting: Settings
+) -> None:
+    assert "alg" in await refused(trusting, provider.unsigned(roles=["admin"]))
+    assert "alg" in await refused(trusting, provider.signed_with_the_public_key(roles=["admin"]))
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "e30.e30.e30", "." * 9, "\x00", "é" * 99])
+async def test_what_is_no_token_is_refused_without_asking_the_provider(
+    provider: Provider, trusting: Settings, token: str
+) -> None:
+    await refused(trusting, token)
+    assert provider.asked == []
+
+
+@pytest.mark.parametrize(
+    "roles", [None, [], ["of something else"], 5, {"admin": True}, [["admin"]]]
+)
+async def test_whoever_has_no_role_of_ours_may_only_look(
+    provider: Provider, trusting: Settings, roles: object
+) -> None:
+    ann = await admitted(trusting, provider.token(roles=roles))
+    assert [role for role in Role if ann.may(role)] == [Role.VIEWER]
+
+
+@pytest.mark.parametrize(
+    ("claim", "claims"),
+    [
+        ("resource_access.drs.roles", {"resource_access": {"drs": {"roles": ["admin"]}}}),
+        ("https://example.com/roles", {"https://example.com/roles": ["admin"]}),
+        ("scope", {"scope": "openid admin"}),
+    ],
+)
+async def test_roles_are_found_where_the_claim_is_set_to(
+    provider: Provider, trusting: Settings, claim: str, claims: dict[str, object]
+) -> None:
+    settings = trusting.model_copy(update={"oidc_roles_claim": claim})
+    assert (await admitted(settings, provider.token(**claims))).may(Role.ADMIN)
+    wrong = provider.token(resource_access="x", scope="openid", **{"https://example.com/roles": 1})
+    assert not (await admitted(settings, wrong)).may(Role.ADMIN)
+
+
+async def test_static_tokens_and_a_provider_serve_side_by_side(
+    provider: Provider, trusting: Settings
+) -> None:
+    both = trusting.model_copy(update={"api_tokens": STATIC.api_tokens})
+    assert (await admitted(both, TOKEN)).subject == "ann"
+    assert (await admitted(both, provider.token(sub="bob"))).subject == "bob"
+    assert "not valid" in await refused(both, "neither")
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/keys", b"<html>busy</html>"),
+        ("/keys", {"keys": []}),
+        ("/keys", []),
+        ("/keys", {"keys": [{"kty": "RSA"}]}),
+        ("/.well-known/openid-configuration", b"nonsense"),
+        ("/.well-known/openid-configuration", {"issuer": "https://example.com"}),
+        ("/.well-known/openid-configuration", {"jwks_uri": "file:///etc/passwd"}),
+        ("/.well-known/openid-configuration", []),
+    ],
+)
+async def test_a_provider_that_talks_nonsense_is_away_and_the_token_not_blamed(
+    provider: Provider, trusting: Settings, path: str, answer: object
+) -> None:
+    provider.tell(path, answer)
+    await away(trusting, provider.token())
+
+
+async def test_a_discovery_document_of_another_issuer_is_not_believed(
+    provider: Provider, trusting: Settings
+) -> None:
+    told = {"issuer": "https://example.com", "jwks_uri": f"{provider.issuer}/keys"}
+    provider.tell("/.well-known/openid-configuration", told)
+    assert "another issuer" in await away(trusting, provider.token())
+
+
+async def test_a_provider_that_is_away_gives_503_and_is_asked_once_for_many_requests(
+    provider: Provider, trusting: Settings
+) -> None:
+    provider.tell("/keys", b"", status=502)
+    token = provider.token()
+    async with calling(trusting, Authorization=f"Bearer {token}") as client:
+        answers = await asyncio.gather(*(client.get("/me") for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {503}
+    assert answers[0].headers["retry-after"]
+    assert answers[0].headers["content-type"] == "application/problem+json"
+    assert provider.asked.count("/keys") <= 2
+
+
+async def test_an_unreachable_provider_gives_503_and_static_tokens_still_work(
+    provider: Provider, trusting: Settings
+) -> None:
+    nowhere = {"oidc_issuer": "http://127.0.0.1:9", "api_tokens": STATIC.api_tokens}
+    settings = trusting.model_copy(update=nowhere)
+    async with calling(settings) as client:
+        by_provider = {"Authorization": f"Bearer {provider.token()}"}
+        assert (await client.get("/me", headers=by_provider)).status_code == 503
+        static = {"Authorization": f"Bearer {TOKEN}"}
+        assert (await client.get("/me", headers=static)).json()["Subject"] == "ann"
+
+
+async def test_keys_are_read_once_and_an_unknown_one_does_not_have_them_read_again_and_again(
+    provider: Provider, trusting: Settings
+) -> None:
+    gate = Gate(trusting)
+    for _ in range(5):
+        await gate.admit(provider.token())
+    for _ in range(5):
+        with pytest.raises(NotAuthenticatedError):
+            await gate.admit(provider.token(kid="unknown"))
+    assert provider.asked == ["/.well-known/openid-configuration", "/keys"]
+
+
+async def test_keys_may_be_told_without_discovery(provider: Provider, alone: None) -> None:
+    settings = Settings(
+        oidc_issuer="https://issuer.example",
+        oidc_audience=AUDIENCE,
+        oidc_jwks_url=f"{provider.issuer}/keys",
+    )
+    ann = await admitted(settings, provider.token(iss="https://issuer.example"))
+    assert ann.subject == "ann"
+    assert provider.asked == ["/keys"]
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", f"Basic {TOKEN}", TOKEN, "Bearer  "])
+async def test_a_header_without_a_bearer_token_is_answered_with_how_to_send_one(
+    alone: None, header: str
+) -> None:
+    async with calling(STATIC, Authorization=header) as client:
+        answer = await client.get("/me")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert "Authorization: Bearer" in answer.json()["detail"]
+
+
+async def test_the_open_gate_lets_this_machines_user_in_as_everything(alone: None) -> None:
+    async with calling(Settings()) as client:
+        me = (await client.get("/me")).json()
+    assert me["IsOpen"] is True
+    assert me["Roles"] == ["viewer", "operator", "approver", "admin"]
+
+
+async def test_with_authentication_other_hosts_names_are_served(alone: None) -> None:
+    async with calling(STATIC, Authorization=f"Bearer {TOKEN}", Host="drs.example") as client:
+        assert (await client.get("/me")).status_code == 200
+
+
+def sent_from(client: httpx.AsyncClient, **headers: str) -> httpx.Request:
+    """A request that would change something, with the headers of a page."""
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    path = "/executions/crm-0f3b52a1c7d9/pause"
+    return client.build_request("POST", path, headers=names, json={})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:3000"},
+        {"Origin": "http://localhost"},
+        {"Origin": "http://[::1"},
+        {"Origin": "https://evil.example", "Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "cross-site"},
+    ],
+)
+async def test_without_authentication_a_page_elsewhere_cannot_act(
+    alone: None, headers: dict[str, str]
+) -> None:
+    async with calling(Settings()) as client:
+        answer = await client.send(sent_from(client, **headers))
+    assert answer.status_code == 403
+    assert "another site" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Origin": "http://localhost:8080", "Sec_Fetch_Site": "same-origin"}]
+)
+async def test_without_authentication_our_own_pages_and_programs_may_act(
+    alone: None, headers: dict[str, str]
+) -> None:
+    async with calling(Settings()) as client:
+        # It got as far as Temporal, which is not there.
+        assert (await client.send(sent_from(client, **headers))).status_code == 503
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example:8080", "", "10.0.0.1"])
+async def test_without_authentication_only_this_machines_names_are_served(
+    alone: None, host: str
+) -> None:
+    async with calling(Settings(), Host=host) as client:
+        assert (await client.get("/me")).status_code == 400
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8080", "[::1]:8080", "LOCALHOST:1"])
+async def test_without_authentication_every_name_of_this_machine_is_served(
+    alone: None, host: str
+) -> None:
+    async with calling(Settings(), Host=host) as client:
+        assert (await client.get("/me")).status_code == 200
