@@ -73,6 +73,7 @@ async def running_testbed(
     stack = Stack(
         folder=folder,
         worker=[sys.executable, "-m", "worker"],
+        server=[sys.executable, "-m", "starter", "serve"],
         search_attributes=[f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
         speed=speed,
         region=REGION,
@@ -81,6 +82,7 @@ async def running_testbed(
         temporal_port=_free_port(),
         ui_port=_free_port(),
         aws_port=_free_port(),
+        api_port=_free_port(),
     )
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS))

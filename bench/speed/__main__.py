@@ -76,7 +76,13 @@ class Bench:
 
 
 async def bench(
-    folder: Path, console: Console, *, speed: float, times: int, with_baselines: bool
+    folder: Path,
+    console: Console,
+    *,
+    speed: float,
+    times: int,
+    with_baselines: bool,
+    only: str = "",
 ) -> tuple[dict[str, list[Run]], dict[str, list[Process]], list[Baseline]]:
     """Run everything at one speed."""
     runs: dict[str, list[Run]] = {}
@@ -86,20 +92,27 @@ async def bench(
         work = Bench(bed, console, speed=speed)
         # Not measured: the first run of all imports and connects.
         await work.ours(SINGLE[:1], 1)
-        groups = [SINGLE, *([each] for each in LARGE)] if speed > 1 else [[real_time]]
-        for draws in groups:
+        single = [draw for draw in SINGLE if only in _name_of(draw)]
+        large = [draw for draw in LARGE if only in _name_of(draw)]
+        groups: list[list[Draw]] = [single, *([each] for each in large)]
+        groups = groups if speed > 1 else [[real_time]]
+        for draws in filter(None, groups):
             for measured, process in await work.ours(draws, times):
                 for run in measured:
                     runs.setdefault(run.load.name, []).append(run)
                     used.setdefault(run.load.name, []).append(process)
         if with_baselines and speed > 1:
             rules = (list_order, sequential, levels)
-            simple = await work.baselines([(d, rule) for d in SINGLE for rule in rules])
-            simple += await work.baselines([(LARGE[0], list_order)])
+            simple = await work.baselines([(d, rule) for d in single for rule in rules])
+            simple += await work.baselines([(d, list_order) for d in large if d is LARGE[0]])
     return runs, used, simple
 
 
 _VARIABLES = {"DRS_WAVES_POLL_SECONDS": f"{POLL_SECONDS:g}"}
+
+
+def _name_of(draw_load: Draw) -> str:
+    return draw_load(_REGIONS[0], 0).name
 
 
 def _median(values: Sequence[float]) -> float:
@@ -190,6 +203,7 @@ def main(
         float, typer.Option(min=1, help="How many times faster than real; 1 runs one graph.")
     ] = 30.0,
     runs: Annotated[int, typer.Option(min=1, help="How often ours is run.")] = 3,
+    only: Annotated[str, typer.Option(help="Run only loads whose name has this text.")] = "",
     baselines: Annotated[bool, typer.Option(help="Run simpler ways of launching, too.")] = True,
     chart: Annotated[Path | None, typer.Option(help="Write the comparison as an SVG.")] = None,
 ) -> None:
@@ -198,7 +212,7 @@ def main(
     out = Console(width=140)
     keep = [False]
     with scratch_folder(keep) as folder:
-        work = bench(folder, console, speed=speed, times=runs, with_baselines=baselines)
+        work = bench(folder, console, speed=speed, times=runs, with_baselines=baselines, only=only)
         ours, used, simple = run_to_its_end(work)
     out.print(_ours_table(ours, speed))
     out.print(_worker_table(ours, used))

@@ -1,0 +1,203 @@
+"""Takes pictures of the pages, for the documents: `make screenshots`."""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, Page
+
+from activities.plan_table import PlanTable
+from bench.browser import running_browser, window
+from bench.testbed import ACCOUNT, REGION, Testbed, run_to_its_end, running_testbed, scratch_folder
+from recovery.execution import ExecutionState, WaveStatus
+from recovery.plan import Dependency, OnFailure, RecoveryPlan, Server, Wave
+from settings import get_settings
+from workflows.messages import plan_workflow_id
+
+_SPEED = 60.0
+_PATIENCE_SECONDS = 120.0
+_MOST_BYTES = 300_000
+_THEMES = (("light", False), ("dark", True))
+
+
+class Cast:
+    """Plans with servers of their own, and how their launches go."""
+
+    def __init__(self) -> None:
+        self.source_servers: list[dict[str, Any]] = []
+
+    def wave(self, name: str, *after: str, seconds: list[float], **fields: Any) -> Wave:
+        """A wave whose servers take so many of DRS's seconds."""
+        servers = []
+        for each in seconds:
+            server_id = f"s-{0x5C0000 + len(self.source_servers):017x}"
+            self.source_servers.append(
+                {
+                    "SourceServerId": server_id,
+                    "Region": REGION,
+                    "AccountId": ACCOUNT,
+                    "LaunchSeconds": each,
+                }
+            )
+            servers.append(Server(source_server_id=server_id))
+        return Wave(
+            wave_id=_id_of(name),
+            wave_name=name,
+            servers=servers,
+            dependencies=[Dependency(depends_on_wave_id=_id_of(each)) for each in after],
+            region=REGION,
+            **fields,
+        )
+
+
+def _id_of(name: str) -> str:
+    return name.lower().replace(" ", "-")
+
+
+def _shop(cast: Cast) -> RecoveryPlan:
+    """A diamond with a branch beside it; one of its servers fails."""
+    plan = RecoveryPlan(
+        plan_id="webshop",
+        plan_name="Webshop",
+        region=REGION,
+        on_failure=OnFailure.ASK,
+        waves=[
+            cast.wave("Directory", seconds=[240, 260]),
+            cast.wave("Database", "Directory", seconds=[520, 560]),
+            cast.wave("Message broker", "Directory", seconds=[430]),
+            cast.wave("App1", "Database", "Message broker", seconds=[480, 500, 510]),
+            cast.wave("App2", "Database", seconds=[900, 1500]),
+            cast.wave("Web", "App1", "App2", seconds=[400, 420], approval_required=True),
+            cast.wave("Reporting and nightly batch jobs", "Database", seconds=[600]),
+        ],
+    )
+    failing = plan.wave("reporting-and-nightly-batch-jobs").server_ids[0]
+    for server in cast.source_servers:
+        if server["SourceServerId"] == failing:
+            server["Outcome"] = "failed-late"
+            server["RawError"] = "InsufficientInstanceCapacity: no r6i.4xlarge in us-west-2a"
+    return plan
+
+
+def _small(cast: Cast, name: str, seconds: float) -> RecoveryPlan:
+    return RecoveryPlan(
+        plan_id=_id_of(name),
+        plan_name=name,
+        region=REGION,
+        waves=[
+            cast.wave(f"{name} database", seconds=[seconds]),
+            cast.wave(f"{name} application", f"{name} database", seconds=[seconds, seconds]),
+        ],
+    )
+
+
+async def _picture(page: Page, path: Path) -> None:
+    size = len(await page.screenshot(path=path, type="png"))
+    told = f"{path}  {size / 1000:.0f} kB"
+    print(told if size < _MOST_BYTES else f"{told}  TOO LARGE", flush=True)
+
+
+async def _pictures(
+    browser: Browser,
+    url: str,
+    folder: Path,
+    name: str,
+    prepare: Callable[[Page], Awaitable[None]],
+) -> None:
+    """A page in both themes, and on a phone."""
+    for theme, dark in _THEMES:
+        async with window(browser, dark=dark) as context:
+            page = await context.new_page()
+            await page.goto(url)
+            await prepare(page)
+            await _picture(page, folder / f"page-{name}-{theme}.png")
+    async with window(browser, phone=True) as context:
+        page = await context.new_page()
+        await page.goto(url)
+        await prepare(page)
+        await _picture(page, folder / f"page-{name}-phone.png")
+
+
+async def _until(
+    testbed: Testbed, plan: RecoveryPlan, holds: Callable[[ExecutionState], bool]
+) -> ExecutionState:
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while True:
+            state = await testbed.client.state(plan.plan_id)
+            if holds(state):
+                return state
+            await asyncio.sleep(0.2)
+
+
+def _status(state: ExecutionState, wave_id: str) -> WaveStatus:
+    return next(wave.status for wave in state.waves if wave.wave_id == wave_id)
+
+
+async def _past(testbed: Testbed, plan: RecoveryPlan) -> None:
+    """Run a drill to its end."""
+    await testbed.client.start(plan, started_by="ann@operations")
+    await testbed.client.temporal.get_workflow_handle(plan_workflow_id(plan.plan_id)).result()
+
+
+async def _take(testbed: Testbed, browser: Browser, folder: Path) -> None:
+    cast = Cast()
+    shop, crm = _shop(cast), _small(cast, "CRM", 90)
+    payroll, never = _small(cast, "Payroll", 200), _small(cast, "Data warehouse", 90)
+    await testbed.aws.apply(SourceServers=cast.source_servers)
+    table = PlanTable(get_settings())
+    await table.create()
+    for plan in (shop, crm, payroll, never):
+        await table.register(plan, author="ann@operations")
+    await asyncio.to_thread(testbed.stack.start_server)
+    url = testbed.stack.pages_url
+    await _past(testbed, crm)
+    execution_id = await testbed.client.start(shop, started_by="ann@operations")
+    await _until(testbed, shop, lambda s: _status(s, "app1") is WaveStatus.COMPLETED)
+    await testbed.client.start(payroll, started_by="bo@operations")
+
+    async def overview_ready(page: Page) -> None:
+        await page.get_by_role("button", name="Start drill of Payroll").wait_for()
+        await page.get_by_text("waves up").nth(1).wait_for()
+
+    async def execution_ready(page: Page) -> None:
+        await page.locator('button.node[data-choose="app2"]').click()
+        await page.locator("#panel h2", has_text="App2").wait_for()
+        await page.evaluate("window.scrollTo(0, 0)")
+        await page.wait_for_timeout(500)
+
+    await _pictures(browser, url, folder, "overview", overview_ready)
+    address = f"{url}/executions/{execution_id}"
+    await _pictures(browser, address, folder, "execution", execution_ready)
+    async with window(browser) as context:
+        page = await context.new_page()
+        await page.goto(url)
+        await page.get_by_role("button", name="Real recovery of CRM").click()
+        await page.get_by_text("As the worker sees it").wait_for()
+        await _picture(page, folder / "page-recovery-dialog.png")
+
+
+async def _main(folder: Path) -> None:
+    began = time.monotonic()
+    with scratch_folder([]) as scratch:
+        async with (
+            running_testbed(scratch, speed=_SPEED, workers=1) as testbed,
+            running_browser() as browser,
+        ):
+            await _take(testbed, browser, folder)
+    print(f"{time.monotonic() - began:.0f} s", flush=True)
+
+
+def main() -> None:
+    """Take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("docs"), help="where they go")
+    folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    run_to_its_end(_main(folder))
+
+
+if __name__ == "__main__":
+    main()
