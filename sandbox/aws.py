@@ -13,9 +13,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from http import HTTPStatus
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,6 +53,8 @@ class SandboxApplication:
     def __init__(self, control: SandboxControl) -> None:
         self._control = control
         self._aws = DomainDispatcherApplication(create_backend_app)
+        # DynamoDB compares a condition and writes in one step; moto takes two.
+        self._dynamodb = Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Serve one request; its body must be held in memory."""
@@ -88,7 +91,8 @@ class SandboxApplication:
             content_type = environ.get("CONTENT_TYPE", "")
             code, headers, content = render_error(call, fault, content_type)
             return _status_line(code), headers, content
-        status, headers, content = self._execute(environ)
+        with self._dynamodb if call.service == "dynamodb" else nullcontext():
+            status, headers, content = self._execute(environ)
         failed = int(status.split()[0]) >= HTTPStatus.BAD_REQUEST
         result = error_code(headers, content) if failed else OK
         if fault is not None and fault.effect is Effect.ANSWER_LOST:
