@@ -74,6 +74,14 @@ class DynamoTable:
         await call("DescribeTable", client.get_waiter("table_exists").wait, TableName=self.name)
         return True
 
+    async def _put(self, item: Mapping[str, Any]) -> None:
+        """Write an item, over one that is there.
+
+        Raises:
+            AwsTrouble: DynamoDB did not take it.
+        """
+        await self._call("put_item", TableName=self.name, Item=_serialized(item))
+
     async def _put_if(
         self, item: Mapping[str, Any], condition: str, values: Mapping[str, Any] | None = None
     ) -> bool:
@@ -90,7 +98,7 @@ class DynamoTable:
             await self._call(
                 "put_item",
                 TableName=self.name,
-                Item={k: TypeSerializer().serialize(v) for k, v in item.items()},
+                Item=_serialized(item),
                 ConditionExpression=condition,
                 **asked,
             )
@@ -200,6 +208,10 @@ def read_item(model: type[M], item: Item) -> M:
     """
     fields = {field.alias for field in model.model_fields.values()}
     return model.model_validate({key: value for key, value in item.items() if key in fields})
+
+
+def _serialized(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: TypeSerializer().serialize(value) for key, value in item.items()}
 
 
 def _keys(hash_key: str, range_key: str) -> list[dict[str, str]]:

@@ -76,13 +76,13 @@ class HistoryTable(DynamoTable):
 
         async def put(item: dict[str, Any]) -> None:
             async with gate:
-                await self._put(item, condition)
+                await self._put_newer(item, condition)
 
         async with asyncio.TaskGroup() as group:
             for item in items_of(record):
                 group.create_task(put(item))
 
-    async def _put(self, item: dict[str, Any], condition: str) -> None:
+    async def _put_newer(self, item: dict[str, Any], condition: str) -> None:
         values = {":revision": {"N": str(item["Revision"])}, ":number": {"S": "N"}}
         await self._put_if(item, condition, values)
 

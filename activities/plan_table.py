@@ -9,6 +9,7 @@ import hashlib
 import time
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 
 from activities.aws import AwsTrouble
@@ -81,17 +82,23 @@ class PlanTable(DynamoTable):
 
     async def latest(self) -> list[PlanVersion]:
         """The newest version of each plan, by PlanId."""
-        newest: dict[str, PlanVersion] = {}
+        newest: dict[str, Item] = {}
         async for item in self._of_kind(_KIND):
-            version = _version_of(item)
-            known = newest.get(version.plan_id)
-            if known is None or known.version < version.version:
-                newest[version.plan_id] = version
-        return [newest[plan_id] for plan_id in sorted(newest)]
+            known = newest.setdefault(str(item["PlanId"]), item)
+            if _number(known) < _number(item):
+                newest[str(item["PlanId"])] = item
+        return [_version_of(newest[plan_id]) for plan_id in sorted(newest)]
 
     async def versions(self, plan_id: str) -> list[PlanVersion]:
-        """All versions of a plan, the newest first."""
-        return [_version_of(item) for item in await self._version_items(plan_id)]
+        """All versions of a plan, the newest first; older ones that cannot be read are left out."""
+        items = await self._version_items(plan_id)
+        found = [_version_of(item) for item in items[:1]]
+        for item in items[1:]:
+            try:
+                found.append(_version_of(item))
+            except PlanTableError as error:
+                structlog.get_logger().warning(str(error))
+        return found
 
     async def plan(self, plan_id: str, version: int | None = None) -> RegisteredPlan | None:
         """A version of a plan; None where there is none.
@@ -101,19 +108,28 @@ class PlanTable(DynamoTable):
             version: its version; None for the newest.
         """
         items = await self._version_items(plan_id)
-        item = next((i for i in items if version in (None, int(i["Version"]))), None)
+        item = next((i for i in items if version in (None, _number(i))), None)
         if item is None:
             return None
         found = _version_of(item)
-        chunks = await self._with_key(plan_id, f"TEXT#{item.get('TextHash')}#")
-        try:
-            plan = RecoveryPlan.model_validate_json("".join(str(c.get("Text")) for c in chunks))
-        except ValidationError as error:
+        plan = await self._text_of(item)
+        if plan is None:
             raise PlanTableError(
                 f"Version {found.version} of {plan_id} in {self.name} cannot be read; register "
                 "the plan again"
-            ) from error
+            )
         return RegisteredPlan(version=found, plan=plan)
+
+    async def _text_of(self, item: Item) -> RecoveryPlan | None:
+        """The plan of a version; None where it is not there as it was registered."""
+        chunks = await self._with_key(str(item["PlanId"]), f"TEXT#{item.get('TextHash')}#")
+        text = "".join(str(chunk.get("Text")) for chunk in chunks)
+        if _hash(text) != item.get("TextHash"):
+            return None
+        try:
+            return RecoveryPlan.model_validate_json(text)
+        except ValidationError:
+            return None
 
     async def _version_items(self, plan_id: str) -> list[dict[str, Any]]:
         """The items of all versions, the newest first."""
@@ -122,21 +138,19 @@ class PlanTable(DynamoTable):
     async def _register(self, plan: RecoveryPlan, author: str) -> tuple[PlanVersion, bool]:
         text, plan_hash = plan.model_dump_json(exclude_none=True), plan.plan_hash
         # Plans of one hash may differ in what has no effect, such as the order of their waves.
-        text_hash = hashlib.sha256(text.encode()).hexdigest()
+        text_hash = _hash(text)
         written = False
         while True:
-            versions = await self.versions(plan.plan_id)
-            if versions and versions[0].plan_hash == plan_hash:
-                return versions[0], False
+            items = await self._version_items(plan.plan_id)
+            known = await self._registered_as(items[0], plan_hash) if items else None
+            if known is not None:
+                return known, False
             if not written:
-                for number, start in enumerate(range(0, len(text), _CHUNK_CHARACTERS)):
-                    chunk = text[start : start + _CHUNK_CHARACTERS]
-                    item = {"PlanId": plan.plan_id, "Item": f"TEXT#{text_hash}#{number:04}"}
-                    await self._put_if({**item, "Text": chunk}, "attribute_not_exists(PlanId)")
+                await self._write_text(plan.plan_id, text, text_hash)
                 written = True
             version = PlanVersion(
                 plan_id=plan.plan_id,
-                version=versions[0].version + 1 if versions else 1,
+                version=_number(items[0]) + 1 if items else 1,
                 plan_hash=plan_hash,
                 plan_name=plan.plan_name,
                 author=author,
@@ -147,6 +161,32 @@ class PlanTable(DynamoTable):
             # Somebody else may have registered a version meanwhile.
             if await self._put_if(_item_of(version, text_hash), "attribute_not_exists(PlanId)"):
                 return version, True
+
+    async def _registered_as(self, item: Item, plan_hash: str) -> PlanVersion | None:
+        """The version of an item, if it is whole and of this hash."""
+        if item.get("PlanHash") != plan_hash or await self._text_of(item) is None:
+            return None
+        try:
+            return _version_of(item)
+        except PlanTableError:
+            return None
+
+    async def _write_text(self, plan_id: str, text: str, text_hash: str) -> None:
+        """Write a plan in chunks, over what may be there and no longer be whole."""
+        for number, start in enumerate(range(0, len(text), _CHUNK_CHARACTERS)):
+            chunk = text[start : start + _CHUNK_CHARACTERS]
+            item = f"TEXT#{text_hash}#{number:04}"
+            await self._put({"PlanId": plan_id, "Item": item, "Text": chunk})
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _number(item: Item) -> int:
+    """The number of a version, by its key, which is readable whatever else is not."""
+    number = str(item["Item"]).removeprefix(f"{_KIND}#")
+    return int(number) if number.isdecimal() else 0
 
 
 def _item_of(version: PlanVersion, text_hash: str) -> dict[str, Any]:
