@@ -16,6 +16,7 @@ from cli.installing import init_tables, worker
 from cli.output import show
 from cli.overview import executions, plans
 from cli.plans import validate
+from cli.registering import register
 from cli.running import run as run_plan
 from cli.serving import serve
 
@@ -85,6 +86,7 @@ def _root(
 
 
 app.command()(validate)
+app.command()(register)
 app.command("forecast")(forecast_plans)
 app.command("run")(run_plan)
 app.command()(status)

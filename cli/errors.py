@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from typer.core import TyperGroup
 
 from activities.aws import AwsTrouble, Trouble
-from activities.history import HistoryError
+from activities.dynamodb import TableError
 from cli.output import tell
 from cli.setting_errors import setting_problems
 from recovery.execution import PlanStatus
@@ -86,8 +86,8 @@ def explain(error: BaseException) -> CliError | None:
             told = CliError(_sentence(str(error)))
         case UnreachableError():
             told = CliError(_sentence(str(error)), ExitCode.UNREACHABLE)
-        case HistoryError():
-            told = CliError(_sentence(str(error)), _history_code(error))
+        case TableError():
+            told = CliError(_sentence(str(error)), _table_code(error))
         case RPCError():
             told = _explain_rpc(error)
         case ValidationError() if error.title == "Settings":
@@ -101,7 +101,7 @@ def _sentence(text: str) -> str:
     return text.replace("..", ".").removesuffix(".")
 
 
-def _history_code(error: HistoryError) -> ExitCode:
+def _table_code(error: TableError) -> ExitCode:
     trouble = error.__cause__
     refused = isinstance(trouble, AwsTrouble) and trouble.kind in _REFUSALS
     return ExitCode.BAD_INPUT if refused else ExitCode.UNREACHABLE
