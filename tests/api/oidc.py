@@ -27,7 +27,7 @@ class Provider:
     """
 
     def __init__(self) -> None:
-        self._keys = {
+        self._keys: dict[str, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey] = {
             "rsa": rsa.generate_private_key(public_exponent=65537, key_size=2048),
             "ec": ec.generate_private_key(ec.SECP256R1()),
         }
@@ -114,6 +114,7 @@ class Provider:
 
     def _public_jwk(self, name: str) -> dict[str, Any]:
         public = self._keys[name].public_key()
+        told: dict[str, Any]
         if isinstance(public, rsa.RSAPublicKey):
             told = jwt.algorithms.RSAAlgorithm.to_jwk(public, as_dict=True)
         else:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -81,7 +82,7 @@ async def test_a_signed_token_tells_its_subject_and_roles(
     ],
 )
 async def test_a_token_that_is_not_for_here_and_now_is_refused(
-    provider: Provider, trusting: Settings, changed: dict[str, object], why: str
+    provider: Provider, trusting: Settings, changed: dict[str, Any], why: str
 ) -> None:
     assert why in await refused(trusting, provider.token(**changed))
 
@@ -130,11 +131,12 @@ async def test_whoever_has_no_role_of_ours_may_only_look(
     ],
 )
 async def test_roles_are_found_where_the_claim_is_set_to(
-    provider: Provider, trusting: Settings, claim: str, claims: dict[str, object]
+    provider: Provider, trusting: Settings, claim: str, claims: dict[str, Any]
 ) -> None:
     settings = trusting.model_copy(update={"oidc_roles_claim": claim})
     assert (await admitted(settings, provider.token(**claims))).may(Role.ADMIN)
-    wrong = provider.token(resource_access="x", scope="openid", **{"https://example.com/roles": 1})
+    others: dict[str, Any] = {"https://example.com/roles": 1}
+    wrong = provider.token(resource_access="x", scope="openid", **others)
     assert not (await admitted(settings, wrong)).may(Role.ADMIN)
 
 
