@@ -4,7 +4,7 @@ BIN := .venv/bin
 SPEED ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types rooms tests soak kills worker-death chaos histories lock clean bench bench-real
+.PHONY: help run test lint types rooms tests soak kills worker-death chaos histories lock clean bench bench-real screenshots
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: $(BIN)/drs-waves ## How close to the limit plans come up, beside simpler 
 
 bench-real: $(BIN)/drs-waves ## A hundred short plans at real time: lag, calls, CPU, memory.
 	@exec $(BIN)/python -m bench.speed --runs 1 --speed 1
+
+screenshots: $(BIN)/drs-waves ## Pictures of the pages, into docs/.
+	@exec $(BIN)/python -m bench.screenshots
 
 RECORD = --record-histories tests/workflows/histories
 

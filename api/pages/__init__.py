@@ -1,9 +1,28 @@
 """The pages: the overview, an execution, signing in."""
 
 from fastapi import FastAPI
+from nicegui import ui
 
 from api.house import House
+from api.pages import execution_page, overview_page, served, tokens
+
+# A page that has lost its connection for longer is loaded anew.
+_RECONNECT_SECONDS = 15.0
 
 
 def add_to(app: FastAPI, house: House) -> None:
     """Add all pages."""
+    tokens.add_to(app, house.gate)
+    served.serve_files()
+    ui.add_head_html(served.page_head(), shared=True)
+    overview_page.add_to(house)
+    execution_page.add_to(house)
+    ui.run_with(
+        app,
+        title="drs-waves",
+        favicon=served.ICON,
+        language="en-US",
+        tailwind=False,
+        reconnect_timeout=_RECONNECT_SECONDS,
+        show_welcome_message=False,
+    )

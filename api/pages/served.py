@@ -1,0 +1,36 @@
+"""The files that pages load, all from here, and what each page's head has."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from markupsafe import Markup
+from nicegui import app
+
+_FOLDER = Path(__file__).parent / "static"
+_ADDRESS = "/pages"
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
+    '<rect width="32" height="32" rx="7" fill="#0b4f7d"/>'
+    '<path d="M4 13c4-5 8-5 12 0s8 5 12 0M4 22c4-5 8-5 12 0s8 5 12 0" fill="none" '
+    'stroke="#fff" stroke-width="3" stroke-linecap="round"/></svg>'
+)
+
+
+def serve_files() -> None:
+    """Serve them."""
+    app.add_static_files(_ADDRESS, _FOLDER)
+
+
+@cache
+def page_head() -> Markup:
+    """What loads them; the digest has browsers load a changed file anew."""
+    told = []
+    for name in ("theme.js", "pages.css"):
+        digest = hashlib.sha256((_FOLDER / name).read_bytes()).hexdigest()[:12]
+        address = f"{_ADDRESS}/{name}?{digest}"
+        if name.endswith(".js"):
+            told.append(f'<script src="{address}"></script>')
+        else:
+            told.append(f'<link rel="stylesheet" href="{address}">')
+    return Markup("".join(told))
