@@ -187,6 +187,8 @@ class Hub:
         self._connect = connect
         self._history = history
         self._lookouts: dict[str, Lookout[ExecutionState]] = {}
+        # Of those that are looked at: whose end is recorded, and of whom nothing more will come.
+        self._recorded: set[str] = set()
         self._settled: set[str] = set()
 
     def execution(self, execution_id: str) -> Lookout[ExecutionState]:
@@ -197,7 +199,11 @@ class Hub:
             async def look(known: ExecutionState | None) -> ExecutionState:
                 return await self._look(execution_id, known)
 
-            self._lookouts[execution_id] = Lookout(look, _pause)
+            def pause(known: ExecutionState | None) -> float:
+                is_recorded = execution_id in self._recorded
+                return _ENDED_LOOK_SECONDS if known and is_recorded else LOOK_SECONDS
+
+            self._lookouts[execution_id] = Lookout(look, pause)
         return self._lookouts[execution_id]
 
     async def state(self, execution_id: str) -> ExecutionState:
@@ -220,7 +226,8 @@ class Hub:
 
     def _forget(self) -> None:
         self._lookouts = {i: each for i, each in self._lookouts.items() if not each.is_idle}
-        self._settled &= self._lookouts.keys()
+        self._recorded &= self._lookouts.keys()
+        self._settled &= self._recorded
 
     async def _look(self, execution_id: str, known: ExecutionState | None) -> ExecutionState:
         """Look at an execution in Temporal; once it has ended, in the history."""
@@ -237,9 +244,9 @@ class Hub:
             else:
                 if state.execution_id == execution_id:
                     return state
-        return await self._recorded(execution_id, known, trouble)
+        return await self._by_record(execution_id, known, trouble)
 
-    async def _recorded(
+    async def _by_record(
         self, execution_id: str, known: ExecutionState | None, trouble: Exception | None
     ) -> ExecutionState:
         try:
@@ -257,17 +264,13 @@ class Hub:
         # The record of an execution that has just ended comes a moment later.
         if known is not None and known.revision > recorded.revision:
             return known
-        if recorded.end_time is not None and all(map(_is_over, recorded.waves)):
-            self._settled.add(execution_id)
-        else:
-            self._settled.discard(execution_id)
+        if recorded.end_time is not None:
+            self._recorded.add(execution_id)
+            if all(map(_is_over, recorded.waves)):
+                self._settled.add(execution_id)
         return recorded
 
 
 def _is_over(wave: WaveState) -> bool:
     """Whether nothing more will be observed of a wave: each of its jobs has ended."""
     return wave.status.is_settled and not wave.open_job_ids
-
-
-def _pause(known: ExecutionState | None) -> float:
-    return LOOK_SECONDS if known is None or known.end_time is None else _ENDED_LOOK_SECONDS

@@ -115,7 +115,7 @@ async def _links(house: House, state: ExecutionState) -> Links:
     def link(workflow_id: str, run_id: str | None = None) -> str:
         return web_ui_link(house.settings, namespace, workflow_id, run_id) or ""
 
-    begun = [wave for wave in state.waves if wave.handed_over and wave.attempt]
+    begun = [wave for wave in state.waves if wave.attempt]
     return Links(
         execution=link(plan_workflow_id(state.plan_id), run_id),
         waves=[

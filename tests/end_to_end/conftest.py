@@ -231,6 +231,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         ui_port=free_port(),
         aws_port=free_port(),
         api_port=free_port(),
+        metrics_port=free_port(),
         # A suite that is killed leaves nothing behind.
         leashed=True,
     )
@@ -317,7 +318,12 @@ async def house_apart(house_without_worker: House, tmp_path: Path) -> AsyncItera
     """The same AWS beside a Temporal that the test may do anything to."""
     shared = house_without_worker.stack
     stack = replace(
-        shared, folder=tmp_path, parts={}, temporal_port=free_port(), ui_port=free_port()
+        shared,
+        folder=tmp_path,
+        parts={},
+        temporal_port=free_port(),
+        ui_port=free_port(),
+        metrics_port=0,
     )
     try:
         stack.start_temporal()

@@ -1,0 +1,124 @@
+"""The served API for end-to-end tests: a process of its own, and callers with real tokens."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from recovery.plan import RecoveryPlan
+from sandbox.stack import Stack
+from tests.api.oidc import AUDIENCE, Provider
+
+STARTS_A_MINUTE = 4
+
+
+@dataclass
+class Served:
+    """The API of a server process."""
+
+    stack: Stack
+    provider: Provider
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """The address of the API."""
+        return f"{self.stack.pages_url}/api"
+
+    def caller(self, subject: str, *roles: str) -> httpx.AsyncClient:
+        """A client with a token of this subject and these roles."""
+        token = self.provider.token(sub=subject, roles=list(roles))
+        return self.with_token(token)
+
+    def with_token(self, token: str | None) -> httpx.AsyncClient:
+        """A client with a token."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # What a request may take that awaits a worker.
+        client = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60.0)
+        self.clients.append(client)
+        return client
+
+
+@pytest.fixture(scope="module")
+def started_server(stack: Stack, house_without_worker: object) -> Iterator[Served]:
+    """A server that knows callers by their tokens."""
+    with Provider() as provider:
+        stack.start_server(
+            {
+                "DRS_WAVES_OIDC_ISSUER": provider.issuer,
+                "DRS_WAVES_OIDC_AUDIENCE": AUDIENCE,
+                "DRS_WAVES_STARTS_A_MINUTE": str(STARTS_A_MINUTE),
+            }
+        )
+        try:
+            yield Served(stack, provider)
+        finally:
+            stack.stop_part("server")
+
+
+@pytest.fixture
+async def served(started_server: Served) -> AsyncIterator[Served]:
+    """The server, and clients that are closed with the test."""
+    started_server.provider.answer_as_usual()
+    yield started_server
+    await asyncio.gather(*(client.aclose() for client in started_server.clients))
+    started_server.clients.clear()
+
+
+def as_file(plan: RecoveryPlan) -> dict[str, Any]:
+    """A plan as somebody would write it."""
+    return plan.model_dump(mode="json", exclude_none=True)
+
+
+async def register(caller: httpx.AsyncClient, plan: RecoveryPlan) -> None:
+    """Register a plan."""
+    answer = await caller.post(f"/plans/{plan.plan_id}/versions", json=as_file(plan))
+    assert answer.status_code == 201, answer.text
+
+
+async def started(caller: httpx.AsyncClient, plan: RecoveryPlan, **request: Any) -> str:
+    """Register a plan and start an execution; its ID."""
+    await register(caller, plan)
+    answer = await caller.post(f"/plans/{plan.plan_id}/executions", json=request)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["ExecutionId"])
+
+
+@dataclass
+class Event:
+    """A server-sent event."""
+
+    event: str = ""
+    data: Any = None
+    id: str = ""
+
+
+@asynccontextmanager
+async def watching(
+    caller: httpx.AsyncClient, execution_id: str
+) -> AsyncIterator[AsyncIterator[Event]]:
+    """The events of an execution."""
+    async with caller.stream("GET", f"/executions/{execution_id}/events") as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield _events(answer)
+
+
+async def _events(answer: httpx.Response) -> AsyncIterator[Event]:
+    event = Event()
+    async for line in answer.aiter_lines():
+        if not line and event.event:
+            yield event
+            event = Event()
+        name, _, value = line.partition(": ")
+        if name == "event":
+            event.event = value
+        elif name == "id":
+            event.id = value
+        elif name == "data":
+            event.data = json.loads(value)

@@ -1,0 +1,376 @@
+"""Drills over HTTP, on a real server process: from a plan's registration to its clean-up."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from recovery.plan import RecoveryPlan
+from tests.end_to_end.api_server import (
+    STARTS_A_MINUTE,
+    Served,
+    as_file,
+    register,
+    served,
+    started,
+    started_server,
+    watching,
+)
+from tests.end_to_end.conftest import SPEED, House
+
+__all__ = ["served", "started_server"]
+# Longer than any test watches it.
+_LONG = 60 * SPEED
+
+
+async def view(caller: httpx.AsyncClient, execution_id: str) -> dict[str, Any]:
+    """An execution as the API shows it."""
+    answer = await caller.get(f"/executions/{execution_id}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def until_ended(caller: httpx.AsyncClient, execution_id: str) -> dict[str, Any]:
+    """Await the end of an execution by its events; its last state."""
+    last: dict[str, Any] = {}
+    async with asyncio.timeout(30), watching(caller, execution_id) as events:
+        async for event in events:
+            last = event.data
+            if last["EndTime"]:
+                break
+    return last
+
+
+async def until_launching(caller: httpx.AsyncClient, execution_id: str) -> None:
+    """Await the launch of an execution's first wave."""
+    async with asyncio.timeout(30), watching(caller, execution_id) as events:
+        async for event in events:
+            if event.data["Waves"][0]["Status"] == "IN_PROGRESS":
+                return
+
+
+def long_plan(house: House, **fields: Any) -> RecoveryPlan:
+    """A plan that runs until it is cancelled."""
+    slow = house.aws.servers(1, LaunchSeconds=_LONG)
+    return house.plan(house.wave("Database", servers=slow), **fields)
+
+
+async def test_a_drill_goes_from_registration_to_clean_up_over_http(
+    house: House, served: Served
+) -> None:
+    ann = served.caller("ann@example.com", "operator")
+    plan = house.plan(
+        house.wave("Database", servers=2), house.wave("App", "Database"), plan_name="CRM", rto=60
+    )
+    checked = (await ann.post("/plans/validate", json=as_file(plan))).json()
+    assert (checked["PlanHash"], checked["CriticalPath"]) == (plan.plan_hash, ["database", "app"])
+    await register(ann, plan)
+    assert (await ann.get(f"/plans/{plan.plan_id}/readiness")).json()["Findings"] == []
+    answer = await ann.post(f"/plans/{plan.plan_id}/executions", json={})
+    assert answer.status_code == 202
+    execution_id = answer.json()["ExecutionId"]
+    assert answer.headers["location"] == f"/api/executions/{execution_id}"
+
+    states: list[dict[str, Any]] = []
+    numbers: list[int] = []
+    async with asyncio.timeout(60), watching(ann, execution_id) as events:
+        async for event in events:
+            if event.event == "state":
+                states.append(event.data)
+                numbers.append(int(event.id))
+            else:
+                assert event.event == "end"
+                break
+    # It came by itself, at every change, and the last one is the recorded end.
+    assert numbers == sorted(set(numbers))
+    assert len(states) > 3
+    assert states[0]["Status"] == "IN_PROGRESS"
+    assert (states[-1]["Status"], states[-1]["StartedBy"]) == ("COMPLETED", "ann@example.com")
+    assert (await house.recorded(execution_id)).started_by == "ann@example.com"
+
+    shown = await view(ann, execution_id)
+    assert shown["Execution"] == states[-1]
+    assert (shown["Remaining"], shown["Trouble"]) == (None, None)
+    assert shown["CriticalPath"] == ["database", "app"]
+    assert f"drs-plan%2F{plan.plan_id}/" in shown["Links"]["Execution"]
+    assert [link["WaveId"] for link in shown["Links"]["Waves"]] == ["database", "app"]
+
+    listed = (await ann.get("/executions", params={"plan_id": plan.plan_id})).json()["Executions"]
+    assert [row["ExecutionId"] for row in listed] == [execution_id]
+    (row,) = [
+        row
+        for row in (await ann.get("/plans")).json()["Plans"]
+        if row["Newest"]["PlanId"] == plan.plan_id
+    ]
+    assert (row["Newest"]["Version"], row["Newest"]["Author"]) == (1, "ann@example.com")
+    assert (row["LastDrill"]["ExecutionId"], row["LastDrill"]["Status"]) == (
+        execution_id,
+        "COMPLETED",
+    )
+
+    assert (await ann.get(f"/executions/{execution_id}/cleanup")).status_code == 404
+    begun = await ann.post(f"/executions/{execution_id}/cleanup")
+    assert begun.status_code == 202
+    for _ in range(100):
+        cleanup = (await ann.get(f"/executions/{execution_id}/cleanup")).json()
+        if cleanup["Status"] not in ("WAITING", "IN_PROGRESS"):
+            break
+        await asyncio.sleep(0.2)
+    assert (cleanup["Status"], cleanup["Actor"]) == ("COMPLETED", "ann@example.com")
+    assert len(cleanup["Terminated"]) == 3
+
+
+async def test_a_running_execution_tells_what_it_still_needs_and_where_temporal_shows_it(
+    house: House, served: Served
+) -> None:
+    ann = served.caller("shows", "operator")
+    plan = long_plan(house)
+    execution_id = await started(ann, plan)
+    await until_launching(ann, execution_id)
+    shown = await view(ann, execution_id)
+    assert 0 < shown["Remaining"]["Seconds"] < 10
+    assert shown["Links"]["Execution"].endswith(f"/workflows/drs-plan%2F{plan.plan_id}")
+    async with httpx.AsyncClient() as browser:
+        assert (await browser.get(shown["Links"]["Execution"])).status_code == 200
+    running = (await ann.get("/executions", params={"state": "IN_PROGRESS"})).json()
+    assert execution_id in [row["ExecutionId"] for row in running["Executions"]]
+    assert (await ann.post(f"/executions/{execution_id}/cancel", json={})).status_code == 200
+
+
+async def test_a_message_is_kept_with_the_authenticated_subject_as_its_actor(
+    house: House, served: Served
+) -> None:
+    ann, eve = served.caller("ann", "operator"), served.caller("eve", "approver")
+    slow = house.aws.servers(1, LaunchSeconds=_LONG)
+    plan = house.plan(
+        house.wave("Database", servers=slow),
+        house.wave("App", "Database"),
+        house.wave("Web", approval_required=True),
+    )
+    execution_id = await started(ann, plan)
+    await until_launching(ann, execution_id)
+    at = f"/executions/{execution_id}"
+    skipped = await ann.post(f"{at}/skip_wave", json={"Wave": "app", "Reason": "not today"})
+    assert skipped.status_code == 200
+    assert skipped.json()["WorkerAnswered"] is True
+    approved = await eve.post(f"{at}/approve_wave", json={"Wave": "web", "Approve": False})
+    assert approved.status_code == 200, approved.text
+    rejected = await ann.post(f"{at}/retry_wave", json={"Wave": "database"})
+    assert rejected.status_code == 409
+    assert rejected.headers["content-type"] == "application/problem+json"
+    assert "retry_wave was rejected: " in rejected.json()["detail"]
+    # A claimed actor is no field of ours.
+    claimed = await ann.post(f"{at}/pause", json={"Actor": "root"})
+    assert claimed.status_code == 422
+    assert (await ann.post(f"{at}/pause")).status_code == 200
+    assert (await ann.post(f"{at}/cancel", json={"Reason": "enough"})).status_code == 200
+    await until_ended(ann, execution_id)
+    told = (await ann.get(f"{at}/messages")).json()["Messages"]
+    assert [(m["Name"], m["Actor"], m["ActorVerified"], m["Accepted"]) for m in told] == [
+        ("skip_wave", "ann", True, True),
+        ("approve_wave", "eve", True, True),
+        ("retry_wave", "ann", True, False),
+        ("pause", "ann", True, True),
+        ("cancel", "ann", True, True),
+    ]
+    assert (await house.recorded(execution_id)).messages[0].actor == "ann"
+    assert (await ann.post(f"{at}/resume")).status_code == 409
+
+
+async def test_a_key_starts_one_execution_however_often_and_late_it_comes(
+    house: House, served: Served
+) -> None:
+    ann, bob = served.caller("keys", "operator"), served.caller("others", "operator")
+    plan = house.plan(house.wave("Database"))
+    await register(ann, plan)
+
+    async def start(caller: httpx.AsyncClient, **request: Any) -> httpx.Response:
+        path = f"/plans/{plan.plan_id}/executions"
+        return await caller.post(path, json=request, headers={"Idempotency-Key": "monday"})
+
+    # More than may be started within a minute.
+    answers = await asyncio.gather(*(start(ann) for _ in range(3 * STARTS_A_MINUTE)))
+    assert sorted({answer.status_code for answer in answers}) == [200, 202]
+    assert [answer.status_code for answer in answers].count(202) == 1
+    (execution_id,) = {answer.json()["ExecutionId"] for answer in answers}
+    other = await start(ann, CleanupAfterSeconds=60)
+    assert other.status_code == 422
+    assert "another request" in other.json()["detail"]
+    # Somebody else's key of the same name is another.
+    assert (await start(bob)).status_code == 409
+    await until_ended(ann, execution_id)
+    late = await start(ann)
+    assert (late.status_code, late.json()["ExecutionId"]) == (200, execution_id)
+    listed = await ann.get("/executions", params={"plan_id": plan.plan_id})
+    assert len(listed.json()["Executions"]) == 1
+    assert len(house.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1
+
+
+async def test_a_real_recovery_needs_its_confirmation_at_every_step(
+    house: House, served: Served
+) -> None:
+    ann, root = served.caller("cautious", "operator"), served.caller("root", "admin")
+    plan = long_plan(house)
+    await register(ann, plan)
+    path = f"/plans/{plan.plan_id}/executions"
+    for wrong in ({}, {"Confirmation": "other"}, {"Confirmation": plan.plan_id.upper()}):
+        refused = await ann.post(path, json={"ExecutionType": "RECOVERY", **wrong})
+        assert refused.status_code == 422
+        assert "nothing was started" in refused.json()["detail"]
+    relaunch = {"Confirmation": plan.plan_id, "Relaunch": [plan.waves[0].server_ids[0]]}
+    assert (await ann.post(path, json=relaunch)).status_code == 403
+    assert await house.client.running(plan.plan_id) is None
+
+    recovery = {"ExecutionType": "RECOVERY", "Confirmation": plan.plan_id}
+    execution_id = (await ann.post(path, json=recovery)).json()["ExecutionId"]
+    await until_launching(ann, execution_id)
+    at = f"/executions/{execution_id}"
+    unsure = await ann.post(f"{at}/cancel", json={"Reason": "a slip"})
+    assert unsure.status_code == 422
+    assert "nothing was cancelled" in unsure.json()["detail"]
+    sure = {"Reason": "all is well", "Confirmation": plan.plan_id}
+    assert (await ann.post(f"{at}/cleanup", json={"Force": True, **_confirmed(plan)})).status_code
+    assert (await ann.post(f"{at}/cancel", json=sure)).status_code == 200
+    await house.until(plan, lambda s: s.end_time is not None)
+    await house.eventually(lambda: _recorded_end(house, execution_id))
+    forced = {"Force": True, **_confirmed(plan)}
+    assert (await ann.post(f"{at}/cleanup", json=forced)).status_code == 403
+    assert (await root.post(f"{at}/cleanup", json={"Force": True})).status_code == 422
+    assert (await root.post(f"{at}/cleanup", json=_confirmed(plan))).status_code == 422
+
+
+def _confirmed(plan: RecoveryPlan) -> dict[str, str]:
+    return {"Confirmation": plan.plan_id}
+
+
+async def _recorded_end(house: House, execution_id: str) -> bool:
+    return (await house.recorded(execution_id)).end_time is not None
+
+
+async def test_too_many_starts_within_a_minute_are_put_off(house: House, served: Served) -> None:
+    hasty, calm = served.caller("hasty", "operator"), served.caller("calm", "operator")
+    answers = [
+        await hasty.post(f"/plans/none-{number}/executions", json={})
+        for number in range(STARTS_A_MINUTE + 1)
+    ]
+    assert [answer.status_code for answer in answers] == [404] * STARTS_A_MINUTE + [429]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+    assert (await calm.post("/plans/none/executions", json={})).status_code == 404
+
+
+async def test_the_job_log_of_a_wave_says_why_a_server_failed(house: House, served: Served) -> None:
+    ann = served.caller("logs", "operator")
+    error = "InsufficientInstanceCapacity: there is none left"
+    bad = house.aws.servers(1, Outcome="failed-late", RawError=error)
+    plan = house.plan(
+        house.wave("Database", servers=[*house.aws.servers(1), *bad]), house.wave("App", "Database")
+    )
+    execution_id = await started(ann, plan)
+    await until_ended(ann, execution_id)
+    answer = await ann.get(f"/executions/{execution_id}/waves/database/jobs")
+    assert answer.status_code == 200, answer.text
+    (job,) = answer.json()["Jobs"]
+    assert (job["Type"], job["Status"], job["Trouble"]) == ("LAUNCH", "COMPLETED", None)
+    events = [line["Event"] for line in job["Lines"]]
+    assert (events[0], events[-1]) == ("JOB_START", "JOB_END")
+    failures = [line for line in job["Lines"] if line["RawError"]]
+    assert [(line["SourceServerId"], line["RawError"]) for line in failures] == [(bad[0], error)]
+    assert all(line["Time"] for line in job["Lines"])
+    # It was never launched.
+    never = await ann.get(f"/executions/{execution_id}/waves/app/jobs")
+    assert never.json() == {"Jobs": []}
+    assert (await ann.get(f"/executions/{execution_id}/waves/no/jobs")).status_code == 404
+
+
+async def test_forecasts_are_of_one_plan_and_of_several_at_once(
+    house: House, served: Served
+) -> None:
+    ann = served.caller("forecasts", "operator")
+    plans = [house.plan(house.wave("Database"), house.wave("App", "Database")) for _ in range(2)]
+    for plan in plans:
+        await register(ann, plan)
+    one = (await ann.get(f"/plans/{plans[0].plan_id}/forecast")).json()
+    assert one["Plans"][0]["CriticalPath"] == ["database", "app"]
+    ids = [plan.plan_id for plan in plans]
+    both = (await ann.post("/forecast", json={"PlanIds": ids})).json()
+    assert [each["PlanId"] for each in both["Plans"]] == ids
+    assert both["Jobs"] >= one["Jobs"]
+    unknown = await ann.post("/forecast", json={"PlanIds": [*ids, "nothing"]})
+    assert unknown.status_code == 404
+
+
+async def queries_answered(house: House) -> float:
+    """How many QueryWorkflow calls Temporal has served, by its own count."""
+    async with httpx.AsyncClient() as client:
+        told = (await client.get(f"http://127.0.0.1:{house.stack.metrics_port}/metrics")).text
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in told.splitlines()
+        if line.startswith("service_requests{") and 'operation="QueryWorkflow"' in line
+        and 'service_name="frontend"' in line
+    )  # fmt: skip
+
+
+async def test_fifty_watchers_cost_temporal_no_more_than_one(house: House, served: Served) -> None:
+    ann = served.caller("watches", "operator")
+    plan = long_plan(house)
+    execution_id = await started(ann, plan)
+    await until_launching(ann, execution_id)
+
+    async def cost(watchers: int) -> float:
+        """What so many who watch for three seconds cost."""
+        before = await queries_answered(house)
+
+        async def watch() -> None:
+            async with watching(ann, execution_id) as events:
+                assert (await anext(events)).event == "state"
+                await asyncio.sleep(3)
+
+        await asyncio.gather(*(watch() for _ in range(watchers)))
+        return await queries_answered(house) - before
+
+    one = await cost(1)
+    fifty = await cost(50)
+    assert one >= 2
+    # One more where the seconds fall otherwise.
+    assert fifty <= one + 1
+    assert (await ann.post(f"/executions/{execution_id}/cancel", json={})).status_code == 200
+
+
+async def test_nobody_is_asked_after_the_last_watcher_has_left(
+    house: House, served: Served
+) -> None:
+    ann = served.caller("leaves", "operator")
+    plan = long_plan(house)
+    execution_id = await started(ann, plan)
+    async with watching(ann, execution_id) as events:
+        await anext(events)
+    await asyncio.sleep(1.5)
+    before = await queries_answered(house)
+    await asyncio.sleep(2.5)
+    assert await queries_answered(house) == before
+    assert (await ann.post(f"/executions/{execution_id}/cancel", json={})).status_code == 200
+
+
+async def test_health_tells_what_is_there_without_a_token(house: House, served: Served) -> None:
+    nobody = served.with_token(None)
+    assert (await nobody.get("/health")).json() == {
+        "Temporal": True,
+        "Worker": True,
+        "History": True,
+    }
+
+
+@pytest.mark.parametrize("kind", ["application/yaml", "text/plain; charset=utf-8"])
+async def test_a_plan_that_is_wrong_is_told_with_all_its_problems_and_lines(
+    served: Served, kind: str
+) -> None:
+    ann = served.caller("ann")
+    text = "PlanId: crm\nWaves:\n  - WaveId: db\n    ServerIds: [x]\n    Retry: 1\n"
+    answer = await ann.post("/plans/validate", content=text, headers={"Content-Type": kind})
+    assert answer.status_code == 422
+    told = {each["pointer"]: each["detail"] for each in answer.json()["problems"]}
+    assert {"line 4", "line 5"} <= set(told)
+    assert "wave db" in told["line 5"]
