@@ -1,10 +1,12 @@
 """The application: the API below `/api`, and the pages beside it."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI, Request, Response
+from starlette.routing import Mount
 
 from api import endpoints, openapi, pages, problems
 from api.house import House
@@ -40,7 +42,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     api = create_api(house)
-    app.mount("/api", api)
+    below = Mount("/api", api)
+    # Starlette's own leaves an address with a line break to whoever serves the rest.
+    below.path_regex = re.compile(below.path_regex.pattern, re.DOTALL)
+    app.router.routes.append(below)
     app.middleware("http")(_with_headers)
     if house.gate.is_open:
         app.add_middleware(LocalOnly)

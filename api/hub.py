@@ -243,8 +243,15 @@ class Hub:
                 trouble = error
             else:
                 if state.execution_id == execution_id:
-                    return state
+                    return await self._after_its_end(state) if state.end_time else state
         return await self._by_record(execution_id, known, trouble)
+
+    async def _after_its_end(self, state: ExecutionState) -> ExecutionState:
+        try:
+            return await self._by_record(state.execution_id, state, None)
+        except UnreachableError:
+            # That it has ended is known all the same.
+            return state
 
     async def _by_record(
         self, execution_id: str, known: ExecutionState | None, trouble: Exception | None

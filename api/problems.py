@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 from temporalio.service import RPCError
 
 from activities.dynamodb import TableError
@@ -117,6 +118,9 @@ def _away(detail: str) -> ApiProblem:
 async def answer(request: Request, error: Exception) -> JSONResponse:
     """Answer a request that ended with an error."""
     problem = problem_of(error)
+    if problem.status is HTTPStatus.METHOD_NOT_ALLOWED and isinstance(request.app, FastAPI):
+        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+        problem.headers["Allow"] = ", ".join(_allowed(request.app, path))
     details = ProblemDetails(
         title=problem.status.phrase,
         status=problem.status,
@@ -130,6 +134,14 @@ async def answer(request: Request, error: Exception) -> JSONResponse:
         headers=problem.headers,
         media_type=MEDIA_TYPE,
     )
+
+
+def _allowed(api: FastAPI, path: str) -> list[str]:
+    """All methods of an address; Starlette tells those of its first route only."""
+    paths = api.openapi()["paths"]
+    # One that stands there as it is goes before those that it would fit.
+    found = [path] if path in paths else [t for t in paths if compile_path(t)[0].fullmatch(path)]
+    return sorted(method.upper() for template in found for method in paths[template])
 
 
 def _sendable(text: str) -> str:

@@ -21,7 +21,8 @@ _STREAM: dict[int | str, dict[str, Any]] = {
         "description": "Event `state`, with an ExecutionState as its data, at once and on every "
         "change; event `trouble`, with a text, when it cannot be looked at; event `end` when "
         "nothing more will come. The IDs grow, but not across streams.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        # FastAPI adds the form of an event.
+        "content": {"text/event-stream": {}},
     }
 }
 
@@ -54,7 +55,7 @@ async def events(
 ) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events until the execution has ended and its history has all of it."""
     number, told = 0, 0
-    while True:
+    while not (0 < told == number and house.hub.is_settled(execution_id)):
         sight = await _next(lookout, number)
         if sight is not None:
             number = sight.number
@@ -64,11 +65,9 @@ async def events(
                 told = number
                 state = sight.value.model_dump_json()
                 yield ServerSentEvent(event="state", raw_data=state, id=str(number))
-        elif told == number and house.hub.is_settled(execution_id):
-            yield ServerSentEvent(event="end", data="the execution has ended and is recorded")
-            return
         if await request.is_disconnected():
             return
+    yield ServerSentEvent(event="end", data="the execution has ended and is recorded")
 
 
 async def _next(lookout: Lookout[ExecutionState], number: int) -> Sight[ExecutionState] | None:

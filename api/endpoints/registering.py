@@ -47,15 +47,15 @@ _EXAMPLE_JSON = {
         },
     ],
 }
-_TEXT = {"schema": {"type": "string"}, "example": _EXAMPLE}
+_OBJECT = {"schema": {"type": "object"}, "example": _EXAMPLE_JSON}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "A plan file, YAML or JSON, at most 5 MB.",
         "content": {
-            "application/yaml": _TEXT,
-            "application/json": {"schema": {"type": "object"}, "example": _EXAMPLE_JSON},
-            "text/plain": _TEXT,
+            "application/yaml": _OBJECT,
+            "application/json": _OBJECT,
+            "text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE},
         },
     }
 }

@@ -1,0 +1,157 @@
+"""The API keeps what its OpenAPI document promises: who may do what, and every answer's form."""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from recovery.messages import MessageName
+from settings import Role
+from tests.end_to_end.api_server import Served, register, served, started_server
+from tests.end_to_end.conftest import House
+
+__all__ = ["served", "started_server"]
+
+_EXECUTION = "/executions/{execution_id}"
+_WAVE = {"Wave": "database"}
+# Nothing of these names exists, so whoever may do it is told that.
+_NAMES = {"plan_id": "none", "execution_id": "none-0f3b52a1c7d9", "wave_id": "database"}
+SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
+
+
+class Route(NamedTuple):
+    """An endpoint: the role that it needs, None where it asks for no token; what is sent."""
+
+    role: Role | None = Role.VIEWER
+    body: Any = None
+
+
+def message(name: MessageName) -> Route:
+    """The endpoint of an operator's message."""
+    role = Role.APPROVER if name is MessageName.APPROVE_WAVE else Role.OPERATOR
+    job = {"Job": "drsjob-0123456789abcdefg"} if name is MessageName.ADOPT_JOB else {}
+    return Route(role, {**_WAVE, **job} if name.names_a_wave else {})
+
+
+TABLE = {
+    ("GET", "/health"): Route(None),
+    ("GET", "/me"): Route(),
+    ("GET", "/plans"): Route(),
+    ("GET", "/plans/{plan_id}"): Route(),
+    ("GET", "/plans/{plan_id}/versions"): Route(),
+    ("GET", "/plans/{plan_id}/forecast"): Route(),
+    ("GET", "/plans/{plan_id}/readiness"): Route(),
+    ("POST", "/plans/validate"): Route(body={}),
+    ("POST", "/forecast"): Route(body={"PlanIds": ["none"]}),
+    ("POST", "/plans/{plan_id}/versions"): Route(Role.OPERATOR, {}),
+    ("POST", "/plans/{plan_id}/executions"): Route(Role.OPERATOR, {}),
+    ("GET", "/executions"): Route(),
+    ("GET", _EXECUTION): Route(),
+    ("GET", f"{_EXECUTION}/events"): Route(),
+    ("GET", f"{_EXECUTION}/messages"): Route(),
+    ("GET", f"{_EXECUTION}/waves/{{wave_id}}/jobs"): Route(),
+    ("GET", f"{_EXECUTION}/cleanup"): Route(),
+    ("POST", f"{_EXECUTION}/cleanup"): Route(Role.OPERATOR, {}),
+    ("POST", f"{_EXECUTION}/cancel"): Route(Role.OPERATOR, {}),
+    **{("POST", f"{_EXECUTION}/{name}"): message(name) for name in MessageName},
+}
+
+
+def may(role: Role, needed: Role | None) -> bool:
+    """Whether a role is enough: everybody may look, an admin may do all, else none is another."""
+    return needed in (None, Role.VIEWER, role) or role is Role.ADMIN
+
+
+async def test_every_endpoint_is_in_the_table_of_roles(served: Served) -> None:
+    document = (await served.with_token(None).get("/openapi.json")).json()
+    told = {
+        (method.upper(), path) for path, methods in document["paths"].items() for method in methods
+    }
+    assert told == set(TABLE)
+
+
+async def statuses(client: httpx.AsyncClient) -> dict[tuple[str, str], int]:
+    """What each endpoint answers to a caller."""
+    gate = asyncio.Semaphore(8)
+
+    async def ask(method: str, path: str, body: Any) -> int:
+        async with gate:
+            sent = {} if body is None else {"json": body}
+            answer = await client.request(method, path.format(**_NAMES), **sent)
+        if answer.status_code >= 400:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["status"] == answer.status_code
+        return answer.status_code
+
+    found = await asyncio.gather(*(ask(m, p, route.body) for (m, p), route in TABLE.items()))
+    return dict(zip(TABLE, found, strict=True))
+
+
+async def test_every_endpoint_but_health_refuses_whoever_is_not_known(served: Served) -> None:
+    provider = served.provider
+    strangers = {
+        "no token": None,
+        "unknown": "a-token-of-nobody-123",
+        "expired": provider.token(roles=["admin"], exp=time.time() - 60),
+        "of another audience": provider.token(roles=["admin"], aud="somebody-else"),
+        "of another issuer": provider.token(roles=["admin"], iss="https://example.com"),
+        "unsigned": provider.unsigned(roles=["admin"]),
+    }
+    for what, token in strangers.items():
+        found = await statuses(served.with_token(token))
+        let_in = [route for route, status in found.items() if status != 401]
+        assert let_in == [("GET", "/health")], what
+
+
+async def test_every_endpoint_serves_its_roles_and_no_others(house: House, served: Served) -> None:
+    for role in Role:
+        found = await statuses(served.caller(f"{role}-of-the-table", role))
+        refused = {route for route, status in found.items() if status in (401, 403)}
+        assert refused == {route for route, each in TABLE.items() if not may(role, each.role)}
+        assert {status for status in found.values() if status >= 500} == set(), found
+
+
+# A thousand requests take half a minute; several times that where the machine is busy.
+@pytest.mark.timeout(300)
+async def test_the_api_keeps_to_its_document_whatever_is_sent(
+    house: House, served: Served, tmp_path: Path
+) -> None:
+    plan = house.plan(house.wave("Database"), house.wave("App", "Database"))
+    root = served.caller("root", "admin")
+    await register(root, plan)
+    answer = await root.post(f"/plans/{plan.plan_id}/executions", json={})
+    execution_id = answer.json()["ExecutionId"]
+    await house.end(plan, execution_id)
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(_CONFIG.format(plan_id=plan.plan_id, execution_id=execution_id))
+    words = [
+        "--config-file", str(config), "run", f"{served.url}/openapi.json",
+        "--header", f"Authorization: {root.headers['Authorization']}",
+        "--mode", "all", "--checks", "all", "--max-examples", "5",
+        "--generation-deterministic", "--no-shrink", "--continue-on-failure",
+        "--phases", "coverage,fuzzing", "--no-color", "--request-timeout", "20",
+    ]  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        SCHEMATHESIS, *words, cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    told, _ = await process.communicate()
+    assert process.returncode == 0, told.decode()
+
+
+# Rules that no schema tells, such as that of the confirmation, refuse what its form allows.
+_CONFIG = """\
+[checks]
+positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "409", "422", "429"]
+
+[[operations]]
+include-path-regex = "/(events|jobs|messages|forecast|versions|cleanup|executions)$"
+[operations.parameters]
+"path.plan_id" = "{plan_id}"
+"path.execution_id" = "{execution_id}"
+"path.wave_id" = "database"
+"""
