@@ -1,0 +1,201 @@
+"""What is sent, however odd, is answered with what is wrong; and nothing is loaded from afar."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from activities.plan_table import PlanTable
+from api.intake import MOST_BYTES
+from settings import Settings
+from tests.api.conftest import calling
+from tests.recovery.plans import diamond
+
+EXECUTION = "/executions/crm-0f3b52a1c7d9"
+PLAN = diamond().model_dump(mode="json", exclude_none=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/plans/%00"),
+        ("GET", "/plans/%ED%A0%80"),
+        ("GET", "/plans/crm%0A"),
+        ("GET", f"/plans/{'x' * 65}"),
+        ("GET", "/plans/crm?version=0"),
+        ("GET", f"/plans/crm?version={'9' * 5000}"),
+        ("GET", "/plans/crm?version=1e3"),
+        ("GET", "/executions/crm"),
+        ("GET", "/executions/crm-0F3B52A1C7D9"),
+        ("GET", "/executions/crm-0f3b52a1c7d9%0A/events"),
+        ("GET", f"{EXECUTION}/waves/%F0%9F%92%A9/jobs"),
+        ("GET", "/executions?limit=0"),
+        ("GET", f"/executions?limit={10**30}"),
+        ("GET", "/executions?state=DONE"),
+        ("GET", "/executions?plan_id=a'%20OR%20'1'='1"),
+    ],
+)
+async def test_a_malformed_address_is_told_where_it_is_wrong(
+    alone: None, method: str, path: str
+) -> None:
+    async with calling(Settings()) as client:
+        answer = await client.request(method, path)
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["problems"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"Wave": null}',
+        b'{"Wave": "db", "Reason": "\\ud800"}',
+        b'{"Wave": "db", "Reason": "\\u0000"}',
+        b'{"Wave": "db", "\\ud800": 1}',
+        b'{"Wave": "db", "Reason": "' + b"x" * 501 + b'"}',
+        b'{"Wave": "db", "ExpiresInSeconds": NaN}',
+        b'{"Wave": "db", "ExpiresInSeconds": 1e400}',
+        b'{"Wave": "db", "ExpiresInSeconds": -1}',
+        b'{"Wave": "db", "ExpiresInSeconds": ' + b"9" * 5000 + b"}",
+        b'{"Wave": "db", "Approve": "yes"}',
+        b'{"Wave": "db", "Actor": "root"}',
+        b"[" * 100_000,
+        b"\xff\xfe",
+    ],
+)
+async def test_a_malformed_message_is_refused_before_anybody_gets_it(
+    alone: None, body: bytes
+) -> None:
+    async with calling(Settings()) as client:
+        answer = await client.post(
+            f"{EXECUTION}/approve_wave", content=body, headers={"Content-Type": "application/json"}
+        )
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    # It is JSON that everybody can read.
+    json.loads(answer.content.decode())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"Version": True},
+        {"Version": 10**30},
+        {"Relaunch": ["s-1"]},
+        {"Relaunch": ["s-00000000000000001"] * 4001},
+        {"CleanupAfterSeconds": "60"},
+        {"FromExecution": "crm"},
+        {"ExecutionType": "drill"},
+        {"executiontype": "DRILL"},
+        {"ExecutionType": "RECOVERY"},
+        {"ReplaceDrill": True},
+        {"Confirmation": "other"},
+    ],
+)
+async def test_a_start_that_is_not_meant_so_starts_nothing(
+    alone: None, body: dict[str, Any]
+) -> None:
+    async with calling(Settings()) as client:
+        answer = await client.post("/plans/crm/executions", json=body)
+    assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "é", "x" * 201])
+async def test_a_key_must_be_short_and_plain(alone: None, key: str) -> None:
+    async with calling(Settings()) as client:
+        headers = [(b"Idempotency-Key", key.encode())]
+        answer = await client.post("/plans/crm/executions", json={}, headers=headers)
+    assert answer.status_code == 422, answer.text
+
+
+async def test_more_than_a_plan_can_be_is_not_read(alone: None) -> None:
+    async with calling(Settings()) as client:
+        for path in ("/plans/validate", "/forecast"):
+            answer = await client.post(
+                path,
+                content=b" " * (MOST_BYTES + 1),
+                headers={"Content-Type": "application/json"},
+            )
+            assert answer.status_code == 413
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_what_is_no_plan_by_its_type_is_told_which_types_are(alone: None) -> None:
+    async with calling(Settings()) as client:
+        form = await client.post("/plans/validate", data={"PlanId": "crm"})
+        assert form.status_code == 415
+        assert "application/yaml" in form.json()["detail"]
+        latin = "PlanId: caf\xe9".encode("latin-1")
+        text = await client.post(
+            "/plans/validate", content=latin, headers={"Content-Type": "text/plain"}
+        )
+        assert text.status_code == 422
+        assert "UTF-8" in text.json()["problems"][0]["detail"]
+
+
+async def test_a_plan_is_registered_once_by_whoever_sends_it_and_read_back(
+    plans: PlanTable,
+) -> None:
+    async with calling(Settings()) as client:
+        first = await client.post("/plans/crm/versions", json=PLAN)
+        again = await client.post("/plans/crm/versions", json=PLAN)
+        other = await client.post("/plans/other/versions", json=PLAN)
+        assert (first.status_code, again.status_code, other.status_code) == (201, 200, 422)
+        assert first.headers["location"] == "/api/plans/crm?version=1"
+        assert again.json() == first.json()
+        me = (await client.get("/me")).json()["Subject"]
+        assert first.json()["Author"] == me
+        read = await client.get("/plans/crm")
+        assert read.json()["Version"] == first.json()
+        assert [wave["WaveId"] for wave in read.json()["Plan"]["Waves"]] == [
+            "db", "app1", "app2", "web",
+        ]  # fmt: skip
+        assert (await client.get("/plans/crm?version=2")).status_code == 404
+        listed = (await client.get("/plans/crm/versions")).json()["Versions"]
+        assert listed == [first.json()]
+
+
+async def test_without_a_table_the_plans_are_away_and_told_how_to_have_them(
+    plans: PlanTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with calling(Settings(plan_table="another-table")) as client:
+        answer = await client.get("/plans/crm")
+    assert answer.status_code == 503
+    assert "drs-waves init-tables" in answer.json()["detail"]
+    assert answer.headers["retry-after"]
+
+
+async def test_the_documentation_page_loads_nothing_from_another_host(alone: None) -> None:
+    async with calling(Settings()) as client:
+        page = (await client.get("/docs")).text
+        assert re.findall(r"https?://", page) == []
+        assert '"validatorUrl": null' in page
+        for path in re.findall(r"""(?:src|href|url)[=:] ?["']([^"']+)["']""", page):
+            answer = await client.get(f"/{path}")
+            assert answer.status_code == 200, path
+        # The Swagger UI that there is shows no later form.
+        document = (await client.get("/docs/openapi.json")).json()
+        assert document["openapi"] == "3.0.3"
+        assert '{"type": "null"}' not in json.dumps(document)
+
+
+async def test_every_endpoint_has_a_summary_a_form_and_its_problems(alone: None) -> None:
+    async with calling(Settings()) as client:
+        document = (await client.get("/openapi.json")).json()
+    names = set()
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            names.add(operation["operationId"])
+            assert operation["summary"], path
+            assert operation["description"], path
+            good = [a for code, a in operation["responses"].items() if code.startswith("2")]
+            assert all(answer["content"] for answer in good), path
+            if path != "/health":
+                assert {"401", "403"} <= operation["responses"].keys(), path
+                assert operation["security"] == [{"HTTPBearer": []}]
+    assert len(names) == sum(len(methods) for methods in document["paths"].values())
