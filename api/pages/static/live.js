@@ -52,11 +52,13 @@ export default {
     this.$el.addEventListener("submit", this.submitted);
     this.$el.addEventListener("input", this.typed);
     this.$el.addEventListener("close", this.closed, true);
+    window.addEventListener("hashchange", this.turned);
     this.timer = setInterval(this.tick, 1000);
     this.restore();
     this.tick();
   },
   beforeUnmount() {
+    window.removeEventListener("hashchange", this.turned);
     clearInterval(this.timer);
   },
   methods: {
@@ -132,6 +134,10 @@ export default {
     restore() {
       const wave = this.chosen ?? decodeURIComponent(window.location.hash.slice(1));
       if (wave) this.choose(wave, false);
+    },
+    turned() {
+      this.chosen = undefined;
+      this.restore();
     },
     mark() {
       for (const each of this.$el.querySelectorAll("[data-choose]")) {

@@ -1,0 +1,119 @@
+"""The pages as people meet them: in a real browser, served by `drs-waves serve`."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Browser, Locator, Page
+from playwright.async_api import TimeoutError as PlaywrightTimeout
+
+from activities.plan_table import PlanTable
+from bench.browser import chromium, running_browser, window
+from recovery.plan import RecoveryPlan
+from sandbox.stack import Stack
+from settings import get_settings
+from tests.end_to_end.conftest import House
+
+Open = Callable[..., Coroutine[Any, Any, "Tab"]]
+
+
+@dataclass
+class Tab:
+    """A page in the browser.
+
+    Attributes:
+        complaints: errors on its console.
+        hosts: whom it asked for anything.
+    """
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "console",
+            lambda told: self.complaints.append(told.text) if told.type == "error" else None,
+        )
+        self.page.on("request", lambda request: self._note(request.url))
+        self.page.on("websocket", lambda socket: self._note(socket.url))
+
+    def node(self, wave_id: str) -> Locator:
+        """A wave in the graph."""
+        return self.page.locator(f'button.node[data-choose="{wave_id}"]')
+
+    async def sees(self, selector: str, text: str, *, within: float = 30.0) -> None:
+        """Await a text in the first element of a selector."""
+        found = self.page.locator(selector, has_text=text).first
+        try:
+            await found.wait_for(timeout=within * 1000)
+        except PlaywrightTimeout as missing:
+            shown = await self.page.locator("body").inner_text()
+            raise AssertionError(
+                f"{text!r} is not in {selector}; the page says:\n{shown}"
+            ) from missing
+
+    async def shows(self, wave_id: str, text: str, *, within: float = 30.0) -> None:
+        """Await a text in a wave of the graph."""
+        await self.sees(f'button.node[data-choose="{wave_id}"]', text, within=within)
+
+    async def is_as_wide_as_its_window(self) -> bool:
+        """Whether the page does not scroll sideways."""
+        wide: bool = await self.page.evaluate(
+            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        )
+        return wide
+
+    def _note(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob"):
+            self.hosts.add(parts.netloc)
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium."""
+    if chromium() is None:
+        pytest.skip("Chromium is not installed (Debian's package chromium)")
+    async with running_browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def served(stack: Stack, house_without_worker: House) -> str:
+    """The pages without authentication, and their address."""
+    await asyncio.to_thread(stack.start_server)
+    return stack.pages_url
+
+
+@pytest.fixture
+async def open_page(browser: Browser) -> AsyncIterator[Open]:
+    """Opens pages in windows of their own; none may complain or ask another host."""
+    tabs: list[Tab] = []
+    closing = []
+
+    async def open_it(url: str, **how: bool) -> Tab:
+        opened = window(browser, **how)
+        context = await opened.__aenter__()
+        closing.append(opened)
+        tab = Tab(await context.new_page())
+        tabs.append(tab)
+        await tab.page.goto(url)
+        return tab
+
+    yield open_it
+    for each in closing:
+        await each.__aexit__(None, None, None)
+    assert not [complaint for tab in tabs for complaint in tab.complaints]
+    for tab in tabs:
+        assert tab.hosts == {urlsplit(tab.page.url).netloc}
+
+
+async def register(plan: RecoveryPlan) -> None:
+    """Register a plan, for the overview to show."""
+    await PlanTable(get_settings()).register(plan, author=f"test-{os.getpid()}")

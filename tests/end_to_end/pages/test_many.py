@@ -1,0 +1,130 @@
+"""A war room full of screens: each follows, and Temporal does not notice."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import httpx
+import pytest
+import uvicorn
+from websockets.asyncio.client import ClientConnection, connect
+
+from api.app import create_app
+from settings import get_settings
+from tests.end_to_end.conftest import House, free_port, wave_of
+from workflows.client import RecoveryClient
+
+_PAGES = 50
+_WATCHED_SECONDS = 5.0
+
+
+@dataclass
+class Screen:
+    """A page without a browser: its document, and the socket that it is told by.
+
+    Attributes:
+        told: everything that it was told.
+    """
+
+    socket: ClientConnection
+    told: list[str] = field(default_factory=list)
+
+    async def listen(self) -> None:
+        """Take what comes, as Engine.IO has it."""
+        async for frame in self.socket:
+            if frame == "2":
+                await self.socket.send("3")
+            else:
+                self.told.append(str(frame))
+
+    def was_told(self, text: str) -> bool:
+        """Whether a text has come."""
+        return any(text in each for each in self.told)
+
+
+@asynccontextmanager
+async def serving_here() -> AsyncIterator[str]:
+    """The pages in this process, where calls can be counted."""
+    port = free_port()
+    config = uvicorn.Config(create_app(get_settings()), port=port, log_level="warning")
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.05)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@asynccontextmanager
+async def screen(host: str, execution_id: str) -> AsyncIterator[Screen]:
+    """An open page of an execution."""
+    async with httpx.AsyncClient() as client:
+        page = await client.get(f"http://{host}/executions/{execution_id}")
+    found = re.search(r"'client_id': '([0-9a-f-]{36})'", page.text)
+    assert found is not None
+    query = {
+        "EIO": "4",
+        "transport": "websocket",
+        "client_id": found[1],
+        "next_message_id": "0",
+        "implicit_handshake": "true",
+        "tab_id": str(uuid4()),
+        "document_id": str(uuid4()),
+    }
+    address = f"ws://{host}/_nicegui_ws/socket.io/?{urlencode(query)}"
+    async with connect(address, max_size=None) as socket:
+        await socket.send("40")
+        opened = Screen(socket)
+        listening = asyncio.create_task(opened.listen())
+        try:
+            yield opened
+        finally:
+            listening.cancel()
+
+
+async def test_fifty_pages_ask_temporal_no_more_often_than_one(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    real = RecoveryClient.state
+
+    async def counted(self: RecoveryClient, plan_id: str) -> object:
+        nonlocal asked
+        asked += self is not house.client
+        return await real(self, plan_id)
+
+    monkeypatch.setattr(RecoveryClient, "state", counted)
+    plan = house.plan(house.wave("Web", approval_required=True))
+    execution_id = await house.client.start(plan)
+    await house.until(plan, lambda s: "approval" in wave_of(s, "Web").status_reason)
+    async with serving_here() as host, AsyncExitStack() as screens:
+        first = await screens.enter_async_context(screen(host, execution_id))
+        await house.eventually(lambda: _true(first.was_told("beat")))
+        asked = 0
+        await asyncio.sleep(_WATCHED_SECONDS)
+        by_one = asked
+        others = [
+            await screens.enter_async_context(screen(host, execution_id)) for _ in range(_PAGES - 1)
+        ]
+        await house.eventually(lambda: _true(all(each.was_told("beat") for each in others)))
+        asked = 0
+        await asyncio.sleep(_WATCHED_SECONDS)
+        by_all = asked
+        handle = house.client.temporal.get_workflow_handle(f"drs-plan/{plan.plan_id}")
+        await handle.signal("skip_wave", {"wave": "web"})
+        everyone = [first, *others]
+        await house.eventually(lambda: _true(all(each.was_told("SKIPPED") for each in everyone)))
+    # Once a second, give or take one at the edges.
+    assert 1 <= by_one <= _WATCHED_SECONDS + 1
+    assert by_all <= _WATCHED_SECONDS + 1
+
+
+async def _true(found: bool) -> bool:
+    return found
