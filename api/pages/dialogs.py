@@ -30,12 +30,12 @@ class Dialog:
 
     Attributes:
         html: what is shown.
-        send: does it for a caller, given what was filled in.
+        send: does it for a caller, given what was filled in; None where it only tells.
         look: finds out more while the dialog is open; the HTML that is then shown in it.
     """
 
     html: str
-    send: Callable[[Principal, Fields], Awaitable[Outcome]]
+    send: Callable[[Principal, Fields], Awaitable[Outcome]] | None
     look: Callable[[], Awaitable[str]] | None = None
 
 

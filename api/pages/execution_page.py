@@ -12,6 +12,7 @@ from api.house import House, web_ui_link
 from api.hub import Lookout, Sight
 from api.pages.attention import attention
 from api.pages.dialogs import Dialog
+from api.pages.job_log import show_job_log
 from api.pages.picture import Painter
 from api.pages.rendering import render
 from api.pages.steering import ask, offers
@@ -88,6 +89,8 @@ class ExecutionVisit(Visit[ExecutionState]):
         wave_id = fields.get("wave") or None
         if self._state is None:
             return None
+        if fields.get("show") == "job_log":
+            return show_job_log(self.house, self.reader, self._state, str(wave_id))
         return ask(self.house, self._state, str(fields.get("ask")), wave_id and str(wave_id))
 
     async def choose(self, fields: dict[str, Any]) -> None:

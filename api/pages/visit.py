@@ -200,7 +200,7 @@ class Visit(ABC, Generic[T]):
 
     async def _send(self, fields: dict[str, Any]) -> None:
         asked = self._dialog
-        if asked is None:
+        if asked is None or asked.send is None:
             return
         try:
             caller = await self.caller()

@@ -115,10 +115,12 @@ export default {
     },
 
     clicked(event) {
-      const target = event.target.closest("[data-choose],[data-ask],[data-theme-to],[data-close]");
+      const target = event.target.closest(
+        "[data-choose],[data-ask],[data-show],[data-theme-to],[data-close]",
+      );
       if (!target || target.disabled) return;
       if (target.dataset.choose !== undefined) this.choose(target.dataset.choose, true);
-      else if (target.dataset.ask) this.$emit("ask", { ...target.dataset });
+      else if (target.dataset.ask || target.dataset.show) this.$emit("ask", { ...target.dataset });
       else if (target.dataset.themeTo) window.drsWavesTheme(target.dataset.themeTo);
       else document.getElementById("dialog").close();
     },

@@ -34,9 +34,9 @@ async def test_the_page_shows_the_diamond_from_start_to_end(
     await tab.sees("h1", "Unknown")
     await house.client.start(plan, execution_id=execution_id)
 
-    await tab.shows("web", "Waiting for Database")
-    await tab.shows("database", "COMPLETED")
+    await tab.shows("app1", "Waiting for Database")
     await tab.shows("web", "Waiting for App1, App2")
+    await tab.shows("database", "COMPLETED")
     await tab.shows("app1", "COMPLETED")
     await tab.shows("web", "Waiting for App2")
     await tab.shows("web", "COMPLETED")
@@ -72,6 +72,9 @@ async def test_a_wave_that_is_chosen_shows_its_servers_with_their_instances(
         assert server.recovery_job_id is not None
         assert server.recovery_job_id in panel
     assert "YES" in panel
+    await tab.page.get_by_role("button", name="DRS job log").click()
+    await tab.sees("#dialog-look", "LAUNCH_END")
+    await tab.sees("#dialog-look", state.waves[0].servers[1].source_server_id)
 
 
 async def test_names_are_shown_as_they_are_and_never_run(
