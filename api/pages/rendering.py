@@ -12,7 +12,7 @@ def _finalize(value: Any) -> Any:
     """What is filled in: nothing for None, and no character that could rewrite what is read."""
     if value is None:
         return ""
-    if isinstance(value, str) and not isinstance(value, Markup):
+    if isinstance(value, str) and not isinstance(value, Markup) and not value.isprintable():
         return visible(value)
     return value
 

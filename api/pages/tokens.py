@@ -21,11 +21,7 @@ def token_of(request: Request) -> str | None:
 
 
 async def reader_of(gate: Gate, request: Request) -> Principal | Response:
-    """Who reads a page; or the answer that lets the reader sign in.
-
-    Raises:
-        ProviderAwayError: that cannot be decided now.
-    """
+    """Who reads a page; or the answer that lets the reader sign in."""
     try:
         return await gate.admit(token_of(request))
     except NotAuthenticatedError:
@@ -33,6 +29,8 @@ async def reader_of(gate: Gate, request: Request) -> Principal | Response:
         if token_of(request) is None and request.headers.get("sec-fetch-site") == "cross-site":
             return _document("drs-waves", render("again", address=request.url.path))
         return RedirectResponse(sign_in_address(request.url.path), status_code=303)
+    except ProviderAwayError as error:
+        return _asked(request.url.path, f"who you are cannot be checked now: {error}", status=503)
 
 
 def sign_in_address(path: str) -> str:
@@ -76,9 +74,9 @@ def add_to(app: FastAPI, gate: Gate) -> None:
         return answer
 
 
-def _asked(following: str, wrong: str = "") -> Response:
+def _asked(following: str, wrong: str = "", *, status: int | None = None) -> Response:
     body = render("sign_in", next=following, wrong=wrong)
-    return _document("Sign in to drs-waves", body, status=401 if wrong else 200)
+    return _document("Sign in to drs-waves", body, status=status or (401 if wrong else 200))
 
 
 def _document(title: str, body: str, *, status: int = 200) -> Response:

@@ -45,8 +45,11 @@ export default {
   props: { html: String },
   emits: ["choose", "ask", "send", "gone"],
   mounted() {
+    // By how much the server's clock is ahead of ours.
     this.ahead = 0;
-    this.heard = null;
+    // A page that is never told anything must not look as if it were told.
+    this.heard = { seen: Date.now() / 1000, seenText: "its loading", oldAfter: 8, trouble: "" };
+    this.isTold = false;
     this.$el.innerHTML = this.html;
     this.$el.addEventListener("click", this.clicked);
     this.$el.addEventListener("submit", this.submitted);
@@ -76,7 +79,11 @@ export default {
       this.tick();
     },
     beat(now, seen, seenText, oldAfter, trouble) {
-      this.ahead = now - Date.now() / 1000;
+      const ahead = now - Date.now() / 1000;
+      // What came late on its way says too little; only a clock that was set is believed.
+      const isSet = !this.isTold || ahead < this.ahead - 60;
+      this.ahead = isSet ? ahead : Math.max(this.ahead, ahead);
+      this.isTold = true;
       this.heard = { seen, seenText, oldAfter, trouble };
       this.tick();
     },
@@ -99,7 +106,7 @@ export default {
     },
     age(now) {
       const banner = document.getElementById("old");
-      if (!banner || !this.heard) return;
+      if (!banner) return;
       const { seen, seenText, oldAfter, trouble } = this.heard;
       const isOld = Boolean(trouble) || now - seen > oldAfter;
       document.documentElement.classList.toggle("is-old", isOld);

@@ -111,3 +111,16 @@ async def test_nobody_is_sent_on_to_another_site_after_signing_in(
         for wanted in ("https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example"):
             answer = await client.post(f"{guarded}/sign-in", data={"token": _ANN, "next": wanted})
             assert answer.headers["location"] == "/"
+
+
+async def test_a_link_on_another_site_leads_to_the_page_without_signing_in_again(
+    house: House, guarded: str, open_page: Open
+) -> None:
+    tab = await open_page(guarded)
+    await sign_in(tab, _ANN)
+    await tab.sees(".who", "ann")
+    # The same server under a name that is another site to a browser.
+    await tab.page.goto(guarded.replace("127.0.0.1", "localhost") + "/sign-in")
+    await tab.page.evaluate("address => { window.location.href = address }", f"{guarded}/")
+    await tab.sees(".who", "ann")
+    tab.hosts = {each for each in tab.hosts if "localhost" not in each}

@@ -1,0 +1,73 @@
+"""How long after a change in Temporal an open page shows it: `python -m bench.page_lag`.
+
+An execution that waits for an approval is paused and resumed; each time the clock runs from the
+answer of the update until the word stands on the page in Chromium. The aim is 2 s.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from asyncio import to_thread
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from playwright.async_api import Page
+
+from bench.browser import running_browser, window
+from bench.testbed import ACCOUNT, REGION, Testbed, run_to_its_end, running_testbed, scratch_folder
+from recovery.messages import MessageName, OperatorMessage
+from recovery.plan import RecoveryPlan, Server, Wave
+from workflows.steering import send, the_running
+
+_AIM_SECONDS = 2.0
+_SERVER_ID = "s-00000000000abcdef"
+
+
+@asynccontextmanager
+async def _opened(testbed: Testbed, plan: RecoveryPlan) -> AsyncIterator[Page]:
+    execution_id = await testbed.client.start(plan)
+    await to_thread(testbed.stack.start_server)
+    async with running_browser() as browser, window(browser) as context:
+        page = await context.new_page()
+        await page.goto(f"{testbed.stack.pages_url}/executions/{execution_id}")
+        await page.get_by_text("Waiting for approval").first.wait_for()
+        yield page
+
+
+async def _measure(rounds: int) -> list[float]:
+    lags = []
+    where = {"SourceServerId": _SERVER_ID, "Region": REGION, "AccountId": ACCOUNT}
+    servers = [Server(source_server_id=_SERVER_ID)]
+    wave = Wave(wave_id="web", servers=servers, region=REGION, approval_required=True)
+    plan = RecoveryPlan(plan_id="lag", region=REGION, waves=[wave])
+    with scratch_folder([]) as folder:
+        async with running_testbed(folder, speed=60.0, workers=1) as testbed:
+            await testbed.aws.apply(SourceServers=[where])
+            async with _opened(testbed, plan) as page:
+                running = await the_running(testbed.client, plan.plan_id)
+                tell = partial(send, testbed.client, running, actor="bench")
+                for number in range(rounds):
+                    pause = number % 2 == 0
+                    name = MessageName.PAUSE if pause else MessageName.RESUME
+                    await tell(OperatorMessage(name))
+                    began = time.monotonic()
+                    word = "PAUSED" if pause else "IN_PROGRESS"
+                    await page.locator("#head .plan", has_text=word).wait_for()
+                    lags.append(time.monotonic() - began)
+    return lags
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    lags = run_to_its_end(_measure(parser.parse_args().rounds))
+    slowest = max(lags)
+    print(f"changes {len(lags)}, median {statistics.median(lags):.2f} s, slowest {slowest:.2f} s")
+    sys.exit(0 if slowest <= _AIM_SECONDS else 1)
+
+
+if __name__ == "__main__":
+    main()
