@@ -40,7 +40,9 @@ async def replay(folder: Path, *, most_bytes: float = math.inf) -> list[str]:
 
 
 if __name__ == "__main__":
-    told = asyncio.run(replay(HISTORIES, most_bytes=float(*sys.argv[1:] or [math.inf])))
+    told = asyncio.run(
+        replay(HISTORIES, most_bytes=float(sys.argv[1]) if sys.argv[1:] else math.inf)
+    )
     print("\n".join(told), flush=True)
     # A process in which the SDK's core has run now and then crashes when the interpreter ends.
     os._exit(bool(told))
