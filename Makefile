@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPEED ?= 60
 
+# Workflows are loaded anew for each run; without compiled modules they are compiled each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test lint types rooms tests soak kills worker-death chaos histories lock clean bench bench-real screenshots
 

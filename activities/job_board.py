@@ -8,7 +8,7 @@ from contextvars import Context
 from dataclasses import dataclass
 
 from activities.aws import AwsTrouble, Trouble
-from activities.drs_api import DAY_SECONDS, DrsApi, Job, epoch
+from activities.drs_api import DAY_SECONDS, DrsApi, Job, JobLogItem, epoch
 
 # While no server is expected to be up, and at most while DRS gives trouble, looks are so many
 # times rarer.
@@ -60,6 +60,21 @@ class JobBoard:
         # The jobs created since then are known, as they were at `_time`.
         self._complete_since = float("inf")
         self._time = 0.0
+        # By job ID: of which look it was read after, and what it says.
+        self._logs: dict[str, tuple[float, asyncio.Task[list[JobLogItem]]]] = {}
+
+    async def log(self, job_id: str, /) -> list[JobLogItem]:
+        """What a job's log says, as it is read once after each look for everybody who asks.
+
+        Raises:
+            AwsTrouble: it could not be read; whoever asks next has it read again.
+        """
+        after, reading = self._logs.get(job_id, (0.0, None))
+        if reading is None or after < self._time or _has_failed(reading):
+            reading = asyncio.create_task(self._api.job_log(job_id), context=Context())
+            self._logs[job_id] = self._time, reading
+        # Whoever is cancelled leaves the others their answer.
+        return await asyncio.shield(reading)
 
     async def jobs(self, job_ids: Sequence[str], /, *, soon: bool = True) -> list[Job]:
         """Those of the jobs that DRS knows, as the next look sees them.
@@ -171,6 +186,7 @@ class JobBoard:
         over = {i: job for i, job in self._jobs.items() if job.is_over and i not in wanted}
         self._jobs = over | seen
         self._time, self._complete_since = now, min(self._complete_since, since)
+        self._logs = {i: log for i, log in self._logs.items() if not log[1].done()}
         self._forget(before=now - 2 * DAY_SECONDS)
         return self._listing()
 
@@ -197,3 +213,7 @@ class JobBoard:
             self._jobs.values(), key=lambda job: epoch(job.creation_date_time) or 0.0, reverse=True
         )
         return Listing(newest_first, self._time)
+
+
+def _has_failed(task: asyncio.Task[list[JobLogItem]]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)

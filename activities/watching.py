@@ -8,7 +8,7 @@ from typing import Protocol
 from temporalio import activity
 
 from activities.aws import AwsTrouble
-from activities.drs_api import DrsApi, Job, RecoveryInstance
+from activities.drs_api import DrsApi, Job, JobLogItem, RecoveryInstance
 from activities.job_watch import JobWatch, WatchedServer
 from activities.steady_clock import SteadyClock
 from activities.wave_signals import signal_wave
@@ -58,6 +58,9 @@ class Board(Protocol):
 
     async def jobs(self, job_ids: Sequence[str], /, *, soon: bool) -> list[Job]:
         """Those of the jobs that DRS knows, as the next look sees them."""
+
+    async def log(self, job_id: str, /) -> list[JobLogItem]:
+        """What a job's log says, read after the last look."""
 
 
 class Watch:
@@ -118,10 +121,14 @@ class Watch:
         for job_id in list(self._logs_to_read):
             await self._read_log(job_id)
 
+    @property
+    def _is_last_look(self) -> bool:
+        """Whether time is up: then DRS is asked at once, and by itself."""
+        return self._clock.now() >= self._request.until
+
     async def _jobs(self, job_ids: list[str]) -> list[Job]:
         now = self._clock.now()
-        if now >= self._request.until:
-            # One look, and at once.
+        if self._is_last_look:
             return await self._api.jobs(job_ids)
         await self._api.check()
         return await self._board.jobs(job_ids, soon=now >= self._request.quiet_until)
@@ -129,7 +136,9 @@ class Watch:
     async def _read_log(self, job_id: str) -> None:
         """Learn times and reasons; a log that cannot be read is tried again, and not for ever."""
         try:
-            self._watch.see_log(job_id, await self._api.job_log(job_id))
+            # The board's log may be older than a look that was not the board's.
+            read = self._api.job_log if self._is_last_look else self._board.log
+            self._watch.see_log(job_id, await read(job_id))
         except AwsTrouble as trouble:
             activity.logger.warning("The log of %s cannot be read: %s", job_id, trouble)
             self._logs_to_read[job_id] -= 1

@@ -11,7 +11,7 @@ import pytest
 
 from activities.aws import AwsTrouble, Trouble
 from activities.drs import DrsActivities
-from activities.drs_api import DrsApi, Job
+from activities.drs_api import DrsApi, Job, JobLogItem
 from activities.job_board import JobBoard
 from recovery.plan import Server
 from tests.activities.conftest import Attempt, LocalAws, Temporal, until
@@ -36,6 +36,16 @@ class Drs:
     listed: list[float] = field(default_factory=list)
     asked: list[list[str]] = field(default_factory=list)
     trouble: list[Exception] = field(default_factory=list)
+    logs_read: list[str] = field(default_factory=list)
+
+    async def job_log(self, job_id: str) -> list[JobLogItem]:
+        """The log, which says how often it was read."""
+        self.logs_read.append(job_id)
+        number = len(self.logs_read)
+        await asyncio.sleep(0)
+        if self.trouble:
+            raise self.trouble.pop(0)
+        return [JobLogItem(event=f"READ_{number}")]
 
     async def jobs_from(self, moment: float) -> list[Job]:
         """The jobs created since then."""
@@ -187,3 +197,22 @@ async def test_watches_of_several_waves_share_their_looks(
     assert all(statuses(each) == [("LAUNCHED", "YES")] for each in results)
     watched = {id(task) for task in running}
     assert aws.calls("DescribeJobs") < 3 * len(watched)
+
+
+async def test_a_log_is_read_once_after_each_look_for_all_who_ask() -> None:
+    drs = Drs(running=jobs("one"))
+    board = drs.board()
+    await board.jobs(["one"])
+    first = await asyncio.gather(board.log("one"), board.log("one"), board.log("two"))
+    assert [log[0].event for log in first] == ["READ_1", "READ_1", "READ_2"]
+    assert (await board.log("one"))[0].event == "READ_1"
+    await board.jobs(["one"])
+    assert (await board.log("one"))[0].event == "READ_3"
+
+
+async def test_a_log_that_could_not_be_read_is_read_again_for_whoever_asks_next() -> None:
+    drs = Drs(trouble=[AwsTrouble(Trouble.THROTTLED, "slow down")])
+    board = drs.board()
+    with pytest.raises(AwsTrouble):
+        await board.log("one")
+    assert (await board.log("one"))[0].event == "READ_2"

@@ -127,6 +127,10 @@ class _Looks:
         self.begun = True
         return await self.api.jobs(job_ids)
 
+    async def log(self, job_id: str, /) -> list[JobLogItem]:
+        """The log."""
+        return await self.api.job_log(job_id)
+
 
 class WorkerDied(Exception):
     """The worker is gone in the middle of its watch."""
