@@ -25,7 +25,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities import watching
 from activities.aws import AwsSessions
-from activities.drs_api import LAUNCH_ID_TAG, DrsApi, Job
+from activities.drs_api import LAUNCH_ID_TAG, DrsApi, Job, JobLogItem
 from activities.job_watch import WatchedServer
 from activities.reviewing import Review, ReviewRequest
 from activities.watching import LOOK_UP_SECONDS, Watch, WatchMemory, WatchRequest
