@@ -10,7 +10,7 @@ SYMBOLS = {
     WaveStatus.COMPLETED: "✓",
     WaveStatus.PARTIAL: "◐",
     WaveStatus.FAILED: "✗",
-    WaveStatus.TIMED_OUT: "⧗",
+    WaveStatus.TIMED_OUT: "◷",
     WaveStatus.SKIPPED: "↷",
     WaveStatus.CANCELLED: "■",
 }

@@ -36,7 +36,7 @@ class Sizes:
 
 
 ROOMY = Sizes(width=186, height=72, column_gap=46, row_gap=18, most_rows=12)
-COMPACT = Sizes(width=156, height=30, column_gap=40, row_gap=6, most_rows=25)
+COMPACT = Sizes(width=168, height=30, column_gap=40, row_gap=6, most_rows=25)
 MOST_ROOMY = 60
 
 

@@ -13,6 +13,8 @@ from recovery.graph import WaveGraph
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 _MOST_TICKS = 8
 _ROOM = 1.02
+# A timeline is not drawn anew for so long, while its clock runs on.
+_REDRAWN_SECONDS = 6.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def timeline(state: ExecutionState, *, now: float) -> Timeline:
     whole = max((row.planned.end or 0.0 for row in rows), default=0.0)
     elapsed = (state.end_time or now) - state.start_time
     ends = [row.actual.end for row in rows if row.actual and row.actual.end is not None]
-    running = [elapsed] if state.end_time is None else []
+    running = [elapsed + _REDRAWN_SECONDS] if state.end_time is None else []
     length, step = _axis(max([whole, *ends, *running], default=1.0))
     ordered = sorted(rows, key=lambda row: row.planned.start)
     return Timeline(tuple(ordered), length, step, whole)

@@ -19,7 +19,7 @@ from tests.end_to_end.conftest import House, free_port, wave_of
 from workflows.client import RecoveryClient
 
 _PAGES = 50
-_WATCHED_SECONDS = 5.0
+_WATCHED_SECONDS = 3.0
 
 
 @dataclass
