@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8080, ge=1, le=65535, description="Port of `drs-waves serve`.")
     api_tokens: dict[str, StaticToken] | None = Field(
         default=None,
-        description='Static bearer tokens by subject: {"ann": {"Token": "…", "Roles": '
+        description='Static bearer tokens by subject: {"laptop": {"Token": "…", "Roles": '
         '["operator"]}}.',
     )
     oidc_issuer: str | None = Field(

@@ -138,7 +138,7 @@ def _status(state: ExecutionState, wave_id: str) -> WaveStatus:
 
 async def _past(testbed: Testbed, plan: RecoveryPlan) -> None:
     """Run a drill to its end."""
-    await testbed.client.start(plan, started_by="ann@operations")
+    await testbed.client.start(plan, started_by="ops@operations")
     await testbed.client.temporal.get_workflow_handle(plan_workflow_id(plan.plan_id)).result()
 
 
@@ -150,11 +150,11 @@ async def _take(testbed: Testbed, browser: Browser, folder: Path) -> None:
     table = PlanTable(get_settings())
     await table.create()
     for plan in (shop, crm, payroll, never):
-        await table.register(plan, author="ann@operations")
+        await table.register(plan, author="ops@operations")
     await asyncio.to_thread(testbed.stack.start_server)
     url = testbed.stack.pages_url
     await _past(testbed, crm)
-    execution_id = await testbed.client.start(shop, started_by="ann@operations")
+    execution_id = await testbed.client.start(shop, started_by="ops@operations")
     await _until(testbed, shop, lambda s: _status(s, "app1") is WaveStatus.COMPLETED)
     await testbed.client.start(payroll, started_by="bo@operations")
 

@@ -29,7 +29,7 @@ _REGIONS = (
     "ap-southeast-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ca-central-1",
     "sa-east-1", "me-south-1", "af-south-1",
 )  # fmt: skip
-_GIVE_UP = 5.0
+_GIVE_UP = 3.0
 
 Measured = tuple[list[Run], Process]
 Made = Callable[[Load, str, float, float], Baseline]

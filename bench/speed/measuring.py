@@ -5,7 +5,6 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +16,7 @@ from bench.speed.graphs import Load
 from bench.testbed import Testbed
 from recovery.execution import PlanStatus
 from workflows.messages import plan_workflow_id
+from workflows.recovery_plan import RecoveryPlanWorkflow
 
 _SAMPLE_SECONDS = 0.5
 # Between two looks, on average half the default pause passes before an end is seen.
@@ -131,10 +131,13 @@ async def _run(bed: Testbed, load: Load, speed: float) -> Run:
 
 async def _end_of(bed: Testbed, plan_id: str, execution_id: str) -> float:
     """When an execution had all its servers up (epoch seconds)."""
-    handle = bed.client.temporal.get_workflow_handle(plan_workflow_id(plan_id))
-    with suppress(WorkflowFailureError):
-        await handle.result()
-    state = await bed.client.state(plan_id)
+    handle = bed.client.temporal.get_workflow_handle_for(
+        RecoveryPlanWorkflow.run, plan_workflow_id(plan_id)
+    )
+    try:
+        state = await handle.result()
+    except WorkflowFailureError as error:
+        raise RuntimeError(f"{execution_id} failed: {error.cause}") from error
     if state.status is not PlanStatus.COMPLETED or state.end_time is None:
         raise RuntimeError(f"{execution_id} ended {state.status}: {state.status_reason}")
     return state.end_time

@@ -40,7 +40,7 @@ def execution(
         plan or diamond(),
         execution_id=execution_id,
         execution_type=ExecutionType.DRILL,
-        started_by="ann@host",
+        started_by="ops@host",
         now=start,
     )
     return state.model_copy(update={"revision": 1} | more)

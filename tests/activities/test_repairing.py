@@ -36,7 +36,7 @@ def story(execution_id: str = "crm-1") -> tuple[Truth, list[HistoryRecord]]:
         plan,
         execution_id=execution_id,
         execution_type=ExecutionType.DRILL,
-        started_by="ann@host",
+        started_by="ops@host",
         now=NOW,
     )
     journal = Journal(plan, state)
@@ -52,11 +52,11 @@ def story(execution_id: str = "crm-1") -> tuple[Truth, list[HistoryRecord]]:
 
     write()
     for number, wave in enumerate(state.waves):
-        act = OperatorAct(actor="ann", time=NOW + number, reason="rehearsed")
+        act = OperatorAct(actor="ops", time=NOW + number, reason="rehearsed")
         wave.decisions = Decisions(approved_by=act)
         state.messages.append(
             MessageRecord(
-                name="approve_wave", wave_id=wave.wave_id, actor="ann", time=act.time,
+                name="approve_wave", wave_id=wave.wave_id, actor="ops", time=act.time,
                 accepted=True, effect="approved",
             )
         )  # fmt: skip
@@ -163,7 +163,7 @@ async def test_a_deleted_item_is_found_and_written_again(
         ("EXECUTION", {"EndTime": {"N": "1"}}),
         ("EXECUTION", {"Kind": {"S": "hidden"}}),
         ("PLAN#0000", {"Text": {"S": '{"PlanId": "crm"'}}),
-        ("MESSAGE#0001", {"Actor": {"S": "bob"}}),
+        ("MESSAGE#0001", {"Actor": {"S": "night"}}),
         ("DECISIONS#web", {"RefusedBy": {"M": {"Actor": {"S": "x"}, "Time": {"N": "1"}}}}),
     ],
 )

@@ -76,7 +76,7 @@ class Provider:
         """The claims of a token that is valid; those that are None are left out."""
         now = time.time()
         usual = {
-            "iss": self.issuer, "aud": AUDIENCE, "sub": "ann", "iat": now, "exp": now + 300,
+            "iss": self.issuer, "aud": AUDIENCE, "sub": "ops", "iat": now, "exp": now + 300,
             "roles": ["operator"],
         }  # fmt: skip
         return {key: value for key, value in (usual | changed).items() if value is not None}

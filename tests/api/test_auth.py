@@ -14,9 +14,9 @@ from settings import Role, Settings, StaticToken
 from tests.api.conftest import calling
 from tests.api.oidc import AUDIENCE, Provider
 
-TOKEN = "a-token-of-ann-0123"
+TOKEN = "a-token-of-ops-00123"
 STATIC = Settings(
-    api_tokens={"ann": StaticToken(token=SecretStr(TOKEN), roles=[Role.OPERATOR, Role.APPROVER])}
+    api_tokens={"ops": StaticToken(token=SecretStr(TOKEN), roles=[Role.OPERATOR, Role.APPROVER])}
 )
 
 
@@ -40,13 +40,13 @@ async def away(settings: Settings, token: str) -> str:
 
 
 async def test_a_static_token_tells_its_subject_and_roles() -> None:
-    ann = await admitted(STATIC, TOKEN)
-    assert ann == Principal("ann", frozenset({Role.OPERATOR, Role.APPROVER}))
-    assert ann.may(Role.VIEWER)
-    assert not ann.may(Role.ADMIN)
+    ops = await admitted(STATIC, TOKEN)
+    assert ops == Principal("ops", frozenset({Role.OPERATOR, Role.APPROVER}))
+    assert ops.may(Role.VIEWER)
+    assert not ops.may(Role.ADMIN)
 
 
-@pytest.mark.parametrize("token", [None, "", "a-token-of-ann-0124", TOKEN + "x", TOKEN[:-1], "ü"])
+@pytest.mark.parametrize("token", [None, "", "a-token-of-ops-00124", TOKEN + "x", TOKEN[:-1], "ü"])
 async def test_without_a_known_static_token_nobody_is_let_in(token: str | None) -> None:
     assert "bearer token" in await refused(STATIC, token)
 
@@ -55,9 +55,9 @@ async def test_without_a_known_static_token_nobody_is_let_in(token: str | None) 
 async def test_a_signed_token_tells_its_subject_and_roles(
     provider: Provider, trusting: Settings, key: str
 ) -> None:
-    token = provider.token(key=key, sub="bob", roles=["approver", "viewer", "of something else"])
-    bob = await admitted(trusting, token)
-    assert bob == Principal("bob", frozenset({Role.APPROVER, Role.VIEWER}))
+    token = provider.token(key=key, sub="night", roles=["approver", "viewer", "of something else"])
+    night = await admitted(trusting, token)
+    assert night == Principal("night", frozenset({Role.APPROVER, Role.VIEWER}))
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ async def test_what_is_no_token_is_refused_without_asking_the_provider(
 async def test_whoever_has_no_role_of_ours_may_only_look(
     provider: Provider, trusting: Settings, roles: object
 ) -> None:
-    ann = await admitted(trusting, provider.token(roles=roles))
-    assert [role for role in Role if ann.may(role)] == [Role.VIEWER]
+    ops = await admitted(trusting, provider.token(roles=roles))
+    assert [role for role in Role if ops.may(role)] == [Role.VIEWER]
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ async def test_static_tokens_and_a_provider_serve_side_by_side(
     provider: Provider, trusting: Settings
 ) -> None:
     both = trusting.model_copy(update={"api_tokens": STATIC.api_tokens})
-    assert (await admitted(both, TOKEN)).subject == "ann"
-    assert (await admitted(both, provider.token(sub="bob"))).subject == "bob"
+    assert (await admitted(both, TOKEN)).subject == "ops"
+    assert (await admitted(both, provider.token(sub="night"))).subject == "night"
     assert "not valid" in await refused(both, "neither")
 
 
@@ -199,7 +199,7 @@ async def test_an_unreachable_provider_gives_503_and_static_tokens_still_work(
         by_provider = {"Authorization": f"Bearer {provider.token()}"}
         assert (await client.get("/me", headers=by_provider)).status_code == 503
         static = {"Authorization": f"Bearer {TOKEN}"}
-        assert (await client.get("/me", headers=static)).json()["Subject"] == "ann"
+        assert (await client.get("/me", headers=static)).json()["Subject"] == "ops"
 
 
 async def test_keys_are_read_once_and_an_unknown_one_does_not_have_them_read_again_and_again(
@@ -220,8 +220,8 @@ async def test_keys_may_be_told_without_discovery(provider: Provider, alone: Non
         oidc_audience=AUDIENCE,
         oidc_jwks_url=f"{provider.issuer}/keys",
     )
-    ann = await admitted(settings, provider.token(iss="https://issuer.example"))
-    assert ann.subject == "ann"
+    ops = await admitted(settings, provider.token(iss="https://issuer.example"))
+    assert ops.subject == "ops"
     assert provider.asked == ["/keys"]
 
 

@@ -58,7 +58,7 @@ def begin(
         plan,
         execution_id="crm-0f3b52a1c7d9",
         execution_type=execution_type,
-        started_by="ann@ops",
+        started_by="ops@desk",
         now=START,
     )
 

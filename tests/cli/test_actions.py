@@ -72,11 +72,11 @@ def test_what_waits_for_an_approval_offers_it() -> None:
 
 def test_a_paused_execution_offers_to_go_on() -> None:
     state = begin(DIAMOND)
-    state.status, state.status_reason = PlanStatus.PAUSED, "Paused by ann@ops: wait"
+    state.status, state.status_reason = PlanStatus.PAUSED, "Paused by ops@desk: wait"
     assert hints(state, width=80) == ["PAUSED: drs-waves resume crm"]
     assert actions(state)[-1].name is MessageName.RESUME
     shown = drawn(Watched("crm", state=state))
-    assert "Paused by ann@ops: wait" in shown
+    assert "Paused by ops@desk: wait" in shown
     assert "waits for an operator" in shown
 
 
@@ -121,10 +121,10 @@ def test_many_failures_are_counted_and_fit() -> None:
 
 def test_the_view_says_who_decided_and_which_attempt_it_is() -> None:
     state = asking()
-    act = OperatorAct(actor="ann@ops", time=START)
+    act = OperatorAct(actor="ops@desk", time=START)
     failed = wave(state, "App2")
     failed.attempt, failed.decisions = 2, Decisions(accepted_by=act)
-    assert "attempt 2; accepted by ann@ops" in " ".join(drawn(Watched("crm", state=state)).split())
+    assert "attempt 2; accepted by ops@desk" in " ".join(drawn(Watched("crm", state=state)).split())
 
 
 async def typed(state: ExecutionState, text: str) -> tuple[list[OperatorMessage], Prompts]:
@@ -185,7 +185,7 @@ async def test_a_worker_that_died_a_moment_ago_does_not_lose_a_message(
     client = cast(RecoveryClient, SimpleNamespace(has_worker=yes, temporal=temporal))
     monkeypatch.setattr(steering, "_ANSWER_SECONDS", 0.01)
     running = RunningExecution("crm", "crm-1", ExecutionType.DRILL, "run")
-    effect = await send(client, running, OperatorMessage(MessageName.PAUSE), actor="ann@ops")
+    effect = await send(client, running, OperatorMessage(MessageName.PAUSE), actor="ops@desk")
     assert effect is None
     [(name, given)] = signals
     assert name == "pause"

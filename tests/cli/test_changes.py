@@ -27,7 +27,7 @@ def test_the_first_look_names_the_execution_and_every_wave() -> None:
     state = begin(CHAIN)
     put(state, "App", WaveStatus.WAITING, "Waiting for Database")
     assert changes(None, state) == [
-        "CRM: DRILL crm-0f3b52a1c7d9, started by ann@ops",
+        "CRM: DRILL crm-0f3b52a1c7d9, started by ops@desk",
         "Database: PENDING",
         "App: WAITING Waiting for Database",
         "Web: PENDING",

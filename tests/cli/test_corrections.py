@@ -61,7 +61,12 @@ def test_messages_say_who_is_not_verified_and_a_clean_up_what_is_left() -> None:
     state = begin(CHAIN)
     state.messages = [
         MessageRecord(
-            name="skip_wave", wave_id="w9", actor="bob", time=START, accepted=False, effect="no w9"
+            name="skip_wave",
+            wave_id="w9",
+            actor="night",
+            time=START,
+            accepted=False,
+            effect="no w9",
         )
     ]
     left = LaunchedInstance(
@@ -74,12 +79,12 @@ def test_messages_say_who_is_not_verified_and_a_clean_up_what_is_left() -> None:
     state.cleanup = CleanupState(
         execution_id="crm-1",
         status=CleanupStatus.PARTIAL,
-        actor="ann@ops",
+        actor="ops@desk",
         start_time=START,
         leftovers=[left],
     )
     lines = operator_lines(state)
-    assert lines[2].endswith("skip_wave w9  by bob (unverified)")
+    assert lines[2].endswith("skip_wave w9  by night (unverified)")
     assert "    REJECTED: no w9" in lines
     assert lines[-1] == "  LEFT  i-1  of s-1  us-west-2  termination protection"
 

@@ -155,13 +155,13 @@ def test_without_a_worker_a_message_is_taken_and_has_its_effect_when_one_comes(
     assert desk.do("pause", "patience").stdout.startswith("patience: taken; ")
     desk.stack.start_worker()
     desk.until("patience", lambda state: state["Status"] == "PAUSED")
-    resumed = desk.do("resume", "patience", "--actor", "ann@ops")
+    resumed = desk.do("resume", "patience", "--actor", "ops@desk")
     assert resumed.stdout == "patience: ready waves are launched again\n"
     state = desk.end("patience", 3)
     assert statuses(state) == ["COMPLETED", "SKIPPED"]
     told = [(m["Name"], m["Actor"], m["ActorVerified"]) for m in state["Messages"]]
     assert [name for name, _, _ in told] == ["skip_wave", "pause", "resume"]
-    assert told[2] == ("resume", "ann@ops", True)
+    assert told[2] == ("resume", "ops@desk", True)
 
 
 def test_a_wave_is_skipped_and_a_wrong_one_is_refused_with_a_hint(desk: Desk) -> None:

@@ -60,22 +60,22 @@ def long_plan(house: House, **fields: Any) -> RecoveryPlan:
 async def test_a_drill_goes_from_registration_to_clean_up_over_http(
     house: House, served: Served
 ) -> None:
-    ann = served.caller("ann@example.com", "operator")
+    ops = served.caller("ops@example.com", "operator")
     plan = house.plan(
         house.wave("Database", servers=2), house.wave("App", "Database"), plan_name="CRM", rto=60
     )
-    checked = (await ann.post("/plans/validate", json=as_file(plan))).json()
+    checked = (await ops.post("/plans/validate", json=as_file(plan))).json()
     assert (checked["PlanHash"], checked["CriticalPath"]) == (plan.plan_hash, ["database", "app"])
-    await register(ann, plan)
-    assert (await ann.get(f"/plans/{plan.plan_id}/readiness")).json()["Findings"] == []
-    answer = await ann.post(f"/plans/{plan.plan_id}/executions", json={})
+    await register(ops, plan)
+    assert (await ops.get(f"/plans/{plan.plan_id}/readiness")).json()["Findings"] == []
+    answer = await ops.post(f"/plans/{plan.plan_id}/executions", json={})
     assert answer.status_code == 202
     execution_id = answer.json()["ExecutionId"]
     assert answer.headers["location"] == f"/api/executions/{execution_id}"
 
     states: list[dict[str, Any]] = []
     numbers: list[int] = []
-    async with asyncio.timeout(60), watching(ann, execution_id) as events:
+    async with asyncio.timeout(60), watching(ops, execution_id) as events:
         async for event in events:
             if event.event == "state":
                 states.append(event.data)
@@ -87,123 +87,123 @@ async def test_a_drill_goes_from_registration_to_clean_up_over_http(
     assert numbers == sorted(set(numbers))
     assert len(states) > 3
     assert states[0]["Status"] == "IN_PROGRESS"
-    assert (states[-1]["Status"], states[-1]["StartedBy"]) == ("COMPLETED", "ann@example.com")
-    assert (await house.recorded(execution_id)).started_by == "ann@example.com"
+    assert (states[-1]["Status"], states[-1]["StartedBy"]) == ("COMPLETED", "ops@example.com")
+    assert (await house.recorded(execution_id)).started_by == "ops@example.com"
 
-    shown = await view(ann, execution_id)
+    shown = await view(ops, execution_id)
     assert shown["Execution"] == states[-1]
     assert (shown["Remaining"], shown["Trouble"]) == (None, None)
     assert shown["CriticalPath"] == ["database", "app"]
     assert f"drs-plan%2F{plan.plan_id}/" in shown["Links"]["Execution"]
     assert [link["WaveId"] for link in shown["Links"]["Waves"]] == ["database", "app"]
 
-    listed = (await ann.get("/executions", params={"plan_id": plan.plan_id})).json()["Executions"]
+    listed = (await ops.get("/executions", params={"plan_id": plan.plan_id})).json()["Executions"]
     assert [row["ExecutionId"] for row in listed] == [execution_id]
     (row,) = [
         row
-        for row in (await ann.get("/plans")).json()["Plans"]
+        for row in (await ops.get("/plans")).json()["Plans"]
         if row["Newest"]["PlanId"] == plan.plan_id
     ]
-    assert (row["Newest"]["Version"], row["Newest"]["Author"]) == (1, "ann@example.com")
+    assert (row["Newest"]["Version"], row["Newest"]["Author"]) == (1, "ops@example.com")
     assert (row["LastDrill"]["ExecutionId"], row["LastDrill"]["Status"]) == (
         execution_id,
         "COMPLETED",
     )
 
-    assert (await ann.get(f"/executions/{execution_id}/cleanup")).status_code == 404
-    begun = await ann.post(f"/executions/{execution_id}/cleanup")
+    assert (await ops.get(f"/executions/{execution_id}/cleanup")).status_code == 404
+    begun = await ops.post(f"/executions/{execution_id}/cleanup")
     assert begun.status_code == 202
     for _ in range(100):
-        cleanup = (await ann.get(f"/executions/{execution_id}/cleanup")).json()
+        cleanup = (await ops.get(f"/executions/{execution_id}/cleanup")).json()
         if cleanup["Status"] not in ("WAITING", "IN_PROGRESS"):
             break
         await asyncio.sleep(0.2)
-    assert (cleanup["Status"], cleanup["Actor"]) == ("COMPLETED", "ann@example.com")
+    assert (cleanup["Status"], cleanup["Actor"]) == ("COMPLETED", "ops@example.com")
     assert len(cleanup["Terminated"]) == 3
 
 
 async def test_a_running_execution_tells_what_it_still_needs_and_where_temporal_shows_it(
     house: House, served: Served
 ) -> None:
-    ann = served.caller("shows", "operator")
+    ops = served.caller("shows", "operator")
     plan = long_plan(house)
-    execution_id = await started(ann, plan)
-    await until_launching(ann, execution_id)
-    shown = await view(ann, execution_id)
+    execution_id = await started(ops, plan)
+    await until_launching(ops, execution_id)
+    shown = await view(ops, execution_id)
     assert 0 < shown["Remaining"]["Seconds"] < 10
     assert shown["Links"]["Execution"].endswith(f"/workflows/drs-plan%2F{plan.plan_id}")
     async with httpx.AsyncClient() as browser:
         assert (await browser.get(shown["Links"]["Execution"])).status_code == 200
-    running = (await ann.get("/executions", params={"state": "IN_PROGRESS"})).json()
+    running = (await ops.get("/executions", params={"state": "IN_PROGRESS"})).json()
     assert execution_id in [row["ExecutionId"] for row in running["Executions"]]
-    assert (await ann.post(f"/executions/{execution_id}/cancel", json={})).status_code == 200
+    assert (await ops.post(f"/executions/{execution_id}/cancel", json={})).status_code == 200
 
 
 async def test_a_message_is_kept_with_the_authenticated_subject_as_its_actor(
     house: House, served: Served
 ) -> None:
-    ann, eve = served.caller("ann", "operator"), served.caller("eve", "approver")
+    ops, lead = served.caller("ops", "operator"), served.caller("lead", "approver")
     slow = house.aws.servers(1, LaunchSeconds=_LONG)
     plan = house.plan(
         house.wave("Database", servers=slow),
         house.wave("App", "Database"),
         house.wave("Web", approval_required=True),
     )
-    execution_id = await started(ann, plan)
-    await until_launching(ann, execution_id)
+    execution_id = await started(ops, plan)
+    await until_launching(ops, execution_id)
     at = f"/executions/{execution_id}"
-    skipped = await ann.post(f"{at}/skip_wave", json={"Wave": "app", "Reason": "not today"})
+    skipped = await ops.post(f"{at}/skip_wave", json={"Wave": "app", "Reason": "not today"})
     assert skipped.status_code == 200
     assert skipped.json()["WorkerAnswered"] is True
-    approved = await eve.post(f"{at}/approve_wave", json={"Wave": "web", "Approve": False})
+    approved = await lead.post(f"{at}/approve_wave", json={"Wave": "web", "Approve": False})
     assert approved.status_code == 200, approved.text
-    rejected = await ann.post(f"{at}/retry_wave", json={"Wave": "database"})
+    rejected = await ops.post(f"{at}/retry_wave", json={"Wave": "database"})
     assert rejected.status_code == 409
     assert rejected.headers["content-type"] == "application/problem+json"
     assert "retry_wave was rejected: " in rejected.json()["detail"]
     # A claimed actor is no field of ours.
-    claimed = await ann.post(f"{at}/pause", json={"Actor": "root"})
+    claimed = await ops.post(f"{at}/pause", json={"Actor": "root"})
     assert claimed.status_code == 422
-    assert (await ann.post(f"{at}/pause")).status_code == 200
-    assert (await ann.post(f"{at}/cancel", json={"Reason": "enough"})).status_code == 200
-    await until_ended(ann, execution_id)
-    told = (await ann.get(f"{at}/messages")).json()["Messages"]
+    assert (await ops.post(f"{at}/pause")).status_code == 200
+    assert (await ops.post(f"{at}/cancel", json={"Reason": "enough"})).status_code == 200
+    await until_ended(ops, execution_id)
+    told = (await ops.get(f"{at}/messages")).json()["Messages"]
     assert [(m["Name"], m["Actor"], m["ActorVerified"], m["Accepted"]) for m in told] == [
-        ("skip_wave", "ann", True, True),
-        ("approve_wave", "eve", True, True),
-        ("retry_wave", "ann", True, False),
-        ("pause", "ann", True, True),
-        ("cancel", "ann", True, True),
+        ("skip_wave", "ops", True, True),
+        ("approve_wave", "lead", True, True),
+        ("retry_wave", "ops", True, False),
+        ("pause", "ops", True, True),
+        ("cancel", "ops", True, True),
     ]
-    assert (await house.recorded(execution_id)).messages[0].actor == "ann"
-    assert (await ann.post(f"{at}/resume")).status_code == 409
+    assert (await house.recorded(execution_id)).messages[0].actor == "ops"
+    assert (await ops.post(f"{at}/resume")).status_code == 409
 
 
 async def test_a_key_starts_one_execution_however_often_and_late_it_comes(
     house: House, served: Served
 ) -> None:
-    ann, bob = served.caller("keys", "operator"), served.caller("others", "operator")
+    ops, night = served.caller("keys", "operator"), served.caller("others", "operator")
     plan = house.plan(house.wave("Database"))
-    await register(ann, plan)
+    await register(ops, plan)
 
     async def start(caller: httpx.AsyncClient, **request: Any) -> httpx.Response:
         path = f"/plans/{plan.plan_id}/executions"
         return await caller.post(path, json=request, headers={"Idempotency-Key": "monday"})
 
     # More than may be started within a minute.
-    answers = await asyncio.gather(*(start(ann) for _ in range(3 * STARTS_A_MINUTE)))
+    answers = await asyncio.gather(*(start(ops) for _ in range(3 * STARTS_A_MINUTE)))
     assert sorted({answer.status_code for answer in answers}) == [200, 202]
     assert [answer.status_code for answer in answers].count(202) == 1
     (execution_id,) = {answer.json()["ExecutionId"] for answer in answers}
-    other = await start(ann, CleanupAfterSeconds=60)
+    other = await start(ops, CleanupAfterSeconds=60)
     assert other.status_code == 422
     assert "another request" in other.json()["detail"]
     # Somebody else's key of the same name is another.
-    assert (await start(bob)).status_code == 409
-    await until_ended(ann, execution_id)
-    late = await start(ann)
+    assert (await start(night)).status_code == 409
+    await until_ended(ops, execution_id)
+    late = await start(ops)
     assert (late.status_code, late.json()["ExecutionId"]) == (200, execution_id)
-    listed = await ann.get("/executions", params={"plan_id": plan.plan_id})
+    listed = await ops.get("/executions", params={"plan_id": plan.plan_id})
     assert len(listed.json()["Executions"]) == 1
     assert len(house.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1
 
@@ -211,32 +211,32 @@ async def test_a_key_starts_one_execution_however_often_and_late_it_comes(
 async def test_a_real_recovery_needs_its_confirmation_at_every_step(
     house: House, served: Served
 ) -> None:
-    ann, root = served.caller("cautious", "operator"), served.caller("root", "admin")
+    ops, root = served.caller("cautious", "operator"), served.caller("root", "admin")
     plan = long_plan(house)
-    await register(ann, plan)
+    await register(ops, plan)
     path = f"/plans/{plan.plan_id}/executions"
     for wrong in ({}, {"Confirmation": "other"}, {"Confirmation": plan.plan_id.upper()}):
-        refused = await ann.post(path, json={"ExecutionType": "RECOVERY", **wrong})
+        refused = await ops.post(path, json={"ExecutionType": "RECOVERY", **wrong})
         assert refused.status_code == 422
         assert "nothing was started" in refused.json()["detail"]
     relaunch = {"Confirmation": plan.plan_id, "Relaunch": [plan.waves[0].server_ids[0]]}
-    assert (await ann.post(path, json=relaunch)).status_code == 403
+    assert (await ops.post(path, json=relaunch)).status_code == 403
     assert await house.client.running(plan.plan_id) is None
 
     recovery = {"ExecutionType": "RECOVERY", "Confirmation": plan.plan_id}
-    execution_id = (await ann.post(path, json=recovery)).json()["ExecutionId"]
-    await until_launching(ann, execution_id)
+    execution_id = (await ops.post(path, json=recovery)).json()["ExecutionId"]
+    await until_launching(ops, execution_id)
     at = f"/executions/{execution_id}"
-    unsure = await ann.post(f"{at}/cancel", json={"Reason": "a slip"})
+    unsure = await ops.post(f"{at}/cancel", json={"Reason": "a slip"})
     assert unsure.status_code == 422
     assert "nothing was cancelled" in unsure.json()["detail"]
     sure = {"Reason": "all is well", "Confirmation": plan.plan_id}
-    assert (await ann.post(f"{at}/cleanup", json={"Force": True, **_confirmed(plan)})).status_code
-    assert (await ann.post(f"{at}/cancel", json=sure)).status_code == 200
+    assert (await ops.post(f"{at}/cleanup", json={"Force": True, **_confirmed(plan)})).status_code
+    assert (await ops.post(f"{at}/cancel", json=sure)).status_code == 200
     await house.until(plan, lambda s: s.end_time is not None)
     await house.eventually(lambda: _recorded_end(house, execution_id))
     forced = {"Force": True, **_confirmed(plan)}
-    assert (await ann.post(f"{at}/cleanup", json=forced)).status_code == 403
+    assert (await ops.post(f"{at}/cleanup", json=forced)).status_code == 403
     assert (await root.post(f"{at}/cleanup", json={"Force": True})).status_code == 422
     assert (await root.post(f"{at}/cleanup", json=_confirmed(plan))).status_code == 422
 
@@ -261,15 +261,15 @@ async def test_too_many_starts_within_a_minute_are_put_off(house: House, served:
 
 
 async def test_the_job_log_of_a_wave_says_why_a_server_failed(house: House, served: Served) -> None:
-    ann = served.caller("logs", "operator")
+    ops = served.caller("logs", "operator")
     error = "InsufficientInstanceCapacity: there is none left"
     bad = house.aws.servers(1, Outcome="failed-late", RawError=error)
     plan = house.plan(
         house.wave("Database", servers=[*house.aws.servers(1), *bad]), house.wave("App", "Database")
     )
-    execution_id = await started(ann, plan)
-    await until_ended(ann, execution_id)
-    answer = await ann.get(f"/executions/{execution_id}/waves/database/jobs")
+    execution_id = await started(ops, plan)
+    await until_ended(ops, execution_id)
+    answer = await ops.get(f"/executions/{execution_id}/waves/database/jobs")
     assert answer.status_code == 200, answer.text
     (job,) = answer.json()["Jobs"]
     assert (job["Type"], job["Status"], job["Trouble"]) == ("LAUNCH", "COMPLETED", None)
@@ -279,25 +279,25 @@ async def test_the_job_log_of_a_wave_says_why_a_server_failed(house: House, serv
     assert [(line["SourceServerId"], line["RawError"]) for line in failures] == [(bad[0], error)]
     assert all(line["Time"] for line in job["Lines"])
     # It was never launched.
-    never = await ann.get(f"/executions/{execution_id}/waves/app/jobs")
+    never = await ops.get(f"/executions/{execution_id}/waves/app/jobs")
     assert never.json() == {"Jobs": []}
-    assert (await ann.get(f"/executions/{execution_id}/waves/no/jobs")).status_code == 404
+    assert (await ops.get(f"/executions/{execution_id}/waves/no/jobs")).status_code == 404
 
 
 async def test_forecasts_are_of_one_plan_and_of_several_at_once(
     house: House, served: Served
 ) -> None:
-    ann = served.caller("forecasts", "operator")
+    ops = served.caller("forecasts", "operator")
     plans = [house.plan(house.wave("Database"), house.wave("App", "Database")) for _ in range(2)]
     for plan in plans:
-        await register(ann, plan)
-    one = (await ann.get(f"/plans/{plans[0].plan_id}/forecast")).json()
+        await register(ops, plan)
+    one = (await ops.get(f"/plans/{plans[0].plan_id}/forecast")).json()
     assert one["Plans"][0]["CriticalPath"] == ["database", "app"]
     ids = [plan.plan_id for plan in plans]
-    both = (await ann.post("/forecast", json={"PlanIds": ids})).json()
+    both = (await ops.post("/forecast", json={"PlanIds": ids})).json()
     assert [each["PlanId"] for each in both["Plans"]] == ids
     assert both["Jobs"] >= one["Jobs"]
-    unknown = await ann.post("/forecast", json={"PlanIds": [*ids, "nothing"]})
+    unknown = await ops.post("/forecast", json={"PlanIds": [*ids, "nothing"]})
     assert unknown.status_code == 404
 
 
@@ -314,17 +314,17 @@ async def queries_answered(house: House) -> float:
 
 
 async def test_fifty_watchers_cost_temporal_no_more_than_one(house: House, served: Served) -> None:
-    ann = served.caller("watches", "operator")
+    ops = served.caller("watches", "operator")
     plan = long_plan(house)
-    execution_id = await started(ann, plan)
-    await until_launching(ann, execution_id)
+    execution_id = await started(ops, plan)
+    await until_launching(ops, execution_id)
 
     async def cost(watchers: int) -> float:
         """What so many who watch for three seconds cost."""
         before = await queries_answered(house)
 
         async def watch() -> None:
-            async with watching(ann, execution_id) as events:
+            async with watching(ops, execution_id) as events:
                 assert (await anext(events)).event == "state"
                 await asyncio.sleep(3)
 
@@ -336,22 +336,22 @@ async def test_fifty_watchers_cost_temporal_no_more_than_one(house: House, serve
     assert one >= 2
     # One more where the seconds fall otherwise.
     assert fifty <= one + 1
-    assert (await ann.post(f"/executions/{execution_id}/cancel", json={})).status_code == 200
+    assert (await ops.post(f"/executions/{execution_id}/cancel", json={})).status_code == 200
 
 
 async def test_nobody_is_asked_after_the_last_watcher_has_left(
     house: House, served: Served
 ) -> None:
-    ann = served.caller("leaves", "operator")
+    ops = served.caller("leaves", "operator")
     plan = long_plan(house)
-    execution_id = await started(ann, plan)
-    async with watching(ann, execution_id) as events:
+    execution_id = await started(ops, plan)
+    async with watching(ops, execution_id) as events:
         await anext(events)
     await asyncio.sleep(1.5)
     before = await queries_answered(house)
     await asyncio.sleep(2.5)
     assert await queries_answered(house) == before
-    assert (await ann.post(f"/executions/{execution_id}/cancel", json={})).status_code == 200
+    assert (await ops.post(f"/executions/{execution_id}/cancel", json={})).status_code == 200
 
 
 async def test_health_tells_what_is_there_without_a_token(house: House, served: Served) -> None:
@@ -367,9 +367,9 @@ async def test_health_tells_what_is_there_without_a_token(house: House, served: 
 async def test_a_plan_that_is_wrong_is_told_with_all_its_problems_and_lines(
     served: Served, kind: str
 ) -> None:
-    ann = served.caller("ann")
+    ops = served.caller("ops")
     text = "PlanId: crm\nWaves:\n  - WaveId: db\n    ServerIds: [x]\n    Retry: 1\n"
-    answer = await ann.post("/plans/validate", content=text, headers={"Content-Type": kind})
+    answer = await ops.post("/plans/validate", content=text, headers={"Content-Type": kind})
     assert answer.status_code == 422
     told = {each["pointer"]: each["detail"] for each in answer.json()["problems"]}
     assert {"line 4", "line 5"} <= set(told)

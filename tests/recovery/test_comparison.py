@@ -34,12 +34,12 @@ from recovery.journal import HistoryRecord
 from tests.recovery.plans import diamond
 
 NOW = 1_732_323_600.0
-ACT = OperatorAct(actor="ann", time=NOW)
+ACT = OperatorAct(actor="ops", time=NOW)
 
 
 def message(number: int) -> MessageRecord:
     return MessageRecord(
-        name="pause", actor="ann", time=NOW + number, accepted=True, effect="Paused"
+        name="pause", actor="ops", time=NOW + number, accepted=True, effect="Paused"
     )
 
 
@@ -50,7 +50,7 @@ def truth(*, is_closed: bool = True, messages: int = 1) -> Truth:
         plan,
         execution_id="crm-1",
         execution_type=ExecutionType.DRILL,
-        started_by="ann@host",
+        started_by="ops@host",
         now=NOW,
     )
     state.revision, state.status, state.end_time = 900, PlanStatus.PARTIAL, NOW + 900

@@ -247,7 +247,7 @@ def test_an_execution_reads_as_the_history_promises() -> None:
         diamond(),
         execution_id="crm-1",
         execution_type=ExecutionType.DRILL,
-        started_by="ann@host",
+        started_by="ops@host",
         now=1732323600.0,
     )
     database = state.waves[0]
@@ -331,7 +331,7 @@ def test_an_execution_recorded_before_a_key_was_known_still_loads() -> None:
         "PlanName": "CRM",
         "PlanHash": "0",
         "ExecutionType": "DRILL",
-        "StartedBy": "ann",
+        "StartedBy": "ops",
         "StartTime": 1732323600,
         "Waves": [
             {"WaveId": "db", "WaveName": "Database", "Servers": [{"SourceServerId": server_id(1)}]}

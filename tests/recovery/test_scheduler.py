@@ -44,7 +44,7 @@ def begin(plan: RecoveryPlan) -> WaveScheduler:
         plan,
         execution_id=EXECUTION,
         execution_type=ExecutionType.DRILL,
-        started_by="ann",
+        started_by="ops",
         now=NOW,
     )
     return WaveScheduler(plan, state)

@@ -11,10 +11,10 @@ from sandbox.stack import Stack
 from tests.end_to_end.conftest import House, wave_of
 from tests.end_to_end.pages.conftest import Open, Tab, register
 
-_ANN = "token-of-ann-the-operator"
+_ANN = "token-of-ops-the-operator"
 _VIC = "token-of-vic-the-viewer"
 _TOKENS = {
-    "ann": {"Token": _ANN, "Roles": ["operator"]},
+    "ops": {"Token": _ANN, "Roles": ["operator"]},
     "vic": {"Token": _VIC, "Roles": ["viewer"]},
 }
 
@@ -45,7 +45,7 @@ async def test_whoever_is_not_known_is_asked_to_sign_in_and_sees_nothing(
     tab.complaints.clear()
     await sign_in(tab, _ANN)
     assert tab.page.url == f"{guarded}/executions/some-execution"
-    await tab.sees(".who", "ann")
+    await tab.sees(".who", "ops")
     cookie = (await tab.page.context.cookies())[0]
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"
@@ -74,8 +74,8 @@ async def test_an_operator_who_signed_in_is_the_actor_in_the_history(
     await page.locator("#dialog").get_by_role("button", name="Skip", exact=True).click()
     await tab.sees("#dialog", "Done")
     state = await house.end(plan, page.url.rpartition("/")[2])
-    assert state.started_by == "ann"
-    assert (state.messages[0].actor, state.messages[0].actor_verified) == ("ann", True)
+    assert state.started_by == "ops"
+    assert (state.messages[0].actor, state.messages[0].actor_verified) == ("ops", True)
 
 
 async def test_a_viewer_finds_no_button_that_acts(
@@ -118,9 +118,9 @@ async def test_a_link_on_another_site_leads_to_the_page_without_signing_in_again
 ) -> None:
     tab = await open_page(guarded)
     await sign_in(tab, _ANN)
-    await tab.sees(".who", "ann")
+    await tab.sees(".who", "ops")
     # The same server under a name that is another site to a browser.
     await tab.page.goto(guarded.replace("127.0.0.1", "localhost") + "/sign-in")
     await tab.page.evaluate("address => { window.location.href = address }", f"{guarded}/")
-    await tab.sees(".who", "ann")
+    await tab.sees(".who", "ops")
     tab.hosts = {each for each in tab.hosts if "localhost" not in each}
