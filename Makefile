@@ -7,7 +7,7 @@ SPEED ?= 60
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types rooms tests soak kills worker-death chaos histories lock clean bench bench-real screenshots
+.PHONY: help run test lint types rooms tests soak kills worker-death chaos histories lock clean bench bench-real page-lag screenshots
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-real: $(BIN)/drs-waves ## A hundred short plans at real time: lag, calls, 
 
 screenshots: $(BIN)/drs-waves ## Pictures of the pages, into docs/.
 	@exec $(BIN)/python -m bench.screenshots
+
+page-lag: $(BIN)/drs-waves ## How late a page shows a change; needs Chromium.
+	@exec $(BIN)/python -m bench.page_lag
 
 RECORD = --record-histories tests/workflows/histories
 
