@@ -52,7 +52,7 @@ chaos: $(BIN)/drs-waves ## 200 random drills against an adversary; about 25 minu
 
 RUNS ?= 3
 
-bench: $(BIN)/drs-waves ## How close to the limit plans come up, beside simpler ways; about 40 minutes.
+bench: $(BIN)/drs-waves ## How close to the limit plans come up, beside simpler ways; about 45 minutes.
 	@exec $(BIN)/python -m bench.speed --runs $(RUNS) --chart docs/speed.svg
 
 bench-real: $(BIN)/drs-waves ## A hundred short plans at real time: lag, calls, CPU, memory.

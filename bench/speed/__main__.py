@@ -18,7 +18,7 @@ from rich.table import Table
 
 from bench.speed.baselines import Baseline, levels, list_order, sequential
 from bench.speed.chart import draw
-from bench.speed.graphs import LARGE, SINGLE, Draw, Load, real_time
+from bench.speed.graphs import LARGE, SINGLE, Draw, Load, parallel, real_time
 from bench.speed.measuring import POLL_SECONDS, Process, Run, quantile, run_loads
 from bench.testbed import Testbed, run_to_its_end, running_testbed, scratch_folder
 
@@ -38,41 +38,41 @@ Made = Callable[[Load, str, float, float], Baseline]
 class Bench:
     """The bench on one stack."""
 
-    def __init__(self, bed: Testbed, console: Console, *, speed: float) -> None:
+    def __init__(self, bed: Testbed, progress: Progress, *, speed: float) -> None:
         self._bed = bed
-        self._console = console
+        self._progress = progress
         self._speed = speed
         self._numbers = itertools.count(1)
 
-    async def ours(self, draws: Sequence[Draw], times: int) -> list[Measured]:
+    async def ours(self, what: str, draws: Sequence[Draw], times: int) -> list[Measured]:
         """Run loads side by side, so often."""
         found = []
-        with self._progress() as progress:
-            task = progress.add_task("ours", total=times)
-            for _ in range(times):
-                loads = [d(r, next(self._numbers)) for d, r in zip(draws, _REGIONS, strict=False)]
-                found.append(await run_loads(self._bed, loads, self._speed))
-                progress.advance(task)
+        task = self._progress.add_task(what, total=times)
+        for _ in range(times):
+            loads = [d(r, next(self._numbers)) for d, r in zip(draws, _REGIONS, strict=False)]
+            found.append(await run_loads(self._bed, loads, self._speed))
+            self._progress.advance(task)
         return found
 
     async def baselines(self, made: Sequence[tuple[Draw, Made]]) -> list[Baseline]:
         """Run baselines side by side, once: they have nothing that varies."""
         runs = []
-        for (draw_load, make), region in zip(made, _REGIONS, strict=False):
+        # From the other end, because ours run beside them.
+        for (draw_load, make), region in zip(made, reversed(_REGIONS), strict=False):
             load = draw_load(region, next(self._numbers))
             await self._bed.aws.apply(SourceServers=load.scenario)
             give_up = _GIVE_UP * load.limit / self._speed
             runs.append(make(load, self._bed.stack.aws_url, self._speed, give_up))
-        with self._progress() as progress:
-            task = progress.add_task("baselines", total=len(runs))
-            for each in asyncio.as_completed([run.run() for run in runs]):
-                await each
-                progress.advance(task)
+        task = self._progress.add_task("baselines", total=len(runs))
+        for each in asyncio.as_completed([run.run() for run in runs]):
+            await each
+            self._progress.advance(task)
         return runs
 
-    def _progress(self) -> Progress:
-        columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn())
-        return Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
+
+def _bars(console: Console) -> Progress:
+    columns = (TextColumn("{task.description:26}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
 
 
 async def bench(
@@ -88,23 +88,35 @@ async def bench(
     runs: dict[str, list[Run]] = {}
     used: dict[str, list[Process]] = {}
     simple: list[Baseline] = []
-    async with running_testbed(folder, speed=speed, workers=1, variables=_VARIABLES) as bed:
-        work = Bench(bed, console, speed=speed)
-        # Not measured: the first run of all imports and connects.
-        await work.ours(SINGLE[:1], 1)
-        single = [draw for draw in SINGLE if only in _name_of(draw)]
-        large = [draw for draw in LARGE if only in _name_of(draw)]
-        groups: list[list[Draw]] = [single, *([each] for each in large)]
-        groups = groups if speed > 1 else [[real_time]]
-        for draws in filter(None, groups):
-            for measured, process in await work.ours(draws, times):
-                for run in measured:
-                    runs.setdefault(run.load.name, []).append(run)
-                    used.setdefault(run.load.name, []).append(process)
-        if with_baselines and speed > 1:
-            rules = (list_order, sequential, levels)
-            simple = await work.baselines([(d, rule) for d in single for rule in rules])
-            simple += await work.baselines([(d, list_order) for d in large if d is LARGE[0]])
+    single = [draw for draw in SINGLE if only in _name_of(draw)]
+    large = [draw for draw in LARGE if only in _name_of(draw)]
+    rules = (list_order, sequential, levels)
+    bed_of = running_testbed(folder, speed=speed, workers=1, variables=_VARIABLES)
+    with _bars(console) as progress:
+        async with bed_of as bed:
+            work = Bench(bed, progress, speed=speed)
+
+            async def measure(what: str, draws: Sequence[Draw]) -> None:
+                for measured, process in await work.ours(what, draws, times):
+                    for run in measured:
+                        runs.setdefault(run.load.name, []).append(run)
+                        used.setdefault(run.load.name, []).append(process)
+
+            # Not measured: the first run of all imports and connects.
+            await work.ours("warming up", [parallel], 1)
+            if speed == 1:
+                await measure("at real time", [real_time])
+                return runs, used, simple
+            if single:
+                # The baselines of small plans cost next to nothing, and have Regions of their own.
+                against = [(d, rule) for d in single for rule in rules if with_baselines]
+                _, simple = await asyncio.gather(
+                    measure("single plans", single), work.baselines(against)
+                )
+            for draw in large:
+                await measure(_name_of(draw), [draw])
+            if with_baselines:
+                simple += await work.baselines([(d, list_order) for d in large if d is LARGE[0]])
     return runs, used, simple
 
 
@@ -201,7 +213,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def main(
     speed: Annotated[
         float, typer.Option(min=1, help="How many times faster than real; 1 runs one graph.")
-    ] = 30.0,
+    ] = 20.0,
     runs: Annotated[int, typer.Option(min=1, help="How often ours is run.")] = 3,
     only: Annotated[str, typer.Option(help="Run only loads whose name has this text.")] = "",
     baselines: Annotated[bool, typer.Option(help="Run simpler ways of launching, too.")] = True,
