@@ -242,7 +242,12 @@ class Stack:
             time.sleep(0.05)
 
     def _temporal_answers(self) -> bool:
-        return _listens(self.temporal_port) and _listens(self.ui_port)
+        if not (_listens(self.temporal_port) and _listens(self.ui_port)):
+            return False
+        # It listens a moment before it takes calls.
+        address = f"{_ADDRESS}:{self.temporal_port}"
+        asked = [_program("temporal"), "operator", "cluster", "health", "--address", address]
+        return subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
     def _aws_answers(self) -> bool:
         try:

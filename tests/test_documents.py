@@ -22,7 +22,7 @@ README = ROOT / "README.md"
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 DOCUMENTS = (README, *sorted((ROOT / "docs").rglob("*.md")))
-ROOMS = "activities|api|bench|cli|deploy|docs|examples|recovery|sandbox|tests|workflows"
+ROOMS = "activities|bench|cli|deploy|docs|examples|recovery|sandbox|tests|workflows"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`([^`]+)`")

@@ -38,6 +38,7 @@ with workflow.unsafe.imports_passed_through():
         WaveOutcome,
         WaveReport,
         WaveState,
+        next_revision,
         shortened,
     )
     from recovery.forecast import expected_seconds, wave_seconds
@@ -322,7 +323,11 @@ class RecoveryPlanWorkflow:
         self._expected = start.experience.knowing(system_of).durations | start.expected
         for planned, wave in zip(start.plan.waves, self._state.waves, strict=True):
             wave.expected_seconds = expected_seconds(planned, self._expected)
-            wave.operating_systems = {i: system_of[i] for i in planned.server_ids if i in system_of}
+            systems = {i: system_of[i] for i in planned.server_ids if i in system_of}
+            if systems != wave.operating_systems and wave.revision:
+                # An operator's message came first, and the history has the wave already.
+                wave.revision = next_revision(wave.revision, workflow.time())
+            wave.operating_systems = systems
         durations = {w.wave_id: wave_seconds(w, self._expected) for w in start.plan.waves}
         self._remaining = start.plan.graph.remaining(durations)
 

@@ -135,6 +135,7 @@ def test_up_is_found_by_other_commands_and_down_discards_it(shell: Shell) -> Non
             "temporal": True,
             "aws": True,
             "worker": True,
+            "server": True,
         }
     finally:
         down = shell.run("sandbox", "down")

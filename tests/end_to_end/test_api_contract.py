@@ -131,7 +131,7 @@ async def test_the_api_keeps_to_its_document_whatever_is_sent(
     words = [
         "--config-file", str(config), "run", f"{served.url}/openapi.json",
         "--header", f"Authorization: {root.headers['Authorization']}",
-        "--mode", "all", "--checks", "all", "--max-examples", "5",
+        "--mode", "all", "--checks", "all", "--max-examples", "2",
         "--generation-deterministic", "--no-shrink", "--continue-on-failure",
         "--phases", "coverage,fuzzing", "--no-color", "--request-timeout", "20",
     ]  # fmt: skip

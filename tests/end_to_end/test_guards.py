@@ -75,8 +75,9 @@ async def test_a_plan_that_runs_is_not_started_twice(house: House) -> None:
     await house.end(plan, execution_id)
 
 
-async def test_a_launch_waits_for_quota_and_says_so(house: House) -> None:
-    house.aws.apply(Quotas={"JobsInProgress": 1})
+async def test_a_launch_waits_for_a_quota_that_could_not_be_read_and_says_so(house: House) -> None:
+    denied = {"Service": "service-quotas", "Operation": "ListServiceQuotas"}
+    house.aws.apply(Quotas={"JobsInProgress": 1}, Faults=[denied | {"Error": "AccessDenied"}])
     try:
         plan = house.plan(house.wave("Database"), house.wave("Cache"))
         execution_id = await house.client.start(plan)
