@@ -103,11 +103,11 @@ async def bench(
                         used.setdefault(run.load.name, []).append(process)
                         progress.console.print(f"{run.load.name}: {run.real_ratio:.4f}")
 
-            # Not measured: the first run of all imports and connects.
-            await work.ours("warming up", [parallel], 1)
             if speed == 1:
                 await measure("at real time", [real_time])
                 return runs, used, simple
+            # Not measured: the first run of all imports and connects.
+            await work.ours("warming up", [parallel], 1)
             if single:
                 # The baselines of small plans cost next to nothing, and have Regions of their own.
                 against = [(d, rule) for d in single for rule in rules if with_baselines]

@@ -4,7 +4,8 @@ import pytest
 
 from activities.aws import AwsSessions
 from activities.places import Places
-from activities.targets import Finding, Readiness, TargetActivities
+from activities.targets import Finding, Readiness, TargetActivities, WorkerContext
+from recovery.execution import OperatingSystem
 from recovery.plan import RecoveryPlan, Server, Target, Wave
 from settings import Settings
 from tests.activities.conftest import (
@@ -132,3 +133,21 @@ async def test_another_account_than_the_plan_names_is_a_mismatch(
     assert [target.mismatch for target in context.targets] == [False, True]
     assert OTHER_ACCOUNT in str(context.targets[1].trouble)
     assert context.speed == fast.speed
+
+
+async def test_the_first_look_tells_the_operating_systems_of_servers(
+    aws: LocalAws, fast: Settings
+) -> None:
+    windows, linux = *aws.servers(1, Os="windows"), *aws.servers(1)
+    targets = TargetActivities(Places(AwsSessions()), fast)
+    here = Target(region=REGION)
+    ids = [windows.source_server_id, linux.source_server_id]
+    # In a mere two seconds DRS may say nothing: that is asked of it once more, not believed.
+    told: dict[str, OperatingSystem] = {}
+
+    async def look(_: object) -> WorkerContext:
+        return await targets.look_at_targets([here], [ids])
+
+    while not told:
+        told = (await Attempt(Temporal()).run(look, None)).operating_systems
+    assert told == {ids[0]: OperatingSystem.WINDOWS, ids[1]: OperatingSystem.LINUX}

@@ -2,8 +2,7 @@
 
 import pytest
 
-from activities.experience import experience
-from recovery.execution import OperatingSystem, PlanStatus, WaveStatus
+from recovery.execution import PlanStatus, WaveStatus
 from tests.end_to_end.conftest import ACCOUNT, SPEED, House, began, ended, wave_of
 
 
@@ -92,17 +91,3 @@ async def test_the_web_ui_and_the_query_say_what_a_wave_waits_for(house: House) 
     described = await handle.describe()
     assert await described.static_summary() == f"DRILL of {plan.plan_name}"
     await house.end(plan, execution_id)
-
-
-async def test_a_windows_server_is_expected_to_take_longer_and_teaches_how_long(
-    house: House,
-) -> None:
-    (server_id,) = house.aws.servers(1, Os="windows", LaunchSeconds=800)
-    plan = house.plan(house.wave("Database", servers=[server_id]))
-    first = wave_of(await house.run(plan), "Database")
-    assert first.operating_systems == {server_id: OperatingSystem.WINDOWS}
-    assert first.expected_seconds == 1200
-    known = await experience(house.table, [plan])
-    (took,) = known.servers.values()
-    assert known.systems == {OperatingSystem.WINDOWS: took}
-    assert 800 <= took < 1200

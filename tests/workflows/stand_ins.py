@@ -30,6 +30,7 @@ from activities.watching import WatchNews, WatchRequest
 from activities.wave_signals import signal_wave
 from recovery.execution import (
     LaunchStatus,
+    OperatingSystem,
     ServerResult,
     Verified,
     WaveOutcome,
@@ -87,6 +88,7 @@ class StandIns:
         trouble: what the watch tells the wave.
         records_after: from the first write until DynamoDB takes one.
         warnings: what the worker warns of at the start.
+        systems: the operating systems of servers, as it sees them then.
         records: what DynamoDB took.
         packs: the launch IDs that shared a job, job by job.
         recorded_at: when it took the last one.
@@ -108,6 +110,7 @@ class StandIns:
     trouble: str = ""
     records_after: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    systems: dict[str, OperatingSystem] = field(default_factory=dict)
     records: list[HistoryRecord] = field(default_factory=list)
     launches: list[LaunchRequest] = field(default_factory=list)
     packs: list[list[str]] = field(default_factory=list)
@@ -227,6 +230,7 @@ class StandIns:
             speed=1.0,
             targets=[TargetContext(region=target.region) for target in targets],
             warnings=self.warnings,
+            operating_systems=self.systems,
         )
 
     @activity.defn(name="look_at_wave")

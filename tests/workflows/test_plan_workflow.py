@@ -10,7 +10,7 @@ from temporalio.client import (
 )
 
 from activities.executions import wave_workflow_id
-from recovery.execution import PlanStatus, WaveStatus
+from recovery.execution import OperatingSystem, PlanStatus, WaveStatus
 from recovery.plan import RecoveryPlan
 from settings import TASK_QUEUE
 from tests.workflows.conftest import House, lifetime, wave
@@ -211,3 +211,16 @@ async def test_a_report_in_another_executions_name_changes_nothing(real_house: H
     state = await run.state()
     assert state.waves[0].status is not WaveStatus.COMPLETED
     assert state.waves[1].status is WaveStatus.WAITING
+
+
+async def test_waves_of_windows_servers_are_expected_to_take_longer_and_say_why(
+    house: House,
+) -> None:
+    windows = wave("Database")
+    house.world.systems = dict.fromkeys(windows.server_ids, OperatingSystem.WINDOWS)
+    run = await house.start(windows, wave("App", "Database"))
+    await run.end()
+    database, app = house.world.recorded("database"), house.world.recorded("app")
+    assert database.expected_seconds == 1200
+    assert database.operating_systems == house.world.systems
+    assert (app.expected_seconds, app.operating_systems) == (None, {})
