@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Callable
 from enum import StrEnum
+from functools import cache
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -29,6 +30,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProxyConnectionError,
 )
+from botocore.loaders import Loader, create_loader
 from botocore.model import OperationModel
 
 from recovery.execution import shortened
@@ -206,9 +208,20 @@ def refuse_incomplete(
 _JSON_PROTOCOLS = ("json", "rest-json")
 
 
-def heedful_session(**given: Any) -> boto3.Session:
-    """A boto3 session whose clients take only whole answers; the arguments are boto3's."""
-    session = boto3.Session(**given)
+@cache
+def _service_models(data_path: str | None) -> Loader:
+    """What botocore knows of services; each session would read megabytes of it anew."""
+    return create_loader(data_path)
+
+
+def heedful_session(
+    *, source: botocore.session.Session | None = None, region_name: str | None = None
+) -> boto3.Session:
+    """A boto3 session whose clients take only whole answers."""
+    source = source or botocore.session.get_session()
+    session = boto3.Session(botocore_session=source, region_name=region_name)
+    models = _service_models(source.get_config_variable("data_path"))
+    source.register_component("data_loader", models)
     session.events.register("before-parse", refuse_incomplete)
     return session
 
@@ -277,7 +290,7 @@ def _in_role(base: boto3.Session, role_arn: str, region: str) -> boto3.Session:
         method="assume-role", refresh_using=fetcher.fetch_credentials
     )
     source._credentials = renewing  # type: ignore[attr-defined]
-    return heedful_session(botocore_session=source, region_name=region)
+    return heedful_session(source=source, region_name=region)
 
 
 async def call(operation: str, function: Callable[..., Any], /, **kwargs: Any) -> Any:
