@@ -225,7 +225,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         search_attributes=[f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
         speed=SPEED,
         region=REGION,
-        variables={"DRS_WAVES_ABSENT_AFTER_SECONDS": "5"},
+        variables={
+            "DRS_WAVES_ABSENT_AFTER_SECONDS": "5",
+            # Ten looks a second are enough; the default would be fifty at this speed.
+            "DRS_WAVES_POLL_SECONDS": str(SPEED / 10),
+        },
         # Ports of our own choice, because several suites run side by side.
         temporal_port=free_port(),
         ui_port=free_port(),

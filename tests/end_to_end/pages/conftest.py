@@ -84,11 +84,13 @@ async def browser() -> AsyncIterator[Browser]:
         yield running
 
 
-@pytest.fixture(scope="session")
-async def served(stack: Stack, house_without_worker: House) -> str:
+@pytest.fixture(scope="package")
+async def served(stack: Stack, house_without_worker: House) -> AsyncIterator[str]:
     """The pages without authentication, and their address."""
     await asyncio.to_thread(stack.start_server)
-    return stack.pages_url
+    yield stack.pages_url
+    # The tests of the API have a server of their own there.
+    await asyncio.to_thread(stack.stop_part, "server")
 
 
 @pytest.fixture
