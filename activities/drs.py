@@ -182,7 +182,8 @@ class DrsActivities:
                         return JobsInProgress(time=time.time())
                     continue
                 found = JobsInProgress.of(listing, asked_for=request.asked_for)
-                if request.seen is None or set(found.jobs) != set(request.seen):
+                # One that was not listed before, and is, may have come and gone meanwhile.
+                if request.seen is None or set(found.jobs) != set(request.seen) or found.listed:
                     return found
 
     def _board_of(self, target: Target) -> JobBoard:

@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.model import Model
     from settings import WATCH_TASK_QUEUE
     from workflows.messages import AnswerLaunches, WithdrawLaunches, parsed
+    from workflows.patches import Patch
     from workflows.versions import LONG_LIVED
 
 _IDLE_SECONDS = 600.0
@@ -153,6 +154,7 @@ class LauncherWorkflow:
         self._pause = start.pause_seconds
         self._view = JobsInProgress(time=0.0)
         self._watching: asyncio.Task[None] | None = None
+        self._watched: LookAtJobs | None = None
         self._telling: set[asyncio.Task[None]] = set()
         self._changed = bool(self._entries)
 
@@ -339,21 +341,27 @@ class LauncherWorkflow:
 
     def _hear_of_changes(self) -> None:
         """Have changes of the jobs in progress told, for launches that wait for them."""
-        if not self._is_watching:
-            request = LookAtJobs(
-                target=self._target, seen=list(self._view.jobs), asked_for=self._unlisted
-            )
-            self._watching = asyncio.create_task(self._hear_of_change(request))
-
-    @property
-    def _is_watching(self) -> bool:
-        return self._watching is not None and not self._watching.done()
+        request = LookAtJobs(
+            target=self._target, seen=list(self._view.jobs), asked_for=self._unlisted
+        )
+        before = self._watched
+        if before and self._watching is not None and not self._watching.done():
+            # A job that has come meanwhile would end without a change from what was seen then.
+            is_current = _awaits(before) == _awaits(request)
+            if is_current or not workflow.patched(Patch.WATCH_ANEW):
+                return
+            self._watching.cancel()
+        self._watched = request
+        self._watching = asyncio.create_task(self._hear_of_change(request))
 
     async def _hear_of_change(self, request: LookAtJobs) -> None:
         try:
             self._see(await self._look(request))
+        except ActivityError:
+            workflow.logger.info("A look at jobs was called off")
         finally:
-            self._changed = True
+            if request is self._watched:
+                self._changed = True
 
     def _launch_admitted(self) -> list[Entry]:
         """Ask for all that the quotas allow.
@@ -512,6 +520,11 @@ class LauncherWorkflow:
             f"{self._jobs_in_use} of {self._quotas.jobs} jobs, {self._servers_in_use} of "
             f"{self._quotas.servers} servers in jobs"
         )
+
+
+def _awaits(request: LookAtJobs) -> tuple[set[str], set[str]]:
+    """What a change is told from, and which jobs may become listed."""
+    return set(request.seen or ()), set(request.asked_for)
 
 
 def _alone(entry: Entry) -> str:

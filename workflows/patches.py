@@ -12,3 +12,6 @@ class Patch(StrEnum):
 
     SHARED_LAUNCHING = "shared-launching"
     """A wave is launched by the launcher of its account and Region, instead of by itself."""
+
+    WATCH_ANEW = "watch-anew"
+    """The launcher awaits a change of the jobs it saw last, not of those it once began to watch."""

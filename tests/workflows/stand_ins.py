@@ -45,6 +45,7 @@ HOUR = 3600.0
 NEVER = float("inf")
 # A longer one would run past a deadline, which then ends the tries at once.
 _LONGEST_PAUSE = 900.0
+_SHORT_PAUSE = 0.2
 
 
 class _Silent(ServiceQuotas):
@@ -174,9 +175,10 @@ class StandIns:
     async def look_at_jobs(self, request: LookAtJobs) -> JobsInProgress:
         now = await self._now()
         jobs = {i: n for i, n in self._in_progress.items() if self._arrivals[i] > now}
-        if request.seen is not None and set(jobs) == set(request.seen):
+        listed = [i for i in request.asked_for if i in self._in_progress]
+        if request.seen is not None and set(jobs) == set(request.seen) and not listed:
             await self._wait_until(min((self._arrivals[i] for i in jobs), default=NEVER), now)
-        return JobsInProgress(time=now, jobs=jobs, listed=request.asked_for)
+        return JobsInProgress(time=now, jobs=jobs, listed=listed)
 
     @activity.defn(name="find_launch")
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
@@ -243,6 +245,11 @@ class StandIns:
     async def follow_wave(self, workflow_id: str) -> WaveOutcome | None:
         return None
 
+    async def all_arrive(self) -> None:
+        """Have the servers of all jobs up now."""
+        now = await self._now()
+        self._arrivals = {job_id: min(at, now) for job_id, at in self._arrivals.items()}
+
     def _accepts(self, request: LaunchRequest, now: float) -> float:
         """When DRS accepts a launch."""
         number = int(request.launch_id.rpartition("/")[2])
@@ -270,10 +277,10 @@ class StandIns:
     async def _now(self) -> float:
         return (await self.environment.get_current_time()).timestamp()
 
-    @staticmethod
-    async def _wait_until(moment: float, now: float) -> None:
+    async def _wait_until(self, moment: float, now: float) -> None:
         if now < moment:
-            left = min(moment - now, _LONGEST_PAUSE)
+            skips = self.environment.supports_time_skipping
+            left = min(moment - now, _LONGEST_PAUSE if skips else _SHORT_PAUSE)
             raise ApplicationError("not yet", next_retry_delay=timedelta(seconds=left))
 
     @staticmethod

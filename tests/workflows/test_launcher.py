@@ -32,47 +32,63 @@ async def all_ended(*runs: Run) -> None:
         assert (await run.end()).status is PlanStatus.COMPLETED
 
 
-async def test_waves_of_several_plans_share_a_job_where_jobs_are_scarce(house: House) -> None:
-    house.world.settings = Settings(jobs_quota=1)
-    first = await house.start(wave("First"))
+# Once a plan has ended before the workflow of its wave, the time-skipping server skips no more time
+# for the other plans: it waits for the closed plan to take note of its child's end.
+
+
+async def test_waves_of_several_plans_share_a_job_where_jobs_are_scarce(real_house: House) -> None:
+    world = real_house.world
+    world.settings, world.arrives_after = Settings(jobs_quota=1), HOUR
+    first = await real_house.start(wave("First"))
     await first.wave_until("first", lambda w: w.start_time)
-    second, third = await house.start(wave("Second")), await house.start(wave("Third"))
+    second, third = await real_house.start(wave("Second")), await real_house.start(wave("Third"))
     for run, name in ((second, "second"), (third, "third")):
         waiting = await run.wave_until(name, lambda w: "quota" in w.status_reason)
         assert waiting.status is WaveStatus.WAITING
         assert waiting.status_reason == "Waiting for quota: 1 of 1 jobs are in progress"
+    world.arrives_after = 0.5
+    await world.all_arrive()
     await all_ended(first, second, third)
-    assert plans_of(house.world.packs) == [
+    assert plans_of(world.packs) == [
         {first.execution_id},
         {second.execution_id, third.execution_id},
     ]
 
 
-async def test_the_priority_of_a_plan_goes_first_then_the_longest_chain(house: House) -> None:
-    house.world.settings = Settings(jobs_quota=1, servers_quota=2)
-    first = await house.start(wave("First"))
+async def test_the_priority_of_a_plan_goes_first_then_the_longest_chain(real_house: House) -> None:
+    world = real_house.world
+    world.settings, world.arrives_after = Settings(jobs_quota=1, servers_quota=2), HOUR
+    first = await real_house.start(wave("First"))
     await first.wave_until("first", lambda w: w.start_time)
-    short = await house.start(wave("Short"))
-    long = await house.start(wave("Long"), wave("Later", "Long"))
-    urgent = await house.start(wave("Urgent"), priority=1)
+    short = await real_house.start(wave("Short"))
+    long = await real_house.start(wave("Long"), wave("Later", "Long"))
+    urgent = await real_house.start(wave("Urgent"), priority=1)
     for run, name in ((short, "short"), (long, "long"), (urgent, "urgent")):
         await run.wave_until(name, lambda w: "Waiting for quota" in w.status_reason)
+    world.arrives_after = 0.5
+    await world.all_arrive()
     await all_ended(first, urgent, long, short)
-    order = [pack[0].split("/")[1] for pack in house.world.packs]
+    order = [pack[0].split("/")[1] for pack in world.packs]
     assert order[:3] == ["first", "urgent", "long"]
 
 
-async def test_a_wave_that_waits_for_quota_is_not_timed_out(house: House) -> None:
-    house.world.settings = Settings(jobs_quota=1)
-    house.world.arrives_after = 0.9 * HOUR
-    first = await house.start(wave("First"))
+async def test_a_wave_that_waits_for_quota_is_not_timed_out(real_house: House) -> None:
+    world = real_house.world
+    world.settings, world.arrives_after = Settings(jobs_quota=1), HOUR
+    first = await real_house.start(wave("First"))
     await first.wave_until("first", lambda w: w.start_time)
-    second = await house.start(wave("Second", timeout_seconds=HOUR))
+    timeout = 5.0
+    second = await real_house.start(wave("Second", timeout_seconds=timeout))
+    await second.wave_until("second", lambda w: "quota" in w.status_reason)
+    await asyncio.sleep(timeout + 1)
+    assert (await second.wave("second")).status is WaveStatus.WAITING
+    world.arrives_after = 0.5
+    await world.all_arrive()
     await all_ended(first, second)
     (late,) = (await second.state()).waves
     assert late.start_time is not None
     assert late.completion_duration is not None
-    assert late.completion_duration < HOUR
+    assert late.completion_duration < timeout
 
 
 async def test_a_launcher_that_was_terminated_is_told_anew_and_doubts_what_it_is_told(
