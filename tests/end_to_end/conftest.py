@@ -171,7 +171,7 @@ class House:
         """Await a condition."""
         async with asyncio.timeout(within):
             while not await condition():
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.15)
 
     async def until(
         self,
@@ -186,7 +186,7 @@ class House:
                 state = await self.client.state(plan.plan_id)
                 if condition(state):
                     return state
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.15)
 
 
 def wave_of(state: ExecutionState, name: str) -> WaveState:

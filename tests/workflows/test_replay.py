@@ -18,9 +18,7 @@ ROOT = Path(__file__).parents[2]
 _SMALL_BYTES = "100000"
 
 
-@pytest.mark.parametrize(
-    ("seed", "sizes"), [("0", []), ("1", [_SMALL_BYTES]), ("4711", [_SMALL_BYTES])]
-)
+@pytest.mark.parametrize(("seed", "sizes"), [("0", []), ("4711", [_SMALL_BYTES])])
 def test_recorded_histories_replay(seed: str, sizes: list[str]) -> None:
     assert list(HISTORIES.rglob("*.json.gz")), "no histories: `make histories` records them"
     done = subprocess.run(
