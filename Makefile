@@ -30,7 +30,7 @@ rooms: $(BIN)/drs-waves ## The rooms import in one direction only.
 
 # The end-to-end tests mostly wait for DRS's clock, so more of them run than there are cores.
 tests: $(BIN)/drs-waves
-	@exec $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+	@exec $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 soak: $(BIN)/drs-waves ## Slow tests: a plan of 1,000 waves and the like.
 	@exec $(BIN)/pytest -m soak -o addopts= -v

@@ -79,7 +79,9 @@ async def test_a_launch_waits_for_a_quota_that_could_not_be_read_and_says_so(hou
     denied = {"Service": "service-quotas", "Operation": "ListServiceQuotas"}
     house.aws.apply(Quotas={"JobsInProgress": 1}, Faults=[denied | {"Error": "AccessDenied"}])
     try:
-        plan = house.plan(house.wave("Database"), house.wave("Cache"))
+        # Where no other test's jobs hold the quota.
+        where = {"region": "eu-west-3"}
+        plan = house.plan(house.wave("Database", **where), house.wave("Cache", **where))
         execution_id = await house.client.start(plan)
         await house.until(
             plan, lambda s: any("Waiting for quota" in w.status_reason for w in s.waves)
