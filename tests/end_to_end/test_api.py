@@ -35,7 +35,7 @@ async def view(caller: httpx.AsyncClient, execution_id: str) -> dict[str, Any]:
 async def until_ended(caller: httpx.AsyncClient, execution_id: str) -> dict[str, Any]:
     """Await the end of an execution by its events; its last state."""
     last: dict[str, Any] = {}
-    async with asyncio.timeout(30), watching(caller, execution_id) as events:
+    async with asyncio.timeout(60), watching(caller, execution_id) as events:
         async for event in events:
             last = event.data
             if last["EndTime"]:
@@ -45,7 +45,7 @@ async def until_ended(caller: httpx.AsyncClient, execution_id: str) -> dict[str,
 
 async def until_launching(caller: httpx.AsyncClient, execution_id: str) -> None:
     """Await the launch of an execution's first wave."""
-    async with asyncio.timeout(30), watching(caller, execution_id) as events:
+    async with asyncio.timeout(60), watching(caller, execution_id) as events:
         async for event in events:
             if event.data["Waves"][0]["Status"] == "IN_PROGRESS":
                 return

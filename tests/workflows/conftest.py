@@ -103,7 +103,7 @@ class Run:
 
     async def wave_until(self, wave_id: str, condition: Callable[[WaveState], object]) -> WaveState:
         """Await a state of a wave, without skipping time."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 # The wave's workflow may not have been started yet.
                 with suppress(RPCError):

@@ -173,10 +173,10 @@ async def test_a_launch_that_fails_as_it_is_called_off_is_made_after_the_resume(
     real_house.world.arrives_after = 0.5
     real_house.world.launch_breaks = fail_once
     run = await real_house.start(wave("Database"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await begun.wait()
     await run.handle.signal("pause", {"Actor": "ada", "Reason": "look"})
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await called_off.wait()
     await run.handle.signal("resume", {"Actor": "ada", "Reason": "go"})
     await all_ended(run)

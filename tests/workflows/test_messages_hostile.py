@@ -126,7 +126,7 @@ async def send(handle: WorkflowHandle[Any, Any], message: Message) -> None:
     """Send a message; it may be refused, but not by a failure of the workflow."""
     try:
         if message.is_update:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await handle.execute_update(message.name, args=message.inputs)
         else:
             await handle.signal(message.name, args=message.inputs)

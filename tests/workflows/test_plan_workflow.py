@@ -193,7 +193,7 @@ async def test_a_signal_with_too_many_inputs_wedges_nothing(real_house: House, s
     await run.wave_until("database", lambda w: w.status is WaveStatus.IN_PROGRESS)
     handle = run.handle if signal == "wave_report" else run.wave_handle("database")
     await handle.signal(signal, args=[1, 2, 3])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await run.state()
         await run.wave("database")
 

@@ -27,7 +27,7 @@ def test_recorded_histories_replay(seed: str, sizes: list[str]) -> None:
         env={**os.environ, "PYTHONHASHSEED": seed},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=220,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
