@@ -13,6 +13,8 @@ from recovery.plan import RecoveryPlan, Target, Wave
 
 # Source: a recorded drill of two small Linux servers, job accepted to last LAUNCH_END.
 DEFAULT_SERVER_SECONDS = 540.0
+# No server of which nothing is known is up sooner.
+SOONEST_SERVER_SECONDS = 120.0
 # Source: the same drill, last LAUNCH_END to JOB_END.
 JOB_TAIL_SECONDS = 3.0
 # From a wave's last dependency being seen up to its own StartRecovery, generously.
@@ -102,6 +104,18 @@ def wave_seconds(wave: Wave, durations: Durations) -> float:
 def expected_seconds(wave: Wave, durations: Durations) -> float | None:
     """The same, or None if nothing is known of any of its servers."""
     return wave_seconds(wave, durations) if any(i in durations for i in wave.server_ids) else None
+
+
+def soonest_seconds(wave: Wave, learned: Durations) -> float:
+    """Seconds before which none of a wave's servers is expected to be up.
+
+    Args:
+        wave: the wave.
+        learned: what its own earlier launches tell of a server; what others of its operating
+            system take says nothing of how soon it may be up.
+    """
+    known = (learned.get(server, SOONEST_SERVER_SECONDS) for server in wave.server_ids)
+    return min(known, default=SOONEST_SERVER_SECONDS)
 
 
 def _slowest(server_ids: Iterable[str], durations: Durations) -> float:

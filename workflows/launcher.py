@@ -1,6 +1,7 @@
 """The launcher of one account and Region: what is launched when, and in which jobs."""
 
 import asyncio
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -36,8 +37,11 @@ _IDLE_SECONDS = 600.0
 _DRAIN_SECONDS = 30.0
 # An accepted job that DRS has not listed after this time is none.
 _UNLISTED_SECONDS = 300.0
-# Of the pause between two looks at jobs: how long launches gather that become ready together.
+# Of the pause between two looks at jobs: how long launches gather that become ready together, and
+# how many times longer when the last job of the quota is at stake. A hundred waves do not become
+# ready at one moment; whatever finds no job left waits until one ends, which takes minutes.
 _GATHER = 0.05
+_LONGEST_GATHER = 60.0
 _HEARTBEAT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
 _RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
@@ -308,9 +312,20 @@ class LauncherWorkflow:
         The activity waits, because Temporal's timers are up to a second late.
         """
         gathering = LookAtJobs(
-            target=self._target, asked_for=self._unlisted, gather_seconds=self._pause * _GATHER
+            target=self._target, asked_for=self._unlisted, gather_seconds=self._gather_seconds
         )
         self._see(await self._look(gathering))
+
+    @property
+    def _gather_seconds(self) -> float:
+        """How long: the longer, the fewer jobs the quota leaves, but none left is no reason."""
+        least = self._pause * _GATHER
+        used = self._jobs_in_use / self._quotas.jobs
+        if used >= 1:
+            return least
+        longest = least * math.pow(_LONGEST_GATHER, max(0.0, 2 * used - 1))
+        waited = workflow.time() - min(entry.since for entry in self._queued())
+        return max(least, longest - waited)
 
     @property
     def _unlisted(self) -> list[str]:

@@ -12,6 +12,7 @@ from temporalio.common import SearchAttributeKey
 from activities.launches import LaunchAnswer
 from recovery.admission import DEFAULT_PRIORITY
 from recovery.execution import ExecutionType, OperatingSystem, ServerResult
+from recovery.forecast import SOONEST_SERVER_SECONDS
 from recovery.learning import Experience
 from recovery.model import Model, StrictModel
 from recovery.plan import RecoveryPlan, Wave
@@ -101,6 +102,7 @@ class StartWave(Model):
         remaining: seconds that the plan is expected to take from this wave on, along its longest
             chain.
         expected: seconds that servers are expected to take, where that is known.
+        soonest: seconds before which none of them is expected to be up.
         operating_systems: of the wave's servers, where DRS says so.
     """
 
@@ -120,6 +122,7 @@ class StartWave(Model):
     priority: int = DEFAULT_PRIORITY
     remaining: float = 0.0
     expected: dict[str, float] = {}
+    soonest: float = SOONEST_SERVER_SECONDS
     operating_systems: dict[str, OperatingSystem] = {}
 
 

@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
         next_revision,
         shortened,
     )
-    from recovery.forecast import expected_seconds, wave_seconds
+    from recovery.forecast import expected_seconds, soonest_seconds, wave_seconds
     from recovery.journal import HistoryRecord, Journal
     from recovery.messages import MessageName
     from recovery.operators import OperatorDesk
@@ -394,6 +394,7 @@ class RecoveryPlanWorkflow:
                 priority=plan.priority or DEFAULT_PRIORITY,
                 remaining=self._remaining[wave.wave_id],
                 expected={i: known[i] for i in planned.server_ids if i in known},
+                soonest=soonest_seconds(planned, start.experience.servers | start.expected),
                 operating_systems=wave.operating_systems,
             ),
             id=workflow_id,

@@ -62,8 +62,6 @@ _LAST_LOOK = timedelta(seconds=45)
 _JOIN_AGAIN_SECONDS = 300.0
 # Of the time that its fastest server is expected to take, a wave is quiet.
 _QUIET = 0.6
-# No server of which nothing is known is up sooner.
-_SOONEST_LAUNCH_SECONDS = 120.0
 # A wave of 4 servers tells its progress at most every 10 s, one of 500 every 50 s: a bound on
 # what its reports and records add to the histories.
 _PROGRESS_SECONDS = 10.0
@@ -554,16 +552,10 @@ class WaveWorkflow:
             target=self._start.wave.target,
             servers=servers,
             until=accepted_time + OBSERVE_SECONDS / self._start.speed,
-            quiet_until=accepted_time + self._quiet_seconds(servers) / self._start.speed,
+            quiet_until=accepted_time + _QUIET * self._start.soonest / self._start.speed,
         )
         self._watches.append(asyncio.create_task(self._observe(request)))
         self._judge()
-
-    def _quiet_seconds(self, servers: list[ServerResult]) -> float:
-        """For how long none of these servers is expected to be up."""
-        expected = self._start.expected
-        first = min(expected.get(s.source_server_id, _SOONEST_LAUNCH_SECONDS) for s in servers)
-        return _QUIET * first
 
     async def _await_servers(self, accepted_by: float) -> None:
         """Wait for the servers until the timeout, then go on observing them."""

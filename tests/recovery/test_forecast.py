@@ -11,8 +11,10 @@ from recovery.forecast import (
     DEFAULT_SERVER_SECONDS,
     HANDOVER_SECONDS,
     JOB_TAIL_SECONDS,
+    SOONEST_SERVER_SECONDS,
     Forecast,
     forecast,
+    soonest_seconds,
     wave_seconds,
 )
 from recovery.plan import Dependency, RecoveryPlan, Server, Wave
@@ -43,6 +45,14 @@ def plan(dependencies: dict[str, list[str]], *, number: int = 0, servers: int = 
 
 def chain(length: int) -> dict[str, list[str]]:
     return {f"w{n}": [f"w{n - 1}"] if n else [] for n in range(length)}
+
+
+def test_a_wave_is_up_no_sooner_than_the_fastest_of_its_servers_was_or_may_be() -> None:
+    (wave,) = plan({"database": []}, servers=2).waves
+    first, second = wave.server_ids
+    assert soonest_seconds(wave, {}) == SOONEST_SERVER_SECONDS
+    assert soonest_seconds(wave, {first: 900.0}) == SOONEST_SERVER_SECONDS
+    assert soonest_seconds(wave, {first: 900.0, second: 400.0}) == 400.0
 
 
 @st.composite

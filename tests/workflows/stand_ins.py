@@ -92,6 +92,7 @@ class StandIns:
         systems: the operating systems of servers, as it sees them then.
         records: what DynamoDB took.
         packs: the launch IDs that shared a job, job by job.
+        gathers: how long launches were to gather before each look at the quotas.
         recorded_at: when it took the last one.
         repairs: the executions whose history was completed after their end.
         cannot_repair: the items at which such a repair fails.
@@ -115,6 +116,7 @@ class StandIns:
     records: list[HistoryRecord] = field(default_factory=list)
     launches: list[LaunchRequest] = field(default_factory=list)
     packs: list[list[str]] = field(default_factory=list)
+    gathers: list[float] = field(default_factory=list)
     looked_for: int = 0
     recorded_at: float = 0.0
     repairs: list[ExecutionRun] = field(default_factory=list)
@@ -174,6 +176,8 @@ class StandIns:
     @activity.defn(name="look_at_jobs")
     async def look_at_jobs(self, request: LookAtJobs) -> JobsInProgress:
         now = await self._now()
+        if request.seen is None:
+            self.gathers.append(request.gather_seconds)
         jobs = {i: n for i, n in self._in_progress.items() if self._arrivals[i] > now}
         listed = [i for i in request.asked_for if i in self._in_progress]
         if request.seen is not None and set(jobs) == set(request.seen) and not listed:

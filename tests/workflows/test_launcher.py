@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
@@ -70,6 +71,23 @@ async def test_the_priority_of_a_plan_goes_first_then_the_longest_chain(real_hou
     await all_ended(first, urgent, long, short)
     order = [pack[0].split("/")[1] for pack in world.packs]
     assert order[:3] == ["first", "urgent", "long"]
+
+
+async def test_launches_gather_the_longer_the_fewer_jobs_are_left(real_house: House) -> None:
+    world = real_house.world
+    world.settings, world.arrives_after = Settings(jobs_quota=4), HOUR
+    for name in ("first", "second", "third"):
+        run = await real_house.start(wave(name.title()))
+        await run.wave_until(name, lambda w: w.start_time)
+    least = world.settings.scaled_poll_seconds / 20
+    assert world.gathers == pytest.approx([least] * len(world.gathers))
+    run = await real_house.start(wave("Fourth"))
+    await run.wave_until("fourth", lambda w: w.start_time)
+    assert max(world.gathers) > 2 * least
+    run = await real_house.start(wave("Fifth"))
+    await run.wave_until("fifth", lambda w: "quota" in w.status_reason)
+    # None is left, so nothing is gained by waiting.
+    assert world.gathers[-1] == pytest.approx(least)
 
 
 async def test_a_wave_that_waits_for_quota_is_not_timed_out(real_house: House) -> None:
