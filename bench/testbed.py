@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
@@ -19,7 +18,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, Telemetr
 from activities.history import HistoryTable
 from bench.local_aws import LocalAws
 from bench.workers import WorkerPool
-from sandbox.stack import Stack
+from sandbox.stack import Stack, free_port
 from settings import get_settings
 from workflows.client import RecoveryClient
 from workflows.messages import SEARCH_ATTRIBUTES
@@ -79,10 +78,10 @@ async def running_testbed(
         region=REGION,
         variables={"DRS_WAVES_ABSENT_AFTER_SECONDS": "5", **(variables or {})},
         leashed=True,
-        temporal_port=_free_port(),
-        ui_port=_free_port(),
-        aws_port=_free_port(),
-        api_port=_free_port(),
+        temporal_port=free_port(),
+        ui_port=free_port(),
+        aws_port=free_port(),
+        api_port=free_port(),
     )
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS))
@@ -153,9 +152,3 @@ def _environment() -> Iterator[None]:
         os.environ.clear()
         os.environ.update(before)
         get_settings.cache_clear()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

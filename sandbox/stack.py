@@ -4,6 +4,7 @@ Each is a process of its own with its log in the stack's folder. What runs is wr
 `stack.json`, so that another command can look at it, restart a part of it or take it down.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -24,6 +25,9 @@ from sandbox.leash import leashed
 _START_SECONDS = 40.0
 _STOP_SECONDS = 12.0
 _ADDRESS = "127.0.0.1"
+# Below those that Linux hands out by itself (32768 and up).
+_PORTS = range(20_000, 30_000)
+_TRIED = itertools.count()
 
 
 class StackError(Exception):
@@ -134,8 +138,8 @@ class Stack:
 
     def start_temporal(self) -> None:
         """Start Temporal on its database, which keeps its state across restarts."""
-        self.temporal_port = self.temporal_port or _free_port(7233)
-        self.ui_port = self.ui_port or _free_port(8233)
+        self.temporal_port = self.temporal_port or free_port(7233)
+        self.ui_port = self.ui_port or free_port(8233)
         command = [
             _program("temporal"), "server", "start-dev",
             "--ip", _ADDRESS, "--port", str(self.temporal_port),
@@ -153,7 +157,7 @@ class Stack:
 
     def start_aws(self, *, servers: Path | None, scenario: Path | None) -> None:
         """Start the local AWS with source servers and a scenario."""
-        self.aws_port = self.aws_port or _free_port(5055)
+        self.aws_port = self.aws_port or free_port(5055)
         command = [
             sys.executable, "-m", "sandbox.aws",
             "--port", str(self.aws_port), "--speed", f"{self.speed:g}",
@@ -182,7 +186,7 @@ class Stack:
         Args:
             variables: its own, besides those of every client.
         """
-        self.api_port = self.api_port or _free_port(8080)
+        self.api_port = self.api_port or free_port(8080)
         command = [*self.server, "--port", str(self.api_port)]
         env = {**self.env, "AWS_SDK_UA_APP_ID": "server", **(variables or {})}
         self._start("server", command, env, self._server_answers)
@@ -299,16 +303,26 @@ def _program(name: str) -> str:
     return found
 
 
-def _free_port(wanted: int) -> int:
-    """The wanted port if nobody has it, else any free one."""
-    for port in (wanted, 0):
+def free_port(wanted: int = 0) -> int:
+    """The wanted port if nobody has it, else one that nobody has.
+
+    That is none of those that the system hands out: between our asking and the listening, one of
+    them may go to any connection. Each process has a hundred of its own, so that suites and
+    sandboxes that start together do not meet.
+
+    Raises:
+        StackError: there is none.
+    """
+    first = _PORTS.start + os.getpid() % 100 * 100
+    own = (first + next(_TRIED) % 100 for _ in range(100))
+    for port in (wanted, *own) if wanted else own:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((_ADDRESS, port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            return port
     raise StackError("no free port on this machine")
 
 

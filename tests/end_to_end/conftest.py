@@ -5,7 +5,6 @@ import gzip
 import itertools
 import json
 import os
-import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -26,7 +25,7 @@ from activities.truth import ExecutionRun, read_truth
 from recovery.comparison import Difference
 from recovery.execution import ExecutionState, ExecutionType, WaveState
 from recovery.plan import Dependency, RecoveryPlan, Server, Wave
-from sandbox.stack import Stack
+from sandbox.stack import Stack, free_port
 from settings import get_settings
 from worker import make_workers
 from workflows.client import RecoveryClient
@@ -206,13 +205,6 @@ def ended(state: ExecutionState, name: str) -> float:
     end = wave_of(state, name).end_time
     assert end is not None, f"{name} has not ended"
     return end
-
-
-def free_port() -> int:
-    """A port that nobody has at the moment, out of the range of those that all ask for."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

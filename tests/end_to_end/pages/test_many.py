@@ -14,8 +14,9 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 
 from api.app import create_app
+from sandbox.stack import free_port
 from settings import get_settings
-from tests.end_to_end.conftest import House, free_port, wave_of
+from tests.end_to_end.conftest import House, wave_of
 from workflows.client import RecoveryClient
 
 _PAGES = 50

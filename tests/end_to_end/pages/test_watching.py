@@ -5,7 +5,8 @@ import asyncio
 from recovery.execution import WaveStatus
 from recovery.plan import RecoveryPlan
 from recovery.wording import clock, moment
-from tests.end_to_end.conftest import House, free_port, serving, wave_of
+from sandbox.stack import free_port
+from tests.end_to_end.conftest import House, serving, wave_of
 from tests.end_to_end.pages.conftest import Open, register
 from workflows.messages import new_execution_id
 
