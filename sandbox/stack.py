@@ -26,7 +26,7 @@ _START_SECONDS = 40.0
 _STOP_SECONDS = 12.0
 _ADDRESS = "127.0.0.1"
 # Below those that Linux hands out by itself (32768 and up).
-_PORTS = range(20_000, 30_000)
+_FIRST_PORT = 20_000
 _TRIED = itertools.count()
 
 
@@ -303,8 +303,8 @@ def _program(name: str) -> str:
     return found
 
 
-def free_port(wanted: int = 0) -> int:
-    """The wanted port if nobody has it, else one that nobody has.
+def free_port(*wanted: int) -> int:
+    """The first wanted port that nobody has, else another that nobody has.
 
     That is none of those that the system hands out: between our asking and the listening, one of
     them may go to any connection. Each process has a hundred of its own, so that suites and
@@ -313,9 +313,9 @@ def free_port(wanted: int = 0) -> int:
     Raises:
         StackError: there is none.
     """
-    first = _PORTS.start + os.getpid() % 100 * 100
+    first = _FIRST_PORT + os.getpid() % 100 * 100
     own = (first + next(_TRIED) % 100 for _ in range(100))
-    for port in (wanted, *own) if wanted else own:
+    for port in itertools.chain(wanted, own):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -323,7 +323,7 @@ def free_port(wanted: int = 0) -> int:
             except OSError:
                 continue
             return port
-    raise StackError("no free port on this machine")
+    raise StackError(f"none of the ports from {first} to {first + 99} is free")
 
 
 def _listens(port: int) -> bool:

@@ -20,6 +20,7 @@ from temporalio.worker import Worker
 
 from activities.executions import wave_workflow_id
 from recovery.execution import ExecutionState, WaveState
+from recovery.learning import Experience
 from recovery.plan import Dependency, RecoveryPlan, Server, Wave
 from settings import TASK_QUEUE, WATCH_TASK_QUEUE
 from tests.recovery.plans import server_id
@@ -144,12 +145,13 @@ class House:
     world: StandIns
     plan_ids: Any = field(default_factory=lambda: itertools.count(next(_NUMBERS) * 1000))
 
-    async def start(self, *waves: Wave, **fields: Any) -> Run:
+    async def start(self, *waves: Wave, experience: Experience | None = None, **fields: Any) -> Run:
         """Start an execution of a plan of these waves."""
         plan = RecoveryPlan(
             plan_id=f"plan-{next(self.plan_ids)}", region="us-west-2", waves=list(waves), **fields
         )
-        execution_id = await RecoveryClient(self.environment.client).start(plan)
+        client = RecoveryClient(self.environment.client)
+        execution_id = await client.start(plan, experience=experience)
         return Run(self.environment, plan, execution_id)
 
 

@@ -93,6 +93,7 @@ class StandIns:
         records: what DynamoDB took.
         packs: the launch IDs that shared a job, job by job.
         gathers: how long launches were to gather before each look at the quotas.
+        quiet_until: until when each watch expected nobody to be up, by its first server.
         recorded_at: when it took the last one.
         repairs: the executions whose history was completed after their end.
         cannot_repair: the items at which such a repair fails.
@@ -117,6 +118,7 @@ class StandIns:
     launches: list[LaunchRequest] = field(default_factory=list)
     packs: list[list[str]] = field(default_factory=list)
     gathers: list[float] = field(default_factory=list)
+    quiet_until: dict[str, float] = field(default_factory=dict)
     looked_for: int = 0
     recorded_at: float = 0.0
     repairs: list[ExecutionRun] = field(default_factory=list)
@@ -193,6 +195,7 @@ class StandIns:
     @activity.defn(name="watch")
     async def watch(self, request: WatchRequest) -> list[ServerResult]:
         now = await self._now()
+        self.quiet_until[request.servers[0].source_server_id] = request.quiet_until
         await self._signal("watch_news", WatchNews(trouble=self.trouble))
         await self._wait_until(self._since("watch", now) + self.watch_breaks_for, now)
         if self.last_look_lags is not None and not request.until:

@@ -11,6 +11,8 @@ from temporalio.client import (
 
 from activities.executions import wave_workflow_id
 from recovery.execution import OperatingSystem, PlanStatus, WaveStatus
+from recovery.forecast import SOONEST_SERVER_SECONDS
+from recovery.learning import Experience
 from recovery.plan import RecoveryPlan
 from settings import TASK_QUEUE
 from tests.workflows.conftest import House, lifetime, wave
@@ -224,3 +226,18 @@ async def test_waves_of_windows_servers_are_expected_to_take_longer_and_say_why(
     assert database.expected_seconds == 1200
     assert database.operating_systems == house.world.systems
     assert (app.expected_seconds, app.operating_systems) == (None, {})
+
+
+async def test_only_what_a_server_itself_took_makes_looks_at_it_rarer_for_longer(
+    house: House,
+) -> None:
+    windows, known = wave("Database"), wave("App")
+    house.world.systems = dict.fromkeys(windows.server_ids, OperatingSystem.WINDOWS)
+    took = dict.fromkeys(known.server_ids, 900.0)
+    run = await house.start(windows, known, experience=Experience(servers=took))
+    await run.end()
+    for each, soonest in ((windows, SOONEST_SERVER_SECONDS), (known, 900.0)):
+        start_time = house.world.recorded(each.wave_id).start_time
+        assert start_time is not None
+        quiet = house.world.quiet_until[each.server_ids[0]] - start_time
+        assert quiet == pytest.approx(0.6 * soonest)
