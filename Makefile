@@ -7,7 +7,7 @@ SPEED ?= 60
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types rooms tests soak kills worker-death chaos histories lock clean bench bench-real page-lag screenshots
+.PHONY: help run test lint types imports tests soak kills worker-death chaos histories lock clean bench bench-real page-lag screenshots
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ run: $(BIN)/drs-waves ## A recovery drill on the embedded local stack, with live
 	@exec $(BIN)/drs-waves sandbox run examples/recorded-drill.yaml \
 		--scenario examples/recorded-drill.scenario.yaml --speed $(SPEED)
 
-test: lint types rooms tests ## Everything that must pass: lint, types, imports, tests.
+test: lint types imports tests ## Everything that must pass: lint, types, imports, tests.
 
 lint: $(BIN)/drs-waves
 	@$(BIN)/ruff check .
@@ -25,7 +25,7 @@ lint: $(BIN)/drs-waves
 types: $(BIN)/drs-waves
 	@$(BIN)/mypy
 
-rooms: $(BIN)/drs-waves ## The rooms import in one direction only.
+imports: $(BIN)/drs-waves ## The packages import in one direction only.
 	@$(BIN)/lint-imports
 
 # The end-to-end tests mostly wait for DRS's clock, so more of them run than there are cores.

@@ -13,10 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from recovery.model import Model
-
-TASK_QUEUE = "drs-waves"
-WATCH_TASK_QUEUE = "drs-waves-watch"
+from recovery.base_model import Model
 
 
 class Role(StrEnum):

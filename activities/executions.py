@@ -4,28 +4,14 @@ import asyncio
 
 from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
-from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeating
-from recovery.execution import WaveOutcome, WaveState
-from recovery.model import Model
-
-EXECUTION_ID_KEY = SearchAttributeKey.for_keyword("DrsExecutionId")
-
-
-def wave_workflow_id(execution_id: str, wave_id: str, attempt: int) -> str:
-    """The workflow ID of one attempt at one wave."""
-    return f"drs-wave/{execution_id}/{wave_id}/{attempt}"
-
-
-class AwaitEnd(Model):
-    """Which execution's end to await, under the workflow ID of its plan."""
-
-    workflow_id: str
-    execution_id: str
-    poll_seconds: float = 5.0
+from contract.execution_end import AwaitEnd
+from contract.identifiers import EXECUTION_ID_KEY
+from recovery.execution.state import WaveOutcome
+from recovery.execution.wave import WaveState
 
 
 class ExecutionActivities:

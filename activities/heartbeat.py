@@ -7,7 +7,7 @@ from typing import Any
 
 from temporalio import activity
 
-from recovery.model import Model
+from recovery.base_model import Model
 
 HEARTBEAT_TIMEOUT_SECONDS = 20.0
 _INTERVAL_SECONDS = 4.0

@@ -1,123 +1,13 @@
-"""The execution history in DynamoDB: what outlives Temporal's retention.
+"""The activities that write the execution history."""
 
-One table, keyed by `ExecutionId` and `Item`; `activities/history_items.py` has what the items are.
-Every write carries a revision and never replaces a newer one, so writes may come twice or out of
-order.
-"""
-
-import asyncio
-from typing import Any
-
-from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.aws import AwsTrouble
-from activities.cleaning import CleanupScope
-from activities.dynamodb import DynamoTable, TableError
 from activities.heartbeat import heartbeating
-from activities.history_items import (
-    entries_of,
-    execution_of,
-    frozen_plan_of,
-    header_of,
-    items_of,
-)
-from recovery.comparison import HEADER, Entry
-from recovery.execution import ExecutionState
-from recovery.journal import HistoryRecord
-from recovery.plan import RecoveryPlan
-from settings import Settings
-
-_WRITES_AT_ONCE = 8
-_WHERE_OLDER = "NOT attribute_type(Revision, :number) OR Revision < :revision"
-_WHERE_NOT_NEWER = "NOT attribute_type(Revision, :number) OR Revision <= :revision"
-
-
-class HistoryError(TableError):
-    """The history could not be read or created; the message says what to do."""
-
-
-class HistoryTable(DynamoTable):
-    """The DynamoDB table. Its methods raise `HistoryError`, but for `write`."""
-
-    what = "history table"
-    key = ("ExecutionId", "Item")
-    index = ("Executions", "StartTime")
-    error = HistoryError
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings.history_table, settings.history_region)
-
-    async def write(self, record: HistoryRecord) -> None:
-        """Write a record's items, leaving those as they are that are as new or newer.
-
-        Raises:
-            AwsTrouble: DynamoDB did not take an item; writing the record again is safe.
-        """
-        await self._write(record, _WHERE_OLDER)
-
-    async def rewrite(self, record: HistoryRecord) -> None:
-        """Write a record's items, leaving newer ones as they are but replacing those as new.
-
-        For an item that was altered after it was written; whatever of ours writes at the same
-        moment writes the same at the same revision.
-
-        Raises:
-            HistoryError: DynamoDB did not take an item; writing the record again is safe.
-        """
-        try:
-            await self._write(record, _WHERE_NOT_NEWER)
-        except* AwsTrouble as group:
-            raise self._error("write", first_trouble(group)) from group
-
-    async def _write(self, record: HistoryRecord, condition: str) -> None:
-        gate = asyncio.Semaphore(_WRITES_AT_ONCE)
-
-        async def put(item: dict[str, Any]) -> None:
-            async with gate:
-                await self._put_newer(item, condition)
-
-        async with asyncio.TaskGroup() as group:
-            for item in items_of(record):
-                group.create_task(put(item))
-
-    async def _put_newer(self, item: dict[str, Any], condition: str) -> None:
-        values = {":revision": {"N": str(item["Revision"])}, ":number": {"S": "N"}}
-        await self._put_if(item, condition, values)
-
-    async def executions(
-        self, *, plan_id: str | None = None, limit: int = 50
-    ) -> list[ExecutionState]:
-        """The latest executions without their waves, newest first."""
-        where = ("PlanId = :plan", {":plan": {"S": plan_id}}) if plan_id else None
-        found: list[ExecutionState] = []
-        async for item in self._of_kind(HEADER, where=where):
-            found.append(header_of(item))
-            if len(found) == limit:
-                break
-        return found
-
-    async def execution(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan] | None:
-        """An execution as it was recorded, and its frozen plan; None where there is none."""
-        items = await self._with_key(execution_id)
-        try:
-            plan = frozen_plan_of(items)
-        except ValidationError as error:
-            raise HistoryError(f"The frozen plan of {execution_id} cannot be read") from error
-        header = next((item for item in items if item["Item"] == HEADER), None)
-        if header is None or plan is None:
-            return None
-        if plan.plan_hash != header.get("PlanHash"):
-            raise HistoryError(
-                f"The frozen plan of {execution_id} in {self.name} is not whole; its waves are "
-                "listed by `aws dynamodb query`"
-            )
-        return execution_of(items, plan), plan
-
-    async def entries(self, execution_id: str) -> dict[str, Entry]:
-        """What there is of an execution, item by item, whole or not."""
-        return entries_of(await self._with_key(execution_id))
+from aws.errors import AwsTrouble
+from contract.cleanup import CleanupScope
+from recovery.history.record import HistoryRecord
+from storage.history import HistoryError, HistoryTable, first_trouble
 
 
 class HistoryActivities:
@@ -158,9 +48,3 @@ class HistoryActivities:
                 non_retryable=True,
             )
         return CleanupScope.of(*recorded)
-
-
-def first_trouble(group: BaseExceptionGroup[AwsTrouble]) -> AwsTrouble:
-    """One trouble of several that were met side by side."""
-    first = group.exceptions[0]
-    return first_trouble(first) if isinstance(first, BaseExceptionGroup) else first

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 
 from temporalio import activity
 
-from activities.aws import AwsTrouble
-from activities.drs_api import DrsApi, Job, SourceServer
 from activities.heartbeat import heartbeating
-from activities.launch_guard import live_recoveries
-from activities.places import Places, WrongAccountError
-from activities.regions import OurRegions
-from recovery.admission import Quotas
-from recovery.execution import OperatingSystem
-from recovery.model import Model
-from recovery.plan import RecoveryPlan, Target
+from aws.drs.client import DrsApi
+from aws.drs.live_instances import live_recoveries
+from aws.drs.models import Job, SourceServer
+from aws.errors import AwsTrouble
+from aws.regions import OurRegions
+from aws.targets import Places, WrongAccountError
+from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
+from recovery.launch.admission import Quotas
+from recovery.plan.model import RecoveryPlan, Target
 from settings import Settings, is_loopback
 
 _ANSWER_SECONDS = 20.0
@@ -23,62 +23,6 @@ _ANSWER_SECONDS = 20.0
 _ORIGIN_SECONDS = 2.0
 ORIGIN_SERVERS = 200
 _NOT_LAUNCHABLE = ("INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED")
-
-
-class TargetContext(Model):
-    """One target as the worker sees it.
-
-    Attributes:
-        account_id: the account the worker acts in; None when it could not be asked.
-        trouble: why the target cannot be used, or asked, at present.
-        mismatch: the account is not the one the plan names, so nothing may be launched.
-    """
-
-    region: str
-    role_arn: str | None = None
-    account_id: str | None = None
-    endpoint: str = ""
-    is_sandbox: bool = False
-    trouble: str | None = None
-    mismatch: bool = False
-
-
-class WorkerContext(Model):
-    """What a plan needs to know of the worker before it starts.
-
-    Attributes:
-        warnings: what is wrong around the plan; none of it holds a launch back.
-        operating_systems: of its source servers, as far as DRS says so at once.
-    """
-
-    speed: float
-    targets: list[TargetContext]
-    warnings: list[str] = []
-    operating_systems: dict[str, OperatingSystem] = {}
-
-
-class Finding(Model):
-    """Something a readiness check found.
-
-    Attributes:
-        job_id: the DRS job that it is about.
-        blocks: DRS or our guard would refuse to launch this server as things are.
-    """
-
-    wave_id: str | None = None
-    source_server_id: str | None = None
-    region: str
-    account_id: str | None = None
-    message: str
-    job_id: str | None = None
-    blocks: bool = False
-
-
-class Readiness(Model):
-    """What a dry run tells."""
-
-    context: WorkerContext
-    findings: list[Finding]
 
 
 class TargetActivities:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from temporalio import activity
 from temporalio.service import RPCError, RPCStatusCode
 
-from recovery.model import Model
+from recovery.base_model import Model
 
 
 async def signal_wave(name: str, news: Model, *, workflow_id: str | None = None) -> bool:

@@ -9,8 +9,8 @@ from fastapi import FastAPI, Request, Response
 from starlette.routing import Mount
 
 from api import endpoints, openapi, pages, problems
-from api.house import House
-from api.intake import BodyLimit, LocalOnly
+from api.auth.request_guard import BodyLimit, LocalOnly
+from api.service import House
 from settings import Settings
 
 # A page that nobody can have asked for from elsewhere, or have put into a frame, and that asks

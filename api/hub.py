@@ -15,11 +15,13 @@ from typing import Generic, TypeVar
 
 from temporalio.service import RPCError
 
-from activities.dynamodb import TableError
-from activities.history import HistoryTable
-from recovery.execution import ExecutionState, WaveState
-from workflows.client import RecoveryClient, RefusedError, UnreachableError
-from workflows.messages import plan_id_of
+from client.errors import RefusedError, UnreachableError
+from client.recovery_client import RecoveryClient
+from contract.identifiers import plan_id_of
+from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveState
+from storage.dynamodb import TableError
+from storage.history import HistoryTable
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
-from recovery.plan import ID_PATTERN
+from recovery.plan.model import ID_PATTERN
 
 EXECUTION_ID_PATTERN = f"{ID_PATTERN}-[0-9a-f]{{12}}"
 # Their items in the table are numbered with five digits.

@@ -13,12 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from temporalio.service import RPCError
 
-from activities.dynamodb import TableError
-from api.auth import NotAuthenticatedError, ProviderAwayError
+from api.auth.tokens import NotAuthenticatedError, ProviderAwayError
 from api.hub import UnknownExecutionError
-from recovery.plan_file import PlanError
-from recovery.problems import printable
-from workflows.client import RefusedError, UnreachableError
+from client.errors import RefusedError, UnreachableError
+from recovery.plan.file.problems import printable
+from recovery.plan.file.reader import PlanError
+from storage.dynamodb import TableError
 
 MEDIA_TYPE = "application/problem+json"
 _AGAIN_SECONDS = "5"

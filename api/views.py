@@ -4,16 +4,16 @@ import time
 
 from temporalio.service import RPCError
 
-from activities.executions import wave_workflow_id
-from api.house import House, web_ui_link
 from api.hub import Sight
-from recovery.execution import ExecutionState, WaveState
-from recovery.expectation import remaining
-from recovery.forecast import DEFAULT_SERVER_SECONDS
-from recovery.graph import WaveGraph
-from recovery.model import Model
-from workflows.client import RefusedError, UnreachableError
-from workflows.messages import plan_workflow_id
+from api.service import House, web_ui_link
+from client.errors import RefusedError, UnreachableError
+from contract.identifiers import plan_workflow_id, wave_workflow_id
+from recovery.base_model import Model
+from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveState
+from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
+from recovery.forecast.remaining import remaining
+from recovery.plan.graph import WaveGraph
 
 
 class RemainingTime(Model):

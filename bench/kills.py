@@ -29,9 +29,9 @@ from bench.testbed import (
     running_testbed,
     scratch_folder,
 )
-from recovery.execution import WaveStatus
-from recovery.plan import MAX_SECONDS, RecoveryPlan, Server, Wave
-from workflows.messages import plan_workflow_id
+from contract.identifiers import plan_workflow_id
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import MAX_SECONDS, RecoveryPlan, Server, Wave
 
 _FAULT = "accepted, not recorded"
 # A launch whose workflow task died with an earlier victim comes late; another goes on meanwhile.

@@ -17,9 +17,9 @@ from playwright.async_api import Page
 
 from bench.browser import running_browser, window
 from bench.testbed import ACCOUNT, REGION, Testbed, run_to_its_end, running_testbed, scratch_folder
-from recovery.messages import MessageName, OperatorMessage
-from recovery.plan import RecoveryPlan, Server, Wave
-from workflows.steering import send, the_running
+from client.steering import send, the_running
+from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.plan.model import RecoveryPlan, Server, Wave
 
 _AIM_SECONDS = 2.0
 _SERVER_ID = "s-00000000000abcdef"

@@ -9,13 +9,14 @@ from typing import Any
 
 from playwright.async_api import Browser, Page
 
-from activities.plan_table import PlanTable
 from bench.browser import running_browser, window
 from bench.testbed import ACCOUNT, REGION, Testbed, run_to_its_end, running_testbed, scratch_folder
-from recovery.execution import ExecutionState, WaveStatus
-from recovery.plan import Dependency, OnFailure, RecoveryPlan, Server, Wave
+from contract.identifiers import plan_workflow_id
+from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, Server, Wave
 from settings import get_settings
-from workflows.messages import plan_workflow_id
+from storage.plans import PlanTable
 
 _SPEED = 60.0
 _PATIENCE_SECONDS = 120.0

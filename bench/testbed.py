@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
-from activities.history import HistoryTable
 from bench.local_aws import LocalAws
 from bench.workers import WorkerPool
+from client.recovery_client import RecoveryClient
+from contract.identifiers import SEARCH_ATTRIBUTES
 from sandbox.stack import Stack, free_port
 from settings import get_settings
-from workflows.client import RecoveryClient
-from workflows.messages import SEARCH_ATTRIBUTES
+from storage.history import HistoryTable
 
 T = TypeVar("T")
 

@@ -29,7 +29,7 @@ from bench.testbed import (
     running_testbed,
     scratch_folder,
 )
-from recovery.plan import MAX_SECONDS, Dependency, RecoveryPlan, Server, Wave
+from recovery.plan.model import MAX_SECONDS, Dependency, RecoveryPlan, Server, Wave
 
 # Source: Temporal's default for a workflow's sticky queue.
 STICKY_TIMEOUT_SECONDS = 10.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from sandbox.link import Cut, Link
+from sandbox.http.link import Cut, Link
 from sandbox.stack import Stack
 
 _LOOK_SECONDS = 0.5

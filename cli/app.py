@@ -5,28 +5,29 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli import operator_commands
-from cli.cleaning import cleanup
-from cli.completion import keep_temporal_quiet
-from cli.errors import Commands, leave
-from cli.executions import status, watch_plan
-from cli.forecast import forecast_plans
-from cli.history import history
-from cli.installing import init_tables, worker
-from cli.output import show
-from cli.overview import executions, plans
-from cli.plans import validate
-from cli.registering import register
-from cli.running import run as run_plan
-from cli.serving import serve
+from cli.commands import steer as operator_commands
+from cli.commands.cleanup import cleanup
+from cli.commands.forecast import forecast_plans
+from cli.commands.history import history
+from cli.commands.install import init_tables, worker
+from cli.commands.lists import executions, plans
+from cli.commands.register import register
+from cli.commands.run import run as run_plan
+from cli.commands.serve import serve
+from cli.commands.status import status, watch_plan
+from cli.commands.validate import validate
+from cli.errors import Commands
+from cli.input.completion import keep_temporal_quiet
+from cli.render.output import show
+from runtime.exit import leave
 
 try:
-    from cli.stack import sandbox
+    from cli.sandbox.stack_commands import sandbox
 except ModuleNotFoundError as error:
     # The sandbox is an extra that a production worker does without.
     if error.name is None or error.name.split(".")[0] not in ("moto", "psutil", "werkzeug"):
         raise
-    from cli.no_sandbox import sandbox
+    from cli.sandbox.not_installed import sandbox
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 

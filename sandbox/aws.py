@@ -24,12 +24,14 @@ from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from sandbox import service_quotas
-from sandbox.call_log import OK
-from sandbox.calls import Call, error_code, identify
-from sandbox.control import PREFIX, SandboxControl
 from sandbox.drs import register
 from sandbox.drs.simulation import TimestampForm, simulation
-from sandbox.faults import render_error
+from sandbox.http.aws_call import Call, error_code, identify
+from sandbox.http.call_log import OK
+from sandbox.http.control import PREFIX, SandboxControl
+from sandbox.http.faults import render_error
+from sandbox.http.subjects import with_subjects
+from sandbox.http.wsgi_server import LOOPBACK, AnswerCut, AnswerWithheld, LoopbackServer
 from sandbox.scenario import (
     Effect,
     Fault,
@@ -39,8 +41,6 @@ from sandbox.scenario import (
     load_scenario,
     load_source_servers,
 )
-from sandbox.serving import LOOPBACK, AnswerCut, AnswerWithheld, LoopbackServer
-from sandbox.subjects import with_subjects
 
 _EXIT_BAD_INPUT = 2
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sandbox.drs import drs_backends
+from sandbox.drs.jobs.timeline import Outcome
 from sandbox.drs.models import DRSBackend
-from sandbox.drs.source_servers import SourceServer as DrsServer
-from sandbox.drs.timeline import Outcome
+from sandbox.drs.servers.source_servers import SourceServer as DrsServer
 from sandbox.scenario import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Quotas, ScenarioError, SourceServer
 
 

@@ -20,7 +20,7 @@ from urllib.request import urlopen
 
 import psutil
 
-from sandbox.leash import leashed
+from sandbox.child_process import leashed
 
 _START_SECONDS = 40.0
 _STOP_SECONDS = 12.0

@@ -14,7 +14,7 @@ import typer.main
 import yaml
 
 from cli.app import app
-from cli.errors import DEBUG_VARIABLE
+from runtime.exit import DEBUG_VARIABLE
 from settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -8,28 +8,27 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.cleaning import (
-        CleanupActivities,
+    from activities.cleanup import CleanupActivities
+    from activities.executions import ExecutionActivities
+    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+    from activities.history import HistoryActivities
+    from contract.cleanup import (
         CleanupScope,
         FoundInstances,
+        StartCleanup,
         TargetScope,
         TerminateRequest,
     )
-    from activities.executions import AwaitEnd, ExecutionActivities
-    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-    from activities.history import HistoryActivities
-    from recovery.execution import (
-        CleanupState,
-        CleanupStatus,
-        ExecutionType,
-        LaunchedInstance,
-        next_revision,
-    )
-    from recovery.journal import HistoryRecord
-    from settings import WATCH_TASK_QUEUE
-    from workflows.messages import FailureType, StartCleanup, plan_workflow_id
-    from workflows.recording import MOST_SECONDS, Recorder
-    from workflows.versions import LONG_LIVED
+    from contract.execution_end import AwaitEnd
+    from contract.failures import FailureType
+    from contract.identifiers import plan_workflow_id
+    from contract.task_queues import WATCH_TASK_QUEUE
+    from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
+    from recovery.execution.state import ExecutionType
+    from recovery.execution.wave import next_revision
+    from recovery.history.record import HistoryRecord
+    from workflows.recorder import MOST_SECONDS, Recorder
+    from workflows.versioning import LONG_LIVED
 
 _HEARTBEAT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
 _LONGEST = timedelta(days=8)

@@ -12,19 +12,20 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-    from activities.repairing import HistoryRepair, RepairActivities
-    from activities.truth import ExecutionRun
-    from settings import WATCH_TASK_QUEUE
-    from workflows.messages import (
+    from activities.history_repair import RepairActivities
+    from contract.execution import StartExecution
+    from contract.execution_end import ExecutionRun
+    from contract.failures import FailureType
+    from contract.history import HistoryRepair
+    from contract.identifiers import (
         EXECUTION_ID_KEY,
         EXECUTION_TYPE_KEY,
         PLAN_ID_KEY,
-        FailureType,
-        StartExecution,
         history_workflow_id,
     )
-    from workflows.recording import MOST_SECONDS
-    from workflows.versions import LONG_LIVED
+    from contract.task_queues import WATCH_TASK_QUEUE
+    from workflows.recorder import MOST_SECONDS
+    from workflows.versioning import LONG_LIVED
 
 _RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),

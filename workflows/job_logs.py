@@ -7,8 +7,9 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-    from activities.job_logs import JobLogActivities, JobLogs, ReadJobLogs
-    from recovery.wording import count
+    from activities.job_logs import JobLogActivities
+    from contract.job_logs import JobLogs, ReadJobLogs
+    from recovery.text_format import count
 
 
 @workflow.defn

@@ -7,8 +7,9 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-    from activities.targets import Readiness, TargetActivities
-    from recovery.plan import RecoveryPlan
+    from activities.targets import TargetActivities
+    from contract.readiness import Readiness
+    from recovery.plan.model import RecoveryPlan
 
 
 @workflow.defn

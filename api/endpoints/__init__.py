@@ -2,20 +2,11 @@
 
 from fastapi import FastAPI
 
-from api.endpoints import (
-    caller,
-    cleanup,
-    docs,
-    events,
-    executions,
-    forecasts,
-    health,
-    jobs,
-    plans,
-    registering,
-    starting,
-    steering,
-)
+from api import docs_page as docs
+from api.endpoints import caller, cleanup, events, executions, forecasts, health, plans, steering
+from api.endpoints import job_logs as jobs
+from api.endpoints import registration as registering
+from api.endpoints import starts as starting
 
 
 def add_to(api: FastAPI) -> None:

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from api.access import Caller, TheHouse
-from api.endpoints.answers import looking
-from recovery.model import Model
+from api.auth.access import Caller, TheHouse
+from api.problem_responses import looking
+from recovery.base_model import Model
 from settings import Role
 
 router = APIRouter(tags=["Caller"])

@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from api.access import Caller, Operator, TheHouse
-from api.endpoints.answers import acting, looking
+from api.auth.access import Caller, Operator, TheHouse
 from api.parameters import ExecutionId
-from recovery.execution import CleanupState
-from recovery.model import Model, StrictModel
-from recovery.plan import PlanOrWaveId
+from api.problem_responses import acting, looking
+from recovery.base_model import Model, StrictModel
+from recovery.execution.cleanup_state import CleanupState
+from recovery.plan.model import PlanOrWaveId
 
 router = APIRouter(tags=["Executions"])
 

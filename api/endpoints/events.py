@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.access import Caller, TheHouse
-from api.endpoints.answers import looking
+from api.auth.access import Caller, TheHouse
 from api.hub import LOOK_SECONDS, Lookout, Sight
 from api.parameters import ExecutionId
-from recovery.execution import ExecutionState
+from api.problem_responses import looking
+from recovery.execution.state import ExecutionState
 
 router = APIRouter(tags=["Executions"])
 

@@ -5,13 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.access import Caller, TheHouse
-from api.endpoints.answers import looking
+from api.auth.access import Caller, TheHouse
 from api.parameters import ExecutionId, OfPlan
+from api.problem_responses import looking
 from api.views import ExecutionView, view_of
-from recovery.execution import MessageRecord, PlanStatus
-from recovery.model import Model
-from workflows.overview import MOST, ExecutionRow
+from client.executions import MOST, ExecutionRow
+from recovery.base_model import Model
+from recovery.execution.state import MessageRecord, PlanStatus
 
 router = APIRouter(tags=["Executions"])
 

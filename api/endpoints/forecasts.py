@@ -6,13 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from activities.targets import Readiness
-from api.access import Caller, TheHouse
-from api.endpoints.answers import acting, looking
+from api.auth.access import Caller, TheHouse
 from api.parameters import PlanId
-from recovery.forecast_report import ForecastReport
-from recovery.model import StrictModel
-from recovery.plan import PlanOrWaveId
+from api.problem_responses import acting, looking
+from contract.readiness import Readiness
+from recovery.base_model import StrictModel
+from recovery.forecast.report import ForecastReport
+from recovery.plan.model import PlanOrWaveId
 
 router = APIRouter(tags=["Plans"])
 

@@ -6,11 +6,11 @@ from collections.abc import Awaitable
 from fastapi import APIRouter
 from temporalio.service import RPCError
 
-from activities.dynamodb import TableError
-from api.access import TheHouse
-from api.house import House
-from recovery.model import Model
-from workflows.client import RefusedError, UnreachableError
+from api.auth.access import TheHouse
+from api.service import House
+from client.errors import RefusedError, UnreachableError
+from recovery.base_model import Model
+from storage.dynamodb import TableError
 
 router = APIRouter(tags=["Health"])
 

@@ -6,14 +6,14 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from activities.plan_table import PlanVersion, RegisteredPlan
-from api.access import Caller, TheHouse
-from api.endpoints.answers import looking
+from api.auth.access import Caller, TheHouse
 from api.parameters import PlanId, Version
+from api.problem_responses import looking
 from api.problems import ApiProblem
-from recovery.execution import ExecutionType
-from recovery.model import Model
-from workflows.overview import MOST, ExecutionRow
+from client.executions import MOST, ExecutionRow
+from recovery.base_model import Model
+from recovery.execution.state import ExecutionType
+from storage.plans import PlanVersion, RegisteredPlan
 
 router = APIRouter(tags=["Plans"])
 

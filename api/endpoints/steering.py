@@ -7,21 +7,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from api.access import Approver, Operator, TheHouse
-from api.auth import Principal
-from api.endpoints.answers import acting
-from api.house import House
+from api.auth.access import Approver, Operator, TheHouse
+from api.auth.tokens import Principal
 from api.parameters import ExecutionId
-from recovery.messages import (
+from api.problem_responses import acting
+from api.service import House
+from client.steering import WITHOUT_WORKER
+from recovery.base_model import Model, StrictModel
+from recovery.operator.messages import (
     JOB_ID_PATTERN,
     MOST_CHARACTERS,
     MOST_SECONDS,
     MessageName,
     OperatorMessage,
 )
-from recovery.model import Model, StrictModel
-from recovery.plan import TEXT_PATTERN, PlanOrWaveId
-from workflows.steering import WITHOUT_WORKER
+from recovery.plan.model import TEXT_PATTERN, PlanOrWaveId
 
 router = APIRouter(tags=["Steering"])
 

@@ -3,8 +3,11 @@
 from fastapi import FastAPI
 from nicegui import ui
 
-from api.house import House
-from api.pages import execution_page, overview_page, served, tokens
+from api.pages import assets as served
+from api.pages import sign_in as tokens
+from api.pages.execution import execution_page
+from api.pages.overview import overview_page
+from api.service import House
 
 # A page that has lost its connection for longer is loaded anew.
 _RECONNECT_SECONDS = 15.0

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from api.auth import Principal
+from api.auth.tokens import Principal
 from api.pages.rendering import render
 
 Fields = Mapping[str, str]

@@ -5,7 +5,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from recovery.wording import about, clock, count, moment, visible
+from recovery.text_format import about, clock, count, moment, visible
 
 
 def _finalize(value: Any) -> Any:

@@ -12,7 +12,6 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.executions import wave_workflow_id
 from bench.chaos.adversary import Adversary
 from bench.chaos.facts import Drill, Truth
 from bench.chaos.invariants import check, check_cleaned_up
@@ -20,15 +19,16 @@ from bench.chaos.operator import Operator
 from bench.chaos.script import Script
 from bench.chaos.tally import Tally, Verdict
 from bench.testbed import Testbed
-from recovery.execution import ExecutionState
-from workflows.client import RefusedError, UnreachableError
-from workflows.messages import (
-    StartCleanup,
+from client.errors import RefusedError, UnreachableError
+from client.steering import find_running
+from contract.cleanup import StartCleanup
+from contract.identifiers import (
     cleanup_workflow_id,
     history_workflow_id,
     plan_workflow_id,
+    wave_workflow_id,
 )
-from workflows.steering import find_running
+from recovery.execution.state import ExecutionState
 
 _MOST_SECONDS = 900.0
 _AGAIN_SECONDS = 1.0

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from activities.drs_api import LAUNCH_ID_TAG
-from recovery.execution import ExecutionState, WaveState, WaveStatus
-from recovery.plan import RecoveryPlan
+from aws.drs.models import LAUNCH_ID_TAG
+from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveState, WaveStatus
+from recovery.plan.model import RecoveryPlan
 
 LAUNCHED = "LAUNCHED"
 FAILED = "FAILED"

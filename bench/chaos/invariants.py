@@ -7,7 +7,8 @@ code that it judges: the rules are written down anew.
 from bench.chaos.facts import BROKEN, Drill, Truth
 from bench.chaos.launch_rules import check_launched_once, check_order
 from bench.chaos.record_rules import check_servers, check_times, check_waves
-from recovery.execution import ExecutionState, PlanStatus, WaveStatus
+from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.wave import WaveStatus
 
 
 def check(drill: Drill) -> list[str]:

@@ -3,8 +3,8 @@
 import itertools
 
 from bench.chaos.facts import BROKEN, FAILED, Drill
-from recovery.execution import LaunchStatus
-from recovery.plan import Impact, OnFailure, Wave
+from recovery.execution.server import LaunchStatus
+from recovery.plan.model import Impact, OnFailure, Wave
 
 
 def check_launched_once(drill: Drill) -> list[str]:

@@ -10,10 +10,11 @@ from bench.chaos.facts import SentMessage, Truth
 from bench.chaos.script import Act, ActKind, Reaction, Script
 from bench.chaos.tally import Tally
 from bench.testbed import Testbed
-from recovery.execution import ExecutionState, PlanStatus, WaveState, WaveStatus
-from recovery.messages import MessageName, OperatorMessage
-from workflows.client import RefusedError, UnreachableError
-from workflows.steering import cancel, send, the_running
+from client.errors import RefusedError, UnreachableError
+from client.steering import cancel, send, the_running
+from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.wave import WaveState, WaveStatus
+from recovery.operator.messages import MessageName, OperatorMessage
 
 _LOOK_SECONDS = 3.0
 _ACTOR = "bench"

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from bench.testbed import ACCOUNT, OTHER_REGION, REGION
-from recovery.plan import (
+from recovery.plan.model import (
     MAX_SECONDS,
     Dependency,
     Impact,

@@ -1,8 +1,9 @@
 """What must hold of the recorded waves and servers: they are what the ledger says."""
 
 from bench.chaos.facts import LAUNCHED, Drill, Launch, Truth
-from recovery.execution import LaunchStatus, ServerResult, WaveState, WaveStatus
-from recovery.plan import Impact
+from recovery.execution.server import LaunchStatus, ServerResult
+from recovery.execution.wave import WaveState, WaveStatus
+from recovery.plan.model import Impact
 
 # The job log tells times to the microsecond.
 _TOLERANCE_SECONDS = 0.005

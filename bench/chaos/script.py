@@ -7,8 +7,8 @@ from random import Random
 from typing import Any, TypeVar
 
 from bench.chaos.plans import DrawnPlan, draw_plan
-from recovery.messages import MessageName
-from sandbox.link import Cut
+from recovery.operator.messages import MessageName
+from sandbox.http.link import Cut
 
 T = TypeVar("T")
 

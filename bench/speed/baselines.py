@@ -22,7 +22,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from bench.speed.graphs import Load
-from recovery.plan import RecoveryPlan, Wave
+from recovery.plan.model import RecoveryPlan, Wave
 
 _SLOW_POLL = 30.0
 _FAST_POLL = 5.0

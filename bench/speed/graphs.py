@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.testbed import ACCOUNT
-from recovery.forecast import wave_seconds
-from recovery.plan import MAX_SECONDS, Dependency, RecoveryPlan, Server, Wave
+from recovery.forecast.estimates import wave_seconds
+from recovery.plan.model import MAX_SECONDS, Dependency, RecoveryPlan, Server, Wave
 
 # Source: a recorded drill of two small Linux servers.
 USUAL_SECONDS = 530.0

@@ -14,9 +14,9 @@ from temporalio.client import WorkflowFailureError
 
 from bench.speed.graphs import Load
 from bench.testbed import Testbed
-from recovery.execution import PlanStatus
-from workflows.messages import plan_workflow_id
-from workflows.recovery_plan import RecoveryPlanWorkflow
+from contract.identifiers import plan_workflow_id
+from recovery.execution.state import PlanStatus
+from workflows.plan.workflow import RecoveryPlanWorkflow
 
 _SAMPLE_SECONDS = 0.5
 # Between two looks, on average half the default pause passes before an end is seen.

@@ -6,20 +6,20 @@ from typing import Any
 
 from moto.core.base_backend import BackendDict
 
-from . import recovery_snapshots
-from .beginnings import Beginnings
 from .exceptions import (
     SERVERS_IN_A_JOB,
     ConflictException,
     ResourceNotFoundException,
     ValidationException,
 )
-from .job_operations import JobOperations, Page
-from .jobs import Job
+from .jobs.job import Job
+from .jobs.job_operations import JobOperations, Page
 from .ledger import LedgerEvent
 from .pagination import paginate
-from .recovery_instances import RecoveryInstance
-from .source_servers import SourceServer
+from .servers import recovery_snapshots
+from .servers.initial_state import Beginnings
+from .servers.recovery_instances import RecoveryInstance
+from .servers.source_servers import SourceServer
 from .state import RECOVERY_INSTANCE
 from .validation import (
     RECOVERY_INSTANCE_ID,

@@ -10,13 +10,8 @@ from moto.core.base_backend import BaseBackend
 from moto.moto_api._internal import mock_random
 
 from .exceptions import ResourceNotFoundException, UninitializedAccountException
-from .jobs import Job, Participant
-from .ledger import Ledger, LedgerEntry, LedgerEvent
-from .quotas import Quotas
-from .recovery_instances import RecoveryInstance
-from .simulation import simulation
-from .source_servers import SourceServer
-from .timeline import (
+from .jobs.job import Job, Participant
+from .jobs.timeline import (
     Conduct,
     JobTimeline,
     LaunchStatus,
@@ -24,6 +19,11 @@ from .timeline import (
     launch_timeline,
     termination_timeline,
 )
+from .ledger import Ledger, LedgerEntry, LedgerEvent
+from .quotas import Quotas
+from .servers.recovery_instances import RecoveryInstance
+from .servers.source_servers import SourceServer
+from .simulation import simulation
 from .validation import RECOVERY_INSTANCE_ID, SOURCE_SERVER_ID, check_id
 
 SOURCE_SERVER = "SOURCE_SERVER"

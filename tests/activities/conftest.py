@@ -18,10 +18,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from activities import heartbeat
-from activities.aws import AwsSessions
-from activities.drs import DrsActivities
-from activities.places import Places
-from recovery.plan import Server, Target
+from activities.launch.drs_activities import DrsActivities
+from aws.sessions import AwsSessions
+from aws.targets import Places
+from recovery.plan.model import Server, Target
 from sandbox.aws import SandboxAws
 from settings import Settings
 

@@ -13,13 +13,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from activities.aws import AwsSessions, AwsTrouble
-from activities.drs_api import DrsApi, JobLogItem
-from activities.job_watch import JobWatch, WatchedServer
-from activities.retrying import retry_later
-from recovery.execution import ServerResult, judge_wave
-from recovery.plan import Server, Target
-from sandbox.serving import LoopbackServer
+from activities.retry import retry_later
+from aws.drs.client import DrsApi
+from aws.drs.models import JobLogItem
+from aws.drs.server_status import JobWatch
+from aws.errors import AwsTrouble
+from aws.sessions import AwsSessions
+from contract.watch import WatchedServer
+from recovery.execution.judge import judge_wave
+from recovery.execution.server import ServerResult
+from recovery.plan.model import Server, Target
+from sandbox.http.wsgi_server import LoopbackServer
 from tests.activities.conftest import REGION
 from tests.examples import TIMES, examples
 from tests.recovery.plans import server_id

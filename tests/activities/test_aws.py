@@ -21,9 +21,10 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from activities.aws import AwsSessions, AwsTrouble, Trouble, call
-from activities.drs_api import DrsApi
-from recovery.plan import Server, Target
+from aws.drs.client import DrsApi
+from aws.errors import AwsTrouble, Trouble
+from aws.sessions import AwsSessions, call
+from recovery.plan.model import Server, Target
 from tests.activities.conftest import ACCOUNT, OTHER_ACCOUNT, REGION, TARGET, LocalAws
 
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
-from activities.aws import AwsSessions
-from activities.cleaning import CleanupActivities, TargetScope, TerminateRequest
-from activities.drs import DrsActivities
-from activities.drs_api import DrsApi, RecoveryInstance
-from activities.places import Places
-from recovery.execution import LaunchedInstance
+from activities.cleanup import CleanupActivities
+from activities.launch.drs_activities import DrsActivities
+from aws.drs.client import DrsApi
+from aws.drs.models import RecoveryInstance
+from aws.sessions import AwsSessions
+from aws.targets import Places
+from contract.cleanup import TargetScope, TerminateRequest
+from recovery.execution.cleanup_state import LaunchedInstance
 from settings import Settings
 from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal
 from tests.activities.test_launch import LAUNCH_ID, launch

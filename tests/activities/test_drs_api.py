@@ -2,8 +2,8 @@
 
 from typing import Any, cast
 
-from activities.aws import AwsSessions
-from activities.drs_api import DrsApi
+from aws.drs.client import DrsApi
+from aws.sessions import AwsSessions
 from tests.activities.conftest import TARGET
 
 

@@ -9,20 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporalio.exceptions import ApplicationError
 
-from activities.history import HistoryActivities, HistoryError, HistoryTable
-from recovery.execution import (
-    ExecutionState,
-    ExecutionType,
-    LaunchStatus,
-    PlanStatus,
-    ServerResult,
-    Verified,
-    WaveState,
-    WaveStatus,
-)
-from recovery.journal import HistoryRecord
-from recovery.plan import RecoveryPlan, Server, Wave
+from activities.history import HistoryActivities
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.wave import WaveState, WaveStatus
+from recovery.history.record import HistoryRecord
+from recovery.plan.model import RecoveryPlan, Server, Wave
 from settings import Settings
+from storage.history import HistoryError, HistoryTable
 from tests.activities.conftest import REGION, Attempt, LocalAws, Temporal
 from tests.recovery.plans import diamond, server_id
 

@@ -9,11 +9,12 @@ from typing import cast
 
 import pytest
 
-from activities.aws import AwsTrouble, Trouble
-from activities.drs import DrsActivities
-from activities.drs_api import DrsApi, Job, JobLogItem
-from activities.job_board import JobBoard
-from recovery.plan import Server
+from activities.launch.drs_activities import DrsActivities
+from aws.drs.client import DrsApi
+from aws.drs.job_poller import JobBoard
+from aws.drs.models import Job, JobLogItem
+from aws.errors import AwsTrouble, Trouble
+from recovery.plan.model import Server
 from tests.activities.conftest import Attempt, LocalAws, Temporal, until
 from tests.activities.test_watch import launched_by, statuses, watch
 

@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
-from activities.aws import AwsSessions
-from activities.drs_api import DrsApi, JobLogEvent
-from activities.job_logs import JobLogActivities, JobLogLine, JobLogs, ReadJobLogs
-from activities.places import Places
+from activities.job_logs import JobLogActivities
+from aws.drs.client import DrsApi
+from aws.drs.job_log_lines import line_of
+from aws.drs.models import JobLogEvent
+from aws.sessions import AwsSessions
+from aws.targets import Places
+from contract.job_logs import JobLogs, ReadJobLogs
 from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal
 
 UNKNOWN = "drsjob-0123456789abcdefg"
@@ -76,7 +79,7 @@ async def test_an_aws_that_does_not_answer_is_told_of_each_job(aws: LocalAws) ->
     ],
 )
 def test_a_line_of_another_form_than_known_is_shown_as_far_as_it_is(event: dict[str, Any]) -> None:
-    line = JobLogLine.of(JobLogEvent.model_validate(event))
+    line = line_of(JobLogEvent.model_validate(event))
     assert line.event == event.get("event", "")
     assert (line.time, line.raw_error, line.conversion, line.network) == (None, None, None, None)
 
@@ -104,7 +107,7 @@ def test_all_that_drs_tells_of_an_event_is_there() -> None:
             },
         },
     }
-    line = JobLogLine.of(JobLogEvent.model_validate(told))
+    line = line_of(JobLogEvent.model_validate(told))
     assert line.model_dump(mode="json", exclude_none=True) == {
         "Event": "CONVERSION_END",
         "Time": 1_732_348_800.0,

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activities.drs_api import Job, JobLogItem, RecoveryInstance, epoch
-from activities.job_watch import JobWatch, WatchedServer
-from recovery.execution import LaunchStatus, ServerResult, Verified, WaveStatus, judge_wave
+from aws.drs.models import Job, JobLogItem, RecoveryInstance, epoch
+from aws.drs.server_status import JobWatch
+from contract.watch import WatchedServer
+from recovery.execution.judge import judge_wave
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.execution.wave import WaveStatus
 from tests.recovery.plans import server_id
 
 JOB = "drsjob-1"

@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities import launch_guard, launching
-from activities.aws import AwsSessions
-from activities.drs import DrsActivities
-from activities.drs_api import DrsApi, Job, RecoveryInstance
-from activities.launch_guard import live_recoveries
-from activities.launches import LaunchRequest, LaunchResult
-from activities.places import Places
-from recovery.execution import LaunchStatus
-from recovery.plan import Server, Target
+from activities.launch import attempt as launching
+from activities.launch import guard as launch_guard
+from activities.launch.drs_activities import DrsActivities
+from aws.drs.client import DrsApi
+from aws.drs.live_instances import live_recoveries
+from aws.drs.models import Job, RecoveryInstance
+from aws.sessions import AwsSessions
+from aws.targets import Places
+from contract.launch import LaunchRequest, LaunchResult
+from recovery.execution.server import LaunchStatus
+from recovery.plan.model import Server, Target
 from settings import Settings
 from tests.activities.conftest import (
     ACCOUNT,

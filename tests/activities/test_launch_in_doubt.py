@@ -6,11 +6,12 @@ from collections.abc import Callable
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.drs import DrsActivities
-from activities.drs_api import DrsApi, Job
-from activities.launches import LaunchAnswer, LaunchRequest, LaunchResult
-from recovery.execution import LaunchStatus
-from recovery.plan import Server
+from activities.launch.drs_activities import DrsActivities
+from aws.drs.client import DrsApi
+from aws.drs.models import Job
+from contract.launch import LaunchAnswer, LaunchRequest, LaunchResult
+from recovery.execution.server import LaunchStatus
+from recovery.plan.model import Server
 from settings import Settings
 from tests.activities.conftest import Attempt, LocalAws, Temporal
 from tests.activities.test_launch import launch

@@ -8,16 +8,10 @@ from typing import Any
 import pytest
 from temporalio import activity
 
-from activities.drs import DrsActivities
-from activities.launches import (
-    LaunchAnswer,
-    LaunchRequest,
-    LaunchResult,
-    PackAnswer,
-    PackRequest,
-)
-from recovery.execution import LaunchStatus
-from recovery.plan import Server
+from activities.launch.drs_activities import DrsActivities
+from contract.launch import LaunchAnswer, LaunchRequest, LaunchResult, PackAnswer, PackRequest
+from recovery.execution.server import LaunchStatus
+from recovery.plan.model import Server
 from tests.activities.conftest import Attempt, LocalAws, Temporal, until
 from tests.activities.test_launch import launch
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from activities.drs_api import LAUNCH_ID_TAG, Job
-from activities.launch_search import Wanted, search
+from aws.drs.launch_search import Wanted, search
+from aws.drs.models import LAUNCH_ID_TAG, Job
 from tests.recovery.plans import server_id
 
 SINCE = 1_700_000_000.0

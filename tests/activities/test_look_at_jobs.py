@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from activities.aws import AwsSessions
-from activities.drs import DrsActivities
-from activities.drs_api import DrsApi
-from activities.quotas import LookAtJobs
+from activities.launch.drs_activities import DrsActivities
+from aws.drs.client import DrsApi
+from aws.sessions import AwsSessions
+from contract.jobs import LookAtJobs
 from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from activities.plan_table import PlanTable, PlanTableError
-from recovery.plan import RecoveryPlan
+from recovery.plan.model import RecoveryPlan
 from settings import Settings
+from storage.plans import PlanTable, PlanTableError
 from tests.activities.conftest import LocalAws
 from tests.recovery.plans import diamond, wave
 

@@ -2,11 +2,12 @@
 
 import pytest
 
-from activities.aws import AwsSessions
-from activities.places import Places
-from activities.regions import OurRegions, history_region, region_in
-from activities.targets import TargetActivities, WorkerContext
-from recovery.plan import RecoveryPlan, Server, Target, Wave
+from activities.targets import TargetActivities
+from aws.regions import OurRegions, history_region, region_in
+from aws.sessions import AwsSessions
+from aws.targets import Places
+from contract.readiness import WorkerContext
+from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from settings import Settings
 from tests.activities.conftest import REGION, Attempt, LocalAws, Temporal
 

@@ -8,21 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activities.history import HistoryError, HistoryTable
-from activities.repairing import verify
-from recovery.comparison import DifferenceKind, Truth, compare
-from recovery.execution import (
-    Decisions,
-    ExecutionState,
-    ExecutionType,
-    MessageRecord,
-    OperatorAct,
-    PlanStatus,
-    WaveStatus,
-)
-from recovery.journal import HistoryRecord, Journal
-from recovery.plan import RecoveryPlan
+from activities.history_repair import verify
+from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
+from recovery.execution.wave import Decisions, OperatorAct, WaveStatus
+from recovery.history.comparison import DifferenceKind, Truth, compare
+from recovery.history.record import HistoryRecord, Journal
+from recovery.plan.model import RecoveryPlan
 from settings import Settings
+from storage.history import HistoryError, HistoryTable
 from tests.activities.conftest import LocalAws
 from tests.recovery.plans import diamond
 

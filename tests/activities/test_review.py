@@ -8,12 +8,14 @@ from typing import Any, cast
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.aws import AwsTrouble, Trouble
-from activities.drs import DrsActivities
-from activities.drs_api import LAUNCH_ID_TAG, DrsApi, Job, RecoveryInstance
-from activities.reviewing import Review, ReviewRequest
-from recovery.execution import LaunchStatus, ServerResult, Verified
-from recovery.plan import Impact
+from activities.launch.drs_activities import DrsActivities
+from activities.review import Review
+from aws.drs.client import DrsApi
+from aws.drs.models import LAUNCH_ID_TAG, Job, RecoveryInstance
+from aws.errors import AwsTrouble, Trouble
+from contract.review import ReviewRequest
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.plan.model import Impact
 from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal
 from tests.activities.test_launch import launch
 from tests.activities.test_watch import watch

@@ -1,9 +1,9 @@
 """The quotas: as they are set, as AWS tells them, or its defaults."""
 
-from activities.aws import AwsSessions
-from activities.service_quotas import ServiceQuotas, configured
-from recovery.admission import Quotas
-from recovery.plan import Target
+from aws.quotas import ServiceQuotas, configured
+from aws.sessions import AwsSessions
+from recovery.launch.admission import Quotas
+from recovery.plan.model import Target
 from settings import Settings
 from tests.activities.conftest import LocalAws
 

@@ -2,11 +2,12 @@
 
 import pytest
 
-from activities.aws import AwsSessions
-from activities.places import Places
-from activities.targets import Finding, Readiness, TargetActivities, WorkerContext
-from recovery.execution import OperatingSystem
-from recovery.plan import RecoveryPlan, Server, Target, Wave
+from activities.targets import TargetActivities
+from aws.sessions import AwsSessions
+from aws.targets import Places
+from contract.readiness import Finding, Readiness, WorkerContext
+from recovery.execution.server import OperatingSystem
+from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from settings import Settings
 from tests.activities.conftest import (
     ACCOUNT,

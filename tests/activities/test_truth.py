@@ -23,25 +23,22 @@ from hypothesis import strategies as st
 from moto.core.base_backend import BackendDict
 from temporalio.exceptions import ApplicationError
 
-from activities import watching
-from activities.aws import AwsSessions
-from activities.drs_api import LAUNCH_ID_TAG, DrsApi, Job, JobLogItem
-from activities.job_watch import WatchedServer
-from activities.reviewing import Review, ReviewRequest
-from activities.watching import LOOK_UP_SECONDS, Watch, WatchMemory, WatchRequest
-from recovery.execution import (
-    LaunchStatus,
-    ServerResult,
-    Verdict,
-    Verified,
-    WaveStatus,
-    judge_wave,
-)
-from recovery.plan import Target
+from activities.review import Review
+from activities.watch import watch as watching
+from activities.watch.watch import LOOK_UP_SECONDS, Watch
+from aws.drs.client import DrsApi
+from aws.drs.models import LAUNCH_ID_TAG, Job, JobLogItem
+from aws.sessions import AwsSessions
+from contract.review import ReviewRequest
+from contract.watch import WatchedServer, WatchMemory, WatchRequest
+from recovery.execution.judge import Verdict, judge_wave
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import Target
 from sandbox.aws import SandboxApplication, SandboxAws
 from sandbox.drs import drs_backends
-from sandbox.drs.recovery_instances import RecoveryInstance
-from sandbox.serving import LoopbackServer
+from sandbox.drs.servers.recovery_instances import RecoveryInstance
+from sandbox.http.wsgi_server import LoopbackServer
 from settings import Settings
 from tests.activities.conftest import ACCOUNT, REGION, Attempt, Temporal
 from tests.activities.weather import (

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from activities.drs import DrsActivities
-from activities.drs_api import epoch
-from activities.watching import WatchNews, WatchRequest
-from recovery.execution import LaunchStatus, ServerResult, Verified
-from recovery.plan import Server
+from activities.launch.drs_activities import DrsActivities
+from aws.drs.models import epoch
+from contract.watch import WatchNews, WatchRequest
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.plan.model import Server
 from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal, until
 
 

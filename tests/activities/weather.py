@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from sandbox.calls import identify
-from sandbox.serving import AnswerWithheld
+from sandbox.http.aws_call import identify
+from sandbox.http.wsgi_server import AnswerWithheld
 
 T = TypeVar("T")
 

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from activities.plan_table import PlanTable
 from api.app import create_api
-from api.house import House
-from api.intake import LocalOnly
+from api.auth.request_guard import LocalOnly
+from api.service import House
 from sandbox.aws import SandboxAws
 from settings import Settings
+from storage.plans import PlanTable
 from tests.api.oidc import AUDIENCE, Provider
 
 

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from api.auth import Gate, NotAuthenticatedError, Principal, ProviderAwayError
+from api.auth.tokens import Gate, NotAuthenticatedError, Principal, ProviderAwayError
 from settings import Role, Settings, StaticToken
 from tests.api.conftest import calling
 from tests.api.oidc import AUDIENCE, Provider

@@ -7,7 +7,7 @@ import pytest
 
 from api import hub
 from api.hub import Lookout, Sight, UnknownExecutionError
-from workflows.client import UnreachableError
+from client.errors import UnreachableError
 
 
 class Clockwork:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from activities.plan_table import PlanTable
-from api.intake import MOST_BYTES
+from api.auth.request_guard import MOST_BYTES
 from settings import Settings
+from storage.plans import PlanTable
 from tests.api.conftest import calling
 from tests.recovery.plans import diamond
 

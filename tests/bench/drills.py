@@ -5,18 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.chaos.facts import Drill, SentMessage, Truth
-from recovery.execution import (
-    ExecutionState,
-    ExecutionType,
-    LaunchStatus,
-    MessageRecord,
-    PlanStatus,
-    ServerResult,
-    Verified,
-    WaveState,
-    WaveStatus,
-)
-from recovery.plan import Dependency, Impact, OnFailure, RecoveryPlan, Server, Wave
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
+from recovery.execution.wave import WaveState, WaveStatus
+from recovery.plan.model import Dependency, Impact, OnFailure, RecoveryPlan, Server, Wave
 
 EXECUTION_ID = "crm-1"
 DATABASE, REPLICA, APP = (f"s-{n:017x}" for n in (1, 2, 3))

@@ -4,8 +4,10 @@ import pytest
 
 from bench.chaos.facts import SentMessage, Truth
 from bench.chaos.invariants import check, check_cleaned_up
-from recovery.execution import LaunchStatus, OperatorAct, PlanStatus, WaveStatus
-from recovery.plan import OnFailure
+from recovery.execution.server import LaunchStatus
+from recovery.execution.state import PlanStatus
+from recovery.execution.wave import OperatorAct, WaveStatus
+from recovery.plan.model import OnFailure
 from tests.bench.drills import (
     APP,
     DATABASE,

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from bench.workers import WorkerPool
-from sandbox.link import Cut
+from sandbox.http.link import Cut
 from sandbox.stack import Stack
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)"]

@@ -2,16 +2,10 @@
 
 from collections.abc import Sequence
 
-from recovery.execution import (
-    ExecutionState,
-    ExecutionType,
-    LaunchStatus,
-    ServerResult,
-    Verified,
-    WaveState,
-    WaveStatus,
-)
-from recovery.plan import Dependency, RecoveryPlan, Server, Wave
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.wave import WaveState, WaveStatus
+from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
 
 START = 1_795_449_841.0
 

@@ -6,25 +6,19 @@ from typing import Any, cast
 
 import pytest
 
-from cli.actions import KEYS, hints
-from cli.keyboard import Keyboard
-from cli.live import Watched
-from cli.prompts import Prompts
-from recovery.actions import actions
-from recovery.execution import (
-    Decisions,
-    ExecutionState,
-    ExecutionType,
-    OperatorAct,
-    PlanStatus,
-    WaveStatus,
-)
-from recovery.messages import MessageName, OperatorMessage
+from cli.live.hints import KEYS, hints
+from cli.live.keyboard import Keyboard
+from cli.live.prompts import Prompts
+from cli.live.view import Watched
+from client import steering
+from client.recovery_client import RecoveryClient
+from client.steering import RunningExecution, send
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.wave import Decisions, OperatorAct, WaveStatus
+from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.operator.rules import actions
 from tests.cli.executions import DIAMOND, START, begin, put, wave
 from tests.cli.test_live import drawn
-from workflows import steering
-from workflows.client import RecoveryClient
-from workflows.steering import RunningExecution, send
 
 
 def keys(state: ExecutionState) -> str:

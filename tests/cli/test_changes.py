@@ -1,8 +1,10 @@
 """The line a change, and the summary at the end."""
 
-from cli.changes import changes
-from cli.summary import summary
-from recovery.execution import ExecutionState, PlanStatus, Verified, WaveStatus
+from cli.live.changes import changes
+from cli.render.summary import summary
+from recovery.execution.server import Verified
+from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.wave import WaveStatus
 from tests.cli.executions import CHAIN, START, begin, fail_server, put, wave
 
 NO_CAPACITY = "LAUNCH_FAILED: InsufficientInstanceCapacity"

@@ -2,20 +2,15 @@
 
 import pytest
 
-from cli.durations import seconds_of
-from cli.errors import CliError
-from cli.records import operator_lines
-from recovery.differences import differences
-from recovery.execution import (
-    CleanupState,
-    CleanupStatus,
-    LaunchedInstance,
-    MessageRecord,
-    PlanStatus,
-)
-from recovery.plan import Dependency, Server
+from cli.input.durations import seconds_of
+from cli.render.records import operator_lines
+from client.executions import ExecutionRow, merged
+from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
+from recovery.execution.state import MessageRecord, PlanStatus
+from recovery.plan.diff import differences
+from recovery.plan.model import Dependency, Server
+from runtime.exit import CliError
 from tests.cli.executions import CHAIN, START, begin, plan_of, server_id
-from workflows.overview import ExecutionRow, merged
 
 
 @pytest.mark.parametrize(

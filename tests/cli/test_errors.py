@@ -7,18 +7,19 @@ import pytest
 from temporalio.service import RPCError, RPCStatusCode
 from typer.testing import CliRunner
 
-from activities.aws import AwsTrouble, Trouble
-from activities.history import HistoryError
-from activities.targets import Finding, Readiness, TargetContext, WorkerContext
+from aws.errors import AwsTrouble, Trouble
 from cli.app import app
-from cli.confirmation import show_what_is_launched, typed_plan_id
-from cli.errors import CliError, ExitCode, exit_code_of, explain, worst
-from cli.tables import finding_table
-from recovery.execution import ExecutionType, LaunchStatus, PlanStatus
+from cli.input.confirmation import show_what_is_launched, typed_plan_id
+from cli.render.tables import finding_table
+from client.errors import RefusedError, UnreachableError
+from client.takeover import Earlier
+from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
+from recovery.execution.server import LaunchStatus
+from recovery.execution.state import ExecutionType, PlanStatus
+from runtime.exit import CliError, ExitCode, exit_code_of, explain, worst
 from settings import get_settings
+from storage.history import HistoryError
 from tests.cli.executions import CHAIN, begin
-from workflows.client import RefusedError, UnreachableError
-from workflows.resuming import Earlier
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CRM = str(EXAMPLES / "crm.yaml")

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from activities.history import HistoryTable
 from cli.app import app
-from recovery.execution import LaunchStatus, WaveStatus
-from recovery.journal import HistoryRecord
+from recovery.execution.server import LaunchStatus
+from recovery.execution.wave import WaveStatus
+from recovery.history.record import HistoryRecord
 from settings import get_settings
+from storage.history import HistoryTable
 from tests.activities.conftest import LocalAws, aws
 from tests.cli.executions import CHAIN, START, begin
 

@@ -8,11 +8,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.changes import changes
-from cli.live import Watched, view
-from cli.tables import execution_lines
-from cli.verifying import Verification, exit_code_of, print_verifications
-from recovery.comparison import Difference, DifferenceKind
+from cli.commands.verify import Verification, exit_code_of, print_verifications
+from cli.live.changes import changes
+from cli.live.view import Watched, view
+from cli.render.tables import execution_lines
+from recovery.history.comparison import Difference, DifferenceKind
 from settings import get_settings
 from tests.cli.executions import CHAIN, START, begin
 

@@ -4,9 +4,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from cli.live import Watched, view
-from recovery.execution import ExecutionState, ExecutionType, Verified, WaveStatus
-from recovery.expectation import remaining
+from cli.live.view import Watched, view
+from recovery.execution.server import Verified
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.wave import WaveStatus
+from recovery.forecast.remaining import remaining
 from tests.cli.executions import CHAIN, DIAMOND, START, begin, plan_of, put
 
 

@@ -15,11 +15,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from activities.history import HistoryTable
 from cli.app import app
+from contract.identifiers import SEARCH_ATTRIBUTES
 from sandbox.stack import Stack
 from settings import get_settings
-from workflows.messages import SEARCH_ATTRIBUTES
+from storage.history import HistoryTable
 
 SPEED = 400.0
 REGION = "us-west-2"

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from activities.plan_table import PlanTable
 from cli.app import app
+from client.recovery_client import whoami
 from settings import get_settings
+from storage.plans import PlanTable
 from tests.activities.conftest import LocalAws, aws
-from workflows.client import whoami
 
 runner = CliRunner()
 __all__ = ["aws"]

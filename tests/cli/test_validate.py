@@ -8,9 +8,9 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.graph_picture import graph_picture
-from recovery.expectation import expected_durations
-from recovery.plan import RecoveryPlan
+from cli.render.graph import graph_picture
+from recovery.forecast.remaining import expected_durations
+from recovery.plan.model import RecoveryPlan
 from tests.cli.executions import CHAIN, DIAMOND, plan_of, server_id
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

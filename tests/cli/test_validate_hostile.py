@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.errors import explain
-from recovery.plan import RecoveryPlan
+from recovery.plan.model import RecoveryPlan
+from runtime.exit import explain
 from settings import Settings, is_loopback
 from tests.examples import examples
 from tests.recovery.plans import recovery_plans

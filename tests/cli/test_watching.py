@@ -7,13 +7,14 @@ import pytest
 from rich.console import Console
 from temporalio.client import WorkflowExecutionStatus
 
-from cli import watching
-from cli.errors import CliError, ExitCode
-from cli.live import Watched
-from cli.watching import LineDisplay, watch
-from recovery.execution import ExecutionState, PlanStatus
+from cli.live import watch as watching
+from cli.live.view import Watched
+from cli.live.watch import LineDisplay, watch
+from client.errors import RefusedError, UnreachableError
+from client.recovery_client import RecoveryClient
+from recovery.execution.state import ExecutionState, PlanStatus
+from runtime.exit import CliError, ExitCode
 from tests.cli.executions import CHAIN, START, begin
-from workflows.client import RecoveryClient, RefusedError, UnreachableError
 
 Answer = ExecutionState | Exception
 

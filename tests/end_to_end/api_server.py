@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from recovery.plan import RecoveryPlan
+from recovery.plan.model import RecoveryPlan
 from sandbox.stack import Stack
 from tests.api.oidc import AUDIENCE, Provider
 

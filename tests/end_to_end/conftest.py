@@ -18,18 +18,20 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from activities.history import HistoryTable
-from activities.plan_table import PlanTable
-from activities.repairing import verify
-from activities.truth import ExecutionRun, read_truth
-from recovery.comparison import Difference
-from recovery.execution import ExecutionState, ExecutionType, WaveState
-from recovery.plan import Dependency, RecoveryPlan, Server, Wave
+from activities.execution_state import read_truth
+from activities.history_repair import verify
+from client.recovery_client import RecoveryClient
+from contract.execution_end import ExecutionRun
+from contract.identifiers import SEARCH_ATTRIBUTES, plan_workflow_id
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.wave import WaveState
+from recovery.history.comparison import Difference
+from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
+from runtime.worker import make_workers
 from sandbox.stack import Stack, free_port
 from settings import get_settings
-from worker import make_workers
-from workflows.client import RecoveryClient
-from workflows.messages import SEARCH_ATTRIBUTES, plan_workflow_id
+from storage.history import HistoryTable
+from storage.plans import PlanTable
 
 # A normal wave of 530 s takes under 3 s.
 SPEED = 250.0

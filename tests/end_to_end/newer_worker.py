@@ -2,10 +2,10 @@
 
 from pydantic import computed_field
 
-import recovery.model
+import recovery.base_model
 
 
-class NewerModel(recovery.model.Model):
+class NewerModel(recovery.base_model.Model):
     """A data model with a field of a later version."""
 
     @computed_field  # type: ignore[prop-decorator]
@@ -15,7 +15,7 @@ class NewerModel(recovery.model.Model):
 
 
 if __name__ == "__main__":
-    recovery.model.Model = NewerModel  # type: ignore[misc]
+    recovery.base_model.Model = NewerModel  # type: ignore[misc]
     from worker import main
 
     main()

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from recovery.plan import RecoveryPlan
+from recovery.plan.model import RecoveryPlan
 from tests.end_to_end.api_server import (
     STARTS_A_MINUTE,
     Served,

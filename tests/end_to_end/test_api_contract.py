@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from recovery.messages import MessageName
+from recovery.operator.messages import MessageName
 from settings import Role
 from tests.end_to_end.api_server import Served, register, served, started_server
 from tests.end_to_end.conftest import House

@@ -3,10 +3,14 @@
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from recovery.execution import CleanupStatus, ExecutionState, PlanStatus, WaveStatus
+from client.errors import RefusedError
+from contract.cleanup import StartCleanup
+from contract.execution import Takeover
+from contract.identifiers import cleanup_workflow_id
+from recovery.execution.cleanup_state import CleanupStatus
+from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.wave import WaveStatus
 from tests.end_to_end.conftest import RECOVERY, SPEED, House, wave_of
-from workflows.client import RefusedError
-from workflows.messages import StartCleanup, Takeover, cleanup_workflow_id
 
 
 def cleanup_of(state: ExecutionState, **fields: object) -> StartCleanup:

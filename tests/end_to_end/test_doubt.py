@@ -5,8 +5,9 @@ from typing import Any
 
 import boto3
 
-from recovery.execution import ExecutionState, PlanStatus, WaveStatus
-from recovery.plan import RecoveryPlan
+from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import RecoveryPlan
 from tests.end_to_end.conftest import ACCOUNT, REGION, SPEED, House, wave_of
 from tests.end_to_end.test_operators import effects, update
 

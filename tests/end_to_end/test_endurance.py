@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from recovery.execution import PlanStatus, WaveStatus
+from client.errors import RefusedError
+from recovery.execution.state import PlanStatus
+from recovery.execution.wave import WaveStatus
 from tests.end_to_end.conftest import RECOVERY, House, serving, wave_of
-from workflows.client import RefusedError
 
 TEMPORAL = Path(sys.executable).parent / "temporal"
 

@@ -2,9 +2,11 @@
 
 import pytest
 
-from recovery.execution import LaunchStatus, PlanStatus, WaveStatus
+from client.errors import RefusedError
+from recovery.execution.server import LaunchStatus
+from recovery.execution.state import PlanStatus
+from recovery.execution.wave import WaveStatus
 from tests.end_to_end.conftest import RECOVERY, House, wave_of
-from workflows.client import RefusedError
 
 
 async def test_a_drill_never_launches_over_a_live_instance_of_a_real_recovery(

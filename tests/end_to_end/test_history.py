@@ -12,10 +12,11 @@ import boto3
 import pytest
 from temporalio.client import WorkflowHandle
 
-from recovery.execution import PlanStatus, WaveStatus
-from recovery.plan import RecoveryPlan
+from contract.identifiers import history_workflow_id, plan_workflow_id
+from recovery.execution.state import PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import RecoveryPlan
 from tests.end_to_end.conftest import RECOVERY, REGION, SPEED, House, wave_of
-from workflows.messages import history_workflow_id, plan_workflow_id
 
 STARTER = Path(__file__).parents[2] / "starter.py"
 

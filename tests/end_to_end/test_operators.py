@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from recovery.execution import ExecutionState, PlanStatus, WaveStatus
-from recovery.plan import OnFailure, RecoveryPlan
+from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import OnFailure, RecoveryPlan
 from tests.end_to_end.conftest import RECOVERY, SPEED, House, began, ended, serving, wave_of
 from tests.end_to_end.test_endurance import temporal
 

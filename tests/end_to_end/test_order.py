@@ -2,7 +2,8 @@
 
 import pytest
 
-from recovery.execution import PlanStatus, WaveStatus
+from recovery.execution.state import PlanStatus
+from recovery.execution.wave import WaveStatus
 from tests.end_to_end.conftest import ACCOUNT, SPEED, House, began, ended, wave_of
 
 

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from recovery.execution import WaveStatus
-from sandbox.link import Cut, Link
+from recovery.execution.wave import WaveStatus
+from sandbox.http.link import Cut, Link
 from tests.end_to_end.conftest import SPEED, House, serving, wave_of
 from tests.end_to_end.test_endurance import temporal
 from tests.end_to_end.worker_processes import (

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 import boto3
 import pytest
 
-from recovery.execution import PlanStatus, WaveStatus
-from recovery.plan import RecoveryPlan
+from recovery.execution.state import PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import RecoveryPlan
 from settings import get_settings
 from tests.end_to_end.conftest import House, serving, wave_of
 

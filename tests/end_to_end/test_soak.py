@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from recovery.execution import PlanStatus
-from recovery.plan import MAX_SECONDS
+from recovery.execution.state import PlanStatus
+from recovery.plan.model import MAX_SECONDS
 from tests.end_to_end.conftest import House, began, ended
 
 CHAINS, WAVES_A_CHAIN = 20, 50

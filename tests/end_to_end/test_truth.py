@@ -1,7 +1,9 @@
 """Failed, stuck and doubtful servers: what the history then says."""
 
-from recovery.execution import LaunchStatus, PlanStatus, Verified, WaveStatus
-from recovery.plan import Impact
+from recovery.execution.server import LaunchStatus, Verified
+from recovery.execution.state import PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import Impact
 from tests.end_to_end.conftest import SPEED, House, began, ended, wave_of
 
 RAW_ERROR = "An error occurred (UnauthorizedOperation) when calling RunInstances"

@@ -2,7 +2,7 @@
 
 import signal
 
-from recovery.plan import RecoveryPlan
+from recovery.plan.model import RecoveryPlan
 from tests.end_to_end.conftest import House
 from tests.end_to_end.test_endurance import temporal
 from tests.end_to_end.worker_processes import (

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import psutil
 
-from recovery.execution import ExecutionState, PlanStatus, WaveStatus
-from recovery.plan import RecoveryPlan
+from client.errors import UnreachableError
+from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import RecoveryPlan
 from sandbox.stack import Stack
 from tests.end_to_end.conftest import SPEED, House, wave_of
-from workflows.client import UnreachableError
 
 # At the stack's speed a wave of so many seconds takes six: time enough for something to
 # happen to a worker meanwhile.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from recovery.plan import Dependency, Impact, OnFailure, RecoveryPlan, Server, Wave
+from recovery.plan.model import Dependency, Impact, OnFailure, RecoveryPlan, Server, Wave
 
 REGIONS = ("us-west-2", "eu-central-1", "us-gov-west-1")
 ACCOUNTS = ("111111111111", "222222222222")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.admission import Pack, Quotas, Wish, admit
+from recovery.launch.admission import Pack, Quotas, Wish, admit
 
 QUOTAS = st.builds(
     Quotas,

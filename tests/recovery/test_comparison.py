@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.comparison import (
+from recovery.execution.server import LaunchStatus, Verified
+from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
+from recovery.execution.wave import Decisions, OperatorAct, WaveState, WaveStatus
+from recovery.history.comparison import (
     HEADER,
     PLAN,
     DifferenceKind,
@@ -18,19 +21,7 @@ from recovery.comparison import (
     repairing,
     wave_item,
 )
-from recovery.execution import (
-    Decisions,
-    ExecutionState,
-    ExecutionType,
-    LaunchStatus,
-    MessageRecord,
-    OperatorAct,
-    PlanStatus,
-    Verified,
-    WaveState,
-    WaveStatus,
-)
-from recovery.journal import HistoryRecord
+from recovery.history.record import HistoryRecord
 from tests.recovery.plans import diamond
 
 NOW = 1_732_323_600.0

@@ -7,20 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.execution import (
-    ExecutionState,
-    ExecutionType,
-    LaunchStatus,
-    PlanStatus,
-    ServerResult,
-    Verified,
-    WaveState,
-    WaveStatus,
-    judge_plan,
-    judge_wave,
-)
-from recovery.model import Model
-from recovery.plan import Impact
+from recovery.base_model import Model
+from recovery.execution.judge import judge_plan, judge_wave
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.wave import WaveState, WaveStatus
+from recovery.plan.model import Impact
 from tests.recovery.plans import diamond, server_id
 
 ModelT = TypeVar("ModelT", bound=Model)

@@ -6,18 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.admission import Quotas
-from recovery.forecast import (
+from recovery.forecast.estimates import (
     DEFAULT_SERVER_SECONDS,
-    HANDOVER_SECONDS,
-    JOB_TAIL_SECONDS,
     SOONEST_SERVER_SECONDS,
-    Forecast,
-    forecast,
     soonest_seconds,
     wave_seconds,
 )
-from recovery.plan import Dependency, RecoveryPlan, Server, Wave
+from recovery.forecast.simulation import HANDOVER_SECONDS, JOB_TAIL_SECONDS, Forecast, forecast
+from recovery.launch.admission import Quotas
+from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
 from tests.recovery.plans import dependency_maps, server_id
 
 REGION = "us-west-2"

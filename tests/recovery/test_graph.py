@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.graph import CriticalPath, WaveGraph
+from recovery.plan.graph import CriticalPath, WaveGraph
 from tests.recovery.plans import any_dependency_maps, dependency_maps
 
 DIAMOND = {"web": ["app1", "app2"], "app2": ["db"], "app1": ["db"], "db": []}

@@ -2,15 +2,10 @@
 
 import pytest
 
-from recovery.execution import (
-    ExecutionState,
-    ExecutionType,
-    LaunchStatus,
-    OperatingSystem,
-    ServerResult,
-    WaveStatus,
-)
-from recovery.learning import LAUNCHES_REMEMBERED, learned
+from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.wave import WaveStatus
+from recovery.forecast.durations import LAUNCHES_REMEMBERED, learned
 from tests.recovery.plans import diamond, server_id
 
 NOON = 1_800_000_000.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.messages import MessageName, MessageRejected, OperatorMessage, read_message
+from recovery.operator.messages import MessageName, MessageRejected, OperatorMessage, read_message
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

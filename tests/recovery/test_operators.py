@@ -4,19 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from recovery.execution import (
-    ExecutionState,
-    ExecutionType,
-    LaunchStatus,
-    PlanStatus,
-    ServerResult,
-    WaveReport,
-    WaveStatus,
-)
-from recovery.messages import MessageName
-from recovery.operators import OperatorDesk
-from recovery.plan import Dependency, OnFailure, RecoveryPlan, Server, Wave
-from recovery.scheduler import WaveScheduler
+from recovery.execution.scheduler import WaveScheduler
+from recovery.execution.server import LaunchStatus, ServerResult
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.wave import WaveReport, WaveStatus
+from recovery.operator.effects import OperatorDesk
+from recovery.operator.messages import MessageName
+from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, Server, Wave
 
 NOW = 1_000_000.0
 

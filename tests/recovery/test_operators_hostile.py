@@ -6,18 +6,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.execution import (
-    ExecutionState,
-    ExecutionType,
-    PlanStatus,
-    ServerResult,
-    WaveReport,
-    WaveStatus,
-)
-from recovery.messages import MessageName
-from recovery.operators import OperatorDesk
-from recovery.plan import OnFailure, RecoveryPlan
-from recovery.scheduler import WaveScheduler
+from recovery.execution.scheduler import WaveScheduler
+from recovery.execution.server import ServerResult
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.wave import WaveReport, WaveStatus
+from recovery.operator.effects import OperatorDesk
+from recovery.operator.messages import MessageName
+from recovery.plan.model import OnFailure, RecoveryPlan
 from tests.recovery.plans import diamond
 
 NOON = 1_700_000_000.0

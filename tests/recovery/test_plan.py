@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from recovery.plan import Impact, OnFailure, RecoveryPlan, Server, Target, Wave
-from recovery.plan_file import parse_plan
+from recovery.plan.file.reader import parse_plan
+from recovery.plan.model import Impact, OnFailure, RecoveryPlan, Server, Target, Wave
 from tests.recovery.plans import diamond, recovery_plans, role_arn, server_id
 
 

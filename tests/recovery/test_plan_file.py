@@ -2,7 +2,7 @@
 
 import pytest
 
-from recovery.plan_file import PlanError, Problem, parse_plan
+from recovery.plan.file.reader import PlanError, Problem, parse_plan
 from tests.recovery.plans import server_id
 
 S1, S2, S3 = server_id(1), server_id(2), server_id(3)

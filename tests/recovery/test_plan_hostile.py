@@ -9,9 +9,9 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recovery.plan import RecoveryPlan
-from recovery.plan_file import PlanError, Problem, parse_plan, read_plan
-from recovery.plan_keys import PLAN_KEYS, WAVE_KEYS
+from recovery.plan.file.keys import PLAN_KEYS, WAVE_KEYS
+from recovery.plan.file.reader import PlanError, Problem, parse_plan, read_plan
+from recovery.plan.model import RecoveryPlan
 from tests.recovery.plans import diamond, recovery_plans, server_id
 
 FILES = st.sampled_from(["plan.yaml", "plan.json", "plan"])

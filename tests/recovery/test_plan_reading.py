@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
-from recovery.plan import Impact, RecoveryPlan
-from recovery.plan_file import PlanError, parse_plan
+from recovery.plan.file.reader import PlanError, parse_plan
+from recovery.plan.model import Impact, RecoveryPlan
 from tests.recovery.plans import ACCOUNTS, role_arn, server_id
 
 S1, S2, S3 = server_id(1), server_id(2), server_id(3)

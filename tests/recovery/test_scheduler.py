@@ -8,19 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from recovery.execution import (
-    ExecutionState,
-    ExecutionType,
-    LaunchStatus,
-    PlanStatus,
-    ServerResult,
-    WaveReport,
-    WaveState,
-    WaveStatus,
-    next_revision,
-)
-from recovery.plan import RecoveryPlan
-from recovery.scheduler import WaveScheduler
+from recovery.execution.scheduler import WaveScheduler
+from recovery.execution.server import LaunchStatus, ServerResult
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.wave import WaveReport, WaveState, WaveStatus, next_revision
+from recovery.plan.model import RecoveryPlan
 from tests.recovery.plans import dependency_maps, diamond, wave
 
 NOW = 1_732_323_600.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.drs.timeline import Conduct, LaunchStatus, Outcome, launch_timeline
+from sandbox.drs.jobs.timeline import Conduct, LaunchStatus, Outcome, launch_timeline
 from tests.sandbox.local_aws import DATABASE, WEB, LocalAws, offsets
 
 

@@ -6,11 +6,11 @@ import sys
 import psutil
 import pytest
 
-from sandbox.leash import leashed
+from sandbox.child_process import leashed
 
 PARENT = """
 import subprocess, sys, time
-from sandbox.leash import leashed
+from sandbox.child_process import leashed
 child = subprocess.Popen(leashed([sys.executable, "-c", "import time; time.sleep(300)"]))
 print(child.pid, flush=True)
 time.sleep(300)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sandbox.link import Cut, Link
+from sandbox.http.link import Cut, Link
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cli.app import app
-from sandbox.control import SandboxControl
+from sandbox.http.control import SandboxControl
 from sandbox.scenario import Fault, Quotas, Scenario, ScenarioError, SourceServer, read_scenario
 from sandbox.scenario import read_source_servers as read_servers
 from tests.examples import examples

@@ -18,19 +18,24 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.executions import wave_workflow_id
-from recovery.execution import ExecutionState, WaveState
-from recovery.learning import Experience
-from recovery.plan import Dependency, RecoveryPlan, Server, Wave
-from settings import TASK_QUEUE, WATCH_TASK_QUEUE
+from client.recovery_client import RecoveryClient
+from contract.identifiers import (
+    SEARCH_ATTRIBUTES,
+    history_workflow_id,
+    plan_workflow_id,
+    wave_workflow_id,
+)
+from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
+from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveState
+from recovery.forecast.durations import Experience
+from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
 from tests.recovery.plans import server_id
 from tests.workflows.stand_ins import StandIns
-from workflows.client import RecoveryClient
 from workflows.history_repair import HistoryRepairWorkflow
-from workflows.launcher import LauncherWorkflow
-from workflows.messages import SEARCH_ATTRIBUTES, history_workflow_id, plan_workflow_id
-from workflows.recovery_plan import RecoveryPlanWorkflow
-from workflows.wave import WaveWorkflow
+from workflows.launcher.workflow import LauncherWorkflow
+from workflows.plan.workflow import RecoveryPlanWorkflow
+from workflows.wave.workflow import WaveWorkflow
 
 _WORKFLOWS = [RecoveryPlanWorkflow, WaveWorkflow, LauncherWorkflow, HistoryRepairWorkflow]
 _NUMBERS = itertools.count(1)

@@ -9,9 +9,16 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.aws import AwsSessions, AwsTrouble, Trouble
-from activities.joining import JoiningActivities, WantLaunches
-from activities.launches import (
+from activities.launch.enqueue import JoiningActivities
+from activities.wave_signals import signal_wave
+from aws.errors import AwsTrouble, Trouble
+from aws.quotas import ServiceQuotas
+from aws.sessions import AwsSessions
+from aws.targets import Places
+from contract.execution_end import ExecutionRun
+from contract.history import HistoryRepair
+from contract.jobs import JobsInProgress, LookAtJobs
+from contract.launch import (
     LaunchRequest,
     LaunchResult,
     LaunchSettled,
@@ -20,24 +27,14 @@ from activities.launches import (
     PackRequest,
     Postponed,
 )
-from activities.places import Places
-from activities.quotas import JobsInProgress, LookAtJobs
-from activities.repairing import HistoryRepair
-from activities.service_quotas import ServiceQuotas
-from activities.targets import TargetContext, WorkerContext
-from activities.truth import ExecutionRun
-from activities.watching import WatchNews, WatchRequest
-from activities.wave_signals import signal_wave
-from recovery.execution import (
-    LaunchStatus,
-    OperatingSystem,
-    ServerResult,
-    Verified,
-    WaveOutcome,
-    WaveState,
-)
-from recovery.journal import HistoryRecord
-from recovery.plan import Target
+from contract.launcher import WantLaunches
+from contract.readiness import TargetContext, WorkerContext
+from contract.watch import WatchNews, WatchRequest
+from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, Verified
+from recovery.execution.state import WaveOutcome
+from recovery.execution.wave import WaveState
+from recovery.history.record import HistoryRecord
+from recovery.plan.model import Target
 from settings import Settings
 
 ACCOUNT_ID = "123456789012"

@@ -9,16 +9,18 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from activities.joining import WantLaunches, launcher_workflow_id
-from activities.launches import LaunchRequest
-from recovery.execution import PlanStatus, WaveStatus
-from recovery.plan import Server, Target
-from settings import TASK_QUEUE, Settings
+from contract.identifiers import launcher_workflow_id
+from contract.launch import LaunchRequest
+from contract.launcher import LauncherStart, WantLaunches, WithdrawLaunches
+from contract.task_queues import TASK_QUEUE
+from recovery.execution.state import PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import Server, Target
+from settings import Settings
 from tests.recovery.plans import server_id
 from tests.workflows.conftest import House, Run, wave
 from tests.workflows.stand_ins import ACCOUNT_ID, HOUR, NEVER
-from workflows.launcher import LauncherStart, LauncherWorkflow
-from workflows.messages import WithdrawLaunches
+from workflows.launcher.workflow import LauncherWorkflow
 
 LAUNCHER = launcher_workflow_id(ACCOUNT_ID, "us-west-2")
 

@@ -34,8 +34,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from worker import WORKFLOWS
-from workflows.loading import ReplayableRunner
+from runtime.worker import WORKFLOWS
+from runtime.workflow_runner import ReplayableRunner
 
 _NEVER_SECONDS = 3600
 

@@ -13,8 +13,9 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowU
 from temporalio.common import RawValue
 from temporalio.service import RPCError
 
-from recovery.execution import ExecutionState, WaveState
-from recovery.messages import MessageName
+from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveState
+from recovery.operator.messages import MessageName
 from tests.examples import examples
 from tests.workflows.conftest import House, Run, wave
 

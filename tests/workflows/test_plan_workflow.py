@@ -9,17 +9,19 @@ from temporalio.client import (
     WorkflowQueryFailedError,
 )
 
-from activities.executions import wave_workflow_id
-from recovery.execution import OperatingSystem, PlanStatus, WaveStatus
-from recovery.forecast import SOONEST_SERVER_SECONDS
-from recovery.learning import Experience
-from recovery.plan import RecoveryPlan
-from settings import TASK_QUEUE
+from client.recovery_client import RecoveryClient
+from contract.execution import StartExecution
+from contract.identifiers import plan_workflow_id, wave_workflow_id
+from contract.task_queues import TASK_QUEUE
+from recovery.execution.server import OperatingSystem
+from recovery.execution.state import PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.forecast.durations import Experience
+from recovery.forecast.estimates import SOONEST_SERVER_SECONDS
+from recovery.plan.model import RecoveryPlan
 from tests.workflows.conftest import House, lifetime, wave
 from tests.workflows.stand_ins import HOUR, NEVER
-from workflows.client import RecoveryClient
-from workflows.messages import StartExecution, plan_workflow_id
-from workflows.recovery_plan import RECORD_PATIENCE_SECONDS, RecoveryPlanWorkflow
+from workflows.plan.workflow import RECORD_PATIENCE_SECONDS, RecoveryPlanWorkflow
 
 
 async def test_a_dynamodb_that_is_away_for_hours_holds_neither_a_launch_nor_the_plan(

@@ -11,13 +11,16 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from activities.launches import LaunchMemory, LaunchWaits
-from activities.watching import WatchMemory, WatchNews
-from recovery.execution import WaveOutcome, WaveReport
-from recovery.model import Model
+from contract.cleanup import StartCleanup
+from contract.execution import StartExecution
+from contract.launch import LaunchMemory, LaunchWaits
+from contract.watch import WatchMemory, WatchNews
+from contract.wave import StopWaiting
+from recovery.base_model import Model
+from recovery.execution.state import WaveOutcome
+from recovery.execution.wave import WaveReport
+from runtime.worker import WORKFLOWS
 from tests.recovery.plans import diamond
-from worker import WORKFLOWS
-from workflows.messages import StartCleanup, StartExecution, StopWaiting
 
 RECORDED = json.loads((Path(__file__).parent / "recorded_inputs.json").read_text())
 # People write these by hand, where a key that is ignored is a promise that is not kept.
@@ -43,8 +46,9 @@ def hints(function: Callable[..., Any]) -> tuple[list[Any], Any]:
 def activities() -> dict[str, Callable[..., Any]]:
     """All activities that our workflows can name, by name."""
     found: dict[str, Callable[..., Any]] = {}
-    for path in sorted((Path(__file__).parents[2] / "activities").glob("*.py")):
-        module = importlib.import_module(f"activities.{path.stem}")
+    folder = Path(__file__).parents[2]
+    for path in sorted((folder / "activities").rglob("*.py")):
+        module = importlib.import_module(".".join(path.relative_to(folder).with_suffix("").parts))
         for _, kind in inspect.getmembers(module, inspect.isclass):
             for name, function in inspect.getmembers(kind, inspect.isfunction):
                 if hasattr(function, "__temporal_activity_definition"):

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from cli.app import app
+from runtime.deployment import deployment_config
 from settings import Settings, get_settings, is_loopback
-from workflows.deployment import deployment_config
 
 LOCAL = "http://127.0.0.1:4566"
 ELSEWHERE = "https://drs.us-west-2.amazonaws.com"

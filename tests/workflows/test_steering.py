@@ -7,10 +7,11 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from recovery.messages import MessageName, OperatorMessage
-from workflows.client import RecoveryClient, RefusedError
-from workflows.messages import FailureType
-from workflows.steering import RunningExecution, send
+from client.errors import RefusedError
+from client.recovery_client import RecoveryClient
+from client.steering import RunningExecution, send
+from contract.failures import FailureType
+from recovery.operator.messages import MessageName, OperatorMessage
 
 
 @dataclass

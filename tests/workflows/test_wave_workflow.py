@@ -2,8 +2,10 @@
 
 import pytest
 
-from recovery.execution import LaunchStatus, PlanStatus, WaveStatus
-from recovery.plan import Server
+from recovery.execution.server import LaunchStatus
+from recovery.execution.state import PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import Server
 from tests.recovery.plans import server_id
 from tests.workflows.conftest import House, lifetime, wave
 from tests.workflows.stand_ins import HOUR, NEVER

@@ -8,7 +8,7 @@ from itertools import combinations, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.pages.layout import COMPACT, ROOMY, Layout, crossings, lay_out
+from api.pages.execution.graph_layout import COMPACT, ROOMY, Layout, crossings, lay_out
 
 _DIAMOND = {"database": [], "app1": ["database"], "app2": ["database"], "web": ["app1", "app2"]}
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from api.pages.timeline import Span, critical_path, graph_of, timeline
-from recovery.execution import ExecutionState, ExecutionType, WaveState, WaveStatus
+from api.pages.execution.timeline import Span, critical_path, graph_of, timeline
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.wave import WaveState, WaveStatus
 
 _BEGAN = 1_700_000_000.0
 

@@ -11,11 +11,11 @@ import pytest
 from playwright.async_api import Browser, Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
-from activities.plan_table import PlanTable
 from bench.browser import chromium, running_browser, window
-from recovery.plan import RecoveryPlan
+from recovery.plan.model import RecoveryPlan
 from sandbox.stack import Stack
 from settings import get_settings
+from storage.plans import PlanTable
 from tests.end_to_end.conftest import House
 
 Open = Callable[..., Coroutine[Any, Any, "Tab"]]

@@ -14,10 +14,10 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 
 from api.app import create_app
+from client.recovery_client import RecoveryClient
 from sandbox.stack import free_port
 from settings import get_settings
 from tests.end_to_end.conftest import House, wave_of
-from workflows.client import RecoveryClient
 
 _PAGES = 50
 _WATCHED_SECONDS = 3.0

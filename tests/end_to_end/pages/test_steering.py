@@ -3,8 +3,9 @@
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 
-from recovery.execution import ExecutionType, PlanStatus, WaveStatus
-from recovery.plan import RecoveryPlan
+from recovery.execution.state import ExecutionType, PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import RecoveryPlan
 from tests.end_to_end.conftest import House, wave_of
 from tests.end_to_end.pages.conftest import Open, Tab, register
 

@@ -2,13 +2,13 @@
 
 import asyncio
 
-from recovery.execution import WaveStatus
-from recovery.plan import RecoveryPlan
-from recovery.wording import clock, moment
+from contract.identifiers import new_execution_id
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import RecoveryPlan
+from recovery.text_format import clock, moment
 from sandbox.stack import free_port
 from tests.end_to_end.conftest import House, serving, wave_of
 from tests.end_to_end.pages.conftest import Open, register
-from workflows.messages import new_execution_id
 
 _SCRIPT = "<script>window.hacked = true</script>"
 _IMAGE = "<img src=x onerror='window.hacked = true'>\u202e"

@@ -1,0 +1,157 @@
+"""Cleaning up after a drill: terminate exactly the recovery instances that it launched."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.heartbeat import heartbeating
+from activities.retry import retry_later
+from aws.drs.client import DrsApi
+from aws.drs.models import Job, RecoveryInstance
+from aws.errors import AwsTrouble, Trouble
+from aws.targets import Places, WrongAccountError
+from contract.cleanup import FoundInstances, TargetScope, TerminateRequest
+from recovery.execution.cleanup_state import LaunchedInstance
+from recovery.plan.model import Target
+from settings import Settings
+
+T = TypeVar("T")
+JOBS_END_SECONDS = 24 * 3600.0
+GONE_SECONDS = 1800.0
+_GONE = ("TERMINATED", "NOT_FOUND")
+
+
+class CleanupActivities:
+    """The activities that clean up."""
+
+    def __init__(self, places: Places, settings: Settings) -> None:
+        self._places = places
+        self._settings = settings
+
+    @activity.defn
+    async def find_instances(self, scope: TargetScope) -> FoundInstances:
+        """Await the end of the execution's jobs, then list the instances that are of them."""
+        async with heartbeating():
+            return await _retried(self._find(scope), after=self._settings.scaled_poll_seconds)
+
+    @activity.defn
+    async def terminate(self, request: TerminateRequest) -> list[LaunchedInstance]:
+        """Terminate instances and verify that they are gone.
+
+        Returns:
+            Those that are still there, each with the reason.
+        """
+        async with heartbeating():
+            work = self._terminate(request)
+            return await _retried(work, after=self._settings.scaled_poll_seconds)
+
+    async def _find(self, scope: TargetScope) -> FoundInstances:
+        await self._places.account_of(scope.target)
+        api = self._places.api(scope.target)
+        give_up = activity.info().scheduled_time.timestamp()
+        give_up += JOBS_END_SECONDS / self._settings.speed
+        while True:
+            told = await api.jobs(scope.job_ids)
+            told += await api.jobs_since(scope.since)
+            jobs = {j.job_id: j for j in told if _is_own(j, scope)}
+            running = [job.job_id for job in jobs.values() if not job.is_over]
+            if not running or time.time() > give_up:
+                break
+            await asyncio.sleep(self._settings.scaled_poll_seconds)
+        # DRS may have forgotten a job whose instance lives on; its recorded ID then speaks for it.
+        told_ids = {job.job_id for job in told}
+        ours = {*jobs, *(i for i in scope.job_ids if i not in told_ids)}
+        found = [i for i in await api.recovery_instances(scope.server_ids) if i.job_id in ours]
+        instances = [own for i in found if (own := _launched(i, scope.target)) is not None]
+        return FoundInstances(instances=instances, unfinished=running)
+
+    async def _terminate(self, request: TerminateRequest) -> list[LaunchedInstance]:
+        api = self._places.api(request.target)
+        give_up = time.time() + GONE_SECONDS / self._settings.speed
+        refusals: dict[str, AwsTrouble] = {}
+        left: Sequence[LaunchedInstance] = request.instances
+        while left and time.time() <= give_up:
+            await self._ask(api, left, refusals)
+            await asyncio.sleep(self._settings.scaled_poll_seconds)
+            listed = await _still_there(api, left)
+            # A listing that lacks one for once proves nothing; that DRS took the order does.
+            left = [i for i in left if i in listed or _is_unheard(i, refusals)]
+        return [
+            i.model_copy(update={"reason": str(refusals.get(i.recovery_instance_id, _SILENT))})
+            for i in left
+        ]
+
+    async def _ask(
+        self,
+        api: DrsApi,
+        instances: Sequence[LaunchedInstance],
+        refusals: dict[str, AwsTrouble],
+    ) -> None:
+        """Ask for all at once; where one stands in the way of the others, for each alone."""
+        ids = [i.recovery_instance_id for i in instances]
+        try:
+            await api.terminate(ids)
+        except AwsTrouble as trouble:
+            if len(ids) > 1 and trouble.kind in (Trouble.CONFLICT, Trouble.UNKNOWN_SERVER):
+                for instance in instances:
+                    await self._ask(api, [instance], refusals)
+                return
+            refusals.update(dict.fromkeys(ids, trouble))
+            if not trouble.kind.can_pass and trouble.kind is not Trouble.UNKNOWN_SERVER:
+                raise
+        else:
+            for instance_id in ids:
+                refusals.pop(instance_id, None)
+
+
+_SILENT = "it was asked to terminate and is still there"
+
+
+def _is_unheard(instance: LaunchedInstance, refusals: dict[str, AwsTrouble]) -> bool:
+    """Whether DRS neither took the order to terminate an instance nor said that it knows none."""
+    trouble = refusals.get(instance.recovery_instance_id)
+    return trouble is not None and trouble.kind is not Trouble.UNKNOWN_SERVER
+
+
+async def _still_there(
+    api: DrsApi, instances: Sequence[LaunchedInstance]
+) -> list[LaunchedInstance]:
+    """Those instances that DRS still lists, of the same job."""
+    wanted = {(i.recovery_instance_id, i.recovery_job_id): i for i in instances}
+    servers = list(dict.fromkeys(i.source_server_id for i in instances))
+    found = await api.recovery_instances(servers)
+    listed = [i for i in found if i.ec2_instance_state not in _GONE]
+    keys = [(i.recovery_instance_id or "", i.job_id or "") for i in listed]
+    return [wanted[key] for key in keys if key in wanted]
+
+
+def _is_own(job: Job, scope: TargetScope) -> bool:
+    """By its launch IDs; one that an operator had us adopt has none, only its recorded ID."""
+    if not job.launch_ids:
+        return job.job_id in scope.job_ids
+    return any(launch_id.startswith(scope.launch_prefix) for launch_id in job.launch_ids)
+
+
+def _launched(instance: RecoveryInstance, target: Target) -> LaunchedInstance | None:
+    if not instance.recovery_instance_id or instance.ec2_instance_state in _GONE:
+        return None
+    return LaunchedInstance(
+        recovery_instance_id=instance.recovery_instance_id,
+        source_server_id=instance.source_server_id or "",
+        recovery_job_id=instance.job_id or "",
+        region=target.region,
+    )
+
+
+async def _retried(work: Awaitable[T], *, after: float) -> T:
+    """Leave it to Temporal to try again what AWS did not answer."""
+    try:
+        return await work
+    except WrongAccountError as wrong:
+        raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
+    except AwsTrouble as trouble:
+        raise retry_later(trouble, after=after) from trouble

@@ -1,0 +1,87 @@
+"""An execution as Temporal knows it, running or closed, read from its workflows' queries.
+
+A worker answers them, by replaying the workflow's history; Temporal alone has nothing but that.
+"""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from contract.execution_end import ExecutionRun
+from contract.identifiers import EXECUTION_ID_KEY, wave_workflow_id
+from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveState
+from recovery.history.comparison import Truth
+from recovery.plan.model import RecoveryPlan
+
+_QUERIES_AT_ONCE = 16
+# The history of a plan of 1,000 waves takes seconds to replay.
+_ANSWER = timedelta(seconds=60)
+
+
+class TruthError(Exception):
+    """Temporal, or a worker behind it, does not tell how an execution stands."""
+
+
+async def read_truth(client: Client, run: ExecutionRun) -> Truth:
+    """How an execution stands, by its plan's workflow and by the waves' own.
+
+    Raises:
+        TruthError: no answer; asking again may help.
+    """
+    try:
+        described = await _latest(client, run)
+        handle = client.get_workflow_handle(run.workflow_id, run_id=described.run_id)
+        state: ExecutionState = await handle.query(
+            "status", result_type=ExecutionState, rpc_timeout=_ANSWER
+        )
+        plan: RecoveryPlan = await handle.query(
+            "plan", result_type=RecoveryPlan, rpc_timeout=_ANSWER
+        )
+        own = await _own_views(client, state)
+    except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+        raise TruthError(
+            f"Temporal does not tell how {run.execution_id} stands: {error}. Is a worker running? "
+            "`drs-waves worker` starts one"
+        ) from error
+    is_closed = described.status is not WorkflowExecutionStatus.RUNNING
+    return Truth(state=state, plan=plan, own=own, is_closed=is_closed)
+
+
+async def _latest(client: Client, run: ExecutionRun) -> WorkflowExecutionDescription:
+    """The execution's last run: after a reset, not the one that was known."""
+    latest = await client.get_workflow_handle(run.workflow_id).describe(rpc_timeout=_ANSWER)
+    if latest.typed_search_attributes.get(EXECUTION_ID_KEY) == run.execution_id:
+        return latest
+    known = client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
+    return await known.describe(rpc_timeout=_ANSWER)
+
+
+async def _own_views(client: Client, state: ExecutionState) -> dict[str, WaveState]:
+    """The waves as their own workflows tell them, which outlive the plan and know more then."""
+    gate = asyncio.Semaphore(_QUERIES_AT_ONCE)
+
+    async def ask(wave: WaveState) -> WaveState | None:
+        workflow_id = wave_workflow_id(state.execution_id, wave.wave_id, wave.attempt)
+        async with gate:
+            try:
+                told: WaveState = await client.get_workflow_handle(workflow_id).query(
+                    "status", result_type=WaveState, rpc_timeout=_ANSWER
+                )
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return None
+                raise
+            return told
+
+    begun = [wave for wave in state.waves if wave.handed_over and wave.attempt]
+    told = await asyncio.gather(*(ask(wave) for wave in begun))
+    return {wave.wave_id: wave for wave in told if wave is not None}

@@ -1,0 +1,69 @@
+"""Makes the history agree with Temporal: what it lacks is written, what was altered put right."""
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.execution_state import TruthError, read_truth
+from activities.heartbeat import heartbeating
+from contract.execution_end import ExecutionRun
+from contract.history import HistoryRepair
+from recovery.history.comparison import Difference, Truth, compare, repairing
+from storage.history import HistoryError, HistoryTable
+
+
+async def verify(table: HistoryTable, truth: Truth, *, repair: bool) -> list[Difference]:
+    """Compare the history with what Temporal knows of an execution.
+
+    It may run beside the workflows that record the execution: nothing older ever replaces
+    anything newer.
+
+    Args:
+        table: the history.
+        truth: read before; what was recorded since is newer, not wrong.
+        repair: also write what differs, and read it back.
+
+    Returns:
+        What differed, each with whether it was repaired.
+
+    Raises:
+        HistoryError: the history cannot be read, or not be written now.
+    """
+    execution_id = truth.state.execution_id
+    differences = compare(truth, await table.entries(execution_id))
+    wrong = [each.item for each in differences if each.can_be_repaired]
+    if not repair or not wrong:
+        return differences
+    await table.rewrite(repairing(truth, wrong))
+    after = compare(truth, await table.entries(execution_id))
+    still = [each.item for each in after if not each.is_sound]
+    return [
+        each.model_copy(update={"is_repaired": each.item in wrong and each.item not in still})
+        for each in differences
+    ]
+
+
+class RepairActivities:
+    """The activity that writes what an execution's own recording could not."""
+
+    def __init__(self, table: HistoryTable) -> None:
+        self._table = table
+
+    @activity.defn
+    async def repair_history(self, run: ExecutionRun) -> HistoryRepair:
+        """Write what the history lacks of an execution; Temporal tries again until it is there.
+
+        Raises:
+            ApplicationError: DynamoDB or Temporal does not answer now.
+        """
+        async with heartbeating():
+            try:
+                # While DynamoDB is away, nobody need replay a thousand workflows at each try.
+                await self._table.entries(run.execution_id)
+                truth = await read_truth(activity.client(), run)
+                found = await verify(self._table, truth, repair=True)
+            except (HistoryError, TruthError) as error:
+                raise ApplicationError(str(error), type="HistoryUnavailable") from error
+        return HistoryRepair(
+            repaired=[each.item for each in found if each.is_repaired],
+            left=[each.item for each in found if not each.is_settled],
+        )

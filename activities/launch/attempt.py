@@ -1,0 +1,516 @@
+"""Launching what one job is asked for, exactly once.
+
+StartRecovery has no idempotency token, so a launch is known by its launch ID, a tag on the job:
+before asking again we look for the job. Launches of several waves may share a job, which then has
+a tag of each. A relaunch destroys a server's earlier instance, so servers with a live instance of
+a real recovery are never asked for. Where it cannot be known whether DRS has the job, nothing is
+asked for and the operator says how it is.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+from temporalio import activity
+from temporalio.client import AsyncActivityCancelledError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
+
+from activities.heartbeat import beat_now, heartbeat_details
+from activities.launch.guard import forbidden
+from activities.retry import retry_later
+from activities.wave_signals import signal_wave
+from aws.drs.launch_search import Search, is_of_mode, is_of_other_mode, search, wanted_by
+from aws.drs.models import Job, epoch
+from aws.errors import AwsTrouble, Trouble
+from aws.targets import Places
+from contract.launch import LaunchMemory, LaunchRequest, LaunchResult, LaunchWaits, Postponed
+from recovery.execution.server import ServerResult
+from recovery.plan.model import Server
+from settings import Settings
+
+# StartRecovery is sent within this time after Temporal confirmed that the attempt is the current
+# one, or not at all. With its read timeout that is less than the time after which a next attempt
+# has begun and has looked for the job.
+_FENCE_SECONDS = 10.0
+
+Listing = Callable[[float], Awaitable[list[Job]]]
+
+
+class _Member:
+    """One launch, and what is known of it so far."""
+
+    def __init__(self, request: LaunchRequest) -> None:
+        self.request = request
+        self.job: Job | None = None
+        self.postponed: Postponed | None = None
+        self.refused: dict[str, ServerResult] = {}
+        self.taken_over: dict[str, Job] = {}
+        # Whether DRS may have its job all the same.
+        self.undecided = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still be asked for."""
+        return self.job is None and self.postponed is None and not self.undecided
+
+    @property
+    def askable(self) -> list[Server]:
+        """The servers that another job has not launched, and that nothing forbids."""
+        out = {**self.refused, **self.taken_over}
+        return [s for s in self.request.servers if s.source_server_id not in out]
+
+    def refuse(self, server_id: str, reason: str) -> None:
+        """Settle one of its servers as failed."""
+        server = next(s for s in self.request.servers if s.source_server_id == server_id)
+        result = ServerResult(source_server_id=server_id, impact=server.impact)
+        self.refused[server_id] = result.failed(reason, at=time.time())
+
+    def postpone(self, trouble: Trouble, reason: str, jobs: Iterable[Job] = ()) -> None:
+        """Leave it for later."""
+        self.postponed = Postponed(
+            launch_id=self.request.launch_id,
+            trouble=trouble,
+            reason=reason,
+            job_ids=[job.job_id for job in jobs],
+        )
+
+    def result(self, account_id: str | None) -> LaunchResult:
+        """What the wave is told: every server with its job, or with why it has none."""
+        results = [self._result_of(server) for server in self.request.servers]
+        watched = any(r.recovery_job_id for r in results)
+        accepted = (epoch(self.job.creation_date_time) if self.job else None) or time.time()
+        return LaunchResult(
+            launch_id=self.request.launch_id,
+            account_id=account_id,
+            job_id=self.job.job_id if self.job else None,
+            accepted_time=accepted if watched else None,
+            servers=results,
+        )
+
+    def _result_of(self, server: Server) -> ServerResult:
+        server_id, job = server.source_server_id, self.job
+        if server_id in self.refused:
+            return self.refused[server_id]
+        result = ServerResult(source_server_id=server_id, impact=server.impact)
+        if elsewhere := self.taken_over.get(server_id):
+            own = self.request.launch_id.partition("/")[0] + "/"
+            result.recovery_job_id = elsewhere.job_id
+            result.taken_over = not any(i.startswith(own) for i in elsewhere.launch_ids)
+        elif job is not None and (not job.server_ids or server_id in job.server_ids):
+            result.recovery_job_id = job.job_id
+        else:
+            # An adopted job may have been asked for without the servers that the guard refused.
+            asked = job.job_id if job else "the launch"
+            result = result.failed(f"not launched: {asked} was asked without it", at=time.time())
+        return result
+
+
+class Launch:
+    """One attempt at launching a pack: launches of one place and mode that share a job.
+
+    Attributes:
+        memory: what the attempt leaves to the next.
+        divide: the call was refused for what one of the launches asks for.
+    """
+
+    def __init__(
+        self,
+        places: Places,
+        settings: Settings,
+        requests: Sequence[LaunchRequest],
+        memory: LaunchMemory,
+        *,
+        in_doubt: bool,
+        listing: Listing | None = None,
+    ) -> None:
+        """Prepare an attempt.
+
+        Args:
+            places: where AWS is reached.
+            settings: the worker's.
+            requests: what to launch; an operator's answer is to all of them.
+            memory: what the attempt before has left.
+            in_doubt: whether somebody may have asked already.
+            listing: the jobs since a moment as seen not long ago; None: they are looked at anew.
+        """
+        first = requests[0]
+        self._places = places
+        self._target = first.target
+        self._api = places.api(first.target)
+        self._listing = listing or self._api.jobs_since
+        self._members = [_Member(request) for request in requests]
+        self._is_drill = first.is_drill
+        self._answer = first.answer
+        self._since = min(request.since for request in requests)
+        self._account_id: str | None = None
+        self.memory = memory
+        self.divide = False
+        # Whether a job may exist that we do not know of. The heartbeat says so throughout the
+        # attempt, because the last one before a worker's death may not have left it.
+        self._in_doubt = in_doubt
+        memory.unanswered = True
+        self._settings = settings
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether DRS may have a job of what is not settled."""
+        return self._in_doubt or any(member.undecided for member in self._members)
+
+    @property
+    def job_id(self) -> str | None:
+        """The job of the launches, if they have one."""
+        return next((m.job.job_id for m in self._members if m.job is not None), None)
+
+    @property
+    def postponed(self) -> list[Postponed]:
+        """What must be asked for later."""
+        return [m.postponed for m in self._members if m.postponed is not None]
+
+    async def run(self) -> list[LaunchResult]:
+        """Find the launches' job, or get one.
+
+        Returns:
+            What is settled; the rest is postponed, to be divided, or in doubt.
+
+        Raises:
+            ApplicationError: what could not be done now, or at all.
+        """
+        try:
+            self._account_id = await self._places.account_of(self._target)
+            await self._adopt()
+            await self._find()
+            await self._guard()
+            await self._ask()
+        except AwsTrouble as trouble:
+            await self._wait_for(trouble)
+        return self.settled()
+
+    def settled(self) -> list[LaunchResult]:
+        """The results of the launches that are over: with a job, or in need of none."""
+        return [
+            member.result(self._account_id)
+            for member in self._members
+            if member.job is not None or (member.is_open and not member.askable)
+        ]
+
+    async def find(self) -> LaunchResult | None:
+        """Look for the job of one launch without asking for one.
+
+        Jobs that may be it are watched like those that are taken over.
+        """
+        (member,) = self._members
+        try:
+            ((_, found),) = await self._search_in_doubt()
+        except AwsTrouble as trouble:
+            raise retry_later(trouble, after=self._settings.scaled_poll_seconds) from trouble
+        if found.own is not None:
+            member.job = found.own
+            return member.result(None)
+        for job in found.lookalikes:
+            if is_of_mode(job, is_drill=self._is_drill):
+                member.taken_over.update(dict.fromkeys(job.server_ids, job))
+        if set(member.taken_over) < set(member.request.server_ids):
+            return None
+        return member.result(None)
+
+    async def _adopt(self) -> None:
+        """Take the job that an operator said is the launches'."""
+        if self._answer is None or self._answer.job_id is None:
+            return
+        job_id = self._answer.job_id
+        ours = {i for member in self._members for i in member.request.server_ids}
+        job = next(iter(await self._api.jobs([job_id])), None)
+        wrong = None
+        if job is None:
+            wrong = f"DRS knows no job {job_id} here"
+        elif not ours.intersection(job.server_ids):
+            wrong = f"{job.job_id} works on none of these servers"
+        elif is_of_other_mode(job, is_drill=self._is_drill):
+            wrong = f"{job.job_id} is a {job.initiated_by}"
+        if wrong is not None:
+            await self._leave_to_operator(f"it cannot be adopted: {wrong}")
+        for member in self._members:
+            member.job = job
+
+    async def _find(self) -> None:
+        """Find the launches' own jobs; what others' jobs hold is postponed."""
+        if not self._open:
+            return
+        if self._in_doubt:
+            try:
+                found = await self._search_in_doubt()
+            except AwsTrouble as unread:
+                await self._leave_to_operator(f"DRS cannot be asked ({unread})")
+            await self._settle_lookalikes(found)
+        else:
+            found = await self._search_as_told()
+        self._in_doubt = False
+        for member, seen in found:
+            if seen.own is not None:
+                member.job = seen.own
+            elif seen.blocking:
+                names = "; ".join(_holding(member, job) for job in seen.blocking[:3])
+                member.postpone(
+                    Trouble.CONFLICT, f"Waiting for another job: {names}", seen.blocking
+                )
+            else:
+                member.taken_over = seen.launched_elsewhere
+
+    async def _settle_lookalikes(self, found: list[tuple[_Member, Search]]) -> None:
+        """Leave to the operator what cannot be decided, once the others are settled."""
+        doubtful = [m for m, seen in found if seen.own is None and seen.lookalikes]
+        if not doubtful:
+            return
+        if len(doubtful) < len(found):
+            for member in doubtful:
+                member.undecided = True
+            return
+        jobs = {job.job_id: job for _, seen in found for job in seen.lookalikes}
+        told = "; ".join(_described(job) for job in list(jobs.values())[:3])
+        await self._leave_to_operator(f"it may be {told}")
+
+    async def _search(self, listing: Listing) -> list[tuple[_Member, Search]]:
+        """Look once.
+
+        Raises:
+            AwsTrouble: DescribeJobs did not answer, so nothing is known.
+        """
+        jobs = await listing(self._since)
+        members = self._open
+        beside = [i for member in members for i in member.request.server_ids]
+        wanted = [wanted_by(m.request, beside=beside) for m in members]
+        found = [search(jobs, each) for each in wanted]
+        # DescribeJobs may leave tags out; they are asked for before a job counts as untagged.
+        doubtful = [job for seen in found if seen.own is None for job in seen.lookalikes]
+        for job in doubtful:
+            if not job.tags and job.arn:
+                job.tags = await self._api.tags_of(job.arn)
+        return list(zip(members, (search(jobs, each) for each in wanted), strict=True))
+
+    async def _search_as_told(self) -> list[tuple[_Member, Search]]:
+        """Look once; an operator who said "launch" is obeyed where DRS cannot be asked."""
+        try:
+            return await self._search(self._listing)
+        except AwsTrouble:
+            if self._answer is None or self._answer.job_id is not None:
+                raise
+            return [(member, Search()) for member in self._open]
+
+    async def _search_in_doubt(self) -> list[tuple[_Member, Search]]:
+        """Look for the job of an unanswered call, which may appear only a while later.
+
+        Raises:
+            AwsTrouble: DescribeJobs did not answer at the end of that while either.
+        """
+        enough = self._settings.absent_after_seconds
+        looked_before, began = self.memory.looked_seconds, time.monotonic()
+        if looked_before < enough:
+            await self._tell("Waiting to learn whether DRS accepted the launch")
+        while True:
+            found, unread = None, None
+            try:
+                found = await self._search(self._api.jobs_since)
+            except AwsTrouble as trouble:
+                unread = trouble
+            self.memory.looked_seconds = looked_before + time.monotonic() - began
+            looked_enough = self.memory.looked_seconds >= enough
+            if found is not None and (looked_enough or all(seen.own for _, seen in found)):
+                return found
+            if unread is not None and looked_enough:
+                raise unread
+            await asyncio.sleep(min(2.0, enough / 4))
+
+    async def _leave_to_operator(self, facts: str) -> NoReturn:
+        """Launch nothing, tell the operator, and look again later."""
+        asked = self.memory.asked_time
+        when = f" at {datetime.fromtimestamp(asked, UTC):%H:%M:%S} UTC" if asked else ""
+        await self._tell(
+            "Waiting for an operator's decision: whether DRS accepted the launch of {servers}"
+            f"{when} is not known; {facts}. Look in the DRS console, then adopt_job the job that "
+            "has these servers, or launch_anyway if there is none",
+            in_doubt=True,
+        )
+        beat_now(self.memory)
+        trouble = AwsTrouble(Trouble.IN_DOUBT, facts)
+        raise retry_later(trouble, after=self._settings.scaled_poll_seconds)
+
+    @property
+    def _open(self) -> list[_Member]:
+        return [member for member in self._members if member.is_open]
+
+    async def _guard(self) -> None:
+        """Refuse servers with a live instance of a real recovery."""
+        wanted = [
+            (member, server.source_server_id)
+            for member in self._open
+            for server in member.askable
+            if server.source_server_id not in member.request.relaunch
+        ]
+        ids = [server_id for _, server_id in wanted]
+        reasons = await forbidden(self._api, ids, self.memory, is_drill=self._is_drill)
+        for member, server_id in wanted:
+            if reason := reasons.get(server_id):
+                member.refuse(server_id, reason)
+
+    async def _ask(self) -> None:
+        """Call StartRecovery once; what DRS does not take is left out, and reported."""
+        while asked := [member for member in self._open if member.askable]:
+            self._in_doubt = True
+            self.memory.asked_time, self.memory.looked_seconds = time.time(), 0.0
+            not_after = time.monotonic() + _FENCE_SECONDS
+            try:
+                await self._fence()
+                job = await _to_its_end(
+                    self._api.start_recovery(
+                        [server for member in asked for server in member.askable],
+                        is_drill=self._is_drill,
+                        launch_ids=[member.request.launch_id for member in asked],
+                        not_after=not_after,
+                    )
+                )
+            except AwsTrouble as trouble:
+                self._in_doubt = not trouble.kind.is_refusal
+                if not await self._leave_out(asked, trouble):
+                    return
+            else:
+                self._in_doubt = False
+                for member in asked:
+                    member.job = job
+                return
+
+    async def _leave_out(self, asked: list[_Member], trouble: AwsTrouble) -> bool:
+        """Leave out whatever the call was refused for.
+
+        Returns:
+            Whether the rest is to be asked for at once.
+
+        Raises:
+            AwsTrouble: it concerns all of it.
+        """
+        if trouble.kind is Trouble.QUOTA:
+            for member in asked:
+                member.postpone(Trouble.QUOTA, f"Waiting for quota: {trouble}")
+            return False
+        named = [m for m in asked if trouble.resource_id in m.request.server_ids]
+        if trouble.kind is Trouble.UNKNOWN_SERVER and named and trouble.resource_id:
+            named[0].refuse(trouble.resource_id, str(trouble))
+            return True
+        if trouble.kind is Trouble.CONFLICT:
+            return await self._postpone_conflicting(asked, named, trouble)
+        if trouble.kind.is_refusal and not trouble.kind.can_pass and len(asked) > 1:
+            self.divide = True
+            return False
+        raise trouble
+
+    async def _postpone_conflicting(
+        self, asked: list[_Member], named: list[_Member], trouble: AwsTrouble
+    ) -> bool:
+        held = {id(m): "one that works on these servers" for m in named}
+        jobs: dict[int, Sequence[Job]] = {}
+        try:
+            for member, seen in await self._search(self._api.jobs_since):
+                if seen.blocking:
+                    names = "; ".join(_holding(member, job) for job in seen.blocking[:3])
+                    held[id(member)], jobs[id(member)] = names, seen.blocking
+        except AwsTrouble as unread:
+            held = {id(m): f"one that cannot be read ({unread})" for m in named or asked}
+        if not held and len(asked) > 1:
+            self.divide = True
+            return False
+        for member in asked:
+            if reason := held.get(id(member)) or (not held and "one that works on these servers"):
+                postponed = f"Waiting for another job: {reason}"
+                member.postpone(trouble.kind, postponed, jobs.get(id(member), ()))
+        return True
+
+    async def _fence(self) -> None:
+        """Have Temporal confirm that this attempt is the current one.
+
+        A worker that was cut off may have been replaced without knowing it.
+
+        Raises:
+            AwsTrouble: it was not confirmed, or was called off, so nothing was asked.
+        """
+        token = activity.info().task_token
+        handle = activity.client().get_async_activity_handle(task_token=token)
+        try:
+            await handle.heartbeat(
+                heartbeat_details(self.memory), rpc_timeout=timedelta(seconds=_FENCE_SECONDS)
+            )
+        except AsyncActivityCancelledError as called_off:
+            # The cancellation (or a pause or reset by an operator in Temporal) is on its way to
+            # this attempt; until it arrives, a CancelledError of our own would count as a failure.
+            raise AwsTrouble(
+                Trouble.THROTTLED, "the launch was called off, so DRS was not asked"
+            ) from called_off
+        except RPCError as error:
+            raise AwsTrouble(
+                Trouble.THROTTLED,
+                f"Temporal did not confirm the launch, so DRS was not asked: {error.message}",
+            ) from error
+
+    async def _wait_for(self, trouble: AwsTrouble) -> NoReturn:
+        """Tell the waves what the launch waits for, and have Temporal try again."""
+        # A lasting trouble settles nothing while a job may exist that we do not know of.
+        if not trouble.kind.can_pass and not self._in_doubt:
+            raise ApplicationError(str(trouble), type=trouble.kind, non_retryable=True) from trouble
+        await self._tell(f"Waiting for DRS: {trouble}")
+        self.remember()
+        raise retry_later(trouble, after=2.0) from trouble
+
+    def remember(self) -> None:
+        """Leave to the next attempt whether anything is in doubt."""
+        self.memory.unanswered = self._in_doubt
+        beat_now(self.memory)
+
+    async def _tell(self, reason: str, *, in_doubt: bool = False) -> None:
+        """Tell each wave why its servers are not launched yet."""
+        if reason == self.memory.told:
+            return
+        told = True
+        by_wave: dict[str | None, list[_Member]] = {}
+        for member in self._open:
+            by_wave.setdefault(member.request.wave_workflow_id, []).append(member)
+        for workflow_id, members in by_wave.items():
+            names = _names(i for member in members for i in member.request.server_ids)
+            news = LaunchWaits(
+                reason=reason.replace("{servers}", names),
+                launch_id=members[0].request.launch_id,
+                in_doubt=in_doubt,
+            )
+            told &= await signal_wave("launch_waits", news, workflow_id=workflow_id)
+        if told:
+            self.memory.told = reason
+
+
+async def _to_its_end(asking: Coroutine[Any, Any, Job]) -> Job:
+    """Await a call that must not be left in the middle: its job's ID would be lost."""
+    task = asyncio.create_task(asking)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    return task.result()
+
+
+def _holding(member: _Member, job: Job) -> str:
+    held = [i for i in member.request.server_ids if i in job.server_ids]
+    return f"{job.job_id} ({job.initiated_by or job.type}) works on {_names(held)}"
+
+
+def _described(job: Job) -> str:
+    what = ", ".join(t for t in (job.initiated_by or job.type, job.status, "untagged") if t)
+    servers = _names(job.server_ids) or "servers not told"
+    return (
+        f"{job.job_id} ({what}, created {job.creation_date_time or 'at an unknown time'}; "
+        f"{servers})"
+    )
+
+
+def _names(ids: Iterable[str]) -> str:
+    named = list(ids)
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    return ", ".join(named[:3]) + more

@@ -1,0 +1,62 @@
+"""The guard before every launch: a server of a live real recovery is left as it is."""
+
+import time
+from collections.abc import Sequence
+
+from temporalio.exceptions import ApplicationError
+
+from aws.drs.client import DrsApi
+from aws.drs.live_instances import live_recoveries
+from aws.errors import AwsTrouble, Trouble
+from contract.launch import LaunchMemory
+
+GUARD_SECONDS = 120.0
+
+
+async def forbidden(
+    api: DrsApi, server_ids: Sequence[str], memory: LaunchMemory, *, is_drill: bool
+) -> dict[str, str]:
+    """Say which servers must not be launched, each with the reason.
+
+    Args:
+        api: DRS in the launch's target.
+        server_ids: those that are to be launched.
+        memory: keeps since when live instances cannot be read.
+        is_drill: a drill gives up where live instances cannot be read, a recovery waits.
+
+    Raises:
+        AwsTrouble: live instances cannot be read now.
+        ApplicationError: not retryable; they cannot be read, and a drill is not worth the risk.
+    """
+    if not server_ids:
+        return {}
+    try:
+        instances = await api.recovery_instances(server_ids)
+    except AwsTrouble as trouble:
+        now = time.time()
+        memory.guard_unread_since = memory.guard_unread_since or now
+        unread = now - memory.guard_unread_since
+        if is_drill and (unread >= GUARD_SECONDS or not trouble.kind.can_pass):
+            raise ApplicationError(
+                "Nothing was launched: whether these servers have a live instance of a real "
+                f"recovery could not be read ({trouble})",
+                type=trouble.kind,
+                non_retryable=True,
+            ) from trouble
+        # A recovery is never given up for it: it waits for the operator, who can restore the
+        # access, or start anew with --relaunch, which names the servers and needs no look.
+        raise AwsTrouble(
+            Trouble.THROTTLED,
+            "an operator's decision: nothing is launched before it is known whether these "
+            f"servers have a live instance of a real recovery ({trouble})",
+        ) from trouble
+    memory.guard_unread_since = None
+    return {
+        server_id: (
+            f"not launched: it has a live instance {instance.recovery_instance_id} of a real "
+            f"recovery (job {instance.job_id}), which a launch would destroy; "
+            "`--relaunch` launches it all the same"
+        )
+        for server_id, instance in live_recoveries(instances).items()
+        if server_id in server_ids
+    }

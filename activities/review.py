@@ -1,0 +1,145 @@
+"""What became of a wave's servers in earlier attempts, or in an earlier execution.
+
+Asked before every retry and every taken-over run: servers that are up stay up, servers in a
+running job are watched on, and only servers whose job ended without launching them, or that no
+job ever had, are launched again.
+"""
+
+import time
+from collections.abc import Iterable
+
+from activities.retry import retry_later
+from aws.drs.client import DrsApi
+from aws.drs.models import Job, RecoveryInstance, epoch
+from aws.errors import AwsTrouble
+from contract.review import ReviewRequest
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
+
+_GONE = ("TERMINATED", "SHUTTING-DOWN")
+_UP = ("RUNNING", "STOPPED", "STOPPING", "PENDING")
+
+
+class Review:
+    """Compares what was known of servers with what DRS says of them now."""
+
+    def __init__(self, api: DrsApi, request: ReviewRequest, *, poll_seconds: float) -> None:
+        self._api = api
+        self._request = request
+        self._poll_seconds = poll_seconds
+        self._terminations: list[Job] = []
+
+    async def run(self) -> list[ServerResult]:
+        """The servers: with a job to watch on, or without one, to be launched.
+
+        Raises:
+            ApplicationError: retryable, while DRS cannot say what became of a server.
+        """
+        request = self._request
+        try:
+            jobs = await self._earlier_jobs()
+            ids = [s.source_server_id for s in request.servers]
+            instances = await self._api.recovery_instances(ids)
+        except AwsTrouble as trouble:
+            raise retry_later(trouble, after=self._poll_seconds) from trouble
+        return [self._review(server, jobs, instances) for server in request.servers]
+
+    async def _earlier_jobs(self) -> list[Job]:
+        """All jobs of the earlier attempts, newest first."""
+        request = self._request
+        everything = await self._api.jobs_since(request.since)
+        self._terminations = [job for job in everything if job.type == "TERMINATE"]
+        prefixes = tuple(request.launch_prefixes)
+        found = [j for j in everything if any(i.startswith(prefixes) for i in j.launch_ids)]
+        known = {job.job_id for job in found}
+        named = {s.recovery_job_id for s in request.servers if s.recovery_job_id}
+        if missing := sorted(named - known):
+            found += await self._api.jobs(missing)
+        return found
+
+    def _review(
+        self, server: ServerResult, jobs: list[Job], instances: Iterable[RecoveryInstance]
+    ) -> ServerResult:
+        server_id = server.source_server_id
+        fresh = ServerResult(
+            source_server_id=server_id, impact=server.impact, taken_over=server.taken_over
+        )
+        own = [job for job in jobs if server_id in job.server_ids]
+        theirs = [i for i in instances if i.source_server_id == server_id]
+        job_ids = [job.job_id for job in own]
+        if server.recovery_job_id:
+            job_ids.append(server.recovery_job_id)
+        up = self._instance_of(theirs, job_ids)
+        if own and not own[0].is_over:
+            return self._watched_on(fresh, own[0])
+        if up is not None:
+            # Watched on, so that it is judged like any other: by its job and its instance.
+            runs = up.ec2_instance_state == "RUNNING"
+            known = server.launch_status is LaunchStatus.LAUNCHED and runs and not own
+            return fresh.model_copy(
+                update={
+                    "recovery_job_id": up.job_id,
+                    "recovery_instance_id": up.recovery_instance_id,
+                }
+                | (_still_up(server) if known else {})
+            )
+        if (
+            own
+            and _says_launched(own[0], server_id)
+            and not self._is_gone(own[0], server_id, theirs)
+        ):
+            # Its instance is not listed, or not of a job: unknown is not gone, and launching it
+            # again could destroy it. Watched on, it ends verified, contradicted or UNKNOWN.
+            return self._watched_on(fresh, own[0])
+        silent = [job for job in jobs if not job.server_ids]
+        if not own and silent:
+            # An answer that names no servers says nothing of this one.
+            return self._watched_on(fresh, silent[0])
+        if server.recovery_job_id and not own and server.launch_status is not LaunchStatus.FAILED:
+            # DRS does not say what became of it. It is not launched again; watched on, it ends
+            # up, or times out.
+            return fresh.model_copy(update={"recovery_job_id": server.recovery_job_id})
+        return fresh.model_copy(update={"taken_over": False})
+
+    def _watched_on(self, server: ServerResult, job: Job) -> ServerResult:
+        """The server of a job that goes on, or whose end is to be judged."""
+        ids, own = job.launch_ids, self._request.own_prefix
+        whose = {"taken_over": not any(i.startswith(own) for i in ids)} if ids else {}
+        return server.model_copy(update={"recovery_job_id": job.job_id} | whose)
+
+    def _is_gone(self, job: Job, server_id: str, instances: list[RecoveryInstance]) -> bool:
+        """Whether DRS says that what a job launched for a server is no more."""
+        ours = [i for i in instances if i.job_id == job.job_id]
+        if ours:
+            return all(i.ec2_instance_state in _GONE for i in ours)
+        if any(i.job_id and i.ec2_instance_state not in _GONE for i in instances):
+            return True
+        launched = epoch(job.creation_date_time)
+        if launched is None:
+            return False
+        # One that still runs may not have terminated it yet.
+        terminated = [t for t in self._terminations if t.is_over and server_id in t.server_ids]
+        return any((epoch(t.creation_date_time) or 0.0) > launched for t in terminated)
+
+    def _instance_of(
+        self, instances: list[RecoveryInstance], job_ids: list[str]
+    ) -> RecoveryInstance | None:
+        for instance in instances:
+            same_mode = bool(instance.is_drill) is self._request.is_drill
+            if instance.job_id in job_ids and same_mode and instance.ec2_instance_state in _UP:
+                return instance
+        return None
+
+
+def _says_launched(job: Job, server_id: str) -> bool:
+    told = [s for s in job.participating_servers if s.source_server_id == server_id]
+    return any(s.launch_status == "LAUNCHED" for s in told)
+
+
+def _still_up(server: ServerResult) -> dict[str, object]:
+    """What stays true of a server that is up, though DRS has forgotten its job."""
+    return {
+        "launch_status": LaunchStatus.LAUNCHED,
+        "verified": Verified.YES,
+        "launch_time": server.launch_time,
+        "end_time": server.end_time or time.time(),
+    }

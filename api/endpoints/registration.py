@@ -1,0 +1,198 @@
+"""Plan files that are sent: checked, and kept as the newest version of their plan."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from api.auth.access import Caller, Operator, TheHouse
+from api.parameters import PlanId
+from api.problem_responses import acting
+from api.problems import ApiProblem, FieldProblem
+from recovery.base_model import Model
+from recovery.forecast.remaining import expected_durations
+from recovery.plan.file.reader import PlanError, Problem, ReadPlan, parse_plan
+from storage.plans import PlanVersion
+
+router = APIRouter(tags=["Plans"])
+
+_NAMES = {
+    "application/json": "plan.json",
+    "application/yaml": "plan.yaml",
+    "text/plain": "plan.yaml",
+}
+_EXAMPLE = """\
+PlanId: crm
+PlanName: CRM
+Region: us-west-2
+Waves:
+  - WaveId: database
+    ServerIds: [s-3a1f0c5d7e9b2468a]
+  - WaveId: app
+    ServerIds: [s-0b9e8d7c6f5a43210]
+    Dependencies:
+      - DependsOnWaveId: database
+"""
+_EXAMPLE_JSON = {
+    "PlanId": "crm",
+    "PlanName": "CRM",
+    "Region": "us-west-2",
+    "Waves": [
+        {"WaveId": "database", "ServerIds": ["s-3a1f0c5d7e9b2468a"]},
+        {
+            "WaveId": "app",
+            "ServerIds": ["s-0b9e8d7c6f5a43210"],
+            "Dependencies": [{"DependsOnWaveId": "database"}],
+        },
+    ],
+}
+_OBJECT = {"schema": {"type": "object"}, "example": _EXAMPLE_JSON}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A plan file, YAML or JSON, at most 5 MB.",
+        "content": {
+            "application/yaml": _OBJECT,
+            "application/json": _OBJECT,
+            "text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE},
+        },
+    }
+}
+
+
+class PlanProblem(Model):
+    """What the author of a plan should know.
+
+    Attributes:
+        line: where, counted from 1; None where it is about the whole plan.
+        wave: the wave that it is about.
+    """
+
+    message: str
+    line: int | None = None
+    wave: str | None = None
+
+    @classmethod
+    def of(cls, problem: Problem) -> "PlanProblem":
+        """As the reader of plan files told it."""
+        return cls(message=problem.message, line=problem.line, wave=problem.wave)
+
+
+class CheckedWave(Model):
+    """A wave of a plan that may run.
+
+    Attributes:
+        expected_start_seconds: after the plan's start, if every server takes what is usual.
+    """
+
+    wave_id: str
+    wave_name: str
+    depends_on: list[str]
+    server_ids: list[str]
+    expected_start_seconds: float
+    expected_end_seconds: float
+
+
+class CheckedPlan(Model):
+    """A plan that may run.
+
+    Attributes:
+        critical_path: the chain of waves that decides how long it takes.
+    """
+
+    plan_id: str
+    plan_name: str
+    plan_hash: str
+    server_count: int
+    expected_seconds: float
+    critical_path: list[str]
+    waves: list[CheckedWave]
+    warnings: list[PlanProblem]
+
+    @classmethod
+    def of(cls, read: ReadPlan) -> "CheckedPlan":
+        """What was read."""
+        plan, durations = read.plan, expected_durations(read.plan)
+        path, times = plan.graph.critical_path(durations), plan.graph.schedule(durations)
+        return cls(
+            plan_id=plan.plan_id,
+            plan_name=plan.plan_name,
+            plan_hash=plan.plan_hash,
+            server_count=plan.server_count,
+            expected_seconds=path.seconds,
+            critical_path=list(path.waves),
+            waves=[
+                CheckedWave(
+                    wave_id=wave.wave_id,
+                    wave_name=wave.wave_name,
+                    depends_on=list(wave.depends_on),
+                    server_ids=list(wave.server_ids),
+                    expected_start_seconds=times[wave.wave_id][0],
+                    expected_end_seconds=times[wave.wave_id][1],
+                )
+                for wave in plan.waves
+            ],
+            warnings=[PlanProblem.of(warning) for warning in read.warnings],
+        )
+
+
+async def read_body(request: Request) -> ReadPlan:
+    """The plan that was sent.
+
+    Raises:
+        PlanError: it is none that may run; all problems at once.
+        ApiProblem: it is neither YAML nor JSON by its type.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in _NAMES:
+        raise ApiProblem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"the Content-Type {kind!r} is no plan's; send one of {', '.join(_NAMES)}",
+        )
+    name = _NAMES[kind]
+    try:
+        text = (await request.body()).decode()
+    except UnicodeDecodeError as error:
+        raise PlanError((Problem("this is not UTF-8 text", name),)) from error
+    return await asyncio.to_thread(parse_plan, text, file=name)
+
+
+@router.post(
+    "/plans/validate",
+    summary="Check a plan file",
+    responses=acting(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    openapi_extra=_BODY,
+)
+async def validate(caller: Caller, request: Request) -> CheckedPlan:
+    """Say all that is wrong with a plan, with the lines; or what it is. Nothing is kept."""
+    return await asyncio.to_thread(CheckedPlan.of, await read_body(request))
+
+
+@router.post(
+    "/plans/{plan_id}/versions",
+    summary="Register a plan",
+    status_code=HTTPStatus.CREATED,
+    responses={
+        **acting(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+        200: {"description": "It is as the newest version, which is told", "model": PlanVersion},
+    },
+    openapi_extra=_BODY,
+)
+async def register(
+    house: TheHouse, caller: Operator, plan_id: PlanId, request: Request, response: Response
+) -> PlanVersion:
+    """Keep a plan as the newest version of its PlanId. Executions that run do not change."""
+    plan = (await read_body(request)).plan
+    if plan.plan_id != plan_id:
+        detail = f"nothing was registered: the plan's PlanId is {plan.plan_id!r}, not {plan_id!r}"
+        raise ApiProblem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            detail,
+            problems=[FieldProblem(pointer="plan", detail=detail)],
+        )
+    version, is_new = await house.plans.register(plan, author=caller.subject)
+    if not is_new:
+        response.status_code = HTTPStatus.OK
+    response.headers["Location"] = f"/api/plans/{plan_id}?version={version.version}"
+    return version

@@ -1,0 +1,233 @@
+"""What an operator can do on an execution's page, and what is asked before it is done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from api.auth.tokens import Principal
+from api.pages.dialogs import Dialog, Fields, Outcome
+from api.pages.rendering import render
+from api.service import House
+from client.steering import WITHOUT_WORKER
+from recovery.execution.cleanup_state import CleanupStatus
+from recovery.execution.server import LaunchStatus
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.wave import WaveState
+from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.operator.rules import Action, actions, is_in_doubt, takes_messages
+from recovery.plan.graph import WaveGraph
+from recovery.text_format import count
+from settings import Role
+
+CANCEL = "cancel"
+CLEAN_UP = "clean_up"
+_LABELS: dict[str, str] = {
+    MessageName.RETRY_WAVE: "Retry",
+    MessageName.ACCEPT_WAVE: "Accept",
+    MessageName.SKIP_WAVE: "Skip",
+    MessageName.APPROVE_WAVE: "Approve or refuse",
+    MessageName.CANCEL_WAVE: "Stop waiting",
+    MessageName.LAUNCH_ANYWAY: "Launch anyway",
+    MessageName.ADOPT_JOB: "Adopt a job",
+    MessageName.PAUSE: "Pause",
+    MessageName.RESUME: "Resume",
+    CANCEL: "Cancel execution",
+    CLEAN_UP: "Clean up",
+}
+_BUTTONS: dict[str, str] = {
+    **_LABELS,
+    MessageName.APPROVE_WAVE: "Approve",
+    CLEAN_UP: "Terminate the instances",
+}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A button.
+
+    Attributes:
+        name: what it does: a message, CANCEL or CLEAN_UP.
+        wave_id: the wave that it is about.
+        lacks: the role that the reader would need and has not; None where it has.
+    """
+
+    name: str
+    wave_id: str | None
+    lacks: Role | None
+
+    @property
+    def label(self) -> str:
+        """What is written on it."""
+        return _LABELS[self.name]
+
+
+def offers(state: ExecutionState, reader: Principal, wave: WaveState | None = None) -> list[Offer]:
+    """The buttons that make sense now, about a wave or else about the whole execution.
+
+    Args:
+        state: how the execution stands.
+        reader: who would press them.
+        wave: the wave; None for the execution.
+    """
+    names: list[str] = [each.name for each in actions(state) if _is_about(each, wave)]
+    if wave is not None and takes_messages(state) and is_in_doubt(wave):
+        names.append(MessageName.ADOPT_JOB)
+    if wave is None and takes_messages(state):
+        names.append(CANCEL)
+    if wave is None and _may_clean_up(state):
+        names.append(CLEAN_UP)
+    wave_id = wave.wave_id if wave else None
+    return [Offer(name, wave_id, _lacking(reader, name, state)) for name in names]
+
+
+def role_for(name: str, state: ExecutionState) -> Role:
+    """The role that something needs."""
+    if name == MessageName.APPROVE_WAVE:
+        return Role.APPROVER
+    if name == CLEAN_UP and state.execution_type is ExecutionType.RECOVERY:
+        return Role.ADMIN
+    return Role.OPERATOR
+
+
+def ask(house: House, state: ExecutionState, name: str, wave_id: str | None) -> Dialog | None:
+    """What is asked before something is done; None where it makes no sense any more."""
+    if name == CANCEL:
+        return _ask_cancel(house, state) if takes_messages(state) else None
+    if name == CLEAN_UP:
+        return _ask_clean_up(house, state) if _may_clean_up(state) else None
+    wave = next((each for each in state.waves if each.wave_id == wave_id), None)
+    if wave is not None and name == MessageName.ADOPT_JOB and is_in_doubt(wave):
+        adopt = Action(MessageName.ADOPT_JOB, (wave,), "watches a job that DRS has already for")
+        return _ask_message(house, state, adopt, wave)
+    action = next((a for a in actions(state) if a.name == name and _is_about(a, wave)), None)
+    return _ask_message(house, state, action, wave) if action else None
+
+
+def _is_about(action: Action, wave: WaveState | None) -> bool:
+    if wave is None:
+        return not action.waves
+    return any(each.wave_id == wave.wave_id for each in action.waves)
+
+
+def _lacking(reader: Principal, name: str, state: ExecutionState) -> Role | None:
+    role = role_for(name, state)
+    return None if reader.may(role) else role
+
+
+def _may_clean_up(state: ExecutionState) -> bool:
+    launched = any(s.recovery_job_id for wave in state.waves for s in wave.servers)
+    runs = state.cleanup is not None and state.cleanup.status in (
+        CleanupStatus.WAITING,
+        CleanupStatus.IN_PROGRESS,
+    )
+    done = state.cleanup is not None and state.cleanup.status is CleanupStatus.COMPLETED
+    return state.end_time is not None and launched and not runs and not done
+
+
+def _ask_message(
+    house: House, state: ExecutionState, action: Action, wave: WaveState | None
+) -> Dialog:
+    async def send(caller: Principal, fields: Fields) -> Outcome:
+        message = OperatorMessage(
+            action.name,
+            wave.wave_id if wave else None,
+            fields.get("reason", "").strip(),
+            cascade=fields.get("cascade") == "yes",
+            approve=fields.get("answer") != "refuse",
+            job=fields.get("job", "").strip() or None,
+        )
+        effect = await house.tell(caller, state.execution_id, message)
+        return Outcome(effect or WITHOUT_WORKER)
+
+    about = f"{action.effect} {wave.wave_name} ({wave.wave_id})" if wave else action.effect
+    html = render(
+        "ask",
+        state=state,
+        title=f"{_LABELS[action.name]}: {wave.wave_name}" if wave else _LABELS[action.name],
+        effect=f"It {about}.",
+        details=_details(state, action.name, wave),
+        name=str(action.name),
+        below=len(_below(state, wave)) if wave and action.name is MessageName.SKIP_WAVE else 0,
+        button=_BUTTONS[action.name],
+        typed=None,
+    )
+    return Dialog(html, send)
+
+
+def _details(state: ExecutionState, name: MessageName, wave: WaveState | None) -> Sequence[str]:
+    """What else somebody should know before saying yes."""
+    if wave is None:
+        running = sum(each.is_running for each in state.waves)
+        return [f"{count(running, 'wave')} run now and go on."]
+    told = [f"It is {wave.status}{': ' + wave.status_reason if wave.status_reason else ''}."]
+    servers = count(len(wave.servers), "server")
+    where = " in ".join(part for part in (wave.account_id, wave.region) if part)
+    if name in (MessageName.APPROVE_WAVE, MessageName.LAUNCH_ANYWAY):
+        told.append(f"Its {servers} are launched in {where}.")
+    if name is MessageName.RETRY_WAVE:
+        lost = sum(s.launch_status is not LaunchStatus.LAUNCHED for s in wave.servers)
+        told.append(f"{lost} of its {servers} are not up; DRS is asked about each first.")
+    waiting = [each.wave_name for each in state.waves if wave.wave_id in each.depends_on]
+    if waiting:
+        told.append(f"On it depend: {', '.join(waiting[:8])}{' …' if len(waiting) > 8 else ''}.")
+    if name is MessageName.ACCEPT_WAVE:
+        told.append("The execution then ends PARTIAL at best.")
+    return told
+
+
+def _below(state: ExecutionState, wave: WaveState) -> tuple[str, ...]:
+    graph = WaveGraph({each.wave_id: each.depends_on for each in state.waves})
+    return graph.downstream_of(wave.wave_id)
+
+
+def _ask_cancel(house: House, state: ExecutionState) -> Dialog:
+    async def send(caller: Principal, fields: Fields) -> Outcome:
+        effect = await house.cancel(
+            caller,
+            state.execution_id,
+            reason=fields.get("reason", "").strip(),
+            confirmation=fields.get("typed") or None,
+        )
+        return Outcome(effect or WITHOUT_WORKER)
+
+    pending = sum(not wave.status.is_settled and not wave.handed_over for wave in state.waves)
+    running = sum(wave.is_running for wave in state.waves)
+    real = state.execution_type is ExecutionType.RECOVERY
+    html = render(
+        "ask",
+        state=state,
+        title=f"Cancel {state.execution_id}",
+        effect="It launches nothing new. DRS cannot cancel a job: what it launches already goes "
+        "on, and is observed.",
+        details=[f"{count(running, 'wave')} run now; {pending} more will not be launched."],
+        name=CANCEL,
+        below=0,
+        button="Cancel the execution",
+        typed=state.plan_id if real else None,
+    )
+    return Dialog(html, send)
+
+
+def _ask_clean_up(house: House, state: ExecutionState) -> Dialog:
+    real = state.execution_type is ExecutionType.RECOVERY
+
+    async def send(caller: Principal, fields: Fields) -> Outcome:
+        confirmation = fields.get("typed") or None
+        await house.clean_up(caller, state.execution_id, force=real, confirmation=confirmation)
+        return Outcome("The clean-up has begun; this page shows how it goes.")
+
+    launched = sum(wave.launched_count for wave in state.waves)
+    details = [f"{count(launched, 'server')} are recorded as launched."]
+    if real:
+        details.insert(0, "This was a REAL RECOVERY: its instances may be serving customers.")
+    html = render(
+        "ask",
+        state=state,
+        title=f"Clean up after {state.execution_id}",
+        effect="It terminates exactly the instances that this execution launched.",
+        details=details,
+        name=CLEAN_UP,
+        below=0,
+        button=_BUTTONS[CLEAN_UP],
+        typed=state.plan_id if real else None,
+    )
+    return Dialog(html, send)

@@ -1,0 +1,275 @@
+"""Starts executions of registered plans, each request once, and not too many."""
+
+import asyncio
+import hashlib
+import math
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+from weakref import WeakValueDictionary
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from pydantic import Field
+from temporalio.service import RPCError
+
+from api.auth.roles import require
+from api.auth.tokens import Principal
+from api.parameters import EXECUTION_ID_PATTERN, MOST_VERSIONS
+from api.problems import ApiProblem
+from client.errors import RefusedError, UnreachableError
+from client.recovery_client import RecoveryClient
+from client.takeover import Earlier, earlier
+from contract.cleanup import StartCleanup
+from contract.identifiers import new_execution_id, plan_id_of
+from recovery.base_model import StrictModel
+from recovery.execution.state import ExecutionType
+from recovery.plan.model import MAX_SERVERS_PER_PLAN, SERVER_ID_PATTERN, PlanOrWaveId, RecoveryPlan
+from settings import Role, Settings
+from storage.durations import experience_at_once
+from storage.history import HistoryError, HistoryTable
+from storage.plans import RegisteredPlan
+
+_CHANGES_TOLD = 20
+_SECONDS = Annotated[float, Field(strict=True, ge=0, le=30 * 86_400, allow_inf_nan=False)]
+_ServerId = Annotated[str, Field(pattern=f"^{SERVER_ID_PATTERN}$")]
+
+
+class StartRequest(StrictModel):
+    """How a plan is to be run.
+
+    Attributes:
+        execution_type: a drill, or the real thing.
+        confirmation: the PlanId, which a real recovery needs, and a relaunch too.
+        version: the plan's version; the newest where none is said.
+        relaunch: servers that may be launched although that destroys a live recovery instance.
+        replace_drill: first end a running drill of the plan; for a real recovery.
+        from_execution: an earlier execution whose servers are taken over. Without `version` its
+            own frozen plan is run.
+        cleanup_after_seconds: terminate a drill's instances so long after its end.
+    """
+
+    execution_type: ExecutionType = ExecutionType.DRILL
+    confirmation: PlanOrWaveId | None = None
+    version: Annotated[int, Field(strict=True, ge=1, le=MOST_VERSIONS)] | None = None
+    relaunch: Annotated[list[_ServerId], Field(max_length=MAX_SERVERS_PER_PLAN)] = []
+    replace_drill: Annotated[bool, Field(strict=True)] = False
+    from_execution: Annotated[str, Field(pattern=f"^{EXECUTION_ID_PATTERN}$")] | None = None
+    cleanup_after_seconds: _SECONDS | None = None
+
+
+@dataclass(frozen=True)
+class Started:
+    """An execution that was asked for.
+
+    Attributes:
+        is_new: it was started by this request, not by an earlier one with the same key.
+        warnings: what did not go as it should, such as a clean-up that could not be scheduled.
+    """
+
+    plan_id: str
+    execution_id: str
+    is_new: bool
+    warnings: tuple[str, ...] = ()
+
+
+class Starter:
+    """Starts executions for callers."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        connect: Callable[[], Awaitable[RecoveryClient]],
+        plan: Callable[[str, int | None], Awaitable[RegisteredPlan]],
+        history: HistoryTable,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            settings: say how many may be started within a minute.
+            connect: gives the connection to Temporal, made when it is first needed.
+            plan: gives a registered plan, by its PlanId and version.
+            history: knows what servers took, and executions that Temporal no longer knows.
+        """
+        self._settings = settings
+        self._connect = connect
+        self._plan = plan
+        self._history = history
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._limit = RateLimitItemPerMinute(settings.starts_a_minute)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def start(
+        self, caller: Principal, plan_id: str, request: StartRequest, *, key: str | None = None
+    ) -> Started:
+        """Start an execution of a registered plan.
+
+        Args:
+            caller: who starts it.
+            plan_id: the plan.
+            request: how it is to be run.
+            key: asking again with the same key starts nothing more.
+
+        Raises:
+            ApiProblem: it is refused; nothing was started.
+            RefusedError: the plan runs already, or cannot go on from that execution.
+            UnreachableError: Temporal did not answer.
+        """
+        _refuse_unconfirmed(caller, plan_id, request)
+        execution_id = new_execution_id(plan_id, key and f"{caller.subject}\n{plan_id}\n{key}")
+        # The same request may come twice at once. Held by name, for the table of locks is weak.
+        lock = self._locks.setdefault(execution_id, asyncio.Lock())
+        async with lock:
+            return await self._start(caller, plan_id, request, execution_id, key=key)
+
+    async def _start(
+        self,
+        caller: Principal,
+        plan_id: str,
+        request: StartRequest,
+        execution_id: str,
+        *,
+        key: str | None,
+    ) -> Started:
+        asked = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+        client = await self._connect()
+        if key is not None and await self._was_started(client, execution_id, asked):
+            return Started(plan_id, execution_id, is_new=False)
+        await asyncio.to_thread(self._count_start, caller)
+        plan, before = await self._to_run(plan_id, request)
+        _refuse_unknown_servers(plan, request.relaunch)
+        try:
+            if request.replace_drill:
+                await client.replace_drill(plan_id)
+            await client.start(
+                plan,
+                execution_type=request.execution_type,
+                confirmation=request.confirmation,
+                relaunch=request.relaunch,
+                takeover=before.takeover if before else None,
+                experience=await experience_at_once(self._history, plan),
+                started_by=caller.subject,
+                execution_id=execution_id,
+                request=asked,
+            )
+        except RefusedError:
+            # The same request may have come at once to another server of ours.
+            if key is None or not await self._was_started(client, execution_id, asked):
+                raise
+            return Started(plan_id, execution_id, is_new=False)
+        warnings = await self._schedule_cleanup(client, caller, execution_id, request)
+        if idle := await client.why_idle():
+            warnings = (*warnings, f"it has not begun yet. {idle}")
+        return Started(plan_id, execution_id, is_new=True, warnings=warnings)
+
+    def _count_start(self, caller: Principal) -> None:
+        """Refuse to start more than may be started within a minute."""
+        if self._limiter.hit(self._limit, caller.subject):
+            return
+        wait = self._limiter.get_window_stats(self._limit, caller.subject).reset_time - time.time()
+        seconds = max(1, math.ceil(wait))
+        raise ApiProblem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            f"{caller.subject} started {self._limit.amount} executions within a minute, "
+            f"the most there may be (DRS_WAVES_STARTS_A_MINUTE); try again in {seconds} s",
+            headers={"Retry-After": str(seconds)},
+        )
+
+    async def _to_run(
+        self, plan_id: str, request: StartRequest
+    ) -> tuple[RecoveryPlan, Earlier | None]:
+        """The plan to run, and the execution that it goes on from."""
+        if request.from_execution is None:
+            return (await self._plan(plan_id, request.version)).plan, None
+        if plan_id_of(request.from_execution) != plan_id:
+            raise ApiProblem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"nothing was started: {request.from_execution} is no execution of {plan_id}",
+            )
+        corrected = None
+        if request.version is not None:
+            corrected = (await self._plan(plan_id, request.version)).plan
+        before = await earlier(
+            request.from_execution,
+            corrected,
+            request.execution_type,
+            replace_drill=request.replace_drill,
+        )
+        if before.changes and request.confirmation != plan_id:
+            raise ApiProblem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"nothing was started: the plan differs from that of {request.from_execution}; "
+                f"confirm that with the PlanId {plan_id!r} as Confirmation: "
+                + "; ".join(before.changes[:_CHANGES_TOLD]),
+            )
+        return before.plan, before
+
+    async def _was_started(self, client: RecoveryClient, execution_id: str, asked: str) -> bool:
+        """Whether an execution was started, by this very request.
+
+        Raises:
+            ApiProblem: it was started by another request with the same key.
+        """
+        known = await client.request_of(execution_id)
+        if known is None:
+            try:
+                return await self._history.execution(execution_id) is not None
+            except HistoryError:
+                # A recovery does not wait for DynamoDB; what Temporal knows covers its retention.
+                return False
+        if known != asked:
+            raise ApiProblem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"this Idempotency-Key has started {execution_id} with another request; use a new "
+                "key for a new request",
+            )
+        return True
+
+    async def _schedule_cleanup(
+        self, client: RecoveryClient, caller: Principal, execution_id: str, request: StartRequest
+    ) -> tuple[str, ...]:
+        if request.cleanup_after_seconds is None:
+            return ()
+        start = StartCleanup(
+            execution_id=execution_id,
+            plan_id=plan_id_of(execution_id),
+            actor=caller.subject,
+            after_seconds=request.cleanup_after_seconds / self._settings.speed,
+        )
+        try:
+            await client.start_cleanup(start)
+        except (RefusedError, UnreachableError, RPCError) as error:
+            return (f"its clean-up could not be scheduled: {error}",)
+        return ()
+
+
+def _refuse_unconfirmed(caller: Principal, plan_id: str, request: StartRequest) -> None:
+    require(caller, Role.OPERATOR)
+    real = request.execution_type is ExecutionType.RECOVERY
+    wrong = None
+    if real and request.cleanup_after_seconds is not None:
+        wrong = "CleanupAfterSeconds is for a drill; what a real recovery launches stays"
+    elif request.replace_drill and not real:
+        wrong = "ReplaceDrill is for a real recovery"
+    elif (real or request.relaunch) and request.confirmation != plan_id:
+        what = "a real RECOVERY" if real else "a relaunch over live instances"
+        wrong = f"{what} needs the PlanId {plan_id!r} as its Confirmation"
+    elif request.confirmation not in (None, plan_id):
+        wrong = f"the Confirmation is not the PlanId {plan_id!r}"
+    if wrong is not None:
+        raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, f"nothing was started: {wrong}")
+    if request.relaunch:
+        require(caller, Role.ADMIN)
+
+
+def _refuse_unknown_servers(plan: RecoveryPlan, relaunch: list[str]) -> None:
+    known = {server_id for wave in plan.waves for server_id in wave.server_ids}
+    if unknown := [server_id for server_id in relaunch if server_id not in known]:
+        raise ApiProblem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"nothing was started: Relaunch names {', '.join(unknown)}, which {plan.plan_id} does "
+            "not launch",
+        )

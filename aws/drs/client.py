@@ -1,0 +1,220 @@
+"""DRS as we ask it: each answer parsed into a typed model at the edge."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from aws.drs.models import (
+    DAY_SECONDS,
+    LAUNCH_ID_TAG,
+    DrsAnswer,
+    Job,
+    JobLogEvent,
+    JobLogItem,
+    RecoveryInstance,
+    SourceServer,
+    TagList,
+)
+from aws.errors import AwsTrouble, Trouble
+from aws.sessions import AwsSessions, call
+from recovery.plan.model import Server, Target
+
+_IDS_A_CALL = 200
+_JOB_IDS_A_CALL = 1000
+_PAGES_AT_MOST = 200
+T = TypeVar("T", bound=DrsAnswer)
+
+
+class DrsApi:
+    """DRS in one target. Every method raises `AwsTrouble` when AWS does not answer well."""
+
+    def __init__(
+        self,
+        sessions: AwsSessions,
+        target: Target,
+        *,
+        check: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Prepare for a target.
+
+        Args:
+            sessions: the clients to call with.
+            target: where.
+            check: awaited before each call; it raises where the call must not be made.
+        """
+        self._sessions = sessions
+        self._target = target
+        self._check = check
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that calls go to."""
+        return str(self._sessions.client("drs", self._target).meta.endpoint_url)
+
+    async def check(self) -> None:
+        """Make sure that calls may be made here; see `Places.api`.
+
+        Raises:
+            AwsTrouble: they may not.
+        """
+        if self._check is not None:
+            await self._check()
+
+    async def account_id(self) -> str:
+        """The account that calls act in, as STS says."""
+        client = await call(
+            "GetCallerIdentity", self._sessions.client, service="sts", target=self._target
+        )
+        answer = await call("GetCallerIdentity", client.get_caller_identity)
+        return str(answer.get("Account", ""))
+
+    async def start_recovery(
+        self,
+        servers: Sequence[Server],
+        *,
+        is_drill: bool,
+        launch_ids: Sequence[str],
+        not_after: float,
+    ) -> Job:
+        """Ask once for a job that launches `servers`; botocore never repeats this call.
+
+        Args:
+            servers: the source servers, with their snapshots.
+            is_drill: whether the job is a drill.
+            launch_ids: of the launches it is asked for by; a tag of the job each.
+            not_after: when (`time.monotonic`) it is too late to send the call.
+        """
+        asked = [
+            {"sourceServerID": s.source_server_id}
+            | ({"recoverySnapshotID": s.recovery_snapshot_id} if s.recovery_snapshot_id else {})
+            for s in servers
+        ]
+        client = await self._client("StartRecovery", retries=False)
+
+        def ask() -> Any:
+            # Here, because the call may have waited for a thread.
+            if time.monotonic() > not_after:
+                raise AwsTrouble(Trouble.THROTTLED, "AWS answers too slowly to launch safely")
+            return client.start_recovery(
+                sourceServers=asked, isDrill=is_drill, tags=_tags(launch_ids)
+            )
+
+        answer = await call("StartRecovery", ask)
+        return _parse("StartRecovery", Job, [answer.get("job")])[0]
+
+    async def jobs(self, job_ids: Sequence[str]) -> list[Job]:
+        """The jobs of these IDs that DRS knows."""
+        found: list[Job] = []
+        for some in _slices(job_ids, _JOB_IDS_A_CALL):
+            found += await self._all("DescribeJobs", Job, filters={"jobIDs": some})
+        return found
+
+    async def jobs_since(self, moment: float) -> list[Job]:
+        """The jobs created since a day before `moment` (epoch seconds), newest first.
+
+        A day, because the clocks of AWS, of Temporal and of whoever started an execution
+        disagree, and because a job of yesterday may still hold a server.
+        """
+        return await self.jobs_from(moment - DAY_SECONDS)
+
+    async def jobs_from(self, moment: float) -> list[Job]:
+        """The jobs created at or after `moment` (epoch seconds, by AWS's clock), newest first."""
+        earliest = datetime.fromtimestamp(max(0.0, moment), UTC)
+        from_date = earliest.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return await self._all("DescribeJobs", Job, filters={"fromDate": from_date})
+
+    async def tags_of(self, arn: str) -> dict[str, str]:
+        """The tags of a resource."""
+        client = await self._client("ListTagsForResource")
+        answer = await call("ListTagsForResource", client.list_tags_for_resource, resourceArn=arn)
+        return _parse("ListTagsForResource", TagList, [answer])[0].tags
+
+    async def job_log(self, job_id: str) -> list[JobLogItem]:
+        """A job's log, oldest line first."""
+        return await self._all("DescribeJobLogItems", JobLogItem, jobID=job_id)
+
+    async def job_log_events(self, job_id: str) -> list[JobLogEvent]:
+        """The same log with all that DRS tells."""
+        return await self._all("DescribeJobLogItems", JobLogEvent, jobID=job_id)
+
+    async def recovery_instances(self, server_ids: Sequence[str]) -> list[RecoveryInstance]:
+        """All recovery instances of these source servers."""
+        found: list[RecoveryInstance] = []
+        for some in _slices(server_ids, _IDS_A_CALL):
+            filters = {"sourceServerIDs": some}
+            found += await self._all("DescribeRecoveryInstances", RecoveryInstance, filters=filters)
+        return found
+
+    async def source_servers(self, server_ids: Sequence[str]) -> list[SourceServer]:
+        """The source servers of these IDs that DRS knows."""
+        found: list[SourceServer] = []
+        for some in _slices(server_ids, _IDS_A_CALL):
+            filters = {"sourceServerIDs": some}
+            found += await self._all("DescribeSourceServers", SourceServer, filters=filters)
+        return found
+
+    async def terminate(self, recovery_instance_ids: Sequence[str]) -> None:
+        """Ask for the termination of recovery instances; jobs then do it."""
+        client = await self._client("TerminateRecoveryInstances")
+        for some in _slices(recovery_instance_ids, _IDS_A_CALL):
+            operation = client.terminate_recovery_instances
+            await call("TerminateRecoveryInstances", operation, recoveryInstanceIDs=some)
+
+    async def is_meant_to_run(self, server_id: str) -> bool | None:
+        """Whether the server's launch configuration asks for a running instance, if it says."""
+        operation = "GetLaunchConfiguration"
+        client = await self._client(operation)
+        answer = await call(operation, client.get_launch_configuration, sourceServerID=server_id)
+        return {"STARTED": True, "STOPPED": False}.get(str(answer.get("launchDisposition")))
+
+    async def _client(self, operation: str, *, retries: bool = True) -> Any:
+        await self.check()
+        return await call(
+            operation, self._sessions.client, service="drs", target=self._target, retries=retries
+        )
+
+    async def _all(self, operation: str, model: type[T], **asked: Any) -> list[T]:
+        """Every page of an answer."""
+        client = await self._client(operation)
+        method = getattr(client, _METHODS[operation])
+        found: list[T] = []
+        token: str | None = None
+        for _ in range(_PAGES_AT_MOST):
+            page = await call(operation, method, **asked, **({"nextToken": token} if token else {}))
+            found += _parse(operation, model, page.get("items") or [])
+            token = page.get("nextToken")
+            if not token:
+                return found
+        raise AwsTrouble(Trouble.UNCLEAR, f"{operation}: the answer never ends")
+
+
+_METHODS = {
+    "DescribeJobs": "describe_jobs",
+    "DescribeJobLogItems": "describe_job_log_items",
+    "DescribeRecoveryInstances": "describe_recovery_instances",
+    "DescribeSourceServers": "describe_source_servers",
+}
+
+
+def _parse(operation: str, model: type[T], items: list[Any]) -> list[T]:
+    try:
+        return [model.model_validate(item) for item in items]
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise AwsTrouble(
+            Trouble.UNCLEAR, f"{operation}: the answer is not understood at {where}: {first['msg']}"
+        ) from error
+
+
+def _tags(launch_ids: Sequence[str]) -> dict[str, str]:
+    first, *others = launch_ids
+    more = {f"{LAUNCH_ID_TAG}/{number}": each for number, each in enumerate(others, start=2)}
+    return {LAUNCH_ID_TAG: first} | more
+
+
+def _slices(ids: Sequence[str], size: int) -> list[list[str]]:
+    return [list(ids[i : i + size]) for i in range(0, len(ids), size)]

@@ -1,0 +1,138 @@
+"""What DRS's jobs say of a launch that is wanted. No I/O: jobs go in, findings come out.
+
+A job is known by its launch ID. Whatever else works on the same servers is another's: it is waited
+for, and what it launched is taken over instead of being launched again.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from aws.drs.models import Job, epoch
+from contract.launch import LaunchRequest
+
+DRILL_JOB = "START_DRILL"
+RECOVERY_JOB = "START_RECOVERY"
+# AWS's clock and ours may disagree by this much (seconds).
+_SKEW_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A launch, as far as finding its job needs it.
+
+    Attributes:
+        since: when the wave began to want it (epoch seconds).
+        relaunch: servers that are launched whatever another job has launched.
+        beside: servers of other launches that the same call may have asked for.
+    """
+
+    launch_id: str
+    server_ids: tuple[str, ...]
+    is_drill: bool
+    since: float
+    relaunch: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+
+def wanted_by(request: LaunchRequest, *, beside: Sequence[str] = ()) -> Wanted:
+    """What to look for among DRS's jobs.
+
+    Args:
+        request: the launch.
+        beside: servers that the same call may have asked for.
+    """
+    return Wanted(
+        launch_id=request.launch_id,
+        server_ids=request.server_ids,
+        is_drill=request.is_drill,
+        since=request.since if request.wanted_since is None else request.wanted_since,
+        relaunch=tuple(request.relaunch),
+        beside=tuple(beside),
+    )
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a look at the jobs found.
+
+    Attributes:
+        own: the job of this launch.
+        lookalikes: untagged jobs that may be an unanswered call's: of these servers only, of this
+            mode, new enough.
+        blocking: running jobs of others that hold some of the servers.
+        launched_elsewhere: by server, the job of another that launched it in the same mode while
+            this launch was wanted.
+    """
+
+    own: Job | None = None
+    lookalikes: tuple[Job, ...] = ()
+    blocking: tuple[Job, ...] = ()
+    launched_elsewhere: dict[str, Job] = field(default_factory=dict)
+
+
+def search(jobs: Iterable[Job], wanted: Wanted) -> Search:
+    """Find a launch's job, and what others do with its servers.
+
+    Args:
+        jobs: every job since the launch was first wanted, and those before that may still run.
+        wanted: the launch.
+    """
+    found = list(jobs)
+    own = next((j for j in found if wanted.launch_id in j.launch_ids), None)
+    if own is not None:
+        return Search(own=own)
+    ours = set(wanted.server_ids)
+    others = [j for j in found if ours.intersection(j.server_ids)]
+    return Search(
+        lookalikes=tuple(j for j in found if _may_be(j, wanted)),
+        blocking=tuple(j for j in others if not j.is_over),
+        launched_elsewhere={
+            server_id: job
+            for server_id in wanted.server_ids
+            if server_id not in wanted.relaunch
+            and (job := _launcher(server_id, others, wanted)) is not None
+        },
+    )
+
+
+def is_of_mode(job: Job, *, is_drill: bool) -> bool:
+    """Whether a job certainly is a drill's, or a recovery's."""
+    return job.initiated_by == (DRILL_JOB if is_drill else RECOVERY_JOB)
+
+
+def is_of_other_mode(job: Job, *, is_drill: bool) -> bool:
+    """Whether a job certainly is no drill's, or no recovery's."""
+    return job.initiated_by is not None and not is_of_mode(job, is_drill=is_drill)
+
+
+def _may_be(job: Job, wanted: Wanted) -> bool:
+    """Whether a job may be the one that an unanswered call got, though it shows no launch ID.
+
+    One that shows other tags would show ours too.
+    """
+    if job.tags or is_of_other_mode(job, is_drill=wanted.is_drill):
+        return False
+    created = epoch(job.creation_date_time)
+    if created is not None and created < wanted.since - _SKEW_SECONDS:
+        return False
+    # A job that names no servers may be anybody's, so it may be ours.
+    return set(job.server_ids) <= {*wanted.server_ids, *wanted.beside}
+
+
+def _launcher(server_id: str, jobs: list[Job], wanted: Wanted) -> Job | None:
+    """The job of another that launched a server while the launch was wanted, if it was the last.
+
+    One that had ended before is history: launching the server anew is what a drill is for.
+    """
+    own = sorted(
+        (j for j in jobs if server_id in j.server_ids),
+        key=lambda j: epoch(j.creation_date_time) or 0.0,
+    )
+    if not own:
+        return None
+    job = own[-1]
+    ended = epoch(job.end_date_time)
+    overlaps = not job.is_over or (ended is not None and ended >= wanted.since)
+    told = [s.launch_status for s in job.participating_servers if s.source_server_id == server_id]
+    launched = "LAUNCHED" in told and is_of_mode(job, is_drill=wanted.is_drill)
+    return job if overlaps and launched else None

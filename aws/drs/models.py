@@ -1,0 +1,146 @@
+"""DRS's answers as typed models.
+
+Every field is optional and no enum is validated, because real answers hold values that the
+service's model lacks and leave out fields that it promises. Timestamps come in two forms.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from recovery.execution.server import OperatingSystem
+
+# Further launches that share a job have tags that begin so.
+LAUNCH_ID_TAG = "drs-waves:launch-id"
+DAY_SECONDS = 86_400.0
+
+
+class DrsAnswer(BaseModel):
+    """What all answers of DRS have in common."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+
+class ParticipatingServer(DrsAnswer):
+    """A server of a job."""
+
+    source_server_id: str | None = Field(default=None, alias="sourceServerID")
+    recovery_instance_id: str | None = Field(default=None, alias="recoveryInstanceID")
+    launch_status: str | None = None
+
+
+class Job(DrsAnswer):
+    """A DRS job; it ends COMPLETED even when its servers FAILED."""
+
+    job_id: str = Field(alias="jobID")
+    arn: str | None = None
+    type: str | None = None
+    status: str | None = None
+    initiated_by: str | None = None
+    creation_date_time: str | None = None
+    end_date_time: str | None = None
+    participating_servers: list[ParticipatingServer] = []
+    tags: dict[str, str] = {}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether DRS has finished with it."""
+        return self.status == "COMPLETED"
+
+    @property
+    def launch_ids(self) -> tuple[str, ...]:
+        """The launches that it was asked for by; empty for a job that is not ours."""
+        return tuple(v for key, v in self.tags.items() if key.startswith(LAUNCH_ID_TAG))
+
+    @property
+    def server_ids(self) -> tuple[str, ...]:
+        """The source servers it works on."""
+        ids = (s.source_server_id for s in self.participating_servers)
+        return tuple(i for i in ids if i)
+
+
+class TagList(DrsAnswer):
+    """The answer of ListTagsForResource."""
+
+    tags: dict[str, str] = {}
+
+
+class JobLogItem(DrsAnswer):
+    """A line of a job's log."""
+
+    event: str = ""
+    log_date_time: str | None = None
+    source_server_id: str | None = Field(
+        default=None, validation_alias=AliasPath("eventData", "sourceServerID")
+    )
+    target_instance_id: str | None = Field(
+        default=None, validation_alias=AliasPath("eventData", "targetInstanceID")
+    )
+    raw_error: str | None = Field(default=None, validation_alias=AliasPath("eventData", "rawError"))
+
+
+class JobLogEvent(DrsAnswer):
+    """A line of a job's log with all that DRS tells; for people, who need no certain form.
+
+    Attributes:
+        event_data: as it came.
+    """
+
+    event: str = ""
+    log_date_time: str | None = None
+    event_data: dict[str, Any] | None = None
+
+
+class RecoveryInstance(DrsAnswer):
+    """An instance that DRS launched for a source server."""
+
+    recovery_instance_id: str | None = Field(default=None, alias="recoveryInstanceID")
+    ec2_instance_state: str | None = None
+    job_id: str | None = Field(default=None, alias="jobID")
+    source_server_id: str | None = Field(default=None, alias="sourceServerID")
+    is_drill: bool | None = None
+
+
+class SourceServer(DrsAnswer):
+    """A source server, as far as readiness needs it.
+
+    Attributes:
+        origin_region: where it runs, for a server of AWS: what a disaster takes away.
+        system: its operating system's name and version, in no fixed form.
+    """
+
+    source_server_id: str = Field(alias="sourceServerID")
+    replication_state: str | None = Field(
+        default=None, validation_alias=AliasPath("dataReplicationInfo", "dataReplicationState")
+    )
+    lag_duration: str | None = Field(
+        default=None, validation_alias=AliasPath("dataReplicationInfo", "lagDuration")
+    )
+    name: str | None = Field(default=None, validation_alias=AliasPath("tags", "Name"))
+    origin_region: str | None = Field(
+        default=None, validation_alias=AliasPath("sourceCloudProperties", "originRegion")
+    )
+    system: str | None = Field(
+        default=None, validation_alias=AliasPath("sourceProperties", "os", "fullString")
+    )
+
+    @property
+    def operating_system(self) -> OperatingSystem | None:
+        """Windows where the name says so; DRS replicates nothing else but Linux."""
+        if not self.system:
+            return None
+        named_windows = "windows" in self.system.lower()
+        return OperatingSystem.WINDOWS if named_windows else OperatingSystem.LINUX
+
+
+def epoch(text: str | None) -> float | None:
+    """Epoch seconds of a DRS timestamp, in either of its two forms; None where it is neither."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

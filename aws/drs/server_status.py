@@ -1,0 +1,188 @@
+"""What DRS's answers say of each server of a launch. No I/O: answers go in, results come out.
+
+The oddities known of DRS (a job COMPLETED with FAILED servers, a missing instance ID, values the
+model lacks) end here; what comes out is true or says that it is not known.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from aws.drs.models import Job, JobLogItem, RecoveryInstance, epoch
+from contract.watch import WatchedServer
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.text_format import shortened
+
+_NO_REASON = "no reason given"
+_GONE = ("TERMINATED", "SHUTTING-DOWN")
+_STOPPED = ("STOPPED", "STOPPING")
+_END_EVENTS = ("LAUNCH_END",)
+_FAILURE_EVENTS = (
+    "LAUNCH_FAILED",
+    "CONVERSION_FAIL",
+    "SNAPSHOT_FAIL",
+    "USING_PREVIOUS_SNAPSHOT_FAILED",
+    "SERVER_SKIPPED",
+)
+
+
+class JobWatch:
+    """Folds DRS's answers into the results of the servers of one launch."""
+
+    def __init__(self, servers: Iterable[WatchedServer], *, look_up_seconds: float) -> None:
+        self.servers = {w.result.source_server_id: w for w in servers}
+        self._look_up_seconds = look_up_seconds
+
+    @property
+    def results(self) -> list[ServerResult]:
+        """The servers' results as they are known now."""
+        return [w.result for w in self.servers.values()]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to learn: every server failed, or is up and verified."""
+        return not self.unfinished_jobs and not self.unverified
+
+    @property
+    def unfinished_jobs(self) -> list[str]:
+        """The jobs with servers that are neither up nor failed."""
+        open_ = (LaunchStatus.PENDING, LaunchStatus.IN_PROGRESS)
+        jobs = (w.result.recovery_job_id for w in self._with_status(*open_))
+        return list(dict.fromkeys(job for job in jobs if job))
+
+    @property
+    def unverified(self) -> list[str]:
+        """The launched servers whose recovery instance was not found yet."""
+        launched = self._with_status(LaunchStatus.LAUNCHED)
+        return [
+            w.result.source_server_id for w in launched if w.result.verified is not Verified.YES
+        ]
+
+    def see_job(self, job: Job, *, now: float) -> bool:
+        """Take a job's answer.
+
+        Returns:
+            Whether a server has newly launched or failed, so that the job's log is worth reading.
+        """
+        news = False
+        told = {s.source_server_id: s for s in job.participating_servers}
+        for watched in self._of_job(job.job_id):
+            result = watched.result
+            if result.launch_status in (LaunchStatus.LAUNCHED, LaunchStatus.FAILED):
+                continue
+            said = told.get(result.source_server_id)
+            status = (said.launch_status if said else None) or "PENDING"
+            if said and said.recovery_instance_id:
+                result.recovery_instance_id = said.recovery_instance_id
+            ended = epoch(job.end_date_time) or now
+            match status:
+                case "LAUNCHED":
+                    result.launch_status = LaunchStatus.LAUNCHED
+                    result.launch_time = result.end_time = now
+                    result.reason = None
+                    watched.launched_seen = now
+                    news = True
+                case "FAILED" | "TERMINATED":
+                    told_reason = "DRS reports FAILED; its job log could not be read"
+                    if status == "TERMINATED":
+                        told_reason = "terminated while its job ran"
+                    watched.result = result.failed(told_reason, at=ended if job.is_over else now)
+                    news = True
+                case _ if job.is_over and watched.ended_without_it:
+                    # Asked twice, because a server's status may follow its job's a moment later.
+                    reason = f"its job ended COMPLETED without launching it (status {status})"
+                    watched.result = result.failed(reason, at=ended)
+                    news = True
+                case _:
+                    watched.ended_without_it = job.is_over
+                    if status != "PENDING":
+                        result.launch_status = LaunchStatus.IN_PROGRESS
+        return news
+
+    def see_log(self, job_id: str, items: Iterable[JobLogItem]) -> None:
+        """Take times, instance IDs and reasons of failure from a job's log."""
+        lines = list(items)
+        for watched in self._of_job(job_id):
+            result = watched.result
+            own = [i for i in lines if i.source_server_id == result.source_server_id]
+            if result.launch_status is LaunchStatus.LAUNCHED:
+                for item in own:
+                    if item.event in _END_EVENTS:
+                        moment = epoch(item.log_date_time) or result.launch_time
+                        result.launch_time = result.end_time = moment
+                    if item.target_instance_id and not result.recovery_instance_id:
+                        result.recovery_instance_id = item.target_instance_id
+            elif result.launch_status is LaunchStatus.FAILED:
+                failures = [i for i in own if i.event in _FAILURE_EVENTS or i.raw_error]
+                if failures:
+                    last = failures[-1]
+                    result.reason = shortened(f"{last.event}: {last.raw_error or _NO_REASON}")
+                    result.end_time = epoch(last.log_date_time) or result.end_time
+                elif result.reason and "could not be read" in result.reason:
+                    result.reason = f"DRS reports FAILED; its job log says: {_NO_REASON}"
+
+    def see_instances(
+        self,
+        instances: Iterable[RecoveryInstance],
+        *,
+        meant_to_run: Mapping[str, bool],
+        now: float,
+    ) -> None:
+        """Compare launched servers with the recovery instances that exist.
+
+        Args:
+            instances: all instances of the servers in `unverified`.
+            meant_to_run: by server, whether its launch configuration asks for a running
+                instance; a server that could not be asked about is absent.
+            now: epoch seconds.
+        """
+        found = list(instances)
+        for server_id in self.unverified:
+            watched = self.servers[server_id]
+            theirs = [i for i in found if i.source_server_id == server_id]
+            ours = [i for i in theirs if i.job_id == watched.result.recovery_job_id]
+            watched.contradiction = None
+            if ours:
+                self._compare(watched, ours[0], meant_to_run.get(server_id), now=now)
+            elif others := [i for i in theirs if i.job_id and i.ec2_instance_state not in _GONE]:
+                watched.contradiction = f"its instance is now of job {others[0].job_id}"
+
+    def hear_nothing(self) -> None:
+        """Take that the look-up did not answer: what it said before may have passed."""
+        for server_id in self.unverified:
+            self.servers[server_id].contradiction = None
+
+    def settle_look_ups(self, *, now: float) -> None:
+        """End the look-ups whose two minutes are over, as contradicted or as UNKNOWN."""
+        for server_id in self.unverified:
+            watched = self.servers[server_id]
+            if now - (watched.launched_seen or now) < self._look_up_seconds:
+                continue
+            if watched.contradiction:
+                self._contradict(watched, watched.contradiction, now=now)
+            elif watched.result.verified is None:
+                watched.result.verified = Verified.UNKNOWN
+                watched.result.reason = "launched by DRS's word; its instance was not found yet"
+
+    def _compare(
+        self, watched: WatchedServer, instance: RecoveryInstance, runs: bool | None, *, now: float
+    ) -> None:
+        state = instance.ec2_instance_state
+        if instance.recovery_instance_id:
+            watched.result.recovery_instance_id = instance.recovery_instance_id
+        if state == "RUNNING" or (state in _STOPPED and runs is False):
+            watched.result.verified, watched.result.reason = Verified.YES, None
+        elif state in _GONE:
+            self._contradict(watched, f"its instance is {state}", now=now)
+        elif state in _STOPPED and runs:
+            self._contradict(watched, f"its instance is {state} though it should run", now=now)
+        elif state == "NOT_FOUND":
+            watched.contradiction = "its instance does not exist in EC2"
+
+    def _contradict(self, watched: WatchedServer, why: str, *, now: float) -> None:
+        watched.result = watched.result.failed(f"DRS reports LAUNCHED, but {why}", at=now)
+        watched.result.verified = Verified.NO
+
+    def _of_job(self, job_id: str) -> list[WatchedServer]:
+        return [w for w in self.servers.values() if w.result.recovery_job_id == job_id]
+
+    def _with_status(self, *statuses: LaunchStatus) -> list[WatchedServer]:
+        return [w for w in self.servers.values() if w.result.launch_status in statuses]

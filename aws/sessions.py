@@ -1,0 +1,129 @@
+"""How we reach AWS: one session a target, typed troubles instead of botocore's errors.
+
+Credentials, endpoint and proxies come from AWS's own environment and files. A target with a role
+is entered through the Region's own STS endpoint, so that no other Region is needed.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any, cast
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    DeferredRefreshableCredentials,
+)
+from botocore.exceptions import (
+    NoCredentialsError,
+)
+from botocore.loaders import Loader, create_loader
+
+from aws.answers import refuse_incomplete
+from aws.errors import AwsTrouble
+from recovery.plan.model import Target
+
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 25
+
+
+@cache
+def _service_models(data_path: str | None) -> Loader:
+    """What botocore knows of services; each session would read megabytes of it anew."""
+    return create_loader(data_path)
+
+
+def heedful_session(
+    *, source: botocore.session.Session | None = None, region_name: str | None = None
+) -> boto3.Session:
+    """A boto3 session whose clients take only whole answers."""
+    source = source or botocore.session.get_session()
+    session = boto3.Session(botocore_session=source, region_name=region_name)
+    models = _service_models(source.get_config_variable("data_path"))
+    source.register_component("data_loader", models)
+    session.events.register("before-parse", refuse_incomplete)
+    return session
+
+
+class AwsSessions:
+    """One boto3 session a role, one client a service and Region; shared by all activities."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[tuple[str | None, str], boto3.Session] = {}
+        self._clients: dict[tuple[Target, str, bool], Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, service: str, target: Target, *, retries: bool = True) -> Any:
+        """A client that acts in `target`.
+
+        Args:
+            service: boto3's name of the service.
+            target: where to act.
+            retries: whether botocore may repeat a call by itself.
+        """
+        where = target.model_copy(update={"account_id": None})
+        with self._lock:
+            key = (where, service, retries)
+            if key not in self._clients:
+                attempts = {"mode": "standard", "total_max_attempts": 3 if retries else 1}
+                config = Config(
+                    retries=cast(Any, attempts),
+                    connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                    read_timeout=READ_TIMEOUT_SECONDS,
+                    max_pool_connections=50,
+                    tcp_keepalive=True,
+                )
+                session = self._session(where)
+                self._clients[key] = session.client(
+                    cast(Any, service), region_name=where.region, config=config
+                )
+            return self._clients[key]
+
+    def _session(self, target: Target) -> boto3.Session:
+        role = target.role_arn
+        key = (role, target.region if role else "")
+        if key not in self._sessions:
+            base = heedful_session(region_name=target.region)
+            self._sessions[key] = _in_role(base, role, target.region) if role else base
+        return self._sessions[key]
+
+
+def _in_role(base: boto3.Session, role_arn: str, region: str) -> boto3.Session:
+    """A session that acts in a role, with credentials that renew themselves."""
+    source = botocore.session.get_session()
+
+    def create_client(service: str, **kwargs: Any) -> Any:
+        kwargs.update(region_name=region)
+        return base.client(cast(Any, service), **kwargs)
+
+    credentials = base.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+    fetcher = AssumeRoleCredentialFetcher(
+        create_client,
+        credentials,
+        role_arn,
+        extra_args={"RoleSessionName": "drs-waves"},
+    )
+    renewing = DeferredRefreshableCredentials(
+        method="assume-role", refresh_using=fetcher.fetch_credentials
+    )
+    source._credentials = renewing  # type: ignore[attr-defined]
+    return heedful_session(source=source, region_name=region)
+
+
+async def call(operation: str, function: Callable[..., Any], /, **kwargs: Any) -> Any:
+    """Call boto3 in a thread.
+
+    Raises:
+        AwsTrouble: for whatever went wrong.
+    """
+    try:
+        return await asyncio.to_thread(function, **kwargs)
+    except AwsTrouble:
+        raise
+    except Exception as error:
+        raise AwsTrouble.of(error, operation) from error

@@ -1,0 +1,172 @@
+"""`cleanup`: terminates what a drill has launched, and shows what is left."""
+
+import asyncio
+import sys
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+
+from cli.commands.validate import Confirmation, Follow, Json
+from cli.input.confirmation import typed_plan_id
+from cli.input.execution_argument import ExecutionId
+from cli.render.output import notices, show, tell, warn, write_model
+from cli.render.records import cleanup_lines
+from client.errors import UnreachableError
+from client.recovery_client import RecoveryClient, whoami
+from client.takeover import recorded, refuse_while_it_runs
+from contract.cleanup import StartCleanup
+from contract.identifiers import cleanup_workflow_id
+from recovery.execution.cleanup_state import CleanupState, CleanupStatus
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.text_format import about, count
+from runtime.exit import CliError, ExitCode
+from settings import get_settings
+
+_POLL_SECONDS = 1.0
+_RPC = timedelta(seconds=10)
+
+
+def cleanup(
+    execution: ExecutionId,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Of a real recovery: terminate its instances too.")
+    ] = False,
+    confirm_id: Confirmation = None,
+    watch_it: Follow = None,
+    json: Json = False,
+) -> None:
+    """Terminate exactly the recovery instances that a drill has launched.
+
+    It goes by the job IDs of the execution, waits for jobs that still run, and
+    lists what is left. Ctrl-C only detaches.
+
+    \b
+    Examples:
+      drs-waves cleanup crm-0f3b52a1c7d9
+      drs-waves cleanup crm-0f3b52a1c7d9 --no-watch
+    \b
+    Exit codes: 0 all are gone (or started, with --no-watch), 1 something is
+    left, 2 refused, 5 cannot reach Temporal or AWS, 130 detached.
+    """
+    follow = watch_it if watch_it is not None else sys.stdout.isatty()
+    state, _ = asyncio.run(recorded(execution))
+    confirmation = _confirmed(state, confirm_id, force=force)
+    start = StartCleanup(
+        execution_id=execution, plan_id=state.plan_id, actor=whoami(), confirmation=confirmation
+    )
+    try:
+        raise typer.Exit(asyncio.run(_clean(state, start, follow=follow, json=json)))
+    except KeyboardInterrupt:
+        tell("\nDetached; the clean-up goes on. Its record:")
+        tell(f"  drs-waves history {execution}")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+async def schedule_cleanup(
+    client: RecoveryClient, execution_id: str, plan_id: str, after_seconds: float
+) -> None:
+    """Have a drill cleaned up some time after its end.
+
+    A refusal is told and no more: the drill itself has begun.
+
+    Args:
+        client: starts it.
+        execution_id: the drill.
+        plan_id: its plan.
+        after_seconds: real seconds after the drill's end, scaled in a sandbox.
+    """
+    speed = get_settings().speed
+    start = StartCleanup(
+        execution_id=execution_id,
+        plan_id=plan_id,
+        actor=whoami(),
+        after_seconds=after_seconds / speed,
+    )
+    try:
+        await client.start_cleanup(start)
+    except Exception as error:
+        warn(
+            f"its clean-up could not be scheduled: {error}. Once it has ended: "
+            f"drs-waves cleanup {execution_id}"
+        )
+        return
+    scaled = f" ({about(after_seconds / speed)} at speed {speed:g})" if speed > 1 else ""
+    tell(f"Its instances are terminated {about(after_seconds)}{scaled} after its end")
+
+
+def _confirmed(state: ExecutionState, given: str | None, *, force: bool) -> str | None:
+    """The confirmation, which a real recovery needs besides `--force`.
+
+    Raises:
+        CliError: it is refused; nothing was terminated.
+    """
+    nothing = "nothing was terminated"
+    if state.execution_type is ExecutionType.DRILL:
+        if given is None:
+            return None
+        return typed_plan_id(state.plan_id, given, nothing=nothing)
+    if not force:
+        raise CliError(
+            f"{nothing}: {state.execution_id} is a real RECOVERY, and its instances may be in "
+            "use. --force terminates them all the same"
+        )
+    servers = sum(wave.launched_count for wave in state.waves)
+    notices().print("  R E C O V E R Y   This is not a drill.  ", style="bold reverse")
+    tell(f"{count(servers, 'recovery instance')} of {state.execution_id} will be TERMINATED.")
+    return typed_plan_id(state.plan_id, given, what="terminate them", nothing=nothing)
+
+
+async def _clean(
+    state: ExecutionState, start: StartCleanup, *, follow: bool, json: bool
+) -> ExitCode:
+    client = await RecoveryClient.connect()
+    then = f"cancel it first (drs-waves cancel {state.plan_id}), or wait for its end"
+    await refuse_while_it_runs(client, state, then)
+    await client.start_cleanup(start)
+    tell(f"Cleaning up after {start.execution_id}")
+    if idle := await client.why_idle():
+        warn(f"it has not begun yet. {idle}")
+    if not follow:
+        tell(f"Its record: drs-waves history {start.execution_id}")
+        return ExitCode.COMPLETED
+    ended = await _follow(client, start.execution_id)
+    if json:
+        write_model(ended)
+    else:
+        for line in cleanup_lines(ended):
+            show(line)
+    return ExitCode.COMPLETED if ended.status is CleanupStatus.COMPLETED else ExitCode.FAILED
+
+
+async def _follow(client: RecoveryClient, execution_id: str) -> CleanupState:
+    """Tell each change of a clean-up until it has ended."""
+    handle = client.temporal.get_workflow_handle(cleanup_workflow_id(execution_id))
+    told = ""
+    while True:
+        described = await handle.describe(rpc_timeout=_RPC)
+        try:
+            state = await client.cleanup(execution_id)
+        except UnreachableError as error:
+            now = f"Waiting for an answer: {error}"
+        else:
+            now = f"{state.status} {state.status_reason}"
+            if state.end_time is not None:
+                return state
+            if described.status is not WorkflowExecutionStatus.RUNNING:
+                raise CliError(await _why_it_ended(client, execution_id), ExitCode.FAILED)
+        if now != told:
+            tell(now)
+            told = now
+        await asyncio.sleep(_POLL_SECONDS / min(4.0, get_settings().speed))
+
+
+async def _why_it_ended(client: RecoveryClient, execution_id: str) -> str:
+    handle = client.temporal.get_workflow_handle(cleanup_workflow_id(execution_id))
+    try:
+        await handle.result(rpc_timeout=_RPC)
+    except WorkflowFailureError as error:
+        return f"the clean-up ended before it was done: {error.cause}"
+    return "the clean-up ended before it was done"

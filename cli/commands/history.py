@@ -1,0 +1,105 @@
+"""`history`: executions as DynamoDB has them, and whether Temporal agrees."""
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from cli.commands.validate import Json
+from cli.commands.verify import verify
+from cli.input.completion import complete_history
+from cli.render.output import plain, show, write_json, write_model
+from cli.render.records import operator_lines
+from cli.render.tables import execution_lines, execution_table
+from client.takeover import recorded
+from settings import get_settings
+from storage.history import HistoryTable
+
+
+class _TakesAnExecution(TyperGroup):
+    """A group that is a command too: what is no subcommand is its own argument."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the name of a subcommand from being taken for an execution."""
+        if args and args[0] in self.commands:
+            ctx.allow_interspersed_args = False
+            args = ["", *args]
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: Any) -> Any:
+        """Leave the argument out of the usage of the subcommands."""
+        params = super().get_params(ctx)
+        if ctx.command is self:
+            return params
+        return [param for param in params if param.param_type_name != "argument"]
+
+
+history = typer.Typer(
+    cls=_TakesAnExecution,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    subcommand_metavar="[verify ...]",
+    context_settings={"allow_interspersed_args": True},
+)
+
+
+@history.callback()
+def show_history(
+    context: typer.Context,
+    execution: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[EXECUTION]",
+            help="An execution ID. Default: a list.",
+            autocompletion=complete_history,
+        ),
+    ] = None,
+    plan_id: Annotated[
+        str | None, typer.Option("--plan", metavar="PLAN_ID", help="Only this plan's.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="List at most so many.")] = 20,
+    json: Json = False,
+) -> None:
+    """Show what was recorded in DynamoDB. Works without Temporal.
+
+    \b
+    Examples:
+      drs-waves history                       the latest executions
+      drs-waves history --plan crm --limit 5
+      drs-waves history crm-0f3b52a1c7d9 --json
+      drs-waves history verify crm-0f3b52a1c7d9
+    \b
+    Exit codes: 0 shown, 2 not known or no table, 5 cannot reach AWS.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if execution:
+        _show_one(execution, json=json)
+    else:
+        _show_list(plan_id, limit, json=json)
+
+
+history.command()(verify)
+
+
+def _show_one(execution: str, *, json: bool) -> None:
+    state, _ = asyncio.run(recorded(execution))
+    if json:
+        write_model(state)
+        return
+    for line in execution_lines(state) + operator_lines(state):
+        show(line)
+
+
+def _show_list(plan_id: str | None, limit: int, *, json: bool) -> None:
+    table = HistoryTable(get_settings())
+    found = asyncio.run(table.executions(plan_id=plan_id, limit=limit))
+    if json:
+        write_json([plain(each, leave_out=["waves"]) for each in found])
+    elif found:
+        for line in execution_table(found):
+            show(line)
+    else:
+        of = f" of {plan_id}" if plan_id else ""
+        show(f"The history table {table.name} holds no execution{of}.")

@@ -1,0 +1,93 @@
+"""`init-tables` and `worker`: what an installation needs before its first plan."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.service import RPCError
+
+from cli.render.output import show, step, tell
+from client.errors import UnreachableError
+from client.recovery_client import RecoveryClient
+from contract.identifiers import SEARCH_ATTRIBUTES
+from runtime.exit import ExitCode
+from runtime.worker import run_worker
+from settings import get_settings
+from storage.history import HistoryTable
+from storage.plans import PlanTable
+
+
+def worker() -> None:
+    """Run a worker until Ctrl-C or SIGTERM; it hands its work over and ends.
+
+    The worker holds the AWS credentials that launch the servers. Several may
+    run beside each other. A second Ctrl-C ends it at once.
+
+    \b
+    Exit codes: 0 ended as told, 2 a wrong setting, 5 cannot reach Temporal.
+    """
+    asyncio.run(run_worker())
+
+
+def init_tables(
+    skip_temporal: Annotated[
+        bool, typer.Option("--skip-temporal", help="Create the DynamoDB tables only.")
+    ] = False,
+) -> None:
+    """Create the tables of history and plans and register the search attributes. Safe to repeat.
+
+    \b
+    Examples:
+      drs-waves init-tables
+      drs-waves init-tables --skip-temporal      where others manage Temporal
+    \b
+    Exit codes: 0 all is there, 2 refused, 5 cannot reach Temporal or AWS.
+    """
+    settings = get_settings()
+    for table in (HistoryTable(settings), PlanTable(settings)):
+        with step(f"Creating the {table.what} {table.name}"):
+            created = asyncio.run(table.create())
+        named = f"{table.what[0].upper()}{table.what[1:]} {table.name}"
+        show(f"{named}: {'created' if created else 'was there already'}")
+    if skip_temporal:
+        return
+    raise typer.Exit(asyncio.run(_register_search_attributes()))
+
+
+async def _register_search_attributes() -> ExitCode:
+    try:
+        client = await RecoveryClient.connect()
+    except UnreachableError as error:
+        return _tell_by_hand(str(error), ExitCode.UNREACHABLE)
+    temporal = client.temporal
+    try:
+        known = await temporal.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=temporal.namespace)
+        )
+        missing = [key.name for key in SEARCH_ATTRIBUTES if key.name not in known.custom_attributes]
+        if missing:
+            kind = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+            await temporal.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(
+                    namespace=temporal.namespace,
+                    search_attributes=dict.fromkeys(missing, kind),
+                )
+            )
+    except RPCError as error:
+        return _tell_by_hand(f"Temporal refused: {error.message}", ExitCode.BAD_INPUT)
+    told = f"registered {', '.join(missing)}" if missing else "were there already"
+    show(f"Search attributes in namespace {temporal.namespace}: {told}")
+    return ExitCode.COMPLETED
+
+
+def _tell_by_hand(why: str, code: ExitCode) -> ExitCode:
+    tell(f"error: the search attributes were not registered. {why}", style="red")
+    tell("Somebody with the right to can do it so (in Temporal Cloud, its web page or `tcld`):")
+    for key in SEARCH_ATTRIBUTES:
+        tell(f"  temporal operator search-attribute create --name {key.name} --type Keyword")
+    return code

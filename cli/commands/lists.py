@@ -1,0 +1,92 @@
+"""`plans` and `executions`: what there is, running first, from Temporal and from DynamoDB."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from cli.commands.validate import Json
+from cli.input.completion import complete_plan
+from cli.render.cells import fit
+from cli.render.output import plain, show, warn, write_json
+from cli.render.tables import aligned
+from client.executions import MOST, ExecutionRow, Overview, overview
+from recovery.execution.state import PlanStatus
+from recovery.text_format import about, moment
+from settings import get_settings
+from storage.history import HistoryTable
+
+
+def plans(json: Json = False) -> None:
+    """List the plans that run or have run, each with its last execution.
+
+    \b
+    Exit codes: 0 shown, 5 neither Temporal nor AWS can be reached.
+    """
+    rows = _asked().latest_of_plans
+    if json:
+        write_json([plain(row) for row in rows])
+        return
+    _show(
+        [(fit(row.plan_id, 24), row.execution_id, *_cells(row)) for row in rows],
+        ("PLAN", "LAST EXECUTION", "STATUS", "TYPE", "STARTED", "TOOK", ""),
+        "No plan has run yet. `drs-waves run PLAN` starts a drill.",
+    )
+
+
+def executions(
+    plan_id: Annotated[
+        str | None,
+        typer.Option(
+            "--plan", metavar="PLAN_ID", help="Only this plan's.", autocompletion=complete_plan
+        ),
+    ] = None,
+    state: Annotated[
+        PlanStatus | None,
+        typer.Option(case_sensitive=False, help="Only those in this state.", metavar="STATUS"),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="List at most so many.")] = 20,
+    json: Json = False,
+) -> None:
+    """List executions, those that run first.
+
+    \b
+    Examples:
+      drs-waves executions
+      drs-waves executions --plan crm --state failed
+    \b
+    Exit codes: 0 shown, 5 neither Temporal nor AWS can be reached.
+    """
+    rows = _asked(plan_id=plan_id, state=state, limit=limit).rows
+    if json:
+        write_json([plain(row) for row in rows])
+        return
+    _show(
+        [(row.execution_id, *_cells(row)) for row in rows],
+        ("EXECUTION", "STATUS", "TYPE", "STARTED", "TOOK", ""),
+        "None of those that could be looked at.",
+    )
+
+
+def _asked(
+    plan_id: str | None = None, state: PlanStatus | None = None, limit: int = MOST
+) -> Overview:
+    """What both sides know; a side that is away is told of."""
+    table = HistoryTable(get_settings())
+    found = asyncio.run(overview(table, plan_id=plan_id, state=state, limit=limit))
+    for warning in found.warnings:
+        warn(warning)
+    return found
+
+
+def _cells(row: ExecutionRow) -> tuple[str, ...]:
+    took = "" if row.end_time is None else about(row.end_time - row.start_time)
+    return row.status, row.execution_type, moment(row.start_time), took, row.note
+
+
+def _show(rows: Sequence[tuple[str, ...]], heading: tuple[str, ...], empty: str) -> None:
+    if not rows:
+        show(empty)
+    for line in aligned(rows, heading=heading) if rows else ():
+        show(line)

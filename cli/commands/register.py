@@ -1,0 +1,49 @@
+"""`register`: keeps plans where the API and the pages find them."""
+
+import asyncio
+from collections.abc import Sequence
+
+from cli.commands.validate import Json, PlanFiles, read_all
+from cli.render.output import plain, show, step, write_json
+from client.recovery_client import whoami
+from recovery.plan.model import RecoveryPlan
+from recovery.text_format import count, visible
+from settings import get_settings
+from storage.plans import PlanTable, PlanVersion
+
+
+def register(plans: PlanFiles, json: Json = False) -> None:
+    """Keep plans in DynamoDB, where the API and the pages find them.
+
+    Each becomes the newest version of its PlanId; one that is as its newest
+    version already is left alone. Nothing is kept if any of them is wrong, and
+    nothing is started. Executions that run do not change.
+
+    \b
+    Examples:
+      drs-waves register crm.yaml
+      drs-waves register plans/*.yaml --json
+    \b
+    Exit codes: 0 all are registered, 2 a plan is wrong, or DynamoDB refuses,
+    5 it cannot be reached.
+    """
+    read = [each.plan for each in read_all(plans)]
+    with step("Registering"):
+        kept = asyncio.run(_register(read))
+    if json:
+        write_json([{**plain(version), "IsNew": is_new} for version, is_new in kept])
+        return
+    for version, is_new in kept:
+        show(visible(_line(version, is_new=is_new)))
+
+
+async def _register(plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
+    table, author = PlanTable(get_settings()), whoami()
+    # One after another: files may hold several versions of one plan.
+    return [await table.register(plan, author=author) for plan in plans]
+
+
+def _line(version: PlanVersion, *, is_new: bool) -> str:
+    what = f"{count(version.waves, 'wave')}, {count(version.servers, 'server')}"
+    did = "registered" if is_new else f"registered before, by {version.author}"
+    return f"{version.plan_id}: version {version.version} {did} ({what}; {version.plan_hash[:12]})"

@@ -1,0 +1,177 @@
+"""`run`: starts an execution of a plan, or looks whether it could."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.commands.validate import Confirmation, Follow, Json, read_all
+from cli.input.completion import complete_execution
+from cli.input.durations import seconds_of
+from cli.input.start import Launch
+from cli.render.output import show, step, write_model
+from cli.render.records import show_takeover
+from cli.render.tables import finding_table, target_table
+from client.recovery_client import RecoveryClient
+from client.takeover import Earlier, earlier
+from contract.readiness import Readiness
+from recovery.execution.state import ExecutionType
+from recovery.plan.model import RecoveryPlan
+from recovery.text_format import count
+from runtime.exit import CliError, ExitCode
+from settings import get_settings
+
+Relaunch = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SERVER_ID",
+        help="Launch this server even if that destroys its live recovery instance. "
+        "Repeat for more; needs a confirmation, in a drill too.",
+    ),
+]
+
+
+def run(
+    plan: Annotated[
+        Path | None, typer.Argument(metavar="[PLAN]", help="A plan file, YAML or JSON.")
+    ] = None,
+    *,
+    from_execution: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="EXECUTION",
+            help="Go on from this one: take over what is up, run the rest.",
+            autocompletion=complete_execution,
+        ),
+    ] = None,
+    corrected: Annotated[
+        Path | None,
+        typer.Option("--plan", metavar="FILE", help="With --from: the corrected plan."),
+    ] = None,
+    watch_it: Follow = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check readiness; launch nothing.")
+    ] = False,
+    recovery: Annotated[
+        bool, typer.Option("--recovery", help="The real thing instead of a drill.")
+    ] = False,
+    confirm_id: Confirmation = None,
+    replace_drill: Annotated[
+        bool,
+        typer.Option("--replace-drill", help="With --recovery: first end a running drill."),
+    ] = False,
+    relaunch: Relaunch = None,
+    cleanup_after: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Terminate a drill's instances so long after its end."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run a plan as a drill, on the Temporal and AWS that the environment names.
+
+    Ctrl-C only detaches: the execution goes on. A real recovery shows what it
+    will launch, and where, and asks for the PlanId.
+
+    \b
+    Examples:
+      drs-waves run crm.yaml --dry-run              is everything ready?
+      drs-waves run crm.yaml                        a drill
+      drs-waves run crm.yaml --cleanup-after 2h     and what it launched goes
+      drs-waves run --from crm-0f3b52a1c7d9         go on where that one ended
+      drs-waves run crm.yaml --recovery             the real thing
+      drs-waves run crm.yaml --recovery --confirm crm --no-watch --json
+    \b
+    Exit codes: 0 completed (or started, with --no-watch), 1 failed (or not
+    ready, with --dry-run), 2 bad input or refused, 3 partial, 4 cancelled,
+    5 cannot reach Temporal or AWS, 130 detached.
+    """
+    if replace_drill and not recovery:
+        raise CliError("--replace-drill is for a real recovery: add --recovery, or leave it out")
+    if cleanup_after is not None and recovery:
+        raise CliError("--cleanup-after is for a drill; what a real recovery launches stays")
+    delay = None if cleanup_after is None else seconds_of(cleanup_after, "--cleanup-after")
+    follow = watch_it if watch_it is not None else sys.stdout.isatty() and not json
+    execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
+    given = _given(plan, corrected, from_execution)
+    get_settings()
+    before: Earlier | None = None
+    if from_execution is not None:
+        look_up = earlier(from_execution, given, execution_type, replace_drill=replace_drill)
+        before = asyncio.run(look_up)
+        given = before.plan
+    assert given is not None
+    launch = Launch(
+        given,
+        execution_type,
+        relaunch=list(relaunch or ()),
+        confirmation=confirm_id,
+        replace_drill=replace_drill,
+        earlier=before,
+        cleanup_after=delay,
+    )
+    try:
+        if dry_run:
+            if before is not None:
+                show_takeover(before)
+            raise typer.Exit(asyncio.run(_check(given, before, json=json)))
+        launch.ask()
+        raise typer.Exit(asyncio.run(launch.execute(follow=follow, json=json)))
+    except KeyboardInterrupt:
+        launch.tell_detached()
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def _given(
+    plan: Path | None, corrected: Path | None, from_execution: str | None
+) -> RecoveryPlan | None:
+    """The plan that was given as a file; None to go on with an earlier execution's own.
+
+    Raises:
+        CliError: it is not clear what is to run.
+    """
+    if plan is not None and corrected is not None:
+        raise CliError(f"two plans are given, {plan} and {corrected}; leave one out")
+    path = plan or corrected
+    if from_execution is None:
+        if corrected is not None:
+            raise CliError(f"--plan goes with --from; to run a plan: drs-waves run {corrected}")
+        if path is None:
+            raise CliError("what is to run? drs-waves run PLAN, or drs-waves run --from EXECUTION")
+    return None if path is None else read_all([path])[0].plan
+
+
+async def _check(plan: RecoveryPlan, before: Earlier | None, *, json: bool) -> ExitCode:
+    client = await RecoveryClient.connect()
+    with step(f"Checking {count(plan.server_count, 'server')}"):
+        readiness = await client.readiness(plan)
+    if before is not None:
+        readiness = before.without_own(readiness)
+    blocked = any(f.blocks for f in readiness.findings) or any(
+        target.trouble for target in readiness.context.targets
+    )
+    if json:
+        write_model(readiness)
+    else:
+        _show_readiness(plan, readiness, blocked=blocked)
+    return ExitCode.FAILED if blocked else ExitCode.COMPLETED
+
+
+def _show_readiness(plan: RecoveryPlan, readiness: Readiness, *, blocked: bool) -> None:
+    for line in target_table(plan, readiness.context.targets):
+        show(line)
+    show()
+    if readiness.findings:
+        for line in finding_table(plan, readiness):
+            show(line)
+        show()
+    servers = count(plan.server_count, "server")
+    if blocked:
+        show(f"{plan.plan_name} is not ready; nothing was launched.")
+    elif readiness.findings:
+        told = count(len(readiness.findings), "warning")
+        show(f"{plan.plan_name} is ready with {told}: {servers}; nothing was launched.")
+    else:
+        show(f"{plan.plan_name} is ready: {servers}; nothing was launched.")

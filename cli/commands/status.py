@@ -1,0 +1,128 @@
+"""`status`: executions as Temporal knows them."""
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Annotated, NoReturn
+
+import typer
+
+from cli.commands.steer import PlanId
+from cli.commands.validate import Json
+from cli.input.completion import complete_plan
+from cli.live.follow import follow_execution, tell_how_to_come_back
+from cli.live.view import Watched, view
+from cli.live.watch import not_known
+from cli.render.output import results, show, write_json, write_model
+from cli.render.tables import aligned
+from client.errors import RefusedError
+from client.executions import RUNNING
+from client.recovery_client import RecoveryClient
+from contract.identifiers import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY
+from recovery.execution.state import ExecutionState
+from recovery.text_format import moment
+from runtime.exit import CliError, ExitCode
+from settings import get_settings
+
+_RPC = timedelta(seconds=10)
+
+
+def status(
+    plan_id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PLAN_ID]", help="Default: list what runs.", autocompletion=complete_plan
+        ),
+    ] = None,
+    watch_it: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+    json: Json = False,
+) -> None:
+    """Show a plan's running or last execution, or list the running ones.
+
+    \b
+    Examples:
+      drs-waves status                  what runs?
+      drs-waves status crm              how does it stand?
+      drs-waves status crm --watch      follow it; Ctrl-C only detaches
+    \b
+    Exit codes: 0 shown, 2 not known, 5 cannot reach Temporal; with --watch
+    those of `run`.
+    """
+    if plan_id is None:
+        if watch_it:
+            raise CliError("--watch needs a PLAN_ID; `drs-waves status` lists what runs")
+        asyncio.run(_list_running(json=json))
+        return
+    _show_or_follow(plan_id, watch_it=watch_it, json=json)
+
+
+def watch_plan(plan_id: PlanId, json: Json = False) -> None:
+    """Follow a plan's running execution, and steer it; the same as status --watch.
+
+    On a terminal, single keys offer what can be done now; each asks before it
+    does anything. q and Ctrl-C only detach.
+
+    \b
+    Exit codes: those of `run`; 2 not known, 5 cannot reach Temporal, 130 detached.
+    """
+    _show_or_follow(plan_id, watch_it=True, json=json)
+
+
+def _show_or_follow(plan_id: str, *, watch_it: bool, json: bool) -> NoReturn:
+    try:
+        code = asyncio.run(_show_one(plan_id, watch_it=watch_it, json=json))
+    except KeyboardInterrupt:
+        if watch_it:
+            tell_how_to_come_back(plan_id)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    raise typer.Exit(code)
+
+
+async def _show_one(plan_id: str, *, watch_it: bool, json: bool) -> ExitCode:
+    client = await RecoveryClient.connect()
+    watched = Watched(plan_id, sandbox=get_settings().speed > 1)
+    if watch_it:
+        return await follow_execution(client, watched, json=json)
+    try:
+        watched.state = await client.state(plan_id)
+    except RefusedError as error:
+        raise not_known(plan_id, error) from error
+    if json:
+        write_model(watched.state)
+    else:
+        _draw(watched, watched.state)
+    return ExitCode.COMPLETED
+
+
+def _draw(watched: Watched, state: ExecutionState) -> None:
+    console = results()
+    # A width of its own: what goes through a pipe has no screen.
+    width = min(console.width, 80) if console.is_terminal else 80
+    everything = 2 * len(state.waves) + 20
+    console.print(view(watched, now=time.time(), width=width, height=everything), width=width)
+    show()
+    show(f"Servers: drs-waves history {state.execution_id}")
+
+
+async def _list_running(*, json: bool) -> None:
+    client = await RecoveryClient.connect()
+    rows: list[tuple[str, str, str, float]] = []
+    async for found in client.temporal.list_workflows(RUNNING, rpc_timeout=_RPC):
+        known = found.typed_search_attributes
+        rows.append(
+            (
+                known.get(PLAN_ID_KEY, found.id),
+                known.get(EXECUTION_ID_KEY, ""),
+                known.get(EXECUTION_TYPE_KEY, ""),
+                found.start_time.timestamp(),
+            )
+        )
+    if json:
+        names = ("PlanId", "ExecutionId", "ExecutionType", "StartTime")
+        write_json([dict(zip(names, row, strict=True)) for row in rows])
+    elif rows:
+        told = [(*row[:3], moment(row[3])) for row in rows]
+        for line in aligned(told, heading=("PLAN", "EXECUTION", "TYPE", "STARTED")):
+            show(line)
+    else:
+        show("Nothing is running. `drs-waves history` lists what has ended.")

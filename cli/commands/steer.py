@@ -1,0 +1,190 @@
+"""The commands with which an operator steers a running execution."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from cli.commands.validate import Confirmation, Json
+from cli.input.completion import complete_plan, complete_wave
+from cli.input.confirmation import typed_plan_id
+from cli.input.durations import seconds_of
+from cli.render.output import show, tell, write_json
+from client.recovery_client import RecoveryClient, whoami
+from client.steering import WITHOUT_WORKER, RunningExecution, cancel, send, the_running
+from recovery.execution.state import ExecutionType
+from recovery.operator.messages import MessageName, OperatorMessage
+
+PlanId = Annotated[str, typer.Argument(metavar="PLAN_ID", autocompletion=complete_plan)]
+WaveId = Annotated[str, typer.Argument(metavar="WAVE_ID", autocompletion=complete_wave)]
+Reason = Annotated[str, typer.Option(help="Why; it is kept in the history.")]
+Actor = Annotated[
+    str | None, typer.Option(metavar="WHO", help="Who decides. Default: you, as user@host.")
+]
+
+_CODES = (
+    "Exit codes: 0 done (or taken until a worker comes), 2 rejected or refused, "
+    "5 cannot reach Temporal."
+)
+
+
+def skip_wave(
+    plan_id: PlanId,
+    wave_id: WaveId,
+    *,
+    cascade: Annotated[
+        bool, typer.Option("--cascade", help="Skip all that depends on it too.")
+    ] = False,
+    reason: Reason = "",
+    actor: Actor = None,
+    json: Json = False,
+) -> None:
+    """Leave out a wave that is not launched yet; its dependents go on without it."""
+    message = OperatorMessage(MessageName.SKIP_WAVE, wave_id, reason, cascade=cascade)
+    _tell(plan_id, message, actor, json=json)
+
+
+def accept_wave(
+    plan_id: PlanId, wave_id: WaveId, reason: Reason = "", actor: Actor = None, json: Json = False
+) -> None:
+    """Let a wave's dependents go on although it is not all up."""
+    _tell(plan_id, OperatorMessage(MessageName.ACCEPT_WAVE, wave_id, reason), actor, json=json)
+
+
+def cancel_wave(
+    plan_id: PlanId, wave_id: WaveId, reason: Reason = "", actor: Actor = None, json: Json = False
+) -> None:
+    """Stop waiting for a running wave. DRS goes on with its jobs, which are observed."""
+    _tell(plan_id, OperatorMessage(MessageName.CANCEL_WAVE, wave_id, reason), actor, json=json)
+
+
+def retry_wave(
+    plan_id: PlanId, wave_id: WaveId, reason: Reason = "", actor: Actor = None, json: Json = False
+) -> None:
+    """Try a FAILED, TIMED_OUT or CANCELLED wave again; what is up is kept."""
+    _tell(plan_id, OperatorMessage(MessageName.RETRY_WAVE, wave_id, reason), actor, json=json)
+
+
+def approve_wave(
+    plan_id: PlanId,
+    wave_id: WaveId,
+    *,
+    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it instead.")] = False,
+    expires: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long it holds, such as 30m.")
+    ] = None,
+    reason: Reason = "",
+    actor: Actor = None,
+    json: Json = False,
+) -> None:
+    """Approve, or refuse, a wave that waits for approval."""
+    message = OperatorMessage(
+        MessageName.APPROVE_WAVE,
+        wave_id,
+        reason,
+        approve=not refuse,
+        expires_in_seconds=None if expires is None else seconds_of(expires, "--expires"),
+    )
+    _tell(plan_id, message, actor, json=json)
+
+
+def adopt_job(
+    plan_id: PlanId,
+    wave_id: WaveId,
+    job_id: Annotated[str, typer.Argument(metavar="JOB_ID", help="Such as drsjob-….")],
+    *,
+    reason: Reason = "",
+    actor: Actor = None,
+    json: Json = False,
+) -> None:
+    """Say which DRS job is a wave's whose launch is in doubt; it is watched as its own."""
+    message = OperatorMessage(MessageName.ADOPT_JOB, wave_id, reason, job=job_id)
+    _tell(plan_id, message, actor, json=json)
+
+
+def launch_anyway(
+    plan_id: PlanId, wave_id: WaveId, reason: Reason = "", actor: Actor = None, json: Json = False
+) -> None:
+    """Say that DRS has no job of a wave whose launch is in doubt; its servers are launched.
+
+    Look in the DRS console first: if there is such a job after all, DRS may
+    launch its servers twice.
+    """
+    _tell(plan_id, OperatorMessage(MessageName.LAUNCH_ANYWAY, wave_id, reason), actor, json=json)
+
+
+def pause(plan_id: PlanId, reason: Reason = "", actor: Actor = None, json: Json = False) -> None:
+    """Launch nothing new; what runs goes on."""
+    _tell(plan_id, OperatorMessage(MessageName.PAUSE, reason=reason), actor, json=json)
+
+
+def resume(plan_id: PlanId, reason: Reason = "", actor: Actor = None, json: Json = False) -> None:
+    """Launch ready waves again after a pause."""
+    _tell(plan_id, OperatorMessage(MessageName.RESUME, reason=reason), actor, json=json)
+
+
+def cancel_plan(
+    plan_id: PlanId,
+    reason: Reason = "",
+    confirm_id: Confirmation = None,
+    actor: Actor = None,
+    json: Json = False,
+) -> None:
+    """Cancel a plan's running execution; a real recovery only after typing the PlanId.
+
+    Nothing new is launched. DRS cannot stop its jobs: they go on and are
+    observed and recorded.
+    """
+    who = actor or whoami()
+    running = asyncio.run(_running(plan_id))
+    # What cannot be told from a drill counts as the real thing.
+    if running.execution_type is not ExecutionType.DRILL or confirm_id is not None:
+        tell(f"{running.execution_type or 'EXECUTION'} {running.execution_id} is to be cancelled.")
+        typed_plan_id(plan_id, confirm_id, what="cancel it", nothing="nothing was cancelled")
+    effect = asyncio.run(_cancel(running, who, reason))
+    _show(running, "cancel", None, effect, json=json)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    about_waves = (skip_wave, accept_wave, cancel_wave, retry_wave, approve_wave)
+    for command in (*about_waves, adopt_job, launch_anyway, pause, resume):
+        app.command(epilog=_CODES)(command)
+    app.command("cancel", epilog=_CODES)(cancel_plan)
+
+
+def _tell(plan_id: str, message: OperatorMessage, actor: str | None, *, json: bool) -> None:
+    running, effect = asyncio.run(_send(plan_id, message, actor or whoami()))
+    _show(running, message.name, message.wave, effect, json=json)
+
+
+async def _running(plan_id: str) -> RunningExecution:
+    return await the_running(await RecoveryClient.connect(), plan_id)
+
+
+async def _send(
+    plan_id: str, message: OperatorMessage, actor: str
+) -> tuple[RunningExecution, str | None]:
+    client = await RecoveryClient.connect()
+    running = await the_running(client, plan_id)
+    return running, await send(client, running, message, actor=actor)
+
+
+async def _cancel(running: RunningExecution, actor: str, reason: str) -> str | None:
+    return await cancel(await RecoveryClient.connect(), running, actor=actor, reason=reason)
+
+
+def _show(
+    running: RunningExecution, name: str, wave: str | None, effect: str | None, *, json: bool
+) -> None:
+    if json:
+        told: dict[str, object] = {
+            "PlanId": running.plan_id,
+            "ExecutionId": running.execution_id,
+            "Name": name,
+            "Effect": effect,
+            "WorkerAnswered": effect is not None,
+        }
+        write_json(told | ({"WaveId": wave} if wave else {}))
+    else:
+        show(f"{wave or running.plan_id}: {effect or WITHOUT_WORKER}")

@@ -1,0 +1,189 @@
+"""`validate`: a plan's problems, or its picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.cells import cell_len
+
+from cli.render.cells import fit
+from cli.render.graph import graph_picture
+from cli.render.output import results, show, tell, write_json
+from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
+from recovery.forecast.remaining import expected_durations
+from recovery.plan.file.reader import PlanError, Problem, ReadPlan, read_plan
+from recovery.plan.model import RecoveryPlan
+from recovery.text_format import about, count, visible
+from runtime.exit import ExitCode
+
+_WIDTH = 80
+
+PlanFiles = Annotated[
+    list[Path], typer.Argument(metavar="PLAN...", help="Plan files, YAML or JSON.")
+]
+Confirmation = Annotated[
+    str | None,
+    typer.Option("--confirm", metavar="PLAN_ID", help="Confirm without a prompt: the PlanId."),
+]
+Follow = Annotated[
+    bool | None,
+    typer.Option("--watch/--no-watch", help="Follow it to its end. Default: yes on a terminal."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
+
+
+def validate(plans: PlanFiles, json: Json = False) -> None:
+    """Check plan files and draw their waves. Nothing is started.
+
+    \b
+    Examples:
+      drs-waves validate crm.yaml
+      drs-waves validate plans/*.yaml --json
+    \b
+    Exit codes: 0 all plans may run, 2 some may not.
+    """
+    refused = False
+    told: list[dict[str, object]] = []
+    for number, path in enumerate(plans):
+        try:
+            read = read_plan(path)
+        except PlanError as error:
+            refused = True
+            told.append(_refused_json(path, error))
+            _tell_problems(error)
+            continue
+        told.append(_plan_json(read))
+        if not json:
+            if number:
+                show()
+            _show_plan(read)
+    if json:
+        write_json(told)
+    if refused:
+        raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+def tell_warnings(read: ReadPlan) -> None:
+    """Print what the author of a plan should know."""
+    for warning in read.warnings:
+        tell(f"warning: {warning}", style="yellow")
+
+
+def read_all(paths: Sequence[Path]) -> list[ReadPlan]:
+    """Read several plans, or say all that is wrong with any of them.
+
+    Raises:
+        PlanError: with the problems of all files.
+    """
+    read: list[ReadPlan] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            read.append(read_plan(path))
+        except PlanError as error:
+            problems += error.problems
+    if problems:
+        raise PlanError(tuple(problems))
+    for each in read:
+        tell_warnings(each)
+    return read
+
+
+def _tell_problems(error: PlanError) -> None:
+    for problem in error.problems:
+        tell(f"error: {problem}", style="red")
+    if len(error.problems) > 1:
+        tell(f"{count(len(error.problems), 'problem')}; nothing was started.")
+
+
+def _show_plan(read: ReadPlan) -> None:
+    plan = read.plan
+    durations = expected_durations(plan)
+    path = plan.graph.critical_path(durations)
+    title = f"{plan.plan_name} ({plan.plan_id})" if plan.plan_name != plan.plan_id else plan.plan_id
+    numbers = f"{count(len(plan.waves), 'wave')}, {count(plan.server_count, 'server')}"
+    show(f"{visible(title)}: {numbers}")
+    show()
+    for line in graph_picture(plan, durations, width=min(_WIDTH, results().width)):
+        show(line)
+    show()
+    names = [plan.wave(wave_id).wave_name for wave_id in path.waves]
+    expected = [about(path.seconds), against_rto(plan, path.seconds)]
+    show(f"Expected      {', '.join(filter(None, expected))}")
+    each = about(DEFAULT_SERVER_SECONDS)
+    show(f"              ({each} a wave, as in a recorded drill; times are h:mm)")
+    show(f"Longest chain {_chain(names)}")
+    show(f"Plan hash     {plan.plan_hash[:12]}")
+    tell_warnings(read)
+
+
+def against_rto(plan: RecoveryPlan, seconds: float) -> str:
+    """How a plan's expected time compares with its RTO; empty where it has none."""
+    if plan.rto is None:
+        return ""
+    allowed = plan.rto * 60.0
+    if seconds > allowed:
+        return f"{about(seconds - allowed)} over the RTO of {about(allowed)}"
+    return f"within the RTO of {about(allowed)}"
+
+
+def _chain(names: Sequence[str]) -> str:
+    told = visible(" → ".join(names))
+    if cell_len(told) <= _WIDTH - 14:
+        return told
+    first, last = (fit(name, 24) for name in (names[0], names[-1]))
+    return f"{first} → … → {last} ({len(names)} waves)"
+
+
+def _refused_json(path: Path, error: PlanError) -> dict[str, object]:
+    return {
+        "File": str(path),
+        "Valid": False,
+        "Problems": [_problem_json(problem) for problem in error.problems],
+    }
+
+
+def _problem_json(problem: Problem) -> dict[str, object]:
+    told = {
+        "Message": problem.message,
+        "Line": problem.line,
+        "Wave": problem.wave,
+        "Value": problem.value,
+    }
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def _plan_json(read: ReadPlan) -> dict[str, object]:
+    plan, graph = read.plan, read.plan.graph
+    durations = expected_durations(plan)
+    path = graph.critical_path(durations)
+    times = graph.schedule(durations)
+    depth = {wave: n for n, level in enumerate(graph.levels(), start=1) for wave in level}
+    told: dict[str, object] = {
+        "File": read.file,
+        "Valid": True,
+        "PlanId": plan.plan_id,
+        "PlanName": plan.plan_name,
+        "PlanHash": plan.plan_hash,
+        "ServerCount": plan.server_count,
+        "ExpectedSeconds": path.seconds,
+        "CriticalPath": list(path.waves),
+        "Waves": [
+            {
+                "WaveId": wave.wave_id,
+                "WaveName": wave.wave_name,
+                "Depth": depth[wave.wave_id],
+                "DependsOn": list(wave.depends_on),
+                "ServerIds": list(wave.server_ids),
+                "ExpectedStartSeconds": times[wave.wave_id][0],
+                "ExpectedEndSeconds": times[wave.wave_id][1],
+            }
+            for wave in plan.waves
+        ],
+        "Warnings": [_problem_json(warning) for warning in read.warnings],
+    }
+    if plan.rto is not None:
+        told["RTOSeconds"] = plan.rto * 60
+        told["WithinRTO"] = path.seconds <= plan.rto * 60
+    return told

@@ -1,0 +1,201 @@
+"""`history verify`: whether DynamoDB holds what Temporal knows, and makes it so."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from activities.execution_state import TruthError, read_truth
+from activities.history_repair import verify as compare_and_repair
+from cli.commands.validate import Json
+from cli.input.completion import complete_execution
+from cli.render.cells import fit
+from cli.render.output import plain, show, step, warn, write_json
+from cli.render.tables import aligned
+from client.recovery_client import RecoveryClient
+from contract.execution_end import ExecutionRun
+from recovery.base_model import Model
+from recovery.history.comparison import Difference, DifferenceKind
+from recovery.text_format import count
+from runtime.exit import CliError, ExitCode
+from settings import get_settings
+from storage.history import HistoryTable
+
+_WIDEST = 44
+
+
+class Verification(Model):
+    """How the history of one execution compares with Temporal.
+
+    Attributes:
+        is_in_temporal: whether Temporal still knows it; else there is nothing to compare with.
+        agrees: whether nothing is left that differs.
+        trouble: why it could not be compared.
+    """
+
+    execution_id: str
+    is_in_temporal: bool = True
+    agrees: bool = True
+    trouble: str | None = None
+    differences: list[Difference] = []
+
+
+def verify(
+    execution: Annotated[
+        str | None,
+        typer.Argument(metavar="[EXECUTION]", autocompletion=complete_execution),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every execution that Temporal still knows.")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair/--no-repair", help="Write what differs, or only compare.")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Compare DynamoDB with Temporal, and repair what differs.
+
+    Item by item: the header, the frozen plan, each wave, what operators decided
+    and their messages. What is missing, older or altered is written; what is
+    newer than Temporal's is left. Safe while the execution runs.
+
+    \b
+    Examples:
+      drs-waves history verify crm-0f3b52a1c7d9
+      drs-waves history verify --all --no-repair
+    \b
+    Exit codes: 0 agrees, or was repaired, 1 differences are left, 2 not known
+    or no table, 5 cannot reach Temporal, a worker or AWS.
+    """
+    if everything is (execution is not None):
+        raise CliError("which execution? drs-waves history verify EXECUTION, or --all")
+    found = asyncio.run(_verify(execution, repair=repair))
+    if json:
+        told = [plain(each) for each in found]
+        write_json(told if everything else told[0])
+    else:
+        print_verifications(found, repair=repair)
+    raise typer.Exit(exit_code_of(found))
+
+
+async def _verify(execution_id: str | None, *, repair: bool) -> list[Verification]:
+    client = await RecoveryClient.connect()
+    table = HistoryTable(get_settings())
+    runs = await client.runs(execution_id)
+    if execution_id is not None and not runs:
+        return [await _only_recorded(table, execution_id)]
+    if runs:
+        await client.require_worker()
+    with step(f"Comparing {count(len(runs), 'execution')}"):
+        return [await _verify_one(client, table, run, repair=repair) for run in runs]
+
+
+async def _only_recorded(table: HistoryTable, execution_id: str) -> Verification:
+    """What is said of an execution that Temporal does not know, or no longer.
+
+    Raises:
+        CliError: the history does not know it either.
+    """
+    if not await table.entries(execution_id):
+        raise CliError(
+            f"neither Temporal nor the history table {table.name} knows an execution "
+            f"{execution_id!r}; `drs-waves executions` lists them"
+        )
+    return Verification(execution_id=execution_id, is_in_temporal=False)
+
+
+async def _verify_one(
+    client: RecoveryClient, table: HistoryTable, run: ExecutionRun, *, repair: bool
+) -> Verification:
+    try:
+        truth = await read_truth(client.temporal, run)
+    except TruthError as error:
+        return Verification(execution_id=run.execution_id, agrees=False, trouble=str(error))
+    differences = await compare_and_repair(table, truth, repair=repair)
+    return Verification(
+        execution_id=run.execution_id,
+        agrees=all(each.is_settled for each in differences),
+        differences=differences,
+    )
+
+
+def print_verifications(found: Sequence[Verification], *, repair: bool) -> None:
+    """Print what was found, an execution after the other.
+
+    Args:
+        found: the executions.
+        repair: whether what differs was to be repaired.
+    """
+    for each in found:
+        if each.trouble is not None:
+            warn(each.trouble)
+        elif not each.is_in_temporal:
+            show(
+                f"{each.execution_id}: only DynamoDB has it, as Temporal keeps executions for "
+                "its retention only; there is nothing to compare with."
+            )
+        elif not each.differences:
+            show(f"{each.execution_id}: the history agrees with Temporal.")
+        else:
+            _show_differences(each, repair=repair)
+    if len(found) > 1:
+        agree = sum(each.agrees for each in found)
+        show(f"{count(len(found), 'execution')}, {agree} of them in order.")
+    elif not found:
+        show("Temporal knows no execution.")
+
+
+def _show_differences(found: Verification, *, repair: bool) -> None:
+    differences = found.differences
+    verb = "differs" if len(differences) == 1 else "differ"
+    show(f"{found.execution_id}: {count(len(differences), 'item')} {verb}")
+    rows = [
+        (
+            _what(each.item),
+            each.kind,
+            fit(each.temporal, _WIDEST),
+            fit(each.dynamodb, _WIDEST),
+            _done(each, repair=repair),
+        )
+        for each in differences
+    ]
+    for line in aligned(rows, heading=("WHAT", "", "TEMPORAL", "DYNAMODB", "DONE")):
+        show(f"  {line}")
+
+
+def _what(item: str) -> str:
+    """An item in words, by its key."""
+    kind, _, name = item.partition("#")
+    match kind:
+        case "EXECUTION":
+            return "header"
+        case "PLAN":
+            return "frozen plan"
+        case "DECISIONS":
+            return f"decisions on {name}"
+        case "MESSAGE" if name.isdecimal():
+            return f"message {int(name) + 1}"
+        case _:
+            return f"{kind.lower()} {name}"
+
+
+def _done(difference: Difference, *, repair: bool) -> str:
+    if difference.is_repaired:
+        return "repaired"
+    if difference.is_sound:
+        return "left: it may be newer than what was asked of Temporal"
+    match difference.kind:
+        case DifferenceKind.NEWER:
+            return "LEFT: nothing in Temporal is as new"
+        case DifferenceKind.UNKNOWN:
+            return "LEFT: Temporal has no such item"
+        case _:
+            return "LEFT: it could not be written" if repair else "not repaired"
+
+
+def exit_code_of(found: Sequence[Verification]) -> ExitCode:
+    """The exit code of several verifications, that of the worst."""
+    if any(each.trouble is not None for each in found):
+        return ExitCode.UNREACHABLE
+    return ExitCode.COMPLETED if all(each.agrees for each in found) else ExitCode.FAILED

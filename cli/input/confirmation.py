@@ -1,0 +1,134 @@
+"""Asks before anything that cannot be taken back."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from cli.render.output import notices, tell, warn
+from cli.render.tables import finding_table, target_table
+from contract.readiness import Readiness, TargetContext
+from recovery.execution.state import ExecutionType
+from recovery.plan.model import RecoveryPlan
+from recovery.text_format import count
+from runtime.exit import CliError
+
+
+def show_what_is_launched(
+    plan: RecoveryPlan,
+    execution_type: ExecutionType,
+    readiness: Readiness | None,
+    relaunch: Sequence[str],
+    *,
+    taken_over: Sequence[str] = (),
+) -> None:
+    """Show what the operator confirms, on standard error.
+
+    Args:
+        plan: what runs.
+        execution_type: a drill, or the real thing.
+        readiness: what the worker sees; None where it could not be asked.
+        relaunch: servers whose live recovery instance may be lost.
+        taken_over: servers that an earlier execution brought up.
+    """
+    console = notices()
+    targets: Sequence[TargetContext] = readiness.context.targets if readiness else ()
+    console.print()
+    console.print(_banner(execution_type), style="bold reverse")
+    if targets and all(target.is_sandbox for target in targets):
+        console.print(" SANDBOX: the AWS endpoint is on this machine ", style="bold")
+    tell("")
+    tell(f"Plan     {plan.plan_name} ({plan.plan_id})")
+    tell(f"Hash     {plan.plan_hash}")
+    kept = len([each for each in taken_over if each not in relaunch])
+    waves = count(len(plan.waves), "wave")
+    if kept:
+        tell(f"Keeps    {count(kept, 'server')} that {'is' if kept == 1 else 'are'} recorded as up")
+    tell(f"Launches {count(plan.server_count - kept, 'server')} in {waves}")
+    tell("")
+    if readiness is None:
+        warn("the targets could not be looked at; this is what the plan says")
+        targets = [
+            TargetContext(region=t.region, role_arn=t.role_arn, account_id=t.account_id)
+            for t in plan.targets
+        ]
+    for line in target_table(plan, targets):
+        tell(line)
+    if readiness is not None and readiness.findings:
+        tell("")
+        for line in finding_table(plan, readiness):
+            tell(line, style="yellow")
+    if relaunch:
+        tell("")
+        tell("These servers are launched even if that DESTROYS a live recovery instance:")
+        for server_id in relaunch:
+            tell(f"  {server_id}")
+    tell("")
+
+
+def _banner(execution_type: ExecutionType) -> str:
+    if execution_type is ExecutionType.RECOVERY:
+        return "  R E C O V E R Y   This is not a drill.  "
+    return "  D R I L L  "
+
+
+def refuse_unconfirmable(
+    plan_id: str, given: str | None, *, nothing: str = "nothing was started"
+) -> None:
+    """Refuse a wrong confirmation, or one that can be neither given nor typed, before anything.
+
+    Raises:
+        CliError: `nothing` happened.
+    """
+    if given is None and not sys.stdin.isatty():
+        raise CliError(
+            f"{nothing}: this needs a confirmation, and there is no terminal to ask "
+            f"on. Pass --confirm {plan_id}"
+        )
+    if given not in (None, plan_id):
+        raise CliError(f"{nothing}: {given!r} is not the PlanId of this plan, {plan_id!r}")
+
+
+def typed_plan_id(
+    plan_id: str,
+    given: str | None,
+    *,
+    what: str = "start it",
+    nothing: str = "nothing was started",
+) -> str:
+    """Have the PlanId typed, or take it from `--confirm`.
+
+    Args:
+        plan_id: the PlanId that confirms.
+        given: the value of `--confirm`.
+        what: what it confirms.
+        nothing: what is said where it is not confirmed.
+
+    Returns:
+        The PlanId.
+
+    Raises:
+        CliError: it was not given, or is another one.
+    """
+    refuse_unconfirmable(plan_id, given, nothing=nothing)
+    if given is None:
+        try:
+            given = str(typer.prompt(f"Type the PlanId to {what}", err=True)).strip()
+        except typer.Abort:
+            raise KeyboardInterrupt from None
+        refuse_unconfirmable(plan_id, given, nothing=nothing)
+    return given
+
+
+def refuse_unknown_servers(plan: RecoveryPlan, relaunch: Sequence[str]) -> None:
+    """Refuse an override for servers that the plan does not launch.
+
+    Raises:
+        CliError: naming them.
+    """
+    known = {server_id for wave in plan.waves for server_id in wave.server_ids}
+    if unknown := [server_id for server_id in relaunch if server_id not in known]:
+        raise CliError(
+            f"nothing was started: --relaunch names {', '.join(unknown)}, "
+            f"which {plan.plan_id} does not launch"
+        )

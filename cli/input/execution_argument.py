@@ -1,0 +1,9 @@
+"""How commands name an execution that has been recorded."""
+
+from typing import Annotated
+
+import typer
+
+from cli.input.completion import complete_execution
+
+ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION", autocompletion=complete_execution)]

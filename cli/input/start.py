@@ -1,0 +1,167 @@
+"""One start of one plan, with what must be asked before it."""
+
+import asyncio
+
+from cli.commands.cleanup import schedule_cleanup
+from cli.input.confirmation import (
+    refuse_unconfirmable,
+    refuse_unknown_servers,
+    show_what_is_launched,
+    typed_plan_id,
+)
+from cli.live.follow import follow_execution, tell_how_to_come_back
+from cli.live.view import Watched
+from cli.render.output import step, tell, warn, write_json
+from cli.render.records import show_takeover
+from client.errors import RefusedError, UnreachableError
+from client.recovery_client import RecoveryClient
+from client.steering import find_running
+from client.takeover import Earlier
+from contract.readiness import Readiness
+from recovery.execution.state import ExecutionType
+from recovery.plan.model import RecoveryPlan
+from runtime.exit import ExitCode
+from settings import get_settings
+from storage.durations import experience_at_once
+from storage.history import HistoryTable
+
+
+class Launch:
+    """One start of one plan, with what must be asked before it."""
+
+    def __init__(
+        self,
+        plan: RecoveryPlan,
+        execution_type: ExecutionType,
+        *,
+        relaunch: list[str],
+        confirmation: str | None,
+        replace_drill: bool = False,
+        earlier: Earlier | None = None,
+        cleanup_after: float | None = None,
+    ) -> None:
+        self._plan = plan
+        self._type = execution_type
+        self._relaunch = relaunch
+        self._confirmation = confirmation
+        self._replace_drill = replace_drill
+        self._earlier = earlier
+        self._cleanup_after = cleanup_after
+        self._begun = False
+        self._execution_id: str | None = None
+
+    def ask(self) -> None:
+        """Have confirmed what cannot be taken back.
+
+        It runs outside the event loop, which would keep Ctrl-C from the prompt.
+
+        Raises:
+            CliError: it was not confirmed; nothing was started.
+        """
+        refuse_unknown_servers(self._plan, self._relaunch)
+        real = self._type is ExecutionType.RECOVERY
+        changed = self._earlier is not None and bool(self._earlier.changes)
+        if self._earlier is not None:
+            show_takeover(self._earlier)
+        if not real and not self._relaunch:
+            if changed or self._confirmation is not None:
+                typed_plan_id(self._plan.plan_id, self._confirmation)
+            return
+        refuse_unconfirmable(self._plan.plan_id, self._confirmation)
+        asyncio.run(_refuse_while_it_runs(self._plan.plan_id, replace_drill=self._replace_drill))
+        readiness = asyncio.run(_look_at(self._plan))
+        up: list[str] = []
+        if self._earlier is not None:
+            up = self._earlier.up
+            readiness = readiness and self._earlier.without_own(readiness)
+        show_what_is_launched(self._plan, self._type, readiness, self._relaunch, taken_over=up)
+        self._confirmation = typed_plan_id(self._plan.plan_id, self._confirmation)
+
+    async def execute(self, *, follow: bool, json: bool) -> ExitCode:
+        """Start, and follow if wanted."""
+        client = await RecoveryClient.connect()
+        if self._replace_drill:
+            with step(f"Ending the drill of {self._plan.plan_name}"):
+                replaced = await client.replace_drill(self._plan.plan_id)
+            tell("The drill was cancelled." if replaced else "No drill was running.")
+        experience = await experience_at_once(HistoryTable(get_settings()), self._plan)
+        self._begun = True
+        self._execution_id = await client.start(
+            self._plan,
+            execution_type=self._type,
+            confirmation=self._confirmation,
+            relaunch=self._relaunch,
+            takeover=self._earlier.takeover if self._earlier else None,
+            experience=experience,
+        )
+        tell(f"Started {self._type} {self._execution_id}")
+        if self._cleanup_after is not None:
+            await schedule_cleanup(
+                client, self._execution_id, self._plan.plan_id, self._cleanup_after
+            )
+        if idle := await _why_idle(client):
+            warn(f"it has not begun yet. {idle}")
+        if follow:
+            return await follow_execution(
+                client,
+                Watched(
+                    self._plan.plan_id,
+                    self._execution_id,
+                    sandbox=get_settings().speed > 1,
+                ),
+                json=json,
+            )
+        if json:
+            write_json({"PlanId": self._plan.plan_id, "ExecutionId": self._execution_id})
+        else:
+            tell(f"Watch it: drs-waves watch {self._plan.plan_id}")
+        return ExitCode.COMPLETED
+
+    def tell_detached(self) -> None:
+        """Say what Ctrl-C has and has not ended."""
+        plan_id = self._plan.plan_id
+        if self._execution_id is not None:
+            tell_how_to_come_back(plan_id)
+        elif self._begun:
+            tell("\nInterrupted while starting; it may have begun. Look with:")
+            tell(f"  drs-waves status {plan_id}")
+        else:
+            tell("\nInterrupted; nothing was started.")
+
+
+async def _refuse_while_it_runs(plan_id: str, *, replace_drill: bool) -> None:
+    """Refuse what could not start anyhow before anybody types a PlanId for it.
+
+    Raises:
+        RefusedError: the plan runs, as something that is not to be replaced.
+    """
+    client = await RecoveryClient.connect()
+    running = await find_running(client, plan_id)
+    if running is None or (replace_drill and running.execution_type is ExecutionType.DRILL):
+        return
+    raise RefusedError(f"nothing was started: {await client.why_not_now(plan_id)}")
+
+
+async def _look_at(plan: RecoveryPlan) -> Readiness | None:
+    """What the worker sees of the targets; None if it cannot tell in time.
+
+    Raises:
+        UnreachableError: no worker runs, so nobody can say where the plan would be launched.
+    """
+    client = await RecoveryClient.connect()
+    await client.require_worker()
+    try:
+        with step("Looking at the targets, as the worker sees them"):
+            return await client.readiness(plan)
+    except UnreachableError as error:
+        # A check that fails must not hold a real recovery back.
+        warn(f"readiness is not known: {error}")
+        return None
+
+
+async def _why_idle(client: RecoveryClient) -> str | None:
+    try:
+        return await client.why_idle()
+    except UnreachableError:
+        # It has just been started: whether somebody works on it shows in the live view.
+        return None

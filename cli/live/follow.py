@@ -1,0 +1,49 @@
+"""Follows one execution to its end and tells how it ended."""
+
+from cli.live.view import Watched
+from cli.live.watch import display_on, watch
+from cli.render.output import notices, results, show, tell, write_model
+from cli.render.summary import next_steps, summary
+from client.recovery_client import RecoveryClient
+from runtime.exit import CliError, ExitCode, exit_code_of
+
+
+def tell_how_to_come_back(plan_id: str) -> None:
+    """Say that only the looking has ended."""
+    tell("\nDetached; the execution goes on. Come back with:")
+    tell(f"  drs-waves watch {plan_id}")
+
+
+async def follow_execution(client: RecoveryClient, watched: Watched, *, json: bool) -> ExitCode:
+    """Show an execution until it ends, then its summary or, with `json`, its state."""
+    await watch(client, [watched], display_on(notices() if json else results()), steer=True)
+    if json and watched.state is not None:
+        write_model(watched.state)
+    return tell_end(watched, to_stderr=json)
+
+
+def tell_end(watched: Watched, *, to_stderr: bool = False, further: bool = True) -> ExitCode:
+    """Print the summary of an execution that has ended.
+
+    Args:
+        watched: the execution.
+        to_stderr: keep standard output for JSON.
+        further: say where to look for more.
+
+    Returns:
+        Its exit code.
+    """
+    say = tell if to_stderr else show
+    state = watched.state
+    if state is None:
+        raise CliError(f"the state of {watched.plan_id} was never seen", ExitCode.UNREACHABLE)
+    if watched.closed is not None:
+        say(
+            f"The workflow of {state.plan_name} was closed from outside ({watched.closed}) before "
+            "its end; jobs may still run in DRS"
+        )
+        return ExitCode.FAILED
+    say("")
+    for line in summary(state) + (next_steps(state) if further else []):
+        say(line)
+    return exit_code_of(state.status)

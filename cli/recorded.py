@@ -1,9 +1,0 @@
-"""How commands name an execution that has been recorded."""
-
-from typing import Annotated
-
-import typer
-
-from cli.completion import complete_execution
-
-ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION", autocompletion=complete_execution)]

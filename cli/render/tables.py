@@ -1,0 +1,150 @@
+"""Tables of readiness, executions and servers."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len
+
+from cli.live.view import LOOKS
+from cli.render.cells import fit, pad, wrapped
+from contract.readiness import Readiness, TargetContext
+from recovery.execution.progress import unverified
+from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveState
+from recovery.plan.model import RecoveryPlan, Target
+from recovery.text_format import about, clock, moment, visible
+
+_INDENT = " " * 9
+_WIDTH = 80
+
+
+def aligned(rows: Sequence[Sequence[str]], *, heading: Sequence[str] = ()) -> list[str]:
+    """Rows as lines with aligned columns; the last column may be as long as it likes."""
+    everything = [list(heading), *map(list, rows)] if heading else [list(row) for row in rows]
+    if not everything:
+        return []
+    last = max(map(len, everything)) - 1
+    widths = [
+        max(cell_len(visible(row[n])) for row in everything if n < len(row)) for n in range(last)
+    ]
+    return [
+        "  ".join(
+            [pad(cell, widths[n]) if n < last else visible(cell) for n, cell in enumerate(row)]
+        ).rstrip()
+        for row in everything
+    ]
+
+
+def target_table(plan: RecoveryPlan, targets: Iterable[TargetContext]) -> list[str]:
+    """Where a plan is launched, as the worker sees it."""
+    rows = []
+    for target in targets:
+        where = Target(region=target.region, role_arn=target.role_arn)
+        waves = [w for w in plan.waves if w.target.model_copy(update={"account_id": None}) == where]
+        servers = sum(len(wave.servers) for wave in waves)
+        rows.append(
+            (
+                target.account_id or "unknown",
+                target.region,
+                str(servers),
+                target.endpoint or "unknown",
+                *([f"TROUBLE: {target.trouble}"] if target.trouble else []),
+            )
+        )
+    return aligned(rows, heading=("ACCOUNT", "REGION", "SERVERS", "ENDPOINT"))
+
+
+def finding_table(plan: RecoveryPlan, readiness: Readiness) -> list[str]:
+    """What a readiness check found, what blocks first; each with the reason below it."""
+    names = {wave.wave_id: wave.wave_name for wave in plan.waves}
+    place = {wave_id: number for number, wave_id in enumerate(names)}
+    found = sorted(
+        readiness.findings,
+        key=lambda each: (not each.blocks, place.get(each.wave_id or "", -1)),
+    )
+    rows = [
+        (
+            "BLOCKS" if finding.blocks else "warning",
+            fit(names.get(finding.wave_id or "", "-"), 24),
+            finding.source_server_id or "-",
+            finding.region,
+        )
+        for finding in found
+    ]
+    heads = aligned(rows, heading=("", "WAVE", "SERVER", "REGION"))
+    lines = heads[:1]
+    for head, finding in zip(heads[1:], found, strict=True):
+        lines += [head, *wrapped(finding.message, _WIDTH - len(_INDENT), indent=_INDENT)]
+    return lines
+
+
+def execution_table(executions: Sequence[ExecutionState]) -> list[str]:
+    """Executions, a line each."""
+    rows = [
+        (
+            execution.execution_id,
+            execution.execution_type,
+            execution.status,
+            moment(execution.start_time),
+            "" if execution.end_time is None else about(execution.end_time - execution.start_time),
+        )
+        for execution in executions
+    ]
+    return aligned(rows, heading=("EXECUTION", "TYPE", "STATUS", "STARTED", "TOOK"))
+
+
+def execution_lines(state: ExecutionState) -> list[str]:
+    """One execution with its waves and servers."""
+    ended = "" if state.end_time is None else f", ended {moment(state.end_time)}"
+    lines = [
+        f"{state.execution_type} of {state.plan_name} {state.status}",
+        *([f"  {state.status_reason}"] if state.status_reason else []),
+        f"  execution {state.execution_id}, plan {state.plan_id}, hash {state.plan_hash[:12]}",
+        f"  by {state.started_by}, began {moment(state.start_time)}{ended}",
+        *(f"  warning: {each}" for each in state.warnings),
+    ]
+    for wave in state.waves:
+        lines += ["", *_wave_lines(wave)]
+    return [visible(line) for line in lines]
+
+
+def wave_table(waves: Sequence[WaveState]) -> list[str]:
+    """Waves in short, a line each."""
+    rows = [
+        (
+            f"{LOOKS[wave.status][0]} {wave.status}",
+            fit(wave.wave_name, 24),
+            f"{wave.launched_count}/{len(wave.servers)}",
+            "" if wave.start_time is None else moment(wave.start_time)[11:],
+            "" if wave.completion_duration is None else clock(wave.completion_duration),
+            f"{unverified(wave)} unverified" if unverified(wave) else "",
+        )
+        for wave in waves
+    ]
+    return aligned(rows, heading=("STATUS", "WAVE", "LAUNCHED", "ACCEPTED", "TOOK", ""))
+
+
+def _wave_lines(wave: WaveState) -> list[str]:
+    symbol = LOOKS[wave.status][0]
+    where = " ".join(part for part in (wave.account_id, wave.region) if part)
+    took = "" if wave.completion_duration is None else f", took {about(wave.completion_duration)}"
+    late = ", late" if wave.late else ""
+    lines = [f"{symbol} {wave.wave_name} ({wave.wave_id}) {wave.status}{took}{late}  {where}"]
+    if wave.status_reason:
+        lines.append(f"  {wave.status_reason}")
+    if wave.start_time is not None:
+        lines.append(f"  accepted {moment(wave.start_time)}")
+    rows = []
+    for server in wave.servers:
+        when = moment(server.launch_time)[11:] if server.launch_time is not None else "-"
+        verified = {"YES": "verified", "NO": "contradicted", "UNKNOWN": "UNVERIFIED"}
+        rows.append(
+            (
+                f"  {server.source_server_id}",
+                server.launch_status,
+                verified.get(server.verified or "", "-"),
+                server.recovery_instance_id or "-",
+                when,
+                server.reason or "",
+            )
+        )
+    return lines + aligned(rows)

@@ -1,0 +1,194 @@
+"""`sandbox run`: up, run, down, in a folder of its own, leaving nothing behind."""
+
+import asyncio
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.commands.validate import Json, PlanFiles, read_all
+from cli.input.confirmation import show_what_is_launched, typed_plan_id
+from cli.live.follow import tell_end
+from cli.live.view import Watched
+from cli.live.watch import display_on, watch
+from cli.render.output import notices, results, show, step, tell, warn, write_json, write_model
+from cli.render.tables import wave_table
+from cli.sandbox.local_stack import (
+    bring_up,
+    check_scenario,
+    new_stack,
+    take_down,
+    use_ports_of_its_own,
+)
+from client.recovery_client import RecoveryClient
+from contract.readiness import Readiness
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.plan.model import RecoveryPlan
+from runtime.exit import CliError, ExitCode, worst
+from sandbox.stack import Stack
+from settings import get_settings
+from storage.history import HistoryError, HistoryTable
+
+_WORKER_COMES_WITHIN_SECONDS = 60.0
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def sandbox_run(
+    plans: PlanFiles,
+    *,
+    scenario: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What the servers are like, what goes wrong."),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(min=1, max=10_000, help="How many times faster than real AWS.")
+    ] = 60.0,
+    recovery: Annotated[
+        bool, typer.Option("--recovery", help="A recovery instead of a drill.")
+    ] = False,
+    confirm_ids: Annotated[
+        list[str] | None,
+        typer.Option("--confirm", metavar="PLAN_ID", help="Confirm without a prompt."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Bring a sandbox up, run plans in it at the same time, take it down.
+
+    It needs nothing but this machine. Ctrl-C ends all of it.
+
+    \b
+    Examples:
+      drs-waves sandbox run crm.yaml --speed 60
+      drs-waves sandbox run crm.yaml --scenario failing-server.scenario.yaml
+    \b
+    Exit codes: those of `run`, of several plans the worst; 130 interrupted.
+    """
+    read = [each.plan for each in read_all(plans)]
+    _refuse_repeated(read)
+    check_scenario(scenario)
+    execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
+    stack = new_stack(Path(tempfile.mkdtemp(prefix="drs-waves-")), speed=speed, leashed=True)
+    use_ports_of_its_own(stack)
+    try:
+        with _ended_by_signals(), _taken_down(stack):
+            bring_up(stack, read, scenario, worker=True)
+            asyncio.run(_worker_comes())
+            if recovery:
+                _confirm_all(read, confirm_ids or [])
+            code = asyncio.run(_run_all(stack, read, execution_type, json=json))
+    except KeyboardInterrupt:
+        tell("Interrupted; the sandbox is taken down.")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    raise typer.Exit(code)
+
+
+def _refuse_repeated(plans: Sequence[RecoveryPlan]) -> None:
+    ids = [plan.plan_id for plan in plans]
+    if repeated := sorted({plan_id for plan_id in ids if ids.count(plan_id) > 1}):
+        raise CliError(
+            f"PlanId {', '.join(repeated)} is given twice; one execution of a plan runs at a time"
+        )
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP end the command as Ctrl-C does."""
+    before = {number: signal.getsignal(number) for number in _ENDING_SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _taken_down(stack: Stack) -> Iterator[None]:
+    """Take the sandbox down whatever happens, impatience included."""
+    try:
+        yield
+    finally:
+        for number in _ENDING_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        take_down(stack)
+
+
+async def _worker_comes() -> None:
+    client = await RecoveryClient.connect()
+    give_up = time.monotonic() + _WORKER_COMES_WITHIN_SECONDS
+    with step("Waiting for the worker"):
+        while time.monotonic() < give_up:
+            if await client.has_worker():
+                return
+            await asyncio.sleep(0.1)
+    raise CliError(
+        f"the worker did not come within {_WORKER_COMES_WITHIN_SECONDS:g} s",
+        ExitCode.UNREACHABLE,
+    )
+
+
+def _confirm_all(plans: Sequence[RecoveryPlan], given: Sequence[str]) -> None:
+    for plan in plans:
+        readiness = asyncio.run(_readiness(plan))
+        show_what_is_launched(plan, ExecutionType.RECOVERY, readiness, ())
+        told = plan.plan_id if plan.plan_id in given else (given[0] if given else None)
+        typed_plan_id(plan.plan_id, told)
+
+
+async def _readiness(plan: RecoveryPlan) -> Readiness:
+    client = await RecoveryClient.connect()
+    return await client.readiness(plan)
+
+
+async def _run_all(
+    stack: Stack, plans: Sequence[RecoveryPlan], execution_type: ExecutionType, *, json: bool
+) -> ExitCode:
+    client = await RecoveryClient.connect()
+    watched = []
+    for plan in plans:
+        execution_id = await client.start(
+            plan, execution_type=execution_type, confirmation=plan.plan_id
+        )
+        watched.append(Watched(plan.plan_id, execution_id, sandbox=True))
+    tell(f"Web UI: {stack.ui_url}")
+    await watch(client, watched, display_on(notices() if json else results()))
+    codes = [tell_end(each, to_stderr=json, further=False) for each in watched]
+    recorded = [await _recorded(each) for each in watched]
+    if json:
+        states = [state for state in recorded if state is not None]
+        if len(plans) == 1 and states:
+            write_model(states[0])
+        else:
+            write_json([state.model_dump(mode="json", exclude_none=True) for state in states])
+        return worst(codes)
+    for state in recorded:
+        if state is not None:
+            _show_record(state)
+    return worst(codes)
+
+
+async def _recorded(watched: Watched) -> ExecutionState | None:
+    assert watched.execution_id is not None
+    try:
+        found = await HistoryTable(get_settings()).execution(watched.execution_id)
+    except HistoryError as error:
+        warn(str(error))
+        return None
+    if found is None:
+        warn(f"DynamoDB holds no record of {watched.execution_id}")
+        return None
+    return found[0]
+
+
+def _show_record(state: ExecutionState) -> None:
+    show()
+    show(f"Recorded in DynamoDB: {state.execution_id} {state.status}")
+    for line in wave_table(state.waves):
+        show(f"  {line}")

@@ -1,0 +1,197 @@
+"""`sandbox`: a local Temporal and AWS to rehearse on."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.commands.validate import Json, read_all
+from cli.render.output import show, step, tell, write_json
+from cli.render.tables import aligned
+from cli.sandbox.local_stack import (
+    alone,
+    bring_up,
+    check_scenario,
+    new_stack,
+    stack_errors,
+    take_down,
+)
+from cli.sandbox.sandbox_run import sandbox_run
+from runtime.exit import CliError, ExitCode
+from sandbox.stack import Stack
+
+FOLDER = Path(".sandbox")
+
+Scenario = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="What the servers are like, what goes wrong.")
+]
+Speed = Annotated[
+    float, typer.Option(min=1, max=10_000, help="How many times faster than real AWS.")
+]
+
+sandbox = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Rehearse on this machine: a local Temporal, an AWS that behaves like DRS, a worker.",
+)
+
+
+class Restartable(StrEnum):
+    """A part that can be restarted without losing state."""
+
+    TEMPORAL = "temporal"
+    WORKER = "worker"
+
+
+@sandbox.command()
+def up(
+    plan: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Seed this plan's servers. Repeat for more."),
+    ] = None,
+    scenario: Scenario = None,
+    speed: Speed = 1.0,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Start no worker: bring your own.")
+    ] = False,
+    pages: Annotated[
+        bool, typer.Option("--pages/--no-pages", help="Serve the execution page and the API.")
+    ] = True,
+) -> None:
+    """Start a sandbox in the folder .sandbox and leave it running.
+
+    \b
+    Examples:
+      drs-waves sandbox up --plan crm.yaml --speed 60
+      source .sandbox/env && drs-waves run crm.yaml
+      drs-waves sandbox down
+    \b
+    Exit codes: 0 up, 2 bad input or one is up already, 5 a part does not start.
+    """
+    plans = [read.plan for read in read_all(plan or [])]
+    check_scenario(scenario)
+    with alone():
+        _make_room()
+        stack = new_stack(FOLDER, speed=speed)
+        try:
+            bring_up(stack, plans, scenario, worker=not no_worker, pages=pages)
+        except BaseException:
+            take_down(stack)
+            raise
+    _show_addresses(stack)
+    show("Use it:     source .sandbox/env")
+    show("Stop it:    drs-waves sandbox down")
+
+
+@sandbox.command()
+def down() -> None:
+    """Stop the sandbox of the folder .sandbox and discard the state of both sides."""
+    stack = _loaded()
+    if stack is None:
+        tell(f"No sandbox is up in {FOLDER.absolute()}.")
+        return
+    running = stack.running()
+    with step("Stopping the sandbox"), stack_errors():
+        stack.discard()
+    told = f"Stopped {', '.join(running)}; " if running else "Nothing of it was running; "
+    show(f"{told}its state is discarded.")
+
+
+@sandbox.command()
+def restart(
+    part: Annotated[Restartable | None, typer.Argument(help="Default: both, one by one.")] = None,
+) -> None:
+    """Restart Temporal or the worker; executions go on where they were.
+
+    AWS keeps its state in memory, so it cannot be restarted alone.
+    """
+    stack = _running_stack()
+    with stack_errors():
+        if part in (None, Restartable.TEMPORAL):
+            with step("Restarting Temporal"):
+                stack.stop_part("temporal")
+                stack.start_temporal()
+            show("Temporal runs again, with its state.")
+        if part in (None, Restartable.WORKER):
+            with step("Restarting the worker"):
+                stack.stop_part("worker")
+                stack.start_worker()
+            show("The worker runs again.")
+
+
+@sandbox.command("status")
+def sandbox_status(json: Json = False) -> None:
+    """Show which parts of the sandbox run, and where."""
+    stack = _loaded()
+    if stack is None:
+        raise CliError(f"no sandbox is up in {FOLDER.absolute()}; start one: drs-waves sandbox up")
+    running = stack.running()
+    parts = {
+        name: {
+            "Running": name in running,
+            "Pid": part.pid,
+            "Log": str(stack.folder / f"{name}.log"),
+        }
+        for name, part in stack.parts.items()
+    }
+    if json:
+        write_json({"Folder": str(stack.folder), "Parts": parts, "Environment": stack.env})
+    else:
+        _show_addresses(stack)
+        rows = [
+            (name, "running" if told["Running"] else "STOPPED", str(told["Pid"]), str(told["Log"]))
+            for name, told in parts.items()
+        ]
+        show()
+        for line in aligned(rows, heading=("PART", "STATE", "PID", "LOG")):
+            show(line)
+    if len(running) < len(parts):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+sandbox.command("run")(sandbox_run)
+
+
+def _loaded() -> Stack | None:
+    with stack_errors():
+        return Stack.load(FOLDER.absolute())
+
+
+def _running_stack() -> Stack:
+    stack = _loaded()
+    if stack is None or not stack.running():
+        raise CliError(f"no sandbox is up in {FOLDER.absolute()}; start one: drs-waves sandbox up")
+    return stack
+
+
+def _make_room() -> None:
+    """Refuse a second sandbox; discard what is left of one that was not stopped.
+
+    Raises:
+        CliError: one is up, or the folder is somebody else's.
+    """
+    stack = _loaded()
+    if stack is None:
+        if FOLDER.exists() and any(FOLDER.iterdir()):
+            raise CliError(
+                f"{FOLDER.absolute()} holds files but no sandbox; move it away and try again"
+            )
+        return
+    if running := stack.running():
+        raise CliError(
+            f"a sandbox is up already in {FOLDER.absolute()} ({', '.join(running)} running). "
+            "Use it: source .sandbox/env. Stop it: drs-waves sandbox down"
+        )
+    tell("Discarding a sandbox that was up before and has ended.")
+    stack.discard()
+
+
+def _show_addresses(stack: Stack) -> None:
+    show(f"Temporal:   {stack.env['TEMPORAL_ADDRESS']}")
+    show(f"Web UI:     {stack.ui_url}")
+    show(f"AWS:        {stack.aws_url}")
+    if "server" in stack.parts:
+        show(f"Pages:      {stack.pages_url}")
+    show(f"Speed:      {stack.speed:g}")

@@ -1,0 +1,143 @@
+"""Going on from an execution that has ended: what a new one takes over from it."""
+
+from dataclasses import dataclass
+
+from client.errors import RefusedError
+from client.recovery_client import RecoveryClient
+from client.steering import find_running
+from contract.execution import Takeover
+from contract.readiness import Readiness
+from recovery.execution.server import LaunchStatus
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.plan.diff import differences
+from recovery.plan.model import RecoveryPlan
+from settings import get_settings
+from storage.history import HistoryTable
+
+
+async def recorded(execution_id: str) -> tuple[ExecutionState, RecoveryPlan]:
+    """An execution and its frozen plan, from DynamoDB alone.
+
+    Raises:
+        RefusedError: it is not there.
+        HistoryError: the history cannot be read.
+    """
+    table = HistoryTable(get_settings())
+    found = await table.execution(execution_id)
+    if found is None:
+        raise RefusedError(
+            f"the history table {table.name} holds no execution {execution_id!r}; "
+            "`drs-waves executions` lists them"
+        )
+    return found
+
+
+async def refuse_while_it_runs(client: RecoveryClient, state: ExecutionState, then: str) -> None:
+    """Refuse to go on from an execution that has not ended.
+
+    Args:
+        client: asks Temporal.
+        state: the execution.
+        then: what to do instead.
+
+    Raises:
+        RefusedError: it still runs.
+    """
+    running = await find_running(client, state.plan_id)
+    if running is not None and running.execution_id == state.execution_id:
+        raise RefusedError(f"{state.execution_id} still runs; {then}")
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier execution that a new one goes on from.
+
+    Attributes:
+        state: how it was recorded.
+        plan: the plan that is to run now.
+        changes: how that plan differs from the earlier one, a line each.
+    """
+
+    state: ExecutionState
+    plan: RecoveryPlan
+    changes: tuple[str, ...]
+
+    @property
+    def takeover(self) -> Takeover:
+        """What is recorded of the servers that were asked to launch, whatever became of them."""
+        servers = [s for wave in self.state.waves for s in wave.servers if s.recovery_job_id]
+        return Takeover(
+            execution_id=self.state.execution_id, since=self.state.start_time, servers=servers
+        )
+
+    @property
+    def up(self) -> list[str]:
+        """The servers of the plan to run that are recorded as launched."""
+        recorded = {s.source_server_id: s for wave in self.state.waves for s in wave.servers}
+        planned = [server_id for wave in self.plan.waves for server_id in wave.server_ids]
+        return [
+            each
+            for each in planned
+            if each in recorded and recorded[each].launch_status is LaunchStatus.LAUNCHED
+        ]
+
+    def without_own(self, readiness: Readiness) -> Readiness:
+        """What a check found, without what is about the jobs that are taken over."""
+        own = {(s.source_server_id, s.recovery_job_id) for s in self.takeover.servers}
+        findings = [f for f in readiness.findings if (f.source_server_id, f.job_id) not in own]
+        return readiness.model_copy(update={"findings": findings})
+
+
+async def earlier(
+    execution_id: str,
+    corrected: RecoveryPlan | None,
+    execution_type: ExecutionType,
+    *,
+    replace_drill: bool = False,
+) -> Earlier:
+    """Look up an execution to go on from.
+
+    Args:
+        execution_id: the earlier execution.
+        corrected: the plan to run instead of the frozen one.
+        execution_type: what the new execution is to be.
+        replace_drill: a running drill of the plan will be ended first.
+
+    Raises:
+        RefusedError: it is another mode or plan, or still runs; nothing was started.
+    """
+    state, frozen = await recorded(execution_id)
+    _refuse_other_mode(state, execution_type)
+    plan = corrected or frozen
+    if plan.plan_id != state.plan_id:
+        raise RefusedError(
+            f"nothing was started: {execution_id} is of plan {state.plan_id!r}, and the corrected "
+            f"plan is {plan.plan_id!r}"
+        )
+    running = await find_running(await RecoveryClient.connect(), state.plan_id)
+    if running is not None and running.execution_id == execution_id:
+        raise RefusedError(
+            f"nothing was started: {execution_id} still runs; steer it (drs-waves watch "
+            f"{state.plan_id}), or cancel it first (drs-waves cancel {state.plan_id})"
+        )
+    drill = running is not None and running.execution_type is ExecutionType.DRILL
+    if running is not None and not (replace_drill and drill):
+        raise RefusedError(
+            f"nothing was started: {running.execution_id} of the same plan is running; "
+            "one execution of a plan runs at a time"
+        )
+    return Earlier(state, plan, tuple(differences(frozen, plan)))
+
+
+def _refuse_other_mode(state: ExecutionState, wanted: ExecutionType) -> None:
+    if state.execution_type is wanted:
+        return
+    if wanted is ExecutionType.RECOVERY:
+        raise RefusedError(
+            f"nothing was started: {state.execution_id} is a DRILL, and a recovery never takes "
+            "over a drill's servers. Leave --from out: drs-waves run PLAN --recovery"
+        )
+    raise RefusedError(
+        f"nothing was started: {state.execution_id} is a RECOVERY, and a drill never takes over "
+        "a recovery's servers. To go on with it, add --recovery"
+    )

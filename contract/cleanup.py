@@ -1,0 +1,96 @@
+"""What the clean-up after an execution is asked, and what it finds."""
+
+from collections.abc import Iterable, Iterator
+
+from recovery.base_model import Model, StrictModel
+from recovery.execution.cleanup_state import LaunchedInstance
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.wave import WaveState
+from recovery.plan.model import RecoveryPlan, Target
+
+
+class TargetScope(Model):
+    """What an execution may have launched in one target.
+
+    Attributes:
+        job_ids: the jobs that it recorded as its own.
+        launch_prefix: how the execution's launch IDs begin; they find jobs that were never
+            recorded.
+        since: epoch seconds before which it launched nothing.
+    """
+
+    target: Target
+    server_ids: list[str]
+    job_ids: list[str]
+    launch_prefix: str
+    since: float
+
+
+class CleanupScope(Model):
+    """What an execution may have launched, everywhere."""
+
+    plan_id: str
+    plan_name: str
+    execution_type: ExecutionType
+    targets: list[TargetScope]
+
+    @classmethod
+    def of(cls, state: ExecutionState, plan: RecoveryPlan) -> "CleanupScope":
+        """The scope of a recorded execution."""
+        scopes = []
+        for target in plan.targets:
+            ids = {w.wave_id for w in plan.waves if w.target == target}
+            waves = [w for w in state.waves if w.wave_id in ids]
+            scopes.append(
+                TargetScope(
+                    target=target,
+                    server_ids=[s.source_server_id for w in waves for s in w.servers],
+                    job_ids=list(dict.fromkeys(_own_jobs(waves))),
+                    launch_prefix=f"{state.execution_id}/",
+                    since=state.start_time,
+                )
+            )
+        return cls(
+            plan_id=state.plan_id,
+            plan_name=state.plan_name,
+            execution_type=state.execution_type,
+            targets=scopes,
+        )
+
+
+class FoundInstances(Model):
+    """The instances that an execution launched in one target.
+
+    Attributes:
+        unfinished: its jobs that had not ended when waiting for them did.
+    """
+
+    instances: list[LaunchedInstance]
+    unfinished: list[str] = []
+
+
+class TerminateRequest(Model):
+    """The instances to terminate in one target."""
+
+    target: Target
+    instances: list[LaunchedInstance]
+
+
+class StartCleanup(StrictModel):
+    """Input of the clean-up's workflow.
+
+    Attributes:
+        after_seconds: how long to wait after the execution's end.
+        confirmation: the PlanId, typed; needed for a real recovery.
+    """
+
+    execution_id: str
+    plan_id: str
+    actor: str = "unknown"
+    after_seconds: float = 0.0
+    confirmation: str | None = None
+
+
+def _own_jobs(waves: Iterable[WaveState]) -> Iterator[str]:
+    servers = (server for wave in waves for server in wave.servers)
+    return (s.recovery_job_id for s in servers if s.recovery_job_id and not s.taken_over)

@@ -1,0 +1,15 @@
+"""What a repair of the history answers."""
+
+from recovery.base_model import Model
+
+
+class HistoryRepair(Model):
+    """What became of a repair.
+
+    Attributes:
+        repaired: keys of the items that were written.
+        left: keys of the items that still differ.
+    """
+
+    repaired: list[str]
+    left: list[str]

@@ -1,0 +1,55 @@
+"""Workflow IDs, launch IDs and search attributes."""
+
+import hashlib
+from uuid import uuid4
+
+from temporalio.common import SearchAttributeKey
+
+
+def wave_workflow_id(execution_id: str, wave_id: str, attempt: int) -> str:
+    """The workflow ID of one attempt at one wave."""
+    return f"drs-wave/{execution_id}/{wave_id}/{attempt}"
+
+
+def launcher_workflow_id(account_id: str, region: str) -> str:
+    """The workflow ID of the launcher of an account and Region."""
+    return f"drs-launcher/{account_id}/{region}"
+
+
+_UNIQUE_CHARACTERS = 12
+PLAN_ID_KEY = SearchAttributeKey.for_keyword("DrsPlanId")
+EXECUTION_ID_KEY = SearchAttributeKey.for_keyword("DrsExecutionId")
+EXECUTION_TYPE_KEY = SearchAttributeKey.for_keyword("DrsExecutionType")
+STATUS_KEY = SearchAttributeKey.for_keyword("DrsStatus")
+SEARCH_ATTRIBUTES = (PLAN_ID_KEY, EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, STATUS_KEY)
+
+
+def new_execution_id(plan_id: str, key: str | None = None) -> str:
+    """The ID of a new execution of a plan; always the same for the same `key`."""
+    unique = uuid4().hex if key is None else hashlib.sha256(key.encode()).hexdigest()
+    return f"{plan_id}-{unique[:_UNIQUE_CHARACTERS]}"
+
+
+def plan_id_of(execution_id: str) -> str:
+    """The plan that an execution is of."""
+    return execution_id[: -_UNIQUE_CHARACTERS - 1]
+
+
+def plan_workflow_id(plan_id: str) -> str:
+    """The workflow ID under which a plan runs; one at a time."""
+    return f"drs-plan/{plan_id}"
+
+
+def cleanup_workflow_id(execution_id: str) -> str:
+    """The workflow ID of an execution's clean-up."""
+    return f"drs-cleanup/{execution_id}"
+
+
+def launch_prefix(execution_id: str, wave_id: str = "") -> str:
+    """How the launch IDs of an execution, or of one of its waves, begin."""
+    return f"{execution_id}/{wave_id}/" if wave_id else f"{execution_id}/"
+
+
+def history_workflow_id(execution_id: str) -> str:
+    """The workflow ID under which the rest of an execution's history is written."""
+    return f"drs-history/{execution_id}"

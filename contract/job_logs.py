@@ -1,0 +1,88 @@
+"""What DRS logged of jobs, as it is shown to people."""
+
+from recovery.base_model import Model
+from recovery.plan.model import Target
+
+
+class ReadJobLogs(Model):
+    """Which jobs' logs to read, and where they are."""
+
+    target: Target
+    job_ids: list[str]
+
+
+class Conversion(Model):
+    """What DRS made a server's volumes into.
+
+    Attributes:
+        data_timestamp: the moment that the data is of, as DRS writes it.
+        volume_to_volume_size: bytes by source volume.
+        volume_to_conversion_map: by source volume, the kinds of conversion and what came of them.
+    """
+
+    root_volume_name: str | None = None
+    force_uefi: bool | None = None
+    data_timestamp: str | None = None
+    volume_to_volume_size: dict[str, int] = {}
+    volume_to_conversion_map: dict[str, dict[str, str]] = {}
+
+
+class SourceNetwork(Model):
+    """The source network that an event is about."""
+
+    source_network_id: str | None = None
+    source_vpc: str | None = None
+    target_vpc: str | None = None
+    stack_name: str | None = None
+
+
+class JobLogLine(Model):
+    """An event of a job.
+
+    Attributes:
+        event: DRS's own word, such as LAUNCH_FAILED; also one that its model lacks.
+        time: epoch seconds; None where DRS's timestamp is not understood.
+        raw_error: why it failed, in AWS's own words.
+        attempt_count: which attempt of `max_attempts_count` it is of.
+    """
+
+    event: str
+    time: float | None = None
+    source_server_id: str | None = None
+    conversion_server_id: str | None = None
+    target_instance_id: str | None = None
+    raw_error: str | None = None
+    attempt_count: int | None = None
+    max_attempts_count: int | None = None
+    conversion: Conversion | None = None
+    network: SourceNetwork | None = None
+
+
+class JobLog(Model):
+    """A DRS job with its log.
+
+    Attributes:
+        type: DRS's own word, such as LAUNCH; None where the job is not known any more.
+        status: DRS's own word; a job ends COMPLETED even when its servers FAILED.
+        creation_time: epoch seconds.
+        end_time: epoch seconds.
+        lines: what was logged, the oldest first.
+        left_out: how many of the oldest lines are not told, because there are too many.
+        trouble: why the job or its log could not be read.
+    """
+
+    job_id: str
+    type: str | None = None
+    status: str | None = None
+    initiated_by: str | None = None
+    creation_time: float | None = None
+    end_time: float | None = None
+    lines: list[JobLogLine] = []
+    left_out: int = 0
+    trouble: str | None = None
+
+
+class JobLogs(Model):
+    """The logs of several jobs."""
+
+    jobs: list[JobLog]

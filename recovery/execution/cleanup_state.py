@@ -1,0 +1,47 @@
+"""The clean-up after an execution."""
+
+from enum import StrEnum
+
+from recovery.base_model import Model
+
+
+class CleanupStatus(StrEnum):
+    """Where a drill's clean-up stands."""
+
+    WAITING = "WAITING"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    PARTIAL = "PARTIAL"
+
+
+class LaunchedInstance(Model):
+    """A recovery instance that an execution launched.
+
+    Attributes:
+        reason: why it is still there, if it is.
+    """
+
+    recovery_instance_id: str
+    source_server_id: str
+    recovery_job_id: str
+    region: str
+    reason: str | None = None
+
+
+class CleanupState(Model):
+    """The clean-up after an execution.
+
+    Attributes:
+        terminated: instances that are gone, as DRS was seen to say.
+        leftovers: what is still there, or may be.
+    """
+
+    execution_id: str
+    status: CleanupStatus
+    status_reason: str = ""
+    revision: int = 0
+    actor: str
+    start_time: float
+    end_time: float | None = None
+    terminated: list[LaunchedInstance] = []
+    leftovers: list[LaunchedInstance] = []

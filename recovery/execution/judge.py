@@ -1,0 +1,78 @@
+"""Judges a wave by its servers, and an execution by its waves."""
+
+from recovery.base_model import Model
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.execution.state import PlanStatus
+from recovery.execution.wave import WaveState, WaveStatus
+from recovery.plan.model import Impact
+
+
+class Verdict(Model):
+    """A judgement of a wave by its servers."""
+
+    status: WaveStatus
+    reason: str
+    end_time: float | None = None
+
+
+def judge_wave(servers: list[ServerResult]) -> Verdict:
+    """Judge a wave from its servers' own results, never from a job's status.
+
+    Args:
+        servers: the results of all the wave's servers.
+
+    Returns:
+        IN_PROGRESS while any server is not final; else COMPLETED, PARTIAL (only servers marked
+        OPTIONAL failed) or FAILED, with the time the last server reached its final state.
+    """
+    total = len(servers)
+    up = [s for s in servers if s.launch_status is LaunchStatus.LAUNCHED]
+    if not all(s.is_final for s in servers):
+        return Verdict(status=WaveStatus.IN_PROGRESS, reason=f"{len(up)} of {total} launched")
+    ends = [s.end_time for s in servers if s.end_time is not None]
+    end_time = max(ends) if ends else None
+    failed = [s for s in servers if s.launch_status is LaunchStatus.FAILED]
+    if not failed:
+        doubtful = sum(s.verified is not Verified.YES for s in servers)
+        reason = f"{total} of {total} launched"
+        if doubtful:
+            reason += f", {doubtful} not verified"
+        return Verdict(status=WaveStatus.COMPLETED, reason=reason, end_time=end_time)
+    reason = f"{len(up)} of {total} launched; " + "; ".join(
+        f"{s.source_server_id}: {s.reason or 'FAILED'}" for s in failed[:_FAILURES_SHOWN]
+    )
+    if len(failed) > _FAILURES_SHOWN:
+        reason += f"; and {len(failed) - _FAILURES_SHOWN} more"
+    critical = any(s.impact is Impact.CRITICAL for s in failed)
+    status = WaveStatus.FAILED if critical else WaveStatus.PARTIAL
+    return Verdict(status=status, reason=reason, end_time=end_time)
+
+
+_FAILURES_SHOWN = 5
+
+
+def judge_plan(waves: list[WaveState], *, cancelled: bool) -> tuple[PlanStatus, str]:
+    """An execution's outcome and its reason, once every wave is settled.
+
+    Args:
+        waves: all waves of the execution.
+        cancelled: whether the execution was cancelled.
+    """
+    status_of = {wave.wave_id: wave.status for wave in waves}
+    count = {s: sum(w.status is s for w in waves) for s in WaveStatus}
+    told = ", ".join(f"{n} {s}" for s, n in count.items() if n)
+    if cancelled:
+        return PlanStatus.CANCELLED, f"Cancelled: {told}"
+    broken = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+    failed = [w for w in waves if w.status in broken]
+    skipped_by_failure = any(
+        w.status is WaveStatus.SKIPPED and any(status_of.get(c) in broken for c in w.caused_by)
+        for w in waves
+    )
+    if failed or skipped_by_failure:
+        names = ", ".join(f"{w.wave_name} {w.status}" for w in failed[:_FAILURES_SHOWN])
+        return PlanStatus.FAILED, f"{names}: {told}"
+    partial = (WaveStatus.PARTIAL, WaveStatus.CANCELLED, WaveStatus.SKIPPED)
+    if any(w.status in partial or w.decisions.accepted_by for w in waves):
+        return PlanStatus.PARTIAL, told
+    return PlanStatus.COMPLETED, told

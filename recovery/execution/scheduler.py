@@ -1,0 +1,373 @@
+"""The wave scheduler: given what has happened, which waves are ready, waiting or skipped.
+
+It knows nothing of Temporal or AWS. What a wave that is not with its workflow is worth (PENDING,
+WAITING, SKIPPED…) follows from its dependencies, the policies and the operators' decisions alone,
+so a late success or a retry upstream makes skipped waves pending again without bookkeeping.
+"""
+
+from recovery.execution.judge import judge_plan
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.wave import OperatorAct, WaveReport, WaveState, WaveStatus, next_revision
+from recovery.plan.model import OnFailure, RecoveryPlan
+
+ASK_SECONDS = 4 * 3600.0
+_BROKEN = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+# What a wave's workflow reports; the rest of a wave's state is the plan's own.
+_REPORTED = (
+    "status",
+    "status_reason",
+    "revision",
+    "account_id",
+    "start_time",
+    "end_time",
+    "completion_duration",
+    "late",
+    "launch_in_doubt",
+)
+
+
+class WaveScheduler:
+    """Walks the wave graph of one execution, keeping its `state` true."""
+
+    def __init__(self, plan: RecoveryPlan, state: ExecutionState) -> None:
+        self.plan = plan
+        self.state = state
+        self.graph = plan.graph
+        self._order = self.graph.order()
+        self._place = {wave_id: place for place, wave_id in enumerate(self._order)}
+        self._waves = {wave.wave_id: wave for wave in state.waves}
+        self._planned = {wave.wave_id: wave for wave in plan.waves}
+        self._paused = ""
+        self._deadline_passed = False
+        self._resettle(self._order, now=state.start_time)
+
+    def wave(self, wave_id: str) -> WaveState:
+        """The state of one wave.
+
+        Raises:
+            KeyError: the plan has no such wave.
+        """
+        return self._waves[wave_id]
+
+    def policy(self, wave_id: str) -> OnFailure:
+        """What happens when a wave fails: its own policy, the plan's, or the kind's default."""
+        kinds = {ExecutionType.RECOVERY: OnFailure.ASK}
+        default = kinds.get(self.state.execution_type, OnFailure.SKIP_DEPENDENTS)
+        return self._planned[wave_id].on_failure or self.plan.on_failure or default
+
+    def ready(self) -> list[WaveState]:
+        """The waves to start now, in dependency order."""
+        if self.state.status is not PlanStatus.IN_PROGRESS:
+            return []
+        waves = [self._waves[wave_id] for wave_id in self._order]
+        return [w for w in waves if w.status is WaveStatus.PENDING and not w.handed_over]
+
+    def running(self) -> list[WaveState]:
+        """The waves that their workflows have and that are still waited for."""
+        return [w for w in self.state.waves if w.is_running]
+
+    @property
+    def all_settled(self) -> bool:
+        """Whether nothing more is awaited of any wave."""
+        return all(w.status.is_settled for w in self.state.waves)
+
+    def next_deadline(self) -> float | None:
+        """When time alone next changes something (epoch seconds): `tick` then."""
+        ends = [w.ask_until for w in self.state.waves if w.ask_until is not None]
+        undecided = [w for w in self.state.waves if not w.handed_over and not w.status.is_settled]
+        approvals = [w.decisions.approved_by for w in undecided]
+        ends += [a.expires for a in approvals if a is not None and a.expires is not None]
+        # What waits for other waves is bounded by theirs; what waits for people, by the deadline.
+        for_people = [w for w in undecided if self._paused or self._lacks_approval(w, now=0.0)]
+        if for_people and not self._deadline_passed:
+            ends.append(self._deadline)
+        return min(ends, default=None)
+
+    @property
+    def stopped(self) -> str | None:
+        """Why nothing new is launched by the policy STOP; None where it does not apply."""
+        stoppers = self._stoppers()
+        return "Stopped because " + _names(stoppers) if stoppers else None
+
+    @property
+    def _deadline(self) -> float:
+        return self.state.start_time + self.plan.deadline_seconds / self.state.speed
+
+    def _stoppers(self) -> list[WaveState]:
+        return [
+            w
+            for w in self.state.waves
+            if w.status in _BROKEN
+            and not w.decisions.accepted_by
+            and self.policy(w.wave_id) is OnFailure.STOP
+        ]
+
+    def tick(self, *, now: float) -> None:
+        """Let what has run out run out."""
+        self._deadline_passed = now >= self._deadline
+        for wave in self.state.waves:
+            if wave.ask_until is not None and wave.ask_until <= now:
+                wave.ask_until = None
+        self._resettle(self._order, now=now)
+
+    def start(self, wave_id: str, *, now: float) -> WaveState:
+        """Mark a ready wave as handed to its workflow."""
+        wave = self._waves[wave_id]
+        wave.attempt += 1
+        wave.handed_over = True
+        self._change(wave, WaveStatus.WAITING, "Waiting for DRS to accept the launch", now=now)
+        return wave
+
+    def attach(self, wave_id: str) -> None:
+        """Let an attempt that has outlived a reset of the plan speak for its wave.
+
+        Its revisions are older than the start that was made anew, but they are the true ones.
+        """
+        self._waves[wave_id].revision = 0
+
+    def report(self, report: WaveReport, *, now: float) -> bool:
+        """Take what a wave's workflow says of its wave.
+
+        Reports of other executions, of unknown waves, of earlier attempts and out of date ones
+        are left aside.
+
+        Returns:
+            Whether anything changed.
+        """
+        told = report.wave
+        wave = self._waves.get(told.wave_id)
+        if report.execution_id != self.state.execution_id or wave is None:
+            return False
+        if told.attempt != wave.attempt or told.revision <= wave.revision or not wave.handed_over:
+            return False
+        was_broken = wave.status in _BROKEN
+        wave.merge_servers(told.servers)
+        kept = wave.status is WaveStatus.CANCELLED and told.status is not WaveStatus.CANCELLED
+        for name in ("revision", "account_id", "start_time") if kept else _REPORTED:
+            setattr(wave, name, getattr(told, name))
+        self._after_end(wave, now=now, was_broken=was_broken)
+        return True
+
+    def fail(self, wave_id: str, reason: str, *, now: float, may_retry: bool = True) -> None:
+        """Settle a wave as FAILED when its workflow cannot say how it went."""
+        wave = self._waves[wave_id]
+        wave.handed_over = True
+        wave.revision = next_revision(wave.revision, now)
+        wave.ended(WaveStatus.FAILED, reason, at=now)
+        self._after_end(wave, now=now, may_retry=may_retry)
+
+    def refuse(self, region: str, role_arn: str | None, reason: str, *, now: float) -> None:
+        """Launch nothing at all, whatever the policies say: a target is not what the plan names."""
+        planned = self._planned
+        wrong = [
+            w
+            for w in self.state.waves
+            if (planned[w.wave_id].region, planned[w.wave_id].role_arn) == (region, role_arn)
+        ]
+        for wave in self.state.waves:
+            if wave.status.is_settled:
+                continue
+            wave.handed_over = True
+            if wave in wrong:
+                self._change(wave, WaveStatus.FAILED, reason, now=now)
+            else:
+                causes = [w.wave_id for w in wrong]
+                told = f"Not launched: {reason}"
+                self._change(wave, WaveStatus.SKIPPED, told, now=now, caused_by=causes)
+
+    def reopen(self, wave_id: str, reason: str, *, now: float) -> None:
+        """Make a wave that ended the plan's to decide about again, for another attempt."""
+        wave = self._waves[wave_id]
+        wave.handed_over, wave.late, wave.ask_until = False, False, None
+        wave.end_time = wave.completion_duration = None
+        wave.launch_in_doubt = False
+        wave.decisions = wave.decisions.model_copy(
+            update={"approved_by": None, "refused_by": None, "accepted_by": None}
+            if not wave.attempt
+            else {"refused_by": None, "accepted_by": None}
+        )
+        self._change(wave, WaveStatus.PENDING, reason, now=now)
+        self._resettle((wave_id, *self.graph.downstream_of(wave_id)), now=now)
+        if wave.status is WaveStatus.PENDING:
+            self._change(wave, WaveStatus.PENDING, reason, now=now)
+
+    def decide(self, wave_id: str, *, now: float, **decision: OperatorAct) -> None:
+        """Keep an operator's decision about a wave and let it have its effect."""
+        wave = self._waves[wave_id]
+        wave.decisions = wave.decisions.model_copy(update=decision)
+        wave.ask_until = None
+        self.touch(now)
+        self._resettle(self._affected_by(wave_id), now=now)
+
+    def pause(self, reason: str, *, now: float) -> None:
+        """Launch nothing new until `resume`."""
+        self.state.status, self.state.status_reason = PlanStatus.PAUSED, reason
+        self._paused = reason
+        self.touch(now)
+        self._resettle(self._order, now=now)
+
+    def resume(self, *, now: float) -> None:
+        """Launch ready waves again."""
+        self.state.status, self.state.status_reason = PlanStatus.IN_PROGRESS, ""
+        self._paused = ""
+        self.touch(now)
+        self._resettle(self._order, now=now)
+
+    def cancel(self, reason: str, *, now: float) -> None:
+        """Launch nothing new: every wave that its workflow does not have is CANCELLED."""
+        self.state.status, self.state.status_reason = PlanStatus.CANCELLED, reason
+        self.touch(now)
+        for wave in self.state.waves:
+            if not wave.handed_over and not wave.status.is_settled:
+                self._change(wave, WaveStatus.CANCELLED, reason, now=now)
+
+    def cancel_running(self, wave_id: str, reason: str, *, now: float) -> None:
+        """Stop waiting for a wave that did not answer its cancellation in time."""
+        self._change(self._waves[wave_id], WaveStatus.CANCELLED, reason, now=now)
+
+    def close(self, *, now: float) -> None:
+        """Give the execution its outcome."""
+        cancelled = self.state.status is PlanStatus.CANCELLED
+        self.state.status, self.state.status_reason = judge_plan(
+            self.state.waves, cancelled=cancelled
+        )
+        self.state.end_time = now
+        self.touch(now)
+
+    def touch(self, now: float) -> None:
+        """Count a change of the execution itself."""
+        self.state.revision = next_revision(self.state.revision, now)
+
+    def _after_end(
+        self, wave: WaveState, *, now: float, was_broken: bool = False, may_retry: bool = True
+    ) -> None:
+        """Retry a failed wave by itself where the plan says so; else let its policy apply."""
+        retries = self._planned[wave.wave_id].retries
+        going_on = self.state.status in (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
+        unused = wave.automatic_retries < retries and may_retry
+        elsewhere = [w for w in self._stoppers() if w is not wave]
+        called_off = wave.decisions.accepted_by or elsewhere
+        if wave.status is WaveStatus.FAILED and unused and going_on and not called_off:
+            wave.automatic_retries += 1
+            told = f"Retry {wave.automatic_retries} of {retries} after: {wave.status_reason}"
+            self.reopen(wave.wave_id, told, now=now)
+            return
+        asks = wave.status in _BROKEN and self.policy(wave.wave_id) is OnFailure.ASK
+        if not asks:
+            wave.ask_until = None
+        elif not was_broken and not wave.decisions.accepted_by:
+            wave.ask_until = now + ASK_SECONDS / self.state.speed
+        self._resettle(self._affected_by(wave.wave_id), now=now)
+
+    def _affected_by(self, wave_id: str) -> tuple[str, ...]:
+        if self.policy(wave_id) is OnFailure.STOP:
+            return self._order
+        return (wave_id, *self.graph.downstream_of(wave_id))
+
+    def _resettle(self, wave_ids: tuple[str, ...], *, now: float) -> None:
+        """Derive anew the status of those waves that the plan decides about."""
+        if self.state.status is PlanStatus.CANCELLED or self.state.end_time is not None:
+            return
+        stopped_by = self._stoppers()
+        for wave_id in sorted(wave_ids, key=self._place.__getitem__):
+            wave = self._waves[wave_id]
+            if not wave.handed_over:
+                self._settle(wave, stopped_by, now=now)
+
+    def _settle(self, wave: WaveState, stopped_by: list[WaveState], *, now: float) -> None:
+        decided = wave.decisions
+        approval = decided.approved_by
+        expired = _is_expired(approval, now=now)
+        lost = wave.status.is_settled and wave.status is not WaveStatus.FAILED
+        if decided.skipped_by:
+            self._change(wave, WaveStatus.SKIPPED, f"Skipped by {decided.skipped_by}", now=now)
+        elif decided.refused_by:
+            refused = f"Approval refused by {decided.refused_by}"
+            self._change(wave, WaveStatus.CANCELLED, refused, now=now)
+        elif approval is not None and expired and not lost:
+            self._expire(wave, approval, now=now)
+        elif (others := [w for w in stopped_by if w is not wave]) and not wave.attempt:
+            # What an operator retries is launched again all the same.
+            causes = [w.wave_id for w in others]
+            reason = "Stopped because " + _names(others)
+            self._change(wave, WaveStatus.SKIPPED, reason, now=now, caused_by=causes)
+        else:
+            self._settle_by_dependencies(wave, now=now)
+
+    def _settle_by_dependencies(self, wave: WaveState, *, now: float) -> None:
+        dependencies = [self._waves[d] for d in self.graph.dependencies_of(wave.wave_id)]
+        awaited = [d for d in dependencies if not self._releases(d)]
+        asking = [d for d in awaited if d.ask_until is not None]
+        lost = [d for d in awaited if d.status.is_settled and d.ask_until is None]
+        if lost:
+            roots: dict[str, None] = {}
+            for dependency in lost:
+                roots.update(dict.fromkeys(dependency.caused_by or [dependency.wave_id]))
+            reason = "Skipped because " + _names([self._waves[r] for r in roots])
+            self._change(wave, WaveStatus.SKIPPED, reason, now=now, caused_by=list(roots))
+        elif asking:
+            reason = (
+                f"Waiting for an operator's decision on {_names(asking)}: "
+                "retry_wave, accept_wave, or skip_wave this one"
+            )
+            self._change(wave, WaveStatus.WAITING, reason, now=now)
+        elif awaited:
+            reason = "Waiting for " + ", ".join(d.wave_name for d in awaited)
+            self._change(wave, WaveStatus.WAITING, reason, now=now)
+        elif self._deadline_passed:
+            self._give_up(wave, now=now)
+        elif self._lacks_approval(wave, now=now):
+            self._change(wave, WaveStatus.WAITING, "Waiting for approval (approve_wave)", now=now)
+        elif self._paused:
+            self._change(wave, WaveStatus.WAITING, f"Waiting for resume. {self._paused}", now=now)
+        else:
+            self._change(wave, WaveStatus.PENDING, "Ready to launch", now=now)
+
+    def _releases(self, wave: WaveState) -> bool:
+        """Whether a wave's dependents may go on."""
+        broken = wave.status in _BROKEN and self.policy(wave.wave_id) is OnFailure.CONTINUE
+        return wave.lets_dependents_go_on or broken
+
+    def _lacks_approval(self, wave: WaveState, *, now: float) -> bool:
+        approval = wave.decisions.approved_by
+        needed = self._planned[wave.wave_id].approval_required
+        return needed and (approval is None or _is_expired(approval, now=now))
+
+    def _give_up(self, wave: WaveState, *, now: float) -> None:
+        """Fail a wave that waited for a person until the plan's deadline."""
+        if wave.status is not WaveStatus.FAILED:
+            reason = f"Not launched before the plan's deadline ({wave.status_reason})"
+            self._change(wave, WaveStatus.FAILED, reason, now=now)
+            wave.end_time = now
+
+    def _expire(self, wave: WaveState, approval: OperatorAct, *, now: float) -> None:
+        if wave.status is WaveStatus.FAILED:
+            return
+        reason = f"The approval by {approval} expired before the wave could start"
+        self._change(wave, WaveStatus.FAILED, reason, now=now)
+        wave.end_time = approval.expires
+        if self.policy(wave.wave_id) is OnFailure.ASK:
+            wave.ask_until = now + ASK_SECONDS / self.state.speed
+
+    def _change(
+        self,
+        wave: WaveState,
+        status: WaveStatus,
+        reason: str,
+        *,
+        now: float,
+        caused_by: list[str] | None = None,
+    ) -> None:
+        told = (status, reason, caused_by or [])
+        if (wave.status, wave.status_reason, wave.caused_by) == told:
+            return
+        wave.status, wave.status_reason, wave.caused_by = told
+        wave.revision = next_revision(wave.revision, now)
+
+
+def _is_expired(approval: OperatorAct | None, *, now: float) -> bool:
+    return approval is not None and approval.expires is not None and approval.expires <= now
+
+
+def _names(waves: list[WaveState]) -> str:
+    return ", ".join(f"{w.wave_name} {w.status}" for w in waves)

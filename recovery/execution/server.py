@@ -1,0 +1,81 @@
+"""What is known of one server's launch."""
+
+from enum import StrEnum
+
+from recovery.base_model import Model
+from recovery.plan.model import Impact
+from recovery.text_format import shortened
+
+
+class LaunchStatus(StrEnum):
+    """How far a server's launch is, judged from DRS's answers."""
+
+    PENDING = "PENDING"
+    IN_PROGRESS = "IN_PROGRESS"
+    LAUNCHED = "LAUNCHED"
+    FAILED = "FAILED"
+
+
+class Verified(StrEnum):
+    """What the look-up of a launched server's recovery instance said."""
+
+    YES = "YES"
+    NO = "NO"
+    UNKNOWN = "UNKNOWN"
+
+
+class OperatingSystem(StrEnum):
+    """The kinds of operating system that DRS replicates."""
+
+    LINUX = "LINUX"
+    WINDOWS = "WINDOWS"
+
+
+class ServerResult(Model):
+    """What is known of one server's launch.
+
+    Attributes:
+        taken_over: its job is another's: of an earlier execution, or of somebody else.
+        launch_time: when DRS launched it, by the job's log where that is readable.
+        end_time: when it reached its final state, LAUNCHED or FAILED.
+        reason: why it failed, or what is still doubtful.
+    """
+
+    source_server_id: str
+    impact: Impact = Impact.CRITICAL
+    launch_status: LaunchStatus = LaunchStatus.PENDING
+    verified: Verified | None = None
+    recovery_job_id: str | None = None
+    recovery_instance_id: str | None = None
+    taken_over: bool = False
+    launch_time: float | None = None
+    end_time: float | None = None
+    reason: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the launch is over: failed, or launched with the look-up made or out of time."""
+        if self.launch_status is LaunchStatus.LAUNCHED:
+            return self.verified is not None
+        return self.launch_status is LaunchStatus.FAILED
+
+    def is_behind(self, known: "ServerResult") -> bool:
+        """Whether this is an earlier view than `known` of the same launch."""
+        same_launch = self.recovery_job_id == known.recovery_job_id
+        return same_launch and self._progress < known._progress
+
+    @property
+    def _progress(self) -> int:
+        if self.launch_status is LaunchStatus.LAUNCHED:
+            return {None: 2, Verified.UNKNOWN: 3}.get(self.verified, 4)
+        return {LaunchStatus.PENDING: 0, LaunchStatus.IN_PROGRESS: 1}.get(self.launch_status, 4)
+
+    def failed(self, reason: str, *, at: float) -> "ServerResult":
+        """This server, failed for `reason` at `at` (epoch seconds)."""
+        return self.model_copy(
+            update={
+                "launch_status": LaunchStatus.FAILED,
+                "reason": shortened(reason),
+                "end_time": at,
+            }
+        )

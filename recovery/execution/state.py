@@ -1,0 +1,124 @@
+"""What an execution of a recovery plan is and knows: statuses, server, wave and plan results.
+
+One `ExecutionState` is what the status query answers, what the terminal shows and what the
+history stores. Times are epoch seconds.
+"""
+
+from enum import StrEnum
+
+from recovery.base_model import Model
+from recovery.execution.cleanup_state import CleanupState
+from recovery.execution.wave import WaveState
+from recovery.plan.model import RecoveryPlan
+
+
+class ExecutionType(StrEnum):
+    """A drill rehearses; a recovery is the real thing."""
+
+    DRILL = "DRILL"
+    RECOVERY = "RECOVERY"
+
+
+class PlanStatus(StrEnum):
+    """Where an execution stands."""
+
+    IN_PROGRESS = "IN_PROGRESS"
+    PAUSED = "PAUSED"
+    COMPLETED = "COMPLETED"
+    PARTIAL = "PARTIAL"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class MessageRecord(Model):
+    """A message of an operator and what it did.
+
+    Attributes:
+        actor_verified: our own client vouches for the actor; the `temporal` CLI does not.
+        accepted: whether it had an effect.
+        effect: what it did, or why it was rejected.
+    """
+
+    name: str
+    wave_id: str | None = None
+    actor: str
+    actor_verified: bool = False
+    time: float
+    reason: str = ""
+    accepted: bool
+    effect: str
+
+    @property
+    def revision(self) -> int:
+        """Its revision in the history.
+
+        A reset may number its messages anew: the later one is the true one.
+        """
+        return int(self.time * 1000)
+
+
+class WaveOutcome(Model):
+    """What a wave's workflow closes with.
+
+    Attributes:
+        wave: its last state, without the servers, which its reports carried.
+        recorded_revision: up to which revision the history has the wave.
+    """
+
+    wave: WaveState
+    recorded_revision: int
+
+
+class ExecutionState(Model):
+    """The whole state of an execution.
+
+    Attributes:
+        revision: grows with every change of the execution itself (its waves have their own).
+        speed: by how much our polls and deadlines are divided; 1 everywhere but in a sandbox.
+        from_execution: the earlier execution whose servers this one took over.
+        warnings: what is wrong around it, such as a history in the Region that is recovered.
+    """
+
+    execution_id: str
+    plan_id: str
+    plan_name: str
+    plan_hash: str
+    execution_type: ExecutionType
+    status: PlanStatus = PlanStatus.IN_PROGRESS
+    status_reason: str = ""
+    revision: int = 0
+    started_by: str
+    start_time: float
+    end_time: float | None = None
+    speed: float = 1.0
+    from_execution: str | None = None
+    warnings: list[str] = []
+    waves: list[WaveState] = []
+    messages: list[MessageRecord] = []
+    cleanup: CleanupState | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        plan: RecoveryPlan,
+        *,
+        execution_id: str,
+        execution_type: ExecutionType,
+        started_by: str,
+        now: float,
+    ) -> "ExecutionState":
+        """The state of an execution that begins now."""
+        return cls(
+            execution_id=execution_id,
+            plan_id=plan.plan_id,
+            plan_name=plan.plan_name,
+            plan_hash=plan.plan_hash,
+            execution_type=execution_type,
+            started_by=started_by,
+            start_time=now,
+            waves=[WaveState.of(wave) for wave in plan.waves],
+        )
+
+    def without_waves(self) -> "ExecutionState":
+        """The execution's own part, as it stands now."""
+        return self.model_copy(update={"waves": [], "messages": []})

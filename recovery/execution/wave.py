@@ -1,0 +1,171 @@
+"""What is known of one wave, and what operators decided about it."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from recovery.base_model import Model
+from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult
+from recovery.plan.model import Wave
+
+
+class WaveStatus(StrEnum):
+    """Where a wave stands."""
+
+    PENDING = "PENDING"
+    WAITING = "WAITING"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    PARTIAL = "PARTIAL"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    SKIPPED = "SKIPPED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more is awaited of the wave."""
+        return self not in _OPEN
+
+    @property
+    def satisfies(self) -> bool:
+        """Whether the waves that depend on it may start."""
+        return self in (WaveStatus.COMPLETED, WaveStatus.PARTIAL)
+
+
+_OPEN = (WaveStatus.PENDING, WaveStatus.WAITING, WaveStatus.IN_PROGRESS)
+
+
+class OperatorAct(Model):
+    """What an operator did to a wave.
+
+    Attributes:
+        expires: until when it holds (epoch seconds); None for ever.
+    """
+
+    actor: str
+    time: float
+    reason: str = ""
+    expires: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.reason}" if self.reason else self.actor
+
+
+class Decisions(Model):
+    """What operators have decided about a wave."""
+
+    skipped_by: OperatorAct | None = None
+    accepted_by: OperatorAct | None = None
+    approved_by: OperatorAct | None = None
+    refused_by: OperatorAct | None = None
+
+
+class WaveState(Model):
+    """What is known of one wave.
+
+    Attributes:
+        revision: grows with every change; an older state never replaces a newer one.
+        start_time: when DRS accepted the launch.
+        end_time: when the last server reached its final state.
+        completion_duration: seconds between the two.
+        late: the wave completed after its waiting had ended.
+        caused_by: the waves whose failure made it SKIPPED.
+        handed_over: its workflow decides about it; before, and after a retry, the plan does.
+        automatic_retries: how many of the plan's `Retries` were used.
+        ask_until: until when its dependents wait for an operator's decision (epoch seconds).
+        launch_in_doubt: whether DRS has its job cannot be known; an operator must answer.
+        expected_seconds: what it is expected to take from acceptance on; None if nothing is known.
+        operating_systems: of its servers, where DRS says so.
+    """
+
+    wave_id: str
+    wave_name: str
+    status: WaveStatus = WaveStatus.PENDING
+    status_reason: str = ""
+    attempt: int = 0
+    revision: int = 0
+    account_id: str | None = None
+    region: str | None = None
+    start_time: float | None = None
+    end_time: float | None = None
+    completion_duration: float | None = None
+    late: bool = False
+    caused_by: list[str] = []
+    depends_on: list[str] = []
+    handed_over: bool = False
+    automatic_retries: int = 0
+    ask_until: float | None = None
+    launch_in_doubt: bool = False
+    expected_seconds: float | None = None
+    operating_systems: dict[str, OperatingSystem] = {}
+    decisions: Decisions = Decisions()
+    servers: list[ServerResult] = []
+
+    @classmethod
+    def of(cls, wave: Wave) -> "WaveState":
+        """The state of a wave that nothing has happened to yet."""
+        return cls(
+            wave_id=wave.wave_id,
+            wave_name=wave.wave_name,
+            region=wave.region,
+            depends_on=list(wave.depends_on),
+            servers=[
+                ServerResult(source_server_id=s.source_server_id, impact=s.impact)
+                for s in wave.servers
+            ],
+        )
+
+    @property
+    def lets_dependents_go_on(self) -> bool:
+        """Whether it is up, or an operator said to go on without it."""
+        decided = self.decisions
+        skipped = self.status is WaveStatus.SKIPPED and decided.skipped_by is not None
+        return self.status.satisfies or decided.accepted_by is not None or skipped
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its workflow has it and it is still waited for."""
+        return self.handed_over and not self.status.is_settled
+
+    @property
+    def launched_count(self) -> int:
+        """How many servers are LAUNCHED."""
+        return sum(s.launch_status is LaunchStatus.LAUNCHED for s in self.servers)
+
+    @property
+    def job_ids(self) -> tuple[str, ...]:
+        """The DRS jobs of this attempt, each once, in the order of the servers."""
+        return tuple(dict.fromkeys(s.recovery_job_id for s in self.servers if s.recovery_job_id))
+
+    @property
+    def open_job_ids(self) -> tuple[str, ...]:
+        """The jobs of servers that are neither up nor failed."""
+        jobs = (s.recovery_job_id for s in self.servers if not s.is_final)
+        return tuple(dict.fromkeys(job for job in jobs if job))
+
+    def merge_servers(self, changed: Iterable[ServerResult]) -> None:
+        """Replace the results of the servers named in `changed`."""
+        by_id = {server.source_server_id: server for server in changed}
+        self.servers = [by_id.get(s.source_server_id, s) for s in self.servers]
+
+    def ended(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
+        """Settle the wave; its duration counts from acceptance, where there was one."""
+        self.status, self.status_reason, self.end_time = status, reason, at
+        if self.start_time is not None and at is not None:
+            self.completion_duration = round(max(0.0, at - self.start_time), 3)
+
+
+class WaveReport(Model):
+    """What a wave's workflow tells the plan's: the wave's state with the changed servers only."""
+
+    execution_id: str
+    wave: WaveState
+
+
+def next_revision(previous: int, now: float) -> int:
+    """The revision that follows `previous` at `now` (epoch seconds).
+
+    It is the time in milliseconds, so that a run that was reset, and counts anew from an earlier
+    state, still writes newer revisions than the run it replaces.
+    """
+    return max(previous + 1, int(now * 1000))

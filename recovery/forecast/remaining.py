@@ -1,0 +1,60 @@
+"""How long waves are expected to take, and how long an execution still needs."""
+
+from dataclasses import dataclass
+
+from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveState, WaveStatus
+from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, wave_seconds
+from recovery.plan.graph import WaveGraph
+from recovery.plan.model import RecoveryPlan
+
+
+def expected_durations(plan: RecoveryPlan) -> dict[str, float]:
+    """Seconds that each wave of a plan is expected to take, by WaveId."""
+    return {wave.wave_id: wave_seconds(wave, {}) for wave in plan.waves}
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """What an execution still needs.
+
+    Attributes:
+        seconds: until its last wave is expected to be up.
+        overdue: a wave already takes longer than expected, so `seconds` is too short.
+    """
+
+    seconds: float
+    overdue: bool
+
+
+def remaining(state: ExecutionState, *, now: float) -> Remaining:
+    """Estimate what is left of an execution, along the longest chain of open waves.
+
+    Args:
+        state: how it stands.
+        now: epoch seconds.
+    """
+    left: dict[str, float] = {}
+    overdue = False
+    for wave in state.waves:
+        if wave.status.is_settled:
+            left[wave.wave_id] = 0.0
+            continue
+        expected = wave.expected_seconds or DEFAULT_SERVER_SECONDS
+        whole, spent = expected / state.speed, _elapsed(wave, now=now)
+        left[wave.wave_id] = max(0.0, whole - spent)
+        overdue = overdue or spent > whole
+    longest = _awaited(state).remaining(left)
+    return Remaining(max(longest.values(), default=0.0), overdue)
+
+
+def _awaited(state: ExecutionState) -> WaveGraph:
+    """The graph of those dependencies that still hold a wave back."""
+    passed = {wave.wave_id for wave in state.waves if wave.lets_dependents_go_on}
+    return WaveGraph({w.wave_id: [d for d in w.depends_on if d not in passed] for w in state.waves})
+
+
+def _elapsed(wave: WaveState, *, now: float) -> float:
+    if wave.status is not WaveStatus.IN_PROGRESS or wave.start_time is None:
+        return 0.0
+    return max(0.0, now - wave.start_time)

@@ -1,0 +1,279 @@
+"""How long plans will take: the graph and the quotas played through with expected durations."""
+
+import heapq
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from recovery.forecast.estimates import (
+    DEFAULT_SERVER_SECONDS,
+    Durations,
+    slowest_seconds,
+    wave_seconds,
+)
+from recovery.launch.admission import SERVERS_A_WISH, Pack, Quotas, Wish, admit
+from recovery.plan.graph import CriticalPath
+from recovery.plan.model import RecoveryPlan, Target, Wave
+
+# Source: the same drill, last LAUNCH_END to JOB_END.
+JOB_TAIL_SECONDS = 3.0
+# From a wave's last dependency being seen up to its own StartRecovery, generously.
+HANDOVER_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class WaveForecast:
+    """When a wave is expected to run; seconds after the plans' common start.
+
+    Attributes:
+        ready: when its last dependency is up.
+        start: when its first server is launched.
+        end: when its last server is up.
+        last_start: when its last server is launched.
+    """
+
+    ready: float
+    start: float
+    last_start: float
+    end: float
+
+    @property
+    def waits(self) -> float:
+        """Seconds for which quotas hold some of it back."""
+        return self.last_start - self.ready
+
+
+@dataclass(frozen=True)
+class Split:
+    """A wave on the critical path that is slow because of few of its servers.
+
+    Attributes:
+        servers: those that are slower than the rest.
+        saves: seconds by which the plan is shorter if nothing waited for them.
+    """
+
+    wave_id: str
+    servers: tuple[str, ...]
+    saves: float
+
+
+@dataclass(frozen=True)
+class PlanForecast:
+    """What is expected of one plan.
+
+    Attributes:
+        alone: its critical path, which it takes if nothing but the graph holds it back.
+        seconds: until its last wave is up, beside the other plans and under the quotas.
+        split: the wave that is best split, if any is worth it.
+    """
+
+    plan: RecoveryPlan
+    alone: CriticalPath
+    seconds: float
+    waves: dict[str, WaveForecast]
+    split: Split | None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is expected of several plans that start together.
+
+    Attributes:
+        seconds: until the last wave of all is up.
+        jobs: how many jobs are asked for.
+    """
+
+    plans: tuple[PlanForecast, ...]
+    seconds: float
+    jobs: int
+
+
+def forecast(plans: Sequence[RecoveryPlan], durations: Durations, quotas: Quotas) -> Forecast:
+    """Play plans through that start together, each wave as soon as graph and quotas allow.
+
+    Args:
+        plans: the plans; each target (Region and role) has the quotas for itself.
+        durations: seconds from a job's acceptance to LAUNCHED, by source server.
+        quotas: of each target.
+    """
+    play = _Play(plans, durations, quotas)
+    play.run()
+    told = tuple(_told(plan, durations, play.waves[number]) for number, plan in enumerate(plans))
+    return Forecast(told, max((p.seconds for p in told), default=0.0), play.jobs)
+
+
+def _told(plan: RecoveryPlan, durations: Durations, waves: dict[str, WaveForecast]) -> PlanForecast:
+    return PlanForecast(
+        plan=plan,
+        alone=plan.graph.critical_path(_of_waves(plan, durations)),
+        seconds=max(wave.end for wave in waves.values()),
+        waves=waves,
+        split=_best_split(plan, durations),
+    )
+
+
+def _of_waves(plan: RecoveryPlan, durations: Durations) -> dict[str, float]:
+    return {wave.wave_id: wave_seconds(wave, durations) for wave in plan.waves}
+
+
+def _best_split(plan: RecoveryPlan, durations: Durations) -> Split | None:
+    """The wave whose slowest servers cost the plan most, if the others wait for them at all."""
+    of_waves = _of_waves(plan, durations)
+    path = plan.graph.critical_path(of_waves)
+    found = []
+    for wave_id in path.waves:
+        times = {
+            server: durations.get(server, DEFAULT_SERVER_SECONDS)
+            for server in plan.wave(wave_id).server_ids
+        }
+        slowest = max(times.values())
+        others = [seconds for seconds in times.values() if seconds < slowest]
+        # Servers that nothing waits for still have to come up themselves.
+        if not others or not plan.graph.dependents_of(wave_id):
+            continue
+        shorter = plan.graph.critical_path(of_waves | {wave_id: max(others)}).seconds
+        starts = plan.graph.schedule(of_waves)[wave_id][0]
+        saves = path.seconds - max(shorter, starts + slowest)
+        slow = tuple(server for server, seconds in times.items() if seconds == slowest)
+        found.append(Split(wave_id, slow, saves))
+    best = max(found, key=lambda split: split.saves, default=None)
+    return best if best is not None and best.saves > 0 else None
+
+
+@dataclass
+class _Open:
+    """A wave on its way."""
+
+    plan: int
+    wave: Wave
+    remaining: float
+    awaited: int
+    ready: float = 0.0
+    start: float = math.inf
+    last_start: float = 0.0
+    end: float = 0.0
+    launched: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.plan}/{self.wave.wave_id}"
+
+    @property
+    def unlaunched(self) -> int:
+        return len(self.wave.servers) - self.launched
+
+
+@dataclass
+class _Busy:
+    """What the jobs of a target hold."""
+
+    jobs: int = 0
+    servers: int = 0
+
+
+class _Play:
+    """A simulation in which only servers, the handover and the end of jobs take time."""
+
+    def __init__(self, plans: Sequence[RecoveryPlan], durations: Durations, quotas: Quotas) -> None:
+        self.jobs = 0
+        self.waves: list[dict[str, WaveForecast]] = [{} for _ in plans]
+        self._plans = plans
+        self._durations = durations
+        self._quotas = quotas
+        self._open: dict[str, _Open] = {}
+        self._wanting: dict[Target, dict[str, _Open]] = {}
+        self._busy: dict[Target, _Busy] = {}
+        self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        self._count = itertools.count()
+        for number, plan in enumerate(plans):
+            remaining = plan.graph.remaining(_of_waves(plan, durations))
+            for wave in plan.waves:
+                awaited = len(plan.graph.dependencies_of(wave.wave_id))
+                each = _Open(number, wave, remaining[wave.wave_id], awaited)
+                self._open[each.key] = each
+
+    def run(self) -> None:
+        """Play to the end."""
+        for each in self._open.values():
+            if not each.awaited:
+                self._make_ready(each, 0.0)
+        while self._events:
+            now, _, happen = heapq.heappop(self._events)
+            happen(now)
+            # What happens at one moment is seen together, as by one look at DRS.
+            if not self._events or self._events[0][0] > now:
+                for target in list(self._wanting):
+                    self._launch(target, now)
+
+    def _at(self, time: float, happen: Callable[[float], None]) -> None:
+        heapq.heappush(self._events, (time, next(self._count), happen))
+
+    def _make_ready(self, each: _Open, now: float) -> None:
+        each.ready = now
+        target = each.wave.target.model_copy(update={"account_id": None})
+
+        def want(_: float) -> None:
+            self._wanting.setdefault(target, {})[each.key] = each
+
+        self._at(now + HANDOVER_SECONDS, want)
+
+    def _launch(self, target: Target, now: float) -> None:
+        wanting = self._wanting[target]
+        if not wanting:
+            return
+        busy = self._busy.setdefault(target, _Busy())
+        wishes = [wish for each in wanting.values() for wish in self._wishes(each)]
+        packs = admit(wishes, self._quotas, jobs=busy.jobs, servers=busy.servers)
+        for pack in packs:
+            self._start_job(pack, busy, now)
+        for key in [key for key, each in wanting.items() if not each.unlaunched]:
+            del wanting[key]
+
+    def _wishes(self, each: _Open) -> list[Wish]:
+        """What of a wave is not launched yet, in parts that are launched whole."""
+        most = min(SERVERS_A_WISH, self._quotas.servers_a_job, self._quotas.servers)
+        return [
+            Wish(
+                key=f"{each.key}/{first:03d}",
+                servers=min(most, each.unlaunched - first),
+                remaining=each.remaining,
+                since=each.ready,
+                wave=each.key,
+            )
+            for first in range(0, each.unlaunched, most)
+        ]
+
+    def _start_job(self, pack: Pack, busy: _Busy, now: float) -> None:
+        self.jobs += 1
+        busy.jobs += 1
+        busy.servers += pack.servers
+        ends = now
+        for wish in pack.wishes:
+            each = self._open[wish.wave]
+            ids = each.wave.server_ids[each.launched : each.launched + wish.servers]
+            slowest = slowest_seconds(ids, self._durations)
+            each.launched += wish.servers
+            each.start = min(each.start, now)
+            each.last_start = now
+            each.end = max(each.end, now + slowest)
+            ends = max(ends, now + slowest)
+            if not each.unlaunched:
+                self._at(each.end, partial(self._come_up, each))
+
+        def end(_: float) -> None:
+            busy.jobs -= 1
+            busy.servers -= pack.servers
+
+        self._at(ends + JOB_TAIL_SECONDS, end)
+
+    def _come_up(self, each: _Open, now: float) -> None:
+        self.waves[each.plan][each.wave.wave_id] = WaveForecast(
+            ready=each.ready, start=each.start, last_start=each.last_start, end=now
+        )
+        for dependent in self._plans[each.plan].graph.dependents_of(each.wave.wave_id):
+            waiting = self._open[f"{each.plan}/{dependent}"]
+            waiting.awaited -= 1
+            if not waiting.awaited:
+                self._make_ready(waiting, now)

@@ -1,0 +1,304 @@
+"""Compares an execution as Temporal knows it with what the history holds, item by item.
+
+Temporal's history is the write-ahead: what it knows is the truth, and what the history lacks can be
+written from it. Only an item that is newer than anything Temporal knows is left as it is.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from recovery.base_model import Model
+from recovery.execution.server import Verified
+from recovery.execution.state import ExecutionState, MessageRecord
+from recovery.execution.wave import Decisions, WaveState
+from recovery.history.record import HistoryRecord
+from recovery.plan.model import RecoveryPlan
+
+HEADER = "EXECUTION"
+PLAN = "PLAN"
+_PLAN_REVISION = 1
+# The plan's own notes on a wave: the wave's workflow, which mostly writes the item, has none.
+_NOTES = {"decisions", "handed_over", "automatic_retries", "ask_until"}
+_LEAVES_SHOWN = 2
+_TELLING = ("Status", "StatusReason", "Name", "WaveId", "Actor", "PlanId")
+
+
+def wave_item(wave_id: str) -> str:
+    """The key of a wave's item."""
+    return f"WAVE#{wave_id}"
+
+
+def decisions_item(wave_id: str) -> str:
+    """The key of the item of what operators decided about a wave."""
+    return f"DECISIONS#{wave_id}"
+
+
+def message_item(number: int) -> str:
+    """The key of a message's item, by its number from 0 in the execution."""
+    return f"MESSAGE#{number:04}"
+
+
+class Entry(Model):
+    """One item of the history.
+
+    Attributes:
+        revision: grows with every change of it.
+        content: what it tells, as JSON; None where that cannot be read.
+    """
+
+    revision: int
+    content: dict[str, Any] | None
+
+    @classmethod
+    def of_execution(cls, state: ExecutionState) -> "Entry":
+        """The entry of an execution's header."""
+        return cls(
+            revision=state.revision, content=_json(state, but={"waves", "messages", "cleanup"})
+        )
+
+    @classmethod
+    def of_plan(cls, plan: RecoveryPlan) -> "Entry":
+        """The entry of the frozen plan, which never changes."""
+        return cls(revision=_PLAN_REVISION, content=_json(plan))
+
+    @classmethod
+    def of_wave(cls, wave: WaveState) -> "Entry":
+        """The entry of a wave."""
+        return cls(revision=wave.revision, content=_json(wave, but=_NOTES))
+
+    @classmethod
+    def of_decisions(cls, decisions: Decisions, revision: int) -> "Entry":
+        """The entry of what operators decided about a wave."""
+        return cls(revision=revision, content=_json(decisions))
+
+    @classmethod
+    def of_message(cls, message: MessageRecord) -> "Entry":
+        """The entry of an operator's message."""
+        return cls(revision=message.revision, content=_json(message))
+
+
+class Truth(Model):
+    """An execution as Temporal knows it.
+
+    Attributes:
+        state: as the plan's workflow tells it.
+        plan: the frozen plan.
+        own: waves as their own workflows tell them, by WaveId; the others could not be asked.
+        is_closed: whether the plan's workflow has ended.
+    """
+
+    state: ExecutionState
+    plan: RecoveryPlan
+    own: dict[str, WaveState] = {}
+    is_closed: bool
+
+    @property
+    def began(self) -> bool:
+        """Whether there is anything to record: a recovery that was refused never began."""
+        ran = any(wave.attempt for wave in self.state.waves)
+        return ran or not self.is_closed or self.state.end_time is not None
+
+    def wave(self, planned: WaveState) -> WaveState:
+        """The newest that is known of a wave, given what the plan's workflow tells of it."""
+        own = self.own.get(planned.wave_id)
+        return planned if own is None or own.revision < planned.revision else own
+
+    def may_be_behind(self, item: str) -> bool:
+        """Whether the history may truly be ahead of what was asked of Temporal."""
+        wave_id = item.partition("#")[2]
+        if not self.is_closed:
+            return True
+        if item != wave_item(wave_id):
+            return False
+        own = self.own.get(wave_id)
+        return own is None or _is_observed(own)
+
+
+class DifferenceKind(StrEnum):
+    """How an item of the history differs from what Temporal knows."""
+
+    MISSING = "MISSING"
+    OUTDATED = "OUTDATED"
+    ALTERED = "ALTERED"
+    NEWER = "NEWER"
+    UNKNOWN = "UNKNOWN"
+
+
+class Difference(Model):
+    """An item that differs.
+
+    Attributes:
+        item: its key in the history.
+        kind: how it differs; UNKNOWN is an item that Temporal has not.
+        temporal: what Temporal tells, in short.
+        dynamodb: what the history tells, in short.
+        is_sound: the history may truly be ahead here, so nothing is wrong.
+        is_repaired: the item has been written anew, and read back as Temporal has it.
+    """
+
+    item: str
+    kind: DifferenceKind
+    temporal: str
+    dynamodb: str
+    is_sound: bool = False
+    is_repaired: bool = False
+
+    @property
+    def can_be_repaired(self) -> bool:
+        """Whether writing what Temporal knows can make it agree."""
+        return self.kind not in (DifferenceKind.NEWER, DifferenceKind.UNKNOWN)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to do about it."""
+        return self.is_sound or self.is_repaired
+
+
+def compare(truth: Truth, held: Mapping[str, Entry]) -> list[Difference]:
+    """Say what of the history differs from what Temporal knows.
+
+    Args:
+        truth: the execution in Temporal.
+        held: the items of the history, by key; those of other kinds are left aside.
+
+    Returns:
+        A difference an item, in the order of the header, the plan, its waves and the messages;
+        then what only the history has.
+    """
+    if not truth.began and not held:
+        return []
+    expected = list(_expected(truth))
+    found = [_difference(truth, each, held.get(each.item)) for each in expected]
+    known = {each.item for each in expected}
+    unknown = [
+        Difference(
+            item=item,
+            kind=DifferenceKind.UNKNOWN,
+            temporal="not known",
+            dynamodb=_summary(entry),
+            is_sound=truth.may_be_behind(item),
+        )
+        for item, entry in held.items()
+        if item not in known
+    ]
+    return [each for each in found if each is not None] + unknown
+
+
+def repairing(truth: Truth, items: Iterable[str]) -> HistoryRecord:
+    """What to write so that these items are as Temporal knows them."""
+    wanted = set(items)
+    state = truth.state
+    decided = {w.wave_id: w.decisions for w in state.waves if decisions_item(w.wave_id) in wanted}
+    return HistoryRecord(
+        execution_id=state.execution_id,
+        execution=state.without_waves() if HEADER in wanted else None,
+        plan=truth.plan if PLAN in wanted else None,
+        waves=[truth.wave(w) for w in state.waves if wave_item(w.wave_id) in wanted],
+        decisions=decided,
+        decisions_revision=state.revision,
+        messages={n: m for n, m in enumerate(state.messages) if message_item(n) in wanted},
+    )
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What the history may hold under a key.
+
+    Attributes:
+        entries: what agrees; the first one is what would be written.
+        must_be_held: whether something is lacking without it.
+    """
+
+    item: str
+    entries: list[Entry]
+    must_be_held: bool = True
+
+
+def _expected(truth: Truth) -> Iterator[_Expected]:
+    state = truth.state
+    yield _Expected(HEADER, [Entry.of_execution(state)])
+    yield _Expected(PLAN, [Entry.of_plan(truth.plan)])
+    for wave in state.waves:
+        newest = truth.wave(wave)
+        # At one revision, the plan's workflow and the wave's may both have written it.
+        both = [newest, *([wave] if wave.revision == newest.revision else [])]
+        # A wave that only ever waited reads as PENDING from the plan alone.
+        told = wave.status.is_settled or wave.attempt > 0
+        yield _Expected(wave_item(wave.wave_id), [Entry.of_wave(each) for each in both], told)
+    for wave in state.waves:
+        entry = Entry.of_decisions(wave.decisions, state.revision)
+        decided = wave.decisions != Decisions()
+        yield _Expected(decisions_item(wave.wave_id), [entry], decided)
+    for number, message in enumerate(state.messages):
+        yield _Expected(message_item(number), [Entry.of_message(message)])
+
+
+def _difference(truth: Truth, expected: _Expected, held: Entry | None) -> Difference | None:
+    item, wanted = expected.item, expected.entries[0]
+    if held is None:
+        missing = _told(item, DifferenceKind.MISSING, wanted, None)
+        return missing if expected.must_be_held else None
+    if held.content is None:
+        return _told(item, DifferenceKind.ALTERED, wanted, held)
+    if any(held.content == each.content for each in expected.entries):
+        return None
+    if held.revision > wanted.revision:
+        newer = _told(item, DifferenceKind.NEWER, wanted, held)
+        return newer.model_copy(update={"is_sound": truth.may_be_behind(item)})
+    is_older = held.revision < wanted.revision
+    kind = DifferenceKind.OUTDATED if is_older else DifferenceKind.ALTERED
+    return _told(item, kind, wanted, held)
+
+
+def _is_observed(wave: WaveState) -> bool:
+    """Whether a wave's workflow may go on writing, as its servers are not all judged for good."""
+    return any(not s.is_final or s.verified is Verified.UNKNOWN for s in wave.servers)
+
+
+def _told(item: str, kind: DifferenceKind, wanted: Entry, held: Entry | None) -> Difference:
+    if held is None or held.content is None:
+        there = "missing" if held is None else "cannot be read"
+        return Difference(item=item, kind=kind, temporal=_summary(wanted), dynamodb=there)
+    truth, found = _leaves(wanted.content), _leaves(held.content)
+    paths = [path for path in {**truth, **found} if truth.get(path) != found.get(path)]
+    # Where anything else differs too, the revision says the least.
+    paths.sort(key=lambda path: path == "Revision")
+    return Difference(
+        item=item,
+        kind=kind,
+        temporal=_shown({path: truth.get(path, "none") for path in paths}),
+        dynamodb=_shown({path: found.get(path, "none") for path in paths}),
+    )
+
+
+def _summary(entry: Entry) -> str:
+    """What an item is, by the first fields that say something about it."""
+    if entry.content is None:
+        return "cannot be read"
+    there = {key: str(entry.content[key]) for key in _TELLING if entry.content.get(key)}
+    return _shown(dict(list(there.items())[:_LEAVES_SHOWN]))
+
+
+def _leaves(value: Any, path: str = "") -> dict[str, str]:
+    """Each plain value of nested JSON by its path, as `Servers[0].LaunchStatus`."""
+    if isinstance(value, dict):
+        parts = [(f"{path}.{key}" if path else str(key), each) for key, each in value.items()]
+    elif isinstance(value, list):
+        parts = [(f"{path}[{number}]", each) for number, each in enumerate(value)]
+    else:
+        plain = isinstance(value, str) and value
+        return {path: value if plain else json.dumps(value)} if path else {}
+    return {leaf: text for name, each in parts for leaf, text in _leaves(each, name).items()}
+
+
+def _shown(leaves: Mapping[str, str]) -> str:
+    told = ", ".join(f"{path} {text}" for path, text in list(leaves.items())[:_LEAVES_SHOWN])
+    more = len(leaves) - _LEAVES_SHOWN
+    return f"{told} and {more} more" if more > 0 else told
+
+
+def _json(model: Model, *, but: Iterable[str] = ()) -> dict[str, Any]:
+    return model.model_dump(mode="json", exclude_none=True, exclude=set(but))

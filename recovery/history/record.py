@@ -1,0 +1,89 @@
+"""What of an execution the history does not have yet."""
+
+from recovery.base_model import Model
+from recovery.execution.cleanup_state import CleanupState
+from recovery.execution.state import ExecutionState, MessageRecord
+from recovery.execution.wave import Decisions, WaveState
+from recovery.plan.model import RecoveryPlan
+
+_WAVES_A_RECORD = 50
+
+
+class HistoryRecord(Model):
+    """What to write: the header, the plan at the start, waves, decisions and messages.
+
+    Attributes:
+        execution: the execution without its waves and messages; None leaves it as it is.
+        decisions: by WaveId, what operators decided.
+        decisions_revision: the execution's revision at which they stand.
+        messages: operators' messages, by their number from 0 in the execution.
+    """
+
+    execution_id: str
+    execution: ExecutionState | None = None
+    plan: RecoveryPlan | None = None
+    waves: list[WaveState] = []
+    decisions: dict[str, Decisions] = {}
+    decisions_revision: int = 0
+    messages: dict[int, MessageRecord] = {}
+    cleanup: CleanupState | None = None
+
+
+class Journal:
+    """Finds what is to be written next; the plan's workflow and its waves' share the writing.
+
+    A wave that is with its workflow is written by that one, which outlives the plan where it
+    must. The rest, and at the end whatever was not confirmed as written, is the plan's.
+    """
+
+    def __init__(self, plan: RecoveryPlan, state: ExecutionState) -> None:
+        self._plan: RecoveryPlan | None = plan
+        self._state = state
+        self._messages = 0
+        self._decisions: dict[str, Decisions] = {}
+
+    def unwritten(self, waves: dict[str, int], execution: int) -> HistoryRecord | None:
+        """Take what the history lacks; all of it is copied, for the state goes on changing.
+
+        Args:
+            waves: by WaveId, the revision that the history is known to have.
+            execution: the execution's revision that it is known to have.
+
+        Returns:
+            None when it lacks nothing.
+        """
+        state = self._state
+        lacking = [w for w in state.waves if self._is_lacking(w, waves)][:_WAVES_A_RECORD]
+        header = state.revision > execution
+        if not lacking and not header:
+            return None
+        plan, self._plan = self._plan, None
+        return HistoryRecord(
+            execution_id=state.execution_id,
+            execution=state.without_waves() if header else None,
+            plan=plan,
+            waves=[wave.model_copy(deep=True) for wave in lacking],
+            decisions=self._new_decisions(),
+            decisions_revision=state.revision,
+            messages=self._new_messages(),
+        )
+
+    def _is_lacking(self, wave: WaveState, written: dict[str, int]) -> bool:
+        ours = not wave.handed_over or self._state.end_time is not None
+        # A wave that only ever waited reads as PENDING from the plan alone.
+        tells = wave.status.is_settled or wave.wave_id in written
+        return ours and tells and wave.revision > written.get(wave.wave_id, 0)
+
+    def _new_decisions(self) -> dict[str, Decisions]:
+        nothing = Decisions()
+        changed = {
+            w.wave_id: w.decisions.model_copy(deep=True)
+            for w in self._state.waves
+            if w.decisions != self._decisions.get(w.wave_id, nothing)
+        }
+        self._decisions.update(changed)
+        return changed
+
+    def _new_messages(self) -> dict[int, MessageRecord]:
+        first, self._messages = self._messages, len(self._state.messages)
+        return dict(enumerate(self._state.messages[first:], start=first))

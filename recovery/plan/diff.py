@@ -1,0 +1,92 @@
+"""What a corrected plan changes, one line a difference."""
+
+from collections.abc import Mapping
+
+from recovery.base_model import Model
+from recovery.plan.model import RecoveryPlan, Server, Wave
+from recovery.text_format import count, visible
+
+_APART = ("waves", "servers", "dependencies", "wave_id", "source_server_id")
+
+
+def differences(before: RecoveryPlan, after: RecoveryPlan) -> list[str]:
+    """Say what differs between two versions of a plan.
+
+    Args:
+        before: the plan that ran.
+        after: the plan that is to run.
+
+    Returns:
+        A line each: `+` for what is new, `-` for what is gone, `~` for what has changed.
+    """
+    old = {wave.wave_id: wave for wave in before.waves}
+    new = {wave.wave_id: wave for wave in after.waves}
+    lines = [f"~ plan: {told}" for told in _fields(before, after)]
+    lines += [f"- wave {_named(old[i])}, with its servers" for i in old if i not in new]
+    for wave_id, wave in new.items():
+        if wave_id in old:
+            lines += _wave(old[wave_id], wave)
+        else:
+            lines.append(
+                f"+ wave {_named(wave)}: {count(len(wave.servers), 'server')}{_after(wave)}"
+            )
+    lines += _servers(old, new)
+    return [visible(line) for line in lines]
+
+
+def _wave(before: Wave, after: Wave) -> list[str]:
+    lines = [f"~ wave {_named(after)}: {told}" for told in _fields(before, after)]
+    if set(before.depends_on) != set(after.depends_on):
+        told = f"Dependencies {_ids(before)} → {_ids(after)}"
+        lines.append(f"~ wave {_named(after)}: {told}")
+    return lines
+
+
+def _servers(old: Mapping[str, Wave], new: Mapping[str, Wave]) -> list[str]:
+    was, now = _places(old), _places(new)
+    lines = []
+    for server_id, (wave, server) in now.items():
+        if server_id not in was:
+            if wave.wave_id in old:
+                lines.append(f"+ server {server_id} in {_named(wave)}")
+            continue
+        earlier, same = was[server_id]
+        if earlier.wave_id != wave.wave_id:
+            lines.append(f"~ server {server_id}: moved from {_named(earlier)} to {_named(wave)}")
+        lines += [f"~ server {server_id}: {told}" for told in _fields(same, server)]
+    for server_id, (wave, _) in was.items():
+        if server_id not in now and wave.wave_id in new:
+            lines.append(f"- server {server_id} of {_named(wave)}; what it launched is left alone")
+    return lines
+
+
+def _places(waves: Mapping[str, Wave]) -> dict[str, tuple[Wave, Server]]:
+    return {s.source_server_id: (wave, s) for wave in waves.values() for s in wave.servers}
+
+
+def _fields(before: Model, after: Model) -> list[str]:
+    """The values that differ, each with the key under which the plan file has it."""
+    told = []
+    for name, field in type(after).model_fields.items():
+        old, new = getattr(before, name), getattr(after, name)
+        if name not in _APART and old != new:
+            told.append(f"{field.alias} {_value(old)} → {_value(new)}")
+    return told
+
+
+def _value(value: object) -> str:
+    if value is None or value == "":
+        return "(none)"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _named(wave: Wave) -> str:
+    return wave.wave_id if wave.wave_name == wave.wave_id else f"{wave.wave_name} ({wave.wave_id})"
+
+
+def _ids(wave: Wave) -> str:
+    return ", ".join(wave.depends_on) or "(none)"
+
+
+def _after(wave: Wave) -> str:
+    return f", after {_ids(wave)}" if wave.depends_on else ""

@@ -1,0 +1,80 @@
+"""JSON as values that know their lines.
+
+Python's own reader says whether it is JSON, exactly; it does not tell the lines of values.
+What is known to be valid needs no more than a walk over its tokens.
+"""
+
+import json
+import re
+from typing import NoReturn
+
+from recovery.plan.file.nodes import MAX_DEPTH, Item, ItemBuilder, Kind
+
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]|[^\s{}\[\]:,"]+|\n')
+
+
+def is_json(text: str) -> bool:
+    """Return whether the text is JSON."""
+    try:
+        _load_json(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _load_json(text: str) -> None:
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not a JSON number")
+
+    # Numbers stay text here, for Python refuses to convert integers of thousands of digits.
+    json.loads(text, parse_int=str, parse_float=str, parse_constant=refuse)
+
+
+def _check(text: str, builder: ItemBuilder) -> None:
+    try:
+        _load_json(text)
+    except json.JSONDecodeError as error:
+        what = f"{error.msg[:1].lower()}{error.msg[1:]}"
+        builder.refuse(error.lineno, f"this is not valid JSON: {what} (column {error.colno})")
+    except ValueError as error:
+        builder.refuse(None, f"this is not valid JSON: {error}")
+    except RecursionError:
+        builder.refuse(None, f"values are nested more than {MAX_DEPTH} deep; a plan never is")
+
+
+def read_json(text: str, builder: ItemBuilder) -> Item:
+    """Read one JSON value.
+
+    Raises:
+        PlanError: It is not JSON.
+    """
+    _check(text, builder)
+    line = 1
+    for token in _TOKEN.findall(text):
+        match token[0]:
+            case "\n":
+                line += 1
+            case "{":
+                builder.open(Kind.MAPPING, line)
+            case "[":
+                builder.open(Kind.LIST, line)
+            case "}" | "]":
+                builder.close()
+            case _:
+                builder.scalar(_json_scalar(token, line))
+    return builder.finish()
+
+
+def _json_scalar(token: str, line: int) -> Item:
+    match token[0]:
+        case '"':
+            text = json.loads(token)
+            return Item(Kind.TEXT, line, text, text)
+        case "t" | "f":
+            return Item(Kind.YES_NO, line, token, token == "true")
+        case "n":
+            return Item(Kind.NOTHING, line, token)
+    try:
+        return Item(Kind.NUMBER, line, token, json.loads(token))
+    except ValueError:
+        return Item(Kind.NUMBER, line, token, float("inf"))

@@ -1,0 +1,184 @@
+"""The recovery plan as it runs: waves with resolved targets, exact dependencies and servers.
+
+Pure data. `recovery.plan_file` reads a plan from a file and makes the checks across waves.
+"""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from recovery.base_model import Model
+from recovery.plan.graph import WaveGraph
+
+SERVER_ID_PATTERN = "s-[0-9a-f]{17}"
+SNAPSHOT_ID_PATTERN = "pit-[0-9a-f]{17}"
+ID_PATTERN = "[A-Za-z0-9._-]{1,64}"
+REGION_PATTERN = "[a-z]{2}(-[a-z]+)+-[0-9]"
+ACCOUNT_ID_PATTERN = "[0-9]{12}"
+ROLE_ARN_PATTERN = r"arn:aws(-cn|-us-gov)?:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+"
+NAME_PATTERN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,256}"
+TEXT_PATTERN = r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*"
+
+MAX_WAVES = 1000
+MAX_SERVERS_PER_WAVE = 500
+MAX_SERVERS_PER_PLAN = 4000
+MAX_SECONDS = 7 * 24 * 3600
+MAX_MINUTES = 365 * 24 * 60
+
+PlanOrWaveId = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
+# Names and texts are shown on terminals, where a control character could rewrite what the
+# operator reads.
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
+Text = Annotated[str, Field(pattern=f"^{TEXT_PATTERN}$")]
+Region = Annotated[str, Field(pattern=f"^{REGION_PATTERN}$")]
+RoleArn = Annotated[str, Field(pattern=f"^{ROLE_ARN_PATTERN}$")]
+AccountId = Annotated[str, Field(pattern=f"^{ACCOUNT_ID_PATTERN}$")]
+# Strict, because YAML's `yes` would otherwise be one second.
+Seconds = Annotated[float, Field(strict=True, gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
+Minutes = Annotated[int, Field(strict=True, ge=1, le=MAX_MINUTES)]
+
+
+class Impact(StrEnum):
+    """What a server's failure means for its wave."""
+
+    CRITICAL = "CRITICAL"
+    OPTIONAL = "OPTIONAL"
+
+
+class OnFailure(StrEnum):
+    """What happens to the rest of the plan when a wave fails or times out."""
+
+    SKIP_DEPENDENTS = "SKIP_DEPENDENTS"
+    ASK = "ASK"
+    CONTINUE = "CONTINUE"
+    STOP = "STOP"
+
+
+class Server(Model):
+    """A source server that a wave launches."""
+
+    source_server_id: Annotated[str, Field(pattern=f"^{SERVER_ID_PATTERN}$")]
+    impact: Impact = Impact.CRITICAL
+    recovery_snapshot_id: Annotated[str, Field(pattern=f"^{SNAPSHOT_ID_PATTERN}$")] | None = None
+    """The point in time to recover to; None for the latest."""
+
+
+class Target(Model):
+    """Where a wave is launched."""
+
+    model_config = ConfigDict(frozen=True)
+
+    region: Region
+    role_arn: RoleArn | None = None
+    """The role to assume; None for the worker's own identity."""
+    account_id: AccountId | None = None
+    """The account the worker must really act in; None if the plan does not say."""
+
+
+class Dependency(Model):
+    """A wave that must be complete first."""
+
+    depends_on_wave_id: PlanOrWaveId
+
+
+def _same_as(field: str) -> Any:
+    """Return a field that defaults to the value of another one."""
+    return Field(default_factory=lambda validated: validated[field])
+
+
+class Wave(Model):
+    """Servers that are launched together, once the waves they depend on are complete."""
+
+    wave_id: PlanOrWaveId
+    wave_name: Name = _same_as("wave_id")
+    wave_description: Text = ""
+    servers: list[Server]
+    dependencies: list[Dependency] = Field(default_factory=list)
+    region: Region
+    role_arn: RoleArn | None = None
+    account_id: AccountId | None = None
+    timeout_seconds: Seconds = 3600.0
+    """Seconds from the acceptance of StartRecovery until the wave is TIMED_OUT."""
+    on_failure: OnFailure | None = None
+    """None: the plan's policy, or else the default of the kind of execution."""
+    retries: Annotated[int, Field(strict=True, ge=0, le=100)] = 0
+    approval_required: Annotated[bool, Field(strict=True)] = False
+
+    @property
+    def target(self) -> Target:
+        """The account and Region in which the wave is launched."""
+        return Target(region=self.region, role_arn=self.role_arn, account_id=self.account_id)
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """The exact IDs of the waves this one waits for, each once."""
+        return tuple(dict.fromkeys(each.depends_on_wave_id for each in self.dependencies))
+
+    @property
+    def server_ids(self) -> tuple[str, ...]:
+        """The source server IDs, in the order of the plan."""
+        return tuple(server.source_server_id for server in self.servers)
+
+
+class RecoveryPlan(Model):
+    """A frozen plan: what runs does not change when the file is edited."""
+
+    plan_id: PlanOrWaveId
+    plan_name: Name = _same_as("plan_id")
+    description: Text = ""
+    owner: Text = ""
+    region: Region | None = None
+    role_arn: RoleArn | None = None
+    account_id: AccountId | None = None
+    rto: Minutes | None = Field(default=None, alias="RTO")
+    """Recovery time objective, in minutes."""
+    rpo: Minutes | None = Field(default=None, alias="RPO")
+    """Recovery point objective, in minutes."""
+    priority: Annotated[int, Field(strict=True, ge=1, le=5)] | None = None
+    on_failure: OnFailure | None = None
+    deadline_seconds: Seconds = 86400.0
+    """Seconds that waves may wait in all before they are given up."""
+    waves: list[Wave]
+
+    @property
+    def plan_hash(self) -> str:
+        """The SHA-256, in hex, of everything in the plan that has an effect.
+
+        The order of waves, of a wave's servers and of its dependencies has none.
+        """
+        content = json.loads(self.model_dump_json())
+        for dumped, wave in zip(content["Waves"], self.waves, strict=True):
+            dumped["Dependencies"] = sorted(wave.depends_on)
+            dumped["Servers"].sort(key=lambda server: server["SourceServerId"])
+        content["Waves"].sort(key=lambda dumped: dumped["WaveId"])
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def graph(self) -> WaveGraph:
+        """The graph of the plan's waves, built anew at each call."""
+        return WaveGraph({wave.wave_id: wave.depends_on for wave in self.waves})
+
+    @property
+    def server_count(self) -> int:
+        """The number of servers in all waves."""
+        return sum(len(wave.servers) for wave in self.waves)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The distinct targets, in the order in which the plan first names them."""
+        return tuple(dict.fromkeys(wave.target for wave in self.waves))
+
+    def wave(self, wave_id: str) -> Wave:
+        """Return the wave with this ID.
+
+        Raises:
+            KeyError: The plan has no such wave.
+        """
+        for wave in self.waves:
+            if wave.wave_id == wave_id:
+                return wave
+        raise KeyError(wave_id)

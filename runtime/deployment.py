@@ -1,0 +1,143 @@
+"""Worker Versioning: off unless a worker is told its deployment and build.
+
+Temporal then starts nothing before somebody has made a version current. That is easily forgotten
+and looks like a worker that does nothing, so the worker says so until it is done.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion as DeploymentVersion
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkerDeploymentRequest,
+    DescribeWorkerDeploymentVersionRequest,
+)
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import WorkerDeploymentConfig
+
+from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
+from settings import Settings
+
+_CHECK_SECONDS = 5.0
+_SOON_SECONDS = 1.0
+_REPEAT_SECONDS = 300.0
+_RPC = timedelta(seconds=10)
+_LOG = logging.getLogger(__name__)
+
+
+def deployment_config(settings: Settings) -> WorkerDeploymentConfig | None:
+    """How a worker is versioned; None where it is not."""
+    if settings.deployment_name is None or settings.build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(settings.deployment_name, settings.build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
+
+
+def set_current(deployment_name: str, build_id: str, namespace: str) -> str:
+    """The command that makes a version current."""
+    where = "" if namespace == "default" else f" --namespace {namespace}"
+    return (
+        "temporal worker deployment set-current-version "
+        f"--deployment-name {deployment_name} --build-id {build_id}{where} --yes"
+    )
+
+
+@asynccontextmanager
+async def watching_current_version(client: Client, settings: Settings) -> AsyncIterator[None]:
+    """Inside the block, log which version is current, and warn while none is."""
+    config = deployment_config(settings)
+    if config is None:
+        yield
+        return
+    watching = asyncio.create_task(_watch(client, config.version))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+async def _watch(client: Client, ours: WorkerDeploymentVersion) -> None:
+    told, told_at = None, 0.0
+    while True:
+        pause = _CHECK_SECONDS
+        try:
+            current = await _current_build(client, ours.deployment_name)
+            # Before that the command that makes it current would be refused.
+            known = current == ours.build_id or await _is_known(client, ours)
+        except RPCError as error:
+            if error.status is RPCStatusCode.UNIMPLEMENTED:
+                _LOG.warning("This Temporal server does not know Worker Versioning")
+                return
+            # Whoever cannot reach Temporal hears of it from the worker's polls.
+            known, current = False, ""
+        now = time.monotonic()
+        overdue = current == "" and now - told_at > _REPEAT_SECONDS
+        if not known:
+            pause = _SOON_SECONDS
+        elif current != told or overdue:
+            _tell(current, ours, client.namespace)
+            told, told_at = current, now
+        await asyncio.sleep(pause)
+
+
+async def _current_build(client: Client, deployment_name: str) -> str:
+    """The build ID of the current version; empty where there is none."""
+    request = DescribeWorkerDeploymentRequest(
+        namespace=client.namespace, deployment_name=deployment_name
+    )
+    try:
+        answer = await client.workflow_service.describe_worker_deployment(request, timeout=_RPC)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return ""
+        raise
+    routing = answer.worker_deployment_info.routing_config
+    return routing.current_deployment_version.build_id
+
+
+async def _is_known(client: Client, ours: WorkerDeploymentVersion) -> bool:
+    """Whether Temporal knows of both task queues that they are served by this version."""
+    request = DescribeWorkerDeploymentVersionRequest(
+        namespace=client.namespace,
+        deployment_version=DeploymentVersion(
+            deployment_name=ours.deployment_name, build_id=ours.build_id
+        ),
+    )
+    try:
+        answer = await client.workflow_service.describe_worker_deployment_version(
+            request, timeout=_RPC
+        )
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    served = {queue.name for queue in answer.version_task_queues}
+    return served >= {TASK_QUEUE, WATCH_TASK_QUEUE}
+
+
+def _tell(current: str, ours: WorkerDeploymentVersion, namespace: str) -> None:
+    name, build = ours.deployment_name, ours.build_id
+    command = set_current(name, build, namespace)
+    if not current:
+        _LOG.warning(
+            "Nothing will start: deployment %s has no current version. To run plans on this "
+            "worker's build %s: %s", name, build, command,
+        )  # fmt: skip
+    elif current == build:
+        _LOG.info("Build %s of deployment %s is current: new plans start here", build, name)
+    else:
+        _LOG.info(
+            "Build %s of deployment %s is current: new plans start there, and this worker's build "
+            "%s only ends what it began. To run new ones here: %s", current, name, build, command,
+        )  # fmt: skip

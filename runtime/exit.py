@@ -1,0 +1,153 @@
+"""Exit codes, and what to say of an error."""
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from enum import IntEnum
+from typing import NoReturn
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+from temporalio.service import RPCError, RPCStatusCode
+
+from aws.errors import AwsTrouble, Trouble
+from client.errors import RefusedError, UnreachableError
+from recovery.execution.state import PlanStatus
+from recovery.plan.file.reader import PlanError
+from runtime.setting_errors import setting_problems
+from storage.dynamodb import TableError
+
+DEBUG_VARIABLE = "DRS_WAVES_DEBUG"
+
+
+class ExitCode(IntEnum):
+    """What a command ends with."""
+
+    COMPLETED = 0
+    FAILED = 1
+    BAD_INPUT = 2
+    PARTIAL = 3
+    CANCELLED = 4
+    UNREACHABLE = 5
+    UNEXPECTED = 70
+    """EX_SOFTWARE of sysexits.h: a defect of this program."""
+    INTERRUPTED = 130
+    """128 and SIGINT, as shells have it."""
+
+
+_BY_STATUS = {
+    PlanStatus.COMPLETED: ExitCode.COMPLETED,
+    PlanStatus.FAILED: ExitCode.FAILED,
+    PlanStatus.PARTIAL: ExitCode.PARTIAL,
+    PlanStatus.CANCELLED: ExitCode.CANCELLED,
+}
+
+
+_WORST_LAST = (
+    ExitCode.COMPLETED,
+    ExitCode.PARTIAL,
+    ExitCode.CANCELLED,
+    ExitCode.FAILED,
+    ExitCode.BAD_INPUT,
+    ExitCode.UNREACHABLE,
+)
+
+
+_REFUSALS = (Trouble.INVALID, Trouble.UNKNOWN_SERVER)
+
+
+class CliError(Exception):
+    """Ends a command with a message and an exit code."""
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.BAD_INPUT) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def exit_code_of(status: PlanStatus) -> ExitCode:
+    """The exit code of an execution that has ended."""
+    return _BY_STATUS.get(status, ExitCode.FAILED)
+
+
+def worst(codes: list[ExitCode]) -> ExitCode:
+    """The exit code of several executions."""
+    return max(codes, key=_WORST_LAST.index, default=ExitCode.COMPLETED)
+
+
+def explain(error: BaseException) -> CliError | None:
+    """What to tell the user of an error, or None for one that nobody foresaw."""
+    told: CliError | None = None
+    match error:
+        case CliError():
+            told = error
+        case PlanError():
+            told = CliError(str(error))
+        case RefusedError():
+            told = CliError(_sentence(str(error)))
+        case UnreachableError():
+            told = CliError(_sentence(str(error)), ExitCode.UNREACHABLE)
+        case TableError():
+            told = CliError(_sentence(str(error)), _table_code(error))
+        case RPCError():
+            told = _explain_rpc(error)
+        case ValidationError() if error.title == "Settings":
+            told = CliError("\n".join(setting_problems(error)))
+        case SettingsError():
+            told = CliError(f"a DRS_WAVES_… setting is no JSON: {error}")
+    return told
+
+
+def _sentence(text: str) -> str:
+    return text.replace("..", ".").removesuffix(".")
+
+
+def _table_code(error: TableError) -> ExitCode:
+    trouble = error.__cause__
+    refused = isinstance(trouble, AwsTrouble) and trouble.kind in _REFUSALS
+    return ExitCode.BAD_INPUT if refused else ExitCode.UNREACHABLE
+
+
+def _explain_rpc(error: RPCError) -> CliError:
+    told = error.message or error.status.name
+    if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED):
+        hint = ""
+        if "search attribute" in told.lower() or "DrsPlanId" in told:
+            hint = ". Register our search attributes with `drs-waves init-tables`"
+        return CliError(f"Temporal refused: {told}{hint}")
+    return CliError(f"Temporal did not answer: {told}", ExitCode.UNREACHABLE)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process with an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    # Threads of Temporal's core outlive its clients. One run in 15 crashed while Python wound down
+    # beneath them, and a crash must not replace the exit code of a recovery.
+    os._exit(code)
+
+
+def report(error: Exception, say: Callable[[str], None]) -> ExitCode:
+    """Say what went wrong, a line at a time.
+
+    Args:
+        error: what ended the process.
+        say: takes each line.
+
+    Returns:
+        What to exit with.
+    """
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error)
+    known = explain(error)
+    if known is not None:
+        for line in str(known).splitlines():
+            say(f"error: {line}")
+        return known.code
+    summary = str(error).splitlines()[0] if str(error) else "no message"
+    say(f"error: unexpected {type(error).__name__}: {summary}")
+    if not os.environ.get(DEBUG_VARIABLE):
+        say(f"Set {DEBUG_VARIABLE}=1 to see where it came from.")
+    return ExitCode.UNEXPECTED

@@ -1,0 +1,208 @@
+"""Serves the task queues: which workflows and activities, how it starts and how it ends."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import NoReturn
+
+import structlog
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from activities.cleanup import CleanupActivities
+from activities.executions import ExecutionActivities
+from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+from activities.history import HistoryActivities
+from activities.history_repair import RepairActivities
+from activities.job_logs import JobLogActivities
+from activities.launch.drs_activities import DrsActivities
+from activities.launch.enqueue import JoiningActivities
+from activities.targets import TargetActivities
+from aws.regions import OurRegions
+from aws.sessions import AwsSessions
+from aws.targets import Places
+from client.errors import UnreachableError
+from client.recovery_client import RecoveryClient
+from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
+from runtime.deployment import deployment_config, watching_current_version
+from runtime.exit import ExitCode
+from runtime.log_config import configure_logging
+from runtime.workflow_runner import ReplayableRunner
+from settings import Settings, get_settings
+from storage.history import HistoryTable
+from workflows.drill_cleanup import DrillCleanupWorkflow
+from workflows.history_repair import HistoryRepairWorkflow
+from workflows.job_logs import JobLogWorkflow
+from workflows.launcher.workflow import LauncherWorkflow
+from workflows.plan.workflow import RecoveryPlanWorkflow
+from workflows.readiness import ReadinessWorkflow
+from workflows.wave.workflow import WaveWorkflow
+
+WORKFLOWS = (
+    RecoveryPlanWorkflow,
+    WaveWorkflow,
+    LauncherWorkflow,
+    DrillCleanupWorkflow,
+    ReadinessWorkflow,
+    JobLogWorkflow,
+    HistoryRepairWorkflow,
+)
+
+
+_AWS_CALLS_AT_ONCE = 64
+
+
+_WATCHES_AT_ONCE = 5000
+
+
+# A cancel reaches a heartbeating activity no sooner than its heartbeats go out.
+_HEARTBEAT_THROTTLE = timedelta(seconds=4)
+
+
+_GRACE = timedelta(seconds=10)
+
+
+# Less than the 30 s after which Docker and Kubernetes kill what does not stop.
+_STOPS_WITHIN_SECONDS = 25.0
+
+
+def make_workers(client: Client, settings: Settings) -> list[Worker]:
+    """The workers of both task queues; long watches have slots of their own."""
+    places = Places(AwsSessions())
+    drs = DrsActivities(places, settings)
+    table = HistoryTable(settings)
+    history = HistoryActivities(table)
+    repair = RepairActivities(table)
+    ours = OurRegions.of(settings, client.service_client.config.target_host)
+    targets = TargetActivities(places, settings, ours)
+    joining = JoiningActivities(places, settings)
+    job_logs = JobLogActivities(places)
+    executions = ExecutionActivities()
+    cleanup = CleanupActivities(places, settings)
+    versioned = deployment_config(settings)
+    runner = ReplayableRunner()
+    deciding = runner.serve(
+        Worker(
+            client,
+            task_queue=TASK_QUEUE,
+            workflows=WORKFLOWS,
+            workflow_runner=runner,
+            activities=[
+                drs.launch,
+                drs.launch_pack,
+                drs.find_launch,
+                drs.review,
+                joining.want_launches,
+                history.record,
+                history.cleanup_scope,
+                targets.look_at_targets,
+                targets.check_readiness,
+                job_logs.read_job_logs,
+            ],
+            max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+            graceful_shutdown_timeout=_GRACE,
+            deployment_config=versioned,
+        )
+    )
+    watching = Worker(
+        client,
+        task_queue=WATCH_TASK_QUEUE,
+        activities=[
+            drs.watch,
+            drs.look_at_jobs,
+            executions.look_at_wave,
+            executions.follow_wave,
+            executions.await_end,
+            repair.repair_history,
+            cleanup.find_instances,
+            cleanup.terminate,
+        ],
+        max_concurrent_activities=_WATCHES_AT_ONCE,
+        max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+        deployment_config=versioned,
+    )
+    return [deciding, watching]
+
+
+async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set, then hand running work over.
+
+    Raises:
+        UnreachableError: Temporal does not let this worker serve any more.
+    """
+    loop = asyncio.get_running_loop()
+    calls = ThreadPoolExecutor(_AWS_CALLS_AT_ONCE, thread_name_prefix="aws")
+    loop.set_default_executor(calls)
+    workers = make_workers(client, settings)
+    try:
+        async with AsyncExitStack() as stack:
+            for worker in workers:
+                await stack.enter_async_context(worker)
+            structlog.get_logger().info(
+                "worker is ready", task_queue=TASK_QUEUE, speed=settings.speed
+            )
+            async with watching_current_version(client, settings):
+                await stop.wait()
+            structlog.get_logger().info("worker stops and hands its work over")
+            await _hand_over(workers)
+    except (RuntimeError, RPCError) as error:
+        told = str(error).partition(": Status {")[0]
+        raise UnreachableError(f"Temporal no longer takes this worker: {told}") from error
+    finally:
+        # The end of the event loop would wait for calls that AWS does not answer.
+        calls.shutdown(wait=False, cancel_futures=True)
+        loop.set_default_executor(ThreadPoolExecutor(1))
+
+
+async def _hand_over(workers: Sequence[Worker]) -> None:
+    """Stop all workers at once; leave where Temporal takes too long to hear of it."""
+    stopping = asyncio.gather(*(worker.shutdown() for worker in workers))
+    try:
+        await asyncio.wait_for(stopping, _STOPS_WITHIN_SECONDS)
+    except TimeoutError:
+        _leave_at_once("Temporal does not answer")
+
+
+def _leave_at_once(why: str) -> NoReturn:
+    """End without another word to Temporal, as if killed, which loses nothing either."""
+    structlog.get_logger().warning(
+        f"worker ends at once: {why}; what it did is taken up after {HEARTBEAT_TIMEOUT_SECONDS:g} s"
+    )
+    os._exit(ExitCode.COMPLETED)
+
+
+async def run_worker() -> None:
+    """Run the worker until SIGTERM or Ctrl-C; a second one ends it at once.
+
+    Raises:
+        pydantic.ValidationError: a setting is wrong.
+        RefusedError: a setting of Temporal's is wrong, or it has no such namespace.
+        UnreachableError: Temporal cannot be reached.
+    """
+    settings = get_settings()
+    configure_logging(as_json=settings.log_json)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    connecting = asyncio.current_task()
+
+    def told_to_stop() -> None:
+        if stop.is_set():
+            _leave_at_once("told to stop again")
+        stop.set()
+        if connecting is not None:
+            connecting.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told_to_stop)
+    try:
+        client = await RecoveryClient.connect()
+        await client.require_namespace()
+    except asyncio.CancelledError:
+        return
+    connecting = None
+    await serve(client.temporal, settings, stop)

@@ -1,0 +1,140 @@
+"""Keeps what a worker first does with a run in step with what every later replay does.
+
+The SDK's core (temporalio 1.35) cuts the history of a run that it has just loaded into activations
+in another way than later replays do, in two cases. The workflow's commands may then come in another
+order, and this history can never be replayed again: the workflow is stuck.
+
+**Queries.** A query to a worker that does not hold the run is answered from its history. Core then
+also applies the events after the last workflow task, although no task has begun for them yet, and
+keeps the run. The next task brings only the events since: two activations of what a replay shows in
+one. Go's SDK does not keep what it loaded for a query. Here such a run is evicted together with the
+answer, so that its next task replays it.
+
+**Updates.** Core takes a task that ended without commands, and that another one directly follows,
+for a heartbeat, and shows the news of both at once; unless the second task accepted an update,
+which only later replays can see. So the first task after a load accepts no update together with
+other news: it is rejected, which leaves no trace in the history, and has to be sent again.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from temporalio.api.failure.v1 import Failure
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.converter import StorageDriverStoreContext
+from temporalio.worker import (
+    Worker,
+    WorkflowInstance,
+    WorkflowInstanceDetails,
+    WorkflowRunner,
+)
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.workflow import Info
+
+from contract.failures import FailureType
+
+# How core names a query that came by itself and not with a workflow task.
+_QUERY_BY_ITSELF = "legacy_query"
+_SEND_AGAIN = "a worker has just taken this execution over; nothing was done, send it again"
+
+
+class ReplayableRunner(WorkflowRunner):
+    """Runs workflows in the SDK's sandbox, so that their histories can be replayed."""
+
+    def __init__(self) -> None:
+        self._sandboxed = SandboxedWorkflowRunner()
+        self._worker: Worker | None = None
+
+    def serve(self, worker: Worker) -> Worker:
+        """Evict from this worker, which must be the one that was made with this runner."""
+        self._worker = worker
+        return worker
+
+    def prepare_workflow(self, defn: Any) -> None:
+        """Check that a workflow can be loaded in the sandbox."""
+        self._sandboxed.prepare_workflow(defn)
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        """A run of a workflow, as it is held in the cache."""
+        return _LoadedRun(self._sandboxed.create_instance(det), self._evict)
+
+    def set_worker_level_failure_exception_types(
+        self, types: Sequence[type[BaseException]]
+    ) -> None:
+        """Which errors fail a workflow instead of its task."""
+        self._sandboxed.set_worker_level_failure_exception_types(types)
+
+    def _evict(self, run_id: str) -> None:
+        if self._worker is not None:
+            # The SDK has no other way to it.
+            self._worker._bridge_worker.request_workflow_eviction(run_id)
+
+
+class _LoadedRun(WorkflowInstance):
+    """A run in a worker's cache."""
+
+    def __init__(self, inner: WorkflowInstance, evict: Callable[[str], None]) -> None:
+        self._inner = inner
+        self._evict = evict
+        self._task_time = 0
+        self._is_ahead = False
+        self._was_replayed = False
+
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        """Handle an activation."""
+        kinds = {job.WhichOneof("variant") for job in act.jobs}
+        if kinds == {"query_workflow"}:
+            if self._is_ahead and act.jobs[0].query_workflow.query_id == _QUERY_BY_ITSELF:
+                # Before the answer goes out, and another task may come.
+                self._evict(act.run_id)
+            return self._inner.activate(act)
+        # All activations of a task tell the time at which it began.
+        task_time = act.timestamp.ToNanoseconds()
+        self._is_ahead = not act.is_replaying and task_time == self._task_time
+        self._task_time = task_time
+        is_first_after_replay = self._was_replayed and not act.is_replaying
+        self._was_replayed = act.is_replaying
+        if is_first_after_replay and "do_update" in kinds and len(kinds) > 1:
+            return self._activate_without_updates(act)
+        return self._inner.activate(act)
+
+    def _activate_without_updates(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        updates = [job.do_update for job in act.jobs if job.HasField("do_update")]
+        others = [job for job in act.jobs if not job.HasField("do_update")]
+        reduced = WorkflowActivation()
+        reduced.CopyFrom(act)
+        del reduced.jobs[:]
+        reduced.jobs.extend(others)
+        completion = self._inner.activate(reduced)
+        if completion.HasField("successful"):
+            for update in updates:
+                answer = completion.successful.commands.add().update_response
+                answer.protocol_instance_id = update.protocol_instance_id
+                answer.rejected.CopyFrom(_rejection())
+        return completion
+
+    def get_serialization_context(self, command_info: Any) -> None:
+        """None, as our payloads are written the same way whatever they are part of.
+
+        The SDK would run code in the workflow's sandbox for it, once a payload: a quarter of what
+        a busy worker did.
+        """
+
+    def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
+        """Nothing, as no payload is kept elsewhere; what goes for the other context does here."""
+        return StorageDriverStoreContext(target=None)
+
+    def get_info(self) -> Info:
+        """See the SDK's."""
+        return self._inner.get_info()
+
+    def get_thread_id(self) -> int | None:
+        """See the SDK's."""
+        return self._inner.get_thread_id()
+
+
+def _rejection() -> Failure:
+    failure = Failure(message=_SEND_AGAIN)
+    failure.application_failure_info.type = FailureType.SEND_AGAIN
+    return failure

@@ -1,0 +1,94 @@
+"""Recovery instances: from LAUNCH_END until they are terminated or cleaned up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..servers.source_servers import SourceServer
+from ..simulation import Simulation
+
+
+@dataclass
+class RecoveryInstance:
+    """The EC2 instance that a source server was recovered to.
+
+    Attributes:
+        up_from: Epoch seconds of its LAUNCH_END.
+        stopping_from: When it begins to be terminated, or None.
+        gone_from: When it no longer exists, or None.
+        stopped: Whether it was launched with the launch disposition STOPPED.
+        disconnected: Whether it was disconnected from DRS.
+        deleted: Whether DRS forgot it; the EC2 instance itself goes on.
+    """
+
+    recovery_instance_id: str
+    arn: str
+    job_id: str
+    source_server: SourceServer
+    is_drill: bool
+    simulation: Simulation
+    snapshot_taken: float
+    up_from: float
+    stopping_from: float | None = None
+    gone_from: float | None = None
+    stopped: bool = False
+    disconnected: bool = False
+    deleted: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def exists(self, now: float) -> bool:
+        """Return whether the EC2 instance exists."""
+        return self.up_from <= now and (self.gone_from is None or now < self.gone_from)
+
+    def known(self, now: float) -> bool:
+        """Return whether DRS lists it."""
+        return self.exists(now) and not self.deleted
+
+    def ec2_state(self, now: float) -> str:
+        """Return the EC2 instance state in DRS's spelling."""
+        if self.stopping_from is not None and now >= self.stopping_from:
+            return "SHUTTING-DOWN"
+        return "STOPPED" if self.stopped else "RUNNING"
+
+    def describe(self, now: float) -> dict[str, Any]:
+        """Return the RecoveryInstance structure of the API."""
+        stamp = self.simulation.timestamp
+        server = self.source_server.properties()
+        digits = self.source_server.fingerprint
+        replication = "STOPPED" if self.disconnected else "NOT_STARTED"
+        return {
+            "recoveryInstanceID": self.recovery_instance_id,
+            "ec2InstanceID": self.recovery_instance_id,
+            "ec2InstanceState": self.ec2_state(now),
+            "jobID": self.job_id,
+            "sourceServerID": self.source_server.source_server_id,
+            "arn": self.arn,
+            "tags": dict(self.tags),
+            "failback": {"state": "FAILBACK_NOT_STARTED"},
+            "dataReplicationInfo": {"dataReplicationState": replication},
+            "recoveryInstanceProperties": {
+                "lastUpdatedDateTime": stamp(self.up_from),
+                "identificationHints": {
+                    **server["identificationHints"],
+                    "awsInstanceID": self.recovery_instance_id,
+                },
+                "networkInterfaces": server["networkInterfaces"],
+                "disks": [
+                    {
+                        "internalDeviceName": disk["deviceName"],
+                        "bytes": disk["bytes"],
+                        "ebsVolumeID": f"vol-0{digits[16:32]}",
+                    }
+                    for disk in server["disks"]
+                ],
+                "cpus": server["cpus"],
+                "ramBytes": server["ramBytes"],
+                "os": server["os"],
+            },
+            "pointInTimeSnapshotDateTime": stamp(self.snapshot_taken),
+            "isDrill": self.is_drill,
+            "originEnvironment": "AWS",
+            "originAvailabilityZone": "us-east-1a",
+            "agentVersion": "5.0.24",
+        }

@@ -1,0 +1,53 @@
+"""Points in time that a source server can be recovered to."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from ..servers.source_servers import NEVER_SYNCED, SourceServer
+
+# DRS's default retention: every 10 minutes for an hour, hourly for a day, daily for a week (AWS
+# documentation). Pairs of period and age, both in seconds.
+_RETENTION = ((600, 3600), (3600, 86_400), (86_400, 7 * 86_400))
+
+
+def taken_at(server: SourceServer, now: float) -> list[float]:
+    """Return when the server's retained snapshots were taken, oldest first, in epoch seconds."""
+    if server.replication_state in NEVER_SYNCED:
+        return []
+    times = {
+        float(latest - step * period)
+        for period, age in _RETENTION
+        for latest in [int(now // period) * period]
+        for step in range(age // period)
+    }
+    return sorted(times)
+
+
+def snapshot_id(server: SourceServer, taken: float) -> str:
+    """Return the ID of the server's snapshot of that time."""
+    return f"pit-{_digest(server, taken)[:17]}"
+
+
+def describe(server: SourceServer, taken: float) -> dict[str, Any]:
+    """Return the RecoverySnapshot structure of the API."""
+    stamp = server.simulation.timestamp(taken)
+    return {
+        "snapshotID": snapshot_id(server, taken),
+        "sourceServerID": server.source_server_id,
+        "expectedTimestamp": stamp,
+        "timestamp": stamp,
+        "ebsSnapshots": [f"snap-0{_digest(server, taken)[17:33]}"],
+    }
+
+
+def find(server: SourceServer, wanted: str, now: float) -> float | None:
+    """Return when a snapshot was taken, or None if the server has no such snapshot."""
+    if wanted in server.recovery_snapshot_ids:
+        return now
+    return next((at for at in taken_at(server, now) if snapshot_id(server, at) == wanted), None)
+
+
+def _digest(server: SourceServer, taken: float) -> str:
+    return hashlib.sha256(f"{server.source_server_id}@{taken:.0f}".encode()).hexdigest()

@@ -1,0 +1,248 @@
+"""Source servers: what they are, how they behave, how they are described."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..jobs.job import Job
+from ..jobs.timeline import Conduct, LaunchStatus, Outcome
+from ..simulation import Simulation
+
+# A launch is allowed once the first sync is over (AWS documentation).
+NEVER_SYNCED = frozenset({"INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED"})
+
+_DAY = 86_400.0
+_GIB = 1024**3
+_OS = {
+    "linux": (
+        "Linux version 4.14.299-223.520.amzn2.x86_64 (mockbuild@ip-10-0-61-64) (gcc version 7.3.1 "
+        "20180712 (Red Hat 7.3.1-13) (GCC)) #1 SMP Wed Nov 23 23:04:46 UTC 2022"
+    ),
+    "windows": "Microsoft Windows Server 2019 Datacenter 10.0.17763 (build 17763)",
+}
+_CPU = "Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz"
+_INITIATION_STEPS = (
+    ("WAIT", "SUCCEEDED"),
+    ("CREATE_SECURITY_GROUP", "SKIPPED"),
+    ("LAUNCH_REPLICATION_SERVER", "SKIPPED"),
+    ("BOOT_REPLICATION_SERVER", "SKIPPED"),
+    ("AUTHENTICATE_WITH_SERVICE", "SKIPPED"),
+    ("DOWNLOAD_REPLICATION_SOFTWARE", "SKIPPED"),
+    ("CREATE_STAGING_DISKS", "SUCCEEDED"),
+    ("ATTACH_STAGING_DISKS", "SUCCEEDED"),
+    ("PAIR_REPLICATION_SERVER_WITH_AGENT", "SUCCEEDED"),
+    ("CONNECT_AGENT_TO_REPLICATION_SERVER", "SUCCEEDED"),
+    ("START_DATA_TRANSFER", "SUCCEEDED"),
+)
+
+
+@dataclass
+class Behaviour:
+    """How a source server's launches go.
+
+    Attributes:
+        outcomes: One for each successive launch; the last repeats.
+        launch_seconds: From the call to LAUNCH_END; None means as recorded.
+        stuck_seconds: When a stuck launch arrives after all; None means never.
+        raw_error: The reason logged for a failure; None means the outcome's default.
+        shows_instance: Whether jobs name the server's recovery instance.
+    """
+
+    outcomes: tuple[Outcome, ...] = (Outcome.LAUNCHED,)
+    launch_seconds: float | None = None
+    stuck_seconds: float | None = None
+    raw_error: str | None = None
+    shows_instance: bool = True
+
+
+@dataclass
+class SourceServer:
+    """A source server of one account and Region."""
+
+    source_server_id: str
+    arn: str
+    account_id: str
+    region: str
+    added: float
+    simulation: Simulation
+    name: str = ""
+    os: str = "linux"
+    replication_state: str = "CONTINUOUS"
+    lag_duration: str = "P0D"
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    tags: dict[str, str] = field(default_factory=dict)
+    launch_configuration: dict[str, Any] = field(default_factory=dict)
+    recovery_snapshot_ids: tuple[str, ...] = ()
+    launches: int = 0
+    last_job: Job | None = None
+
+    def __post_init__(self) -> None:
+        self.launch_configuration = {
+            "sourceServerID": self.source_server_id,
+            "name": self.name,
+            "ec2LaunchTemplateID": f"lt-0{self.fingerprint[:16]}",
+            "launchDisposition": "STARTED",
+            "targetInstanceTypeRightSizingMethod": "BASIC",
+            "copyPrivateIp": False,
+            "copyTags": True,
+            "licensing": {"osByol": False},
+            "postLaunchEnabled": False,
+            **self.launch_configuration,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that are always the same for the same server."""
+        return hashlib.sha256(self.source_server_id.encode()).hexdigest()
+
+    def restart_outcomes(self) -> None:
+        """Let the next launch take the first of the outcomes."""
+        self.launches = 0
+
+    def next_conduct(self, *, cleans_up: bool) -> Conduct:
+        """Return how the launch that begins now will go, and count it."""
+        if self.replication_state in NEVER_SYNCED:
+            reason = (
+                f"Source server {self.source_server_id} has no consistent recovery point: "
+                f"its data replication state is {self.replication_state}."
+            )
+            return Conduct(Outcome.SKIPPED, raw_error=self.behaviour.raw_error or reason)
+        place = min(self.launches, len(self.behaviour.outcomes) - 1)
+        self.launches += 1
+        return self.conduct(self.behaviour.outcomes[place], cleans_up=cleans_up)
+
+    def conduct(self, outcome: Outcome, *, cleans_up: bool) -> Conduct:
+        """Return how a launch with a given outcome goes."""
+        return Conduct(
+            outcome=outcome,
+            windows=self.os == "windows",
+            launch_seconds=self.behaviour.launch_seconds,
+            stuck_seconds=self.behaviour.stuck_seconds,
+            raw_error=self.behaviour.raw_error,
+            cleans_up=cleans_up,
+        )
+
+    def describe(self, now: float, recovery_instance_id: str | None) -> dict[str, Any]:
+        """Return the SourceServer structure of the API.
+
+        Args:
+            now: Epoch seconds.
+            recovery_instance_id: Its current recovery instance, if it has one.
+        """
+        item: dict[str, Any] = {
+            "sourceServerID": self.source_server_id,
+            "arn": self.arn,
+            "tags": dict(self.tags),
+            "lastLaunchResult": self._last_launch_result(now),
+            "dataReplicationInfo": self._describe_replication(now),
+            "lifeCycle": self._describe_life_cycle(now, recovery_instance_id),
+            "sourceProperties": self.properties(),
+            "stagingArea": {"status": "NOT_EXTENDED", "stagingAccountID": self.account_id},
+            "sourceCloudProperties": {
+                "originAccountID": self.account_id,
+                "originRegion": "us-east-1",
+                "originAvailabilityZone": "us-east-1a",
+            },
+            "replicationDirection": "FAILOVER",
+            "agentVersion": "5.0.24",
+        }
+        if recovery_instance_id is not None:
+            item["recoveryInstanceId"] = recovery_instance_id
+        return item
+
+    def _last_launch_result(self, now: float) -> str:
+        if self.last_job is None:
+            return "NOT_STARTED"
+        match self.last_job.launch_status(self.source_server_id, now):
+            case LaunchStatus.LAUNCHED:
+                return "SUCCEEDED"
+            case LaunchStatus.FAILED:
+                return "FAILED"
+            case _:
+                return "PENDING"
+
+    def _describe_life_cycle(self, now: float, recovery_instance_id: str | None) -> dict[str, Any]:
+        stamp = self.simulation.timestamp
+        last_launch: dict[str, Any] = {"initiated": {}}
+        if self.last_job is not None:
+            drill = self.last_job.initiated_by == "START_DRILL"
+            last_launch["initiated"] = {
+                "apiCallDateTime": stamp(self.last_job.created),
+                "jobID": self.last_job.job_id,
+                "type": "DRILL" if drill else "RECOVERY",
+            }
+            status = self.last_job.launch_status(self.source_server_id, now)
+            if status is LaunchStatus.LAUNCHED and recovery_instance_id is None:
+                status = LaunchStatus.TERMINATED
+            last_launch["status"] = status.value
+        return {
+            "addedToServiceDateTime": stamp(self.added - 2 * _DAY),
+            "firstByteDateTime": stamp(self.added - 2 * _DAY + 60),
+            "elapsedReplicationDuration": f"PT{now - self.added + 2 * _DAY - 60:.6f}S",
+            "lastSeenByServiceDateTime": stamp(now - 24),
+            "lastLaunch": last_launch,
+        }
+
+    def _describe_replication(self, now: float) -> dict[str, Any]:
+        stamp = self.simulation.timestamp
+        total = 8 * _GIB
+        synced = {"INITIATING": 0, "INITIAL_SYNC": total // 2}.get(self.replication_state, total)
+        lagging = self.replication_state in {"BACKLOG", "STALLED", "PAUSED"}
+        info: dict[str, Any] = {
+            "dataReplicationState": self.replication_state,
+            "lagDuration": self.lag_duration,
+            "replicatedDisks": [
+                {
+                    "deviceName": self._device,
+                    "totalStorageBytes": total,
+                    "replicatedStorageBytes": synced,
+                    "rescannedStorageBytes": synced,
+                    "backloggedStorageBytes": 256 * 1024**2 if lagging else 0,
+                }
+            ],
+            "dataReplicationInitiation": {
+                "startDateTime": stamp(self.added - 1260),
+                "nextAttemptDateTime": stamp(self.added + 600),
+                "steps": [{"name": name, "status": done} for name, done in _INITIATION_STEPS],
+            },
+            "stagingAvailabilityZone": f"{self.region}a",
+        }
+        if self.replication_state == "INITIAL_SYNC":
+            info["etaDateTime"] = stamp(now + 3600)
+        if self.replication_state in {"STALLED", "DISCONNECTED"}:
+            info["dataReplicationError"] = {"error": "AGENT_NOT_SEEN"}
+        return info
+
+    @property
+    def _device(self) -> str:
+        return "c:0" if self.os == "windows" else "/dev/nvme0n1"
+
+    @property
+    def private_ip(self) -> str:
+        """The server's address in its own network."""
+        digits = self.fingerprint
+        return f"10.0.{int(digits[:2], 16)}.{int(digits[2:4], 16)}"
+
+    def properties(self) -> dict[str, Any]:
+        """Return the SourceProperties structure of the API."""
+        digits = self.fingerprint
+        host = f"ip-{self.private_ip.replace('.', '-')}.ec2.internal"
+        mac = ":".join(["02", *(digits[place : place + 2] for place in range(4, 14, 2))])
+        return {
+            "lastUpdatedDateTime": self.simulation.timestamp(self.added - 1240),
+            "recommendedInstanceType": "c5.large",
+            "identificationHints": {
+                "awsInstanceID": f"i-0{digits[:16]}",
+                "fqdn": host,
+                "hostname": host,
+            },
+            "networkInterfaces": [{"macAddress": mac, "ips": [self.private_ip], "isPrimary": True}],
+            "disks": [{"deviceName": self._device, "bytes": 8 * _GIB}],
+            "cpus": [{"cores": 1, "modelName": _CPU}, {"cores": 1, "modelName": _CPU}],
+            "ramBytes": 1_002_663_936,
+            "os": {"fullString": _OS[self.os]},
+            "supportsNitroInstances": True,
+            "architecture": "x86_64",
+        }

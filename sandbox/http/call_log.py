@@ -1,0 +1,143 @@
+"""The calls in the order in which they were answered, and the answers that are held back."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from threading import Condition, Event
+from typing import Any
+
+from sandbox.http.aws_call import Call
+
+OK = "OK"
+HELD = "hold"
+GONE = "gone"
+_MOST_CALLS = 100_000
+
+
+@dataclass
+class LoggedCall:
+    """One call. Field names are those of the log's JSON.
+
+    Attributes:
+        Number: Its place in the log, from 1.
+        Time: Epoch seconds at which it was answered, or first held.
+        Caller: `AWS_SDK_UA_APP_ID` of the caller, empty if it has none.
+        Subjects: The DRS resources that it names, and the source servers of the
+            jobs and instances among them.
+        Result: OK, an error code or the effect of a fault; of a held answer `hold` while it is
+            held, and `gone` once the caller has left without it.
+        Fault: The name of the fault that struck.
+        Held: Whether its answer is being held back now.
+    """
+
+    Number: int
+    Time: float
+    Service: str
+    Operation: str
+    AccountId: str
+    Region: str
+    Caller: str
+    Subjects: tuple[str, ...]
+    Result: str
+    Fault: str | None = None
+    Held: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry as plain JSON types."""
+        return asdict(self)
+
+
+class CallLog:
+    """An append-only log that can be waited for; only its latest 100,000 calls are kept."""
+
+    def __init__(self) -> None:
+        self._entries: deque[LoggedCall] = deque(maxlen=_MOST_CALLS)
+        self._last = 0
+        self._counts: dict[str, Counter[str]] = {}
+        self._held: dict[int, Event] = {}
+        self._news = Condition()
+
+    def add(
+        self, call: Call, result: str, *, now: float, fault: str | None = None, held: bool = False
+    ) -> LoggedCall:
+        """Log a call that is answered now, or whose answer is held from now on.
+
+        Args:
+            call: What was asked for.
+            result: As `LoggedCall.Result`; not counted while it is held.
+            now: Epoch seconds.
+            fault: The name of the fault that struck.
+            held: Whether `end_hold` follows.
+        """
+        with self._news:
+            self._last += 1
+            entry = LoggedCall(
+                self._last,
+                now,
+                call.service,
+                call.operation,
+                call.account_id,
+                call.region,
+                call.caller,
+                call.subjects,
+                result,
+                fault,
+                held,
+            )
+            self._entries.append(entry)
+            if held:
+                self._held[entry.Number] = Event()
+            else:
+                self._counts.setdefault(call.name, Counter())[result] += 1
+            self._news.notify_all()
+            return entry
+
+    def is_released(self, entry: LoggedCall) -> bool:
+        """Return whether a held answer may be given."""
+        return self._held[entry.Number].is_set()
+
+    def end_hold(self, entry: LoggedCall, result: str) -> None:
+        """Note that an answer is no longer held, and what became of the call."""
+        with self._news:
+            entry.Held, entry.Result = False, result
+            del self._held[entry.Number]
+            name = f"{entry.Service}.{entry.Operation}"
+            self._counts.setdefault(name, Counter())[result] += 1
+
+    def release(self, numbers: Iterable[int] | None = None) -> int:
+        """Let held answers be given.
+
+        Args:
+            numbers: Which calls; None means all that are held now.
+
+        Returns:
+            How many there were.
+        """
+        with self._news:
+            chosen = self._held if numbers is None else set(numbers) & set(self._held)
+            for number in chosen:
+                self._held[number].set()
+            return len(chosen)
+
+    def after(self, number: int, *, wait: float = 0.0) -> list[dict[str, Any]]:
+        """Return the calls after a number.
+
+        Args:
+            number: The last one that is known; 0 for none.
+            wait: Seconds to wait for the first one.
+        """
+        give_up = time.monotonic() + wait
+        with self._news:
+            while self._last <= number and (left := give_up - time.monotonic()) > 0:
+                self._news.wait(left)
+            first = self._last - len(self._entries) + 1
+            start = max(0, number + 1 - first)
+            return [self._entries[place].as_json() for place in range(start, len(self._entries))]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return by `service.Operation` how often it was called with which result."""
+        with self._news:
+            return {name: dict(results) for name, results in sorted(self._counts.items())}

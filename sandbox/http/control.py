@@ -1,0 +1,172 @@
+"""Steers a running sandbox and tells what happened in it: in Python, and under `/_sandbox/`."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Container, Iterable
+from http import HTTPStatus
+from threading import Lock
+from typing import Any
+from urllib.parse import parse_qs
+from weakref import WeakSet
+
+from sandbox.drs.simulation import simulation
+from sandbox.http.aws_call import Call
+from sandbox.http.call_log import GONE, HELD, CallLog
+from sandbox.http.faults import FaultInjector
+from sandbox.http.wsgi_server import is_gone
+from sandbox.scenario import Quotas, Scenario, SourceServer, read_scenario
+from sandbox.seeding import all_backends, apply_quotas, apply_source_server
+
+PREFIX = "/_sandbox/"
+
+_OK = {"Status": "OK"}
+_HELD_LOOK_SECONDS = 0.05
+_LONGEST_WAIT_SECONDS = 60.0
+
+
+class SandboxControl:
+    """The scenario in force and the record of what was called.
+
+    Attributes:
+        break_connections: Closes the connections given, in the middle of whatever they carry.
+    """
+
+    def __init__(self) -> None:
+        self.faults = FaultInjector()
+        self.break_connections: Callable[[Container[socket.socket]], None] = lambda _: None
+        self._callers: WeakSet[socket.socket] = WeakSet()
+        self._quotas = Quotas()
+        self._calls = CallLog()
+        self._lock = Lock()
+
+    def add_source_servers(self, entries: Iterable[SourceServer]) -> None:
+        """Create source servers, or change those that exist."""
+        with self._lock:
+            for entry in entries:
+                apply_quotas(self._quotas, apply_source_server(entry))
+
+    def apply(self, scenario: Scenario | str) -> None:
+        """Merge source servers, replace the quotas that are given, append faults.
+
+        Args:
+            scenario: A scenario, or its text in YAML or JSON.
+
+        Raises:
+            ScenarioError: If the text is no scenario; nothing is applied then.
+        """
+        if isinstance(scenario, str):
+            scenario = read_scenario(scenario)
+        if scenario.timestamp_form is not None:
+            simulation.timestamp_form = scenario.timestamp_form
+        with self._lock:
+            given = scenario.quotas.model_dump(exclude_none=True)
+            self._quotas = self._quotas.model_copy(update=given)
+            apply_quotas(self._quotas, all_backends())
+        self.add_source_servers(scenario.source_servers)
+        self.faults.add(scenario.faults, scenario.seed)
+
+    def clear_faults(self, name: str = "") -> None:
+        """Remove the faults whose names begin with `name`; without one, let nothing go wrong."""
+        self.faults.clear(name)
+
+    def log(self, call: Call, result: str, *, fault: str | None = None) -> None:
+        """Record one call's result: OK, an error code, or an effect that withheld the answer."""
+        self._calls.add(call, result, now=simulation.now(), fault=fault)
+
+    def hold(
+        self, call: Call, result: str, connection: socket.socket | None, *, fault: str | None
+    ) -> bool:
+        """Hold an answer back until it is released or the caller has gone.
+
+        Returns:
+            Whether the answer is to be given.
+        """
+        entry = self._calls.add(call, HELD, now=simulation.now(), fault=fault, held=True)
+        while not self._calls.is_released(entry):
+            if is_gone(connection, within=_HELD_LOOK_SECONDS):
+                self._calls.end_hold(entry, GONE)
+                return False
+        self._calls.end_hold(entry, result)
+        return True
+
+    def release(self, numbers: Iterable[int] | None = None) -> dict[str, Any]:
+        """Let held answers be given: those of the calls with these numbers, or all."""
+        return {"Released": self._calls.release(numbers)}
+
+    def logged(self, *, after: int = 0, wait: float = 0.0) -> dict[str, Any]:
+        """Return the calls after a number, in order; `wait` seconds for the first, if need be."""
+        return {"Calls": self._calls.after(after, wait=min(wait, _LONGEST_WAIT_SECONDS))}
+
+    def ledger(self) -> dict[str, Any]:
+        """Return what truly happened and what is truly up, of all accounts and Regions."""
+        return {
+            "Now": simulation.now(),
+            "Backends": [
+                {
+                    "AccountId": backend.account_id,
+                    "Region": backend.region_name,
+                    "Events": [entry.as_json() for entry in backend.ledger.entries],
+                    "Jobs": backend.job_facts(),
+                    "Servers": backend.server_states(),
+                }
+                for backend in all_backends()
+                if backend.initialized or backend.ledger.entries
+            ],
+        }
+
+    def note_caller(self, connection: socket.socket | None) -> None:
+        """Note that a call to AWS came by this connection, if it is known."""
+        if connection is not None:
+            self._callers.add(connection)
+
+    def calls(self) -> dict[str, Any]:
+        """Return how often each operation was called with which result, and the faults applied."""
+        return {"Calls": self._calls.counts(), "FaultsApplied": self.faults.applied()}
+
+    def health(self) -> dict[str, Any]:
+        """Return that the sandbox is there, its clock and its speed."""
+        return {**_OK, "Now": simulation.now(), "Speed": simulation.speed}
+
+    def answer(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        *,
+        query: str = "",
+    ) -> tuple[int, bytes]:
+        """Serve one request under `/_sandbox/`.
+
+        Returns:
+            HTTP status, and JSON.
+        """
+        given = {name: values[-1] for name, values in parse_qs(query).items()}
+        routes: dict[tuple[str, str], Callable[[], dict[str, Any] | None]] = {
+            ("GET", "health"): self.health,
+            ("GET", "ledger"): self.ledger,
+            ("GET", "calls"): self.calls,
+            ("GET", "log"): lambda: self.logged(
+                after=int(given.get("after", 0)), wait=float(given.get("wait", 0))
+            ),
+            ("POST", "release"): lambda: self.release(
+                [int(given["number"])] if "number" in given else None
+            ),
+            ("DELETE", "faults"): lambda: self.clear_faults(given.get("name", "")),
+            # Whoever steers the sandbox is spared.
+            ("DELETE", "connections"): lambda: self.break_connections(self._callers),
+            ("POST", "scenario"): lambda: self.apply(body.decode()),
+        }
+        route = routes.get((method, path.removeprefix(PREFIX).strip("/")))
+        if route is None:
+            known = ", ".join(f"{verb} {PREFIX}{name}" for verb, name in routes)
+            return _json(HTTPStatus.NOT_FOUND, {"Error": f"no such control; there are {known}"})
+        try:
+            return _json(HTTPStatus.OK, route() or _OK)
+        except ValueError as error:
+            return _json(HTTPStatus.BAD_REQUEST, {"Error": str(error)})
+
+
+def _json(status: HTTPStatus, content: dict[str, Any]) -> tuple[int, bytes]:
+    return status, json.dumps(content).encode()

@@ -1,0 +1,185 @@
+"""Decides which calls go wrong, and renders the errors that they are answered with."""
+
+from __future__ import annotations
+
+import random
+import uuid
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from threading import Lock
+
+from moto.core.exceptions import ServiceException
+from moto.core.request import determine_request_protocol
+from moto.core.serialize import XFormedAttributePicker, get_serializer_class
+from moto.core.utils import get_service_model
+
+from sandbox.drs.exceptions import SERVERS_IN_A_JOB
+from sandbox.http.aws_call import UNKNOWN_OPERATION, Call
+from sandbox.scenario import ANY_OPERATION, Effect, Fault
+
+_MESSAGES = {
+    "AccessDeniedException": "User is not authorized to perform this operation.",
+    "ConflictException": SERVERS_IN_A_JOB,
+    "InternalServerException": "An internal error occurred.",
+    "ThrottlingException": "Rate exceeded",
+    "Throttling": "Rate exceeded",
+    "UninitializedAccountException": "Account not initialized",
+}
+# Errors every service may give and few models list (AWS General Reference, "Common errors").
+_STATUS = {
+    "AccessDenied": HTTPStatus.FORBIDDEN,
+    "ExpiredToken": HTTPStatus.FORBIDDEN,
+    "InternalFailure": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "InternalServerError": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "ServiceUnavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+# Moto warns of errors that a service's model does not list; a scenario may well name such a one.
+warnings.filterwarnings("ignore", message=r"Exception\(InjectedError\)")
+
+
+class InjectedError(ServiceException):
+    """An error that a scenario asks for.
+
+    Moto looks for the error's shape in the model of the module that defines the exception, so this
+    must not be one of moto's own.
+    """
+
+    service_code: str
+
+
+@dataclass(frozen=True)
+class Interference:
+    """What happens to one call: first a delay in seconds, then a fault or nothing more."""
+
+    delay: float = 0.0
+    fault: Fault | None = None
+
+
+@dataclass(eq=False)
+class _Armed:
+    fault: Fault
+    dice: random.Random
+    seen: int = 0
+    applied: int = 0
+
+    @property
+    def is_spent(self) -> bool:
+        return self.fault.times is not None and self.applied >= self.fault.times
+
+    def is_due(self, call: Call) -> bool:
+        """Count a call that the fault is about; whether it may strike now."""
+        if self.is_spent or not self._concerns(call):
+            return False
+        self.seen += 1
+        return self.seen > self.fault.after
+
+    def strikes(self) -> bool:
+        if self.fault.rate is not None and self.dice.random() >= self.fault.rate:
+            return False
+        self.applied += 1
+        return True
+
+    def _concerns(self, call: Call) -> bool:
+        fault = self.fault
+        return (
+            fault.service == call.service
+            and call.operation != UNKNOWN_OPERATION
+            and fault.operation in (ANY_OPERATION, call.operation)
+            and fault.region in (None, call.region)
+            and fault.account_id in (None, call.account_id)
+            and fault.caller in (None, call.caller)
+            and (not fault.mentions or any(text in call.text for text in fault.mentions))
+        )
+
+
+@dataclass
+class FaultInjector:
+    """The faults in force. The first one that strikes decides; delays before it add up."""
+
+    _armed: list[_Armed] = field(default_factory=list)
+    _added: int = 0
+    _applied: Counter[str] = field(default_factory=Counter)
+    _lock: Lock = field(default_factory=Lock)
+
+    def add(self, faults: Iterable[Fault], seed: int) -> None:
+        """Append faults; each draws its own random numbers, the same for the same seed."""
+        with self._lock:
+            for fault in faults:
+                dice = random.Random(f"{seed}:{self._added}")
+                self._armed.append(_Armed(fault, dice))
+                self._added += 1
+
+    def clear(self, name: str = "") -> None:
+        """Remove the faults whose names begin so, or all; what was counted stays."""
+        with self._lock:
+            kept = [a for a in self._armed if name and not (a.fault.name or "").startswith(name)]
+            self._armed = kept
+            if not name:
+                self._added = 0
+
+    def strike(self, call: Call) -> Interference:
+        """Decide what happens to a call, and count it."""
+        delay = 0.0
+        with self._lock:
+            # Every fault counts the calls it is about, whichever of them strikes.
+            due = [armed for armed in self._armed if armed.is_due(call)]
+            for armed in due:
+                if not armed.strikes():
+                    continue
+                fault = armed.fault
+                self._applied[f"{call.name} {fault.error or fault.effect}"] += 1
+                if armed.is_spent:
+                    self._armed.remove(armed)
+                if fault.effect is not Effect.DELAY:
+                    return Interference(delay, fault)
+                delay += fault.seconds or 0.0
+        return Interference(delay)
+
+    def applied(self) -> dict[str, int]:
+        """Return how often each kind of fault struck, by `service.Operation Error`."""
+        with self._lock:
+            return dict(sorted(self._applied.items()))
+
+
+def render_error(
+    call: Call, fault: Fault, content_type: str
+) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Write a fault's error the way its service would.
+
+    Args:
+        call: What was asked for.
+        fault: A fault with an error code.
+        content_type: The request's content type, which tells the protocol.
+
+    Returns:
+        HTTP status, headers and body.
+    """
+    assert fault.error is not None, "only errors are rendered"
+    model = get_service_model(call.service)
+    operation = model.operation_model(call.operation)
+    message = fault.message or _MESSAGES.get(fault.error, "Injected by the scenario.")
+    error = InjectedError(fault.error, message)
+    error.service_code = call.service
+    serializer = get_serializer_class(call.service, determine_request_protocol(model, content_type))
+    rendered = serializer(operation, value_picker=XFormedAttributePicker()).serialize(error)
+    status = int(rendered["status_code"])
+    shape = next(
+        (
+            shape
+            for shape in model.error_shapes
+            if fault.error in (shape.name, shape.metadata.get("error", {}).get("code"))
+        ),
+        None,
+    )
+    if shape is None or "httpStatusCode" not in shape.metadata.get("error", {}):
+        status = int(_STATUS.get(fault.error, status))
+    headers = [*rendered["headers"].items(), ("x-amzn-requestid", str(uuid.uuid4()))]
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or "Throttling" in fault.error:
+        headers.append(("Retry-After", str(fault.retry_after_seconds)))
+    body = rendered["body"]
+    return status, headers, body if isinstance(body, bytes) else str(body).encode()

@@ -1,0 +1,41 @@
+"""What a DRS request is about: the resources that it names, and what they stand for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from sandbox.drs.models import DRSBackend
+from sandbox.http.aws_call import Call
+from sandbox.seeding import all_backends
+
+_RESOURCE = re.compile(r"\b(?:s|i|drsjob)-[0-9a-zA-Z]{17}\b")
+
+
+def with_subjects(call: Call) -> Call:
+    """Return a call with its subjects, and with the tags of its jobs as part of its text.
+
+    A request that polls a job names neither the servers nor the launch, and one that terminates
+    an instance names no server; the job and the instance do.
+    """
+    if call.service != "drs":
+        return call
+    backend = _backend(call)
+    named = dict.fromkeys(_RESOURCE.findall(call.text))
+    tags: list[str] = []
+    for resource_id in list(named):
+        if backend is None:
+            break
+        if job := backend.jobs.get(resource_id):
+            named.update(dict.fromkeys(each.source_server_id for each in job.participants))
+            tags += job.tags.values()
+        if instance := backend.recovery_instances.get(resource_id):
+            named[instance.source_server.source_server_id] = None
+    text = "\n".join((call.text, *named, *tags))
+    return replace(call, subjects=tuple(named), text=text)
+
+
+def _backend(call: Call) -> DRSBackend | None:
+    # Asking moto for a backend would create it.
+    where = (call.account_id, call.region)
+    return next((b for b in all_backends() if (b.account_id, b.region_name) == where), None)

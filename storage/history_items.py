@@ -1,0 +1,142 @@
+"""The items of the history table: how a record becomes items, and items become models again.
+
+An execution has one `EXECUTION` (the header), `PLAN#0000`… (the frozen plan in chunks),
+`WAVE#<WaveId>`, `DECISIONS#<WaveId>` (what operators decided about a wave), `MESSAGE#0000`…, a
+message each, and `CLEANUP`. One item a wave keeps a plan of 1,000 waves clear of DynamoDB's 400 KB
+an item. Each carries the revision by which a newer one is known.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+
+from pydantic import ValidationError
+
+from recovery.execution.cleanup_state import CleanupState
+from recovery.execution.state import ExecutionState, MessageRecord
+from recovery.execution.wave import Decisions, WaveState
+from recovery.history.comparison import HEADER, PLAN, Entry, decisions_item, message_item, wave_item
+from recovery.history.record import HistoryRecord
+from recovery.plan.model import RecoveryPlan
+from storage.dynamodb import Item, plain_item, read_item
+
+_CLEANUP = "CLEANUP"
+_CHUNK_CHARACTERS = 100_000
+
+
+def items_of(record: HistoryRecord) -> Iterator[dict[str, Any]]:
+    """The items that hold a record."""
+    own = {"ExecutionId": record.execution_id}
+    if record.plan is not None:
+        text = record.plan.model_dump_json(exclude_none=True)
+        for number, start in enumerate(range(0, len(text), _CHUNK_CHARACTERS)):
+            chunk = text[start : start + _CHUNK_CHARACTERS]
+            yield own | {"Item": f"{PLAN}#{number:04}", "Revision": 1, "Text": chunk}
+    for wave in record.waves:
+        yield own | {"Item": wave_item(wave.wave_id)} | plain_item(wave, leave_out={"decisions"})
+    for wave_id, decisions in record.decisions.items():
+        key = {"Item": decisions_item(wave_id), "Revision": record.decisions_revision}
+        yield own | plain_item(decisions) | key
+    for number, message in record.messages.items():
+        yield (
+            own | plain_item(message) | {"Item": message_item(number), "Revision": message.revision}
+        )
+    if record.cleanup is not None:
+        yield plain_item(record.cleanup) | {"Item": _CLEANUP}
+    if record.execution is not None:
+        header = plain_item(record.execution, leave_out={"waves", "messages", "cleanup"})
+        yield header | {"Item": HEADER, "Kind": HEADER}
+
+
+def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
+    """An execution as its items tell it.
+
+    Args:
+        items: all of the execution, with a header among them.
+        plan: its frozen plan, which has the waves that were never written.
+
+    Raises:
+        pydantic.ValidationError: an item is not what it should be.
+    """
+    of_kind = _by_kind(items)
+    waves = {
+        wave.wave_id: wave for wave in (read_item(WaveState, i) for i in of_kind.get("WAVE", []))
+    }
+    state = header_of(of_kind[HEADER][0])
+    state.waves = [waves.get(w.wave_id) or WaveState.of(w) for w in plan.waves]
+    decided = {_name(item): item for item in of_kind.get("DECISIONS", [])}
+    for wave in state.waves:
+        if wave.wave_id in decided:
+            wave.decisions = read_item(Decisions, decided[wave.wave_id])
+    state.messages = [read_item(MessageRecord, item) for item in of_kind.get("MESSAGE", [])]
+    if cleanup := of_kind.get(_CLEANUP):
+        state.cleanup = read_item(CleanupState, cleanup[0])
+    return state
+
+
+def header_of(item: Item) -> ExecutionState:
+    """An execution without its waves, from its header."""
+    return read_item(ExecutionState, item)
+
+
+def frozen_plan_of(items: Sequence[Item]) -> RecoveryPlan | None:
+    """The frozen plan; None where there is none.
+
+    Raises:
+        pydantic.ValidationError: it is not whole.
+    """
+    chunks = _by_kind(items).get(PLAN)
+    if not chunks:
+        return None
+    return RecoveryPlan.model_validate_json("".join(str(chunk.get("Text")) for chunk in chunks))
+
+
+def entries_of(items: Sequence[Item]) -> dict[str, Entry]:
+    """The items to be compared with what Temporal knows, by key; the plan's chunks are one."""
+    entries = {str(item["Item"]): _entry(item) for item in items if _kind(item) in _READERS}
+    if any(_kind(item) == PLAN for item in items):
+        entries[PLAN] = Entry(revision=1, content=None)
+        with suppress(ValidationError):
+            if plan := frozen_plan_of(items):
+                entries[PLAN] = Entry.of_plan(plan)
+    return entries
+
+
+def _entry(item: Item) -> Entry:
+    revision = item.get("Revision")
+    number = int(revision) if isinstance(revision, Decimal) else 0
+    try:
+        return _READERS[_kind(item)](item, number)
+    except ValidationError:
+        return Entry(revision=number, content=None)
+
+
+def _header_entry(item: Item, revision: int) -> Entry:
+    # Only an item of this Kind is in the index that lists executions.
+    if item.get("Kind") != HEADER:
+        return Entry(revision=revision, content=None)
+    return Entry.of_execution(header_of(item))
+
+
+_READERS: dict[str, Callable[[Item, int], Entry]] = {
+    HEADER: _header_entry,
+    "WAVE": lambda item, _: Entry.of_wave(read_item(WaveState, item)),
+    "DECISIONS": lambda item, revision: Entry.of_decisions(read_item(Decisions, item), revision),
+    "MESSAGE": lambda item, _: Entry.of_message(read_item(MessageRecord, item)),
+}
+
+
+def _by_kind(items: Iterable[Item]) -> dict[str, list[Item]]:
+    found: dict[str, list[Item]] = {}
+    for item in items:
+        found.setdefault(_kind(item), []).append(item)
+    return found
+
+
+def _kind(item: Item) -> str:
+    return str(item["Item"]).partition("#")[0]
+
+
+def _name(item: Item) -> str:
+    return str(item["Item"]).partition("#")[2]

@@ -1,0 +1,204 @@
+"""Registered plans in DynamoDB: every version with its hash and its author.
+
+One table, keyed by `PlanId` and `Item`: `VERSION#00001`… say what a version is and who registered
+it when; `TEXT#<hash>#0000`… hold a plan in chunks, written before the version that names them, so
+that a version is whole as soon as it is there.
+"""
+
+import hashlib
+import time
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from aws.errors import AwsTrouble
+from recovery.base_model import Model
+from recovery.plan.model import RecoveryPlan
+from settings import Settings
+from storage.dynamodb import DynamoTable, Item, TableError, plain_item, read_item
+
+_KIND = "VERSION"
+_CHUNK_CHARACTERS = 100_000
+
+
+class PlanTableError(TableError):
+    """The registered plans could not be read or written; the message says what to do."""
+
+
+class PlanVersion(Model):
+    """A version of a registered plan, without the plan itself.
+
+    Attributes:
+        version: counted from 1.
+        registered_time: epoch seconds.
+        waves: how many.
+        servers: how many in all waves.
+    """
+
+    plan_id: str
+    version: int
+    plan_hash: str
+    plan_name: str
+    author: str
+    registered_time: float
+    waves: int
+    servers: int
+
+
+class RegisteredPlan(Model):
+    """A version of a registered plan."""
+
+    version: PlanVersion
+    plan: RecoveryPlan
+
+
+class PlanTable(DynamoTable):
+    """The DynamoDB table of plans. Its methods raise `PlanTableError`."""
+
+    what = "plan table"
+    key = ("PlanId", "Item")
+    index = ("Versions", "RegisteredTime")
+    error = PlanTableError
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.plan_table, settings.history_region)
+
+    async def register(self, plan: RecoveryPlan, *, author: str) -> tuple[PlanVersion, bool]:
+        """Keep a plan as the newest version of its PlanId.
+
+        Args:
+            plan: the plan.
+            author: who registers it.
+
+        Returns:
+            The version, and whether it is new: a plan that is as its newest version is not
+            registered again.
+        """
+        try:
+            return await self._register(plan, author)
+        except AwsTrouble as trouble:
+            raise self._error("write", trouble) from trouble
+
+    async def latest(self) -> list[PlanVersion]:
+        """The newest version of each plan, by PlanId."""
+        newest: dict[str, Item] = {}
+        async for item in self._of_kind(_KIND):
+            known = newest.setdefault(str(item["PlanId"]), item)
+            if _number(known) < _number(item):
+                newest[str(item["PlanId"])] = item
+        return [_version_of(newest[plan_id]) for plan_id in sorted(newest)]
+
+    async def versions(self, plan_id: str) -> list[PlanVersion]:
+        """All versions of a plan, the newest first; older ones that cannot be read are left out."""
+        items = await self._version_items(plan_id)
+        found = [_version_of(item) for item in items[:1]]
+        for item in items[1:]:
+            try:
+                found.append(_version_of(item))
+            except PlanTableError as error:
+                structlog.get_logger().warning(str(error))
+        return found
+
+    async def plan(self, plan_id: str, version: int | None = None) -> RegisteredPlan | None:
+        """A version of a plan; None where there is none.
+
+        Args:
+            plan_id: the plan.
+            version: its version; None for the newest.
+        """
+        items = await self._version_items(plan_id)
+        item = next((i for i in items if version in (None, _number(i))), None)
+        if item is None:
+            return None
+        found = _version_of(item)
+        plan = await self._text_of(item)
+        if plan is None:
+            raise PlanTableError(
+                f"Version {found.version} of {plan_id} in {self.name} cannot be read; register "
+                "the plan again"
+            )
+        return RegisteredPlan(version=found, plan=plan)
+
+    async def _text_of(self, item: Item) -> RecoveryPlan | None:
+        """The plan of a version; None where it is not there as it was registered."""
+        chunks = await self._with_key(str(item["PlanId"]), f"TEXT#{item.get('TextHash')}#")
+        text = "".join(str(chunk.get("Text")) for chunk in chunks)
+        if _hash(text) != item.get("TextHash"):
+            return None
+        try:
+            return RecoveryPlan.model_validate_json(text)
+        except ValidationError:
+            return None
+
+    async def _version_items(self, plan_id: str) -> list[dict[str, Any]]:
+        """The items of all versions, the newest first."""
+        return (await self._with_key(plan_id, f"{_KIND}#"))[::-1]
+
+    async def _register(self, plan: RecoveryPlan, author: str) -> tuple[PlanVersion, bool]:
+        text, plan_hash = plan.model_dump_json(exclude_none=True), plan.plan_hash
+        # Plans of one hash may differ in what has no effect, such as the order of their waves.
+        text_hash = _hash(text)
+        written = False
+        while True:
+            items = await self._version_items(plan.plan_id)
+            known = await self._registered_as(items[0], plan_hash) if items else None
+            if known is not None:
+                return known, False
+            if not written:
+                await self._write_text(plan.plan_id, text, text_hash)
+                written = True
+            version = PlanVersion(
+                plan_id=plan.plan_id,
+                version=_number(items[0]) + 1 if items else 1,
+                plan_hash=plan_hash,
+                plan_name=plan.plan_name,
+                author=author,
+                registered_time=round(time.time(), 3),
+                waves=len(plan.waves),
+                servers=plan.server_count,
+            )
+            # Somebody else may have registered a version meanwhile.
+            if await self._put_if(_item_of(version, text_hash), "attribute_not_exists(PlanId)"):
+                return version, True
+
+    async def _registered_as(self, item: Item, plan_hash: str) -> PlanVersion | None:
+        """The version of an item, if it is whole and of this hash."""
+        if item.get("PlanHash") != plan_hash or await self._text_of(item) is None:
+            return None
+        try:
+            return _version_of(item)
+        except PlanTableError:
+            return None
+
+    async def _write_text(self, plan_id: str, text: str, text_hash: str) -> None:
+        """Write a plan in chunks, over what may be there and no longer be whole."""
+        for number, start in enumerate(range(0, len(text), _CHUNK_CHARACTERS)):
+            chunk = text[start : start + _CHUNK_CHARACTERS]
+            item = f"TEXT#{text_hash}#{number:04}"
+            await self._put({"PlanId": plan_id, "Item": item, "Text": chunk})
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _number(item: Item) -> int:
+    """The number of a version, by its key, which is readable whatever else is not."""
+    number = str(item["Item"]).removeprefix(f"{_KIND}#")
+    return int(number) if number.isdecimal() else 0
+
+
+def _item_of(version: PlanVersion, text_hash: str) -> dict[str, Any]:
+    item = f"{_KIND}#{version.version:05}"
+    own = {"Item": item, "Kind": _KIND, "TextHash": text_hash}
+    return plain_item(version) | own
+
+
+def _version_of(item: Item) -> PlanVersion:
+    try:
+        return read_item(PlanVersion, item)
+    except ValidationError as error:
+        raise PlanTableError(
+            f"{item.get('Item')} of plan {item.get('PlanId')} cannot be read; register it again"
+        ) from error

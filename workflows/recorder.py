@@ -1,0 +1,124 @@
+"""How workflows record: beside their work, one write at a time, the newest state winning."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+    from activities.history import HistoryActivities
+    from recovery.history.record import HistoryRecord
+
+MOST_SECONDS = 24 * 3600.0
+_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(minutes=1),
+)
+
+
+class Recorder:
+    """Writes what `changes` returns, whenever there is something; nothing waits for it.
+
+    Attributes:
+        recorded: by WaveId, the revision that the history is known to have.
+        recorded_execution: the same of the execution itself.
+        recorded_cleanup: the same of its clean-up.
+    """
+
+    def __init__(
+        self, changes: Callable[[], HistoryRecord | None], *, pause_seconds: float
+    ) -> None:
+        """Make a recorder; `begin` starts it.
+
+        Args:
+            changes: what is not written yet, or None; asked before each write.
+            pause_seconds: the least time between two writes, in which changes gather.
+        """
+        self.recorded: dict[str, int] = {}
+        self.recorded_execution = 0
+        self.recorded_cleanup = 0
+        self._changes = changes
+        self._pause = pause_seconds
+        self._wanted = False
+        self._last = False
+        self._task: asyncio.Task[bool] | None = None
+
+    def begin(self) -> None:
+        """Start recording beside the workflow's work."""
+        self._task = asyncio.create_task(self._run())
+
+    def wake(self) -> None:
+        """Say that something changed."""
+        self._wanted = True
+
+    async def finish(self, *, within_seconds: float) -> bool:
+        """Write what is left, without pauses; what is not written in time is given up.
+
+        Returns:
+            Whether the history has all of it.
+        """
+        if self._task is None:
+            return True
+        self._last = True
+        task = self._task
+        try:
+            await workflow.wait_condition(
+                task.done, timeout=within_seconds, timeout_summary="Give up recording"
+            )
+        except TimeoutError:
+            task.cancel()
+            return False
+        return task.exception() is None and task.result()
+
+    async def _run(self) -> bool:
+        written_at = -self._pause
+        while True:
+            await workflow.wait_condition(lambda: self._wanted or self._last)
+            await self._rest(written_at + self._pause - workflow.time())
+            self._wanted = False
+            record = self._changes()
+            if record is None and self._last:
+                return True
+            if record is not None:
+                if not await self._write(record):
+                    return False
+                written_at = workflow.time()
+                self._wanted = True
+
+    async def _rest(self, seconds: float) -> None:
+        if seconds <= 0 or self._last:
+            return
+        try:
+            await workflow.wait_condition(
+                lambda: self._last, timeout=seconds, timeout_summary="Gather changes to record"
+            )
+        except TimeoutError:
+            return
+
+    async def _write(self, record: HistoryRecord) -> bool:
+        what = ", ".join(wave.wave_name for wave in record.waves) or "the execution"
+        try:
+            await workflow.execute_activity_method(
+                HistoryActivities.record,
+                record,
+                summary=f"Record {what}"[:100],
+                schedule_to_close_timeout=timedelta(seconds=MOST_SECONDS),
+                start_to_close_timeout=timedelta(minutes=2),
+                heartbeat_timeout=timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS),
+                retry_policy=_RETRY,
+            )
+        except ActivityError as error:
+            workflow.logger.error("The history was given up: %s", error)
+            return False
+        for wave in record.waves:
+            self.recorded[wave.wave_id] = wave.revision
+        if record.execution is not None:
+            self.recorded_execution = record.execution.revision
+        if record.cleanup is not None:
+            self.recorded_cleanup = record.cleanup.revision
+        return True
