@@ -35,6 +35,25 @@ class WaveStatus(StrEnum):
 _OPEN = (WaveStatus.PENDING, WaveStatus.WAITING, WaveStatus.IN_PROGRESS)
 
 
+class WaitingFor(StrEnum):
+    """What a wave that is WAITING waits for."""
+
+    DEPENDENCIES = "DEPENDENCIES"
+    APPROVAL = "APPROVAL"
+    DECISION = "DECISION"
+    """An operator's decision on a dependency that failed or timed out."""
+    RESUME = "RESUME"
+    REVIEW = "REVIEW"
+    """What became of earlier launches of its servers."""
+    LAUNCH = "LAUNCH"
+    """DRS to accept its launch."""
+    QUOTA = "QUOTA"
+    OTHER_JOB = "OTHER_JOB"
+    """A job that works on its servers."""
+    LAUNCH_DECISION = "LAUNCH_DECISION"
+    """An operator to say whether DRS has the job of its launch."""
+
+
 class OperatorAct(Model):
     """What an operator did to a wave.
 
@@ -64,6 +83,7 @@ class WaveState(Model):
     """What is known of one wave.
 
     Attributes:
+        waiting_for: what it waits for, while it is WAITING.
         revision: grows with every change; an older state never replaces a newer one.
         start_time: when DRS accepted the launch.
         end_time: when the last server reached its final state.
@@ -82,6 +102,7 @@ class WaveState(Model):
     wave_name: str
     status: WaveStatus = WaveStatus.PENDING
     status_reason: str = ""
+    waiting_for: WaitingFor | None = None
     attempt: int = 0
     revision: int = 0
     account_id: str | None = None
