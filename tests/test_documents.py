@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -205,6 +206,8 @@ def test_the_image_is_built_from_what_is_there() -> None:
     assert all((ROOT / path).exists() for line in copied for path in line.split())
     kept = (ROOT / "deploy" / "Dockerfile.dockerignore").read_text()
     assert all(f"!{path}\n" in kept for line in copied for path in line.split())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {project["readme"], *project["license-files"]} <= set(" ".join(copied).split())
 
 
 def test_the_images_are_pinned_and_listen_on_this_machine_only() -> None:
