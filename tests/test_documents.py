@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import typer.main
 import yaml
+from typer.testing import CliRunner
 
 from cli.app import app
 from runtime.exit import DEBUG_VARIABLE
@@ -22,8 +23,17 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
-DOCUMENTS = (README, *sorted((ROOT / "docs").rglob("*.md")))
+SETTINGS = ROOT / "docs" / "settings.md"
+DOCUMENTS = (README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
 ROOMS = "activities|bench|cli|deploy|docs|examples|recovery|sandbox|tests|workflows"
+# Where a setting that has no default of its own takes its value from.
+DERIVED_DEFAULTS = {
+    "history_region": "the AWS Region",
+    "temporal_region": "from the address",
+    "jobs_quota": "from Service Quotas",
+    "servers_quota": "from Service Quotas",
+    "oidc_jwks_url": "from the issuer",
+}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`([^`]+)`")
@@ -136,7 +146,9 @@ def test_every_command_exists(document: Path) -> None:
     found = list(calls(document.read_text()))
     assert found
     wrong = [
-        f"drs-waves {' '.join(words)}: {told}" for words in found if (told := problem_of(words))
+        f"drs-waves {' '.join(words)}: {problem}"
+        for words in found
+        if (problem := problem_of(words))
     ]
     assert wrong == []
 
@@ -166,20 +178,31 @@ def test_every_setting_exists(document: Path) -> None:
     assert set(_SETTING.findall(document.read_text())) <= known | {DEBUG_VARIABLE}
 
 
-def test_the_readme_has_every_setting_with_its_default() -> None:
-    table = dict(re.findall(r"^\| `DRS_WAVES_([A-Z_]+)` \| ([^|]+) \|", README.read_text(), re.M))
-    assert set(table) == {name.upper() for name in Settings.model_fields}
+def test_every_setting_is_documented_with_its_default() -> None:
+    rows = re.findall(r"^\| `DRS_WAVES_([A-Z_]+)` \| ([^|]+) \|", SETTINGS.read_text(), re.M)
+    assert sorted(name for name, _ in rows) == sorted(map(str.upper, Settings.model_fields))
+    table = dict(rows)
     for name, field in Settings.model_fields.items():
-        told = table[name.upper()].strip("`")
+        documented = table[name.upper()].strip("`")
         match field.default:
             case None:
-                assert told in ("AWS's own", "by its address", "off")
+                assert documented == DERIVED_DEFAULTS.get(name, "off")
             case bool():
-                assert told == str(field.default).lower()
+                assert documented == str(field.default).lower()
             case int() | float():
-                assert float(told) == field.default
+                assert float(documented) == field.default
             case _:
-                assert told == field.default
+                assert documented == field.default
+
+
+@each_document
+def test_every_plan_is_valid(document: Path, tmp_path: Path) -> None:
+    for language, block in _FENCE.findall(document.read_text()):
+        if language == "yaml":
+            plan = tmp_path / "plan.yaml"
+            plan.write_text(block)
+            checked = CliRunner().invoke(app, ["validate", str(plan)])
+            assert checked.exit_code == 0, checked.output
 
 
 @each_document
