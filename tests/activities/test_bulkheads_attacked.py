@@ -1,0 +1,84 @@
+"""What hangs delays nothing but itself: point 9 of issue 14."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from activities.history import HistoryActivities
+from activities.launch.drs_activities import DrsActivities
+from aws.drs.client import DrsApi
+from aws.sessions import AwsSessions
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.history.record import HistoryRecord
+from recovery.plan.model import RecoveryPlan, Target
+from settings import Settings
+from storage.history import HistoryTable
+from tests.activities.conftest import Attempt, LocalAws, Temporal
+from tests.activities.test_launch import launch
+from tests.recovery.plans import wave
+
+HANGS_SECONDS = 1.5
+# Undisturbed, a launch takes a tenth of a second.
+MOST_SECONDS = 1.0
+# More than the threads of asyncio's own pool on any machine (32).
+CALLS = 40
+FAR = Target(region="eu-central-1")
+
+
+async def is_made_beside(
+    aws: LocalAws, launching: Coroutine[Any, Any, Any], hanging: list[Coroutine[Any, Any, Any]]
+) -> bool:
+    """Whether a launch is made in time beside calls that hang."""
+    others = [asyncio.create_task(each) for each in hanging]
+    await asyncio.sleep(0.2)
+    launch_task = asyncio.create_task(launching)
+    made, _ = await asyncio.wait([launch_task], timeout=MOST_SECONDS)
+    aws.clear_faults()
+    await asyncio.gather(launch_task, *others, return_exceptions=True)
+    return bool(made)
+
+
+@pytest.mark.xfail(strict=True, reason="issue 14, point 9: one pool of threads for all")
+async def test_a_dynamodb_that_hangs_does_not_delay_a_launch(
+    aws: LocalAws, drs: DrsActivities, temporal: Temporal, fast: Settings
+) -> None:
+    table = HistoryTable(fast)
+    await table.create()
+    history = HistoryActivities(table)
+    plan = RecoveryPlan(
+        plan_id="crm", region="us-west-2", waves=[wave(f"w{n}", n) for n in range(8)]
+    )
+
+    def record(number: int) -> HistoryRecord:
+        state = ExecutionState.begin(
+            plan,
+            execution_id=f"crm-{number}",
+            execution_type=ExecutionType.DRILL,
+            started_by="ops",
+            now=time.time(),
+        )
+        header = state.model_copy(update={"waves": []})
+        return HistoryRecord(
+            execution_id=state.execution_id, execution=header, plan=plan, waves=state.waves
+        )
+
+    aws.fault("PutItem", Service="dynamodb", Effect="delay", Seconds=HANGS_SECONDS)
+    writes = [Attempt(temporal).run(history.record, record(n)) for n in range(CALLS // 8)]
+    launching = Attempt(temporal).run(drs.launch, launch(aws.servers()))
+    assert await is_made_beside(aws, launching, writes)
+
+
+@pytest.mark.xfail(strict=True, reason="issue 14, point 9: one pool of threads for all")
+async def test_a_region_that_hangs_does_not_delay_a_launch_in_another(
+    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+) -> None:
+    aws.servers(Region=FAR.region)
+    servers = aws.servers()
+    aws.fault("DescribeJobs", Region=FAR.region, Effect="delay", Seconds=HANGS_SECONDS)
+    far = DrsApi(AwsSessions(), FAR)
+    looks = [far.jobs_since(time.time()) for _ in range(CALLS)]
+    launching = Attempt(temporal).run(drs.launch, launch(servers))
+    assert await is_made_beside(aws, launching, looks)

@@ -1,0 +1,59 @@
+"""Clocks that are wrong by hours: point 6 of issue 14."""
+
+from typing import Any
+
+import pytest
+
+from contract.jobs import JobsInProgress
+from contract.launch import LaunchRequest, LaunchResult
+from recovery.execution.state import PlanStatus
+from recovery.execution.wave import WaveStatus
+from settings import Settings
+from tests.workflows import stand_ins
+from tests.workflows.conftest import House, wave
+from tests.workflows.stand_ins import HOUR
+
+
+@pytest.mark.xfail(strict=True, reason="issue 14, point 6: AWS's time and ours are compared")
+async def test_a_wave_is_not_timed_out_because_the_clock_of_aws_is_hours_behind(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = house.world._accepted
+
+    def hours_behind(request: LaunchRequest, now: float, job_id: str) -> LaunchResult:
+        result = accepted(request, now, job_id)
+        return result.model_copy(update={"accepted_time": now - 2 * HOUR})
+
+    monkeypatch.setattr(house.world, "_accepted", hours_behind)
+    run = await house.start(wave("Database", timeout_seconds=HOUR))
+    (database,) = (await run.end()).waves
+    assert database.status is WaveStatus.COMPLETED
+
+
+@pytest.mark.xfail(strict=True, reason="issue 14, point 6: looks are ordered by workers' clocks")
+async def test_a_worker_whose_clock_is_hours_ahead_does_not_hold_up_launches(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def seen(*, time: float, jobs: dict[str, int], listed: list[str]) -> JobsInProgress:
+        nonlocal looks
+        looks += 1
+        ahead = 6 * HOUR if looks == 1 else 0.0
+        return JobsInProgress(time=time + ahead, jobs=jobs, listed=listed)
+
+    monkeypatch.setattr(stand_ins, "JobsInProgress", seen)
+    world: Any = house.world
+    world.settings = Settings(jobs_quota=1)
+    now = (await house.environment.get_current_time()).timestamp()
+    # Somebody else's job takes the only place for ten minutes.
+    world._in_progress["drsjob-others"] = 1
+    world._arrivals["drsjob-others"] = now + 600
+    run = await house.start(wave("Database"))
+    state = await run.end()
+    assert state.status is PlanStatus.COMPLETED
+    # Today only a new run of the launcher, after hundreds of looks, believes one again.
+    assert 1 < looks < 20
+    begun = state.waves[0].start_time
+    assert begun is not None
+    assert begun - state.start_time < HOUR

@@ -1,0 +1,79 @@
+"""Steering a plan that has had many messages: point 7 of issue 14."""
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from client.recovery_client import RecoveryClient
+from client.steering import RunningExecution, send
+from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.plan.model import Server
+from tests.recovery.plans import server_id
+from tests.workflows.conftest import House, wave
+from tests.workflows.stand_ins import HOUR
+
+# What server 1.32 says of the 2,001st update, as FAILED_PRECONDITION.
+FULL = "The limit on the total number of distinct updates in this workflow has been reached (2000)"
+
+
+@dataclass
+class Execution:
+    """A stand-in for a client, its Temporal and a plan's handle; it takes no more updates."""
+
+    signals: list[str] = field(default_factory=list)
+
+    @property
+    def temporal(self) -> "Execution":
+        return self
+
+    def get_workflow_handle(self, workflow_id: str, **run: Any) -> "Execution":
+        return self
+
+    async def has_worker(self) -> bool:
+        return True
+
+    async def execute_update(self, name: str, message: Any, **how: Any) -> str:
+        raise RPCError(FULL, RPCStatusCode.FAILED_PRECONDITION, b"")
+
+    start_update = execute_update
+
+    async def signal(self, name: str, message: Any, **how: Any) -> None:
+        self.signals.append(name)
+
+
+@pytest.mark.xfail(strict=True, reason="issue 14, point 7: Temporal's refusal ends the steering")
+async def test_a_message_goes_as_a_signal_where_temporal_takes_no_more_updates() -> None:
+    execution = Execution()
+    message = OperatorMessage(name=MessageName.PAUSE, reason="wait")
+    running = RunningExecution("crm", "crm-1", None, "run")
+    await send(cast(RecoveryClient, execution), running, message, actor="me")
+    assert execution.signals == ["pause"]
+
+
+@pytest.mark.xfail(strict=True, reason="issue 14, point 7: it is accepted before it is rejected")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("skip_wave", {"wave": "no-such-wave", "actor": "ops"}),
+        ("resume", {"actor": "ops"}),
+        ("skip_wave", {"wave": 7}),
+        ("no_such_message", {"actor": "ops"}),
+    ],
+)
+async def test_an_update_that_is_rejected_is_none_of_the_two_thousand(
+    house: House, name: str, message: dict[str, Any]
+) -> None:
+    house.world.arrives_after = HOUR
+    a_wave = wave("Database")
+    a_wave.servers = [Server(source_server_id=server_id(1))]
+    run = await house.start(a_wave)
+    await run.wave_until("database", lambda w: w.start_time)
+    with pytest.raises(WorkflowUpdateFailedError):
+        await run.handle.execute_update(name, message)
+    kinds = [event.event_type async for event in run.handle.fetch_history_events()]
+    assert EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED not in kinds
+    await run.handle.terminate()
