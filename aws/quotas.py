@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from aws.errors import AwsTrouble
-from aws.sessions import AwsSessions, call
+from aws.sessions import AwsSessions, call, pages
 from recovery.launch.admission import Quotas
 from recovery.plan.model import Target
 from settings import Settings
@@ -57,12 +57,16 @@ class ServiceQuotas:
         return configured(self._settings, told)
 
     async def _ask(self, target: Target) -> dict[str, int]:
-        def ask() -> list[dict[str, Any]]:
-            client = self._sessions.client("service-quotas", target, retries=False)
-            pages = client.get_paginator("list_service_quotas").paginate(ServiceCode="drs")
-            return [quota for page in pages for quota in page.get("Quotas", [])]
-
-        values = _by_code(await call("ListServiceQuotas", ask))
+        operation = "ListServiceQuotas"
+        client = await call(
+            operation, self._sessions.client, service="service-quotas", target=target, retries=False
+        )
+        found = [
+            quota
+            async for page in pages(operation, client, ServiceCode="drs")
+            for quota in page.get("Quotas", [])
+        ]
+        values = _by_code(found)
         return {name: values[code] for name, code in CODES.items() if code in values}
 
 

@@ -6,12 +6,13 @@ is entered through the Region's own STS endpoint, so that no other Region is nee
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from typing import Any, cast
 
 import boto3
 import botocore.session
+from botocore import xform_name
 from botocore.config import Config
 from botocore.credentials import (
     AssumeRoleCredentialFetcher,
@@ -115,15 +116,32 @@ def _in_role(base: boto3.Session, role_arn: str, region: str) -> boto3.Session:
     return heedful_session(source=source, region_name=region)
 
 
-async def call(operation: str, function: Callable[..., Any], /, **kwargs: Any) -> Any:
+async def call(operation: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call boto3 in a thread.
 
     Raises:
         AwsTrouble: for whatever went wrong.
     """
     try:
-        return await asyncio.to_thread(function, **kwargs)
+        return await asyncio.to_thread(function, *args, **kwargs)
     except AwsTrouble:
         raise
     except Exception as error:
         raise AwsTrouble.of(error, operation) from error
+
+
+async def pages(operation: str, client: Any, /, **request: Any) -> AsyncIterator[dict[str, Any]]:
+    """The pages of an answer, each fetched in a thread when it is needed.
+
+    Args:
+        operation: as AWS calls it, such as DescribeJobs.
+        client: a boto3 client of the service.
+        request: the operation's parameters.
+
+    Raises:
+        AwsTrouble: a page could not be read.
+    """
+    paginator = client.get_paginator(xform_name(operation))
+    iterator = iter(paginator.paginate(**request))
+    while (page := await call(operation, next, iterator, None)) is not None:
+        yield page

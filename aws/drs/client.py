@@ -19,12 +19,12 @@ from aws.drs.models import (
     TagList,
 )
 from aws.errors import AwsTrouble, Trouble
-from aws.sessions import AwsSessions, call
+from aws.sessions import AwsSessions, call, pages
 from recovery.plan.model import Server, Target
 
 _IDS_A_CALL = 200
 _JOB_IDS_A_CALL = 1000
-_PAGES_AT_MOST = 200
+_MAX_PAGES = 200
 T = TypeVar("T", bound=DrsAnswer)
 
 
@@ -176,27 +176,16 @@ class DrsApi:
             operation, self._sessions.client, service="drs", target=self._target, retries=retries
         )
 
-    async def _all(self, operation: str, model: type[T], **asked: Any) -> list[T]:
-        """Every page of an answer."""
-        client = await self._client(operation)
-        method = getattr(client, _METHODS[operation])
+    async def _all(self, operation: str, model: type[T], **request: Any) -> list[T]:
+        """The items of every page of an answer."""
         found: list[T] = []
-        token: str | None = None
-        for _ in range(_PAGES_AT_MOST):
-            page = await call(operation, method, **asked, **({"nextToken": token} if token else {}))
+        count = 0
+        async for page in pages(operation, await self._client(operation), **request):
             found += _parse(operation, model, page.get("items") or [])
-            token = page.get("nextToken")
-            if not token:
-                return found
-        raise AwsTrouble(Trouble.UNCLEAR, f"{operation}: the answer never ends")
-
-
-_METHODS = {
-    "DescribeJobs": "describe_jobs",
-    "DescribeJobLogItems": "describe_job_log_items",
-    "DescribeRecoveryInstances": "describe_recovery_instances",
-    "DescribeSourceServers": "describe_source_servers",
-}
+            count += 1
+            if count == _MAX_PAGES and page.get("nextToken"):
+                raise AwsTrouble(Trouble.UNCLEAR, f"{operation}: the answer never ends")
+        return found
 
 
 def _parse(operation: str, model: type[T], items: list[Any]) -> list[T]:
