@@ -6,8 +6,10 @@ order.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
+from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic import ValidationError
 
 from aws.errors import AwsTrouble
@@ -20,8 +22,6 @@ from storage.dynamodb import DynamoTable, TableError
 from storage.history_items import entries_of, execution_of, frozen_plan_of, header_of, items_of
 
 _WRITES_AT_ONCE = 8
-_WHERE_OLDER = "NOT attribute_type(Revision, :number) OR Revision < :revision"
-_WHERE_NOT_NEWER = "NOT attribute_type(Revision, :number) OR Revision <= :revision"
 
 
 class HistoryError(TableError):
@@ -45,7 +45,7 @@ class HistoryTable(DynamoTable):
         Raises:
             AwsTrouble: DynamoDB did not take an item; writing the record again is safe.
         """
-        await self._write(record, _WHERE_OLDER)
+        await self._write(record, Attr("Revision").lt)
 
     async def rewrite(self, record: HistoryRecord) -> None:
         """Write a record's items, leaving newer ones as they are but replacing those as new.
@@ -57,30 +57,33 @@ class HistoryTable(DynamoTable):
             HistoryError: DynamoDB did not take an item; writing the record again is safe.
         """
         try:
-            await self._write(record, _WHERE_NOT_NEWER)
+            await self._write(record, Attr("Revision").lte)
         except* AwsTrouble as group:
             raise self._error("write", first_trouble(group)) from group
 
-    async def _write(self, record: HistoryRecord, condition: str) -> None:
+    async def _write(self, record: HistoryRecord, replaces: Callable[[int], ConditionBase]) -> None:
+        """Write a record's items over those whose revision may be replaced.
+
+        Args:
+            record: what to write.
+            replaces: by the new revision, what the one that is there must be.
+        """
         gate = asyncio.Semaphore(_WRITES_AT_ONCE)
 
         async def put(item: dict[str, Any]) -> None:
             async with gate:
-                await self._put_newer(item, condition)
+                unreadable = ~Attr("Revision").attribute_type("N")
+                await self._put(item, unreadable | replaces(item["Revision"]))
 
         async with asyncio.TaskGroup() as group:
             for item in items_of(record):
                 group.create_task(put(item))
 
-    async def _put_newer(self, item: dict[str, Any], condition: str) -> None:
-        values = {":revision": {"N": str(item["Revision"])}, ":number": {"S": "N"}}
-        await self._put_if(item, condition, values)
-
     async def executions(
         self, *, plan_id: str | None = None, limit: int = 50
     ) -> list[ExecutionState]:
         """The latest executions without their waves, newest first."""
-        where = ("PlanId = :plan", {":plan": {"S": plan_id}}) if plan_id else None
+        where = Attr("PlanId").eq(plan_id) if plan_id else None
         found: list[ExecutionState] = []
         async for item in self._of_kind(HEADER, where=where):
             found.append(header_of(item))

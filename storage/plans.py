@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import structlog
+from boto3.dynamodb.conditions import Attr
 from pydantic import ValidationError
 
 from aws.errors import AwsTrouble
@@ -159,7 +160,7 @@ class PlanTable(DynamoTable):
                 servers=plan.server_count,
             )
             # Somebody else may have registered a version meanwhile.
-            if await self._put_if(_item_of(version, text_hash), "attribute_not_exists(PlanId)"):
+            if await self._put(_item_of(version, text_hash), Attr("PlanId").not_exists()):
                 return version, True
 
     async def _registered_as(self, item: Item, plan_hash: str) -> PlanVersion | None:
