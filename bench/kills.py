@@ -29,6 +29,7 @@ from bench.testbed import (
     running_testbed,
     scratch_folder,
 )
+from client.start import start_execution
 from contract.identifiers import plan_workflow_id
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import MAX_SECONDS, RecoveryPlan, Server, Wave
@@ -93,7 +94,7 @@ class Killer:
         while len(self._held) < len(self.plans) and self.figures.kills < most:
             if waiting:
                 plan = waiting.pop()
-                self.executions[plan.plan_id] = await self.bed.client.start(plan)
+                self.executions[plan.plan_id] = await start_execution(self.bed.client, plan)
             await self._kill_for_next_launch(calls)
             self.progress.update(task, completed=len(self._held))
         await self.bed.aws.clear_faults()
@@ -117,7 +118,7 @@ class Killer:
         task = self.progress.add_task("plans ended", total=len(self.plans))
 
         async def end_of(plan: RecoveryPlan) -> None:
-            handle = self.bed.client.temporal.get_workflow_handle(plan_workflow_id(plan.plan_id))
+            handle = self.bed.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
             with suppress(WorkflowFailureError):
                 await handle.result()
             self.progress.advance(task)

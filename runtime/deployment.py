@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
 
 from temporalio.api.deployment.v1 import WorkerDeploymentVersion as DeploymentVersion
 from temporalio.api.workflowservice.v1 import (
@@ -21,13 +20,13 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import WorkerDeploymentConfig
 
+from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
 from settings import Settings
 
 _CHECK_SECONDS = 5.0
 _SOON_SECONDS = 1.0
 _REPEAT_SECONDS = 300.0
-_RPC = timedelta(seconds=10)
 _LOG = logging.getLogger(__name__)
 
 
@@ -97,7 +96,9 @@ async def _current_build(client: Client, deployment_name: str) -> str:
         namespace=client.namespace, deployment_name=deployment_name
     )
     try:
-        answer = await client.workflow_service.describe_worker_deployment(request, timeout=_RPC)
+        answer = await client.workflow_service.describe_worker_deployment(
+            request, timeout=RPC_TIMEOUT
+        )
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return ""
@@ -116,7 +117,7 @@ async def _is_known(client: Client, ours: WorkerDeploymentVersion) -> bool:
     )
     try:
         answer = await client.workflow_service.describe_worker_deployment_version(
-            request, timeout=_RPC
+            request, timeout=RPC_TIMEOUT
         )
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:

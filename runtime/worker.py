@@ -26,8 +26,8 @@ from activities.targets import TargetActivities
 from aws.regions import OurRegions
 from aws.sessions import AwsSessions
 from aws.targets import Places
+from client.connection import connect_to_temporal, require_namespace
 from client.errors import UnreachableError
-from client.recovery_client import RecoveryClient
 from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
 from runtime.deployment import deployment_config, watching_current_version
 from runtime.exit import ExitCode
@@ -200,9 +200,9 @@ async def run_worker() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told_to_stop)
     try:
-        client = await RecoveryClient.connect()
-        await client.require_namespace()
+        client = await connect_to_temporal()
+        await require_namespace(client)
     except asyncio.CancelledError:
         return
     connecting = None
-    await serve(client.temporal, settings, stop)
+    await serve(client, settings, stop)

@@ -1,7 +1,5 @@
 """How a wave reaches the launcher of its account and Region, which is started if need be."""
 
-from datetime import timedelta
-
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
@@ -11,11 +9,10 @@ from aws.errors import AwsTrouble
 from aws.targets import Places, WrongAccountError
 from contract.identifiers import launcher_workflow_id
 from contract.launcher import StartLauncher, WantLaunches
+from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
 from recovery.plan.model import Target
 from settings import Settings
-
-_RPC = timedelta(seconds=10)
 
 
 class JoiningActivities:
@@ -60,7 +57,7 @@ class JoiningActivities:
                     task_queue=TASK_QUEUE,
                     start_signal="want",
                     start_signal_args=[news],
-                    rpc_timeout=_RPC,
+                    rpc_timeout=RPC_TIMEOUT,
                 )
             except RPCError as error:
                 raise ApplicationError(f"Temporal did not take it: {error.message}") from error

@@ -14,7 +14,8 @@ from cli.input.start import Launch
 from cli.render.output import show, step, write_model
 from cli.render.records import show_takeover
 from cli.render.tables import finding_table, target_table
-from client.recovery_client import RecoveryClient
+from client.connection import connect_to_temporal
+from client.readiness import check_readiness
 from client.takeover import Earlier, earlier
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType
@@ -144,9 +145,9 @@ def _given(
 
 
 async def _check(plan: RecoveryPlan, before: Earlier | None, *, json: bool) -> ExitCode:
-    client = await RecoveryClient.connect()
+    client = await connect_to_temporal()
     with step(f"Checking {count(plan.server_count, 'server')}"):
-        readiness = await client.readiness(plan)
+        readiness = await check_readiness(client, plan)
     if before is not None:
         readiness = before.without_own(readiness)
     blocked = any(f.blocks for f in readiness.findings) or any(
