@@ -1,4 +1,4 @@
-"""The kinds of failure of an AWS call, and what decides which it is."""
+"""Errors of AWS calls, classified by what to do about them."""
 
 from enum import StrEnum
 from typing import Any, cast
@@ -18,7 +18,7 @@ from recovery.text_format import shortened
 
 
 class Trouble(StrEnum):
-    """What kind of failure an AWS call met; it decides what happens next."""
+    """The kind of a failed AWS call; it decides what happens next."""
 
     THROTTLED = "Throttled"
     QUOTA = "QuotaExceeded"
@@ -76,17 +76,17 @@ _CODES = {
 _LONGEST_MESSAGE = 2000
 # Seconds; a launch must not wait for an hour because a header says so.
 _LONGEST_RETRY_AFTER = 300.0
-# SSLError is not one of them: TLS may break while the answer is read, too.
+# SSLError is not one of them: TLS may also break while the response is read.
 _NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 
 
 class AwsTrouble(Exception):
-    """A failed AWS call, said in one line.
+    """A failed AWS call; its message is one line.
 
     Attributes:
-        kind: what kind of failure it was.
-        retry_after: seconds AWS asks to wait, where it says so.
-        resource_id: what the failure is about, where AWS says so.
+        kind: how it failed.
+        retry_after: seconds that AWS asks to wait, if it does.
+        resource_id: the resource that AWS names, if it names one.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class AwsTrouble(Exception):
     def of(cls, error: Exception, operation: str) -> "AwsTrouble":
         """Classify what boto3 raised when it called `operation`."""
         if isinstance(error, ClientError):
-            return cls._of_answer(error, operation)
+            return cls._of_response(error, operation)
         if isinstance(error, ParamValidationError):
             return cls(Trouble.INVALID, f"{operation}: {error}")
         if isinstance(error, NoCredentialsError | PartialCredentialsError):
@@ -115,15 +115,15 @@ class AwsTrouble(Exception):
             return cls(Trouble.CREDENTIALS, f"{operation}: {error}")
         if isinstance(error, _NEVER_SENT):
             return cls(Trouble.UNREACHABLE, f"{operation}: {error}")
-        # A connection that broke, or an answer that never came: the call may have had its effect.
+        # The connection broke, or no response came: the call may have had its effect.
         return cls(Trouble.UNCLEAR, f"{operation}: {type(error).__name__}: {error}")
 
     @classmethod
-    def _of_answer(cls, error: ClientError, operation: str) -> "AwsTrouble":
-        answer = cast(dict[str, Any], error.response)
-        code = str(answer.get("Error", {}).get("Code", "Unknown"))
-        text = str(answer.get("Error", {}).get("Message", "")) or str(error)
-        meta = answer.get("ResponseMetadata", {})
+    def _of_response(cls, error: ClientError, operation: str) -> "AwsTrouble":
+        response = cast(dict[str, Any], error.response)
+        code = str(response.get("Error", {}).get("Code", "Unknown"))
+        text = str(response.get("Error", {}).get("Message", "")) or str(error)
+        meta = response.get("ResponseMetadata", {})
         status = int(meta.get("HTTPStatusCode") or 0)
         kind = _CODES.get(code)
         if kind is None:
@@ -135,7 +135,7 @@ class AwsTrouble(Exception):
             kind,
             f"{operation}: {code}: {text}",
             retry_after=_seconds_in(meta.get("HTTPHeaders", {}).get("retry-after", "")),
-            resource_id=answer.get("resourceId"),
+            resource_id=response.get("resourceId"),
         )
 
 
@@ -149,4 +149,4 @@ def _seconds_in(header: object) -> float | None:
 
 
 class IncompleteAnswerError(Exception):
-    """An answer that broke off on its way, which botocore would take for one that says nothing."""
+    """An incomplete response, which botocore would parse as an empty one."""

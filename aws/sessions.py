@@ -1,7 +1,7 @@
-"""How we reach AWS: one session a target, typed troubles instead of botocore's errors.
+"""Sessions and calls to AWS: one session a role, typed errors instead of botocore's.
 
 Credentials, endpoint and proxies come from AWS's own environment and files. A target with a role
-is entered through the Region's own STS endpoint, so that no other Region is needed.
+is assumed through the Region's own STS endpoint, so that no other Region is needed.
 """
 
 import asyncio
@@ -33,14 +33,14 @@ READ_TIMEOUT_SECONDS = 25
 
 @cache
 def _service_models(data_path: str | None) -> Loader:
-    """What botocore knows of services; each session would read megabytes of it anew."""
+    """botocore's service models, which each session would otherwise load again (megabytes)."""
     return create_loader(data_path)
 
 
 def heedful_session(
     *, source: botocore.session.Session | None = None, region_name: str | None = None
 ) -> boto3.Session:
-    """A boto3 session whose clients take only whole answers."""
+    """A boto3 session whose clients reject incomplete responses."""
     source = source or botocore.session.get_session()
     session = boto3.Session(botocore_session=source, region_name=region_name)
     models = _service_models(source.get_config_variable("data_path"))
@@ -120,7 +120,7 @@ async def call(operation: str, function: Callable[..., Any], /, *args: Any, **kw
     """Call boto3 in a thread.
 
     Raises:
-        AwsTrouble: for whatever went wrong.
+        AwsTrouble: the call failed.
     """
     try:
         return await asyncio.to_thread(function, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""The targets as this worker reaches them: a DRS client each, and the account it really acts in."""
+"""A DRS client for each target, and a check of the account that it acts in."""
 
 from aws.drs.client import DrsApi
 from aws.errors import AwsTrouble, Trouble
@@ -13,22 +13,22 @@ class WrongAccountError(AwsTrouble):
 
 
 class Places:
-    """DRS in every target; shared by all activities of a worker."""
+    """DRS clients by target; shared by all activities of a worker."""
 
     def __init__(self, sessions: AwsSessions) -> None:
         self._sessions = sessions
         self._accounts: dict[Target, str] = {}
 
     def api(self, target: Target) -> DrsApi:
-        """DRS in a target, which answers only in the account that the plan names."""
+        """The DRS client of a target; it makes calls only in the account that the plan names."""
         return DrsApi(self._sessions, target, check=lambda: self._check(target))
 
     def quotas(self, settings: Settings) -> ServiceQuotas:
-        """The quotas of every target."""
+        """The quotas of all targets."""
         return ServiceQuotas(self._sessions, settings)
 
     async def _check(self, target: Target) -> None:
-        """Look away from a wrong account; a silent STS does not blind us."""
+        """Refuse a wrong account; go on where STS does not answer."""
         if not target.account_id:
             return
         try:
@@ -39,7 +39,7 @@ class Places:
             return
 
     async def account_of(self, target: Target) -> str:
-        """The account we really act in; asked once a target.
+        """The account that calls act in; looked up once a target.
 
         Raises:
             WrongAccountError: it is not the account the plan names.

@@ -28,7 +28,7 @@ class RunningExecution:
     """A plan's running execution, as Temporal knows it without a worker.
 
     Attributes:
-        run_id: Temporal's run, which tells it from a later execution of the plan.
+        run_id: Temporal's run, which a later execution of the plan does not share.
     """
 
     plan_id: str

@@ -1,4 +1,4 @@
-"""What servers took before, from the history."""
+"""Launch durations of servers, learned from the history."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ from recovery.plan.model import RecoveryPlan
 from storage.history import HistoryError, HistoryTable
 
 _READS_AT_ONCE = 8
-# A better order and a better guess of the remaining time are not worth more of a recovery's time.
-_PATIENCE_SECONDS = 2.0
+# A better order and a better estimate of the remaining time are not worth a longer delay.
+_ANSWER_SECONDS = 2.0
 
 
 async def experience(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> Experience:
-    """What the latest executions of plans tell of how long their servers take.
+    """How long servers take, by the latest executions of their plans.
 
     Raises:
         HistoryError: the history cannot be read.
     """
-    gate = asyncio.Semaphore(_READS_AT_ONCE)
+    limit = asyncio.Semaphore(_READS_AT_ONCE)
 
     async def of_plan(plan_id: str) -> list[ExecutionState]:
-        async with gate:
+        async with limit:
             headers = await table.executions(plan_id=plan_id, limit=LAUNCHES_REMEMBERED)
             found = [await table.execution(header.execution_id) for header in headers]
         return [each[0] for each in found if each is not None]
@@ -32,9 +32,9 @@ async def experience(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> Expe
 
 
 async def experience_at_once(table: HistoryTable, plan: RecoveryPlan) -> Experience:
-    """The same of one plan that is about to start; none where the history is slow or away."""
+    """The same for a plan that is about to start; empty where that takes over 2 s."""
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_ANSWER_SECONDS):
             return await experience(table, [plan])
     except (HistoryError, TimeoutError):
         return Experience()

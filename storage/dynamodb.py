@@ -1,4 +1,4 @@
-"""What our DynamoDB tables have in common: their connection, creation, queries and errors."""
+"""Base of the DynamoDB tables: connection, creation, writes, queries and errors."""
 
 import json
 import os
@@ -26,7 +26,7 @@ class DynamoTable:
     """A table keyed by two texts, with one index over those of its items that have a `Kind`.
 
     Attributes:
-        what: what the table is called in messages.
+        what: the table's name in messages.
         key: its hash key and its range key.
         index: the index's name and its numeric range key; its hash key is `Kind`.
         error: what its methods raise.

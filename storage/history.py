@@ -1,4 +1,4 @@
-"""The execution history in DynamoDB: what outlives Temporal's retention.
+"""The execution history in DynamoDB, which outlives Temporal's retention.
 
 One table, keyed by `ExecutionId` and `Item`; `storage/history_items.py` has what the items are.
 Every write carries a revision and never replaces a newer one, so writes may come twice or out of
@@ -50,8 +50,8 @@ class HistoryTable(DynamoTable):
     async def rewrite(self, record: HistoryRecord) -> None:
         """Write a record's items, leaving newer ones as they are but replacing those as new.
 
-        For an item that was altered after it was written; whatever of ours writes at the same
-        moment writes the same at the same revision.
+        For an item that was altered after it was written; any write of ours at the same moment
+        has the same content at the same revision.
 
         Raises:
             HistoryError: DynamoDB did not take an item; writing the record again is safe.
@@ -68,10 +68,10 @@ class HistoryTable(DynamoTable):
             record: what to write.
             replaces: by the new revision, what the one that is there must be.
         """
-        gate = asyncio.Semaphore(_WRITES_AT_ONCE)
+        limit = asyncio.Semaphore(_WRITES_AT_ONCE)
 
         async def put(item: dict[str, Any]) -> None:
-            async with gate:
+            async with limit:
                 unreadable = ~Attr("Revision").attribute_type("N")
                 await self._put(item, unreadable | replaces(item["Revision"]))
 
@@ -114,6 +114,6 @@ class HistoryTable(DynamoTable):
 
 
 def first_trouble(group: BaseExceptionGroup[AwsTrouble]) -> AwsTrouble:
-    """One trouble of several that were met side by side."""
+    """One of several errors of writes that ran side by side."""
     first = group.exceptions[0]
     return first_trouble(first) if isinstance(first, BaseExceptionGroup) else first

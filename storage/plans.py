@@ -159,7 +159,7 @@ class PlanTable(DynamoTable):
                 waves=len(plan.waves),
                 servers=plan.server_count,
             )
-            # Somebody else may have registered a version meanwhile.
+            # Another caller may have registered a version meanwhile.
             if await self._put(_item_of(version, text_hash), Attr("PlanId").not_exists()):
                 return version, True
 

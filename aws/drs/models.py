@@ -1,7 +1,7 @@
-"""DRS's answers as typed models.
+"""DRS's responses as typed models.
 
-Every field is optional and no enum is validated, because real answers hold values that the
-service's model lacks and leave out fields that it promises. Timestamps come in two forms.
+Every field is optional and no enum is validated, because real responses hold values that the
+service's model lacks and omit fields that it requires. Timestamps come in two forms.
 """
 
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ DAY_SECONDS = 86_400.0
 
 
 class DrsAnswer(BaseModel):
-    """What all answers of DRS have in common."""
+    """Base of all responses of DRS."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
@@ -51,7 +51,7 @@ class Job(DrsAnswer):
 
     @property
     def launch_ids(self) -> tuple[str, ...]:
-        """The launches that it was asked for by; empty for a job that is not ours."""
+        """The launches that it was started for; empty for a job that is not ours."""
         return tuple(v for key, v in self.tags.items() if key.startswith(LAUNCH_ID_TAG))
 
     @property
@@ -62,7 +62,7 @@ class Job(DrsAnswer):
 
 
 class TagList(DrsAnswer):
-    """The answer of ListTagsForResource."""
+    """The response of ListTagsForResource."""
 
     tags: dict[str, str] = {}
 
@@ -82,7 +82,7 @@ class JobLogItem(DrsAnswer):
 
 
 class JobLogEvent(DrsAnswer):
-    """A line of a job's log with all that DRS tells; for people, who need no certain form.
+    """A line of a job's log with all fields that DRS returns, in no fixed form.
 
     Attributes:
         event_data: as it came.
@@ -107,7 +107,7 @@ class SourceServer(DrsAnswer):
     """A source server, as far as readiness needs it.
 
     Attributes:
-        origin_region: where it runs, for a server of AWS: what a disaster takes away.
+        origin_region: where a server in AWS runs: the Region that a disaster takes away.
         system: its operating system's name and version, in no fixed form.
     """
 

@@ -1,6 +1,6 @@
 """Compares an execution as Temporal knows it with what the history holds, item by item.
 
-Temporal's history is the write-ahead: what it knows is the truth, and what the history lacks can be
+Temporal's history is the write-ahead log: what it has is correct, and what the history lacks is
 written from it. Only an item that is newer than anything Temporal knows is left as it is.
 """
 
@@ -23,7 +23,7 @@ _PLAN_REVISION = 1
 # The plan's own notes on a wave: the wave's workflow, which mostly writes the item, has none.
 _NOTES = {"decisions", "handed_over", "automatic_retries", "ask_until"}
 _LEAVES_SHOWN = 2
-_TELLING = ("Status", "StatusReason", "Name", "WaveId", "Actor", "PlanId")
+_SUMMARY_FIELDS = ("Status", "StatusReason", "Name", "WaveId", "Actor", "PlanId")
 
 
 def wave_item(wave_id: str) -> str:
@@ -46,7 +46,7 @@ class Entry(Model):
 
     Attributes:
         revision: grows with every change of it.
-        content: what it tells, as JSON; None where that cannot be read.
+        content: as JSON; None where it cannot be read.
     """
 
     revision: int
@@ -84,9 +84,9 @@ class Truth(Model):
     """An execution as Temporal knows it.
 
     Attributes:
-        state: as the plan's workflow tells it.
+        state: by the plan's workflow.
         plan: the frozen plan.
-        own: waves as their own workflows tell them, by WaveId; the others could not be asked.
+        own: waves by their own workflows, by WaveId; the others could not be queried.
         is_closed: whether the plan's workflow has ended.
     """
 
@@ -102,12 +102,12 @@ class Truth(Model):
         return ran or not self.is_closed or self.state.end_time is not None
 
     def wave(self, planned: WaveState) -> WaveState:
-        """The newest that is known of a wave, given what the plan's workflow tells of it."""
+        """The newest state of a wave, given the one that the plan's workflow has."""
         own = self.own.get(planned.wave_id)
         return planned if own is None or own.revision < planned.revision else own
 
     def may_be_behind(self, item: str) -> bool:
-        """Whether the history may truly be ahead of what was asked of Temporal."""
+        """Whether the history may rightly be newer than what was read from Temporal."""
         wave_id = item.partition("#")[2]
         if not self.is_closed:
             return True
@@ -132,11 +132,11 @@ class Difference(Model):
 
     Attributes:
         item: its key in the history.
-        kind: how it differs; UNKNOWN is an item that Temporal has not.
-        temporal: what Temporal tells, in short.
-        dynamodb: what the history tells, in short.
-        is_sound: the history may truly be ahead here, so nothing is wrong.
-        is_repaired: the item has been written anew, and read back as Temporal has it.
+        kind: how it differs; UNKNOWN is an item that Temporal does not have.
+        temporal: what Temporal has, in short.
+        dynamodb: what the history has, in short.
+        is_sound: the history may rightly be newer here, so nothing is wrong.
+        is_repaired: the item was written again, and read back as Temporal has it.
     """
 
     item: str
@@ -162,7 +162,7 @@ def compare(truth: Truth, held: Mapping[str, Entry]) -> list[Difference]:
 
     Args:
         truth: the execution in Temporal.
-        held: the items of the history, by key; those of other kinds are left aside.
+        held: the items of the history, by key; those of other kinds are ignored.
 
     Returns:
         A difference an item, in the order of the header, the plan, its waves and the messages;
@@ -226,8 +226,8 @@ def _expected(truth: Truth) -> Iterator[_Expected]:
         # At one revision, the plan's workflow and the wave's may both have written it.
         both = [newest, *([wave] if wave.revision == newest.revision else [])]
         # A wave that only ever waited reads as PENDING from the plan alone.
-        told = wave.status.is_settled or wave.attempt > 0
-        yield _Expected(wave_item(wave.wave_id), [Entry.of_wave(each) for each in both], told)
+        is_needed = wave.status.is_settled or wave.attempt > 0
+        yield _Expected(wave_item(wave.wave_id), [Entry.of_wave(each) for each in both], is_needed)
     for wave in state.waves:
         entry = Entry.of_decisions(wave.decisions, state.revision)
         decided = wave.decisions != Decisions()
@@ -239,18 +239,18 @@ def _expected(truth: Truth) -> Iterator[_Expected]:
 def _difference(truth: Truth, expected: _Expected, held: Entry | None) -> Difference | None:
     item, wanted = expected.item, expected.entries[0]
     if held is None:
-        missing = _told(item, DifferenceKind.MISSING, wanted, None)
+        missing = _describe(item, DifferenceKind.MISSING, wanted, None)
         return missing if expected.must_be_held else None
     if held.content is None:
-        return _told(item, DifferenceKind.ALTERED, wanted, held)
+        return _describe(item, DifferenceKind.ALTERED, wanted, held)
     if any(held.content == each.content for each in expected.entries):
         return None
     if held.revision > wanted.revision:
-        newer = _told(item, DifferenceKind.NEWER, wanted, held)
+        newer = _describe(item, DifferenceKind.NEWER, wanted, held)
         return newer.model_copy(update={"is_sound": truth.may_be_behind(item)})
     is_older = held.revision < wanted.revision
     kind = DifferenceKind.OUTDATED if is_older else DifferenceKind.ALTERED
-    return _told(item, kind, wanted, held)
+    return _describe(item, kind, wanted, held)
 
 
 def _is_observed(wave: WaveState) -> bool:
@@ -258,18 +258,18 @@ def _is_observed(wave: WaveState) -> bool:
     return any(not s.is_final or s.verified is Verified.UNKNOWN for s in wave.servers)
 
 
-def _told(item: str, kind: DifferenceKind, wanted: Entry, held: Entry | None) -> Difference:
+def _describe(item: str, kind: DifferenceKind, wanted: Entry, held: Entry | None) -> Difference:
     if held is None or held.content is None:
         there = "missing" if held is None else "cannot be read"
         return Difference(item=item, kind=kind, temporal=_summary(wanted), dynamodb=there)
-    truth, found = _leaves(wanted.content), _leaves(held.content)
-    paths = [path for path in {**truth, **found} if truth.get(path) != found.get(path)]
+    known, found = _leaves(wanted.content), _leaves(held.content)
+    paths = [path for path in {**known, **found} if known.get(path) != found.get(path)]
     # Where anything else differs too, the revision says the least.
     paths.sort(key=lambda path: path == "Revision")
     return Difference(
         item=item,
         kind=kind,
-        temporal=_shown({path: truth.get(path, "none") for path in paths}),
+        temporal=_shown({path: known.get(path, "none") for path in paths}),
         dynamodb=_shown({path: found.get(path, "none") for path in paths}),
     )
 
@@ -278,7 +278,7 @@ def _summary(entry: Entry) -> str:
     """What an item is, by the first fields that say something about it."""
     if entry.content is None:
         return "cannot be read"
-    there = {key: str(entry.content[key]) for key in _TELLING if entry.content.get(key)}
+    there = {key: str(entry.content[key]) for key in _SUMMARY_FIELDS if entry.content.get(key)}
     return _shown(dict(list(there.items())[:_LEAVES_SHOWN]))
 
 
@@ -295,9 +295,9 @@ def _leaves(value: Any, path: str = "") -> dict[str, str]:
 
 
 def _shown(leaves: Mapping[str, str]) -> str:
-    told = ", ".join(f"{path} {text}" for path, text in list(leaves.items())[:_LEAVES_SHOWN])
+    shown = ", ".join(f"{path} {text}" for path, text in list(leaves.items())[:_LEAVES_SHOWN])
     more = len(leaves) - _LEAVES_SHOWN
-    return f"{told} and {more} more" if more > 0 else told
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _json(model: Model, *, but: Iterable[str] = ()) -> dict[str, Any]:

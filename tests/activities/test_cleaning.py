@@ -112,7 +112,7 @@ async def test_an_answer_that_breaks_off_is_not_an_empty_one(
         cleanup.terminate, TerminateRequest(target=TARGET, instances=instances)
     )
     assert not error.non_retryable
-    assert "bytes came" in error.message
+    assert "bytes arrived" in error.message
     # The next attempt meets instances that are being terminated, and those that are gone.
     assert await until_gone(aws, cleanup, temporal, instances, monkeypatch) == []
     assert still_up(aws, instances) == []

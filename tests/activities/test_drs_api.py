@@ -42,6 +42,6 @@ async def test_a_participant_without_an_id_does_not_hide_the_whole_answer() -> N
 
 async def test_an_answer_of_endless_pages_is_unclear() -> None:
     endless = ({"items": [], "nextToken": str(number)} for number in itertools.count())
-    with pytest.raises(AwsTrouble, match="DescribeJobs: the answer never ends") as caught:
+    with pytest.raises(AwsTrouble, match="DescribeJobs: the response has too many pages") as caught:
         await drs(endless).jobs_since(0.0)
     assert caught.value.kind is Trouble.UNCLEAR
