@@ -19,21 +19,21 @@ from contract.identifiers import EXECUTION_ID_KEY, wave_workflow_id
 from contract.rpc_limits import REPLAY_TIMEOUT
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
-from recovery.history.comparison import Truth
+from recovery.history.comparison import TemporalState
 from recovery.plan.model import RecoveryPlan
 
 _QUERIES_AT_ONCE = 16
 
 
-class TruthError(Exception):
+class StateUnavailableError(Exception):
     """Temporal, or a worker behind it, does not tell how an execution stands."""
 
 
-async def read_truth(client: Client, run: ExecutionRun) -> Truth:
+async def read_temporal_state(client: Client, run: ExecutionRun) -> TemporalState:
     """How an execution stands, by its plan's workflow and by the waves' own.
 
     Raises:
-        TruthError: no answer; asking again may help.
+        StateUnavailableError: no answer; asking again may help.
     """
     try:
         described = await _latest(client, run)
@@ -46,12 +46,12 @@ async def read_truth(client: Client, run: ExecutionRun) -> Truth:
         )
         own = await _own_views(client, state)
     except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
-        raise TruthError(
+        raise StateUnavailableError(
             f"Temporal does not tell how {run.execution_id} stands: {error}. Is a worker running? "
             "`drs-waves worker` starts one"
         ) from error
     is_closed = described.status is not WorkflowExecutionStatus.RUNNING
-    return Truth(state=state, plan=plan, own=own, is_closed=is_closed)
+    return TemporalState(state=state, plan=plan, own=own, is_closed=is_closed)
 
 
 async def _latest(client: Client, run: ExecutionRun) -> WorkflowExecutionDescription:

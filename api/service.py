@@ -24,13 +24,13 @@ from contract.identifiers import plan_id_of
 from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionType, PlanStatus
-from recovery.forecast.durations import Experience
+from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import forecast
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.plan.model import RecoveryPlan
 from settings import Role, Settings
-from storage.durations import experience
+from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
 from storage.plans import PlanTable, RegisteredPlan
 
@@ -114,9 +114,9 @@ class House:
     async def forecast(self, plans: list[RecoveryPlan]) -> ForecastReport:
         """How long plans are expected to take that start together."""
         try:
-            known = await experience(self.history, plans)
+            known = await learned_durations(self.history, plans)
         except HistoryError:
-            known = Experience()
+            known = LearnedDurations()
         quotas = configured(self.settings)
         found = await asyncio.to_thread(forecast, plans, known.durations, quotas)
         return ForecastReport.of(found, known)

@@ -25,7 +25,7 @@ from client.cleanup import start_cleanup
 from client.errors import RefusedError, UnreachableError
 from client.executions import request_of
 from client.start import replace_drill, start_execution
-from client.takeover import Earlier, earlier
+from client.takeover import PreviousExecution, previous_execution
 from client.workers import why_idle
 from contract.cleanup import StartCleanup
 from contract.identifiers import new_execution_id, plan_id_of
@@ -33,7 +33,7 @@ from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType
 from recovery.plan.model import MAX_SERVERS_PER_PLAN, SERVER_ID_PATTERN, PlanOrWaveId, RecoveryPlan
 from settings import Role, Settings
-from storage.durations import experience_at_once
+from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
 from storage.plans import RegisteredPlan
 
@@ -155,7 +155,7 @@ class Starter:
                 confirmation=request.confirmation,
                 relaunch=request.relaunch,
                 takeover=before.takeover if before else None,
-                experience=await experience_at_once(self._history, plan),
+                experience=await learned_durations_in_time(self._history, plan),
                 started_by=caller.subject,
                 execution_id=execution_id,
                 request=asked,
@@ -185,7 +185,7 @@ class Starter:
 
     async def _to_run(
         self, plan_id: str, request: StartRequest
-    ) -> tuple[RecoveryPlan, Earlier | None]:
+    ) -> tuple[RecoveryPlan, PreviousExecution | None]:
         """The plan to run, and the execution that it goes on from."""
         if request.from_execution is None:
             return (await self._plan(plan_id, request.version)).plan, None
@@ -197,7 +197,7 @@ class Starter:
         corrected = None
         if request.version is not None:
             corrected = (await self._plan(plan_id, request.version)).plan
-        before = await earlier(
+        before = await previous_execution(
             request.from_execution,
             corrected,
             request.execution_type,

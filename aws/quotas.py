@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from aws.errors import AwsTrouble
+from aws.errors import AwsError
 from aws.sessions import AwsSessions, call, pages
 from recovery.launch.admission import Quotas
 from recovery.plan.model import Target
@@ -53,7 +53,7 @@ class ServiceQuotas:
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     reported = await self._ask(where)
                 until = time.monotonic() + _CACHED_SECONDS
-            except (AwsTrouble, TimeoutError):
+            except (AwsError, TimeoutError):
                 # Usually a missing permission. What was reported before still holds.
                 until = time.monotonic() + _RETRY_SECONDS
             self._cached[where] = until, reported

@@ -21,7 +21,7 @@ _REGION = re.compile(
 
 
 @dataclass(frozen=True)
-class OurRegions:
+class DependencyRegions:
     """The Regions that recording and deciding depend on, as the worker sees them.
 
     Attributes:
@@ -33,7 +33,7 @@ class OurRegions:
     temporal: str | None = None
 
     @classmethod
-    def of(cls, settings: Settings, temporal_address: str) -> "OurRegions":
+    def of(cls, settings: Settings, temporal_address: str) -> "DependencyRegions":
         """The Regions by the settings, and by Temporal's address where they do not say."""
         return cls(
             history=history_region(settings),

@@ -23,8 +23,8 @@ from botocore.exceptions import (
 )
 from botocore.loaders import Loader, create_loader
 
-from aws.answers import refuse_incomplete
-from aws.errors import AwsTrouble
+from aws.errors import AwsError
+from aws.responses import reject_incomplete
 from recovery.plan.model import Target
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -37,7 +37,7 @@ def _service_models(data_path: str | None) -> Loader:
     return create_loader(data_path)
 
 
-def heedful_session(
+def checked_session(
     *, source: botocore.session.Session | None = None, region_name: str | None = None
 ) -> boto3.Session:
     """A boto3 session whose clients reject incomplete responses."""
@@ -45,7 +45,7 @@ def heedful_session(
     session = boto3.Session(botocore_session=source, region_name=region_name)
     models = _service_models(source.get_config_variable("data_path"))
     source.register_component("data_loader", models)
-    session.events.register("before-parse", refuse_incomplete)
+    session.events.register("before-parse", reject_incomplete)
     return session
 
 
@@ -87,7 +87,7 @@ class AwsSessions:
         role = target.role_arn
         key = (role, target.region if role else "")
         if key not in self._sessions:
-            base = heedful_session(region_name=target.region)
+            base = checked_session(region_name=target.region)
             self._sessions[key] = _in_role(base, role, target.region) if role else base
         return self._sessions[key]
 
@@ -113,21 +113,21 @@ def _in_role(base: boto3.Session, role_arn: str, region: str) -> boto3.Session:
         method="assume-role", refresh_using=fetcher.fetch_credentials
     )
     source._credentials = renewing  # type: ignore[attr-defined]
-    return heedful_session(source=source, region_name=region)
+    return checked_session(source=source, region_name=region)
 
 
 async def call(operation: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call boto3 in a thread.
 
     Raises:
-        AwsTrouble: the call failed.
+        AwsError: the call failed.
     """
     try:
         return await asyncio.to_thread(function, *args, **kwargs)
-    except AwsTrouble:
+    except AwsError:
         raise
     except Exception as error:
-        raise AwsTrouble.of(error, operation) from error
+        raise AwsError.of(error, operation) from error
 
 
 async def pages(operation: str, client: Any, /, **request: Any) -> AsyncIterator[dict[str, Any]]:
@@ -139,7 +139,7 @@ async def pages(operation: str, client: Any, /, **request: Any) -> AsyncIterator
         request: the operation's parameters.
 
     Raises:
-        AwsTrouble: a page could not be read.
+        AwsError: a page could not be read.
     """
     paginator = client.get_paginator(xform_name(operation))
     iterator = iter(paginator.paginate(**request))

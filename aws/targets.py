@@ -1,27 +1,27 @@
 """A DRS client for each target, and a check of the account that it acts in."""
 
-from aws.drs.client import DrsApi
-from aws.errors import AwsTrouble, Trouble
+from aws.drs.client import DrsClient
+from aws.errors import AwsError, AwsErrorKind
 from aws.quotas import ServiceQuotas
 from aws.sessions import AwsSessions
 from recovery.plan.model import Target
 from settings import Settings
 
 
-class WrongAccountError(AwsTrouble):
+class WrongAccountError(AwsError):
     """The worker acts in another account than the plan names."""
 
 
-class Places:
+class TargetClients:
     """DRS clients by target; shared by all activities of a worker."""
 
     def __init__(self, sessions: AwsSessions) -> None:
         self._sessions = sessions
         self._accounts: dict[Target, str] = {}
 
-    def api(self, target: Target) -> DrsApi:
+    def drs(self, target: Target) -> DrsClient:
         """The DRS client of a target; it makes calls only in the account that the plan names."""
-        return DrsApi(self._sessions, target, check=lambda: self._check(target))
+        return DrsClient(self._sessions, target, check=lambda: self._check(target))
 
     def quotas(self, settings: Settings) -> ServiceQuotas:
         """The quotas of all targets."""
@@ -35,7 +35,7 @@ class Places:
             await self.account_of(target)
         except WrongAccountError:
             raise
-        except AwsTrouble:
+        except AwsError:
             return
 
     async def account_of(self, target: Target) -> str:
@@ -43,13 +43,13 @@ class Places:
 
         Raises:
             WrongAccountError: it is not the account the plan names.
-            AwsTrouble: STS did not answer.
+            AwsError: STS did not answer.
         """
         if target not in self._accounts:
-            account = await self.api(target).account_id()
+            account = await self.drs(target).account_id()
             if target.account_id and account != target.account_id:
                 raise WrongAccountError(
-                    Trouble.INVALID,
+                    AwsErrorKind.INVALID,
                     f"Nothing was launched in {target.region}: the plan names account "
                     f"{target.account_id}, but the worker acts in {account}. Correct AccountId "
                     "or RoleArn, or the worker's credentials",

@@ -26,7 +26,7 @@ from contract.identifiers import (
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.state import ExecutionType
-from recovery.forecast.durations import Experience
+from recovery.forecast.durations import LearnedDurations
 from recovery.plan.model import RecoveryPlan
 from workflows.plan.workflow import RECORD_PATIENCE_SECONDS, RecoveryPlanWorkflow
 
@@ -45,7 +45,7 @@ async def start_execution(
     confirmation: str | None = None,
     relaunch: Sequence[str] = (),
     takeover: Takeover | None = None,
-    experience: Experience | None = None,
+    experience: LearnedDurations | None = None,
     started_by: str | None = None,
     execution_id: str | None = None,
     request: str | None = None,
@@ -81,7 +81,7 @@ async def start_execution(
         confirmation=confirmation,
         relaunch=list(relaunch),
         takeover=takeover,
-        experience=experience or Experience(),
+        experience=experience or LearnedDurations(),
     )
     try:
         async with explained_errors():

@@ -51,7 +51,7 @@ async def refuse_while_it_runs(client: Client, state: ExecutionState, then: str)
 
 
 @dataclass(frozen=True)
-class Earlier:
+class PreviousExecution:
     """An earlier execution that a new one goes on from.
 
     Attributes:
@@ -90,13 +90,13 @@ class Earlier:
         return readiness.model_copy(update={"findings": findings})
 
 
-async def earlier(
+async def previous_execution(
     execution_id: str,
     corrected: RecoveryPlan | None,
     execution_type: ExecutionType,
     *,
     replace_drill: bool = False,
-) -> Earlier:
+) -> PreviousExecution:
     """Look up an execution to go on from.
 
     Args:
@@ -128,7 +128,7 @@ async def earlier(
             f"nothing was started: {running.execution_id} of the same plan is running; "
             "one execution of a plan runs at a time"
         )
-    return Earlier(state, plan, tuple(differences(frozen, plan)))
+    return PreviousExecution(state, plan, tuple(differences(frozen, plan)))
 
 
 def _refuse_other_mode(state: ExecutionState, wanted: ExecutionType) -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from temporalio.service import RPCError, RPCStatusCode
 
-from aws.errors import AwsTrouble, Trouble
+from aws.errors import AwsError, AwsErrorKind
 from client.errors import RefusedError, UnreachableError
 from recovery.execution.state import PlanStatus
 from recovery.plan.file.reader import PlanError
@@ -55,7 +55,7 @@ _WORST_LAST = (
 )
 
 
-_REFUSALS = (Trouble.INVALID, Trouble.UNKNOWN_SERVER)
+_REFUSALS = (AwsErrorKind.INVALID, AwsErrorKind.UNKNOWN_SERVER)
 
 
 class CliError(Exception):
@@ -105,7 +105,7 @@ def _sentence(text: str) -> str:
 
 def _table_code(error: TableError) -> ExitCode:
     cause = error.__cause__
-    refused = isinstance(cause, AwsTrouble) and cause.kind in _REFUSALS
+    refused = isinstance(cause, AwsError) and cause.kind in _REFUSALS
     return ExitCode.BAD_INPUT if refused else ExitCode.UNREACHABLE
 
 

@@ -21,11 +21,11 @@ from activities.history import HistoryActivities
 from activities.history_repair import RepairActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.drs_activities import DrsActivities
-from activities.launch.enqueue import JoiningActivities
+from activities.launch.enqueue import EnqueueActivities
 from activities.targets import TargetActivities
-from aws.regions import OurRegions
+from aws.regions import DependencyRegions
 from aws.sessions import AwsSessions
-from aws.targets import Places
+from aws.targets import TargetClients
 from client.connection import connect_to_temporal, require_namespace
 from client.errors import UnreachableError
 from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
@@ -73,17 +73,17 @@ _STOPS_WITHIN_SECONDS = 25.0
 
 def make_workers(client: Client, settings: Settings) -> list[Worker]:
     """The workers of both task queues; long watches have slots of their own."""
-    places = Places(AwsSessions())
-    drs = DrsActivities(places, settings)
+    clients = TargetClients(AwsSessions())
+    drs = DrsActivities(clients, settings)
     table = HistoryTable(settings)
     history = HistoryActivities(table)
     repair = RepairActivities(table)
-    ours = OurRegions.of(settings, client.service_client.config.target_host)
-    targets = TargetActivities(places, settings, ours)
-    joining = JoiningActivities(places, settings)
-    job_logs = JobLogActivities(places)
+    dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
+    targets = TargetActivities(clients, settings, dependencies)
+    joining = EnqueueActivities(clients, settings)
+    job_logs = JobLogActivities(clients)
     executions = ExecutionActivities()
-    cleanup = CleanupActivities(places, settings)
+    cleanup = CleanupActivities(clients, settings)
     versioned = deployment_config(settings)
     runner = ReplayableRunner()
     deciding = runner.serve(

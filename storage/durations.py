@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from recovery.execution.state import ExecutionState
-from recovery.forecast.durations import LAUNCHES_REMEMBERED, Experience, learned
+from recovery.forecast.durations import LAUNCHES_REMEMBERED, LearnedDurations, learned
 from recovery.plan.model import RecoveryPlan
 from storage.history import HistoryError, HistoryTable
 
@@ -13,7 +13,7 @@ _READS_AT_ONCE = 8
 _ANSWER_SECONDS = 2.0
 
 
-async def experience(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> Experience:
+async def learned_durations(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> LearnedDurations:
     """How long servers take, by the latest executions of their plans.
 
     Raises:
@@ -31,10 +31,10 @@ async def experience(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> Expe
     return learned(execution for executions in of_plans for execution in executions)
 
 
-async def experience_at_once(table: HistoryTable, plan: RecoveryPlan) -> Experience:
+async def learned_durations_in_time(table: HistoryTable, plan: RecoveryPlan) -> LearnedDurations:
     """The same for a plan that is about to start; empty where that takes over 2 s."""
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            return await experience(table, [plan])
+            return await learned_durations(table, [plan])
     except (HistoryError, TimeoutError):
-        return Experience()
+        return LearnedDurations()

@@ -10,8 +10,8 @@ from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder,
 from botocore.config import Config
 from pydantic import BaseModel
 
-from aws.errors import AwsTrouble
-from aws.sessions import CONNECT_TIMEOUT_SECONDS, call, heedful_session, pages
+from aws.errors import AwsError
+from aws.sessions import CONNECT_TIMEOUT_SECONDS, call, checked_session, pages
 from recovery.base_model import Model
 
 M = TypeVar("M", bound=Model)
@@ -69,10 +69,10 @@ class DynamoTable:
                     }
                 ],
             )
-        except AwsTrouble as trouble:
-            if "ResourceInUseException" in str(trouble):
+        except AwsError as error:
+            if "ResourceInUseException" in str(error):
                 return False
-            raise self._error("create", trouble) from trouble
+            raise self._error("create", error) from error
         await call("DescribeTable", client.get_waiter("table_exists").wait, TableName=self.name)
         return True
 
@@ -83,14 +83,14 @@ class DynamoTable:
             Whether it held.
 
         Raises:
-            AwsTrouble: DynamoDB did not take it.
+            AwsError: DynamoDB did not take it.
         """
         request = {"TableName": self.name, "Item": item}
         request |= _expressions(ConditionExpression=condition)
         try:
             await call("PutItem", (await self._boto3_client()).put_item, **request)
-        except AwsTrouble as trouble:
-            if "ConditionalCheckFailedException" in str(trouble):
+        except AwsError as error:
+            if "ConditionalCheckFailedException" in str(error):
                 return False
             raise
         return True
@@ -121,8 +121,8 @@ class DynamoTable:
             async for page in pages("Query", client, TableName=self.name, **request):
                 for item in page["Items"]:
                     yield item
-        except AwsTrouble as trouble:
-            raise self._error("read", trouble) from trouble
+        except AwsError as error:
+            raise self._error("read", error) from error
 
     async def _boto3_client(self) -> Any:
         """The client of boto3's DynamoDB resource: it takes and returns Python's types.
@@ -138,7 +138,7 @@ class DynamoTable:
             )
             dynamodb = await call(
                 "DynamoDB",
-                heedful_session().resource,
+                checked_session().resource,
                 service_name="dynamodb",
                 # boto3 itself reads AWS_DEFAULT_REGION only.
                 region_name=cast(Any, self._region or os.environ.get("AWS_REGION")),
@@ -147,13 +147,13 @@ class DynamoTable:
             self._client = dynamodb.meta.client
         return self._client
 
-    def _error(self, what: str, trouble: AwsTrouble) -> TableError:
+    def _error(self, what: str, error: AwsError) -> TableError:
         hint = ""
-        if "ResourceNotFoundException" in str(trouble):
+        if "ResourceNotFoundException" in str(error):
             hint = " The table does not exist: create it with `drs-waves init-tables`."
-        elif "NoRegion" in str(trouble) or "region" in str(trouble).lower():
+        elif "NoRegion" in str(error) or "region" in str(error).lower():
             hint = " Set AWS_REGION or DRS_WAVES_HISTORY_REGION."
-        why = str(trouble).rstrip(".")
+        why = str(error).rstrip(".")
         return self.error(f"Cannot {what} the {self.what} {self.name}: {why}.{hint}")
 
 

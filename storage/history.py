@@ -12,7 +12,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic import ValidationError
 
-from aws.errors import AwsTrouble
+from aws.errors import AwsError
 from recovery.execution.state import ExecutionState
 from recovery.history.comparison import HEADER, Entry
 from recovery.history.record import HistoryRecord
@@ -43,7 +43,7 @@ class HistoryTable(DynamoTable):
         """Write a record's items, leaving those as they are that are as new or newer.
 
         Raises:
-            AwsTrouble: DynamoDB did not take an item; writing the record again is safe.
+            AwsError: DynamoDB did not take an item; writing the record again is safe.
         """
         await self._write(record, Attr("Revision").lt)
 
@@ -58,8 +58,8 @@ class HistoryTable(DynamoTable):
         """
         try:
             await self._write(record, Attr("Revision").lte)
-        except* AwsTrouble as group:
-            raise self._error("write", first_trouble(group)) from group
+        except* AwsError as group:
+            raise self._error("write", first_error(group)) from group
 
     async def _write(self, record: HistoryRecord, replaces: Callable[[int], ConditionBase]) -> None:
         """Write a record's items over those whose revision may be replaced.
@@ -113,7 +113,7 @@ class HistoryTable(DynamoTable):
         return entries_of(await self._with_key(execution_id))
 
 
-def first_trouble(group: BaseExceptionGroup[AwsTrouble]) -> AwsTrouble:
+def first_error(group: BaseExceptionGroup[AwsError]) -> AwsError:
     """One of several errors of writes that ran side by side."""
     first = group.exceptions[0]
-    return first_trouble(first) if isinstance(first, BaseExceptionGroup) else first
+    return first_error(first) if isinstance(first, BaseExceptionGroup) else first

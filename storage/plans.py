@@ -13,7 +13,7 @@ import structlog
 from boto3.dynamodb.conditions import Attr
 from pydantic import ValidationError
 
-from aws.errors import AwsTrouble
+from aws.errors import AwsError
 from recovery.base_model import Model
 from recovery.plan.model import RecoveryPlan
 from settings import Settings
@@ -78,8 +78,8 @@ class PlanTable(DynamoTable):
         """
         try:
             return await self._register(plan, author)
-        except AwsTrouble as trouble:
-            raise self._error("write", trouble) from trouble
+        except AwsError as error:
+            raise self._error("write", error) from error
 
     async def latest(self) -> list[PlanVersion]:
         """The newest version of each plan, by PlanId."""

@@ -5,8 +5,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.heartbeat import heartbeating
-from aws.errors import AwsTrouble
-from aws.targets import Places, WrongAccountError
+from aws.errors import AwsError
+from aws.targets import TargetClients, WrongAccountError
 from contract.identifiers import launcher_workflow_id
 from contract.launcher import StartLauncher, WantLaunches
 from contract.rpc_limits import RPC_TIMEOUT
@@ -15,13 +15,13 @@ from recovery.plan.model import Target
 from settings import Settings
 
 
-class JoiningActivities:
+class EnqueueActivities:
     """The activities by which waves reach their launcher."""
 
-    def __init__(self, places: Places, settings: Settings) -> None:
-        self._places = places
+    def __init__(self, clients: TargetClients, settings: Settings) -> None:
+        self._clients = clients
         self._settings = settings
-        self._quotas = places.quotas(settings)
+        self._quotas = clients.quotas(settings)
 
     @activity.defn
     async def want_launches(self, wanted: WantLaunches) -> str:
@@ -66,9 +66,9 @@ class JoiningActivities:
     async def _account_of(self, target: Target) -> str | None:
         """The account; as the plan or the role tells it, if STS does not."""
         try:
-            return await self._places.account_of(target)
+            return await self._clients.account_of(target)
         except WrongAccountError as wrong:
             raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
-        except AwsTrouble:
+        except AwsError:
             in_role = target.role_arn.split(":")[4] if target.role_arn else None
             return target.account_id or in_role

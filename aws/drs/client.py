@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from aws.drs.models import (
     DAY_SECONDS,
     LAUNCH_ID_TAG,
-    DrsAnswer,
+    DrsResponse,
     Job,
     JobLogEvent,
     JobLogItem,
@@ -18,18 +18,18 @@ from aws.drs.models import (
     SourceServer,
     TagList,
 )
-from aws.errors import AwsTrouble, Trouble
+from aws.errors import AwsError, AwsErrorKind
 from aws.sessions import AwsSessions, call, pages
 from recovery.plan.model import Server, Target
 
 _MAX_IDS = 200
 _MAX_JOB_IDS = 1000
 _MAX_PAGES = 200
-T = TypeVar("T", bound=DrsAnswer)
+T = TypeVar("T", bound=DrsResponse)
 
 
-class DrsApi:
-    """DRS in one target. Every method raises `AwsTrouble` when its call fails."""
+class DrsClient:
+    """DRS in one target. Every method raises `AwsError` when its call fails."""
 
     def __init__(
         self,
@@ -55,10 +55,10 @@ class DrsApi:
         return str(self._sessions.client("drs", self._target).meta.endpoint_url)
 
     async def check(self) -> None:
-        """Check that calls may be made here; see `Places.api`.
+        """Check that calls may be made here; see `TargetClients.drs`.
 
         Raises:
-            AwsTrouble: they may not.
+            AwsError: they may not.
         """
         if self._check is not None:
             await self._check()
@@ -97,7 +97,7 @@ class DrsApi:
         def send() -> Any:
             # Checked in the thread, because the call may have waited for one.
             if time.monotonic() > not_after:
-                raise AwsTrouble(Trouble.THROTTLED, "AWS answers too slowly to launch safely")
+                raise AwsError(AwsErrorKind.THROTTLED, "AWS answers too slowly to launch safely")
             return client.start_recovery(
                 sourceServers=requested, isDrill=is_drill, tags=_tags(launch_ids)
             )
@@ -184,7 +184,9 @@ class DrsApi:
             found += _parse(operation, model, page.get("items") or [])
             count += 1
             if count == _MAX_PAGES and page.get("nextToken"):
-                raise AwsTrouble(Trouble.UNCLEAR, f"{operation}: the response has too many pages")
+                raise AwsError(
+                    AwsErrorKind.UNCLEAR, f"{operation}: the response has too many pages"
+                )
         return found
 
 
@@ -194,8 +196,8 @@ def _parse(operation: str, model: type[T], items: list[Any]) -> list[T]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise AwsTrouble(
-            Trouble.UNCLEAR,
+        raise AwsError(
+            AwsErrorKind.UNCLEAR,
             f"{operation}: the response cannot be parsed at {where}: {first['msg']}",
         ) from error
 

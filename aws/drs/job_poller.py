@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.models import DAY_SECONDS, Job, JobLogItem, epoch
-from aws.errors import AwsTrouble, Trouble
+from aws.errors import AwsError, AwsErrorKind
 from contract.jobs import JobsInProgress
 
 # Polls are this many times rarer while no server is expected to be up, and at most this many while
@@ -22,7 +22,7 @@ _MARGIN = 60.0
 
 
 @dataclass(frozen=True)
-class Listing:
+class JobList:
     """The jobs of one account and Region.
 
     Attributes:
@@ -41,7 +41,7 @@ class _Request:
     soon: bool
 
 
-class JobBoard:
+class JobPoller:
     """Polls the jobs of one account and Region, for all watches and launches of a worker.
 
     Each poll lists what may have changed since the last one: the jobs that ran then, and newer
@@ -49,13 +49,13 @@ class JobBoard:
     while no caller expects a change soon, and up to four times that while calls fail.
     """
 
-    def __init__(self, api: DrsApi, *, pause_seconds: float) -> None:
+    def __init__(self, api: DrsClient, *, pause_seconds: float) -> None:
         self._api = api
         self._pause_seconds = pause_seconds
         self._backing_off = 1.0
         self._last = -1e9
         self._jitter = 1.0
-        self._requests: dict[asyncio.Future[Listing], _Request] = {}
+        self._requests: dict[asyncio.Future[JobList], _Request] = {}
         self._requested = asyncio.Event()
         self._polling: asyncio.Task[None] | None = None
         self._jobs: dict[str, Job] = {}
@@ -69,7 +69,7 @@ class JobBoard:
         """A job's log, read once after each poll for all callers.
 
         Raises:
-            AwsTrouble: it could not be read; the next call reads it again.
+            AwsError: it could not be read; the next call reads it again.
         """
         after, reading = self._logs.get(job_id, (0.0, None))
         if reading is None or after < self._time or _has_failed(reading):
@@ -86,14 +86,14 @@ class JobBoard:
             soon: whether one of them is expected to end soon.
 
         Raises:
-            AwsTrouble: that poll failed.
+            AwsError: that poll failed.
         """
         wanted = tuple(job_ids)
         listing = await self._request(_Request(wanted, float("inf"), soon))
         found = {job.job_id: job for job in listing.jobs}
         return [found[job_id] for job_id in wanted if job_id in found]
 
-    async def listed(self, since: float, *, seen_after: float | None = None) -> Listing:
+    async def listed(self, since: float, *, seen_after: float | None = None) -> JobList:
         """All jobs created since a moment.
 
         Args:
@@ -101,7 +101,7 @@ class JobBoard:
             seen_after: not older than this (epoch seconds); None: about one pause.
 
         Raises:
-            AwsTrouble: the poll failed.
+            AwsError: the poll failed.
         """
         oldest = time.time() - self._pause_seconds if seen_after is None else seen_after
         if self._complete_since <= since and self._time >= oldest:
@@ -111,16 +111,16 @@ class JobBoard:
             self._last = -1e9
         return await self._request(_Request((), since, soon=True))
 
-    async def next(self, since: float) -> Listing:
+    async def next(self, since: float) -> JobList:
         """All jobs created since a moment (epoch seconds), by the next poll.
 
         Raises:
-            AwsTrouble: that poll failed.
+            AwsError: that poll failed.
         """
         return await self._request(_Request((), since, soon=True))
 
-    async def _request(self, request: _Request) -> Listing:
-        answer: asyncio.Future[Listing] = asyncio.get_running_loop().create_future()
+    async def _request(self, request: _Request) -> JobList:
+        answer: asyncio.Future[JobList] = asyncio.get_running_loop().create_future()
         self._requests[answer] = request
         self._requested.set()
         if self._polling is None or self._polling.done():
@@ -151,13 +151,13 @@ class JobBoard:
             except TimeoutError:
                 return
 
-    async def _poll(self, requests: dict[asyncio.Future[Listing], _Request]) -> None:
+    async def _poll(self, requests: dict[asyncio.Future[JobList], _Request]) -> None:
         self._last, self._jitter = time.monotonic(), random.uniform(0.8, 1.2)
         try:
             listing = await self._list(list(requests.values()))
         except Exception as error:
             self._backing_off = min(self._backing_off * 2, _SLOWEST)
-            refused = isinstance(error, AwsTrouble) and error.kind is Trouble.INVALID
+            refused = isinstance(error, AwsError) and error.kind is AwsErrorKind.INVALID
             if refused and len(requests) > 1:
                 # One ID that DRS refuses must not hide the jobs of the others.
                 await asyncio.gather(*(self._poll({a: r}) for a, r in requests.items()))
@@ -171,7 +171,7 @@ class JobBoard:
             if not answer.done():
                 answer.set_result(listing)
 
-    async def _list(self, requests: Sequence[_Request]) -> Listing:
+    async def _list(self, requests: Sequence[_Request]) -> JobList:
         now = time.time()
         since = min((r.since for r in requests), default=now)
         if self._complete_since == float("inf") or since < self._complete_since:
@@ -210,18 +210,18 @@ class JobBoard:
                 if not job.is_over or (epoch(job.creation_date_time) or before) >= before
             }
 
-    def _job_list(self) -> Listing:
+    def _job_list(self) -> JobList:
         newest_first = sorted(
             self._jobs.values(), key=lambda job: epoch(job.creation_date_time) or 0.0, reverse=True
         )
-        return Listing(newest_first, self._time)
+        return JobList(newest_first, self._time)
 
 
 def _has_failed(task: asyncio.Task[list[JobLogItem]]) -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
 
 
-def jobs_in_progress(listing: Listing, *, asked_for: Iterable[str]) -> JobsInProgress:
+def jobs_in_progress(listing: JobList, *, asked_for: Iterable[str]) -> JobsInProgress:
     """The jobs in progress by a listing.
 
     Args:

@@ -17,13 +17,13 @@ LAUNCH_ID_TAG = "drs-waves:launch-id"
 DAY_SECONDS = 86_400.0
 
 
-class DrsAnswer(BaseModel):
+class DrsResponse(BaseModel):
     """Base of all responses of DRS."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
 
-class ParticipatingServer(DrsAnswer):
+class ParticipatingServer(DrsResponse):
     """A server of a job."""
 
     source_server_id: str | None = Field(default=None, alias="sourceServerID")
@@ -31,7 +31,7 @@ class ParticipatingServer(DrsAnswer):
     launch_status: str | None = None
 
 
-class Job(DrsAnswer):
+class Job(DrsResponse):
     """A DRS job; it ends COMPLETED even when its servers FAILED."""
 
     job_id: str = Field(alias="jobID")
@@ -61,13 +61,13 @@ class Job(DrsAnswer):
         return tuple(i for i in ids if i)
 
 
-class TagList(DrsAnswer):
+class TagList(DrsResponse):
     """The response of ListTagsForResource."""
 
     tags: dict[str, str] = {}
 
 
-class JobLogItem(DrsAnswer):
+class JobLogItem(DrsResponse):
     """A line of a job's log."""
 
     event: str = ""
@@ -81,7 +81,7 @@ class JobLogItem(DrsAnswer):
     raw_error: str | None = Field(default=None, validation_alias=AliasPath("eventData", "rawError"))
 
 
-class JobLogEvent(DrsAnswer):
+class JobLogEvent(DrsResponse):
     """A line of a job's log with all fields that DRS returns, in no fixed form.
 
     Attributes:
@@ -93,7 +93,7 @@ class JobLogEvent(DrsAnswer):
     event_data: dict[str, Any] | None = None
 
 
-class RecoveryInstance(DrsAnswer):
+class RecoveryInstance(DrsResponse):
     """An instance that DRS launched for a source server."""
 
     recovery_instance_id: str | None = Field(default=None, alias="recoveryInstanceID")
@@ -103,7 +103,7 @@ class RecoveryInstance(DrsAnswer):
     is_drill: bool | None = None
 
 
-class SourceServer(DrsAnswer):
+class SourceServer(DrsResponse):
     """A source server, as far as readiness needs it.
 
     Attributes:

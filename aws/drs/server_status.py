@@ -24,7 +24,7 @@ _FAILURE_EVENTS = (
 )
 
 
-class JobWatch:
+class ServerStatusTracker:
     """Applies DRS's responses to the results of the servers of one launch."""
 
     def __init__(self, servers: Iterable[WatchedServer], *, look_up_seconds: float) -> None:
@@ -145,7 +145,7 @@ class JobWatch:
             elif others := [i for i in theirs if i.job_id and i.ec2_instance_state not in _GONE]:
                 watched.contradiction = f"its instance is now of job {others[0].job_id}"
 
-    def hear_nothing(self) -> None:
+    def lookup_failed(self) -> None:
         """Note that the lookup failed: an earlier contradiction may no longer hold."""
         for server_id in self.unverified:
             self.servers[server_id].contradiction = None

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from temporalio.client import Client
 
-from activities.execution_state import TruthError, read_truth
+from activities.execution_state import StateUnavailableError, read_temporal_state
 from activities.history_repair import verify as compare_and_repair
 from cli.commands.validate import Json
 from cli.input.completion import complete_execution
@@ -112,10 +112,10 @@ async def _verify_one(
     client: Client, table: HistoryTable, run: ExecutionRun, *, repair: bool
 ) -> Verification:
     try:
-        truth = await read_truth(client, run)
-    except TruthError as error:
+        temporal_state = await read_temporal_state(client, run)
+    except StateUnavailableError as error:
         return Verification(execution_id=run.execution_id, agrees=False, trouble=str(error))
-    differences = await compare_and_repair(table, truth, repair=repair)
+    differences = await compare_and_repair(table, temporal_state, repair=repair)
     return Verification(
         execution_id=run.execution_id,
         agrees=all(each.is_settled for each in differences),

@@ -20,14 +20,14 @@ from client.errors import RefusedError, UnreachableError
 from client.executions import find_running
 from client.readiness import check_readiness
 from client.start import replace_drill, start_execution, why_not_now
-from client.takeover import Earlier
+from client.takeover import PreviousExecution
 from client.workers import require_worker, why_idle
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType
 from recovery.plan.model import RecoveryPlan
 from runtime.exit import ExitCode
 from settings import get_settings
-from storage.durations import experience_at_once
+from storage.durations import learned_durations_in_time
 from storage.history import HistoryTable
 
 
@@ -42,7 +42,7 @@ class Launch:
         relaunch: list[str],
         confirmation: str | None,
         replace_drill: bool = False,
-        earlier: Earlier | None = None,
+        earlier: PreviousExecution | None = None,
         cleanup_after: float | None = None,
     ) -> None:
         self._plan = plan
@@ -89,7 +89,7 @@ class Launch:
             with step(f"Ending the drill of {self._plan.plan_name}"):
                 replaced = await replace_drill(client, self._plan.plan_id)
             tell("The drill was cancelled." if replaced else "No drill was running.")
-        experience = await experience_at_once(HistoryTable(get_settings()), self._plan)
+        experience = await learned_durations_in_time(HistoryTable(get_settings()), self._plan)
         self._begun = True
         self._execution_id = await start_execution(
             client,

@@ -80,7 +80,7 @@ class Entry(Model):
         return cls(revision=message.revision, content=_json(message))
 
 
-class Truth(Model):
+class TemporalState(Model):
     """An execution as Temporal knows it.
 
     Attributes:
@@ -157,21 +157,21 @@ class Difference(Model):
         return self.is_sound or self.is_repaired
 
 
-def compare(truth: Truth, held: Mapping[str, Entry]) -> list[Difference]:
+def compare(temporal_state: TemporalState, held: Mapping[str, Entry]) -> list[Difference]:
     """Say what of the history differs from what Temporal knows.
 
     Args:
-        truth: the execution in Temporal.
+        temporal_state: the execution in Temporal.
         held: the items of the history, by key; those of other kinds are ignored.
 
     Returns:
         A difference an item, in the order of the header, the plan, its waves and the messages;
         then what only the history has.
     """
-    if not truth.began and not held:
+    if not temporal_state.began and not held:
         return []
-    expected = list(_expected(truth))
-    found = [_difference(truth, each, held.get(each.item)) for each in expected]
+    expected = list(_expected(temporal_state))
+    found = [_difference(temporal_state, each, held.get(each.item)) for each in expected]
     known = {each.item for each in expected}
     unknown = [
         Difference(
@@ -179,7 +179,7 @@ def compare(truth: Truth, held: Mapping[str, Entry]) -> list[Difference]:
             kind=DifferenceKind.UNKNOWN,
             temporal="not known",
             dynamodb=_summary(entry),
-            is_sound=truth.may_be_behind(item),
+            is_sound=temporal_state.may_be_behind(item),
         )
         for item, entry in held.items()
         if item not in known
@@ -187,16 +187,16 @@ def compare(truth: Truth, held: Mapping[str, Entry]) -> list[Difference]:
     return [each for each in found if each is not None] + unknown
 
 
-def repairing(truth: Truth, items: Iterable[str]) -> HistoryRecord:
+def repairing(temporal_state: TemporalState, items: Iterable[str]) -> HistoryRecord:
     """What to write so that these items are as Temporal knows them."""
     wanted = set(items)
-    state = truth.state
+    state = temporal_state.state
     decided = {w.wave_id: w.decisions for w in state.waves if decisions_item(w.wave_id) in wanted}
     return HistoryRecord(
         execution_id=state.execution_id,
         execution=state.without_waves() if HEADER in wanted else None,
-        plan=truth.plan if PLAN in wanted else None,
-        waves=[truth.wave(w) for w in state.waves if wave_item(w.wave_id) in wanted],
+        plan=temporal_state.plan if PLAN in wanted else None,
+        waves=[temporal_state.wave(w) for w in state.waves if wave_item(w.wave_id) in wanted],
         decisions=decided,
         decisions_revision=state.revision,
         messages={n: m for n, m in enumerate(state.messages) if message_item(n) in wanted},
@@ -217,12 +217,12 @@ class _Expected:
     must_be_held: bool = True
 
 
-def _expected(truth: Truth) -> Iterator[_Expected]:
-    state = truth.state
+def _expected(temporal_state: TemporalState) -> Iterator[_Expected]:
+    state = temporal_state.state
     yield _Expected(HEADER, [Entry.of_execution(state)])
-    yield _Expected(PLAN, [Entry.of_plan(truth.plan)])
+    yield _Expected(PLAN, [Entry.of_plan(temporal_state.plan)])
     for wave in state.waves:
-        newest = truth.wave(wave)
+        newest = temporal_state.wave(wave)
         # At one revision, the plan's workflow and the wave's may both have written it.
         both = [newest, *([wave] if wave.revision == newest.revision else [])]
         # A wave that only ever waited reads as PENDING from the plan alone.
@@ -236,7 +236,9 @@ def _expected(truth: Truth) -> Iterator[_Expected]:
         yield _Expected(message_item(number), [Entry.of_message(message)])
 
 
-def _difference(truth: Truth, expected: _Expected, held: Entry | None) -> Difference | None:
+def _difference(
+    temporal_state: TemporalState, expected: _Expected, held: Entry | None
+) -> Difference | None:
     item, wanted = expected.item, expected.entries[0]
     if held is None:
         missing = _describe(item, DifferenceKind.MISSING, wanted, None)
@@ -247,7 +249,7 @@ def _difference(truth: Truth, expected: _Expected, held: Entry | None) -> Differ
         return None
     if held.revision > wanted.revision:
         newer = _describe(item, DifferenceKind.NEWER, wanted, held)
-        return newer.model_copy(update={"is_sound": truth.may_be_behind(item)})
+        return newer.model_copy(update={"is_sound": temporal_state.may_be_behind(item)})
     is_older = held.revision < wanted.revision
     kind = DifferenceKind.OUTDATED if is_older else DifferenceKind.ALTERED
     return _describe(item, kind, wanted, held)

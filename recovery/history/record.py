@@ -29,7 +29,7 @@ class HistoryRecord(Model):
     cleanup: CleanupState | None = None
 
 
-class Journal:
+class HistoryDelta:
     """Computes what to write next; the plan's workflow and its waves' workflows share the writing.
 
     A wave's own workflow writes the wave while it runs. The plan writes the rest, and at its end

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from aws.drs.client import DrsApi
-from aws.errors import AwsTrouble, Trouble
+from aws.drs.client import DrsClient
+from aws.errors import AwsError, AwsErrorKind
 from aws.sessions import AwsSessions
 from tests.activities.conftest import TARGET
 
@@ -28,8 +28,8 @@ class Session:
         return iter(self._pages)
 
 
-def drs(pages: Iterable[dict[str, Any]]) -> DrsApi:
-    return DrsApi(cast(AwsSessions, Session(pages)), TARGET)
+def drs(pages: Iterable[dict[str, Any]]) -> DrsClient:
+    return DrsClient(cast(AwsSessions, Session(pages)), TARGET)
 
 
 async def test_a_participant_without_an_id_does_not_hide_the_whole_answer() -> None:
@@ -42,6 +42,6 @@ async def test_a_participant_without_an_id_does_not_hide_the_whole_answer() -> N
 
 async def test_an_answer_of_endless_pages_is_unclear() -> None:
     endless = ({"items": [], "nextToken": str(number)} for number in itertools.count())
-    with pytest.raises(AwsTrouble, match="DescribeJobs: the response has too many pages") as caught:
+    with pytest.raises(AwsError, match="DescribeJobs: the response has too many pages") as caught:
         await drs(endless).jobs_since(0.0)
-    assert caught.value.kind is Trouble.UNCLEAR
+    assert caught.value.kind is AwsErrorKind.UNCLEAR

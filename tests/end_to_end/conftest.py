@@ -18,7 +18,7 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from activities.execution_state import read_truth
+from activities.execution_state import read_temporal_state
 from activities.history_repair import verify
 from client.connection import connect_to_temporal
 from client.executions import execution_state
@@ -155,8 +155,8 @@ class House:
         """What of the history differs from what Temporal knows of an execution."""
         workflow_id = plan_workflow_id(plan.plan_id)
         run = ExecutionRun(execution_id=execution_id, workflow_id=workflow_id, run_id=run_id)
-        truth = await read_truth(self.client, run)
-        return await verify(self.table, truth, repair=False)
+        temporal_state = await read_temporal_state(self.client, run)
+        return await verify(self.table, temporal_state, repair=False)
 
     async def recorded(self, execution_id: str) -> ExecutionState:
         """What the history says of an execution."""

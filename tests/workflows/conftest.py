@@ -29,7 +29,7 @@ from contract.identifiers import (
 from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
-from recovery.forecast.durations import Experience
+from recovery.forecast.durations import LearnedDurations
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
 from tests.recovery.plans import server_id
 from tests.workflows.stand_ins import StandIns
@@ -151,7 +151,9 @@ class House:
     world: StandIns
     plan_ids: Any = field(default_factory=lambda: itertools.count(next(_NUMBERS) * 1000))
 
-    async def start(self, *waves: Wave, experience: Experience | None = None, **fields: Any) -> Run:
+    async def start(
+        self, *waves: Wave, experience: LearnedDurations | None = None, **fields: Any
+    ) -> Run:
         """Start an execution of a plan of these waves."""
         plan = RecoveryPlan(
             plan_id=f"plan-{next(self.plan_ids)}", region="us-west-2", waves=list(waves), **fields

@@ -6,10 +6,10 @@ from typing import Any
 
 from botocore.model import OperationModel
 
-from aws.errors import IncompleteAnswerError
+from aws.errors import IncompleteResponseError
 
 
-def refuse_incomplete(
+def reject_incomplete(
     operation_model: OperationModel, response_dict: dict[str, Any], **_: object
 ) -> None:
     """Check that a response is complete, before botocore parses it.
@@ -19,22 +19,22 @@ def refuse_incomplete(
     response looks like "no jobs" or "no instances".
 
     Raises:
-        IncompleteAnswerError: the connection broke, or a success is not a JSON object.
+        IncompleteResponseError: the connection broke, or a success is not a JSON object.
     """
     headers, body = response_dict["headers"], response_dict["body"]
     length = headers.get("content-length")
     if length is None and "transfer-encoding" not in headers:
-        raise IncompleteAnswerError("the connection broke in the response's headers")
+        raise IncompleteResponseError("the connection broke in the response's headers")
     if length is not None and len(body) != int(length):
-        raise IncompleteAnswerError(f"only {len(body)} of {length} bytes arrived")
+        raise IncompleteResponseError(f"only {len(body)} of {length} bytes arrived")
     uses_json = operation_model.service_model.protocol in _JSON_PROTOCOLS
     if response_dict["status_code"] < HTTPStatus.MULTIPLE_CHOICES and uses_json:
         try:
             parsed = json.loads(body)
         except ValueError as error:
-            raise IncompleteAnswerError(f"the response is not JSON: {error}") from error
+            raise IncompleteResponseError(f"the response is not JSON: {error}") from error
         if not isinstance(parsed, dict):
-            raise IncompleteAnswerError("the response is not a JSON object")
+            raise IncompleteResponseError("the response is not a JSON object")
 
 
 _JSON_PROTOCOLS = ("json", "rest-json")
