@@ -10,10 +10,10 @@ from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
 from activities.retry import retry_later
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.models import Job, RecoveryInstance
-from aws.errors import AwsTrouble, Trouble
-from aws.targets import Places, WrongAccountError
+from aws.errors import AwsError, AwsErrorKind
+from aws.targets import TargetClients, WrongAccountError
 from contract.cleanup import FoundInstances, TargetScope, TerminateRequest
 from recovery.execution.cleanup_state import LaunchedInstance
 from recovery.plan.model import Target
@@ -28,8 +28,8 @@ _GONE = ("TERMINATED", "NOT_FOUND")
 class CleanupActivities:
     """The activities that clean up."""
 
-    def __init__(self, places: Places, settings: Settings) -> None:
-        self._places = places
+    def __init__(self, clients: TargetClients, settings: Settings) -> None:
+        self._clients = clients
         self._settings = settings
 
     @activity.defn
@@ -50,8 +50,8 @@ class CleanupActivities:
             return await _retried(work, after=self._settings.scaled_poll_seconds)
 
     async def _find(self, scope: TargetScope) -> FoundInstances:
-        await self._places.account_of(scope.target)
-        api = self._places.api(scope.target)
+        await self._clients.account_of(scope.target)
+        api = self._clients.drs(scope.target)
         give_up = activity.info().scheduled_time.timestamp()
         give_up += JOBS_END_SECONDS / self._settings.speed
         while True:
@@ -70,9 +70,9 @@ class CleanupActivities:
         return FoundInstances(instances=instances, unfinished=running)
 
     async def _terminate(self, request: TerminateRequest) -> list[LaunchedInstance]:
-        api = self._places.api(request.target)
+        api = self._clients.drs(request.target)
         give_up = time.time() + GONE_SECONDS / self._settings.speed
-        refusals: dict[str, AwsTrouble] = {}
+        refusals: dict[str, AwsError] = {}
         left: Sequence[LaunchedInstance] = request.instances
         while left and time.time() <= give_up:
             await self._ask(api, left, refusals)
@@ -87,21 +87,21 @@ class CleanupActivities:
 
     async def _ask(
         self,
-        api: DrsApi,
+        api: DrsClient,
         instances: Sequence[LaunchedInstance],
-        refusals: dict[str, AwsTrouble],
+        refusals: dict[str, AwsError],
     ) -> None:
         """Ask for all at once; where one stands in the way of the others, for each alone."""
         ids = [i.recovery_instance_id for i in instances]
         try:
             await api.terminate(ids)
-        except AwsTrouble as trouble:
-            if len(ids) > 1 and trouble.kind in (Trouble.CONFLICT, Trouble.UNKNOWN_SERVER):
+        except AwsError as error:
+            if len(ids) > 1 and error.kind in (AwsErrorKind.CONFLICT, AwsErrorKind.UNKNOWN_SERVER):
                 for instance in instances:
                     await self._ask(api, [instance], refusals)
                 return
-            refusals.update(dict.fromkeys(ids, trouble))
-            if not trouble.kind.can_pass and trouble.kind is not Trouble.UNKNOWN_SERVER:
+            refusals.update(dict.fromkeys(ids, error))
+            if not error.kind.can_pass and error.kind is not AwsErrorKind.UNKNOWN_SERVER:
                 raise
         else:
             for instance_id in ids:
@@ -111,14 +111,14 @@ class CleanupActivities:
 _SILENT = "it was asked to terminate and is still there"
 
 
-def _is_unheard(instance: LaunchedInstance, refusals: dict[str, AwsTrouble]) -> bool:
+def _is_unheard(instance: LaunchedInstance, refusals: dict[str, AwsError]) -> bool:
     """Whether DRS neither took the order to terminate an instance nor said that it knows none."""
-    trouble = refusals.get(instance.recovery_instance_id)
-    return trouble is not None and trouble.kind is not Trouble.UNKNOWN_SERVER
+    error = refusals.get(instance.recovery_instance_id)
+    return error is not None and error.kind is not AwsErrorKind.UNKNOWN_SERVER
 
 
 async def _still_there(
-    api: DrsApi, instances: Sequence[LaunchedInstance]
+    api: DrsClient, instances: Sequence[LaunchedInstance]
 ) -> list[LaunchedInstance]:
     """Those instances that DRS still lists, of the same job."""
     wanted = {(i.recovery_instance_id, i.recovery_job_id): i for i in instances}
@@ -153,5 +153,5 @@ async def _retried(work: Awaitable[T], *, after: float) -> T:
         return await work
     except WrongAccountError as wrong:
         raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
-    except AwsTrouble as trouble:
-        raise retry_later(trouble, after=after) from trouble
+    except AwsError as error:
+        raise retry_later(error, after=after) from error

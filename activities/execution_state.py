@@ -4,7 +4,6 @@ A worker answers them, by replaying the workflow's history; Temporal alone has n
 """
 
 import asyncio
-from datetime import timedelta
 
 from temporalio.client import (
     Client,
@@ -17,52 +16,51 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contract.execution_end import ExecutionRun
 from contract.identifiers import EXECUTION_ID_KEY, wave_workflow_id
+from contract.rpc_limits import REPLAY_TIMEOUT
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
-from recovery.history.comparison import Truth
+from recovery.history.comparison import TemporalState
 from recovery.plan.model import RecoveryPlan
 
 _QUERIES_AT_ONCE = 16
-# The history of a plan of 1,000 waves takes seconds to replay.
-_ANSWER = timedelta(seconds=60)
 
 
-class TruthError(Exception):
+class StateUnavailableError(Exception):
     """Temporal, or a worker behind it, does not tell how an execution stands."""
 
 
-async def read_truth(client: Client, run: ExecutionRun) -> Truth:
+async def read_temporal_state(client: Client, run: ExecutionRun) -> TemporalState:
     """How an execution stands, by its plan's workflow and by the waves' own.
 
     Raises:
-        TruthError: no answer; asking again may help.
+        StateUnavailableError: no answer; asking again may help.
     """
     try:
         described = await _latest(client, run)
         handle = client.get_workflow_handle(run.workflow_id, run_id=described.run_id)
         state: ExecutionState = await handle.query(
-            "status", result_type=ExecutionState, rpc_timeout=_ANSWER
+            "status", result_type=ExecutionState, rpc_timeout=REPLAY_TIMEOUT
         )
         plan: RecoveryPlan = await handle.query(
-            "plan", result_type=RecoveryPlan, rpc_timeout=_ANSWER
+            "plan", result_type=RecoveryPlan, rpc_timeout=REPLAY_TIMEOUT
         )
         own = await _own_views(client, state)
     except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
-        raise TruthError(
+        raise StateUnavailableError(
             f"Temporal does not tell how {run.execution_id} stands: {error}. Is a worker running? "
             "`drs-waves worker` starts one"
         ) from error
     is_closed = described.status is not WorkflowExecutionStatus.RUNNING
-    return Truth(state=state, plan=plan, own=own, is_closed=is_closed)
+    return TemporalState(state=state, plan=plan, own=own, is_closed=is_closed)
 
 
 async def _latest(client: Client, run: ExecutionRun) -> WorkflowExecutionDescription:
     """The execution's last run: after a reset, not the one that was known."""
-    latest = await client.get_workflow_handle(run.workflow_id).describe(rpc_timeout=_ANSWER)
+    latest = await client.get_workflow_handle(run.workflow_id).describe(rpc_timeout=REPLAY_TIMEOUT)
     if latest.typed_search_attributes.get(EXECUTION_ID_KEY) == run.execution_id:
         return latest
     known = client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
-    return await known.describe(rpc_timeout=_ANSWER)
+    return await known.describe(rpc_timeout=REPLAY_TIMEOUT)
 
 
 async def _own_views(client: Client, state: ExecutionState) -> dict[str, WaveState]:
@@ -74,7 +72,7 @@ async def _own_views(client: Client, state: ExecutionState) -> dict[str, WaveSta
         async with gate:
             try:
                 told: WaveState = await client.get_workflow_handle(workflow_id).query(
-                    "status", result_type=WaveState, rpc_timeout=_ANSWER
+                    "status", result_type=WaveState, rpc_timeout=REPLAY_TIMEOUT
                 )
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:

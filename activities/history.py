@@ -4,10 +4,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
-from aws.errors import AwsTrouble
+from aws.errors import AwsError
 from contract.cleanup import CleanupScope
 from recovery.history.record import HistoryRecord
-from storage.history import HistoryError, HistoryTable, first_trouble
+from storage.history import HistoryError, HistoryTable, first_error
 
 
 class HistoryActivities:
@@ -22,8 +22,8 @@ class HistoryActivities:
         async with heartbeating():
             try:
                 await self._table.write(record)
-            except* AwsTrouble as group:
-                first = first_trouble(group)
+            except* AwsError as group:
+                first = first_error(group)
                 raise ApplicationError(
                     f"The history could not be written: {first}", type="HistoryUnavailable"
                 ) from first

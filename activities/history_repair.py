@@ -3,15 +3,17 @@
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.execution_state import TruthError, read_truth
+from activities.execution_state import StateUnavailableError, read_temporal_state
 from activities.heartbeat import heartbeating
 from contract.execution_end import ExecutionRun
 from contract.history import HistoryRepair
-from recovery.history.comparison import Difference, Truth, compare, repairing
+from recovery.history.comparison import Difference, TemporalState, compare, repairing
 from storage.history import HistoryError, HistoryTable
 
 
-async def verify(table: HistoryTable, truth: Truth, *, repair: bool) -> list[Difference]:
+async def verify(
+    table: HistoryTable, temporal_state: TemporalState, *, repair: bool
+) -> list[Difference]:
     """Compare the history with what Temporal knows of an execution.
 
     It may run beside the workflows that record the execution: nothing older ever replaces
@@ -19,7 +21,7 @@ async def verify(table: HistoryTable, truth: Truth, *, repair: bool) -> list[Dif
 
     Args:
         table: the history.
-        truth: read before; what was recorded since is newer, not wrong.
+        temporal_state: read before; what was recorded since is newer, not wrong.
         repair: also write what differs, and read it back.
 
     Returns:
@@ -28,13 +30,13 @@ async def verify(table: HistoryTable, truth: Truth, *, repair: bool) -> list[Dif
     Raises:
         HistoryError: the history cannot be read, or not be written now.
     """
-    execution_id = truth.state.execution_id
-    differences = compare(truth, await table.entries(execution_id))
+    execution_id = temporal_state.state.execution_id
+    differences = compare(temporal_state, await table.entries(execution_id))
     wrong = [each.item for each in differences if each.can_be_repaired]
     if not repair or not wrong:
         return differences
-    await table.rewrite(repairing(truth, wrong))
-    after = compare(truth, await table.entries(execution_id))
+    await table.rewrite(repairing(temporal_state, wrong))
+    after = compare(temporal_state, await table.entries(execution_id))
     still = [each.item for each in after if not each.is_sound]
     return [
         each.model_copy(update={"is_repaired": each.item in wrong and each.item not in still})
@@ -59,9 +61,9 @@ class RepairActivities:
             try:
                 # While DynamoDB is away, nobody need replay a thousand workflows at each try.
                 await self._table.entries(run.execution_id)
-                truth = await read_truth(activity.client(), run)
-                found = await verify(self._table, truth, repair=True)
-            except (HistoryError, TruthError) as error:
+                temporal_state = await read_temporal_state(activity.client(), run)
+                found = await verify(self._table, temporal_state, repair=True)
+            except (HistoryError, StateUnavailableError) as error:
                 raise ApplicationError(str(error), type="HistoryUnavailable") from error
         return HistoryRepair(
             repaired=[each.item for each in found if each.is_repaired],

@@ -5,11 +5,11 @@ import asyncio
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.job_log_lines import line_of
 from aws.drs.models import Job, epoch
-from aws.errors import AwsTrouble
-from aws.targets import Places
+from aws.errors import AwsError
+from aws.targets import TargetClients
 from contract.job_logs import JobLog, JobLogs, ReadJobLogs
 
 _JOBS_AT_ONCE = 4
@@ -20,13 +20,13 @@ _MOST_CHARACTERS = 1_500_000
 class JobLogActivities:
     """The activity that reads job logs; it never touches anything."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, clients: TargetClients) -> None:
+        self._clients = clients
 
     @activity.defn
     async def read_job_logs(self, asked: ReadJobLogs) -> JobLogs:
         """Read what DRS logged of jobs; a job that cannot be read says so itself."""
-        api = self._places.api(asked.target)
+        api = self._clients.drs(asked.target)
         async with heartbeating():
             known, trouble = await _known_jobs(api, asked.job_ids)
             gate = asyncio.Semaphore(_JOBS_AT_ONCE)
@@ -39,11 +39,11 @@ class JobLogActivities:
         return _within_payload(list(logs))
 
 
-async def _known_jobs(api: DrsApi, job_ids: list[str]) -> tuple[dict[str, Job], str | None]:
+async def _known_jobs(api: DrsClient, job_ids: list[str]) -> tuple[dict[str, Job], str | None]:
     try:
         return {job.job_id: job for job in await api.jobs(job_ids)}, None
-    except AwsTrouble as trouble:
-        return {}, str(trouble)
+    except AwsError as error:
+        return {}, str(error)
 
 
 def _begun(job_id: str, job: Job | None, trouble: str | None) -> JobLog:
@@ -60,11 +60,11 @@ def _begun(job_id: str, job: Job | None, trouble: str | None) -> JobLog:
     )
 
 
-async def _read(api: DrsApi, log: JobLog) -> JobLog:
+async def _read(api: DrsClient, log: JobLog) -> JobLog:
     try:
         lines = [line_of(item) for item in await api.job_log_events(log.job_id)]
-    except AwsTrouble as trouble:
-        return log.model_copy(update={"trouble": str(trouble)})
+    except AwsError as error:
+        return log.model_copy(update={"trouble": str(error)})
     return log.model_copy(update={"lines": lines})
 
 

@@ -5,15 +5,15 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from aws.errors import AwsTrouble
+from aws.errors import AwsError
 
 
-def retry_later(trouble: AwsTrouble, *, after: float) -> ApplicationError:
+def retry_later(error: AwsError, *, after: float) -> ApplicationError:
     """An expected failure that Temporal tries again after some seconds, with jitter."""
-    delay = max(trouble.retry_after or 0.0, after) * random.uniform(0.8, 1.2)
+    delay = max(error.retry_after or 0.0, after) * random.uniform(0.8, 1.2)
     return ApplicationError(
-        str(trouble),
-        type=trouble.kind,
+        str(error),
+        type=error.kind,
         next_retry_delay=timedelta(seconds=delay),
         category=ApplicationErrorCategory.BENIGN,
     )

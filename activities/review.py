@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterable
 
 from activities.retry import retry_later
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.models import Job, RecoveryInstance, epoch
-from aws.errors import AwsTrouble
+from aws.errors import AwsError
 from contract.review import ReviewRequest
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 
@@ -22,7 +22,7 @@ _UP = ("RUNNING", "STOPPED", "STOPPING", "PENDING")
 class Review:
     """Compares what was known of servers with what DRS says of them now."""
 
-    def __init__(self, api: DrsApi, request: ReviewRequest, *, poll_seconds: float) -> None:
+    def __init__(self, api: DrsClient, request: ReviewRequest, *, poll_seconds: float) -> None:
         self._api = api
         self._request = request
         self._poll_seconds = poll_seconds
@@ -39,8 +39,8 @@ class Review:
             jobs = await self._earlier_jobs()
             ids = [s.source_server_id for s in request.servers]
             instances = await self._api.recovery_instances(ids)
-        except AwsTrouble as trouble:
-            raise retry_later(trouble, after=self._poll_seconds) from trouble
+        except AwsError as error:
+            raise retry_later(error, after=self._poll_seconds) from error
         return [self._review(server, jobs, instances) for server in request.servers]
 
     async def _earlier_jobs(self) -> list[Job]:

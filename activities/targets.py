@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.live_instances import live_recoveries
 from aws.drs.models import Job, SourceServer
-from aws.errors import AwsTrouble
-from aws.regions import OurRegions
-from aws.targets import Places, WrongAccountError
+from aws.errors import AwsError
+from aws.regions import DependencyRegions
+from aws.targets import TargetClients, WrongAccountError
 from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
 from recovery.launch.admission import Quotas
 from recovery.plan.model import RecoveryPlan, Target
@@ -28,11 +28,16 @@ _NOT_LAUNCHABLE = ("INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED")
 class TargetActivities:
     """The activities that look and never touch."""
 
-    def __init__(self, places: Places, settings: Settings, ours: OurRegions | None = None) -> None:
-        self._places = places
+    def __init__(
+        self,
+        clients: TargetClients,
+        settings: Settings,
+        dependencies: DependencyRegions | None = None,
+    ) -> None:
+        self._clients = clients
         self._settings = settings
-        self._quotas = places.quotas(settings)
-        self._ours = ours or OurRegions()
+        self._quotas = clients.quotas(settings)
+        self._dependencies = dependencies or DependencyRegions()
 
     @activity.defn
     async def look_at_targets(
@@ -51,7 +56,7 @@ class TargetActivities:
             )
         return context.model_copy(
             update={
-                "warnings": self._ours.warnings(origins_of(servers)),
+                "warnings": self._dependencies.warnings(origins_of(servers)),
                 "operating_systems": {
                     server.source_server_id: server.operating_system
                     for server in servers
@@ -67,7 +72,7 @@ class TargetActivities:
             context = await self._context(plan.targets)
             checks = [self._check(plan, t) for t in plan.targets]
             found = await asyncio.gather(*checks)
-        told = self._ours.warnings(origin for _, origins in found for origin in origins)
+        told = self._dependencies.warnings(origin for _, origins in found for origin in origins)
         warnings = [Finding(region=plan.region, message=message) for message in told]
         return Readiness(
             context=context, findings=[f for some, _ in found for f in some] + warnings
@@ -81,9 +86,9 @@ class TargetActivities:
         async def ask(target: Target, ids: list[str]) -> list[SourceServer]:
             try:
                 async with asyncio.timeout(_ORIGIN_SECONDS):
-                    api = self._places.api(target)
+                    api = self._clients.drs(target)
                     return await api.source_servers(ids)
-            except (AwsTrouble, TimeoutError):
+            except (AwsError, TimeoutError):
                 return []
 
         asked = zip(targets, server_ids, strict=False)
@@ -96,25 +101,25 @@ class TargetActivities:
 
     async def _look_at(self, target: Target) -> TargetContext:
         context = TargetContext(region=target.region, role_arn=target.role_arn)
-        api = self._places.api(target)
+        api = self._clients.drs(target)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                context.account_id = await self._places.account_of(target)
+                context.account_id = await self._clients.account_of(target)
             context.endpoint = api.endpoint
         except WrongAccountError as error:
             context.trouble, context.mismatch = str(error), True
-        except (AwsTrouble, TimeoutError) as error:
+        except (AwsError, TimeoutError) as error:
             context.trouble = str(error) or f"AWS did not answer in {_ANSWER_SECONDS:g} s"
         context.is_sandbox = is_loopback(context.endpoint)
         return context
 
     async def _check(self, plan: RecoveryPlan, target: Target) -> tuple[list[Finding], list[str]]:
         quotas = await self._quotas.of(target)
-        check = _TargetCheck(plan, target, self._places.api(target), quotas)
+        check = _TargetCheck(plan, target, self._clients.drs(target), quotas)
         try:
             return await check.run(), check.origins
-        except AwsTrouble as trouble:
-            message = f"readiness could not be read: {trouble}"
+        except AwsError as error:
+            message = f"readiness could not be read: {error}"
             return [*check.findings, check.finding(message, blocks=True)], check.origins
 
 
@@ -126,7 +131,7 @@ def origins_of(servers: Iterable[SourceServer]) -> list[str]:
 class _TargetCheck:
     """The readiness of a plan's servers in one target."""
 
-    def __init__(self, plan: RecoveryPlan, target: Target, api: DrsApi, quotas: Quotas) -> None:
+    def __init__(self, plan: RecoveryPlan, target: Target, api: DrsClient, quotas: Quotas) -> None:
         self.findings: list[Finding] = []
         self.origins: list[str] = []
         self._target = target
@@ -158,7 +163,7 @@ class _TargetCheck:
         """All findings.
 
         Raises:
-            AwsTrouble: DRS did not answer; what was found so far is in `findings`.
+            AwsError: DRS did not answer; what was found so far is in `findings`.
         """
         ids = list(self._wave_of)
         known = {s.source_server_id: s for s in await self._api.source_servers(ids)}

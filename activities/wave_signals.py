@@ -1,10 +1,9 @@
 """What activities tell waves' workflows."""
 
-from datetime import timedelta
-
 from temporalio import activity
 from temporalio.service import RPCError, RPCStatusCode
 
+from contract.rpc_limits import RPC_TIMEOUT
 from recovery.base_model import Model
 
 
@@ -24,7 +23,7 @@ async def signal_wave(name: str, news: Model, *, workflow_id: str | None = None)
         return False
     handle = activity.client().get_workflow_handle(told)
     try:
-        await handle.signal(name, news, rpc_timeout=timedelta(seconds=10))
+        await handle.signal(name, news, rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return True

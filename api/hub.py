@@ -13,10 +13,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from client.errors import RefusedError, UnreachableError
-from client.recovery_client import RecoveryClient
+from client.executions import execution_state
 from contract.identifiers import plan_id_of
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
@@ -177,9 +178,7 @@ class Lookout(Generic[T]):
 class Hub:
     """The lookouts of this process, one an execution."""
 
-    def __init__(
-        self, connect: Callable[[], Awaitable[RecoveryClient]], history: HistoryTable
-    ) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Client]], history: HistoryTable) -> None:
         """Prepare.
 
         Args:
@@ -237,7 +236,7 @@ class Hub:
         if known is None or known.end_time is None:
             try:
                 client = await self._connect()
-                state = await client.state(plan_id_of(execution_id))
+                state = await execution_state(client, plan_id_of(execution_id))
             except RefusedError:
                 # Temporal knows no execution of this plan, or no longer.
                 pass

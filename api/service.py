@@ -1,11 +1,10 @@
 """What the API and the pages do for a caller: look, start, steer, clean up."""
 
 import asyncio
-from datetime import timedelta
 from http import HTTPStatus
 from urllib.parse import quote
 
-from temporalio.client import WorkflowQueryFailedError
+from temporalio.client import Client, WorkflowQueryFailedError
 
 from api.auth.roles import require
 from api.auth.tokens import Gate, Principal
@@ -13,28 +12,29 @@ from api.hub import Hub
 from api.problems import ApiProblem
 from api.starts import Started, Starter, StartRequest
 from aws.quotas import configured
+from client.cleanup import cleanup_state, start_cleanup
+from client.connection import connect_to_temporal
 from client.errors import RefusedError, UnreachableError
-from client.executions import MOST, Overview, overview
-from client.recovery_client import RecoveryClient
-from client.steering import RunningExecution, cancel, find_running, send
+from client.executions import RunningExecution, find_running, list_runs
+from client.overview import MOST, Overview, overview
+from client.steering import cancel, send
 from client.takeover import refuse_while_it_runs
 from contract.cleanup import StartCleanup
 from contract.identifiers import plan_id_of
+from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionType, PlanStatus
-from recovery.forecast.durations import Experience
+from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import forecast
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.plan.model import RecoveryPlan
 from settings import Role, Settings
-from storage.durations import experience
+from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
 from storage.plans import PlanTable, RegisteredPlan
 
 __all__ = ["House", "StartRequest", "Started", "require", "web_ui_link"]
-
-_RPC = timedelta(seconds=10)
 
 
 class House:
@@ -46,11 +46,11 @@ class House:
         self.history = HistoryTable(settings)
         self.plans = PlanTable(settings)
         self.hub = Hub(self.client, self.history)
-        self._client: RecoveryClient | None = None
+        self._client: Client | None = None
         self._connecting = asyncio.Lock()
         self._starter = Starter(settings, self.client, self.plan, self.history)
 
-    async def client(self) -> RecoveryClient:
+    async def client(self) -> Client:
         """The connection to Temporal, made when it is first needed.
 
         Raises:
@@ -58,7 +58,7 @@ class House:
         """
         async with self._connecting:
             if self._client is None:
-                self._client = await RecoveryClient.connect()
+                self._client = await connect_to_temporal()
             return self._client
 
     async def plan(self, plan_id: str, version: int | None = None) -> RegisteredPlan:
@@ -99,13 +99,13 @@ class House:
             return recorded[1]
         await self.hub.state(execution_id)
         client = await self.client()
-        runs = await client.runs(execution_id)
+        runs = await list_runs(client, execution_id)
         if not runs:
             raise UnreachableError(f"the plan of {execution_id} is not known yet; try again")
-        handle = client.temporal.get_workflow_handle(runs[0].workflow_id, run_id=runs[0].run_id)
+        handle = client.get_workflow_handle(runs[0].workflow_id, run_id=runs[0].run_id)
         try:
             plan: RecoveryPlan = await handle.query(
-                "plan", result_type=RecoveryPlan, rpc_timeout=_RPC
+                "plan", result_type=RecoveryPlan, rpc_timeout=RPC_TIMEOUT
             )
         except WorkflowQueryFailedError as error:
             raise UnreachableError(f"the plan of {execution_id} cannot be read: {error}") from error
@@ -114,9 +114,9 @@ class House:
     async def forecast(self, plans: list[RecoveryPlan]) -> ForecastReport:
         """How long plans are expected to take that start together."""
         try:
-            known = await experience(self.history, plans)
+            known = await learned_durations(self.history, plans)
         except HistoryError:
-            known = Experience()
+            known = LearnedDurations()
         quotas = configured(self.settings)
         found = await asyncio.to_thread(forecast, plans, known.durations, quotas)
         return ForecastReport.of(found, known)
@@ -190,13 +190,14 @@ class House:
                 )
         client = await self.client()
         await refuse_while_it_runs(client, state, "cancel it first, or wait for its end")
-        await client.start_cleanup(
+        await start_cleanup(
+            client,
             StartCleanup(
                 execution_id=execution_id,
                 plan_id=state.plan_id,
                 actor=caller.subject,
                 confirmation=confirmation,
-            )
+            ),
         )
 
     async def cleanup(self, execution_id: str) -> CleanupState:
@@ -208,7 +209,7 @@ class House:
         """
         away: UnreachableError | None = None
         try:
-            return await (await self.client()).cleanup(execution_id)
+            return await cleanup_state(await self.client(), execution_id)
         except RefusedError:
             # Temporal knows none, or no longer.
             pass
@@ -229,7 +230,7 @@ class House:
         """Let go of everything."""
         await self.hub.close()
 
-    async def _running(self, client: RecoveryClient, execution_id: str) -> RunningExecution:
+    async def _running(self, client: Client, execution_id: str) -> RunningExecution:
         running = await find_running(client, plan_id_of(execution_id))
         if running is None or running.execution_id != execution_id:
             await self.hub.state(execution_id)

@@ -14,22 +14,26 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from pydantic import Field
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api.auth.roles import require
 from api.auth.tokens import Principal
 from api.parameters import EXECUTION_ID_PATTERN, MOST_VERSIONS
 from api.problems import ApiProblem
+from client.cleanup import start_cleanup
 from client.errors import RefusedError, UnreachableError
-from client.recovery_client import RecoveryClient
-from client.takeover import Earlier, earlier
+from client.executions import request_of
+from client.start import replace_drill, start_execution
+from client.takeover import PreviousExecution, previous_execution
+from client.workers import why_idle
 from contract.cleanup import StartCleanup
 from contract.identifiers import new_execution_id, plan_id_of
 from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType
 from recovery.plan.model import MAX_SERVERS_PER_PLAN, SERVER_ID_PATTERN, PlanOrWaveId, RecoveryPlan
 from settings import Role, Settings
-from storage.durations import experience_at_once
+from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
 from storage.plans import RegisteredPlan
 
@@ -82,7 +86,7 @@ class Starter:
     def __init__(
         self,
         settings: Settings,
-        connect: Callable[[], Awaitable[RecoveryClient]],
+        connect: Callable[[], Awaitable[Client]],
         plan: Callable[[str, int | None], Awaitable[RegisteredPlan]],
         history: HistoryTable,
     ) -> None:
@@ -143,14 +147,15 @@ class Starter:
         _refuse_unknown_servers(plan, request.relaunch)
         try:
             if request.replace_drill:
-                await client.replace_drill(plan_id)
-            await client.start(
+                await replace_drill(client, plan_id)
+            await start_execution(
+                client,
                 plan,
                 execution_type=request.execution_type,
                 confirmation=request.confirmation,
                 relaunch=request.relaunch,
                 takeover=before.takeover if before else None,
-                experience=await experience_at_once(self._history, plan),
+                experience=await learned_durations_in_time(self._history, plan),
                 started_by=caller.subject,
                 execution_id=execution_id,
                 request=asked,
@@ -161,7 +166,7 @@ class Starter:
                 raise
             return Started(plan_id, execution_id, is_new=False)
         warnings = await self._schedule_cleanup(client, caller, execution_id, request)
-        if idle := await client.why_idle():
+        if idle := await why_idle(client):
             warnings = (*warnings, f"it has not begun yet. {idle}")
         return Started(plan_id, execution_id, is_new=True, warnings=warnings)
 
@@ -180,7 +185,7 @@ class Starter:
 
     async def _to_run(
         self, plan_id: str, request: StartRequest
-    ) -> tuple[RecoveryPlan, Earlier | None]:
+    ) -> tuple[RecoveryPlan, PreviousExecution | None]:
         """The plan to run, and the execution that it goes on from."""
         if request.from_execution is None:
             return (await self._plan(plan_id, request.version)).plan, None
@@ -192,7 +197,7 @@ class Starter:
         corrected = None
         if request.version is not None:
             corrected = (await self._plan(plan_id, request.version)).plan
-        before = await earlier(
+        before = await previous_execution(
             request.from_execution,
             corrected,
             request.execution_type,
@@ -207,13 +212,13 @@ class Starter:
             )
         return before.plan, before
 
-    async def _was_started(self, client: RecoveryClient, execution_id: str, asked: str) -> bool:
+    async def _was_started(self, client: Client, execution_id: str, asked: str) -> bool:
         """Whether an execution was started, by this very request.
 
         Raises:
             ApiProblem: it was started by another request with the same key.
         """
-        known = await client.request_of(execution_id)
+        known = await request_of(client, execution_id)
         if known is None:
             try:
                 return await self._history.execution(execution_id) is not None
@@ -229,7 +234,7 @@ class Starter:
         return True
 
     async def _schedule_cleanup(
-        self, client: RecoveryClient, caller: Principal, execution_id: str, request: StartRequest
+        self, client: Client, caller: Principal, execution_id: str, request: StartRequest
     ) -> tuple[str, ...]:
         if request.cleanup_after_seconds is None:
             return ()
@@ -240,7 +245,7 @@ class Starter:
             after_seconds=request.cleanup_after_seconds / self._settings.speed,
         )
         try:
-            await client.start_cleanup(start)
+            await start_cleanup(client, start)
         except (RefusedError, UnreachableError, RPCError) as error:
             return (f"its clean-up could not be scheduled: {error}",)
         return ()

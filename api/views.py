@@ -7,6 +7,7 @@ from temporalio.service import RPCError
 from api.hub import Sight
 from api.service import House, web_ui_link
 from client.errors import RefusedError, UnreachableError
+from client.executions import list_runs
 from contract.identifiers import plan_workflow_id, wave_workflow_id
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionState
@@ -104,13 +105,13 @@ async def _links(house: House, state: ExecutionState) -> Links:
         run_id = None
         if state.end_time is not None:
             # Its workflow's ID may be a later execution's by now.
-            runs = await client.runs(state.execution_id)
+            runs = await list_runs(client, state.execution_id)
             if not runs:
                 return Links()
             run_id = runs[0].run_id
     except (RefusedError, UnreachableError, RPCError):
         return Links()
-    namespace = client.temporal.namespace
+    namespace = client.namespace
 
     def link(workflow_id: str, run_id: str | None = None) -> str:
         return web_ui_link(house.settings, namespace, workflow_id, run_id) or ""

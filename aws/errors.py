@@ -1,4 +1,4 @@
-"""The kinds of failure of an AWS call, and what decides which it is."""
+"""Errors of AWS calls, classified by what to do about them."""
 
 from enum import StrEnum
 from typing import Any, cast
@@ -17,8 +17,8 @@ from botocore.exceptions import (
 from recovery.text_format import shortened
 
 
-class Trouble(StrEnum):
-    """What kind of failure an AWS call met; it decides what happens next."""
+class AwsErrorKind(StrEnum):
+    """The kind of a failed AWS call; it decides what happens next."""
 
     THROTTLED = "Throttled"
     QUOTA = "QuotaExceeded"
@@ -40,58 +40,63 @@ class Trouble(StrEnum):
     @property
     def is_refusal(self) -> bool:
         """Whether the call certainly had no effect."""
-        return self is not Trouble.UNCLEAR
+        return self is not AwsErrorKind.UNCLEAR
 
 
-_LASTING = (Trouble.INVALID, Trouble.ACCESS_DENIED, Trouble.UNKNOWN_SERVER, Trouble.UNINITIALIZED)
+_LASTING = (
+    AwsErrorKind.INVALID,
+    AwsErrorKind.ACCESS_DENIED,
+    AwsErrorKind.UNKNOWN_SERVER,
+    AwsErrorKind.UNINITIALIZED,
+)
 # Source: botocore's models of DRS and STS, and the codes that all AWS services share.
 _CODES = {
-    "ThrottlingException": Trouble.THROTTLED,
-    "Throttling": Trouble.THROTTLED,
-    "TooManyRequestsException": Trouble.THROTTLED,
-    "RequestLimitExceeded": Trouble.THROTTLED,
-    "RequestThrottled": Trouble.THROTTLED,
-    "RequestThrottledException": Trouble.THROTTLED,
-    "SlowDown": Trouble.THROTTLED,
-    "RequestTimeTooSkewed": Trouble.CREDENTIALS,
-    "RequestTimeout": Trouble.UNCLEAR,
-    "RequestTimeoutException": Trouble.UNCLEAR,
-    "ServiceQuotaExceededException": Trouble.QUOTA,
-    "ConflictException": Trouble.CONFLICT,
-    "ExpiredToken": Trouble.CREDENTIALS,
-    "ExpiredTokenException": Trouble.CREDENTIALS,
-    "RequestExpired": Trouble.CREDENTIALS,
-    "ValidationException": Trouble.INVALID,
-    "ValidationError": Trouble.INVALID,
-    "AccessDenied": Trouble.ACCESS_DENIED,
-    "AccessDeniedException": Trouble.ACCESS_DENIED,
-    "UnauthorizedOperation": Trouble.ACCESS_DENIED,
-    "UnrecognizedClientException": Trouble.ACCESS_DENIED,
-    "InvalidClientTokenId": Trouble.ACCESS_DENIED,
-    "ResourceNotFoundException": Trouble.UNKNOWN_SERVER,
-    "UninitializedAccountException": Trouble.UNINITIALIZED,
+    "ThrottlingException": AwsErrorKind.THROTTLED,
+    "Throttling": AwsErrorKind.THROTTLED,
+    "TooManyRequestsException": AwsErrorKind.THROTTLED,
+    "RequestLimitExceeded": AwsErrorKind.THROTTLED,
+    "RequestThrottled": AwsErrorKind.THROTTLED,
+    "RequestThrottledException": AwsErrorKind.THROTTLED,
+    "SlowDown": AwsErrorKind.THROTTLED,
+    "RequestTimeTooSkewed": AwsErrorKind.CREDENTIALS,
+    "RequestTimeout": AwsErrorKind.UNCLEAR,
+    "RequestTimeoutException": AwsErrorKind.UNCLEAR,
+    "ServiceQuotaExceededException": AwsErrorKind.QUOTA,
+    "ConflictException": AwsErrorKind.CONFLICT,
+    "ExpiredToken": AwsErrorKind.CREDENTIALS,
+    "ExpiredTokenException": AwsErrorKind.CREDENTIALS,
+    "RequestExpired": AwsErrorKind.CREDENTIALS,
+    "ValidationException": AwsErrorKind.INVALID,
+    "ValidationError": AwsErrorKind.INVALID,
+    "AccessDenied": AwsErrorKind.ACCESS_DENIED,
+    "AccessDeniedException": AwsErrorKind.ACCESS_DENIED,
+    "UnauthorizedOperation": AwsErrorKind.ACCESS_DENIED,
+    "UnrecognizedClientException": AwsErrorKind.ACCESS_DENIED,
+    "InvalidClientTokenId": AwsErrorKind.ACCESS_DENIED,
+    "ResourceNotFoundException": AwsErrorKind.UNKNOWN_SERVER,
+    "UninitializedAccountException": AwsErrorKind.UNINITIALIZED,
 }
 
 
 _LONGEST_MESSAGE = 2000
 # Seconds; a launch must not wait for an hour because a header says so.
 _LONGEST_RETRY_AFTER = 300.0
-# SSLError is not one of them: TLS may break while the answer is read, too.
+# SSLError is not one of them: TLS may also break while the response is read.
 _NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 
 
-class AwsTrouble(Exception):
-    """A failed AWS call, said in one line.
+class AwsError(Exception):
+    """A failed AWS call; its message is one line.
 
     Attributes:
-        kind: what kind of failure it was.
-        retry_after: seconds AWS asks to wait, where it says so.
-        resource_id: what the failure is about, where AWS says so.
+        kind: how it failed.
+        retry_after: seconds that AWS asks to wait, if it does.
+        resource_id: the resource that AWS names, if it names one.
     """
 
     def __init__(
         self,
-        kind: Trouble,
+        kind: AwsErrorKind,
         message: str,
         *,
         retry_after: float | None = None,
@@ -103,39 +108,39 @@ class AwsTrouble(Exception):
         self.resource_id = resource_id
 
     @classmethod
-    def of(cls, error: Exception, operation: str) -> "AwsTrouble":
+    def of(cls, error: Exception, operation: str) -> "AwsError":
         """Classify what boto3 raised when it called `operation`."""
         if isinstance(error, ClientError):
-            return cls._of_answer(error, operation)
+            return cls._of_response(error, operation)
         if isinstance(error, ParamValidationError):
-            return cls(Trouble.INVALID, f"{operation}: {error}")
+            return cls(AwsErrorKind.INVALID, f"{operation}: {error}")
         if isinstance(error, NoCredentialsError | PartialCredentialsError):
-            return cls(Trouble.CREDENTIALS, f"{operation}: no AWS credentials were found")
+            return cls(AwsErrorKind.CREDENTIALS, f"{operation}: no AWS credentials were found")
         if isinstance(error, CredentialRetrievalError):
-            return cls(Trouble.CREDENTIALS, f"{operation}: {error}")
+            return cls(AwsErrorKind.CREDENTIALS, f"{operation}: {error}")
         if isinstance(error, _NEVER_SENT):
-            return cls(Trouble.UNREACHABLE, f"{operation}: {error}")
-        # A connection that broke, or an answer that never came: the call may have had its effect.
-        return cls(Trouble.UNCLEAR, f"{operation}: {type(error).__name__}: {error}")
+            return cls(AwsErrorKind.UNREACHABLE, f"{operation}: {error}")
+        # The connection broke, or no response came: the call may have had its effect.
+        return cls(AwsErrorKind.UNCLEAR, f"{operation}: {type(error).__name__}: {error}")
 
     @classmethod
-    def _of_answer(cls, error: ClientError, operation: str) -> "AwsTrouble":
-        answer = cast(dict[str, Any], error.response)
-        code = str(answer.get("Error", {}).get("Code", "Unknown"))
-        text = str(answer.get("Error", {}).get("Message", "")) or str(error)
-        meta = answer.get("ResponseMetadata", {})
+    def _of_response(cls, error: ClientError, operation: str) -> "AwsError":
+        response = cast(dict[str, Any], error.response)
+        code = str(response.get("Error", {}).get("Code", "Unknown"))
+        text = str(response.get("Error", {}).get("Message", "")) or str(error)
+        meta = response.get("ResponseMetadata", {})
         status = int(meta.get("HTTPStatusCode") or 0)
         kind = _CODES.get(code)
         if kind is None:
             if status == 429:
-                kind = Trouble.THROTTLED
+                kind = AwsErrorKind.THROTTLED
             else:
-                kind = Trouble.INVALID if 400 <= status < 500 else Trouble.UNCLEAR
+                kind = AwsErrorKind.INVALID if 400 <= status < 500 else AwsErrorKind.UNCLEAR
         return cls(
             kind,
             f"{operation}: {code}: {text}",
             retry_after=_seconds_in(meta.get("HTTPHeaders", {}).get("retry-after", "")),
-            resource_id=answer.get("resourceId"),
+            resource_id=response.get("resourceId"),
         )
 
 
@@ -148,5 +153,5 @@ def _seconds_in(header: object) -> float | None:
     return min(seconds, _LONGEST_RETRY_AFTER) if seconds > 0 else None
 
 
-class IncompleteAnswerError(Exception):
-    """An answer that broke off on its way, which botocore would take for one that says nothing."""
+class IncompleteResponseError(Exception):
+    """An incomplete response, which botocore would parse as an empty one."""

@@ -1,6 +1,6 @@
-"""Where our own parts live, compared with what a disaster takes away.
+"""The Regions that drs-waves itself depends on, compared with those that a plan recovers from.
 
-A history or a Temporal in the Region that is lost is lost with it, just when it is needed.
+A history table or a Temporal server in the lost Region is lost too, when it is needed most.
 """
 
 import os
@@ -21,7 +21,7 @@ _REGION = re.compile(
 
 
 @dataclass(frozen=True)
-class OurRegions:
+class DependencyRegions:
     """The Regions that recording and deciding depend on, as the worker sees them.
 
     Attributes:
@@ -33,7 +33,7 @@ class OurRegions:
     temporal: str | None = None
 
     @classmethod
-    def of(cls, settings: Settings, temporal_address: str) -> "OurRegions":
+    def of(cls, settings: Settings, temporal_address: str) -> "DependencyRegions":
         """The Regions by the settings, and by Temporal's address where they do not say."""
         return cls(
             history=history_region(settings),
@@ -47,12 +47,12 @@ class OurRegions:
             origins: the Regions that source servers replicate from.
         """
         lost = set(origins)
-        told = []
+        warnings = []
         if self.history in lost:
-            told.append(f"The history is in {self.history}, a Region this plan recovers from")
+            warnings.append(f"The history is in {self.history}, a Region this plan recovers from")
         if self.temporal in lost:
-            told.append(f"Temporal is in {self.temporal}, a Region this plan recovers from")
-        return told
+            warnings.append(f"Temporal is in {self.temporal}, a Region this plan recovers from")
+        return warnings
 
 
 def history_region(settings: Settings) -> str | None:

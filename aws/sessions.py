@@ -1,17 +1,18 @@
-"""How we reach AWS: one session a target, typed troubles instead of botocore's errors.
+"""Sessions and calls to AWS: one session a role, typed errors instead of botocore's.
 
 Credentials, endpoint and proxies come from AWS's own environment and files. A target with a role
-is entered through the Region's own STS endpoint, so that no other Region is needed.
+is assumed through the Region's own STS endpoint, so that no other Region is needed.
 """
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from typing import Any, cast
 
 import boto3
 import botocore.session
+from botocore import xform_name
 from botocore.config import Config
 from botocore.credentials import (
     AssumeRoleCredentialFetcher,
@@ -22,8 +23,8 @@ from botocore.exceptions import (
 )
 from botocore.loaders import Loader, create_loader
 
-from aws.answers import refuse_incomplete
-from aws.errors import AwsTrouble
+from aws.errors import AwsError
+from aws.responses import reject_incomplete
 from recovery.plan.model import Target
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -32,19 +33,19 @@ READ_TIMEOUT_SECONDS = 25
 
 @cache
 def _service_models(data_path: str | None) -> Loader:
-    """What botocore knows of services; each session would read megabytes of it anew."""
+    """botocore's service models, which each session would otherwise load again (megabytes)."""
     return create_loader(data_path)
 
 
-def heedful_session(
+def checked_session(
     *, source: botocore.session.Session | None = None, region_name: str | None = None
 ) -> boto3.Session:
-    """A boto3 session whose clients take only whole answers."""
+    """A boto3 session whose clients reject incomplete responses."""
     source = source or botocore.session.get_session()
     session = boto3.Session(botocore_session=source, region_name=region_name)
     models = _service_models(source.get_config_variable("data_path"))
     source.register_component("data_loader", models)
-    session.events.register("before-parse", refuse_incomplete)
+    session.events.register("before-parse", reject_incomplete)
     return session
 
 
@@ -86,7 +87,7 @@ class AwsSessions:
         role = target.role_arn
         key = (role, target.region if role else "")
         if key not in self._sessions:
-            base = heedful_session(region_name=target.region)
+            base = checked_session(region_name=target.region)
             self._sessions[key] = _in_role(base, role, target.region) if role else base
         return self._sessions[key]
 
@@ -112,18 +113,35 @@ def _in_role(base: boto3.Session, role_arn: str, region: str) -> boto3.Session:
         method="assume-role", refresh_using=fetcher.fetch_credentials
     )
     source._credentials = renewing  # type: ignore[attr-defined]
-    return heedful_session(source=source, region_name=region)
+    return checked_session(source=source, region_name=region)
 
 
-async def call(operation: str, function: Callable[..., Any], /, **kwargs: Any) -> Any:
+async def call(operation: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call boto3 in a thread.
 
     Raises:
-        AwsTrouble: for whatever went wrong.
+        AwsError: the call failed.
     """
     try:
-        return await asyncio.to_thread(function, **kwargs)
-    except AwsTrouble:
+        return await asyncio.to_thread(function, *args, **kwargs)
+    except AwsError:
         raise
     except Exception as error:
-        raise AwsTrouble.of(error, operation) from error
+        raise AwsError.of(error, operation) from error
+
+
+async def pages(operation: str, client: Any, /, **request: Any) -> AsyncIterator[dict[str, Any]]:
+    """The pages of an answer, each fetched in a thread when it is needed.
+
+    Args:
+        operation: as AWS calls it, such as DescribeJobs.
+        client: a boto3 client of the service.
+        request: the operation's parameters.
+
+    Raises:
+        AwsError: a page could not be read.
+    """
+    paginator = client.get_paginator(xform_name(operation))
+    iterator = iter(paginator.paginate(**request))
+    while (page := await call(operation, next, iterator, None)) is not None:
+        yield page

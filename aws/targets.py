@@ -1,55 +1,55 @@
-"""The targets as this worker reaches them: a DRS client each, and the account it really acts in."""
+"""A DRS client for each target, and a check of the account that it acts in."""
 
-from aws.drs.client import DrsApi
-from aws.errors import AwsTrouble, Trouble
+from aws.drs.client import DrsClient
+from aws.errors import AwsError, AwsErrorKind
 from aws.quotas import ServiceQuotas
 from aws.sessions import AwsSessions
 from recovery.plan.model import Target
 from settings import Settings
 
 
-class WrongAccountError(AwsTrouble):
+class WrongAccountError(AwsError):
     """The worker acts in another account than the plan names."""
 
 
-class Places:
-    """DRS in every target; shared by all activities of a worker."""
+class TargetClients:
+    """DRS clients by target; shared by all activities of a worker."""
 
     def __init__(self, sessions: AwsSessions) -> None:
         self._sessions = sessions
         self._accounts: dict[Target, str] = {}
 
-    def api(self, target: Target) -> DrsApi:
-        """DRS in a target, which answers only in the account that the plan names."""
-        return DrsApi(self._sessions, target, check=lambda: self._check(target))
+    def drs(self, target: Target) -> DrsClient:
+        """The DRS client of a target; it makes calls only in the account that the plan names."""
+        return DrsClient(self._sessions, target, check=lambda: self._check(target))
 
     def quotas(self, settings: Settings) -> ServiceQuotas:
-        """The quotas of every target."""
+        """The quotas of all targets."""
         return ServiceQuotas(self._sessions, settings)
 
     async def _check(self, target: Target) -> None:
-        """Look away from a wrong account; a silent STS does not blind us."""
+        """Refuse a wrong account; go on where STS does not answer."""
         if not target.account_id:
             return
         try:
             await self.account_of(target)
         except WrongAccountError:
             raise
-        except AwsTrouble:
+        except AwsError:
             return
 
     async def account_of(self, target: Target) -> str:
-        """The account we really act in; asked once a target.
+        """The account that calls act in; looked up once a target.
 
         Raises:
             WrongAccountError: it is not the account the plan names.
-            AwsTrouble: STS did not answer.
+            AwsError: STS did not answer.
         """
         if target not in self._accounts:
-            account = await self.api(target).account_id()
+            account = await self.drs(target).account_id()
             if target.account_id and account != target.account_id:
                 raise WrongAccountError(
-                    Trouble.INVALID,
+                    AwsErrorKind.INVALID,
                     f"Nothing was launched in {target.region}: the plan names account "
                     f"{target.account_id}, but the worker acts in {account}. Correct AccountId "
                     "or RoleArn, or the worker's credentials",

@@ -17,7 +17,9 @@ from playwright.async_api import Page
 
 from bench.browser import running_browser, window
 from bench.testbed import ACCOUNT, REGION, Testbed, run_to_its_end, running_testbed, scratch_folder
-from client.steering import send, the_running
+from client.executions import the_running
+from client.start import start_execution
+from client.steering import send
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.plan.model import RecoveryPlan, Server, Wave
 
@@ -27,7 +29,7 @@ _SERVER_ID = "s-00000000000abcdef"
 
 @asynccontextmanager
 async def _opened(testbed: Testbed, plan: RecoveryPlan) -> AsyncIterator[Page]:
-    execution_id = await testbed.client.start(plan)
+    execution_id = await start_execution(testbed.client, plan)
     await to_thread(testbed.stack.start_server)
     async with running_browser() as browser, window(browser) as context:
         page = await context.new_page()

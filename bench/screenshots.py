@@ -11,6 +11,8 @@ from playwright.async_api import Browser, Page
 
 from bench.browser import running_browser, window
 from bench.testbed import ACCOUNT, REGION, Testbed, run_to_its_end, running_testbed, scratch_folder
+from client.executions import execution_state
+from client.start import start_execution
 from contract.identifiers import plan_workflow_id
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveStatus
@@ -127,7 +129,7 @@ async def _until(
 ) -> ExecutionState:
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while True:
-            state = await testbed.client.state(plan.plan_id)
+            state = await execution_state(testbed.client, plan.plan_id)
             if holds(state):
                 return state
             await asyncio.sleep(0.2)
@@ -139,8 +141,8 @@ def _status(state: ExecutionState, wave_id: str) -> WaveStatus:
 
 async def _past(testbed: Testbed, plan: RecoveryPlan) -> None:
     """Run a drill to its end."""
-    await testbed.client.start(plan, started_by="ops@operations")
-    await testbed.client.temporal.get_workflow_handle(plan_workflow_id(plan.plan_id)).result()
+    await start_execution(testbed.client, plan, started_by="ops@operations")
+    await testbed.client.get_workflow_handle(plan_workflow_id(plan.plan_id)).result()
 
 
 async def _take(testbed: Testbed, browser: Browser, folder: Path) -> None:
@@ -155,9 +157,9 @@ async def _take(testbed: Testbed, browser: Browser, folder: Path) -> None:
     await asyncio.to_thread(testbed.stack.start_server)
     url = testbed.stack.pages_url
     await _past(testbed, crm)
-    execution_id = await testbed.client.start(shop, started_by="ops@operations")
+    execution_id = await start_execution(testbed.client, shop, started_by="ops@operations")
     await _until(testbed, shop, lambda s: _status(s, "app1") is WaveStatus.COMPLETED)
-    await testbed.client.start(payroll, started_by="bo@operations")
+    await start_execution(testbed.client, payroll, started_by="bo@operations")
 
     async def overview_ready(page: Page) -> None:
         await page.get_by_role("button", name="Start drill of Payroll").wait_for()

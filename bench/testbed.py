@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from temporalio.client import Client
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from bench.local_aws import LocalAws
 from bench.workers import WorkerPool
-from client.recovery_client import RecoveryClient
+from client.connection import connect_to_temporal
 from contract.identifiers import SEARCH_ATTRIBUTES
 from sandbox.stack import Stack, free_port
 from settings import get_settings
@@ -40,7 +41,7 @@ class Testbed:
 
     stack: Stack
     aws: LocalAws
-    client: RecoveryClient
+    client: Client
     table: HistoryTable
     workers: WorkerPool
 
@@ -94,7 +95,7 @@ async def running_testbed(
             get_settings.cache_clear()
             table = HistoryTable(get_settings())
             await table.create()
-            client = await RecoveryClient.connect()
+            client = await connect_to_temporal()
             await pool.start()
             yield Testbed(stack, LocalAws(stack.aws_url), client, table, pool)
         finally:

@@ -29,6 +29,7 @@ from bench.testbed import (
     running_testbed,
     scratch_folder,
 )
+from client.start import start_execution
 from recovery.plan.model import MAX_SECONDS, Dependency, RecoveryPlan, Server, Wave
 
 # Source: Temporal's default for a workflow's sticky queue.
@@ -155,7 +156,7 @@ class Rounds:
         ]
         plan_id = f"death-{self._number}"
         plan = RecoveryPlan(plan_id=plan_id, deadline_seconds=MAX_SECONDS, waves=waves)
-        await self._bed.client.start(plan)
+        await start_execution(self._bed.client, plan)
         return ids[0], ids[1]
 
     async def _call_about(self, operation: str, subject: str | None) -> dict[str, Any]:

@@ -1,162 +1,153 @@
-"""Executions in a list: what runs, from Temporal, and what has run, from DynamoDB."""
+"""Finds executions in Temporal and reads their state."""
 
-import asyncio
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
-from datetime import timedelta
 
-from temporalio.service import RPCError
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 
-from client.errors import UnreachableError
-from client.recovery_client import RecoveryClient
-from contract.identifiers import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY, STATUS_KEY
-from recovery.base_model import Model
-from recovery.execution.state import ExecutionState, PlanStatus
-from storage.history import HistoryError, HistoryTable
-
-MOST = 1000
-RUNNING = (
-    f"{PLAN_ID_KEY.name} IS NOT NULL AND ExecutionStatus = 'Running' "
-    "AND WorkflowType = 'RecoveryPlanWorkflow'"
+from client.connection import explained_errors
+from client.errors import RefusedError
+from contract.execution_end import ExecutionRun
+from contract.identifiers import (
+    EXECUTION_ID_KEY,
+    EXECUTION_TYPE_KEY,
+    plan_id_of,
+    plan_workflow_id,
 )
-_RPC = timedelta(seconds=10)
-_AWAY = (UnreachableError, RPCError, HistoryError)
-_OPEN = (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
+from contract.rpc_limits import RPC_TIMEOUT
+from recovery.execution.state import ExecutionState, ExecutionType
+from workflows.plan.workflow import RecoveryPlanWorkflow
 
-
-class ExecutionRow(Model):
-    """An execution in a list.
-
-    Attributes:
-        running: whether Temporal says that it runs; None where Temporal could not be asked.
-    """
-
-    execution_id: str
-    plan_id: str
-    plan_name: str | None = None
-    execution_type: str = ""
-    status: str
-    running: bool | None = None
-    started_by: str | None = None
-    start_time: float
-    end_time: float | None = None
-
-    @property
-    def note(self) -> str:
-        """What its status does not say."""
-        if self.running:
-            return "runs now"
-        if self.running is False and self.status in _OPEN:
-            return "not running any more; its end was not recorded"
-        return ""
+REQUEST_MEMO = "Request"
+_EXECUTION_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
 @dataclass(frozen=True)
-class Overview:
-    """Executions, those that run first and the newest first.
+class RunningExecution:
+    """A plan's running execution, as Temporal knows it without a worker.
 
     Attributes:
-        warnings: which side could not be asked, and what is therefore not known.
+        run_id: Temporal's run, which a later execution of the plan does not share.
     """
 
-    rows: list[ExecutionRow]
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def latest_of_plans(self) -> list[ExecutionRow]:
-        """Of each plan its running execution, or its last one."""
-        latest: dict[str, ExecutionRow] = {}
-        for row in self.rows:
-            latest.setdefault(row.plan_id, row)
-        return list(latest.values())
+    plan_id: str
+    execution_id: str
+    execution_type: ExecutionType | None
+    run_id: str | None
 
 
-async def overview(
-    table: HistoryTable,
-    client: RecoveryClient | None = None,
-    *,
-    plan_id: str | None = None,
-    state: PlanStatus | None = None,
-    limit: int = MOST,
-) -> Overview:
-    """List executions as Temporal and the history know them; one of the two may be away.
-
-    Args:
-        table: the history.
-        client: None to connect now.
-        plan_id: only this plan's.
-        state: only those in this state.
-        limit: at most so many.
+async def find_running(client: Client, plan_id: str) -> RunningExecution | None:
+    """The running execution of a plan, or None; it needs no worker.
 
     Raises:
-        UnreachableError: both are away.
+        RPCError: Temporal did not answer.
     """
-    running, recorded = await asyncio.gather(
-        _running(client, plan_id),
-        table.executions(plan_id=plan_id, limit=MOST if state else limit),
-        return_exceptions=True,
+    handle = client.get_workflow_handle(plan_workflow_id(plan_id))
+    try:
+        described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    if described.status is not WorkflowExecutionStatus.RUNNING:
+        return None
+    known = described.typed_search_attributes
+    kind = known.get(EXECUTION_TYPE_KEY)
+    return RunningExecution(
+        plan_id,
+        known.get(EXECUTION_ID_KEY, ""),
+        ExecutionType(kind) if kind in list(ExecutionType) else None,
+        described.run_id,
     )
-    for side in (running, recorded):
-        if isinstance(side, BaseException) and not isinstance(side, _AWAY):
-            raise side
-    warnings = []
-    if isinstance(running, BaseException):
-        if isinstance(recorded, BaseException):
-            raise UnreachableError(f"{running}\n{recorded}")
-        warnings.append(f"what runs is not known: {running}")
-        rows = merged(None, recorded)
-    elif isinstance(recorded, BaseException):
-        warnings.append(f"only what runs is listed: {recorded}")
-        rows = merged(running, [])
-    else:
-        rows = merged(running, recorded)
-    found = [row for row in rows if state is None or row.status == state]
-    return Overview(found[:limit], tuple(warnings))
 
 
-def merged(
-    running: Sequence[ExecutionRow] | None, recorded: Sequence[ExecutionState]
-) -> list[ExecutionRow]:
-    """What runs, then what is recorded, each execution once and the newest first.
+async def the_running(client: Client, plan_id: str) -> RunningExecution:
+    """The running execution of a plan.
+
+    Raises:
+        RefusedError: nothing of it runs.
+    """
+    found = await find_running(client, plan_id)
+    if found is None:
+        raise RefusedError(
+            f"no execution of plan {plan_id!r} is running; `drs-waves plans` lists them"
+        )
+    return found
+
+
+async def execution_state(client: Client, plan_id: str) -> ExecutionState:
+    """The whole state of a plan's running execution, or of its last one.
+
+    Raises:
+        RefusedError: Temporal knows no execution of this plan.
+        UnreachableError: neither Temporal nor a worker answered.
+    """
+    async with explained_errors(f"Temporal knows no execution of plan {plan_id!r}"):
+        handle = client.get_workflow_handle_for(RecoveryPlanWorkflow.run, plan_workflow_id(plan_id))
+        return await handle.query(RecoveryPlanWorkflow.status, rpc_timeout=RPC_TIMEOUT)
+
+
+async def list_runs(client: Client, execution_id: str | None = None) -> list[ExecutionRun]:
+    """The executions that Temporal still knows, the newest first; after a reset, the last run.
 
     Args:
-        running: what Temporal says runs; None where it could not be asked.
-        recorded: what the history holds.
+        client: asks Temporal.
+        execution_id: only this one.
+
+    Raises:
+        RefusedError: that is no execution ID.
+        UnreachableError: Temporal did not answer.
     """
-    live = {row.execution_id: row for row in running or ()}
-    rows = []
-    for state in recorded:
-        known = live.pop(state.execution_id, None)
-        rows.append(
-            ExecutionRow(
-                execution_id=state.execution_id,
-                plan_id=state.plan_id,
-                plan_name=state.plan_name,
-                execution_type=state.execution_type,
-                status=known.status if known else state.status,
-                running=known is not None if running is not None else None,
-                started_by=state.started_by,
-                start_time=state.start_time,
-                end_time=state.end_time,
-            )
-        )
-    rows += live.values()
-    return sorted(rows, key=lambda row: (not row.running, -row.start_time))
+    query = f"WorkflowType = 'RecoveryPlanWorkflow' AND {EXECUTION_ID_KEY.name} IS NOT NULL"
+    if execution_id is not None:
+        if not _EXECUTION_ID.fullmatch(execution_id):
+            raise RefusedError(f"{execution_id!r} is no execution ID")
+        query += f" AND {EXECUTION_ID_KEY.name} = '{execution_id}'"
+    async with explained_errors():
+        listed = [each async for each in client.list_workflows(query, rpc_timeout=RPC_TIMEOUT)]
+    listed.sort(key=lambda each: each.start_time, reverse=True)
+    found: dict[str, ExecutionRun] = {}
+    for each in listed:
+        known = each.typed_search_attributes.get(EXECUTION_ID_KEY, "")
+        run = ExecutionRun(execution_id=known, workflow_id=each.id, run_id=each.run_id)
+        found.setdefault(known, run)
+    return list(found.values())
 
 
-async def _running(client: RecoveryClient | None, plan_id: str | None) -> list[ExecutionRow]:
-    client = client or await RecoveryClient.connect()
-    rows = []
-    async for found in client.temporal.list_workflows(RUNNING, rpc_timeout=_RPC):
-        known = found.typed_search_attributes
-        row = ExecutionRow(
-            execution_id=known.get(EXECUTION_ID_KEY, ""),
-            plan_id=known.get(PLAN_ID_KEY, found.id),
-            execution_type=known.get(EXECUTION_TYPE_KEY, ""),
-            status=known.get(STATUS_KEY, PlanStatus.IN_PROGRESS),
-            running=True,
-            start_time=found.start_time.timestamp(),
-        )
-        if plan_id in (None, row.plan_id):
-            rows.append(row)
-    return rows
+async def request_of(client: Client, execution_id: str) -> str | None:
+    """What an execution was started for, as `start_execution` was given it.
+
+    Returns:
+        "" where it was not given; None where Temporal does not know the execution.
+
+    Raises:
+        RefusedError: that is no execution ID.
+        UnreachableError: Temporal did not answer.
+    """
+    # What runs is looked up by its workflow, because what was just started is not listed yet.
+    workflow_id = plan_workflow_id(plan_id_of(execution_id))
+    try:
+        described = await describe_workflow(client, workflow_id)
+    except RefusedError:
+        return None
+    if described.typed_search_attributes.get(EXECUTION_ID_KEY) != execution_id:
+        runs = await list_runs(client, execution_id)
+        if not runs:
+            return None
+        described = await describe_workflow(client, workflow_id, runs[0].run_id)
+    return str((await described.memo()).get(REQUEST_MEMO, ""))
+
+
+async def describe_workflow(
+    client: Client, workflow_id: str, run_id: str | None = None
+) -> WorkflowExecutionDescription:
+    """What Temporal knows of a workflow without a worker.
+
+    Raises:
+        RefusedError: Temporal does not know it.
+        UnreachableError: Temporal did not answer.
+    """
+    async with explained_errors(f"Temporal knows no workflow {workflow_id}"):
+        handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+        return await handle.describe(rpc_timeout=RPC_TIMEOUT)

@@ -1,13 +1,12 @@
 """Sends operators' messages to the execution that is meant, and to no other."""
 
 import asyncio
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from temporalio.client import (
+    Client,
     RPCTimeoutOrCancelledError,
-    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowUpdateFailedError,
 )
@@ -15,74 +14,20 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from client.errors import RefusedError
-from client.recovery_client import RecoveryClient
+from client.executions import RunningExecution
+from client.workers import has_worker
 from contract.failures import FailureType
-from contract.identifiers import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, plan_workflow_id
-from recovery.execution.state import ExecutionType
+from contract.identifiers import plan_workflow_id
+from contract.rpc_limits import RPC_TIMEOUT, UPDATE_SECONDS
 from recovery.operator.messages import OperatorMessage, cancel_reason
 
 CLIENT = "drs-waves"
 WITHOUT_WORKER = "taken; it has its effect when a worker comes"
-_RPC = timedelta(seconds=10)
-_ANSWER_SECONDS = 10.0
 _AGAIN_SECONDS = 0.2
 
 
-@dataclass(frozen=True)
-class RunningExecution:
-    """A plan's running execution, as Temporal knows it without a worker.
-
-    Attributes:
-        run_id: Temporal's run, which tells it from a later execution of the plan.
-    """
-
-    plan_id: str
-    execution_id: str
-    execution_type: ExecutionType | None
-    run_id: str | None
-
-
-async def find_running(client: RecoveryClient, plan_id: str) -> RunningExecution | None:
-    """The running execution of a plan, or None; it needs no worker.
-
-    Raises:
-        RPCError: Temporal did not answer.
-    """
-    handle = client.temporal.get_workflow_handle(plan_workflow_id(plan_id))
-    try:
-        described = await handle.describe(rpc_timeout=_RPC)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return None
-        raise
-    if described.status is not WorkflowExecutionStatus.RUNNING:
-        return None
-    known = described.typed_search_attributes
-    kind = known.get(EXECUTION_TYPE_KEY)
-    return RunningExecution(
-        plan_id,
-        known.get(EXECUTION_ID_KEY, ""),
-        ExecutionType(kind) if kind in list(ExecutionType) else None,
-        described.run_id,
-    )
-
-
-async def the_running(client: RecoveryClient, plan_id: str) -> RunningExecution:
-    """The running execution of a plan.
-
-    Raises:
-        RefusedError: nothing of it runs.
-    """
-    found = await find_running(client, plan_id)
-    if found is None:
-        raise RefusedError(
-            f"no execution of plan {plan_id!r} is running; `drs-waves plans` lists them"
-        )
-    return found
-
-
 async def send(
-    client: RecoveryClient, running: RunningExecution, message: OperatorMessage, *, actor: str
+    client: Client, running: RunningExecution, message: OperatorMessage, *, actor: str
 ) -> str | None:
     """Send a message to exactly this execution.
 
@@ -93,13 +38,11 @@ async def send(
         RefusedError: the execution rejected it, or has ended.
     """
     meant = replace(message, client=CLIENT, actor=actor, execution_id=running.execution_id or None)
-    handle = client.temporal.get_workflow_handle(
-        plan_workflow_id(running.plan_id), run_id=running.run_id
-    )
+    handle = client.get_workflow_handle(plan_workflow_id(running.plan_id), run_id=running.run_id)
     try:
-        if await client.has_worker():
+        if await has_worker(client):
             # Without an answer an update is asked for again and again, for ever.
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(UPDATE_SECONDS):
                 return await _effect_of(handle, meant)
     except WorkflowUpdateFailedError as error:
         why = str(error.cause).removeprefix(f"{FailureType.MESSAGE_REJECTED}: ")
@@ -111,7 +54,7 @@ async def send(
     except RPCError as error:
         _refuse_ended(running, error)
     try:
-        await handle.signal(meant.name, meant.as_input(), rpc_timeout=_RPC)
+        await handle.signal(meant.name, meant.as_input(), rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
         _refuse_ended(running, error)
     return None
@@ -134,7 +77,7 @@ async def _effect_of(handle: WorkflowHandle[Any, Any], message: OperatorMessage)
 
 
 async def cancel(
-    client: RecoveryClient, running: RunningExecution, *, actor: str, reason: str
+    client: Client, running: RunningExecution, *, actor: str, reason: str
 ) -> str | None:
     """Cancel exactly this execution, with or without a worker.
 
@@ -144,14 +87,12 @@ async def cancel(
     Raises:
         RefusedError: it has ended meanwhile.
     """
-    handle = client.temporal.get_workflow_handle(
-        plan_workflow_id(running.plan_id), run_id=running.run_id
-    )
+    handle = client.get_workflow_handle(plan_workflow_id(running.plan_id), run_id=running.run_id)
     try:
-        await handle.cancel(reason=cancel_reason(actor, reason), rpc_timeout=_RPC)
+        await handle.cancel(reason=cancel_reason(actor, reason), rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
         _refuse_ended(running, error)
-    if not await client.has_worker():
+    if not await has_worker(client):
         return None
     return "nothing new is launched; what DRS launches already goes on and is observed"
 

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from temporalio.client import Client
+
+from client.connection import connect_to_temporal
 from client.errors import RefusedError
-from client.recovery_client import RecoveryClient
-from client.steering import find_running
+from client.executions import find_running
 from contract.execution import Takeover
 from contract.readiness import Readiness
 from recovery.execution.server import LaunchStatus
@@ -32,7 +34,7 @@ async def recorded(execution_id: str) -> tuple[ExecutionState, RecoveryPlan]:
     return found
 
 
-async def refuse_while_it_runs(client: RecoveryClient, state: ExecutionState, then: str) -> None:
+async def refuse_while_it_runs(client: Client, state: ExecutionState, then: str) -> None:
     """Refuse to go on from an execution that has not ended.
 
     Args:
@@ -49,7 +51,7 @@ async def refuse_while_it_runs(client: RecoveryClient, state: ExecutionState, th
 
 
 @dataclass(frozen=True)
-class Earlier:
+class PreviousExecution:
     """An earlier execution that a new one goes on from.
 
     Attributes:
@@ -88,13 +90,13 @@ class Earlier:
         return readiness.model_copy(update={"findings": findings})
 
 
-async def earlier(
+async def previous_execution(
     execution_id: str,
     corrected: RecoveryPlan | None,
     execution_type: ExecutionType,
     *,
     replace_drill: bool = False,
-) -> Earlier:
+) -> PreviousExecution:
     """Look up an execution to go on from.
 
     Args:
@@ -114,7 +116,7 @@ async def earlier(
             f"nothing was started: {execution_id} is of plan {state.plan_id!r}, and the corrected "
             f"plan is {plan.plan_id!r}"
         )
-    running = await find_running(await RecoveryClient.connect(), state.plan_id)
+    running = await find_running(await connect_to_temporal(), state.plan_id)
     if running is not None and running.execution_id == execution_id:
         raise RefusedError(
             f"nothing was started: {execution_id} still runs; steer it (drs-waves watch "
@@ -126,7 +128,7 @@ async def earlier(
             f"nothing was started: {running.execution_id} of the same plan is running; "
             "one execution of a plan runs at a time"
         )
-    return Earlier(state, plan, tuple(differences(frozen, plan)))
+    return PreviousExecution(state, plan, tuple(differences(frozen, plan)))
 
 
 def _refuse_other_mode(state: ExecutionState, wanted: ExecutionType) -> None:

@@ -7,7 +7,7 @@ from pydantic import field_validator
 from recovery.base_model import Model, StrictModel
 from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionType
-from recovery.forecast.durations import Experience
+from recovery.forecast.durations import LearnedDurations
 from recovery.plan.model import RecoveryPlan
 
 
@@ -46,7 +46,7 @@ class StartExecution(StrictModel):
     relaunch: list[str] = []
     takeover: Takeover | None = None
     expected: dict[str, float] = {}
-    experience: Experience = Experience()
+    experience: LearnedDurations = LearnedDurations()
 
     @field_validator("plan", mode="before")
     @classmethod

@@ -1,7 +1,7 @@
-"""Worker Versioning: off unless a worker is told its deployment and build.
+"""Worker Versioning: off unless a deployment name and a build ID are set.
 
-Temporal then starts nothing before somebody has made a version current. That is easily forgotten
-and looks like a worker that does nothing, so the worker says so until it is done.
+With it, Temporal starts nothing until a version is current. That is easily forgotten and looks like
+a worker that does nothing, so the worker logs a warning until one is.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
 
 from temporalio.api.deployment.v1 import WorkerDeploymentVersion as DeploymentVersion
 from temporalio.api.workflowservice.v1 import (
@@ -21,13 +20,13 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import WorkerDeploymentConfig
 
+from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
 from settings import Settings
 
 _CHECK_SECONDS = 5.0
 _SOON_SECONDS = 1.0
 _REPEAT_SECONDS = 300.0
-_RPC = timedelta(seconds=10)
 _LOG = logging.getLogger(__name__)
 
 
@@ -52,23 +51,23 @@ def set_current(deployment_name: str, build_id: str, namespace: str) -> str:
 
 
 @asynccontextmanager
-async def watching_current_version(client: Client, settings: Settings) -> AsyncIterator[None]:
+async def logging_current_version(client: Client, settings: Settings) -> AsyncIterator[None]:
     """Inside the block, log which version is current, and warn while none is."""
     config = deployment_config(settings)
     if config is None:
         yield
         return
-    watching = asyncio.create_task(_watch(client, config.version))
+    task = asyncio.create_task(_log_changes(client, config.version))
     try:
         yield
     finally:
-        watching.cancel()
+        task.cancel()
         with suppress(asyncio.CancelledError):
-            await watching
+            await task
 
 
-async def _watch(client: Client, ours: WorkerDeploymentVersion) -> None:
-    told, told_at = None, 0.0
+async def _log_changes(client: Client, ours: WorkerDeploymentVersion) -> None:
+    logged, logged_at = None, 0.0
     while True:
         pause = _CHECK_SECONDS
         try:
@@ -79,15 +78,15 @@ async def _watch(client: Client, ours: WorkerDeploymentVersion) -> None:
             if error.status is RPCStatusCode.UNIMPLEMENTED:
                 _LOG.warning("This Temporal server does not know Worker Versioning")
                 return
-            # Whoever cannot reach Temporal hears of it from the worker's polls.
+            # The worker's own polls report a Temporal that cannot be reached.
             known, current = False, ""
         now = time.monotonic()
-        overdue = current == "" and now - told_at > _REPEAT_SECONDS
+        overdue = current == "" and now - logged_at > _REPEAT_SECONDS
         if not known:
             pause = _SOON_SECONDS
-        elif current != told or overdue:
-            _tell(current, ours, client.namespace)
-            told, told_at = current, now
+        elif current != logged or overdue:
+            _log_current(current, ours, client.namespace)
+            logged, logged_at = current, now
         await asyncio.sleep(pause)
 
 
@@ -97,7 +96,9 @@ async def _current_build(client: Client, deployment_name: str) -> str:
         namespace=client.namespace, deployment_name=deployment_name
     )
     try:
-        answer = await client.workflow_service.describe_worker_deployment(request, timeout=_RPC)
+        answer = await client.workflow_service.describe_worker_deployment(
+            request, timeout=RPC_TIMEOUT
+        )
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return ""
@@ -116,7 +117,7 @@ async def _is_known(client: Client, ours: WorkerDeploymentVersion) -> bool:
     )
     try:
         answer = await client.workflow_service.describe_worker_deployment_version(
-            request, timeout=_RPC
+            request, timeout=RPC_TIMEOUT
         )
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
@@ -126,7 +127,7 @@ async def _is_known(client: Client, ours: WorkerDeploymentVersion) -> bool:
     return served >= {TASK_QUEUE, WATCH_TASK_QUEUE}
 
 
-def _tell(current: str, ours: WorkerDeploymentVersion, namespace: str) -> None:
+def _log_current(current: str, ours: WorkerDeploymentVersion, namespace: str) -> None:
     name, build = ours.deployment_name, ours.build_id
     command = set_current(name, build, namespace)
     if not current:

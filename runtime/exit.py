@@ -1,4 +1,4 @@
-"""Exit codes, and what to say of an error."""
+"""Exit codes, and messages for errors."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from temporalio.service import RPCError, RPCStatusCode
 
-from aws.errors import AwsTrouble, Trouble
+from aws.errors import AwsError, AwsErrorKind
 from client.errors import RefusedError, UnreachableError
 from recovery.execution.state import PlanStatus
 from recovery.plan.file.reader import PlanError
@@ -55,7 +55,7 @@ _WORST_LAST = (
 )
 
 
-_REFUSALS = (Trouble.INVALID, Trouble.UNKNOWN_SERVER)
+_REFUSALS = (AwsErrorKind.INVALID, AwsErrorKind.UNKNOWN_SERVER)
 
 
 class CliError(Exception):
@@ -77,26 +77,26 @@ def worst(codes: list[ExitCode]) -> ExitCode:
 
 
 def explain(error: BaseException) -> CliError | None:
-    """What to tell the user of an error, or None for one that nobody foresaw."""
-    told: CliError | None = None
+    """The message for an expected error; None for an unexpected one."""
+    known: CliError | None = None
     match error:
         case CliError():
-            told = error
+            known = error
         case PlanError():
-            told = CliError(str(error))
+            known = CliError(str(error))
         case RefusedError():
-            told = CliError(_sentence(str(error)))
+            known = CliError(_sentence(str(error)))
         case UnreachableError():
-            told = CliError(_sentence(str(error)), ExitCode.UNREACHABLE)
+            known = CliError(_sentence(str(error)), ExitCode.UNREACHABLE)
         case TableError():
-            told = CliError(_sentence(str(error)), _table_code(error))
+            known = CliError(_sentence(str(error)), _table_code(error))
         case RPCError():
-            told = _explain_rpc(error)
+            known = _explain_rpc(error)
         case ValidationError() if error.title == "Settings":
-            told = CliError("\n".join(setting_problems(error)))
+            known = CliError("\n".join(setting_problems(error)))
         case SettingsError():
-            told = CliError(f"a DRS_WAVES_… setting is no JSON: {error}")
-    return told
+            known = CliError(f"a DRS_WAVES_… setting is no JSON: {error}")
+    return known
 
 
 def _sentence(text: str) -> str:
@@ -104,19 +104,19 @@ def _sentence(text: str) -> str:
 
 
 def _table_code(error: TableError) -> ExitCode:
-    trouble = error.__cause__
-    refused = isinstance(trouble, AwsTrouble) and trouble.kind in _REFUSALS
+    cause = error.__cause__
+    refused = isinstance(cause, AwsError) and cause.kind in _REFUSALS
     return ExitCode.BAD_INPUT if refused else ExitCode.UNREACHABLE
 
 
 def _explain_rpc(error: RPCError) -> CliError:
-    told = error.message or error.status.name
+    message = error.message or error.status.name
     if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED):
         hint = ""
-        if "search attribute" in told.lower() or "DrsPlanId" in told:
+        if "search attribute" in message.lower() or "DrsPlanId" in message:
             hint = ". Register our search attributes with `drs-waves init-tables`"
-        return CliError(f"Temporal refused: {told}{hint}")
-    return CliError(f"Temporal did not answer: {told}", ExitCode.UNREACHABLE)
+        return CliError(f"Temporal refused: {message}{hint}")
+    return CliError(f"Temporal did not answer: {message}", ExitCode.UNREACHABLE)
 
 
 def leave(code: int) -> NoReturn:
@@ -124,13 +124,13 @@ def leave(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()
-    # Threads of Temporal's core outlive its clients. One run in 15 crashed while Python wound down
-    # beneath them, and a crash must not replace the exit code of a recovery.
+    # Threads of Temporal's core outlive its clients. One run in 15 crashed in them as Python ended,
+    # and a crash must not replace the exit code of a recovery.
     os._exit(code)
 
 
 def report(error: Exception, say: Callable[[str], None]) -> ExitCode:
-    """Say what went wrong, a line at a time.
+    """Print what went wrong, a line at a time.
 
     Args:
         error: what ended the process.

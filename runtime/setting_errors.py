@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in plain words."""
+"""Messages for wrong settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,12 +21,12 @@ _ALLOWED = {
 
 def setting_problems(error: ValidationError) -> list[str]:
     """What is wrong with the settings, a line each, by the variable's name."""
-    return [_problem(dict(told)) for told in error.errors()]
+    return [_problem(dict(detail)) for detail in error.errors()]
 
 
-def _problem(told: Mapping[str, Any]) -> str:
-    place = told["loc"]
-    message = str(told["msg"]).removeprefix("Value error, ")
+def _problem(detail: Mapping[str, Any]) -> str:
+    place = detail["loc"]
+    message = str(detail["msg"]).removeprefix("Value error, ")
     if not place:
         return message
     name = str(place[0])
@@ -34,8 +34,8 @@ def _problem(told: Mapping[str, Any]) -> str:
         # What was given there may be a secret.
         inside = ".".join(str(part) for part in place[1:])
         return f"DRS_WAVES_{name.upper()} is refused: {inside}: {message}"
-    if allowed := _ALLOWED.get(told["type"]):
-        message = allowed.format(**told.get("ctx", {}))
+    if allowed := _ALLOWED.get(detail["type"]):
+        message = allowed.format(**detail.get("ctx", {}))
     meaning = Settings.model_fields[name].description or ""
     first = meaning.split(". ")[0].split(".\n")[0].rstrip(".")
-    return f"DRS_WAVES_{name.upper()}={told['input']!s} is refused: {message} ({first})"
+    return f"DRS_WAVES_{name.upper()}={detail['input']!s} is refused: {message} ({first})"

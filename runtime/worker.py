@@ -1,4 +1,4 @@
-"""Serves the task queues: which workflows and activities, how it starts and how it ends."""
+"""The worker: its workflows and activities, and how it starts and stops."""
 
 import asyncio
 import os
@@ -21,15 +21,15 @@ from activities.history import HistoryActivities
 from activities.history_repair import RepairActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.drs_activities import DrsActivities
-from activities.launch.enqueue import JoiningActivities
+from activities.launch.enqueue import EnqueueActivities
 from activities.targets import TargetActivities
-from aws.regions import OurRegions
+from aws.regions import DependencyRegions
 from aws.sessions import AwsSessions
-from aws.targets import Places
+from aws.targets import TargetClients
+from client.connection import connect_to_temporal, require_namespace
 from client.errors import UnreachableError
-from client.recovery_client import RecoveryClient
 from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
-from runtime.deployment import deployment_config, watching_current_version
+from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
 from runtime.log_config import configure_logging
 from runtime.workflow_runner import ReplayableRunner
@@ -73,17 +73,17 @@ _STOPS_WITHIN_SECONDS = 25.0
 
 def make_workers(client: Client, settings: Settings) -> list[Worker]:
     """The workers of both task queues; long watches have slots of their own."""
-    places = Places(AwsSessions())
-    drs = DrsActivities(places, settings)
+    clients = TargetClients(AwsSessions())
+    drs = DrsActivities(clients, settings)
     table = HistoryTable(settings)
     history = HistoryActivities(table)
     repair = RepairActivities(table)
-    ours = OurRegions.of(settings, client.service_client.config.target_host)
-    targets = TargetActivities(places, settings, ours)
-    joining = JoiningActivities(places, settings)
-    job_logs = JobLogActivities(places)
+    dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
+    targets = TargetActivities(clients, settings, dependencies)
+    joining = EnqueueActivities(clients, settings)
+    job_logs = JobLogActivities(clients)
     executions = ExecutionActivities()
-    cleanup = CleanupActivities(places, settings)
+    cleanup = CleanupActivities(clients, settings)
     versioned = deployment_config(settings)
     runner = ReplayableRunner()
     deciding = runner.serve(
@@ -146,13 +146,13 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None
             structlog.get_logger().info(
                 "worker is ready", task_queue=TASK_QUEUE, speed=settings.speed
             )
-            async with watching_current_version(client, settings):
+            async with logging_current_version(client, settings):
                 await stop.wait()
             structlog.get_logger().info("worker stops and hands its work over")
             await _hand_over(workers)
     except (RuntimeError, RPCError) as error:
-        told = str(error).partition(": Status {")[0]
-        raise UnreachableError(f"Temporal no longer takes this worker: {told}") from error
+        reason = str(error).partition(": Status {")[0]
+        raise UnreachableError(f"Temporal no longer takes this worker: {reason}") from error
     finally:
         # The end of the event loop would wait for calls that AWS does not answer.
         calls.shutdown(wait=False, cancel_futures=True)
@@ -160,18 +160,19 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None
 
 
 async def _hand_over(workers: Sequence[Worker]) -> None:
-    """Stop all workers at once; leave where Temporal takes too long to hear of it."""
+    """Stop all workers at once; end the process where Temporal takes too long to answer."""
     stopping = asyncio.gather(*(worker.shutdown() for worker in workers))
     try:
         await asyncio.wait_for(stopping, _STOPS_WITHIN_SECONDS)
     except TimeoutError:
-        _leave_at_once("Temporal does not answer")
+        _end_process("Temporal does not answer")
 
 
-def _leave_at_once(why: str) -> NoReturn:
-    """End without another word to Temporal, as if killed, which loses nothing either."""
+def _end_process(why: str) -> NoReturn:
+    """End without a call to Temporal, as if killed; that loses nothing either."""
     structlog.get_logger().warning(
-        f"worker ends at once: {why}; what it did is taken up after {HEARTBEAT_TIMEOUT_SECONDS:g} s"
+        f"worker ends at once: {why}; other workers take its work over after "
+        f"{HEARTBEAT_TIMEOUT_SECONDS:g} s"
     )
     os._exit(ExitCode.COMPLETED)
 
@@ -190,19 +191,19 @@ async def run_worker() -> None:
     loop = asyncio.get_running_loop()
     connecting = asyncio.current_task()
 
-    def told_to_stop() -> None:
+    def request_stop() -> None:
         if stop.is_set():
-            _leave_at_once("told to stop again")
+            _end_process("a second stop signal")
         stop.set()
         if connecting is not None:
             connecting.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told_to_stop)
+        loop.add_signal_handler(number, request_stop)
     try:
-        client = await RecoveryClient.connect()
-        await client.require_namespace()
+        client = await connect_to_temporal()
+        await require_namespace(client)
     except asyncio.CancelledError:
         return
     connecting = None
-    await serve(client.temporal, settings, stop)
+    await serve(client, settings, stop)

@@ -1,4 +1,4 @@
-"""Keeps what a worker first does with a run in step with what every later replay does.
+"""Makes what a worker first does with a run agree with every later replay.
 
 The SDK's core (temporalio 1.35) cuts the history of a run that it has just loaded into activations
 in another way than later replays do, in two cases. The workflow's commands may then come in another
@@ -11,9 +11,9 @@ one. Go's SDK does not keep what it loaded for a query. Here such a run is evict
 answer, so that its next task replays it.
 
 **Updates.** Core takes a task that ended without commands, and that another one directly follows,
-for a heartbeat, and shows the news of both at once; unless the second task accepted an update,
+for a heartbeat, and shows the events of both at once; unless the second task accepted an update,
 which only later replays can see. So the first task after a load accepts no update together with
-other news: it is rejected, which leaves no trace in the history, and has to be sent again.
+other events: it is rejected, which leaves no trace in the history, and has to be sent again.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ from contract.failures import FailureType
 
 # How core names a query that came by itself and not with a workflow task.
 _QUERY_BY_ITSELF = "legacy_query"
-_SEND_AGAIN = "a worker has just taken this execution over; nothing was done, send it again"
+_SEND_AGAIN = "a worker has just loaded this execution; nothing was done, send it again"
 
 
 class ReplayableRunner(WorkflowRunner):
@@ -89,7 +89,7 @@ class _LoadedRun(WorkflowInstance):
                 # Before the answer goes out, and another task may come.
                 self._evict(act.run_id)
             return self._inner.activate(act)
-        # All activations of a task tell the time at which it began.
+        # All activations of a task carry the time at which it began.
         task_time = act.timestamp.ToNanoseconds()
         self._is_ahead = not act.is_replaying and task_time == self._task_time
         self._task_time = task_time

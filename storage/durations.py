@@ -1,28 +1,28 @@
-"""What servers took before, from the history."""
+"""Launch durations of servers, learned from the history."""
 
 import asyncio
 from collections.abc import Sequence
 
 from recovery.execution.state import ExecutionState
-from recovery.forecast.durations import LAUNCHES_REMEMBERED, Experience, learned
+from recovery.forecast.durations import LAUNCHES_REMEMBERED, LearnedDurations, learned
 from recovery.plan.model import RecoveryPlan
 from storage.history import HistoryError, HistoryTable
 
 _READS_AT_ONCE = 8
-# A better order and a better guess of the remaining time are not worth more of a recovery's time.
-_PATIENCE_SECONDS = 2.0
+# A better order and a better estimate of the remaining time are not worth a longer delay.
+_ANSWER_SECONDS = 2.0
 
 
-async def experience(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> Experience:
-    """What the latest executions of plans tell of how long their servers take.
+async def learned_durations(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> LearnedDurations:
+    """How long servers take, by the latest executions of their plans.
 
     Raises:
         HistoryError: the history cannot be read.
     """
-    gate = asyncio.Semaphore(_READS_AT_ONCE)
+    limit = asyncio.Semaphore(_READS_AT_ONCE)
 
     async def of_plan(plan_id: str) -> list[ExecutionState]:
-        async with gate:
+        async with limit:
             headers = await table.executions(plan_id=plan_id, limit=LAUNCHES_REMEMBERED)
             found = [await table.execution(header.execution_id) for header in headers]
         return [each[0] for each in found if each is not None]
@@ -31,10 +31,10 @@ async def experience(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> Expe
     return learned(execution for executions in of_plans for execution in executions)
 
 
-async def experience_at_once(table: HistoryTable, plan: RecoveryPlan) -> Experience:
-    """The same of one plan that is about to start; none where the history is slow or away."""
+async def learned_durations_in_time(table: HistoryTable, plan: RecoveryPlan) -> LearnedDurations:
+    """The same for a plan that is about to start; empty where that takes over 2 s."""
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            return await experience(table, [plan])
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return await learned_durations(table, [plan])
     except (HistoryError, TimeoutError):
-        return Experience()
+        return LearnedDurations()

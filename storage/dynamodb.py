@@ -1,4 +1,4 @@
-"""What our DynamoDB tables have in common: their connection, creation, queries and errors."""
+"""Base of the DynamoDB tables: connection, creation, writes, queries and errors."""
 
 import json
 import os
@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar, cast
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder, Key
 from botocore.config import Config
 from pydantic import BaseModel
 
-from aws.errors import AwsTrouble
-from aws.sessions import CONNECT_TIMEOUT_SECONDS, call, heedful_session
+from aws.errors import AwsError
+from aws.sessions import CONNECT_TIMEOUT_SECONDS, call, checked_session, pages
 from recovery.base_model import Model
 
 M = TypeVar("M", bound=Model)
@@ -26,7 +26,7 @@ class DynamoTable:
     """A table keyed by two texts, with one index over those of its items that have a `Kind`.
 
     Attributes:
-        what: what the table is called in messages.
+        what: the table's name in messages.
         key: its hash key and its range key.
         index: the index's name and its numeric range key; its hash key is `Kind`.
         error: what its methods raise.
@@ -51,8 +51,10 @@ class DynamoTable:
         index, sorted_by = self.index
         kinds = {**dict.fromkeys((*self.key, "Kind"), "S"), sorted_by: "N"}
         try:
-            await self._call(
-                "create_table",
+            client = await self._boto3_client()
+            await call(
+                "CreateTable",
+                client.create_table,
                 TableName=self.name,
                 BillingMode="PAY_PER_REQUEST",
                 KeySchema=_keys(*self.key),
@@ -67,107 +69,66 @@ class DynamoTable:
                     }
                 ],
             )
-        except AwsTrouble as trouble:
-            if "ResourceInUseException" in str(trouble):
+        except AwsError as error:
+            if "ResourceInUseException" in str(error):
                 return False
-            raise self._error("create", trouble) from trouble
-        client = await self._dynamodb()
+            raise self._error("create", error) from error
         await call("DescribeTable", client.get_waiter("table_exists").wait, TableName=self.name)
         return True
 
-    async def _put(self, item: Mapping[str, Any]) -> None:
-        """Write an item, over one that is there.
-
-        Raises:
-            AwsTrouble: DynamoDB did not take it.
-        """
-        await self._call("put_item", TableName=self.name, Item=_serialized(item))
-
-    async def _put_if(
-        self, item: Mapping[str, Any], condition: str, values: Mapping[str, Any] | None = None
-    ) -> bool:
-        """Write an item where a condition holds.
+    async def _put(self, item: Mapping[str, Any], condition: ConditionBase | None = None) -> bool:
+        """Write an item, over one that is there, where a condition holds.
 
         Returns:
             Whether it held.
 
         Raises:
-            AwsTrouble: DynamoDB did not take it.
+            AwsError: DynamoDB did not take it.
         """
-        asked: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
+        request = {"TableName": self.name, "Item": item}
+        request |= _expressions(ConditionExpression=condition)
         try:
-            await self._call(
-                "put_item",
-                TableName=self.name,
-                Item=_serialized(item),
-                ConditionExpression=condition,
-                **asked,
-            )
-        except AwsTrouble as trouble:
-            if "ConditionalCheckFailedException" in str(trouble):
+            await call("PutItem", (await self._boto3_client()).put_item, **request)
+        except AwsError as error:
+            if "ConditionalCheckFailedException" in str(error):
                 return False
             raise
         return True
 
     async def _of_kind(
-        self,
-        kind: str,
-        *,
-        newest_first: bool = True,
-        where: tuple[str, Mapping[str, Any]] | None = None,
+        self, kind: str, *, where: ConditionBase | None = None
     ) -> AsyncIterator[dict[str, Any]]:
-        """The items of the index, by its range key.
-
-        Args:
-            kind: their `Kind`.
-            newest_first: the highest first.
-            where: a filter, and the values in it.
-        """
-        asked: dict[str, Any] = {
-            "TableName": self.name,
-            "IndexName": self.index[0],
-            "KeyConditionExpression": "Kind = :kind",
-            "ExpressionAttributeValues": {":kind": {"S": kind}},
-            "ScanIndexForward": not newest_first,
-        }
-        if where is not None:
-            asked["FilterExpression"] = where[0]
-            asked["ExpressionAttributeValues"] |= where[1]
-        async for item in self._query(asked):
+        """The items of a `Kind` that pass a filter, by the index's range key, highest first."""
+        expressions = _expressions(
+            KeyConditionExpression=Key("Kind").eq(kind), FilterExpression=where
+        )
+        async for item in self._query(
+            IndexName=self.index[0], ScanIndexForward=False, **expressions
+        ):
             yield item
 
     async def _with_key(self, value: str, begins_with: str = "") -> list[dict[str, Any]]:
         """All items of a hash key, or those whose range key begins so; as they are now."""
-        condition, values = f"{self.key[0]} = :id", {":id": {"S": value}}
+        condition: ConditionBase = Key(self.key[0]).eq(value)
         if begins_with:
-            condition += f" AND begins_with({self.key[1]}, :begin)"
-            values[":begin"] = {"S": begins_with}
-        asked = {
-            "TableName": self.name,
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": values,
-            "ConsistentRead": True,
-        }
-        return [item async for item in self._query(asked)]
+            condition &= Key(self.key[1]).begins_with(begins_with)
+        expressions = _expressions(KeyConditionExpression=condition)
+        return [item async for item in self._query(ConsistentRead=True, **expressions)]
 
-    async def _query(self, asked: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        start: dict[str, Any] = {}
-        while True:
-            try:
-                page = await self._call("query", **asked, **start)
-            except AwsTrouble as trouble:
-                raise self._error("read", trouble) from trouble
-            for item in page["Items"]:
-                yield {k: TypeDeserializer().deserialize(v) for k, v in item.items()}
-            if "LastEvaluatedKey" not in page:
-                return
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+    async def _query(self, **request: Any) -> AsyncIterator[dict[str, Any]]:
+        try:
+            client = await self._boto3_client()
+            async for page in pages("Query", client, TableName=self.name, **request):
+                for item in page["Items"]:
+                    yield item
+        except AwsError as error:
+            raise self._error("read", error) from error
 
-    async def _call(self, operation: str, **asked: Any) -> Any:
-        client = await self._dynamodb()
-        return await call(operation, getattr(client, operation), **asked)
+    async def _boto3_client(self) -> Any:
+        """The client of boto3's DynamoDB resource: it takes and returns Python's types.
 
-    async def _dynamodb(self) -> Any:
+        boto3's own `Table` does too, but must not be shared by threads.
+        """
         if self._client is None:
             config = Config(
                 retries={"mode": "standard", "total_max_attempts": 3},
@@ -175,23 +136,24 @@ class DynamoTable:
                 read_timeout=10,
                 max_pool_connections=50,
             )
-            self._client = await call(
+            dynamodb = await call(
                 "DynamoDB",
-                heedful_session().client,
+                checked_session().resource,
                 service_name="dynamodb",
                 # boto3 itself reads AWS_DEFAULT_REGION only.
                 region_name=cast(Any, self._region or os.environ.get("AWS_REGION")),
                 config=config,
             )
+            self._client = dynamodb.meta.client
         return self._client
 
-    def _error(self, what: str, trouble: AwsTrouble) -> TableError:
+    def _error(self, what: str, error: AwsError) -> TableError:
         hint = ""
-        if "ResourceNotFoundException" in str(trouble):
+        if "ResourceNotFoundException" in str(error):
             hint = " The table does not exist: create it with `drs-waves init-tables`."
-        elif "NoRegion" in str(trouble) or "region" in str(trouble).lower():
+        elif "NoRegion" in str(error) or "region" in str(error).lower():
             hint = " Set AWS_REGION or DRS_WAVES_HISTORY_REGION."
-        why = str(trouble).rstrip(".")
+        why = str(error).rstrip(".")
         return self.error(f"Cannot {what} the {self.what} {self.name}: {why}.{hint}")
 
 
@@ -211,8 +173,26 @@ def read_item(model: type[M], item: Item) -> M:
     return model.model_validate({key: value for key, value in item.items() if key in fields})
 
 
-def _serialized(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: TypeSerializer().serialize(value) for key, value in item.items()}
+def _expressions(**conditions: ConditionBase | None) -> dict[str, Any]:
+    """Conditions as a request's parameters.
+
+    Built here, because boto3 1.44 builds all conditions of a client with one builder, which mixes
+    up the placeholders of requests that are made at once in several threads.
+    """
+    builder = ConditionExpressionBuilder()
+    request: dict[str, Any] = {}
+    for name, condition in conditions.items():
+        if condition is not None:
+            built = builder.build_expression(
+                condition, is_key_condition=name == "KeyConditionExpression"
+            )
+            request[name] = built.condition_expression
+            values = request.setdefault("ExpressionAttributeValues", {})
+            values.update(built.attribute_value_placeholders)
+            names = request.setdefault("ExpressionAttributeNames", {})
+            names.update(built.attribute_name_placeholders)
+    # DynamoDB refuses empty ones.
+    return {name: value for name, value in request.items() if value}
 
 
 def _keys(hash_key: str, range_key: str) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The execution history in DynamoDB: what outlives Temporal's retention.
+"""The execution history in DynamoDB, which outlives Temporal's retention.
 
 One table, keyed by `ExecutionId` and `Item`; `storage/history_items.py` has what the items are.
 Every write carries a revision and never replaces a newer one, so writes may come twice or out of
@@ -6,11 +6,13 @@ order.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
+from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic import ValidationError
 
-from aws.errors import AwsTrouble
+from aws.errors import AwsError
 from recovery.execution.state import ExecutionState
 from recovery.history.comparison import HEADER, Entry
 from recovery.history.record import HistoryRecord
@@ -20,8 +22,6 @@ from storage.dynamodb import DynamoTable, TableError
 from storage.history_items import entries_of, execution_of, frozen_plan_of, header_of, items_of
 
 _WRITES_AT_ONCE = 8
-_WHERE_OLDER = "NOT attribute_type(Revision, :number) OR Revision < :revision"
-_WHERE_NOT_NEWER = "NOT attribute_type(Revision, :number) OR Revision <= :revision"
 
 
 class HistoryError(TableError):
@@ -43,44 +43,47 @@ class HistoryTable(DynamoTable):
         """Write a record's items, leaving those as they are that are as new or newer.
 
         Raises:
-            AwsTrouble: DynamoDB did not take an item; writing the record again is safe.
+            AwsError: DynamoDB did not take an item; writing the record again is safe.
         """
-        await self._write(record, _WHERE_OLDER)
+        await self._write(record, Attr("Revision").lt)
 
     async def rewrite(self, record: HistoryRecord) -> None:
         """Write a record's items, leaving newer ones as they are but replacing those as new.
 
-        For an item that was altered after it was written; whatever of ours writes at the same
-        moment writes the same at the same revision.
+        For an item that was altered after it was written; any write of ours at the same moment
+        has the same content at the same revision.
 
         Raises:
             HistoryError: DynamoDB did not take an item; writing the record again is safe.
         """
         try:
-            await self._write(record, _WHERE_NOT_NEWER)
-        except* AwsTrouble as group:
-            raise self._error("write", first_trouble(group)) from group
+            await self._write(record, Attr("Revision").lte)
+        except* AwsError as group:
+            raise self._error("write", first_error(group)) from group
 
-    async def _write(self, record: HistoryRecord, condition: str) -> None:
-        gate = asyncio.Semaphore(_WRITES_AT_ONCE)
+    async def _write(self, record: HistoryRecord, replaces: Callable[[int], ConditionBase]) -> None:
+        """Write a record's items over those whose revision may be replaced.
+
+        Args:
+            record: what to write.
+            replaces: by the new revision, what the one that is there must be.
+        """
+        limit = asyncio.Semaphore(_WRITES_AT_ONCE)
 
         async def put(item: dict[str, Any]) -> None:
-            async with gate:
-                await self._put_newer(item, condition)
+            async with limit:
+                unreadable = ~Attr("Revision").attribute_type("N")
+                await self._put(item, unreadable | replaces(item["Revision"]))
 
         async with asyncio.TaskGroup() as group:
             for item in items_of(record):
                 group.create_task(put(item))
 
-    async def _put_newer(self, item: dict[str, Any], condition: str) -> None:
-        values = {":revision": {"N": str(item["Revision"])}, ":number": {"S": "N"}}
-        await self._put_if(item, condition, values)
-
     async def executions(
         self, *, plan_id: str | None = None, limit: int = 50
     ) -> list[ExecutionState]:
         """The latest executions without their waves, newest first."""
-        where = ("PlanId = :plan", {":plan": {"S": plan_id}}) if plan_id else None
+        where = Attr("PlanId").eq(plan_id) if plan_id else None
         found: list[ExecutionState] = []
         async for item in self._of_kind(HEADER, where=where):
             found.append(header_of(item))
@@ -110,7 +113,7 @@ class HistoryTable(DynamoTable):
         return entries_of(await self._with_key(execution_id))
 
 
-def first_trouble(group: BaseExceptionGroup[AwsTrouble]) -> AwsTrouble:
-    """One trouble of several that were met side by side."""
+def first_error(group: BaseExceptionGroup[AwsError]) -> AwsError:
+    """One of several errors of writes that ran side by side."""
     first = group.exceptions[0]
-    return first_trouble(first) if isinstance(first, BaseExceptionGroup) else first
+    return first_error(first) if isinstance(first, BaseExceptionGroup) else first

@@ -50,7 +50,7 @@ def items_of(record: HistoryRecord) -> Iterator[dict[str, Any]]:
 
 
 def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
-    """An execution as its items tell it.
+    """An execution, read from its items.
 
     Args:
         items: all of the execution, with a header among them.

@@ -10,9 +10,10 @@ import time
 from typing import Any
 
 import structlog
+from boto3.dynamodb.conditions import Attr
 from pydantic import ValidationError
 
-from aws.errors import AwsTrouble
+from aws.errors import AwsError
 from recovery.base_model import Model
 from recovery.plan.model import RecoveryPlan
 from settings import Settings
@@ -77,8 +78,8 @@ class PlanTable(DynamoTable):
         """
         try:
             return await self._register(plan, author)
-        except AwsTrouble as trouble:
-            raise self._error("write", trouble) from trouble
+        except AwsError as error:
+            raise self._error("write", error) from error
 
     async def latest(self) -> list[PlanVersion]:
         """The newest version of each plan, by PlanId."""
@@ -158,8 +159,8 @@ class PlanTable(DynamoTable):
                 waves=len(plan.waves),
                 servers=plan.server_count,
             )
-            # Somebody else may have registered a version meanwhile.
-            if await self._put_if(_item_of(version, text_hash), "attribute_not_exists(PlanId)"):
+            # Another caller may have registered a version meanwhile.
+            if await self._put(_item_of(version, text_hash), Attr("PlanId").not_exists()):
                 return version, True
 
     async def _registered_as(self, item: Item, plan_hash: str) -> PlanVersion | None:

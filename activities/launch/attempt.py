@@ -25,8 +25,8 @@ from activities.retry import retry_later
 from activities.wave_signals import signal_wave
 from aws.drs.launch_search import Search, is_of_mode, is_of_other_mode, search, wanted_by
 from aws.drs.models import Job, epoch
-from aws.errors import AwsTrouble, Trouble
-from aws.targets import Places
+from aws.errors import AwsError, AwsErrorKind
+from aws.targets import TargetClients
 from contract.launch import LaunchMemory, LaunchRequest, LaunchResult, LaunchWaits, Postponed
 from recovery.execution.server import ServerResult
 from recovery.plan.model import Server
@@ -69,7 +69,7 @@ class _Member:
         result = ServerResult(source_server_id=server_id, impact=server.impact)
         self.refused[server_id] = result.failed(reason, at=time.time())
 
-    def postpone(self, trouble: Trouble, reason: str, jobs: Iterable[Job] = ()) -> None:
+    def postpone(self, trouble: AwsErrorKind, reason: str, jobs: Iterable[Job] = ()) -> None:
         """Leave it for later."""
         self.postponed = Postponed(
             launch_id=self.request.launch_id,
@@ -119,7 +119,7 @@ class Launch:
 
     def __init__(
         self,
-        places: Places,
+        clients: TargetClients,
         settings: Settings,
         requests: Sequence[LaunchRequest],
         memory: LaunchMemory,
@@ -130,7 +130,7 @@ class Launch:
         """Prepare an attempt.
 
         Args:
-            places: where AWS is reached.
+            clients: of DRS, by target.
             settings: the worker's.
             requests: what to launch; an operator's answer is to all of them.
             memory: what the attempt before has left.
@@ -138,9 +138,9 @@ class Launch:
             listing: the jobs since a moment as seen not long ago; None: they are looked at anew.
         """
         first = requests[0]
-        self._places = places
+        self._clients = clients
         self._target = first.target
-        self._api = places.api(first.target)
+        self._api = clients.drs(first.target)
         self._listing = listing or self._api.jobs_since
         self._members = [_Member(request) for request in requests]
         self._is_drill = first.is_drill
@@ -180,13 +180,13 @@ class Launch:
             ApplicationError: what could not be done now, or at all.
         """
         try:
-            self._account_id = await self._places.account_of(self._target)
+            self._account_id = await self._clients.account_of(self._target)
             await self._adopt()
             await self._find()
             await self._guard()
             await self._ask()
-        except AwsTrouble as trouble:
-            await self._wait_for(trouble)
+        except AwsError as error:
+            await self._wait_for(error)
         return self.settled()
 
     def settled(self) -> list[LaunchResult]:
@@ -205,8 +205,8 @@ class Launch:
         (member,) = self._members
         try:
             ((_, found),) = await self._search_in_doubt()
-        except AwsTrouble as trouble:
-            raise retry_later(trouble, after=self._settings.scaled_poll_seconds) from trouble
+        except AwsError as error:
+            raise retry_later(error, after=self._settings.scaled_poll_seconds) from error
         if found.own is not None:
             member.job = found.own
             return member.result(None)
@@ -243,7 +243,7 @@ class Launch:
         if self._in_doubt:
             try:
                 found = await self._search_in_doubt()
-            except AwsTrouble as unread:
+            except AwsError as unread:
                 await self._leave_to_operator(f"DRS cannot be asked ({unread})")
             await self._settle_lookalikes(found)
         else:
@@ -255,7 +255,7 @@ class Launch:
             elif seen.blocking:
                 names = "; ".join(_holding(member, job) for job in seen.blocking[:3])
                 member.postpone(
-                    Trouble.CONFLICT, f"Waiting for another job: {names}", seen.blocking
+                    AwsErrorKind.CONFLICT, f"Waiting for another job: {names}", seen.blocking
                 )
             else:
                 member.taken_over = seen.launched_elsewhere
@@ -277,7 +277,7 @@ class Launch:
         """Look once.
 
         Raises:
-            AwsTrouble: DescribeJobs did not answer, so nothing is known.
+            AwsError: DescribeJobs did not answer, so nothing is known.
         """
         jobs = await listing(self._since)
         members = self._open
@@ -295,7 +295,7 @@ class Launch:
         """Look once; an operator who said "launch" is obeyed where DRS cannot be asked."""
         try:
             return await self._search(self._listing)
-        except AwsTrouble:
+        except AwsError:
             if self._answer is None or self._answer.job_id is not None:
                 raise
             return [(member, Search()) for member in self._open]
@@ -304,7 +304,7 @@ class Launch:
         """Look for the job of an unanswered call, which may appear only a while later.
 
         Raises:
-            AwsTrouble: DescribeJobs did not answer at the end of that while either.
+            AwsError: DescribeJobs did not answer at the end of that while either.
         """
         enough = self._settings.absent_after_seconds
         looked_before, began = self.memory.looked_seconds, time.monotonic()
@@ -314,8 +314,8 @@ class Launch:
             found, unread = None, None
             try:
                 found = await self._search(self._api.jobs_since)
-            except AwsTrouble as trouble:
-                unread = trouble
+            except AwsError as error:
+                unread = error
             self.memory.looked_seconds = looked_before + time.monotonic() - began
             looked_enough = self.memory.looked_seconds >= enough
             if found is not None and (looked_enough or all(seen.own for _, seen in found)):
@@ -335,8 +335,8 @@ class Launch:
             in_doubt=True,
         )
         beat_now(self.memory)
-        trouble = AwsTrouble(Trouble.IN_DOUBT, facts)
-        raise retry_later(trouble, after=self._settings.scaled_poll_seconds)
+        error = AwsError(AwsErrorKind.IN_DOUBT, facts)
+        raise retry_later(error, after=self._settings.scaled_poll_seconds)
 
     @property
     def _open(self) -> list[_Member]:
@@ -372,9 +372,9 @@ class Launch:
                         not_after=not_after,
                     )
                 )
-            except AwsTrouble as trouble:
-                self._in_doubt = not trouble.kind.is_refusal
-                if not await self._leave_out(asked, trouble):
+            except AwsError as error:
+                self._in_doubt = not error.kind.is_refusal
+                if not await self._leave_out(asked, error):
                     return
             else:
                 self._in_doubt = False
@@ -382,32 +382,32 @@ class Launch:
                     member.job = job
                 return
 
-    async def _leave_out(self, asked: list[_Member], trouble: AwsTrouble) -> bool:
+    async def _leave_out(self, asked: list[_Member], error: AwsError) -> bool:
         """Leave out whatever the call was refused for.
 
         Returns:
             Whether the rest is to be asked for at once.
 
         Raises:
-            AwsTrouble: it concerns all of it.
+            AwsError: it concerns all of it.
         """
-        if trouble.kind is Trouble.QUOTA:
+        if error.kind is AwsErrorKind.QUOTA:
             for member in asked:
-                member.postpone(Trouble.QUOTA, f"Waiting for quota: {trouble}")
+                member.postpone(AwsErrorKind.QUOTA, f"Waiting for quota: {error}")
             return False
-        named = [m for m in asked if trouble.resource_id in m.request.server_ids]
-        if trouble.kind is Trouble.UNKNOWN_SERVER and named and trouble.resource_id:
-            named[0].refuse(trouble.resource_id, str(trouble))
+        named = [m for m in asked if error.resource_id in m.request.server_ids]
+        if error.kind is AwsErrorKind.UNKNOWN_SERVER and named and error.resource_id:
+            named[0].refuse(error.resource_id, str(error))
             return True
-        if trouble.kind is Trouble.CONFLICT:
-            return await self._postpone_conflicting(asked, named, trouble)
-        if trouble.kind.is_refusal and not trouble.kind.can_pass and len(asked) > 1:
+        if error.kind is AwsErrorKind.CONFLICT:
+            return await self._postpone_conflicting(asked, named, error)
+        if error.kind.is_refusal and not error.kind.can_pass and len(asked) > 1:
             self.divide = True
             return False
-        raise trouble
+        raise error
 
     async def _postpone_conflicting(
-        self, asked: list[_Member], named: list[_Member], trouble: AwsTrouble
+        self, asked: list[_Member], named: list[_Member], error: AwsError
     ) -> bool:
         held = {id(m): "one that works on these servers" for m in named}
         jobs: dict[int, Sequence[Job]] = {}
@@ -416,7 +416,7 @@ class Launch:
                 if seen.blocking:
                     names = "; ".join(_holding(member, job) for job in seen.blocking[:3])
                     held[id(member)], jobs[id(member)] = names, seen.blocking
-        except AwsTrouble as unread:
+        except AwsError as unread:
             held = {id(m): f"one that cannot be read ({unread})" for m in named or asked}
         if not held and len(asked) > 1:
             self.divide = True
@@ -424,7 +424,7 @@ class Launch:
         for member in asked:
             if reason := held.get(id(member)) or (not held and "one that works on these servers"):
                 postponed = f"Waiting for another job: {reason}"
-                member.postpone(trouble.kind, postponed, jobs.get(id(member), ()))
+                member.postpone(error.kind, postponed, jobs.get(id(member), ()))
         return True
 
     async def _fence(self) -> None:
@@ -433,7 +433,7 @@ class Launch:
         A worker that was cut off may have been replaced without knowing it.
 
         Raises:
-            AwsTrouble: it was not confirmed, or was called off, so nothing was asked.
+            AwsError: it was not confirmed, or was called off, so nothing was asked.
         """
         token = activity.info().task_token
         handle = activity.client().get_async_activity_handle(task_token=token)
@@ -444,23 +444,23 @@ class Launch:
         except AsyncActivityCancelledError as called_off:
             # The cancellation (or a pause or reset by an operator in Temporal) is on its way to
             # this attempt; until it arrives, a CancelledError of our own would count as a failure.
-            raise AwsTrouble(
-                Trouble.THROTTLED, "the launch was called off, so DRS was not asked"
+            raise AwsError(
+                AwsErrorKind.THROTTLED, "the launch was called off, so DRS was not asked"
             ) from called_off
         except RPCError as error:
-            raise AwsTrouble(
-                Trouble.THROTTLED,
+            raise AwsError(
+                AwsErrorKind.THROTTLED,
                 f"Temporal did not confirm the launch, so DRS was not asked: {error.message}",
             ) from error
 
-    async def _wait_for(self, trouble: AwsTrouble) -> NoReturn:
+    async def _wait_for(self, error: AwsError) -> NoReturn:
         """Tell the waves what the launch waits for, and have Temporal try again."""
         # A lasting trouble settles nothing while a job may exist that we do not know of.
-        if not trouble.kind.can_pass and not self._in_doubt:
-            raise ApplicationError(str(trouble), type=trouble.kind, non_retryable=True) from trouble
-        await self._tell(f"Waiting for DRS: {trouble}")
+        if not error.kind.can_pass and not self._in_doubt:
+            raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
+        await self._tell(f"Waiting for DRS: {error}")
         self.remember()
-        raise retry_later(trouble, after=2.0) from trouble
+        raise retry_later(error, after=2.0) from error
 
     def remember(self) -> None:
         """Leave to the next attempt whether anything is in doubt."""

@@ -13,10 +13,10 @@ from activities.retry import retry_later
 from activities.review import Review
 from activities.watch.watch import Watch
 from activities.wave_signals import signal_wave
-from aws.drs.job_poller import JobBoard, jobs_in_progress
+from aws.drs.job_poller import JobPoller, jobs_in_progress
 from aws.drs.models import DAY_SECONDS, Job
-from aws.errors import AwsTrouble, Trouble
-from aws.targets import Places
+from aws.errors import AwsError, AwsErrorKind
+from aws.targets import TargetClients
 from contract.jobs import JobsInProgress, LookAtJobs
 from contract.launch import (
     LaunchMemory,
@@ -37,10 +37,10 @@ from settings import Settings
 class DrsActivities:
     """The activities that act on DRS."""
 
-    def __init__(self, places: Places, settings: Settings) -> None:
-        self._places = places
+    def __init__(self, clients: TargetClients, settings: Settings) -> None:
+        self._clients = clients
         self._settings = settings
-        self._boards: dict[Target, JobBoard] = {}
+        self._pollers: dict[Target, JobPoller] = {}
 
     @activity.defn
     async def launch(self, request: LaunchRequest) -> LaunchResult:
@@ -60,8 +60,8 @@ class DrsActivities:
             if waits.reason != launch.memory.told and await signal_wave("launch_waits", news):
                 launch.memory.told = waits.reason
             launch.remember()
-            trouble = AwsTrouble(Trouble(waits.trouble), waits.reason)
-            raise retry_later(trouble, after=self._settings.scaled_poll_seconds)
+            error = AwsError(AwsErrorKind(waits.trouble), waits.reason)
+            raise retry_later(error, after=self._settings.scaled_poll_seconds)
 
     @activity.defn
     async def launch_pack(self, request: PackRequest) -> PackAnswer:
@@ -72,10 +72,10 @@ class DrsActivities:
         Raises:
             ApplicationError: retryable, for what can pass (throttling, network).
         """
-        board = self._board_of(request.requests[0].target)
+        poller = self._poller_of(request.requests[0].target)
 
         async def seen(since: float) -> list[Job]:
-            listing = await board.listed(since - DAY_SECONDS, seen_after=request.seen_time)
+            listing = await poller.listed(since - DAY_SECONDS, seen_after=request.seen_time)
             return listing.jobs
 
         launch = self._launch(request.requests, _remembered(), listing=seen)
@@ -129,7 +129,7 @@ class DrsActivities:
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
         """Look for the job of a launch that was called off; None when there is none."""
         memory = _remembered() or LaunchMemory()
-        launch = Launch(self._places, self._settings, [request], memory, in_doubt=True)
+        launch = Launch(self._clients, self._settings, [request], memory, in_doubt=True)
         async with heartbeating(lambda: launch.memory):
             return await launch.find()
 
@@ -139,7 +139,7 @@ class DrsActivities:
         async with heartbeating():
             poll = self._settings.scaled_poll_seconds
             try:
-                api = self._places.api(request.target)
+                api = self._clients.drs(request.target)
                 return await Review(api, request, poll_seconds=poll).run()
             except ApplicationError as error:
                 reason = f"Waiting to learn what became of earlier launches: {error.message}"
@@ -156,8 +156,8 @@ class DrsActivities:
         memory = WatchMemory(servers=[WatchedServer(result=s) for s in request.servers])
         if details := activity.info().heartbeat_details:
             memory = WatchMemory.model_validate(details[0])
-        api, board = self._places.api(request.target), self._board_of(request.target)
-        watch = Watch(api, board, request, memory, self._settings)
+        api, poller = self._clients.drs(request.target), self._poller_of(request.target)
+        watch = Watch(api, poller, request, memory, self._settings)
         async with heartbeating(lambda: memory):
             return await watch.run()
 
@@ -167,18 +167,18 @@ class DrsActivities:
 
         Where DRS cannot be asked, that is said at once, and a change is waited for.
         """
-        board = self._board_of(request.target)
+        poller = self._poller_of(request.target)
         since = time.time() - DAY_SECONDS
         async with heartbeating():
             await asyncio.sleep(request.gather_seconds)
             while True:
                 try:
                     if request.seen is None:
-                        listing = await board.listed(since)
+                        listing = await poller.listed(since)
                     else:
-                        listing = await board.next(since)
-                except AwsTrouble as trouble:
-                    activity.logger.warning("Jobs in progress cannot be read: %s", trouble)
+                        listing = await poller.next(since)
+                except AwsError as error:
+                    activity.logger.warning("Jobs in progress cannot be read: %s", error)
                     if request.seen is None:
                         return JobsInProgress(time=time.time())
                     continue
@@ -187,13 +187,13 @@ class DrsActivities:
                 if request.seen is None or set(found.jobs) != set(request.seen) or found.listed:
                     return found
 
-    def _board_of(self, target: Target) -> JobBoard:
+    def _poller_of(self, target: Target) -> JobPoller:
         """What is seen of a place's jobs; plans share it whether or not they name the account."""
         place = target.model_copy(update={"account_id": None})
-        if place not in self._boards:
+        if place not in self._pollers:
             pause = self._settings.scaled_poll_seconds
-            self._boards[place] = JobBoard(self._places.api(place), pause_seconds=pause)
-        return self._boards[place]
+            self._pollers[place] = JobPoller(self._clients.drs(place), pause_seconds=pause)
+        return self._pollers[place]
 
     def _launch(
         self,
@@ -207,7 +207,7 @@ class DrsActivities:
         unknown = again or any(r.maybe_asked and r.answer is None for r in requests)
         in_doubt = before.unanswered if before else unknown
         return Launch(
-            self._places,
+            self._clients,
             self._settings,
             requests,
             before or LaunchMemory(),

@@ -1,30 +1,27 @@
 """How a wave reaches the launcher of its account and Region, which is started if need be."""
 
-from datetime import timedelta
-
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.heartbeat import heartbeating
-from aws.errors import AwsTrouble
-from aws.targets import Places, WrongAccountError
+from aws.errors import AwsError
+from aws.targets import TargetClients, WrongAccountError
 from contract.identifiers import launcher_workflow_id
 from contract.launcher import StartLauncher, WantLaunches
+from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
 from recovery.plan.model import Target
 from settings import Settings
 
-_RPC = timedelta(seconds=10)
 
-
-class JoiningActivities:
+class EnqueueActivities:
     """The activities by which waves reach their launcher."""
 
-    def __init__(self, places: Places, settings: Settings) -> None:
-        self._places = places
+    def __init__(self, clients: TargetClients, settings: Settings) -> None:
+        self._clients = clients
         self._settings = settings
-        self._quotas = places.quotas(settings)
+        self._quotas = clients.quotas(settings)
 
     @activity.defn
     async def want_launches(self, wanted: WantLaunches) -> str:
@@ -60,7 +57,7 @@ class JoiningActivities:
                     task_queue=TASK_QUEUE,
                     start_signal="want",
                     start_signal_args=[news],
-                    rpc_timeout=_RPC,
+                    rpc_timeout=RPC_TIMEOUT,
                 )
             except RPCError as error:
                 raise ApplicationError(f"Temporal did not take it: {error.message}") from error
@@ -69,9 +66,9 @@ class JoiningActivities:
     async def _account_of(self, target: Target) -> str | None:
         """The account; as the plan or the role tells it, if STS does not."""
         try:
-            return await self._places.account_of(target)
+            return await self._clients.account_of(target)
         except WrongAccountError as wrong:
             raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
-        except AwsTrouble:
+        except AwsError:
             in_role = target.role_arn.split(":")[4] if target.role_arn else None
             return target.account_id or in_role

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 
 from temporalio.exceptions import ApplicationError
 
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.live_instances import live_recoveries
-from aws.errors import AwsTrouble, Trouble
+from aws.errors import AwsError, AwsErrorKind
 from contract.launch import LaunchMemory
 
 GUARD_SECONDS = 120.0
 
 
 async def forbidden(
-    api: DrsApi, server_ids: Sequence[str], memory: LaunchMemory, *, is_drill: bool
+    api: DrsClient, server_ids: Sequence[str], memory: LaunchMemory, *, is_drill: bool
 ) -> dict[str, str]:
     """Say which servers must not be launched, each with the reason.
 
@@ -25,31 +25,31 @@ async def forbidden(
         is_drill: a drill gives up where live instances cannot be read, a recovery waits.
 
     Raises:
-        AwsTrouble: live instances cannot be read now.
+        AwsError: live instances cannot be read now.
         ApplicationError: not retryable; they cannot be read, and a drill is not worth the risk.
     """
     if not server_ids:
         return {}
     try:
         instances = await api.recovery_instances(server_ids)
-    except AwsTrouble as trouble:
+    except AwsError as error:
         now = time.time()
         memory.guard_unread_since = memory.guard_unread_since or now
         unread = now - memory.guard_unread_since
-        if is_drill and (unread >= GUARD_SECONDS or not trouble.kind.can_pass):
+        if is_drill and (unread >= GUARD_SECONDS or not error.kind.can_pass):
             raise ApplicationError(
                 "Nothing was launched: whether these servers have a live instance of a real "
-                f"recovery could not be read ({trouble})",
-                type=trouble.kind,
+                f"recovery could not be read ({error})",
+                type=error.kind,
                 non_retryable=True,
-            ) from trouble
+            ) from error
         # A recovery is never given up for it: it waits for the operator, who can restore the
         # access, or start anew with --relaunch, which names the servers and needs no look.
-        raise AwsTrouble(
-            Trouble.THROTTLED,
+        raise AwsError(
+            AwsErrorKind.THROTTLED,
             "an operator's decision: nothing is launched before it is known whether these "
-            f"servers have a live instance of a real recovery ({trouble})",
-        ) from trouble
+            f"servers have a live instance of a real recovery ({error})",
+        ) from error
     memory.guard_unread_since = None
     return {
         server_id: (

@@ -9,10 +9,10 @@ from temporalio import activity
 
 from activities.watch.steady_clock import SteadyClock
 from activities.wave_signals import signal_wave
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.models import Job, JobLogItem, RecoveryInstance
-from aws.drs.server_status import JobWatch
-from aws.errors import AwsTrouble
+from aws.drs.server_status import ServerStatusTracker
+from aws.errors import AwsError
 from contract.watch import WatchMemory, WatchNews, WatchRequest
 from recovery.execution.server import ServerResult
 from settings import Settings
@@ -36,7 +36,7 @@ class Watch:
 
     def __init__(
         self,
-        api: DrsApi,
+        api: DrsClient,
         board: Board,
         request: WatchRequest,
         memory: WatchMemory,
@@ -48,7 +48,7 @@ class Watch:
         self._memory = memory
         self._settings = settings
         look_up = LOOK_UP_SECONDS / settings.speed
-        self._watch = JobWatch(memory.servers, look_up_seconds=look_up)
+        self._watch = ServerStatusTracker(memory.servers, look_up_seconds=look_up)
         # Temporal's clock, by which the wave's workflow reckons too.
         self._clock = SteadyClock(activity.info().started_time)
         self._meant_to_run: dict[str, bool] = {}
@@ -61,7 +61,7 @@ class Watch:
             trouble = ""
             try:
                 await self._look()
-            except AwsTrouble as met:
+            except AwsError as met:
                 trouble = f"DRS cannot be asked at present: {met}"
                 activity.logger.warning(trouble)
             self._watch.settle_look_ups(now=self._clock.now())
@@ -107,8 +107,8 @@ class Watch:
             # The board's log may be older than a look that was not the board's.
             read = self._api.job_log if self._is_last_look else self._board.log
             self._watch.see_log(job_id, await read(job_id))
-        except AwsTrouble as trouble:
-            activity.logger.warning("The log of %s cannot be read: %s", job_id, trouble)
+        except AwsError as error:
+            activity.logger.warning("The log of %s cannot be read: %s", job_id, error)
             self._logs_to_read[job_id] -= 1
             if self._logs_to_read[job_id] > 0:
                 return
@@ -121,15 +121,15 @@ class Watch:
             return
         try:
             instances = await self._api.recovery_instances(servers)
-        except AwsTrouble as trouble:
-            activity.logger.warning("Recovery instances cannot be looked up: %s", trouble)
-            self._watch.hear_nothing()
+        except AwsError as error:
+            activity.logger.warning("Recovery instances cannot be looked up: %s", error)
+            self._watch.lookup_failed()
             return
         try:
             await self._learn_dispositions(instances)
-        except AwsTrouble as trouble:
+        except AwsError as error:
             # It says nothing of the servers that run.
-            activity.logger.warning("Launch configurations cannot be read: %s", trouble)
+            activity.logger.warning("Launch configurations cannot be read: %s", error)
         self._watch.see_instances(instances, meant_to_run=self._meant_to_run, now=self._clock.now())
 
     async def _learn_dispositions(self, instances: Iterable[RecoveryInstance]) -> None:

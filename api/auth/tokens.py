@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import jwt
 
-from client.recovery_client import whoami
+from client.local_user import whoami
 from settings import Role, Settings
 
 _LEEWAY_SECONDS = 30.0

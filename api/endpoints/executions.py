@@ -9,7 +9,7 @@ from api.auth.access import Caller, TheHouse
 from api.parameters import ExecutionId, OfPlan
 from api.problem_responses import looking
 from api.views import ExecutionView, view_of
-from client.executions import MOST, ExecutionRow
+from client.overview import MOST, ExecutionRow
 from recovery.base_model import Model
 from recovery.execution.state import MessageRecord, PlanStatus
 

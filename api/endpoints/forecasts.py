@@ -9,6 +9,7 @@ from pydantic import Field
 from api.auth.access import Caller, TheHouse
 from api.parameters import PlanId
 from api.problem_responses import acting, looking
+from client.readiness import check_readiness
 from contract.readiness import Readiness
 from recovery.base_model import StrictModel
 from recovery.forecast.report import ForecastReport
@@ -56,4 +57,4 @@ async def forecast_of_plans(
 async def readiness(house: TheHouse, caller: Caller, plan_id: PlanId) -> Readiness:
     """What the worker, which has the credentials, sees of a plan; nothing is launched."""
     plan = (await house.plan(plan_id)).plan
-    return await (await house.client()).readiness(plan)
+    return await check_readiness(await house.client(), plan)

@@ -9,6 +9,7 @@ from temporalio.service import RPCError
 from api.auth.access import TheHouse
 from api.service import House
 from client.errors import RefusedError, UnreachableError
+from client.workers import why_idle
 from recovery.base_model import Model
 from storage.dynamodb import TableError
 
@@ -40,7 +41,7 @@ async def health(house: TheHouse) -> Health:
 
 async def _worker(house: House) -> bool:
     client = await house.client()
-    return await client.why_idle() is None
+    return await why_idle(client) is None
 
 
 async def _history(house: House) -> bool:

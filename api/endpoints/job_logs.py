@@ -13,6 +13,7 @@ from api.problem_responses import looking
 from api.problems import ApiProblem
 from api.service import House
 from client.errors import UnreachableError
+from client.workers import require_worker
 from contract.job_logs import JobLogs, ReadJobLogs
 from contract.task_queues import TASK_QUEUE
 from workflows.job_logs import JobLogWorkflow
@@ -44,9 +45,9 @@ async def jobs(
 
 async def _read(house: House, what: str, asked: ReadJobLogs) -> JobLogs:
     client = await house.client()
-    await client.require_worker()
+    await require_worker(client)
     try:
-        return await client.temporal.execute_workflow(
+        return await client.execute_workflow(
             JobLogWorkflow.run,
             asked,
             id=f"drs-job-log/{what}/{uuid4().hex[:8]}",

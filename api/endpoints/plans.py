@@ -10,7 +10,7 @@ from api.auth.access import Caller, TheHouse
 from api.parameters import PlanId, Version
 from api.problem_responses import looking
 from api.problems import ApiProblem
-from client.executions import MOST, ExecutionRow
+from client.overview import MOST, ExecutionRow
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionType
 from storage.plans import PlanVersion, RegisteredPlan

@@ -1,4 +1,4 @@
-"""DRS as we ask it: each answer parsed into a typed model at the edge."""
+"""A client of DRS that parses each response into a typed model."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from aws.drs.models import (
     DAY_SECONDS,
     LAUNCH_ID_TAG,
-    DrsAnswer,
+    DrsResponse,
     Job,
     JobLogEvent,
     JobLogItem,
@@ -18,18 +18,18 @@ from aws.drs.models import (
     SourceServer,
     TagList,
 )
-from aws.errors import AwsTrouble, Trouble
-from aws.sessions import AwsSessions, call
+from aws.errors import AwsError, AwsErrorKind
+from aws.sessions import AwsSessions, call, pages
 from recovery.plan.model import Server, Target
 
-_IDS_A_CALL = 200
-_JOB_IDS_A_CALL = 1000
-_PAGES_AT_MOST = 200
-T = TypeVar("T", bound=DrsAnswer)
+_MAX_IDS = 200
+_MAX_JOB_IDS = 1000
+_MAX_PAGES = 200
+T = TypeVar("T", bound=DrsResponse)
 
 
-class DrsApi:
-    """DRS in one target. Every method raises `AwsTrouble` when AWS does not answer well."""
+class DrsClient:
+    """DRS in one target. Every method raises `AwsError` when its call fails."""
 
     def __init__(
         self,
@@ -38,12 +38,12 @@ class DrsApi:
         *,
         check: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Prepare for a target.
+        """Make a client for a target.
 
         Args:
             sessions: the clients to call with.
             target: where.
-            check: awaited before each call; it raises where the call must not be made.
+            check: awaited before each call; raises if the call must not be made.
         """
         self._sessions = sessions
         self._target = target
@@ -55,21 +55,21 @@ class DrsApi:
         return str(self._sessions.client("drs", self._target).meta.endpoint_url)
 
     async def check(self) -> None:
-        """Make sure that calls may be made here; see `Places.api`.
+        """Check that calls may be made here; see `TargetClients.drs`.
 
         Raises:
-            AwsTrouble: they may not.
+            AwsError: they may not.
         """
         if self._check is not None:
             await self._check()
 
     async def account_id(self) -> str:
-        """The account that calls act in, as STS says."""
+        """The account that calls act in, by STS."""
         client = await call(
             "GetCallerIdentity", self._sessions.client, service="sts", target=self._target
         )
-        answer = await call("GetCallerIdentity", client.get_caller_identity)
-        return str(answer.get("Account", ""))
+        response = await call("GetCallerIdentity", client.get_caller_identity)
+        return str(response.get("Account", ""))
 
     async def start_recovery(
         self,
@@ -79,44 +79,44 @@ class DrsApi:
         launch_ids: Sequence[str],
         not_after: float,
     ) -> Job:
-        """Ask once for a job that launches `servers`; botocore never repeats this call.
+        """Start a job that launches `servers`; botocore never repeats this call.
 
         Args:
             servers: the source servers, with their snapshots.
             is_drill: whether the job is a drill.
-            launch_ids: of the launches it is asked for by; a tag of the job each.
-            not_after: when (`time.monotonic`) it is too late to send the call.
+            launch_ids: the launches that the job is for; each is a tag of the job.
+            not_after: do not send the call after this time (`time.monotonic`).
         """
-        asked = [
+        requested = [
             {"sourceServerID": s.source_server_id}
             | ({"recoverySnapshotID": s.recovery_snapshot_id} if s.recovery_snapshot_id else {})
             for s in servers
         ]
         client = await self._client("StartRecovery", retries=False)
 
-        def ask() -> Any:
-            # Here, because the call may have waited for a thread.
+        def send() -> Any:
+            # Checked in the thread, because the call may have waited for one.
             if time.monotonic() > not_after:
-                raise AwsTrouble(Trouble.THROTTLED, "AWS answers too slowly to launch safely")
+                raise AwsError(AwsErrorKind.THROTTLED, "AWS answers too slowly to launch safely")
             return client.start_recovery(
-                sourceServers=asked, isDrill=is_drill, tags=_tags(launch_ids)
+                sourceServers=requested, isDrill=is_drill, tags=_tags(launch_ids)
             )
 
-        answer = await call("StartRecovery", ask)
-        return _parse("StartRecovery", Job, [answer.get("job")])[0]
+        response = await call("StartRecovery", send)
+        return _parse("StartRecovery", Job, [response.get("job")])[0]
 
     async def jobs(self, job_ids: Sequence[str]) -> list[Job]:
         """The jobs of these IDs that DRS knows."""
         found: list[Job] = []
-        for some in _slices(job_ids, _JOB_IDS_A_CALL):
+        for some in _slices(job_ids, _MAX_JOB_IDS):
             found += await self._all("DescribeJobs", Job, filters={"jobIDs": some})
         return found
 
     async def jobs_since(self, moment: float) -> list[Job]:
         """The jobs created since a day before `moment` (epoch seconds), newest first.
 
-        A day, because the clocks of AWS, of Temporal and of whoever started an execution
-        disagree, and because a job of yesterday may still hold a server.
+        A day, because the clocks of AWS, of Temporal and of the caller that started an execution
+        differ, and because a job of yesterday may still hold a server.
         """
         return await self.jobs_from(moment - DAY_SECONDS)
 
@@ -129,21 +129,21 @@ class DrsApi:
     async def tags_of(self, arn: str) -> dict[str, str]:
         """The tags of a resource."""
         client = await self._client("ListTagsForResource")
-        answer = await call("ListTagsForResource", client.list_tags_for_resource, resourceArn=arn)
-        return _parse("ListTagsForResource", TagList, [answer])[0].tags
+        response = await call("ListTagsForResource", client.list_tags_for_resource, resourceArn=arn)
+        return _parse("ListTagsForResource", TagList, [response])[0].tags
 
     async def job_log(self, job_id: str) -> list[JobLogItem]:
         """A job's log, oldest line first."""
         return await self._all("DescribeJobLogItems", JobLogItem, jobID=job_id)
 
     async def job_log_events(self, job_id: str) -> list[JobLogEvent]:
-        """The same log with all that DRS tells."""
+        """The same log with all fields that DRS returns."""
         return await self._all("DescribeJobLogItems", JobLogEvent, jobID=job_id)
 
     async def recovery_instances(self, server_ids: Sequence[str]) -> list[RecoveryInstance]:
         """All recovery instances of these source servers."""
         found: list[RecoveryInstance] = []
-        for some in _slices(server_ids, _IDS_A_CALL):
+        for some in _slices(server_ids, _MAX_IDS):
             filters = {"sourceServerIDs": some}
             found += await self._all("DescribeRecoveryInstances", RecoveryInstance, filters=filters)
         return found
@@ -151,24 +151,24 @@ class DrsApi:
     async def source_servers(self, server_ids: Sequence[str]) -> list[SourceServer]:
         """The source servers of these IDs that DRS knows."""
         found: list[SourceServer] = []
-        for some in _slices(server_ids, _IDS_A_CALL):
+        for some in _slices(server_ids, _MAX_IDS):
             filters = {"sourceServerIDs": some}
             found += await self._all("DescribeSourceServers", SourceServer, filters=filters)
         return found
 
     async def terminate(self, recovery_instance_ids: Sequence[str]) -> None:
-        """Ask for the termination of recovery instances; jobs then do it."""
+        """Start jobs that terminate recovery instances."""
         client = await self._client("TerminateRecoveryInstances")
-        for some in _slices(recovery_instance_ids, _IDS_A_CALL):
+        for some in _slices(recovery_instance_ids, _MAX_IDS):
             operation = client.terminate_recovery_instances
             await call("TerminateRecoveryInstances", operation, recoveryInstanceIDs=some)
 
     async def is_meant_to_run(self, server_id: str) -> bool | None:
-        """Whether the server's launch configuration asks for a running instance, if it says."""
+        """Whether the launch configuration asks for a running instance; None if it does not say."""
         operation = "GetLaunchConfiguration"
         client = await self._client(operation)
-        answer = await call(operation, client.get_launch_configuration, sourceServerID=server_id)
-        return {"STARTED": True, "STOPPED": False}.get(str(answer.get("launchDisposition")))
+        response = await call(operation, client.get_launch_configuration, sourceServerID=server_id)
+        return {"STARTED": True, "STOPPED": False}.get(str(response.get("launchDisposition")))
 
     async def _client(self, operation: str, *, retries: bool = True) -> Any:
         await self.check()
@@ -176,27 +176,18 @@ class DrsApi:
             operation, self._sessions.client, service="drs", target=self._target, retries=retries
         )
 
-    async def _all(self, operation: str, model: type[T], **asked: Any) -> list[T]:
-        """Every page of an answer."""
-        client = await self._client(operation)
-        method = getattr(client, _METHODS[operation])
+    async def _all(self, operation: str, model: type[T], **request: Any) -> list[T]:
+        """The items of all pages of a response."""
         found: list[T] = []
-        token: str | None = None
-        for _ in range(_PAGES_AT_MOST):
-            page = await call(operation, method, **asked, **({"nextToken": token} if token else {}))
+        count = 0
+        async for page in pages(operation, await self._client(operation), **request):
             found += _parse(operation, model, page.get("items") or [])
-            token = page.get("nextToken")
-            if not token:
-                return found
-        raise AwsTrouble(Trouble.UNCLEAR, f"{operation}: the answer never ends")
-
-
-_METHODS = {
-    "DescribeJobs": "describe_jobs",
-    "DescribeJobLogItems": "describe_job_log_items",
-    "DescribeRecoveryInstances": "describe_recovery_instances",
-    "DescribeSourceServers": "describe_source_servers",
-}
+            count += 1
+            if count == _MAX_PAGES and page.get("nextToken"):
+                raise AwsError(
+                    AwsErrorKind.UNCLEAR, f"{operation}: the response has too many pages"
+                )
+        return found
 
 
 def _parse(operation: str, model: type[T], items: list[Any]) -> list[T]:
@@ -205,8 +196,9 @@ def _parse(operation: str, model: type[T], items: list[Any]) -> list[T]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise AwsTrouble(
-            Trouble.UNCLEAR, f"{operation}: the answer is not understood at {where}: {first['msg']}"
+        raise AwsError(
+            AwsErrorKind.UNCLEAR,
+            f"{operation}: the response cannot be parsed at {where}: {first['msg']}",
         ) from error
 
 

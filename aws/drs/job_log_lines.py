@@ -1,4 +1,4 @@
-"""A job's log as it is shown to people, from what DRS logged."""
+"""Lines of a job's log as users see them."""
 
 from typing import Any, TypeVar
 
@@ -12,11 +12,11 @@ from recovery.text_format import shortened
 
 M = TypeVar("M", bound=Model)
 
-_LONGEST_ERROR = 2000
+_MAX_ERROR_LENGTH = 2000
 
 
 def line_of(item: JobLogEvent) -> JobLogLine:
-    """What DRS logged."""
+    """A line from an item of DRS's log."""
     data = item.event_data or {}
     resource = data.get("eventResourceData")
     network = resource.get("sourceNetworkData") if isinstance(resource, dict) else None
@@ -27,11 +27,11 @@ def line_of(item: JobLogEvent) -> JobLogLine:
         source_server_id=_text(data.get("sourceServerID")),
         conversion_server_id=_text(data.get("conversionServerID")),
         target_instance_id=_text(data.get("targetInstanceID")),
-        raw_error=None if error is None else shortened(error, most=_LONGEST_ERROR),
+        raw_error=None if error is None else shortened(error, most=_MAX_ERROR_LENGTH),
         attempt_count=_whole(data.get("attemptCount")),
         max_attempts_count=_whole(data.get("maxAttemptsCount")),
-        conversion=_understood(Conversion, data.get("conversionProperties")),
-        network=_understood(SourceNetwork, network),
+        conversion=_parsed(Conversion, data.get("conversionProperties")),
+        network=_parsed(SourceNetwork, network),
     )
 
 
@@ -43,11 +43,11 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _understood(model: type[M], told: Any) -> M | None:
-    """A part of DRS's answer, as far as it has the form that we know."""
-    if not isinstance(told, dict):
+def _parsed(model: type[M], value: Any) -> M | None:
+    """A part of DRS's response; None where its form is unknown."""
+    if not isinstance(value, dict):
         return None
-    known = {to_snake(key): value for key, value in told.items()}
+    known = {to_snake(key): field for key, field in value.items()}
     try:
         return model.model_validate({key: v for key, v in known.items() if v is not None})
     except ValidationError:

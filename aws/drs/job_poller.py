@@ -1,4 +1,4 @@
-"""DRS's jobs as last seen, for everybody in a worker: one call a tick, however many plans run."""
+"""Polls DRS's jobs for a whole worker: one call a poll, however many plans run."""
 
 import asyncio
 import random
@@ -7,22 +7,22 @@ from collections.abc import Iterable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.models import DAY_SECONDS, Job, JobLogItem, epoch
-from aws.errors import AwsTrouble, Trouble
+from aws.errors import AwsError, AwsErrorKind
 from contract.jobs import JobsInProgress
 
-# While no server is expected to be up, and at most while DRS gives trouble, looks are so many
-# times rarer.
+# Polls are this many times rarer while no server is expected to be up, and at most this many while
+# calls fail.
 SLOW = 3.0
 _SLOWEST = 4.0
-# So many pauses (5 min by default) are left for what AWS's clock and ours disagree by, for jobs
+# This many pauses (5 min by default) allow for the difference of AWS's clock and ours, for jobs
 # that are listed late, and for a server's status that follows its job's end.
 _MARGIN = 60.0
 
 
 @dataclass(frozen=True)
-class Listing:
+class JobList:
     """The jobs of one account and Region.
 
     Attributes:
@@ -35,145 +35,145 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class _Question:
+class _Request:
     job_ids: tuple[str, ...]
     since: float
     soon: bool
 
 
-class JobBoard:
-    """The looks at the jobs of one place, shared by all watches and launches of a worker.
+class JobPoller:
+    """Polls the jobs of one account and Region, for all watches and launches of a worker.
 
-    Each look lists what may have changed since the last one: the jobs that ran then, and newer
-    ones. Who asks waits for the next look. Looks are about `pause_seconds` apart, three times that
-    while nobody expects anything soon, and up to four times that while DRS gives trouble.
+    Each poll lists what may have changed since the last one: the jobs that ran then, and newer
+    ones. A caller waits for the next poll. Polls are about `pause_seconds` apart, three times that
+    while no caller expects a change soon, and up to four times that while calls fail.
     """
 
-    def __init__(self, api: DrsApi, *, pause_seconds: float) -> None:
+    def __init__(self, api: DrsClient, *, pause_seconds: float) -> None:
         self._api = api
         self._pause_seconds = pause_seconds
         self._backing_off = 1.0
         self._last = -1e9
         self._jitter = 1.0
-        self._questions: dict[asyncio.Future[Listing], _Question] = {}
-        self._asked = asyncio.Event()
-        self._looking: asyncio.Task[None] | None = None
+        self._requests: dict[asyncio.Future[JobList], _Request] = {}
+        self._requested = asyncio.Event()
+        self._polling: asyncio.Task[None] | None = None
         self._jobs: dict[str, Job] = {}
         # The jobs created since then are known, as they were at `_time`.
         self._complete_since = float("inf")
         self._time = 0.0
-        # By job ID: of which look it was read after, and what it says.
+        # By job ID: the time of the poll after which it was read, and the read.
         self._logs: dict[str, tuple[float, asyncio.Task[list[JobLogItem]]]] = {}
 
     async def log(self, job_id: str, /) -> list[JobLogItem]:
-        """What a job's log says, as it is read once after each look for everybody who asks.
+        """A job's log, read once after each poll for all callers.
 
         Raises:
-            AwsTrouble: it could not be read; whoever asks next has it read again.
+            AwsError: it could not be read; the next call reads it again.
         """
         after, reading = self._logs.get(job_id, (0.0, None))
         if reading is None or after < self._time or _has_failed(reading):
             reading = asyncio.create_task(self._api.job_log(job_id), context=Context())
             self._logs[job_id] = self._time, reading
-        # Whoever is cancelled leaves the others their answer.
+        # A cancelled caller does not cancel the read for the others.
         return await asyncio.shield(reading)
 
     async def jobs(self, job_ids: Sequence[str], /, *, soon: bool = True) -> list[Job]:
-        """Those of the jobs that DRS knows, as the next look sees them.
+        """Those of the jobs that DRS knows, by the next poll.
 
         Args:
             job_ids: the jobs.
             soon: whether one of them is expected to end soon.
 
         Raises:
-            AwsTrouble: that look failed.
+            AwsError: that poll failed.
         """
         wanted = tuple(job_ids)
-        listing = await self._ask(_Question(wanted, float("inf"), soon))
+        listing = await self._request(_Request(wanted, float("inf"), soon))
         found = {job.job_id: job for job in listing.jobs}
         return [found[job_id] for job_id in wanted if job_id in found]
 
-    async def listed(self, since: float, *, seen_after: float | None = None) -> Listing:
+    async def listed(self, since: float, *, seen_after: float | None = None) -> JobList:
         """All jobs created since a moment.
 
         Args:
             since: epoch seconds.
-            seen_after: how old the answer may be (epoch seconds); None: about one pause.
+            seen_after: not older than this (epoch seconds); None: about one pause.
 
         Raises:
-            AwsTrouble: the look failed.
+            AwsError: the poll failed.
         """
         oldest = time.time() - self._pause_seconds if seen_after is None else seen_after
         if self._complete_since <= since and self._time >= oldest:
-            return self._listing()
+            return self._job_list()
         if seen_after is not None or since < self._complete_since:
-            # A launch waits for it, and the next look would not do.
+            # A launch waits for it, and the regular poll would be too late.
             self._last = -1e9
-        return await self._ask(_Question((), since, soon=True))
+        return await self._request(_Request((), since, soon=True))
 
-    async def next(self, since: float) -> Listing:
-        """All jobs created since a moment (epoch seconds), as the next look sees them.
+    async def next(self, since: float) -> JobList:
+        """All jobs created since a moment (epoch seconds), by the next poll.
 
         Raises:
-            AwsTrouble: that look failed.
+            AwsError: that poll failed.
         """
-        return await self._ask(_Question((), since, soon=True))
+        return await self._request(_Request((), since, soon=True))
 
-    async def _ask(self, question: _Question) -> Listing:
-        answer: asyncio.Future[Listing] = asyncio.get_running_loop().create_future()
-        self._questions[answer] = question
-        self._asked.set()
-        if self._looking is None or self._looking.done():
-            # Of nobody's context: it outlives whoever asked first.
-            self._looking = asyncio.create_task(self._look_while_asked(), context=Context())
+    async def _request(self, request: _Request) -> JobList:
+        answer: asyncio.Future[JobList] = asyncio.get_running_loop().create_future()
+        self._requests[answer] = request
+        self._requested.set()
+        if self._polling is None or self._polling.done():
+            # In an empty context: it outlives the first caller.
+            self._polling = asyncio.create_task(self._poll_while_requested(), context=Context())
         try:
             return await answer
         finally:
-            self._questions.pop(answer, None)
+            self._requests.pop(answer, None)
 
-    async def _look_while_asked(self) -> None:
-        while self._questions:
+    async def _poll_while_requested(self) -> None:
+        while self._requests:
             await self._pause()
-            questions, self._questions = self._questions, {}
-            await self._look(questions)
+            requests, self._requests = self._requests, {}
+            await self._poll(requests)
 
     async def _pause(self) -> None:
-        """Wait until the next look is due; who expects something soon is not kept waiting."""
+        """Wait until the next poll is due; who expects a change soon waits less."""
         while True:
-            self._asked.clear()
-            slow = 1.0 if any(q.soon for q in self._questions.values()) else SLOW
+            self._requested.clear()
+            slow = 1.0 if any(r.soon for r in self._requests.values()) else SLOW
             pause = self._pause_seconds * self._jitter * max(slow, self._backing_off)
             left = self._last + pause - time.monotonic()
             if left <= 0:
                 return
             try:
-                await asyncio.wait_for(self._asked.wait(), left)
+                await asyncio.wait_for(self._requested.wait(), left)
             except TimeoutError:
                 return
 
-    async def _look(self, questions: dict[asyncio.Future[Listing], _Question]) -> None:
+    async def _poll(self, requests: dict[asyncio.Future[JobList], _Request]) -> None:
         self._last, self._jitter = time.monotonic(), random.uniform(0.8, 1.2)
         try:
-            listing = await self._list(list(questions.values()))
-        except Exception as met:
+            listing = await self._list(list(requests.values()))
+        except Exception as error:
             self._backing_off = min(self._backing_off * 2, _SLOWEST)
-            refused = isinstance(met, AwsTrouble) and met.kind is Trouble.INVALID
-            if refused and len(questions) > 1:
+            refused = isinstance(error, AwsError) and error.kind is AwsErrorKind.INVALID
+            if refused and len(requests) > 1:
                 # One ID that DRS refuses must not hide the jobs of the others.
-                await asyncio.gather(*(self._look({a: q}) for a, q in questions.items()))
+                await asyncio.gather(*(self._poll({a: r}) for a, r in requests.items()))
                 return
-            for answer in questions:
+            for answer in requests:
                 if not answer.done():
-                    answer.set_exception(met)
+                    answer.set_exception(error)
             return
         self._backing_off = 1.0
-        for answer in questions:
+        for answer in requests:
             if not answer.done():
                 answer.set_result(listing)
 
-    async def _list(self, questions: Sequence[_Question]) -> Listing:
+    async def _list(self, requests: Sequence[_Request]) -> JobList:
         now = time.time()
-        since = min((q.since for q in questions), default=now)
+        since = min((r.since for r in requests), default=now)
         if self._complete_since == float("inf") or since < self._complete_since:
             # Nothing is known yet, or not of as long ago.
             since = min(since, now - DAY_SECONDS)
@@ -181,16 +181,16 @@ class JobBoard:
         else:
             since = min((*self._open_since(), self._time)) - _MARGIN * self._pause_seconds
         seen = {job.job_id: job for job in await self._api.jobs_from(since)}
-        wanted = dict.fromkeys(job_id for q in questions for job_id in q.job_ids)
+        wanted = dict.fromkeys(job_id for r in requests for job_id in r.job_ids)
         if unlisted := [job_id for job_id in wanted if job_id not in seen]:
             seen |= {job.job_id: job for job in await self._api.jobs(unlisted)}
-        # What DRS no longer tells of a job that ran, or was asked for, is not known.
+        # A job that ran, or was asked for, and that DRS no longer returns is not known.
         over = {i: job for i, job in self._jobs.items() if job.is_over and i not in wanted}
         self._jobs = over | seen
         self._time, self._complete_since = now, min(self._complete_since, since)
         self._logs = {i: log for i, log in self._logs.items() if not log[1].done()}
         self._forget(before=now - 2 * DAY_SECONDS)
-        return self._listing()
+        return self._job_list()
 
     def _open_since(self) -> list[float]:
         """When the jobs were created that may still change."""
@@ -210,22 +210,22 @@ class JobBoard:
                 if not job.is_over or (epoch(job.creation_date_time) or before) >= before
             }
 
-    def _listing(self) -> Listing:
+    def _job_list(self) -> JobList:
         newest_first = sorted(
             self._jobs.values(), key=lambda job: epoch(job.creation_date_time) or 0.0, reverse=True
         )
-        return Listing(newest_first, self._time)
+        return JobList(newest_first, self._time)
 
 
 def _has_failed(task: asyncio.Task[list[JobLogItem]]) -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
 
 
-def jobs_in_progress(listing: Listing, *, asked_for: Iterable[str]) -> JobsInProgress:
+def jobs_in_progress(listing: JobList, *, asked_for: Iterable[str]) -> JobsInProgress:
     """The jobs in progress by a listing.
 
     Args:
-        listing: what DRS said.
+        listing: what DRS returned.
         asked_for: jobs of which to say whether DRS lists them.
     """
     known = {job.job_id for job in listing.jobs}

@@ -1,7 +1,7 @@
-"""What DRS's jobs say of a launch that is wanted. No I/O: jobs go in, findings come out.
+"""Finds the job of a launch among DRS's jobs. No I/O.
 
-A job is known by its launch ID. Whatever else works on the same servers is another's: it is waited
-for, and what it launched is taken over instead of being launched again.
+A job is identified by its launch ID. Any other job with the same servers is someone else's: the
+launch waits for it, and takes over what it launched instead of launching it again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,11 +18,11 @@ _SKEW_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Wanted:
-    """A launch, as far as finding its job needs it.
+    """What is needed of a launch to find its job.
 
     Attributes:
         since: when the wave began to want it (epoch seconds).
-        relaunch: servers that are launched whatever another job has launched.
+        relaunch: servers to launch although another job has launched them.
         beside: servers of other launches that the same call may have asked for.
     """
 
@@ -122,7 +122,7 @@ def _may_be(job: Job, wanted: Wanted) -> bool:
 def _launcher(server_id: str, jobs: list[Job], wanted: Wanted) -> Job | None:
     """The job of another that launched a server while the launch was wanted, if it was the last.
 
-    One that had ended before is history: launching the server anew is what a drill is for.
+    A job that ended before is ignored: a drill launches its servers again.
     """
     own = sorted(
         (j for j in jobs if server_id in j.server_ids),
@@ -133,6 +133,8 @@ def _launcher(server_id: str, jobs: list[Job], wanted: Wanted) -> Job | None:
     job = own[-1]
     ended = epoch(job.end_date_time)
     overlaps = not job.is_over or (ended is not None and ended >= wanted.since)
-    told = [s.launch_status for s in job.participating_servers if s.source_server_id == server_id]
-    launched = "LAUNCHED" in told and is_of_mode(job, is_drill=wanted.is_drill)
+    statuses = [
+        s.launch_status for s in job.participating_servers if s.source_server_id == server_id
+    ]
+    launched = "LAUNCHED" in statuses and is_of_mode(job, is_drill=wanted.is_drill)
     return job if overlaps and launched else None

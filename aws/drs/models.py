@@ -1,7 +1,7 @@
-"""DRS's answers as typed models.
+"""DRS's responses as typed models.
 
-Every field is optional and no enum is validated, because real answers hold values that the
-service's model lacks and leave out fields that it promises. Timestamps come in two forms.
+Every field is optional and no enum is validated, because real responses hold values that the
+service's model lacks and omit fields that it requires. Timestamps come in two forms.
 """
 
 from datetime import UTC, datetime
@@ -17,13 +17,13 @@ LAUNCH_ID_TAG = "drs-waves:launch-id"
 DAY_SECONDS = 86_400.0
 
 
-class DrsAnswer(BaseModel):
-    """What all answers of DRS have in common."""
+class DrsResponse(BaseModel):
+    """Base of all responses of DRS."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
 
-class ParticipatingServer(DrsAnswer):
+class ParticipatingServer(DrsResponse):
     """A server of a job."""
 
     source_server_id: str | None = Field(default=None, alias="sourceServerID")
@@ -31,7 +31,7 @@ class ParticipatingServer(DrsAnswer):
     launch_status: str | None = None
 
 
-class Job(DrsAnswer):
+class Job(DrsResponse):
     """A DRS job; it ends COMPLETED even when its servers FAILED."""
 
     job_id: str = Field(alias="jobID")
@@ -51,7 +51,7 @@ class Job(DrsAnswer):
 
     @property
     def launch_ids(self) -> tuple[str, ...]:
-        """The launches that it was asked for by; empty for a job that is not ours."""
+        """The launches that it was started for; empty for a job that is not ours."""
         return tuple(v for key, v in self.tags.items() if key.startswith(LAUNCH_ID_TAG))
 
     @property
@@ -61,13 +61,13 @@ class Job(DrsAnswer):
         return tuple(i for i in ids if i)
 
 
-class TagList(DrsAnswer):
-    """The answer of ListTagsForResource."""
+class TagList(DrsResponse):
+    """The response of ListTagsForResource."""
 
     tags: dict[str, str] = {}
 
 
-class JobLogItem(DrsAnswer):
+class JobLogItem(DrsResponse):
     """A line of a job's log."""
 
     event: str = ""
@@ -81,8 +81,8 @@ class JobLogItem(DrsAnswer):
     raw_error: str | None = Field(default=None, validation_alias=AliasPath("eventData", "rawError"))
 
 
-class JobLogEvent(DrsAnswer):
-    """A line of a job's log with all that DRS tells; for people, who need no certain form.
+class JobLogEvent(DrsResponse):
+    """A line of a job's log with all fields that DRS returns, in no fixed form.
 
     Attributes:
         event_data: as it came.
@@ -93,7 +93,7 @@ class JobLogEvent(DrsAnswer):
     event_data: dict[str, Any] | None = None
 
 
-class RecoveryInstance(DrsAnswer):
+class RecoveryInstance(DrsResponse):
     """An instance that DRS launched for a source server."""
 
     recovery_instance_id: str | None = Field(default=None, alias="recoveryInstanceID")
@@ -103,11 +103,11 @@ class RecoveryInstance(DrsAnswer):
     is_drill: bool | None = None
 
 
-class SourceServer(DrsAnswer):
+class SourceServer(DrsResponse):
     """A source server, as far as readiness needs it.
 
     Attributes:
-        origin_region: where it runs, for a server of AWS: what a disaster takes away.
+        origin_region: where a server in AWS runs: the Region that a disaster takes away.
         system: its operating system's name and version, in no fixed form.
     """
 

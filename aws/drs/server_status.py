@@ -1,7 +1,7 @@
-"""What DRS's answers say of each server of a launch. No I/O: answers go in, results come out.
+"""Derives the status of each server of a launch from DRS's responses. No I/O.
 
-The oddities known of DRS (a job COMPLETED with FAILED servers, a missing instance ID, values the
-model lacks) end here; what comes out is true or says that it is not known.
+DRS's known oddities (a job COMPLETED with FAILED servers, a missing instance ID, values that the
+model lacks) are handled here; a result is correct or says that it is not known.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,8 +24,8 @@ _FAILURE_EVENTS = (
 )
 
 
-class JobWatch:
-    """Folds DRS's answers into the results of the servers of one launch."""
+class ServerStatusTracker:
+    """Applies DRS's responses to the results of the servers of one launch."""
 
     def __init__(self, servers: Iterable[WatchedServer], *, look_up_seconds: float) -> None:
         self.servers = {w.result.source_server_id: w for w in servers}
@@ -33,7 +33,7 @@ class JobWatch:
 
     @property
     def results(self) -> list[ServerResult]:
-        """The servers' results as they are known now."""
+        """The servers' results so far."""
         return [w.result for w in self.servers.values()]
 
     @property
@@ -57,21 +57,21 @@ class JobWatch:
         ]
 
     def see_job(self, job: Job, *, now: float) -> bool:
-        """Take a job's answer.
+        """Apply a job as DRS returned it.
 
         Returns:
             Whether a server has newly launched or failed, so that the job's log is worth reading.
         """
         news = False
-        told = {s.source_server_id: s for s in job.participating_servers}
+        statuses = {s.source_server_id: s for s in job.participating_servers}
         for watched in self._of_job(job.job_id):
             result = watched.result
             if result.launch_status in (LaunchStatus.LAUNCHED, LaunchStatus.FAILED):
                 continue
-            said = told.get(result.source_server_id)
-            status = (said.launch_status if said else None) or "PENDING"
-            if said and said.recovery_instance_id:
-                result.recovery_instance_id = said.recovery_instance_id
+            reported = statuses.get(result.source_server_id)
+            status = (reported.launch_status if reported else None) or "PENDING"
+            if reported and reported.recovery_instance_id:
+                result.recovery_instance_id = reported.recovery_instance_id
             ended = epoch(job.end_date_time) or now
             match status:
                 case "LAUNCHED":
@@ -81,10 +81,10 @@ class JobWatch:
                     watched.launched_seen = now
                     news = True
                 case "FAILED" | "TERMINATED":
-                    told_reason = "DRS reports FAILED; its job log could not be read"
+                    reason = "DRS reports FAILED; its job log could not be read"
                     if status == "TERMINATED":
-                        told_reason = "terminated while its job ran"
-                    watched.result = result.failed(told_reason, at=ended if job.is_over else now)
+                        reason = "terminated while its job ran"
+                    watched.result = result.failed(reason, at=ended if job.is_over else now)
                     news = True
                 case _ if job.is_over and watched.ended_without_it:
                     # Asked twice, because a server's status may follow its job's a moment later.
@@ -98,7 +98,7 @@ class JobWatch:
         return news
 
     def see_log(self, job_id: str, items: Iterable[JobLogItem]) -> None:
-        """Take times, instance IDs and reasons of failure from a job's log."""
+        """Apply times, instance IDs and reasons of failure from a job's log."""
         lines = list(items)
         for watched in self._of_job(job_id):
             result = watched.result
@@ -145,13 +145,13 @@ class JobWatch:
             elif others := [i for i in theirs if i.job_id and i.ec2_instance_state not in _GONE]:
                 watched.contradiction = f"its instance is now of job {others[0].job_id}"
 
-    def hear_nothing(self) -> None:
-        """Take that the look-up did not answer: what it said before may have passed."""
+    def lookup_failed(self) -> None:
+        """Note that the lookup failed: an earlier contradiction may no longer hold."""
         for server_id in self.unverified:
             self.servers[server_id].contradiction = None
 
     def settle_look_ups(self, *, now: float) -> None:
-        """End the look-ups whose two minutes are over, as contradicted or as UNKNOWN."""
+        """End the lookups whose two minutes are over, as contradicted or as UNKNOWN."""
         for server_id in self.unverified:
             watched = self.servers[server_id]
             if now - (watched.launched_seen or now) < self._look_up_seconds:
@@ -160,7 +160,7 @@ class JobWatch:
                 self._contradict(watched, watched.contradiction, now=now)
             elif watched.result.verified is None:
                 watched.result.verified = Verified.UNKNOWN
-                watched.result.reason = "launched by DRS's word; its instance was not found yet"
+                watched.result.reason = "DRS reports LAUNCHED; its instance was not found yet"
 
     def _compare(
         self, watched: WatchedServer, instance: RecoveryInstance, runs: bool | None, *, now: float

@@ -19,8 +19,10 @@ from bench.chaos.operator import Operator
 from bench.chaos.script import Script
 from bench.chaos.tally import Tally, Verdict
 from bench.testbed import Testbed
+from client.cleanup import start_cleanup
 from client.errors import RefusedError, UnreachableError
-from client.steering import find_running
+from client.executions import find_running
+from client.start import start_execution
 from contract.cleanup import StartCleanup
 from contract.identifiers import (
     cleanup_workflow_id,
@@ -114,7 +116,7 @@ class DrillRun:
         """Start the drill, once, whatever happens to Temporal meanwhile."""
         while True:
             try:
-                return await self.bed.client.start(self.script.drawn.plan)
+                return await start_execution(self.bed.client, self.script.drawn.plan)
             except RefusedError:
                 # The start before this one was taken, its answer lost.
                 running = await find_running(self.bed.client, self._plan_id)
@@ -130,7 +132,7 @@ class DrillRun:
         Raises:
             StuckError: it cannot go on, because it does not follow its own history.
         """
-        handle = self.bed.client.temporal.get_workflow_handle(workflow_id)
+        handle = self.bed.client.get_workflow_handle(workflow_id)
         while True:
             try:
                 with suppress(WorkflowFailureError, TimeoutError):
@@ -180,7 +182,7 @@ class DrillRun:
         start = StartCleanup(execution_id=execution_id, plan_id=self._plan_id, actor="bench")
         while True:
             try:
-                await self.bed.client.start_cleanup(start)
+                await start_cleanup(self.bed.client, start)
                 return
             except RefusedError:
                 return

@@ -11,7 +11,8 @@ from bench.chaos.script import Act, ActKind, Reaction, Script
 from bench.chaos.tally import Tally
 from bench.testbed import Testbed
 from client.errors import RefusedError, UnreachableError
-from client.steering import cancel, send, the_running
+from client.executions import execution_state, the_running
+from client.steering import cancel, send
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage
@@ -44,7 +45,7 @@ class Operator:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
-                state = await self.bed.client.state(self.script.drawn.plan.plan_id)
+                state = await execution_state(self.bed.client, self.script.drawn.plan.plan_id)
             except (RefusedError, UnreachableError):
                 continue
             if state.end_time is None:

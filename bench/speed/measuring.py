@@ -14,6 +14,7 @@ from temporalio.client import WorkflowFailureError
 
 from bench.speed.graphs import Load
 from bench.testbed import Testbed
+from client.start import start_execution
 from contract.identifiers import plan_workflow_id
 from recovery.execution.state import PlanStatus
 from workflows.plan.workflow import RecoveryPlanWorkflow
@@ -113,14 +114,14 @@ async def _sample(worker: psutil.Process, used: Process) -> None:
 async def _run(bed: Testbed, load: Load, speed: float) -> Run:
     run = Run(load, speed)
     began = time.time()
-    ids = await asyncio.gather(*(bed.client.start(plan) for plan in load.plans))
+    ids = await asyncio.gather(*(start_execution(bed.client, plan) for plan in load.plans))
     states = await asyncio.gather(
         *(_end_of(bed, plan.plan_id, i) for plan, i in zip(load.plans, ids, strict=True))
     )
     run.wall_seconds = max(states) - began
     for plan, execution_id in zip(load.plans, ids, strict=True):
         query = f"DrsExecutionId = '{execution_id}'"
-        async for found in bed.client.temporal.list_workflows(query):
+        async for found in bed.client.list_workflows(query):
             run.events += found.history_length
             if found.id == plan_workflow_id(plan.plan_id):
                 run.longest_plan_events = max(run.longest_plan_events, found.history_length)
@@ -131,9 +132,7 @@ async def _run(bed: Testbed, load: Load, speed: float) -> Run:
 
 async def _end_of(bed: Testbed, plan_id: str, execution_id: str) -> float:
     """When an execution had all its servers up (epoch seconds)."""
-    handle = bed.client.temporal.get_workflow_handle_for(
-        RecoveryPlanWorkflow.run, plan_workflow_id(plan_id)
-    )
+    handle = bed.client.get_workflow_handle_for(RecoveryPlanWorkflow.run, plan_workflow_id(plan_id))
     try:
         state = await handle.result()
     except WorkflowFailureError as error:
@@ -145,7 +144,7 @@ async def _end_of(bed: Testbed, plan_id: str, execution_id: str) -> float:
 
 async def _longest_task(bed: Testbed, plan_id: str) -> float:
     """The longest workflow task of a plan, in seconds."""
-    handle = bed.client.temporal.get_workflow_handle(plan_workflow_id(plan_id))
+    handle = bed.client.get_workflow_handle(plan_workflow_id(plan_id))
     started, longest = 0.0, 0.0
     async for event in handle.fetch_history_events():
         moment = event.event_time.ToDatetime().timestamp()

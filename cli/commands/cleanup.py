@@ -2,22 +2,25 @@
 
 import asyncio
 import sys
-from datetime import timedelta
 from typing import Annotated
 
 import typer
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
 from cli.commands.validate import Confirmation, Follow, Json
 from cli.input.confirmation import typed_plan_id
 from cli.input.execution_argument import ExecutionId
 from cli.render.output import notices, show, tell, warn, write_model
 from cli.render.records import cleanup_lines
+from client.cleanup import cleanup_state, start_cleanup
+from client.connection import connect_to_temporal
 from client.errors import UnreachableError
-from client.recovery_client import RecoveryClient, whoami
+from client.local_user import whoami
 from client.takeover import recorded, refuse_while_it_runs
+from client.workers import why_idle
 from contract.cleanup import StartCleanup
 from contract.identifiers import cleanup_workflow_id
+from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.text_format import about, count
@@ -25,7 +28,6 @@ from runtime.exit import CliError, ExitCode
 from settings import get_settings
 
 _POLL_SECONDS = 1.0
-_RPC = timedelta(seconds=10)
 
 
 def cleanup(
@@ -66,7 +68,7 @@ def cleanup(
 
 
 async def schedule_cleanup(
-    client: RecoveryClient, execution_id: str, plan_id: str, after_seconds: float
+    client: Client, execution_id: str, plan_id: str, after_seconds: float
 ) -> None:
     """Have a drill cleaned up some time after its end.
 
@@ -86,7 +88,7 @@ async def schedule_cleanup(
         after_seconds=after_seconds / speed,
     )
     try:
-        await client.start_cleanup(start)
+        await start_cleanup(client, start)
     except Exception as error:
         warn(
             f"its clean-up could not be scheduled: {error}. Once it has ended: "
@@ -122,12 +124,12 @@ def _confirmed(state: ExecutionState, given: str | None, *, force: bool) -> str 
 async def _clean(
     state: ExecutionState, start: StartCleanup, *, follow: bool, json: bool
 ) -> ExitCode:
-    client = await RecoveryClient.connect()
+    client = await connect_to_temporal()
     then = f"cancel it first (drs-waves cancel {state.plan_id}), or wait for its end"
     await refuse_while_it_runs(client, state, then)
-    await client.start_cleanup(start)
+    await start_cleanup(client, start)
     tell(f"Cleaning up after {start.execution_id}")
-    if idle := await client.why_idle():
+    if idle := await why_idle(client):
         warn(f"it has not begun yet. {idle}")
     if not follow:
         tell(f"Its record: drs-waves history {start.execution_id}")
@@ -141,14 +143,14 @@ async def _clean(
     return ExitCode.COMPLETED if ended.status is CleanupStatus.COMPLETED else ExitCode.FAILED
 
 
-async def _follow(client: RecoveryClient, execution_id: str) -> CleanupState:
+async def _follow(client: Client, execution_id: str) -> CleanupState:
     """Tell each change of a clean-up until it has ended."""
-    handle = client.temporal.get_workflow_handle(cleanup_workflow_id(execution_id))
+    handle = client.get_workflow_handle(cleanup_workflow_id(execution_id))
     told = ""
     while True:
-        described = await handle.describe(rpc_timeout=_RPC)
+        described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
         try:
-            state = await client.cleanup(execution_id)
+            state = await cleanup_state(client, execution_id)
         except UnreachableError as error:
             now = f"Waiting for an answer: {error}"
         else:
@@ -163,10 +165,10 @@ async def _follow(client: RecoveryClient, execution_id: str) -> CleanupState:
         await asyncio.sleep(_POLL_SECONDS / min(4.0, get_settings().speed))
 
 
-async def _why_it_ended(client: RecoveryClient, execution_id: str) -> str:
-    handle = client.temporal.get_workflow_handle(cleanup_workflow_id(execution_id))
+async def _why_it_ended(client: Client, execution_id: str) -> str:
+    handle = client.get_workflow_handle(cleanup_workflow_id(execution_id))
     try:
-        await handle.result(rpc_timeout=_RPC)
+        await handle.result(rpc_timeout=RPC_TIMEOUT)
     except WorkflowFailureError as error:
         return f"the clean-up ended before it was done: {error.cause}"
     return "the clean-up ended before it was done"

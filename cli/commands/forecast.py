@@ -11,7 +11,7 @@ from cli.commands.validate import Json, PlanFiles, against_rto, read_all
 from cli.render.cells import fit, list_within
 from cli.render.output import show, step, warn, write_model
 from cli.render.tables import aligned
-from recovery.forecast.durations import Experience
+from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, wave_seconds
 from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import Forecast, PlanForecast, forecast
@@ -19,7 +19,7 @@ from recovery.launch.admission import Quotas
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import about, count, visible
 from settings import get_settings
-from storage.durations import experience
+from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
 
 _WIDTH = 80
@@ -52,7 +52,7 @@ def forecast_plans(
     Exit codes: 0 told, 2 a plan is wrong.
     """
     read = [each.plan for each in read_all(plans)]
-    known = _learned(read) if history else Experience()
+    known = _learned(read) if history else LearnedDurations()
     quotas = configured(get_settings())
     found = forecast(read, known.durations, quotas)
     if json:
@@ -62,17 +62,17 @@ def forecast_plans(
         show(visible(line))
 
 
-def _learned(plans: Sequence[RecoveryPlan]) -> Experience:
+def _learned(plans: Sequence[RecoveryPlan]) -> LearnedDurations:
     """What servers took; nothing, with a warning, where the history cannot be read."""
     with step("Reading the history"):
         try:
-            return asyncio.run(experience(HistoryTable(get_settings()), plans))
+            return asyncio.run(learned_durations(HistoryTable(get_settings()), plans))
         except HistoryError as error:
             warn(f"{error} The forecast uses {about(DEFAULT_SERVER_SECONDS)} a server.")
-            return Experience()
+            return LearnedDurations()
 
 
-def _lines(found: Forecast, known: Experience, quotas: Quotas) -> list[str]:
+def _lines(found: Forecast, known: LearnedDurations, quotas: Quotas) -> list[str]:
     rows = [
         (
             fit(each.plan.plan_name, 28),
@@ -96,7 +96,7 @@ def _lines(found: Forecast, known: Experience, quotas: Quotas) -> list[str]:
     return [*lines, "", *([together] if len(found.plans) > 1 else []), _basis(found, known)]
 
 
-def _basis(found: Forecast, known: Experience) -> str:
+def _basis(found: Forecast, known: LearnedDurations) -> str:
     """What the forecast supposes of how long servers take."""
     asked = {s for each in found.plans for w in each.plan.waves for s in w.server_ids}
     learned = sum(server in known.servers for server in asked)

@@ -12,8 +12,8 @@ from temporalio.api.operatorservice.v1 import (
 from temporalio.service import RPCError
 
 from cli.render.output import show, step, tell
+from client.connection import connect_to_temporal
 from client.errors import UnreachableError
-from client.recovery_client import RecoveryClient
 from contract.identifiers import SEARCH_ATTRIBUTES
 from runtime.exit import ExitCode
 from runtime.worker import run_worker
@@ -61,10 +61,10 @@ def init_tables(
 
 async def _register_search_attributes() -> ExitCode:
     try:
-        client = await RecoveryClient.connect()
+        client = await connect_to_temporal()
     except UnreachableError as error:
         return _tell_by_hand(str(error), ExitCode.UNREACHABLE)
-    temporal = client.temporal
+    temporal = client
     try:
         known = await temporal.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=temporal.namespace)

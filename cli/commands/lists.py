@@ -11,7 +11,7 @@ from cli.input.completion import complete_plan
 from cli.render.cells import fit
 from cli.render.output import plain, show, warn, write_json
 from cli.render.tables import aligned
-from client.executions import MOST, ExecutionRow, Overview, overview
+from client.overview import MOST, ExecutionRow, Overview, overview
 from recovery.execution.state import PlanStatus
 from recovery.text_format import about, moment
 from settings import get_settings

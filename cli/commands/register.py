@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from cli.commands.validate import Json, PlanFiles, read_all
 from cli.render.output import plain, show, step, write_json
-from client.recovery_client import whoami
+from client.local_user import whoami
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count, visible
 from settings import get_settings

@@ -14,8 +14,9 @@ from cli.input.start import Launch
 from cli.render.output import show, step, write_model
 from cli.render.records import show_takeover
 from cli.render.tables import finding_table, target_table
-from client.recovery_client import RecoveryClient
-from client.takeover import Earlier, earlier
+from client.connection import connect_to_temporal
+from client.readiness import check_readiness
+from client.takeover import PreviousExecution, previous_execution
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType
 from recovery.plan.model import RecoveryPlan
@@ -97,9 +98,11 @@ def run(
     execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
     given = _given(plan, corrected, from_execution)
     get_settings()
-    before: Earlier | None = None
+    before: PreviousExecution | None = None
     if from_execution is not None:
-        look_up = earlier(from_execution, given, execution_type, replace_drill=replace_drill)
+        look_up = previous_execution(
+            from_execution, given, execution_type, replace_drill=replace_drill
+        )
         before = asyncio.run(look_up)
         given = before.plan
     assert given is not None
@@ -143,10 +146,10 @@ def _given(
     return None if path is None else read_all([path])[0].plan
 
 
-async def _check(plan: RecoveryPlan, before: Earlier | None, *, json: bool) -> ExitCode:
-    client = await RecoveryClient.connect()
+async def _check(plan: RecoveryPlan, before: PreviousExecution | None, *, json: bool) -> ExitCode:
+    client = await connect_to_temporal()
     with step(f"Checking {count(plan.server_count, 'server')}"):
-        readiness = await client.readiness(plan)
+        readiness = await check_readiness(client, plan)
     if before is not None:
         readiness = before.without_own(readiness)
     blocked = any(f.blocks for f in readiness.findings) or any(

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from datetime import timedelta
 from typing import Annotated, NoReturn
 
 import typer
@@ -15,16 +14,16 @@ from cli.live.view import Watched, view
 from cli.live.watch import not_known
 from cli.render.output import results, show, write_json, write_model
 from cli.render.tables import aligned
+from client.connection import connect_to_temporal
 from client.errors import RefusedError
-from client.executions import RUNNING
-from client.recovery_client import RecoveryClient
+from client.executions import execution_state
+from client.overview import RUNNING
 from contract.identifiers import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY
+from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.state import ExecutionState
 from recovery.text_format import moment
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
-
-_RPC = timedelta(seconds=10)
 
 
 def status(
@@ -79,12 +78,12 @@ def _show_or_follow(plan_id: str, *, watch_it: bool, json: bool) -> NoReturn:
 
 
 async def _show_one(plan_id: str, *, watch_it: bool, json: bool) -> ExitCode:
-    client = await RecoveryClient.connect()
+    client = await connect_to_temporal()
     watched = Watched(plan_id, sandbox=get_settings().speed > 1)
     if watch_it:
         return await follow_execution(client, watched, json=json)
     try:
-        watched.state = await client.state(plan_id)
+        watched.state = await execution_state(client, plan_id)
     except RefusedError as error:
         raise not_known(plan_id, error) from error
     if json:
@@ -105,9 +104,9 @@ def _draw(watched: Watched, state: ExecutionState) -> None:
 
 
 async def _list_running(*, json: bool) -> None:
-    client = await RecoveryClient.connect()
+    client = await connect_to_temporal()
     rows: list[tuple[str, str, str, float]] = []
-    async for found in client.temporal.list_workflows(RUNNING, rpc_timeout=_RPC):
+    async for found in client.list_workflows(RUNNING, rpc_timeout=RPC_TIMEOUT):
         known = found.typed_search_attributes
         rows.append(
             (

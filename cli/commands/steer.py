@@ -10,8 +10,10 @@ from cli.input.completion import complete_plan, complete_wave
 from cli.input.confirmation import typed_plan_id
 from cli.input.durations import seconds_of
 from cli.render.output import show, tell, write_json
-from client.recovery_client import RecoveryClient, whoami
-from client.steering import WITHOUT_WORKER, RunningExecution, cancel, send, the_running
+from client.connection import connect_to_temporal
+from client.executions import RunningExecution, the_running
+from client.local_user import whoami
+from client.steering import WITHOUT_WORKER, cancel, send
 from recovery.execution.state import ExecutionType
 from recovery.operator.messages import MessageName, OperatorMessage
 
@@ -159,19 +161,19 @@ def _tell(plan_id: str, message: OperatorMessage, actor: str | None, *, json: bo
 
 
 async def _running(plan_id: str) -> RunningExecution:
-    return await the_running(await RecoveryClient.connect(), plan_id)
+    return await the_running(await connect_to_temporal(), plan_id)
 
 
 async def _send(
     plan_id: str, message: OperatorMessage, actor: str
 ) -> tuple[RunningExecution, str | None]:
-    client = await RecoveryClient.connect()
+    client = await connect_to_temporal()
     running = await the_running(client, plan_id)
     return running, await send(client, running, message, actor=actor)
 
 
 async def _cancel(running: RunningExecution, actor: str, reason: str) -> str | None:
-    return await cancel(await RecoveryClient.connect(), running, actor=actor, reason=reason)
+    return await cancel(await connect_to_temporal(), running, actor=actor, reason=reason)
 
 
 def _show(

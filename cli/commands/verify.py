@@ -5,15 +5,18 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from temporalio.client import Client
 
-from activities.execution_state import TruthError, read_truth
+from activities.execution_state import StateUnavailableError, read_temporal_state
 from activities.history_repair import verify as compare_and_repair
 from cli.commands.validate import Json
 from cli.input.completion import complete_execution
 from cli.render.cells import fit
 from cli.render.output import plain, show, step, warn, write_json
 from cli.render.tables import aligned
-from client.recovery_client import RecoveryClient
+from client.connection import connect_to_temporal
+from client.executions import list_runs
+from client.workers import require_worker
 from contract.execution_end import ExecutionRun
 from recovery.base_model import Model
 from recovery.history.comparison import Difference, DifferenceKind
@@ -80,13 +83,13 @@ def verify(
 
 
 async def _verify(execution_id: str | None, *, repair: bool) -> list[Verification]:
-    client = await RecoveryClient.connect()
+    client = await connect_to_temporal()
     table = HistoryTable(get_settings())
-    runs = await client.runs(execution_id)
+    runs = await list_runs(client, execution_id)
     if execution_id is not None and not runs:
         return [await _only_recorded(table, execution_id)]
     if runs:
-        await client.require_worker()
+        await require_worker(client)
     with step(f"Comparing {count(len(runs), 'execution')}"):
         return [await _verify_one(client, table, run, repair=repair) for run in runs]
 
@@ -106,13 +109,13 @@ async def _only_recorded(table: HistoryTable, execution_id: str) -> Verification
 
 
 async def _verify_one(
-    client: RecoveryClient, table: HistoryTable, run: ExecutionRun, *, repair: bool
+    client: Client, table: HistoryTable, run: ExecutionRun, *, repair: bool
 ) -> Verification:
     try:
-        truth = await read_truth(client.temporal, run)
-    except TruthError as error:
+        temporal_state = await read_temporal_state(client, run)
+    except StateUnavailableError as error:
         return Verification(execution_id=run.execution_id, agrees=False, trouble=str(error))
-    differences = await compare_and_repair(table, truth, repair=repair)
+    differences = await compare_and_repair(table, temporal_state, repair=repair)
     return Verification(
         execution_id=run.execution_id,
         agrees=all(each.is_settled for each in differences),

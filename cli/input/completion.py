@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import typer
 from temporalio.runtime import Runtime, TelemetryConfig
 
-from client.executions import RUNNING
-from client.recovery_client import RecoveryClient
+from client.connection import connect_to_temporal
+from client.executions import execution_state
+from client.overview import RUNNING
 from contract.identifiers import PLAN_ID_KEY
 from settings import get_settings
 from storage.history import HistoryTable
@@ -76,15 +77,15 @@ def keep_temporal_quiet() -> None:
 
 
 async def _running_plans() -> list[str]:
-    client = await RecoveryClient.connect()
+    client = await connect_to_temporal()
     second = timedelta(seconds=_PATIENCE_SECONDS)
-    listed = client.temporal.list_workflows(RUNNING, limit=_MOST, rpc_timeout=second)
+    listed = client.list_workflows(RUNNING, limit=_MOST, rpc_timeout=second)
     return sorted([w.typed_search_attributes.get(PLAN_ID_KEY, "") async for w in listed])
 
 
 async def _waves(plan_id: str) -> list[tuple[str, str]]:
-    client = await RecoveryClient.connect()
-    state = await client.state(plan_id)
+    client = await connect_to_temporal()
+    state = await execution_state(client, plan_id)
     return [(wave.wave_id, f"{wave.wave_name} {wave.status}") for wave in state.waves]
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from temporalio.client import Client
+
 from cli.commands.cleanup import schedule_cleanup
 from cli.input.confirmation import (
     refuse_unconfirmable,
@@ -13,16 +15,19 @@ from cli.live.follow import follow_execution, tell_how_to_come_back
 from cli.live.view import Watched
 from cli.render.output import step, tell, warn, write_json
 from cli.render.records import show_takeover
+from client.connection import connect_to_temporal
 from client.errors import RefusedError, UnreachableError
-from client.recovery_client import RecoveryClient
-from client.steering import find_running
-from client.takeover import Earlier
+from client.executions import find_running
+from client.readiness import check_readiness
+from client.start import replace_drill, start_execution, why_not_now
+from client.takeover import PreviousExecution
+from client.workers import require_worker, why_idle
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType
 from recovery.plan.model import RecoveryPlan
 from runtime.exit import ExitCode
 from settings import get_settings
-from storage.durations import experience_at_once
+from storage.durations import learned_durations_in_time
 from storage.history import HistoryTable
 
 
@@ -37,7 +42,7 @@ class Launch:
         relaunch: list[str],
         confirmation: str | None,
         replace_drill: bool = False,
-        earlier: Earlier | None = None,
+        earlier: PreviousExecution | None = None,
         cleanup_after: float | None = None,
     ) -> None:
         self._plan = plan
@@ -79,14 +84,15 @@ class Launch:
 
     async def execute(self, *, follow: bool, json: bool) -> ExitCode:
         """Start, and follow if wanted."""
-        client = await RecoveryClient.connect()
+        client = await connect_to_temporal()
         if self._replace_drill:
             with step(f"Ending the drill of {self._plan.plan_name}"):
-                replaced = await client.replace_drill(self._plan.plan_id)
+                replaced = await replace_drill(client, self._plan.plan_id)
             tell("The drill was cancelled." if replaced else "No drill was running.")
-        experience = await experience_at_once(HistoryTable(get_settings()), self._plan)
+        experience = await learned_durations_in_time(HistoryTable(get_settings()), self._plan)
         self._begun = True
-        self._execution_id = await client.start(
+        self._execution_id = await start_execution(
+            client,
             self._plan,
             execution_type=self._type,
             confirmation=self._confirmation,
@@ -135,11 +141,11 @@ async def _refuse_while_it_runs(plan_id: str, *, replace_drill: bool) -> None:
     Raises:
         RefusedError: the plan runs, as something that is not to be replaced.
     """
-    client = await RecoveryClient.connect()
+    client = await connect_to_temporal()
     running = await find_running(client, plan_id)
     if running is None or (replace_drill and running.execution_type is ExecutionType.DRILL):
         return
-    raise RefusedError(f"nothing was started: {await client.why_not_now(plan_id)}")
+    raise RefusedError(f"nothing was started: {await why_not_now(client, plan_id)}")
 
 
 async def _look_at(plan: RecoveryPlan) -> Readiness | None:
@@ -148,20 +154,20 @@ async def _look_at(plan: RecoveryPlan) -> Readiness | None:
     Raises:
         UnreachableError: no worker runs, so nobody can say where the plan would be launched.
     """
-    client = await RecoveryClient.connect()
-    await client.require_worker()
+    client = await connect_to_temporal()
+    await require_worker(client)
     try:
         with step("Looking at the targets, as the worker sees them"):
-            return await client.readiness(plan)
+            return await check_readiness(client, plan)
     except UnreachableError as error:
         # A check that fails must not hold a real recovery back.
         warn(f"readiness is not known: {error}")
         return None
 
 
-async def _why_idle(client: RecoveryClient) -> str | None:
+async def _why_idle(client: Client) -> str | None:
     try:
-        return await client.why_idle()
+        return await why_idle(client)
     except UnreachableError:
         # It has just been started: whether somebody works on it shows in the live view.
         return None

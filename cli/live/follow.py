@@ -1,10 +1,11 @@
 """Follows one execution to its end and tells how it ended."""
 
+from temporalio.client import Client
+
 from cli.live.view import Watched
 from cli.live.watch import display_on, watch
 from cli.render.output import notices, results, show, tell, write_model
 from cli.render.summary import next_steps, summary
-from client.recovery_client import RecoveryClient
 from runtime.exit import CliError, ExitCode, exit_code_of
 
 
@@ -14,7 +15,7 @@ def tell_how_to_come_back(plan_id: str) -> None:
     tell(f"  drs-waves watch {plan_id}")
 
 
-async def follow_execution(client: RecoveryClient, watched: Watched, *, json: bool) -> ExitCode:
+async def follow_execution(client: Client, watched: Watched, *, json: bool) -> ExitCode:
     """Show an execution until it ends, then its summary or, with `json`, its state."""
     await watch(client, [watched], display_on(notices() if json else results()), steer=True)
     if json and watched.state is not None:

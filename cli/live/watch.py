@@ -4,12 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
 from typing import Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from cli.live.changes import changes
@@ -18,9 +17,11 @@ from cli.live.prompts import Prompts
 from cli.live.view import Watched, view
 from cli.render.output import can_redraw
 from client.errors import RefusedError, UnreachableError
-from client.recovery_client import RecoveryClient, whoami
-from client.steering import send, the_running
+from client.executions import execution_state, the_running
+from client.local_user import whoami
+from client.steering import send
 from contract.identifiers import plan_workflow_id
+from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.state import ExecutionState
 from recovery.operator.messages import OperatorMessage
 from recovery.text_format import moment, visible
@@ -31,7 +32,6 @@ _FAST_POLL_SECONDS = 0.25
 _FAST_FROM_SPEED = 5.0
 _LOOK_AT_WORKFLOW_EVERY = 5
 _GIVE_UP_SECONDS = 300.0
-_RPC = timedelta(seconds=10)
 # The history is written to its end before the workflow closes; a start right after would be
 # refused until then.
 _CLOSES_WITHIN_SECONDS = 15.0
@@ -134,7 +134,7 @@ def display_on(console: Console) -> Display:
 
 
 async def watch(
-    client: RecoveryClient, watched: Sequence[Watched], display: Display, *, steer: bool = False
+    client: Client, watched: Sequence[Watched], display: Display, *, steer: bool = False
 ) -> None:
     """Follow executions until all have ended; their last states are in `watched`.
 
@@ -181,7 +181,7 @@ async def watch(
 
 
 @contextmanager
-def _prompts(client: RecoveryClient, watched: Watched, display: LiveDisplay) -> Iterator[Prompts]:
+def _prompts(client: Client, watched: Watched, display: LiveDisplay) -> Iterator[Prompts]:
     """Keys that steer the execution on the screen, and prompts below it."""
 
     async def send_to_watched(message: OperatorMessage) -> str | None:
@@ -204,7 +204,7 @@ def _pause(watched: Sequence[Watched]) -> float:
     return _FAST_POLL_SECONDS if fast else _POLL_SECONDS
 
 
-async def _follow(client: RecoveryClient, watched: Watched, display: Display) -> None:
+async def _follow(client: Client, watched: Watched, display: Display) -> None:
     looks = 0
     ended_at: float | None = None
     while True:
@@ -233,9 +233,9 @@ def not_known(plan_id: str, error: RefusedError) -> CliError:
     return CliError(f"{error}. What was recorded is in `drs-waves history --plan {plan_id}`")
 
 
-async def _look(client: RecoveryClient, watched: Watched) -> None:
+async def _look(client: Client, watched: Watched) -> None:
     try:
-        state = await client.state(watched.plan_id)
+        state = await execution_state(client, watched.plan_id)
     except RefusedError as error:
         raise not_known(watched.plan_id, error) from error
     if watched.execution_id not in (None, state.execution_id):
@@ -246,9 +246,9 @@ async def _look(client: RecoveryClient, watched: Watched) -> None:
     watched.execution_id, watched.state = state.execution_id, state
 
 
-async def _closed(client: RecoveryClient, watched: Watched) -> WorkflowExecutionStatus | None:
-    handle = client.temporal.get_workflow_handle(plan_workflow_id(watched.plan_id))
-    status = (await handle.describe(rpc_timeout=_RPC)).status
+async def _closed(client: Client, watched: Watched) -> WorkflowExecutionStatus | None:
+    handle = client.get_workflow_handle(plan_workflow_id(watched.plan_id))
+    status = (await handle.describe(rpc_timeout=RPC_TIMEOUT)).status
     return None if status is WorkflowExecutionStatus.RUNNING else status
 
 

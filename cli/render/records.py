@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cli.render.output import tell
-from client.takeover import Earlier
+from client.takeover import PreviousExecution
 from recovery.execution.cleanup_state import CleanupState, LaunchedInstance
 from recovery.execution.state import ExecutionState, MessageRecord
 from recovery.execution.wave import OperatorAct
@@ -84,7 +84,7 @@ def takeover_line(state: ExecutionState) -> str:
     )
 
 
-def show_takeover(earlier: Earlier) -> None:
+def show_takeover(earlier: PreviousExecution) -> None:
     """Say what is taken over, and how the plan differs."""
     tell(takeover_line(earlier.state))
     if earlier.changes:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from cli.render.output import step
-from client.recovery_client import whoami
+from client.local_user import whoami
 from contract.identifiers import SEARCH_ATTRIBUTES
 from recovery.plan.model import RecoveryPlan, Wave
 from runtime.exit import CliError, ExitCode

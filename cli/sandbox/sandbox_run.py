@@ -25,7 +25,10 @@ from cli.sandbox.local_stack import (
     take_down,
     use_ports_of_its_own,
 )
-from client.recovery_client import RecoveryClient
+from client.connection import connect_to_temporal
+from client.readiness import check_readiness
+from client.start import start_execution
+from client.workers import has_worker
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.plan.model import RecoveryPlan
@@ -121,11 +124,11 @@ def _taken_down(stack: Stack) -> Iterator[None]:
 
 
 async def _worker_comes() -> None:
-    client = await RecoveryClient.connect()
+    client = await connect_to_temporal()
     give_up = time.monotonic() + _WORKER_COMES_WITHIN_SECONDS
     with step("Waiting for the worker"):
         while time.monotonic() < give_up:
-            if await client.has_worker():
+            if await has_worker(client):
                 return
             await asyncio.sleep(0.1)
     raise CliError(
@@ -143,18 +146,18 @@ def _confirm_all(plans: Sequence[RecoveryPlan], given: Sequence[str]) -> None:
 
 
 async def _readiness(plan: RecoveryPlan) -> Readiness:
-    client = await RecoveryClient.connect()
-    return await client.readiness(plan)
+    client = await connect_to_temporal()
+    return await check_readiness(client, plan)
 
 
 async def _run_all(
     stack: Stack, plans: Sequence[RecoveryPlan], execution_type: ExecutionType, *, json: bool
 ) -> ExitCode:
-    client = await RecoveryClient.connect()
+    client = await connect_to_temporal()
     watched = []
     for plan in plans:
-        execution_id = await client.start(
-            plan, execution_type=execution_type, confirmation=plan.plan_id
+        execution_id = await start_execution(
+            client, plan, execution_type=execution_type, confirmation=plan.plan_id
         )
         watched.append(Watched(plan.plan_id, execution_id, sandbox=True))
     tell(f"Web UI: {stack.ui_url}")

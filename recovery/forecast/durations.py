@@ -18,7 +18,7 @@ _SYSTEM_SECONDS = {
 }
 
 
-class Experience(Model):
+class LearnedDurations(Model):
     """What is known of how long servers take, in seconds from acceptance to LAUNCHED.
 
     Attributes:
@@ -37,12 +37,12 @@ class Experience(Model):
         by_system = _SYSTEM_SECONDS | self.systems
         return {i: by_system[system] for i, system in self.system_of.items()} | self.servers
 
-    def knowing(self, system_of: Mapping[str, OperatingSystem]) -> "Experience":
+    def knowing(self, system_of: Mapping[str, OperatingSystem]) -> "LearnedDurations":
         """The same, with the operating systems of more servers."""
         return self.model_copy(update={"system_of": {**self.system_of, **system_of}})
 
 
-def learned(executions: Iterable[ExecutionState]) -> Experience:
+def learned(executions: Iterable[ExecutionState]) -> LearnedDurations:
     """What executions tell of how long servers take.
 
     Args:
@@ -65,7 +65,7 @@ def learned(executions: Iterable[ExecutionState]) -> Experience:
     for server_id, times in latest.items():
         if server_id in system_of:
             of_system.setdefault(system_of[server_id], []).extend(times)
-    return Experience(
+    return LearnedDurations(
         servers={server_id: median(times) for server_id, times in latest.items()},
         systems={system: median(times) for system, times in of_system.items()},
         system_of=system_of,

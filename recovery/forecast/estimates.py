@@ -28,7 +28,7 @@ def expected_seconds(wave: Wave, durations: Durations) -> float | None:
     return wave_seconds(wave, durations) if any(i in durations for i in wave.server_ids) else None
 
 
-def soonest_seconds(wave: Wave, learned: Durations) -> float:
+def earliest_seconds(wave: Wave, learned: Durations) -> float:
     """Seconds before which none of a wave's servers is expected to be up.
 
     Args:

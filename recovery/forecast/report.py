@@ -1,7 +1,7 @@
 """A forecast as it is told to programs."""
 
 from recovery.base_model import Model
-from recovery.forecast.durations import Experience
+from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.estimates import wave_seconds
 from recovery.forecast.simulation import Forecast, PlanForecast
 
@@ -67,13 +67,13 @@ class ForecastReport(Model):
     plans: list[PlanExpectation]
 
     @classmethod
-    def of(cls, found: Forecast, known: Experience) -> "ForecastReport":
+    def of(cls, found: Forecast, known: LearnedDurations) -> "ForecastReport":
         """The report of a forecast that was made with the durations of this experience."""
         plans = [_plan(each, known) for each in found.plans]
         return cls(seconds=found.seconds, jobs=found.jobs, plans=plans)
 
 
-def _plan(each: PlanForecast, known: Experience) -> PlanExpectation:
+def _plan(each: PlanForecast, known: LearnedDurations) -> PlanExpectation:
     split, durations = each.split, known.durations
     return PlanExpectation(
         plan_id=each.plan.plan_id,

@@ -1,6 +1,6 @@
 """Compares an execution as Temporal knows it with what the history holds, item by item.
 
-Temporal's history is the write-ahead: what it knows is the truth, and what the history lacks can be
+Temporal's history is the write-ahead log: what it has is correct, and what the history lacks is
 written from it. Only an item that is newer than anything Temporal knows is left as it is.
 """
 
@@ -23,7 +23,7 @@ _PLAN_REVISION = 1
 # The plan's own notes on a wave: the wave's workflow, which mostly writes the item, has none.
 _NOTES = {"decisions", "handed_over", "automatic_retries", "ask_until"}
 _LEAVES_SHOWN = 2
-_TELLING = ("Status", "StatusReason", "Name", "WaveId", "Actor", "PlanId")
+_SUMMARY_FIELDS = ("Status", "StatusReason", "Name", "WaveId", "Actor", "PlanId")
 
 
 def wave_item(wave_id: str) -> str:
@@ -46,7 +46,7 @@ class Entry(Model):
 
     Attributes:
         revision: grows with every change of it.
-        content: what it tells, as JSON; None where that cannot be read.
+        content: as JSON; None where it cannot be read.
     """
 
     revision: int
@@ -80,13 +80,13 @@ class Entry(Model):
         return cls(revision=message.revision, content=_json(message))
 
 
-class Truth(Model):
+class TemporalState(Model):
     """An execution as Temporal knows it.
 
     Attributes:
-        state: as the plan's workflow tells it.
+        state: by the plan's workflow.
         plan: the frozen plan.
-        own: waves as their own workflows tell them, by WaveId; the others could not be asked.
+        own: waves by their own workflows, by WaveId; the others could not be queried.
         is_closed: whether the plan's workflow has ended.
     """
 
@@ -102,12 +102,12 @@ class Truth(Model):
         return ran or not self.is_closed or self.state.end_time is not None
 
     def wave(self, planned: WaveState) -> WaveState:
-        """The newest that is known of a wave, given what the plan's workflow tells of it."""
+        """The newest state of a wave, given the one that the plan's workflow has."""
         own = self.own.get(planned.wave_id)
         return planned if own is None or own.revision < planned.revision else own
 
     def may_be_behind(self, item: str) -> bool:
-        """Whether the history may truly be ahead of what was asked of Temporal."""
+        """Whether the history may rightly be newer than what was read from Temporal."""
         wave_id = item.partition("#")[2]
         if not self.is_closed:
             return True
@@ -132,11 +132,11 @@ class Difference(Model):
 
     Attributes:
         item: its key in the history.
-        kind: how it differs; UNKNOWN is an item that Temporal has not.
-        temporal: what Temporal tells, in short.
-        dynamodb: what the history tells, in short.
-        is_sound: the history may truly be ahead here, so nothing is wrong.
-        is_repaired: the item has been written anew, and read back as Temporal has it.
+        kind: how it differs; UNKNOWN is an item that Temporal does not have.
+        temporal: what Temporal has, in short.
+        dynamodb: what the history has, in short.
+        is_sound: the history may rightly be newer here, so nothing is wrong.
+        is_repaired: the item was written again, and read back as Temporal has it.
     """
 
     item: str
@@ -157,21 +157,21 @@ class Difference(Model):
         return self.is_sound or self.is_repaired
 
 
-def compare(truth: Truth, held: Mapping[str, Entry]) -> list[Difference]:
+def compare(temporal_state: TemporalState, held: Mapping[str, Entry]) -> list[Difference]:
     """Say what of the history differs from what Temporal knows.
 
     Args:
-        truth: the execution in Temporal.
-        held: the items of the history, by key; those of other kinds are left aside.
+        temporal_state: the execution in Temporal.
+        held: the items of the history, by key; those of other kinds are ignored.
 
     Returns:
         A difference an item, in the order of the header, the plan, its waves and the messages;
         then what only the history has.
     """
-    if not truth.began and not held:
+    if not temporal_state.began and not held:
         return []
-    expected = list(_expected(truth))
-    found = [_difference(truth, each, held.get(each.item)) for each in expected]
+    expected = list(_expected(temporal_state))
+    found = [_difference(temporal_state, each, held.get(each.item)) for each in expected]
     known = {each.item for each in expected}
     unknown = [
         Difference(
@@ -179,7 +179,7 @@ def compare(truth: Truth, held: Mapping[str, Entry]) -> list[Difference]:
             kind=DifferenceKind.UNKNOWN,
             temporal="not known",
             dynamodb=_summary(entry),
-            is_sound=truth.may_be_behind(item),
+            is_sound=temporal_state.may_be_behind(item),
         )
         for item, entry in held.items()
         if item not in known
@@ -187,16 +187,16 @@ def compare(truth: Truth, held: Mapping[str, Entry]) -> list[Difference]:
     return [each for each in found if each is not None] + unknown
 
 
-def repairing(truth: Truth, items: Iterable[str]) -> HistoryRecord:
+def repairing(temporal_state: TemporalState, items: Iterable[str]) -> HistoryRecord:
     """What to write so that these items are as Temporal knows them."""
     wanted = set(items)
-    state = truth.state
+    state = temporal_state.state
     decided = {w.wave_id: w.decisions for w in state.waves if decisions_item(w.wave_id) in wanted}
     return HistoryRecord(
         execution_id=state.execution_id,
         execution=state.without_waves() if HEADER in wanted else None,
-        plan=truth.plan if PLAN in wanted else None,
-        waves=[truth.wave(w) for w in state.waves if wave_item(w.wave_id) in wanted],
+        plan=temporal_state.plan if PLAN in wanted else None,
+        waves=[temporal_state.wave(w) for w in state.waves if wave_item(w.wave_id) in wanted],
         decisions=decided,
         decisions_revision=state.revision,
         messages={n: m for n, m in enumerate(state.messages) if message_item(n) in wanted},
@@ -217,17 +217,17 @@ class _Expected:
     must_be_held: bool = True
 
 
-def _expected(truth: Truth) -> Iterator[_Expected]:
-    state = truth.state
+def _expected(temporal_state: TemporalState) -> Iterator[_Expected]:
+    state = temporal_state.state
     yield _Expected(HEADER, [Entry.of_execution(state)])
-    yield _Expected(PLAN, [Entry.of_plan(truth.plan)])
+    yield _Expected(PLAN, [Entry.of_plan(temporal_state.plan)])
     for wave in state.waves:
-        newest = truth.wave(wave)
+        newest = temporal_state.wave(wave)
         # At one revision, the plan's workflow and the wave's may both have written it.
         both = [newest, *([wave] if wave.revision == newest.revision else [])]
         # A wave that only ever waited reads as PENDING from the plan alone.
-        told = wave.status.is_settled or wave.attempt > 0
-        yield _Expected(wave_item(wave.wave_id), [Entry.of_wave(each) for each in both], told)
+        is_needed = wave.status.is_settled or wave.attempt > 0
+        yield _Expected(wave_item(wave.wave_id), [Entry.of_wave(each) for each in both], is_needed)
     for wave in state.waves:
         entry = Entry.of_decisions(wave.decisions, state.revision)
         decided = wave.decisions != Decisions()
@@ -236,21 +236,23 @@ def _expected(truth: Truth) -> Iterator[_Expected]:
         yield _Expected(message_item(number), [Entry.of_message(message)])
 
 
-def _difference(truth: Truth, expected: _Expected, held: Entry | None) -> Difference | None:
+def _difference(
+    temporal_state: TemporalState, expected: _Expected, held: Entry | None
+) -> Difference | None:
     item, wanted = expected.item, expected.entries[0]
     if held is None:
-        missing = _told(item, DifferenceKind.MISSING, wanted, None)
+        missing = _describe(item, DifferenceKind.MISSING, wanted, None)
         return missing if expected.must_be_held else None
     if held.content is None:
-        return _told(item, DifferenceKind.ALTERED, wanted, held)
+        return _describe(item, DifferenceKind.ALTERED, wanted, held)
     if any(held.content == each.content for each in expected.entries):
         return None
     if held.revision > wanted.revision:
-        newer = _told(item, DifferenceKind.NEWER, wanted, held)
-        return newer.model_copy(update={"is_sound": truth.may_be_behind(item)})
+        newer = _describe(item, DifferenceKind.NEWER, wanted, held)
+        return newer.model_copy(update={"is_sound": temporal_state.may_be_behind(item)})
     is_older = held.revision < wanted.revision
     kind = DifferenceKind.OUTDATED if is_older else DifferenceKind.ALTERED
-    return _told(item, kind, wanted, held)
+    return _describe(item, kind, wanted, held)
 
 
 def _is_observed(wave: WaveState) -> bool:
@@ -258,18 +260,18 @@ def _is_observed(wave: WaveState) -> bool:
     return any(not s.is_final or s.verified is Verified.UNKNOWN for s in wave.servers)
 
 
-def _told(item: str, kind: DifferenceKind, wanted: Entry, held: Entry | None) -> Difference:
+def _describe(item: str, kind: DifferenceKind, wanted: Entry, held: Entry | None) -> Difference:
     if held is None or held.content is None:
         there = "missing" if held is None else "cannot be read"
         return Difference(item=item, kind=kind, temporal=_summary(wanted), dynamodb=there)
-    truth, found = _leaves(wanted.content), _leaves(held.content)
-    paths = [path for path in {**truth, **found} if truth.get(path) != found.get(path)]
+    known, found = _leaves(wanted.content), _leaves(held.content)
+    paths = [path for path in {**known, **found} if known.get(path) != found.get(path)]
     # Where anything else differs too, the revision says the least.
     paths.sort(key=lambda path: path == "Revision")
     return Difference(
         item=item,
         kind=kind,
-        temporal=_shown({path: truth.get(path, "none") for path in paths}),
+        temporal=_shown({path: known.get(path, "none") for path in paths}),
         dynamodb=_shown({path: found.get(path, "none") for path in paths}),
     )
 
@@ -278,7 +280,7 @@ def _summary(entry: Entry) -> str:
     """What an item is, by the first fields that say something about it."""
     if entry.content is None:
         return "cannot be read"
-    there = {key: str(entry.content[key]) for key in _TELLING if entry.content.get(key)}
+    there = {key: str(entry.content[key]) for key in _SUMMARY_FIELDS if entry.content.get(key)}
     return _shown(dict(list(there.items())[:_LEAVES_SHOWN]))
 
 
@@ -295,9 +297,9 @@ def _leaves(value: Any, path: str = "") -> dict[str, str]:
 
 
 def _shown(leaves: Mapping[str, str]) -> str:
-    told = ", ".join(f"{path} {text}" for path, text in list(leaves.items())[:_LEAVES_SHOWN])
+    shown = ", ".join(f"{path} {text}" for path, text in list(leaves.items())[:_LEAVES_SHOWN])
     more = len(leaves) - _LEAVES_SHOWN
-    return f"{told} and {more} more" if more > 0 else told
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _json(model: Model, *, but: Iterable[str] = ()) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What of an execution the history does not have yet."""
+"""What the history of an execution still lacks."""
 
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
@@ -29,11 +29,11 @@ class HistoryRecord(Model):
     cleanup: CleanupState | None = None
 
 
-class Journal:
-    """Finds what is to be written next; the plan's workflow and its waves' share the writing.
+class HistoryDelta:
+    """Computes what to write next; the plan's workflow and its waves' workflows share the writing.
 
-    A wave that is with its workflow is written by that one, which outlives the plan where it
-    must. The rest, and at the end whatever was not confirmed as written, is the plan's.
+    A wave's own workflow writes the wave while it runs. The plan writes the rest, and at its end
+    everything that was not confirmed as written.
     """
 
     def __init__(self, plan: RecoveryPlan, state: ExecutionState) -> None:
@@ -71,8 +71,8 @@ class Journal:
     def _is_lacking(self, wave: WaveState, written: dict[str, int]) -> bool:
         ours = not wave.handed_over or self._state.end_time is not None
         # A wave that only ever waited reads as PENDING from the plan alone.
-        tells = wave.status.is_settled or wave.wave_id in written
-        return ours and tells and wave.revision > written.get(wave.wave_id, 0)
+        is_needed = wave.status.is_settled or wave.wave_id in written
+        return ours and is_needed and wave.revision > written.get(wave.wave_id, 0)
 
     def _new_decisions(self) -> dict[str, Decisions]:
         nothing = Decisions()

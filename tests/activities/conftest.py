@@ -20,7 +20,7 @@ from temporalio.testing import ActivityEnvironment
 from activities import heartbeat
 from activities.launch.drs_activities import DrsActivities
 from aws.sessions import AwsSessions
-from aws.targets import Places
+from aws.targets import TargetClients
 from recovery.plan.model import Server, Target
 from sandbox.aws import SandboxAws
 from settings import Settings
@@ -196,7 +196,7 @@ def fast(aws: LocalAws) -> Settings:
 @pytest.fixture
 def drs(fast: Settings) -> DrsActivities:
     """The activities of a worker."""
-    return DrsActivities(Places(AwsSessions()), fast)
+    return DrsActivities(TargetClients(AwsSessions()), fast)
 
 
 @pytest.fixture

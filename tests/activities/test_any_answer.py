@@ -14,10 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from activities.retry import retry_later
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.models import JobLogItem
-from aws.drs.server_status import JobWatch
-from aws.errors import AwsTrouble
+from aws.drs.server_status import ServerStatusTracker
+from aws.errors import AwsError
 from aws.sessions import AwsSessions
 from contract.watch import WatchedServer
 from recovery.execution.judge import judge_wave
@@ -78,12 +78,12 @@ def aws() -> Iterator[Aws]:
 
 
 @pytest.fixture(scope="module")
-def api() -> DrsApi:
+def api() -> DrsClient:
     """DRS as the activities ask it."""
-    return DrsApi(AwsSessions(), Target(region=REGION))
+    return DrsClient(AwsSessions(), Target(region=REGION))
 
 
-CALLS: dict[str, Callable[[DrsApi], Awaitable[Any]]] = {
+CALLS: dict[str, Callable[[DrsClient], Awaitable[Any]]] = {
     "StartRecovery": lambda api: api.start_recovery(
         [Server(source_server_id=server_id(1))],
         is_drill=True,
@@ -178,7 +178,7 @@ HEADERS = st.fixed_dictionaries(
 STATUSES = st.sampled_from([200, 200, 200, 202, 204, 301, 400, 402, 403, 404, 409, 429, 500, 503])
 
 
-def told(problem: AwsTrouble) -> None:
+def told(problem: AwsError) -> None:
     """What an operator and Temporal get to see of a trouble."""
     text = str(problem)
     assert text.isprintable()
@@ -201,14 +201,14 @@ Given = tuple[int, dict[str, str], bytes]
 @example("GetCallerIdentity", (200, {}, b"<x/>"))
 @examples(250)
 def test_any_answer_is_understood_or_a_trouble(
-    aws: Aws, api: DrsApi, call: str, answer: Given
+    aws: Aws, api: DrsClient, call: str, answer: Given
 ) -> None:
     status, headers, aws.body = answer
     aws.status, aws.headers = f"{status} Any", list(headers.items())
     try:
         asyncio.run(_awaited(CALLS[call](api)))
-    except AwsTrouble as trouble:
-        told(trouble)
+    except AwsError as error:
+        told(error)
 
 
 async def _awaited(asked: Awaitable[Any]) -> Any:
@@ -221,8 +221,8 @@ def answered(aws: Aws, asked: Awaitable[Any], items: list[Any]) -> list[Any]:
     aws.body = json.dumps({"items": items}).encode()
     try:
         found: list[Any] = asyncio.run(_awaited(asked))
-    except AwsTrouble as trouble:
-        told(trouble)
+    except AwsError as error:
+        told(error)
         return []
     return found
 
@@ -231,10 +231,10 @@ def answered(aws: Aws, asked: Awaitable[Any], items: list[Any]) -> list[Any]:
                           st.lists(INSTANCES, max_size=2)), max_size=4))  # fmt: skip
 @examples(80)
 def test_any_answers_leave_a_server_that_can_be_told_of(
-    aws: Aws, api: DrsApi, looks: list[tuple[list[Any], list[Any], list[Any]]]
+    aws: Aws, api: DrsClient, looks: list[tuple[list[Any], list[Any], list[Any]]]
 ) -> None:
     server = ServerResult(source_server_id=server_id(1), recovery_job_id=JOB)
-    watch = JobWatch([WatchedServer(result=server)], look_up_seconds=120.0)
+    watch = ServerStatusTracker([WatchedServer(result=server)], look_up_seconds=120.0)
     now = 1_700_000_000.0
     for jobs, lines, instances in looks:
         now += 60

@@ -21,8 +21,8 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from aws.drs.client import DrsApi
-from aws.errors import AwsTrouble, Trouble
+from aws.drs.client import DrsClient
+from aws.errors import AwsError, AwsErrorKind
 from aws.sessions import AwsSessions, call
 from recovery.plan.model import Server, Target
 from tests.activities.conftest import ACCOUNT, OTHER_ACCOUNT, REGION, TARGET, LocalAws
@@ -42,45 +42,45 @@ def refusal(code: str, status: int, *, headers: dict[str, str] | None = None, **
 @pytest.mark.parametrize(
     ("code", "status", "kind"),
     [
-        ("ThrottlingException", 429, Trouble.THROTTLED),
-        ("SomethingNew", 429, Trouble.THROTTLED),
-        ("Throttling", 400, Trouble.THROTTLED),
-        ("RequestLimitExceeded", 503, Trouble.THROTTLED),
-        ("ServiceQuotaExceededException", 402, Trouble.QUOTA),
-        ("ConflictException", 409, Trouble.CONFLICT),
-        ("ExpiredTokenException", 403, Trouble.CREDENTIALS),
-        ("ValidationException", 400, Trouble.INVALID),
-        ("SomethingNew", 418, Trouble.INVALID),
-        ("AccessDeniedException", 403, Trouble.ACCESS_DENIED),
-        ("ResourceNotFoundException", 404, Trouble.UNKNOWN_SERVER),
-        ("UninitializedAccountException", 400, Trouble.UNINITIALIZED),
-        ("InternalServerException", 500, Trouble.UNCLEAR),
-        ("ServiceUnavailable", 503, Trouble.UNCLEAR),
-        ("SomethingNew", 200, Trouble.UNCLEAR),
+        ("ThrottlingException", 429, AwsErrorKind.THROTTLED),
+        ("SomethingNew", 429, AwsErrorKind.THROTTLED),
+        ("Throttling", 400, AwsErrorKind.THROTTLED),
+        ("RequestLimitExceeded", 503, AwsErrorKind.THROTTLED),
+        ("ServiceQuotaExceededException", 402, AwsErrorKind.QUOTA),
+        ("ConflictException", 409, AwsErrorKind.CONFLICT),
+        ("ExpiredTokenException", 403, AwsErrorKind.CREDENTIALS),
+        ("ValidationException", 400, AwsErrorKind.INVALID),
+        ("SomethingNew", 418, AwsErrorKind.INVALID),
+        ("AccessDeniedException", 403, AwsErrorKind.ACCESS_DENIED),
+        ("ResourceNotFoundException", 404, AwsErrorKind.UNKNOWN_SERVER),
+        ("UninitializedAccountException", 400, AwsErrorKind.UNINITIALIZED),
+        ("InternalServerException", 500, AwsErrorKind.UNCLEAR),
+        ("ServiceUnavailable", 503, AwsErrorKind.UNCLEAR),
+        ("SomethingNew", 200, AwsErrorKind.UNCLEAR),
     ],
 )
-def test_each_answer_of_aws_has_its_kind(code: str, status: int, kind: Trouble) -> None:
-    trouble = AwsTrouble.of(refusal(code, status), "StartRecovery")
-    assert trouble.kind is kind
-    assert str(trouble) == f"StartRecovery: {code}: because"
+def test_each_answer_of_aws_has_its_kind(code: str, status: int, kind: AwsErrorKind) -> None:
+    failure = AwsError.of(refusal(code, status), "StartRecovery")
+    assert failure.kind is kind
+    assert str(failure) == f"StartRecovery: {code}: because"
 
 
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (NoCredentialsError(), Trouble.CREDENTIALS),
-        (PartialCredentialsError(provider="env", cred_var="key"), Trouble.CREDENTIALS),
-        (CredentialRetrievalError(provider="sso", error_msg="expired"), Trouble.CREDENTIALS),
-        (ParamValidationError(report="Unknown parameter"), Trouble.INVALID),
-        (EndpointConnectionError(endpoint_url="http://x"), Trouble.UNREACHABLE),
-        (ConnectTimeoutError(endpoint_url="http://x"), Trouble.UNREACHABLE),
-        (ProxyConnectionError(proxy_url="http://x", error="refused"), Trouble.UNREACHABLE),
+        (NoCredentialsError(), AwsErrorKind.CREDENTIALS),
+        (PartialCredentialsError(provider="env", cred_var="key"), AwsErrorKind.CREDENTIALS),
+        (CredentialRetrievalError(provider="sso", error_msg="expired"), AwsErrorKind.CREDENTIALS),
+        (ParamValidationError(report="Unknown parameter"), AwsErrorKind.INVALID),
+        (EndpointConnectionError(endpoint_url="http://x"), AwsErrorKind.UNREACHABLE),
+        (ConnectTimeoutError(endpoint_url="http://x"), AwsErrorKind.UNREACHABLE),
+        (ProxyConnectionError(proxy_url="http://x", error="refused"), AwsErrorKind.UNREACHABLE),
     ],
 )
-def test_a_call_that_was_never_made_had_no_effect(error: BotoCoreError, kind: Trouble) -> None:
-    trouble = AwsTrouble.of(error, "StartRecovery")
-    assert trouble.kind is kind
-    assert trouble.kind.is_refusal
+def test_a_call_that_was_never_made_had_no_effect(error: BotoCoreError, kind: AwsErrorKind) -> None:
+    failure = AwsError.of(error, "StartRecovery")
+    assert failure.kind is kind
+    assert failure.kind.is_refusal
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_a_call_that_was_never_made_had_no_effect(error: BotoCoreError, kind: Tr
     ],
 )
 def test_a_call_whose_answer_is_lost_may_have_had_its_effect(error: Exception) -> None:
-    trouble = AwsTrouble.of(error, "StartRecovery")
-    assert not trouble.kind.is_refusal
-    assert trouble.kind.can_pass
+    failure = AwsError.of(error, "StartRecovery")
+    assert not failure.kind.is_refusal
+    assert failure.kind.can_pass
 
 
 @pytest.mark.parametrize(
@@ -105,23 +105,23 @@ def test_a_call_whose_answer_is_lost_may_have_had_its_effect(error: Exception) -
 )
 def test_the_pause_that_aws_asks_for_is_kept(header: str, seconds: float | None) -> None:
     error = refusal("ThrottlingException", 429, headers={"retry-after": header})
-    assert AwsTrouble.of(error, "StartRecovery").retry_after == seconds
+    assert AwsError.of(error, "StartRecovery").retry_after == seconds
 
 
 def test_the_resource_that_aws_names_is_kept() -> None:
     error = refusal("ResourceNotFoundException", 404, resourceId="s-1")
-    assert AwsTrouble.of(error, "StartRecovery").resource_id == "s-1"
+    assert AwsError.of(error, "StartRecovery").resource_id == "s-1"
 
 
-@pytest.mark.parametrize("kind", list(Trouble))
-def test_only_a_lasting_trouble_ends_a_launch(kind: Trouble) -> None:
-    lasting = {Trouble.INVALID, Trouble.ACCESS_DENIED, Trouble.UNKNOWN_SERVER,
-               Trouble.UNINITIALIZED}  # fmt: skip
+@pytest.mark.parametrize("kind", list(AwsErrorKind))
+def test_only_a_lasting_trouble_ends_a_launch(kind: AwsErrorKind) -> None:
+    lasting = {AwsErrorKind.INVALID, AwsErrorKind.ACCESS_DENIED, AwsErrorKind.UNKNOWN_SERVER,
+               AwsErrorKind.UNINITIALIZED}  # fmt: skip
     assert kind.can_pass == (kind not in lasting)
 
 
 async def test_without_a_role_we_act_in_the_workers_own_account(aws: LocalAws) -> None:
-    assert await DrsApi(AwsSessions(), TARGET).account_id() == ACCOUNT
+    assert await DrsClient(AwsSessions(), TARGET).account_id() == ACCOUNT
     assert aws.calls("AssumeRole", "sts") == 0
 
 
@@ -132,13 +132,13 @@ async def test_a_target_with_a_role_is_entered_once_through_its_regions_own_sts(
     aws.fault("AssumeRole", Service="sts", Effect="delay", Seconds=0.0, Region="eu-central-1")
     aws.servers(Region="eu-central-1", AccountId=OTHER_ACCOUNT)
     sessions = AwsSessions()
-    api = DrsApi(sessions, Target(region="eu-central-1", role_arn=ROLE))
+    api = DrsClient(sessions, Target(region="eu-central-1", role_arn=ROLE))
     assert await api.account_id() == OTHER_ACCOUNT
     assert await api.jobs_since(0.0) == []
     await asyncio.gather(*(api.jobs_since(0.0) for _ in range(5)))
     assert aws.calls("AssumeRole", "sts") == 1
     assert aws.struck() == 1
-    assert await DrsApi(sessions, TARGET).account_id() == ACCOUNT
+    assert await DrsClient(sessions, TARGET).account_id() == ACCOUNT
 
 
 async def test_credentials_of_a_role_renew_themselves_before_they_end(
@@ -147,7 +147,7 @@ async def test_credentials_of_a_role_renew_themselves_before_they_end(
     aws.servers(AccountId=OTHER_ACCOUNT)
     sessions = AwsSessions()
     target = Target(region=REGION, role_arn=ROLE)
-    api = DrsApi(sessions, target)
+    api = DrsClient(sessions, target)
     await api.jobs_since(0.0)
     credentials = sessions.client("drs", target)._request_signer._credentials
     later = datetime.now(UTC) + timedelta(minutes=55)
@@ -163,9 +163,9 @@ async def test_a_role_that_may_not_be_assumed_is_a_lasting_trouble_in_its_own_wo
     aws: LocalAws,
 ) -> None:
     aws.fault("AssumeRole", Service="sts", Error="AccessDenied", Message="not authorized")
-    with pytest.raises(AwsTrouble, match="AccessDenied: not authorized") as caught:
-        await DrsApi(AwsSessions(), Target(region=REGION, role_arn=ROLE)).account_id()
-    assert caught.value.kind is Trouble.ACCESS_DENIED
+    with pytest.raises(AwsError, match="AccessDenied: not authorized") as caught:
+        await DrsClient(AwsSessions(), Target(region=REGION, role_arn=ROLE)).account_id()
+    assert caught.value.kind is AwsErrorKind.ACCESS_DENIED
 
 
 async def test_a_worker_without_credentials_says_so(
@@ -174,14 +174,14 @@ async def test_a_worker_without_credentials_says_so(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     for target in (TARGET, Target(region=REGION, role_arn=ROLE)):
-        with pytest.raises(AwsTrouble, match="no AWS credentials") as caught:
-            await DrsApi(AwsSessions(), target).account_id()
-        assert caught.value.kind is Trouble.CREDENTIALS
+        with pytest.raises(AwsError, match="no AWS credentials") as caught:
+            await DrsClient(AwsSessions(), target).account_id()
+        assert caught.value.kind is AwsErrorKind.CREDENTIALS
 
 
 async def test_botocore_repeats_what_only_looks_and_never_a_launch(aws: LocalAws) -> None:
     servers = aws.servers()
-    api = DrsApi(AwsSessions(), TARGET)
+    api = DrsClient(AwsSessions(), TARGET)
     aws.fault("DescribeJobs", Error="ThrottlingException", Times=2)
     assert await api.jobs_since(0.0) == []
     assert aws.calls("DescribeJobs") == 3
@@ -190,7 +190,7 @@ async def test_botocore_repeats_what_only_looks_and_never_a_launch(aws: LocalAws
         aws.clear_faults()
         aws.fault("StartRecovery", **what)
         before = aws.calls("StartRecovery")
-        with pytest.raises(AwsTrouble):
+        with pytest.raises(AwsError):
             await api.start_recovery(servers, is_drill=True, launch_ids=["x"], not_after=math.inf)
         assert aws.calls("StartRecovery") == before + 1
 
@@ -198,7 +198,7 @@ async def test_botocore_repeats_what_only_looks_and_never_a_launch(aws: LocalAws
 async def test_every_page_of_an_answer_is_read(aws: LocalAws) -> None:
     servers: list[Server] = aws.servers(450)
     ids = [s.source_server_id for s in servers]
-    api = DrsApi(AwsSessions(), TARGET)
+    api = DrsClient(AwsSessions(), TARGET)
     assert sorted(s.source_server_id for s in await api.source_servers(ids)) == sorted(ids)
     assert aws.calls("DescribeSourceServers") >= 3
 
@@ -207,7 +207,7 @@ async def test_whatever_a_call_raises_is_a_trouble_that_names_it() -> None:
     def broken() -> None:
         raise RuntimeError("no idea")
 
-    with pytest.raises(AwsTrouble, match="Something: RuntimeError: no idea"):
+    with pytest.raises(AwsError, match="Something: RuntimeError: no idea"):
         await call("Something", broken)
 
 
@@ -237,6 +237,6 @@ async def test_an_answer_that_breaks_off_is_unclear(
     async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", f"http://{host}:{port}")
-        with pytest.raises(AwsTrouble) as caught:
-            await DrsApi(AwsSessions(), Target(region=REGION, role_arn=role)).jobs_since(0.0)
-    assert caught.value.kind is Trouble.UNCLEAR
+        with pytest.raises(AwsError) as caught:
+            await DrsClient(AwsSessions(), Target(region=REGION, role_arn=role)).jobs_since(0.0)
+    assert caught.value.kind is AwsErrorKind.UNCLEAR

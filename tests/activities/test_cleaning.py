@@ -7,10 +7,10 @@ import pytest
 
 from activities.cleanup import CleanupActivities
 from activities.launch.drs_activities import DrsActivities
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.models import RecoveryInstance
 from aws.sessions import AwsSessions
-from aws.targets import Places
+from aws.targets import TargetClients
 from contract.cleanup import TargetScope, TerminateRequest
 from recovery.execution.cleanup_state import LaunchedInstance
 from settings import Settings
@@ -42,7 +42,7 @@ async def launched(
 @pytest.fixture
 def cleanup(fast: Settings) -> CleanupActivities:
     """The activities under test."""
-    return CleanupActivities(Places(AwsSessions()), fast)
+    return CleanupActivities(TargetClients(AwsSessions()), fast)
 
 
 def still_up(aws: LocalAws, instances: list[LaunchedInstance]) -> list[str]:
@@ -65,13 +65,13 @@ async def until_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> list[LaunchedInstance]:
     """Terminate them, while AWS's time passes with every look."""
-    recovery_instances = DrsApi.recovery_instances
+    recovery_instances = DrsClient.recovery_instances
 
-    async def later(api: DrsApi, ids: list[str]) -> list[RecoveryInstance]:
+    async def later(api: DrsClient, ids: list[str]) -> list[RecoveryInstance]:
         aws.pass_time(60)
         return await recovery_instances(api, ids)
 
-    monkeypatch.setattr(DrsApi, "recovery_instances", later)
+    monkeypatch.setattr(DrsClient, "recovery_instances", later)
     request = TerminateRequest(target=TARGET, instances=instances)
     attempt: Any = Attempt(temporal)
     return list(await attempt.run(cleanup.terminate, request))
@@ -85,14 +85,14 @@ async def test_a_listing_that_lacks_the_instances_for_once_does_not_end_the_clea
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     instances = await launched(aws, drs, cleanup, temporal)
-    recovery_instances, looks = DrsApi.recovery_instances, 0
+    recovery_instances, looks = DrsClient.recovery_instances, 0
 
-    async def nothing_at_first(api: DrsApi, ids: list[str]) -> list[RecoveryInstance]:
+    async def nothing_at_first(api: DrsClient, ids: list[str]) -> list[RecoveryInstance]:
         nonlocal looks
         looks += 1
         return await recovery_instances(api, ids) if looks > 1 else []
 
-    monkeypatch.setattr(DrsApi, "recovery_instances", nothing_at_first)
+    monkeypatch.setattr(DrsClient, "recovery_instances", nothing_at_first)
     aws.fault("TerminateRecoveryInstances", Error="ThrottlingException", Times=3)
     assert await until_gone(aws, cleanup, temporal, instances, monkeypatch) == []
     aws.pass_time(3600)
@@ -112,7 +112,7 @@ async def test_an_answer_that_breaks_off_is_not_an_empty_one(
         cleanup.terminate, TerminateRequest(target=TARGET, instances=instances)
     )
     assert not error.non_retryable
-    assert "bytes came" in error.message
+    assert "bytes arrived" in error.message
     # The next attempt meets instances that are being terminated, and those that are gone.
     assert await until_gone(aws, cleanup, temporal, instances, monkeypatch) == []
     assert still_up(aws, instances) == []

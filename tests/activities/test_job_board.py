@@ -10,10 +10,10 @@ from typing import cast
 import pytest
 
 from activities.launch.drs_activities import DrsActivities
-from aws.drs.client import DrsApi
-from aws.drs.job_poller import JobBoard
+from aws.drs.client import DrsClient
+from aws.drs.job_poller import JobPoller
 from aws.drs.models import Job, JobLogItem
-from aws.errors import AwsTrouble, Trouble
+from aws.errors import AwsError, AwsErrorKind
 from recovery.plan.model import Server
 from tests.activities.conftest import Attempt, LocalAws, Temporal, until
 from tests.activities.test_watch import launched_by, statuses, watch
@@ -61,7 +61,7 @@ class Drs:
         """Those that it knows."""
         self.asked.append(list(job_ids))
         if any("malformed" in job_id for job_id in job_ids):
-            raise AwsTrouble(Trouble.INVALID, "1 validation error")
+            raise AwsError(AwsErrorKind.INVALID, "1 validation error")
         return [self._job(job_id) for job_id in job_ids if job_id in self._all]
 
     @property
@@ -74,9 +74,9 @@ class Drs:
         end = None if job_id in self.running else created
         return Job(job_id=job_id, creation_date_time=created, status=status, end_date_time=end)
 
-    def board(self, pause: float = PAUSE) -> JobBoard:
+    def poller(self, pause: float = PAUSE) -> JobPoller:
         """Looks at it."""
-        return JobBoard(cast(DrsApi, self), pause_seconds=pause)
+        return JobPoller(cast(DrsClient, self), pause_seconds=pause)
 
 
 def names(jobs: Sequence[Job]) -> list[str]:
@@ -89,11 +89,11 @@ def jobs(*names_: str, ago: float = 10.0) -> dict[str, float]:
 
 async def test_a_hundred_askers_are_answered_by_one_call_a_tick() -> None:
     drs = Drs(jobs("shared", *(f"job-{number}" for number in range(100))))
-    board = drs.board()
+    poller = drs.poller()
 
     async def follow(number: int) -> None:
         for _ in range(3):
-            assert names(await board.jobs([f"job-{number}", "shared"])) == [
+            assert names(await poller.jobs([f"job-{number}", "shared"])) == [
                 f"job-{number}",
                 "shared",
             ]
@@ -104,70 +104,70 @@ async def test_a_hundred_askers_are_answered_by_one_call_a_tick() -> None:
 
 async def test_each_look_lists_no_more_than_what_may_have_changed() -> None:
     drs = Drs(jobs("running", ago=2000.0), jobs("ended", ago=9000.0))
-    board = drs.board()
-    await board.jobs(["running"])
-    await board.jobs(["running"])
+    poller = drs.poller()
+    await poller.jobs(["running"])
+    await poller.jobs(["running"])
     assert drs.listed[0] == pytest.approx(86_400.0, abs=5)
     assert drs.listed[1] == pytest.approx(2000.0 + 60 * PAUSE, abs=5)
-    listing = await board.listed(time.time() - 10_000)
+    listing = await poller.listed(time.time() - 10_000)
     assert names(listing.jobs) == ["running", "ended"]
 
 
 async def test_a_listing_is_no_older_than_asked_for_and_not_asked_for_twice() -> None:
     drs = Drs(jobs("a"))
-    board = drs.board(pause=1000.0)
-    seen = await board.listed(time.time() - 100)
-    assert await board.listed(time.time() - 100) == seen
-    assert await board.listed(time.time() - 100, seen_after=seen.time) == seen
+    poller = drs.poller(pause=1000.0)
+    seen = await poller.listed(time.time() - 100)
+    assert await poller.listed(time.time() - 100) == seen
+    assert await poller.listed(time.time() - 100, seen_after=seen.time) == seen
     assert len(drs.listed) == 1
-    assert (await board.listed(time.time() - 100, seen_after=time.time())).time > seen.time
-    assert (await board.listed(time.time() - 10 * 86_400)).jobs
+    assert (await poller.listed(time.time() - 100, seen_after=time.time())).time > seen.time
+    assert (await poller.listed(time.time() - 10 * 86_400)).jobs
     assert drs.listed[-1] == pytest.approx(10 * 86_400, abs=5)
 
 
 async def test_a_job_that_drs_forgot_is_asked_for_and_then_unknown() -> None:
     drs = Drs(jobs("a", "b"))
-    board = drs.board()
-    assert names(await board.jobs(["a", "b"])) == ["a", "b"]
+    poller = drs.poller()
+    assert names(await poller.jobs(["a", "b"])) == ["a", "b"]
     del drs.running["a"]
-    assert names(await board.jobs(["a", "b"])) == ["b"]
+    assert names(await poller.jobs(["a", "b"])) == ["b"]
     assert drs.asked == [["a"]]
-    assert names((await board.listed(0.0)).jobs) == ["b"]
+    assert names((await poller.listed(0.0)).jobs) == ["b"]
 
 
 async def test_who_expects_nothing_soon_looks_rarely_but_never_delays_others() -> None:
     drs = Drs(jobs("a", ago=1.0) | jobs("b"))
-    board = drs.board(pause=0.05)
-    await board.jobs(["a"], soon=False)
+    poller = drs.poller(pause=0.05)
+    await poller.jobs(["a"], soon=False)
     began = time.monotonic()
-    await board.jobs(["a"], soon=False)
+    await poller.jobs(["a"], soon=False)
     assert time.monotonic() - began > 0.11
-    board = drs.board(pause=1000.0)
-    await board.jobs(["a"])
-    patient = asyncio.create_task(board.jobs(["a"], soon=False))
+    poller = drs.poller(pause=1000.0)
+    await poller.jobs(["a"])
+    patient = asyncio.create_task(poller.jobs(["a"], soon=False))
     await asyncio.sleep(0.01)
-    listing = await board.listed(time.time(), seen_after=time.time())
+    listing = await poller.listed(time.time(), seen_after=time.time())
     assert names(listing.jobs) == ["a", "b"]
     assert names(await patient) == ["a"]
 
 
 @pytest.mark.parametrize(
-    "trouble", [AwsTrouble(Trouble.THROTTLED, "slow down"), RuntimeError("a defect")]
+    "trouble", [AwsError(AwsErrorKind.THROTTLED, "slow down"), RuntimeError("a defect")]
 )
 async def test_trouble_is_told_to_everybody_and_passes(trouble: Exception) -> None:
     drs = Drs(jobs("a", "b"), trouble=[trouble])
-    board = drs.board()
-    asked = [board.jobs(["a"]), board.jobs(["b"])]
+    poller = drs.poller()
+    asked = [poller.jobs(["a"]), poller.jobs(["b"])]
     assert await asyncio.gather(*asked, return_exceptions=True) == [trouble, trouble]
-    assert names(await board.jobs(["a"])) == ["a"]
+    assert names(await poller.jobs(["a"])) == ["a"]
 
 
 async def test_who_is_cancelled_disturbs_nobody_and_is_not_asked_for() -> None:
     drs = Drs(jobs("stays"))
-    board = drs.board()
-    await board.jobs(["stays"])
-    gone = asyncio.create_task(board.jobs(["gone"]))
-    stays = asyncio.create_task(board.jobs(["stays"]))
+    poller = drs.poller()
+    await poller.jobs(["stays"])
+    gone = asyncio.create_task(poller.jobs(["gone"]))
+    stays = asyncio.create_task(poller.jobs(["stays"]))
     await asyncio.sleep(0)
     gone.cancel()
     assert names(await stays) == ["stays"]
@@ -175,10 +175,10 @@ async def test_who_is_cancelled_disturbs_nobody_and_is_not_asked_for() -> None:
 
 
 async def test_an_id_that_drs_refuses_hides_nothing_of_the_others() -> None:
-    board = Drs(jobs("a", "b")).board()
-    asked = [board.jobs(["a"]), board.jobs(["malformed"]), board.jobs(["b"])]
+    poller = Drs(jobs("a", "b")).poller()
+    asked = [poller.jobs(["a"]), poller.jobs(["malformed"]), poller.jobs(["b"])]
     first, refused, last = await asyncio.gather(*asked, return_exceptions=True)
-    assert isinstance(refused, AwsTrouble)
+    assert isinstance(refused, AwsError)
     assert not isinstance(first, BaseException)
     assert not isinstance(last, BaseException)
     assert names(first) + names(last) == ["a", "b"]
@@ -202,18 +202,18 @@ async def test_watches_of_several_waves_share_their_looks(
 
 async def test_a_log_is_read_once_after_each_look_for_all_who_ask() -> None:
     drs = Drs(running=jobs("one"))
-    board = drs.board()
-    await board.jobs(["one"])
-    first = await asyncio.gather(board.log("one"), board.log("one"), board.log("two"))
+    poller = drs.poller()
+    await poller.jobs(["one"])
+    first = await asyncio.gather(poller.log("one"), poller.log("one"), poller.log("two"))
     assert [log[0].event for log in first] == ["READ_1", "READ_1", "READ_2"]
-    assert (await board.log("one"))[0].event == "READ_1"
-    await board.jobs(["one"])
-    assert (await board.log("one"))[0].event == "READ_3"
+    assert (await poller.log("one"))[0].event == "READ_1"
+    await poller.jobs(["one"])
+    assert (await poller.log("one"))[0].event == "READ_3"
 
 
 async def test_a_log_that_could_not_be_read_is_read_again_for_whoever_asks_next() -> None:
-    drs = Drs(trouble=[AwsTrouble(Trouble.THROTTLED, "slow down")])
-    board = drs.board()
-    with pytest.raises(AwsTrouble):
-        await board.log("one")
-    assert (await board.log("one"))[0].event == "READ_2"
+    drs = Drs(trouble=[AwsError(AwsErrorKind.THROTTLED, "slow down")])
+    poller = drs.poller()
+    with pytest.raises(AwsError):
+        await poller.log("one")
+    assert (await poller.log("one"))[0].event == "READ_2"

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from activities.job_logs import JobLogActivities
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.job_log_lines import line_of
 from aws.drs.models import JobLogEvent
 from aws.sessions import AwsSessions
-from aws.targets import Places
+from aws.targets import TargetClients
 from contract.job_logs import JobLogs, ReadJobLogs
 from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal
 
@@ -18,7 +18,7 @@ UNKNOWN = "drsjob-0123456789abcdefg"
 
 async def read(*job_ids: str) -> JobLogs:
     """Read job logs as a worker does."""
-    activities = JobLogActivities(Places(AwsSessions()))
+    activities = JobLogActivities(TargetClients(AwsSessions()))
     asked = ReadJobLogs(target=TARGET, job_ids=list(job_ids))
     return await Attempt(Temporal()).run(activities.read_job_logs, asked)
 
@@ -26,7 +26,7 @@ async def read(*job_ids: str) -> JobLogs:
 async def launched(aws: LocalAws, **scenario: Any) -> tuple[str, str]:
     """A server and its job, which has ended."""
     servers = aws.servers(1, **scenario)
-    job = await DrsApi(AwsSessions(), TARGET).start_recovery(
+    job = await DrsClient(AwsSessions(), TARGET).start_recovery(
         servers, is_drill=True, launch_ids=["crm-1/db/1/1"], not_after=float("inf")
     )
     aws.pass_time(7200)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aws.drs.models import Job, JobLogItem, RecoveryInstance, epoch
-from aws.drs.server_status import JobWatch
+from aws.drs.server_status import ServerStatusTracker
 from contract.watch import WatchedServer
 from recovery.execution.judge import judge_wave
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
@@ -20,12 +20,12 @@ NOW = 1_732_323_600.0
 LOOK_UP = 120.0
 
 
-def watch(*numbers: int, job_id: str | None = JOB) -> JobWatch:
+def watch(*numbers: int, job_id: str | None = JOB) -> ServerStatusTracker:
     servers = [
         WatchedServer(result=ServerResult(source_server_id=server_id(n), recovery_job_id=job_id))
         for n in numbers or (1,)
     ]
-    return JobWatch(servers, look_up_seconds=LOOK_UP)
+    return ServerStatusTracker(servers, look_up_seconds=LOOK_UP)
 
 
 def job(
@@ -62,12 +62,12 @@ def instance(
     return RecoveryInstance.model_validate(answer | more)
 
 
-def only(watched: JobWatch) -> ServerResult:
+def only(watched: ServerStatusTracker) -> ServerResult:
     (result,) = watched.results
     return result
 
 
-def launched(*numbers: int) -> JobWatch:
+def launched(*numbers: int) -> ServerStatusTracker:
     """Servers that DRS has just said are LAUNCHED."""
     watched = watch(*numbers)
     watched.see_job(job(*["LAUNCHED"] * len(watched.servers)), now=NOW)
@@ -407,7 +407,7 @@ def test_a_watch_goes_on_from_what_the_attempt_before_saw() -> None:
         WatchedServer.model_validate(w.model_dump(mode="json", exclude_none=True))
         for w in before.servers.values()
     ]
-    after = JobWatch(stored, look_up_seconds=LOOK_UP)
+    after = ServerStatusTracker(stored, look_up_seconds=LOOK_UP)
     assert after.results == before.results
     assert after.unverified == [server_id(2)]
     after.settle_look_ups(now=NOW + LOOK_UP)

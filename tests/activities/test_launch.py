@@ -13,11 +13,11 @@ from temporalio.exceptions import ApplicationError
 from activities.launch import attempt as launching
 from activities.launch import guard as launch_guard
 from activities.launch.drs_activities import DrsActivities
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.live_instances import live_recoveries
 from aws.drs.models import Job, RecoveryInstance
 from aws.sessions import AwsSessions
-from aws.targets import Places
+from aws.targets import TargetClients
 from contract.launch import LaunchRequest, LaunchResult
 from recovery.execution.server import LaunchStatus
 from recovery.plan.model import Server, Target
@@ -135,14 +135,14 @@ async def test_a_job_that_shows_up_late_is_still_found(
     aws.fault("StartRecovery", Effect="answer-lost", Times=1)
     first = Attempt(temporal)
     await first.refused(drs.launch, request)
-    jobs_since, looks = DrsApi.jobs_since, 0
+    jobs_since, looks = DrsClient.jobs_since, 0
 
-    async def jobs_late(api: DrsApi, moment: float) -> list[Job]:
+    async def jobs_late(api: DrsClient, moment: float) -> list[Job]:
         nonlocal looks
         looks += 1
         return await jobs_since(api, moment) if looks > 2 else []
 
-    monkeypatch.setattr(DrsApi, "jobs_since", jobs_late)
+    monkeypatch.setattr(DrsClient, "jobs_since", jobs_late)
     result = await Attempt(temporal, number=2, details=first.heartbeats[-1]).run(
         drs.launch, request
     )
@@ -437,7 +437,7 @@ async def test_a_refused_call_leaves_nothing_to_look_for(
     first = Attempt(temporal)
     await first.refused(drs.launch, request)
     assert first.heartbeats[-1]["Unanswered"] is False
-    patient = DrsActivities(Places(AwsSessions()), slow)
+    patient = DrsActivities(TargetClients(AwsSessions()), slow)
     async with asyncio.timeout(60):
         await Attempt(temporal, number=2, details=first.heartbeats[-1]).run(patient.launch, request)
 

@@ -7,7 +7,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.launch.drs_activities import DrsActivities
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.models import Job
 from contract.launch import LaunchAnswer, LaunchRequest, LaunchResult
 from recovery.execution.server import LaunchStatus
@@ -150,12 +150,12 @@ async def test_a_job_whose_tags_describe_jobs_leaves_out_is_still_known_by_them(
     aws.fault("StartRecovery", Effect="answer-lost", Times=1)
     first = Attempt(temporal)
     await first.refused(drs.launch, request)
-    jobs_since = DrsApi.jobs_since
+    jobs_since = DrsClient.jobs_since
 
-    async def stripped(api: DrsApi, moment: float) -> list[Job]:
+    async def stripped(api: DrsClient, moment: float) -> list[Job]:
         return [j.model_copy(update={"tags": {}}) for j in await jobs_since(api, moment)]
 
-    monkeypatch.setattr(DrsApi, "jobs_since", stripped)
+    monkeypatch.setattr(DrsClient, "jobs_since", stripped)
     second = Attempt(temporal, number=2, details=first.heartbeats[-1])
     result = await second.run(drs.launch, request)
     assert result.job_id == aws.accepted(servers[0])[0]["JobId"]

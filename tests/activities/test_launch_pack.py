@@ -99,7 +99,7 @@ async def test_a_job_of_others_that_begins_meanwhile_holds_back_only_its_own_wav
     crm, erp = wave("crm", aws.servers(1)), wave("erp", aws.servers(1))
     request = pack(crm, erp)
     # What is listed is from before their job.
-    await drs._board_of(crm.target).listed(0.0)
+    await drs._poller_of(crm.target).listed(0.0)
     aws.client("drs").start_recovery(
         sourceServers=[{"sourceServerID": erp.server_ids[0]}], isDrill=True
     )

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from activities.launch.drs_activities import DrsActivities
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.sessions import AwsSessions
 from contract.jobs import LookAtJobs
 from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal
@@ -13,7 +13,7 @@ from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal
 
 async def started(aws: LocalAws) -> str:
     """A job in progress."""
-    job = await DrsApi(AwsSessions(), TARGET).start_recovery(
+    job = await DrsClient(AwsSessions(), TARGET).start_recovery(
         aws.servers(1), is_drill=True, launch_ids=["crm-1/db/1/1"], not_after=float("inf")
     )
     return job.job_id

@@ -3,9 +3,9 @@
 import pytest
 
 from activities.targets import TargetActivities
-from aws.regions import OurRegions, history_region, region_in
+from aws.regions import DependencyRegions, history_region, region_in
 from aws.sessions import AwsSessions
-from aws.targets import Places
+from aws.targets import TargetClients
 from contract.readiness import WorkerContext
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from settings import Settings
@@ -13,20 +13,20 @@ from tests.activities.conftest import REGION, Attempt, LocalAws, Temporal
 
 # Where the source servers of the local AWS replicate from.
 ORIGIN = "us-east-1"
-SAFE = OurRegions(history="eu-west-1", temporal="eu-central-1")
-LOST = OurRegions(history=ORIGIN, temporal=ORIGIN)
+SAFE = DependencyRegions(history="eu-west-1", temporal="eu-central-1")
+LOST = DependencyRegions(history=ORIGIN, temporal=ORIGIN)
 
 
-def activities(fast: Settings, ours: OurRegions) -> TargetActivities:
-    return TargetActivities(Places(AwsSessions()), fast, ours)
+def activities(fast: Settings, dependencies: DependencyRegions) -> TargetActivities:
+    return TargetActivities(TargetClients(AwsSessions()), fast, dependencies)
 
 
 async def looked_at(
-    fast: Settings, ours: OurRegions, servers: list[Server] | None
+    fast: Settings, dependencies: DependencyRegions, servers: list[Server] | None
 ) -> WorkerContext:
     """What a plan of these servers learns at its start."""
     attempt = Attempt(Temporal())
-    look = activities(fast, ours).look_at_targets
+    look = activities(fast, dependencies).look_at_targets
     ids = None if servers is None else [[s.source_server_id for s in servers]]
     return await attempt.environment.run(look, [Target(region=REGION)], ids)
 
@@ -54,8 +54,8 @@ def test_the_region_is_read_from_an_address_only_where_it_is_one(
 
 def test_a_setting_says_more_than_the_address(aws: LocalAws) -> None:
     settings = Settings(temporal_region="eu-west-1")
-    assert OurRegions.of(settings, "us-west-2.aws.api.temporal.io").temporal == "eu-west-1"
-    assert OurRegions.of(Settings(), "us-west-2.aws.api.temporal.io").temporal == "us-west-2"
+    assert DependencyRegions.of(settings, "us-west-2.aws.api.temporal.io").temporal == "eu-west-1"
+    assert DependencyRegions.of(Settings(), "us-west-2.aws.api.temporal.io").temporal == "us-west-2"
 
 
 def test_the_historys_region_is_the_tables_own_or_awss(
@@ -83,11 +83,13 @@ async def test_a_plan_learns_at_its_start_what_would_be_lost_with_its_servers(
     assert not any(target.trouble for target in context.targets)
 
 
-@pytest.mark.parametrize("ours", [SAFE, OurRegions(), OurRegions(history=REGION, temporal=REGION)])
+@pytest.mark.parametrize(
+    "dependencies", [SAFE, DependencyRegions(), DependencyRegions(history=REGION, temporal=REGION)]
+)
 async def test_elsewhere_there_is_nothing_to_warn_of(
-    aws: LocalAws, fast: Settings, ours: OurRegions
+    aws: LocalAws, fast: Settings, dependencies: DependencyRegions
 ) -> None:
-    assert (await looked_at(fast, ours, aws.servers(2))).warnings == []
+    assert (await looked_at(fast, dependencies, aws.servers(2))).warnings == []
 
 
 @pytest.mark.parametrize(
@@ -128,8 +130,8 @@ async def test_a_dry_run_warns_but_blocks_nothing(aws: LocalAws, fast: Settings)
     wave = Wave(wave_id="db", servers=aws.servers(2), region=REGION)
     plan = RecoveryPlan(plan_id="crm", region=REGION, waves=[wave])
 
-    async def found(ours: OurRegions) -> list[tuple[str, bool]]:
-        check = activities(fast, ours).check_readiness
+    async def found(dependencies: DependencyRegions) -> list[tuple[str, bool]]:
+        check = activities(fast, dependencies).check_readiness
         readiness = await Attempt(Temporal()).run(check, plan)
         return [(each.message, each.blocks) for each in readiness.findings]
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from activities.history_repair import verify
 from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
 from recovery.execution.wave import Decisions, OperatorAct, WaveStatus
-from recovery.history.comparison import DifferenceKind, Truth, compare
-from recovery.history.record import HistoryRecord, Journal
+from recovery.history.comparison import DifferenceKind, TemporalState, compare
+from recovery.history.record import HistoryDelta, HistoryRecord
 from recovery.plan.model import RecoveryPlan
 from settings import Settings
 from storage.history import HistoryError, HistoryTable
@@ -22,7 +22,7 @@ from tests.recovery.plans import diamond
 NOW = 1_732_323_600.0
 
 
-def story(execution_id: str = "crm-1") -> tuple[Truth, list[HistoryRecord]]:
+def story(execution_id: str = "crm-1") -> tuple[TemporalState, list[HistoryRecord]]:
     """An execution from its start to its end, and each record of it that its workflow wrote."""
     plan = diamond()
     state = ExecutionState.begin(
@@ -32,13 +32,13 @@ def story(execution_id: str = "crm-1") -> tuple[Truth, list[HistoryRecord]]:
         started_by="ops@host",
         now=NOW,
     )
-    journal = Journal(plan, state)
+    delta = HistoryDelta(plan, state)
     records: list[HistoryRecord] = []
     written: dict[str, int] = {}
 
     def write() -> None:
         state.revision += 1
-        record = journal.unwritten(written, state.revision - 1)
+        record = delta.unwritten(written, state.revision - 1)
         assert record is not None
         written.update({wave.wave_id: wave.revision for wave in record.waves})
         records.append(record.model_copy(deep=True))
@@ -61,7 +61,7 @@ def story(execution_id: str = "crm-1") -> tuple[Truth, list[HistoryRecord]]:
         write()
     state.status, state.end_time = PlanStatus.COMPLETED, NOW + 900
     write()
-    return Truth(state=state, plan=plan, is_closed=True), records
+    return TemporalState(state=state, plan=plan, is_closed=True), records
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ async def table(aws: LocalAws, fast: Settings) -> HistoryTable:
 
 
 @pytest.fixture
-async def truth(table: HistoryTable) -> Truth:
+async def temporal_state(table: HistoryTable) -> TemporalState:
     """An execution whose history is intact."""
     known, records = story()
     for record in records:
@@ -113,8 +113,10 @@ def tamperer(aws: LocalAws, table: HistoryTable) -> Tamperer:
     return Tamperer(aws, table)
 
 
-async def found(table: HistoryTable, truth: Truth, *, repair: bool = True) -> list[tuple[str, str]]:
-    differences = await verify(table, truth, repair=repair)
+async def found(
+    table: HistoryTable, temporal_state: TemporalState, *, repair: bool = True
+) -> list[tuple[str, str]]:
+    differences = await verify(table, temporal_state, repair=repair)
     return [(each.item, "repaired" if each.is_repaired else each.kind) for each in differences]
 
 
@@ -123,10 +125,10 @@ async def recorded(table: HistoryTable) -> tuple[ExecutionState, RecoveryPlan] |
 
 
 async def test_an_intact_history_agrees_and_is_not_written_to(
-    aws: LocalAws, table: HistoryTable, truth: Truth
+    aws: LocalAws, table: HistoryTable, temporal_state: TemporalState
 ) -> None:
     before = aws.calls("PutItem", "dynamodb")
-    assert await found(table, truth) == []
+    assert await found(table, temporal_state) == []
     assert aws.calls("PutItem", "dynamodb") == before
 
 
@@ -135,14 +137,14 @@ async def test_an_intact_history_agrees_and_is_not_written_to(
     ["EXECUTION", "PLAN#0000", "WAVE#db", "MESSAGE#0002"],
 )
 async def test_a_deleted_item_is_found_and_written_again(
-    table: HistoryTable, truth: Truth, tamperer: Tamperer, item: str
+    table: HistoryTable, temporal_state: TemporalState, tamperer: Tamperer, item: str
 ) -> None:
     whole = await recorded(table)
     tamperer.delete(item)
     missing = [(item.removesuffix("#0000") if item.startswith("PLAN") else item, "repaired")]
-    assert await found(table, truth) == missing
+    assert await found(table, temporal_state) == missing
     assert await recorded(table) == whole
-    assert await found(table, truth) == []
+    assert await found(table, temporal_state) == []
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ async def test_a_deleted_item_is_found_and_written_again(
 )
 async def test_an_altered_item_is_found_and_put_right(
     table: HistoryTable,
-    truth: Truth,
+    temporal_state: TemporalState,
     tamperer: Tamperer,
     item: str,
     attributes: dict[str, Any],
@@ -170,9 +172,9 @@ async def test_an_altered_item_is_found_and_put_right(
     whole = await recorded(table)
     tamperer.alter(item, **attributes)
     key = "PLAN" if item.startswith("PLAN") else item
-    assert await found(table, truth) == [(key, "repaired")]
+    assert await found(table, temporal_state) == [(key, "repaired")]
     assert await recorded(table) == whole
-    assert await found(table, truth) == []
+    assert await found(table, temporal_state) == []
 
 
 async def test_an_old_item_is_found_and_brought_up_to_date(table: HistoryTable) -> None:
@@ -199,20 +201,22 @@ async def test_of_an_execution_of_which_nothing_was_recorded_everything_is_writt
 
 
 async def test_without_repair_nothing_is_written(
-    aws: LocalAws, table: HistoryTable, truth: Truth, tamperer: Tamperer
+    aws: LocalAws, table: HistoryTable, temporal_state: TemporalState, tamperer: Tamperer
 ) -> None:
     tamperer.delete("WAVE#db")
     before = aws.calls("PutItem", "dynamodb")
     for _ in range(2):
-        assert await found(table, truth, repair=False) == [("WAVE#db", DifferenceKind.MISSING)]
+        assert await found(table, temporal_state, repair=False) == [
+            ("WAVE#db", DifferenceKind.MISSING)
+        ]
     assert aws.calls("PutItem", "dynamodb") == before
 
 
 async def test_what_is_newer_than_temporals_is_left_as_it_is(
-    table: HistoryTable, truth: Truth, tamperer: Tamperer
+    table: HistoryTable, temporal_state: TemporalState, tamperer: Tamperer
 ) -> None:
     tamperer.alter("WAVE#db", Revision={"N": "99"}, Late={"BOOL": True})
-    (difference,) = await verify(table, truth, repair=True)
+    (difference,) = await verify(table, temporal_state, repair=True)
     assert (difference.kind, difference.is_repaired) == (DifferenceKind.NEWER, False)
     now = await recorded(table)
     assert now is not None
@@ -220,9 +224,9 @@ async def test_what_is_newer_than_temporals_is_left_as_it_is(
 
 
 async def test_a_wave_that_is_recorded_while_it_is_repaired_stays_the_newer(
-    table: HistoryTable, fast: Settings, truth: Truth, tamperer: Tamperer
+    table: HistoryTable, fast: Settings, temporal_state: TemporalState, tamperer: Tamperer
 ) -> None:
-    newer = truth.state.waves[0].model_copy(update={"revision": 30, "late": True})
+    newer = temporal_state.state.waves[0].model_copy(update={"revision": 30, "late": True})
 
     class Overtaken(HistoryTable):
         """A table to which the wave's recorder writes right before the repair does."""
@@ -232,21 +236,21 @@ async def test_a_wave_that_is_recorded_while_it_is_repaired_stays_the_newer(
             await super().rewrite(record)
 
     tamperer.delete("WAVE#db")
-    await verify(Overtaken(fast), truth, repair=True)
+    await verify(Overtaken(fast), temporal_state, repair=True)
     now = await recorded(table)
     assert now is not None
     assert now[0].waves[0] == newer
 
 
 async def test_a_dynamodb_that_takes_nothing_is_told_and_nothing_is_lost(
-    aws: LocalAws, table: HistoryTable, truth: Truth, tamperer: Tamperer
+    aws: LocalAws, table: HistoryTable, temporal_state: TemporalState, tamperer: Tamperer
 ) -> None:
     tamperer.delete("WAVE#db")
     aws.fault("PutItem", Service="dynamodb", Error="ProvisionedThroughputExceededException")
     with pytest.raises(HistoryError, match="Cannot write the history table"):
-        await verify(table, truth, repair=True)
+        await verify(table, temporal_state, repair=True)
     aws.clear_faults()
-    assert await found(table, truth) == [("WAVE#db", "repaired")]
+    assert await found(table, temporal_state) == [("WAVE#db", "repaired")]
 
 
 async def test_records_in_any_order_and_number_leave_the_same_table(table: HistoryTable) -> None:

@@ -10,9 +10,9 @@ from temporalio.exceptions import ApplicationError
 
 from activities.launch.drs_activities import DrsActivities
 from activities.review import Review
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.models import LAUNCH_ID_TAG, Job, RecoveryInstance
-from aws.errors import AwsTrouble, Trouble
+from aws.errors import AwsError, AwsErrorKind
 from contract.review import ReviewRequest
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.plan.model import Impact
@@ -42,7 +42,7 @@ class Answers:
     recent: list[Job] = field(default_factory=list)
     older: list[Job] = field(default_factory=list)
     instances: list[RecoveryInstance] = field(default_factory=list)
-    troubles: dict[str, AwsTrouble] = field(default_factory=dict)
+    troubles: dict[str, AwsError] = field(default_factory=dict)
 
     async def jobs_since(self, time: float) -> list[Job]:
         self._raise("jobs_since")
@@ -132,7 +132,7 @@ async def review(
         is_drill=is_drill,
         since=0.0,
     )
-    return await Review(cast(DrsApi, answers), request, poll_seconds=1.0).run()
+    return await Review(cast(DrsClient, answers), request, poll_seconds=1.0).run()
 
 
 async def refused(answers: Answers, *servers: ServerResult) -> ApplicationError:
@@ -291,10 +291,14 @@ async def test_a_server_of_which_drs_says_nothing_is_watched_on_and_not_launched
     assert seen.launch_status is LaunchStatus.PENDING
 
 
-@pytest.mark.parametrize("kind", [Trouble.THROTTLED, Trouble.UNREACHABLE, Trouble.ACCESS_DENIED])
+@pytest.mark.parametrize(
+    "kind", [AwsErrorKind.THROTTLED, AwsErrorKind.UNREACHABLE, AwsErrorKind.ACCESS_DENIED]
+)
 @pytest.mark.parametrize("method", ["jobs_since", "jobs", "recovery_instances"])
-async def test_a_review_that_aws_does_not_answer_is_tried_again(method: str, kind: Trouble) -> None:
-    answers = Answers(troubles={method: AwsTrouble(kind, "no answer", retry_after=50.0)})
+async def test_a_review_that_aws_does_not_answer_is_tried_again(
+    method: str, kind: AwsErrorKind
+) -> None:
+    answers = Answers(troubles={method: AwsError(kind, "no answer", retry_after=50.0)})
     error = await refused(answers, launched())
     assert (error.type, error.non_retryable) == (kind, False)
     assert error.next_retry_delay is not None

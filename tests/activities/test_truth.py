@@ -26,7 +26,7 @@ from temporalio.exceptions import ApplicationError
 from activities.review import Review
 from activities.watch import watch as watching
 from activities.watch.watch import LOOK_UP_SECONDS, Watch
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.drs.models import LAUNCH_ID_TAG, Job, JobLogItem
 from aws.sessions import AwsSessions
 from contract.review import ReviewRequest
@@ -113,7 +113,7 @@ class Moment:
 class _Looks:
     """Looks at jobs with a pause between them; only one watch asks here."""
 
-    api: DrsApi
+    api: DrsClient
     pause: Callable[[float], Awaitable[None]]
     begun: bool = False
 
@@ -218,7 +218,7 @@ class Wave:
 
     def __init__(self, sky: Sky, sessions: AwsSessions, servers: list[Facts]) -> None:
         self._sky = sky
-        self._api = DrsApi(sessions, Target(region=REGION))
+        self._api = DrsClient(sessions, Target(region=REGION))
         sky.begin(servers)
         self._stopped_on_purpose = {
             s["SourceServerId"] for s in servers if s["LaunchDisposition"] == "STOPPED"

@@ -5,14 +5,15 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from temporalio.client import Client
 
 from cli.live.hints import KEYS, hints
 from cli.live.keyboard import Keyboard
 from cli.live.prompts import Prompts
 from cli.live.view import Watched
 from client import steering
-from client.recovery_client import RecoveryClient
-from client.steering import RunningExecution, send
+from client.executions import RunningExecution
+from client.steering import send
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import Decisions, OperatorAct, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage
@@ -164,7 +165,7 @@ async def test_a_worker_that_died_a_moment_ago_does_not_lose_a_message(
 ) -> None:
     signals: list[Any] = []
 
-    async def yes() -> bool:
+    async def yes(_: object) -> bool:
         return True
 
     async def never(*_: object, **__: object) -> str:
@@ -175,9 +176,9 @@ async def test_a_worker_that_died_a_moment_ago_does_not_lose_a_message(
         signals.append(given)
 
     handle = SimpleNamespace(signal=signal, execute_update=never)
-    temporal = SimpleNamespace(get_workflow_handle=lambda *_, **__: handle)
-    client = cast(RecoveryClient, SimpleNamespace(has_worker=yes, temporal=temporal))
-    monkeypatch.setattr(steering, "_ANSWER_SECONDS", 0.01)
+    client = cast(Client, SimpleNamespace(get_workflow_handle=lambda *_, **__: handle))
+    monkeypatch.setattr(steering, "has_worker", yes)
+    monkeypatch.setattr(steering, "UPDATE_SECONDS", 0.01)
     running = RunningExecution("crm", "crm-1", ExecutionType.DRILL, "run")
     effect = await send(client, running, OperatorMessage(MessageName.PAUSE), actor="ops@desk")
     assert effect is None

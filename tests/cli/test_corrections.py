@@ -4,7 +4,7 @@ import pytest
 
 from cli.input.durations import seconds_of
 from cli.render.records import operator_lines
-from client.executions import ExecutionRow, merged
+from client.overview import ExecutionRow, merged
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
 from recovery.execution.state import MessageRecord, PlanStatus
 from recovery.plan.diff import differences

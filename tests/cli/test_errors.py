@@ -7,12 +7,12 @@ import pytest
 from temporalio.service import RPCError, RPCStatusCode
 from typer.testing import CliRunner
 
-from aws.errors import AwsTrouble, Trouble
+from aws.errors import AwsError, AwsErrorKind
 from cli.app import app
 from cli.input.confirmation import show_what_is_launched, typed_plan_id
 from cli.render.tables import finding_table
 from client.errors import RefusedError, UnreachableError
-from client.takeover import Earlier
+from client.takeover import PreviousExecution
 from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionType, PlanStatus
@@ -40,9 +40,9 @@ def _nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     get_settings.cache_clear()
 
 
-def history_error(kind: Trouble) -> HistoryError:
+def history_error(kind: AwsErrorKind) -> HistoryError:
     error = HistoryError("Cannot read the history table")
-    error.__cause__ = AwsTrouble(kind, "query")
+    error.__cause__ = AwsError(kind, "query")
     return error
 
 
@@ -70,9 +70,9 @@ def test_of_several_executions_a_failure_is_worse_than_a_cancellation() -> None:
     [
         (RefusedError("runs already"), 2),
         (UnreachableError("no answer"), 5),
-        (history_error(Trouble.UNKNOWN_SERVER), 2),
-        (history_error(Trouble.UNREACHABLE), 5),
-        (history_error(Trouble.CREDENTIALS), 5),
+        (history_error(AwsErrorKind.UNKNOWN_SERVER), 2),
+        (history_error(AwsErrorKind.UNREACHABLE), 5),
+        (history_error(AwsErrorKind.CREDENTIALS), 5),
         (RPCError("gone", RPCStatusCode.UNAVAILABLE, b""), 5),
         (RPCError("unknown search attribute", RPCStatusCode.INVALID_ARGUMENT, b""), 2),
     ],
@@ -171,7 +171,7 @@ def test_what_is_confirmed_tells_what_is_taken_over_from_what_is_launched(
     for server in state.waves[0].servers:
         server.recovery_job_id = "drsjob-1"
     state.waves[0].servers[0].launch_status = LaunchStatus.LAUNCHED
-    earlier = Earlier(state, CHAIN, ())
+    earlier = PreviousExecution(state, CHAIN, ())
     found = [
         Finding(source_server_id=up, region="us-west-2", message="ours", job_id="drsjob-1"),
         Finding(source_server_id=open_, region="us-west-2", message="ours", job_id="drsjob-1"),

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app
-from client.recovery_client import whoami
+from client.local_user import whoami
 from settings import get_settings
 from storage.plans import PlanTable
 from tests.activities.conftest import LocalAws, aws

@@ -5,13 +5,12 @@ from typing import Any, cast
 
 import pytest
 from rich.console import Console
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from cli.live import watch as watching
 from cli.live.view import Watched
 from cli.live.watch import LineDisplay, watch
 from client.errors import RefusedError, UnreachableError
-from client.recovery_client import RecoveryClient
 from recovery.execution.state import ExecutionState, PlanStatus
 from runtime.exit import CliError, ExitCode
 from tests.cli.executions import CHAIN, START, begin
@@ -25,9 +24,14 @@ class FakeClient:
     def __init__(self, *answers: Answer, closed: bool = False) -> None:
         self._answers = list(answers)
         self._closed = closed
-        self.temporal = SimpleNamespace(get_workflow_handle=lambda _: self)
 
-    async def state(self, _: str) -> ExecutionState:
+    def get_workflow_handle(self, _: str) -> "FakeClient":
+        return self
+
+    def get_workflow_handle_for(self, *_: object) -> "FakeClient":
+        return self
+
+    async def query(self, *_: object, **__: object) -> ExecutionState:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -55,7 +59,7 @@ async def followed(client: FakeClient, execution_id: str | None = None) -> tuple
     console = Console(width=200, highlight=False)
     watched = Watched("crm", execution_id)
     with console.capture() as capture:
-        await watch(cast(RecoveryClient, client), [watched], LineDisplay(console))
+        await watch(cast(Client, client), [watched], LineDisplay(console))
     return watched, capture.get()
 
 

@@ -18,9 +18,11 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from activities.execution_state import read_truth
+from activities.execution_state import read_temporal_state
 from activities.history_repair import verify
-from client.recovery_client import RecoveryClient
+from client.connection import connect_to_temporal
+from client.executions import execution_state
+from client.start import start_execution
 from contract.execution_end import ExecutionRun
 from contract.identifiers import SEARCH_ATTRIBUTES, plan_workflow_id
 from recovery.execution.state import ExecutionState, ExecutionType
@@ -99,7 +101,7 @@ class House:
 
     stack: Stack
     aws: LocalAws
-    client: RecoveryClient
+    client: Client
     table: HistoryTable
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     made: list[str] = field(default_factory=list)
@@ -129,12 +131,12 @@ class House:
 
     async def run(self, plan: RecoveryPlan, **how: Any) -> ExecutionState:
         """Run a plan to its end; what the history then says."""
-        execution_id = await self.client.start(plan, **how)
+        execution_id = await start_execution(self.client, plan, **how)
         return await self.end(plan, execution_id)
 
     async def end(self, plan: RecoveryPlan, execution_id: str) -> ExecutionState:
         """Await the end of an execution; what the history then says."""
-        handle = self.client.temporal.get_workflow_handle(plan_workflow_id(plan.plan_id))
+        handle = self.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
         with suppress(WorkflowFailureError):
             await handle.result()
         state = await self.recorded(execution_id)
@@ -153,8 +155,8 @@ class House:
         """What of the history differs from what Temporal knows of an execution."""
         workflow_id = plan_workflow_id(plan.plan_id)
         run = ExecutionRun(execution_id=execution_id, workflow_id=workflow_id, run_id=run_id)
-        truth = await read_truth(self.client.temporal, run)
-        return await verify(self.table, truth, repair=False)
+        temporal_state = await read_temporal_state(self.client, run)
+        return await verify(self.table, temporal_state, repair=False)
 
     async def recorded(self, execution_id: str) -> ExecutionState:
         """What the history says of an execution."""
@@ -164,7 +166,7 @@ class House:
 
     async def count_workflows(self, query: str) -> int:
         """How many workflows Temporal's visibility, which lags, has for a query."""
-        return (await self.client.temporal.count_workflows(query)).count
+        return (await self.client.count_workflows(query)).count
 
     async def eventually(
         self, condition: Callable[[], Awaitable[object]], *, within: float = 60.0
@@ -184,7 +186,7 @@ class House:
         """Await a state of the running execution."""
         async with asyncio.timeout(within):
             while True:
-                state = await self.client.state(plan.plan_id)
+                state = await execution_state(self.client, plan.plan_id)
                 if condition(state):
                     return state
                 await asyncio.sleep(0.15)
@@ -253,7 +255,7 @@ async def house_without_worker(stack: Stack) -> House:
     table = HistoryTable(get_settings())
     await table.create()
     await PlanTable(get_settings()).create()
-    client = await RecoveryClient.connect()
+    client = await connect_to_temporal()
     return House(stack=stack, aws=LocalAws(stack.aws_url), client=client, table=table)
 
 
@@ -265,11 +267,11 @@ async def record_histories(house: House, folder: Path) -> None:
     queries = [f"DrsPlanId = '{plan_id}'" for plan_id in house.made]
     for query in [*queries, "WorkflowType = 'LauncherWorkflow'"]:
         kept: Counter[str | None] = Counter()
-        async for found in house.client.temporal.list_workflows(query):
+        async for found in house.client.list_workflows(query):
             kept[found.workflow_type] += 1
             if kept[found.workflow_type] > _MOST_OF_A_KIND:
                 continue
-            handle = house.client.temporal.get_workflow_handle(found.id, run_id=found.run_id)
+            handle = house.client.get_workflow_handle(found.id, run_id=found.run_id)
             history = await handle.fetch_history()
             run = found.run_id[-6:]
             name = f"{found.workflow_type}-{found.id.replace('/', '_')}-{run}.json.gz"
@@ -327,7 +329,7 @@ async def house_apart(house_without_worker: House, tmp_path: Path) -> AsyncItera
         stack.start_temporal()
         address = stack.env["TEMPORAL_ADDRESS"]
         client = await Client.connect(address, data_converter=pydantic_data_converter)
-        yield replace(house_without_worker, stack=stack, client=RecoveryClient(client), made=[])
+        yield replace(house_without_worker, stack=stack, client=client, made=[])
     finally:
         stack.stop()
 
@@ -336,7 +338,7 @@ class serving:
     """Serve the task queues inside the block."""
 
     def __init__(self, house: House) -> None:
-        self._workers = make_workers(house.client.temporal, get_settings())
+        self._workers = make_workers(house.client, get_settings())
 
     async def __aenter__(self) -> None:
         for worker in self._workers:

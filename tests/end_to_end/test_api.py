@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from client.executions import find_running
 from recovery.plan.model import RecoveryPlan
 from tests.end_to_end.api_server import (
     STARTS_A_MINUTE,
@@ -221,7 +222,7 @@ async def test_a_real_recovery_needs_its_confirmation_at_every_step(
         assert "nothing was started" in refused.json()["detail"]
     relaunch = {"Confirmation": plan.plan_id, "Relaunch": [plan.waves[0].server_ids[0]]}
     assert (await ops.post(path, json=relaunch)).status_code == 403
-    assert await house.client.running(plan.plan_id) is None
+    assert await find_running(house.client, plan.plan_id) is None
 
     recovery = {"ExecutionType": "RECOVERY", "Confirmation": plan.plan_id}
     execution_id = (await ops.post(path, json=recovery)).json()["ExecutionId"]

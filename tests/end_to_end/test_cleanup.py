@@ -3,7 +3,9 @@
 import pytest
 from temporalio.client import WorkflowFailureError
 
+from client.cleanup import start_cleanup
 from client.errors import RefusedError
+from client.start import replace_drill, start_execution
 from contract.cleanup import StartCleanup
 from contract.execution import Takeover
 from contract.identifiers import cleanup_workflow_id
@@ -21,8 +23,8 @@ def cleanup_of(state: ExecutionState, **fields: object) -> StartCleanup:
 
 async def cleaned(house: House, start: StartCleanup) -> ExecutionState:
     """Clean up; what the history then says."""
-    await house.client.start_cleanup(start)
-    handle = house.client.temporal.get_workflow_handle(cleanup_workflow_id(start.execution_id))
+    await start_cleanup(house.client, start)
+    handle = house.client.get_workflow_handle(cleanup_workflow_id(start.execution_id))
     await handle.result()
     return await house.recorded(start.execution_id)
 
@@ -89,16 +91,16 @@ async def test_a_clean_up_asked_for_in_advance_waits_and_does_not_hold_the_plan(
     house: House,
 ) -> None:
     plan = house.plan(house.wave("Database"))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     start = StartCleanup(
         execution_id=execution_id, plan_id=plan.plan_id, actor="ops@test", after_seconds=2
     )
-    await house.client.start_cleanup(start)
+    await start_cleanup(house.client, start)
     with pytest.raises(RefusedError, match="is running already"):
-        await house.client.start_cleanup(start)
+        await start_cleanup(house.client, start)
     state = await house.end(plan, execution_id)
     assert len(house.aws.instances_up(plan.waves[0].server_ids[0])) == 1
-    handle = house.client.temporal.get_workflow_handle(cleanup_workflow_id(execution_id))
+    handle = house.client.get_workflow_handle(cleanup_workflow_id(execution_id))
     await handle.result()
     assert house.aws.instances_up(plan.waves[0].server_ids[0]) == []
     assert state.status is PlanStatus.COMPLETED
@@ -109,11 +111,11 @@ async def test_a_recovery_that_replaces_a_drill_cancels_its_pending_clean_up(
 ) -> None:
     plan = house.plan(house.wave("Database"))
     state = await house.run(plan)
-    await house.client.start_cleanup(cleanup_of(state, after_seconds=3600))
+    await start_cleanup(house.client, cleanup_of(state, after_seconds=3600))
     query = f"WorkflowType = 'DrillCleanupWorkflow' AND DrsPlanId = '{plan.plan_id}'"
     await house.eventually(lambda: house.count_workflows(query))
-    await house.client.replace_drill(plan.plan_id)
-    handle = house.client.temporal.get_workflow_handle(cleanup_workflow_id(state.execution_id))
+    await replace_drill(house.client, plan.plan_id)
+    handle = house.client.get_workflow_handle(cleanup_workflow_id(state.execution_id))
     with pytest.raises(WorkflowFailureError):
         await handle.result()
     assert len(house.aws.instances_up(plan.waves[0].server_ids[0])) == 1

@@ -5,6 +5,7 @@ from typing import Any
 
 import boto3
 
+from client.start import start_execution
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
@@ -24,7 +25,7 @@ async def a_plan_in_doubt(house: House) -> tuple[RecoveryPlan, str, str]:
     slow = house.aws.servers(2, LaunchSeconds=20 * SPEED)
     plan = house.plan(house.wave("Database", servers=slow), house.wave("App", "Database"))
     house.aws.apply(Faults=[{"Operation": "StartRecovery", "Effect": "drop", "Times": 1}])
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: "to learn whether" in wave_of(s, "Database").status_reason)
     job_id = await asyncio.to_thread(somebodys_job, *slow)
     state = await house.until(plan, lambda s: wave_of(s, "Database").launch_in_doubt)
@@ -76,7 +77,7 @@ async def test_out_of_reach_of_describe_jobs_a_lost_answer_waits_for_the_operato
     lost = {"Operation": "StartRecovery", "Effect": "answer-lost", "Times": 1}
     away = {"Operation": "DescribeJobs", "Error": "AccessDeniedException"}
     house.aws.apply(Faults=[lost])
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda _: house.aws.accepted_launches(server_id))
     house.aws.apply(Faults=[away])
     state = await house.until(plan, lambda s: wave_of(s, "Database").launch_in_doubt, within=60)

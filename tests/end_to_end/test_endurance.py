@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from client.errors import RefusedError
+from client.start import replace_drill, start_execution
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from tests.end_to_end.conftest import RECOVERY, House, serving, wave_of
@@ -32,7 +33,7 @@ async def test_a_worker_killed_in_mid_wave_loses_nothing_and_launches_nothing_tw
     house = house_without_worker
     plan = house.plan(house.wave("Database", servers=2), house.wave("App", "Database"))
     house.stack.start_worker("doomed")
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
     house.stack.stop_part("doomed", kill=True)
     async with serving(house):
@@ -49,7 +50,7 @@ async def test_a_reset_plan_attaches_to_its_running_waves(house: House) -> None:
         house.wave("App", "Database", servers=slow),
         house.wave("Web", "App"),
     )
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: wave_of(s, "App").status is WaveStatus.IN_PROGRESS)
     workflow_id = f"drs-plan/{plan.plan_id}"
     await temporal(
@@ -67,7 +68,7 @@ async def test_a_cancelled_plan_launches_nothing_new_and_names_the_jobs_that_go_
     house: House,
 ) -> None:
     plan = house.plan(house.wave("Database"), house.wave("App", "Database"))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
     await temporal(house, "workflow", "cancel", "--workflow-id", f"drs-plan/{plan.plan_id}")
     state = await house.end(plan, execution_id)
@@ -82,16 +83,14 @@ async def test_a_cancelled_plan_launches_nothing_new_and_names_the_jobs_that_go_
         house, "workflow", "describe", "--workflow-id", f"drs-plan/{plan.plan_id}"
     )
     assert "CANCELED" in described.upper()
-    await house.client.temporal.get_workflow_handle(
-        f"drs-wave/{execution_id}/database/1"
-    ).describe()
+    await house.client.get_workflow_handle(f"drs-wave/{execution_id}/database/1").describe()
 
 
 async def test_a_recovery_replaces_a_running_drill_and_waits_for_its_jobs(house: House) -> None:
     plan = house.plan(house.wave("Database"))
-    drill_id = await house.client.start(plan)
+    drill_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
-    assert await house.client.replace_drill(plan.plan_id)
+    assert await replace_drill(house.client, plan.plan_id)
     state = await house.run(plan, execution_type=RECOVERY, confirmation=plan.plan_id)
     assert state.status is PlanStatus.COMPLETED
     drilled, recovered = house.aws.accepted_launches(plan.waves[0].server_ids[0])
@@ -102,11 +101,11 @@ async def test_a_recovery_replaces_a_running_drill_and_waits_for_its_jobs(house:
 
 async def test_a_running_recovery_is_never_replaced(house: House) -> None:
     plan = house.plan(house.wave("Database"))
-    execution_id = await house.client.start(
-        plan, execution_type=RECOVERY, confirmation=plan.plan_id
+    execution_id = await start_execution(
+        house.client, plan, execution_type=RECOVERY, confirmation=plan.plan_id
     )
     with pytest.raises(RefusedError, match="A real recovery of"):
-        await house.client.replace_drill(plan.plan_id)
+        await replace_drill(house.client, plan.plan_id)
     assert (await house.end(plan, execution_id)).status is PlanStatus.COMPLETED
 
 
@@ -115,7 +114,7 @@ async def test_launches_do_not_wait_for_a_dynamodb_that_is_away(house: House) ->
     house.aws.apply(
         Faults=[{"Service": "dynamodb", "Operation": "PutItem", "Error": "ThrottlingException"}]
     )
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: s.status is PlanStatus.COMPLETED, within=40)
     house.aws.clear_faults()
     state = await house.end(plan, execution_id)
@@ -128,7 +127,7 @@ async def test_a_plan_started_without_a_worker_runs_once_one_comes(
 ) -> None:
     house = house_without_worker
     plan = house.plan(house.wave("Database"))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await asyncio.sleep(1)
     async with serving(house):
         state = await house.end(plan, execution_id)

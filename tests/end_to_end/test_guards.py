@@ -3,6 +3,8 @@
 import pytest
 
 from client.errors import RefusedError
+from client.readiness import check_readiness
+from client.start import start_execution
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
@@ -49,8 +51,8 @@ async def test_an_unconfirmed_recovery_launches_nothing(
     house: House, confirmation: str | None
 ) -> None:
     plan = house.plan(house.wave("Database"))
-    execution_id = await house.client.start(
-        plan, execution_type=RECOVERY, confirmation=confirmation
+    execution_id = await start_execution(
+        house.client, plan, execution_type=RECOVERY, confirmation=confirmation
     )
     with pytest.raises(AssertionError, match="not in the history"):
         await house.end(plan, execution_id)
@@ -71,9 +73,9 @@ async def test_nothing_at_all_is_launched_when_the_worker_acts_in_another_accoun
 
 async def test_a_plan_that_runs_is_not_started_twice(house: House) -> None:
     plan = house.plan(house.wave("Database"))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     with pytest.raises(RefusedError, match=r"running already.*drs-waves watch"):
-        await house.client.start(plan)
+        await start_execution(house.client, plan)
     await house.end(plan, execution_id)
 
 
@@ -84,7 +86,7 @@ async def test_a_launch_waits_for_a_quota_that_could_not_be_read_and_says_so(hou
         # Where no other test's jobs hold the quota.
         where = {"region": "eu-west-3"}
         plan = house.plan(house.wave("Database", **where), house.wave("Cache", **where))
-        execution_id = await house.client.start(plan)
+        execution_id = await start_execution(house.client, plan)
         await house.until(
             plan, lambda s: any("Waiting for quota" in w.status_reason for w in s.waves)
         )
@@ -97,14 +99,14 @@ async def test_a_launch_waits_for_a_quota_that_could_not_be_read_and_says_so(hou
 async def test_a_foreign_job_is_waited_for_and_named(house: House) -> None:
     busy = house.aws.servers(1, RunningJob=True, StuckSeconds=1000)
     plan = house.plan(house.wave("Database", servers=busy))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     state = await house.until(
         plan, lambda s: "Waiting for another job" in wave_of(s, "Database").status_reason
     )
     assert "drsjob-" in wave_of(state, "Database").status_reason
     assert "ConflictException" not in wave_of(state, "Database").status_reason
     assert wave_of(state, "Database").status is WaveStatus.WAITING
-    await house.client.temporal.get_workflow_handle(f"drs-plan/{plan.plan_id}").cancel()
+    await house.client.get_workflow_handle(f"drs-plan/{plan.plan_id}").cancel()
     await house.end(plan, execution_id)
 
 
@@ -154,7 +156,7 @@ async def test_readiness_names_each_server_that_is_not_ready_and_launches_nothin
     fine = house.aws.servers(1)
     unknown = ["s-0123456789abcdef1"]
     servers = syncing + lagging + busy + live + fine + unknown
-    readiness = await house.client.readiness(house.plan(house.wave("All", servers=servers)))
+    readiness = await check_readiness(house.client, house.plan(house.wave("All", servers=servers)))
     found = {f.source_server_id: f for f in readiness.findings}
     assert "INITIAL_SYNC" in found[syncing[0]].message
     assert "PT4H" in found[lagging[0]].message

@@ -12,6 +12,8 @@ import boto3
 import pytest
 from temporalio.client import WorkflowHandle
 
+from client.executions import list_runs
+from client.start import replace_drill, start_execution
 from contract.identifiers import history_workflow_id, plan_workflow_id
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
@@ -32,11 +34,11 @@ def without_dynamodb(house: House) -> Iterator[None]:
 
 
 def plan_of(house: House, plan: RecoveryPlan) -> WorkflowHandle[Any, Any]:
-    return house.client.temporal.get_workflow_handle(plan_workflow_id(plan.plan_id))
+    return house.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
 
 
 def repair_of(house: House, execution_id: str) -> WorkflowHandle[Any, Any]:
-    return house.client.temporal.get_workflow_handle(history_workflow_id(execution_id))
+    return house.client.get_workflow_handle(history_workflow_id(execution_id))
 
 
 async def history_command(*words: str, code: int = 0) -> str:
@@ -69,13 +71,13 @@ async def test_a_dynamodb_that_is_away_throughout_delays_only_the_record_and_los
     house: House,
 ) -> None:
     plan = house.plan(house.wave("Database"), house.wave("App", "Database"))
-    first = await house.client.start(plan)
+    first = await start_execution(house.client, plan)
     run = await plan_of(house, plan).describe()
     await plan_of(house, plan).result()
     assert await house.table.execution(first) is None
     for wave in plan.waves:
         assert len(house.aws.accepted_launches(wave.server_ids[0])) == 1
-    second = await house.client.start(plan)
+    second = await start_execution(house.client, plan)
     house.aws.clear_faults()
     await repair_of(house, first).result()
     assert await house.differences(plan, first, run.run_id) == []
@@ -91,11 +93,13 @@ async def test_a_drill_that_a_recovery_replaces_while_dynamodb_is_away_is_record
     house: House,
 ) -> None:
     plan = house.plan(house.wave("Database"))
-    drill = await house.client.start(plan)
+    drill = await start_execution(house.client, plan)
     run = await plan_of(house, plan).describe()
     await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
-    assert await house.client.replace_drill(plan.plan_id)
-    recovery = await house.client.start(plan, execution_type=RECOVERY, confirmation=plan.plan_id)
+    assert await replace_drill(house.client, plan.plan_id)
+    recovery = await start_execution(
+        house.client, plan, execution_type=RECOVERY, confirmation=plan.plan_id
+    )
     house.aws.clear_faults()
     await repair_of(house, drill).result()
     await house.eventually(lambda: house.agrees(plan, drill, run.run_id))
@@ -151,12 +155,12 @@ async def test_verify_says_when_only_dynamodb_has_an_execution_and_refuses_an_un
 async def test_verify_beside_a_running_execution_changes_nothing_for_it(house: House) -> None:
     slow = house.aws.servers(1, LaunchSeconds=12 * SPEED)
     plan = house.plan(house.wave("Database"), house.wave("App", "Database", servers=slow))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: wave_of(s, "App").status is WaveStatus.IN_PROGRESS)
     run_id = (await plan_of(house, plan).describe()).run_id
 
     async def is_listed() -> bool:
-        return bool(await house.client.runs(execution_id))
+        return bool(await list_runs(house.client, execution_id))
 
     await house.eventually(is_listed)
     await history_command("verify", execution_id)
@@ -170,7 +174,7 @@ async def test_verify_of_everything_takes_an_execution_after_the_other(house: Ho
     spoil(house, ids[1], "WAVE#database")
 
     async def are_listed() -> bool:
-        return {run.execution_id for run in await house.client.runs()} >= set(ids)
+        return {run.execution_id for run in await list_runs(house.client)} >= set(ids)
 
     await house.eventually(are_listed)
     told = json.loads(await history_command("verify", "--all", "--json"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from client.start import start_execution
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import OnFailure, RecoveryPlan
@@ -42,7 +43,7 @@ async def test_a_skipped_wave_is_not_launched_and_its_dependents_go_on(house: Ho
     plan = house.plan(
         house.wave("Database"), house.wave("App", "Database"), house.wave("Web", "App")
     )
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await in_progress(house, plan, "Database")
     answer = await update(house, plan, "skip_wave", {"wave": "app", "reason": "not today",
                                                      "actor": "ops"})  # fmt: skip
@@ -66,7 +67,7 @@ async def test_a_bare_wave_id_as_a_signal_skips_and_a_cascade_skips_what_follows
         house.wave("Web", "App"),
         house.wave("Cache", "Database"),
     )
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await in_progress(house, plan, "Database")
     await signal(house, plan, "skip_wave", "cache")
     await signal(house, plan, "skip_wave", {"wave": "app", "cascade": True})
@@ -82,7 +83,7 @@ async def test_an_accepted_failure_stays_true_and_lets_dependents_go_on(house: H
         house.wave("Database", servers=[*house.aws.servers(1), *bad], on_failure=OnFailure.ASK),
         house.wave("App", "Database"),
     )
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     state = await house.until(
         plan, lambda s: "operator's decision" in wave_of(s, "App").status_reason
     )
@@ -100,7 +101,7 @@ async def test_an_accepted_failure_stays_true_and_lets_dependents_go_on(house: H
 async def test_accepting_a_wave_in_progress_starts_its_dependents_at_once(house: House) -> None:
     slow = house.aws.servers(1, LaunchSeconds=8 * SPEED)
     plan = house.plan(house.wave("Database", servers=slow), house.wave("App", "Database"))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await in_progress(house, plan, "Database")
     await update(house, plan, "accept_wave", "database")
     state = await house.end(plan, execution_id)
@@ -116,7 +117,7 @@ async def test_a_cancelled_wave_is_observed_on_and_its_dependents_are_skipped(
         house.wave("App", "Database"),
         house.wave("Other", servers=house.aws.servers(1, LaunchSeconds=8 * SPEED)),
     )
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await in_progress(house, plan, "Database")
     answer = await update(house, plan, "cancel_wave", {"wave": "database", "reason": "wrong data"})
     assert "drsjob-" in answer
@@ -140,7 +141,7 @@ async def test_a_drill_whose_app2_fails_late_is_retried_and_its_history_tells_it
         house.wave("App2", "Database", servers=fine + failing, on_failure=OnFailure.ASK),
         house.wave("Web", "App1", "App2"),
     )
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: wave_of(s, "App2").status is WaveStatus.FAILED)
     answer = await update(house, plan, "retry_wave", {"wave": "app2", "actor": "ops"})
     assert "attempt 2" in answer
@@ -163,7 +164,7 @@ async def test_a_retry_of_a_wave_whose_job_was_only_slow_launches_nothing_again(
         house.wave("Database", servers=slow, timeout_seconds=2 * SPEED, on_failure=OnFailure.ASK),
         house.wave("App", "Database"),
     )
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.TIMED_OUT)
     await update(house, plan, "retry_wave", "database")
     again = await house.until(plan, lambda s: wave_of(s, "Database").attempt == 2)
@@ -213,8 +214,8 @@ async def test_a_recovery_asks_by_default_and_skips_at_the_deadline(house: House
     bad = house.aws.servers(1, Outcome="failed-early")
     plan = house.plan(house.wave("Database", servers=bad), house.wave("App", "Database"))
     # A drill of the same plan does not ask.
-    execution_id = await house.client.start(
-        plan, execution_type=RECOVERY, confirmation=plan.plan_id
+    execution_id = await start_execution(
+        house.client, plan, execution_type=RECOVERY, confirmation=plan.plan_id
     )
     state = await house.until(
         plan, lambda s: "operator's decision" in wave_of(s, "App").status_reason
@@ -229,7 +230,7 @@ async def test_a_recovery_asks_by_default_and_skips_at_the_deadline(house: House
 
 async def test_a_wave_waits_for_approval_and_runs_when_approved(house: House) -> None:
     plan = house.plan(house.wave("Database", approval_required=True), house.wave("App", "Database"))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: "approval" in wave_of(s, "Database").status_reason)
     await update(house, plan, "approve_wave", {"wave": "database", "actor": "boss"})
     state = await house.end(plan, execution_id)
@@ -241,7 +242,7 @@ async def test_a_wave_waits_for_approval_and_runs_when_approved(house: House) ->
 
 async def test_a_refused_wave_is_not_launched(house: House) -> None:
     plan = house.plan(house.wave("Database", approval_required=True), house.wave("App", "Database"))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: "approval" in wave_of(s, "Database").status_reason)
     await update(house, plan, "approve_wave", {"wave": "database", "approve": False})
     state = await house.end(plan, execution_id)
@@ -252,7 +253,7 @@ async def test_a_refused_wave_is_not_launched(house: House) -> None:
 
 async def test_an_expired_approval_never_approves(house: House) -> None:
     plan = house.plan(house.wave("Database"), house.wave("App", "Database", approval_required=True))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await in_progress(house, plan, "Database")
     await update(house, plan, "approve_wave", {"wave": "app", "expires_in_seconds": 0.5})
     state = await house.end(plan, execution_id)
@@ -263,7 +264,7 @@ async def test_an_expired_approval_never_approves(house: House) -> None:
 
 async def test_a_paused_plan_launches_nothing_new_until_it_is_resumed(house: House) -> None:
     plan = house.plan(house.wave("Database"), house.wave("App", "Database"))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await in_progress(house, plan, "Database")
     answer = await update(house, plan, "pause", {"reason": "network team", "actor": "ops"})
     assert "still running: Database" in answer
@@ -281,7 +282,7 @@ async def test_signals_sent_while_no_worker_runs_take_effect_when_one_comes(
 ) -> None:
     house = house_without_worker
     plan = house.plan(house.wave("Database"), house.wave("App", "Database"))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await signal(house, plan, "skip_wave", "database")
     async with serving(house):
         state = await house.end(plan, execution_id)
@@ -297,7 +298,7 @@ async def test_ten_messages_at_once_and_odd_ones_leave_a_consistent_state_and_a_
         house.wave("App", "Database"),
         house.wave("Web", "App"),
     )
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await in_progress(house, plan, "Database")
     odd: list[tuple[str, Any]] = [
         ("skip_wave", "app"),

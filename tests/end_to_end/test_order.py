@@ -2,6 +2,7 @@
 
 import pytest
 
+from client.start import start_execution
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from tests.end_to_end.conftest import ACCOUNT, SPEED, House, began, ended, wave_of
@@ -47,7 +48,7 @@ async def test_a_diamond_overlaps_its_middle_and_waits_for_the_slower(
         house.wave("Web", "App1", "App2", servers=2),
     ]
     plan = house.plan(*(waves[place] for place in order))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     seen = await house.until(plan, lambda s: wave_of(s, "App1").status is WaveStatus.COMPLETED)
     assert wave_of(seen, "Web").status is WaveStatus.WAITING
     assert wave_of(seen, "Web").status_reason == "Waiting for App2"
@@ -83,10 +84,10 @@ async def test_the_web_ui_and_the_query_say_what_a_wave_waits_for(house: House) 
     plan = house.plan(
         house.wave("Database"), house.wave("Cache"), house.wave("App", "Database", "Cache")
     )
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     state = await house.until(plan, lambda s: wave_of(s, "Cache").status is WaveStatus.IN_PROGRESS)
     assert wave_of(state, "App").status_reason == "Waiting for Database, Cache"
-    handle = house.client.temporal.get_workflow_handle(f"drs-plan/{plan.plan_id}")
+    handle = house.client.get_workflow_handle(f"drs-plan/{plan.plan_id}")
     details = await handle.query("__temporal_workflow_metadata")
     assert "Waiting for Database, Cache" in str(details)
     described = await handle.describe()

@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from client.executions import execution_state
+from client.start import start_execution
 from recovery.execution.wave import WaveStatus
 from sandbox.http.link import Cut, Link
 from tests.end_to_end.conftest import SPEED, House, serving, wave_of
@@ -28,7 +30,7 @@ async def test_temporal_restarts_in_mid_wave(house_apart: House) -> None:
     slow = house.aws.servers(2, LaunchSeconds=SLOW_SECONDS)
     plan = house.plan(house.wave("Database", servers=slow), house.wave("App", "Database"))
     house.stack.start_worker("one")
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await in_progress(house, plan, "Database")
     house.stack.stop_part("temporal", kill=True)
     house.stack.start_temporal()
@@ -48,10 +50,10 @@ async def test_a_worker_that_is_cut_off_is_replaced_and_launches_nothing_twice(
     try:
         own = {"TEMPORAL_ADDRESS": f"127.0.0.1:{link.port}"}
         house.stack.start_worker("cut-off", variables=own)
-        first = await house.client.start(watched)
+        first = await start_execution(house.client, watched)
         await in_progress(house, watched, "Database")
         slow_answers(house, 2)
-        second = await house.client.start(asked)
+        second = await start_execution(house.client, asked)
         await is_asked(house)
         # StartRecovery is answered, but whoever asked cannot tell.
         link.cut(Cut.SILENT)
@@ -74,15 +76,15 @@ async def test_an_hour_of_throttling_holds_a_recovery_back_and_fails_nothing(
         house.wave("Database", servers=2), house.wave("Cache"), house.wave("App", "Database")
     )
     async with serving(house):
-        execution_id = await house.client.start(plan)
+        execution_id = await start_execution(house.client, plan)
         await in_progress(house, plan, "Database")
         house.aws.apply(Faults=[{"Operation": "*", "Error": "ThrottlingException"}])
         late = house.plan(house.wave("Web"))
-        late_id = await house.client.start(late)
+        late_id = await start_execution(house.client, late)
         await asyncio.sleep(AN_HOUR / SPEED)
-        state = await house.client.state(plan.plan_id)
+        state = await execution_state(house.client, plan.plan_id)
         assert "DRS cannot be asked at present" in wave_of(state, "Database").status_reason
-        waiting = await house.client.state(late.plan_id)
+        waiting = await execution_state(house.client, late.plan_id)
         assert "ThrottlingException" in wave_of(waiting, "Web").status_reason
         house.aws.clear_faults()
         assert_up_once(house, await house.end(plan, execution_id), [plan])
@@ -100,10 +102,10 @@ async def test_a_worker_whose_clock_jumps_launches_once_and_judges_right(unserve
             house.wave("Cache", servers=house.aws.servers(1, Outcome="failed-late")),
             house.wave("Web", "Cache"),
         )
-        first = await house.client.start(good)
+        first = await start_execution(house.client, good)
         await in_progress(house, good, "Database")
         slow_answers(house, 2)
-        second = await house.client.start(bad)
+        second = await start_execution(house.client, bad)
         await is_asked(house)
         process_of(house, "drifting").send_signal(jump)
         assert_up_once(house, await house.end(good, first), [good])
@@ -124,8 +126,8 @@ async def test_a_wave_or_plan_that_an_operator_resets_is_launched_once(
     async with serving(house):
         if when == "in-mid-launch":
             slow_answers(house, 3)
-        first = await house.client.start(wave_reset)
-        second = await house.client.start(plan_reset)
+        first = await start_execution(house.client, wave_reset)
+        second = await start_execution(house.client, plan_reset)
         if when == "in-mid-launch":
             await is_asked(house)
             await asyncio.sleep(0.5)

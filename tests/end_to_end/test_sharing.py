@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import boto3
 import pytest
 
+from client.start import start_execution
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
@@ -67,7 +68,7 @@ async def test_plans_at_once_share_jobs_under_the_quota_and_none_is_refused(
     ]
     before = refusals(scarce)
     async with serving(scarce):
-        ids = [await scarce.client.start(plan) for plan in plans]
+        ids = [await start_execution(scarce.client, plan) for plan in plans]
         ends = (scarce.end(plan, i) for plan, i in zip(plans, ids, strict=True))
         states = await asyncio.gather(*ends)
     assert {state.status for state in states} == {PlanStatus.COMPLETED}
@@ -90,7 +91,7 @@ async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_
     plan = scarce.plan(scarce.wave("Database", region=REGION))
     before = refusals(scarce)
     async with serving(scarce):
-        execution_id = await scarce.client.start(plan)
+        execution_id = await start_execution(scarce.client, plan)
         waiting = await scarce.until(
             plan, lambda s: "quota" in wave_of(s, "Database").status_reason
         )
@@ -111,7 +112,7 @@ async def test_a_worker_killed_while_plans_share_jobs_launches_nothing_twice(
         for _ in range(5)
     ]
     scarce.stack.start_worker("doomed")
-    ids = [await scarce.client.start(plan) for plan in plans]
+    ids = [await start_execution(scarce.client, plan) for plan in plans]
     await scarce.until(plans[0], lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
     scarce.stack.stop_part("doomed", kill=True)
     async with serving(scarce):

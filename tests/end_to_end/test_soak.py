@@ -29,7 +29,7 @@ async def test_a_plan_of_1000_waves_runs_in_order_within_temporals_limits(house:
     for chain in names:
         for before, after in itertools.pairwise(chain):
             assert began(state, after) >= ended(state, before)
-    handle = house.client.temporal.get_workflow_handle(f"drs-plan/{plan.plan_id}")
+    handle = house.client.get_workflow_handle(f"drs-plan/{plan.plan_id}")
     described = await handle.describe()
     assert state.end_time is not None
     print(f"{described.history_length} events in {state.end_time - state.start_time:.0f} s")

@@ -1,5 +1,6 @@
 """Failed, stuck and doubtful servers: what the history then says."""
 
+from client.start import start_execution
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
@@ -75,7 +76,7 @@ async def test_a_wave_that_arrives_late_while_the_plan_is_open_completes_and_its
         house.wave("App", "Database"),
         house.wave("Other", servers=house.aws.servers(1, LaunchSeconds=8 * SPEED)),
     )
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.TIMED_OUT)
     state = await house.end(plan, execution_id)
     database = wave_of(state, "Database")
@@ -91,7 +92,7 @@ async def test_a_wave_that_arrives_after_the_plans_end_is_still_recorded(house: 
     plan = house.plan(house.wave("Database", servers=slow, timeout_seconds=2 * SPEED))
     state = await house.run(plan)
     assert wave_of(state, "Database").status is WaveStatus.TIMED_OUT
-    wave = house.client.temporal.get_workflow_handle(f"drs-wave/{state.execution_id}/database/1")
+    wave = house.client.get_workflow_handle(f"drs-wave/{state.execution_id}/database/1")
     await wave.result()
     later = await house.recorded(state.execution_id)
     assert wave_of(later, "Database").status is WaveStatus.COMPLETED
@@ -111,7 +112,7 @@ async def test_a_job_that_never_shows_an_instance_id_is_verified_by_its_source_s
 
 async def test_a_silent_look_up_is_shown_as_unknown_and_holds_nothing_back(house: House) -> None:
     plan = house.plan(house.wave("Database"), house.wave("App", "Database"))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
     house.aws.apply(
         Faults=[{"Operation": "DescribeRecoveryInstances", "Error": "ThrottlingException"}]

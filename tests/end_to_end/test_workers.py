@@ -2,6 +2,8 @@
 
 import signal
 
+from client.start import start_execution
+from client.workers import why_idle
 from recovery.plan.model import RecoveryPlan
 from tests.end_to_end.conftest import House
 from tests.end_to_end.test_endurance import temporal
@@ -25,7 +27,7 @@ async def test_a_worker_that_is_told_to_stop_in_mid_launch_keeps_its_job(unserve
     house.stack.start_worker("one")
     await ready(house, "one")
     slow_answers(house, 4)
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await is_asked(house)
     house.stack.start_worker("two")
     assert await stopped(house, "one") == 0
@@ -36,7 +38,7 @@ async def test_a_worker_that_cannot_tell_temporal_ends_when_told_twice(house_apa
     house = house_apart
     plan = house.plan(house.wave("Database", servers=house.aws.servers(1, LaunchSeconds=50_000)))
     house.stack.start_worker("one")
-    await house.client.start(plan)
+    await start_execution(house.client, plan)
     await in_progress(house, plan, "Database")
     process_of(house, "temporal").suspend()
     one = process_of(house, "one")
@@ -65,7 +67,7 @@ async def test_a_rolling_deploy_and_its_rollback_in_mid_plan_change_nothing(
     )
     house.stack.start_worker("old")
     await ready(house, "old")
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await in_progress(house, plan, "Database")
     worker(house.stack, "newer_worker").start_worker("new")
     await ready(house, "new")
@@ -103,7 +105,7 @@ async def test_versioned_workers_say_what_is_missing_and_keep_what_they_began(
         await temporal(house, *line[line.index("temporal worker") :].split()[1:])
 
     async def version_of(plan: RecoveryPlan) -> str:
-        handle = house.client.temporal.get_workflow_handle(f"drs-plan/{plan.plan_id}")
+        handle = house.client.get_workflow_handle(f"drs-plan/{plan.plan_id}")
         info = (await handle.describe()).raw_description.workflow_execution_info.versioning_info
         return str(info.deployment_version.build_id)
 
@@ -112,22 +114,22 @@ async def test_versioned_workers_say_what_is_missing_and_keep_what_they_began(
         house.wave("Database", servers=house.aws.servers(1, LaunchSeconds=SLOW_SECONDS)),
         house.wave("App", "Database"),
     )
-    first_id = await house.client.start(first)
+    first_id = await start_execution(house.client, first)
     await told("1.0", "Nothing will start: deployment drs has no current version")
 
     async def is_explained() -> bool:
-        return "--build-id 1.0 --yes" in str(await house.client.why_idle())
+        return "--build-id 1.0 --yes" in str(await why_idle(house.client))
 
     await house.eventually(is_explained)
     await make_current("1.0")
     await told("1.0", "Build 1.0 of deployment drs is current")
     await in_progress(house, first, "Database")
-    assert await house.client.why_idle() is None
+    assert await why_idle(house.client) is None
     started("2.0")
     await make_current("2.0")
     await told("1.0", "Build 2.0 of deployment drs is current")
     second = house.plan(house.wave("Database"))
-    second_id = await house.client.start(second)
+    second_id = await start_execution(house.client, second)
     assert_up_once(house, await house.end(second, second_id), [second])
     assert_up_once(house, await house.end(first, first_id), [first])
     assert (await version_of(first), await version_of(second)) == ("1.0", "2.0")

@@ -10,6 +10,7 @@ from dataclasses import replace
 import psutil
 
 from client.errors import UnreachableError
+from client.executions import execution_state
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
@@ -51,7 +52,7 @@ async def ready(house: House, name: str) -> None:
 
 async def watcher(house: House, execution_id: str, wave_id: str) -> tuple[int, int]:
     """The latest attempt at a wave's watch, and the process ID of the worker that has or had it."""
-    handle = house.client.temporal.get_workflow_handle(f"drs-wave/{execution_id}/{wave_id}/1")
+    handle = house.client.get_workflow_handle(f"drs-wave/{execution_id}/{wave_id}/1")
     for pending in (await handle.describe()).raw_description.pending_activities:
         if pending.activity_type.name == "watch" and "@" in pending.last_worker_identity:
             return pending.attempt, int(pending.last_worker_identity.split("@")[0])
@@ -84,7 +85,7 @@ async def in_progress(house: House, plan: RecoveryPlan, name: str) -> ExecutionS
     async with asyncio.timeout(60):
         while True:
             with suppress(UnreachableError):
-                state = await house.client.state(plan.plan_id)
+                state = await execution_state(house.client, plan.plan_id)
                 if wave_of(state, name).status is WaveStatus.IN_PROGRESS:
                     return state
             await asyncio.sleep(0.1)

@@ -14,7 +14,7 @@ from recovery.history.comparison import (
     PLAN,
     DifferenceKind,
     Entry,
-    Truth,
+    TemporalState,
     compare,
     decisions_item,
     message_item,
@@ -34,7 +34,7 @@ def message(number: int) -> MessageRecord:
     )
 
 
-def truth(*, is_closed: bool = True, messages: int = 1) -> Truth:
+def temporal_state(*, is_closed: bool = True, messages: int = 1) -> TemporalState:
     """An execution of a diamond that has ended; its Web wave was skipped by an operator."""
     plan = diamond()
     state = ExecutionState.begin(
@@ -59,7 +59,7 @@ def truth(*, is_closed: bool = True, messages: int = 1) -> Truth:
     own = {w.wave_id: w.model_copy(deep=True) for w in state.waves if w.attempt}
     for wave in own.values():
         wave.handed_over = False
-    return Truth(state=state, plan=plan, own=own, is_closed=is_closed)
+    return TemporalState(state=state, plan=plan, own=own, is_closed=is_closed)
 
 
 def held(record: HistoryRecord) -> dict[str, Entry]:
@@ -77,7 +77,7 @@ def held(record: HistoryRecord) -> dict[str, Entry]:
     return entries
 
 
-def every_item(of: Truth) -> list[str]:
+def every_item(of: TemporalState) -> list[str]:
     waves = [wave.wave_id for wave in of.state.waves]
     return [
         HEADER,
@@ -88,7 +88,7 @@ def every_item(of: Truth) -> list[str]:
     ]
 
 
-def whole(of: Truth) -> dict[str, Entry]:
+def whole(of: TemporalState) -> dict[str, Entry]:
     return held(repairing(of, every_item(of)))
 
 
@@ -96,18 +96,18 @@ NEEDED = [HEADER, PLAN, *map(wave_item, ("db", "app1", "app2", "web")),
           decisions_item("web"), message_item(0)]  # fmt: skip
 
 
-def differences(of: Truth, there: dict[str, Entry]) -> list[tuple[str, DifferenceKind]]:
+def differences(of: TemporalState, there: dict[str, Entry]) -> list[tuple[str, DifferenceKind]]:
     return [(each.item, each.kind) for each in compare(of, there)]
 
 
 def test_a_history_that_has_everything_agrees() -> None:
-    assert compare(truth(), whole(truth())) == []
+    assert compare(temporal_state(), whole(temporal_state())) == []
 
 
 @given(st.sets(st.sampled_from(NEEDED)))
 def test_exactly_the_items_that_are_gone_are_missing(gone: set[str]) -> None:
-    there = {item: entry for item, entry in whole(truth()).items() if item not in gone}
-    assert differences(truth(), there) == [
+    there = {item: entry for item, entry in whole(temporal_state()).items() if item not in gone}
+    assert differences(temporal_state(), there) == [
         (item, DifferenceKind.MISSING) for item in NEEDED if item in gone
     ]
 
@@ -118,14 +118,14 @@ def test_exactly_the_items_that_are_gone_are_missing(gone: set[str]) -> None:
     )
 )
 def test_writing_what_was_found_leaves_nothing_that_differs(wrong: dict[str, str]) -> None:
-    there = whole(truth())
+    there = whole(temporal_state())
     for item, how in wrong.items():
         spoil(there, item, how)
-    found = compare(truth(), there)
+    found = compare(temporal_state(), there)
     assert {each.item for each in found} == set(wrong)
     assert all(each.can_be_repaired and not each.is_settled for each in found)
-    there |= held(repairing(truth(), [each.item for each in found]))
-    assert compare(truth(), there) == []
+    there |= held(repairing(temporal_state(), [each.item for each in found]))
+    assert compare(temporal_state(), there) == []
 
 
 def spoil(there: dict[str, Entry], item: str, how: str) -> None:
@@ -144,20 +144,20 @@ def spoil(there: dict[str, Entry], item: str, how: str) -> None:
 @pytest.mark.parametrize("item", NEEDED)
 def test_what_was_altered_in_place_is_told_from_what_is_only_older(item: str) -> None:
     for how, kind in (("altered", DifferenceKind.ALTERED), ("older", DifferenceKind.OUTDATED)):
-        there = whole(truth())
+        there = whole(temporal_state())
         spoil(there, item, how)
-        assert differences(truth(), there) == [(item, kind)]
+        assert differences(temporal_state(), there) == [(item, kind)]
 
 
 def test_a_difference_shows_what_either_side_says() -> None:
-    there = whole(truth())
+    there = whole(temporal_state())
     db = (
-        truth()
+        temporal_state()
         .state.waves[0]
         .model_copy(update={"status": WaveStatus.FAILED, "status_reason": "tampered"})
     )
     there[wave_item("db")] = Entry.of_wave(db)
-    (found,) = compare(truth(), there)
+    (found,) = compare(temporal_state(), there)
     assert found.temporal == 'Status COMPLETED, StatusReason ""'
     assert found.dynamodb == "Status FAILED, StatusReason tampered"
 
@@ -167,7 +167,7 @@ def newer(wave: WaveState) -> Entry:
 
 
 def test_a_wave_that_is_still_observed_may_be_newer_in_the_history_and_is_left() -> None:
-    known = truth()
+    known = temporal_state()
     known.own["db"].servers[0].verified = Verified.UNKNOWN
     there = whole(known) | {wave_item("db"): newer(known.own["db"])}
     (found,) = compare(known, there)
@@ -176,7 +176,7 @@ def test_a_wave_that_is_still_observed_may_be_newer_in_the_history_and_is_left()
 
 
 def test_a_wave_whose_own_workflow_is_forgotten_may_be_newer_in_the_history() -> None:
-    known = truth()
+    known = temporal_state()
     there = whole(known) | {wave_item("db"): newer(known.own.pop("db"))}
     assert [each.is_settled for each in compare(known, there)] == [True]
 
@@ -185,17 +185,17 @@ def test_a_wave_whose_own_workflow_is_forgotten_may_be_newer_in_the_history() ->
 def test_what_is_newer_than_a_closed_execution_can_be_is_left_and_stays_a_difference(
     item: str,
 ) -> None:
-    there = whole(truth())
+    there = whole(temporal_state())
     entry = there[item]
     there[item] = Entry(revision=entry.revision + 1, content={"Status": "forged"})
-    (found,) = compare(truth(), there)
+    (found,) = compare(temporal_state(), there)
     assert (found.kind, found.can_be_repaired) == (DifferenceKind.NEWER, False)
     assert not found.is_settled
 
 
 def test_while_an_execution_runs_its_history_may_be_ahead_of_what_was_asked() -> None:
-    known = truth(is_closed=False)
-    ahead = held(repairing(truth(messages=2), every_item(truth(messages=2))))
+    known = temporal_state(is_closed=False)
+    ahead = held(repairing(temporal_state(messages=2), every_item(temporal_state(messages=2))))
     ahead[HEADER] = Entry(revision=901, content={"Status": "COMPLETED"})
     found = compare(known, ahead)
     assert [(each.item, each.kind) for each in found] == [
@@ -206,22 +206,24 @@ def test_while_an_execution_runs_its_history_may_be_ahead_of_what_was_asked() ->
 
 
 def test_an_item_that_temporal_has_not_is_told_and_left() -> None:
-    there = whole(truth()) | {message_item(7): Entry.of_message(message(7))}
-    (found,) = compare(truth(), there)
+    there = whole(temporal_state()) | {message_item(7): Entry.of_message(message(7))}
+    (found,) = compare(temporal_state(), there)
     assert (found.item, found.kind) == (message_item(7), DifferenceKind.UNKNOWN)
     assert not found.can_be_repaired
     assert not found.is_settled
 
 
 def test_a_waves_own_word_is_taken_once_it_is_newer_than_its_plans() -> None:
-    known = truth()
+    known = temporal_state()
     late = known.own["db"] = known.own["db"].model_copy(update={"revision": 500, "late": True})
-    assert differences(known, whole(truth())) == [(wave_item("db"), DifferenceKind.OUTDATED)]
+    assert differences(known, whole(temporal_state())) == [
+        (wave_item("db"), DifferenceKind.OUTDATED)
+    ]
     assert repairing(known, [wave_item("db")]).waves == [late]
 
 
 def test_at_one_revision_either_workflow_may_have_written_a_wave() -> None:
-    known = truth()
+    known = temporal_state()
     known.own["db"].status_reason = "2 of 2 launched"
     by_plan, by_wave = known.state.waves[0], known.own["db"]
     for written in (by_plan, by_wave):
@@ -229,7 +231,7 @@ def test_at_one_revision_either_workflow_may_have_written_a_wave() -> None:
 
 
 def test_a_wave_that_only_ever_waited_need_not_be_held() -> None:
-    known = truth(is_closed=False)
+    known = temporal_state(is_closed=False)
     web = known.state.waves[-1]
     web.status, web.decisions = WaveStatus.WAITING, Decisions()
     there = whole(known)
@@ -239,7 +241,7 @@ def test_a_wave_that_only_ever_waited_need_not_be_held() -> None:
 
 
 def test_nothing_is_lacking_of_a_recovery_that_was_refused_before_it_began() -> None:
-    refused = truth(messages=0)
+    refused = temporal_state(messages=0)
     refused.state.end_time = None
     for wave in refused.state.waves:
         wave.attempt = 0
@@ -249,4 +251,4 @@ def test_nothing_is_lacking_of_a_recovery_that_was_refused_before_it_began() -> 
 
 def test_repairing_takes_nothing_but_what_it_is_asked_for() -> None:
     items: Iterable[str] = [wave_item("app1"), message_item(0)]
-    assert set(held(repairing(truth(), items))) == set(items)
+    assert set(held(repairing(temporal_state(), items))) == set(items)

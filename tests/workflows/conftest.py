@@ -12,13 +12,14 @@ from typing import Any, cast
 import pytest
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from client.recovery_client import RecoveryClient
+from client.executions import execution_state
+from client.start import start_execution
 from contract.identifiers import (
     SEARCH_ATTRIBUTES,
     history_workflow_id,
@@ -28,7 +29,7 @@ from contract.identifiers import (
 from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
-from recovery.forecast.durations import Experience
+from recovery.forecast.durations import LearnedDurations
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
 from tests.recovery.plans import server_id
 from tests.workflows.stand_ins import StandIns
@@ -61,24 +62,24 @@ class Run:
     execution_id: str
 
     @property
-    def client(self) -> RecoveryClient:
+    def client(self) -> Client:
         """What people's tools see."""
-        return RecoveryClient(self.environment.client)
+        return self.environment.client
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:
         """The plan's workflow."""
-        return self.client.temporal.get_workflow_handle(plan_workflow_id(self.plan.plan_id))
+        return self.client.get_workflow_handle(plan_workflow_id(self.plan.plan_id))
 
     def wave_handle(self, wave_id: str, attempt: int = 1) -> WorkflowHandle[Any, Any]:
         """A wave's workflow."""
         workflow_id = wave_workflow_id(self.execution_id, wave_id, attempt)
-        return self.client.temporal.get_workflow_handle(workflow_id)
+        return self.client.get_workflow_handle(workflow_id)
 
     @property
     def repair_handle(self) -> WorkflowHandle[Any, Any]:
         """The workflow that writes what the history lacks once the plan has ended."""
-        return self.client.temporal.get_workflow_handle(history_workflow_id(self.execution_id))
+        return self.client.get_workflow_handle(history_workflow_id(self.execution_id))
 
     async def end(self) -> ExecutionState:
         """Await the plan's end, skipping time; its last state."""
@@ -100,7 +101,7 @@ class Run:
 
     async def state(self) -> ExecutionState:
         """The state as it is now."""
-        return await self.client.state(self.plan.plan_id)
+        return await execution_state(self.client, self.plan.plan_id)
 
     async def wave(self, wave_id: str) -> WaveState:
         """A wave as its own workflow tells it."""
@@ -150,13 +151,15 @@ class House:
     world: StandIns
     plan_ids: Any = field(default_factory=lambda: itertools.count(next(_NUMBERS) * 1000))
 
-    async def start(self, *waves: Wave, experience: Experience | None = None, **fields: Any) -> Run:
+    async def start(
+        self, *waves: Wave, experience: LearnedDurations | None = None, **fields: Any
+    ) -> Run:
         """Start an execution of a plan of these waves."""
         plan = RecoveryPlan(
             plan_id=f"plan-{next(self.plan_ids)}", region="us-west-2", waves=list(waves), **fields
         )
-        client = RecoveryClient(self.environment.client)
-        execution_id = await client.start(plan, experience=experience)
+        client = self.environment.client
+        execution_id = await start_execution(client, plan, experience=experience)
         return Run(self.environment, plan, execution_id)
 
 

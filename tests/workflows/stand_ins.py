@@ -9,12 +9,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.launch.enqueue import JoiningActivities
+from activities.launch.enqueue import EnqueueActivities
 from activities.wave_signals import signal_wave
-from aws.errors import AwsTrouble, Trouble
+from aws.errors import AwsError, AwsErrorKind
 from aws.quotas import ServiceQuotas
 from aws.sessions import AwsSessions
-from aws.targets import Places
+from aws.targets import TargetClients
 from contract.execution_end import ExecutionRun
 from contract.history import HistoryRepair
 from contract.jobs import JobsInProgress, LookAtJobs
@@ -49,10 +49,10 @@ class _Silent(ServiceQuotas):
     """Service Quotas that may not be asked."""
 
     async def _ask(self, target: Target) -> dict[str, int]:
-        raise AwsTrouble(Trouble.INVALID, "ListServiceQuotas: AccessDeniedException")
+        raise AwsError(AwsErrorKind.INVALID, "ListServiceQuotas: AccessDeniedException")
 
 
-class _Places:
+class _TargetClients:
     """AWS, as far as whose account it is."""
 
     async def account_of(self, target: Target) -> str:
@@ -139,8 +139,8 @@ class StandIns:
     @activity.defn(name="want_launches")
     async def want_launches(self, wanted: WantLaunches) -> str:
         # The real one, but for AWS, which says whose account it is.
-        places = cast(Places, _Places())
-        return await JoiningActivities(places, self.settings).want_launches(wanted)
+        clients = cast(TargetClients, _TargetClients())
+        return await EnqueueActivities(clients, self.settings).want_launches(wanted)
 
     @activity.defn(name="launch_pack")
     async def launch_pack(self, request: PackRequest) -> PackAnswer:
@@ -168,7 +168,7 @@ class StandIns:
             job_id=job_id,
             settled=[each.launch_id for each in due],
             postponed=[
-                Postponed(launch_id=i, trouble=Trouble.QUOTA, reason="not yet") for i in later
+                Postponed(launch_id=i, trouble=AwsErrorKind.QUOTA, reason="not yet") for i in later
             ],
         )
 

@@ -9,14 +9,15 @@ from temporalio.client import (
     WorkflowQueryFailedError,
 )
 
-from client.recovery_client import RecoveryClient
+from client.executions import execution_state
+from client.start import start_execution
 from contract.execution import StartExecution
 from contract.identifiers import plan_workflow_id, wave_workflow_id
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.server import OperatingSystem
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
-from recovery.forecast.durations import Experience
+from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.estimates import SOONEST_SERVER_SECONDS
 from recovery.plan.model import RecoveryPlan
 from tests.workflows.conftest import House, lifetime, wave
@@ -83,7 +84,7 @@ async def test_the_plan_can_be_started_anew_while_its_history_is_still_being_wri
     house.world.records_after, house.world.arrives_after = NEVER, 0
     run = await house.start(wave("Database"))
     await run.end()
-    second = await run.client.start(run.plan)
+    second = await start_execution(run.client, run.plan)
     assert second != run.execution_id
     repair = await run.repair_handle.describe()
     assert repair.status is WorkflowExecutionStatus.RUNNING
@@ -162,7 +163,7 @@ async def test_a_plan_that_attaches_to_a_terminated_wave_ends(real_house: House)
     async with asyncio.timeout(20):
         with pytest.raises(WorkflowFailureError):
             await handle.result()
-    assert (await RecoveryClient(client).state("crm")).status is PlanStatus.FAILED
+    assert (await execution_state(client, "crm")).status is PlanStatus.FAILED
     assert real_house.world.launches == []
 
 
@@ -236,7 +237,7 @@ async def test_only_what_a_server_itself_took_makes_looks_at_it_rarer_for_longer
     windows, known = wave("Database"), wave("App")
     house.world.systems = dict.fromkeys(windows.server_ids, OperatingSystem.WINDOWS)
     took = dict.fromkeys(known.server_ids, 900.0)
-    run = await house.start(windows, known, experience=Experience(servers=took))
+    run = await house.start(windows, known, experience=LearnedDurations(servers=took))
     await run.end()
     for each, soonest in ((windows, SOONEST_SERVER_SECONDS), (known, 900.0)):
         start_time = house.world.recorded(each.wave_id).start_time

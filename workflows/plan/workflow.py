@@ -49,8 +49,8 @@ with workflow.unsafe.imports_passed_through():
         WaveOutcome,
     )
     from recovery.execution.wave import WaveReport, WaveState, next_revision
-    from recovery.forecast.estimates import expected_seconds, soonest_seconds, wave_seconds
-    from recovery.history.record import HistoryRecord, Journal
+    from recovery.forecast.estimates import earliest_seconds, expected_seconds, wave_seconds
+    from recovery.history.record import HistoryDelta, HistoryRecord
     from recovery.launch.admission import DEFAULT_PRIORITY
     from recovery.operator.effects import OperatorDesk
     from recovery.operator.messages import MessageName
@@ -106,7 +106,7 @@ class RecoveryPlanWorkflow:
         self._desk = OperatorDesk(self._scheduler)
         self._take_messages()
         self._changed = True
-        self._journal = Journal(start.plan, state)
+        self._history_delta = HistoryDelta(start.plan, state)
         # The start gives the attribute this first value.
         self._shown_status = state.status
         self._waves: dict[str, asyncio.Task[None]] = {}
@@ -391,7 +391,7 @@ class RecoveryPlanWorkflow:
                 priority=plan.priority or DEFAULT_PRIORITY,
                 remaining=self._remaining[wave.wave_id],
                 expected={i: known[i] for i in planned.server_ids if i in known},
-                soonest=soonest_seconds(planned, start.experience.servers | start.expected),
+                soonest=earliest_seconds(planned, start.experience.servers | start.expected),
                 operating_systems=wave.operating_systems,
             ),
             id=workflow_id,
@@ -550,7 +550,7 @@ class RecoveryPlanWorkflow:
 
     def _unrecorded(self) -> HistoryRecord | None:
         recorder = self._recorder
-        return self._journal.unwritten(recorder.recorded, recorder.recorded_execution)
+        return self._history_delta.unwritten(recorder.recorded, recorder.recorded_execution)
 
 
 def _servers_in(plan: RecoveryPlan, target: Target) -> list[str]:

@@ -17,7 +17,7 @@ from temporalio.exceptions import (
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
     from activities.launch.drs_activities import DrsActivities
-    from activities.launch.enqueue import JoiningActivities
+    from activities.launch.enqueue import EnqueueActivities
     from contract.failures import FailureType
     from contract.identifiers import launch_prefix
     from contract.launch import (
@@ -377,7 +377,7 @@ class WaveWorkflow:
         left = max(_LAST_LOOK, timedelta(seconds=start.launch_before - workflow.time()))
         try:
             self._launcher = await workflow.execute_activity_method(
-                JoiningActivities.want_launches,
+                EnqueueActivities.want_launches,
                 WantLaunches(
                     requests=requests,
                     priority=start.priority,

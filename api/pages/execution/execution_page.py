@@ -64,7 +64,7 @@ class ExecutionVisit(Visit[ExecutionState]):
     async def find_namespace(self) -> None:
         """Find Temporal's namespace, which links need; without it there are none."""
         with suppress(RefusedError, UnreachableError):
-            self._namespace = (await self.house.client()).temporal.namespace
+            self._namespace = (await self.house.client()).namespace
 
     def parts(self, sight: Sight[ExecutionState]) -> dict[str, str]:
         """What changes on the page."""

@@ -9,7 +9,7 @@ from temporalio.service import RPCError
 from api.hub import Lookout, UnknownExecutionError
 from api.service import House
 from client.errors import RefusedError, UnreachableError
-from client.executions import ExecutionRow, Overview
+from client.overview import ExecutionRow, Overview
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from storage.dynamodb import TableError
 from storage.history import HistoryError

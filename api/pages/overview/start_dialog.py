@@ -10,6 +10,7 @@ from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
 from api.service import House, StartRequest
 from client.errors import RefusedError, UnreachableError
+from client.readiness import check_readiness
 from contract.readiness import Finding, Readiness, TargetContext
 from recovery.execution.state import ExecutionType
 from recovery.plan.model import RecoveryPlan
@@ -60,7 +61,7 @@ async def ask_start(house: House, plan_id: str, kind: ExecutionType) -> Dialog:
 
 async def _as_the_worker_sees_it(house: House, plan: RecoveryPlan) -> str:
     try:
-        readiness = await (await house.client()).readiness(plan)
+        readiness = await check_readiness(await house.client(), plan)
     except (UnreachableError, RefusedError, RPCError) as error:
         return _targets(plan, _by_the_plan(plan), trouble=str(error))
     targets = readiness.context.targets

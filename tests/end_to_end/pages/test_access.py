@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from client.start import replace_drill, start_execution
 from sandbox.stack import Stack
 from tests.end_to_end.conftest import House, wave_of
 from tests.end_to_end.pages.conftest import Open, Tab, register
@@ -83,7 +84,7 @@ async def test_a_viewer_finds_no_button_that_acts(
 ) -> None:
     plan = house.plan(house.wave("Web", approval_required=True))
     await register(plan)
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: "approval" in wave_of(s, "Web").status_reason)
     tab = await open_page(f"{guarded}/executions/{execution_id}#web")
     await sign_in(tab, _VIC)
@@ -101,7 +102,7 @@ async def test_a_viewer_finds_no_button_that_acts(
     await tab.page.goto(guarded)
     await tab.sees("#plans", "You may look, not start")
     assert await tab.page.locator("[data-ask]:enabled").count() == 0
-    await house.client.replace_drill(plan.plan_id)
+    await replace_drill(house.client, plan.plan_id)
 
 
 async def test_nobody_is_sent_on_to_another_site_after_signing_in(

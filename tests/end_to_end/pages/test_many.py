@@ -11,10 +11,14 @@ from uuid import uuid4
 import httpx
 import pytest
 import uvicorn
+from temporalio.client import Client
 from websockets.asyncio.client import ClientConnection, connect
 
+from api import hub
 from api.app import create_app
-from client.recovery_client import RecoveryClient
+from client.executions import execution_state
+from client.start import start_execution
+from recovery.execution.state import ExecutionState
 from sandbox.stack import free_port
 from settings import get_settings
 from tests.end_to_end.conftest import House, wave_of
@@ -94,16 +98,15 @@ async def test_fifty_pages_ask_temporal_no_more_often_than_one(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
-    real = RecoveryClient.state
 
-    async def counted(self: RecoveryClient, plan_id: str) -> object:
+    async def counted(client: Client, plan_id: str) -> ExecutionState:
         nonlocal asked
-        asked += self is not house.client
-        return await real(self, plan_id)
+        asked += 1
+        return await execution_state(client, plan_id)
 
-    monkeypatch.setattr(RecoveryClient, "state", counted)
+    monkeypatch.setattr(hub, "execution_state", counted)
     plan = house.plan(house.wave("Web", approval_required=True))
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: "approval" in wave_of(s, "Web").status_reason)
     async with serving_here() as host, AsyncExitStack() as screens:
         first = await screens.enter_async_context(screen(host, execution_id))
@@ -118,7 +121,7 @@ async def test_fifty_pages_ask_temporal_no_more_often_than_one(
         asked = 0
         await asyncio.sleep(_WATCHED_SECONDS)
         by_all = asked
-        handle = house.client.temporal.get_workflow_handle(f"drs-plan/{plan.plan_id}")
+        handle = house.client.get_workflow_handle(f"drs-plan/{plan.plan_id}")
         await handle.signal("skip_wave", {"wave": "web"})
         everyone = [first, *others]
         await house.eventually(lambda: _true(all(each.was_told("SKIPPED") for each in everyone)))

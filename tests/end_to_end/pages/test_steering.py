@@ -3,6 +3,7 @@
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 
+from client.start import start_execution
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
@@ -25,7 +26,7 @@ def gated(house: House) -> RecoveryPlan:
 async def at_the_gate(house: House, served: str, open_page: Open, **how: bool) -> tuple[Tab, str]:
     """A page of an execution that waits for an approval."""
     plan = gated(house)
-    execution_id = await house.client.start(plan)
+    execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: "approval" in wave_of(s, "Web").status_reason)
     tab = await open_page(f"{served}/executions/{execution_id}", **how)
     await tab.sees("#attention", "Web waits for an approval")
@@ -70,7 +71,7 @@ async def test_a_rejection_is_shown_and_what_was_filled_in_stays(
     await page.locator("#attention").get_by_role("button", name="Skip").click()
     await page.get_by_label("Reason").fill("never mind")
     plan_id = execution_id.rpartition("-")[0]
-    handle = house.client.temporal.get_workflow_handle(f"drs-plan/{plan_id}")
+    handle = house.client.get_workflow_handle(f"drs-plan/{plan_id}")
     await handle.signal("skip_wave", {"wave": "web", "cascade": True})
     await tab.shows("web", "SKIPPED")
     await page.locator("#dialog").get_by_role("button", name="Skip", exact=True).click()

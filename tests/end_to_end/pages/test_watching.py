@@ -2,6 +2,7 @@
 
 import asyncio
 
+from client.start import start_execution
 from contract.identifiers import new_execution_id
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
@@ -33,7 +34,7 @@ async def test_the_page_shows_the_diamond_from_start_to_end(
     # The page is there first, and shows the execution as soon as there is one.
     tab = await open_page(f"{served}/executions/{execution_id}")
     await tab.sees("h1", "Unknown")
-    await house.client.start(plan, execution_id=execution_id)
+    await start_execution(house.client, plan, execution_id=execution_id)
 
     await tab.shows("app1", "Waiting for Database")
     await tab.shows("web", "Waiting for App1, App2")
@@ -84,7 +85,7 @@ async def test_names_are_shown_as_they_are_and_never_run(
     wave = house.wave("Database").model_copy(update={"wave_name": _IMAGE})
     plan = house.plan(wave, plan_name=_SCRIPT)
     await register(plan)
-    execution_id = await house.client.start(plan, started_by=_SCRIPT)
+    execution_id = await start_execution(house.client, plan, started_by=_SCRIPT)
     tab = await open_page(f"{served}/executions/{execution_id}")
     await tab.sees("#head h1", _SCRIPT)
     await tab.node("database").click()
@@ -107,7 +108,7 @@ async def test_a_server_that_could_not_be_looked_up_is_shown_as_unknown(
     plan = house.plan(house.wave("Database", servers=slow), house.wave("Web", "Database"))
     execution_id = new_execution_id(plan.plan_id)
     tab = await open_page(f"{served}/executions/{execution_id}#database")
-    await house.client.start(plan, execution_id=execution_id)
+    await start_execution(house.client, plan, execution_id=execution_id)
     await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
     house.aws.apply(
         Faults=[{"Operation": "DescribeRecoveryInstances", "Error": "ThrottlingException"}]
@@ -133,7 +134,7 @@ async def test_a_picture_says_that_it_is_old_while_temporal_does_not_answer(
     slow = house_apart.aws.servers(1, LaunchSeconds=100_000)
     plan = house_apart.plan(house_apart.wave("Database", servers=slow, timeout_seconds=100_000.0))
     async with serving(house_apart):
-        execution_id = await house_apart.client.start(plan)
+        execution_id = await start_execution(house_apart.client, plan)
         await house_apart.until(plan, lambda s: s.waves[0].start_time is not None)
         await asyncio.to_thread(stack.start_server)
         tab = await open_page(f"{stack.pages_url}/executions/{execution_id}")

@@ -1,0 +1,80 @@
+"""Starts, reads and cancels the clean-up after an execution."""
+
+from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from client.connection import explained_errors
+from client.errors import RefusedError
+from contract.cleanup import StartCleanup
+from contract.identifiers import EXECUTION_ID_KEY, PLAN_ID_KEY, cleanup_workflow_id
+from contract.rpc_limits import RPC_TIMEOUT
+from contract.task_queues import TASK_QUEUE
+from recovery.execution.cleanup_state import CleanupState
+from workflows.drill_cleanup import DrillCleanupWorkflow
+
+
+async def start_cleanup(client: Client, start: StartCleanup) -> str:
+    """Start the clean-up after an execution, a workflow of its own.
+
+    Returns:
+        Its workflow ID.
+
+    Raises:
+        RefusedError: it runs already.
+        UnreachableError: Temporal did not answer.
+    """
+    workflow_id = cleanup_workflow_id(start.execution_id)
+    try:
+        async with explained_errors():
+            await client.start_workflow(
+                DrillCleanupWorkflow.run,
+                start,
+                id=workflow_id,
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                rpc_timeout=RPC_TIMEOUT,
+                static_summary=f"Clean up after {start.execution_id}"[:190],
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(PLAN_ID_KEY, start.plan_id),
+                        SearchAttributePair(EXECUTION_ID_KEY, start.execution_id),
+                    ]
+                ),
+            )
+    except WorkflowAlreadyStartedError as error:
+        raise RefusedError(
+            f"The clean-up after {start.execution_id} is running already; look at it with "
+            f"`temporal workflow describe --workflow-id {workflow_id}`"
+        ) from error
+    return workflow_id
+
+
+async def cleanup_state(client: Client, execution_id: str) -> CleanupState:
+    """How the clean-up after an execution stands.
+
+    Raises:
+        RefusedError: Temporal knows none.
+        UnreachableError: neither Temporal nor a worker answered.
+    """
+    workflow_id = cleanup_workflow_id(execution_id)
+    async with explained_errors(f"Temporal knows no clean-up after {execution_id!r}"):
+        handle = client.get_workflow_handle_for(DrillCleanupWorkflow.run, workflow_id)
+        return await handle.query(DrillCleanupWorkflow.status, rpc_timeout=RPC_TIMEOUT)
+
+
+async def cancel_cleanups(client: Client, plan_id: str) -> None:
+    """Cancel the clean-ups of a plan's drills: they hold servers that a recovery needs.
+
+    Raises:
+        UnreachableError: Temporal did not answer.
+    """
+    query = (
+        f"WorkflowType = 'DrillCleanupWorkflow' AND {PLAN_ID_KEY.name} = '{plan_id}' "
+        "AND ExecutionStatus = 'Running'"
+    )
+    async with explained_errors():
+        async for found in client.list_workflows(query, rpc_timeout=RPC_TIMEOUT):
+            await client.get_workflow_handle(found.id, run_id=found.run_id).cancel(
+                reason="A real recovery begins", rpc_timeout=RPC_TIMEOUT
+            )

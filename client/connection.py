@@ -1,0 +1,93 @@
+"""The connection to Temporal, and what its errors mean for a user."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from client.errors import RefusedError, UnreachableError
+from contract.rpc_limits import CONNECT_SECONDS, RPC_TIMEOUT
+
+# How a query ends that no worker takes.
+_NO_WORKER = (
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.FAILED_PRECONDITION,
+)
+
+
+async def connect_to_temporal() -> Client:
+    """Connect as the `temporal` CLI does: by the same profile and variables.
+
+    Raises:
+        RefusedError: that profile or those variables are wrong.
+        UnreachableError: Temporal does not answer.
+    """
+    try:
+        config = ClientConfig.load_client_connect_config()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RefusedError(
+            f"The settings for Temporal cannot be read: {error}. Look at the TEMPORAL_… "
+            "variables, or at `temporal config list`"
+        ) from error
+    address = config.setdefault("target_host", "localhost:7233")
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await Client.connect(**config, data_converter=pydantic_data_converter)
+    except (RuntimeError, TimeoutError) as error:
+        refused = "refused" in str(error)
+        first = (str(error).splitlines() or ["no answer"])[0]
+        why = "connection refused" if refused else first
+        raise UnreachableError(
+            f"Temporal at {address} cannot be reached ({why}). Set TEMPORAL_ADDRESS, or start "
+            "a local one with `drs-waves sandbox up` and `source .sandbox/env`"
+        ) from error
+
+
+async def require_namespace(client: Client) -> None:
+    """Check that Temporal has the namespace that is set.
+
+    Raises:
+        RefusedError: it does not.
+        UnreachableError: it does not answer.
+    """
+    where = client.service_client.config.target_host
+    unknown = f"Temporal at {where} has no namespace {client.namespace!r}. Set TEMPORAL_NAMESPACE"
+    async with explained_errors(not_found=unknown):
+        await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=client.namespace), timeout=RPC_TIMEOUT
+        )
+
+
+@asynccontextmanager
+async def explained_errors(not_found: str = "Temporal does not know it") -> AsyncIterator[None]:
+    """Raise what Temporal refuses or does not answer as errors that say what to do.
+
+    Args:
+        not_found: what it means that Temporal does not find what was asked for.
+
+    Raises:
+        RefusedError: Temporal refused.
+        UnreachableError: Temporal, or a worker behind it, did not answer.
+    """
+    try:
+        yield
+    except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+        raise UnreachableError(f"The state cannot be read: {error}") from error
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise RefusedError(not_found) from error
+        if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED):
+            hint = ""
+            if "search attribute" in error.message.lower():
+                hint = ". Register our search attributes with `drs-waves init-tables`"
+            raise RefusedError(f"Temporal refused: {error.message}{hint}") from error
+        hint = ""
+        if error.status in _NO_WORKER:
+            hint = ", nor did a worker. Is one running? `drs-waves worker` starts one"
+        raise UnreachableError(f"No answer: {error.message}{hint}") from error

@@ -1,0 +1,162 @@
+"""Executions in a list: what runs, from Temporal, and what has run, from DynamoDB."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from client.connection import connect_to_temporal
+from client.errors import UnreachableError
+from contract.identifiers import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY, STATUS_KEY
+from contract.rpc_limits import RPC_TIMEOUT
+from recovery.base_model import Model
+from recovery.execution.state import ExecutionState, PlanStatus
+from storage.history import HistoryError, HistoryTable
+
+MOST = 1000
+RUNNING = (
+    f"{PLAN_ID_KEY.name} IS NOT NULL AND ExecutionStatus = 'Running' "
+    "AND WorkflowType = 'RecoveryPlanWorkflow'"
+)
+_AWAY = (UnreachableError, RPCError, HistoryError)
+_OPEN = (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
+
+
+class ExecutionRow(Model):
+    """An execution in a list.
+
+    Attributes:
+        running: whether Temporal says that it runs; None where Temporal could not be asked.
+    """
+
+    execution_id: str
+    plan_id: str
+    plan_name: str | None = None
+    execution_type: str = ""
+    status: str
+    running: bool | None = None
+    started_by: str | None = None
+    start_time: float
+    end_time: float | None = None
+
+    @property
+    def note(self) -> str:
+        """What its status does not say."""
+        if self.running:
+            return "runs now"
+        if self.running is False and self.status in _OPEN:
+            return "not running any more; its end was not recorded"
+        return ""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Executions, those that run first and the newest first.
+
+    Attributes:
+        warnings: which side could not be asked, and what is therefore not known.
+    """
+
+    rows: list[ExecutionRow]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def latest_of_plans(self) -> list[ExecutionRow]:
+        """Of each plan its running execution, or its last one."""
+        latest: dict[str, ExecutionRow] = {}
+        for row in self.rows:
+            latest.setdefault(row.plan_id, row)
+        return list(latest.values())
+
+
+async def overview(
+    table: HistoryTable,
+    client: Client | None = None,
+    *,
+    plan_id: str | None = None,
+    state: PlanStatus | None = None,
+    limit: int = MOST,
+) -> Overview:
+    """List executions as Temporal and the history know them; one of the two may be away.
+
+    Args:
+        table: the history.
+        client: None to connect now.
+        plan_id: only this plan's.
+        state: only those in this state.
+        limit: at most so many.
+
+    Raises:
+        UnreachableError: both are away.
+    """
+    running, recorded = await asyncio.gather(
+        _running(client, plan_id),
+        table.executions(plan_id=plan_id, limit=MOST if state else limit),
+        return_exceptions=True,
+    )
+    for side in (running, recorded):
+        if isinstance(side, BaseException) and not isinstance(side, _AWAY):
+            raise side
+    warnings = []
+    if isinstance(running, BaseException):
+        if isinstance(recorded, BaseException):
+            raise UnreachableError(f"{running}\n{recorded}")
+        warnings.append(f"what runs is not known: {running}")
+        rows = merged(None, recorded)
+    elif isinstance(recorded, BaseException):
+        warnings.append(f"only what runs is listed: {recorded}")
+        rows = merged(running, [])
+    else:
+        rows = merged(running, recorded)
+    found = [row for row in rows if state is None or row.status == state]
+    return Overview(found[:limit], tuple(warnings))
+
+
+def merged(
+    running: Sequence[ExecutionRow] | None, recorded: Sequence[ExecutionState]
+) -> list[ExecutionRow]:
+    """What runs, then what is recorded, each execution once and the newest first.
+
+    Args:
+        running: what Temporal says runs; None where it could not be asked.
+        recorded: what the history holds.
+    """
+    live = {row.execution_id: row for row in running or ()}
+    rows = []
+    for state in recorded:
+        known = live.pop(state.execution_id, None)
+        rows.append(
+            ExecutionRow(
+                execution_id=state.execution_id,
+                plan_id=state.plan_id,
+                plan_name=state.plan_name,
+                execution_type=state.execution_type,
+                status=known.status if known else state.status,
+                running=known is not None if running is not None else None,
+                started_by=state.started_by,
+                start_time=state.start_time,
+                end_time=state.end_time,
+            )
+        )
+    rows += live.values()
+    return sorted(rows, key=lambda row: (not row.running, -row.start_time))
+
+
+async def _running(client: Client | None, plan_id: str | None) -> list[ExecutionRow]:
+    client = client or await connect_to_temporal()
+    rows = []
+    async for found in client.list_workflows(RUNNING, rpc_timeout=RPC_TIMEOUT):
+        known = found.typed_search_attributes
+        row = ExecutionRow(
+            execution_id=known.get(EXECUTION_ID_KEY, ""),
+            plan_id=known.get(PLAN_ID_KEY, found.id),
+            execution_type=known.get(EXECUTION_TYPE_KEY, ""),
+            status=known.get(STATUS_KEY, PlanStatus.IN_PROGRESS),
+            running=True,
+            start_time=found.start_time.timestamp(),
+        )
+        if plan_id in (None, row.plan_id):
+            rows.append(row)
+    return rows

@@ -1,0 +1,182 @@
+"""Starts executions of plans."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from client.cleanup import cancel_cleanups
+from client.connection import explained_errors
+from client.errors import RefusedError, UnreachableError
+from client.executions import REQUEST_MEMO, describe_workflow, execution_state
+from client.local_user import whoami
+from contract.execution import StartExecution, Takeover
+from contract.identifiers import (
+    EXECUTION_ID_KEY,
+    EXECUTION_TYPE_KEY,
+    PLAN_ID_KEY,
+    STATUS_KEY,
+    new_execution_id,
+    plan_workflow_id,
+)
+from contract.rpc_limits import RPC_TIMEOUT
+from contract.task_queues import TASK_QUEUE
+from recovery.execution.state import ExecutionType
+from recovery.forecast.durations import LearnedDurations
+from recovery.plan.model import RecoveryPlan
+from workflows.plan.workflow import RECORD_PATIENCE_SECONDS, RecoveryPlanWorkflow
+
+# A workflow task of a plan of 1,000 waves takes seconds.
+_TASK_TIMEOUT = timedelta(seconds=60)
+# Running waves answer a cancellation within a minute; then the history has its patience.
+_DRILL_ENDS_SECONDS = 90.0 + RECORD_PATIENCE_SECONDS
+_DRILL_POLL_SECONDS = 0.5
+
+
+async def start_execution(
+    client: Client,
+    plan: RecoveryPlan,
+    *,
+    execution_type: ExecutionType = ExecutionType.DRILL,
+    confirmation: str | None = None,
+    relaunch: Sequence[str] = (),
+    takeover: Takeover | None = None,
+    experience: LearnedDurations | None = None,
+    started_by: str | None = None,
+    execution_id: str | None = None,
+    request: str | None = None,
+) -> str:
+    """Start an execution of a plan.
+
+    Args:
+        client: Temporal's.
+        plan: the frozen plan.
+        execution_type: a drill, or the real thing.
+        confirmation: the PlanId, typed; a recovery is refused without it.
+        relaunch: servers that may lose a live recovery instance.
+        takeover: an earlier execution whose servers are taken over.
+        experience: what is known of how long servers take.
+        started_by: who starts it; default: this user on this machine.
+        execution_id: its ID, of `new_execution_id`; default: a new one.
+        request: what was asked for, kept beside it to know the same request again.
+
+    Returns:
+        The execution's ID.
+
+    Raises:
+        RefusedError: the plan runs already, or Temporal refused the start.
+        UnreachableError: Temporal did not answer.
+    """
+    execution_id = execution_id or new_execution_id(plan.plan_id)
+    start = StartExecution(
+        execution_id=execution_id,
+        plan=plan,
+        execution_type=execution_type,
+        started_by=started_by or whoami(),
+        start_time=time.time(),
+        confirmation=confirmation,
+        relaunch=list(relaunch),
+        takeover=takeover,
+        experience=experience or LearnedDurations(),
+    )
+    try:
+        async with explained_errors():
+            await client.start_workflow(
+                RecoveryPlanWorkflow.run,
+                start,
+                id=plan_workflow_id(plan.plan_id),
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                task_timeout=_TASK_TIMEOUT,
+                rpc_timeout=RPC_TIMEOUT,
+                static_summary=f"{execution_type} of {plan.plan_name}"[:190],
+                static_details=_static_details(start),
+                memo={REQUEST_MEMO: request} if request else None,
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(PLAN_ID_KEY, plan.plan_id),
+                        SearchAttributePair(EXECUTION_ID_KEY, execution_id),
+                        SearchAttributePair(EXECUTION_TYPE_KEY, execution_type),
+                        SearchAttributePair(STATUS_KEY, "IN_PROGRESS"),
+                    ]
+                ),
+            )
+    except WorkflowAlreadyStartedError as error:
+        raise RefusedError(await why_not_now(client, plan.plan_id)) from error
+    return execution_id
+
+
+async def why_not_now(client: Client, plan_id: str) -> str:
+    """Why a plan cannot be started, and what to do."""
+    look = f"Watch it with `drs-waves watch {plan_id}`"
+    try:
+        running = await execution_state(client, plan_id)
+    except (RefusedError, UnreachableError):
+        return f"{plan_id} is running already; one execution of a plan runs at a time. {look}"
+    what = f"{plan_id} is running already ({running.execution_type} {running.execution_id})"
+    if running.end_time is not None:
+        return (
+            f"{what}: it ended {running.status} and closes within "
+            f"{RECORD_PATIENCE_SECONDS:g} s; start it again then"
+        )
+    hint = ""
+    if running.execution_type is ExecutionType.DRILL:
+        hint = "; a real recovery takes its place with `--recovery --replace-drill`"
+    return f"{what}; one execution of a plan runs at a time{hint}. {look}"
+
+
+async def replace_drill(client: Client, plan_id: str) -> bool:
+    """Cancel the running drill of a plan and its pending clean-up, and await its end.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        RefusedError: a real recovery is running, or the drill does not end.
+        UnreachableError: Temporal did not answer.
+    """
+    workflow_id = plan_workflow_id(plan_id)
+    run_id = await _running_run(client, workflow_id)
+    running = None if run_id is None else await execution_state(client, plan_id)
+    await cancel_cleanups(client, plan_id)
+    if running is None:
+        return False
+    if running.execution_type is ExecutionType.RECOVERY and running.end_time is None:
+        raise RefusedError(
+            f"A real recovery of {plan_id} is running; --replace-drill replaces drills only. "
+            f"Watch it with `drs-waves watch {plan_id}`"
+        )
+    async with explained_errors():
+        await client.get_workflow_handle(workflow_id, run_id=run_id).cancel(
+            reason="Replaced by a real recovery", rpc_timeout=RPC_TIMEOUT
+        )
+    give_up = asyncio.get_running_loop().time() + _DRILL_ENDS_SECONDS
+    while await _running_run(client, workflow_id, run_id) is not None:
+        if asyncio.get_running_loop().time() > give_up:
+            raise RefusedError(
+                f"The drill of {plan_id} was asked to stop but still runs after "
+                f"{_DRILL_ENDS_SECONDS:g} s. Is a worker running? Try again once it has ended"
+            )
+        await asyncio.sleep(_DRILL_POLL_SECONDS)
+    return True
+
+
+async def _running_run(client: Client, workflow_id: str, run_id: str | None = None) -> str | None:
+    """The run ID of a workflow, or of this run of it; None where it does not run."""
+    try:
+        described = await describe_workflow(client, workflow_id, run_id)
+    except RefusedError:
+        return None
+    return described.run_id if described.status is WorkflowExecutionStatus.RUNNING else None
+
+
+def _static_details(start: StartExecution) -> str:
+    plan = start.plan
+    return (
+        f"{start.execution_type} `{start.execution_id}` started by {start.started_by}\n\n"
+        f"{len(plan.waves)} waves, {plan.server_count} servers; plan hash `{plan.plan_hash[:12]}`"
+    )
