@@ -26,6 +26,7 @@ from temporalio.client import WorkflowFailureError
 
 from bench.local_aws import CallFeed
 from bench.testbed import ACCOUNT, Testbed, run_to_its_end, running_testbed, scratch_folder
+from client.start import start_execution
 from contract.identifiers import plan_workflow_id
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import MAX_SECONDS, RecoveryPlan, Server, Wave
@@ -125,7 +126,7 @@ class Killer:
         while left := [p.plan_id for p in self.plans if _server_of(p) not in self._interrupted]:
             if waiting:
                 plan = waiting.pop()
-                self.executions[plan.plan_id] = await self.bed.client.start(plan)
+                self.executions[plan.plan_id] = await start_execution(self.bed.client, plan)
                 news = time.monotonic()
             if await self._interrupt_next(calls):
                 news = time.monotonic()
@@ -174,7 +175,7 @@ class Killer:
         task = self.progress.add_task("plans ended", total=len(self.plans))
 
         async def end_of(plan: RecoveryPlan) -> None:
-            handle = self.bed.client.temporal.get_workflow_handle(plan_workflow_id(plan.plan_id))
+            handle = self.bed.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
             with suppress(WorkflowFailureError):
                 await handle.result()
             self.progress.advance(task)

@@ -9,7 +9,7 @@ import pytest
 
 from activities.history import HistoryActivities
 from activities.launch.drs_activities import DrsActivities
-from aws.drs.client import DrsApi
+from aws.drs.client import DrsClient
 from aws.sessions import AwsSessions
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.history.record import HistoryRecord
@@ -78,7 +78,7 @@ async def test_a_region_that_hangs_does_not_delay_a_launch_in_another(
     aws.servers(Region=FAR.region)
     servers = aws.servers()
     aws.fault("DescribeJobs", Region=FAR.region, Effect="delay", Seconds=HANGS_SECONDS)
-    far = DrsApi(AwsSessions(), FAR)
+    far = DrsClient(AwsSessions(), FAR)
     looks = [far.jobs_since(time.time()) for _ in range(CALLS)]
     launching = Attempt(temporal).run(drs.launch, launch(servers))
     assert await is_made_beside(aws, launching, looks)

@@ -14,8 +14,8 @@ from botocore.httpsession import URLLib3Session
 
 from activities.launch.drs_activities import DrsActivities
 from aws import sessions as aws_module
-from aws.drs.client import DrsApi
-from aws.errors import AwsTrouble
+from aws.drs.client import DrsClient
+from aws.errors import AwsError
 from aws.sessions import AwsSessions
 from recovery.plan.model import Server, Target
 from tests.activities.conftest import OTHER_ACCOUNT, REGION, TARGET, Attempt, LocalAws, Temporal
@@ -66,8 +66,8 @@ async def test_html_of_a_gateway_is_unclear_whatever_its_status_and_never_a_refu
 ) -> None:
     async with middlebox(status, "text/html", HTML) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
-        with pytest.raises(AwsTrouble) as caught:
-            await DrsApi(AwsSessions(), TARGET).start_recovery(
+        with pytest.raises(AwsError) as caught:
+            await DrsClient(AwsSessions(), TARGET).start_recovery(
                 [Server(source_server_id=server_id(1))],
                 is_drill=True,
                 launch_ids=["crm-1/db/1/0"],
@@ -84,8 +84,8 @@ async def test_json_of_a_gateway_without_a_mark_of_aws_is_no_refusal(
 ) -> None:
     async with middlebox(403, "application/json", body) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
-        with pytest.raises(AwsTrouble) as caught:
-            await DrsApi(AwsSessions(), TARGET).start_recovery(
+        with pytest.raises(AwsError) as caught:
+            await DrsClient(AwsSessions(), TARGET).start_recovery(
                 [Server(source_server_id=server_id(1))],
                 is_drill=True,
                 launch_ids=["crm-1/db/1/0"],
@@ -134,7 +134,7 @@ async def test_html_of_a_gateway_before_sts_does_not_end_a_launch(
     ],
 )
 def test_an_error_of_aws_that_is_not_known_to_be_lasting_can_pass(code: str, status: int) -> None:
-    assert AwsTrouble.of(refusal(code, status), "StartRecovery").kind.can_pass
+    assert AwsError.of(refusal(code, status), "StartRecovery").kind.can_pass
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_an_error_of_aws_that_is_not_known_to_be_lasting_can_pass(code: str, sta
     ],
 )
 def test_an_error_of_aws_that_is_known_to_be_lasting_stays_so(code: str, status: int) -> None:
-    assert not AwsTrouble.of(refusal(code, status), "StartRecovery").kind.can_pass
+    assert not AwsError.of(refusal(code, status), "StartRecovery").kind.can_pass
 
 
 @pytest.mark.filterwarnings("ignore:Exception.InjectedError")
@@ -218,8 +218,8 @@ async def test_sts_is_asked_in_the_targets_region_whatever_the_environment_says(
             profile = tmp_path / "config"
             profile.write_text("[default]\nsts_regional_endpoints = legacy\n")
             monkeypatch.setenv("AWS_CONFIG_FILE", str(profile))
-    with pytest.raises(AwsTrouble):
-        await DrsApi(AwsSessions(), Target(region=REGION, role_arn=role)).account_id()
+    with pytest.raises(AwsError):
+        await DrsClient(AwsSessions(), Target(region=REGION, role_arn=role)).account_id()
     assert set(asked) == {"sts.us-west-2.amazonaws.com"}
 
 
@@ -239,12 +239,12 @@ async def test_an_sts_that_hangs_is_given_up_after_the_same_time_as_drs(
     async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://{host}:{port}")
-        api = DrsApi(AwsSessions(), Target(region=REGION, role_arn=ROLE))
+        api = DrsClient(AwsSessions(), Target(region=REGION, role_arn=ROLE))
         looking = asyncio.create_task(api.jobs_since(0.0))
         done, _ = await asyncio.wait([looking], timeout=2.0)
         server.close()
         for writer in hung:
             writer.close()
-        with pytest.raises(AwsTrouble):
+        with pytest.raises(AwsError):
             await looking
     assert done

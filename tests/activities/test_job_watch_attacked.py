@@ -3,7 +3,7 @@
 import pytest
 
 from aws.drs.models import Job
-from aws.drs.server_status import JobWatch
+from aws.drs.server_status import ServerStatusTracker
 from contract.watch import WatchedServer
 from recovery.execution.server import LaunchStatus, ServerResult
 from tests.recovery.plans import server_id
@@ -23,7 +23,7 @@ def job(launch_status: str) -> Job:
 @pytest.mark.parametrize("lagging", ["PENDING", "IN_PROGRESS"])
 def test_a_server_whose_status_follows_its_completed_job_seconds_later_is_up(lagging: str) -> None:
     server = WatchedServer(result=ServerResult(source_server_id=server_id(1), recovery_job_id=JOB))
-    watch = JobWatch([server], look_up_seconds=120.0)
+    watch = ServerStatusTracker([server], look_up_seconds=120.0)
     for look in range(4):
         watch.see_job(job(lagging), now=NOW + 4 * look)
         (result,) = watch.results
@@ -35,7 +35,7 @@ def test_a_server_whose_status_follows_its_completed_job_seconds_later_is_up(lag
 
 def test_a_server_that_its_completed_job_never_launched_fails_in_the_end() -> None:
     server = WatchedServer(result=ServerResult(source_server_id=server_id(1), recovery_job_id=JOB))
-    watch = JobWatch([server], look_up_seconds=120.0)
+    watch = ServerStatusTracker([server], look_up_seconds=120.0)
     for look in range(400):
         watch.see_job(job("PENDING"), now=NOW + 4 * look)
     (result,) = watch.results

@@ -17,10 +17,10 @@ from activities.cleanup import CleanupActivities
 from activities.launch import attempt as launching
 from activities.launch.drs_activities import DrsActivities
 from activities.targets import TargetActivities
-from aws.drs.client import DrsApi
-from aws.errors import AwsTrouble
+from aws.drs.client import DrsClient
+from aws.errors import AwsError
 from aws.sessions import AwsSessions
-from aws.targets import Places
+from aws.targets import TargetClients
 from contract.cleanup import TargetScope
 from contract.launch import LaunchRequest, LaunchResult
 from contract.readiness import Finding
@@ -119,7 +119,7 @@ def lists_no_instances(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def cleanup(fast: Settings) -> CleanupActivities:
     """The clean-up's activities."""
-    return CleanupActivities(Places(AwsSessions()), fast)
+    return CleanupActivities(TargetClients(AwsSessions()), fast)
 
 
 # 1: a fence holds until the bytes leave
@@ -130,9 +130,9 @@ async def test_a_call_whose_credentials_come_too_late_is_not_sent(aws: LocalAws)
     servers = aws.servers(1, AccountId=OTHER_ACCOUNT)
     aws.fault("AssumeRole", Service="sts", Effect="delay", Seconds=0.8)
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
-    api = DrsApi(AwsSessions(), Target(region=REGION, role_arn=role))
+    api = DrsClient(AwsSessions(), Target(region=REGION, role_arn=role))
     not_after = time.monotonic() + 0.4
-    with suppress(AwsTrouble):
+    with suppress(AwsError):
         await api.start_recovery(
             servers, is_drill=True, launch_ids=["crm-1/db/1/0"], not_after=not_after
         )
@@ -174,7 +174,7 @@ async def test_no_launch_arrives_later_than_its_fence_allows_however_slow_creden
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     temporal = SlowFromTheFenceOn(marker)
     servers = aws.servers()
-    drs = DrsActivities(Places(AwsSessions()), fast)
+    drs = DrsActivities(TargetClients(AwsSessions()), fast)
     await launched(drs, temporal, launch(servers))
     (confirmed, *_) = temporal.confirmed
     late = [each["Time"] - confirmed for each in aws.accepted(servers[0])]
@@ -327,7 +327,7 @@ async def readiness(temporal: Temporal, fast: Settings, servers: list[Server]) -
         region=REGION,
         waves=[Wave(wave_id="db", region=REGION, servers=servers)],
     )
-    targets = TargetActivities(Places(AwsSessions()), fast)
+    targets = TargetActivities(TargetClients(AwsSessions()), fast)
     return (await Attempt(temporal).run(targets.check_readiness, plan)).findings
 
 

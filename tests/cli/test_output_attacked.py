@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from cli.app import app
 from cli.live import watch as watching
@@ -18,7 +18,6 @@ from cli.live.follow import tell_end
 from cli.live.view import Watched
 from cli.live.watch import display_on, watch
 from cli.render.output import results, show, write_json
-from client.recovery_client import RecoveryClient
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from runtime.exit import ExitCode
@@ -127,7 +126,7 @@ async def test_a_drill_is_followed_to_its_end_whatever_the_terminal_can_show(
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setenv("TERM", "xterm")
     watched = Watched("crm")
-    await watch(cast(RecoveryClient, drill()), [watched], display_on(results()))
+    await watch(cast(Client, drill()), [watched], display_on(results()))
     assert tell_end(watched) is ExitCode.FAILED
     assert "FAILED" in out.text
     assert "COMPLETED" in out.text
@@ -140,7 +139,7 @@ async def test_a_drill_is_followed_to_its_end_though_nothing_can_be_printed(
 ) -> None:
     monkeypatch.setattr(sys, "stdout", Full(number))
     watched = Watched("crm")
-    await watch(cast(RecoveryClient, drill()), [watched], display_on(results()))
+    await watch(cast(Client, drill()), [watched], display_on(results()))
     assert tell_end(watched) is ExitCode.FAILED
 
 

@@ -5,11 +5,11 @@ from typing import Any, cast
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from client.recovery_client import RecoveryClient
-from client.steering import RunningExecution, send
+from client.executions import RunningExecution
+from client.steering import send
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.plan.model import Server
 from tests.recovery.plans import server_id
@@ -50,7 +50,7 @@ async def test_a_message_goes_as_a_signal_where_temporal_takes_no_more_updates()
     execution = Execution()
     message = OperatorMessage(name=MessageName.PAUSE, reason="wait")
     running = RunningExecution("crm", "crm-1", None, "run")
-    await send(cast(RecoveryClient, execution), running, message, actor="me")
+    await send(cast(Client, execution), running, message, actor="me")
     assert execution.signals == ["pause"]
 
 
