@@ -93,7 +93,6 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
             workflows=WORKFLOWS,
             workflow_runner=runner,
             activities=[
-                drs.launch,
                 drs.launch_pack,
                 drs.find_launch,
                 drs.review,

@@ -9,13 +9,12 @@ from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
 from activities.launch.attempt import Launch, Listing
-from activities.retry import retry_later
 from activities.review import Review
 from activities.watch.watch import Watch
 from activities.wave_signals import signal_wave
 from aws.drs.job_poller import JobPoller, jobs_in_progress
 from aws.drs.models import DAY_SECONDS, Job
-from aws.errors import AwsError, AwsErrorKind
+from aws.errors import AwsError
 from aws.targets import TargetClients
 from contract.jobs import JobsInProgress, LookAtJobs
 from contract.launch import (
@@ -41,27 +40,6 @@ class DrsActivities:
         self._clients = clients
         self._settings = settings
         self._pollers: dict[Target, JobPoller] = {}
-
-    @activity.defn
-    async def launch(self, request: LaunchRequest) -> LaunchResult:
-        """Ask DRS for one job, exactly once, after the guards.
-
-        Raises:
-            ApplicationError: retryable for what can pass (throttling, quota, conflict, network),
-                not retryable for what cannot (validation, access, another account).
-        """
-        launch = self._launch([request], _remembered())
-        async with heartbeating(lambda: launch.memory):
-            results = await launch.run()
-            if results:
-                return results[0]
-            waits = launch.postponed[0]
-            news = LaunchWaits(reason=waits.reason, launch_id=waits.launch_id)
-            if waits.reason != launch.memory.told and await signal_wave("launch_waits", news):
-                launch.memory.told = waits.reason
-            launch.remember()
-            error = AwsError(AwsErrorKind(waits.trouble), waits.reason)
-            raise retry_later(error, after=self._settings.scaled_poll_seconds)
 
     @activity.defn
     async def launch_pack(self, request: PackRequest) -> PackAnswer:

@@ -27,7 +27,6 @@ with workflow.unsafe.imports_passed_through():
     from contract.launcher import AnswerLaunches, WantLaunches, WithdrawLaunches
     from contract.task_queues import WATCH_TASK_QUEUE
     from recovery.launch.admission import admit
-    from workflows.patches import Patch
     from workflows.signal_input import parsed
     from workflows.versioning import LONG_LIVED
 from contract.launcher import Entry, LauncherStart, RecentJob
@@ -297,7 +296,7 @@ class LauncherWorkflow:
         if before and self._watching is not None and not self._watching.done():
             # A job that has come meanwhile would end without a change from what was seen then.
             is_current = _awaits(before) == _awaits(request)
-            if is_current or not workflow.patched(Patch.WATCH_ANEW):
+            if is_current:
                 return
             self._watching.cancel()
         self._watched = request

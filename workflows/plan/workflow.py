@@ -57,7 +57,6 @@ with workflow.unsafe.imports_passed_through():
     from recovery.plan.model import RecoveryPlan, Target
     from recovery.text_format import shortened
     from workflows.history_repair import leave_history_to_repair
-    from workflows.patches import Patch
     from workflows.plan.details import plan_details
     from workflows.recorder import MOST_SECONDS, Recorder
     from workflows.signal_input import parsed
@@ -492,7 +491,7 @@ class RecoveryPlanWorkflow:
         except asyncio.CancelledError:
             # The outcome stands; somebody needs the plan at once.
             is_recorded = False
-        if not is_recorded and workflow.patched(Patch.HISTORY_REPAIR):
+        if not is_recorded:
             await self._leave_history()
         for wave_id, task in self._waves.items():
             if not task.done():

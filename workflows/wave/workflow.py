@@ -10,8 +10,6 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
-    RetryState,
-    is_cancelled_exception,
 )
 
 with workflow.unsafe.imports_passed_through():
@@ -39,12 +37,9 @@ with workflow.unsafe.imports_passed_through():
     from recovery.forecast.estimates import expected_seconds
     from recovery.history.record import HistoryRecord
     from recovery.launch.admission import SERVERS_A_WISH
-    from workflows.patches import Patch
     from workflows.recorder import MOST_SECONDS, Recorder
     from workflows.signal_input import parsed
 
-# Source: DRS quota "source servers in one job".
-SERVERS_A_JOB = 100
 OBSERVE_SECONDS = 24 * 3600.0
 _OBSERVE = timedelta(seconds=OBSERVE_SECONDS + 3600)
 _LAST_LOOK = timedelta(seconds=45)
@@ -58,11 +53,6 @@ _PROGRESS_SECONDS = 10.0
 _PROGRESS_SECONDS_A_SERVER = 0.1
 _RECORD_LAST_SECONDS = 5.0
 _HEARTBEAT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
-_LAUNCH_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1),
-    backoff_coefficient=1.5,
-    maximum_interval=timedelta(seconds=30),
-)
 _WATCH_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=1.5,
@@ -97,7 +87,6 @@ class WaveWorkflow:
         self._launch_waits = ""
         # By launch ID: what cannot be known, what is being asked, what an operator answered.
         self._doubts: dict[str, str] = {}
-        self._asking: dict[str, workflow.ActivityHandle[LaunchResult]] = {}
         self._answers: dict[str, LaunchAnswer] = {}
         # By launch ID: what the launcher has not settled yet.
         self._wanted: dict[str, LaunchRequest] = {}
@@ -164,8 +153,6 @@ class WaveWorkflow:
             return
         for launch_id in self._doubts:
             self._answers[launch_id] = told
-            if launch_id in self._asking:
-                self._asking[launch_id].cancel()
         self._clear_doubts(*self._doubts)
 
     @workflow.signal
@@ -232,16 +219,12 @@ class WaveWorkflow:
             accepted.append(workflow.time())
             self._watch(kept, accepted_time=workflow.time())
         unlaunched = [s.source_server_id for s in self._wave.servers if not s.recovery_job_id]
-        is_shared = workflow.patched(Patch.SHARED_LAUNCHING)
-        a_request = SERVERS_A_WISH if is_shared else SERVERS_A_JOB
-        requests = self._launch_requests(unlaunched, a_request) if reviewed else []
+        requests = self._launch_requests(unlaunched, SERVERS_A_WISH) if reviewed else []
         while requests and self._stop is None:
             if self._held and self._start.launch_before > workflow.time():
                 await self._rest_while_held()
-            elif is_shared:
-                requests = await self._launch_shared(requests)
             else:
-                requests = await self._launch_all(requests)
+                requests = await self._launch_shared(requests)
         self._launch_waits = ""
         if self._stop is not None:
             self._cancelled()
@@ -425,77 +408,6 @@ class WaveWorkflow:
             await launcher.signal(signal, news)
         except ApplicationError:
             return False
-        return True
-
-    async def _launch_all(self, requests: list[LaunchRequest]) -> list[LaunchRequest]:
-        """Launch jobs side by side until all are answered, or the wave is stopped or held.
-
-        Returns:
-            The launches that were called off while the wave was held, to be asked for again
-            under the same launch IDs.
-        """
-        launches = [asyncio.create_task(self._launch_job(r)) for r in requests]
-        held = self._held
-        await self._until(lambda: self._held is not held or all(task.done() for task in launches))
-        if self._stop is not None:
-            self._cancelled()
-        if self._stop is not None or self._held:
-            for task in launches:
-                task.cancel()
-        settled = await asyncio.gather(*launches)
-        return [r for r, done in zip(requests, settled, strict=True) if not done]
-
-    async def _launch_job(self, request: LaunchRequest) -> bool:
-        """Launch one job's servers, or settle them as failed; anew when an operator answers.
-
-        Returns:
-            Whether its servers are settled: of a job, or failed. Else it was called off.
-        """
-        while True:
-            settled = await self._ask_for_job(request)
-            self._clear_doubts(request.launch_id)
-            answer = self._answers.pop(request.launch_id, None)
-            if settled or answer is None:
-                return settled
-            request = request.model_copy(update={"answer": answer})
-
-    async def _ask_for_job(self, request: LaunchRequest) -> bool:
-        left = self._start.launch_before - workflow.time()
-        if left <= 0:
-            self._fail_servers(
-                request, "the plan's deadline had passed before it could be launched"
-            )
-            return True
-        names = ", ".join(s.source_server_id for s in request.servers[:3])
-        more = f" and {len(request.servers) - 3} more" if len(request.servers) > 3 else ""
-        handle = workflow.start_activity_method(
-            DrsActivities.launch,
-            request,
-            summary=f"Launch {names}{more} in {request.target.region}",
-            schedule_to_close_timeout=timedelta(seconds=left),
-            start_to_close_timeout=timedelta(minutes=10),
-            heartbeat_timeout=_HEARTBEAT,
-            retry_policy=_LAUNCH_RETRY,
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        )
-        self._asking[request.launch_id] = handle
-        try:
-            result: LaunchResult | None = await handle
-        except asyncio.CancelledError:
-            if request.launch_id in self._answers:
-                return False
-            result = await self._find_job(request)
-        except ActivityError as error:
-            if request.launch_id in self._answers:
-                return False
-            refused = isinstance(error.cause, ApplicationError) and error.cause.non_retryable
-            result = None if refused else await self._find_job(request)
-            if result is None and (refused or not _was_called_off(error)):
-                self._fail_servers(request, self._doubts.get(request.launch_id) or _why(error))
-                return True
-        if result is None:
-            return False
-        self._take_launched([result])
         return True
 
     def _take_launched(self, results: list[LaunchResult]) -> None:
@@ -742,14 +654,6 @@ class WaveWorkflow:
             type=FailureType.WAVE_FAILED,
             non_retryable=True,
         )
-
-
-def _was_called_off(error: ActivityError) -> bool:
-    """Whether a launch ended because it was cancelled, not because its time was over.
-
-    An attempt that fails before the cancellation reaches it is not tried again by the server.
-    """
-    return is_cancelled_exception(error) or error.retry_state is RetryState.CANCEL_REQUESTED
 
 
 def _why(error: ActivityError) -> str:
