@@ -14,7 +14,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from contract.execution_end import ExecutionRun
+from contract.execution import ExecutionRun
 from contract.identifiers import EXECUTION_ID_KEY, wave_workflow_id
 from contract.rpc_limits import REPLAY_TIMEOUT
 from recovery.execution.state import ExecutionState

@@ -8,9 +8,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeating
-from contract.execution_end import AwaitEnd
+from contract.execution import AwaitEnd
 from contract.identifiers import EXECUTION_ID_KEY
-from recovery.execution.state import WaveOutcome
+from contract.wave import WaveOutcome
 from recovery.execution.wave import WaveState
 
 

@@ -12,7 +12,7 @@ from activities.retry import retry_later
 from aws.drs.client import DrsClient
 from aws.drs.models import Job, RecoveryInstance, epoch
 from aws.errors import AwsError
-from contract.review import ReviewRequest
+from contract.launch import ReviewRequest
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 
 _GONE = ("TERMINATED", "SHUTTING-DOWN")

@@ -14,7 +14,7 @@ from recovery.plan.model import Target
 from settings import Settings
 
 # Source: AWS General Reference, "Elastic Disaster Recovery endpoints and quotas".
-CODES = {"jobs": "L-D88FAC3A", "servers": "L-05AFA8C6", "servers_a_job": "L-B827C881"}
+CODES = {"jobs": "L-D88FAC3A", "servers": "L-05AFA8C6", "servers_per_job": "L-B827C881"}
 # A launch waits for the answer, and can do without it.
 _ANSWER_SECONDS = 2.0
 _CACHED_SECONDS = 600.0

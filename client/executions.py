@@ -8,7 +8,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from client.connection import explained_errors
 from client.errors import RefusedError
-from contract.execution_end import ExecutionRun
+from contract.execution import ExecutionRun
 from contract.identifiers import (
     EXECUTION_ID_KEY,
     EXECUTION_TYPE_KEY,

@@ -1,4 +1,4 @@
-"""What the workflows are started with, and their names for the outside."""
+"""What the plan's workflow is started with, and where an execution is found in Temporal."""
 
 from typing import Any
 
@@ -55,3 +55,24 @@ class StartExecution(StrictModel):
         if isinstance(plan, RecoveryPlan):
             return plan
         return RecoveryPlan.model_validate(plan, extra="forbid")
+
+
+class AwaitEnd(Model):
+    """Which execution's end to await, under the workflow ID of its plan."""
+
+    workflow_id: str
+    execution_id: str
+    poll_seconds: float = 5.0
+
+
+class ExecutionRun(Model):
+    """Where an execution is found in Temporal.
+
+    Attributes:
+        workflow_id: of its plan's workflow.
+        run_id: one run of that; a reset gives it another.
+    """
+
+    execution_id: str
+    workflow_id: str
+    run_id: str

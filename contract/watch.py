@@ -9,7 +9,7 @@ class WatchedServer(Model):
     """One server under watch; what the heartbeat carries from attempt to attempt.
 
     Attributes:
-        launched_seen: when we first saw it LAUNCHED; the look-up's two minutes count from it.
+        launched_seen: when it was first seen LAUNCHED; the look-up's two minutes count from then.
         ended_without_it: its job was seen COMPLETED while the server was neither up nor failed.
         contradiction: what speaks against it, until the look-up is over.
     """
@@ -25,7 +25,8 @@ class WatchRequest(Model):
 
     Attributes:
         until: epoch seconds after which watching ends whatever is still open.
-        quiet_until: epoch seconds before which none is expected to be up, so looks are rarer.
+        quiet_until: epoch seconds before which none is expected to be up; DRS is asked less often
+            until then.
     """
 
     target: Target
@@ -34,19 +35,19 @@ class WatchRequest(Model):
     quiet_until: float = 0.0
 
 
-class WatchNews(Model):
-    """Signal to the wave: the servers that changed, and what keeps us from seeing more.
+class ServersChanged(Model):
+    """Signal to a wave, from its watch: the servers that changed.
 
     Attributes:
-        trouble: why DRS cannot be asked at present; empty when it can.
+        error: why DRS cannot be asked at present; empty if it can.
     """
 
     servers: list[ServerResult] = []
-    trouble: str = ""
+    error: str = ""
 
 
 class WatchMemory(Model):
     """The watched servers, in the heartbeat, for the next attempt to go on from."""
 
     servers: list[WatchedServer]
-    trouble: str = ""
+    error: str = ""

@@ -1,27 +1,28 @@
-"""What a wave's workflow is started with and signalled."""
+"""What a wave's workflow is started with and signalled, and what it ends with."""
 
 from recovery.base_model import Model
 from recovery.execution.server import OperatingSystem, ServerResult
 from recovery.execution.state import ExecutionType
+from recovery.execution.wave import WaveState
 from recovery.forecast.estimates import SOONEST_SERVER_SECONDS
 from recovery.launch.admission import DEFAULT_PRIORITY
 from recovery.plan.model import Wave
 
 
-class StartWave(Model):
+class WaveInput(Model):
     """Input of a wave's workflow: its wave and nothing of the others.
 
     Attributes:
-        plan_workflow_id: whom to report to.
+        plan_workflow_id: the workflow that it reports to.
         since: when the execution began (epoch seconds); no job of it is older.
-        earlier: what is known of the servers from earlier attempts or an earlier execution; the
-            truth is asked of DRS before anything is launched.
-        launch_prefixes: how the launch IDs of those begin; empty when there are none.
-        held: the plan is paused: launch nothing until `go_on`.
+        earlier: what is known of the servers from earlier attempts or an earlier execution; DRS is
+            asked about them before anything is launched.
+        launch_prefixes: how the launch IDs of those begin; empty if there are none.
+        paused: the plan is paused: launch nothing until `resume`.
         launch_before: when the plan's deadline passes (epoch seconds).
         priority: the plan's, 1 the first.
-        remaining: seconds that the plan is expected to take from this wave on, along its longest
-            chain.
+        remaining_seconds: how long the plan is expected to take from this wave on, along its
+            longest chain.
         expected: seconds that servers are expected to take, where that is known.
         soonest: seconds before which none of them is expected to be up.
         operating_systems: of the wave's servers, where DRS says so.
@@ -39,15 +40,32 @@ class StartWave(Model):
     relaunch: list[str] = []
     earlier: list[ServerResult] = []
     launch_prefixes: list[str] = []
-    held: bool = False
+    paused: bool = False
     priority: int = DEFAULT_PRIORITY
-    remaining: float = 0.0
+    remaining_seconds: float = 0.0
     expected: dict[str, float] = {}
     soonest: float = SOONEST_SERVER_SECONDS
     operating_systems: dict[str, OperatingSystem] = {}
 
+    @property
+    def is_drill(self) -> bool:
+        """Whether it belongs to a drill."""
+        return self.execution_type is ExecutionType.DRILL
 
-class StopWaiting(Model):
-    """Signal to a wave: its plan no longer waits for it."""
+
+class StopWave(Model):
+    """Signal to a wave: launch nothing more, and stop waiting for what was launched."""
 
     reason: str
+
+
+class WaveOutcome(Model):
+    """What a wave's workflow ends with.
+
+    Attributes:
+        wave: its last state, without the servers, which its reports carried.
+        recorded_revision: up to which revision the history has the wave.
+    """
+
+    wave: WaveState
+    recorded_revision: int

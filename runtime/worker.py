@@ -20,9 +20,10 @@ from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from activities.history import HistoryActivities
 from activities.history_repair import RepairActivities
 from activities.job_logs import JobLogActivities
-from activities.launch.drs_activities import DrsActivities
-from activities.launch.enqueue import EnqueueActivities
+from activities.job_pollers import JobPollers
+from activities.launch.launch_activities import LaunchActivities
 from activities.targets import TargetActivities
+from activities.watch.watch_activities import WatchActivities
 from aws.regions import DependencyRegions
 from aws.sessions import AwsSessions
 from aws.targets import TargetClients
@@ -74,13 +75,14 @@ _STOPS_WITHIN_SECONDS = 25.0
 def make_workers(client: Client, settings: Settings) -> list[Worker]:
     """The workers of both task queues; long watches have slots of their own."""
     clients = TargetClients(AwsSessions())
-    drs = DrsActivities(clients, settings)
+    pollers = JobPollers(clients, settings)
+    launch = LaunchActivities(clients, pollers, settings)
+    watch = WatchActivities(clients, pollers, settings)
     table = HistoryTable(settings)
     history = HistoryActivities(table)
     repair = RepairActivities(table)
     dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
     targets = TargetActivities(clients, settings, dependencies)
-    joining = EnqueueActivities(clients, settings)
     job_logs = JobLogActivities(clients)
     executions = ExecutionActivities()
     cleanup = CleanupActivities(clients, settings)
@@ -93,10 +95,10 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
             workflows=WORKFLOWS,
             workflow_runner=runner,
             activities=[
-                drs.launch_pack,
-                drs.find_launch,
-                drs.review,
-                joining.want_launches,
+                launch.queue_launches,
+                launch.launch_batch,
+                launch.find_launch,
+                watch.review_launches,
                 history.record,
                 history.cleanup_scope,
                 targets.look_at_targets,
@@ -112,8 +114,8 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
         client,
         task_queue=WATCH_TASK_QUEUE,
         activities=[
-            drs.watch,
-            drs.look_at_jobs,
+            watch.watch_servers,
+            watch.read_running_jobs,
             executions.look_at_wave,
             executions.follow_wave,
             executions.await_end,

@@ -4,13 +4,11 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.cleanup import CleanupActivities
     from activities.executions import ExecutionActivities
-    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
     from activities.history import HistoryActivities
     from contract.cleanup import (
         CleanupScope,
@@ -19,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
         TargetScope,
         TerminateRequest,
     )
-    from contract.execution_end import AwaitEnd
+    from contract.execution import AwaitEnd
     from contract.failures import FailureType
     from contract.identifiers import plan_workflow_id
     from contract.task_queues import WATCH_TASK_QUEUE
@@ -27,16 +25,11 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.state import ExecutionType
     from recovery.execution.wave import next_revision
     from recovery.history.record import HistoryRecord
+    from workflows.activity_options import HEARTBEAT, LAUNCH_RETRY
     from workflows.recorder import MOST_SECONDS, Recorder
     from workflows.versioning import LONG_LIVED
 
-_HEARTBEAT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
 _LONGEST = timedelta(days=8)
-_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1),
-    backoff_coefficient=1.5,
-    maximum_interval=timedelta(seconds=30),
-)
 
 
 @workflow.defn(versioning_behavior=LONG_LIVED)
@@ -90,8 +83,8 @@ class DrillCleanupWorkflow:
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Await the end of {start.execution_id}",
             start_to_close_timeout=_LONGEST,
-            heartbeat_timeout=_HEARTBEAT,
-            retry_policy=_RETRY,
+            heartbeat_timeout=HEARTBEAT,
+            retry_policy=LAUNCH_RETRY,
         )
         if start.after_seconds:
             await workflow.sleep(start.after_seconds, summary="Clean up after this time")
@@ -102,8 +95,8 @@ class DrillCleanupWorkflow:
             self._start.execution_id,
             summary="Read from the history what was launched",
             start_to_close_timeout=timedelta(minutes=2),
-            heartbeat_timeout=_HEARTBEAT,
-            retry_policy=_RETRY,
+            heartbeat_timeout=HEARTBEAT,
+            retry_policy=LAUNCH_RETRY,
         )
 
     def _refuse_unconfirmed(self, scope: CleanupScope) -> None:
@@ -124,8 +117,8 @@ class DrillCleanupWorkflow:
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Find what was launched in {scope.target.region}",
             start_to_close_timeout=_LONGEST,
-            heartbeat_timeout=_HEARTBEAT,
-            retry_policy=_RETRY,
+            heartbeat_timeout=HEARTBEAT,
+            retry_policy=LAUNCH_RETRY,
         )
 
     async def _terminate(self, scope: TargetScope, found: FoundInstances) -> list[LaunchedInstance]:
@@ -138,8 +131,8 @@ class DrillCleanupWorkflow:
                 task_queue=WATCH_TASK_QUEUE,
                 summary=f"Terminate {len(found.instances)} instances in {scope.target.region}",
                 schedule_to_close_timeout=timedelta(hours=6),
-                heartbeat_timeout=_HEARTBEAT,
-                retry_policy=_RETRY,
+                heartbeat_timeout=HEARTBEAT,
+                retry_policy=LAUNCH_RETRY,
             )
         except ActivityError as error:
             why = str(error.cause or error)

@@ -4,17 +4,14 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import (
-    RetryPolicy,
     SearchAttributePair,
     TypedSearchAttributes,
 )
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
     from activities.history_repair import RepairActivities
-    from contract.execution import StartExecution
-    from contract.execution_end import ExecutionRun
+    from contract.execution import ExecutionRun, StartExecution
     from contract.failures import FailureType
     from contract.history import HistoryRepair
     from contract.identifiers import (
@@ -24,14 +21,9 @@ with workflow.unsafe.imports_passed_through():
         history_workflow_id,
     )
     from contract.task_queues import WATCH_TASK_QUEUE
+    from workflows.activity_options import HEARTBEAT, WRITE_RETRY
     from workflows.recorder import MOST_SECONDS
     from workflows.versioning import LONG_LIVED
-
-_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1),
-    backoff_coefficient=2,
-    maximum_interval=timedelta(minutes=2),
-)
 
 
 @workflow.defn(versioning_behavior=LONG_LIVED)
@@ -57,8 +49,8 @@ class HistoryRepairWorkflow:
             summary=f"Write what DynamoDB lacks of {run.execution_id}",
             schedule_to_close_timeout=timedelta(seconds=MOST_SECONDS),
             start_to_close_timeout=timedelta(minutes=15),
-            heartbeat_timeout=timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS),
-            retry_policy=_RETRY,
+            heartbeat_timeout=HEARTBEAT,
+            retry_policy=WRITE_RETRY,
         )
         if done.left:
             raise ApplicationError(

@@ -5,20 +5,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
     from activities.history import HistoryActivities
     from recovery.history.record import HistoryRecord
+    from workflows.activity_options import HEARTBEAT, WRITE_RETRY
 
 MOST_SECONDS = 24 * 3600.0
-_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1),
-    backoff_coefficient=2,
-    maximum_interval=timedelta(minutes=1),
-)
 
 
 class Recorder:
@@ -109,8 +103,8 @@ class Recorder:
                 summary=f"Record {what}"[:100],
                 schedule_to_close_timeout=timedelta(seconds=MOST_SECONDS),
                 start_to_close_timeout=timedelta(minutes=2),
-                heartbeat_timeout=timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS),
-                retry_policy=_RETRY,
+                heartbeat_timeout=HEARTBEAT,
+                retry_policy=WRITE_RETRY,
             )
         except ActivityError as error:
             workflow.logger.error("The history was given up: %s", error)

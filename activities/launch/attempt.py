@@ -1,10 +1,10 @@
-"""Launching what one job is asked for, exactly once.
+"""One attempt at launching a batch: exactly one job.
 
-StartRecovery has no idempotency token, so a launch is known by its launch ID, a tag on the job:
-before asking again we look for the job. Launches of several waves may share a job, which then has
-a tag of each. A relaunch destroys a server's earlier instance, so servers with a live instance of
-a real recovery are never asked for. Where it cannot be known whether DRS has the job, nothing is
-asked for and the operator says how it is.
+StartRecovery has no idempotency token, so a launch is identified by its launch ID, a tag on the
+job: before the call is sent again, the job is looked for. Launches of several waves may share a
+job, which then has a tag of each. A relaunch destroys a server's earlier instance, so servers with
+a live instance of a real recovery are not launched. Where it cannot be known whether DRS has the
+job, nothing is sent and an operator decides.
 """
 
 import asyncio
@@ -19,16 +19,24 @@ from temporalio.client import AsyncActivityCancelledError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from activities.caller_signals import signal_caller
 from activities.heartbeat import beat_now, heartbeat_details
 from activities.launch.guard import forbidden
 from activities.retry import retry_later
-from activities.wave_signals import signal_wave
 from aws.drs.launch_search import Search, is_of_mode, is_of_other_mode, search, wanted_by
 from aws.drs.models import Job, epoch
 from aws.errors import AwsError, AwsErrorKind
 from aws.targets import TargetClients
-from contract.launch import LaunchMemory, LaunchRequest, LaunchResult, LaunchWaits, Postponed
+from contract.launch import (
+    BatchProgress,
+    LaunchMemory,
+    LaunchRequest,
+    LaunchResult,
+    LaunchWaiting,
+    PostponedLaunch,
+)
 from recovery.execution.server import ServerResult
+from recovery.execution.wave import WaitingFor
 from recovery.plan.model import Server
 from settings import Settings
 
@@ -40,13 +48,13 @@ _FENCE_SECONDS = 10.0
 Listing = Callable[[float], Awaitable[list[Job]]]
 
 
-class _Member:
-    """One launch, and what is known of it so far."""
+class _Launch:
+    """One launch of the batch, and what is known of it so far."""
 
     def __init__(self, request: LaunchRequest) -> None:
         self.request = request
         self.job: Job | None = None
-        self.postponed: Postponed | None = None
+        self.postponed: PostponedLaunch | None = None
         self.refused: dict[str, ServerResult] = {}
         self.taken_over: dict[str, Job] = {}
         # Whether DRS may have its job all the same.
@@ -69,17 +77,17 @@ class _Member:
         result = ServerResult(source_server_id=server_id, impact=server.impact)
         self.refused[server_id] = result.failed(reason, at=time.time())
 
-    def postpone(self, trouble: AwsErrorKind, reason: str, jobs: Iterable[Job] = ()) -> None:
+    def postpone(self, waiting_for: WaitingFor, reason: str, jobs: Iterable[Job] = ()) -> None:
         """Leave it for later."""
-        self.postponed = Postponed(
+        self.postponed = PostponedLaunch(
             launch_id=self.request.launch_id,
-            trouble=trouble,
+            waiting_for=waiting_for,
             reason=reason,
             job_ids=[job.job_id for job in jobs],
         )
 
     def result(self, account_id: str | None) -> LaunchResult:
-        """What the wave is told: every server with its job, or with why it has none."""
+        """Every server with its job, or with why it has none."""
         results = [self._result_of(server) for server in self.request.servers]
         watched = any(r.recovery_job_id for r in results)
         accepted = (epoch(self.job.creation_date_time) if self.job else None) or time.time()
@@ -109,12 +117,12 @@ class _Member:
         return result
 
 
-class Launch:
-    """One attempt at launching a pack: launches of one place and mode that share a job.
+class LaunchAttempt:
+    """One attempt at launching a batch: launches of one target and type that share a job.
 
     Attributes:
         memory: what the attempt leaves to the next.
-        divide: the call was refused for what one of the launches asks for.
+        split: DRS refused the call because of one of the launches.
     """
 
     def __init__(
@@ -132,23 +140,23 @@ class Launch:
         Args:
             clients: of DRS, by target.
             settings: the worker's.
-            requests: what to launch; an operator's answer is to all of them.
+            requests: what to launch; one with an operator's answer comes alone.
             memory: what the attempt before has left.
-            in_doubt: whether somebody may have asked already.
-            listing: the jobs since a moment as seen not long ago; None: they are looked at anew.
+            in_doubt: whether an earlier attempt may have sent it.
+            listing: reads the jobs since a moment, as seen recently; None: they are read again.
         """
         first = requests[0]
         self._clients = clients
         self._target = first.target
         self._api = clients.drs(first.target)
         self._listing = listing or self._api.jobs_since
-        self._members = [_Member(request) for request in requests]
+        self._launches = [_Launch(request) for request in requests]
         self._is_drill = first.is_drill
         self._answer = first.answer
         self._since = min(request.since for request in requests)
         self._account_id: str | None = None
         self.memory = memory
-        self.divide = False
+        self.split = False
         # Whether a job may exist that we do not know of. The heartbeat says so throughout the
         # attempt, because the last one before a worker's death may not have left it.
         self._in_doubt = in_doubt
@@ -158,23 +166,23 @@ class Launch:
     @property
     def in_doubt(self) -> bool:
         """Whether DRS may have a job of what is not settled."""
-        return self._in_doubt or any(member.undecided for member in self._members)
+        return self._in_doubt or any(launch.undecided for launch in self._launches)
 
     @property
     def job_id(self) -> str | None:
         """The job of the launches, if they have one."""
-        return next((m.job.job_id for m in self._members if m.job is not None), None)
+        return next((m.job.job_id for m in self._launches if m.job is not None), None)
 
     @property
-    def postponed(self) -> list[Postponed]:
+    def postponed(self) -> list[PostponedLaunch]:
         """What must be asked for later."""
-        return [m.postponed for m in self._members if m.postponed is not None]
+        return [m.postponed for m in self._launches if m.postponed is not None]
 
     async def run(self) -> list[LaunchResult]:
         """Find the launches' job, or get one.
 
         Returns:
-            What is settled; the rest is postponed, to be divided, or in doubt.
+            What is settled; the rest is postponed, to be split, or in doubt.
 
         Raises:
             ApplicationError: what could not be done now, or at all.
@@ -192,9 +200,9 @@ class Launch:
     def settled(self) -> list[LaunchResult]:
         """The results of the launches that are over: with a job, or in need of none."""
         return [
-            member.result(self._account_id)
-            for member in self._members
-            if member.job is not None or (member.is_open and not member.askable)
+            launch.result(self._account_id)
+            for launch in self._launches
+            if launch.job is not None or (launch.is_open and not launch.askable)
         ]
 
     async def find(self) -> LaunchResult | None:
@@ -202,27 +210,27 @@ class Launch:
 
         Jobs that may be it are watched like those that are taken over.
         """
-        (member,) = self._members
+        (launch,) = self._launches
         try:
             ((_, found),) = await self._search_in_doubt()
         except AwsError as error:
             raise retry_later(error, after=self._settings.scaled_poll_seconds) from error
         if found.own is not None:
-            member.job = found.own
-            return member.result(None)
+            launch.job = found.own
+            return launch.result(None)
         for job in found.lookalikes:
             if is_of_mode(job, is_drill=self._is_drill):
-                member.taken_over.update(dict.fromkeys(job.server_ids, job))
-        if set(member.taken_over) < set(member.request.server_ids):
+                launch.taken_over.update(dict.fromkeys(job.server_ids, job))
+        if set(launch.taken_over) < set(launch.request.server_ids):
             return None
-        return member.result(None)
+        return launch.result(None)
 
     async def _adopt(self) -> None:
         """Take the job that an operator said is the launches'."""
         if self._answer is None or self._answer.job_id is None:
             return
         job_id = self._answer.job_id
-        ours = {i for member in self._members for i in member.request.server_ids}
+        ours = {i for launch in self._launches for i in launch.request.server_ids}
         job = next(iter(await self._api.jobs([job_id])), None)
         wrong = None
         if job is None:
@@ -233,8 +241,8 @@ class Launch:
             wrong = f"{job.job_id} is a {job.initiated_by}"
         if wrong is not None:
             await self._leave_to_operator(f"it cannot be adopted: {wrong}")
-        for member in self._members:
-            member.job = job
+        for launch in self._launches:
+            launch.job = job
 
     async def _find(self) -> None:
         """Find the launches' own jobs; what others' jobs hold is postponed."""
@@ -247,77 +255,79 @@ class Launch:
                 await self._leave_to_operator(f"DRS cannot be asked ({unread})")
             await self._settle_lookalikes(found)
         else:
-            found = await self._search_as_told()
+            found = await self._search_once()
         self._in_doubt = False
-        for member, seen in found:
+        for launch, seen in found:
             if seen.own is not None:
-                member.job = seen.own
+                launch.job = seen.own
             elif seen.blocking:
-                names = "; ".join(_holding(member, job) for job in seen.blocking[:3])
-                member.postpone(
-                    AwsErrorKind.CONFLICT, f"Waiting for another job: {names}", seen.blocking
+                names = "; ".join(_holding(launch, job) for job in seen.blocking[:3])
+                launch.postpone(
+                    WaitingFor.OTHER_JOB, f"Waiting for another job: {names}", seen.blocking
                 )
             else:
-                member.taken_over = seen.launched_elsewhere
+                launch.taken_over = seen.launched_elsewhere
 
-    async def _settle_lookalikes(self, found: list[tuple[_Member, Search]]) -> None:
+    async def _settle_lookalikes(self, found: list[tuple[_Launch, Search]]) -> None:
         """Leave to the operator what cannot be decided, once the others are settled."""
         doubtful = [m for m, seen in found if seen.own is None and seen.lookalikes]
         if not doubtful:
             return
         if len(doubtful) < len(found):
-            for member in doubtful:
-                member.undecided = True
+            for launch in doubtful:
+                launch.undecided = True
             return
         jobs = {job.job_id: job for _, seen in found for job in seen.lookalikes}
-        told = "; ".join(_described(job) for job in list(jobs.values())[:3])
-        await self._leave_to_operator(f"it may be {told}")
+        candidates = "; ".join(_described(job) for job in list(jobs.values())[:3])
+        await self._leave_to_operator(f"it may be {candidates}")
 
-    async def _search(self, listing: Listing) -> list[tuple[_Member, Search]]:
+    async def _search(self, listing: Listing) -> list[tuple[_Launch, Search]]:
         """Look once.
 
         Raises:
             AwsError: DescribeJobs did not answer, so nothing is known.
         """
         jobs = await listing(self._since)
-        members = self._open
-        beside = [i for member in members for i in member.request.server_ids]
-        wanted = [wanted_by(m.request, beside=beside) for m in members]
+        launches = self._open
+        beside = [i for launch in launches for i in launch.request.server_ids]
+        wanted = [wanted_by(m.request, beside=beside) for m in launches]
         found = [search(jobs, each) for each in wanted]
         # DescribeJobs may leave tags out; they are asked for before a job counts as untagged.
         doubtful = [job for seen in found if seen.own is None for job in seen.lookalikes]
         for job in doubtful:
             if not job.tags and job.arn:
                 job.tags = await self._api.tags_of(job.arn)
-        return list(zip(members, (search(jobs, each) for each in wanted), strict=True))
+        return list(zip(launches, (search(jobs, each) for each in wanted), strict=True))
 
-    async def _search_as_told(self) -> list[tuple[_Member, Search]]:
+    async def _search_once(self) -> list[tuple[_Launch, Search]]:
         """Look once; an operator who said "launch" is obeyed where DRS cannot be asked."""
         try:
             return await self._search(self._listing)
         except AwsError:
             if self._answer is None or self._answer.job_id is not None:
                 raise
-            return [(member, Search()) for member in self._open]
+            return [(launch, Search()) for launch in self._open]
 
-    async def _search_in_doubt(self) -> list[tuple[_Member, Search]]:
+    async def _search_in_doubt(self) -> list[tuple[_Launch, Search]]:
         """Look for the job of an unanswered call, which may appear only a while later.
 
         Raises:
             AwsError: DescribeJobs did not answer at the end of that while either.
         """
         enough = self._settings.absent_after_seconds
-        looked_before, began = self.memory.looked_seconds, time.monotonic()
+        looked_before, began = self.memory.searched_seconds, time.monotonic()
         if looked_before < enough:
-            await self._tell("Waiting to learn whether DRS accepted the launch")
+            await self._report(
+                WaitingFor.LAUNCH, "Waiting to learn whether DRS accepted the launch"
+            )
         while True:
             found, unread = None, None
             try:
                 found = await self._search(self._api.jobs_since)
             except AwsError as error:
                 unread = error
-            self.memory.looked_seconds = looked_before + time.monotonic() - began
-            looked_enough = self.memory.looked_seconds >= enough
+            self.memory.searched_seconds = looked_before + time.monotonic() - began
+            looked_enough = self.memory.searched_seconds >= enough
             if found is not None and (looked_enough or all(seen.own for _, seen in found)):
                 return found
             if unread is not None and looked_enough:
@@ -325,50 +335,50 @@ class Launch:
             await asyncio.sleep(min(2.0, enough / 4))
 
     async def _leave_to_operator(self, facts: str) -> NoReturn:
-        """Launch nothing, tell the operator, and look again later."""
-        asked = self.memory.asked_time
+        """Launch nothing, ask the operator, and look again later."""
+        asked = self.memory.sent_time
         when = f" at {datetime.fromtimestamp(asked, UTC):%H:%M:%S} UTC" if asked else ""
-        await self._tell(
+        await self._report(
+            WaitingFor.LAUNCH_DECISION,
             "Waiting for an operator's decision: whether DRS accepted the launch of {servers}"
             f"{when} is not known; {facts}. Look in the DRS console, then adopt_job the job that "
             "has these servers, or launch_anyway if there is none",
-            in_doubt=True,
         )
         beat_now(self.memory)
         error = AwsError(AwsErrorKind.IN_DOUBT, facts)
         raise retry_later(error, after=self._settings.scaled_poll_seconds)
 
     @property
-    def _open(self) -> list[_Member]:
-        return [member for member in self._members if member.is_open]
+    def _open(self) -> list[_Launch]:
+        return [launch for launch in self._launches if launch.is_open]
 
     async def _guard(self) -> None:
         """Refuse servers with a live instance of a real recovery."""
         wanted = [
-            (member, server.source_server_id)
-            for member in self._open
-            for server in member.askable
-            if server.source_server_id not in member.request.relaunch
+            (launch, server.source_server_id)
+            for launch in self._open
+            for server in launch.askable
+            if server.source_server_id not in launch.request.relaunch
         ]
         ids = [server_id for _, server_id in wanted]
         reasons = await forbidden(self._api, ids, self.memory, is_drill=self._is_drill)
-        for member, server_id in wanted:
+        for launch, server_id in wanted:
             if reason := reasons.get(server_id):
-                member.refuse(server_id, reason)
+                launch.refuse(server_id, reason)
 
     async def _ask(self) -> None:
         """Call StartRecovery once; what DRS does not take is left out, and reported."""
-        while asked := [member for member in self._open if member.askable]:
+        while asked := [launch for launch in self._open if launch.askable]:
             self._in_doubt = True
-            self.memory.asked_time, self.memory.looked_seconds = time.time(), 0.0
+            self.memory.sent_time, self.memory.searched_seconds = time.time(), 0.0
             not_after = time.monotonic() + _FENCE_SECONDS
             try:
                 await self._fence()
                 job = await _to_its_end(
                     self._api.start_recovery(
-                        [server for member in asked for server in member.askable],
+                        [server for launch in asked for server in launch.askable],
                         is_drill=self._is_drill,
-                        launch_ids=[member.request.launch_id for member in asked],
+                        launch_ids=[launch.request.launch_id for launch in asked],
                         not_after=not_after,
                     )
                 )
@@ -378,11 +388,11 @@ class Launch:
                     return
             else:
                 self._in_doubt = False
-                for member in asked:
-                    member.job = job
+                for launch in asked:
+                    launch.job = job
                 return
 
-    async def _leave_out(self, asked: list[_Member], error: AwsError) -> bool:
+    async def _leave_out(self, asked: list[_Launch], error: AwsError) -> bool:
         """Leave out whatever the call was refused for.
 
         Returns:
@@ -392,8 +402,8 @@ class Launch:
             AwsError: it concerns all of it.
         """
         if error.kind is AwsErrorKind.QUOTA:
-            for member in asked:
-                member.postpone(AwsErrorKind.QUOTA, f"Waiting for quota: {error}")
+            for launch in asked:
+                launch.postpone(WaitingFor.QUOTA, f"Waiting for quota: {error}")
             return False
         named = [m for m in asked if error.resource_id in m.request.server_ids]
         if error.kind is AwsErrorKind.UNKNOWN_SERVER and named and error.resource_id:
@@ -402,29 +412,29 @@ class Launch:
         if error.kind is AwsErrorKind.CONFLICT:
             return await self._postpone_conflicting(asked, named, error)
         if error.kind.is_refusal and not error.kind.can_pass and len(asked) > 1:
-            self.divide = True
+            self.split = True
             return False
         raise error
 
     async def _postpone_conflicting(
-        self, asked: list[_Member], named: list[_Member], error: AwsError
+        self, asked: list[_Launch], named: list[_Launch], error: AwsError
     ) -> bool:
         held = {id(m): "one that works on these servers" for m in named}
         jobs: dict[int, Sequence[Job]] = {}
         try:
-            for member, seen in await self._search(self._api.jobs_since):
+            for launch, seen in await self._search(self._api.jobs_since):
                 if seen.blocking:
-                    names = "; ".join(_holding(member, job) for job in seen.blocking[:3])
-                    held[id(member)], jobs[id(member)] = names, seen.blocking
+                    names = "; ".join(_holding(launch, job) for job in seen.blocking[:3])
+                    held[id(launch)], jobs[id(launch)] = names, seen.blocking
         except AwsError as unread:
             held = {id(m): f"one that cannot be read ({unread})" for m in named or asked}
         if not held and len(asked) > 1:
-            self.divide = True
+            self.split = True
             return False
-        for member in asked:
-            if reason := held.get(id(member)) or (not held and "one that works on these servers"):
+        for launch in asked:
+            if reason := held.get(id(launch)) or (not held and "one that works on these servers"):
                 postponed = f"Waiting for another job: {reason}"
-                member.postpone(error.kind, postponed, jobs.get(id(member), ()))
+                launch.postpone(WaitingFor.OTHER_JOB, postponed, jobs.get(id(launch), ()))
         return True
 
     async def _fence(self) -> None:
@@ -454,11 +464,11 @@ class Launch:
             ) from error
 
     async def _wait_for(self, error: AwsError) -> NoReturn:
-        """Tell the waves what the launch waits for, and have Temporal try again."""
+        """Say what the launch waits for, and have Temporal try again."""
         # A lasting trouble settles nothing while a job may exist that we do not know of.
         if not error.kind.can_pass and not self._in_doubt:
             raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
-        await self._tell(f"Waiting for DRS: {error}")
+        await self._report(WaitingFor.LAUNCH, f"Waiting for DRS: {error}")
         self.remember()
         raise retry_later(error, after=2.0) from error
 
@@ -467,24 +477,28 @@ class Launch:
         self.memory.unanswered = self._in_doubt
         beat_now(self.memory)
 
-    async def _tell(self, reason: str, *, in_doubt: bool = False) -> None:
-        """Tell each wave why its servers are not launched yet."""
-        if reason == self.memory.told:
+    async def _report(self, waiting_for: WaitingFor, reason: str) -> None:
+        """Say to the launcher why servers are not launched yet, once for each wave."""
+        if reason == self.memory.reported:
             return
-        told = True
-        by_wave: dict[str | None, list[_Member]] = {}
-        for member in self._open:
-            by_wave.setdefault(member.request.wave_workflow_id, []).append(member)
-        for workflow_id, members in by_wave.items():
-            names = _names(i for member in members for i in member.request.server_ids)
-            news = LaunchWaits(
-                reason=reason.replace("{servers}", names),
-                launch_id=members[0].request.launch_id,
-                in_doubt=in_doubt,
-            )
-            told &= await signal_wave("launch_waits", news, workflow_id=workflow_id)
-        if told:
-            self.memory.told = reason
+        by_wave: dict[str, list[_Launch]] = {}
+        for launch in self._open:
+            by_wave.setdefault(launch.request.wave_workflow_id, []).append(launch)
+        progress = BatchProgress()
+        for launches in by_wave.values():
+            names = _names(i for launch in launches for i in launch.request.server_ids)
+            # An operator answers launch by launch.
+            named = launches if waiting_for is WaitingFor.LAUNCH_DECISION else launches[:1]
+            progress.waiting += [
+                LaunchWaiting(
+                    launch_id=launch.request.launch_id,
+                    waiting_for=waiting_for,
+                    reason=reason.replace("{servers}", names),
+                )
+                for launch in named
+            ]
+        if await signal_caller("batch_progress", progress):
+            self.memory.reported = reason
 
 
 async def _to_its_end(asking: Coroutine[Any, Any, Job]) -> Job:
@@ -496,14 +510,14 @@ async def _to_its_end(asking: Coroutine[Any, Any, Job]) -> Job:
     return task.result()
 
 
-def _holding(member: _Member, job: Job) -> str:
-    held = [i for i in member.request.server_ids if i in job.server_ids]
+def _holding(launch: _Launch, job: Job) -> str:
+    held = [i for i in launch.request.server_ids if i in job.server_ids]
     return f"{job.job_id} ({job.initiated_by or job.type}) works on {_names(held)}"
 
 
 def _described(job: Job) -> str:
     what = ", ".join(t for t in (job.initiated_by or job.type, job.status, "untagged") if t)
-    servers = _names(job.server_ids) or "servers not told"
+    servers = _names(job.server_ids) or "servers unknown"
     return (
         f"{job.job_id} ({what}, created {job.creation_date_time or 'at an unknown time'}; "
         f"{servers})"

@@ -7,13 +7,13 @@ from typing import Protocol
 
 from temporalio import activity
 
+from activities.caller_signals import signal_caller
 from activities.watch.steady_clock import SteadyClock
-from activities.wave_signals import signal_wave
 from aws.drs.client import DrsClient
 from aws.drs.models import Job, JobLogItem, RecoveryInstance
 from aws.drs.server_status import ServerStatusTracker
 from aws.errors import AwsError
-from contract.watch import WatchMemory, WatchNews, WatchRequest
+from contract.watch import ServersChanged, WatchMemory, WatchRequest
 from recovery.execution.server import ServerResult
 from settings import Settings
 
@@ -49,14 +49,15 @@ class Watch:
         self._settings = settings
         look_up = LOOK_UP_SECONDS / settings.speed
         self._watch = ServerStatusTracker(memory.servers, look_up_seconds=look_up)
-        # Temporal's clock, by which the wave's workflow reckons too.
+        # Temporal's clock, which the wave's workflow uses too.
         self._clock = SteadyClock(activity.info().started_time)
         self._meant_to_run: dict[str, bool] = {}
         self._logs_to_read: dict[str, int] = {}
         # Copies, because the watch changes its results in place.
-        self._told = {s.source_server_id: s.model_copy() for s in request.servers}
+        self._reported = {s.source_server_id: s.model_copy() for s in request.servers}
 
     async def run(self) -> list[ServerResult]:
+        """Watch; returns the servers as they were seen last."""
         while True:
             trouble = ""
             try:
@@ -68,7 +69,7 @@ class Watch:
             finished = self._watch.is_finished and not self._logs_to_read
             if finished or self._clock.now() >= self._request.until:
                 return self._watch.results
-            await self._tell(trouble)
+            await self._report(trouble)
             if not self._watch.unfinished_jobs:
                 # The looks at jobs have a pace of their own.
                 await asyncio.sleep(self._settings.scaled_poll_seconds * random.uniform(0.8, 1.2))
@@ -143,14 +144,16 @@ class Watch:
             if runs is not None:
                 self._meant_to_run[server_id] = runs
 
-    async def _tell(self, trouble: str) -> None:
-        """Signal what changed; what could not be signalled is told the next time."""
+    async def _report(self, trouble: str) -> None:
+        """Signal what changed; what could not be signalled is sent the next time."""
         self._memory.servers = list(self._watch.servers.values())
         changed = [
-            s.model_copy() for s in self._watch.results if s != self._told.get(s.source_server_id)
+            s.model_copy()
+            for s in self._watch.results
+            if s != self._reported.get(s.source_server_id)
         ]
-        if not changed and trouble == self._memory.trouble:
+        if not changed and trouble == self._memory.error:
             return
-        if await signal_wave("watch_news", WatchNews(servers=changed, trouble=trouble)):
-            self._told.update({s.source_server_id: s for s in changed})
-            self._memory.trouble = trouble
+        if await signal_caller("servers_changed", ServersChanged(servers=changed, error=trouble)):
+            self._reported.update({s.source_server_id: s for s in changed})
+            self._memory.error = trouble

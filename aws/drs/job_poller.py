@@ -3,14 +3,13 @@
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextvars import Context
 from dataclasses import dataclass
 
 from aws.drs.client import DrsClient
 from aws.drs.models import DAY_SECONDS, Job, JobLogItem, epoch
 from aws.errors import AwsError, AwsErrorKind
-from contract.jobs import JobsInProgress
 
 # Polls are this many times rarer while no server is expected to be up, and at most this many while
 # calls fail.
@@ -219,18 +218,3 @@ class JobPoller:
 
 def _has_failed(task: asyncio.Task[list[JobLogItem]]) -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
-
-
-def jobs_in_progress(listing: JobList, *, asked_for: Iterable[str]) -> JobsInProgress:
-    """The jobs in progress by a listing.
-
-    Args:
-        listing: what DRS returned.
-        asked_for: jobs of which to say whether DRS lists them.
-    """
-    known = {job.job_id for job in listing.jobs}
-    return JobsInProgress(
-        time=listing.time,
-        jobs={job.job_id: len(job.server_ids) for job in listing.jobs if not job.is_over},
-        listed=[job_id for job_id in asked_for if job_id in known],
-    )

@@ -45,7 +45,7 @@ def wanted_by(request: LaunchRequest, *, beside: Sequence[str] = ()) -> Wanted:
         launch_id=request.launch_id,
         server_ids=request.server_ids,
         is_drill=request.is_drill,
-        since=request.since if request.wanted_since is None else request.wanted_since,
+        since=request.since if request.requested_time is None else request.requested_time,
         relaunch=tuple(request.relaunch),
         beside=tuple(beside),
     )

@@ -17,7 +17,7 @@ from cli.render.tables import aligned
 from client.connection import connect_to_temporal
 from client.executions import list_runs
 from client.workers import require_worker
-from contract.execution_end import ExecutionRun
+from contract.execution import ExecutionRun
 from recovery.base_model import Model
 from recovery.history.comparison import Difference, DifferenceKind
 from recovery.text_format import count

@@ -22,7 +22,8 @@ _REPORTED = (
     "end_time",
     "completion_duration",
     "late",
-    "launch_in_doubt",
+    "launches_in_doubt",
+    "waiting_for",
 )
 
 
@@ -180,7 +181,7 @@ class WaveScheduler:
         wave = self._waves[wave_id]
         wave.handed_over, wave.late, wave.ask_until = False, False, None
         wave.end_time = wave.completion_duration = None
-        wave.launch_in_doubt = False
+        wave.launches_in_doubt = []
         wave.decisions = wave.decisions.model_copy(
             update={"approved_by": None, "refused_by": None, "accepted_by": None}
             if not wave.attempt

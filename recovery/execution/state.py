@@ -57,18 +57,6 @@ class MessageRecord(Model):
         return int(self.time * 1000)
 
 
-class WaveOutcome(Model):
-    """What a wave's workflow closes with.
-
-    Attributes:
-        wave: its last state, without the servers, which its reports carried.
-        recorded_revision: up to which revision the history has the wave.
-    """
-
-    wave: WaveState
-    recorded_revision: int
-
-
 class ExecutionState(Model):
     """The whole state of an execution.
 

@@ -93,7 +93,8 @@ class WaveState(Model):
         handed_over: its workflow decides about it; before, and after a retry, the plan does.
         automatic_retries: how many of the plan's `Retries` were used.
         ask_until: until when its dependents wait for an operator's decision (epoch seconds).
-        launch_in_doubt: whether DRS has its job cannot be known; an operator must answer.
+        launches_in_doubt: launch IDs of which it cannot be known whether DRS has the job; an
+            operator must answer.
         expected_seconds: what it is expected to take from acceptance on; None if nothing is known.
         operating_systems: of its servers, where DRS says so.
     """
@@ -116,7 +117,7 @@ class WaveState(Model):
     handed_over: bool = False
     automatic_retries: int = 0
     ask_until: float | None = None
-    launch_in_doubt: bool = False
+    launches_in_doubt: list[str] = []
     expected_seconds: float | None = None
     operating_systems: dict[str, OperatingSystem] = {}
     decisions: Decisions = Decisions()
@@ -142,6 +143,11 @@ class WaveState(Model):
         decided = self.decisions
         skipped = self.status is WaveStatus.SKIPPED and decided.skipped_by is not None
         return self.status.satisfies or decided.accepted_by is not None or skipped
+
+    @property
+    def launch_in_doubt(self) -> bool:
+        """Whether an operator must say if DRS has the job of a launch."""
+        return bool(self.launches_in_doubt)
 
     @property
     def is_running(self) -> bool:

@@ -13,7 +13,13 @@ from recovery.forecast.estimates import (
     slowest_seconds,
     wave_seconds,
 )
-from recovery.launch.admission import SERVERS_A_WISH, Pack, Quotas, Wish, admit
+from recovery.launch.admission import (
+    SERVERS_PER_LAUNCH,
+    AdmissionRequest,
+    PlannedJob,
+    Quotas,
+    admit,
+)
 from recovery.plan.graph import CriticalPath
 from recovery.plan.model import RecoveryPlan, Target, Wave
 
@@ -224,37 +230,37 @@ class _Play:
         if not wanting:
             return
         busy = self._busy.setdefault(target, _Busy())
-        wishes = [wish for each in wanting.values() for wish in self._wishes(each)]
-        packs = admit(wishes, self._quotas, jobs=busy.jobs, servers=busy.servers)
-        for pack in packs:
-            self._start_job(pack, busy, now)
+        requests = [request for each in wanting.values() for request in self._requests(each)]
+        planned = admit(requests, self._quotas, jobs=busy.jobs, servers=busy.servers)
+        for job in planned:
+            self._start_job(job, busy, now)
         for key in [key for key, each in wanting.items() if not each.unlaunched]:
             del wanting[key]
 
-    def _wishes(self, each: _Open) -> list[Wish]:
+    def _requests(self, each: _Open) -> list[AdmissionRequest]:
         """What of a wave is not launched yet, in parts that are launched whole."""
-        most = min(SERVERS_A_WISH, self._quotas.servers_a_job, self._quotas.servers)
+        most = min(SERVERS_PER_LAUNCH, self._quotas.servers_per_job, self._quotas.servers)
         return [
-            Wish(
+            AdmissionRequest(
                 key=f"{each.key}/{first:03d}",
                 servers=min(most, each.unlaunched - first),
-                remaining=each.remaining,
-                since=each.ready,
+                remaining_seconds=each.remaining,
+                queued_time=each.ready,
                 wave=each.key,
             )
             for first in range(0, each.unlaunched, most)
         ]
 
-    def _start_job(self, pack: Pack, busy: _Busy, now: float) -> None:
+    def _start_job(self, job: PlannedJob, busy: _Busy, now: float) -> None:
         self.jobs += 1
         busy.jobs += 1
-        busy.servers += pack.servers
+        busy.servers += job.servers
         ends = now
-        for wish in pack.wishes:
-            each = self._open[wish.wave]
-            ids = each.wave.server_ids[each.launched : each.launched + wish.servers]
+        for request in job.requests:
+            each = self._open[request.wave]
+            ids = each.wave.server_ids[each.launched : each.launched + request.servers]
             slowest = slowest_seconds(ids, self._durations)
-            each.launched += wish.servers
+            each.launched += request.servers
             each.start = min(each.start, now)
             each.last_start = now
             each.end = max(each.end, now + slowest)
@@ -264,7 +270,7 @@ class _Play:
 
         def end(_: float) -> None:
             busy.jobs -= 1
-            busy.servers -= pack.servers
+            busy.servers -= job.servers
 
         self._at(ends + JOB_TAIL_SECONDS, end)
 

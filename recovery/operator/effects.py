@@ -207,7 +207,7 @@ class OperatorDesk:
             raise MessageRejected(
                 f"it is {_told(wave)}; only a wave of which DRS's job cannot be found asks for this"
             )
-        wave.launch_in_doubt = False
+        wave.launches_in_doubt = []
         self.to_answer.append((wave, job))
         if job is None:
             return "DRS is asked to launch its servers, as there is no job of them"

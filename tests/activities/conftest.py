@@ -12,13 +12,13 @@ from typing import Any, TypeVar, cast
 
 import boto3
 import pytest
+from activities.launch.drs_activities import DrsActivities
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from activities import heartbeat
-from activities.launch.drs_activities import DrsActivities
 from aws.sessions import AwsSessions
 from aws.targets import TargetClients
 from recovery.plan.model import Server, Target

@@ -4,9 +4,9 @@ import time
 from typing import Any
 
 import pytest
+from activities.launch.drs_activities import DrsActivities
 
 from activities.cleanup import CleanupActivities
-from activities.launch.drs_activities import DrsActivities
 from aws.drs.client import DrsClient
 from aws.drs.models import RecoveryInstance
 from aws.sessions import AwsSessions

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import cast
 
 import pytest
-
 from activities.launch.drs_activities import DrsActivities
+
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
 from aws.drs.models import Job, JobLogItem

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from activities.launch.drs_activities import DrsActivities
 from temporalio.exceptions import ApplicationError
 
 from activities.launch import attempt as launching
 from activities.launch import guard as launch_guard
-from activities.launch.drs_activities import DrsActivities
 from aws.drs.client import DrsClient
 from aws.drs.live_instances import live_recoveries
 from aws.drs.models import Job, RecoveryInstance

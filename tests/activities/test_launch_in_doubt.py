@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 
 import pytest
+from activities.launch.drs_activities import DrsActivities
 from temporalio.exceptions import ApplicationError
 
-from activities.launch.drs_activities import DrsActivities
 from aws.drs.client import DrsClient
 from aws.drs.models import Job
 from contract.launch import LaunchAnswer, LaunchRequest, LaunchResult

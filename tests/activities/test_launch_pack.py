@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from activities.launch.drs_activities import DrsActivities
 from temporalio import activity
 
-from activities.launch.drs_activities import DrsActivities
 from contract.launch import LaunchAnswer, LaunchRequest, LaunchResult, PackAnswer, PackRequest
 from recovery.execution.server import LaunchStatus
 from recovery.plan.model import Server

@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-
 from activities.launch.drs_activities import DrsActivities
+from contract.jobs import LookAtJobs
+
 from aws.drs.client import DrsClient
 from aws.sessions import AwsSessions
-from contract.jobs import LookAtJobs
 from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal
 
 

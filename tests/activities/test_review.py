@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
+from activities.launch.drs_activities import DrsActivities
 from temporalio.exceptions import ApplicationError
 
-from activities.launch.drs_activities import DrsActivities
 from activities.review import Review
 from aws.drs.client import DrsClient
 from aws.drs.models import LAUNCH_ID_TAG, Job, RecoveryInstance
 from aws.errors import AwsError, AwsErrorKind
-from contract.review import ReviewRequest
+from contract.launch import ReviewRequest
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.plan.model import Impact
 from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal

@@ -14,7 +14,7 @@ async def test_what_aws_tells_counts(aws: LocalAws) -> None:
     aws.servers()
     aws.apply(Quotas={"JobsInProgress": 7, "ServersInAllJobs": 200, "ServersInJob": 50})
     told = await ServiceQuotas(AwsSessions(), Settings()).of(HERE)
-    assert told == Quotas(jobs=7, servers=200, servers_a_job=50)
+    assert told == Quotas(jobs=7, servers=200, servers_per_job=50)
 
 
 async def test_what_is_set_counts_more(aws: LocalAws) -> None:
@@ -37,4 +37,4 @@ async def test_without_leave_to_ask_the_defaults_count_and_it_is_not_asked_again
 
 
 def test_the_defaults_are_awss_own() -> None:
-    assert configured(Settings()) == Quotas(jobs=20, servers=500, servers_a_job=100)
+    assert configured(Settings()) == Quotas(jobs=20, servers=500, servers_per_job=100)

@@ -29,7 +29,7 @@ from activities.watch.watch import LOOK_UP_SECONDS, Watch
 from aws.drs.client import DrsClient
 from aws.drs.models import LAUNCH_ID_TAG, Job, JobLogItem
 from aws.sessions import AwsSessions
-from contract.review import ReviewRequest
+from contract.launch import ReviewRequest
 from contract.watch import WatchedServer, WatchMemory, WatchRequest
 from recovery.execution.judge import Verdict, judge_wave
 from recovery.execution.server import LaunchStatus, ServerResult, Verified

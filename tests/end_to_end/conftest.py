@@ -23,7 +23,7 @@ from activities.history_repair import verify
 from client.connection import connect_to_temporal
 from client.executions import execution_state
 from client.start import start_execution
-from contract.execution_end import ExecutionRun
+from contract.execution import ExecutionRun
 from contract.identifiers import SEARCH_ATTRIBUTES, plan_workflow_id
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState

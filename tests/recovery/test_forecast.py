@@ -66,7 +66,7 @@ def several(draw: st.DrawFn) -> tuple[list[RecoveryPlan], dict[str, float]]:
 
 
 QUOTAS = st.builds(
-    Quotas, jobs=st.integers(1, 5), servers=st.integers(1, 30), servers_a_job=st.integers(1, 10)
+    Quotas, jobs=st.integers(1, 5), servers=st.integers(1, 30), servers_per_job=st.integers(1, 10)
 )
 
 
@@ -93,7 +93,7 @@ def test_every_wave_comes_up_in_order_and_the_quotas_hold_at_every_moment(
         for s in w.server_ids
     )
     assert found.seconds >= work / quotas.servers
-    assert found.seconds * quotas.jobs * quotas.servers_a_job >= work
+    assert found.seconds * quotas.jobs * quotas.servers_per_job >= work
     assert _most_at_once(found, quotas) <= quotas.servers
 
 
@@ -104,7 +104,7 @@ def _most_at_once(found: Forecast, quotas: Quotas) -> int:
         for told in found.plans
         for wave_id, times in told.waves.items()
         if times.start == times.last_start
-        and len(told.plan.wave(wave_id).servers) <= quotas.servers_a_job
+        and len(told.plan.wave(wave_id).servers) <= quotas.servers_per_job
     ]
     return max(
         (
@@ -125,7 +125,7 @@ def test_without_want_of_quota_a_plan_takes_its_critical_path() -> None:
 
 
 def test_waves_beyond_the_job_quota_wait_for_a_job_to_end() -> None:
-    found = forecast([plan({f"w{n}": [] for n in range(5)})], {}, Quotas(jobs=2, servers_a_job=1))
+    found = forecast([plan({f"w{n}": [] for n in range(5)})], {}, Quotas(jobs=2, servers_per_job=1))
     starts = sorted(wave.start for wave in found.plans[0].waves.values())
     next_ = HANDOVER_SECONDS + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
     last = next_ + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
@@ -134,7 +134,7 @@ def test_waves_beyond_the_job_quota_wait_for_a_job_to_end() -> None:
 
 
 def test_a_wave_larger_than_the_quota_comes_up_in_parts() -> None:
-    found = forecast([plan({"all": []}, servers=25)], {}, Quotas(servers=10, servers_a_job=5))
+    found = forecast([plan({"all": []}, servers=25)], {}, Quotas(servers=10, servers_per_job=5))
     wave = found.plans[0].waves["all"]
     assert found.jobs == 5
     assert wave.last_start - wave.start == pytest.approx(

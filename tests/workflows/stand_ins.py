@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
+from activities.launch.enqueue import EnqueueActivities
+from activities.wave_signals import signal_wave
+from contract.jobs import JobsInProgress, LookAtJobs
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.launch.enqueue import EnqueueActivities
-from activities.wave_signals import signal_wave
 from aws.errors import AwsError, AwsErrorKind
 from aws.quotas import ServiceQuotas
 from aws.sessions import AwsSessions
 from aws.targets import TargetClients
-from contract.execution_end import ExecutionRun
+from contract.execution import ExecutionRun
 from contract.history import HistoryRepair
-from contract.jobs import JobsInProgress, LookAtJobs
 from contract.launch import (
     LaunchRequest,
     LaunchResult,
@@ -30,8 +30,8 @@ from contract.launch import (
 from contract.launcher import WantLaunches
 from contract.readiness import TargetContext, WorkerContext
 from contract.watch import WatchNews, WatchRequest
+from contract.wave import WaveOutcome
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, Verified
-from recovery.execution.state import WaveOutcome
 from recovery.execution.wave import WaveState
 from recovery.history.record import HistoryRecord
 from recovery.plan.model import Target

@@ -1,0 +1,34 @@
+"""Signals from an activity to the workflow that runs it."""
+
+from datetime import timedelta
+
+from temporalio import activity
+from temporalio.service import RPCError, RPCStatusCode
+
+from recovery.base_model import Model
+
+_RPC_TIMEOUT = timedelta(seconds=10)
+
+
+async def signal_caller(name: str, signal: Model) -> bool:
+    """Signal the workflow that runs this activity, while the activity goes on.
+
+    Args:
+        name: the signal.
+        signal: its input.
+
+    Returns:
+        Whether nothing is left to send: Temporal took it, or the workflow has ended.
+    """
+    workflow_id = activity.info().workflow_id
+    if workflow_id is None:
+        return False
+    handle = activity.client().get_workflow_handle(workflow_id)
+    try:
+        await handle.signal(name, signal, rpc_timeout=_RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return True
+        activity.logger.warning("The signal %s could not be sent: %s", name, error)
+        return False
+    return True

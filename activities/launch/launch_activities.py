@@ -1,0 +1,145 @@
+"""The activities of a launch: queue it with its launcher, launch a batch, find a launch's job."""
+
+import asyncio
+from collections.abc import Sequence
+
+from contract.rpc_limits import RPC_TIMEOUT
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
+
+from activities.heartbeat import heartbeating
+from activities.job_pollers import JobPollers
+from activities.launch.attempt import LaunchAttempt, Listing
+from aws.drs.models import DAY_SECONDS, Job
+from aws.errors import AwsError
+from aws.targets import TargetClients, WrongAccountError
+from contract.identifiers import launcher_workflow_id
+from contract.launch import BatchRequest, BatchResult, LaunchMemory, LaunchRequest, LaunchResult
+from contract.launcher import LauncherInput, QueueLaunches
+from contract.task_queues import TASK_QUEUE
+from recovery.plan.model import Target
+from settings import Settings
+
+
+class LaunchActivities:
+    """The activities of a launch."""
+
+    def __init__(self, clients: TargetClients, pollers: JobPollers, settings: Settings) -> None:
+        self._clients = clients
+        self._pollers = pollers
+        self._settings = settings
+
+    @activity.defn
+    async def queue_launches(self, wanted: QueueLaunches) -> str:
+        """Queue launches with the launcher of their account and Region, which starts if need be.
+
+        Queuing a launch twice is as good as once.
+
+        Returns:
+            The launcher's workflow ID.
+
+        Raises:
+            ApplicationError: not retryable, if the worker acts in another account than the plan
+                names; retryable, if Temporal does not take it.
+        """
+        target = wanted.requests[0].target
+        async with heartbeating():
+            account_id = await self._account_of(target)
+            known = target.model_copy(update={"account_id": account_id})
+            requests = [r.model_copy(update={"target": known}) for r in wanted.requests]
+            workflow_id = launcher_workflow_id(account_id or "unknown", target.region)
+            try:
+                await activity.client().start_workflow(
+                    "LauncherWorkflow",
+                    LauncherInput(account_id=account_id or "unknown", region=target.region),
+                    id=workflow_id,
+                    task_queue=TASK_QUEUE,
+                    start_signal="queue_launches",
+                    start_signal_args=[wanted.model_copy(update={"requests": requests})],
+                    rpc_timeout=RPC_TIMEOUT,
+                )
+            except RPCError as error:
+                raise ApplicationError(f"Temporal did not take it: {error.message}") from error
+        return workflow_id
+
+    @activity.defn
+    async def launch_batch(self, request: BatchRequest) -> BatchResult:
+        """Ask DRS for one job for several launches, exactly once, after the guards.
+
+        Until it ends, the launcher learns by signal what the launches wait for.
+
+        Raises:
+            ApplicationError: retryable, for what can pass (throttling, network).
+        """
+        poller = self._pollers.of(request.requests[0].target)
+
+        async def seen(since: float) -> list[Job]:
+            listing = await poller.listed(since - DAY_SECONDS, seen_after=request.jobs_seen_time)
+            return listing.jobs
+
+        attempt = self._attempt(request.requests, _memory(), listing=seen)
+        async with heartbeating(lambda: attempt.memory):
+            try:
+                results = await attempt.run()
+            except ApplicationError as error:
+                if not error.non_retryable:
+                    raise
+                results = [r.failed(error.message) for r in request.requests]
+            except asyncio.CancelledError:
+                # Cancelled by Temporal, not by a worker that stops: what is known now counts.
+                details = activity.cancellation_details()
+                if details is None or not details.cancel_requested:
+                    raise
+                results = attempt.settled()
+        return BatchResult(
+            job_id=attempt.job_id,
+            results=results,
+            postponed=attempt.postponed,
+            split=attempt.split,
+            in_doubt=attempt.in_doubt,
+        )
+
+    @activity.defn
+    async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
+        """Look for the job of a launch that was withdrawn; None if there is none."""
+        memory = _memory() or LaunchMemory()
+        attempt = LaunchAttempt(self._clients, self._settings, [request], memory, in_doubt=True)
+        async with heartbeating(lambda: attempt.memory):
+            return await attempt.find()
+
+    async def _account_of(self, target: Target) -> str | None:
+        """The account; if STS does not answer, as the plan or the role names it."""
+        try:
+            return await self._clients.account_of(target)
+        except WrongAccountError as wrong:
+            raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
+        except AwsError:
+            in_role = target.role_arn.split(":")[4] if target.role_arn else None
+            return target.account_id or in_role
+
+    def _attempt(
+        self,
+        requests: Sequence[LaunchRequest],
+        before: LaunchMemory | None,
+        *,
+        listing: Listing,
+    ) -> LaunchAttempt:
+        """One attempt, which knows whether an earlier one may have sent the call."""
+        again = activity.info().attempt > 1
+        unknown = again or any(r.possibly_sent and r.answer is None for r in requests)
+        return LaunchAttempt(
+            self._clients,
+            self._settings,
+            requests,
+            before or LaunchMemory(),
+            in_doubt=before.unanswered if before else unknown,
+            # An attempt before may have seen more than the last listing.
+            listing=None if again else listing,
+        )
+
+
+def _memory() -> LaunchMemory | None:
+    """What the attempt before left, if it left anything."""
+    details = activity.info().heartbeat_details
+    return LaunchMemory.model_validate(details[0]) if details else None

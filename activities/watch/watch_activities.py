@@ -1,0 +1,110 @@
+"""The activities that look at DRS: watch a wave's servers, read which jobs run, review launches."""
+
+import asyncio
+import time
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.caller_signals import signal_caller
+from activities.heartbeat import heartbeating
+from activities.job_pollers import JobPollers
+from activities.review import Review
+from activities.watch.watch import Watch
+from aws.drs.job_poller import JobList
+from aws.drs.models import DAY_SECONDS
+from aws.errors import AwsError
+from aws.targets import TargetClients
+from contract.launch import ReviewProgress, ReviewRequest
+from contract.launcher import RunningJobsRequest
+from contract.watch import WatchedServer, WatchMemory, WatchRequest
+from recovery.execution.server import ServerResult
+from recovery.launch.queue import LEAST_GATHER_POLLS, RunningJobs
+from settings import Settings
+
+
+class WatchActivities:
+    """The activities that look at DRS and change nothing."""
+
+    def __init__(self, clients: TargetClients, pollers: JobPollers, settings: Settings) -> None:
+        self._clients = clients
+        self._pollers = pollers
+        self._settings = settings
+        self._quotas = clients.quotas(settings)
+
+    @activity.defn
+    async def watch_servers(self, request: WatchRequest) -> list[ServerResult]:
+        """Watch servers until each has failed, or is up and verified, or `until` has passed.
+
+        Changes are signalled to the wave as they are seen. An error of DRS never ends the watch
+        and never decides about a server.
+        """
+        memory = WatchMemory(servers=[WatchedServer(result=s) for s in request.servers])
+        if details := activity.info().heartbeat_details:
+            memory = WatchMemory.model_validate(details[0])
+        api, poller = self._clients.drs(request.target), self._pollers.of(request.target)
+        watch = Watch(api, poller, request, memory, self._settings)
+        async with heartbeating(lambda: memory):
+            return await watch.run()
+
+    @activity.defn
+    async def read_running_jobs(self, request: RunningJobsRequest) -> RunningJobs:
+        """Read which jobs run in an account and Region, whoever started them, and the quotas.
+
+        If DRS cannot be asked, no jobs are reported at once; a change is waited for.
+        """
+        poller = self._pollers.of(request.target)
+        since = time.time() - DAY_SECONDS
+        async with heartbeating():
+            quotas = await self._quotas.of(request.target)
+            await asyncio.sleep(self._gather_seconds(request))
+            while True:
+                found = RunningJobs(
+                    time=time.time(), quotas=quotas, poll_seconds=self._settings.scaled_poll_seconds
+                )
+                try:
+                    if request.seen is None:
+                        listing = await poller.listed(since)
+                    else:
+                        listing = await poller.next(since)
+                except AwsError as error:
+                    activity.logger.warning("Running jobs cannot be read: %s", error)
+                    if request.seen is None:
+                        return found
+                    continue
+                found = _with_jobs(found, listing, request.accepted)
+                # One that was not listed before, and is, may have come and gone meanwhile.
+                if request.seen is None or set(found.jobs) != set(request.seen) or found.listed:
+                    return found
+
+    @activity.defn
+    async def review_launches(self, request: ReviewRequest) -> list[ServerResult]:
+        """Say what became of servers that earlier attempts launched; launches nothing."""
+        async with heartbeating():
+            poll = self._settings.scaled_poll_seconds
+            try:
+                api = self._clients.drs(request.target)
+                return await Review(api, request, poll_seconds=poll).run()
+            except ApplicationError as error:
+                reason = f"Waiting to learn what became of earlier launches: {error.message}"
+                await signal_caller("review_progress", ReviewProgress(reason=reason))
+                raise
+
+    def _gather_seconds(self, request: RunningJobsRequest) -> float:
+        """How long launches still gather; Temporal's timers would be up to a second late."""
+        if not request.gather_polls:
+            return 0.0
+        poll = self._settings.scaled_poll_seconds
+        left = request.gather_polls * poll - request.waited_seconds
+        return max(LEAST_GATHER_POLLS * poll, left)
+
+
+def _with_jobs(found: RunningJobs, listing: JobList, accepted: list[str]) -> RunningJobs:
+    known = {job.job_id for job in listing.jobs}
+    return found.model_copy(
+        update={
+            "time": listing.time,
+            "jobs": {job.job_id: len(job.server_ids) for job in listing.jobs if not job.is_over},
+            "listed": [job_id for job_id in accepted if job_id in known],
+        }
+    )

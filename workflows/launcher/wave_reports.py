@@ -1,0 +1,55 @@
+"""What the launcher tells waves of their launches."""
+
+import asyncio
+from collections.abc import Mapping
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from contract.launch import BatchResult, LaunchesSettled, LaunchRequest, LaunchWaiting
+
+
+class WaveReports:
+    """Signals to waves; the launcher does not wait for them."""
+
+    def __init__(self) -> None:
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def sent(self) -> None:
+        """Wait until all signals are sent."""
+        await workflow.wait_condition(lambda: not self._sending)
+
+    def results(self, result: BatchResult, requests: Mapping[str, LaunchRequest]) -> None:
+        """Tell each wave of a batch what became of its launches."""
+        settled: dict[str, LaunchesSettled] = {}
+        for each in result.results:
+            wave = requests[each.launch_id].wave_workflow_id
+            settled.setdefault(wave, LaunchesSettled()).results.append(each)
+        for wave, results in settled.items():
+            self._signal(wave, "launches_settled", results)
+
+    def waiting(self, wave: str, waiting: LaunchWaiting) -> None:
+        """Tell a wave what one of its launches waits for."""
+        signal = LaunchWaiting.model_validate(waiting.model_dump(include=_FIELDS))
+        self._signal(wave, "launch_waiting", signal)
+
+    def withdrawn(self, wave: str, launch_ids: list[str], in_doubt: bool) -> None:
+        """Tell a wave that the launcher no longer has these launches."""
+        if launch_ids:
+            withdrawn = LaunchesSettled(withdrawn=launch_ids, in_doubt=in_doubt)
+            self._signal(wave, "launches_settled", withdrawn)
+
+    def _signal(self, wave: str, name: str, signal: LaunchWaiting | LaunchesSettled) -> None:
+        async def send() -> None:
+            try:
+                await workflow.get_external_workflow_handle(wave).signal(name, signal)
+            except ApplicationError:
+                workflow.logger.info("%s has ended", wave)
+
+        task = asyncio.create_task(send())
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+
+_FIELDS = {"launch_id", "waiting_for", "reason"}

@@ -1,0 +1,40 @@
+"""How long the waves of an execution are expected to take."""
+
+from collections.abc import Mapping
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from contract.execution import StartExecution
+    from recovery.execution.server import OperatingSystem
+    from recovery.execution.state import ExecutionState
+    from recovery.execution.wave import next_revision
+    from recovery.forecast.estimates import expected_seconds, wave_seconds
+
+
+class Expectations:
+    """What is known of the servers' durations, and what follows for the waves.
+
+    Attributes:
+        durations: seconds that servers are expected to take, by source server.
+        remaining: by WaveId, how long the plan takes from that wave on, along its longest chain.
+    """
+
+    def __init__(self, start: StartExecution, state: ExecutionState) -> None:
+        self._start = start
+        self._state = state
+        self.update({})
+
+    def update(self, system_of: Mapping[str, OperatingSystem]) -> None:
+        """Estimate how long waves take, by their servers and these operating systems."""
+        start = self._start
+        self.durations = start.experience.knowing(system_of).durations | start.expected
+        for planned, wave in zip(start.plan.waves, self._state.waves, strict=True):
+            wave.expected_seconds = expected_seconds(planned, self.durations)
+            systems = {i: system_of[i] for i in planned.server_ids if i in system_of}
+            if systems != wave.operating_systems and wave.revision:
+                # An operator's message came first, and the history has the wave already.
+                wave.revision = next_revision(wave.revision, workflow.time())
+            wave.operating_systems = systems
+        seconds = {w.wave_id: wave_seconds(w, self.durations) for w in start.plan.waves}
+        self.remaining = start.plan.graph.remaining(seconds)

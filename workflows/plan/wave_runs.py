@@ -1,0 +1,274 @@
+"""The waves' workflows of one execution: started, signalled and followed by their plan."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+)
+
+with workflow.unsafe.imports_passed_through():
+    from activities.executions import ExecutionActivities
+    from contract.execution import StartExecution
+    from contract.failures import FailureType
+    from contract.identifiers import (
+        EXECUTION_ID_KEY,
+        EXECUTION_TYPE_KEY,
+        PLAN_ID_KEY,
+        launch_prefix,
+        wave_workflow_id,
+    )
+    from contract.launch import LaunchAnswer
+    from contract.task_queues import WATCH_TASK_QUEUE
+    from contract.wave import StopWave, WaveInput, WaveOutcome
+    from recovery.execution.scheduler import WaveScheduler
+    from recovery.execution.server import ServerResult
+    from recovery.execution.state import PlanStatus
+    from recovery.execution.wave import WaveReport, WaveState
+    from recovery.forecast.estimates import earliest_seconds
+    from recovery.launch.admission import DEFAULT_PRIORITY
+    from workflows.activity_options import HEARTBEAT, LOOK_RETRY
+    from workflows.plan.expectations import Expectations
+    from workflows.recorder import MOST_SECONDS
+    from workflows.wave.workflow import WaveWorkflow
+
+WaveSignal = StopWave | LaunchAnswer
+
+
+class WaveRuns:
+    """Starts a workflow for each attempt at a wave, and sees to it that the wave settles."""
+
+    def __init__(
+        self,
+        start: StartExecution,
+        scheduler: WaveScheduler,
+        expectations: Expectations,
+        *,
+        on_change: Callable[[], None],
+        on_outcome: Callable[[WaveOutcome], None],
+        on_report: Callable[[WaveReport], None],
+    ) -> None:
+        """Prepare to start waves.
+
+        Args:
+            start: the execution.
+            scheduler: says which waves are ready.
+            expectations: how long they are expected to take.
+            on_change: called when a wave's workflow has ended.
+            on_outcome: takes what a wave's workflow ended with.
+            on_report: takes how a wave stands that has outlived a reset.
+        """
+        self._start = start
+        self._scheduler = scheduler
+        self._expectations = expectations
+        self._on_change = on_change
+        self._on_outcome = on_outcome
+        self._on_report = on_report
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+        self._begun: dict[str, bool] = {}
+        # By workflow ID: signals to a workflow that has not begun yet.
+        self._early: dict[str, list[tuple[str, WaveSignal | None]]] = {}
+
+    def start_ready(self) -> None:
+        """Start a workflow for each wave that is ready."""
+        for wave in self._scheduler.ready():
+            earlier = self._tasks.get(wave.wave_id)
+            self._scheduler.start(wave.wave_id, now=workflow.time())
+            task = asyncio.create_task(self._follow(wave, wave.attempt, earlier))
+            task.add_done_callback(lambda _: self._on_change())
+            self._tasks[wave.wave_id] = task
+
+    def raise_failures(self) -> None:
+        """Raise what went wrong in following a wave."""
+        for task in self._tasks.values():
+            if task.done():
+                task.result()
+
+    async def close(self) -> None:
+        """Leave the waves that still observe their servers to themselves."""
+        for wave_id, task in self._tasks.items():
+            if not task.done():
+                await self._send(self._scheduler.wave(wave_id), "plan_closed")
+                task.cancel()
+
+    def signal_running(self, name: str) -> None:
+        """Signal every wave that runs."""
+        for wave in self._scheduler.running():
+            self.signal(wave, name)
+
+    def signal(self, wave: WaveState, name: str, signal: WaveSignal | None = None) -> None:
+        """Signal a wave's workflow, as soon as it has begun, without waiting for it."""
+        if not self._has_begun(wave):
+            self._early.setdefault(self._workflow_id(wave), []).append((name, signal))
+            return
+        args = [] if signal is None else [signal]
+        task = asyncio.create_task(self._send(wave, name, *args))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    def stop(self, wave: WaveState, reason: str) -> None:
+        """Stop waiting for a wave; one whose workflow was not started yet never is."""
+        if self._workflow_id(wave) in self._early or self._has_begun(wave):
+            self.signal(wave, "stop", StopWave(reason=reason))
+        else:
+            self._scheduler.cancel_running(wave.wave_id, reason, now=workflow.time())
+
+    def _has_begun(self, wave: WaveState) -> bool:
+        return self._begun.get(self._workflow_id(wave), False)
+
+    def _note_begun(self, wave: WaveState) -> None:
+        """Send a wave's workflow the signals that came before it had begun."""
+        workflow_id = self._workflow_id(wave)
+        self._begun[workflow_id] = True
+        for name, signal in self._early.pop(workflow_id, []):
+            self.signal(wave, name, signal)
+
+    def _workflow_id(self, wave: WaveState, attempt: int | None = None) -> str:
+        return wave_workflow_id(self._start.execution_id, wave.wave_id, attempt or wave.attempt)
+
+    async def _follow(
+        self, wave: WaveState, attempt: int, earlier: asyncio.Task[None] | None
+    ) -> None:
+        """Start a wave's workflow, and settle the wave when it ends."""
+        if earlier is not None:
+            # Only once the earlier attempt has ended is it known what it has launched.
+            await self._send(wave, "superseded", attempt=attempt - 1)
+            await asyncio.gather(earlier, return_exceptions=True)
+            if wave.attempt != attempt or not wave.is_running:
+                return
+        outcome: WaveOutcome | None
+        ended = "it was ended from outside"
+        workflow_id = self._workflow_id(wave, attempt)
+        try:
+            outcome = await self._run_or_attach(wave, workflow_id)
+        except (ChildWorkflowError, ActivityError) as error:
+            ended = error.cause.message if isinstance(error.cause, FailureError) else str(error)
+            outcome = _outcome_in(error)
+        if outcome is not None:
+            self._on_outcome(outcome)
+        if wave.is_running and wave.attempt == attempt:
+            reason = f"Its workflow ended abnormally ({ended}); look at its jobs in DRS"
+            self._scheduler.fail(wave.wave_id, reason, now=workflow.time())
+
+    async def _run_or_attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
+        try:
+            return await self._run(wave, workflow_id)
+        except WorkflowAlreadyStartedError:
+            # The plan was reset: the wave's workflow has lived on and is not its child any more.
+            return await self._attach(wave, workflow_id)
+
+    async def _run(self, wave: WaveState, workflow_id: str) -> WaveOutcome:
+        planned = self._start.plan.wave(wave.wave_id)
+        self._early.setdefault(workflow_id, [])
+        handle = await workflow.start_child_workflow(
+            WaveWorkflow.run,
+            self._input_of(wave),
+            id=workflow_id,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
+            task_timeout=timedelta(seconds=30),
+            static_summary=(
+                f"{wave.wave_name}: {len(planned.servers)} servers in {planned.region}"[:190]
+            ),
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(PLAN_ID_KEY, self._start.plan.plan_id),
+                    SearchAttributePair(EXECUTION_ID_KEY, self._start.execution_id),
+                    SearchAttributePair(EXECUTION_TYPE_KEY, self._start.execution_type),
+                ]
+            ),
+        )
+        self._note_begun(wave)
+        return await handle
+
+    def _input_of(self, wave: WaveState) -> WaveInput:
+        start, state, plan = self._start, self._scheduler.state, self._start.plan
+        planned = plan.wave(wave.wave_id)
+        known = self._expectations.durations
+        return WaveInput(
+            execution_id=start.execution_id,
+            execution_type=start.execution_type,
+            plan_workflow_id=workflow.info().workflow_id,
+            wave=planned,
+            attempt=wave.attempt,
+            revision=wave.revision,
+            speed=state.speed,
+            since=start.takeover.since if start.takeover else state.start_time,
+            earlier=self._earlier(wave),
+            launch_prefixes=self._earlier_prefixes(wave),
+            paused=state.status is PlanStatus.PAUSED,
+            launch_before=state.start_time + plan.deadline_seconds / state.speed,
+            relaunch=[s for s in start.relaunch if s in planned.server_ids],
+            priority=plan.priority or DEFAULT_PRIORITY,
+            remaining_seconds=self._expectations.remaining[wave.wave_id],
+            expected={i: known[i] for i in planned.server_ids if i in known},
+            soonest=earliest_seconds(planned, start.experience.servers | start.expected),
+            operating_systems=wave.operating_systems,
+        )
+
+    def _earlier(self, wave: WaveState) -> list[ServerResult]:
+        """What is known of a wave's servers from before this attempt."""
+        if wave.attempt > 1:
+            return [s for s in wave.servers if s.recovery_job_id]
+        taken = self._start.takeover.servers if self._start.takeover else []
+        own = {s.source_server_id for s in wave.servers}
+        theirs = [s for s in taken if s.source_server_id in own]
+        return [s.model_copy(update={"taken_over": True}) for s in theirs]
+
+    def _earlier_prefixes(self, wave: WaveState) -> list[str]:
+        """How the launch IDs of those earlier launches begin."""
+        start = self._start
+        prefixes = [launch_prefix(start.takeover.execution_id)] if start.takeover else []
+        if wave.attempt > 1:
+            prefixes.append(launch_prefix(start.execution_id, wave.wave_id))
+        return prefixes
+
+    async def _attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
+        """Learn how a wave stands whose workflow has outlived a reset, then await its end."""
+        self._scheduler.attach(wave.wave_id)
+        self._note_begun(wave)
+        state = await workflow.execute_activity_method(
+            ExecutionActivities.look_at_wave,
+            workflow_id,
+            task_queue=WATCH_TASK_QUEUE,
+            summary=f"Look at {wave.wave_name}, which outlived a reset",
+            start_to_close_timeout=timedelta(seconds=30),
+            heartbeat_timeout=HEARTBEAT,
+            retry_policy=LOOK_RETRY,
+        )
+        self._on_report(WaveReport(execution_id=self._start.execution_id, wave=state))
+        return await workflow.execute_activity_method(
+            ExecutionActivities.follow_wave,
+            workflow_id,
+            task_queue=WATCH_TASK_QUEUE,
+            summary=f"Follow {wave.wave_name}, which outlived a reset",
+            start_to_close_timeout=timedelta(seconds=2 * MOST_SECONDS),
+            heartbeat_timeout=HEARTBEAT,
+            retry_policy=LOOK_RETRY,
+        )
+
+    async def _send(
+        self, wave: WaveState, name: str, *args: WaveSignal, attempt: int | None = None
+    ) -> None:
+        handle = workflow.get_external_workflow_handle(self._workflow_id(wave, attempt))
+        try:
+            await handle.signal(name, args=args)
+        except ApplicationError:
+            workflow.logger.info("%s has ended", wave.wave_name)
+
+
+def _outcome_in(error: FailureError) -> WaveOutcome | None:
+    """The outcome that a failed wave's workflow carries in its error."""
+    cause = error.cause
+    if not isinstance(cause, ApplicationError) or cause.type != FailureType.WAVE_FAILED:
+        return None
+    return WaveOutcome.model_validate(cause.details[0])

@@ -1,0 +1,293 @@
+"""How a wave gets its servers launched: it asks the launcher, and takes back what is left."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.launch.launch_activities import LaunchActivities
+    from activities.watch.watch_activities import WatchActivities
+    from contract.identifiers import launch_prefix
+    from contract.launch import (
+        LaunchAnswer,
+        LaunchesSettled,
+        LaunchRequest,
+        LaunchResult,
+        ReviewRequest,
+    )
+    from contract.launcher import QueueLaunches, WithdrawLaunches
+    from contract.wave import WaveInput
+    from recovery.execution.wave import WaitingFor
+    from recovery.launch.admission import SERVERS_PER_LAUNCH
+    from workflows.activity_options import HEARTBEAT, LOOK_RETRY
+    from workflows.wave.control import WaveControl
+    from workflows.wave.tracker import WaveTracker
+
+_LAST_LOOK = timedelta(seconds=45)
+_SEARCH = timedelta(hours=24)
+# A launcher that was terminated has forgotten what it was asked.
+_QUEUE_AGAIN_SECONDS = 300.0
+
+Accepted = Callable[[Sequence[LaunchResult]], None]
+
+
+class WaveLaunch:
+    """The launches of one attempt at a wave."""
+
+    def __init__(
+        self,
+        start: WaveInput,
+        tracker: WaveTracker,
+        control: WaveControl,
+        *,
+        on_results: Accepted,
+    ) -> None:
+        """Prepare the launches.
+
+        Args:
+            start: the wave.
+            tracker: keeps its state.
+            control: what it was told from outside.
+            on_results: takes what became of launches.
+        """
+        self._start = start
+        self._tracker = tracker
+        self._control = control
+        self._on_results = on_results
+        # By launch ID: what the launcher has not settled yet.
+        self._queued: dict[str, LaunchRequest] = {}
+        self._withdrawn_in_doubt: list[LaunchRequest] = []
+        self._answers: list[LaunchAnswer] = []
+        self._launcher = ""
+
+    async def run(self) -> None:
+        """Have the servers launched that have no job, until all is settled or the wave stops."""
+        requests = self._requests(
+            [s.source_server_id for s in self._tracker.state.servers if not s.recovery_job_id]
+        )
+        control = self._control
+        while requests and not control.stopped:
+            if control.paused and not self._is_overdue:
+                await self._wait_for_resume()
+            else:
+                requests = await self._launch(requests)
+        self._tracker.launch_reason = ""
+
+    def answer(self, answer: LaunchAnswer) -> None:
+        """Take an operator's answer to whether DRS has the job of a launch."""
+        if answer.launch_id in self._queued:
+            self._answers.append(answer)
+            self._tracker.doubt_ended(answer.launch_id)
+
+    def settled(self, news: LaunchesSettled) -> None:
+        """Take what the launcher says of launches; what it was not asked for is left aside."""
+        results = [r for r in news.results if self._queued.pop(r.launch_id, None)]
+        self._tracker.doubt_ended(*(result.launch_id for result in results))
+        self._on_results(results)
+        for launch_id in news.withdrawn:
+            request = self._queued.pop(launch_id, None)
+            if request is not None and news.in_doubt:
+                self._withdrawn_in_doubt.append(request)
+
+    async def review(self) -> bool:
+        """Learn from DRS what became of the servers before.
+
+        Returns:
+            Whether it is known, so that the others may be launched.
+        """
+        start, tracker = self._start, self._tracker
+        tracker.wait_for(WaitingFor.REVIEW, "Waiting to learn what became of earlier launches")
+        known = {s.source_server_id: s for s in start.earlier}
+        reviewing = workflow.start_activity_method(
+            WatchActivities.review_launches,
+            ReviewRequest(
+                target=start.wave.target,
+                servers=[known.get(s.source_server_id, s) for s in tracker.state.servers],
+                launch_prefixes=start.launch_prefixes,
+                is_drill=start.is_drill,
+                since=start.since,
+                own_prefix=launch_prefix(start.execution_id),
+            ),
+            summary="Ask DRS what became of earlier launches",
+            schedule_to_close_timeout=self._left,
+            start_to_close_timeout=timedelta(minutes=5),
+            heartbeat_timeout=HEARTBEAT,
+            retry_policy=LOOK_RETRY,
+        )
+        await self._control.until(reviewing.done)
+        if not reviewing.done():
+            reviewing.cancel()
+            return False
+        if reviewing.exception() is None:
+            tracker.take(reviewing.result())
+            tracker.wait_for(WaitingFor.LAUNCH, "Waiting for DRS to accept the launch")
+            return True
+        reason = "not launched: what became of its earlier launch could not be learned"
+        tracker.fail(tracker.unlaunched, reason)
+        return False
+
+    def _requests(self, server_ids: list[str]) -> list[LaunchRequest]:
+        start = self._start
+        servers = [s for s in start.wave.servers if s.source_server_id in server_ids]
+        prefix = launch_prefix(start.execution_id, start.wave.wave_id)
+        info = workflow.info()
+        return [
+            LaunchRequest(
+                launch_id=f"{prefix}{start.attempt}/{number}",
+                target=start.wave.target,
+                servers=servers[first : first + SERVERS_PER_LAUNCH],
+                is_drill=start.is_drill,
+                since=start.since,
+                requested_time=info.start_time.timestamp(),
+                relaunch=start.relaunch,
+                possibly_sent=info.run_id != info.first_execution_run_id,
+                wave_workflow_id=info.workflow_id,
+            )
+            for number, first in enumerate(range(0, len(servers), SERVERS_PER_LAUNCH))
+        ]
+
+    async def _wait_for_resume(self) -> None:
+        self._tracker.wait_for(WaitingFor.RESUME, "Waiting for resume: the plan is paused")
+        left = self._start.launch_before - workflow.time()
+        await self._control.until(
+            lambda: not self._control.paused, seconds=left, summary="DeadlineSeconds"
+        )
+
+    async def _launch(self, requests: list[LaunchRequest]) -> list[LaunchRequest]:
+        """Have the launcher launch, until all is settled, or the wave is stopped or paused.
+
+        Returns:
+            The launches that it has not made, to be asked for again under the same launch IDs.
+        """
+        control = self._control
+        self._queued = {request.launch_id: request for request in requests}
+        self._withdrawn_in_doubt = []
+        if self._is_overdue:
+            self._fail(requests, "the plan's deadline had passed before it could be launched")
+            return []
+        refused = await self._queue(requests)
+        if refused is not None:
+            self._fail(requests, refused)
+            return []
+        while self._queued and not (control.paused or control.stopped or self._is_overdue):
+            left = self._start.launch_before - workflow.time()
+            done = await control.until(
+                lambda: not self._queued or control.paused or bool(self._answers),
+                seconds=min(_QUEUE_AGAIN_SECONDS, left),
+                summary="Make sure that the launcher still has it",
+            )
+            if self._answers:
+                await self._forward_answers()
+            elif not done and not self._is_overdue:
+                again = {"possibly_sent": True}
+                await self._queue([r.model_copy(update=again) for r in self._queued.values()])
+        if control.stop_reason is not None:
+            self._tracker.cancel(control.stop_reason)
+        await self._withdraw()
+        unmade = [r for r in requests if r.server_ids[0] in self._tracker.unlaunched]
+        if self._is_overdue and not control.stopped:
+            for request in unmade:
+                known = self._tracker.doubt_about(request.launch_id) or self._tracker.launch_reason
+                last = f"; last: {known}" if known else ""
+                reason = f"not accepted by DRS before the plan's deadline{last}"
+                self._fail([request], reason)
+            return []
+        return unmade
+
+    async def _queue(self, requests: list[LaunchRequest]) -> str | None:
+        """Queue launches with the launcher, which knows each by its ID.
+
+        Returns:
+            Why that failed; None if it did not.
+        """
+        start = self._start
+        try:
+            self._launcher = await workflow.execute_activity_method(
+                LaunchActivities.queue_launches,
+                QueueLaunches(
+                    requests=requests,
+                    priority=start.priority,
+                    remaining_seconds=start.remaining_seconds,
+                    launch_before=start.launch_before,
+                ),
+                summary=f"Queue the launch of {sum(len(r.servers) for r in requests)} servers",
+                schedule_to_close_timeout=self._left,
+                start_to_close_timeout=timedelta(seconds=30),
+                heartbeat_timeout=HEARTBEAT,
+                retry_policy=LOOK_RETRY,
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            )
+        except ActivityError as error:
+            return _reason_of(error)
+        return None
+
+    async def _forward_answers(self) -> None:
+        answers, self._answers = self._answers, []
+        for answer in answers:
+            await self._signal_launcher("answer_launch", answer)
+
+    async def _withdraw(self) -> None:
+        """Take back what is not settled, and learn whether it got a job all the same."""
+        while self._queued:
+            withdrawn = WithdrawLaunches(
+                wave_workflow_id=workflow.info().workflow_id, launch_ids=list(self._queued)
+            )
+            if not await self._signal_launcher("withdraw_launches", withdrawn):
+                self._withdrawn_in_doubt += self._queued.values()
+                self._queued = {}
+            await self._control.until(
+                lambda: not self._queued,
+                seconds=_QUEUE_AGAIN_SECONDS,
+                summary="The launcher answers",
+                ignore_stop=True,
+            )
+        for request in self._withdrawn_in_doubt:
+            found = await self._find_job(request)
+            self._on_results([found] if found else [])
+
+    async def _find_job(self, request: LaunchRequest) -> LaunchResult | None:
+        """A launch that was withdrawn while it was sent may have its job all the same."""
+        return await workflow.execute_activity_method(
+            LaunchActivities.find_launch,
+            request,
+            summary="Look whether the launch that was withdrawn got a job",
+            schedule_to_close_timeout=_SEARCH,
+            start_to_close_timeout=timedelta(minutes=10),
+            heartbeat_timeout=HEARTBEAT,
+            retry_policy=LOOK_RETRY,
+        )
+
+    async def _signal_launcher(self, name: str, signal: WithdrawLaunches | LaunchAnswer) -> bool:
+        """Signal the launcher; False if it has ended, so that it launches nothing more."""
+        launcher = workflow.get_external_workflow_handle(self._launcher)
+        try:
+            await launcher.signal(name, signal)
+        except ApplicationError:
+            return False
+        return True
+
+    def _fail(self, requests: list[LaunchRequest], reason: str) -> None:
+        for request in requests:
+            self._queued.pop(request.launch_id, None)
+            self._tracker.fail(request.server_ids, reason)
+
+    @property
+    def _left(self) -> timedelta:
+        """The time until the plan's deadline, but enough for one look."""
+        return max(_LAST_LOOK, timedelta(seconds=self._start.launch_before - workflow.time()))
+
+    @property
+    def _is_overdue(self) -> bool:
+        return self._start.launch_before <= workflow.time()
+
+
+def _reason_of(error: ActivityError) -> str:
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        if cause.non_retryable:
+            return cause.message
+        # The server gives up a retry that would come after the deadline.
+        return f"not accepted by DRS before the plan's deadline; last: {cause.message}"
+    return "not accepted by DRS before the plan's deadline"

@@ -1,0 +1,183 @@
+"""The state of one attempt at a wave: what changes it, and how it is judged."""
+
+from collections.abc import Callable, Sequence
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from contract.launch import LaunchResult, LaunchWaiting
+    from contract.wave import WaveInput
+    from recovery.execution.judge import judge_wave
+    from recovery.execution.server import ServerResult
+    from recovery.execution.wave import WaitingFor, WaveState, WaveStatus, next_revision
+    from recovery.forecast.estimates import expected_seconds
+
+
+class WaveTracker:
+    """Keeps the wave's state true, and counts its changes.
+
+    Attributes:
+        state: the wave as it stands.
+        report_now: the plan must know of a change at once.
+        look_error: why DRS cannot be asked about the servers at present; empty if it can.
+        launch_reason: what a launch waits for; empty if none does.
+    """
+
+    def __init__(self, start: WaveInput, *, on_change: Callable[[], None]) -> None:
+        self._timeout_seconds = start.wave.timeout_seconds
+        self._on_change = on_change
+        self.state = WaveState.of(start.wave)
+        # What was up or running before stays shown while DRS is asked about it again.
+        self.state.merge_servers(server.model_copy() for server in start.earlier)
+        self.state.attempt, self.state.revision = start.attempt, start.revision
+        self.state.expected_seconds = expected_seconds(start.wave, start.expected)
+        self.state.operating_systems = start.operating_systems
+        self.state.status = WaveStatus.WAITING
+        self.state.waiting_for = WaitingFor.LAUNCH
+        self.state.status_reason = "Waiting for DRS to accept the launch"
+        self.report_now = False
+        self.look_error = ""
+        self.launch_reason = ""
+        self._in_doubt: dict[str, str] = {}
+        self._unreported: dict[str, ServerResult] = {}
+        self._launched_some = False
+
+    @property
+    def unlaunched(self) -> list[str]:
+        """The servers that have no job and have not failed."""
+        return [
+            s.source_server_id
+            for s in self.state.servers
+            if not s.recovery_job_id and not s.is_final
+        ]
+
+    def take_unreported(self) -> WaveState:
+        """The state with the servers that changed since it was taken last."""
+        servers, self._unreported = list(self._unreported.values()), {}
+        self.report_now = False
+        return self.state.model_copy(update={"servers": servers})
+
+    def wait_for(self, waiting_for: WaitingFor, reason: str) -> None:
+        """Show what the wave waits for before its launch."""
+        if self.state.status is WaveStatus.WAITING:
+            self._change(WaveStatus.WAITING, reason, waiting_for)
+
+    def launch_waits(self, waiting: LaunchWaiting) -> None:
+        """Take what one of the launches waits for."""
+        self._in_doubt.pop(waiting.launch_id, None)
+        if waiting.waiting_for is WaitingFor.LAUNCH_DECISION:
+            self._in_doubt[waiting.launch_id] = waiting.reason
+        self._note_doubts()
+        # What an operator must decide is never hidden by what another launch waits for.
+        self.launch_reason = "; ".join(dict.fromkeys(self._in_doubt.values())) or waiting.reason
+        waiting_for = WaitingFor.LAUNCH_DECISION if self._in_doubt else waiting.waiting_for
+        self.wait_for(waiting_for, self.launch_reason)
+        if self.state.start_time is not None:
+            self.judge()
+
+    def launches_settled(self, results: Sequence[LaunchResult]) -> None:
+        """Take what became of launches."""
+        for result in results:
+            self.state.account_id = result.account_id or self.state.account_id
+            self.take(result.servers)
+            self._launched_some |= result.job_id is not None
+
+    def doubt_ended(self, *launch_ids: str) -> None:
+        """Note that an operator no longer has to answer about these launches."""
+        for launch_id in launch_ids:
+            self._in_doubt.pop(launch_id, None)
+        if self.state.launches_in_doubt and not self._in_doubt:
+            self.launch_reason = ""
+            self._note_doubts()
+            self.wait_for(WaitingFor.LAUNCH, "Waiting for DRS to accept the launch")
+            self._changed()
+        self._note_doubts()
+
+    def doubt_about(self, launch_id: str) -> str | None:
+        """What an operator was asked about a launch."""
+        return self._in_doubt.get(launch_id)
+
+    def started(self, accepted_time: float) -> None:
+        """Note when DRS accepted a launch (epoch seconds)."""
+        start_time = self.state.start_time
+        self.state.start_time = min(start_time or accepted_time, accepted_time)
+
+    def judge(self) -> None:
+        """Judge the wave by its servers; one that is up after its waiting ended is late."""
+        verdict, wave = judge_wave(self.state.servers), self.state
+        if verdict.status is WaveStatus.IN_PROGRESS:
+            if wave.start_time is not None and wave.status in _OPEN:
+                parts = [verdict.reason, self.launch_reason, self.look_error]
+                self._change(WaveStatus.IN_PROGRESS, "; ".join(part for part in parts if part))
+            return
+        if wave.status is WaveStatus.CANCELLED:
+            return
+        if wave.status is WaveStatus.TIMED_OUT:
+            wave.late = True
+        late = " (late)" if wave.late else ""
+        self._end(verdict.status, verdict.reason + late, at=verdict.end_time)
+
+    def time_out(self) -> None:
+        """Stop waiting because TimeoutSeconds have passed."""
+        open_ = [s.source_server_id for s in self.state.servers if not s.is_final]
+        reason = f"Not up within {self._timeout_seconds:g} s: {', '.join(open_[:5])}"
+        self._end(WaveStatus.TIMED_OUT, reason, at=workflow.time())
+
+    def cancel(self, reason: str) -> None:
+        """Stop waiting because an operator, or the plan, said so."""
+        jobs = ", ".join(self.state.open_job_ids)
+        still = f"; still running: {jobs}" if jobs else ""
+        self._end(WaveStatus.CANCELLED, reason + still, at=workflow.time())
+
+    def fail(self, server_ids: Sequence[str], reason: str) -> None:
+        """Settle servers as FAILED."""
+        servers = [s for s in self.state.servers if s.source_server_id in server_ids]
+        self.take([s.failed(reason, at=workflow.time()) for s in servers])
+
+    def take_seen(self, servers: Sequence[ServerResult]) -> None:
+        """Take what a watch saw; if two watch, the one that answers later may know less."""
+        known = {s.source_server_id: s for s in self.state.servers}
+        ours = [(s, known[s.source_server_id]) for s in servers if s.source_server_id in known]
+        self.take([seen for seen, before in ours if not seen.is_behind(before)])
+
+    def take(self, servers: Sequence[ServerResult]) -> None:
+        """Take servers as they are."""
+        known = {s.source_server_id: s for s in self.state.servers}
+        changed = [s for s in servers if s != known.get(s.source_server_id)]
+        if changed:
+            self.state.merge_servers(changed)
+            self._unreported.update({s.source_server_id: s for s in changed})
+            self._changed()
+
+    def _note_doubts(self) -> None:
+        in_doubt = list(self._in_doubt)
+        if self.state.launches_in_doubt != in_doubt:
+            self.state.launches_in_doubt = in_doubt
+            self.report_now = True
+            self._changed()
+
+    def _end(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
+        self._change(status, reason)
+        start_time = self.state.start_time
+        if not self._launched_some and at is not None and start_time and at < start_time:
+            # All of it was up before this attempt, which therefore had nothing accepted.
+            self.state.start_time = None
+        self.state.ended(status, reason, at=at)
+
+    def _change(
+        self, status: WaveStatus, reason: str, waiting_for: WaitingFor | None = None
+    ) -> None:
+        wave = self.state
+        if (status, reason, waiting_for) == (wave.status, wave.status_reason, wave.waiting_for):
+            return
+        if status is not wave.status or status is not WaveStatus.IN_PROGRESS:
+            self.report_now = True
+        wave.status, wave.status_reason, wave.waiting_for = status, reason, waiting_for
+        self._changed()
+
+    def _changed(self) -> None:
+        self.state.revision = next_revision(self.state.revision, workflow.time())
+        self._on_change()
+
+
+_OPEN = (WaveStatus.WAITING, WaveStatus.IN_PROGRESS)

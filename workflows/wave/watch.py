@@ -1,0 +1,102 @@
+"""How a wave watches its servers: from the acceptance of their job until all is known."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.watch.watch_activities import WatchActivities
+    from contract.task_queues import WATCH_TASK_QUEUE
+    from contract.watch import WatchRequest
+    from contract.wave import WaveInput
+    from recovery.execution.server import ServerResult
+    from workflows.activity_options import HEARTBEAT, LOOK_RETRY
+    from workflows.wave.control import WaveControl
+    from workflows.wave.tracker import WaveTracker
+
+OBSERVE_SECONDS = 24 * 3600.0
+_OBSERVE = timedelta(seconds=OBSERVE_SECONDS + 3600)
+_LAST_LOOK = timedelta(seconds=45)
+# Of the time that its fastest server is expected to take, none is expected to be up.
+_QUIET = 0.6
+
+
+class WaveWatch:
+    """The watches of one attempt at a wave, one a set of servers whose launch was accepted."""
+
+    def __init__(self, start: WaveInput, tracker: WaveTracker, control: WaveControl) -> None:
+        self._start = start
+        self._tracker = tracker
+        self._control = control
+        self._watches: list[asyncio.Task[None]] = []
+        self._last_accepted = 0.0
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is anything to watch."""
+        return bool(self._watches)
+
+    def begin(self, servers: Sequence[ServerResult], *, accepted_time: float) -> None:
+        """Watch servers whose job DRS accepted at a time (epoch seconds)."""
+        self._tracker.started(accepted_time)
+        self._last_accepted = max(self._last_accepted, accepted_time)
+        speed = self._start.speed
+        request = WatchRequest(
+            target=self._start.wave.target,
+            servers=list(servers),
+            until=accepted_time + OBSERVE_SECONDS / speed,
+            quiet_until=accepted_time + _QUIET * self._start.soonest / speed,
+        )
+        self._watches.append(asyncio.create_task(self._watch(request)))
+        self._tracker.judge()
+
+    async def await_servers(self) -> None:
+        """Wait for the servers until TimeoutSeconds are over, then go on observing them."""
+        control, tracker = self._control, self._tracker
+        timeout = self._start.wave.timeout_seconds / self._start.speed
+        await control.until(
+            lambda: self._is_settled or control.superseded,
+            seconds=self._last_accepted + timeout - workflow.time(),
+            summary="TimeoutSeconds",
+        )
+        if not (control.stopped or self._is_settled or control.superseded):
+            await self._look_once_more()
+        if not self._is_settled:
+            if control.stop_reason is not None:
+                tracker.cancel(control.stop_reason)
+            else:
+                tracker.time_out()
+        await control.until(
+            lambda: control.superseded or all(watch.done() for watch in self._watches),
+            ignore_stop=True,
+        )
+        for watch in self._watches:
+            watch.cancel()
+
+    @property
+    def _is_settled(self) -> bool:
+        return self._tracker.state.status.is_settled
+
+    async def _look_once_more(self) -> None:
+        """Ask DRS before the wave is TIMED_OUT: the watching worker may have been away."""
+        servers = [s for s in self._tracker.state.servers if s.recovery_job_id and not s.is_final]
+        request = WatchRequest(target=self._start.wave.target, servers=servers, until=0.0)
+        looking = asyncio.create_task(self._watch(request, within=_LAST_LOOK))
+        await self._control.until(looking.done)
+        if looking.done():
+            looking.exception()
+
+    async def _watch(self, request: WatchRequest, *, within: timedelta = _OBSERVE) -> None:
+        seen = await workflow.execute_activity_method(
+            WatchActivities.watch_servers,
+            request,
+            task_queue=WATCH_TASK_QUEUE,
+            summary=f"Watch {len(request.servers)} servers of {self._start.wave.wave_name}",
+            schedule_to_close_timeout=within,
+            heartbeat_timeout=HEARTBEAT,
+            retry_policy=LOOK_RETRY,
+        )
+        self._tracker.take_seen(seen)
+        self._tracker.judge()
