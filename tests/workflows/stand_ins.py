@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
-from activities.launch.enqueue import EnqueueActivities
-from activities.wave_signals import signal_wave
-from contract.jobs import JobsInProgress, LookAtJobs
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.caller_signals import signal_caller
+from activities.job_pollers import JobPollers
+from activities.launch.launch_activities import LaunchActivities
 from aws.errors import AwsError, AwsErrorKind
 from aws.quotas import ServiceQuotas
 from aws.sessions import AwsSessions
@@ -19,21 +19,22 @@ from aws.targets import TargetClients
 from contract.execution import ExecutionRun
 from contract.history import HistoryRepair
 from contract.launch import (
+    BatchProgress,
+    BatchRequest,
+    BatchResult,
     LaunchRequest,
     LaunchResult,
-    LaunchSettled,
-    LaunchWaits,
-    PackAnswer,
-    PackRequest,
-    Postponed,
+    LaunchWaiting,
+    PostponedLaunch,
 )
-from contract.launcher import WantLaunches
+from contract.launcher import QueueLaunches, RunningJobsRequest
 from contract.readiness import TargetContext, WorkerContext
-from contract.watch import WatchNews, WatchRequest
+from contract.watch import ServersChanged, WatchRequest
 from contract.wave import WaveOutcome
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, Verified
-from recovery.execution.wave import WaveState
+from recovery.execution.wave import WaitingFor, WaveState
 from recovery.history.record import HistoryRecord
+from recovery.launch.queue import RunningJobs
 from recovery.plan.model import Target
 from settings import Settings
 
@@ -76,20 +77,20 @@ class StandIns:
         accepts_after: from the first call until DRS accepts a launch.
         next_job_after: by how much later DRS accepts a wave's later launches.
         next_job_from: the number of the first of those.
-        launch_breaks: happens in each attempt to launch a pack, before all else.
+        launch_breaks: happens in each attempt to launch a batch, before all else.
         answers_after: from the acceptance until we learn of it.
         found: whether a launch that was given up got a job all the same.
         arrives_after: from the acceptance until all servers are up.
         watch_breaks_for: from its first attempt until the watch works at all.
         last_look_lags: by how much later than asked the look before TIMED_OUT answers, with what
             was known when it was asked; None: it answers like any watch.
-        trouble: what the watch tells the wave.
+        look_error: why the watch cannot ask DRS.
         records_after: from the first write until DynamoDB takes one.
         warnings: what the worker warns of at the start.
         systems: the operating systems of servers, as it sees them then.
         records: what DynamoDB took.
-        packs: the launch IDs that shared a job, job by job.
-        gathers: how long launches were to gather before each look at the quotas.
+        batches: the launch IDs that shared a job, job by job.
+        gathers: for how many polls launches were to gather before each look at the quotas.
         quiet_until: until when each watch expected nobody to be up, by its first server.
         recorded_at: when it took the last one.
         repairs: the executions whose history was completed after their end.
@@ -107,13 +108,13 @@ class StandIns:
     arrives_after: float = 600.0
     watch_breaks_for: float = 0.0
     last_look_lags: float | None = None
-    trouble: str = ""
+    look_error: str = ""
     records_after: float = 0.0
     warnings: list[str] = field(default_factory=list)
     systems: dict[str, OperatingSystem] = field(default_factory=dict)
     records: list[HistoryRecord] = field(default_factory=list)
     launches: list[LaunchRequest] = field(default_factory=list)
-    packs: list[list[str]] = field(default_factory=list)
+    batches: list[list[str]] = field(default_factory=list)
     gathers: list[float] = field(default_factory=list)
     quiet_until: dict[str, float] = field(default_factory=dict)
     looked_for: int = 0
@@ -127,8 +128,8 @@ class StandIns:
     @property
     def activities(self) -> list[Any]:
         """All of them, to be registered."""
-        return [self.want_launches, self.launch_pack, self.look_at_jobs,
-                self.find_launch, self.watch, self.record, self.look_at_targets,
+        return [self.queue_launches, self.launch_batch, self.read_running_jobs,
+                self.find_launch, self.watch_servers, self.record, self.look_at_targets,
                 self.look_at_wave, self.follow_wave, self.repair_history]  # fmt: skip
 
     def recorded(self, wave_id: str) -> WaveState:
@@ -136,52 +137,57 @@ class StandIns:
         told = [w for r in self.records for w in r.waves if w.wave_id == wave_id]
         return max(told, key=lambda wave: wave.revision)
 
-    @activity.defn(name="want_launches")
-    async def want_launches(self, wanted: WantLaunches) -> str:
+    @activity.defn(name="queue_launches")
+    async def queue_launches(self, wanted: QueueLaunches) -> str:
         # The real one, but for AWS, which says whose account it is.
         clients = cast(TargetClients, _TargetClients())
-        return await EnqueueActivities(clients, self.settings).want_launches(wanted)
+        pollers = JobPollers(clients, self.settings)
+        return await LaunchActivities(clients, pollers, self.settings).queue_launches(wanted)
 
-    @activity.defn(name="launch_pack")
-    async def launch_pack(self, request: PackRequest) -> PackAnswer:
+    @activity.defn(name="launch_batch")
+    async def launch_batch(self, request: BatchRequest) -> BatchResult:
         now = await self._now()
         if self.launch_breaks is not None:
             await self.launch_breaks()
-        for each in request.requests:
-            news = LaunchWaits(reason="Waiting for quota", launch_id=each.launch_id)
-            await signal_wave("launch_waits", news, workflow_id=each.wave_workflow_id)
         moments = {each.launch_id: self._accepts(each, now) for each in request.requests}
+        waits = [
+            LaunchWaiting(
+                launch_id=each.launch_id,
+                waiting_for=WaitingFor.QUOTA,
+                reason="Waiting for quota",
+            )
+            for each in request.requests
+        ]
+        assert await signal_caller("batch_progress", BatchProgress(waiting=waits))
         await self._wait_until(min(moments.values()) + self.answers_after, now)
         due = [r for r in request.requests if moments[r.launch_id] + self.answers_after <= now]
         self.launches += due
-        self.packs.append([each.launch_id for each in due])
+        self.batches.append([each.launch_id for each in due])
         job_id = f"drsjob-{due[0].launch_id}"
         self._in_progress[job_id] = sum(len(each.servers) for each in due)
-        told: dict[str | None, LaunchSettled] = {}
-        for each in due:
-            result = self._accepted(each, now - self.answers_after, job_id)
-            told.setdefault(each.wave_workflow_id, LaunchSettled()).results.append(result)
-        for workflow_id, settled in told.items():
-            assert await signal_wave("launch_settled", settled, workflow_id=workflow_id)
-        later = [each.launch_id for each in request.requests if each not in due]
-        return PackAnswer(
+        return BatchResult(
             job_id=job_id,
-            settled=[each.launch_id for each in due],
+            results=[self._accepted(each, now - self.answers_after, job_id) for each in due],
             postponed=[
-                Postponed(launch_id=i, trouble=AwsErrorKind.QUOTA, reason="not yet") for i in later
+                PostponedLaunch(
+                    launch_id=each.launch_id, waiting_for=WaitingFor.QUOTA, reason="not yet"
+                )
+                for each in request.requests
+                if each not in due
             ],
         )
 
-    @activity.defn(name="look_at_jobs")
-    async def look_at_jobs(self, request: LookAtJobs) -> JobsInProgress:
+    @activity.defn(name="read_running_jobs")
+    async def read_running_jobs(self, request: RunningJobsRequest) -> RunningJobs:
         now = await self._now()
         if request.seen is None:
-            self.gathers.append(request.gather_seconds)
+            self.gathers.append(request.gather_polls)
         jobs = {i: n for i, n in self._in_progress.items() if self._arrivals[i] > now}
-        listed = [i for i in request.asked_for if i in self._in_progress]
+        listed = [i for i in request.accepted if i in self._in_progress]
         if request.seen is not None and set(jobs) == set(request.seen) and not listed:
             await self._wait_until(min((self._arrivals[i] for i in jobs), default=NEVER), now)
-        return JobsInProgress(time=now, jobs=jobs, listed=listed)
+        quotas = await _TargetClients().quotas(self.settings).of(request.target)
+        return RunningJobs(time=now, jobs=jobs, listed=listed, quotas=quotas)
 
     @activity.defn(name="find_launch")
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
@@ -189,11 +195,11 @@ class StandIns:
         job_id = f"drsjob-{request.launch_id}"
         return self._accepted(request, await self._now(), job_id) if self.found else None
 
-    @activity.defn(name="watch")
-    async def watch(self, request: WatchRequest) -> list[ServerResult]:
+    @activity.defn(name="watch_servers")
+    async def watch_servers(self, request: WatchRequest) -> list[ServerResult]:
         now = await self._now()
         self.quiet_until[request.servers[0].source_server_id] = request.quiet_until
-        await self._signal("watch_news", WatchNews(trouble=self.trouble))
+        await signal_caller("servers_changed", ServersChanged(error=self.look_error))
         await self._wait_until(self._since("watch", now) + self.watch_breaks_for, now)
         if self.last_look_lags is not None and not request.until:
             await self._wait_until(self._since("last look", now) + self.last_look_lags, now)
@@ -286,9 +292,3 @@ class StandIns:
             skips = self.environment.supports_time_skipping
             left = min(moment - now, _LONGEST_PAUSE if skips else _SHORT_PAUSE)
             raise ApplicationError("not yet", next_retry_delay=timedelta(seconds=left))
-
-    @staticmethod
-    async def _signal(name: str, news: Any) -> None:
-        workflow_id = activity.info().workflow_id
-        assert workflow_id is not None
-        await activity.client().get_workflow_handle(workflow_id).signal(name, news)

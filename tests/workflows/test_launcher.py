@@ -11,10 +11,11 @@ from temporalio.exceptions import ApplicationError
 
 from contract.identifiers import launcher_workflow_id
 from contract.launch import LaunchRequest
-from contract.launcher import LauncherStart, WantLaunches, WithdrawLaunches
+from contract.launcher import LauncherInput, QueueLaunches, WithdrawLaunches
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.state import PlanStatus
-from recovery.execution.wave import WaveStatus
+from recovery.execution.wave import WaitingFor, WaveStatus
+from recovery.launch.queue import LEAST_GATHER_POLLS
 from recovery.plan.model import Server, Target
 from settings import Settings
 from tests.recovery.plans import server_id
@@ -25,9 +26,9 @@ from workflows.launcher.workflow import LauncherWorkflow
 LAUNCHER = launcher_workflow_id(ACCOUNT_ID, "us-west-2")
 
 
-def plans_of(packs: list[list[str]]) -> list[set[str]]:
+def plans_of(batches: list[list[str]]) -> list[set[str]]:
     """Which executions shared each job."""
-    return [{launch_id.partition("/")[0] for launch_id in pack} for pack in packs]
+    return [{launch_id.partition("/")[0] for launch_id in batch} for batch in batches]
 
 
 async def all_ended(*runs: Run) -> None:
@@ -46,13 +47,13 @@ async def test_waves_of_several_plans_share_a_job_where_jobs_are_scarce(real_hou
     await first.wave_until("first", lambda w: w.start_time)
     second, third = await real_house.start(wave("Second")), await real_house.start(wave("Third"))
     for run, name in ((second, "second"), (third, "third")):
-        waiting = await run.wave_until(name, lambda w: "quota" in w.status_reason)
+        waiting = await run.wave_until(name, lambda w: w.waiting_for is WaitingFor.QUOTA)
         assert waiting.status is WaveStatus.WAITING
         assert waiting.status_reason == "Waiting for quota: 1 of 1 jobs are in progress"
     world.arrives_after = 0.5
     await world.all_arrive()
     await all_ended(first, second, third)
-    assert plans_of(world.packs) == [
+    assert plans_of(world.batches) == [
         {first.execution_id},
         {second.execution_id, third.execution_id},
     ]
@@ -67,11 +68,11 @@ async def test_the_priority_of_a_plan_goes_first_then_the_longest_chain(real_hou
     long = await real_house.start(wave("Long"), wave("Later", "Long"))
     urgent = await real_house.start(wave("Urgent"), priority=1)
     for run, name in ((short, "short"), (long, "long"), (urgent, "urgent")):
-        await run.wave_until(name, lambda w: "Waiting for quota" in w.status_reason)
+        await run.wave_until(name, lambda w: w.waiting_for is WaitingFor.QUOTA)
     world.arrives_after = 0.5
     await world.all_arrive()
     await all_ended(first, urgent, long, short)
-    order = [pack[0].split("/")[1] for pack in world.packs]
+    order = [batch[0].split("/")[1] for batch in world.batches]
     assert order[:3] == ["first", "urgent", "long"]
 
 
@@ -81,13 +82,13 @@ async def test_launches_gather_the_longer_the_fewer_jobs_are_left(real_house: Ho
     for name in ("first", "second", "third"):
         run = await real_house.start(wave(name.title()))
         await run.wave_until(name, lambda w: w.start_time)
-    least = world.settings.scaled_poll_seconds / 20
+    least = LEAST_GATHER_POLLS
     assert world.gathers == pytest.approx([least] * len(world.gathers))
     run = await real_house.start(wave("Fourth"))
     await run.wave_until("fourth", lambda w: w.start_time)
     assert max(world.gathers) > 2 * least
     run = await real_house.start(wave("Fifth"))
-    await run.wave_until("fifth", lambda w: "quota" in w.status_reason)
+    await run.wave_until("fifth", lambda w: w.waiting_for is WaitingFor.QUOTA)
     # None is left, so nothing is gained by waiting.
     assert world.gathers[-1] == pytest.approx(least)
 
@@ -99,7 +100,7 @@ async def test_a_wave_that_waits_for_quota_is_not_timed_out(real_house: House) -
     await first.wave_until("first", lambda w: w.start_time)
     timeout = 5.0
     second = await real_house.start(wave("Second", timeout_seconds=timeout))
-    await second.wave_until("second", lambda w: "quota" in w.status_reason)
+    await second.wave_until("second", lambda w: w.waiting_for is WaitingFor.QUOTA)
     await asyncio.sleep(timeout + 1)
     assert (await second.wave("second")).status is WaveStatus.WAITING
     world.arrives_after = 0.5
@@ -111,18 +112,18 @@ async def test_a_wave_that_waits_for_quota_is_not_timed_out(real_house: House) -
     assert late.completion_duration < timeout
 
 
-async def test_a_launcher_that_was_terminated_is_told_anew_and_doubts_what_it_is_told(
+async def test_a_launcher_that_was_terminated_is_asked_again_and_looks_for_a_job_first(
     house: House,
 ) -> None:
     house.world.accepts_after = NEVER
     run = await house.start(wave("Database"))
-    await run.wave_until("database", lambda w: "quota" in w.status_reason)
+    await run.wave_until("database", lambda w: w.waiting_for is WaitingFor.QUOTA)
     await house.environment.client.get_workflow_handle(LAUNCHER).terminate()
     house.world.accepts_after = 0.0
     state = await run.end()
     assert state.status is PlanStatus.COMPLETED
     (launched,) = house.world.launches
-    assert launched.maybe_asked
+    assert launched.possibly_sent
 
 
 async def test_what_is_wanted_twice_is_launched_once_and_odd_signals_do_no_harm(
@@ -131,7 +132,7 @@ async def test_what_is_wanted_twice_is_launched_once_and_odd_signals_do_no_harm(
     run = await house.start(wave("Database"))
     launcher = house.environment.client.get_workflow_handle(LAUNCHER)
     await run.wave_until("database", lambda w: w.start_time)
-    for name in ("want", "withdraw", "answer"):
+    for name in ("queue_launches", "withdraw_launches", "answer_launch", "batch_progress"):
         await launcher.signal(name, "nonsense")
         await launcher.signal(name)
     request = LaunchRequest(
@@ -142,12 +143,12 @@ async def test_what_is_wanted_twice_is_launched_once_and_odd_signals_do_no_harm(
         since=0.0,
         wave_workflow_id="drs-wave/x-1/x/1",
     )
-    wanted = WantLaunches(requests=[request], launch_before=time.time() + HOUR)
+    wanted = QueueLaunches(requests=[request], launch_before=time.time() + HOUR)
     house.world.accepts_after = HOUR / 10
-    await launcher.signal("want", wanted)
-    await launcher.signal("want", wanted)
+    await launcher.signal("queue_launches", wanted)
+    await launcher.signal("queue_launches", wanted)
     withdrawn = WithdrawLaunches(wave_workflow_id="drs-wave/x-1/x/1", launch_ids=["y-1/y/1/0"])
-    await launcher.signal("withdraw", withdrawn)
+    await launcher.signal("withdraw_launches", withdrawn)
     await all_ended(run)
     await run.ended(launcher)
     ids = [each.launch_id for each in house.world.launches]
@@ -165,7 +166,7 @@ async def test_one_that_is_called_off_is_out_and_what_shares_its_job_is_launched
     cancelled = await real_house.start(wave("First"), wave("Second"))
     others = await real_house.start(wave("Third"))
     for run, name in ((cancelled, "first"), (cancelled, "second"), (others, "third")):
-        await run.wave_until(name, lambda w: "quota" in w.status_reason)
+        await run.wave_until(name, lambda w: w.waiting_for is WaitingFor.QUOTA)
     await cancelled.handle.cancel()
     await cancelled.end()
     assert {w.status for w in (await cancelled.state()).waves} == {WaveStatus.CANCELLED}
@@ -208,7 +209,7 @@ async def test_a_long_history_is_continued_with_all_that_waits(real_house: House
     real_house.world.arrives_after = 0.5
     handle = await real_house.environment.client.start_workflow(
         LauncherWorkflow.run,
-        LauncherStart(account_id=ACCOUNT_ID, region="us-west-2", longest_history=30),
+        LauncherInput(account_id=ACCOUNT_ID, region="us-west-2", max_history_events=30),
         id=LAUNCHER,
         task_queue=TASK_QUEUE,
     )

@@ -19,16 +19,18 @@ from recovery.operator.messages import MessageName
 from tests.examples import examples
 from tests.workflows.conftest import House, Run, wave
 
-SIGNALS = ("wave_report", "launch_waits", "answer_launch", "watch_news", "stop_waiting", "hold",
-           "go_on", "superseded", "plan_ended", "no_such_signal", "__temporal_x", "")  # fmt: skip
+SIGNALS = ("wave_report", "launch_waiting", "launches_settled", "answer_launch", "review_progress",
+           "servers_changed", "stop", "superseded", "plan_closed", "no_such_signal",
+           "__temporal_x", "")  # fmt: skip
 WORDS = st.sampled_from(
     ["database", "app", "COMPLETED", "FAILED", "", "\ud800", "\x1b[2J", "x" * 2000, "crm-1"]
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | WORDS
 KEYS = st.sampled_from(
     ["wave", "WaveId", "reason", "actor", "ExecutionId", "client", "cascade", "approve",
-     "expires_in_seconds", "Wave", "Servers", "Status", "Revision", "Reason", "Trouble",
-     "WaveName", "SourceServerId", "LaunchStatus", "job", "JobId", "LaunchId", "InDoubt"]
+     "expires_in_seconds", "Wave", "Servers", "Status", "Revision", "Reason", "Error",
+     "WaveName", "SourceServerId", "LaunchStatus", "job", "JobId", "LaunchId",
+     "WaitingFor", "Results", "Withdrawn", "InDoubt"]
 )  # fmt: skip
 ANYTHING = st.recursive(
     SCALARS,

@@ -177,7 +177,7 @@ async def test_signals_that_nobody_can_read_stop_neither_plan_nor_wave(real_hous
     await run.wave_until("database", lambda w: w.status is WaveStatus.IN_PROGRESS)
     for handle, names in (
         (run.handle, ["wave_report", "no_such_signal"]),
-        (run.wave_handle("database"), ["launch_waits", "watch_news", "no_such_signal"]),
+        (run.wave_handle("database"), ["launch_waiting", "servers_changed", "no_such_signal"]),
     ):
         for name in names:
             for args in UNREADABLE:
@@ -190,7 +190,7 @@ async def test_signals_that_nobody_can_read_stop_neither_plan_nor_wave(real_hous
 
 
 @pytest.mark.parametrize(
-    "signal", ["wave_report", "watch_news", "stop_waiting", "launch_waits", "hold"]
+    "signal", ["wave_report", "servers_changed", "stop", "launch_waiting", "pause"]
 )
 async def test_a_signal_with_too_many_inputs_wedges_nothing(real_house: House, signal: str) -> None:
     real_house.world.arrives_after = NEVER

@@ -179,7 +179,7 @@ async def test_a_history_that_is_never_writable_holds_no_wave_back(real_house: H
 
 async def test_what_keeps_us_from_seeing_more_is_shown_in_the_wave(house: House) -> None:
     house.world.arrives_after = NEVER
-    house.world.trouble = "DRS cannot be asked at present: Rate exceeded"
+    house.world.look_error = "DRS cannot be asked at present: Rate exceeded"
     run = await house.start(wave("Database"))
     shown = await run.wave_until("database", lambda w: "Rate exceeded" in w.status_reason)
     assert shown.status is WaveStatus.IN_PROGRESS
