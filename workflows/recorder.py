@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.history import HistoryActivities
-    from recovery.history.record import HistoryRecord
+    from recovery.history.record import WAVES_PER_RECORD, HistoryRecord
     from workflows.activity_options import HEARTBEAT, WRITE_RETRY
 
 MOST_SECONDS = 24 * 3600.0
@@ -82,7 +82,8 @@ class Recorder:
                 if not await self._write(record):
                     return False
                 written_at = workflow.time()
-                self._wanted = True
+                # A full record leaves the rest to the next.
+                self._wanted |= len(record.waves) >= WAVES_PER_RECORD
 
     async def _rest(self, seconds: float) -> None:
         if seconds <= 0 or self._last:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-from contract.rpc_limits import RPC_TIMEOUT
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
@@ -17,6 +16,7 @@ from aws.targets import TargetClients, WrongAccountError
 from contract.identifiers import launcher_workflow_id
 from contract.launch import BatchRequest, BatchResult, LaunchMemory, LaunchRequest, LaunchResult
 from contract.launcher import LauncherInput, QueueLaunches
+from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
 from recovery.plan.model import Target
 from settings import Settings

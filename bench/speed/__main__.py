@@ -21,6 +21,9 @@ from bench.speed.chart import draw
 from bench.speed.graphs import LARGE, SINGLE, Draw, Load, parallel, real_time, thousand_waves
 from bench.speed.measuring import POLL_SECONDS, Process, Run, quantile, run_loads
 from bench.testbed import Testbed, run_to_its_end, running_testbed, scratch_folder
+from workflows.launcher.workflow import LauncherWorkflow
+from workflows.plan.workflow import RecoveryPlanWorkflow
+from workflows.wave.workflow import WaveWorkflow
 
 # Each load that runs beside others has the quotas of a Region for itself.
 _REGIONS = (
@@ -136,7 +139,7 @@ def _median(values: Sequence[float]) -> float:
 def _ours_table(runs: dict[str, list[Run]], speed: float) -> Table:
     table = Table(title=f"drs-waves at speed {speed:g}, medians")
     columns = ("", "runs", "limit s", "as run", "real", "lag s", "p95", "jobs", "looks/tick",
-               "refused", "events/wave")  # fmt: skip
+               "refused")  # fmt: skip
     for name in columns:
         table.add_column(name, justify="right" if name else "left")
     for name, each in runs.items():
@@ -152,9 +155,34 @@ def _ours_table(runs: dict[str, list[Run]], speed: float) -> Table:
             f"{_median([run.jobs for run in each]):.0f}",
             f"{_median([run.looks_a_tick for run in each]):.2f}",
             f"{sum(run.refusals.total() for run in each)}",
-            f"{_median([run.events / run.load.waves for run in each]):.0f}",
         )
     return table
+
+
+def _cost_table(runs: dict[str, list[Run]]) -> Table:
+    table = Table(
+        title="Temporal: events, and billable actions, a wave",
+        caption="Actions without heartbeats and queries, which histories do not show.",
+    )
+    for name in ("", *_PARTS, "all events", "all actions"):
+        table.add_column(name, justify="right" if name else "left")
+    for name, each in runs.items():
+        cells = []
+        for kind in _PARTS.values():
+            events = _median([run.cost.events[kind] / run.load.waves for run in each])
+            actions = _median([run.cost.actions[kind] / run.load.waves for run in each])
+            cells.append(f"{events:.1f} / {actions:.1f}")
+        events = _median([run.cost.events.total() / run.load.waves for run in each])
+        actions = _median([run.cost.actions.total() / run.load.waves for run in each])
+        table.add_row(name, *cells, f"{events:.1f}", f"{actions:.1f}")
+    return table
+
+
+_PARTS = {
+    "plan": RecoveryPlanWorkflow.__name__,
+    "wave": WaveWorkflow.__name__,
+    "launcher": LauncherWorkflow.__name__,
+}
 
 
 def _worker_table(runs: dict[str, list[Run]], used: dict[str, list[Process]]) -> Table:
@@ -223,6 +251,9 @@ def main(
     chart: Annotated[Path | None, typer.Option(help="Write the comparison as an SVG.")] = None,
 ) -> None:
     """Measure makespans beside simpler ways of launching; it takes about half an hour."""
+    names = [_name_of(draw_load) for draw_load in (*SINGLE, *LARGE)]
+    if not any(only in name for name in names):
+        raise typer.BadParameter(f"no load has {only!r} in its name: {'; '.join(names)}")
     console = Console(stderr=True)
     out = Console(width=140)
     keep = [False]
@@ -230,6 +261,7 @@ def main(
         work = bench(folder, console, speed=speed, times=runs, with_baselines=baselines, only=only)
         ours, used, simple = run_to_its_end(work)
     out.print(_ours_table(ours, speed))
+    out.print(_cost_table(ours))
     out.print(_worker_table(ours, used))
     if simple:
         compared = _compared(ours, simple, speed)

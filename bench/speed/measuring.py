@@ -13,13 +13,16 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 
 from bench.speed.graphs import Load
-from bench.testbed import Testbed
+from bench.speed.temporal_cost import TemporalCost, cost_of
+from bench.testbed import ACCOUNT, Testbed
 from client.start import start_execution
-from contract.identifiers import plan_workflow_id
+from contract.identifiers import launcher_workflow_id, plan_workflow_id
 from recovery.execution.state import PlanStatus
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
 _SAMPLE_SECONDS = 0.5
+# Of a plan's waves; the histories of a thousand would take longer to read than to run.
+_MOST_HISTORIES = 50
 # Between two looks, on average half the default pause passes before an end is seen.
 POLL_SECONDS = 5.0
 _REFUSALS = ("ConflictException", "ServiceQuotaExceededException")
@@ -32,7 +35,6 @@ class Process:
     Attributes:
         cpu_seconds: of all its threads.
         peak_mb: the most memory that it held (resident, in MB).
-        busy_seconds: the longest that any workflow task of the largest plan took.
     """
 
     cpu_seconds: float = 0.0
@@ -52,7 +54,9 @@ class Run:
         looks: DescribeJobs calls in the load's Region.
         looks_a_tick: the same, by pause between two looks.
         refusals: conflicts and quota errors.
-        events: of all its workflows, of the plans' alone, and the longest plan's.
+        cost: what it cost Temporal, by workflow type.
+        longest_plan_events: events of its longest plan.
+        longest_task: seconds of the longest workflow task of a lone plan.
     """
 
     load: Load
@@ -63,7 +67,7 @@ class Run:
     looks: int = 0
     looks_a_tick: float = 0.0
     refusals: Counter[str] = field(default_factory=Counter)
-    events: int = 0
+    cost: TemporalCost = field(default_factory=TemporalCost)
     longest_plan_events: int = 0
     longest_task: float = 0.0
 
@@ -113,18 +117,23 @@ async def _sample(worker: psutil.Process, used: Process) -> None:
 
 async def _run(bed: Testbed, load: Load, speed: float) -> Run:
     run = Run(load, speed)
+    region = load.plans[0].waves[0].region
+    launcher = f"WorkflowId = '{launcher_workflow_id(ACCOUNT, region)}'"
+    before = await cost_of(bed.client, launcher, most=_MOST_HISTORIES)
     began = time.time()
     ids = await asyncio.gather(*(start_execution(bed.client, plan) for plan in load.plans))
     states = await asyncio.gather(
         *(_end_of(bed, plan.plan_id, i) for plan, i in zip(load.plans, ids, strict=True))
     )
     run.wall_seconds = max(states) - began
-    for plan, execution_id in zip(load.plans, ids, strict=True):
+    for execution_id in ids:
         query = f"DrsExecutionId = '{execution_id}'"
-        async for found in bed.client.list_workflows(query):
-            run.events += found.history_length
-            if found.id == plan_workflow_id(plan.plan_id):
-                run.longest_plan_events = max(run.longest_plan_events, found.history_length)
+        own = await cost_of(bed.client, query, most=_MOST_HISTORIES)
+        run.cost = run.cost.plus(own)
+        longest = max(run.longest_plan_events, own.events[RecoveryPlanWorkflow.__name__])
+        run.longest_plan_events = longest
+    launched = await cost_of(bed.client, launcher, most=_MOST_HISTORIES)
+    run.cost = run.cost.plus(launched.minus(before))
     if len(load.plans) == 1:
         run.longest_task = await _longest_task(bed, load.plans[0].plan_id)
     return run

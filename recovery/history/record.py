@@ -6,7 +6,7 @@ from recovery.execution.state import ExecutionState, MessageRecord
 from recovery.execution.wave import Decisions, WaveState
 from recovery.plan.model import RecoveryPlan
 
-_WAVES_A_RECORD = 50
+WAVES_PER_RECORD = 50
 
 
 class HistoryRecord(Model):
@@ -53,7 +53,7 @@ class HistoryDelta:
             None when it lacks nothing.
         """
         state = self._state
-        lacking = [w for w in state.waves if self._is_lacking(w, waves)][:_WAVES_A_RECORD]
+        lacking = [w for w in state.waves if self._is_lacking(w, waves)][:WAVES_PER_RECORD]
         header = state.revision > execution
         if not lacking and not header:
             return None

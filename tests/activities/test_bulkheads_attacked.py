@@ -6,9 +6,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from activities.launch.drs_activities import DrsActivities
 
 from activities.history import HistoryActivities
-from activities.launch.drs_activities import DrsActivities
 from aws.drs.client import DrsClient
 from aws.sessions import AwsSessions
 from recovery.execution.state import ExecutionState, ExecutionType

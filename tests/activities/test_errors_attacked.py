@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from activities.launch.drs_activities import DrsActivities
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.httpsession import URLLib3Session
 
-from activities.launch.drs_activities import DrsActivities
 from aws import sessions as aws_module
 from aws.drs.client import DrsClient
 from aws.errors import AwsError

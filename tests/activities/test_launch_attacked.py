@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from activities.launch.drs_activities import DrsActivities
 from temporalio.exceptions import ApplicationError
 
 from activities.cleanup import CleanupActivities
 from activities.launch import attempt as launching
-from activities.launch.drs_activities import DrsActivities
 from activities.targets import TargetActivities
 from aws.drs.client import DrsClient
 from aws.errors import AwsError

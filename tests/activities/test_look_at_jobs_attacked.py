@@ -1,10 +1,10 @@
 """An error is not "no jobs": point 10 of issue 14."""
 
 import pytest
-from temporalio.exceptions import ApplicationError
-
 from activities.launch.drs_activities import DrsActivities
 from contract.jobs import LookAtJobs
+from temporalio.exceptions import ApplicationError
+
 from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal
 
 

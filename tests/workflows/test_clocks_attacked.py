@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-
 from contract.jobs import JobsInProgress
+
 from contract.launch import LaunchRequest, LaunchResult
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus

@@ -1,0 +1,84 @@
+"""What an execution costs Temporal: events and actions, by the workflows that cause them."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client
+
+# What Temporal Cloud bills as an action, as far as a history shows it: heartbeats and queries are
+# not in there. A child workflow is one action for the parent, its own start another.
+# Source: https://docs.temporal.io/cloud/actions
+_ACTIONS = (
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
+    EventType.EVENT_TYPE_TIMER_STARTED,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
+    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
+    EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
+    EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+)
+
+
+@dataclass
+class TemporalCost:
+    """Events and actions by workflow type.
+
+    Attributes:
+        events: events in the histories.
+        actions: billable actions among them.
+    """
+
+    events: Counter[str] = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
+
+    def minus(self, before: "TemporalCost") -> "TemporalCost":
+        """What has come since."""
+        return TemporalCost(self.events - before.events, self.actions - before.actions)
+
+    def plus(self, other: "TemporalCost") -> "TemporalCost":
+        """Both together."""
+        return TemporalCost(self.events + other.events, self.actions + other.actions)
+
+
+async def cost_of(client: Client, query: str, *, most: int) -> TemporalCost:
+    """Count the histories of the workflows that a query finds.
+
+    Args:
+        client: of Temporal.
+        query: which workflows.
+        most: how many of a type are read; the others count as much as these on average.
+    """
+    cost, seen, read = TemporalCost(), Counter[str](), Counter[str]()
+    async for found in client.list_workflows(query):
+        kind = found.workflow_type
+        seen[kind] += 1
+        if read[kind] >= most:
+            continue
+        read[kind] += 1
+        handle = client.get_workflow_handle(found.id, run_id=found.run_id)
+        events, actions = await _count(handle.fetch_history_events())
+        cost.events[kind] += events
+        cost.actions[kind] += actions
+    for kind, count in seen.items():
+        for counter in (cost.events, cost.actions):
+            counter[kind] = round(counter[kind] * count / read[kind])
+    return cost
+
+
+async def _count(history: AsyncIterator[HistoryEvent]) -> tuple[int, int]:
+    events = actions = 0
+    async for event in history:
+        events += 1
+        actions += event.event_type in _ACTIONS or _is_signal_from_outside(event)
+    return events, actions
+
+
+def _is_signal_from_outside(event: HistoryEvent) -> bool:
+    """Whether a client or an activity sent it; what a workflow sends counts with the sender."""
+    if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+        return False
+    signaled = event.workflow_execution_signaled_event_attributes
+    return not signaled.external_workflow_execution.workflow_id
