@@ -12,15 +12,25 @@ from typing import Any, TypeVar, cast
 
 import boto3
 import pytest
-from activities.launch.drs_activities import DrsActivities
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from activities import heartbeat
+from activities.job_pollers import JobPollers
+from activities.launch.launch_activities import LaunchActivities
+from activities.watch.watch_activities import WatchActivities
 from aws.sessions import AwsSessions
 from aws.targets import TargetClients
+from contract.launch import (
+    BatchRequest,
+    LaunchRequest,
+    LaunchResult,
+    LaunchWaiting,
+    PostponedLaunch,
+)
+from recovery.execution.server import LaunchStatus
 from recovery.plan.model import Server, Target
 from sandbox.aws import SandboxAws
 from settings import Settings
@@ -93,7 +103,7 @@ class LocalAws:
 
 @dataclass
 class Temporal:
-    """A stand-in for the client: it records the signals to the wave.
+    """A stand-in for the client: it records the signals to the workflow of the activity.
 
     Attributes:
         is_down: signals are not taken.
@@ -114,14 +124,18 @@ class Temporal:
         if self.replaced:
             raise RPCError("workflow execution already completed", RPCStatusCode.NOT_FOUND, b"")
 
-    async def signal(self, name: str, news: Any, **how: Any) -> None:
+    async def signal(self, name: str, signal: Any, **how: Any) -> None:
         if self.is_down:
             raise RPCError("down", RPCStatusCode.UNAVAILABLE, b"")
-        self.signals.append((name, news.model_copy(deep=True)))
+        self.signals.append((name, signal.model_copy(deep=True)))
 
-    def told(self, name: str) -> list[Any]:
-        """What the wave was told under this name."""
-        return [news for told, news in self.signals if told == name]
+    def sent(self, name: str) -> list[Any]:
+        """The inputs of the signals of this name."""
+        return [signal for sent, signal in self.signals if sent == name]
+
+    def waiting(self) -> list[LaunchWaiting]:
+        """What the launcher was signalled that launches wait for."""
+        return [each for progress in self.sent("batch_progress") for each in progress.waiting]
 
 
 class Attempt:
@@ -130,6 +144,8 @@ class Attempt:
     def __init__(
         self, temporal: Temporal, *, number: int = 1, details: dict[str, Any] | None = None
     ) -> None:
+        self._temporal = temporal
+        self._number = number
         self.environment = ActivityEnvironment(client=cast(Client, temporal))
         self.environment.info = replace(
             ActivityEnvironment.default_info(),
@@ -139,9 +155,14 @@ class Attempt:
         )
         self.heartbeats: list[dict[str, Any]] = []
         # Temporal keeps what was sent, not what becomes of it later.
-        self.environment.on_heartbeat = lambda *told: self.heartbeats.extend(
-            json.loads(json.dumps(told))
+        self.environment.on_heartbeat = lambda *sent: self.heartbeats.extend(
+            json.loads(json.dumps(sent))
         )
+
+    def next(self) -> "Attempt":
+        """The attempt after this one, with what its last heartbeat carried."""
+        details = self.heartbeats[-1]
+        return Attempt(self._temporal, number=self._number + 1, details=details)
 
     async def run(self, activity: Callable[[A], Awaitable[R]], request: A) -> R:
         """Run the activity."""
@@ -152,6 +173,44 @@ class Attempt:
         with pytest.raises(ApplicationError) as caught:
             await self.run(activity, request)
         return caught.value
+
+
+def batch(*requests: LaunchRequest) -> BatchRequest:
+    """These launches as one batch, for which DRS's jobs are read again."""
+    return BatchRequest(requests=list(requests), jobs_seen_time=time.time())
+
+
+async def launch_result(
+    attempt: Attempt, activities: LaunchActivities, request: LaunchRequest
+) -> LaunchResult:
+    """Run a batch of one launch, which must be settled."""
+    result = await attempt.run(activities.launch_batch, batch(request))
+    (settled,) = result.results
+    assert (settled.launch_id, result.job_id) == (request.launch_id, settled.job_id)
+    assert (result.postponed, result.split, result.in_doubt) == ([], False, False)
+    return settled
+
+
+async def failure_reason(
+    attempt: Attempt, activities: LaunchActivities, request: LaunchRequest
+) -> str:
+    """Run a batch of one launch, which must end with every server failed for one reason."""
+    result = await launch_result(attempt, activities, request)
+    assert (result.job_id, result.accepted_time) == (None, None)
+    assert {s.launch_status for s in result.servers} == {LaunchStatus.FAILED}
+    (reason,) = {s.reason for s in result.servers}
+    return str(reason)
+
+
+async def postponed_launch(
+    attempt: Attempt, activities: LaunchActivities, request: LaunchRequest
+) -> PostponedLaunch:
+    """Run a batch of one launch, which must be postponed."""
+    result = await attempt.run(activities.launch_batch, batch(request))
+    (postponed,) = result.postponed
+    assert postponed.launch_id == request.launch_id
+    assert (result.job_id, result.results, result.in_doubt) == (None, [], False)
+    return postponed
 
 
 async def until(condition: Callable[[], object], *, within: float = 10.0) -> None:
@@ -193,10 +252,23 @@ def fast(aws: LocalAws) -> Settings:
     return Settings(poll_seconds=4.0, speed=200.0).model_copy(update={"absent_after_seconds": 0.4})
 
 
+def launch_activities(settings: Settings) -> LaunchActivities:
+    """The launch activities of a worker of its own."""
+    clients = TargetClients(AwsSessions())
+    return LaunchActivities(clients, JobPollers(clients, settings), settings)
+
+
 @pytest.fixture
-def drs(fast: Settings) -> DrsActivities:
-    """The activities of a worker."""
-    return DrsActivities(TargetClients(AwsSessions()), fast)
+def launches(fast: Settings) -> LaunchActivities:
+    """The launch activities of a worker."""
+    return launch_activities(fast)
+
+
+@pytest.fixture
+def watches(fast: Settings) -> WatchActivities:
+    """The activities of a worker that look at DRS."""
+    clients = TargetClients(AwsSessions())
+    return WatchActivities(clients, JobPollers(clients, fast), fast)
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import time
 from typing import Any
 
 import pytest
-from activities.launch.drs_activities import DrsActivities
 
 from activities.cleanup import CleanupActivities
+from activities.launch.launch_activities import LaunchActivities
 from aws.drs.client import DrsClient
 from aws.drs.models import RecoveryInstance
 from aws.sessions import AwsSessions
@@ -14,17 +14,17 @@ from aws.targets import TargetClients
 from contract.cleanup import TargetScope, TerminateRequest
 from recovery.execution.cleanup_state import LaunchedInstance
 from settings import Settings
-from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal
+from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal, launch_result
 from tests.activities.test_launch import LAUNCH_ID, launch
 
 
 async def launched(
-    aws: LocalAws, drs: DrsActivities, cleanup: CleanupActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, cleanup: CleanupActivities, temporal: Temporal
 ) -> list[LaunchedInstance]:
     """Instances of two servers, found by the clean-up."""
     servers = aws.servers(2)
     began = time.time()
-    job = await Attempt(temporal).run(drs.launch, launch(servers))
+    job = await launch_result(Attempt(temporal), launches, launch(servers))
     aws.pass_time(3600)
     ids = [s.source_server_id for s in servers]
     scope = TargetScope(
@@ -79,12 +79,12 @@ async def until_gone(
 
 async def test_a_listing_that_lacks_the_instances_for_once_does_not_end_the_clean_up(
     aws: LocalAws,
-    drs: DrsActivities,
+    launches: LaunchActivities,
     cleanup: CleanupActivities,
     temporal: Temporal,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    instances = await launched(aws, drs, cleanup, temporal)
+    instances = await launched(aws, launches, cleanup, temporal)
     recovery_instances, looks = DrsClient.recovery_instances, 0
 
     async def nothing_at_first(api: DrsClient, ids: list[str]) -> list[RecoveryInstance]:
@@ -101,12 +101,12 @@ async def test_a_listing_that_lacks_the_instances_for_once_does_not_end_the_clea
 
 async def test_an_answer_that_breaks_off_is_not_an_empty_one(
     aws: LocalAws,
-    drs: DrsActivities,
+    launches: LaunchActivities,
     cleanup: CleanupActivities,
     temporal: Temporal,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    instances = await launched(aws, drs, cleanup, temporal)
+    instances = await launched(aws, launches, cleanup, temporal)
     aws.fault("DescribeRecoveryInstances", Effect="answer-cut", Times=1)
     error = await Attempt(temporal).refused(
         cleanup.terminate, TerminateRequest(target=TARGET, instances=instances)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import cast
 
 import pytest
-from activities.launch.drs_activities import DrsActivities
 
+from activities.watch.watch_activities import WatchActivities
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
 from aws.drs.models import Job, JobLogItem
@@ -185,12 +185,13 @@ async def test_an_id_that_drs_refuses_hides_nothing_of_the_others() -> None:
 
 
 async def test_watches_of_several_waves_share_their_looks(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     waves: list[Server] = aws.servers(20)
     jobs = [launched_by(aws, server) for server in waves]
     running = [
-        asyncio.create_task(Attempt(temporal).run(drs.watch, watch(servers))) for servers in jobs
+        asyncio.create_task(Attempt(temporal).run(watches.watch_servers, watch(servers)))
+        for servers in jobs
     ]
     await until(lambda: aws.calls("DescribeJobs") >= 10)
     aws.pass_time(600)

@@ -1,4 +1,4 @@
-"""Launching against the local AWS: once per launch ID, guarded, resumed, called off."""
+"""Launching against the local AWS: once per launch ID, guarded, resumed, cancelled."""
 
 import asyncio
 import time
@@ -8,18 +8,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from activities.launch.drs_activities import DrsActivities
+from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError
 
 from activities.launch import attempt as launching
 from activities.launch import guard as launch_guard
+from activities.launch.launch_activities import LaunchActivities
 from aws.drs.client import DrsClient
 from aws.drs.live_instances import live_recoveries
 from aws.drs.models import Job, RecoveryInstance
-from aws.sessions import AwsSessions
-from aws.targets import TargetClients
-from contract.launch import LaunchRequest, LaunchResult
+from contract.launch import LaunchAnswer, LaunchRequest, LaunchResult
 from recovery.execution.server import LaunchStatus
+from recovery.execution.wave import WaitingFor
 from recovery.plan.model import Server, Target
 from settings import Settings
 from tests.activities.conftest import (
@@ -29,6 +29,11 @@ from tests.activities.conftest import (
     Attempt,
     LocalAws,
     Temporal,
+    batch,
+    failure_reason,
+    launch_activities,
+    launch_result,
+    postponed_launch,
     until,
 )
 
@@ -43,6 +48,7 @@ def launch(servers: Sequence[Server], **fields: Any) -> LaunchRequest:
             "servers": list(servers),
             "is_drill": True,
             "since": time.time(),
+            "wave_workflow_id": "drs-wave/crm-1/database/1",
         }
         | fields
     )
@@ -54,11 +60,11 @@ def seconds(delay: timedelta | None) -> float:
 
 
 async def test_a_launch_gives_each_server_its_job_and_the_time_drs_accepted_it(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers(2)
     before = time.time()
-    result = await Attempt(temporal).run(drs.launch, launch(servers))
+    result = await launch_result(Attempt(temporal), launches, launch(servers))
     (accepted,) = aws.accepted(servers[0])
     assert result.job_id == accepted["JobId"]
     assert result.account_id == ACCOUNT
@@ -71,37 +77,35 @@ async def test_a_launch_gives_each_server_its_job_and_the_time_drs_accepted_it(
 
 @pytest.mark.parametrize("effect", ["answer-lost", "answer-cut"])
 async def test_after_a_lost_answer_the_job_is_found_and_not_asked_for_again(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, effect: str
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, effect: str
 ) -> None:
     servers = aws.servers(2)
     request = launch(servers)
     aws.fault("StartRecovery", Effect=effect, Times=1)
     first = Attempt(temporal)
-    error = await first.refused(drs.launch, request)
+    error = await first.refused(launches.launch_batch, batch(request))
     assert (error.type, error.non_retryable) == ("UnclearAnswer", False)
     assert first.heartbeats[-1]["Unanswered"] is True
-    result = await Attempt(temporal, number=2, details=first.heartbeats[-1]).run(
-        drs.launch, request
-    )
+    result = await launch_result(first.next(), launches, request)
     (accepted,) = aws.accepted(servers[0])
     assert result.job_id == accepted["JobId"]
     assert aws.calls("StartRecovery") == 1
 
 
 async def test_a_listing_of_jobs_that_breaks_off_is_not_taken_for_one_without_ours(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
     request = launch(servers)
     aws.fault("StartRecovery", Effect="answer-lost", Times=1)
     attempt = Attempt(temporal)
-    await attempt.refused(drs.launch, request)
+    await attempt.refused(launches.launch_batch, batch(request))
     aws.fault("DescribeJobs", Effect="answer-cut", Times=12)
     result = None
-    for number in range(2, 30):
-        attempt = Attempt(temporal, number=number, details=attempt.heartbeats[-1])
+    for _ in range(28):
+        attempt = attempt.next()
         with suppress(ApplicationError):
-            result = await attempt.run(drs.launch, request)
+            result = await launch_result(attempt, launches, request)
             break
     assert result is not None
     assert result.job_id == aws.accepted(servers[0])[0]["JobId"]
@@ -109,32 +113,31 @@ async def test_a_listing_of_jobs_that_breaks_off_is_not_taken_for_one_without_ou
 
 
 async def test_a_call_that_never_arrived_is_asked_again_once_the_job_was_looked_for_in_vain(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, fast: Settings
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, fast: Settings
 ) -> None:
     servers = aws.servers()
     request = launch(servers)
     aws.fault("StartRecovery", Effect="drop", Times=1)
     first = Attempt(temporal)
-    await first.refused(drs.launch, request)
+    await first.refused(launches.launch_batch, batch(request))
     began = time.monotonic()
-    result = await Attempt(temporal, number=2, details=first.heartbeats[-1]).run(
-        drs.launch, request
-    )
+    result = await launch_result(first.next(), launches, request)
     assert time.monotonic() - began >= fast.absent_after_seconds
     assert result.job_id
     assert len(aws.accepted(servers[0])) == 1
-    waits = temporal.told("launch_waits")
-    assert waits[-1].reason == "Waiting to learn whether DRS accepted the launch"
+    waiting = temporal.waiting()[-1]
+    assert waiting.waiting_for is WaitingFor.LAUNCH
+    assert waiting.reason == "Waiting to learn whether DRS accepted the launch"
 
 
 async def test_a_job_that_shows_up_late_is_still_found(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     servers = aws.servers()
     request = launch(servers)
     aws.fault("StartRecovery", Effect="answer-lost", Times=1)
     first = Attempt(temporal)
-    await first.refused(drs.launch, request)
+    await first.refused(launches.launch_batch, batch(request))
     jobs_since, looks = DrsClient.jobs_since, 0
 
     async def jobs_late(api: DrsClient, moment: float) -> list[Job]:
@@ -143,73 +146,72 @@ async def test_a_job_that_shows_up_late_is_still_found(
         return await jobs_since(api, moment) if looks > 2 else []
 
     monkeypatch.setattr(DrsClient, "jobs_since", jobs_late)
-    result = await Attempt(temporal, number=2, details=first.heartbeats[-1]).run(
-        drs.launch, request
-    )
+    result = await launch_result(first.next(), launches, request)
     assert result.job_id == aws.accepted(servers[0])[0]["JobId"]
     assert aws.calls("StartRecovery") == 1
 
 
 @pytest.mark.parametrize("number", [1, 2, 7])
 async def test_an_attempt_that_inherits_nothing_adopts_the_job_that_is_there(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, number: int
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, number: int
 ) -> None:
     servers = aws.servers()
     request = launch(servers)
-    first = await Attempt(temporal).run(drs.launch, request)
-    again = await Attempt(temporal, number=number).run(drs.launch, request)
+    first = await launch_result(Attempt(temporal), launches, request)
+    again = await launch_result(Attempt(temporal, number=number), launches, request)
     assert again == first
     assert len(aws.accepted(servers[0])) == 1
 
 
 async def test_a_later_attempt_without_heartbeats_looks_for_a_job_before_it_asks(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, fast: Settings
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, fast: Settings
 ) -> None:
     servers = aws.servers()
     began = time.monotonic()
-    await Attempt(temporal, number=2).run(drs.launch, launch(servers))
+    await launch_result(Attempt(temporal, number=2), launches, launch(servers))
     assert time.monotonic() - began >= fast.absent_after_seconds
     assert len(aws.accepted(servers[0])) == 1
 
 
 async def test_nothing_is_asked_while_it_cannot_be_seen_whether_there_is_a_job(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
     aws.fault("DescribeJobs", Error="AccessDeniedException")
-    error = await Attempt(temporal, number=2).refused(drs.launch, launch(servers))
+    attempt = Attempt(temporal, number=2)
+    error = await attempt.refused(launches.launch_batch, batch(launch(servers)))
     assert (error.type, error.non_retryable) == ("LaunchInDoubt", False)
     assert aws.calls("StartRecovery") == 0
 
 
 async def test_a_retry_of_the_wave_is_another_launch(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
-    first = await Attempt(temporal).run(drs.launch, launch(servers))
+    first = await launch_result(Attempt(temporal), launches, launch(servers))
     aws.pass_time(700)
-    again = launch(servers, launch_id="crm-1/database/2/0", wanted_since=time.time() + aws.ahead)
-    second = await Attempt(temporal).run(drs.launch, again)
+    again = launch(servers, launch_id="crm-1/database/2/0", requested_time=time.time() + aws.ahead)
+    second = await launch_result(Attempt(temporal), launches, again)
     assert first.job_id != second.job_id
     assert len(aws.accepted(servers[0])) == 2
 
 
 async def test_a_call_that_takes_too_long_to_prepare_is_not_made(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launching, "_FENCE_SECONDS", -1.0)
-    error = await Attempt(temporal).refused(drs.launch, launch(aws.servers()))
+    error = await Attempt(temporal).refused(launches.launch_batch, batch(launch(aws.servers())))
     assert not error.non_retryable
     assert "too slowly" in error.message
     assert aws.calls("StartRecovery") == 0
 
 
-async def test_that_the_call_is_under_way_is_in_the_heartbeat_before_it_is_made(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_the_heartbeat_says_that_the_call_may_be_sent_before_it_is(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     aws.fault("StartRecovery", Effect="delay", Seconds=0.3)
     attempt = Attempt(temporal)
-    running = asyncio.create_task(attempt.run(drs.launch, launch(aws.servers())))
+    running = asyncio.create_task(launch_result(attempt, launches, launch(aws.servers())))
     await until(lambda: aws.struck() == 1)
     # Temporal may have got any of them, as heartbeats are throttled.
     assert attempt.heartbeats
@@ -217,54 +219,55 @@ async def test_that_the_call_is_under_way_is_in_the_heartbeat_before_it_is_made(
     await running
 
 
-async def test_a_launch_called_off_in_mid_call_still_returns_its_job(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_a_launch_cancelled_during_its_call_still_returns_its_job(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
     aws.fault("StartRecovery", Effect="delay", Seconds=0.3)
     attempt = Attempt(temporal)
-    running = asyncio.create_task(attempt.run(drs.launch, launch(servers)))
+    running = asyncio.create_task(launch_result(attempt, launches, launch(servers)))
     await until(lambda: aws.struck() == 1)
     attempt.environment.cancel()
     result = await running
     assert result.job_id == aws.accepted(servers[0])[0]["JobId"]
 
 
-async def test_a_launch_called_off_before_its_call_asks_for_nothing(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_a_launch_whose_worker_stops_before_the_call_asks_for_nothing(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     aws.fault("DescribeRecoveryInstances", Effect="delay", Seconds=0.3)
     attempt = Attempt(temporal)
-    running = asyncio.create_task(attempt.run(drs.launch, launch(aws.servers())))
+    running = asyncio.create_task(launch_result(attempt, launches, launch(aws.servers())))
     await until(lambda: aws.struck() == 1)
-    attempt.environment.cancel()
+    # The next attempt goes on; a cancellation by Temporal is in test_launch_batch.py.
+    attempt.environment.cancel(ActivityCancellationDetails(worker_shutdown=True))
     with pytest.raises(asyncio.CancelledError):
         await running
     assert aws.calls("StartRecovery") == 0
 
 
-async def test_finding_a_launch_that_was_called_off_never_asks_for_one(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_finding_a_launch_that_was_withdrawn_never_asks_for_one(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
     request = launch(servers)
-    assert await Attempt(temporal).run(drs.find_launch, request) is None
+    assert await Attempt(temporal).run(launches.find_launch, request) is None
     assert aws.calls("StartRecovery") == 0
-    started = await Attempt(temporal).run(drs.launch, request)
-    found = await Attempt(temporal).run(drs.find_launch, request)
+    started = await launch_result(Attempt(temporal), launches, request)
+    found = await Attempt(temporal).run(launches.find_launch, request)
     assert isinstance(found, LaunchResult)
     assert found.job_id == started.job_id
     aws.fault("DescribeJobs", Error="ThrottlingException")
-    error = await Attempt(temporal).refused(drs.find_launch, request)
+    error = await Attempt(temporal).refused(launches.find_launch, request)
     assert not error.non_retryable
 
 
 async def test_a_server_missing_from_an_adopted_job_is_not_taken_for_launched(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     asked, left_out = aws.servers(2)
-    job = await Attempt(temporal).run(drs.launch, launch([asked]))
-    result = await Attempt(temporal).run(drs.launch, launch([asked, left_out]))
+    job = await launch_result(Attempt(temporal), launches, launch([asked]))
+    result = await launch_result(Attempt(temporal), launches, launch([asked, left_out]))
     first, second = result.servers
     assert first.recovery_job_id == job.job_id
     assert second.recovery_job_id is None
@@ -275,64 +278,67 @@ async def test_a_server_missing_from_an_adopted_job_is_not_taken_for_launched(
 # The guard
 
 
-async def test_a_drill_waits_for_the_guard_to_become_readable_and_is_refused_in_the_end(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_a_drill_waits_for_the_guard_to_become_readable_and_fails_in_the_end(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     request = launch(aws.servers())
     aws.fault("DescribeRecoveryInstances", Error="ThrottlingException")
     first = Attempt(temporal)
-    error = await first.refused(drs.launch, request)
+    error = await first.refused(launches.launch_batch, batch(request))
     assert not error.non_retryable
-    assert "live instance of a real recovery" in temporal.told("launch_waits")[-1].reason
+    assert "live instance of a real recovery" in temporal.waiting()[-1].reason
     left = first.heartbeats[-1]
-    for waited, lasting in ((100, False), (launch_guard.GUARD_SECONDS, True)):
-        details = left | {"GuardUnreadSince": left["GuardUnreadSince"] - waited}
-        error = await Attempt(temporal, number=2, details=details).refused(drs.launch, request)
-        assert error.non_retryable == lasting
-    assert error.message.startswith("Nothing was launched")
+
+    def after(seconds: float) -> Attempt:
+        since = {"GuardUnreadSince": left["GuardUnreadSince"] - seconds}
+        return Attempt(temporal, number=2, details=left | since)
+
+    error = await after(100).refused(launches.launch_batch, batch(request))
+    assert not error.non_retryable
+    reason = await failure_reason(after(launch_guard.GUARD_SECONDS), launches, request)
+    assert reason.startswith("Nothing was launched")
     assert aws.calls("StartRecovery") == 0
 
 
 async def test_a_recovery_goes_on_waiting_for_a_guard_that_cannot_be_read(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launch_guard, "GUARD_SECONDS", 0.0)
     servers = aws.servers()
     request = launch(servers, is_drill=False)
     aws.fault("DescribeRecoveryInstances", Error="ThrottlingException", Times=3)
     first = Attempt(temporal)
-    error = await first.refused(drs.launch, request)
+    error = await first.refused(launches.launch_batch, batch(request))
     assert not error.non_retryable
     assert aws.calls("StartRecovery") == 0
-    await Attempt(temporal, number=2, details=first.heartbeats[-1]).run(drs.launch, request)
+    await launch_result(first.next(), launches, request)
     assert aws.accepted(servers[0])[0]["IsDrill"] is False
 
 
-async def test_a_drill_that_may_not_read_the_guard_is_refused_at_once(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_a_drill_that_may_not_read_the_guard_fails_at_once(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     aws.fault("DescribeRecoveryInstances", Error="AccessDeniedException")
-    error = await Attempt(temporal).refused(drs.launch, launch(aws.servers()))
-    assert (error.type, error.non_retryable) == ("AccessDenied", True)
+    reason = await failure_reason(Attempt(temporal), launches, launch(aws.servers(2)))
+    assert reason.startswith("Nothing was launched")
+    assert "AccessDeniedException" in reason
     assert aws.calls("StartRecovery") == 0
 
 
 async def test_the_guard_is_read_before_each_call_and_not_only_before_the_first(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
     request = launch(servers)
     aws.fault("StartRecovery", Error="ThrottlingException", Times=1)
     first = Attempt(temporal)
-    await first.refused(drs.launch, request)
+    await first.refused(launches.launch_batch, batch(request))
     aws.apply(
         SourceServers=[
             {"SourceServerId": servers[0].source_server_id, "LiveRecoveryInstance": "RECOVERY"}
         ]
     )
-    result = await Attempt(temporal, number=2, details=first.heartbeats[-1]).run(
-        drs.launch, request
-    )
+    result = await launch_result(first.next(), launches, request)
     assert result.job_id is None
     assert result.accepted_time is None
     assert "live instance" in str(result.servers[0].reason)
@@ -340,11 +346,11 @@ async def test_the_guard_is_read_before_each_call_and_not_only_before_the_first(
 
 
 async def test_the_override_holds_for_the_servers_it_names_only(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     named, other = aws.servers(2, LiveRecoveryInstance="RECOVERY")
     request = launch([named, other], relaunch=[named.source_server_id])
-    result = await Attempt(temporal).run(drs.launch, request)
+    result = await launch_result(Attempt(temporal), launches, request)
     assert result.servers[0].recovery_job_id == result.job_id
     assert result.servers[1].launch_status is LaunchStatus.FAILED
     assert len(aws.accepted(named)) == 1
@@ -375,17 +381,17 @@ def test_a_drills_instance_or_one_that_is_gone_guards_nothing(gone: RecoveryInst
     assert live_recoveries([live, gone]) == live_recoveries([gone, live]) == {"s-1": live}
 
 
-# Troubles
+# Errors of AWS
 
 
 async def test_another_account_than_the_plan_names_launches_nothing(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     target = Target(region=REGION, account_id="999999999999")
-    error = await Attempt(temporal).refused(drs.launch, launch(aws.servers(), target=target))
-    assert (error.type, error.non_retryable) == ("Invalid", True)
-    assert "999999999999" in error.message
-    assert ACCOUNT in error.message
+    request = launch(aws.servers(2), target=target)
+    reason = await failure_reason(Attempt(temporal), launches, request)
+    assert "999999999999" in reason
+    assert ACCOUNT in reason
     assert aws.calls("StartRecovery") == 0
 
 
@@ -393,121 +399,146 @@ async def test_another_account_than_the_plan_names_launches_nothing(
     ("code", "kind"),
     [
         ("ThrottlingException", "Throttled"),
-        ("ServiceQuotaExceededException", "QuotaExceeded"),
-        ("ConflictException", "Conflict"),
         ("InternalServerException", "UnclearAnswer"),
     ],
 )
 async def test_what_can_pass_is_tried_again_by_temporal(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, code: str, kind: str
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, code: str, kind: str
 ) -> None:
     aws.fault("StartRecovery", Error=code)
-    error = await Attempt(temporal).refused(drs.launch, launch(aws.servers()))
+    error = await Attempt(temporal).refused(launches.launch_batch, batch(launch(aws.servers())))
     assert (error.type, error.non_retryable) == (kind, False)
     assert seconds(error.next_retry_delay) > 0
-    # A conflict is told as the job that causes it.
-    assert ("another job" if kind == "Conflict" else code) in error.message
-    assert aws.calls("StartRecovery") == 1
-
-
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [
-        ("ValidationException", "Invalid"),
-        ("AccessDeniedException", "AccessDenied"),
-        ("UninitializedAccountException", "UninitializedAccount"),
-    ],
-)
-async def test_what_cannot_pass_ends_the_launch(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, code: str, kind: str
-) -> None:
-    aws.fault("StartRecovery", Error=code)
-    error = await Attempt(temporal).refused(drs.launch, launch(aws.servers()))
-    assert (error.type, error.non_retryable) == (kind, True)
     assert code in error.message
     assert aws.calls("StartRecovery") == 1
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("ServiceQuotaExceededException", (WaitingFor.QUOTA, "Waiting for quota: StartRecovery")),
+        ("ConflictException", (WaitingFor.OTHER_JOB, "Waiting for another job: one that works")),
+    ],
+)
+async def test_what_a_job_must_end_for_is_postponed(
+    aws: LocalAws,
+    launches: LaunchActivities,
+    temporal: Temporal,
+    code: str,
+    reason: tuple[WaitingFor, str],
+) -> None:
+    aws.fault("StartRecovery", Error=code)
+    postponed = await postponed_launch(Attempt(temporal), launches, launch(aws.servers()))
+    assert postponed.waiting_for is reason[0]
+    assert postponed.reason.startswith(reason[1])
+    assert postponed.job_ids == []
+    assert aws.calls("StartRecovery") == 1
+
+
+@pytest.mark.parametrize(
+    "code", ["ValidationException", "AccessDeniedException", "UninitializedAccountException"]
+)
+async def test_what_cannot_pass_fails_the_launch(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, code: str
+) -> None:
+    aws.fault("StartRecovery", Error=code)
+    reason = await failure_reason(Attempt(temporal), launches, launch(aws.servers(2)))
+    assert code in reason
+    assert aws.calls("StartRecovery") == 1
+
+
 async def test_a_refused_call_leaves_nothing_to_look_for(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, fast: Settings
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, fast: Settings
 ) -> None:
     request = launch(aws.servers())
     slow = fast.model_copy(update={"absent_after_seconds": 600.0})
     aws.fault("StartRecovery", Error="ThrottlingException", Times=1)
     first = Attempt(temporal)
-    await first.refused(drs.launch, request)
+    await first.refused(launches.launch_batch, batch(request))
     assert first.heartbeats[-1]["Unanswered"] is False
-    patient = DrsActivities(TargetClients(AwsSessions()), slow)
     async with asyncio.timeout(60):
-        await Attempt(temporal, number=2, details=first.heartbeats[-1]).run(patient.launch, request)
+        await launch_result(first.next(), launch_activities(slow), request)
 
 
 async def test_the_next_try_comes_no_sooner_than_aws_asks(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     aws.fault("StartRecovery", Error="ThrottlingException", RetryAfterSeconds=50)
-    error = await Attempt(temporal).refused(drs.launch, launch(aws.servers()))
+    error = await Attempt(temporal).refused(launches.launch_batch, batch(launch(aws.servers())))
     assert 40 <= seconds(error.next_retry_delay) <= 60
 
 
 async def test_aws_out_of_reach_is_waited_for(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     request = launch(aws.servers())
     aws.server.stop()
-    error = await Attempt(temporal).refused(drs.launch, request)
+    error = await Attempt(temporal).refused(launches.launch_batch, batch(request))
     assert (error.type, error.non_retryable) == ("Unreachable", False)
 
 
-async def test_the_wave_is_told_once_what_its_launch_waits_for(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_the_launcher_is_signalled_once_what_a_launch_waits_for(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     request = launch(aws.servers())
-    aws.fault("StartRecovery", Error="ServiceQuotaExceededException")
-    details = None
-    for number in (1, 2, 3):
-        attempt = Attempt(temporal, number=number, details=details)
-        await attempt.refused(drs.launch, request)
-        details = attempt.heartbeats[-1]
-    (waits,) = temporal.told("launch_waits")
-    assert waits.reason.startswith("Waiting for quota")
+    aws.fault("StartRecovery", Error="ThrottlingException")
+    attempt = Attempt(temporal)
+    for _ in range(3):
+        await attempt.refused(launches.launch_batch, batch(request))
+        attempt = attempt.next()
+    (waiting,) = temporal.waiting()
+    assert waiting.launch_id == request.launch_id
+    assert waiting.reason.startswith("Waiting for DRS: StartRecovery: ThrottlingException")
 
 
-async def test_a_launch_does_not_depend_on_the_wave_hearing_of_it(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_a_launch_does_not_depend_on_its_signals(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
     temporal.is_down = True
     aws.fault("StartRecovery", Error="ThrottlingException", Times=1)
     first = Attempt(temporal)
-    assert not (await first.refused(drs.launch, launch(servers))).non_retryable
-    await Attempt(temporal, number=2, details=first.heartbeats[-1]).run(drs.launch, launch(servers))
+    request = launch(servers)
+    assert not (await first.refused(launches.launch_batch, batch(request))).non_retryable
+    await launch_result(first.next(), launches, request)
     assert len(aws.accepted(servers[0])) == 1
 
 
-async def test_a_conflict_names_the_job_in_the_way_even_where_it_cannot_be_read(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_a_conflict_names_the_job_in_the_way_once_it_can_be_read(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers(RunningJob=True)
+    answer = LaunchAnswer(launch_id=LAUNCH_ID)
     aws.fault("DescribeJobs", Error="AccessDeniedException")
-    aws.fault("StartRecovery", Error="ConflictException")
-    error = await Attempt(temporal).refused(drs.launch, launch(servers))
-    assert error.type == "AccessDenied"
+    # An operator who says "launch" is obeyed where DRS's jobs cannot be read.
+    request = launch(servers, answer=answer)
+    unread = await postponed_launch(Attempt(temporal), launches, request)
+    assert "one that cannot be read (DescribeJobs: AccessDeniedException" in unread.reason
+    assert unread.job_ids == []
     aws.clear_faults()
-    error = await Attempt(temporal).refused(drs.launch, launch(servers))
-    assert error.type == "Conflict"
-    reason = temporal.told("launch_waits")[-1].reason
-    assert "drsjob-" in reason
-    assert servers[0].source_server_id in reason
+    read = await postponed_launch(Attempt(temporal), launches, request)
+    assert [unread.waiting_for, read.waiting_for] == [WaitingFor.OTHER_JOB] * 2
+    (job_id,) = read.job_ids
+    assert job_id in read.reason
+    assert servers[0].source_server_id in read.reason
+
+
+async def test_a_launch_fails_if_jobs_may_not_be_read(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    aws.fault("DescribeJobs", Error="AccessDeniedException")
+    reason = await failure_reason(Attempt(temporal), launches, launch(aws.servers()))
+    assert "DescribeJobs: AccessDeniedException" in reason
+    assert aws.calls("StartRecovery") == 0
 
 
 @pytest.mark.parametrize("form", ["z", "offset"])
 async def test_the_time_of_acceptance_is_read_from_both_forms_of_a_timestamp(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, form: str
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, form: str
 ) -> None:
     servers = aws.servers()
     aws.apply(TimestampForm=form)
-    result = await Attempt(temporal).run(drs.launch, launch(servers))
+    result = await launch_result(Attempt(temporal), launches, launch(servers))
     (job,) = aws.client("drs").describe_jobs()["items"]
     created = job["creationDateTime"]
     assert created.endswith("Z") == (form == "z")

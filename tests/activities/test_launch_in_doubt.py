@@ -1,22 +1,30 @@
-"""Launches of which nobody knows whether DRS has the job, and jobs of others in the way."""
+"""Launches whose job DRS may have or not have, and jobs of others in the way."""
 
 import time
 from collections.abc import Callable
 
 import pytest
-from activities.launch.drs_activities import DrsActivities
 from temporalio.exceptions import ApplicationError
 
+from activities.launch.launch_activities import LaunchActivities
 from aws.drs.client import DrsClient
 from aws.drs.models import Job
-from contract.launch import LaunchAnswer, LaunchRequest, LaunchResult
+from contract.launch import LaunchAnswer, LaunchRequest
 from recovery.execution.server import LaunchStatus
+from recovery.execution.wave import WaitingFor
 from recovery.plan.model import Server
 from settings import Settings
-from tests.activities.conftest import Attempt, LocalAws, Temporal
-from tests.activities.test_launch import launch
+from tests.activities.conftest import (
+    Attempt,
+    LocalAws,
+    Temporal,
+    batch,
+    launch_result,
+    postponed_launch,
+)
+from tests.activities.test_launch import LAUNCH_ID, launch
 
-LAUNCH = LaunchAnswer()
+LAUNCH = LaunchAnswer(launch_id=LAUNCH_ID)
 
 
 def somebodys_job(aws: LocalAws, *servers: Server, is_drill: bool = True) -> str:
@@ -27,16 +35,16 @@ def somebodys_job(aws: LocalAws, *servers: Server, is_drill: bool = True) -> str
 
 
 async def in_doubt(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, request: LaunchRequest
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, request: LaunchRequest
 ) -> ApplicationError:
     """Ask, have the call dropped, and look for the job in vain."""
     aws.fault("StartRecovery", Effect="drop", Times=1)
     first = Attempt(temporal)
-    await first.refused(drs.launch, request)
+    await first.refused(launches.launch_batch, batch(request))
     if request.is_drill:
         somebodys_job(aws, *request.servers)
-    second = Attempt(temporal, number=2, details=first.heartbeats[-1])
-    error = await second.refused(drs.launch, request)
+    second = first.next()
+    error = await second.refused(launches.launch_batch, batch(request))
     assert second.heartbeats[-1]["Unanswered"] is True
     return error
 
@@ -46,29 +54,29 @@ def answered(request: LaunchRequest, answer: LaunchAnswer) -> LaunchRequest:
 
 
 async def test_an_untagged_job_that_matches_launches_nothing_and_asks_the_operator(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers(2)
-    error = await in_doubt(aws, drs, temporal, launch(servers))
+    error = await in_doubt(aws, launches, temporal, launch(servers))
     assert (error.type, error.non_retryable) == ("LaunchInDoubt", False)
-    told = temporal.told("launch_waits")[-1]
-    assert told.in_doubt
-    assert told.launch_id == "crm-1/database/1/0"
+    waiting = temporal.waiting()[-1]
+    assert waiting.waiting_for is WaitingFor.LAUNCH_DECISION
+    assert waiting.launch_id == LAUNCH_ID
     (job,) = aws.client("drs").describe_jobs()["items"]
     for fact in (job["jobID"], "untagged", servers[0].source_server_id, "adopt_job", "UTC"):
-        assert fact in told.reason
+        assert fact in waiting.reason
     assert len(aws.accepted(servers[0])) == 1
 
 
 async def test_an_operator_adopts_the_job_that_matches(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers(2)
     request = launch(servers)
-    await in_doubt(aws, drs, temporal, request)
+    await in_doubt(aws, launches, temporal, request)
     (job,) = aws.client("drs").describe_jobs()["items"]
-    adopt = answered(request, LaunchAnswer(job_id=job["jobID"]))
-    result = await Attempt(temporal).run(drs.launch, adopt)
+    adopt = answered(request, LaunchAnswer(launch_id=LAUNCH_ID, job_id=job["jobID"]))
+    result = await launch_result(Attempt(temporal), launches, adopt)
     assert result.job_id == job["jobID"]
     assert [s.recovery_job_id for s in result.servers] == [job["jobID"]] * 2
     assert not any(s.taken_over for s in result.servers)
@@ -77,7 +85,7 @@ async def test_an_operator_adopts_the_job_that_matches(
 
 @pytest.mark.parametrize("wrong", ["unknown", "of other servers", "of the other mode"])
 async def test_a_job_that_cannot_be_the_launchs_is_not_adopted(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, wrong: str
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, wrong: str
 ) -> None:
     servers, others = aws.servers(2), aws.servers(1)
     jobs: dict[str, Callable[[], str]] = {
@@ -86,104 +94,106 @@ async def test_a_job_that_cannot_be_the_launchs_is_not_adopted(
         "of the other mode": lambda: somebodys_job(aws, *servers, is_drill=False),
     }
     request = launch(servers)
-    adopt = answered(request, LaunchAnswer(job_id=jobs[wrong]()))
+    adopt = answered(request, LaunchAnswer(launch_id=LAUNCH_ID, job_id=jobs[wrong]()))
     before = aws.calls("StartRecovery")
-    error = await Attempt(temporal).refused(drs.launch, adopt)
+    error = await Attempt(temporal).refused(launches.launch_batch, batch(adopt))
     assert error.type == "LaunchInDoubt"
-    assert "cannot be adopted" in temporal.told("launch_waits")[-1].reason
+    assert "cannot be adopted" in temporal.waiting()[-1].reason
     assert aws.calls("StartRecovery") == before
 
 
 async def test_an_operator_who_says_launch_is_obeyed_once_no_job_holds_the_servers(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers(1, Outcome="failed-early")
     request = launch(servers)
-    await in_doubt(aws, drs, temporal, request)
+    await in_doubt(aws, launches, temporal, request)
     aws.pass_time(600)
-    result = await Attempt(temporal).run(drs.launch, answered(request, LAUNCH))
+    result = await launch_result(Attempt(temporal), launches, answered(request, LAUNCH))
     first, second = aws.accepted(servers[0])
     assert result.job_id == second["JobId"] != first["JobId"]
 
 
-async def test_out_of_reach_of_describe_jobs_nothing_is_launched_but_on_an_operators_word(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_while_jobs_cannot_be_read_only_an_operators_answer_launches(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
     request = launch(servers)
     aws.fault("StartRecovery", Effect="drop", Times=1)
-    await (first := Attempt(temporal)).refused(drs.launch, request)
+    await (first := Attempt(temporal)).refused(launches.launch_batch, batch(request))
     aws.fault("DescribeJobs", Error="AccessDeniedException")
-    second = Attempt(temporal, number=2, details=first.heartbeats[-1])
-    error = await second.refused(drs.launch, request)
+    second = first.next()
+    error = await second.refused(launches.launch_batch, batch(request))
     assert error.type == "LaunchInDoubt"
-    assert "DescribeJobs" in temporal.told("launch_waits")[-1].reason
+    assert "DescribeJobs" in temporal.waiting()[-1].reason
     assert aws.calls("StartRecovery") == 1
-    told = len(temporal.signals)
-    third = Attempt(temporal, number=3, details=second.heartbeats[-1])
-    assert (await third.refused(drs.launch, request)).type == "LaunchInDoubt"
-    assert len(temporal.signals) == told
-    result = await Attempt(temporal).run(drs.launch, answered(request, LAUNCH))
+    signals = len(temporal.signals)
+    third = second.next()
+    assert (await third.refused(launches.launch_batch, batch(request))).type == "LaunchInDoubt"
+    assert len(temporal.signals) == signals
+    result = await launch_result(Attempt(temporal), launches, answered(request, LAUNCH))
     assert result.job_id
     assert len(aws.accepted(servers[0])) == 1
 
 
 async def test_an_answer_holds_for_one_unanswered_call_only(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
     request = answered(launch(servers), LAUNCH)
     aws.fault("StartRecovery", Effect="answer-lost", Times=1)
     first = Attempt(temporal)
-    await first.refused(drs.launch, request)
+    await first.refused(launches.launch_batch, batch(request))
     for details in (first.heartbeats[-1], None):
-        result = await Attempt(temporal, number=2, details=details).run(drs.launch, request)
+        result = await launch_result(
+            Attempt(temporal, number=2, details=details), launches, request
+        )
         assert result.job_id == aws.accepted(servers[0])[0]["JobId"]
     assert aws.calls("StartRecovery") == 1
 
 
 async def test_a_job_whose_tags_describe_jobs_leaves_out_is_still_known_by_them(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     servers = aws.servers()
     request = launch(servers)
     aws.fault("StartRecovery", Effect="answer-lost", Times=1)
     first = Attempt(temporal)
-    await first.refused(drs.launch, request)
+    await first.refused(launches.launch_batch, batch(request))
     jobs_since = DrsClient.jobs_since
 
     async def stripped(api: DrsClient, moment: float) -> list[Job]:
         return [j.model_copy(update={"tags": {}}) for j in await jobs_since(api, moment)]
 
     monkeypatch.setattr(DrsClient, "jobs_since", stripped)
-    second = Attempt(temporal, number=2, details=first.heartbeats[-1])
-    result = await second.run(drs.launch, request)
+    second = first.next()
+    result = await launch_result(second, launches, request)
     assert result.job_id == aws.accepted(servers[0])[0]["JobId"]
     assert aws.calls("StartRecovery") == 1
 
 
 async def test_an_attempt_that_was_replaced_asks_for_nothing(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     temporal.replaced = True
-    error = await Attempt(temporal).refused(drs.launch, launch(aws.servers()))
+    error = await Attempt(temporal).refused(launches.launch_batch, batch(launch(aws.servers())))
     assert not error.non_retryable
     assert "Temporal did not confirm" in error.message
     assert aws.calls("StartRecovery") == 0
 
 
 async def test_a_run_after_a_reset_looks_for_the_job_of_the_run_before(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, fast: Settings
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, fast: Settings
 ) -> None:
     began = time.monotonic()
-    request = launch(aws.servers()).model_copy(update={"maybe_asked": True})
-    await Attempt(temporal).run(drs.launch, request)
+    request = launch(aws.servers()).model_copy(update={"possibly_sent": True})
+    await launch_result(Attempt(temporal), launches, request)
     assert time.monotonic() - began >= fast.absent_after_seconds
 
 
 async def test_a_clock_that_jumps_does_not_shorten_the_search(
     aws: LocalAws,
-    drs: DrsActivities,
+    launches: LaunchActivities,
     temporal: Temporal,
     fast: Settings,
     monkeypatch: pytest.MonkeyPatch,
@@ -192,11 +202,11 @@ async def test_a_clock_that_jumps_does_not_shorten_the_search(
     request = launch(servers)
     aws.fault("StartRecovery", Effect="drop", Times=1)
     first = Attempt(temporal)
-    await first.refused(drs.launch, request)
+    await first.refused(launches.launch_batch, batch(request))
     began, really = time.monotonic(), time.time
     monkeypatch.setattr("time.time", lambda: really() + 7200)
-    second = Attempt(temporal, number=2, details=first.heartbeats[-1])
-    await second.run(drs.launch, request)
+    second = first.next()
+    await launch_result(second, launches, request)
     assert time.monotonic() - began >= fast.absent_after_seconds
     assert len(aws.accepted(servers[0])) == 1
 
@@ -205,28 +215,26 @@ async def test_a_clock_that_jumps_does_not_shorten_the_search(
 
 
 async def test_a_job_in_the_way_is_named_and_waited_for_without_asking(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     held, free = aws.servers(2)
     job_id = somebodys_job(aws, held)
     before = aws.calls("StartRecovery")
-    error = await Attempt(temporal).refused(drs.launch, launch([held, free]))
-    assert (error.type, error.non_retryable) == ("Conflict", False)
-    assert "Exception" not in temporal.told("launch_waits")[-1].reason
-    assert f"{job_id} (START_DRILL) works on {held.source_server_id}" in error.message
+    postponed = await postponed_launch(Attempt(temporal), launches, launch([held, free]))
+    assert (postponed.waiting_for, postponed.job_ids) == (WaitingFor.OTHER_JOB, [job_id])
+    assert f"{job_id} (START_DRILL) works on {held.source_server_id}" in postponed.reason
     assert aws.calls("StartRecovery") == before
 
 
 async def test_what_the_job_in_the_way_launched_is_taken_over_and_the_rest_is_launched(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     held, broken, free = [*aws.servers(1), *aws.servers(1, Outcome="failed-early"), *aws.servers(1)]
     request = launch([held, broken, free])
     job_id = somebodys_job(aws, held, broken)
-    await (first := Attempt(temporal)).refused(drs.launch, request)
+    await postponed_launch(Attempt(temporal), launches, request)
     aws.pass_time(700)
-    second = Attempt(temporal, number=2, details=first.heartbeats[-1])
-    result: LaunchResult = await second.run(drs.launch, request)
+    result = await launch_result(Attempt(temporal), launches, request)
     taken, *launched = result.servers
     assert (taken.recovery_job_id, taken.taken_over) == (job_id, True)
     assert {s.recovery_job_id for s in launched} == {result.job_id} != {job_id}
@@ -235,39 +243,39 @@ async def test_what_the_job_in_the_way_launched_is_taken_over_and_the_rest_is_la
 
 
 async def test_a_drills_job_in_the_way_of_a_recovery_is_waited_for_and_never_taken_over(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
     job_id = somebodys_job(aws, *servers)
     request = launch(servers, is_drill=False)
-    await Attempt(temporal).refused(drs.launch, request)
+    await postponed_launch(Attempt(temporal), launches, request)
     aws.pass_time(700)
-    result = await Attempt(temporal, number=2).run(drs.launch, request)
+    result = await launch_result(Attempt(temporal), launches, request)
     assert result.job_id != job_id
     assert [a["IsDrill"] for a in aws.accepted(servers[0])] == [True, False]
 
 
 async def test_all_of_a_wave_taken_over_needs_no_job_of_its_own(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers(2)
     request = launch(servers)
     job_id = somebodys_job(aws, *servers)
     aws.pass_time(700)
-    result = await Attempt(temporal).run(drs.launch, request)
+    result = await launch_result(Attempt(temporal), launches, request)
     assert result.job_id is None
     assert result.accepted_time is not None
     assert [s.recovery_job_id for s in result.servers] == [job_id] * 2
     assert all(s.launch_status is LaunchStatus.PENDING for s in result.servers)
 
 
-async def test_what_had_ended_before_the_wave_wanted_it_is_launched_anew(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_what_had_ended_before_the_wave_wanted_it_is_launched_again(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
     job_id = somebodys_job(aws, *servers)
     aws.pass_time(700)
-    request = launch(servers, wanted_since=time.time() + 600)
-    result = await Attempt(temporal).run(drs.launch, request)
+    request = launch(servers, requested_time=time.time() + 600)
+    result = await launch_result(Attempt(temporal), launches, request)
     assert result.job_id != job_id
     assert len(aws.accepted(servers[0])) == 2

@@ -6,17 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
-from activities.launch.drs_activities import DrsActivities
 from temporalio.exceptions import ApplicationError
 
+from activities.launch.launch_activities import LaunchActivities
 from activities.review import Review
+from activities.watch.watch_activities import WatchActivities
 from aws.drs.client import DrsClient
 from aws.drs.models import LAUNCH_ID_TAG, Job, RecoveryInstance
 from aws.errors import AwsError, AwsErrorKind
 from contract.launch import ReviewRequest
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.plan.model import Impact
-from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal
+from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal, launch_result
 from tests.activities.test_launch import launch
 from tests.activities.test_watch import watch
 from tests.recovery.plans import server_id
@@ -253,13 +254,13 @@ async def test_a_server_that_runs_stays_launched_though_drs_has_forgotten_its_jo
 
 
 async def test_a_server_that_drs_says_is_launched_is_never_launched_again(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, watches: WatchActivities, temporal: Temporal
 ) -> None:
     (asked,) = aws.servers(1)
     request = launch([asked], is_drill=False, launch_id=f"{PREFIX}1/0")
-    first = await Attempt(temporal).run(drs.launch, request)
+    first = await launch_result(Attempt(temporal), launches, request)
     aws.pass_time(600)
-    (up,) = await Attempt(temporal).run(drs.watch, watch(first.servers))
+    (up,) = await Attempt(temporal).run(watches.watch_servers, watch(first.servers))
     assert up.launch_status is LaunchStatus.LAUNCHED
     client = aws.client("drs")
     client.disconnect_recovery_instance(recoveryInstanceID=up.recovery_instance_id)
@@ -267,9 +268,22 @@ async def test_a_server_that_drs_says_is_launched_is_never_launched_again(
     looked = ReviewRequest(
         target=TARGET, servers=[up], launch_prefixes=[PREFIX], is_drill=False, since=time.time()
     )
-    (seen,) = await Attempt(temporal).run(drs.review, looked)
+    (seen,) = await Attempt(temporal).run(watches.review_launches, looked)
     assert seen.recovery_job_id == first.job_id
     assert len(aws.accepted(asked)) == 1
+
+
+async def test_the_wave_is_signalled_why_its_review_has_not_ended(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    aws.fault("DescribeJobs", Error="ThrottlingException")
+    request = ReviewRequest(
+        target=TARGET, servers=[server()], launch_prefixes=[PREFIX], is_drill=False, since=0.0
+    )
+    error = await Attempt(temporal).refused(watches.review_launches, request)
+    assert (error.type, error.non_retryable) == (AwsErrorKind.THROTTLED, False)
+    (progress,) = temporal.sent("review_progress")
+    assert progress.reason.startswith("Waiting to learn what became of earlier launches: Describe")
 
 
 # What cannot be said
@@ -280,8 +294,8 @@ async def test_a_job_that_names_no_servers_says_of_none_that_it_was_not_launched
     known: bool,
 ) -> None:
     nameless = job(participatingServers=[])
-    told = server(launch_status=LaunchStatus.FAILED, recovery_job_id=JOB if known else None)
-    (seen,) = await review(Answers(recent=[nameless]), told)
+    known_server = server(launch_status=LaunchStatus.FAILED, recovery_job_id=JOB if known else None)
+    (seen,) = await review(Answers(recent=[nameless]), known_server)
     assert seen.recovery_job_id == JOB, "it would be launched again"
 
 

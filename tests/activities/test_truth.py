@@ -404,7 +404,7 @@ class Wave:
 
     def _hear(self) -> None:
         """The wave's workflow takes what the watch has signalled."""
-        news = self.temporal.told("watch_news")
+        news = self.temporal.sent("servers_changed")
         for each in news[self._heard :]:
             self._learn(each.servers)
         self._heard = len(news)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from activities.launch.drs_activities import DrsActivities
+from activities.watch.watch_activities import WatchActivities
 from aws.drs.models import epoch
-from contract.watch import WatchNews, WatchRequest
+from contract.watch import ServersChanged, WatchRequest
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.plan.model import Server
 from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal, until
@@ -32,19 +32,19 @@ def statuses(results: Sequence[ServerResult]) -> list[tuple[str, str | None]]:
     return [(r.launch_status.value, r.verified.value if r.verified else None) for r in results]
 
 
-def news(temporal: Temporal) -> list[WatchNews]:
-    return temporal.told("watch_news")
+def changes(temporal: Temporal) -> list[ServersChanged]:
+    return temporal.sent("servers_changed")
 
 
 @pytest.mark.parametrize("form", ["z", "offset"])
 async def test_a_watch_ends_when_every_server_is_up_and_verified(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, form: str
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal, form: str
 ) -> None:
     aws.apply(TimestampForm=form)
     servers = launched_by(aws, *aws.servers(2))
     job_id = str(servers[0].recovery_job_id)
     aws.pass_time(600)
-    results = await Attempt(temporal).run(drs.watch, watch(servers))
+    results = await Attempt(temporal).run(watches.watch_servers, watch(servers))
     assert statuses(results) == [("LAUNCHED", "YES")] * 2
     log = aws.client("drs").describe_job_log_items(jobID=job_id)["items"]
     ends = {
@@ -57,53 +57,53 @@ async def test_a_watch_ends_when_every_server_is_up_and_verified(
         assert result.recovery_instance_id == line["eventData"]["targetInstanceID"]
 
 
-async def test_the_wave_hears_of_each_server_that_changes_and_of_no_other(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_each_server_that_changes_is_signalled_to_the_wave_and_no_other(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     fast = aws.servers(1, LaunchSeconds=100)
     slow = aws.servers(1, LaunchSeconds=1000)
     servers = launched_by(aws, *fast, *slow)
-    running = asyncio.create_task(Attempt(temporal).run(drs.watch, watch(servers)))
+    running = asyncio.create_task(Attempt(temporal).run(watches.watch_servers, watch(servers)))
     aws.pass_time(150)
-    await until(lambda: [s for n in news(temporal) for s in n.servers if s.verified])
-    told = {s.source_server_id for n in news(temporal) for s in n.servers}
-    assert told == {fast[0].source_server_id}
+    await until(lambda: [s for n in changes(temporal) for s in n.servers if s.verified])
+    changed = {s.source_server_id for n in changes(temporal) for s in n.servers}
+    assert changed == {fast[0].source_server_id}
     aws.pass_time(1000)
     results = await running
     assert statuses(results) == [("LAUNCHED", "YES")] * 2
 
 
 async def test_a_failed_server_comes_with_the_reason_in_its_jobs_log(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     bad = aws.servers(1, Outcome="failed-late", RawError="no capacity")
     servers = launched_by(aws, *bad, *aws.servers(1))
     aws.pass_time(2000)
-    down, up = await Attempt(temporal).run(drs.watch, watch(servers))
+    down, up = await Attempt(temporal).run(watches.watch_servers, watch(servers))
     assert down.launch_status is LaunchStatus.FAILED
     assert down.reason == "LAUNCH_FAILED: no capacity"
     assert up.verified is Verified.YES
 
 
 async def test_a_log_that_is_throttled_at_first_still_gives_the_reason_of_a_failure(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     servers = launched_by(aws, *aws.servers(1, Outcome="failed-late", RawError="no capacity"))
     aws.pass_time(2000)
     # As often as botocore tries a call.
     aws.fault("DescribeJobLogItems", Error="ThrottlingException", Times=3)
-    (down,) = await Attempt(temporal).run(drs.watch, watch(servers))
+    (down,) = await Attempt(temporal).run(watches.watch_servers, watch(servers))
     assert aws.struck() == 3
     assert down.reason == "LAUNCH_FAILED: no capacity"
 
 
 async def test_each_heartbeat_carries_what_is_known_of_the_servers(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     servers = launched_by(aws, *aws.servers(1), *aws.servers(1, Outcome="stuck"))
     aws.pass_time(600)
     attempt = Attempt(temporal)
-    running = asyncio.create_task(attempt.run(drs.watch, watch(servers)))
+    running = asyncio.create_task(attempt.run(watches.watch_servers, watch(servers)))
 
     def carried() -> list[str]:
         return [s["Result"].get("Verified") for s in attempt.heartbeats[-1]["Servers"]]
@@ -115,14 +115,14 @@ async def test_each_heartbeat_carries_what_is_known_of_the_servers(
 
 
 async def test_the_next_attempt_asks_only_for_what_is_not_settled(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     done = launched_by(aws, *aws.servers(2))
     stuck = launched_by(aws, *aws.servers(1, Outcome="stuck", StuckSeconds=5000))
     aws.pass_time(600)
     first = Attempt(temporal)
     request = watch([*done, *stuck])
-    running = asyncio.create_task(first.run(drs.watch, request))
+    running = asyncio.create_task(first.run(watches.watch_servers, request))
     await until(
         lambda: [
             beat
@@ -135,8 +135,8 @@ async def test_the_next_attempt_asks_only_for_what_is_not_settled(
         await running
     looked_up = aws.calls("DescribeRecoveryInstances")
     logs_read = aws.calls("DescribeJobLogItems")
-    second = Attempt(temporal, number=2, details=first.heartbeats[-1])
-    running = asyncio.create_task(second.run(drs.watch, request))
+    second = first.next()
+    running = asyncio.create_task(second.run(watches.watch_servers, request))
     asked = aws.calls("DescribeJobs")
     await until(lambda: aws.calls("DescribeJobs") > asked + 2)
     assert aws.calls("DescribeRecoveryInstances") == looked_up
@@ -150,95 +150,97 @@ async def test_the_next_attempt_asks_only_for_what_is_not_settled(
 
 
 async def test_an_attempt_that_finds_all_settled_asks_nothing(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     servers = launched_by(aws, *aws.servers(1))
     up = servers[0].model_copy(
         update={"launch_status": LaunchStatus.LAUNCHED, "verified": Verified.YES}
     )
     details = {"Servers": [{"Result": up.model_dump(mode="json", exclude_none=True)}]}
-    results = await Attempt(temporal, number=2, details=details).run(drs.watch, watch(servers))
+    results = await Attempt(temporal, number=2, details=details).run(
+        watches.watch_servers, watch(servers)
+    )
     assert results == [up]
     assert aws.calls("DescribeJobs") == aws.calls("DescribeRecoveryInstances") == 0
 
 
-async def test_throttling_is_told_to_the_wave_and_ends_nothing(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_throttling_is_signalled_to_the_wave_and_ends_nothing(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     servers = launched_by(aws, *aws.servers(1))
     aws.fault("DescribeJobs", Error="ThrottlingException")
-    running = asyncio.create_task(Attempt(temporal).run(drs.watch, watch(servers)))
-    await until(lambda: news(temporal))
-    assert news(temporal)[-1].trouble.startswith("DRS cannot be asked at present: DescribeJobs")
-    assert news(temporal)[-1].servers == []
+    running = asyncio.create_task(Attempt(temporal).run(watches.watch_servers, watch(servers)))
+    await until(lambda: changes(temporal))
+    assert changes(temporal)[-1].error.startswith("DRS cannot be asked at present: DescribeJobs")
+    assert changes(temporal)[-1].servers == []
     aws.clear_faults()
-    await until(lambda: news(temporal)[-1].trouble == "")
+    await until(lambda: changes(temporal)[-1].error == "")
     aws.pass_time(600)
     assert statuses(await running) == [("LAUNCHED", "YES")]
 
 
 async def test_an_unreachable_aws_decides_about_no_server(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     servers = launched_by(aws, *aws.servers(1))
     aws.server.stop()
-    results = await Attempt(temporal).run(drs.watch, watch(servers, seconds=0.2))
+    results = await Attempt(temporal).run(watches.watch_servers, watch(servers, seconds=0.2))
     assert statuses(results) == [("PENDING", None)]
 
 
 async def test_a_watch_ends_at_its_time_with_what_is_known(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     servers = launched_by(aws, *aws.servers(1, Outcome="stuck"), *aws.servers(1))
     aws.pass_time(600)
-    results = await Attempt(temporal).run(drs.watch, watch(servers, seconds=0.5))
+    results = await Attempt(temporal).run(watches.watch_servers, watch(servers, seconds=0.5))
     assert statuses(results) == [("PENDING", None), ("LAUNCHED", "YES")]
 
 
-async def test_what_the_wave_could_not_be_told_is_told_later(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+async def test_what_could_not_be_signalled_is_signalled_later(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     servers = launched_by(aws, *aws.servers(1), *aws.servers(1, Outcome="stuck"))
     aws.pass_time(600)
     temporal.is_down = True
     attempt = Attempt(temporal)
-    running = asyncio.create_task(attempt.run(drs.watch, watch(servers)))
+    running = asyncio.create_task(attempt.run(watches.watch_servers, watch(servers)))
     asked = aws.calls("DescribeJobs")
     await until(lambda: aws.calls("DescribeJobs") > asked + 3)
-    assert news(temporal) == []
+    assert changes(temporal) == []
     temporal.is_down = False
-    await until(lambda: news(temporal))
+    await until(lambda: changes(temporal))
     asked = aws.calls("DescribeJobs")
     await until(lambda: aws.calls("DescribeJobs") > asked + 3)
-    (told,) = news(temporal)
-    assert statuses(told.servers) == [("LAUNCHED", "YES")]
+    (changed,) = changes(temporal)
+    assert statuses(changed.servers) == [("LAUNCHED", "YES")]
     attempt.environment.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
 
 
 async def test_a_server_that_somebody_launched_again_is_not_taken_for_ours(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     (server,) = aws.servers(1)
     ours = launched_by(aws, server)
     aws.pass_time(600)
     theirs = launched_by(aws, server)
     aws.pass_time(600)
-    (result,) = await Attempt(temporal).run(drs.watch, watch(ours))
+    (result,) = await Attempt(temporal).run(watches.watch_servers, watch(ours))
     assert result.launch_status is LaunchStatus.FAILED
     assert result.verified is Verified.NO
     assert str(theirs[0].recovery_job_id) in str(result.reason)
 
 
 async def test_a_stopped_server_whose_disposition_cannot_be_read_is_not_verified(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     servers = launched_by(aws, *aws.servers(1, LaunchDisposition="STOPPED"))
     aws.fault("GetLaunchConfiguration", Error="AccessDeniedException")
     aws.pass_time(600)
-    running = asyncio.create_task(Attempt(temporal).run(drs.watch, watch(servers)))
-    await until(lambda: [s for n in news(temporal) for s in n.servers if s.verified])
-    assert statuses(news(temporal)[-1].servers) == [("LAUNCHED", "UNKNOWN")]
+    running = asyncio.create_task(Attempt(temporal).run(watches.watch_servers, watch(servers)))
+    await until(lambda: [s for n in changes(temporal) for s in n.servers if s.verified])
+    assert statuses(changes(temporal)[-1].servers) == [("LAUNCHED", "UNKNOWN")]
     aws.clear_faults()
     assert statuses(await running) == [("LAUNCHED", "YES")]
