@@ -1,7 +1,5 @@
 """A launch of a wave's servers: its request, its result, and what is reported until then."""
 
-import time
-
 from recovery.base_model import Model
 from recovery.execution.server import ServerResult
 from recovery.execution.wave import WaitingFor
@@ -48,19 +46,6 @@ class LaunchRequest(Model):
     def server_ids(self) -> tuple[str, ...]:
         """The source servers to launch."""
         return tuple(s.source_server_id for s in self.servers)
-
-    def failed(self, reason: str) -> "LaunchResult":
-        """This launch, failed for `reason`."""
-        now = time.time()
-        return LaunchResult(
-            launch_id=self.launch_id,
-            servers=[
-                ServerResult(source_server_id=s.source_server_id, impact=s.impact).failed(
-                    reason, at=now
-                )
-                for s in self.servers
-            ],
-        )
 
 
 class LaunchResult(Model):

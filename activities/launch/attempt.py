@@ -205,6 +205,16 @@ class LaunchAttempt:
             if launch.job is not None or (launch.is_open and not launch.askable)
         ]
 
+    def failed(self, reason: str) -> list[LaunchResult]:
+        """The results if nothing more can be asked for: servers that are in no job have failed.
+
+        What is postponed or in doubt stays so.
+        """
+        for launch in self._open:
+            for server in launch.askable:
+                launch.refuse(server.source_server_id, reason)
+        return self.settled()
+
     async def find(self) -> LaunchResult | None:
         """Look for the job of one launch without asking for one.
 

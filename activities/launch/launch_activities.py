@@ -85,7 +85,7 @@ class LaunchActivities:
             except ApplicationError as error:
                 if not error.non_retryable:
                     raise
-                results = [r.failed(error.message) for r in request.requests]
+                results = attempt.failed(error.message)
             except asyncio.CancelledError:
                 # Cancelled by Temporal, not by a worker that stops: what is known now counts.
                 details = activity.cancellation_details()

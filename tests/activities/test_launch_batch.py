@@ -206,6 +206,54 @@ async def test_an_operators_answer_counts_for_the_launch_it_names_only(
     assert aws.calls("StartRecovery") == 1
 
 
+# One that has its job keeps it, whatever becomes of the others
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        ("DescribeRecoveryInstances", "AccessDeniedException"),
+        ("StartRecovery", "ValidationException"),
+    ],
+)
+async def test_a_launch_that_has_its_job_does_not_fail_with_another(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, operation: str, error: str
+) -> None:
+    crm, erp = wave("crm", aws.servers(1)), wave("erp", aws.servers(1))
+    accepted = await Attempt(temporal).run(launches.launch_batch, batch(crm))
+    aws.fault(operation, Error=error)
+    result = await Attempt(temporal).run(launches.launch_batch, batch(crm, erp))
+    up, down = result.results
+    assert (up.launch_id, up.job_id) == (crm.launch_id, accepted.job_id)
+    assert [s.launch_status for s in up.servers] == [LaunchStatus.PENDING]
+    assert (down.launch_id, down.job_id) == (erp.launch_id, None)
+    assert error in str(down.servers[0].reason)
+
+
+async def test_a_postponed_launch_does_not_fail_with_another(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    crm, erp = wave("crm", aws.servers(1)), wave("erp", aws.servers(1))
+    somebodys_job(aws, *crm.servers)
+    aws.fault("StartRecovery", Error="ValidationException")
+    result = await Attempt(temporal).run(launches.launch_batch, batch(crm, erp))
+    assert list(by_launch(result)) == [erp.launch_id]
+    assert [p.launch_id for p in result.postponed] == [crm.launch_id]
+
+
+async def test_a_server_that_is_taken_over_does_not_fail_with_the_rest_of_its_launch(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    crm = wave("crm", aws.servers(2))
+    theirs = somebodys_job(aws, crm.servers[0])
+    aws.pass_time(700)
+    aws.fault("StartRecovery", Error="ValidationException")
+    (result,) = (await Attempt(temporal).run(launches.launch_batch, batch(crm))).results
+    taken_over, failed = result.servers
+    assert (taken_over.recovery_job_id, taken_over.taken_over) == (theirs, True)
+    assert failed.launch_status is LaunchStatus.FAILED
+
+
 async def test_a_batch_cancelled_before_its_call_says_that_nothing_is_in_doubt(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
