@@ -268,6 +268,8 @@ class LaunchAttempt:
             found = await self._search_once()
         self._in_doubt = False
         for launch, seen in found:
+            if launch.undecided:
+                continue
             if seen.own is not None:
                 launch.job = seen.own
             elif seen.blocking:

@@ -187,6 +187,18 @@ async def test_what_an_operator_must_decide_is_signalled_for_each_launch(
     assert all(job_id in w.reason for w in decisions)
 
 
+async def test_a_launch_stays_in_doubt_while_another_finds_its_job(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    crm, erp = (wave(name, aws.servers(1), possibly_sent=True) for name in ("crm", "erp"))
+    accepted = await Attempt(temporal).run(launches.launch_batch, batch(crm))
+    # It may be of an earlier call for the second one; an operator must say so.
+    somebodys_job(aws, *erp.servers)
+    result = await Attempt(temporal).run(launches.launch_batch, batch(crm, erp))
+    assert (list(by_launch(result)), result.job_id) == ([crm.launch_id], accepted.job_id)
+    assert (result.postponed, result.in_doubt) == ([], True)
+
+
 async def test_an_operators_answer_counts_for_the_launch_it_names_only(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
