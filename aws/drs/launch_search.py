@@ -57,8 +57,8 @@ class Search:
 
     Attributes:
         own: the job of this launch.
-        lookalikes: untagged jobs that may be an unanswered call's: of these servers only, of this
-            mode, new enough.
+        lookalikes: untagged jobs that may be an unanswered call's: of some of these servers and
+            no others than the call was for, of this mode, new enough.
         blocking: running jobs of others that hold some of the servers.
         launched_elsewhere: by server, the job of another that launched it in the same mode while
             this launch was wanted.
@@ -116,7 +116,8 @@ def _may_be(job: Job, wanted: Wanted) -> bool:
     if created is not None and created < wanted.since - _SKEW_SECONDS:
         return False
     # A job that names no servers may be anybody's, so it may be ours.
-    return set(job.server_ids) <= {*wanted.server_ids, *wanted.beside}
+    named, ours = set(job.server_ids), set(wanted.server_ids)
+    return not named or (bool(named & ours) and named <= ours.union(wanted.beside))
 
 
 def _launcher(server_id: str, jobs: list[Job], wanted: Wanted) -> Job | None:

@@ -199,6 +199,18 @@ async def test_a_launch_stays_in_doubt_while_another_finds_its_job(
     assert (result.postponed, result.in_doubt) == ([], True)
 
 
+async def test_a_launch_in_doubt_does_not_hold_back_another(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    unsure = {"possibly_sent": True}
+    crm, erp = wave("crm", aws.servers(1), **unsure), wave("erp", aws.servers(1), **unsure)
+    somebodys_job(aws, *crm.servers)
+    result = await Attempt(temporal).run(launches.launch_batch, batch(crm, erp))
+    assert list(by_launch(result)) == [erp.launch_id]
+    assert (result.postponed, result.in_doubt) == ([], True)
+    assert len(aws.accepted(crm.servers[0])) == 1
+
+
 async def test_an_operators_answer_counts_for_the_launch_it_names_only(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:

@@ -1,5 +1,6 @@
 """What DRS's jobs say of a launch: its own, one that may be it, one in the way, one that did it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,6 +67,16 @@ def test_only_an_untagged_new_job_of_these_servers_and_mode_may_be_it(
     one: Job, may_be_it: bool
 ) -> None:
     assert search([one], WANTED).lookalikes == ((one,) if may_be_it else ())
+
+
+@pytest.mark.parametrize(
+    ("numbers", "may_be_it"), [((1, 3), True), ((1, 2, 3), True), ((3,), False), ((1, 4), False)]
+)
+def test_a_job_of_a_shared_call_may_be_it_if_it_works_on_one_of_the_launchs_own_servers(
+    numbers: tuple[int, ...], may_be_it: bool
+) -> None:
+    wanted = replace(WANTED, beside=(server_id(3),))
+    assert bool(search([job(*numbers)], wanted).lookalikes) == may_be_it
 
 
 @pytest.mark.parametrize("initiated_by", ["START_DRILL", "START_RECOVERY", "SOMETHING_NEW", None])
