@@ -62,8 +62,17 @@ class QueuedLaunch(Model):
         )
 
     def separate(self) -> None:
-        """Have it share a job with its own wave only."""
-        self.batch_key = f"wave {self.wave} "
+        """Have it share a job with its own wave only; one that is isolated stays so."""
+        if self.batch_key != self._own_key:
+            self.batch_key = f"wave {self.wave} "
+
+    def isolate(self) -> None:
+        """Have it share a job with no other launch."""
+        self.batch_key = self._own_key
+
+    @property
+    def _own_key(self) -> str:
+        return f"launch {self.launch_id} "
 
 
 class AcceptedJob(Model):
@@ -211,7 +220,7 @@ class LaunchQueue:
         """Send a launch again at once, because an operator has answered about its job."""
         launch = self._launches[launch_id]
         # The answer is about this launch alone.
-        launch.batch_key = f"launch {launch_id} "
+        launch.isolate()
         launch.not_before, launch.blocked_by = 0.0, []
 
     def see(self, running: RunningJobs) -> None:

@@ -341,6 +341,15 @@ def test_an_answered_launch_is_sent_at_once_and_alone() -> None:
     assert batches(queue) == [["crm/0", "crm/2"], ["crm/1"]]
 
 
+def test_an_answered_launch_stays_alone_if_it_is_in_doubt_again() -> None:
+    queue = queue_of(*(launch(f"crm/{number}", possibly_sent=True) for number in range(2)))
+    queue.answered("crm/0")
+    for batch in queue.admit(NOW):
+        finish(queue, batch, in_doubt=True)
+    # Its request still has the answer, which must not count for the other launch.
+    assert batches(queue) == [["crm/0"], ["crm/1"]]
+
+
 # Why a launch waits
 
 
