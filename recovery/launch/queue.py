@@ -252,8 +252,7 @@ class LaunchQueue:
         busy = self._busy_servers()
         free: list[QueuedLaunch] = []
         for launch in self.waiting:
-            blocked = any(job in self._running.jobs for job in launch.blocked_by)
-            if blocked or launch.not_before > now or busy & set(launch.server_ids):
+            if self._is_held(launch, now) or busy & set(launch.server_ids):
                 continue
             busy |= set(launch.server_ids)
             free.append(launch)
@@ -321,7 +320,7 @@ class LaunchQueue:
         """What waits for something else than its wave knows, one launch a wave."""
         found: dict[str, Waiting] = {}
         for launch in self.waiting:
-            if launch.blocked_by or launch.not_before > now:
+            if self._is_held(launch, now):
                 # The batch that postponed it has said so.
                 continue
             waiting_for, reason = self._reason(launch)
@@ -346,6 +345,11 @@ class LaunchQueue:
         ours = [len(job.server_ids) for job in self._accepted.values()]
         ours += [len(batch.server_ids) for batch in self.batches]
         return sum(self._running.jobs.values()) + sum(ours)
+
+    def _is_held(self, launch: QueuedLaunch, now: float) -> bool:
+        """Whether what postponed a launch still holds it."""
+        blocked = any(job in self._running.jobs for job in launch.blocked_by)
+        return blocked or launch.not_before > now
 
     def _busy_servers(self) -> set[str]:
         """The servers that a job of ours works on, or is asked for."""

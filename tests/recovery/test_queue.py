@@ -397,6 +397,18 @@ def test_what_its_batch_has_reported_is_not_reported_again() -> None:
     assert queue.unreported(NOW + 10) == []
 
 
+def test_a_wave_whose_other_job_has_ended_learns_that_it_waits_for_a_quota() -> None:
+    queue = queue_of(launch("crm/0"), quotas=Quotas(jobs=1))
+    (batch,) = queue.admit(NOW)
+    finish(queue, batch, postponed={"crm/0": ["drsjob-x"]})
+    queue.reported("crm/0", WaitingFor.OTHER_JOB)
+    full = RunningJobs(time=NOW + 10, quotas=Quotas(jobs=1), jobs=jobs(1))
+    queue.see(full.model_copy(update={"jobs": {"drsjob-x": 1}}))
+    assert queue.unreported(NOW + 10) == []
+    queue.see(full.model_copy(update={"time": NOW + 11}))
+    assert [w.waiting_for for w in queue.unreported(NOW + 11)] == [WaitingFor.QUOTA]
+
+
 # Whatever happens
 
 _SERVERS = [f"s-{number}" for number in range(6)]
