@@ -10,7 +10,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from contract.identifiers import launcher_workflow_id
-from contract.launch import LaunchRequest
+from contract.launch import LaunchAnswer, LaunchRequest
 from contract.launcher import LauncherInput, QueueLaunches, WithdrawLaunches
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.state import PlanStatus
@@ -202,6 +202,35 @@ async def test_a_launch_that_fails_as_it_is_called_off_is_made_after_the_resume(
     await run.handle.signal("resume", {"Actor": "ada", "Reason": "go"})
     await all_ended(run)
     assert len(real_house.world.launches) == 1
+
+
+async def test_an_answer_that_there_is_no_job_counts_for_one_call_only(real_house: House) -> None:
+    launcher = real_house.environment.client.get_workflow_handle(LAUNCHER)
+    begun = asyncio.Event()
+    calls = 0
+
+    async def stay_in_doubt_twice() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            begun.set()
+            while not await _is_calling_off(launcher):
+                await asyncio.sleep(0.05)
+        if calls <= 2:
+            raise ApplicationError("it is not known what DRS made of it", non_retryable=True)
+
+    real_house.world.arrives_after = 0.5
+    real_house.world.launch_breaks = stay_in_doubt_twice
+    run = await real_house.start(wave("Database"))
+    async with asyncio.timeout(60):
+        await begun.wait()
+    answer = LaunchAnswer(launch_id=f"{run.execution_id}/database/1/0")
+    await launcher.signal("answer_launch", answer)
+    await all_ended(run)
+    (launched,) = real_house.world.launches
+    assert calls == 3
+    # The call that the answer allowed may have had its effect, so its job is looked for.
+    assert (launched.answer, launched.possibly_sent) == (None, True)
 
 
 async def test_a_long_history_is_continued_with_all_that_waits(real_house: House) -> None:

@@ -286,6 +286,8 @@ class LauncherWorkflow:
         )
         self._report_results(result)
         self._drop(dropped)
+        if result.in_doubt:
+            self._discard_used_answers(batch)
         for launch_id in batch.launch_ids:
             if launch_id in self._queue and launch_id in self._answers:
                 self._apply_answer(launch_id)
@@ -297,6 +299,16 @@ class LauncherWorkflow:
         request = self._requests[launch_id]
         self._requests[launch_id] = request.model_copy(update={"answer": answer})
         self._queue.answered(launch_id)
+
+    def _discard_used_answers(self, batch: Batch) -> None:
+        """Have the jobs of launches that an operator had sent looked for before the next call.
+
+        "There is no job" says nothing of the call that was sent since. "It is this job" holds on.
+        """
+        for launch_id in batch.launch_ids:
+            request = self._requests.get(launch_id)
+            if request and request.answer and request.answer.job_id is None:
+                self._requests[launch_id] = request.model_copy(update={"answer": None})
 
     def _batches_of(self, launch_ids: Iterable[str]) -> list[Batch]:
         found = (self._queue.batch_of(launch_id) for launch_id in launch_ids)
