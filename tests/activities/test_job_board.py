@@ -212,7 +212,7 @@ async def test_a_log_is_read_once_after_each_look_for_all_who_ask() -> None:
     assert (await poller.log("one"))[0].event == "READ_3"
 
 
-async def test_a_log_that_could_not_be_read_is_read_again_for_whoever_asks_next() -> None:
+async def test_a_log_that_could_not_be_read_is_read_again_for_the_next_who_asks() -> None:
     drs = Drs(trouble=[AwsError(AwsErrorKind.THROTTLED, "slow down")])
     poller = drs.poller()
     with pytest.raises(AwsError):

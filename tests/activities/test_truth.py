@@ -258,8 +258,8 @@ class Wave:
 
     def _victim(self, number: int) -> str:
         """A server; one that is up and was not verified yet, if there is one."""
-        told = {w.result.source_server_id: w.result for w in self._memory.servers}
-        unseen = [s for s, result in told.items() if result.verified is None]
+        known = {w.result.source_server_id: w.result for w in self._memory.servers}
+        unseen = [s for s, result in known.items() if result.verified is None]
         among = [s for s in unseen if self._instances(s)] or list(self.known)
         return among[number % len(among)]
 
@@ -366,8 +366,8 @@ class Wave:
 
     def _beat(self) -> Facts:
         """What a heartbeat carries."""
-        told: Facts = json.loads(self._memory.model_dump_json(exclude_none=True))
-        return told
+        carried: Facts = json.loads(self._memory.model_dump_json(exclude_none=True))
+        return carried
 
     async def _sleep(self, seconds: float) -> None:
         """Between two looks."""
