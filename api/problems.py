@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from temporalio.service import RPCError
 
-from api.auth.tokens import NotAuthenticatedError, ProviderAwayError
+from api.auth.tokens import NotAuthenticatedError, ProviderAwayError, TokenMissingError
 from api.hub import UnknownExecutionError
 from client.errors import RefusedError, UnreachableError
 from recovery.plan.file.problems import printable
@@ -73,9 +73,10 @@ class ApiProblem(Exception):
 
 def unauthenticated(error: NotAuthenticatedError) -> ApiProblem:
     """The answer to a caller that is not known (RFC 6750)."""
-    told = 'Bearer error="invalid_token"' if "needed" not in str(error) else "Bearer"
+    missing = isinstance(error, TokenMissingError)
+    challenge = "Bearer" if missing else 'Bearer error="invalid_token"'
     detail = f"{error}; send it as `Authorization: Bearer …`"
-    return ApiProblem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": told})
+    return ApiProblem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge})
 
 
 def problem_of(error: Exception) -> ApiProblem:
@@ -183,11 +184,17 @@ def _of_plan(error: PlanError) -> ApiProblem:
     return ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, problems=problems)
 
 
+def _said(error: Mapping[str, Any]) -> str:
+    """What a problem is, without what pydantic puts before the text of our own checks."""
+    own = error.get("ctx", {}).get("error")
+    return str(own if isinstance(own, ValueError) else error["msg"])
+
+
 def _of_request(error: RequestValidationError) -> ApiProblem:
     problems = [
         FieldProblem(
             pointer="/" + "/".join(str(part) for part in each["loc"]),
-            detail=str(each["msg"]).removeprefix("Value error, "),
+            detail=_said(each),
         )
         for each in error.errors()
     ]

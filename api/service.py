@@ -27,6 +27,7 @@ from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import forecast
+from recovery.operator.confirmation import RequestRefusal, cancel_refusal, cleanup_refusal
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.plan.model import RecoveryPlan
 from settings import Role, Settings
@@ -156,12 +157,7 @@ class House:
         require(caller, Role.OPERATOR)
         client = await self.client()
         running = await self._running(client, execution_id)
-        if running.execution_type is not ExecutionType.DRILL and confirmation != running.plan_id:
-            raise ApiProblem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"nothing was cancelled: {execution_id} is a real RECOVERY; its Confirmation must "
-                f"be the PlanId, {running.plan_id!r}",
-            )
+        _refuse_unless(cancel_refusal(running.plan_id, running.execution_type, confirmation))
         return await cancel(client, running, actor=caller.subject, reason=reason)
 
     async def clean_up(
@@ -181,13 +177,9 @@ class House:
         state = found[0]
         if state.execution_type is ExecutionType.RECOVERY:
             require(caller, Role.ADMIN)
-            if not force or confirmation != state.plan_id:
-                raise ApiProblem(
-                    HTTPStatus.UNPROCESSABLE_ENTITY,
-                    f"nothing was terminated: {execution_id} is a real RECOVERY, and its instances "
-                    f"may be in use. Force and the Confirmation {state.plan_id!r} terminate them "
-                    "all the same",
-                )
+        _refuse_unless(
+            cleanup_refusal(state.plan_id, state.execution_type, confirmation, is_forced=force)
+        )
         client = await self.client()
         await refuse_while_it_runs(client, state, "cancel it first, or wait for its end")
         await start_cleanup(
@@ -236,6 +228,16 @@ class House:
             await self.hub.state(execution_id)
             raise RefusedError(f"{execution_id} does not run any more")
         return running
+
+
+def _refuse_unless(refused: RequestRefusal | None) -> None:
+    """Refuse what a rule refuses.
+
+    Raises:
+        ApiProblem: with the rule's text.
+    """
+    if refused is not None:
+        raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, refused.text)
 
 
 def web_ui_link(

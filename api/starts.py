@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
@@ -31,13 +31,13 @@ from contract.cleanup import StartCleanup
 from contract.identifiers import new_execution_id, plan_id_of
 from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType
+from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import MAX_SERVERS_PER_PLAN, SERVER_ID_PATTERN, PlanOrWaveId, RecoveryPlan
 from settings import Role, Settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
 from storage.plans import RegisteredPlan
 
-_CHANGES_TOLD = 20
 _SECONDS = Annotated[float, Field(strict=True, ge=0, le=30 * 86_400, allow_inf_nan=False)]
 _ServerId = Annotated[str, Field(pattern=f"^{SERVER_ID_PATTERN}$")]
 
@@ -122,7 +122,10 @@ class Starter:
             RefusedError: the plan runs already, or cannot go on from that execution.
             UnreachableError: Temporal did not answer.
         """
-        _refuse_unconfirmed(caller, plan_id, request)
+        require(caller, Role.OPERATOR)
+        _refuse(plan_id, request)
+        if request.relaunch:
+            require(caller, Role.ADMIN)
         execution_id = new_execution_id(plan_id, key and f"{caller.subject}\n{plan_id}\n{key}")
         # The same request may come twice at once. Held by name, for the table of locks is weak.
         lock = self._locks.setdefault(execution_id, asyncio.Lock())
@@ -144,7 +147,7 @@ class Starter:
             return Started(plan_id, execution_id, is_new=False)
         await asyncio.to_thread(self._count_start, caller)
         plan, before = await self._to_run(plan_id, request)
-        _refuse_unknown_servers(plan, request.relaunch)
+        _refuse(plan_id, request, plan, before.changes if before else ())
         try:
             if request.replace_drill:
                 await replace_drill(client, plan_id)
@@ -203,13 +206,6 @@ class Starter:
             request.execution_type,
             replace_drill=request.replace_drill,
         )
-        if before.changes and request.confirmation != plan_id:
-            raise ApiProblem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"nothing was started: the plan differs from that of {request.from_execution}; "
-                f"confirm that with the PlanId {plan_id!r} as Confirmation: "
-                + "; ".join(before.changes[:_CHANGES_TOLD]),
-            )
         return before.plan, before
 
     async def _was_started(self, client: Client, execution_id: str, asked: str) -> bool:
@@ -251,30 +247,31 @@ class Starter:
         return ()
 
 
-def _refuse_unconfirmed(caller: Principal, plan_id: str, request: StartRequest) -> None:
-    require(caller, Role.OPERATOR)
-    real = request.execution_type is ExecutionType.RECOVERY
-    wrong = None
-    if real and request.cleanup_after_seconds is not None:
-        wrong = "CleanupAfterSeconds is for a drill; what a real recovery launches stays"
-    elif request.replace_drill and not real:
-        wrong = "ReplaceDrill is for a real recovery"
-    elif (real or request.relaunch) and request.confirmation != plan_id:
-        what = "a real RECOVERY" if real else "a relaunch over live instances"
-        wrong = f"{what} needs the PlanId {plan_id!r} as its Confirmation"
-    elif request.confirmation not in (None, plan_id):
-        wrong = f"the Confirmation is not the PlanId {plan_id!r}"
-    if wrong is not None:
-        raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, f"nothing was started: {wrong}")
-    if request.relaunch:
-        require(caller, Role.ADMIN)
+def _refuse(
+    plan_id: str,
+    request: StartRequest,
+    plan: RecoveryPlan | None = None,
+    changes: Sequence[str] = (),
+) -> None:
+    """Refuse what the rule for starts refuses.
 
+    Args:
+        plan_id: the plan that is asked for.
+        request: how it is to be run.
+        plan: the plan itself, once it is known.
+        changes: how it differs from that of the execution it goes on from.
 
-def _refuse_unknown_servers(plan: RecoveryPlan, relaunch: list[str]) -> None:
-    known = {server_id for wave in plan.waves for server_id in wave.server_ids}
-    if unknown := [server_id for server_id in relaunch if server_id not in known]:
-        raise ApiProblem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"nothing was started: Relaunch names {', '.join(unknown)}, which {plan.plan_id} does "
-            "not launch",
-        )
+    Raises:
+        ApiProblem: nothing was started.
+    """
+    intended = IntendedStart(
+        plan_id,
+        request.execution_type,
+        relaunch=request.relaunch,
+        server_ids=None if plan is None else [i for w in plan.waves for i in w.server_ids],
+        replaces_drill=request.replace_drill,
+        is_cleaned_up=request.cleanup_after_seconds is not None,
+        plan_changes=changes,
+    )
+    if (refused := start_refusal(intended, request.confirmation)) is not None:
+        raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, refused.text)

@@ -1,6 +1,7 @@
 """The connection to Temporal, and what its errors mean for a user."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from client.errors import RefusedError, UnreachableError
 from contract.rpc_limits import CONNECT_SECONDS, RPC_TIMEOUT
 
+_PROBE_SECONDS = 2.0
 # How a query ends that no worker takes.
 _NO_WORKER = (
     RPCStatusCode.CANCELLED,
@@ -40,9 +42,8 @@ async def connect_to_temporal() -> Client:
         async with asyncio.timeout(CONNECT_SECONDS):
             return await Client.connect(**config, data_converter=pydantic_data_converter)
     except (RuntimeError, TimeoutError) as error:
-        refused = "refused" in str(error)
         first = (str(error).splitlines() or ["no answer"])[0]
-        why = "connection refused" if refused else first
+        why = await asyncio.to_thread(_connection_error, address) or first
         raise UnreachableError(
             f"Temporal at {address} cannot be reached ({why}). Set TEMPORAL_ADDRESS, or start "
             "a local one with `drs-waves sandbox up` and `source .sandbox/env`"
@@ -62,6 +63,21 @@ async def require_namespace(client: Client) -> None:
         await client.workflow_service.describe_namespace(
             DescribeNamespaceRequest(namespace=client.namespace), timeout=RPC_TIMEOUT
         )
+
+
+def _connection_error(address: str) -> str | None:
+    """Why no connection to an address can be made; None if one can, or for another reason.
+
+    The SDK has no kinds of connection errors, only a text.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS):
+            return None
+    except ConnectionRefusedError:
+        return "connection refused"
+    except (OSError, ValueError):
+        return None
 
 
 @asynccontextmanager
@@ -84,8 +100,9 @@ async def explained_errors(not_found: str = "Temporal does not know it") -> Asyn
             raise RefusedError(not_found) from error
         if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED):
             hint = ""
-            if "search attribute" in error.message.lower():
-                hint = ". Register our search attributes with `drs-waves init-tables`"
+            if error.status is RPCStatusCode.INVALID_ARGUMENT:
+                # Temporal gives this no kind of its own.
+                hint = ". `drs-waves init-tables` registers our search attributes, if those lack"
             raise RefusedError(f"Temporal refused: {error.message}{hint}") from error
         hint = ""
         if error.status in _NO_WORKER:

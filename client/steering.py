@@ -13,12 +13,13 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from client.errors import RefusedError
+from client.errors import RefusedError, RejectedError
 from client.executions import RunningExecution
 from client.workers import has_worker
 from contract.failures import FailureType
 from contract.identifiers import plan_workflow_id
 from contract.rpc_limits import RPC_TIMEOUT, UPDATE_SECONDS
+from recovery.execution.state import RefusalCode
 from recovery.operator.messages import OperatorMessage, cancel_reason
 
 CLIENT = "drs-waves"
@@ -35,7 +36,8 @@ async def send(
         Its effect; None when no worker is up, and it is kept until one comes.
 
     Raises:
-        RefusedError: the execution rejected it, or has ended.
+        RejectedError: the execution rejected it.
+        RefusedError: the execution has ended.
     """
     meant = replace(message, client=CLIENT, actor=actor, execution_id=running.execution_id or None)
     handle = client.get_workflow_handle(plan_workflow_id(running.plan_id), run_id=running.run_id)
@@ -45,8 +47,7 @@ async def send(
             async with asyncio.timeout(UPDATE_SECONDS):
                 return await _effect_of(handle, meant)
     except WorkflowUpdateFailedError as error:
-        why = str(error.cause).removeprefix(f"{FailureType.MESSAGE_REJECTED}: ")
-        raise RefusedError(f"{meant.name} was rejected: {why}") from error
+        raise _rejection(meant, error) from error
     except (RPCTimeoutOrCancelledError, TimeoutError):
         # Temporal lists a worker for minutes after its death. A second copy of a message that
         # was taken after all is rejected and recorded, so sending it again does no harm.
@@ -58,6 +59,15 @@ async def send(
     except RPCError as error:
         _refuse_ended(running, error)
     return None
+
+
+def _rejection(message: OperatorMessage, error: WorkflowUpdateFailedError) -> RefusedError:
+    cause = error.cause
+    if not isinstance(cause, ApplicationError):
+        return RefusedError(f"{message.name} was not taken: {cause}")
+    code = cause.details[0] if cause.details else None
+    known = RefusalCode(code) if code in list(RefusalCode) else None
+    return RejectedError(f"{message.name} was rejected: {cause.message}", known)
 
 
 async def _effect_of(handle: WorkflowHandle[Any, Any], message: OperatorMessage) -> str:

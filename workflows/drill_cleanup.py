@@ -22,9 +22,9 @@ with workflow.unsafe.imports_passed_through():
     from contract.identifiers import plan_workflow_id
     from contract.task_queues import WATCH_TASK_QUEUE
     from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
-    from recovery.execution.state import ExecutionType
     from recovery.execution.wave import next_revision
     from recovery.history.record import HistoryRecord
+    from recovery.operator.confirmation import cleanup_refusal
     from workflows.activity_options import HEARTBEAT, LAUNCH_RETRY
     from workflows.recorder import MOST_SECONDS, Recorder
     from workflows.versioning import LONG_LIVED
@@ -100,14 +100,10 @@ class DrillCleanupWorkflow:
         )
 
     def _refuse_unconfirmed(self, scope: CleanupScope) -> None:
-        if scope.execution_type is ExecutionType.DRILL:
-            return
-        if self._start.confirmation != scope.plan_id:
+        refused = cleanup_refusal(scope.plan_id, scope.execution_type, self._start.confirmation)
+        if refused is not None:
             raise ApplicationError(
-                f"{self._start.execution_id} is a real recovery: its instances are terminated "
-                "only with the PlanId as confirmation; nothing was terminated",
-                type=FailureType.CLEANUP_REFUSED,
-                non_retryable=True,
+                refused.text, type=FailureType.CLEANUP_REFUSED, non_retryable=True
             )
 
     async def _find(self, scope: TargetScope) -> FoundInstances:

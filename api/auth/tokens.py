@@ -28,6 +28,10 @@ class NotAuthenticatedError(Exception):
     """The caller did not say, or prove, who it is; the message says what is wrong."""
 
 
+class TokenMissingError(NotAuthenticatedError):
+    """The caller gave no token at all."""
+
+
 class ProviderAwayError(Exception):
     """The OpenID provider's keys cannot be read, so nobody can be told from anybody."""
 
@@ -70,13 +74,13 @@ class Gate:
             token: the bearer token; None where the caller has none.
 
         Raises:
-            NotAuthenticatedError: it is missing, or not valid.
+            NotAuthenticatedError: it is missing (TokenMissingError), or not valid.
             ProviderAwayError: that cannot be decided now.
         """
         if self.is_open:
             return Principal(whoami(), frozenset(Role))
         if not token:
-            raise NotAuthenticatedError("a bearer token is needed")
+            raise TokenMissingError("a bearer token is needed")
         for subject, known in self._tokens.items():
             if hmac.compare_digest(known.token.get_secret_value().encode(), token.encode()):
                 return Principal(subject, frozenset(known.roles))

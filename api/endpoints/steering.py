@@ -16,6 +16,7 @@ from client.steering import WITHOUT_WORKER
 from recovery.base_model import Model, StrictModel
 from recovery.operator.messages import (
     JOB_ID_PATTERN,
+    LAUNCH_ID_PATTERN,
     MOST_CHARACTERS,
     MOST_SECONDS,
     MessageName,
@@ -64,8 +65,19 @@ class ApproveWave(AboutWave):
     ) = None
 
 
-class AdoptJob(AboutWave):
-    """Take a DRS job as the wave's.
+class LaunchAnyway(AboutWave):
+    """Say that DRS has no job of a launch in doubt.
+
+    Attributes:
+        launch: the launch ID, as the wave's `LaunchesInDoubt` has it; needed where several of the
+            wave's launches are in doubt.
+    """
+
+    launch: Annotated[str, Field(pattern=f"^{LAUNCH_ID_PATTERN}$")] | None = None
+
+
+class AdoptJob(LaunchAnyway):
+    """Say which DRS job is of a launch in doubt.
 
     Attributes:
         job: the job's ID.
@@ -110,7 +122,7 @@ _BODIES: dict[MessageName, tuple[type[StrictModel], str]] = {
     MessageName.PAUSE: (AboutAll, "Launch nothing new for now"),
     MessageName.RESUME: (AboutAll, "Go on after a pause"),
     MessageName.ADOPT_JOB: (AdoptJob, "Say that DRS has a wave's job"),
-    MessageName.LAUNCH_ANYWAY: (AboutWave, "Say that DRS has no job of a wave"),
+    MessageName.LAUNCH_ANYWAY: (LaunchAnyway, "Say that DRS has no job of a wave"),
 }
 _ANSWERS = acting(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 

@@ -10,11 +10,11 @@ from bench.chaos.facts import SentMessage, Truth
 from bench.chaos.script import Act, ActKind, Reaction, Script
 from bench.chaos.tally import Tally
 from bench.testbed import Testbed
-from client.errors import RefusedError, UnreachableError
+from client.errors import RefusedError, RejectedError, UnreachableError
 from client.executions import execution_state, the_running
 from client.steering import cancel, send
-from recovery.execution.state import ExecutionState, PlanStatus
-from recovery.execution.wave import WaveState, WaveStatus
+from recovery.execution.state import ExecutionState, PlanStatus, RefusalCode
+from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage
 
 _LOOK_SECONDS = 3.0
@@ -58,6 +58,7 @@ class Operator:
         *,
         cascade: bool = False,
         job: str | None = None,
+        launch: str | None = None,
     ) -> str:
         """Send one message.
 
@@ -66,7 +67,9 @@ class Operator:
         """
         plan_id = self.script.drawn.plan.plan_id
         reason = f"{plan_id} message {len(self.sent) + 1}"
-        message = OperatorMessage(name=name, wave=wave_id, reason=reason, cascade=cascade, job=job)
+        message = OperatorMessage(
+            name=name, wave=wave_id, reason=reason, cascade=cascade, job=job, launch=launch
+        )
         answer: bool | None = None
         place = len(self.sent)
         self.sent.append(SentMessage(name, reason, None))
@@ -74,12 +77,10 @@ class Operator:
             running = await the_running(self.bed.client, plan_id)
             if await send(self.bed.client, running, message, actor=_ACTOR) is not None:
                 answer = True
-        except RefusedError as refused:
+        except RejectedError as rejected:
             # One that comes after the end leaves no record.
-            answer = False if "was rejected" in str(refused) else None
-            if "the execution has ended" in str(refused):
-                answer = None
-        except (RPCError, UnreachableError):
+            answer = None if rejected.code is RefusalCode.EXECUTION_ENDED else False
+        except (RefusedError, RPCError, UnreachableError):
             answer = None
         self.sent[place] = SentMessage(name, reason, answer)
         told = {True: "accepted", False: "rejected", None: "unanswered"}[answer]
@@ -101,7 +102,7 @@ class Operator:
         for wave in state.waves:
             if wave.launch_in_doubt:
                 await self._settle_doubt(wave)
-            elif wave.status is WaveStatus.WAITING and "approve_wave" in wave.status_reason:
+            elif wave.waiting_for is WaitingFor.APPROVAL:
                 await self.tell(MessageName.APPROVE_WAVE, wave.wave_id)
             elif wave.status in _BROKEN and self._settled.get(wave.wave_id) != wave.attempt:
                 await self._react(wave)
@@ -120,8 +121,11 @@ class Operator:
         """Look in the console, which is the ledger here, and say whether there is a job."""
         ledger = await self.bed.aws.ledger()
         truth = Truth.read(ledger, self.script.drawn.plan)
-        jobs = [x.job_id for x in truth.of_wave(wave.wave_id) if x.attempt == wave.attempt]
-        if jobs:
-            await self.tell(MessageName.ADOPT_JOB, wave.wave_id, job=jobs[-1])
-        else:
-            await self.tell(MessageName.LAUNCH_ANYWAY, wave.wave_id)
+        for launch_id in wave.launches_in_doubt:
+            launches = truth.of_wave(wave.wave_id)
+            jobs = [x.job_id for x in launches if x.launch_id == launch_id]
+            if jobs:
+                answer, job = MessageName.ADOPT_JOB, jobs[-1]
+            else:
+                answer, job = MessageName.LAUNCH_ANYWAY, None
+            await self.tell(answer, wave.wave_id, job=job, launch=launch_id)

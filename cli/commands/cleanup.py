@@ -2,13 +2,14 @@
 
 import asyncio
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
 from cli.commands.validate import Confirmation, Follow, Json
-from cli.input.confirmation import typed_plan_id
+from cli.input.confirmation import confirmed
 from cli.input.execution_argument import ExecutionId
 from cli.render.output import notices, show, tell, warn, write_model
 from cli.render.records import cleanup_lines
@@ -23,6 +24,7 @@ from contract.identifiers import cleanup_workflow_id
 from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.operator.confirmation import RequestRefusalCode, cleanup_refusal
 from recovery.text_format import about, count
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
@@ -105,20 +107,17 @@ def _confirmed(state: ExecutionState, given: str | None, *, force: bool) -> str 
     Raises:
         CliError: it is refused; nothing was terminated.
     """
-    nothing = "nothing was terminated"
-    if state.execution_type is ExecutionType.DRILL:
-        if given is None:
-            return None
-        return typed_plan_id(state.plan_id, given, nothing=nothing)
-    if not force:
-        raise CliError(
-            f"{nothing}: {state.execution_id} is a real RECOVERY, and its instances may be in "
-            "use. --force terminates them all the same"
-        )
-    servers = sum(wave.launched_count for wave in state.waves)
-    notices().print("  R E C O V E R Y   This is not a drill.  ", style="bold reverse")
-    tell(f"{count(servers, 'recovery instance')} of {state.execution_id} will be TERMINATED.")
-    return typed_plan_id(state.plan_id, given, what="terminate them", nothing=nothing)
+
+    refusal = partial(cleanup_refusal, state.plan_id, state.execution_type, is_forced=force)
+    real = state.execution_type is ExecutionType.RECOVERY
+    refused = refusal(given)
+    if refused is not None and refused.code is RequestRefusalCode.NOT_FORCED:
+        raise CliError(f"{refused.text}. Add --force for that")
+    if real:
+        servers = sum(wave.launched_count for wave in state.waves)
+        notices().print("  R E C O V E R Y   This is not a drill.  ", style="bold reverse")
+        tell(f"{count(servers, 'recovery instance')} of {state.execution_id} will be TERMINATED.")
+    return confirmed(refusal, state.plan_id, given, what="terminate them")
 
 
 async def _clean(

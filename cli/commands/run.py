@@ -9,6 +9,7 @@ import typer
 
 from cli.commands.validate import Confirmation, Follow, Json, read_all
 from cli.input.completion import complete_execution
+from cli.input.confirmation import refuse_unless
 from cli.input.durations import seconds_of
 from cli.input.start import Launch
 from cli.render.output import show, step, write_model
@@ -19,6 +20,7 @@ from client.readiness import check_readiness
 from client.takeover import PreviousExecution, previous_execution
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType
+from recovery.operator.confirmation import IntendedStart, start_options_refusal
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count
 from runtime.exit import CliError, ExitCode
@@ -89,13 +91,17 @@ def run(
     ready, with --dry-run), 2 bad input or refused, 3 partial, 4 cancelled,
     5 cannot reach Temporal or AWS, 130 detached.
     """
-    if replace_drill and not recovery:
-        raise CliError("--replace-drill is for a real recovery: add --recovery, or leave it out")
-    if cleanup_after is not None and recovery:
-        raise CliError("--cleanup-after is for a drill; what a real recovery launches stays")
+    execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
+    # Before anything is read or asked for; the plan is not known yet.
+    options = IntendedStart(
+        "",
+        execution_type,
+        replaces_drill=replace_drill,
+        is_cleaned_up=cleanup_after is not None,
+    )
+    refuse_unless(start_options_refusal(options))
     delay = None if cleanup_after is None else seconds_of(cleanup_after, "--cleanup-after")
     follow = watch_it if watch_it is not None else sys.stdout.isatty() and not json
-    execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
     given = _given(plan, corrected, from_execution)
     get_settings()
     before: PreviousExecution | None = None

@@ -1,25 +1,33 @@
 """The commands with which an operator steers a running execution."""
 
 import asyncio
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from cli.commands.validate import Confirmation, Json
 from cli.input.completion import complete_plan, complete_wave
-from cli.input.confirmation import typed_plan_id
+from cli.input.confirmation import confirmed
 from cli.input.durations import seconds_of
 from cli.render.output import show, tell, write_json
 from client.connection import connect_to_temporal
 from client.executions import RunningExecution, the_running
 from client.local_user import whoami
 from client.steering import WITHOUT_WORKER, cancel, send
-from recovery.execution.state import ExecutionType
+from recovery.operator.confirmation import cancel_refusal
 from recovery.operator.messages import MessageName, OperatorMessage
 
 PlanId = Annotated[str, typer.Argument(metavar="PLAN_ID", autocompletion=complete_plan)]
 WaveId = Annotated[str, typer.Argument(metavar="WAVE_ID", autocompletion=complete_wave)]
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the history.")]
+Launch = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LAUNCH_ID",
+        help="The launch that is in doubt; needed where several of the wave's are.",
+    ),
+]
 Actor = Annotated[
     str | None, typer.Option(metavar="WHO", help="Who decides. Default: you, as user@host.")
 ]
@@ -43,28 +51,28 @@ def skip_wave(
 ) -> None:
     """Leave out a wave that is not launched yet; its dependents go on without it."""
     message = OperatorMessage(MessageName.SKIP_WAVE, wave_id, reason, cascade=cascade)
-    _tell(plan_id, message, actor, json=json)
+    _steer(plan_id, message, actor, json=json)
 
 
 def accept_wave(
     plan_id: PlanId, wave_id: WaveId, reason: Reason = "", actor: Actor = None, json: Json = False
 ) -> None:
     """Let a wave's dependents go on although it is not all up."""
-    _tell(plan_id, OperatorMessage(MessageName.ACCEPT_WAVE, wave_id, reason), actor, json=json)
+    _steer(plan_id, OperatorMessage(MessageName.ACCEPT_WAVE, wave_id, reason), actor, json=json)
 
 
 def cancel_wave(
     plan_id: PlanId, wave_id: WaveId, reason: Reason = "", actor: Actor = None, json: Json = False
 ) -> None:
     """Stop waiting for a running wave. DRS goes on with its jobs, which are observed."""
-    _tell(plan_id, OperatorMessage(MessageName.CANCEL_WAVE, wave_id, reason), actor, json=json)
+    _steer(plan_id, OperatorMessage(MessageName.CANCEL_WAVE, wave_id, reason), actor, json=json)
 
 
 def retry_wave(
     plan_id: PlanId, wave_id: WaveId, reason: Reason = "", actor: Actor = None, json: Json = False
 ) -> None:
     """Try a FAILED, TIMED_OUT or CANCELLED wave again; what is up is kept."""
-    _tell(plan_id, OperatorMessage(MessageName.RETRY_WAVE, wave_id, reason), actor, json=json)
+    _steer(plan_id, OperatorMessage(MessageName.RETRY_WAVE, wave_id, reason), actor, json=json)
 
 
 def approve_wave(
@@ -87,7 +95,7 @@ def approve_wave(
         approve=not refuse,
         expires_in_seconds=None if expires is None else seconds_of(expires, "--expires"),
     )
-    _tell(plan_id, message, actor, json=json)
+    _steer(plan_id, message, actor, json=json)
 
 
 def adopt_job(
@@ -95,34 +103,42 @@ def adopt_job(
     wave_id: WaveId,
     job_id: Annotated[str, typer.Argument(metavar="JOB_ID", help="Such as drsjob-….")],
     *,
+    launch: Launch = None,
     reason: Reason = "",
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Say which DRS job is a wave's whose launch is in doubt; it is watched as its own."""
-    message = OperatorMessage(MessageName.ADOPT_JOB, wave_id, reason, job=job_id)
-    _tell(plan_id, message, actor, json=json)
+    """Say which DRS job is of a launch in doubt; the wave watches it as its own."""
+    message = OperatorMessage(MessageName.ADOPT_JOB, wave_id, reason, job=job_id, launch=launch)
+    _steer(plan_id, message, actor, json=json)
 
 
 def launch_anyway(
-    plan_id: PlanId, wave_id: WaveId, reason: Reason = "", actor: Actor = None, json: Json = False
+    plan_id: PlanId,
+    wave_id: WaveId,
+    *,
+    launch: Launch = None,
+    reason: Reason = "",
+    actor: Actor = None,
+    json: Json = False,
 ) -> None:
-    """Say that DRS has no job of a wave whose launch is in doubt; its servers are launched.
+    """Say that DRS has no job of a launch in doubt; its servers are launched.
 
     Look in the DRS console first: if there is such a job after all, DRS may
     launch its servers twice.
     """
-    _tell(plan_id, OperatorMessage(MessageName.LAUNCH_ANYWAY, wave_id, reason), actor, json=json)
+    message = OperatorMessage(MessageName.LAUNCH_ANYWAY, wave_id, reason, launch=launch)
+    _steer(plan_id, message, actor, json=json)
 
 
 def pause(plan_id: PlanId, reason: Reason = "", actor: Actor = None, json: Json = False) -> None:
     """Launch nothing new; what runs goes on."""
-    _tell(plan_id, OperatorMessage(MessageName.PAUSE, reason=reason), actor, json=json)
+    _steer(plan_id, OperatorMessage(MessageName.PAUSE, reason=reason), actor, json=json)
 
 
 def resume(plan_id: PlanId, reason: Reason = "", actor: Actor = None, json: Json = False) -> None:
     """Launch ready waves again after a pause."""
-    _tell(plan_id, OperatorMessage(MessageName.RESUME, reason=reason), actor, json=json)
+    _steer(plan_id, OperatorMessage(MessageName.RESUME, reason=reason), actor, json=json)
 
 
 def cancel_plan(
@@ -139,10 +155,10 @@ def cancel_plan(
     """
     who = actor or whoami()
     running = asyncio.run(_running(plan_id))
-    # What cannot be told from a drill counts as the real thing.
-    if running.execution_type is not ExecutionType.DRILL or confirm_id is not None:
+    refusal = partial(cancel_refusal, running.plan_id, running.execution_type)
+    if refusal(confirm_id) is not None:
         tell(f"{running.execution_type or 'EXECUTION'} {running.execution_id} is to be cancelled.")
-        typed_plan_id(plan_id, confirm_id, what="cancel it", nothing="nothing was cancelled")
+    confirmed(refusal, plan_id, confirm_id, what="cancel it")
     effect = asyncio.run(_cancel(running, who, reason))
     _show(running, "cancel", None, effect, json=json)
 
@@ -155,7 +171,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("cancel", epilog=_CODES)(cancel_plan)
 
 
-def _tell(plan_id: str, message: OperatorMessage, actor: str | None, *, json: bool) -> None:
+def _steer(plan_id: str, message: OperatorMessage, actor: str | None, *, json: bool) -> None:
     running, effect = asyncio.run(_send(plan_id, message, actor or whoami()))
     _show(running, message.name, message.wave, effect, json=json)
 
@@ -180,13 +196,13 @@ def _show(
     running: RunningExecution, name: str, wave: str | None, effect: str | None, *, json: bool
 ) -> None:
     if json:
-        told: dict[str, object] = {
+        said: dict[str, object] = {
             "PlanId": running.plan_id,
             "ExecutionId": running.execution_id,
             "Name": name,
             "Effect": effect,
             "WorkerAnswered": effect is not None,
         }
-        write_json(told | ({"WaveId": wave} if wave else {}))
+        write_json(said | ({"WaveId": wave} if wave else {}))
     else:
         show(f"{wave or running.plan_id}: {effect or WITHOUT_WORKER}")

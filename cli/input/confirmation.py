@@ -1,7 +1,7 @@
 """Asks before anything that cannot be taken back."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -9,6 +9,7 @@ from cli.render.output import notices, tell, warn
 from cli.render.tables import finding_table, target_table
 from contract.readiness import Readiness, TargetContext
 from recovery.execution.state import ExecutionType
+from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count
 from runtime.exit import CliError
@@ -72,63 +73,69 @@ def _banner(execution_type: ExecutionType) -> str:
     return "  D R I L L  "
 
 
-def refuse_unconfirmable(
-    plan_id: str, given: str | None, *, nothing: str = "nothing was started"
-) -> None:
-    """Refuse a wrong confirmation, or one that can be neither given nor typed, before anything.
+def refuse_unless(refused: RequestRefusal | None) -> None:
+    """Refuse what the rule refuses.
 
     Raises:
-        CliError: `nothing` happened.
+        CliError: with the rule's text.
     """
-    if given is None and not sys.stdin.isatty():
+    if refused is not None:
+        raise CliError(refused.text)
+
+
+def refuse_unconfirmable(
+    refusal: Callable[[str | None], RequestRefusal | None], plan_id: str, given: str | None
+) -> bool:
+    """Refuse a wrong confirmation, or one that can be neither given nor typed, before anything.
+
+    Args:
+        refusal: the rule, by what is given as the PlanId.
+        plan_id: the PlanId that confirms.
+        given: the value of `--confirm`.
+
+    Returns:
+        Whether the PlanId is still to be typed.
+
+    Raises:
+        CliError: it is refused.
+    """
+    refused = refusal(given)
+    if refused is not None and refused.code is RequestRefusalCode.MISSING:
+        if sys.stdin.isatty():
+            return True
         raise CliError(
-            f"{nothing}: this needs a confirmation, and there is no terminal to ask "
-            f"on. Pass --confirm {plan_id}"
+            f"{refused.text}, and there is no terminal to ask on. Pass --confirm {plan_id}"
         )
-    if given not in (None, plan_id):
-        raise CliError(f"{nothing}: {given!r} is not the PlanId of this plan, {plan_id!r}")
+    refuse_unless(refused)
+    return False
 
 
-def typed_plan_id(
+def confirmed(
+    refusal: Callable[[str | None], RequestRefusal | None],
     plan_id: str,
     given: str | None,
     *,
     what: str = "start it",
-    nothing: str = "nothing was started",
-) -> str:
-    """Have the PlanId typed, or take it from `--confirm`.
+) -> str | None:
+    """Have the PlanId typed where the rule needs it, or take it from `--confirm`.
 
     Args:
+        refusal: the rule, by what is given as the PlanId.
         plan_id: the PlanId that confirms.
         given: the value of `--confirm`.
-        what: what it confirms.
-        nothing: what is said where it is not confirmed.
+        what: what it confirms, in the prompt.
 
     Returns:
-        The PlanId.
+        The PlanId; None where none was needed and none was given.
 
     Raises:
         CliError: it was not given, or is another one.
     """
-    refuse_unconfirmable(plan_id, given, nothing=nothing)
-    if given is None:
-        try:
-            given = str(typer.prompt(f"Type the PlanId to {what}", err=True)).strip()
-        except typer.Abort:
-            raise KeyboardInterrupt from None
-        refuse_unconfirmable(plan_id, given, nothing=nothing)
-    return given
-
-
-def refuse_unknown_servers(plan: RecoveryPlan, relaunch: Sequence[str]) -> None:
-    """Refuse an override for servers that the plan does not launch.
-
-    Raises:
-        CliError: naming them.
-    """
-    known = {server_id for wave in plan.waves for server_id in wave.server_ids}
-    if unknown := [server_id for server_id in relaunch if server_id not in known]:
-        raise CliError(
-            f"nothing was started: --relaunch names {', '.join(unknown)}, "
-            f"which {plan.plan_id} does not launch"
-        )
+    if not refuse_unconfirmable(refusal, plan_id, given):
+        return given
+    try:
+        typed = str(typer.prompt(f"Type the PlanId to {what}", err=True)).strip()
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    refuse_unless(refusal(typed))
+    return typed

@@ -1,15 +1,16 @@
 """One start of one plan, with what must be asked before it."""
 
 import asyncio
+from functools import partial
 
 from temporalio.client import Client
 
 from cli.commands.cleanup import schedule_cleanup
 from cli.input.confirmation import (
+    confirmed,
     refuse_unconfirmable,
-    refuse_unknown_servers,
+    refuse_unless,
     show_what_is_launched,
-    typed_plan_id,
 )
 from cli.live.follow import follow_execution, tell_how_to_come_back
 from cli.live.view import Watched
@@ -24,6 +25,11 @@ from client.takeover import PreviousExecution
 from client.workers import require_worker, why_idle
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType
+from recovery.operator.confirmation import (
+    IntendedStart,
+    start_options_refusal,
+    start_refusal,
+)
 from recovery.plan.model import RecoveryPlan
 from runtime.exit import ExitCode
 from settings import get_settings
@@ -52,6 +58,16 @@ class Launch:
         self._replace_drill = replace_drill
         self._earlier = earlier
         self._cleanup_after = cleanup_after
+        self._intended = IntendedStart(
+            plan.plan_id,
+            execution_type,
+            relaunch=relaunch,
+            server_ids=[server_id for wave in plan.waves for server_id in wave.server_ids],
+            replaces_drill=replace_drill,
+            is_cleaned_up=cleanup_after is not None,
+            plan_changes=earlier.changes if earlier is not None else (),
+        )
+        self._refusal = partial(start_refusal, self._intended)
         self._begun = False
         self._execution_id: str | None = None
 
@@ -63,16 +79,13 @@ class Launch:
         Raises:
             CliError: it was not confirmed; nothing was started.
         """
-        refuse_unknown_servers(self._plan, self._relaunch)
-        real = self._type is ExecutionType.RECOVERY
-        changed = self._earlier is not None and bool(self._earlier.changes)
+        refuse_unless(start_options_refusal(self._intended))
         if self._earlier is not None:
             show_takeover(self._earlier)
-        if not real and not self._relaunch:
-            if changed or self._confirmation is not None:
-                typed_plan_id(self._plan.plan_id, self._confirmation)
+        if self._type is ExecutionType.DRILL and not self._relaunch:
+            self._confirmation = self._confirmed()
             return
-        refuse_unconfirmable(self._plan.plan_id, self._confirmation)
+        refuse_unconfirmable(self._refusal, self._plan.plan_id, self._confirmation)
         asyncio.run(_refuse_while_it_runs(self._plan.plan_id, replace_drill=self._replace_drill))
         readiness = asyncio.run(_look_at(self._plan))
         up: list[str] = []
@@ -80,7 +93,10 @@ class Launch:
             up = self._earlier.up
             readiness = readiness and self._earlier.without_own(readiness)
         show_what_is_launched(self._plan, self._type, readiness, self._relaunch, taken_over=up)
-        self._confirmation = typed_plan_id(self._plan.plan_id, self._confirmation)
+        self._confirmation = self._confirmed()
+
+    def _confirmed(self) -> str | None:
+        return confirmed(self._refusal, self._plan.plan_id, self._confirmation)
 
     async def execute(self, *, follow: bool, json: bool) -> ExitCode:
         """Start, and follow if wanted."""

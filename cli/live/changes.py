@@ -1,9 +1,10 @@
 """What changed between two looks at an execution, one line a change."""
 
-from recovery.execution.progress import own_reason, progress
+from recovery.execution.judge import failures_named
+from recovery.execution.progress import detail, progress
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState
-from recovery.execution.wave import WaveState
+from recovery.execution.wave import WaveState, WaveStatus
 
 
 def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:
@@ -35,10 +36,11 @@ def _wave_changes(before: WaveState | None, wave: WaveState) -> list[str]:
     if before is None or _told(before) != _told(wave):
         lines.append(f"{wave.wave_name}: {' '.join(_told(wave))}".rstrip())
     known = {s.source_server_id: s for s in before.servers} if before else {}
+    named = _named_in_reason(wave)
     for server in wave.servers:
         was = known.get(server.source_server_id)
         failed = server.launch_status is LaunchStatus.FAILED
-        if server.reason and f"{server.source_server_id}: {server.reason}" in wave.status_reason:
+        if server.source_server_id in named:
             continue
         if failed and (was is None or _failure(was) != _failure(server)):
             lines.append(f"{wave.wave_name}: {server.source_server_id} {_failure(server)}")
@@ -48,8 +50,14 @@ def _wave_changes(before: WaveState | None, wave: WaveState) -> list[str]:
 def _told(wave: WaveState) -> tuple[str, ...]:
     if wave.start_time is None:
         return wave.status, wave.status_reason
-    reason = own_reason(wave)
+    reason = detail(wave)
     return wave.status, f"{progress(wave)}; {reason}" if reason else progress(wave)
+
+
+def _named_in_reason(wave: WaveState) -> set[str]:
+    """The failed servers that the wave's own line names: those of its verdict, where it has one."""
+    judged = wave.status in (WaveStatus.FAILED, WaveStatus.PARTIAL) and wave.cause is None
+    return {s.source_server_id for s in failures_named(wave.servers)} if judged else set()
 
 
 def _failure(server: ServerResult) -> str:

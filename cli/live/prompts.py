@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from temporalio.service import RPCError
 
@@ -13,7 +14,7 @@ from client.errors import UnreachableError
 from client.steering import WITHOUT_WORKER
 from recovery.execution.wave import WaveState
 from recovery.operator.messages import MessageName, OperatorMessage
-from recovery.operator.rules import Action, actions
+from recovery.operator.rules import Action, actions, allowed_forms
 from runtime.exit import CliError
 
 Send = Callable[[OperatorMessage], Awaitable[str | None]]
@@ -70,10 +71,44 @@ class Prompts:
             if wave is None:
                 return f"{word}: nothing was sent"
         about = f"{word} {wave.wave_name}" if wave else word
+        forms = self._forms(action, wave)
+        if not forms:
+            return f"{about}: not possible any more; nothing was sent"
+        job = launch = None
+        if action.name.answers_a_launch:
+            launch = await self._choose_launch(about, forms)
+            if launch is None:
+                return f"{about}: nothing was sent"
+        if action.name is MessageName.ADOPT_JOB:
+            job = await self._line(f"{about}: the job's ID, such as drsjob-… (Esc to leave)")
+            if not job:
+                return f"{about}: nothing was sent"
         reason = await self._line(f"{about}: reason (Enter for none, Esc to leave)")
         if reason is None:
             return f"{about}: nothing was sent"
-        return await self._confirm(action, wave, about, reason)
+        message = OperatorMessage(
+            action.name, wave.wave_id if wave else None, reason, job=job, launch=launch
+        )
+        return await self._confirm(action, wave, about, message, [f.approve for f in forms])
+
+    def _forms(self, action: Action, wave: WaveState | None) -> list[OperatorMessage]:
+        state = self._watched.state
+        if state is None or wave is None:
+            return [OperatorMessage(action.name)]
+        return allowed_forms(state, action.name, wave)
+
+    async def _choose_launch(self, about: str, forms: list[OperatorMessage]) -> str | None:
+        """Which of the launches in doubt an answer is for; None to leave it."""
+        launches = [form.launch or "" for form in forms]
+        if len(launches) == 1:
+            return launches[0]
+        numbered = [f"{n} {launch}" for n, launch in enumerate(launches, start=1)]
+        question = list_within(numbered, _WIDTH, start=f"{about}: which launch? ")
+        answer = await self._line(f"{question}  (number or launch ID)")
+        for number, launch in enumerate(launches, start=1):
+            if answer in (str(number), launch):
+                return launch
+        return None
 
     async def _choose(self, action: Action) -> WaveState | None:
         if len(action.waves) == 1:
@@ -87,19 +122,35 @@ class Prompts:
         return None
 
     async def _confirm(
-        self, action: Action, wave: WaveState | None, about: str, reason: str
+        self,
+        action: Action,
+        wave: WaveState | None,
+        about: str,
+        message: OperatorMessage,
+        answers: Sequence[bool],
     ) -> str:
+        """Ask for a yes, or for an approval's other answer, and send the message.
+
+        Args:
+            action: what is sent.
+            wave: the wave that it is about.
+            about: the same in short.
+            message: the message, if the answer is yes.
+            answers: of an approval, which answers are allowed: to approve, to refuse.
+        """
         what = f"{action.effect} {wave.wave_name} ({wave.wave_id})" if wave else action.effect
-        may_refuse = action.name is MessageName.APPROVE_WAVE
-        refusal = ", r refuses it" if may_refuse else ""
-        question = f"{what[0].upper()}{what[1:]}{f': {reason}' if reason else ''}."
-        answer = await self._key(question, f"Send it? y/N{refusal}")
-        refused = may_refuse and answer == "r"
-        if answer != "y" and not refused:
+        what += f", launch {message.launch}" if message.launch else ""
+        what += f", job {message.job}" if message.job else ""
+        reason = f": {message.reason}" if message.reason else ""
+        keys = {"y": True} if True in answers else {}
+        if False in answers:
+            keys["r"] = False
+        choices = {"y": "y/N", "r": "r refuses it"}
+        question = f"{what[0].upper()}{what[1:]}{reason}."
+        answer = await self._key(question, f"Send it? {', '.join(choices[key] for key in keys)}")
+        if answer not in keys:
             return f"{about}: nothing was sent"
-        message = OperatorMessage(
-            action.name, wave.wave_id if wave else None, reason, approve=not refused
-        )
+        message = replace(message, approve=keys[answer])
         self._ask(f"{about}: sending…")
         try:
             return f"{about}: {await self._send(message) or WITHOUT_WORKER}"

@@ -6,13 +6,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.commands.validate import Json, PlanFiles, read_all
-from cli.input.confirmation import show_what_is_launched, typed_plan_id
+from cli.input.confirmation import confirmed, show_what_is_launched
 from cli.live.follow import tell_end
 from cli.live.view import Watched
 from cli.live.watch import display_on, watch
@@ -31,6 +32,7 @@ from client.start import start_execution
 from client.workers import has_worker
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
 from runtime.exit import CliError, ExitCode, worst
 from sandbox.stack import Stack
@@ -141,8 +143,9 @@ def _confirm_all(plans: Sequence[RecoveryPlan], given: Sequence[str]) -> None:
     for plan in plans:
         readiness = asyncio.run(_readiness(plan))
         show_what_is_launched(plan, ExecutionType.RECOVERY, readiness, ())
-        told = plan.plan_id if plan.plan_id in given else (given[0] if given else None)
-        typed_plan_id(plan.plan_id, told)
+        passed = plan.plan_id if plan.plan_id in given else (given[0] if given else None)
+        intended = IntendedStart(plan.plan_id, ExecutionType.RECOVERY)
+        confirmed(partial(start_refusal, intended), plan.plan_id, passed)
 
 
 async def _readiness(plan: RecoveryPlan) -> Readiness:

@@ -8,7 +8,11 @@ from recovery.plan.model import Impact
 
 
 class Verdict(Model):
-    """A judgement of a wave by its servers."""
+    """A judgement of a wave by its servers.
+
+    Attributes:
+        reason: why, without the count of launched servers, which the servers say themselves.
+    """
 
     status: WaveStatus
     reason: str
@@ -25,30 +29,33 @@ def judge_wave(servers: list[ServerResult]) -> Verdict:
         IN_PROGRESS while any server is not final; else COMPLETED, PARTIAL (only servers marked
         OPTIONAL failed) or FAILED, with the time the last server reached its final state.
     """
-    total = len(servers)
-    up = [s for s in servers if s.launch_status is LaunchStatus.LAUNCHED]
     if not all(s.is_final for s in servers):
-        return Verdict(status=WaveStatus.IN_PROGRESS, reason=f"{len(up)} of {total} launched")
+        return Verdict(status=WaveStatus.IN_PROGRESS, reason="")
     ends = [s.end_time for s in servers if s.end_time is not None]
     end_time = max(ends) if ends else None
     failed = [s for s in servers if s.launch_status is LaunchStatus.FAILED]
     if not failed:
         doubtful = sum(s.verified is not Verified.YES for s in servers)
-        reason = f"{total} of {total} launched"
+        reason = "every server is launched"
         if doubtful:
             reason += f", {doubtful} not verified"
         return Verdict(status=WaveStatus.COMPLETED, reason=reason, end_time=end_time)
-    reason = f"{len(up)} of {total} launched; " + "; ".join(
-        f"{s.source_server_id}: {s.reason or 'FAILED'}" for s in failed[:_FAILURES_SHOWN]
-    )
-    if len(failed) > _FAILURES_SHOWN:
-        reason += f"; and {len(failed) - _FAILURES_SHOWN} more"
+    named = failures_named(servers)
+    reason = "; ".join(f"{s.source_server_id}: {s.reason or 'FAILED'}" for s in named)
+    if len(failed) > len(named):
+        reason += f"; and {len(failed) - len(named)} more"
     critical = any(s.impact is Impact.CRITICAL for s in failed)
     status = WaveStatus.FAILED if critical else WaveStatus.PARTIAL
     return Verdict(status=status, reason=reason, end_time=end_time)
 
 
 _FAILURES_SHOWN = 5
+
+
+def failures_named(servers: list[ServerResult]) -> list[ServerResult]:
+    """The failed servers that the reason of a wave's verdict names."""
+    failed = [s for s in servers if s.launch_status is LaunchStatus.FAILED]
+    return failed[:_FAILURES_SHOWN]
 
 
 def judge_plan(waves: list[WaveState], *, cancelled: bool) -> tuple[PlanStatus, str]:

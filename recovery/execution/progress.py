@@ -1,7 +1,7 @@
 """How far a wave is, in words."""
 
 from recovery.execution.server import LaunchStatus, Verified
-from recovery.execution.wave import WaveState, WaveStatus
+from recovery.execution.wave import Cause, WaveState, WaveStatus
 
 # Each status has a symbol of its own besides its word and its colour.
 SYMBOLS = {
@@ -27,47 +27,46 @@ def unverified(wave: WaveState) -> int:
 
 def progress(wave: WaveState) -> str:
     """`1 of 2 launched`, with what is not verified."""
-    told = f"{wave.launched_count} of {len(wave.servers)} launched"
+    said = f"{wave.launched_count} of {len(wave.servers)} launched"
     doubtful = unverified(wave)
-    return f"{told}, {doubtful} unverified" if doubtful else told
+    said += f", {doubtful} unverified" if doubtful else ""
+    return f"{said}, late" if wave.late else said
 
 
-def own_reason(wave: WaveState) -> str:
-    """The reason of a wave's status, without the count that stands beside it."""
-    count = f"{wave.launched_count} of {len(wave.servers)} launched"
-    doubtful = unverified(wave)
-    reason = wave.status_reason.removeprefix(count)
-    if doubtful:
-        reason = reason.removeprefix(f", {doubtful} not verified")
-    return reason.lstrip(";, ").strip()
+def detail(wave: WaveState) -> str:
+    """What a wave's reason says beyond its status and the count that stands beside it."""
+    return "" if wave.status is WaveStatus.COMPLETED else wave.status_reason
 
 
 def decided(wave: WaveState) -> list[str]:
     """What operators decided about a wave, where its own reason does not say it."""
-    acts = {
-        "accepted": wave.decisions.accepted_by,
-        "approved": wave.decisions.approved_by,
-        "skipped": wave.decisions.skipped_by,
-        "refused": wave.decisions.refused_by,
-    }
+    decisions = wave.decisions
+    acts = (
+        ("accepted", decisions.accepted_by, None),
+        ("approved", decisions.approved_by, Cause.APPROVAL_EXPIRED),
+        ("skipped", decisions.skipped_by, Cause.SKIPPED_BY_OPERATOR),
+        ("refused", decisions.refused_by, Cause.APPROVAL_REFUSED),
+    )
     return [
         f"{what} by {act.actor}"
-        for what, act in acts.items()
-        if act is not None and f"by {act.actor}" not in wave.status_reason
+        for what, act, said in acts
+        if act is not None and (said is None or wave.cause is not said)
     ]
 
 
 def remark(wave: WaveState) -> str:
     """What there is to say of a wave beside its status and its count."""
-    told = [f"attempt {wave.attempt}"] if wave.attempt > 1 else []
-    told += decided(wave)
+    said = [f"attempt {wave.attempt}"] if wave.attempt > 1 else []
+    if wave.late:
+        said.append("late")
+    said += decided(wave)
     if doubtful := unverified(wave):
-        told.append(f"{doubtful} unverified")
+        said.append(f"{doubtful} unverified")
     checking = sum(
         s.launch_status is LaunchStatus.LAUNCHED and s.verified is None for s in wave.servers
     )
     if checking and not wave.status.is_settled:
-        told.append(f"{checking} being verified")
-    if reason := own_reason(wave):
-        told.append(reason)
-    return "; ".join(told)
+        said.append(f"{checking} being verified")
+    if reason := detail(wave):
+        said.append(reason)
+    return "; ".join(said)

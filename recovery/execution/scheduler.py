@@ -7,7 +7,15 @@ so a late success or a retry upstream makes skipped waves pending again without 
 
 from recovery.execution.judge import judge_plan
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
-from recovery.execution.wave import OperatorAct, WaveReport, WaveState, WaveStatus, next_revision
+from recovery.execution.wave import (
+    Cause,
+    OperatorAct,
+    WaitingFor,
+    WaveReport,
+    WaveState,
+    WaveStatus,
+    next_revision,
+)
 from recovery.plan.model import OnFailure, RecoveryPlan
 
 ASK_SECONDS = 4 * 3600.0
@@ -16,6 +24,8 @@ _BROKEN = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 _REPORTED = (
     "status",
     "status_reason",
+    "waiting_for",
+    "cause",
     "revision",
     "account_id",
     "start_time",
@@ -23,7 +33,6 @@ _REPORTED = (
     "completion_duration",
     "late",
     "launches_in_doubt",
-    "waiting_for",
 )
 
 
@@ -116,7 +125,7 @@ class WaveScheduler:
         wave = self._waves[wave_id]
         wave.attempt += 1
         wave.handed_over = True
-        self._change(wave, WaveStatus.WAITING, "Waiting for DRS to accept the launch", now=now)
+        self._wait(wave, WaitingFor.LAUNCH, now=now)
         return wave
 
     def attach(self, wave_id: str) -> None:
@@ -146,6 +155,10 @@ class WaveScheduler:
         kept = wave.status is WaveStatus.CANCELLED and told.status is not WaveStatus.CANCELLED
         for name in ("revision", "account_id", "start_time") if kept else _REPORTED:
             setattr(wave, name, getattr(told, name))
+        if wave.status is not WaveStatus.WAITING:
+            wave.waiting_for = None
+        if wave.status is WaveStatus.CANCELLED:
+            wave.cause = Cause.CANCELLED
         self._after_end(wave, now=now, was_broken=was_broken)
         return True
 
@@ -155,6 +168,7 @@ class WaveScheduler:
         wave.handed_over = True
         wave.revision = next_revision(wave.revision, now)
         wave.ended(WaveStatus.FAILED, reason, at=now)
+        wave.cause = Cause.WORKFLOW_LOST
         self._after_end(wave, now=now, may_retry=may_retry)
 
     def refuse(self, region: str, role_arn: str | None, reason: str, *, now: float) -> None:
@@ -169,12 +183,18 @@ class WaveScheduler:
             if wave.status.is_settled:
                 continue
             wave.handed_over = True
+            refused = Cause.TARGET_REFUSED
             if wave in wrong:
-                self._change(wave, WaveStatus.FAILED, reason, now=now)
+                self._change(wave, WaveStatus.FAILED, reason, now=now, cause=refused)
             else:
-                causes = [w.wave_id for w in wrong]
-                told = f"Not launched: {reason}"
-                self._change(wave, WaveStatus.SKIPPED, told, now=now, caused_by=causes)
+                self._change(
+                    wave,
+                    WaveStatus.SKIPPED,
+                    f"Not launched: {reason}",
+                    now=now,
+                    cause=refused,
+                    caused_by=[w.wave_id for w in wrong],
+                )
 
     def reopen(self, wave_id: str, reason: str, *, now: float) -> None:
         """Make a wave that ended the plan's to decide about again, for another attempt."""
@@ -220,11 +240,12 @@ class WaveScheduler:
         self.touch(now)
         for wave in self.state.waves:
             if not wave.handed_over and not wave.status.is_settled:
-                self._change(wave, WaveStatus.CANCELLED, reason, now=now)
+                self._change(wave, WaveStatus.CANCELLED, reason, now=now, cause=Cause.CANCELLED)
 
     def cancel_running(self, wave_id: str, reason: str, *, now: float) -> None:
         """Stop waiting for a wave that did not answer its cancellation in time."""
-        self._change(self._waves[wave_id], WaveStatus.CANCELLED, reason, now=now)
+        wave = self._waves[wave_id]
+        self._change(wave, WaveStatus.CANCELLED, reason, now=now, cause=Cause.CANCELLED)
 
     def close(self, *, now: float) -> None:
         """Give the execution its outcome."""
@@ -281,17 +302,23 @@ class WaveScheduler:
         expired = _is_expired(approval, now=now)
         lost = wave.status.is_settled and wave.status is not WaveStatus.FAILED
         if decided.skipped_by:
-            self._change(wave, WaveStatus.SKIPPED, f"Skipped by {decided.skipped_by}", now=now)
+            skipped, cause = f"Skipped by {decided.skipped_by}", Cause.SKIPPED_BY_OPERATOR
+            self._change(wave, WaveStatus.SKIPPED, skipped, now=now, cause=cause)
         elif decided.refused_by:
-            refused = f"Approval refused by {decided.refused_by}"
-            self._change(wave, WaveStatus.CANCELLED, refused, now=now)
+            refused, cause = f"Approval refused by {decided.refused_by}", Cause.APPROVAL_REFUSED
+            self._change(wave, WaveStatus.CANCELLED, refused, now=now, cause=cause)
         elif approval is not None and expired and not lost:
             self._expire(wave, approval, now=now)
         elif (others := [w for w in stopped_by if w is not wave]) and not wave.attempt:
             # What an operator retries is launched again all the same.
-            causes = [w.wave_id for w in others]
-            reason = "Stopped because " + _names(others)
-            self._change(wave, WaveStatus.SKIPPED, reason, now=now, caused_by=causes)
+            self._change(
+                wave,
+                WaveStatus.SKIPPED,
+                "Stopped because " + _names(others),
+                now=now,
+                cause=Cause.STOP_POLICY,
+                caused_by=[w.wave_id for w in others],
+            )
         else:
             self._settle_by_dependencies(wave, now=now)
 
@@ -304,23 +331,26 @@ class WaveScheduler:
             roots: dict[str, None] = {}
             for dependency in lost:
                 roots.update(dict.fromkeys(dependency.caused_by or [dependency.wave_id]))
-            reason = "Skipped because " + _names([self._waves[r] for r in roots])
-            self._change(wave, WaveStatus.SKIPPED, reason, now=now, caused_by=list(roots))
-        elif asking:
-            reason = (
-                f"Waiting for an operator's decision on {_names(asking)}: "
-                "retry_wave, accept_wave, or skip_wave this one"
+            self._change(
+                wave,
+                WaveStatus.SKIPPED,
+                "Skipped because " + _names([self._waves[r] for r in roots]),
+                now=now,
+                cause=Cause.DEPENDENCY,
+                caused_by=list(roots),
             )
-            self._change(wave, WaveStatus.WAITING, reason, now=now)
+        elif asking:
+            answers = "retry_wave, accept_wave, or skip_wave this one"
+            self._wait(wave, WaitingFor.DECISION, f"{_names(asking)}: {answers}", now=now)
         elif awaited:
-            reason = "Waiting for " + ", ".join(d.wave_name for d in awaited)
-            self._change(wave, WaveStatus.WAITING, reason, now=now)
+            names = ", ".join(d.wave_name for d in awaited)
+            self._wait(wave, WaitingFor.DEPENDENCIES, names, now=now)
         elif self._deadline_passed:
             self._give_up(wave, now=now)
         elif self._lacks_approval(wave, now=now):
-            self._change(wave, WaveStatus.WAITING, "Waiting for approval (approve_wave)", now=now)
+            self._wait(wave, WaitingFor.APPROVAL, now=now)
         elif self._paused:
-            self._change(wave, WaveStatus.WAITING, f"Waiting for resume. {self._paused}", now=now)
+            self._wait(wave, WaitingFor.RESUME, self._paused, now=now)
         else:
             self._change(wave, WaveStatus.PENDING, "Ready to launch", now=now)
 
@@ -338,17 +368,23 @@ class WaveScheduler:
         """Fail a wave that waited for a person until the plan's deadline."""
         if wave.status is not WaveStatus.FAILED:
             reason = f"Not launched before the plan's deadline ({wave.status_reason})"
-            self._change(wave, WaveStatus.FAILED, reason, now=now)
+            self._change(wave, WaveStatus.FAILED, reason, now=now, cause=Cause.DEADLINE)
             wave.end_time = now
 
     def _expire(self, wave: WaveState, approval: OperatorAct, *, now: float) -> None:
         if wave.status is WaveStatus.FAILED:
             return
         reason = f"The approval by {approval} expired before the wave could start"
-        self._change(wave, WaveStatus.FAILED, reason, now=now)
+        self._change(wave, WaveStatus.FAILED, reason, now=now, cause=Cause.APPROVAL_EXPIRED)
         wave.end_time = approval.expires
         if self.policy(wave.wave_id) is OnFailure.ASK:
             wave.ask_until = now + ASK_SECONDS / self.state.speed
+
+    def _wait(
+        self, wave: WaveState, waiting_for: WaitingFor, detail: str = "", *, now: float
+    ) -> None:
+        reason = waiting_for.text(detail)
+        self._change(wave, WaveStatus.WAITING, reason, now=now, waiting_for=waiting_for)
 
     def _change(
         self,
@@ -357,12 +393,15 @@ class WaveScheduler:
         reason: str,
         *,
         now: float,
+        waiting_for: WaitingFor | None = None,
+        cause: Cause | None = None,
         caused_by: list[str] | None = None,
     ) -> None:
-        told = (status, reason, caused_by or [])
-        if (wave.status, wave.status_reason, wave.caused_by) == told:
+        known = (wave.status, wave.status_reason, wave.waiting_for, wave.cause, wave.caused_by)
+        new = (status, reason, waiting_for, cause, caused_by or [])
+        if known == new:
             return
-        wave.status, wave.status_reason, wave.caused_by = told
+        wave.status, wave.status_reason, wave.waiting_for, wave.cause, wave.caused_by = new
         wave.revision = next_revision(wave.revision, now)
 
 

@@ -30,10 +30,32 @@ class PlanStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class RefusalCode(StrEnum):
+    """Why an operator's message was rejected."""
+
+    MALFORMED = "MALFORMED"
+    UNKNOWN_MESSAGE = "UNKNOWN_MESSAGE"
+    UNKNOWN_WAVE = "UNKNOWN_WAVE"
+    UNKNOWN_LAUNCH = "UNKNOWN_LAUNCH"
+    LAUNCH_NOT_NAMED = "LAUNCH_NOT_NAMED"
+    OTHER_EXECUTION = "OTHER_EXECUTION"
+    EXECUTION_ENDED = "EXECUTION_ENDED"
+    EXECUTION_CANCELLED = "EXECUTION_CANCELLED"
+    PAUSED_ALREADY = "PAUSED_ALREADY"
+    NOT_PAUSED = "NOT_PAUSED"
+    DECIDED_ALREADY = "DECIDED_ALREADY"
+    WAVE_STATUS = "WAVE_STATUS"
+    WAVE_LAUNCHED = "WAVE_LAUNCHED"
+    NO_APPROVAL_NEEDED = "NO_APPROVAL_NEEDED"
+    NOT_IN_DOUBT = "NOT_IN_DOUBT"
+
+
 class MessageRecord(Model):
     """A message of an operator and what it did.
 
     Attributes:
+        launch_id: the launch that it names.
+        refusal: why it was rejected; None where it was accepted.
         actor_verified: our own client vouches for the actor; the `temporal` CLI does not.
         accepted: whether it had an effect.
         effect: what it did, or why it was rejected.
@@ -41,11 +63,13 @@ class MessageRecord(Model):
 
     name: str
     wave_id: str | None = None
+    launch_id: str | None = None
     actor: str
     actor_verified: bool = False
     time: float
     reason: str = ""
     accepted: bool
+    refusal: RefusalCode | None = None
     effect: str
 
     @property

@@ -53,6 +53,46 @@ class WaitingFor(StrEnum):
     LAUNCH_DECISION = "LAUNCH_DECISION"
     """An operator to say whether DRS has the job of its launch."""
 
+    def text(self, detail: str = "") -> str:
+        """The reason of a wave that waits for this.
+
+        Args:
+            detail: for whom or what exactly, such as the names of the dependencies.
+        """
+        said, joint = _WAITING_TEXTS[self]
+        return f"{said}{joint}{detail}" if detail else said
+
+
+# The text and what joins it to its detail.
+_WAITING_TEXTS = {
+    WaitingFor.DEPENDENCIES: ("Waiting for", " "),
+    WaitingFor.APPROVAL: ("Waiting for approval (approve_wave)", ": "),
+    WaitingFor.DECISION: ("Waiting for an operator's decision", " on "),
+    WaitingFor.RESUME: ("Waiting for resume", ". "),
+    WaitingFor.REVIEW: ("Waiting to learn what became of earlier launches", ": "),
+    WaitingFor.LAUNCH: ("Waiting for DRS to accept the launch", ": "),
+    WaitingFor.QUOTA: ("Waiting for quota", ": "),
+    WaitingFor.OTHER_JOB: ("Waiting for another job", ": "),
+    WaitingFor.LAUNCH_DECISION: ("Waiting for an operator's decision", ": "),
+}
+
+
+class Cause(StrEnum):
+    """Why the plan settled a wave, where not its servers' results did."""
+
+    DEPENDENCY = "DEPENDENCY"
+    """A wave that it depends on is not up; `caused_by` has the first ones."""
+    STOP_POLICY = "STOP_POLICY"
+    SKIPPED_BY_OPERATOR = "SKIPPED_BY_OPERATOR"
+    APPROVAL_REFUSED = "APPROVAL_REFUSED"
+    APPROVAL_EXPIRED = "APPROVAL_EXPIRED"
+    DEADLINE = "DEADLINE"
+    TARGET_REFUSED = "TARGET_REFUSED"
+    CANCELLED = "CANCELLED"
+    """An operator cancelled it or the execution."""
+    WORKFLOW_LOST = "WORKFLOW_LOST"
+    """Its workflow ended without a result."""
+
 
 class OperatorAct(Model):
     """What an operator did to a wave.
@@ -83,7 +123,9 @@ class WaveState(Model):
     """What is known of one wave.
 
     Attributes:
-        waiting_for: what it waits for, while it is WAITING.
+        waiting_for: what it waits for; None unless it is WAITING.
+        cause: why the plan settled it; None where its servers' results did.
+        approval_required: whether an operator must approve it before it is launched.
         revision: grows with every change; an older state never replaces a newer one.
         start_time: when DRS accepted the launch.
         end_time: when the last server reached its final state.
@@ -104,6 +146,8 @@ class WaveState(Model):
     status: WaveStatus = WaveStatus.PENDING
     status_reason: str = ""
     waiting_for: WaitingFor | None = None
+    cause: Cause | None = None
+    approval_required: bool = False
     attempt: int = 0
     revision: int = 0
     account_id: str | None = None
@@ -131,6 +175,7 @@ class WaveState(Model):
             wave_name=wave.wave_name,
             region=wave.region,
             depends_on=list(wave.depends_on),
+            approval_required=wave.approval_required,
             servers=[
                 ServerResult(source_server_id=s.source_server_id, impact=s.impact)
                 for s in wave.servers
@@ -145,14 +190,14 @@ class WaveState(Model):
         return self.status.satisfies or decided.accepted_by is not None or skipped
 
     @property
-    def launch_in_doubt(self) -> bool:
-        """Whether an operator must say if DRS has the job of a launch."""
-        return bool(self.launches_in_doubt)
-
-    @property
     def is_running(self) -> bool:
         """Whether its workflow has it and it is still waited for."""
         return self.handed_over and not self.status.is_settled
+
+    @property
+    def launch_in_doubt(self) -> bool:
+        """Whether an operator must say if DRS has the job of a launch."""
+        return bool(self.launches_in_doubt)
 
     @property
     def launched_count(self) -> int:
@@ -178,6 +223,7 @@ class WaveState(Model):
     def ended(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
         """Settle the wave; its duration counts from acceptance, where there was one."""
         self.status, self.status_reason, self.end_time = status, reason, at
+        self.waiting_for = None
         if self.start_time is not None and at is not None:
             self.completion_duration = round(max(0.0, at - self.start_time), 3)
 

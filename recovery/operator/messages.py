@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from recovery.execution.state import RefusalCode
+
 MOST_CHARACTERS = 500
 MOST_SECONDS = 30 * 86_400.0
 
@@ -28,9 +30,18 @@ class MessageName(StrEnum):
         """Whether the message is about one wave."""
         return self not in (MessageName.PAUSE, MessageName.RESUME)
 
+    @property
+    def answers_a_launch(self) -> bool:
+        """Whether the message says if DRS has the job of a launch in doubt."""
+        return self in (MessageName.ADOPT_JOB, MessageName.LAUNCH_ANYWAY)
+
 
 class MessageRejected(Exception):
     """A message that changes nothing; the text says why and what to do."""
+
+    def __init__(self, text: str, code: RefusalCode = RefusalCode.MALFORMED) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,8 @@ class OperatorMessage:
             `temporal` CLI.
         expires_in_seconds: how long an approval holds.
         job: the DRS job to adopt.
+        launch: the launch ID that an answer about a launch in doubt is for; None where only one
+            of the wave's is.
     """
 
     name: MessageName
@@ -55,6 +68,7 @@ class OperatorMessage:
     approve: bool = True
     expires_in_seconds: float | None = None
     job: str | None = None
+    launch: str | None = None
 
     def as_input(self) -> dict[str, Any]:
         """The input that `read_message` reads back."""
@@ -68,6 +82,7 @@ class OperatorMessage:
             "approve": None if self.approve else False,
             "expires_in_seconds": self.expires_in_seconds,
             "job": self.job,
+            "launch": self.launch,
         }
         return {key: value for key, value in fields.items() if value is not None}
 
@@ -83,9 +98,11 @@ _TEXTS = {
 }
 _FLAGS = {"cascade": MessageName.SKIP_WAVE, "approve": MessageName.APPROVE_WAVE}
 _KEYS = ("wave", "reason", "actor", "ExecutionId", "client", "cascade", "approve",
-         "expires_in_seconds", "job")  # fmt: skip
+         "expires_in_seconds", "job", "launch")  # fmt: skip
 # Source: botocore's model of DRS, shape JobID.
 JOB_ID_PATTERN = "drsjob-[0-9a-zA-Z]{17}"
+# Execution ID, WaveId, attempt and number: our own launch IDs.
+LAUNCH_ID_PATTERN = "[A-Za-z0-9._/-]{1,200}"
 _JOB_ID = re.compile(JOB_ID_PATTERN)
 
 
@@ -169,6 +186,8 @@ def _read(name: MessageName, key: str, value: Any) -> tuple[str, Any]:
         return plain, value
     if plain in ("job", "jobid"):
         return "job", _job(name, key, value)
+    if plain in ("launch", "launchid"):
+        return "launch", _launch(name, key, value)
     if plain == "expiresinseconds":
         return "expires_in_seconds", _expiry(name, key, value)
     raise MessageRejected(f"unknown field {_printable(key)}; {nearest(key, _KEYS)}")
@@ -191,6 +210,15 @@ def _job(name: MessageName, key: str, value: Any) -> str:
             f"{key} must be a DRS job ID, drsjob- and 17 letters or digits, not {_printable(value)}"
         )
     return value
+
+
+def _launch(name: MessageName, key: str, value: Any) -> str | None:
+    if not name.answers_a_launch:
+        owners = " and ".join(each for each in MessageName if each.answers_a_launch)
+        raise MessageRejected(f"{key} belongs to {owners}, not to {name}")
+    if value is not None and not isinstance(value, str):
+        raise MessageRejected(f"{key} must be a launch ID, not {_printable(value)}")
+    return _printable(value) if value else None
 
 
 def _example(name: MessageName) -> str:

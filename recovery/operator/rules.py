@@ -1,20 +1,30 @@
-"""What an operator can do about an execution now."""
+"""What operators may do about an execution now: one rule a message, which everybody asks.
+
+The workflow's handler refuses by these rules; the terminal, the pages and the API offer by them.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.state import ExecutionState, PlanStatus, RefusalCode
 from recovery.execution.wave import WaveState, WaveStatus
-from recovery.operator.messages import MessageName
+from recovery.operator.messages import MessageName, OperatorMessage, nearest
 
-_APPROVAL = "Waiting for approval"
 _RETRYABLE = (WaveStatus.FAILED, WaveStatus.TIMED_OUT, WaveStatus.CANCELLED)
 _ACCEPTABLE = (WaveStatus.IN_PROGRESS, WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why a message is not allowed now; the text says what to do instead."""
+
+    code: RefusalCode
+    text: str
+
+
+@dataclass(frozen=True)
 class Action:
-    """A message that makes sense now.
+    """A message that is allowed now.
 
     Attributes:
         waves: the waves it can be about; empty where it is about the whole execution.
@@ -26,62 +36,264 @@ class Action:
     effect: str
 
 
-def may_retry(wave: WaveState) -> bool:
-    """Whether a wave can be tried again."""
-    return wave.status in _RETRYABLE
+def _refuse_retry(wave: WaveState, _: OperatorMessage) -> Refusal | None:
+    if wave.status in _RETRYABLE:
+        return None
+    return Refusal(
+        RefusalCode.WAVE_STATUS,
+        f"it is {_stand(wave)}; only a wave that is FAILED, TIMED_OUT or CANCELLED can be retried",
+    )
 
 
-def may_accept(wave: WaveState) -> bool:
-    """Whether a wave's dependents can be let go on as if it were up."""
-    return wave.status in _ACCEPTABLE and wave.decisions.accepted_by is None
+def _refuse_accept(wave: WaveState, _: OperatorMessage) -> Refusal | None:
+    if wave.decisions.accepted_by:
+        return Refusal(
+            RefusalCode.DECIDED_ALREADY, f"it was accepted already by {wave.decisions.accepted_by}"
+        )
+    if wave.status in _ACCEPTABLE:
+        return None
+    return Refusal(
+        RefusalCode.WAVE_STATUS,
+        f"it is {_stand(wave)}; only a wave that is IN_PROGRESS, FAILED or TIMED_OUT can be "
+        "accepted",
+    )
 
 
-def may_skip(wave: WaveState) -> bool:
-    """Whether a wave can be left out."""
-    open_or_skipped = not wave.status.is_settled or wave.status is WaveStatus.SKIPPED
-    return open_or_skipped and not wave.handed_over and wave.decisions.skipped_by is None
+def _refuse_skip(wave: WaveState, _: OperatorMessage) -> Refusal | None:
+    if wave.decisions.skipped_by:
+        return Refusal(
+            RefusalCode.DECIDED_ALREADY, f"it was skipped already by {wave.decisions.skipped_by}"
+        )
+    if wave.handed_over or wave.attempt:
+        return Refusal(
+            RefusalCode.WAVE_LAUNCHED,
+            f"it is {_stand(wave)} in attempt {wave.attempt}; only a wave that was never launched "
+            "can be skipped",
+        )
+    if wave.status.is_settled and wave.status is not WaveStatus.SKIPPED:
+        return Refusal(
+            RefusalCode.WAVE_STATUS, f"it is {_stand(wave)}; only an open wave can be skipped"
+        )
+    return None
 
 
-def may_approve(wave: WaveState) -> bool:
-    """Whether a wave waits for an approval."""
-    return wave.status is WaveStatus.WAITING and wave.status_reason.startswith(_APPROVAL)
+def _refuse_approval(wave: WaveState, message: OperatorMessage) -> Refusal | None:
+    if not wave.approval_required:
+        return Refusal(RefusalCode.NO_APPROVAL_NEEDED, "it needs no approval")
+    if wave.handed_over or wave.status.is_settled:
+        return Refusal(
+            RefusalCode.WAVE_LAUNCHED if wave.handed_over else RefusalCode.WAVE_STATUS,
+            f"it is {_stand(wave)}; an approval is for a wave not launched yet",
+        )
+    if message.approve and wave.decisions.approved_by:
+        return Refusal(
+            RefusalCode.DECIDED_ALREADY,
+            f"it was approved already by {wave.decisions.approved_by}; with approve false it is "
+            "refused after all",
+        )
+    return None
 
 
-def may_cancel(wave: WaveState) -> bool:
-    """Whether a wave runs and is waited for."""
-    return wave.is_running
+def _refuse_cancel(wave: WaveState, _: OperatorMessage) -> Refusal | None:
+    if wave.is_running:
+        return None
+    return Refusal(
+        RefusalCode.WAVE_STATUS, f"it is {_stand(wave)}; only a running wave can be cancelled"
+    )
 
 
-def is_in_doubt(wave: WaveState) -> bool:
-    """Whether an operator must say if DRS has its job."""
-    return wave.is_running and wave.launch_in_doubt
+def _refuse_launch_answer(wave: WaveState, message: OperatorMessage) -> Refusal | None:
+    in_doubt = wave.launches_in_doubt
+    if not wave.is_running or not in_doubt:
+        return Refusal(
+            RefusalCode.NOT_IN_DOUBT,
+            f"it is {_stand(wave)}; only a wave of which DRS's job cannot be found asks for this",
+        )
+    if message.launch is None and len(in_doubt) > 1:
+        return Refusal(
+            RefusalCode.LAUNCH_NOT_NAMED,
+            f"several of its launches are in doubt; name one as launch: {', '.join(in_doubt)}",
+        )
+    if message.launch is not None and message.launch not in in_doubt:
+        return Refusal(
+            RefusalCode.UNKNOWN_LAUNCH,
+            f"no launch {message.launch!r} of it is in doubt; name one of {', '.join(in_doubt)}",
+        )
+    return None
 
 
-_ABOUT_WAVES: tuple[tuple[MessageName, Callable[[WaveState], bool], str], ...] = (
-    (MessageName.RETRY_WAVE, may_retry, "launches again what is not up in"),
-    (MessageName.ACCEPT_WAVE, may_accept, "lets the dependents go on after"),
-    (MessageName.SKIP_WAVE, may_skip, "leaves out"),
-    (MessageName.APPROVE_WAVE, may_approve, "approves the launch of"),
-    (MessageName.CANCEL_WAVE, may_cancel, "stops waiting for"),
-    (MessageName.LAUNCH_ANYWAY, is_in_doubt, "launches, as DRS has no job of them, those of"),
-)
+def _refuse_pause(state: ExecutionState) -> Refusal | None:
+    if state.status is not PlanStatus.PAUSED:
+        return None
+    return Refusal(
+        RefusalCode.PAUSED_ALREADY,
+        "the execution is paused already; resume launches ready waves again",
+    )
+
+
+def _refuse_resume(state: ExecutionState) -> Refusal | None:
+    if state.status is PlanStatus.PAUSED:
+        return None
+    return Refusal(
+        RefusalCode.NOT_PAUSED,
+        "the execution is not paused; pause holds back what is not launched yet",
+    )
+
+
+_WaveRule = Callable[[WaveState, OperatorMessage], Refusal | None]
+_ExecutionRule = Callable[[ExecutionState], Refusal | None]
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """When a message is allowed, once the execution takes messages at all.
+
+    Attributes:
+        effect: what it does; to the wave whose name follows, or to the execution.
+        of_wave: refuses a message about a wave.
+        of_execution: refuses a message about the execution.
+    """
+
+    effect: str
+    of_wave: _WaveRule | None = None
+    of_execution: _ExecutionRule | None = None
+
+
+_RULES: dict[MessageName, _Rule] = {
+    MessageName.RETRY_WAVE: _Rule("launches again what is not up in", _refuse_retry),
+    MessageName.ACCEPT_WAVE: _Rule("lets the dependents go on after", _refuse_accept),
+    MessageName.SKIP_WAVE: _Rule("leaves out", _refuse_skip),
+    MessageName.APPROVE_WAVE: _Rule("approves the launch of", _refuse_approval),
+    MessageName.CANCEL_WAVE: _Rule("stops waiting for", _refuse_cancel),
+    MessageName.ADOPT_JOB: _Rule("watches a job that DRS has already for", _refuse_launch_answer),
+    MessageName.LAUNCH_ANYWAY: _Rule(
+        "launches, as DRS has no job of them, servers of", _refuse_launch_answer
+    ),
+    MessageName.PAUSE: _Rule("launches nothing new until resumed", of_execution=_refuse_pause),
+    MessageName.RESUME: _Rule("launches ready waves again", of_execution=_refuse_resume),
+}
+
+
+def refusal(state: ExecutionState, message: OperatorMessage) -> Refusal | None:
+    """Why an execution does not take a message now; None where it takes it."""
+    if message.execution_id and message.execution_id != state.execution_id:
+        return Refusal(
+            RefusalCode.OTHER_EXECUTION,
+            f"meant for execution {message.execution_id}; this one is {state.execution_id}",
+        )
+    if (closed := _refuse_all(state)) is not None:
+        return closed
+    rule = _RULES[message.name]
+    if rule.of_execution is not None:
+        return rule.of_execution(state)
+    wave = next((w for w in state.waves if w.wave_id == message.wave), None)
+    if wave is None:
+        ids = [w.wave_id for w in state.waves]
+        meant = message.wave or ""
+        return Refusal(RefusalCode.UNKNOWN_WAVE, f"no wave {meant!r}; {nearest(meant, ids)}")
+    refused = rule.of_wave and rule.of_wave(wave, message)
+    if refused is None:
+        return None
+    return Refusal(refused.code, refused.text + _instead(wave, message.name))
+
+
+def allowed_forms(
+    state: ExecutionState, name: MessageName, wave: WaveState
+) -> list[OperatorMessage]:
+    """The forms in which a message about a wave is allowed now.
+
+    An approval has two, to approve and to refuse; an answer about launches in doubt has one for
+    each of them.
+    """
+    return _fitting(wave, name) if takes_messages(state) else []
+
+
+def is_allowed(state: ExecutionState, name: MessageName, wave: WaveState | None = None) -> bool:
+    """Whether a message is allowed now, in any of its forms."""
+    if not takes_messages(state):
+        return False
+    of_execution = _RULES[name].of_execution
+    if of_execution is not None:
+        return wave is None and of_execution(state) is None
+    return wave is not None and bool(_fitting(wave, name))
 
 
 def actions(state: ExecutionState) -> list[Action]:
-    """The messages that make sense now; none once the execution has ended."""
+    """The messages that are allowed now; none once the execution has ended."""
+    found = []
     if not takes_messages(state):
         return []
-    found = []
-    for name, fits, effect in _ABOUT_WAVES:
-        if waves := tuple(wave for wave in state.waves if fits(wave)):
-            found.append(Action(name, waves, effect))
-    if state.status is PlanStatus.PAUSED:
-        found.append(Action(MessageName.RESUME, (), "launches ready waves again"))
-    else:
-        found.append(Action(MessageName.PAUSE, (), "launches nothing new until resumed"))
+    for name, rule in _RULES.items():
+        if rule.of_execution is not None:
+            if rule.of_execution(state) is None:
+                found.append(Action(name, (), rule.effect))
+        elif waves := tuple(wave for wave in state.waves if _fitting(wave, name)):
+            found.append(Action(name, waves, rule.effect))
     return found
 
 
+def actions_about(state: ExecutionState, wave: WaveState | None) -> list[Action]:
+    """The messages that are allowed now about one wave, or else about the execution."""
+    about = () if wave is None else (wave,)
+    return [
+        Action(name, about, rule.effect)
+        for name, rule in _RULES.items()
+        if is_allowed(state, name, wave)
+    ]
+
+
 def takes_messages(state: ExecutionState) -> bool:
-    """Whether the execution still listens to operators."""
-    return state.end_time is None and state.status is not PlanStatus.CANCELLED
+    """Whether the execution still takes messages."""
+    return _refuse_all(state) is None
+
+
+def _refuse_all(state: ExecutionState) -> Refusal | None:
+    if state.end_time is not None:
+        return Refusal(
+            RefusalCode.EXECUTION_ENDED,
+            f"the execution has ended; `drs-waves run --from {state.execution_id}` goes on",
+        )
+    if state.status is PlanStatus.CANCELLED:
+        return Refusal(
+            RefusalCode.EXECUTION_CANCELLED,
+            "the execution is being cancelled; once it has ended, "
+            f"`drs-waves run --from {state.execution_id}` goes on",
+        )
+    return None
+
+
+def _forms(wave: WaveState, name: MessageName) -> list[OperatorMessage]:
+    """The forms of a message about a wave that its rule tells from each other."""
+    match name:
+        case MessageName.APPROVE_WAVE:
+            return [OperatorMessage(name, approve=approve) for approve in (True, False)]
+        case MessageName.ADOPT_JOB | MessageName.LAUNCH_ANYWAY:
+            return [OperatorMessage(name, launch=launch) for launch in wave.launches_in_doubt]
+        case _:
+            return [_PLAIN[name]]
+
+
+_PLAIN = {name: OperatorMessage(name) for name in MessageName}
+
+
+def _fitting(wave: WaveState, name: MessageName) -> list[OperatorMessage]:
+    rule = _RULES[name].of_wave
+    if rule is None:
+        return []
+    return [form for form in _forms(wave, name) if rule(wave, form) is None]
+
+
+def _instead(wave: WaveState, refused: MessageName) -> str:
+    """The messages that the wave takes instead of a refused one."""
+    fitting = [name for name in MessageName if name.names_a_wave and _fitting(wave, name)]
+    if others := [name for name in fitting if name is not refused]:
+        return f"; instead it takes {', '.join(others)}"
+    if fitting:
+        return ""
+    if wave.status.is_settled:
+        return "; nothing can be done about it now"
+    return "; its next attempt has not begun, and pause holds that back"
+
+
+def _stand(wave: WaveState) -> str:
+    return f"{wave.status} ({wave.status_reason})" if wave.status_reason else str(wave.status)

@@ -5,20 +5,23 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
 from cli.live.hints import KEYS, hints
 from cli.live.keyboard import Keyboard
 from cli.live.prompts import Prompts
 from cli.live.view import Watched
 from client import steering
+from client.errors import RejectedError
 from client.executions import RunningExecution
 from client.steering import send
-from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
-from recovery.execution.wave import Decisions, OperatorAct, WaveStatus
+from contract.failures import FailureType
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
+from recovery.execution.wave import Decisions, OperatorAct, WaitingFor, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import actions
-from tests.cli.executions import DIAMOND, START, begin, put, wave
+from tests.cli.executions import CHAIN, DIAMOND, START, begin, put, wave
 from tests.cli.test_live import drawn
 
 
@@ -33,7 +36,7 @@ def asking() -> ExecutionState:
         wave(state, name).handed_over = True
         put(state, name, WaveStatus.COMPLETED, launched=2, start=START, end=START + 60)
     put(state, "App2", WaveStatus.FAILED, "1 of 2 launched", start=START, end=START + 60)
-    put(state, "Web", WaveStatus.WAITING, "Waiting for an operator's decision on App2 FAILED")
+    put(state, "Web", WaveStatus.WAITING).waiting_for = WaitingFor.DECISION
     return state
 
 
@@ -48,17 +51,33 @@ def test_a_failed_wave_offers_a_retry_an_acceptance_and_to_skip_what_waits_for_i
 def test_a_launch_in_doubt_offers_both_answers() -> None:
     state = begin(DIAMOND)
     wave(state, "Database").handed_over = True
-    put(state, "Database", WaveStatus.WAITING, "Waiting for an operator's decision: whether …")
-    wave(state, "Database").launch_in_doubt = True
+    put(state, "Database", WaveStatus.WAITING)
+    wave(state, "Database").launches_in_doubt = ["crm-1/w0/1/0"]
     assert hints(state, width=80) == [
         "Database in doubt: drs-waves adopt-job crm w0 JOB · launch-anyway"
     ]
-    assert "l" in keys(state)
+    assert {"j", "l"} <= set(keys(state))
+
+
+def test_of_several_launches_in_doubt_each_has_commands_that_name_it() -> None:
+    state = begin(DIAMOND)
+    wave(state, "Database").handed_over = True
+    put(state, "Database", WaveStatus.WAITING)
+    wave(state, "Database").launches_in_doubt = ["crm-1/w0/1/0", "crm-1/w0/1/1"]
+    assert hints(state, width=80) == [
+        "Database in doubt:",
+        "  drs-waves adopt-job crm w0 JOB --launch crm-1/w0/1/0",
+        "  drs-waves launch-anyway crm w0 --launch crm-1/w0/1/0",
+        "Database in doubt:",
+        "  drs-waves adopt-job crm w0 JOB --launch crm-1/w0/1/1",
+        "  drs-waves launch-anyway crm w0 --launch crm-1/w0/1/1",
+    ]
 
 
 def test_what_waits_for_an_approval_offers_it() -> None:
     state = begin(DIAMOND)
-    put(state, "Web", WaveStatus.WAITING, "Waiting for approval (approve_wave)")
+    put(state, "Web", WaveStatus.WAITING).waiting_for = WaitingFor.APPROVAL
+    wave(state, "Web").approval_required = True
     assert hints(state, width=80) == [
         "Web waits for approval: drs-waves approve-wave crm w3 [--refuse]"
     ]
@@ -158,6 +177,63 @@ async def test_of_several_waves_one_is_chosen_and_escape_leaves() -> None:
     assert sent == [OperatorMessage(MessageName.ACCEPT_WAVE, "w2")]
     sent, _ = await typed(state, "a\x1b")
     assert sent == []
+
+
+JOB = "drsjob-0123456789abcdef0"
+
+
+def in_doubt(*launches: str) -> ExecutionState:
+    state = begin(CHAIN)
+    wave(state, "Database").handed_over = True
+    put(state, "Database", WaveStatus.WAITING)
+    wave(state, "Database").launches_in_doubt = list(launches)
+    return state
+
+
+async def test_the_job_of_a_launch_in_doubt_is_adopted_by_a_key() -> None:
+    sent, _ = await typed(in_doubt("crm-1/w0/1/0"), f"j{JOB}\r\ry")
+    assert sent == [OperatorMessage(MessageName.ADOPT_JOB, "w0", job=JOB, launch="crm-1/w0/1/0")]
+    sent, _ = await typed(in_doubt("crm-1/w0/1/0"), "j\x1b")
+    assert sent == []
+
+
+async def test_of_several_launches_in_doubt_the_key_asks_for_one() -> None:
+    state = in_doubt("crm-1/w0/1/0", "crm-1/w0/1/1")
+    sent, _ = await typed(state, "l2\r\ry")
+    assert sent == [OperatorMessage(MessageName.LAUNCH_ANYWAY, "w0", launch="crm-1/w0/1/1")]
+    sent, _ = await typed(state, "l3\r")
+    assert sent == []
+
+
+async def test_an_approval_that_was_given_can_only_be_withdrawn() -> None:
+    state = begin(CHAIN)
+    waiting = put(state, "Web", WaveStatus.WAITING)
+    waiting.approval_required = True
+    waiting.decisions = Decisions(approved_by=OperatorAct(actor="ops@desk", time=START))
+    sent, _ = await typed(state, "v\ry")
+    assert sent == []
+    sent, _ = await typed(state, "v\rr")
+    assert sent == [OperatorMessage(MessageName.APPROVE_WAVE, "w2", approve=False)]
+
+
+@pytest.mark.parametrize("code", [RefusalCode.EXECUTION_ENDED, None])
+async def test_a_rejection_says_why_in_a_type(code: RefusalCode | None) -> None:
+    async def yes() -> bool:
+        return True
+
+    async def reject(*_: object, **__: object) -> str:
+        details = [] if code is None else [str(code)]
+        cause = ApplicationError("the text", *details, type=FailureType.MESSAGE_REJECTED)
+        raise WorkflowUpdateFailedError(cause)
+
+    handle = SimpleNamespace(execute_update=reject)
+    temporal = SimpleNamespace(get_workflow_handle=lambda *_, **__: handle)
+    client = cast(Client, SimpleNamespace(has_worker=yes, temporal=temporal))
+    running = RunningExecution("crm", "crm-1", ExecutionType.DRILL, "run")
+    with pytest.raises(RejectedError) as rejected:
+        await send(client, running, OperatorMessage(MessageName.PAUSE), actor="ops@desk")
+    assert rejected.value.code is code
+    assert str(rejected.value) == "pause was rejected: the text"
 
 
 async def test_a_worker_that_died_a_moment_ago_does_not_lose_a_message(

@@ -4,7 +4,7 @@ from cli.live.changes import changes
 from cli.render.summary import summary
 from recovery.execution.server import Verified
 from recovery.execution.state import ExecutionState, PlanStatus
-from recovery.execution.wave import WaveStatus
+from recovery.execution.wave import Cause, WaveStatus
 from tests.cli.executions import CHAIN, START, begin, fail_server, put, wave
 
 NO_CAPACITY = "LAUNCH_FAILED: InsufficientInstanceCapacity"
@@ -43,9 +43,9 @@ def test_nothing_is_told_twice() -> None:
 
 def test_a_server_that_comes_up_is_a_change_of_its_wave() -> None:
     before = begin(CHAIN)
-    put(before, "Database", WaveStatus.IN_PROGRESS, "0 of 2 launched", start=START)
+    put(before, "Database", WaveStatus.IN_PROGRESS, start=START)
     after = copy(before)
-    put(after, "Database", WaveStatus.IN_PROGRESS, "1 of 2 launched", launched=1, start=START)
+    put(after, "Database", WaveStatus.IN_PROGRESS, launched=1, start=START)
     assert changes(before, after) == ["Database: IN_PROGRESS 1 of 2 launched"]
 
 
@@ -56,7 +56,7 @@ def test_what_is_not_verified_is_told() -> None:
         after,
         "Database",
         WaveStatus.COMPLETED,
-        "2 of 2 launched, 2 not verified",
+        "every server is launched, 2 not verified",
         launched=2,
         start=START,
         verified=Verified.UNKNOWN,
@@ -70,6 +70,25 @@ def test_a_failed_server_is_named_with_its_reason() -> None:
     fail_server(wave(after, "App"), 1, NO_CAPACITY)
     [line] = changes(before, after)
     assert line == f"App: s-00000000000000003 FAILED: {NO_CAPACITY}"
+
+
+def test_a_failure_that_the_waves_verdict_names_is_not_said_again() -> None:
+    before = begin(CHAIN)
+    after = copy(before)
+    reason = f"s-00000000000000003: {NO_CAPACITY}"
+    app = put(after, "App", WaveStatus.FAILED, reason, launched=1, start=START, end=START + 9)
+    fail_server(app, 1, NO_CAPACITY)
+    assert changes(before, after) == [f"App: FAILED 1 of 2 launched; {reason}"]
+    app.status_reason, app.cause = "Its workflow was terminated", Cause.WORKFLOW_LOST
+    assert changes(before, after)[1:] == [f"App: s-00000000000000003 FAILED: {NO_CAPACITY}"]
+
+
+def test_a_late_wave_says_so() -> None:
+    before = begin(CHAIN)
+    after = copy(before)
+    late = put(after, "App", WaveStatus.COMPLETED, "any", launched=2, start=START, end=START + 9)
+    late.late = True
+    assert changes(before, after) == ["App: COMPLETED 2 of 2 launched, late"]
 
 
 def test_the_end_is_a_change() -> None:

@@ -1,26 +1,31 @@
 """Errors: one clear message on standard error, and an exit code that scripts can trust."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import typer
 from temporalio.service import RPCError, RPCStatusCode
 from typer.testing import CliRunner
 
 from aws.errors import AwsError, AwsErrorKind
 from cli.app import app
-from cli.input.confirmation import show_what_is_launched, typed_plan_id
+from cli.input.confirmation import confirmed, show_what_is_launched
 from cli.render.tables import finding_table
 from client.errors import RefusedError, UnreachableError
 from client.takeover import PreviousExecution
 from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionType, PlanStatus
+from recovery.operator.confirmation import IntendedStart, start_refusal
 from runtime.exit import CliError, ExitCode, exit_code_of, explain, worst
 from settings import get_settings
 from storage.history import HistoryError
 from tests.cli.executions import CHAIN, begin
 
+RECOVERY = IntendedStart(CHAIN.plan_id, ExecutionType.RECOVERY)
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CRM = str(EXAMPLES / "crm.yaml")
 runner = CliRunner()
@@ -122,7 +127,7 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_replace_drill_needs_recovery() -> None:
     result = runner.invoke(app, ["run", CRM, "--replace-drill"])
     assert result.exit_code == 2
-    assert "--replace-drill is for a real recovery" in result.stderr
+    assert "only a real RECOVERY replaces a running drill" in result.stderr
 
 
 def test_relaunch_of_a_server_that_is_not_in_the_plan_is_refused() -> None:
@@ -209,7 +214,27 @@ def test_a_finding_fits_80_columns_however_much_it_says() -> None:
 
 def test_another_plans_id_confirms_nothing() -> None:
     with pytest.raises(CliError, match="nothing was started: 'crn' is not the PlanId"):
-        typed_plan_id(CHAIN.plan_id, "crn")
+        confirmed(partial(start_refusal, RECOVERY), CHAIN.plan_id, "crn")
+
+
+def test_the_plan_id_is_asked_for_only_where_the_rule_needs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def prompt(text: str, **_: object) -> str:
+        asked.append(text)
+        return "crn" if len(asked) == 1 else "crm"
+
+    monkeypatch.setattr(typer, "prompt", prompt)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    drill = IntendedStart(CHAIN.plan_id, ExecutionType.DRILL)
+    assert confirmed(partial(start_refusal, drill), CHAIN.plan_id, None) is None
+    assert asked == []
+    with pytest.raises(CliError, match="'crn' is not the PlanId"):
+        confirmed(partial(start_refusal, RECOVERY), CHAIN.plan_id, None)
+    assert confirmed(partial(start_refusal, RECOVERY), CHAIN.plan_id, None) == "crm"
+    assert asked == ["Type the PlanId to start it"] * 2
 
 
 def test_a_scenario_is_checked_before_anything_starts(tmp_path: Path) -> None:
@@ -227,7 +252,10 @@ def test_a_scenario_is_checked_before_anything_starts(tmp_path: Path) -> None:
         (["run"], "what is to run? drs-waves run PLAN"),
         (["run", "--plan", CRM], "--plan goes with --from"),
         (["run", CRM, "--from", "crm-1", "--plan", CRM], "two plans are given"),
-        (["run", CRM, "--recovery", "--cleanup-after", "2h"], "--cleanup-after is for a drill"),
+        (
+            ["run", CRM, "--recovery", "--cleanup-after", "2h"],
+            "a clean-up afterwards is for a drill",
+        ),
         (["run", CRM, "--cleanup-after", "later"], "--cleanup-after 'later' is not a duration"),
         (["approve-wave", "crm", "web", "--expires", "0"], "--expires '0' is not a duration"),
         (["executions", "--state", "GONE"], "GONE"),

@@ -28,7 +28,7 @@ def watched(state: ExecutionState | None) -> Watched:
 def test_a_running_drill() -> None:
     state = begin(CHAIN)
     put(state, "Database", WaveStatus.COMPLETED, launched=2, start=START, end=START + 530)
-    put(state, "App", WaveStatus.IN_PROGRESS, "1 of 2 launched", launched=1, start=START + 540)
+    put(state, "App", WaveStatus.IN_PROGRESS, launched=1, start=START + 540)
     put(state, "Web", WaveStatus.WAITING, "Waiting for App")
     assert drawn(watched(state), now=START + 840) == (
         " DRILL  SANDBOX  CRM\n"
@@ -44,7 +44,7 @@ def test_a_running_drill() -> None:
 
 def test_what_is_not_verified_is_shown_with_the_wave_and_the_plan() -> None:
     state = begin(CHAIN)
-    reason = "2 of 2 launched, 1 not verified"
+    reason = "every server is launched, 1 not verified"
     done = put(state, "Database", WaveStatus.COMPLETED, reason, launched=2, start=START)
     done.servers[0].verified = Verified.UNKNOWN
     text = drawn(watched(state))

@@ -8,7 +8,7 @@ import pytest
 
 from client.start import start_execution
 from recovery.execution.state import ExecutionState, PlanStatus
-from recovery.execution.wave import WaveStatus
+from recovery.execution.wave import Cause, WaitingFor, WaveStatus
 from recovery.plan.model import OnFailure, RecoveryPlan
 from tests.end_to_end.conftest import RECOVERY, SPEED, House, began, ended, serving, wave_of
 from tests.end_to_end.test_endurance import temporal
@@ -84,9 +84,7 @@ async def test_an_accepted_failure_stays_true_and_lets_dependents_go_on(house: H
         house.wave("App", "Database"),
     )
     execution_id = await start_execution(house.client, plan)
-    state = await house.until(
-        plan, lambda s: "operator's decision" in wave_of(s, "App").status_reason
-    )
+    state = await house.until(plan, lambda s: wave_of(s, "App").waiting_for is WaitingFor.DECISION)
     assert wave_of(state, "Database").status is WaveStatus.FAILED
     await update(house, plan, "accept_wave", {"wave": "database", "actor": "ops"})
     state = await house.end(plan, execution_id)
@@ -217,9 +215,7 @@ async def test_a_recovery_asks_by_default_and_skips_at_the_deadline(house: House
     execution_id = await start_execution(
         house.client, plan, execution_type=RECOVERY, confirmation=plan.plan_id
     )
-    state = await house.until(
-        plan, lambda s: "operator's decision" in wave_of(s, "App").status_reason
-    )
+    state = await house.until(plan, lambda s: wave_of(s, "App").waiting_for is WaitingFor.DECISION)
     asked = wave_of(state, "Database").ask_until
     assert asked is not None
     assert asked - ended(state, "Database") == pytest.approx(4 * 3600 / SPEED, abs=10)
@@ -231,7 +227,7 @@ async def test_a_recovery_asks_by_default_and_skips_at_the_deadline(house: House
 async def test_a_wave_waits_for_approval_and_runs_when_approved(house: House) -> None:
     plan = house.plan(house.wave("Database", approval_required=True), house.wave("App", "Database"))
     execution_id = await start_execution(house.client, plan)
-    await house.until(plan, lambda s: "approval" in wave_of(s, "Database").status_reason)
+    await house.until(plan, lambda s: wave_of(s, "Database").waiting_for is WaitingFor.APPROVAL)
     await update(house, plan, "approve_wave", {"wave": "database", "actor": "boss"})
     state = await house.end(plan, execution_id)
     assert state.status is PlanStatus.COMPLETED
@@ -243,7 +239,7 @@ async def test_a_wave_waits_for_approval_and_runs_when_approved(house: House) ->
 async def test_a_refused_wave_is_not_launched(house: House) -> None:
     plan = house.plan(house.wave("Database", approval_required=True), house.wave("App", "Database"))
     execution_id = await start_execution(house.client, plan)
-    await house.until(plan, lambda s: "approval" in wave_of(s, "Database").status_reason)
+    await house.until(plan, lambda s: wave_of(s, "Database").waiting_for is WaitingFor.APPROVAL)
     await update(house, plan, "approve_wave", {"wave": "database", "approve": False})
     state = await house.end(plan, execution_id)
     assert wave_of(state, "Database").status is WaveStatus.CANCELLED
@@ -258,7 +254,7 @@ async def test_an_expired_approval_never_approves(house: House) -> None:
     await update(house, plan, "approve_wave", {"wave": "app", "expires_in_seconds": 0.5})
     state = await house.end(plan, execution_id)
     assert wave_of(state, "App").status is WaveStatus.FAILED
-    assert "expired" in wave_of(state, "App").status_reason
+    assert wave_of(state, "App").cause is Cause.APPROVAL_EXPIRED
     assert house.aws.accepted_launches(plan.waves[1].server_ids[0]) == []
 
 
@@ -270,7 +266,7 @@ async def test_a_paused_plan_launches_nothing_new_until_it_is_resumed(house: Hou
     assert "still running: Database" in answer
     state = await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.COMPLETED)
     assert state.status is PlanStatus.PAUSED
-    assert "Waiting for resume" in wave_of(state, "App").status_reason
+    assert wave_of(state, "App").waiting_for is WaitingFor.RESUME
     await asyncio.sleep(1)
     assert house.aws.accepted_launches(plan.waves[1].server_ids[0]) == []
     await signal(house, plan, "resume")

@@ -1,14 +1,14 @@
 """Every message against every state of a wave: accepted, or rejected with a reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.server import LaunchStatus, ServerResult
-from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
-from recovery.execution.wave import WaveReport, WaveStatus
-from recovery.operator.effects import OperatorDesk
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
+from recovery.execution.wave import Cause, WaitingFor, WaveReport, WaveStatus
+from recovery.operator.message_handler import MessageHandler
 from recovery.operator.messages import MessageName
 from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, Server, Wave
 
@@ -50,8 +50,15 @@ def execution(*, approval: bool = False, policy: OnFailure | None = None) -> Wav
 JOB = "drsjob-0123456789abcdef0"
 
 
+LAUNCH = "crm-1/it/1/0"
+
+
 def report(
-    scheduler: WaveScheduler, wave_id: str, status: WaveStatus, *, in_doubt: bool = False
+    scheduler: WaveScheduler,
+    wave_id: str,
+    status: WaveStatus,
+    *,
+    in_doubt: Sequence[str] = (),
 ) -> None:
     """Have a wave's workflow say how it stands."""
     known = scheduler.wave(wave_id)
@@ -61,7 +68,7 @@ def report(
             "status": status,
             "status_reason": str(status),
             "revision": known.revision + 10,
-            "launch_in_doubt": in_doubt,
+            "launches_in_doubt": list(in_doubt),
             "servers": [
                 ServerResult(
                     source_server_id=known.servers[0].source_server_id, launch_status=launched
@@ -90,7 +97,13 @@ def skipped_by_failure(scheduler: WaveScheduler) -> None:
 
 def in_doubt(scheduler: WaveScheduler) -> None:
     run_to(scheduler, WaveStatus.WAITING)
-    report(scheduler, "it", WaveStatus.WAITING, in_doubt=True)
+    report(scheduler, "it", WaveStatus.WAITING, in_doubt=[LAUNCH])
+
+
+def retried_while_paused(scheduler: WaveScheduler) -> None:
+    run_to(scheduler, WaveStatus.FAILED)
+    scheduler.pause("Paused by ops", now=NOW)
+    scheduler.reopen("it", "Retry asked for by ops", now=NOW)
 
 
 STATES: dict[str, Callable[[WaveScheduler], None]] = {
@@ -105,6 +118,7 @@ STATES: dict[str, Callable[[WaveScheduler], None]] = {
     "TIMED_OUT": lambda scheduler: run_to(scheduler, WaveStatus.TIMED_OUT),
     "CANCELLED": lambda scheduler: run_to(scheduler, WaveStatus.CANCELLED),
     "SKIPPED": skipped_by_failure,
+    "WAITING, retried while paused": retried_while_paused,
 }
 
 # Which messages each state takes; everything else is rejected.
@@ -120,6 +134,7 @@ TAKES: dict[str, set[str]] = {
     "TIMED_OUT": {"accept_wave", "retry_wave"},
     "CANCELLED": {"retry_wave"},
     "SKIPPED": {"skip_wave"},
+    "WAITING, retried while paused": set(),
 }
 
 
@@ -129,74 +144,114 @@ def test_every_message_against_every_state(state: str, name: MessageName) -> Non
     scheduler = execution()
     STATES[state](scheduler)
     before = scheduler.state.model_dump(exclude={"messages", "revision"})
-    desk = OperatorDesk(scheduler)
+    handler = MessageHandler(scheduler)
     given = {"wave": "it", "actor": "ops"}
     if name is MessageName.ADOPT_JOB:
         given["job"] = JOB
-    record = desk.take(name, (given,), now=NOW + 1)
+    record = handler.handle(name, (given,), now=NOW + 1)
     assert record.accepted is (name in TAKES[state])
     assert record.effect
+    assert record.accepted is (record.refusal is None)
     assert scheduler.state.messages == [record]
     if not record.accepted:
         assert scheduler.state.model_dump(exclude={"messages", "revision"}) == before
-        assert not desk.to_cancel
-        assert not desk.to_answer
+        assert not handler.to_cancel
+        assert not handler.to_answer
 
 
 def test_an_answer_to_a_doubt_is_passed_on_once() -> None:
     scheduler = execution()
     in_doubt(scheduler)
-    desk = OperatorDesk(scheduler)
-    assert desk.take("adopt_job", ({"wave": "it", "job": JOB},), now=NOW).accepted
-    assert [(w.wave_id, job) for w, job in desk.to_answer] == [("it", JOB)]
-    assert not desk.take("launch_anyway", ("it",), now=NOW).accepted
+    handler = MessageHandler(scheduler)
+    assert handler.handle("adopt_job", ({"wave": "it", "job": JOB},), now=NOW).accepted
+    assert handler.to_answer == [(scheduler.wave("it"), LAUNCH, JOB)]
+    again = handler.handle("launch_anyway", ("it",), now=NOW)
+    assert again.refusal is RefusalCode.NOT_IN_DOUBT
+
+
+def test_of_several_launches_in_doubt_the_answer_must_name_one() -> None:
+    scheduler = execution()
+    in_doubt(scheduler)
+    other = "crm-1/it/1/1"
+    report(scheduler, "it", WaveStatus.WAITING, in_doubt=[LAUNCH, other])
+    handler = MessageHandler(scheduler)
+    unnamed = handler.handle("launch_anyway", ("it",), now=NOW)
+    assert unnamed.refusal is RefusalCode.LAUNCH_NOT_NAMED
+    assert LAUNCH in unnamed.effect
+    assert other in unnamed.effect
+    unknown = handler.handle("launch_anyway", ({"wave": "it", "launch": "crm-1/it/9"},), now=NOW)
+    assert unknown.refusal is RefusalCode.UNKNOWN_LAUNCH
+    assert handler.to_answer == []
+    named = handler.handle("adopt_job", ({"wave": "it", "job": JOB, "LaunchId": other},), now=NOW)
+    assert (named.accepted, named.launch_id) == (True, other)
+    assert handler.to_answer == [(scheduler.wave("it"), other, JOB)]
+    assert scheduler.wave("it").launches_in_doubt == [LAUNCH]
+    assert handler.handle("launch_anyway", ("it",), now=NOW).accepted
+    assert handler.to_answer[1] == (scheduler.wave("it"), LAUNCH, None)
+
+
+def test_a_retry_forgets_the_doubts_of_the_attempt_before() -> None:
+    scheduler = execution()
+    in_doubt(scheduler)
+    report(scheduler, "it", WaveStatus.FAILED, in_doubt=[LAUNCH])
+    MessageHandler(scheduler).handle("retry_wave", ("it",), now=NOW)
+    assert not scheduler.wave("it").launch_in_doubt
+
+
+def test_skipping_all_downstream_leaves_what_another_decision_settled() -> None:
+    scheduler = execution(approval=True)
+    handler = MessageHandler(scheduler)
+    handler.handle("approve_wave", ({"wave": "it", "approve": False},), now=NOW)
+    record = handler.handle("skip_wave", ({"wave": "first", "cascade": True},), now=NOW)
+    assert record.accepted
+    assert scheduler.wave("first").cause is Cause.SKIPPED_BY_OPERATOR
+    assert scheduler.wave("it").cause is Cause.APPROVAL_REFUSED
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_an_approval_is_taken_only_before_the_launch(state: str) -> None:
     scheduler = execution(approval=True)
     if state != "SKIPPED" and not state.startswith("WAITING for a dep"):
-        OperatorDesk(scheduler).take("approve_wave", ("it",), now=NOW)
+        MessageHandler(scheduler).handle("approve_wave", ("it",), now=NOW)
     STATES[state](scheduler)
     if scheduler.wave("it").decisions.approved_by:
-        again = OperatorDesk(scheduler).take("approve_wave", ("it",), now=NOW)
+        again = MessageHandler(scheduler).handle("approve_wave", ("it",), now=NOW)
         assert not again.accepted
         return
-    record = OperatorDesk(scheduler).take("approve_wave", ("it",), now=NOW)
+    record = MessageHandler(scheduler).handle("approve_wave", ("it",), now=NOW)
     assert record.accepted is not scheduler.wave("it").status.is_settled
 
 
 def test_pause_and_resume_are_taken_in_turns() -> None:
     scheduler = execution()
-    desk = OperatorDesk(scheduler)
+    handler = MessageHandler(scheduler)
     names = ("resume", "pause", "pause", "resume", "resume")
-    taken = [desk.take(name, (), now=NOW).accepted for name in names]
+    taken = [handler.handle(name, (), now=NOW).accepted for name in names]
     assert taken == [False, True, False, True, False]
     assert scheduler.state.status is PlanStatus.IN_PROGRESS
 
 
 def test_a_paused_execution_offers_no_wave_to_launch() -> None:
     scheduler = execution()
-    OperatorDesk(scheduler).take("pause", ("network",), now=NOW)
+    MessageHandler(scheduler).handle("pause", ("network",), now=NOW)
     assert scheduler.ready() == []
-    assert "Waiting for resume" in scheduler.wave("first").status_reason
-    OperatorDesk(scheduler).take("resume", (), now=NOW)
+    assert scheduler.wave("first").waiting_for is WaitingFor.RESUME
+    MessageHandler(scheduler).handle("resume", (), now=NOW)
     assert [w.wave_id for w in scheduler.ready()] == ["first", "beside"]
 
 
 def test_a_message_for_another_execution_changes_nothing() -> None:
     scheduler = execution()
     given = {"wave": "it", "ExecutionId": "crm-0"}
-    record = OperatorDesk(scheduler).take("skip_wave", (given,), now=NOW)
-    assert not record.accepted
-    assert "meant for execution crm-0" in record.effect
+    record = MessageHandler(scheduler).handle("skip_wave", (given,), now=NOW)
+    assert record.refusal is RefusalCode.OTHER_EXECUTION
 
 
 def test_a_retry_makes_the_skipped_dependents_wait_again() -> None:
     scheduler = execution()
     run_to(scheduler, WaveStatus.FAILED)
     assert scheduler.wave("after").status is WaveStatus.SKIPPED
-    OperatorDesk(scheduler).take("retry_wave", ("it",), now=NOW)
+    MessageHandler(scheduler).handle("retry_wave", ("it",), now=NOW)
     assert scheduler.wave("after").status is WaveStatus.WAITING
     assert [w.wave_id for w in scheduler.ready()] == ["it", "beside"]
     assert scheduler.start("it", now=NOW).attempt == 2
@@ -220,22 +275,23 @@ def test_a_wave_that_nobody_approves_fails_at_the_plans_deadline() -> None:
     assert scheduler.next_deadline() == NOW + 86_400
     scheduler.tick(now=NOW + 86_400)
     assert scheduler.wave("it").status is WaveStatus.FAILED
-    assert "deadline" in scheduler.wave("it").status_reason
+    assert scheduler.wave("it").cause is Cause.DEADLINE
     assert scheduler.next_deadline() is None
 
 
 def test_an_expired_approval_fails_the_wave_once_and_asks_for_no_further_tick() -> None:
     scheduler = execution(approval=True)
     given = {"wave": "it", "expires_in_seconds": 60}
-    assert OperatorDesk(scheduler).take("approve_wave", (given,), now=NOW).accepted
+    assert MessageHandler(scheduler).handle("approve_wave", (given,), now=NOW).accepted
     assert scheduler.next_deadline() == NOW + 60
     scheduler.tick(now=NOW + 60)
     assert scheduler.wave("it").status is WaveStatus.FAILED
+    assert scheduler.wave("it").cause is Cause.APPROVAL_EXPIRED
     assert scheduler.next_deadline() is None
 
 
 def test_a_null_actor_is_an_unknown_one() -> None:
-    record = OperatorDesk(execution()).take("pause", ({"actor": None},), now=NOW)
+    record = MessageHandler(execution()).handle("pause", ({"actor": None},), now=NOW)
     assert (record.accepted, record.actor) == (True, "unknown")
 
 
@@ -243,7 +299,7 @@ def test_an_automatic_retry_never_revokes_an_acceptance() -> None:
     scheduler = execution()
     scheduler.plan.waves[1].retries = 1
     run_to(scheduler, WaveStatus.IN_PROGRESS)
-    OperatorDesk(scheduler).take("accept_wave", ("it",), now=NOW)
+    MessageHandler(scheduler).handle("accept_wave", ("it",), now=NOW)
     report(scheduler, "it", WaveStatus.FAILED)
     assert scheduler.wave("it").status is WaveStatus.FAILED
     assert scheduler.wave("after").status is WaveStatus.PENDING
@@ -255,7 +311,7 @@ def test_what_is_retried_is_launched_though_another_wave_has_stopped_the_plan() 
     scheduler.start("beside", now=NOW)
     report(scheduler, "it", WaveStatus.FAILED)
     report(scheduler, "beside", WaveStatus.FAILED)
-    OperatorDesk(scheduler).take("retry_wave", ("it",), now=NOW)
+    MessageHandler(scheduler).handle("retry_wave", ("it",), now=NOW)
     assert [w.wave_id for w in scheduler.ready()] == ["it"]
 
 
@@ -276,13 +332,14 @@ def test_a_wrong_account_refuses_every_wave_whatever_the_policy() -> None:
 
 def test_an_actor_is_verified_only_when_our_own_client_vouches() -> None:
     scheduler = execution()
-    desk = OperatorDesk(scheduler)
-    desk.take("pause", ({"actor": "boss"},), now=NOW)
-    desk.take("resume", ({"actor": "boss", "client": "drs-waves"},), now=NOW)
+    handler = MessageHandler(scheduler)
+    handler.handle("pause", ({"actor": "boss"},), now=NOW)
+    handler.handle("resume", ({"actor": "boss", "client": "drs-waves"},), now=NOW)
     assert [m.actor_verified for m in scheduler.state.messages] == [False, True]
 
 
 def test_unknown_messages_leave_a_record_with_a_hint() -> None:
     scheduler = execution()
-    record = OperatorDesk(scheduler).take("skipwave", ({"wave": "it"},), now=NOW)
-    assert (record.accepted, "did you mean skip_wave?" in record.effect) == (False, True)
+    record = MessageHandler(scheduler).handle("skipwave", ({"wave": "it"},), now=NOW)
+    assert record.refusal is RefusalCode.UNKNOWN_MESSAGE
+    assert "did you mean skip_wave?" in record.effect

@@ -10,7 +10,7 @@ from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveReport, WaveStatus
-from recovery.operator.effects import OperatorDesk
+from recovery.operator.message_handler import MessageHandler
 from recovery.operator.messages import MessageName
 from recovery.plan.model import OnFailure, RecoveryPlan
 from tests.recovery.plans import diamond
@@ -21,7 +21,7 @@ WORDS = st.sampled_from([*WAVES, "dp", "crm-1", "", "\x1b[2J", "\ud800", "x" * 5
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | WORDS
 KEYS = st.sampled_from(
     ["wave", "WaveId", "wave_id", "reason", "actor", "Actor", "ExecutionId", "client", "cascade",
-     "approve", "expires_in_seconds", "ExpiresInSeconds"]
+     "approve", "expires_in_seconds", "ExpiresInSeconds", "launch", "LaunchId"]
 )  # fmt: skip
 ANYTHING = st.recursive(
     SCALARS,
@@ -64,7 +64,7 @@ class Execution:
             plan, execution_id="crm-1", execution_type=kind, started_by="ops", now=NOON
         )
         self.scheduler = WaveScheduler(plan, self.state)
-        self.desk = OperatorDesk(self.scheduler)
+        self.handler = MessageHandler(self.scheduler)
 
     def take(self, step: Any) -> None:
         """One step."""
@@ -80,7 +80,7 @@ class Execution:
                     self.scheduler.start(wave.wave_id, now=self.now)
             case "cancel" if self.state.end_time is None:
                 self.scheduler.cancel("\x1b", now=self.now)
-                self.desk.note_cancel("Cancelled with drs-waves by \x1b", now=self.now)
+                self.handler.note_cancel("Cancelled with drs-waves by \x1b", now=self.now)
             case "close" if self.scheduler.all_settled and self.state.end_time is None:
                 self.scheduler.close(now=self.now)
             case float() as seconds:
@@ -91,7 +91,7 @@ class Execution:
     def _message(self, name: str, inputs: tuple[Any, ...]) -> None:
         before = self.state.model_dump_json(exclude={"messages", "revision"})
         kept = len(self.state.messages)
-        record = self.desk.take(name, inputs, now=self.now)
+        record = self.handler.handle(name, inputs, now=self.now)
         assert self.state.messages[kept:] == [record]
         for text in (record.effect, record.actor, record.reason, record.name):
             assert text.isprintable(), repr(text)

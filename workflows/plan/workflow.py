@@ -25,10 +25,11 @@ with workflow.unsafe.imports_passed_through():
     from contract.launch import LaunchAnswer
     from contract.wave import WaveOutcome
     from recovery.execution.scheduler import WaveScheduler
-    from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
+    from recovery.execution.state import ExecutionState, MessageRecord, PlanStatus
     from recovery.execution.wave import WaveReport
     from recovery.history.record import HistoryDelta, HistoryRecord
-    from recovery.operator.effects import OperatorDesk
+    from recovery.operator.confirmation import IntendedStart, start_refusal
+    from recovery.operator.message_handler import MessageHandler
     from recovery.operator.messages import MessageName
     from recovery.plan.model import RecoveryPlan, Target
     from recovery.text_format import shortened
@@ -73,7 +74,7 @@ class RecoveryPlanWorkflow:
         if start.takeover is not None:
             state.from_execution = start.takeover.execution_id
         self._expectations = Expectations(start, state)
-        self._desk = OperatorDesk(self._scheduler)
+        self._handler = MessageHandler(self._scheduler)
         self._take_messages()
         self._changed = True
         self._history_delta = HistoryDelta(start.plan, state)
@@ -164,22 +165,23 @@ class RecoveryPlanWorkflow:
 
     def _take_message(self, name: str, inputs: tuple[Any, ...]) -> MessageRecord:
         paused = self._state.status is PlanStatus.PAUSED
-        record = self._desk.take(name, inputs, now=workflow.time())
+        record = self._handler.handle(name, inputs, now=workflow.time())
         if (self._state.status is PlanStatus.PAUSED) is not paused:
             self._waves.signal_running("resume" if paused else "pause")
-        for wave, reason in self._desk.to_cancel:
+        for wave, reason in self._handler.to_cancel:
             self._waves.stop(wave, reason)
-        self._desk.to_cancel.clear()
-        for wave, job_id in self._desk.to_answer:
-            self._waves.signal(wave, "answer_launch", LaunchAnswer(job_id=job_id))
-        self._desk.to_answer.clear()
+        self._handler.to_cancel.clear()
+        for wave, launch_id, job_id in self._handler.to_answer:
+            answer = LaunchAnswer(launch_id=launch_id, job_id=job_id)
+            self._waves.signal(wave, "answer_launch", answer)
+        self._handler.to_answer.clear()
         self._touch()
         return record
 
     @staticmethod
     def _answer(record: MessageRecord) -> str:
         if not record.accepted:
-            raise ApplicationError(record.effect, type=FailureType.MESSAGE_REJECTED)
+            raise ApplicationError(record.effect, record.refusal, type=FailureType.MESSAGE_REJECTED)
         return record.effect
 
     def _apply_stop_policy(self) -> None:
@@ -197,16 +199,15 @@ class RecoveryPlanWorkflow:
         return self._scheduler.state
 
     def _refuse_unconfirmed(self) -> None:
-        start = self._start
-        if start.execution_type is ExecutionType.DRILL:
-            return
-        if start.confirmation != start.plan.plan_id:
-            raise ApplicationError(
-                f"A real recovery of {start.plan.plan_id} needs its PlanId as Confirmation; "
-                "nothing was launched",
-                type=FailureType.PLAN_REFUSED,
-                non_retryable=True,
-            )
+        start, plan = self._start, self._start.plan
+        intended = IntendedStart(
+            plan.plan_id,
+            start.execution_type,
+            relaunch=start.relaunch,
+            server_ids=[server_id for wave in plan.waves for server_id in wave.server_ids],
+        )
+        if (refused := start_refusal(intended, start.confirmation)) is not None:
+            raise ApplicationError(refused.text, type=FailureType.PLAN_REFUSED, non_retryable=True)
 
     async def _walk(self) -> None:
         """Start each wave the moment its last dependency is up, until all are settled."""
@@ -267,7 +268,7 @@ class RecoveryPlanWorkflow:
         reason = shortened(workflow.cancellation_reason() or "Cancelled")
         now = workflow.time()
         self._scheduler.cancel(reason, now=now)
-        self._desk.note_cancel(reason, now=now)
+        self._handler.note_cancel(reason, now=now)
         self._touch()
         for wave in self._scheduler.running():
             self._waves.stop(wave, reason)

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from api.auth.tokens import Principal
 from api.pages.execution.controls import Offer, offers
 from api.pages.rendering import render
-from recovery.execution.state import ExecutionState, PlanStatus
-from recovery.execution.wave import WaveState, WaveStatus
+from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveState
 from recovery.operator.messages import MessageName
-from recovery.operator.rules import is_in_doubt, may_approve, may_skip, takes_messages
+from recovery.operator.pending_decisions import DecisionKind, PendingDecision, pending_decisions
 
-_BROKEN = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 _MOST = 6
 
 
@@ -19,29 +18,22 @@ class Matter:
     """Something that a person must decide.
 
     Attributes:
-        told: what it is.
+        text: what it is.
         wave: the wave that it is about.
         offers: what can be done.
     """
 
-    told: str
+    text: str
     wave: WaveState | None
     offers: tuple[Offer, ...]
 
 
 def matters(state: ExecutionState, reader: Principal) -> list[Matter]:
     """What waits for a person."""
-    if not takes_messages(state):
-        return []
-    found = []
-    if state.status is PlanStatus.PAUSED:
-        resume = [o for o in offers(state, reader) if o.name == MessageName.RESUME]
-        found.append(Matter("is PAUSED: nothing new is launched", None, tuple(resume)))
-    for told, fits, names in _KINDS:
-        for wave in filter(fits, state.waves):
-            can = [o for name in names for o in offers(state, reader, wave) if o.name == name]
-            found.append(Matter(told(wave), wave, (*can, *_skips(state, reader, wave))))
-    return found
+    return [
+        Matter(_text(each), each.wave, tuple(_offers(state, reader, each)))
+        for each in pending_decisions(state)
+    ]
 
 
 def attention(state: ExecutionState, reader: Principal) -> str:
@@ -50,35 +42,27 @@ def attention(state: ExecutionState, reader: Principal) -> str:
     return render("attention", matters=found[:_MOST], more=len(found) - _MOST)
 
 
-def _skips(state: ExecutionState, reader: Principal, wave: WaveState) -> list[Offer]:
-    """Leaving out the one dependent of a wave that failed."""
-    if wave.status not in _BROKEN:
-        return []
-    waiting = [w for w in state.waves if wave.wave_id in w.depends_on and may_skip(w)]
-    if len(waiting) != 1:
-        return []
-    return [o for o in offers(state, reader, waiting[0]) if o.name == MessageName.SKIP_WAVE]
+def _offers(state: ExecutionState, reader: Principal, pending: PendingDecision) -> list[Offer]:
+    """The buttons that decide it; leaving out a dependent only where there is one."""
+    found = _named(offers(state, reader, pending.wave), pending.messages)
+    if len(pending.skippable) == 1:
+        of_dependent = offers(state, reader, pending.skippable[0])
+        found += _named(of_dependent, (MessageName.SKIP_WAVE,))
+    return found
 
 
-def _waits(_: WaveState) -> str:
-    return "waits for an approval"
+def _named(found: list[Offer], names: tuple[MessageName, ...]) -> list[Offer]:
+    return [offer for name in names for offer in found if offer.name == name]
 
 
-def _doubt(_: WaveState) -> str:
-    return "may have been launched: whether DRS has its job is not known"
-
-
-def _broke(wave: WaveState) -> str:
-    accepted = "; accepted" if wave.decisions.accepted_by else ""
-    return f"{wave.status}{accepted}: {wave.status_reason}"
-
-
-_KINDS = (
-    (_waits, may_approve, (MessageName.APPROVE_WAVE, MessageName.SKIP_WAVE)),
-    (_doubt, is_in_doubt, (MessageName.ADOPT_JOB, MessageName.LAUNCH_ANYWAY)),
-    (
-        _broke,
-        lambda wave: wave.status in _BROKEN,
-        (MessageName.RETRY_WAVE, MessageName.ACCEPT_WAVE),
-    ),
-)
+def _text(pending: PendingDecision) -> str:
+    if pending.wave is None:
+        return "is PAUSED: nothing new is launched"
+    match pending.kind:
+        case DecisionKind.APPROVAL:
+            return "waits for an approval"
+        case DecisionKind.LAUNCH:
+            return "may have been launched: whether DRS has its job is not known"
+        case _:
+            accepted = "; accepted" if pending.wave.decisions.accepted_by else ""
+            return f"{pending.wave.status}{accepted}: {pending.wave.status_reason}"

@@ -12,8 +12,9 @@ from recovery.execution.cleanup_state import CleanupStatus
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
+from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
 from recovery.operator.messages import MessageName, OperatorMessage
-from recovery.operator.rules import Action, actions, is_in_doubt, takes_messages
+from recovery.operator.rules import Action, actions_about, allowed_forms, takes_messages
 from recovery.plan.graph import WaveGraph
 from recovery.text_format import count
 from settings import Role
@@ -68,9 +69,7 @@ def offers(state: ExecutionState, reader: Principal, wave: WaveState | None = No
         reader: who would press them.
         wave: the wave; None for the execution.
     """
-    names: list[str] = [each.name for each in actions(state) if _is_about(each, wave)]
-    if wave is not None and takes_messages(state) and is_in_doubt(wave):
-        names.append(MessageName.ADOPT_JOB)
+    names: list[str] = [each.name for each in actions_about(state, wave)]
     if wave is None and takes_messages(state):
         names.append(CANCEL)
     if wave is None and _may_clean_up(state):
@@ -95,17 +94,8 @@ def ask(house: House, state: ExecutionState, name: str, wave_id: str | None) -> 
     if name == CLEAN_UP:
         return _ask_clean_up(house, state) if _may_clean_up(state) else None
     wave = next((each for each in state.waves if each.wave_id == wave_id), None)
-    if wave is not None and name == MessageName.ADOPT_JOB and is_in_doubt(wave):
-        adopt = Action(MessageName.ADOPT_JOB, (wave,), "watches a job that DRS has already for")
-        return _ask_message(house, state, adopt, wave)
-    action = next((a for a in actions(state) if a.name == name and _is_about(a, wave)), None)
+    action = next((a for a in actions_about(state, wave) if a.name == name), None)
     return _ask_message(house, state, action, wave) if action else None
-
-
-def _is_about(action: Action, wave: WaveState | None) -> bool:
-    if wave is None:
-        return not action.waves
-    return any(each.wave_id == wave.wave_id for each in action.waves)
 
 
 def _lacking(reader: Principal, name: str, state: ExecutionState) -> Role | None:
@@ -134,11 +124,13 @@ def _ask_message(
             cascade=fields.get("cascade") == "yes",
             approve=fields.get("answer") != "refuse",
             job=fields.get("job", "").strip() or None,
+            launch=fields.get("launch", "").strip() or None,
         )
         effect = await house.tell(caller, state.execution_id, message)
         return Outcome(effect or WITHOUT_WORKER)
 
     about = f"{action.effect} {wave.wave_name} ({wave.wave_id})" if wave else action.effect
+    forms = allowed_forms(state, action.name, wave) if wave else []
     html = render(
         "ask",
         state=state,
@@ -149,6 +141,8 @@ def _ask_message(
         below=len(_below(state, wave)) if wave and action.name is MessageName.SKIP_WAVE else 0,
         button=_BUTTONS[action.name],
         typed=None,
+        launches=[form.launch for form in forms if form.launch is not None],
+        answers=[form.approve for form in forms] or [True],
     )
     return Dialog(html, send)
 
@@ -191,7 +185,7 @@ def _ask_cancel(house: House, state: ExecutionState) -> Dialog:
 
     pending = sum(not wave.status.is_settled and not wave.handed_over for wave in state.waves)
     running = sum(wave.is_running for wave in state.waves)
-    real = state.execution_type is ExecutionType.RECOVERY
+    needs_plan_id = cancel_refusal(state.plan_id, state.execution_type, None) is not None
     html = render(
         "ask",
         state=state,
@@ -202,13 +196,16 @@ def _ask_cancel(house: House, state: ExecutionState) -> Dialog:
         name=CANCEL,
         below=0,
         button="Cancel the execution",
-        typed=state.plan_id if real else None,
+        typed=state.plan_id if needs_plan_id else None,
+        launches=[],
+        answers=[True],
     )
     return Dialog(html, send)
 
 
 def _ask_clean_up(house: House, state: ExecutionState) -> Dialog:
     real = state.execution_type is ExecutionType.RECOVERY
+    needs_plan_id = cleanup_refusal(state.plan_id, state.execution_type, None) is not None
 
     async def send(caller: Principal, fields: Fields) -> Outcome:
         confirmation = fields.get("typed") or None
@@ -228,6 +225,8 @@ def _ask_clean_up(house: House, state: ExecutionState) -> Dialog:
         name=CLEAN_UP,
         below=0,
         button=_BUTTONS[CLEAN_UP],
-        typed=state.plan_id if real else None,
+        typed=state.plan_id if needs_plan_id else None,
+        launches=[],
+        answers=[True],
     )
     return Dialog(html, send)

@@ -14,7 +14,7 @@ from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.forecast.remaining import remaining
-from recovery.operator.rules import is_in_doubt, may_approve, may_retry, takes_messages
+from recovery.operator.pending_decisions import pending_decisions
 from recovery.text_format import about, count, moment
 
 # What is expected changes with the clock, but nobody reads it by the second.
@@ -142,18 +142,10 @@ def left(state: ExecutionState, *, now: float) -> str:
     """How long an execution still takes, in words; "" once it has ended."""
     if state.end_time is not None:
         return ""
-    if not any(wave.is_running for wave in state.waves) and needs_operator(state):
+    if not any(wave.is_running for wave in state.waves) and pending_decisions(state):
         return "waits for an operator"
     estimate = remaining(state, now=now)
     return "longer than expected" if estimate.overdue else f"about {about(estimate.seconds)} left"
-
-
-def needs_operator(state: ExecutionState) -> bool:
-    """Whether somebody should do something, or nothing goes on."""
-    if not takes_messages(state):
-        return False
-    asks = any(may_approve(w) or is_in_doubt(w) or may_retry(w) for w in state.waves)
-    return asks or state.status is PlanStatus.PAUSED
 
 
 def status_line(state: ExecutionState) -> str:

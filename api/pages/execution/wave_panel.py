@@ -5,7 +5,7 @@ from api.pages.execution.controls import offers
 from api.pages.rendering import render
 from api.service import House, web_ui_link
 from contract.identifiers import wave_workflow_id
-from recovery.execution.progress import SYMBOLS, decided, own_reason, unverified
+from recovery.execution.progress import SYMBOLS, decided, detail, unverified
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
@@ -37,7 +37,7 @@ def wave_panel(
         "panel",
         wave=wave,
         symbol=SYMBOLS[wave.status],
-        reason=own_reason(wave),
+        reason=detail(wave),
         decided=decided(wave),
         unverified=unverified(wave),
         expected=(wave.expected_seconds or DEFAULT_SERVER_SECONDS) / state.speed,

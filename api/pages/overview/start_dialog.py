@@ -13,6 +13,7 @@ from client.errors import RefusedError, UnreachableError
 from client.readiness import check_readiness
 from contract.readiness import Finding, Readiness, TargetContext
 from recovery.execution.state import ExecutionType
+from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
 
 _CLEANUPS = {"": None, "3600": 3600.0, "14400": 14_400.0, "86400": 86_400.0}
@@ -36,7 +37,7 @@ async def ask_start(house: House, plan_id: str, kind: ExecutionType) -> Dialog:
         request = StartRequest(
             execution_type=kind,
             version=version,
-            confirmation=fields.get("typed") or None if real else None,
+            confirmation=fields.get("typed") or None,
             replace_drill=real and fields.get("replace") == "yes",
             cleanup_after_seconds=None if real else _CLEANUPS.get(fields.get("cleanup", "")),
         )
@@ -54,6 +55,7 @@ async def ask_start(house: House, plan_id: str, kind: ExecutionType) -> Dialog:
         version=registered.version,
         plan_hash=plan.plan_hash,
         kind=kind,
+        typed=plan.plan_id if IntendedStart(plan_id, kind).confirmed_for else None,
         look=_targets(plan, _by_the_plan(plan), checking=True),
     )
     return Dialog(html, send, look)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from client.start import replace_drill, start_execution
+from recovery.execution.wave import WaitingFor
 from sandbox.stack import Stack
 from tests.end_to_end.conftest import House, wave_of
 from tests.end_to_end.pages.conftest import Open, Tab, register
@@ -85,7 +86,7 @@ async def test_a_viewer_finds_no_button_that_acts(
     plan = house.plan(house.wave("Web", approval_required=True))
     await register(plan)
     execution_id = await start_execution(house.client, plan)
-    await house.until(plan, lambda s: "approval" in wave_of(s, "Web").status_reason)
+    await house.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
     tab = await open_page(f"{guarded}/executions/{execution_id}#web")
     await sign_in(tab, _VIC)
     await tab.sees("#attention", "You may look, not act")

@@ -19,6 +19,7 @@ from api.app import create_app
 from client.executions import execution_state
 from client.start import start_execution
 from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaitingFor
 from sandbox.stack import free_port
 from settings import get_settings
 from tests.end_to_end.conftest import House, wave_of
@@ -107,7 +108,7 @@ async def test_fifty_pages_ask_temporal_no_more_often_than_one(
     monkeypatch.setattr(hub, "execution_state", counted)
     plan = house.plan(house.wave("Web", approval_required=True))
     execution_id = await start_execution(house.client, plan)
-    await house.until(plan, lambda s: "approval" in wave_of(s, "Web").status_reason)
+    await house.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
     async with serving_here() as host, AsyncExitStack() as screens:
         first = await screens.enter_async_context(screen(host, execution_id))
         await house.eventually(lambda: _true(first.was_told("beat")))

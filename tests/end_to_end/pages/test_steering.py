@@ -5,7 +5,7 @@ from axe_playwright_python.async_playwright import Axe  # type: ignore[import-un
 
 from client.start import start_execution
 from recovery.execution.state import ExecutionType, PlanStatus
-from recovery.execution.wave import WaveStatus
+from recovery.execution.wave import WaitingFor, WaveStatus
 from recovery.plan.model import RecoveryPlan
 from tests.end_to_end.conftest import House, wave_of
 from tests.end_to_end.pages.conftest import Open, Tab, register
@@ -27,7 +27,7 @@ async def at_the_gate(house: House, served: str, open_page: Open, **how: bool) -
     """A page of an execution that waits for an approval."""
     plan = gated(house)
     execution_id = await start_execution(house.client, plan)
-    await house.until(plan, lambda s: "approval" in wave_of(s, "Web").status_reason)
+    await house.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
     tab = await open_page(f"{served}/executions/{execution_id}", **how)
     await tab.sees("#attention", "Web waits for an approval")
     return tab, execution_id

@@ -1,0 +1,159 @@
+"""What has to be confirmed before a start, a cancellation or a clean-up: one rule for all callers.
+
+What cannot be taken back is confirmed with the PlanId, which a person types and a script passes.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from recovery.execution.state import ExecutionType
+
+_CHANGES_SHOWN = 20
+
+
+class RequestRefusalCode(StrEnum):
+    """Why something is not done as it was asked for."""
+
+    MISSING = "MISSING"
+    """It needs the PlanId as its confirmation, and none was given."""
+    WRONG = "WRONG"
+    """Another text than the PlanId was given."""
+    NOT_FOR_A_DRILL = "NOT_FOR_A_DRILL"
+    NOT_FOR_A_RECOVERY = "NOT_FOR_A_RECOVERY"
+    UNKNOWN_SERVERS = "UNKNOWN_SERVERS"
+    NOT_FORCED = "NOT_FORCED"
+
+
+@dataclass(frozen=True)
+class RequestRefusal:
+    """Why something is not done; the text says what was not done, and why."""
+
+    code: RequestRefusalCode
+    text: str
+
+
+@dataclass(frozen=True)
+class IntendedStart:
+    """A start, as far as it decides what has to be confirmed.
+
+    Attributes:
+        relaunch: servers that are launched even if that destroys a live recovery instance.
+        server_ids: the servers of the plan; None while the plan is not read yet.
+        replaces_drill: first end a running drill of the plan.
+        is_cleaned_up: its instances are terminated some time after its end.
+        plan_changes: how the plan differs from that of the execution it goes on from.
+    """
+
+    plan_id: str
+    execution_type: ExecutionType
+    relaunch: Collection[str] = ()
+    server_ids: Collection[str] | None = None
+    replaces_drill: bool = False
+    is_cleaned_up: bool = False
+    plan_changes: Collection[str] = field(default=())
+
+    @property
+    def confirmed_for(self) -> str | None:
+        """What the PlanId confirms; None where no confirmation is needed."""
+        if self.execution_type is ExecutionType.RECOVERY:
+            return "a real RECOVERY"
+        if self.relaunch:
+            return "a relaunch over live recovery instances"
+        if self.plan_changes:
+            shown = list(self.plan_changes)[:_CHANGES_SHOWN]
+            return f"a plan that was changed since ({'; '.join(shown)})"
+        return None
+
+
+def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
+    """Why a start's options do not go together; None where they do."""
+    real = start.execution_type is ExecutionType.RECOVERY
+    if real and start.is_cleaned_up:
+        return RequestRefusal(
+            RequestRefusalCode.NOT_FOR_A_RECOVERY,
+            "nothing was started: a clean-up afterwards is for a drill; what a real RECOVERY "
+            "launches stays",
+        )
+    if start.replaces_drill and not real:
+        return RequestRefusal(
+            RequestRefusalCode.NOT_FOR_A_DRILL,
+            "nothing was started: only a real RECOVERY replaces a running drill",
+        )
+    known = start.server_ids
+    if known is not None and (unknown := [s for s in start.relaunch if s not in known]):
+        return RequestRefusal(
+            RequestRefusalCode.UNKNOWN_SERVERS,
+            f"nothing was started: the relaunch names {', '.join(unknown)}, which "
+            f"{start.plan_id} does not launch",
+        )
+    return None
+
+
+def start_refusal(start: IntendedStart, confirmation: str | None) -> RequestRefusal | None:
+    """Why an execution is not started; None where it may be.
+
+    Args:
+        start: what is to be started.
+        confirmation: what was typed or passed as the PlanId.
+    """
+    return start_options_refusal(start) or _refusal(
+        start.plan_id, confirmation, start.confirmed_for, nothing="nothing was started"
+    )
+
+
+def cancel_refusal(
+    plan_id: str, execution_type: ExecutionType | None, confirmation: str | None
+) -> RequestRefusal | None:
+    """Why an execution is not cancelled; None where it may be.
+
+    Args:
+        plan_id: its plan.
+        execution_type: None where that is not known: such an execution counts as a recovery.
+        confirmation: what was typed or passed as the PlanId.
+    """
+    real = execution_type is not ExecutionType.DRILL
+    what = "the cancellation of a real RECOVERY" if real else None
+    return _refusal(plan_id, confirmation, what, nothing="nothing was cancelled")
+
+
+def cleanup_refusal(
+    plan_id: str,
+    execution_type: ExecutionType,
+    confirmation: str | None,
+    *,
+    is_forced: bool = True,
+) -> RequestRefusal | None:
+    """Why what an execution launched is not terminated; None where it may be.
+
+    Args:
+        plan_id: its plan.
+        execution_type: a recovery's instances are terminated by force only.
+        confirmation: what was typed or passed as the PlanId.
+        is_forced: whether the caller asked for the termination of a recovery's instances.
+    """
+    real = execution_type is ExecutionType.RECOVERY
+    if real and not is_forced:
+        return RequestRefusal(
+            RequestRefusalCode.NOT_FORCED,
+            f"nothing was terminated: this execution of {plan_id} is a real RECOVERY, and its "
+            "instances may be in use; they are terminated by force only",
+        )
+    what = "the termination of a real RECOVERY's instances" if real else None
+    return _refusal(plan_id, confirmation, what, nothing="nothing was terminated")
+
+
+def _refusal(
+    plan_id: str, confirmation: str | None, what: str | None, *, nothing: str
+) -> RequestRefusal | None:
+    if confirmation is not None and confirmation != plan_id:
+        return RequestRefusal(
+            RequestRefusalCode.WRONG,
+            f"{nothing}: {confirmation!r} is not the PlanId of this plan, {plan_id!r}",
+        )
+    if what is not None and confirmation is None:
+        return RequestRefusal(
+            RequestRefusalCode.MISSING,
+            f"{nothing}: {what} needs the PlanId {plan_id!r} as its confirmation",
+        )
+    return None

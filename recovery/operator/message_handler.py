@@ -1,0 +1,202 @@
+"""Handles operators' messages: what each does to an execution, or why it does nothing."""
+
+from typing import Any, NamedTuple
+
+from recovery.execution.scheduler import WaveScheduler
+from recovery.execution.state import MessageRecord, RefusalCode
+from recovery.execution.wave import OperatorAct, WaveState
+from recovery.operator.messages import (
+    MessageName,
+    MessageRejected,
+    OperatorMessage,
+    guess_actor,
+    nearest,
+    read_cancel_reason,
+    read_message,
+)
+from recovery.operator.rules import is_allowed, refusal
+from recovery.text_format import shortened
+
+_MOST_RECORDS = 1000
+
+
+class LaunchDecision(NamedTuple):
+    """An operator's answer about a launch in doubt.
+
+    Attributes:
+        job_id: the job to adopt; None to launch.
+    """
+
+    wave: WaveState
+    launch_id: str
+    job_id: str | None
+
+
+class MessageHandler:
+    """Handles operators' messages and keeps a record of each.
+
+    Attributes:
+        to_cancel: waves that an operator cancelled, with the reason for their workflows.
+        to_answer: launches in doubt that an operator decided about, for their waves' workflows.
+    """
+
+    def __init__(self, scheduler: WaveScheduler) -> None:
+        self._scheduler = scheduler
+        self.to_cancel: list[tuple[WaveState, str]] = []
+        self.to_answer: list[LaunchDecision] = []
+
+    def handle(self, name: str, inputs: tuple[Any, ...], *, now: float) -> MessageRecord:
+        """Handle a message; whatever it is, the answer is a record that is kept.
+
+        Args:
+            name: the message's name, known or not.
+            inputs: what it came with.
+            now: epoch seconds.
+        """
+        message: OperatorMessage | None = None
+        refused: RefusalCode | None = None
+        try:
+            message = read_message(_known(name), inputs)
+            effect = self._act(message, now=now)
+        except MessageRejected as rejected:
+            effect, refused = str(rejected), rejected.code
+        record = MessageRecord(
+            name=shortened(name, most=100),
+            wave_id=message.wave if message else None,
+            launch_id=message.launch if message else None,
+            actor=message.actor if message else guess_actor(inputs),
+            actor_verified=bool(message and message.client),
+            time=now,
+            reason=message.reason if message else "",
+            accepted=refused is None,
+            refusal=refused,
+            effect=effect,
+        )
+        self._note(record, now=now)
+        return record
+
+    def note_cancel(self, text: str, *, now: float) -> None:
+        """Keep a record of the execution's cancellation, which is no message of ours.
+
+        Args:
+            text: the reason as Temporal has it.
+            now: epoch seconds.
+        """
+        actor, reason, ours = read_cancel_reason(text)
+        record = MessageRecord(
+            name="cancel",
+            actor=shortened(actor, most=100),
+            actor_verified=ours,
+            time=now,
+            reason=shortened(reason),
+            accepted=True,
+            effect="nothing new is launched; what runs is observed on",
+        )
+        self._note(record, now=now)
+
+    def _note(self, record: MessageRecord, *, now: float) -> None:
+        records = self._scheduler.state.messages
+        if len(records) < _MOST_RECORDS:
+            records.append(record)
+        self._scheduler.touch(now)
+
+    def _act(self, message: OperatorMessage, *, now: float) -> str:
+        if (refused := refusal(self._scheduler.state, message)) is not None:
+            raise MessageRejected(refused.text, refused.code)
+        act = OperatorAct(actor=message.actor, time=now, reason=message.reason)
+        if message.name is MessageName.PAUSE:
+            return self._pause(act, now=now)
+        if message.name is MessageName.RESUME:
+            return self._resume(now=now)
+        return self._act_on(self._scheduler.wave(message.wave or ""), message, act, now=now)
+
+    def _act_on(
+        self, wave: WaveState, message: OperatorMessage, act: OperatorAct, *, now: float
+    ) -> str:
+        match message.name:
+            case MessageName.SKIP_WAVE:
+                return self._skip(wave, act, cascade=message.cascade, now=now)
+            case MessageName.ACCEPT_WAVE:
+                return self._accept(wave, act, now=now)
+            case MessageName.CANCEL_WAVE:
+                return self._cancel(wave, act)
+            case MessageName.RETRY_WAVE:
+                return self._retry(wave, act, now=now)
+            case MessageName.ADOPT_JOB | MessageName.LAUNCH_ANYWAY:
+                return self._answer_launch(wave, message)
+            case _:
+                return self._approve(wave, act, message, now=now)
+
+    def _pause(self, act: OperatorAct, *, now: float) -> str:
+        self._scheduler.pause(f"Paused by {act}", now=now)
+        running = [w.wave_name for w in self._scheduler.running() if w.start_time is not None]
+        still = f"; still running: {', '.join(running)}" if running else ""
+        return f"nothing new is launched until resume{still}"
+
+    def _resume(self, *, now: float) -> str:
+        self._scheduler.resume(now=now)
+        return "ready waves are launched again"
+
+    def _skip(self, wave: WaveState, act: OperatorAct, *, cascade: bool, now: float) -> str:
+        skipped = [wave]
+        if cascade:
+            downstream = self._scheduler.graph.downstream_of(wave.wave_id)
+            later = [self._scheduler.wave(wave_id) for wave_id in downstream]
+            state = self._scheduler.state
+            skipped += [w for w in later if is_allowed(state, MessageName.SKIP_WAVE, w)]
+        for each in skipped:
+            self._scheduler.decide(each.wave_id, now=now, skipped_by=act)
+        names = ", ".join(w.wave_name for w in skipped)
+        return f"skipped {names}" + ("" if cascade else "; its dependents go on without it")
+
+    def _accept(self, wave: WaveState, act: OperatorAct, *, now: float) -> str:
+        self._scheduler.decide(wave.wave_id, now=now, accepted_by=act)
+        up = f"{wave.launched_count} of {len(wave.servers)} are up"
+        return f"accepted as {wave.status} ({up}); its dependents go on"
+
+    def _cancel(self, wave: WaveState, act: OperatorAct) -> str:
+        self.to_cancel.append((wave, f"Cancelled by {act}"))
+        jobs = ", ".join(wave.open_job_ids)
+        still = f"; {jobs} cannot be stopped and are observed on" if jobs else ""
+        return f"no longer waited for, its dependents are skipped{still}"
+
+    def _retry(self, wave: WaveState, act: OperatorAct, *, now: float) -> str:
+        self._scheduler.reopen(wave.wave_id, f"Retry asked for by {act}", now=now)
+        return (
+            f"attempt {wave.attempt + 1}: servers that are up or still launching are kept, the "
+            "others are launched again"
+        )
+
+    def _answer_launch(self, wave: WaveState, message: OperatorMessage) -> str:
+        launch_id = message.launch or wave.launches_in_doubt[0]
+        wave.launches_in_doubt = [each for each in wave.launches_in_doubt if each != launch_id]
+        self.to_answer.append(LaunchDecision(wave, launch_id, message.job))
+        if message.job is None:
+            return f"DRS is asked to make launch {launch_id}, as it has no job of it"
+        return (
+            f"{message.job} is taken for launch {launch_id} and watched, once DRS confirms that "
+            "it has its servers"
+        )
+
+    def _approve(
+        self, wave: WaveState, act: OperatorAct, message: OperatorMessage, *, now: float
+    ) -> str:
+        if not message.approve:
+            self._scheduler.decide(wave.wave_id, now=now, refused_by=act)
+            return "refused; it is not launched and its dependents are skipped"
+        held = ""
+        if message.expires_in_seconds is not None:
+            act.expires = now + message.expires_in_seconds
+            held = f" for {message.expires_in_seconds:g} s"
+        self._scheduler.decide(wave.wave_id, now=now, approved_by=act)
+        return f"approved{held}"
+
+
+def _known(name: str) -> MessageName:
+    try:
+        return MessageName(name)
+    except ValueError:
+        hint = nearest(name, [known.value for known in MessageName])
+        raise MessageRejected(
+            f"there is no message {name[:100]!r}; {hint}", RefusalCode.UNKNOWN_MESSAGE
+        ) from None
