@@ -19,6 +19,7 @@ from contract.launch import ReviewProgress, ReviewRequest
 from contract.launcher import RunningJobsRequest
 from contract.watch import WatchedServer, WatchMemory, WatchRequest
 from recovery.execution.server import ServerResult
+from recovery.execution.wave import WaitingFor
 from recovery.launch.queue import LEAST_GATHER_POLLS, RunningJobs
 from settings import Settings
 
@@ -86,7 +87,7 @@ class WatchActivities:
                 api = self._clients.drs(request.target)
                 return await Review(api, request, poll_seconds=poll).run()
             except ApplicationError as error:
-                reason = f"Waiting to learn what became of earlier launches: {error.message}"
+                reason = WaitingFor.REVIEW.text(error.message)
                 await signal_caller("review_progress", ReviewProgress(reason=reason))
                 raise
 

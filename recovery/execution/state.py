@@ -54,7 +54,7 @@ class MessageRecord(Model):
     """A message of an operator and what it did.
 
     Attributes:
-        launch_id: the launch that it names.
+        launch_id: the launch in doubt that it answers.
         refusal: why it was rejected; None where it was accepted.
         actor_verified: our own client vouches for the actor; the `temporal` CLI does not.
         accepted: whether it had an effect.

@@ -31,7 +31,8 @@ class QueuedLaunch(Model):
         batch_key: launches of different batch keys do not share a job.
         blocked_by: jobs that must end first.
         not_before: when it may be sent again (epoch seconds).
-        reported: what its wave was last told that it waits for.
+        reported: what its wave knows that it waits for.
+        reported_reason: the same in words.
     """
 
     launch_id: str
@@ -47,6 +48,7 @@ class QueuedLaunch(Model):
     blocked_by: list[str] = []
     not_before: float = 0.0
     reported: WaitingFor | None = None
+    reported_reason: str = ""
 
     @property
     def admission(self) -> AdmissionRequest:
@@ -325,14 +327,21 @@ class LaunchQueue:
                 continue
             waiting_for, reason = self._reason(launch)
             if launch.reported is not waiting_for:
-                launch.reported = waiting_for
+                launch.reported, launch.reported_reason = waiting_for, reason
                 found.setdefault(launch.wave, Waiting(launch, waiting_for, reason))
         return list(found.values())
 
-    def reported(self, launch_id: str, waiting_for: WaitingFor) -> None:
-        """Note what the wave of a launch was told that it waits for."""
-        if launch_id in self._launches:
-            self._launches[launch_id].reported = waiting_for
+    def report(self, launch_id: str, waiting_for: WaitingFor, reason: str) -> bool:
+        """Note what the wave of a launch is told that it waits for.
+
+        Returns:
+            Whether the wave does not know it yet.
+        """
+        launch = self._launches.get(launch_id)
+        if launch is None or (launch.reported, launch.reported_reason) == (waiting_for, reason):
+            return False
+        launch.reported, launch.reported_reason = waiting_for, reason
+        return True
 
     @property
     def jobs_in_use(self) -> int:
@@ -359,13 +368,13 @@ class LaunchQueue:
     def _reason(self, launch: QueuedLaunch) -> tuple[WaitingFor, str]:
         quotas = self._running.quotas
         if self._busy_servers() & set(launch.server_ids):
-            reason = "Waiting for another job: one of this launcher works on these servers"
-            return WaitingFor.OTHER_JOB, reason
+            detail = "one of this launcher works on these servers"
+            return WaitingFor.OTHER_JOB, WaitingFor.OTHER_JOB.text(detail)
         if self.jobs_in_use >= quotas.jobs:
-            return WaitingFor.QUOTA, (
-                f"Waiting for quota: {self.jobs_in_use} of {quotas.jobs} jobs are in progress"
+            detail = f"{self.jobs_in_use} of {quotas.jobs} jobs are in progress"
+        else:
+            detail = (
+                f"{self.servers_in_use} of {quotas.servers} servers are in jobs, and more urgent "
+                "launches wait"
             )
-        return WaitingFor.QUOTA, (
-            f"Waiting for quota: {self.servers_in_use} of {quotas.servers} servers are in jobs, "
-            "and more urgent launches wait"
-        )
+        return WaitingFor.QUOTA, WaitingFor.QUOTA.text(detail)

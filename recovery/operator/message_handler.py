@@ -1,5 +1,6 @@
 """Handles operators' messages: what each does to an execution, or why it does nothing."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from recovery.execution.scheduler import WaveScheduler
@@ -56,7 +57,7 @@ class MessageHandler:
         message: OperatorMessage | None = None
         refused: RefusalCode | None = None
         try:
-            message = read_message(_known(name), inputs)
+            message = self._with_launch(read_message(_known(name), inputs))
             effect = self._act(message, now=now)
         except MessageRejected as rejected:
             effect, refused = str(rejected), rejected.code
@@ -99,6 +100,14 @@ class MessageHandler:
         if len(records) < _MOST_RECORDS:
             records.append(record)
         self._scheduler.touch(now)
+
+    def _with_launch(self, message: OperatorMessage) -> OperatorMessage:
+        """The message with the launch that it answers, where only one is in doubt."""
+        if not message.name.answers_a_launch or message.launch is not None:
+            return message
+        waves = self._scheduler.state.waves
+        in_doubt = [x for w in waves if w.wave_id == message.wave for x in w.launches_in_doubt]
+        return replace(message, launch=in_doubt[0]) if len(in_doubt) == 1 else message
 
     def _act(self, message: OperatorMessage, *, now: float) -> str:
         if (refused := refusal(self._scheduler.state, message)) is not None:
@@ -168,11 +177,12 @@ class MessageHandler:
         )
 
     def _answer_launch(self, wave: WaveState, message: OperatorMessage) -> str:
-        launch_id = message.launch or wave.launches_in_doubt[0]
+        launch_id = message.launch
+        assert launch_id is not None, "the rules refuse an answer to no launch"
         wave.launches_in_doubt = [each for each in wave.launches_in_doubt if each != launch_id]
         self.to_answer.append(LaunchDecision(wave, launch_id, message.job))
         if message.job is None:
-            return f"DRS is asked to make launch {launch_id}, as it has no job of it"
+            return f"DRS is asked to launch its servers, as it has no job of launch {launch_id}"
         return (
             f"{message.job} is taken for launch {launch_id} and watched, once DRS confirms that "
             "it has its servers"

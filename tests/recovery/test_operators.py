@@ -163,7 +163,8 @@ def test_an_answer_to_a_doubt_is_passed_on_once() -> None:
     scheduler = execution()
     in_doubt(scheduler)
     handler = MessageHandler(scheduler)
-    assert handler.handle("adopt_job", ({"wave": "it", "job": JOB},), now=NOW).accepted
+    record = handler.handle("adopt_job", ({"wave": "it", "job": JOB},), now=NOW)
+    assert (record.accepted, record.launch_id) == (True, LAUNCH)
     assert handler.to_answer == [(scheduler.wave("it"), LAUNCH, JOB)]
     again = handler.handle("launch_anyway", ("it",), now=NOW)
     assert again.refusal is RefusalCode.NOT_IN_DOUBT

@@ -390,7 +390,8 @@ def test_the_servers_quota_is_named_if_that_is_what_a_launch_waits_for() -> None
 def test_what_its_batch_has_reported_is_not_reported_again() -> None:
     queue = queue_of(launch("crm/0"))
     (batch,) = queue.admit(NOW)
-    queue.reported("crm/0", WaitingFor.QUOTA)
+    assert queue.report("crm/0", WaitingFor.QUOTA, "full")
+    assert not queue.report("crm/0", WaitingFor.QUOTA, "full")
     finish(queue, batch, postponed={"crm/0": []})
     assert queue.unreported(NOW) == []
     queue.see(RunningJobs(time=NOW + 10, quotas=Quotas(jobs=1), jobs=jobs(1)))
@@ -401,7 +402,7 @@ def test_a_wave_whose_other_job_has_ended_learns_that_it_waits_for_a_quota() -> 
     queue = queue_of(launch("crm/0"), quotas=Quotas(jobs=1))
     (batch,) = queue.admit(NOW)
     finish(queue, batch, postponed={"crm/0": ["drsjob-x"]})
-    queue.reported("crm/0", WaitingFor.OTHER_JOB)
+    queue.report("crm/0", WaitingFor.OTHER_JOB, "drsjob-1")
     full = RunningJobs(time=NOW + 10, quotas=Quotas(jobs=1), jobs=jobs(1))
     queue.see(full.model_copy(update={"jobs": {"drsjob-x": 1}}))
     assert queue.unreported(NOW + 10) == []

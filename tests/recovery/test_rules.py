@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recovery.execution.server import LaunchStatus
@@ -57,6 +57,8 @@ def accepts(execution: Execution, name: MessageName, given: dict[str, Any]) -> b
     return handler.handle(name, (given,), now=execution.now).accepted
 
 
+# Each message goes to a copy of the execution, some forty an example.
+@settings(deadline=None)
 @given(
     st.none() | st.sampled_from(OnFailure),
     st.sampled_from(ExecutionType),

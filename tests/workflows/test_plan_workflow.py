@@ -8,10 +8,12 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowQueryFailedError,
 )
+from temporalio.exceptions import ApplicationError
 
 from client.executions import execution_state
 from client.start import start_execution
 from contract.execution import StartExecution
+from contract.failures import FailureType
 from contract.identifiers import plan_workflow_id, wave_workflow_id
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.server import OperatingSystem
@@ -20,7 +22,7 @@ from recovery.execution.wave import WaveStatus
 from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.estimates import SOONEST_SERVER_SECONDS
 from recovery.plan.model import RecoveryPlan
-from tests.workflows.conftest import House, lifetime, wave
+from tests.workflows.conftest import House, Run, lifetime, wave
 from tests.workflows.stand_ins import HOUR, NEVER
 from workflows.plan.workflow import RECORD_PATIENCE_SECONDS, RecoveryPlanWorkflow
 
@@ -144,6 +146,22 @@ async def test_a_wave_whose_workflow_is_terminated_fails_with_the_reason(
     assert app.status_reason == "Skipped because Database FAILED"
     assert state.status is PlanStatus.FAILED
     assert house.world.recorded("database").status is WaveStatus.FAILED
+
+
+@pytest.mark.parametrize("confirmation", [None, "another-plan"])
+async def test_a_relaunch_that_nobody_confirmed_launches_nothing(
+    house: House, confirmation: str | None
+) -> None:
+    plan = RecoveryPlan(plan_id="crm", region="us-west-2", waves=[wave("Database")])
+    servers = list(plan.waves[0].server_ids)
+    execution_id = await RecoveryClient(house.environment.client).start(
+        plan, relaunch=servers, confirmation=confirmation
+    )
+    run = Run(house.environment, plan, execution_id)
+    refused = await run.ended(run.handle)
+    assert isinstance(refused, ApplicationError)
+    assert refused.type == FailureType.PLAN_REFUSED
+    assert house.world.launches == []
 
 
 async def test_a_plan_that_attaches_to_a_terminated_wave_ends(real_house: House) -> None:

@@ -327,8 +327,8 @@ class LauncherWorkflow:
             self._report_waiting(postponed)
 
     def _report_waiting(self, waiting: LaunchWaiting) -> None:
-        if request := self._requests.get(waiting.launch_id):
-            self._queue.reported(waiting.launch_id, waiting.waiting_for)
+        is_new = self._queue.report(waiting.launch_id, waiting.waiting_for, waiting.reason)
+        if is_new and (request := self._requests.get(waiting.launch_id)):
             self._reports.waiting(request.wave_workflow_id, waiting)
 
     def _drop(self, launches: Iterable[QueuedLaunch]) -> None:

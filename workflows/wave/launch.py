@@ -98,7 +98,7 @@ class WaveLaunch:
             Whether it is known, so that the others may be launched.
         """
         start, tracker = self._start, self._tracker
-        tracker.wait_for(WaitingFor.REVIEW, "Waiting to learn what became of earlier launches")
+        tracker.wait_for(WaitingFor.REVIEW)
         known = {s.source_server_id: s for s in start.earlier}
         reviewing = workflow.start_activity_method(
             WatchActivities.review_launches,
@@ -122,7 +122,7 @@ class WaveLaunch:
             return False
         if reviewing.exception() is None:
             tracker.take(reviewing.result())
-            tracker.wait_for(WaitingFor.LAUNCH, "Waiting for DRS to accept the launch")
+            tracker.wait_for(WaitingFor.LAUNCH)
             return True
         reason = "not launched: what became of its earlier launch could not be learned"
         tracker.fail(tracker.unlaunched, reason)
@@ -149,7 +149,7 @@ class WaveLaunch:
         ]
 
     async def _wait_for_resume(self) -> None:
-        self._tracker.wait_for(WaitingFor.RESUME, "Waiting for resume: the plan is paused")
+        self._tracker.wait_for(WaitingFor.RESUME, WaitingFor.RESUME.text("The plan is paused"))
         left = self._start.launch_before - workflow.time()
         await self._control.until(
             lambda: not self._control.paused, seconds=left, summary="DeadlineSeconds"

@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.wave import WaveInput
     from recovery.execution.judge import judge_wave
     from recovery.execution.server import ServerResult
-    from recovery.execution.wave import WaitingFor, WaveState, WaveStatus, next_revision
+    from recovery.execution.wave import Cause, WaitingFor, WaveState, WaveStatus, next_revision
     from recovery.forecast.estimates import expected_seconds
 
 
@@ -34,7 +34,7 @@ class WaveTracker:
         self.state.operating_systems = start.operating_systems
         self.state.status = WaveStatus.WAITING
         self.state.waiting_for = WaitingFor.LAUNCH
-        self.state.status_reason = "Waiting for DRS to accept the launch"
+        self.state.status_reason = WaitingFor.LAUNCH.text()
         self.report_now = False
         self.look_error = ""
         self.launch_reason = ""
@@ -57,10 +57,10 @@ class WaveTracker:
         self.report_now = False
         return self.state.model_copy(update={"servers": servers})
 
-    def wait_for(self, waiting_for: WaitingFor, reason: str) -> None:
+    def wait_for(self, waiting_for: WaitingFor, reason: str = "") -> None:
         """Show what the wave waits for before its launch."""
         if self.state.status is WaveStatus.WAITING:
-            self._change(WaveStatus.WAITING, reason, waiting_for)
+            self._change(WaveStatus.WAITING, reason or waiting_for.text(), waiting_for)
 
     def launch_waits(self, waiting: LaunchWaiting) -> None:
         """Take what one of the launches waits for."""
@@ -89,7 +89,7 @@ class WaveTracker:
         if self.state.launches_in_doubt and not self._in_doubt:
             self.launch_reason = ""
             self._note_doubts()
-            self.wait_for(WaitingFor.LAUNCH, "Waiting for DRS to accept the launch")
+            self.wait_for(WaitingFor.LAUNCH)
             self._changed()
         self._note_doubts()
 
@@ -114,8 +114,7 @@ class WaveTracker:
             return
         if wave.status is WaveStatus.TIMED_OUT:
             wave.late = True
-        late = " (late)" if wave.late else ""
-        self._end(verdict.status, verdict.reason + late, at=verdict.end_time)
+        self._end(verdict.status, verdict.reason, at=verdict.end_time)
 
     def time_out(self) -> None:
         """Stop waiting because TimeoutSeconds have passed."""
@@ -127,6 +126,7 @@ class WaveTracker:
         """Stop waiting because an operator, or the plan, said so."""
         jobs = ", ".join(self.state.open_job_ids)
         still = f"; still running: {jobs}" if jobs else ""
+        self.state.cause = Cause.CANCELLED
         self._end(WaveStatus.CANCELLED, reason + still, at=workflow.time())
 
     def fail(self, server_ids: Sequence[str], reason: str) -> None:
