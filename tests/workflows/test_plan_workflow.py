@@ -154,8 +154,8 @@ async def test_a_relaunch_that_nobody_confirmed_launches_nothing(
 ) -> None:
     plan = RecoveryPlan(plan_id="crm", region="us-west-2", waves=[wave("Database")])
     servers = list(plan.waves[0].server_ids)
-    execution_id = await RecoveryClient(house.environment.client).start(
-        plan, relaunch=servers, confirmation=confirmation
+    execution_id = await start_execution(
+        house.environment.client, plan, relaunch=servers, confirmation=confirmation
     )
     run = Run(house.environment, plan, execution_id)
     refused = await run.ended(run.handle)
