@@ -158,7 +158,7 @@ class Starter:
                 confirmation=request.confirmation,
                 relaunch=request.relaunch,
                 takeover=before.takeover if before else None,
-                experience=await learned_durations_in_time(self._history, plan),
+                learned=await learned_durations_in_time(self._history, plan),
                 started_by=caller.subject,
                 execution_id=execution_id,
                 request=asked,

@@ -45,7 +45,7 @@ async def start_execution(
     confirmation: str | None = None,
     relaunch: Sequence[str] = (),
     takeover: Takeover | None = None,
-    experience: LearnedDurations | None = None,
+    learned: LearnedDurations | None = None,
     started_by: str | None = None,
     execution_id: str | None = None,
     request: str | None = None,
@@ -59,7 +59,7 @@ async def start_execution(
         confirmation: the PlanId, typed; a recovery is refused without it.
         relaunch: servers that may lose a live recovery instance.
         takeover: an earlier execution whose servers are taken over.
-        experience: what is known of how long servers take.
+        learned: what is known of how long servers take.
         started_by: who starts it; default: this user on this machine.
         execution_id: its ID, of `new_execution_id`; default: a new one.
         request: what was asked for, kept beside it to know the same request again.
@@ -81,7 +81,7 @@ async def start_execution(
         confirmation=confirmation,
         relaunch=list(relaunch),
         takeover=takeover,
-        experience=experience or LearnedDurations(),
+        learned=learned or LearnedDurations(),
     )
     try:
         async with explained_errors():

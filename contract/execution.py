@@ -34,7 +34,7 @@ class StartExecution(StrictModel):
         relaunch: servers that may be launched although that destroys a live recovery instance.
         takeover: what an earlier execution has launched already, to be taken over.
         expected: seconds that servers are expected to take, by source server, where that is known.
-        experience: what that is known from; it tells of other servers by their operating systems.
+        learned: what that is known from; it tells of other servers by their operating systems.
     """
 
     execution_id: str
@@ -46,7 +46,7 @@ class StartExecution(StrictModel):
     relaunch: list[str] = []
     takeover: Takeover | None = None
     expected: dict[str, float] = {}
-    experience: LearnedDurations = LearnedDurations()
+    learned: LearnedDurations = LearnedDurations()
 
     @field_validator("plan", mode="before")
     @classmethod

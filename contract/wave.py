@@ -4,7 +4,7 @@ from recovery.base_model import Model
 from recovery.execution.server import OperatingSystem, ServerResult
 from recovery.execution.state import ExecutionType
 from recovery.execution.wave import WaveState
-from recovery.forecast.estimates import SOONEST_SERVER_SECONDS
+from recovery.forecast.estimates import EARLIEST_SERVER_SECONDS
 from recovery.launch.admission import DEFAULT_PRIORITY
 from recovery.plan.model import Wave
 
@@ -24,7 +24,7 @@ class WaveInput(Model):
         remaining_seconds: how long the plan is expected to take from this wave on, along its
             longest chain.
         expected: seconds that servers are expected to take, where that is known.
-        soonest: seconds before which none of them is expected to be up.
+        earliest_seconds: seconds before which none of them is expected to be up.
         operating_systems: of the wave's servers, where DRS says so.
     """
 
@@ -44,7 +44,7 @@ class WaveInput(Model):
     priority: int = DEFAULT_PRIORITY
     remaining_seconds: float = 0.0
     expected: dict[str, float] = {}
-    soonest: float = SOONEST_SERVER_SECONDS
+    earliest_seconds: float = EARLIEST_SERVER_SECONDS
     operating_systems: dict[str, OperatingSystem] = {}
 
     @property

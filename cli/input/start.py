@@ -105,7 +105,7 @@ class Launch:
             with step(f"Ending the drill of {self._plan.plan_name}"):
                 replaced = await replace_drill(client, self._plan.plan_id)
             tell("The drill was cancelled." if replaced else "No drill was running.")
-        experience = await learned_durations_in_time(HistoryTable(get_settings()), self._plan)
+        learned = await learned_durations_in_time(HistoryTable(get_settings()), self._plan)
         self._begun = True
         self._execution_id = await start_execution(
             client,
@@ -114,7 +114,7 @@ class Launch:
             confirmation=self._confirmation,
             relaunch=self._relaunch,
             takeover=self._earlier.takeover if self._earlier else None,
-            experience=experience,
+            learned=learned,
         )
         tell(f"Started {self._type} {self._execution_id}")
         if self._cleanup_after is not None:

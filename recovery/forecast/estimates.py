@@ -7,7 +7,7 @@ from recovery.plan.model import Wave
 # Source: a recorded drill of two small Linux servers, job accepted to last LAUNCH_END.
 DEFAULT_SERVER_SECONDS = 540.0
 # No server of which nothing is known is up sooner.
-SOONEST_SERVER_SECONDS = 120.0
+EARLIEST_SERVER_SECONDS = 120.0
 
 
 Durations = Mapping[str, float]
@@ -36,8 +36,8 @@ def earliest_seconds(wave: Wave, learned: Durations) -> float:
         learned: what its own earlier launches tell of a server; what others of its operating
             system take says nothing of how soon it may be up.
     """
-    known = (learned.get(server, SOONEST_SERVER_SECONDS) for server in wave.server_ids)
-    return min(known, default=SOONEST_SERVER_SECONDS)
+    known = (learned.get(server, EARLIEST_SERVER_SECONDS) for server in wave.server_ids)
+    return min(known, default=EARLIEST_SERVER_SECONDS)
 
 
 def slowest_seconds(server_ids: Iterable[str], durations: Durations) -> float:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from recovery.forecast.estimates import (
     DEFAULT_SERVER_SECONDS,
-    SOONEST_SERVER_SECONDS,
+    EARLIEST_SERVER_SECONDS,
     earliest_seconds,
     wave_seconds,
 )
@@ -47,8 +47,8 @@ def chain(length: int) -> dict[str, list[str]]:
 def test_a_wave_is_up_no_sooner_than_the_fastest_of_its_servers_was_or_may_be() -> None:
     (wave,) = plan({"database": []}, servers=2).waves
     first, second = wave.server_ids
-    assert earliest_seconds(wave, {}) == SOONEST_SERVER_SECONDS
-    assert earliest_seconds(wave, {first: 900.0}) == SOONEST_SERVER_SECONDS
+    assert earliest_seconds(wave, {}) == EARLIEST_SERVER_SECONDS
+    assert earliest_seconds(wave, {first: 900.0}) == EARLIEST_SERVER_SECONDS
     assert earliest_seconds(wave, {first: 900.0, second: 400.0}) == 400.0
 
 

@@ -152,14 +152,14 @@ class House:
     plan_ids: Any = field(default_factory=lambda: itertools.count(next(_NUMBERS) * 1000))
 
     async def start(
-        self, *waves: Wave, experience: LearnedDurations | None = None, **fields: Any
+        self, *waves: Wave, learned: LearnedDurations | None = None, **fields: Any
     ) -> Run:
         """Start an execution of a plan of these waves."""
         plan = RecoveryPlan(
             plan_id=f"plan-{next(self.plan_ids)}", region="us-west-2", waves=list(waves), **fields
         )
         client = self.environment.client
-        execution_id = await start_execution(client, plan, experience=experience)
+        execution_id = await start_execution(client, plan, learned=learned)
         return Run(self.environment, plan, execution_id)
 
 

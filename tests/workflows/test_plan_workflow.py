@@ -20,7 +20,7 @@ from recovery.execution.server import OperatingSystem
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.forecast.durations import LearnedDurations
-from recovery.forecast.estimates import SOONEST_SERVER_SECONDS
+from recovery.forecast.estimates import EARLIEST_SERVER_SECONDS
 from recovery.plan.model import RecoveryPlan
 from tests.workflows.conftest import House, Run, lifetime, wave
 from tests.workflows.stand_ins import HOUR, NEVER
@@ -255,9 +255,9 @@ async def test_only_what_a_server_itself_took_makes_looks_at_it_rarer_for_longer
     windows, known = wave("Database"), wave("App")
     house.world.systems = dict.fromkeys(windows.server_ids, OperatingSystem.WINDOWS)
     took = dict.fromkeys(known.server_ids, 900.0)
-    run = await house.start(windows, known, experience=LearnedDurations(servers=took))
+    run = await house.start(windows, known, learned=LearnedDurations(servers=took))
     await run.end()
-    for each, soonest in ((windows, SOONEST_SERVER_SECONDS), (known, 900.0)):
+    for each, soonest in ((windows, EARLIEST_SERVER_SECONDS), (known, 900.0)):
         start_time = house.world.recorded(each.wave_id).start_time
         assert start_time is not None
         quiet = house.world.quiet_until[each.server_ids[0]] - start_time

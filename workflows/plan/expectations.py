@@ -28,7 +28,7 @@ class Expectations:
     def update(self, system_of: Mapping[str, OperatingSystem]) -> None:
         """Estimate how long waves take, by their servers and these operating systems."""
         start = self._start
-        self.durations = start.experience.knowing(system_of).durations | start.expected
+        self.durations = start.learned.knowing(system_of).durations | start.expected
         for planned, wave in zip(start.plan.waves, self._state.waves, strict=True):
             wave.expected_seconds = expected_seconds(planned, self.durations)
             systems = {i: system_of[i] for i in planned.server_ids if i in system_of}

@@ -211,7 +211,7 @@ class WaveRuns:
             priority=plan.priority or DEFAULT_PRIORITY,
             remaining_seconds=self._expectations.remaining[wave.wave_id],
             expected={i: known[i] for i in planned.server_ids if i in known},
-            soonest=earliest_seconds(planned, start.experience.servers | start.expected),
+            earliest_seconds=earliest_seconds(planned, start.learned.servers | start.expected),
             operating_systems=wave.operating_systems,
         )
 

@@ -47,7 +47,7 @@ class WaveWatch:
             target=self._start.wave.target,
             servers=list(servers),
             until=accepted_time + OBSERVE_SECONDS / speed,
-            quiet_until=accepted_time + _QUIET * self._start.soonest / speed,
+            quiet_until=accepted_time + _QUIET * self._start.earliest_seconds / speed,
         )
         self._watches.append(asyncio.create_task(self._watch(request)))
         self._tracker.judge()
