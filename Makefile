@@ -7,7 +7,7 @@ SPEED ?= 60
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types imports tests soak kills worker-death chaos histories lock clean bench bench-real page-lag screenshots
+.PHONY: help run test test-all lint types imports tests soak kills worker-death chaos histories lock clean bench bench-real page-lag screenshots
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,19 @@ run: $(BIN)/drs-waves ## A recovery drill on the embedded local stack, with live
 	@exec $(BIN)/drs-waves sandbox run examples/recorded-drill.yaml \
 		--scenario examples/recorded-drill.scenario.yaml --speed $(SPEED)
 
-test: lint types imports tests ## Everything that must pass: lint, types, imports, tests.
+# The checks run beside the tests, each one's output in one piece; what fails stops nothing else.
+test: $(BIN)/drs-waves ## Everything that must pass: lint, types, imports, tests.
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going tests lint types imports
+
+# More examples of what property-based tests draw, then kills and chaos on stacks of their own.
+test-all: test ## The same, then all that is slow: about an hour.
+	@$(BIN)/pytest -n $(PROCESSES) -o addopts="-q --strict-markers" -m slow
+	@EXAMPLES_TIMES=5 $(BIN)/pytest -n $(PROCESSES) $(MORE_EXAMPLES)
+	@$(BIN)/pytest -o addopts="-q --strict-markers" -m soak
+	@$(BIN)/python -m bench.kills --launches 40
+	@$(BIN)/python -m bench.chaos --drills 60
+
+MORE_EXAMPLES = $(shell grep -lr "^@examples(" tests)
 
 lint: $(BIN)/drs-waves
 	@$(BIN)/ruff check .
@@ -29,8 +41,11 @@ imports: $(BIN)/drs-waves ## The packages import in one direction only.
 	@$(BIN)/lint-imports
 
 # The end-to-end tests mostly wait for DRS's clock, so more of them run than there are cores.
+PROCESSES ?= 5
+
+# `+` has make show their progress, which it would hold back until the end.
 tests: $(BIN)/drs-waves
-	@exec $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	+@exec $(BIN)/pytest -n $(PROCESSES)
 
 soak: $(BIN)/drs-waves ## Slow tests: a plan of 1,000 waves and the like.
 	@exec $(BIN)/pytest -m soak -o addopts= -v

@@ -15,6 +15,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from recovery.base_model import Model
 
+HEARTBEAT_TIMEOUT_SECONDS = 20.0
+UNSETTLED_SECONDS = 35.0
+"""For how long after Temporal confirmed an attempt its StartRecovery may still be accepted."""
+
 
 class Role(StrEnum):
     """What a caller of the API may do."""
@@ -73,6 +77,20 @@ class Settings(BaseSettings):
         le=600.0,
         description="Seconds for which an unanswered StartRecovery is looked for before it is "
         "asked again. Never scaled.",
+    )
+    heartbeat_timeout_seconds: float = Field(
+        default=HEARTBEAT_TIMEOUT_SECONDS,
+        ge=1.0,
+        le=300.0,
+        description="Seconds without a heartbeat after which an activity counts as lost and is "
+        "tried again. Never scaled; less than the default only with a sandbox on this machine.",
+    )
+    sticky_timeout_seconds: float = Field(
+        default=10.0,
+        ge=1.0,
+        le=60.0,
+        description="Seconds after which a workflow goes to another worker if the one that has it "
+        "in memory does not take it.",
     )
     speed: float = Field(
         default=1.0,
@@ -186,6 +204,26 @@ class Settings(BaseSettings):
                 f"DRS_WAVES_SPEED={self.speed:g} is refused, because the AWS endpoint is {where}: "
                 "only a sandbox on this machine (AWS_ENDPOINT_URL on loopback) runs faster than "
                 "real time. Unset DRS_WAVES_SPEED"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _next_attempt_is_late_enough(self) -> Self:
+        # DRS may still accept the request of a lost attempt; the next one must not have given up
+        # looking for its job by then.
+        timeout, looked = self.heartbeat_timeout_seconds, self.absent_after_seconds
+        is_short = timeout < HEARTBEAT_TIMEOUT_SECONDS
+        if (is_short or timeout + looked <= UNSETTLED_SECONDS) and (where := _elsewhere()):
+            wrong = (
+                f"DRS_WAVES_HEARTBEAT_TIMEOUT_SECONDS={timeout:g} is refused: less than "
+                f"{HEARTBEAT_TIMEOUT_SECONDS:g} s"
+                if is_short
+                else f"DRS_WAVES_ABSENT_AFTER_SECONDS={looked:g} is refused: at most "
+                f"{UNSETTLED_SECONDS:g} s together with DRS_WAVES_HEARTBEAT_TIMEOUT_SECONDS"
+            )
+            raise ValueError(
+                f"{wrong} could launch a server twice, because the AWS endpoint is {where}: only "
+                "a sandbox on this machine (AWS_ENDPOINT_URL on loopback) answers at once"
             )
         return self
 

@@ -3,14 +3,28 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
 
 from recovery.base_model import Model
+from settings import get_settings
 
-HEARTBEAT_TIMEOUT_SECONDS = 20.0
-_INTERVAL_SECONDS = 4.0
+_BEATS_A_TIMEOUT = 5
+
+
+def heartbeat_timeout() -> timedelta:
+    """After how long without a heartbeat Temporal starts another attempt.
+
+    Workflow code may call this: replay does not compare the timeouts of activities.
+    """
+    return timedelta(seconds=get_settings().heartbeat_timeout_seconds)
+
+
+def heartbeat_interval() -> timedelta:
+    """How often heartbeats go out, and so how soon a cancellation reaches an activity."""
+    return heartbeat_timeout() / _BEATS_A_TIMEOUT
 
 
 @asynccontextmanager
@@ -20,7 +34,7 @@ async def heartbeating(details: Callable[[], Model | None] = lambda: None) -> As
     async def beat() -> None:
         while True:
             beat_now(details())
-            await asyncio.sleep(_INTERVAL_SECONDS)
+            await asyncio.sleep(heartbeat_interval().total_seconds())
 
     beating = asyncio.create_task(beat())
     try:

@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
 from bench.local_aws import CallFeed
 from bench.testbed import (
     ACCOUNT,
@@ -31,9 +30,8 @@ from bench.testbed import (
 )
 from client.start import start_execution
 from recovery.plan.model import MAX_SECONDS, Dependency, RecoveryPlan, Server, Wave
+from settings import Settings, get_settings
 
-# Source: Temporal's default for a workflow's sticky queue.
-STICKY_TIMEOUT_SECONDS = 10.0
 _POLL_SECONDS = 15.0
 # Each look is followed by a pause of 0.8 to 1.2 polls; the last one before LAUNCH_END is within.
 _LAST_LOOK_POLLS = 1.25
@@ -49,6 +47,7 @@ class Bound:
     """The longest delay that is allowed, and what it is made of; wall-clock seconds."""
 
     speed: float
+    settings: Settings = field(default_factory=get_settings)
 
     @property
     def poll(self) -> float:
@@ -58,12 +57,17 @@ class Bound:
     @property
     def seconds(self) -> float:
         """The whole of it."""
-        return HEARTBEAT_TIMEOUT_SECONDS + STICKY_TIMEOUT_SECONDS + self.poll
+        lost = self.settings.heartbeat_timeout_seconds + self.settings.sticky_timeout_seconds
+        return lost + self.poll
 
     def __str__(self) -> str:
+        heartbeat, sticky = (
+            self.settings.heartbeat_timeout_seconds,
+            self.settings.sticky_timeout_seconds,
+        )
         return (
-            f"{self.seconds:.2f} s = heartbeat timeout {HEARTBEAT_TIMEOUT_SECONDS:g} s "
-            f"+ sticky timeout {STICKY_TIMEOUT_SECONDS:g} s + one poll {self.poll:.2f} s "
+            f"{self.seconds:.2f} s = heartbeat timeout {heartbeat:g} s "
+            f"+ sticky timeout {sticky:g} s + one poll {self.poll:.2f} s "
             f"({_POLL_SECONDS:g} s / speed {self.speed:g}, with jitter)"
         )
 

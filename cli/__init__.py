@@ -1,1 +1,1 @@
-"""Shows: the command line, its live view and its pictures."""
+"""Shows: the command line, its live view and its pictures. Tested in tests/cli/."""

@@ -16,7 +16,7 @@ from temporalio.worker import Worker
 
 from activities.cleanup import CleanupActivities
 from activities.executions import ExecutionActivities
-from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
+from activities.heartbeat import heartbeat_interval, heartbeat_timeout
 from activities.history import HistoryActivities
 from activities.history_repair import RepairActivities
 from activities.job_logs import JobLogActivities
@@ -61,10 +61,6 @@ _AWS_CALLS_AT_ONCE = 64
 _WATCHES_AT_ONCE = 5000
 
 
-# A cancel reaches a heartbeating activity no sooner than its heartbeats go out.
-_HEARTBEAT_THROTTLE = timedelta(seconds=4)
-
-
 _GRACE = timedelta(seconds=10)
 
 
@@ -105,7 +101,10 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
                 targets.check_readiness,
                 job_logs.read_job_logs,
             ],
-            max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+            max_heartbeat_throttle_interval=heartbeat_interval(),
+            sticky_queue_schedule_to_start_timeout=timedelta(
+                seconds=settings.sticky_timeout_seconds
+            ),
             graceful_shutdown_timeout=_GRACE,
             deployment_config=versioned,
         )
@@ -124,7 +123,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
             cleanup.terminate,
         ],
         max_concurrent_activities=_WATCHES_AT_ONCE,
-        max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+        max_heartbeat_throttle_interval=heartbeat_interval(),
         deployment_config=versioned,
     )
     return [deciding, watching]
@@ -173,7 +172,7 @@ def _end_process(why: str) -> NoReturn:
     """End without a call to Temporal, as if killed; that loses nothing either."""
     structlog.get_logger().warning(
         f"worker ends at once: {why}; other workers take its work over after "
-        f"{HEARTBEAT_TIMEOUT_SECONDS:g} s"
+        f"{heartbeat_timeout().total_seconds():g} s"
     )
     os._exit(ExitCode.COMPLETED)
 

@@ -1,0 +1,1 @@
+"""A local AWS and Temporal. Tested in tests/sandbox/."""

@@ -113,8 +113,13 @@ class SourceServer(_Section):
 
 
 class Quotas(_Section):
-    """Quotas of every account and Region; those not given stay as they are."""
+    """Quotas of every Region; those not given stay as they are.
 
+    Attributes:
+        account_id: Whose; None means every account's.
+    """
+
+    account_id: AccountId | None = None
     jobs_in_progress: Annotated[int, Field(ge=0)] | None = None
     servers_in_job: Annotated[int, Field(ge=0)] | None = None
     servers_in_all_jobs: Annotated[int, Field(ge=0)] | None = None

@@ -18,10 +18,12 @@ def all_backends() -> Iterator[DRSBackend]:
 
 
 def apply_quotas(quotas: Quotas, backends: Iterable[DRSBackend]) -> None:
-    """Set the quotas that are given."""
+    """Set the quotas that are given, where they are of the backend's account."""
+    given = quotas.model_dump(exclude_none=True, exclude={"account_id"})
     for backend in backends:
-        for name, value in quotas.model_dump(exclude_none=True).items():
-            setattr(backend.quotas, name, value)
+        if quotas.account_id in (None, backend.account_id):
+            for name, value in given.items():
+                setattr(backend.quotas, name, value)
 
 
 def apply_source_server(entry: SourceServer) -> list[DRSBackend]:

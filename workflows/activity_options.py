@@ -2,13 +2,8 @@
 
 from datetime import timedelta
 
-from temporalio import workflow
 from temporalio.common import RetryPolicy
 
-with workflow.unsafe.imports_passed_through():
-    from activities.heartbeat import HEARTBEAT_TIMEOUT_SECONDS
-
-HEARTBEAT = timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)
 LAUNCH_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=1.5,

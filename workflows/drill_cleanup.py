@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities.cleanup import CleanupActivities
     from activities.executions import ExecutionActivities
+    from activities.heartbeat import heartbeat_timeout
     from activities.history import HistoryActivities
     from contract.cleanup import (
         CleanupScope,
@@ -25,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.wave import next_revision
     from recovery.history.record import HistoryRecord
     from recovery.operator.confirmation import cleanup_refusal
-    from workflows.activity_options import HEARTBEAT, LAUNCH_RETRY
+    from workflows.activity_options import LAUNCH_RETRY
     from workflows.recorder import MOST_SECONDS, Recorder
     from workflows.versioning import LONG_LIVED
 
@@ -83,7 +84,7 @@ class DrillCleanupWorkflow:
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Await the end of {start.execution_id}",
             start_to_close_timeout=_LONGEST,
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=LAUNCH_RETRY,
         )
         if start.after_seconds:
@@ -95,7 +96,7 @@ class DrillCleanupWorkflow:
             self._start.execution_id,
             summary="Read from the history what was launched",
             start_to_close_timeout=timedelta(minutes=2),
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=LAUNCH_RETRY,
         )
 
@@ -113,7 +114,7 @@ class DrillCleanupWorkflow:
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Find what was launched in {scope.target.region}",
             start_to_close_timeout=_LONGEST,
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=LAUNCH_RETRY,
         )
 
@@ -127,7 +128,7 @@ class DrillCleanupWorkflow:
                 task_queue=WATCH_TASK_QUEUE,
                 summary=f"Terminate {len(found.instances)} instances in {scope.target.region}",
                 schedule_to_close_timeout=timedelta(hours=6),
-                heartbeat_timeout=HEARTBEAT,
+                heartbeat_timeout=heartbeat_timeout(),
                 retry_policy=LAUNCH_RETRY,
             )
         except ActivityError as error:

@@ -10,6 +10,7 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import heartbeat_timeout
     from activities.history_repair import RepairActivities
     from contract.execution import ExecutionRun, StartExecution
     from contract.failures import FailureType
@@ -21,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
         history_workflow_id,
     )
     from contract.task_queues import WATCH_TASK_QUEUE
-    from workflows.activity_options import HEARTBEAT, WRITE_RETRY
+    from workflows.activity_options import WRITE_RETRY
     from workflows.recorder import MOST_SECONDS
     from workflows.versioning import LONG_LIVED
 
@@ -49,7 +50,7 @@ class HistoryRepairWorkflow:
             summary=f"Write what DynamoDB lacks of {run.execution_id}",
             schedule_to_close_timeout=timedelta(seconds=MOST_SECONDS),
             start_to_close_timeout=timedelta(minutes=15),
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=WRITE_RETRY,
         )
         if done.left:

@@ -6,10 +6,10 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import heartbeat_timeout
     from activities.job_logs import JobLogActivities
     from contract.job_logs import JobLogs, ReadJobLogs
     from recovery.text_format import count
-    from workflows.activity_options import HEARTBEAT
 
 
 @workflow.defn
@@ -24,6 +24,6 @@ class JobLogWorkflow:
             asked,
             summary=f"Read the log of {count(len(asked.job_ids), 'job')}",
             start_to_close_timeout=timedelta(seconds=45),
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=RetryPolicy(maximum_attempts=2),
         )

@@ -6,10 +6,10 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import heartbeat_timeout
     from activities.targets import TargetActivities
     from contract.readiness import Readiness
     from recovery.plan.model import RecoveryPlan
-    from workflows.activity_options import HEARTBEAT
 
 
 @workflow.defn
@@ -24,6 +24,6 @@ class ReadinessWorkflow:
             plan,
             summary=f"Check {plan.server_count} servers; nothing is launched",
             start_to_close_timeout=timedelta(minutes=2),
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=RetryPolicy(maximum_attempts=3),
         )

@@ -8,9 +8,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import heartbeat_timeout
     from activities.history import HistoryActivities
     from recovery.history.record import WAVES_PER_RECORD, HistoryRecord
-    from workflows.activity_options import HEARTBEAT, WRITE_RETRY
+    from workflows.activity_options import WRITE_RETRY
 
 MOST_SECONDS = 24 * 3600.0
 
@@ -104,7 +105,7 @@ class Recorder:
                 summary=f"Record {what}"[:100],
                 schedule_to_close_timeout=timedelta(seconds=MOST_SECONDS),
                 start_to_close_timeout=timedelta(minutes=2),
-                heartbeat_timeout=HEARTBEAT,
+                heartbeat_timeout=heartbeat_timeout(),
                 retry_policy=WRITE_RETRY,
             )
         except ActivityError as error:

@@ -1,0 +1,4 @@
+"""Watches a wave's servers from the acceptance of its job on.
+
+Tested in tests/activities/watch/.
+"""

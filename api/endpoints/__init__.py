@@ -1,4 +1,7 @@
-"""The endpoints of the API, a file a subject."""
+"""The endpoints of the API, a file a subject.
+
+Tested in tests/api/ and tests/end_to_end/test_api.py.
+"""
 
 from fastapi import FastAPI
 

@@ -1,4 +1,7 @@
-"""The pages: the overview, an execution, signing in."""
+"""The pages: the overview, an execution, signing in.
+
+Tested in tests/api/pages/ and tests/end_to_end/pages/.
+"""
 
 from fastapi import FastAPI
 from nicegui import ui

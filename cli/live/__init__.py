@@ -1,0 +1,1 @@
+"""The live view of an execution. Tested in tests/cli/live/."""

@@ -1,0 +1,1 @@
+"""`drs-waves sandbox`: the local stack. Tested in tests/cli/sandbox/ and tests/sandbox/."""

@@ -1,0 +1,1 @@
+"""An execution's state: judged, scheduled, summed up. Tested in tests/recovery/execution/."""

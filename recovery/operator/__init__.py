@@ -1,0 +1,4 @@
+"""Operators' messages: what is allowed when, and their effects.
+
+Tested in tests/recovery/operator/.
+"""

@@ -1,4 +1,4 @@
-"""AWS Elastic Disaster Recovery (DRS) as a moto backend."""
+"""AWS Elastic Disaster Recovery (DRS) as a moto backend. Tested in tests/sandbox/drs/."""
 
 import re
 import sys

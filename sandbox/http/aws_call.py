@@ -21,6 +21,7 @@ _CALLER = re.compile(r"(?:^|\s)app/(\S+)")
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 # Services that are signed for by another name than botocore's.
 _SIGNED_AS = {"servicequotas": "service-quotas"}
+_ACCOUNT_ID = re.compile(r"\d{12}")
 _XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
 
 
@@ -53,8 +54,10 @@ class Call:
 def identify(environ: dict[str, Any], body: bytes) -> Call | None:
     """Tell what a signed request asks for.
 
+    An access key of twelve digits acts in the account of that ID, as with LocalStack.
+
     Args:
-        environ: The WSGI environment.
+        environ: The WSGI environment; gets the header that tells moto of such an account.
         body: The request's body.
 
     Returns:
@@ -65,6 +68,9 @@ def identify(environ: dict[str, Any], body: bytes) -> Call | None:
         return None
     access_key, region, signed_for = signature.groups()
     service = _SIGNED_AS.get(signed_for, signed_for)
+    if _ACCOUNT_ID.fullmatch(access_key):
+        # What moto looks at first.
+        environ.setdefault("HTTP_X_MOTO_ACCOUNT_ID", access_key)
     account_id = environ.get("HTTP_X_MOTO_ACCOUNT_ID") or get_account_id_from(access_key)
     caller = _CALLER.search(environ.get("HTTP_USER_AGENT", ""))
     return Call(

@@ -56,7 +56,8 @@ class CallLog:
     def __init__(self) -> None:
         self._entries: deque[LoggedCall] = deque(maxlen=_MOST_CALLS)
         self._last = 0
-        self._counts: dict[str, Counter[str]] = {}
+        # Of each account and operation, by result.
+        self._counts: dict[tuple[str, str], Counter[str]] = {}
         self._held: dict[int, Event] = {}
         self._news = Condition()
 
@@ -91,7 +92,7 @@ class CallLog:
             if held:
                 self._held[entry.Number] = Event()
             else:
-                self._counts.setdefault(call.name, Counter())[result] += 1
+                self._counts.setdefault((call.account_id, call.name), Counter())[result] += 1
             self._news.notify_all()
             return entry
 
@@ -105,7 +106,7 @@ class CallLog:
             entry.Held, entry.Result = False, result
             del self._held[entry.Number]
             name = f"{entry.Service}.{entry.Operation}"
-            self._counts.setdefault(name, Counter())[result] += 1
+            self._counts.setdefault((entry.AccountId, name), Counter())[result] += 1
 
     def release(self, numbers: Iterable[int] | None = None) -> int:
         """Let held answers be given.
@@ -137,7 +138,15 @@ class CallLog:
             start = max(0, number + 1 - first)
             return [self._entries[place].as_json() for place in range(start, len(self._entries))]
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Return by `service.Operation` how often it was called with which result."""
+    def counts(self, account_id: str | None = None) -> dict[str, dict[str, int]]:
+        """Return by `service.Operation` how often it was called with which result.
+
+        Args:
+            account_id: In which account; None means in all.
+        """
+        found: dict[str, Counter[str]] = {}
         with self._news:
-            return {name: dict(results) for name, results in sorted(self._counts.items())}
+            for (account, name), results in sorted(self._counts.items()):
+                if account_id in (None, account):
+                    found.setdefault(name, Counter()).update(results)
+        return {name: dict(results) for name, results in sorted(found.items())}

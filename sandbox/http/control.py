@@ -37,7 +37,8 @@ class SandboxControl:
         self.faults = FaultInjector()
         self.break_connections: Callable[[Container[socket.socket]], None] = lambda _: None
         self._callers: WeakSet[socket.socket] = WeakSet()
-        self._quotas = Quotas()
+        # In the order in which they were given: later ones hold.
+        self._quotas: list[Quotas] = []
         self._calls = CallLog()
         self._lock = Lock()
 
@@ -45,7 +46,9 @@ class SandboxControl:
         """Create source servers, or change those that exist."""
         with self._lock:
             for entry in entries:
-                apply_quotas(self._quotas, apply_source_server(entry))
+                holders = apply_source_server(entry)
+                for quotas in self._quotas:
+                    apply_quotas(quotas, holders)
 
     def apply(self, scenario: Scenario | str) -> None:
         """Merge source servers, replace the quotas that are given, append faults.
@@ -61,9 +64,9 @@ class SandboxControl:
         if scenario.timestamp_form is not None:
             simulation.timestamp_form = scenario.timestamp_form
         with self._lock:
-            given = scenario.quotas.model_dump(exclude_none=True)
-            self._quotas = self._quotas.model_copy(update=given)
-            apply_quotas(self._quotas, all_backends())
+            if scenario.quotas.model_fields_set:
+                self._quotas.append(scenario.quotas)
+                apply_quotas(scenario.quotas, all_backends())
         self.add_source_servers(scenario.source_servers)
         self.faults.add(scenario.faults, scenario.seed)
 
@@ -99,8 +102,8 @@ class SandboxControl:
         """Return the calls after a number, in order; `wait` seconds for the first, if need be."""
         return {"Calls": self._calls.after(after, wait=min(wait, _LONGEST_WAIT_SECONDS))}
 
-    def ledger(self) -> dict[str, Any]:
-        """Return what truly happened and what is truly up, of all accounts and Regions."""
+    def ledger(self, account_id: str | None = None) -> dict[str, Any]:
+        """Return what truly happened and what is truly up, of one account or of all."""
         return {
             "Now": simulation.now(),
             "Backends": [
@@ -112,7 +115,8 @@ class SandboxControl:
                     "Servers": backend.server_states(),
                 }
                 for backend in all_backends()
-                if backend.initialized or backend.ledger.entries
+                if account_id in (None, backend.account_id)
+                and (backend.initialized or backend.ledger.entries)
             ],
         }
 
@@ -121,9 +125,16 @@ class SandboxControl:
         if connection is not None:
             self._callers.add(connection)
 
-    def calls(self) -> dict[str, Any]:
-        """Return how often each operation was called with which result, and the faults applied."""
-        return {"Calls": self._calls.counts(), "FaultsApplied": self.faults.applied()}
+    def calls(self, account_id: str | None = None) -> dict[str, Any]:
+        """Return how often each operation was called with which result, and the faults applied.
+
+        Args:
+            account_id: In which account; None means in all.
+        """
+        return {
+            "Calls": self._calls.counts(account_id),
+            "FaultsApplied": self.faults.applied(account_id),
+        }
 
     def health(self) -> dict[str, Any]:
         """Return that the sandbox is there, its clock and its speed."""
@@ -145,8 +156,8 @@ class SandboxControl:
         given = {name: values[-1] for name, values in parse_qs(query).items()}
         routes: dict[tuple[str, str], Callable[[], dict[str, Any] | None]] = {
             ("GET", "health"): self.health,
-            ("GET", "ledger"): self.ledger,
-            ("GET", "calls"): self.calls,
+            ("GET", "ledger"): lambda: self.ledger(given.get("account")),
+            ("GET", "calls"): lambda: self.calls(given.get("account")),
             ("GET", "log"): lambda: self.logged(
                 after=int(given.get("after", 0)), wait=float(given.get("wait", 0))
             ),

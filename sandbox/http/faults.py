@@ -103,7 +103,7 @@ class FaultInjector:
 
     _armed: list[_Armed] = field(default_factory=list)
     _added: int = 0
-    _applied: Counter[str] = field(default_factory=Counter)
+    _applied: Counter[tuple[str, str]] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
 
     def add(self, faults: Iterable[Fault], seed: int) -> None:
@@ -132,7 +132,8 @@ class FaultInjector:
                 if not armed.strikes():
                     continue
                 fault = armed.fault
-                self._applied[f"{call.name} {fault.error or fault.effect}"] += 1
+                kind = f"{call.name} {fault.error or fault.effect}"
+                self._applied[call.account_id, kind] += 1
                 if armed.is_spent:
                     self._armed.remove(armed)
                 if fault.effect is not Effect.DELAY:
@@ -140,10 +141,18 @@ class FaultInjector:
                 delay += fault.seconds or 0.0
         return Interference(delay)
 
-    def applied(self) -> dict[str, int]:
-        """Return how often each kind of fault struck, by `service.Operation Error`."""
+    def applied(self, account_id: str | None = None) -> dict[str, int]:
+        """Return how often each kind of fault struck, by `service.Operation Error`.
+
+        Args:
+            account_id: In which account; None means in all.
+        """
+        found: Counter[str] = Counter()
         with self._lock:
-            return dict(sorted(self._applied.items()))
+            for (account, kind), count in self._applied.items():
+                if account_id in (None, account):
+                    found[kind] += count
+        return dict(sorted(found.items()))
 
 
 def render_error(

@@ -16,8 +16,8 @@ from recovery.history.record import HistoryRecord
 from recovery.plan.model import RecoveryPlan, Target
 from settings import Settings
 from storage.history import HistoryTable
-from tests.activities.conftest import Attempt, LocalAws, Temporal
-from tests.activities.test_launch import launch
+from tests.activities.launch.test_attempt import launch
+from tests.aws_in_process import Attempt, LocalAws, Temporal
 from tests.recovery.plans import wave
 
 HANGS_SECONDS = 1.5

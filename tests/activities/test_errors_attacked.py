@@ -18,8 +18,8 @@ from aws.drs.client import DrsClient
 from aws.errors import AwsError
 from aws.sessions import AwsSessions
 from recovery.plan.model import Server, Target
-from tests.activities.conftest import OTHER_ACCOUNT, REGION, TARGET, Attempt, LocalAws, Temporal
-from tests.activities.test_launch import launch
+from tests.activities.launch.test_attempt import launch
+from tests.aws_in_process import OTHER_ACCOUNT, REGION, TARGET, Attempt, LocalAws, Temporal
 from tests.recovery.plans import server_id
 
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"

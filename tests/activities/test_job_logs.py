@@ -11,7 +11,7 @@ from aws.drs.models import JobLogEvent
 from aws.sessions import AwsSessions
 from aws.targets import TargetClients
 from contract.job_logs import JobLogs, ReadJobLogs
-from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal
+from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal
 
 UNKNOWN = "drsjob-0123456789abcdefg"
 

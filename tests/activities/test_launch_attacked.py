@@ -28,8 +28,8 @@ from recovery.execution.server import LaunchStatus
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from sandbox.drs.models import DRSBackend
 from settings import Settings
-from tests.activities.conftest import OTHER_ACCOUNT, REGION, TARGET, Attempt, LocalAws, Temporal
-from tests.activities.test_launch import launch
+from tests.activities.launch.test_attempt import launch
+from tests.aws_in_process import OTHER_ACCOUNT, REGION, TARGET, Attempt, LocalAws, Temporal
 
 HOUR = 3600.0
 DEAD_SNAPSHOT = "pit-0123456789abcdef0"

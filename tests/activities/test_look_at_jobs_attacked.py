@@ -5,7 +5,7 @@ from activities.launch.drs_activities import DrsActivities
 from contract.jobs import LookAtJobs
 from temporalio.exceptions import ApplicationError
 
-from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal
+from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal
 
 
 async def look(drs: DrsActivities, temporal: Temporal) -> dict[str, object] | str:

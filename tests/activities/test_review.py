@@ -17,9 +17,9 @@ from aws.errors import AwsError, AwsErrorKind
 from contract.launch import ReviewRequest
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.plan.model import Impact
-from tests.activities.conftest import TARGET, Attempt, LocalAws, Temporal, launch_result
-from tests.activities.test_launch import launch
-from tests.activities.test_watch import watch
+from tests.activities.launch.test_attempt import launch
+from tests.activities.watch.test_watch import watch
+from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal, launch_result
 from tests.recovery.plans import server_id
 
 JOB = "drsjob-1"

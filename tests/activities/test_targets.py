@@ -9,7 +9,7 @@ from contract.readiness import Finding, Readiness, WorkerContext
 from recovery.execution.server import OperatingSystem
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from settings import Settings
-from tests.activities.conftest import (
+from tests.aws_in_process import (
     ACCOUNT,
     OTHER_ACCOUNT,
     REGION,

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from cli.app import app
 from settings import Settings, get_settings
-from tests.activities.conftest import LocalAws, aws
+from tests.aws_in_process import LocalAws, aws
 
 runner = CliRunner()
 __all__ = ["aws"]

@@ -9,10 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
+from temporalio.client import Client
 
 from recovery.plan.model import RecoveryPlan
 from sandbox.stack import Stack
 from tests.api.oidc import AUDIENCE, Provider
+from tests.shared_servers import own_stack, stop
 
 STARTS_A_MINUTE = 4
 
@@ -45,7 +47,17 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def started_server(stack: Stack, house_without_worker: object) -> Iterator[Served]:
+async def stack(
+    shared_servers: Stack, shared_temporal: Client, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stack]:
+    """One for the module, whose tests share the server."""
+    own = await own_stack(shared_servers, shared_temporal, tmp_path_factory.mktemp("api"))
+    yield own
+    await stop(own)
+
+
+@pytest.fixture(scope="module")
+def started_server(stack: Stack) -> Iterator[Served]:
     """A server that knows callers by their tokens."""
     with Provider() as provider:
         stack.start_server(

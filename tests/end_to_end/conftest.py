@@ -1,11 +1,10 @@
-"""One real stack for all end-to-end tests: Temporal, the local AWS over HTTP, a worker."""
+"""Temporal, the local AWS over HTTP and a worker; each test has its own part of the servers."""
 
 import asyncio
 import gzip
 import itertools
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
@@ -14,17 +13,19 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import boto3
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.execution_state import read_temporal_state
 from activities.history_repair import verify
+from aws.drs.models import LAUNCH_ID_TAG
 from client.connection import connect_to_temporal
 from client.executions import execution_state
 from client.start import start_execution
 from contract.execution import ExecutionRun
-from contract.identifiers import SEARCH_ATTRIBUTES, plan_workflow_id
+from contract.identifiers import plan_workflow_id
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
 from recovery.history.comparison import Difference
@@ -34,36 +35,41 @@ from sandbox.stack import Stack, free_port
 from settings import get_settings
 from storage.history import HistoryTable
 from storage.plans import PlanTable
+from tests.shared_servers import REGION, SPEED, own_stack, stop
 
-# A normal wave of 530 s takes under 3 s.
-SPEED = 250.0
-ACCOUNT = "123456789012"
 # Of each kind of workflow in a test's histories; the waves of a large plan are all alike.
 _MOST_OF_A_KIND = 12
-REGION = "us-west-2"
+_numbers = itertools.count(1)
 
 
 @dataclass
 class LocalAws:
-    """The local AWS, seen from outside."""
+    """An account of the local AWS, seen from outside."""
 
     url: str
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(0x10000))
+    account_id: str
 
     def servers(self, count: int, **scenario: Any) -> list[str]:
         """New source servers, each as `scenario` says."""
-        ids = [f"s-{next(self.numbers):017x}" for _ in range(count)]
-        where = {"Region": REGION, "AccountId": ACCOUNT} | scenario
+        first = int(self.account_id) << 20
+        ids = [f"s-{first + next(_numbers):017x}" for _ in range(count)]
+        where = {"Region": REGION, "AccountId": self.account_id} | scenario
         self.apply(SourceServers=[{"SourceServerId": i} | where for i in ids])
         return ids
 
     def apply(self, **scenario: Any) -> None:
-        """Apply more scenario."""
+        """Apply more scenario; its faults and quotas are those of this account."""
+        here = {"AccountId": self.account_id}
+        if "Faults" in scenario:
+            named = here | {"Name": self.account_id}
+            scenario["Faults"] = [named | fault for fault in scenario["Faults"]]
+        if "Quotas" in scenario:
+            scenario["Quotas"] = here | scenario["Quotas"]
         self._ask("POST", "scenario", json.dumps(scenario).encode())
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong from now on."""
-        self._ask("DELETE", "faults")
+        """Let nothing go wrong in this account from now on."""
+        self._ask("DELETE", f"faults?name={self.account_id}")
 
     def accepted_launches(self, server_id: str) -> list[dict[str, Any]]:
         """The jobs that AWS truly started for a server, from its ledger."""
@@ -73,6 +79,18 @@ class LocalAws:
             for event in backend["Events"]
             if event["Event"] == "START_RECOVERY_ACCEPTED" and server_id in event["SourceServerIds"]
         ]
+
+    def accepted_twice(self) -> list[str]:
+        """The launch IDs that AWS accepted more than once, from its ledger."""
+        launch_ids = Counter(
+            launch_id
+            for backend in self._ask("GET", f"ledger?account={self.account_id}")["Backends"]
+            for event in backend["Events"]
+            if event["Event"] == "START_RECOVERY_ACCEPTED"
+            for tag, launch_id in event["Tags"].items()
+            if tag.startswith(LAUNCH_ID_TAG)
+        )
+        return [launch_id for launch_id, count in launch_ids.items() if count > 1]
 
     def instances_up(self, server_id: str) -> list[str]:
         """The recovery instances of a server that are truly up."""
@@ -86,7 +104,7 @@ class LocalAws:
 
     def calls(self) -> dict[str, Any]:
         """How often each operation was called, by result."""
-        answer: dict[str, Any] = self._ask("GET", "calls")
+        answer: dict[str, Any] = self._ask("GET", f"calls?account={self.account_id}")
         return answer
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> Any:
@@ -103,12 +121,11 @@ class House:
     aws: LocalAws
     client: Client
     table: HistoryTable
-    ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     made: list[str] = field(default_factory=list)
 
     def plan(self, *waves: Wave, **fields: Any) -> RecoveryPlan:
         """A plan of these waves, under an ID of its own."""
-        plan_id = f"plan-{next(self.ids)}-{os.getpid()}"
+        plan_id = f"plan-{next(_numbers)}-{os.getpid()}"
         self.made.append(plan_id)
         return RecoveryPlan(plan_id=plan_id, region=REGION, waves=list(waves), **fields)
 
@@ -211,52 +228,41 @@ def ended(state: ExecutionState, name: str) -> float:
     return end
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Temporal and the local AWS as processes of their own."""
-    stack = Stack(
-        folder=tmp_path_factory.mktemp("stack"),
-        worker=[sys.executable, "-m", "worker"],
-        server=[sys.executable, "-m", "starter", "serve"],
-        search_attributes=[f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
-        speed=SPEED,
-        region=REGION,
-        variables={
-            "DRS_WAVES_ABSENT_AFTER_SECONDS": "5",
-            # Ten looks a second are enough; the default would be fifty at this speed.
-            "DRS_WAVES_POLL_SECONDS": str(SPEED / 10),
-        },
-        # Ports of our own choice, because several suites run side by side.
-        temporal_port=free_port(),
-        ui_port=free_port(),
-        aws_port=free_port(),
-        api_port=free_port(),
-        metrics_port=free_port(),
-        # A suite that is killed leaves nothing behind.
-        leashed=True,
-    )
-    before = dict(os.environ)
-    try:
-        stack.start_temporal()
-        stack.start_aws(servers=None, scenario=None)
-        os.environ.update(stack.env)
-        get_settings.cache_clear()
-        yield stack
-    finally:
-        stack.stop()
-        os.environ.clear()
-        os.environ.update(before)
-        get_settings.cache_clear()
+@pytest.fixture
+async def stack(
+    shared_servers: Stack, shared_temporal: Client, tmp_path: Path
+) -> AsyncIterator[Stack]:
+    """A namespace, an account and processes of the test's own."""
+    own = await own_stack(shared_servers, shared_temporal, tmp_path / "stack")
+    yield own
+    await stop(own)
 
 
-@pytest.fixture(scope="session")
-async def house_without_worker(stack: Stack) -> House:
-    """The stack with its history table; no worker serves it."""
+@pytest.fixture
+def environment(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The variables that lead to the test's part of the servers."""
+    for name, value in stack.env.items():
+        monkeypatch.setenv(name, value)
+    # It keeps the credentials that it found first.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+async def house_without_worker(stack: Stack, environment: None) -> AsyncIterator[House]:
+    """The stack with its tables; no worker serves it.
+
+    Whatever the test does, no launch may be accepted twice.
+    """
     table = HistoryTable(get_settings())
     await table.create()
     await PlanTable(get_settings()).create()
     client = await connect_to_temporal()
-    return House(stack=stack, aws=LocalAws(stack.aws_url), client=client, table=table)
+    aws = LocalAws(stack.aws_url, stack.variables["AWS_ACCESS_KEY_ID"])
+    yield House(stack=stack, aws=aws, client=client, table=table)
+    assert aws.accepted_twice() == []
 
 
 async def record_histories(house: House, folder: Path) -> None:
@@ -296,21 +302,9 @@ async def _keep_histories(request: pytest.FixtureRequest) -> AsyncIterator[None]
 
 @pytest.fixture
 async def house(house_without_worker: House) -> AsyncIterator[House]:
-    """The stack with a worker, and with nothing going wrong but what the test asks for."""
-    house_without_worker.aws.clear_faults()
+    """The stack with a worker."""
     async with serving(house_without_worker):
         yield house_without_worker
-
-
-@pytest.fixture
-async def unserved(house_without_worker: House) -> AsyncIterator[House]:
-    """The stack; the test brings its workers, and they end with it."""
-    house_without_worker.aws.clear_faults()
-    before = set(house_without_worker.stack.parts)
-    yield house_without_worker
-    house_without_worker.aws.clear_faults()
-    for name in set(house_without_worker.stack.parts) - before:
-        house_without_worker.stack.stop_part(name, kill=True)
 
 
 @pytest.fixture
@@ -324,6 +318,7 @@ async def house_apart(house_without_worker: House, tmp_path: Path) -> AsyncItera
         temporal_port=free_port(),
         ui_port=free_port(),
         metrics_port=0,
+        variables={**shared.variables, "TEMPORAL_NAMESPACE": "default"},
     )
     try:
         stack.start_temporal()
@@ -348,6 +343,8 @@ class serving:
         for worker in self._workers:
             await worker.__aexit__(*error)
 
+
+__all__ = ["REGION", "SPEED"]
 
 DRILL = ExecutionType.DRILL
 RECOVERY = ExecutionType.RECOVERY

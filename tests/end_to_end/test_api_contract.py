@@ -11,10 +11,10 @@ import pytest
 
 from recovery.operator.messages import MessageName
 from settings import Role
-from tests.end_to_end.api_server import Served, register, served, started_server
+from tests.end_to_end.api_server import Served, register, served, stack, started_server
 from tests.end_to_end.conftest import House
 
-__all__ = ["served", "started_server"]
+__all__ = ["served", "stack", "started_server"]
 
 _EXECUTION = "/executions/{execution_id}"
 _WAVE = {"Wave": "database"}

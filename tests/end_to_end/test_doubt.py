@@ -9,7 +9,7 @@ from client.start import start_execution
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
-from tests.end_to_end.conftest import ACCOUNT, REGION, SPEED, House, wave_of
+from tests.end_to_end.conftest import REGION, SPEED, House, wave_of
 from tests.end_to_end.test_operators import effects, update
 
 
@@ -22,7 +22,7 @@ def somebodys_job(*server_ids: str) -> str:
 
 async def a_plan_in_doubt(house: House) -> tuple[RecoveryPlan, str, str]:
     """A plan whose first call was lost while somebody launched the same servers untagged."""
-    slow = house.aws.servers(2, LaunchSeconds=20 * SPEED)
+    slow = house.aws.servers(2, LaunchSeconds=12 * SPEED)
     plan = house.plan(house.wave("Database", servers=slow), house.wave("App", "Database"))
     house.aws.apply(Faults=[{"Operation": "StartRecovery", "Effect": "drop", "Times": 1}])
     execution_id = await start_execution(house.client, plan)
@@ -98,4 +98,4 @@ async def test_cancelling_a_wave_in_doubt_launches_nothing(house: House) -> None
     assert wave_of(state, "App").status is WaveStatus.SKIPPED
     (launch,) = house.aws.accepted_launches(plan.waves[0].server_ids[0])
     assert launch["JobId"] == job_id
-    assert launch["AccountId"] == ACCOUNT
+    assert launch["AccountId"] == house.aws.account_id

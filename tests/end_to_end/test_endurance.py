@@ -20,6 +20,7 @@ async def temporal(house: House, *words: str) -> str:
     """Run the `temporal` CLI against the stack."""
     process = await asyncio.create_subprocess_exec(
         TEMPORAL, *words, "--address", house.stack.env["TEMPORAL_ADDRESS"],
+        "--namespace", house.client.namespace,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     output, _ = await process.communicate()
@@ -132,3 +133,4 @@ async def test_a_plan_started_without_a_worker_runs_once_one_comes(
     async with serving(house):
         state = await house.end(plan, execution_id)
     assert state.status is PlanStatus.COMPLETED
+    assert len(house.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1

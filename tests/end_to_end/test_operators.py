@@ -206,6 +206,10 @@ async def test_continue_runs_dependents_and_stop_launches_nothing_new(
     assert wave_of(state, "Other").status is expected
     assert wave_of(state, "Cache").status is WaveStatus.COMPLETED
     assert state.status is PlanStatus.FAILED
+    launches = {
+        wave.wave_name: len(house.aws.accepted_launches(wave.server_ids[0])) for wave in plan.waves
+    }
+    assert launches == {"Database": 1, "App": goes_on, "Cache": 1, "Other": goes_on}
 
 
 async def test_a_recovery_asks_by_default_and_skips_at_the_deadline(house: House) -> None:

@@ -5,7 +5,8 @@ import pytest
 from client.start import start_execution
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
-from tests.end_to_end.conftest import ACCOUNT, SPEED, House, began, ended, wave_of
+from tests.end_to_end.conftest import SPEED, House, began, ended, wave_of
+from tests.shared_servers import own_account
 
 
 async def test_each_wave_of_a_chain_begins_after_the_last_server_of_the_one_before(
@@ -62,21 +63,22 @@ async def test_a_diamond_overlaps_its_middle_and_waits_for_the_slower(
 
 
 async def test_a_plan_spans_two_accounts_and_two_regions(house: House) -> None:
-    there = {"Region": "eu-central-1", "AccountId": "222222222222"}
+    other = own_account()
+    there = {"Region": "eu-central-1", "AccountId": other}
     far = house.aws.servers(2, **there)
-    role = "arn:aws:iam::222222222222:role/drs-waves"
+    role = f"arn:aws:iam::{other}:role/drs-waves"
     plan = house.plan(
-        house.wave("Near", servers=2, account_id=ACCOUNT),
+        house.wave("Near", servers=2, account_id=house.aws.account_id),
         house.wave("Far", "Near", servers=far, region="eu-central-1", role_arn=role),
     )
     state = await house.run(plan)
     assert state.status is PlanStatus.COMPLETED
     assert [(w.account_id, w.region) for w in state.waves] == [
-        (ACCOUNT, "us-west-2"),
-        ("222222222222", "eu-central-1"),
+        (house.aws.account_id, "us-west-2"),
+        (other, "eu-central-1"),
     ]
     (launch,) = house.aws.accepted_launches(far[0])
-    assert launch["AccountId"] == "222222222222"
+    assert launch["AccountId"] == other
     assert launch["Region"] == "eu-central-1"
 
 

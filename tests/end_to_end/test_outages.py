@@ -38,9 +38,9 @@ async def test_temporal_restarts_in_mid_wave(house_apart: House) -> None:
 
 
 async def test_a_worker_that_is_cut_off_is_replaced_and_launches_nothing_twice(
-    unserved: House,
+    house_without_worker: House,
 ) -> None:
-    house = unserved
+    house = house_without_worker
     watched = house.plan(
         house.wave("Database", servers=house.aws.servers(1, LaunchSeconds=30 * SPEED)),
         house.wave("App", "Database"),
@@ -69,9 +69,9 @@ async def test_a_worker_that_is_cut_off_is_replaced_and_launches_nothing_twice(
 
 
 async def test_an_hour_of_throttling_holds_a_recovery_back_and_fails_nothing(
-    unserved: House,
+    house_without_worker: House,
 ) -> None:
-    house = unserved
+    house = house_without_worker
     plan = house.plan(
         house.wave("Database", servers=2), house.wave("Cache"), house.wave("App", "Database")
     )
@@ -91,8 +91,10 @@ async def test_an_hour_of_throttling_holds_a_recovery_back_and_fails_nothing(
         assert_up_once(house, await house.end(late, late_id), [late])
 
 
-async def test_a_worker_whose_clock_jumps_launches_once_and_judges_right(unserved: House) -> None:
-    house = unserved
+async def test_a_worker_whose_clock_jumps_launches_once_and_judges_right(
+    house_without_worker: House,
+) -> None:
+    house = house_without_worker
     worker(house.stack, "drifting_worker").start_worker("drifting")
     for jump in (signal.SIGUSR1, signal.SIGUSR2):
         house.aws.clear_faults()
@@ -117,9 +119,9 @@ async def test_a_worker_whose_clock_jumps_launches_once_and_judges_right(unserve
 
 @pytest.mark.parametrize("when", ["in-mid-launch", "in-mid-watch"])
 async def test_a_wave_or_plan_that_an_operator_resets_is_launched_once(
-    unserved: House, when: str
+    house_without_worker: House, when: str
 ) -> None:
-    house = unserved
+    house = house_without_worker
     wave_reset, plan_reset = (
         house.plan(house.wave("Database"), house.wave("App", "Database")) for _ in range(2)
     )

@@ -1,7 +1,6 @@
 """Several plans at once share DRS's quotas, and jobs where those are scarce."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import boto3
 import pytest
@@ -11,34 +10,18 @@ from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
 from settings import get_settings
-from tests.end_to_end.conftest import House, serving, wave_of
-
-# Its own, because jobs of other tests never end.
-REGION = "sa-east-1"
+from tests.end_to_end.conftest import REGION, House, serving, wave_of
 
 
 @pytest.fixture
-async def scarce(
-    house_without_worker: House, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[House]:
+def scarce(house_without_worker: House, monkeypatch: pytest.MonkeyPatch) -> House:
     """A stack in which two jobs may be in progress, without a worker; it knows the quota."""
     monkeypatch.setenv("DRS_WAVES_JOBS_QUOTA", "2")
     get_settings.cache_clear()
-    house_without_worker.aws.clear_faults()
     # DRS must know an account and Region before it is asked about its jobs.
-    house_without_worker.aws.servers(1, Region=REGION)
-    # A plan is done before its jobs are: they end a little after their last server.
-    await house_without_worker.eventually(no_jobs_in_progress)
+    house_without_worker.aws.servers(1)
     house_without_worker.aws.apply(Quotas={"JobsInProgress": 2})
-    yield house_without_worker
-    house_without_worker.aws.apply(Quotas={"JobsInProgress": 20})
-    get_settings.cache_clear()
-
-
-async def no_jobs_in_progress() -> bool:
-    """Whether every job of the account has ended."""
-    pages = boto3.client("drs", region_name=REGION).get_paginator("describe_jobs").paginate()
-    return all(job["status"] == "COMPLETED" for page in pages for job in page["items"])
+    return house_without_worker
 
 
 def refusals(house: House) -> int:
@@ -61,8 +44,8 @@ async def test_plans_at_once_share_jobs_under_the_quota_and_none_is_refused(
 ) -> None:
     plans = [
         scarce.plan(
-            scarce.wave("Database", servers=2, region=REGION),
-            scarce.wave("App", "Database", region=REGION),
+            scarce.wave("Database", servers=2),
+            scarce.wave("App", "Database"),
         )
         for _ in range(8)
     ]
@@ -84,11 +67,11 @@ async def test_plans_at_once_share_jobs_under_the_quota_and_none_is_refused(
 async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_waits(
     scarce: House,
 ) -> None:
-    for server_id in scarce.aws.servers(2, LaunchSeconds=1500, Region=REGION):
+    for server_id in scarce.aws.servers(2, LaunchSeconds=1500):
         boto3.client("drs", region_name=REGION).start_recovery(
             sourceServers=[{"sourceServerID": server_id}], isDrill=True
         )
-    plan = scarce.plan(scarce.wave("Database", region=REGION))
+    plan = scarce.plan(scarce.wave("Database"))
     before = refusals(scarce)
     async with serving(scarce):
         execution_id = await start_execution(scarce.client, plan)
@@ -106,8 +89,8 @@ async def test_a_worker_killed_while_plans_share_jobs_launches_nothing_twice(
 ) -> None:
     plans = [
         scarce.plan(
-            scarce.wave("Database", servers=2, region=REGION),
-            scarce.wave("App", "Database", region=REGION),
+            scarce.wave("Database", servers=2),
+            scarce.wave("App", "Database"),
         )
         for _ in range(5)
     ]

@@ -21,8 +21,10 @@ from tests.end_to_end.worker_processes import (
 )
 
 
-async def test_a_worker_that_is_told_to_stop_in_mid_launch_keeps_its_job(unserved: House) -> None:
-    house = unserved
+async def test_a_worker_that_is_told_to_stop_in_mid_launch_keeps_its_job(
+    house_without_worker: House,
+) -> None:
+    house = house_without_worker
     plan = house.plan(house.wave("Database"))
     house.stack.start_worker("one")
     await ready(house, "one")
@@ -55,9 +57,9 @@ async def test_a_worker_that_cannot_tell_temporal_ends_when_told_twice(house_apa
 
 
 async def test_a_rolling_deploy_and_its_rollback_in_mid_plan_change_nothing(
-    unserved: House,
+    house_without_worker: House,
 ) -> None:
-    house = unserved
+    house = house_without_worker
     first = house.aws.servers(2, LaunchSeconds=2 * SLOW_SECONDS)
     second = house.aws.servers(1, LaunchSeconds=SLOW_SECONDS)
     plan = house.plan(

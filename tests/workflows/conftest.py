@@ -31,7 +31,9 @@ from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.forecast.durations import LearnedDurations
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
+from sandbox.stack import Stack
 from tests.recovery.plans import server_id
+from tests.shared_servers import own_namespace
 from tests.workflows.stand_ins import StandIns
 from workflows.history_repair import HistoryRepairWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
@@ -190,16 +192,14 @@ async def house(environment: WorkflowEnvironment) -> AsyncIterator[House]:
 
 
 @pytest.fixture
-async def real_house() -> AsyncIterator[House]:
+async def real_house(shared_servers: Stack, shared_temporal: Client) -> AsyncIterator[House]:
     """The same on Temporal's real server, which skips no time but leaves nothing out."""
-    server = Path(sys.executable).parent / "temporal"
-    starting = WorkflowEnvironment.start_local(
+    client = await Client.connect(
+        shared_servers.env["TEMPORAL_ADDRESS"],
+        namespace=await own_namespace(shared_temporal),
         data_converter=pydantic_data_converter,
-        dev_server_existing_path=str(server),
-        search_attributes=SEARCH_ATTRIBUTES,
-        dev_server_log_level="error",
     )
-    async with await starting as environment, serving(environment) as house:
+    async with serving(WorkflowEnvironment.from_client(client)) as house:
         yield house
 
 

@@ -2,34 +2,45 @@
 
 import asyncio
 import gzip
-import math
 import os
 import sys
 from pathlib import Path
 
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from runtime.worker import WORKFLOWS
 
 HISTORIES = Path(__file__).parent / "histories"
 
 
-async def replay(folder: Path, *, most_bytes: float = math.inf) -> list[str]:
+# The plan of 1,000 waves takes as long to replay as all others together.
+_LARGE_BYTES = 100_000
+
+
+async def replay(
+    folder: Path, *, large: bool = False, runner: WorkflowRunner | None = None
+) -> list[str]:
     """Replay the histories below a folder.
 
     Args:
         folder: where they are.
-        most_bytes: leave out files that are larger.
+        large: replay only those of large plans, instead of all others.
+        runner: what runs the workflows; default: in the SDK's sandbox, which loads them each time.
 
     Returns:
         A line for each that the workflows of today do not follow.
     """
-    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
+    replayer = Replayer(
+        workflows=WORKFLOWS,
+        data_converter=pydantic_data_converter,
+        workflow_runner=runner or SandboxedWorkflowRunner(),
+    )
     failures = []
     for path in sorted(folder.rglob("*.json.gz")):
-        if path.stat().st_size > most_bytes:
+        if (path.stat().st_size > _LARGE_BYTES) is not large:
             continue
         with gzip.open(path, "rt") as file:
             history = WorkflowHistory.from_json(path.stem, file.read())
@@ -40,9 +51,8 @@ async def replay(folder: Path, *, most_bytes: float = math.inf) -> list[str]:
 
 
 if __name__ == "__main__":
-    told = asyncio.run(
-        replay(HISTORIES, most_bytes=float(sys.argv[1]) if sys.argv[1:] else math.inf)
-    )
+    runner = UnsandboxedWorkflowRunner() if "unsandboxed" in sys.argv else None
+    told = asyncio.run(replay(HISTORIES, large="large" in sys.argv, runner=runner))
     print("\n".join(told), flush=True)
     # A process in which the SDK's core has run now and then crashes when the interpreter ends.
     os._exit(bool(told))

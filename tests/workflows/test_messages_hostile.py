@@ -102,7 +102,7 @@ FAILED_TASK = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
 
 
 @given(st.lists(MESSAGES, max_size=8))
-@examples(8, shrink=False)
+@examples(4, shrink=False)
 async def test_whatever_is_sent_the_workflows_answer_and_end(
     real_house: House, messages: list[Message]
 ) -> None:

@@ -1,0 +1,1 @@
+"""The launcher's workflow. Tested in tests/workflows/test_launcher.py."""

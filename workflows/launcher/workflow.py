@@ -9,6 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import heartbeat_timeout
     from activities.launch.launch_activities import LaunchActivities
     from activities.watch.watch_activities import WatchActivities
     from contract.launch import (
@@ -27,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contract.task_queues import WATCH_TASK_QUEUE
     from recovery.launch.queue import Batch, LaunchQueue, QueuedLaunch, RunningJobs, Waiting
-    from workflows.activity_options import HEARTBEAT, LAUNCH_RETRY
+    from workflows.activity_options import LAUNCH_RETRY
     from workflows.launcher.wave_reports import WaveReports
     from workflows.signal_input import parsed
     from workflows.versioning import LONG_LIVED
@@ -219,7 +220,7 @@ class LauncherWorkflow:
             task_queue=WATCH_TASK_QUEUE,
             summary="Read running jobs" if request.seen is None else "Await a change of jobs",
             start_to_close_timeout=timedelta(hours=24),
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=LAUNCH_RETRY,
         )
 
@@ -259,7 +260,7 @@ class LauncherWorkflow:
             BatchRequest(requests=requests, jobs_seen_time=self._queue.running.time),
             summary=f"Launch {len(batch.server_ids)} servers of {len(waves)} waves",
             start_to_close_timeout=timedelta(minutes=10),
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=LAUNCH_RETRY,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         )

@@ -16,6 +16,7 @@ from temporalio.exceptions import (
 
 with workflow.unsafe.imports_passed_through():
     from activities.executions import ExecutionActivities
+    from activities.heartbeat import heartbeat_timeout
     from contract.execution import StartExecution
     from contract.failures import FailureType
     from contract.identifiers import (
@@ -34,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.wave import WaveReport, WaveState
     from recovery.forecast.estimates import earliest_seconds
     from recovery.launch.admission import DEFAULT_PRIORITY
-    from workflows.activity_options import HEARTBEAT, LOOK_RETRY
+    from workflows.activity_options import LOOK_RETRY
     from workflows.plan.expectations import Expectations
     from workflows.recorder import MOST_SECONDS
     from workflows.wave.workflow import WaveWorkflow
@@ -242,7 +243,7 @@ class WaveRuns:
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Look at {wave.wave_name}, which outlived a reset",
             start_to_close_timeout=timedelta(seconds=30),
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=LOOK_RETRY,
         )
         self._on_report(WaveReport(execution_id=self._start.execution_id, wave=state))
@@ -252,7 +253,7 @@ class WaveRuns:
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Follow {wave.wave_name}, which outlived a reset",
             start_to_close_timeout=timedelta(seconds=2 * MOST_SECONDS),
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=LOOK_RETRY,
         )
 

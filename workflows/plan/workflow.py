@@ -16,6 +16,7 @@ from temporalio.exceptions import (
 )
 
 with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import heartbeat_timeout
     from activities.targets import ORIGIN_SERVERS, TargetActivities
     from contract.execution import StartExecution
     from contract.failures import FailureType
@@ -33,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.operator.messages import MessageName
     from recovery.plan.model import RecoveryPlan, Target
     from recovery.text_format import shortened
-    from workflows.activity_options import HEARTBEAT, LOOK_RETRY
+    from workflows.activity_options import LOOK_RETRY
     from workflows.history_repair import leave_history_to_repair
     from workflows.plan.details import plan_details
     from workflows.plan.expectations import Expectations
@@ -239,7 +240,7 @@ class RecoveryPlanWorkflow:
             args=[list(plan.targets), [_servers_in(plan, target) for target in plan.targets]],
             summary="Check accounts and endpoints",
             start_to_close_timeout=timedelta(seconds=_CONTEXT_SECONDS),
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=LOOK_RETRY,
         )
         for target in context.targets:

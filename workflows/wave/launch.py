@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import heartbeat_timeout
     from activities.launch.launch_activities import LaunchActivities
     from activities.watch.watch_activities import WatchActivities
     from contract.identifiers import launch_prefix
@@ -21,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.wave import WaveInput
     from recovery.execution.wave import WaitingFor
     from recovery.launch.admission import SERVERS_PER_LAUNCH
-    from workflows.activity_options import HEARTBEAT, LOOK_RETRY
+    from workflows.activity_options import LOOK_RETRY
     from workflows.wave.control import WaveControl
     from workflows.wave.tracker import WaveTracker
 
@@ -113,7 +114,7 @@ class WaveLaunch:
             summary="Ask DRS what became of earlier launches",
             schedule_to_close_timeout=self._left,
             start_to_close_timeout=timedelta(minutes=5),
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=LOOK_RETRY,
         )
         await self._control.until(reviewing.done)
@@ -215,7 +216,7 @@ class WaveLaunch:
                 summary=f"Queue the launch of {sum(len(r.servers) for r in requests)} servers",
                 schedule_to_close_timeout=self._left,
                 start_to_close_timeout=timedelta(seconds=30),
-                heartbeat_timeout=HEARTBEAT,
+                heartbeat_timeout=heartbeat_timeout(),
                 retry_policy=LOOK_RETRY,
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             )
@@ -255,7 +256,7 @@ class WaveLaunch:
             summary="Look whether the launch that was withdrawn got a job",
             schedule_to_close_timeout=_SEARCH,
             start_to_close_timeout=timedelta(minutes=10),
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=LOOK_RETRY,
         )
 

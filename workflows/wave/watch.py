@@ -7,12 +7,13 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import heartbeat_timeout
     from activities.watch.watch_activities import WatchActivities
     from contract.task_queues import WATCH_TASK_QUEUE
     from contract.watch import WatchRequest
     from contract.wave import WaveInput
     from recovery.execution.server import ServerResult
-    from workflows.activity_options import HEARTBEAT, LOOK_RETRY
+    from workflows.activity_options import LOOK_RETRY
     from workflows.wave.control import WaveControl
     from workflows.wave.tracker import WaveTracker
 
@@ -95,7 +96,7 @@ class WaveWatch:
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Watch {len(request.servers)} servers of {self._start.wave.wave_name}",
             schedule_to_close_timeout=within,
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=heartbeat_timeout(),
             retry_policy=LOOK_RETRY,
         )
         self._tracker.take_seen(seen)

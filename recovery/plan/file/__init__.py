@@ -1,0 +1,4 @@
+"""Plan files: read, checked, and refused with all problems at once.
+
+Tested in tests/recovery/plan/file/.
+"""

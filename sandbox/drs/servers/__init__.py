@@ -1,0 +1,1 @@
+"""Source servers, recovery instances and snapshots. Tested in tests/sandbox/drs/servers/."""

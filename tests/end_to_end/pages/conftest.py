@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Browser, Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeout
+from temporalio.client import Client
 
 from bench.browser import chromium, running_browser, window
 from recovery.plan.model import RecoveryPlan
 from sandbox.stack import Stack
 from settings import get_settings
 from storage.plans import PlanTable
-from tests.end_to_end.conftest import House
+from tests.shared_servers import own_stack, stop
 
 Open = Callable[..., Coroutine[Any, Any, "Tab"]]
 
@@ -85,11 +86,20 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-async def served(stack: Stack, house_without_worker: House) -> AsyncIterator[str]:
+async def stack(
+    shared_servers: Stack, shared_temporal: Client, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stack]:
+    """One for all of these tests, which share the server."""
+    own = await own_stack(shared_servers, shared_temporal, tmp_path_factory.mktemp("pages"))
+    yield own
+    await stop(own)
+
+
+@pytest.fixture(scope="package")
+async def served(stack: Stack) -> AsyncIterator[str]:
     """The pages without authentication, and their address."""
     await asyncio.to_thread(stack.start_server)
     yield stack.pages_url
-    # The tests of the API have a server of their own there.
     await asyncio.to_thread(stack.stop_part, "server")
 
 

@@ -22,7 +22,7 @@ _TOKENS = {
 
 
 @pytest.fixture(scope="module")
-async def guarded(stack: Stack, house_without_worker: House) -> AsyncIterator[str]:
+async def guarded(stack: Stack) -> AsyncIterator[str]:
     """The pages with static tokens, and their address."""
     variables = {"DRS_WAVES_API_TOKENS": json.dumps(_TOKENS)}
     await asyncio.to_thread(stack.stop_part, "server")

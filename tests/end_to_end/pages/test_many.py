@@ -95,6 +95,7 @@ async def screen(host: str, execution_id: str) -> AsyncIterator[Screen]:
             listening.cancel()
 
 
+@pytest.mark.slow
 async def test_fifty_pages_ask_temporal_no_more_often_than_one(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,246 @@
+"""Watching against the local AWS: until all is known, through trouble, attempt after attempt."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from activities.watch.watch_activities import WatchActivities
+from aws.drs.models import epoch
+from contract.watch import ServersChanged, WatchRequest
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.plan.model import Server
+from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal, until
+
+
+def launched_by(aws: LocalAws, *servers: Server) -> list[ServerResult]:
+    """Start a job for these servers, as results that wait for it."""
+    asked = [{"sourceServerID": s.source_server_id} for s in servers]
+    job = aws.client("drs").start_recovery(sourceServers=asked, isDrill=True)["job"]
+    return [
+        ServerResult(source_server_id=s.source_server_id, recovery_job_id=job["jobID"])
+        for s in servers
+    ]
+
+
+def watch(servers: Sequence[ServerResult], *, seconds: float = 60.0) -> WatchRequest:
+    return WatchRequest(target=TARGET, servers=list(servers), until=time.time() + seconds)
+
+
+def statuses(results: Sequence[ServerResult]) -> list[tuple[str, str | None]]:
+    return [(r.launch_status.value, r.verified.value if r.verified else None) for r in results]
+
+
+def changes(temporal: Temporal) -> list[ServersChanged]:
+    return temporal.sent("servers_changed")
+
+
+@pytest.mark.parametrize("form", ["z", "offset"])
+async def test_a_watch_ends_when_every_server_is_up_and_verified(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal, form: str
+) -> None:
+    aws.apply(TimestampForm=form)
+    servers = launched_by(aws, *aws.servers(2))
+    job_id = str(servers[0].recovery_job_id)
+    aws.pass_time(600)
+    results = await Attempt(temporal).run(watches.watch_servers, watch(servers))
+    assert statuses(results) == [("LAUNCHED", "YES")] * 2
+    log = aws.client("drs").describe_job_log_items(jobID=job_id)["items"]
+    ends = {
+        line["eventData"]["sourceServerID"]: line for line in log if line["event"] == "LAUNCH_END"
+    }
+    for result in results:
+        line = ends[result.source_server_id]
+        assert line["logDateTime"].endswith("Z") == (form == "z")
+        assert result.launch_time == result.end_time == epoch(line["logDateTime"])
+        assert result.recovery_instance_id == line["eventData"]["targetInstanceID"]
+
+
+async def test_each_server_that_changes_is_signalled_to_the_wave_and_no_other(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    fast = aws.servers(1, LaunchSeconds=100)
+    slow = aws.servers(1, LaunchSeconds=1000)
+    servers = launched_by(aws, *fast, *slow)
+    running = asyncio.create_task(Attempt(temporal).run(watches.watch_servers, watch(servers)))
+    aws.pass_time(150)
+    await until(lambda: [s for n in changes(temporal) for s in n.servers if s.verified])
+    changed = {s.source_server_id for n in changes(temporal) for s in n.servers}
+    assert changed == {fast[0].source_server_id}
+    aws.pass_time(1000)
+    results = await running
+    assert statuses(results) == [("LAUNCHED", "YES")] * 2
+
+
+async def test_a_failed_server_comes_with_the_reason_in_its_jobs_log(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    bad = aws.servers(1, Outcome="failed-late", RawError="no capacity")
+    servers = launched_by(aws, *bad, *aws.servers(1))
+    aws.pass_time(2000)
+    down, up = await Attempt(temporal).run(watches.watch_servers, watch(servers))
+    assert down.launch_status is LaunchStatus.FAILED
+    assert down.reason == "LAUNCH_FAILED: no capacity"
+    assert up.verified is Verified.YES
+
+
+async def test_a_log_that_is_throttled_at_first_still_gives_the_reason_of_a_failure(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    servers = launched_by(aws, *aws.servers(1, Outcome="failed-late", RawError="no capacity"))
+    aws.pass_time(2000)
+    # As often as botocore tries a call.
+    aws.fault("DescribeJobLogItems", Error="ThrottlingException", Times=3)
+    (down,) = await Attempt(temporal).run(watches.watch_servers, watch(servers))
+    assert aws.struck() == 3
+    assert down.reason == "LAUNCH_FAILED: no capacity"
+
+
+async def test_each_heartbeat_carries_what_is_known_of_the_servers(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    servers = launched_by(aws, *aws.servers(1), *aws.servers(1, Outcome="stuck"))
+    aws.pass_time(600)
+    attempt = Attempt(temporal)
+    running = asyncio.create_task(attempt.run(watches.watch_servers, watch(servers)))
+
+    def carried() -> list[str]:
+        return [s["Result"].get("Verified") for s in attempt.heartbeats[-1]["Servers"]]
+
+    await until(lambda: attempt.heartbeats and carried() == ["YES", None])
+    attempt.environment.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_the_next_attempt_asks_only_for_what_is_not_settled(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    done = launched_by(aws, *aws.servers(2))
+    stuck = launched_by(aws, *aws.servers(1, Outcome="stuck", StuckSeconds=5000))
+    aws.pass_time(600)
+    first = Attempt(temporal)
+    request = watch([*done, *stuck])
+    running = asyncio.create_task(first.run(watches.watch_servers, request))
+    await until(
+        lambda: [
+            beat
+            for beat in first.heartbeats[-1:]
+            if sum(s["Result"].get("Verified") == "YES" for s in beat["Servers"]) == 2
+        ]
+    )
+    first.environment.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    looked_up = aws.calls("DescribeRecoveryInstances")
+    logs_read = aws.calls("DescribeJobLogItems")
+    second = first.next()
+    running = asyncio.create_task(second.run(watches.watch_servers, request))
+    asked = aws.calls("DescribeJobs")
+    await until(lambda: aws.calls("DescribeJobs") > asked + 2)
+    assert aws.calls("DescribeRecoveryInstances") == looked_up
+    assert aws.calls("DescribeJobLogItems") == logs_read
+    aws.pass_time(5000)
+    results = await running
+    assert statuses(results) == [("LAUNCHED", "YES")] * 3
+    assert [r.launch_time for r in results[:2]] == [
+        s["Result"]["LaunchTime"] for s in first.heartbeats[-1]["Servers"][:2]
+    ]
+
+
+async def test_an_attempt_that_finds_all_settled_asks_nothing(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    servers = launched_by(aws, *aws.servers(1))
+    up = servers[0].model_copy(
+        update={"launch_status": LaunchStatus.LAUNCHED, "verified": Verified.YES}
+    )
+    details = {"Servers": [{"Result": up.model_dump(mode="json", exclude_none=True)}]}
+    results = await Attempt(temporal, number=2, details=details).run(
+        watches.watch_servers, watch(servers)
+    )
+    assert results == [up]
+    assert aws.calls("DescribeJobs") == aws.calls("DescribeRecoveryInstances") == 0
+
+
+async def test_throttling_is_signalled_to_the_wave_and_ends_nothing(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    servers = launched_by(aws, *aws.servers(1))
+    aws.fault("DescribeJobs", Error="ThrottlingException")
+    running = asyncio.create_task(Attempt(temporal).run(watches.watch_servers, watch(servers)))
+    await until(lambda: changes(temporal))
+    assert changes(temporal)[-1].error.startswith("DRS cannot be asked at present: DescribeJobs")
+    assert changes(temporal)[-1].servers == []
+    aws.clear_faults()
+    await until(lambda: changes(temporal)[-1].error == "")
+    aws.pass_time(600)
+    assert statuses(await running) == [("LAUNCHED", "YES")]
+
+
+async def test_an_unreachable_aws_decides_about_no_server(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    servers = launched_by(aws, *aws.servers(1))
+    aws.server.stop()
+    results = await Attempt(temporal).run(watches.watch_servers, watch(servers, seconds=0.2))
+    assert statuses(results) == [("PENDING", None)]
+
+
+async def test_a_watch_ends_at_its_time_with_what_is_known(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    servers = launched_by(aws, *aws.servers(1, Outcome="stuck"), *aws.servers(1))
+    aws.pass_time(600)
+    results = await Attempt(temporal).run(watches.watch_servers, watch(servers, seconds=0.5))
+    assert statuses(results) == [("PENDING", None), ("LAUNCHED", "YES")]
+
+
+async def test_what_could_not_be_signalled_is_signalled_later(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    servers = launched_by(aws, *aws.servers(1), *aws.servers(1, Outcome="stuck"))
+    aws.pass_time(600)
+    temporal.is_down = True
+    attempt = Attempt(temporal)
+    running = asyncio.create_task(attempt.run(watches.watch_servers, watch(servers)))
+    asked = aws.calls("DescribeJobs")
+    await until(lambda: aws.calls("DescribeJobs") > asked + 3)
+    assert changes(temporal) == []
+    temporal.is_down = False
+    await until(lambda: changes(temporal))
+    asked = aws.calls("DescribeJobs")
+    await until(lambda: aws.calls("DescribeJobs") > asked + 3)
+    (changed,) = changes(temporal)
+    assert statuses(changed.servers) == [("LAUNCHED", "YES")]
+    attempt.environment.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_server_that_somebody_launched_again_is_not_taken_for_ours(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    (server,) = aws.servers(1)
+    ours = launched_by(aws, server)
+    aws.pass_time(600)
+    theirs = launched_by(aws, server)
+    aws.pass_time(600)
+    (result,) = await Attempt(temporal).run(watches.watch_servers, watch(ours))
+    assert result.launch_status is LaunchStatus.FAILED
+    assert result.verified is Verified.NO
+    assert str(theirs[0].recovery_job_id) in str(result.reason)
+
+
+async def test_a_stopped_server_whose_disposition_cannot_be_read_is_not_verified(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    servers = launched_by(aws, *aws.servers(1, LaunchDisposition="STOPPED"))
+    aws.fault("GetLaunchConfiguration", Error="AccessDeniedException")
+    aws.pass_time(600)
+    running = asyncio.create_task(Attempt(temporal).run(watches.watch_servers, watch(servers)))
+    await until(lambda: [s for n in changes(temporal) for s in n.servers if s.verified])
+    assert statuses(changes(temporal)[-1].servers) == [("LAUNCHED", "UNKNOWN")]
+    aws.clear_faults()
+    assert statuses(await running) == [("LAUNCHED", "YES")]

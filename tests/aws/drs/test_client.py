@@ -1,0 +1,47 @@
+"""DRS's answers, parsed at the edge: what one of them lacks hides no other."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+import pytest
+
+from aws.drs.client import DrsClient
+from aws.errors import AwsError, AwsErrorKind
+from aws.sessions import AwsSessions
+from tests.aws_in_process import TARGET
+
+
+class Session:
+    """A stand-in for our sessions, their client and its paginator, with the pages of one answer."""
+
+    def __init__(self, pages: Iterable[dict[str, Any]]) -> None:
+        self._pages = pages
+
+    def client(self, service: str, target: object, *, retries: bool) -> "Session":
+        return self
+
+    def get_paginator(self, operation: str) -> "Session":
+        return self
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        return iter(self._pages)
+
+
+def drs(pages: Iterable[dict[str, Any]]) -> DrsClient:
+    return DrsClient(cast(AwsSessions, Session(pages)), TARGET)
+
+
+async def test_a_participant_without_an_id_does_not_hide_the_whole_answer() -> None:
+    servers = [{"launchStatus": "LAUNCHED"}, {"sourceServerID": "s-1"}]
+    jobs = [{"jobID": "drsjob-1", "participatingServers": servers}, {"jobID": "drsjob-2"}]
+    found = await drs([{"items": jobs}]).jobs_since(0.0)
+    assert [job.job_id for job in found] == ["drsjob-1", "drsjob-2"]
+    assert found[0].server_ids == ("s-1",)
+
+
+async def test_an_answer_of_endless_pages_is_unclear() -> None:
+    endless = ({"items": [], "nextToken": str(number)} for number in itertools.count())
+    with pytest.raises(AwsError, match="DescribeJobs: the response has too many pages") as caught:
+        await drs(endless).jobs_since(0.0)
+    assert caught.value.kind is AwsErrorKind.UNCLEAR

@@ -1,0 +1,242 @@
+"""How failures of AWS are told apart, and in whose name we call."""
+
+import asyncio
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from aws.drs.client import DrsClient
+from aws.errors import AwsError, AwsErrorKind
+from aws.sessions import AwsSessions, call
+from recovery.plan.model import Server, Target
+from tests.aws_in_process import ACCOUNT, OTHER_ACCOUNT, REGION, TARGET, LocalAws
+
+ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
+
+
+def refusal(code: str, status: int, *, headers: dict[str, str] | None = None, **more: Any) -> Any:
+    """What boto3 raises for an answer of AWS."""
+    answer: Any = {
+        "Error": {"Code": code, "Message": "because"},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers or {}},
+    }
+    return ClientError(answer | more, "StartRecovery")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("ThrottlingException", 429, AwsErrorKind.THROTTLED),
+        ("SomethingNew", 429, AwsErrorKind.THROTTLED),
+        ("Throttling", 400, AwsErrorKind.THROTTLED),
+        ("RequestLimitExceeded", 503, AwsErrorKind.THROTTLED),
+        ("ServiceQuotaExceededException", 402, AwsErrorKind.QUOTA),
+        ("ConflictException", 409, AwsErrorKind.CONFLICT),
+        ("ExpiredTokenException", 403, AwsErrorKind.CREDENTIALS),
+        ("ValidationException", 400, AwsErrorKind.INVALID),
+        ("SomethingNew", 418, AwsErrorKind.INVALID),
+        ("AccessDeniedException", 403, AwsErrorKind.ACCESS_DENIED),
+        ("ResourceNotFoundException", 404, AwsErrorKind.UNKNOWN_SERVER),
+        ("UninitializedAccountException", 400, AwsErrorKind.UNINITIALIZED),
+        ("InternalServerException", 500, AwsErrorKind.UNCLEAR),
+        ("ServiceUnavailable", 503, AwsErrorKind.UNCLEAR),
+        ("SomethingNew", 200, AwsErrorKind.UNCLEAR),
+    ],
+)
+def test_each_answer_of_aws_has_its_kind(code: str, status: int, kind: AwsErrorKind) -> None:
+    error = AwsError.of(refusal(code, status), "StartRecovery")
+    assert error.kind is kind
+    assert str(error) == f"StartRecovery: {code}: because"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (NoCredentialsError(), AwsErrorKind.CREDENTIALS),
+        (PartialCredentialsError(provider="env", cred_var="key"), AwsErrorKind.CREDENTIALS),
+        (CredentialRetrievalError(provider="sso", error_msg="expired"), AwsErrorKind.CREDENTIALS),
+        (ParamValidationError(report="Unknown parameter"), AwsErrorKind.INVALID),
+        (EndpointConnectionError(endpoint_url="http://x"), AwsErrorKind.UNREACHABLE),
+        (ConnectTimeoutError(endpoint_url="http://x"), AwsErrorKind.UNREACHABLE),
+        (ProxyConnectionError(proxy_url="http://x", error="refused"), AwsErrorKind.UNREACHABLE),
+    ],
+)
+def test_a_call_that_was_never_made_had_no_effect(error: BotoCoreError, kind: AwsErrorKind) -> None:
+    trouble = AwsError.of(error, "StartRecovery")
+    assert trouble.kind is kind
+    assert trouble.kind.is_refusal
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ReadTimeoutError(endpoint_url="http://x"),
+        ConnectionClosedError(endpoint_url="http://x", request=None, response=None),
+        # TLS may break while the answer is read, as well as before the request was sent.
+        SSLError(endpoint_url="https://x", error=OSError("EOF occurred in violation of protocol")),
+        refusal("InternalServerException", 500),
+        ValueError("not JSON"),
+    ],
+)
+def test_a_call_whose_answer_is_lost_may_have_had_its_effect(error: Exception) -> None:
+    trouble = AwsError.of(error, "StartRecovery")
+    assert not trouble.kind.is_refusal
+    assert trouble.kind.can_pass
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7.0), ("1.5", 1.5), ("", None), ("soon", None), ("-1", None)]
+)
+def test_the_pause_that_aws_asks_for_is_kept(header: str, seconds: float | None) -> None:
+    error = refusal("ThrottlingException", 429, headers={"retry-after": header})
+    assert AwsError.of(error, "StartRecovery").retry_after == seconds
+
+
+def test_the_resource_that_aws_names_is_kept() -> None:
+    error = refusal("ResourceNotFoundException", 404, resourceId="s-1")
+    assert AwsError.of(error, "StartRecovery").resource_id == "s-1"
+
+
+@pytest.mark.parametrize("kind", list(AwsErrorKind))
+def test_only_a_lasting_trouble_ends_a_launch(kind: AwsErrorKind) -> None:
+    lasting = {AwsErrorKind.INVALID, AwsErrorKind.ACCESS_DENIED, AwsErrorKind.UNKNOWN_SERVER,
+               AwsErrorKind.UNINITIALIZED}  # fmt: skip
+    assert kind.can_pass == (kind not in lasting)
+
+
+async def test_without_a_role_we_act_in_the_workers_own_account(aws: LocalAws) -> None:
+    assert await DrsClient(AwsSessions(), TARGET).account_id() == ACCOUNT
+    assert aws.calls("AssumeRole", "sts") == 0
+
+
+async def test_a_target_with_a_role_is_entered_once_through_its_regions_own_sts(
+    aws: LocalAws,
+) -> None:
+    # A fault that strikes calls to this Region only, to see where STS was asked.
+    aws.fault("AssumeRole", Service="sts", Effect="delay", Seconds=0.0, Region="eu-central-1")
+    aws.servers(Region="eu-central-1", AccountId=OTHER_ACCOUNT)
+    sessions = AwsSessions()
+    api = DrsClient(sessions, Target(region="eu-central-1", role_arn=ROLE))
+    assert await api.account_id() == OTHER_ACCOUNT
+    assert await api.jobs_since(0.0) == []
+    await asyncio.gather(*(api.jobs_since(0.0) for _ in range(5)))
+    assert aws.calls("AssumeRole", "sts") == 1
+    assert aws.struck() == 1
+    assert await DrsClient(sessions, TARGET).account_id() == ACCOUNT
+
+
+async def test_credentials_of_a_role_renew_themselves_before_they_end(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.servers(AccountId=OTHER_ACCOUNT)
+    sessions = AwsSessions()
+    target = Target(region=REGION, role_arn=ROLE)
+    api = DrsClient(sessions, target)
+    await api.jobs_since(0.0)
+    credentials = sessions.client("drs", target)._request_signer._credentials
+    later = datetime.now(UTC) + timedelta(minutes=55)
+    # Both keep an eye on the clock: the credentials, and what fetches them.
+    monkeypatch.setattr(credentials, "_time_fetcher", lambda: later)
+    monkeypatch.setattr("botocore.credentials._local_now", lambda: later)
+    await api.jobs_since(0.0)
+    assert aws.calls("AssumeRole", "sts") == 2
+
+
+@pytest.mark.filterwarnings("ignore:Exception.InjectedError")
+async def test_a_role_that_may_not_be_assumed_is_a_lasting_trouble_in_its_own_words(
+    aws: LocalAws,
+) -> None:
+    aws.fault("AssumeRole", Service="sts", Error="AccessDenied", Message="not authorized")
+    with pytest.raises(AwsError, match="AccessDenied: not authorized") as caught:
+        await DrsClient(AwsSessions(), Target(region=REGION, role_arn=ROLE)).account_id()
+    assert caught.value.kind is AwsErrorKind.ACCESS_DENIED
+
+
+async def test_a_worker_without_credentials_says_so(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    for target in (TARGET, Target(region=REGION, role_arn=ROLE)):
+        with pytest.raises(AwsError, match="no AWS credentials") as caught:
+            await DrsClient(AwsSessions(), target).account_id()
+        assert caught.value.kind is AwsErrorKind.CREDENTIALS
+
+
+async def test_botocore_repeats_what_only_looks_and_never_a_launch(aws: LocalAws) -> None:
+    servers = aws.servers()
+    api = DrsClient(AwsSessions(), TARGET)
+    aws.fault("DescribeJobs", Error="ThrottlingException", Times=2)
+    assert await api.jobs_since(0.0) == []
+    assert aws.calls("DescribeJobs") == 3
+    faults: list[dict[str, Any]] = [{"Error": "ThrottlingException"}, {"Effect": "drop"}]
+    for what in faults:
+        aws.clear_faults()
+        aws.fault("StartRecovery", **what)
+        before = aws.calls("StartRecovery")
+        with pytest.raises(AwsError):
+            await api.start_recovery(servers, is_drill=True, launch_ids=["x"], not_after=math.inf)
+        assert aws.calls("StartRecovery") == before + 1
+
+
+async def test_every_page_of_an_answer_is_read(aws: LocalAws) -> None:
+    servers: list[Server] = aws.servers(450)
+    ids = [s.source_server_id for s in servers]
+    api = DrsClient(AwsSessions(), TARGET)
+    assert sorted(s.source_server_id for s in await api.source_servers(ids)) == sorted(ids)
+    assert aws.calls("DescribeSourceServers") >= 3
+
+
+async def test_whatever_a_call_raises_is_a_trouble_that_names_it() -> None:
+    def broken() -> None:
+        raise RuntimeError("no idea")
+
+    with pytest.raises(AwsError, match="Something: RuntimeError: no idea"):
+        await call("Something", broken)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"items":',
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnull",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+        b'HTTP/1.1 400 Bad Request\r\nContent-Length: 40\r\n\r\n{"message":',
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\n{"items":[]}',
+    ],
+)
+@pytest.mark.parametrize("role", [None, ROLE])
+async def test_an_answer_that_breaks_off_is_unclear(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch, answer: bytes, role: str | None
+) -> None:
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", f"http://{host}:{port}")
+        with pytest.raises(AwsError) as caught:
+            await DrsClient(AwsSessions(), Target(region=REGION, role_arn=role)).jobs_since(0.0)
+    assert caught.value.kind is AwsErrorKind.UNCLEAR

@@ -1,0 +1,361 @@
+"""Operators at the command line, against a real Temporal, a local AWS and a worker."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import boto3
+import pytest
+import yaml
+from temporalio.client import Client
+from typer.testing import CliRunner, Result
+
+from cli.app import app
+from sandbox.stack import Stack
+from settings import get_settings
+from storage.history import HistoryTable
+from tests.shared_servers import REGION, SPEED, own_stack, stop
+
+_numbers = count()
+
+
+@dataclass
+class Desk:
+    """An operator's shell, and the AWS that it is about."""
+
+    stack: Stack
+    folder: Path
+
+    def do(self, *words: object, code: int = 0) -> Result:
+        """Run a command; it must end with this code."""
+        result = CliRunner().invoke(app, [str(word) for word in words])
+        assert result.exit_code == code, f"{words}: {result.exit_code}\n{result.output}"
+        return result
+
+    def read(self, *words: object) -> Any:
+        """Run a command with `--json`; what it says."""
+        return json.loads(self.do(*words, "--json").stdout)
+
+    def server(self, **scenario: Any) -> str:
+        """A new source server."""
+        account_id = self.stack.variables["AWS_ACCESS_KEY_ID"]
+        server_id = f"s-{(int(account_id) << 20) + next(_numbers):017x}"
+        entry = {"SourceServerId": server_id, "Region": REGION, "AccountId": account_id}
+        self._ask("scenario", {"SourceServers": [entry | scenario]})
+        return server_id
+
+    def plan(self, plan_id: str, waves: dict[str, Sequence[str]], **keys: Any) -> Path:
+        """A plan whose waves wait for those in the values; `keys` by wave, or of the plan."""
+        document: dict[str, Any] = {"PlanId": plan_id, "Region": REGION, "Waves": []}
+        document |= {key: value for key, value in keys.items() if key not in waves}
+        for name, after in waves.items():
+            wave = {
+                "WaveId": name,
+                "Dependencies": [{"DependsOnWaveId": each} for each in after],
+                "TimeoutSeconds": 100 * SPEED,
+            } | keys.get(name, {})
+            wave.setdefault("ServerIds", [self.server()])
+            document["Waves"].append(wave)
+        path = self.folder / f"{plan_id}.yaml"
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+    def run(self, *words: object) -> str:
+        """Start an execution and leave it running; its ID."""
+        execution_id: str = self.read("run", *words, "--no-watch")["ExecutionId"]
+        return execution_id
+
+    def until(self, plan_id: str, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """Await a state of the plan's execution, as `status` has it."""
+        give_up = time.monotonic() + 30
+        while True:
+            result = CliRunner().invoke(app, ["status", plan_id, "--json"])
+            state: dict[str, Any] = json.loads(result.stdout) if result.exit_code == 0 else {}
+            if state and holds(state):
+                return state
+            assert time.monotonic() < give_up, result.output
+            time.sleep(0.1)
+
+    def end(self, plan_id: str, code: int) -> dict[str, Any]:
+        """Follow an execution to its end; what the history then says."""
+        state = json.loads(self.do("watch", plan_id, "--json", code=code).stdout)
+        recorded: dict[str, Any] = self.read("history", state["ExecutionId"])
+        assert recorded["Status"] == state["Status"]
+        return recorded
+
+    def launches(self, server_id: str) -> int:
+        """How often AWS was made to launch a server."""
+        return sum(
+            server_id in event["SourceServerIds"]
+            for backend in self._ask("ledger")["Backends"]
+            for event in backend["Events"]
+            if event["Event"] == "START_RECOVERY_ACCEPTED"
+        )
+
+    def instances(self, server_ids: Sequence[str]) -> list[str]:
+        """The servers of these that have a recovery instance."""
+        drs = boto3.client("drs", region_name=REGION)
+        found = drs.describe_recovery_instances(filters={"sourceServerIDs": list(server_ids)})
+        return [item["sourceServerID"] for item in found["items"]]
+
+    def _ask(self, path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        with urlopen(Request(f"{self.stack.aws_url}/_sandbox/{path}", data=data)) as answer:
+            return json.loads(answer.read())
+
+
+@pytest.fixture(scope="module")
+async def stack(
+    shared_servers: Stack, shared_temporal: Client, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stack]:
+    """One for the module, whose tests share a worker."""
+    own = await own_stack(shared_servers, shared_temporal, tmp_path_factory.mktemp("operators"))
+    yield own
+    await stop(own)
+
+
+@pytest.fixture(scope="module")
+def worker(stack: Stack) -> None:
+    """The worker of all tests but those that begin without one."""
+    stack.start_worker()
+    give_up = time.monotonic() + 60
+    while "worker is ready" not in (stack.folder / "worker.log").read_text():
+        assert time.monotonic() < give_up, "the worker does not start"
+        time.sleep(0.05)
+
+
+@contextmanager
+def shell(stack: Stack) -> Iterator[Desk]:
+    """An operator's shell on a stack."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in stack.env.items():
+            environment.setenv(name, value)
+        environment.setattr(boto3, "DEFAULT_SESSION", None)
+        get_settings.cache_clear()
+        CliRunner().invoke(app, ["init-tables", "--skip-temporal"])
+        yield Desk(stack, stack.folder)
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def desk(stack: Stack, worker: None) -> Iterator[Desk]:
+    """A shell, and a worker that serves."""
+    with shell(stack) as desk:
+        yield desk
+
+
+@pytest.fixture
+async def stack_apart(
+    shared_servers: Stack, shared_temporal: Client, tmp_path: Path
+) -> AsyncIterator[Stack]:
+    """One that no worker serves yet."""
+    own = await own_stack(shared_servers, shared_temporal, tmp_path / "stack")
+    own.folder.mkdir()
+    yield own
+    await stop(own)
+
+
+@pytest.fixture
+def idle(stack_apart: Stack) -> Iterator[Desk]:
+    """A shell, and no worker yet."""
+    with shell(stack_apart) as desk:
+        yield desk
+
+
+def wave(state: dict[str, Any], wave_id: str) -> dict[str, Any]:
+    """The wave of this ID."""
+    return next(each for each in state["Waves"] if each["WaveId"] == wave_id)
+
+
+def statuses(state: dict[str, Any]) -> list[str]:
+    """The waves' statuses, in the order of the plan."""
+    return [each["Status"] for each in state["Waves"]]
+
+
+def test_without_a_worker_a_message_is_taken_and_has_its_effect_when_one_comes(
+    idle: Desk,
+) -> None:
+    plan = idle.plan("patience", {"db": [], "app": ["db"]})
+    started = idle.do("run", plan, "--no-watch")
+    assert "it has not begun yet. No worker serves" in started.stderr
+    taken = idle.do("skip-wave", "patience", "app", "--reason", "not today")
+    assert taken.stdout == "app: taken; it has its effect when a worker comes\n"
+    assert idle.do("pause", "patience").stdout.startswith("patience: taken; ")
+    idle.stack.start_worker()
+    idle.until("patience", lambda state: state["Status"] == "PAUSED")
+    resumed = idle.do("resume", "patience", "--actor", "ops@desk")
+    assert resumed.stdout == "patience: ready waves are launched again\n"
+    state = idle.end("patience", 3)
+    assert statuses(state) == ["COMPLETED", "SKIPPED"]
+    told = [(m["Name"], m["Actor"], m["ActorVerified"]) for m in state["Messages"]]
+    assert [name for name, _, _ in told] == ["skip_wave", "pause", "resume"]
+    assert told[2] == ("resume", "ops@desk", True)
+
+
+def test_a_wave_is_skipped_and_a_wrong_one_is_refused_with_a_hint(desk: Desk) -> None:
+    execution_id = desk.run(desk.plan("skips", {"db": [], "app": ["db"], "web": ["app"]}))
+    wrong = desk.do("skip-wave", "skips", "ap", code=2)
+    assert wrong.stderr == "error: skip_wave was rejected: no wave 'ap'; did you mean app?\n"
+    assert wrong.stdout == ""
+    told = desk.read("skip-wave", "skips", "app", "--reason", "not needed")
+    assert told["ExecutionId"] == execution_id
+    assert told["Effect"] == "skipped app; its dependents go on without it"
+    state = desk.end("skips", 3)
+    assert statuses(state) == ["COMPLETED", "SKIPPED", "COMPLETED"]
+    late = desk.do("pause", "skips", code=2)
+    assert "no execution of plan 'skips' is running" in late.stderr
+
+
+def test_a_late_failure_is_retried_and_what_is_up_is_not_launched_again(desk: Desk) -> None:
+    good, bad = desk.server(), desk.server(Outcome=["failed-late", "launched"])
+    plan = desk.plan(
+        "retries", {"app": [], "web": ["app"]}, OnFailure="ASK", app={"ServerIds": [good, bad]}
+    )
+    desk.run(plan)
+    asks = desk.until("retries", lambda state: wave(state, "app")["Status"] == "FAILED")
+    assert "operator's decision" in wave(asks, "web")["StatusReason"]
+    shown = desk.do("status", "retries").stdout
+    assert "app FAILED: drs-waves retry-wave retries app · accept-wave · skip-wave web" in shown
+    assert "attempt 2" in desk.do("retry-wave", "retries", "app").stdout
+    state = desk.end("retries", 0)
+    assert statuses(state) == ["COMPLETED", "COMPLETED"]
+    assert (desk.launches(good), desk.launches(bad)) == (1, 2)
+
+
+def test_waves_are_approved_and_refused_and_a_failure_is_accepted(desk: Desk) -> None:
+    bad = desk.server(Outcome="failed-early")
+    gate = {"ApprovalRequired": True}
+    plan = desk.plan(
+        "gates",
+        {"db": [], "app": ["db"], "web": []},
+        OnFailure="ASK",
+        db={"ServerIds": [bad, desk.server()]},
+        app=gate,
+        web=gate,
+    )
+    desk.run(plan)
+    refused = desk.do("approve-wave", "gates", "web", "--refuse", "--reason", "no network")
+    assert "refused; it is not launched" in refused.stdout
+    desk.until("gates", lambda state: wave(state, "db")["Status"] == "FAILED")
+    accepted = desk.do("accept-wave", "gates", "db", "--reason", "one is enough")
+    assert "accepted as FAILED (1 of 2 are up); its dependents go on" in accepted.stdout
+    assert "for 1800 s" in desk.do("approve-wave", "gates", "app", "--expires", "30m").stdout
+    state = desk.end("gates", 1)
+    assert statuses(state) == ["FAILED", "COMPLETED", "CANCELLED"]
+    told = desk.do("history", state["ExecutionId"]).stdout
+    assert "because: one is enough" in told
+    assert "db accepted by " in told
+
+
+def test_a_drill_is_cancelled_at_once_and_a_wave_alone_too(desk: Desk) -> None:
+    desk.run(desk.plan("stops", {"db": [], "cache": [], "app": ["db"]}))
+    desk.until("stops", lambda state: wave(state, "cache")["Status"] == "IN_PROGRESS")
+    assert "no longer waited for" in desk.do("cancel-wave", "stops", "cache").stdout
+    done = desk.do("cancel", "stops", "--reason", "wrong plan")
+    assert done.stdout.startswith("stops: nothing new is launched")
+    state = desk.end("stops", 4)
+    launched = [server["SourceServerId"] for each in state["Waves"] for server in each["Servers"]]
+    assert [desk.launches(server_id) for server_id in launched] == [1, 1, 0]
+    last = state["Messages"][-1]
+    assert (last["Name"], last["Reason"], last["ActorVerified"]) == ("cancel", "wrong plan", True)
+
+
+def test_a_recovery_is_cancelled_and_cleaned_up_only_when_it_is_confirmed(desk: Desk) -> None:
+    slow = desk.server(LaunchSeconds=3600)
+    plan = desk.plan("real", {"db": []}, db={"ServerIds": [slow]})
+    execution_id = desk.run(plan, "--recovery", "--confirm", "real")
+    desk.until("real", lambda state: wave(state, "db")["Status"] == "IN_PROGRESS")
+    assert "Pass --confirm real" in desk.do("cancel", "real", code=2).stderr
+    assert "nothing was cancelled" in desk.do("cancel", "real", "--confirm", "rael", code=2).stderr
+    running = desk.do("cleanup", execution_id, "--force", "--confirm", "real", code=2)
+    assert f"{execution_id} still runs" in running.stderr
+    desk.do("cancel", "real", "--confirm", "real")
+    desk.end("real", 4)
+    assert "a real RECOVERY" in desk.do("cleanup", execution_id, code=2).stderr
+    assert "Pass --confirm real" in desk.do("cleanup", execution_id, "--force", code=2).stderr
+    other = desk.do("run", "--from", execution_id, code=2)
+    assert "is a RECOVERY, and a drill never takes over" in other.stderr
+
+
+def test_a_failed_drill_is_gone_on_from_and_cleaned_up(desk: Desk) -> None:
+    up, bad, rest = desk.server(), desk.server(Outcome=["failed-late", "launched"]), desk.server()
+    foreign = desk.server(LiveRecoveryInstance="DRILL")
+    plan = desk.plan(
+        "onwards", {"db": [], "web": ["db"]}, db={"ServerIds": [up, bad]}, web={"ServerIds": [rest]}
+    )
+    first = desk.run(plan)
+    desk.until("onwards", lambda state: wave(state, "db")["Status"] == "IN_PROGRESS")
+    still = desk.do("run", "--from", first, "--no-watch", code=2)
+    assert f"{first} still runs" in still.stderr
+    assert statuses(desk.end("onwards", 1)) == ["FAILED", "SKIPPED"]
+    as_recovery = desk.do("run", "--from", first, "--recovery", "--confirm", "onwards", code=2)
+    assert "is a DRILL, and a recovery never takes over" in as_recovery.stderr
+    corrected = desk.folder / "corrected.yaml"
+    corrected.write_text(plan.read_text().replace("PlanId: onwards", "PlanId: onwards\nRTO: 60"))
+    unconfirmed = desk.do("run", "--from", first, "--plan", corrected, code=2)
+    assert "~ plan: RTO (none) → 60" in unconfirmed.stderr
+    assert "Pass --confirm onwards" in unconfirmed.stderr
+    second = desk.run("--from", first)
+    assert statuses(desk.end("onwards", 0)) == ["COMPLETED", "COMPLETED"]
+    assert [desk.launches(each) for each in (up, bad, rest)] == [1, 2, 1]
+    assert desk.read("history", second)["FromExecution"] == first
+
+    servers = [up, bad, rest, foreign]
+    assert sorted(desk.instances(servers)) == sorted(servers)
+    cleaned = desk.do("cleanup", second, "--watch")
+    assert "2 recovery instances are gone" in cleaned.stdout
+    assert sorted(desk.instances(servers)) == sorted([up, foreign])
+    # What the first one launched, and the second only took over, is the first one's to clean up.
+    assert "1 recovery instances are gone" in desk.do("cleanup", first, "--watch").stdout
+    assert desk.instances(servers) == [foreign]
+    assert "Clean-up COMPLETED" in desk.do("history", second).stdout
+
+
+def test_a_clean_up_is_asked_for_in_advance(desk: Desk) -> None:
+    server_id = desk.server()
+    plan = desk.plan("tidy", {"db": []}, db={"ServerIds": [server_id]})
+    started = desk.do("run", plan, "--no-watch", "--cleanup-after", "2m")
+    assert "Its instances are terminated 2 min" in started.stderr
+    state = desk.end("tidy", 0)
+    give_up = time.monotonic() + 20
+    while "Cleanup" not in desk.read("history", state["ExecutionId"]) or desk.instances(
+        [server_id]
+    ):
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
+
+
+def test_plans_and_executions_are_listed_running_first(desk: Desk) -> None:
+    running = desk.run(desk.plan("zebra", {"db": []}, db={"ApprovalRequired": True}))
+    plans = desk.read("plans")
+    assert (plans[0]["PlanId"], plans[0]["ExecutionId"]) == ("zebra", running)
+    assert plans[0]["Running"] is True
+    assert not any(each["Running"] for each in plans[1:])
+    assert len({each["PlanId"] for each in plans}) == len(plans)
+    found = desk.read("executions", "--limit", "2")
+    assert found[0]["ExecutionId"] == running
+    assert len(found) == 2
+    cancelled = desk.read("executions", "--state", "cancelled")
+    assert {each["PlanId"] for each in cancelled} <= {"stops", "real"}
+    assert "runs now" in desk.do("plans").stdout
+    desk.do("cancel", "zebra")
+
+
+def test_one_side_that_is_away_is_told_and_the_other_is_listed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    listed = desk.do("executions")
+    assert "what runs is not known: Temporal at 127.0.0.1:1 cannot be reached" in listed.stderr
+    monkeypatch.setenv("TEMPORAL_ADDRESS", desk.stack.env["TEMPORAL_ADDRESS"])
+    monkeypatch.setenv("DRS_WAVES_HISTORY_TABLE", "no-such-table")
+    get_settings.cache_clear()
+    assert HistoryTable(get_settings()).name == "no-such-table"
+    assert "only what runs is listed" in desk.do("plans").stderr
+    get_settings.cache_clear()

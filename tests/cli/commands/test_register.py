@@ -1,0 +1,96 @@
+"""`register`: what it keeps, what it says, what it ends with."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.app import app
+from client.local_user import whoami
+from settings import get_settings
+from storage.plans import PlanTable
+from tests.aws_in_process import LocalAws, aws
+
+runner = CliRunner()
+__all__ = ["aws"]
+CRM = Path("examples/crm.yaml")
+DIAMOND = Path("examples/diamond.yaml")
+
+
+@pytest.fixture(autouse=True)
+def _settings_anew(aws: LocalAws) -> Iterator[None]:
+    """The settings of a local AWS."""
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def table(aws: LocalAws) -> PlanTable:
+    """The plan table, and nothing in it."""
+    table = PlanTable(get_settings())
+    asyncio.run(table.create())
+    return table
+
+
+def register(*words: object) -> Result:
+    return runner.invoke(app, ["register", *map(str, words)])
+
+
+def test_plans_are_kept_as_versions_of_whoever_registers_them(table: PlanTable) -> None:
+    first = register(CRM, DIAMOND)
+    assert first.exit_code == 0, first.output
+    crm, diamond = first.stdout.splitlines()
+    assert crm.startswith("crm: version 1 registered (3 waves, 6 servers; ")
+    assert diamond.startswith("shop: version 1 registered (")
+    assert {v.author for v in asyncio.run(table.latest())} == {whoami()}
+
+
+def test_a_plan_that_is_kept_already_is_left_alone(table: PlanTable) -> None:
+    register(CRM)
+    again = register(CRM)
+    assert again.exit_code == 0
+    assert f"crm: version 1 registered before, by {whoami()} (" in again.stdout
+
+
+def test_json_tells_each_version_and_whether_it_is_new(table: PlanTable, tmp_path: Path) -> None:
+    register(CRM)
+    changed = tmp_path / "crm.yaml"
+    changed.write_text(CRM.read_text().replace("RTO: 60", "RTO: 90"))
+    told = json.loads(register(CRM, changed, "--json").stdout)
+    assert [(v["PlanId"], v["Version"], v["IsNew"]) for v in told] == [
+        ("crm", 1, False),
+        ("crm", 2, True),
+    ]
+    assert told[1]["Author"] == whoami()
+
+
+def test_nothing_is_kept_if_one_plan_is_wrong(table: PlanTable, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("PlanId: wrong\nWaves: []\n")
+    refused = register(CRM, wrong)
+    assert refused.exit_code == 2
+    assert "wrong.yaml" in refused.stderr
+    assert asyncio.run(table.latest()) == []
+
+
+def test_a_table_that_is_not_there_is_told_with_what_to_do(aws: LocalAws) -> None:
+    refused = register(CRM)
+    assert refused.exit_code == 2
+    assert "create it with `drs-waves init-tables`" in refused.stderr
+
+
+def test_a_dynamodb_that_is_away_ends_with_5(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert register(CRM).exit_code == 5
+
+
+def test_help_says_that_nothing_is_started() -> None:
+    told = runner.invoke(app, ["register", "--help"]).stdout
+    for part in ("PLAN...", "--json", "nothing is started", "Exit codes:"):
+        assert part in " ".join(told.split())

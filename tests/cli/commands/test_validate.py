@@ -1,0 +1,144 @@
+"""`drs-waves validate`: what an author of a plan sees."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from typer.testing import CliRunner
+
+from cli.app import app
+from cli.render.graph import graph_picture
+from recovery.forecast.remaining import expected_durations
+from recovery.plan.model import RecoveryPlan
+from tests.cli.executions import CHAIN, DIAMOND, plan_of, server_id
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+PLANS = sorted(path for path in EXAMPLES.glob("*.yaml") if "scenario" not in path.name)
+runner = CliRunner()
+
+
+def picture(plan: RecoveryPlan) -> str:
+    lines = graph_picture(plan, expected_durations(plan))
+    assert all(cell_len(line) <= 80 for line in lines)
+    return "\n".join(lines)
+
+
+def test_a_chain_is_one_line_from_top_to_bottom() -> None:
+    assert picture(CHAIN) == (
+        "●  Database  2 servers  0:00-0:09\n"
+        "│\n"
+        "●  App       2 servers  0:09-0:18  after Database\n"
+        "│\n"
+        "●  Web       2 servers  0:18-0:27  after App"
+    )
+
+
+def test_a_diamond_looks_like_one() -> None:
+    assert picture(DIAMOND) == (
+        "●    Database  2 servers  0:00-0:09\n"
+        "├─╮\n"
+        "● │  App1      2 servers  0:09-0:18  after Database\n"
+        "│ ●  App2      2 servers  0:09-0:18  after Database\n"
+        "├─╯\n"
+        "●    Web       2 servers  0:18-0:27  after App1, App2"
+    )
+
+
+def test_independent_waves_have_no_lines_between_them() -> None:
+    assert picture(plan_of({"Database": [], "Cache": [], "Monitoring": []})) == (
+        "●  Database    2 servers  0:00-0:09\n"
+        "●  Cache       2 servers  0:00-0:09\n"
+        "●  Monitoring  2 servers  0:00-0:09"
+    )
+
+
+def test_forty_waves_behind_one_are_listed_by_depth() -> None:
+    tiers = {f"App {number}": ["Database"] for number in range(40)}
+    drawn = picture(plan_of({"Database": [], **tiers, "Web": list(tiers)}))
+    assert "├─ depth 1: 1 wave\n" in drawn
+    assert "├─ depth 2: 40 waves\n" in drawn
+    assert "● App 39" in drawn
+    assert "after App 0, App 1, App 2" in drawn
+    assert " more" in drawn
+
+
+def test_wide_names_do_not_break_the_picture() -> None:
+    drawn = picture(plan_of({"数据库" * 20: [], "アプリケーション層": ["数据库" * 20]}))
+    assert "アプリケーション層" in drawn
+    assert "…" in drawn
+
+
+def test_validate_tells_duration_longest_chain_and_rto() -> None:
+    result = runner.invoke(app, ["validate", str(EXAMPLES / "crm.yaml")])
+    assert result.exit_code == 0
+    assert "CRM (crm): 3 waves, 6 servers" in result.stdout
+    assert "Expected      27 min, within the RTO of 1 h" in result.stdout
+    assert "Longest chain Database → App → Web" in result.stdout
+
+
+def test_an_rto_that_cannot_be_met_is_told(tmp_path: Path) -> None:
+    plan = tmp_path / "crm.yaml"
+    plan.write_text((EXAMPLES / "crm.yaml").read_text().replace("RTO: 60", "RTO: 20"))
+    result = runner.invoke(app, ["validate", str(plan)])
+    assert "7 min over the RTO of 20 min" in result.stdout
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
+def test_every_example_may_run(plan: Path) -> None:
+    assert runner.invoke(app, ["validate", str(plan)]).exit_code == 0
+
+
+def test_validate_as_json() -> None:
+    result = runner.invoke(app, ["validate", "--json", str(EXAMPLES / "crm.yaml")])
+    [told] = json.loads(result.stdout)
+    assert told["Valid"] is True
+    assert told["ExpectedSeconds"] == 1620
+    assert told["CriticalPath"] == ["crm-wave-1", "crm-wave-2", "crm-wave-3"]
+    assert told["Waves"][1]["DependsOn"] == ["crm-wave-1"]
+    assert told["WithinRTO"] is True
+
+
+TEN_MISTAKES = f"""\
+PlanId: crm plan
+PlanNam: CRM
+Region: us-west-2
+RTO: soon
+Waves:
+  - WaveId: db
+    ServerIds: [{server_id(1)}, s-xyz]
+    Dependencies: [{{DependsOnWaveId: app}}]
+  - WaveId: db
+    ServerIds: [{server_id(2)}]
+  - WaveId: app
+    ServerIds: [{server_id(1)}]
+    Dependencies: [{{DependsOnWaveId: db}}, {{DependsOnWaveId: cache}}]
+  - WaveId: web
+    ServerIds: []
+    Dependencies: [{{DependsOnWaveId: web}}]
+    TimeoutSeconds: -5
+"""
+
+
+def test_ten_mistakes_are_listed_at_once(tmp_path: Path) -> None:
+    plan = tmp_path / "crm.yaml"
+    plan.write_text(TEN_MISTAKES)
+    result = runner.invoke(app, ["validate", str(plan)])
+    problems = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert len(problems) >= 10, result.stderr
+    assert all(f"{plan}:" in line for line in problems)
+    for word in ("PlanNam", "RTO", "s-xyz", "cache", "web", "TimeoutSeconds", "db"):
+        assert word in result.stderr
+
+
+def test_mistakes_as_json_name_line_and_value(tmp_path: Path) -> None:
+    plan = tmp_path / "crm.yaml"
+    plan.write_text(TEN_MISTAKES)
+    result = runner.invoke(app, ["validate", "--json", str(plan)])
+    [told] = json.loads(result.stdout)
+    assert result.exit_code == 2
+    assert told["Valid"] is False
+    assert len(told["Problems"]) >= 10
+    assert {"Line": 2, "Value": "PlanNam"}.items() <= told["Problems"][1].items()

@@ -1,0 +1,263 @@
+"""What can be done now: the hints, the keys, and what becomes of a message."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from cli.live.hints import KEYS, hints
+from cli.live.keyboard import Keyboard
+from cli.live.prompts import Prompts
+from cli.live.view import Watched
+from client import steering
+from client.errors import RejectedError
+from client.executions import RunningExecution
+from client.steering import send
+from contract.failures import FailureType
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
+from recovery.execution.wave import Decisions, OperatorAct, WaitingFor, WaveStatus
+from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.operator.rules import actions
+from tests.cli.executions import CHAIN, DIAMOND, START, begin, put, wave
+from tests.cli.live.test_view import drawn
+
+
+def keys(state: ExecutionState) -> str:
+    return "".join(KEYS[action.name] for action in actions(state))
+
+
+def asking() -> ExecutionState:
+    """App2 has failed and Web waits for a decision."""
+    state = begin(DIAMOND)
+    for name in ("Database", "App1", "App2"):
+        wave(state, name).handed_over = True
+        put(state, name, WaveStatus.COMPLETED, launched=2, start=START, end=START + 60)
+    put(state, "App2", WaveStatus.FAILED, "1 of 2 launched", start=START, end=START + 60)
+    put(state, "Web", WaveStatus.WAITING).waiting_for = WaitingFor.DECISION
+    return state
+
+
+def test_a_failed_wave_offers_a_retry_an_acceptance_and_to_skip_what_waits_for_it() -> None:
+    state = asking()
+    assert hints(state, width=80) == [
+        "App2 FAILED: drs-waves retry-wave crm w2 · accept-wave · skip-wave w3"
+    ]
+    assert keys(state) == "rasp"
+
+
+def test_a_launch_in_doubt_offers_both_answers() -> None:
+    state = begin(DIAMOND)
+    wave(state, "Database").handed_over = True
+    put(state, "Database", WaveStatus.WAITING)
+    wave(state, "Database").launches_in_doubt = ["crm-1/w0/1/0"]
+    assert hints(state, width=80) == [
+        "Database in doubt: drs-waves adopt-job crm w0 JOB · launch-anyway"
+    ]
+    assert {"j", "l"} <= set(keys(state))
+
+
+def test_of_several_launches_in_doubt_each_has_commands_that_name_it() -> None:
+    state = begin(DIAMOND)
+    wave(state, "Database").handed_over = True
+    put(state, "Database", WaveStatus.WAITING)
+    wave(state, "Database").launches_in_doubt = ["crm-1/w0/1/0", "crm-1/w0/1/1"]
+    assert hints(state, width=80) == [
+        "Database in doubt:",
+        "  drs-waves adopt-job crm w0 JOB --launch crm-1/w0/1/0",
+        "  drs-waves launch-anyway crm w0 --launch crm-1/w0/1/0",
+        "Database in doubt:",
+        "  drs-waves adopt-job crm w0 JOB --launch crm-1/w0/1/1",
+        "  drs-waves launch-anyway crm w0 --launch crm-1/w0/1/1",
+    ]
+
+
+def test_what_waits_for_an_approval_offers_it() -> None:
+    state = begin(DIAMOND)
+    put(state, "Web", WaveStatus.WAITING).waiting_for = WaitingFor.APPROVAL
+    wave(state, "Web").approval_required = True
+    assert hints(state, width=80) == [
+        "Web waits for approval: drs-waves approve-wave crm w3 [--refuse]"
+    ]
+    assert "v" in keys(state)
+
+
+def test_a_paused_execution_offers_to_go_on() -> None:
+    state = begin(DIAMOND)
+    state.status, state.status_reason = PlanStatus.PAUSED, "Paused by ops@desk: wait"
+    assert hints(state, width=80) == ["PAUSED: drs-waves resume crm"]
+    assert actions(state)[-1].name is MessageName.RESUME
+    shown = drawn(Watched("crm", state=state))
+    assert "Paused by ops@desk: wait" in shown
+    assert "waits for an operator" in shown
+
+
+def test_a_running_wave_can_be_cancelled_and_accepted_but_not_skipped() -> None:
+    state = begin(DIAMOND)
+    running = put(state, "Database", WaveStatus.IN_PROGRESS, start=START)
+    running.handed_over = True
+    assert {KEYS[a.name] for a in actions(state) if running in a.waves} == {"a", "c"}
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_nothing_is_offered_at_the_end_or_when_it_is_being_cancelled(ended: bool) -> None:
+    state = asking()
+    if ended:
+        state.end_time = START
+    else:
+        state.status = PlanStatus.CANCELLED
+    assert (actions(state), hints(state, width=80)) == ([], [])
+
+
+def test_a_command_that_does_not_fit_stands_below_its_wave_and_is_never_cut() -> None:
+    state = asking()
+    state.plan_id = "a-long-plan-id-of-the-crm-in-us-west-2"
+    assert hints(state, width=80) == [
+        "App2 FAILED:",
+        f"  drs-waves retry-wave {state.plan_id} w2",
+        f"  drs-waves accept-wave {state.plan_id} w2",
+        f"  drs-waves skip-wave {state.plan_id} w3",
+    ]
+
+
+def test_many_failures_are_counted_and_fit() -> None:
+    state = begin(DIAMOND)
+    for each in state.waves:
+        each.status, each.wave_name = WaveStatus.FAILED, "a long name " * 9
+    state.waves += [each.model_copy(update={"wave_id": f"{each.wave_id}b"}) for each in state.waves]
+    told = hints(state, width=80)
+    assert len(told) == 4
+    assert told[-1] == "and 5 more waves wait for an operator"
+    assert all(len(line) <= 80 for line in told)
+
+
+def test_the_view_says_who_decided_and_which_attempt_it_is() -> None:
+    state = asking()
+    act = OperatorAct(actor="ops@desk", time=START)
+    failed = wave(state, "App2")
+    failed.attempt, failed.decisions = 2, Decisions(accepted_by=act)
+    assert "attempt 2; accepted by ops@desk" in " ".join(drawn(Watched("crm", state=state)).split())
+
+
+async def typed(state: ExecutionState, text: str) -> tuple[list[OperatorMessage], Prompts]:
+    """Press keys below the live view, one by one."""
+    sent: list[OperatorMessage] = []
+
+    async def take(message: OperatorMessage) -> str:
+        sent.append(message)
+        return "done"
+
+    pressed = Keyboard()
+    prompts = Prompts(Watched("crm", state=state), pressed, take)
+    running = asyncio.create_task(prompts.run())
+    for each in text:
+        await asyncio.sleep(0)
+        pressed.press(each.encode())
+        for _ in range(3):
+            await asyncio.sleep(0)
+    running.cancel()
+    return sent, prompts
+
+
+async def test_a_key_asks_for_a_reason_and_sends_only_after_a_yes() -> None:
+    sent, prompts = await typed(asking(), "rwhx\x7fy\ry")
+    assert sent == [OperatorMessage(MessageName.RETRY_WAVE, "w2", "why")]
+    assert prompts.footer()[0] == "retry App2: done"
+    sent, prompts = await typed(asking(), "rwhy\rn")
+    assert sent == []
+    assert prompts.footer()[0] == "retry App2: nothing was sent"
+
+
+async def test_of_several_waves_one_is_chosen_and_escape_leaves() -> None:
+    state = asking()
+    put(state, "App1", WaveStatus.FAILED)
+    sent, _ = await typed(state, "a2\r\ry")
+    assert sent == [OperatorMessage(MessageName.ACCEPT_WAVE, "w2")]
+    sent, _ = await typed(state, "a\x1b")
+    assert sent == []
+
+
+JOB = "drsjob-0123456789abcdef0"
+
+
+def in_doubt(*launches: str) -> ExecutionState:
+    state = begin(CHAIN)
+    wave(state, "Database").handed_over = True
+    put(state, "Database", WaveStatus.WAITING)
+    wave(state, "Database").launches_in_doubt = list(launches)
+    return state
+
+
+async def test_the_job_of_a_launch_in_doubt_is_adopted_by_a_key() -> None:
+    sent, _ = await typed(in_doubt("crm-1/w0/1/0"), f"j{JOB}\r\ry")
+    assert sent == [OperatorMessage(MessageName.ADOPT_JOB, "w0", job=JOB, launch="crm-1/w0/1/0")]
+    sent, _ = await typed(in_doubt("crm-1/w0/1/0"), "j\x1b")
+    assert sent == []
+
+
+async def test_of_several_launches_in_doubt_the_key_asks_for_one() -> None:
+    state = in_doubt("crm-1/w0/1/0", "crm-1/w0/1/1")
+    sent, _ = await typed(state, "l2\r\ry")
+    assert sent == [OperatorMessage(MessageName.LAUNCH_ANYWAY, "w0", launch="crm-1/w0/1/1")]
+    sent, _ = await typed(state, "l3\r")
+    assert sent == []
+
+
+async def test_an_approval_that_was_given_can_only_be_withdrawn() -> None:
+    state = begin(CHAIN)
+    waiting = put(state, "Web", WaveStatus.WAITING)
+    waiting.approval_required = True
+    waiting.decisions = Decisions(approved_by=OperatorAct(actor="ops@desk", time=START))
+    sent, _ = await typed(state, "v\ry")
+    assert sent == []
+    sent, _ = await typed(state, "v\rr")
+    assert sent == [OperatorMessage(MessageName.APPROVE_WAVE, "w2", approve=False)]
+
+
+@pytest.mark.parametrize("code", [RefusalCode.EXECUTION_ENDED, None])
+async def test_a_rejection_says_why_in_a_type(code: RefusalCode | None) -> None:
+    async def yes() -> bool:
+        return True
+
+    async def reject(*_: object, **__: object) -> str:
+        details = [] if code is None else [str(code)]
+        cause = ApplicationError("the text", *details, type=FailureType.MESSAGE_REJECTED)
+        raise WorkflowUpdateFailedError(cause)
+
+    handle = SimpleNamespace(execute_update=reject)
+    temporal = SimpleNamespace(get_workflow_handle=lambda *_, **__: handle)
+    client = cast(Client, SimpleNamespace(has_worker=yes, temporal=temporal))
+    running = RunningExecution("crm", "crm-1", ExecutionType.DRILL, "run")
+    with pytest.raises(RejectedError) as rejected:
+        await send(client, running, OperatorMessage(MessageName.PAUSE), actor="ops@desk")
+    assert rejected.value.code is code
+    assert str(rejected.value) == "pause was rejected: the text"
+
+
+async def test_a_worker_that_died_a_moment_ago_does_not_lose_a_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signals: list[Any] = []
+
+    async def yes(_: object) -> bool:
+        return True
+
+    async def never(*_: object, **__: object) -> str:
+        await asyncio.sleep(60)
+        return ""
+
+    async def signal(*given: object, **_: object) -> None:
+        signals.append(given)
+
+    handle = SimpleNamespace(signal=signal, execute_update=never)
+    client = cast(Client, SimpleNamespace(get_workflow_handle=lambda *_, **__: handle))
+    monkeypatch.setattr(steering, "has_worker", yes)
+    monkeypatch.setattr(steering, "UPDATE_SECONDS", 0.01)
+    running = RunningExecution("crm", "crm-1", ExecutionType.DRILL, "run")
+    effect = await send(client, running, OperatorMessage(MessageName.PAUSE), actor="ops@desk")
+    assert effect is None
+    [(name, given)] = signals
+    assert name == "pause"
+    assert (given["ExecutionId"], given["client"]) == ("crm-1", "drs-waves")

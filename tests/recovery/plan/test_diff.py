@@ -1,0 +1,30 @@
+"""What differs between two plans, a line each."""
+
+from recovery.plan.diff import differences
+from recovery.plan.model import Dependency, Server
+from tests.cli.executions import CHAIN, plan_of, server_id
+
+
+def test_the_same_plan_has_no_differences() -> None:
+    assert differences(CHAIN, CHAIN.model_copy(deep=True)) == []
+
+
+def test_each_difference_of_a_plan_is_a_line() -> None:
+    after = plan_of({"Database": [], "App": ["Database"], "Cache": []})
+    database, app, cache = after.waves
+    cache.wave_id, after.deadline_seconds, app.timeout_seconds = "cache", 600.0, 60.0
+    app.dependencies.append(Dependency(depends_on_wave_id="cache"))
+    moved = database.servers.pop()
+    app.servers = [moved, app.servers[0], Server(source_server_id=server_id(77))]
+    assert differences(CHAIN, after) == [
+        "~ plan: DeadlineSeconds 86400 → 600",
+        "- wave Web (w2), with its servers",
+        "~ wave App (w1): TimeoutSeconds 3600 → 60",
+        "~ wave App (w1): Dependencies w0 → w0, cache",
+        "+ wave Cache (cache): 2 servers",
+        "~ server s-00000000000000001: moved from Database (w0) to App (w1)",
+        f"+ server {server_id(77)} in App (w1)",
+        "~ server s-00000000000000004: moved from Web (w2) to Cache (cache)",
+        "~ server s-00000000000000005: moved from Web (w2) to Cache (cache)",
+        "- server s-00000000000000003 of App (w1); what it launched is left alone",
+    ]
