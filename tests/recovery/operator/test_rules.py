@@ -15,7 +15,7 @@ from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.pending_decisions import DecisionKind, pending_decisions
 from recovery.operator.rules import actions, actions_about, allowed_forms, is_allowed, refusal
 from recovery.plan.model import OnFailure
-from tests.recovery.operator.test_effects_hostile import STATUSES, WAVES, Execution
+from tests.recovery.operator.test_message_handler_hostile import STATUSES, WAVES, Execution
 from tests.recovery.plans import diamond
 
 JOB = "drsjob-0123456789abcdef0"
