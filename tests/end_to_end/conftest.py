@@ -24,6 +24,7 @@ from aws.drs.models import LAUNCH_ID_TAG
 from client.connection import connect_to_temporal
 from client.executions import execution_state
 from client.start import start_execution
+from client.workers import has_worker
 from contract.execution import ExecutionRun
 from contract.identifiers import plan_workflow_id
 from recovery.execution.state import ExecutionState, ExecutionType
@@ -334,10 +335,13 @@ class serving:
 
     def __init__(self, house: House) -> None:
         self._workers = make_workers(house.client, get_settings())
+        self._house = house
 
     async def __aenter__(self) -> None:
         for worker in self._workers:
             await worker.__aenter__()
+        # Commands refuse to wait for a worker that Temporal does not list yet.
+        await self._house.eventually(lambda: has_worker(self._house.client))
 
     async def __aexit__(self, *error: Any) -> None:
         for worker in self._workers:
