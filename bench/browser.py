@@ -19,11 +19,11 @@ _ARGUMENTS = (
     "--disable-sync",
     "--force-color-profile=srgb",
 )
-DESK = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
+DESKTOP_VIEWPORT = {"width": 1440, "height": 900}
+PHONE_VIEWPORT = {"width": 390, "height": 844}
 
 
-def chromium() -> str | None:
+def chromium_path() -> str | None:
     """Where Chromium is; None where it is not installed."""
     return next((found for name in _NAMES if (found := shutil.which(name))), None)
 
@@ -34,7 +34,7 @@ async def running_browser() -> AsyncIterator[Browser]:
     with tempfile.TemporaryDirectory(prefix="drs-waves-browser-") as home:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(
-                executable_path=chromium(), args=list(_ARGUMENTS), env={"HOME": home}
+                executable_path=chromium_path(), args=list(_ARGUMENTS), env={"HOME": home}
             )
             try:
                 yield browser
@@ -44,7 +44,7 @@ async def running_browser() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def window(
-    browser: Browser, *, dark: bool = False, phone: bool = False, sharp: bool = False
+    browser: Browser, *, dark: bool = False, phone: bool = False, high_resolution: bool = False
 ) -> AsyncIterator[BrowserContext]:
     """A window without a past, whose system is dark or light.
 
@@ -52,14 +52,14 @@ async def window(
         browser: whose it is.
         dark: what the system prefers.
         phone: whether it is as small as a phone.
-        sharp: two dots a pixel, for pictures.
+        high_resolution: two dots a pixel, for pictures.
     """
     context = await browser.new_context(
-        viewport={"width": PHONE["width"], "height": PHONE["height"]}
+        viewport={"width": PHONE_VIEWPORT["width"], "height": PHONE_VIEWPORT["height"]}
         if phone
-        else {"width": DESK["width"], "height": DESK["height"]},
+        else {"width": DESKTOP_VIEWPORT["width"], "height": DESKTOP_VIEWPORT["height"]},
         color_scheme="dark" if dark else "light",
-        device_scale_factor=2 if sharp else 1,
+        device_scale_factor=2 if high_resolution else 1,
         is_mobile=phone,
         has_touch=phone,
         timezone_id="UTC",

@@ -24,8 +24,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from temporalio.client import WorkflowFailureError
 
-from bench.local_aws import CallFeed
-from bench.testbed import ACCOUNT, Testbed, run_to_its_end, running_testbed, scratch_folder
+from bench.sandbox_client import CallLogPoller
+from bench.testbed import ACCOUNT, Testbed, run_bench, running_testbed, scratch_folder
 from client.start import start_execution
 from contract.identifiers import plan_workflow_id
 from recovery.execution.wave import WaveStatus
@@ -47,23 +47,23 @@ _REGIONS = (
     "us-east-2",
     "eu-north-1",
 )
-_LAUNCHES_A_REGION = 4
+_LAUNCHES_PER_REGION = 4
 # A launch whose launcher died with an earlier victim comes late; another is begun meanwhile.
-_PATIENCE_SECONDS = 5.0
+_HELD_CALL_TIMEOUT_SECONDS = 5.0
 # Several times what Temporal needs to notice one death after another on a launch's way.
-_STALL_SECONDS = 180.0
-_END_SECONDS = 300.0
-_GONE_SECONDS = 10.0
+_STALL_TIMEOUT_SECONDS = 180.0
+_COMPLETION_TIMEOUT_SECONDS = 300.0
+_DISCONNECT_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass
-class Figures:
+class KillsResult:
     """What was done, and what the local AWS and the history say came of it.
 
     Attributes:
         launchers: accounts and Regions that the launches are in.
         interrupted: launches whose answer never came because the worker that waited was killed.
-        most_at_once: how many of them one kill interrupted at most.
+        max_per_kill: how many of them one kill interrupted at most.
         jobs: StartRecovery calls that AWS accepted.
         launch_ids: distinct launches among them.
         completed: waves that the history has as COMPLETED.
@@ -73,14 +73,14 @@ class Figures:
     launchers: int
     kills: int = 0
     interrupted: int = 0
-    most_at_once: int = 0
+    max_per_kill: int = 0
     jobs: int = 0
     launch_ids: int = 0
     completed: int = 0
     seconds: float = 0.0
     violations: list[str] = field(default_factory=list)
 
-    def judge(self) -> None:
+    def check_totals(self) -> None:
         """Add what is not as it must be to the violations."""
         expected = {
             "launches interrupted between acceptance and recording": self.interrupted,
@@ -94,7 +94,7 @@ class Figures:
 
 
 @dataclass
-class Killer:
+class LaunchInterrupter:
     """Starts launches one after another, and kills whichever worker waits for the answer of one.
 
     Attributes:
@@ -102,58 +102,58 @@ class Killer:
         killed: the workers that were killed.
     """
 
-    bed: Testbed
-    figures: Figures
+    testbed: Testbed
+    result: KillsResult
     progress: Progress
     plans: list[RecoveryPlan]
     executions: dict[str, str] = field(default_factory=dict)
     killed: set[str] = field(default_factory=set)
     _interrupted: set[str] = field(default_factory=set)
 
-    async def run(self, calls: CallFeed) -> None:
+    async def run(self, calls: CallLogPoller) -> None:
         """Interrupt every launch, then let them all go on to their ends."""
         await self._interrupt_all(calls)
-        await self.bed.aws.clear_faults()
-        await self._await_gone()
-        await self.bed.aws.release()
-        await self._await_ends()
+        await self.testbed.aws.clear_faults()
+        await self._wait_for_disconnect()
+        await self.testbed.aws.release()
+        await self._wait_for_plans()
 
-    async def _interrupt_all(self, calls: CallFeed) -> None:
+    async def _interrupt_all(self, calls: CallLogPoller) -> None:
         """Interrupt launches until none is left, or none comes any more."""
         task = self.progress.add_task("launches interrupted", total=len(self.plans))
         waiting = list(reversed(self.plans))
-        news = time.monotonic()
+        last_progress = time.monotonic()
         while left := [p.plan_id for p in self.plans if _server_of(p) not in self._interrupted]:
             if waiting:
                 plan = waiting.pop()
-                self.executions[plan.plan_id] = await start_execution(self.bed.client, plan)
-                news = time.monotonic()
+                self.executions[plan.plan_id] = await start_execution(self.testbed.client, plan)
+                last_progress = time.monotonic()
             if await self._interrupt_next(calls):
-                news = time.monotonic()
+                last_progress = time.monotonic()
                 self.progress.update(task, completed=len(self._interrupted))
-            elif time.monotonic() > news + _STALL_SECONDS:
-                self.figures.violations.append(
-                    f"no StartRecovery that could be interrupted came for {_STALL_SECONDS:g} s; "
+            elif time.monotonic() > last_progress + _STALL_TIMEOUT_SECONDS:
+                self.result.violations.append(
+                    f"no new StartRecovery was held for {_STALL_TIMEOUT_SECONDS:g} s; "
                     f"{len(left)} launches were not interrupted: {', '.join(left)}"
                 )
                 return
 
-    async def _interrupt_next(self, calls: CallFeed) -> bool:
+    async def _interrupt_next(self, calls: CallLogPoller) -> bool:
         """Kill the worker that the next StartRecovery is held from.
 
         Returns:
             Whether that interrupted a launch which nothing had interrupted before.
         """
-        give_up = time.monotonic() + _PATIENCE_SECONDS
-        while (left := give_up - time.monotonic()) > 0:
+        deadline = time.monotonic() + _HELD_CALL_TIMEOUT_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
             entry = await calls.next(within=left)
             if entry is None:
                 break
             if entry["Fault"] != _FAULT:
                 continue
             # It is no longer held if the worker has been killed for another launch meanwhile.
-            if await self.bed.workers.kill(entry["Caller"]):
-                self.figures.kills += 1
+            if await self.testbed.workers.kill(entry["Caller"]):
+                self.result.kills += 1
                 self.killed.add(entry["Caller"])
             if entry["Caller"] in self.killed:
                 subjects = set(entry["Subjects"])
@@ -162,45 +162,49 @@ class Killer:
                 return is_new
         return False
 
-    async def _await_gone(self) -> None:
+    async def _wait_for_disconnect(self) -> None:
         """Have the local AWS notice that the last victim is gone, before answers are given."""
-        give_up = time.monotonic() + _GONE_SECONDS
-        while time.monotonic() < give_up:
-            log = await self.bed.aws.log()
+        deadline = time.monotonic() + _DISCONNECT_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            log = await self.testbed.aws.log()
             if not any(e["Held"] and e["Caller"] in self.killed for e in log):
                 return
             await asyncio.sleep(0.1)
 
-    async def _await_ends(self) -> None:
+    async def _wait_for_plans(self) -> None:
         task = self.progress.add_task("plans ended", total=len(self.plans))
 
         async def end_of(plan: RecoveryPlan) -> None:
-            handle = self.bed.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
+            handle = self.testbed.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
             with suppress(WorkflowFailureError):
                 await handle.result()
             self.progress.advance(task)
 
         try:
-            async with asyncio.timeout(_END_SECONDS), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(_COMPLETION_TIMEOUT_SECONDS), asyncio.TaskGroup() as group:
                 for plan in self.plans:
                     group.create_task(end_of(plan))
         except TimeoutError:
-            self.figures.violations.append(f"not all plans ended within {_END_SECONDS:g} s")
+            self.result.violations.append(
+                f"not all plans ended within {_COMPLETION_TIMEOUT_SECONDS:g} s"
+            )
 
 
-async def bench(folder: Path, console: Console, *, launches: int, workers: int) -> Figures:
+async def bench(folder: Path, console: Console, *, launches: int, workers: int) -> KillsResult:
     """Interrupt so many launches and say what came of it."""
-    regions = _REGIONS[: max(1, launches // _LAUNCHES_A_REGION)]
-    figures = Figures(launches, len(regions))
+    regions = _REGIONS[: max(1, launches // _LAUNCHES_PER_REGION)]
+    result = KillsResult(launches, len(regions))
     # Where jobs are scarce, launches would share them.
     quota = 10 * launches
     variables = {
         "DRS_WAVES_POLL_SECONDS": f"{_POLL_SECONDS:g}",
         "DRS_WAVES_JOBS_QUOTA": f"{quota}",
     }
-    async with running_testbed(folder, speed=_SPEED, workers=workers, variables=variables) as bed:
+    async with running_testbed(
+        folder, speed=_SPEED, workers=workers, variables=variables
+    ) as testbed:
         plans = [_plan(number, regions[number % len(regions)]) for number in range(launches)]
-        await bed.aws.apply(
+        await testbed.aws.apply(
             Quotas={"JobsInProgress": quota, "ServersInAllJobs": quota},
             SourceServers=[
                 {"SourceServerId": _server_of(plan), "Region": plan.waves[0].region}
@@ -208,15 +212,15 @@ async def bench(folder: Path, console: Console, *, launches: int, workers: int) 
             ],
             Faults=[{"Operation": "StartRecovery", "Effect": "hold", "Name": _FAULT}],
         )
-        began = time.monotonic()
+        started = time.monotonic()
         with _progress(console) as progress:
-            async with CallFeed(bed.aws) as calls:
-                killer = Killer(bed, figures, progress, plans)
-                await killer.run(calls)
-        figures.seconds = time.monotonic() - began
-        await _look(bed, figures, killer)
-    figures.judge()
-    return figures
+            async with CallLogPoller(testbed.aws) as calls:
+                interrupter = LaunchInterrupter(testbed, result, progress, plans)
+                await interrupter.run(calls)
+        result.seconds = time.monotonic() - started
+        await _collect_results(testbed, result, interrupter)
+    result.check_totals()
+    return result
 
 
 def _plan(number: int, region: str) -> RecoveryPlan:
@@ -234,40 +238,42 @@ def _server_of(plan: RecoveryPlan) -> str:
     return plan.waves[0].server_ids[0]
 
 
-async def _look(bed: Testbed, figures: Figures, killer: Killer) -> None:
+async def _collect_results(
+    testbed: Testbed, result: KillsResult, interrupter: LaunchInterrupter
+) -> None:
     """Count from outside: the ledger, the log of calls, the recorded history."""
-    ledger = await bed.aws.ledger()
+    ledger = await testbed.aws.ledger()
     accepted = [
         event
         for backend in ledger["Backends"]
         for event in backend["Events"]
         if event["Event"] == "START_RECOVERY_ACCEPTED"
     ]
-    figures.jobs = len(accepted)
-    figures.launch_ids = len({i for event in accepted for i in event["Tags"].values()})
+    result.jobs = len(accepted)
+    result.launch_ids = len({i for event in accepted for i in event["Tags"].values()})
     of_server = Counter(server for event in accepted for server in event["SourceServerIds"])
     for server, count in of_server.items():
         if count != 1:
-            figures.violations.append(f"{server} was launched {count} times")
+            result.violations.append(f"{server} was launched {count} times")
     # A worker that gave up waiting would leave without its answer, too.
-    gone = {
+    disconnected = {
         (entry["Caller"], subject)
-        for entry in await bed.aws.log()
+        for entry in await testbed.aws.log()
         if entry["Fault"] == _FAULT and entry["Result"] == "gone"
-        if entry["Caller"] in killer.killed
+        if entry["Caller"] in interrupter.killed
         for subject in entry["Subjects"]
     }
-    figures.interrupted = len({subject for _, subject in gone})
-    figures.most_at_once = max(Counter(caller for caller, _ in gone).values(), default=0)
-    for name, code in bed.workers.deaths.items():
-        figures.violations.append(f"{name} ended by itself with exit code {code}")
-    for plan_id, execution_id in killer.executions.items():
-        found = await bed.table.execution(execution_id)
+    result.interrupted = len({subject for _, subject in disconnected})
+    result.max_per_kill = max(Counter(caller for caller, _ in disconnected).values(), default=0)
+    for name, code in testbed.workers.unexpected_exits.items():
+        result.violations.append(f"{name} ended by itself with exit code {code}")
+    for plan_id, execution_id in interrupter.executions.items():
+        found = await testbed.table.execution(execution_id)
         status = found[0].waves[0].status if found else "not recorded"
         if status is WaveStatus.COMPLETED:
-            figures.completed += 1
+            result.completed += 1
         else:
-            figures.violations.append(f"the wave of {plan_id} is {status}")
+            result.violations.append(f"the wave of {plan_id} is {status}")
 
 
 def _progress(console: Console) -> Progress:
@@ -275,18 +281,18 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
 
 
-def _table(figures: Figures, *, workers: int) -> Table:
+def _table(result: KillsResult, *, workers: int) -> Table:
     table = Table(title="Kill -9 between StartRecovery's acceptance and its recording")
     table.add_column("what")
     table.add_column("count", justify="right")
-    table.add_row("one-wave launches", f"{figures.launches}")
-    table.add_row("launchers that they share", f"{figures.launchers}")
-    table.add_row(f"kills (kill -9; {workers} workers, each replaced)", f"{figures.kills}")
-    table.add_row("launches interrupted so", f"{figures.interrupted}")
-    table.add_row("  by one kill at most", f"{figures.most_at_once}")
-    table.add_row("jobs in the ledger", f"{figures.jobs}")
-    table.add_row("waves COMPLETED in the history", f"{figures.completed}")
-    table.add_row("seconds", f"{figures.seconds:.0f}")
+    table.add_row("one-wave launches", f"{result.launches}")
+    table.add_row("launchers that they share", f"{result.launchers}")
+    table.add_row(f"kills (kill -9; {workers} workers, each replaced)", f"{result.kills}")
+    table.add_row("launches interrupted so", f"{result.interrupted}")
+    table.add_row("  by one kill at most", f"{result.max_per_kill}")
+    table.add_row("jobs in the ledger", f"{result.jobs}")
+    table.add_row("waves COMPLETED in the history", f"{result.completed}")
+    table.add_row("seconds", f"{result.seconds:.0f}")
     return table
 
 
@@ -302,12 +308,12 @@ def main(
     console = Console(stderr=True)
     keep = [True]
     with scratch_folder(keep) as folder:
-        figures = run_to_its_end(bench(folder, console, launches=launches, workers=workers))
-        keep[:] = [bool(figures.violations)]
-        Console().print(_table(figures, workers=workers))
-        for violation in figures.violations:
+        result = run_bench(bench(folder, console, launches=launches, workers=workers))
+        keep[:] = [bool(result.violations)]
+        Console().print(_table(result, workers=workers))
+        for violation in result.violations:
             console.print(f"VIOLATION: {violation}", markup=False)
-        if figures.violations:
+        if result.violations:
             console.print(f"Logs are in {folder}", markup=False)
             raise typer.Exit(1)
 

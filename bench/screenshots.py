@@ -10,7 +10,7 @@ from typing import Any
 from playwright.async_api import Browser, Page
 
 from bench.browser import running_browser, window
-from bench.testbed import ACCOUNT, REGION, Testbed, run_to_its_end, running_testbed, scratch_folder
+from bench.testbed import ACCOUNT, REGION, Testbed, run_bench, running_testbed, scratch_folder
 from client.executions import execution_state
 from client.start import start_execution
 from contract.identifiers import plan_workflow_id
@@ -21,12 +21,12 @@ from settings import get_settings
 from storage.plans import PlanTable
 
 _SPEED = 60.0
-_PATIENCE_SECONDS = 120.0
-_MOST_BYTES = 300_000
+_WAIT_TIMEOUT_SECONDS = 120.0
+_MAX_BYTES = 300_000
 _THEMES = (("light", False), ("dark", True))
 
 
-class Cast:
+class ScenarioBuilder:
     """Plans with servers of their own, and how their launches go."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ def _id_of(name: str) -> str:
     return name.lower().replace(" ", "-")
 
 
-def _shop(cast: Cast) -> RecoveryPlan:
+def _webshop_plan(builder: ScenarioBuilder) -> RecoveryPlan:
     """A diamond with a branch beside it; one of its servers fails."""
     plan = RecoveryPlan(
         plan_id="webshop",
@@ -68,42 +68,42 @@ def _shop(cast: Cast) -> RecoveryPlan:
         region=REGION,
         on_failure=OnFailure.ASK,
         waves=[
-            cast.wave("Directory", seconds=[240, 260]),
-            cast.wave("Database", "Directory", seconds=[520, 560]),
-            cast.wave("Message broker", "Directory", seconds=[430]),
-            cast.wave("App1", "Database", "Message broker", seconds=[480, 500, 510]),
-            cast.wave("App2", "Database", seconds=[900, 1500]),
-            cast.wave("Web", "App1", "App2", seconds=[400, 420], approval_required=True),
-            cast.wave("Reporting and nightly batch jobs", "Database", seconds=[600]),
+            builder.wave("Directory", seconds=[240, 260]),
+            builder.wave("Database", "Directory", seconds=[520, 560]),
+            builder.wave("Message broker", "Directory", seconds=[430]),
+            builder.wave("App1", "Database", "Message broker", seconds=[480, 500, 510]),
+            builder.wave("App2", "Database", seconds=[900, 1500]),
+            builder.wave("Web", "App1", "App2", seconds=[400, 420], approval_required=True),
+            builder.wave("Reporting and nightly batch jobs", "Database", seconds=[600]),
         ],
     )
     failing = plan.wave("reporting-and-nightly-batch-jobs").server_ids[0]
-    for server in cast.source_servers:
+    for server in builder.source_servers:
         if server["SourceServerId"] == failing:
             server["Outcome"] = "failed-late"
             server["RawError"] = "InsufficientInstanceCapacity: no r6i.4xlarge in us-west-2a"
     return plan
 
 
-def _small(cast: Cast, name: str, seconds: float) -> RecoveryPlan:
+def _two_wave_plan(builder: ScenarioBuilder, name: str, seconds: float) -> RecoveryPlan:
     return RecoveryPlan(
         plan_id=_id_of(name),
         plan_name=name,
         region=REGION,
         waves=[
-            cast.wave(f"{name} database", seconds=[seconds]),
-            cast.wave(f"{name} application", f"{name} database", seconds=[seconds, seconds]),
+            builder.wave(f"{name} database", seconds=[seconds]),
+            builder.wave(f"{name} application", f"{name} database", seconds=[seconds, seconds]),
         ],
     )
 
 
-async def _picture(page: Page, path: Path) -> None:
+async def _screenshot(page: Page, path: Path) -> None:
     size = len(await page.screenshot(path=path, type="png"))
-    told = f"{path}  {size / 1000:.0f} kB"
-    print(told if size < _MOST_BYTES else f"{told}  TOO LARGE", flush=True)
+    line = f"{path}  {size / 1000:.0f} kB"
+    print(line if size < _MAX_BYTES else f"{line}  TOO LARGE", flush=True)
 
 
-async def _pictures(
+async def _page_screenshots(
     browser: Browser,
     url: str,
     folder: Path,
@@ -116,21 +116,21 @@ async def _pictures(
             page = await context.new_page()
             await page.goto(url)
             await prepare(page)
-            await _picture(page, folder / f"page-{name}-{theme}.png")
+            await _screenshot(page, folder / f"page-{name}-{theme}.png")
     async with window(browser, phone=True) as context:
         page = await context.new_page()
         await page.goto(url)
         await prepare(page)
-        await _picture(page, folder / f"page-{name}-phone.png")
+        await _screenshot(page, folder / f"page-{name}-phone.png")
 
 
-async def _until(
-    testbed: Testbed, plan: RecoveryPlan, holds: Callable[[ExecutionState], bool]
+async def _wait_until(
+    testbed: Testbed, plan: RecoveryPlan, condition: Callable[[ExecutionState], bool]
 ) -> ExecutionState:
-    async with asyncio.timeout(_PATIENCE_SECONDS):
+    async with asyncio.timeout(_WAIT_TIMEOUT_SECONDS):
         while True:
             state = await execution_state(testbed.client, plan.plan_id)
-            if holds(state):
+            if condition(state):
                 return state
             await asyncio.sleep(0.2)
 
@@ -139,26 +139,29 @@ def _status(state: ExecutionState, wave_id: str) -> WaveStatus:
     return next(wave.status for wave in state.waves if wave.wave_id == wave_id)
 
 
-async def _past(testbed: Testbed, plan: RecoveryPlan) -> None:
+async def _run_to_end(testbed: Testbed, plan: RecoveryPlan) -> None:
     """Run a drill to its end."""
     await start_execution(testbed.client, plan, started_by="ops@operations")
     await testbed.client.get_workflow_handle(plan_workflow_id(plan.plan_id)).result()
 
 
-async def _take(testbed: Testbed, browser: Browser, folder: Path) -> None:
-    cast = Cast()
-    shop, crm = _shop(cast), _small(cast, "CRM", 90)
-    payroll, never = _small(cast, "Payroll", 200), _small(cast, "Data warehouse", 90)
-    await testbed.aws.apply(SourceServers=cast.source_servers)
+async def _take_screenshots(testbed: Testbed, browser: Browser, folder: Path) -> None:
+    builder = ScenarioBuilder()
+    shop, crm = _webshop_plan(builder), _two_wave_plan(builder, "CRM", 90)
+    payroll, never = (
+        _two_wave_plan(builder, "Payroll", 200),
+        _two_wave_plan(builder, "Data warehouse", 90),
+    )
+    await testbed.aws.apply(SourceServers=builder.source_servers)
     table = PlanTable(get_settings())
     await table.create()
     for plan in (shop, crm, payroll, never):
         await table.register(plan, author="ops@operations")
     await asyncio.to_thread(testbed.stack.start_server)
     url = testbed.stack.pages_url
-    await _past(testbed, crm)
+    await _run_to_end(testbed, crm)
     execution_id = await start_execution(testbed.client, shop, started_by="ops@operations")
-    await _until(testbed, shop, lambda s: _status(s, "app1") is WaveStatus.COMPLETED)
+    await _wait_until(testbed, shop, lambda s: _status(s, "app1") is WaveStatus.COMPLETED)
     await start_execution(testbed.client, payroll, started_by="bo@operations")
 
     async def overview_ready(page: Page) -> None:
@@ -171,26 +174,26 @@ async def _take(testbed: Testbed, browser: Browser, folder: Path) -> None:
         await page.evaluate("window.scrollTo(0, 0)")
         await page.wait_for_timeout(500)
 
-    await _pictures(browser, url, folder, "overview", overview_ready)
+    await _page_screenshots(browser, url, folder, "overview", overview_ready)
     address = f"{url}/executions/{execution_id}"
-    await _pictures(browser, address, folder, "execution", execution_ready)
+    await _page_screenshots(browser, address, folder, "execution", execution_ready)
     async with window(browser) as context:
         page = await context.new_page()
         await page.goto(url)
         await page.get_by_role("button", name="Real recovery of CRM").click()
         await page.get_by_text("As the worker sees it").wait_for()
-        await _picture(page, folder / "page-recovery-dialog.png")
+        await _screenshot(page, folder / "page-recovery-dialog.png")
 
 
 async def _main(folder: Path) -> None:
-    began = time.monotonic()
+    started = time.monotonic()
     with scratch_folder([]) as scratch:
         async with (
             running_testbed(scratch, speed=_SPEED, workers=1) as testbed,
             running_browser() as browser,
         ):
-            await _take(testbed, browser, folder)
-    print(f"{time.monotonic() - began:.0f} s", flush=True)
+            await _take_screenshots(testbed, browser, folder)
+    print(f"{time.monotonic() - started:.0f} s", flush=True)
 
 
 def main() -> None:
@@ -199,7 +202,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("docs"), help="where they go")
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
-    run_to_its_end(_main(folder))
+    run_bench(_main(folder))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from temporalio.client import Client
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
-from bench.local_aws import LocalAws
-from bench.workers import WorkerPool
+from bench.sandbox_client import SandboxClient
+from bench.worker_pool import WorkerPool
 from client.connection import connect_to_temporal
 from contract.identifiers import SEARCH_ATTRIBUTES
 from sandbox.stack import Stack, free_port
@@ -31,7 +31,7 @@ OTHER_REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 _THREADS = 64
 # As a shell tells of a process that SIGTERM ended.
-_TERMINATED = 143
+_SIGTERM_EXIT_CODE = 143
 _CLOUD_VARIABLES = ("AWS_", "TEMPORAL_", "DRS_WAVES_")
 
 
@@ -40,7 +40,7 @@ class Testbed:
     """A running stack, and what a bench asks of it."""
 
     stack: Stack
-    aws: LocalAws
+    aws: SandboxClient
     client: Client
     table: HistoryTable
     workers: WorkerPool
@@ -58,7 +58,7 @@ async def running_testbed(
     *,
     speed: float,
     workers: int,
-    linked: bool = False,
+    proxied: bool = False,
     variables: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Testbed]:
     """Bring a stack up for the block, and down after it whatever happens.
@@ -67,7 +67,7 @@ async def running_testbed(
         folder: for logs and Temporal's database; it stays.
         speed: divides the durations of DRS and of our polls and deadlines.
         workers: how many serve; 0 for none yet.
-        linked: whether each worker's link to Temporal can be cut.
+        proxied: whether each worker's link to Temporal can be cut.
         variables: further ones for the workers.
     """
     stack = Stack(
@@ -78,7 +78,7 @@ async def running_testbed(
         speed=speed,
         region=REGION,
         variables={"DRS_WAVES_ABSENT_AFTER_SECONDS": "5", **(variables or {})},
-        leashed=True,
+        end_with_parent=True,
         temporal_port=free_port(),
         ui_port=free_port(),
         aws_port=free_port(),
@@ -86,7 +86,7 @@ async def running_testbed(
     )
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS))
-    pool = WorkerPool(stack, workers, linked)
+    pool = WorkerPool(stack, workers, proxied)
     with _environment():
         try:
             await asyncio.to_thread(stack.start_temporal)
@@ -97,7 +97,7 @@ async def running_testbed(
             await table.create()
             client = await connect_to_temporal()
             await pool.start()
-            yield Testbed(stack, LocalAws(stack.aws_url), client, table, pool)
+            yield Testbed(stack, SandboxClient(stack.aws_url), client, table, pool)
         finally:
             await pool.stop()
             await asyncio.to_thread(stack.stop)
@@ -120,7 +120,7 @@ def scratch_folder(keep: list[bool]) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def run_to_its_end(work: Coroutine[Any, Any, T]) -> T:
+def run_bench(work: Coroutine[Any, Any, T]) -> T:
     """Run a bench; SIGTERM ends it as Ctrl-C does, with everything that it started."""
 
     # Retries of calls to a Temporal that a bench has stopped itself are no news.
@@ -137,7 +137,7 @@ def run_to_its_end(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(main())
     except asyncio.CancelledError:
-        raise SystemExit(_TERMINATED) from None
+        raise SystemExit(_SIGTERM_EXIT_CODE) from None
 
 
 @contextmanager

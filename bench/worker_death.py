@@ -19,12 +19,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench.local_aws import CallFeed
+from bench.sandbox_client import CallLogPoller
 from bench.testbed import (
     ACCOUNT,
     REGION,
     Testbed,
-    run_to_its_end,
+    run_bench,
     running_testbed,
     scratch_folder,
 )
@@ -34,8 +34,8 @@ from settings import Settings, get_settings
 
 _POLL_SECONDS = 15.0
 # Each look is followed by a pause of 0.8 to 1.2 polls; the last one before LAUNCH_END is within.
-_LAST_LOOK_POLLS = 1.25
-_STALL_SECONDS = 180.0
+_LAST_POLL_INTERVALS = 1.25
+_STALL_TIMEOUT_SECONDS = 180.0
 
 
 class StalledError(Exception):
@@ -93,55 +93,55 @@ class Measurement:
     disturbed: list[Round] = field(default_factory=list)
 
     @property
-    def usual(self) -> float:
+    def undisturbed_median(self) -> float:
         """The median of the undisturbed gaps, in seconds."""
         return statistics.median(r.gap for r in self.undisturbed)
 
     @property
     def delays(self) -> list[float]:
         """By how many seconds each disturbed round was later than an undisturbed one usually is."""
-        return [r.gap - self.usual for r in self.disturbed]
+        return [r.gap - self.undisturbed_median for r in self.disturbed]
 
 
-class Rounds:
+class RoundRunner:
     """Runs the chain, again and again."""
 
-    def __init__(self, bed: Testbed, calls: CallFeed) -> None:
-        self._bed = bed
+    def __init__(self, testbed: Testbed, calls: CallLogPoller) -> None:
+        self._testbed = testbed
         self._calls = calls
         self._number = 0
 
     async def undisturbed(self) -> Round:
         """A round in which nothing happens."""
         first, second = await self._begin()
-        await self._call_about("StartRecovery", second)
+        await self._wait_for_call("StartRecovery", second)
         return Round(await self._gap(first, second))
 
     async def disturbed(self) -> Round:
         """A round in which the watching worker dies; a standby that came meanwhile goes on."""
-        bed = self._bed
+        testbed = self._testbed
         first, second = await self._begin()
-        await self._call_about("StartRecovery", first)
+        await self._wait_for_call("StartRecovery", first)
         job = await self._job_of(first)
         launch_end = float(job["Servers"][0]["FinalTime"])
-        await bed.workers.add()
-        margin = _LAST_LOOK_POLLS * _POLL_SECONDS / bed.stack.speed
+        await testbed.workers.add()
+        margin = _LAST_POLL_INTERVALS * _POLL_SECONDS / testbed.stack.speed
         while True:
             # One look is for all that is watched, and names no job.
-            look = await self._call_about("DescribeJobs", None)
-            if look["Time"] + margin > launch_end:
+            poll = await self._wait_for_call("DescribeJobs", None)
+            if poll["Time"] + margin > launch_end:
                 break
-        if not await bed.workers.remove(look["Caller"]):
-            raise StalledError(f"{look['Caller']} was gone before it could be killed")
+        if not await testbed.workers.remove(poll["Caller"]):
+            raise StalledError(f"{poll['Caller']} was gone before it could be killed")
         killed = time.time()
-        await self._call_about("StartRecovery", second)
+        await self._wait_for_call("StartRecovery", second)
         return Round(await self._gap(first, second), launch_end - killed)
 
     async def _begin(self) -> tuple[str, str]:
         """Start the chain; the servers of its first and its second wave."""
         self._number += 1
         ids = [f"s-{0xDEAD0000 + 2 * self._number + place:017x}" for place in (0, 1)]
-        await self._bed.aws.apply(
+        await self._testbed.aws.apply(
             SourceServers=[{"SourceServerId": i, "Region": REGION} for i in ids]
         )
         common: dict[str, Any] = {"region": REGION, "account_id": ACCOUNT}
@@ -160,22 +160,24 @@ class Rounds:
         ]
         plan_id = f"death-{self._number}"
         plan = RecoveryPlan(plan_id=plan_id, deadline_seconds=MAX_SECONDS, waves=waves)
-        await start_execution(self._bed.client, plan)
+        await start_execution(self._testbed.client, plan)
         return ids[0], ids[1]
 
-    async def _call_about(self, operation: str, subject: str | None) -> dict[str, Any]:
-        give_up = time.monotonic() + _STALL_SECONDS
-        while (left := give_up - time.monotonic()) > 0:
+    async def _wait_for_call(self, operation: str, subject: str | None) -> dict[str, Any]:
+        deadline = time.monotonic() + _STALL_TIMEOUT_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
             entry = await self._calls.next(within=left)
             if entry is None:
                 break
-            about = subject is None or subject in entry["Subjects"]
-            if entry["Operation"] == operation and about:
+            matches = subject is None or subject in entry["Subjects"]
+            if entry["Operation"] == operation and matches:
                 return entry
-        raise StalledError(f"no {operation} about {subject or 'jobs'} in {_STALL_SECONDS:g} s")
+        raise StalledError(
+            f"no {operation} about {subject or 'jobs'} in {_STALL_TIMEOUT_SECONDS:g} s"
+        )
 
     async def _job_of(self, server_id: str) -> dict[str, Any]:
-        for backend in (await self._bed.aws.ledger())["Backends"]:
+        for backend in (await self._testbed.aws.ledger())["Backends"]:
             for job in backend["Jobs"]:
                 if any(s["SourceServerId"] == server_id for s in job["Servers"]):
                     return dict(job)
@@ -190,12 +192,12 @@ async def bench(folder: Path, console: Console, *, rounds: int, speed: float) ->
     """Measure so many rounds of both kinds."""
     found = Measurement()
     variables = {"DRS_WAVES_POLL_SECONDS": f"{_POLL_SECONDS:g}"}
-    async with running_testbed(folder, speed=speed, workers=1, variables=variables) as bed:
+    async with running_testbed(folder, speed=speed, workers=1, variables=variables) as testbed:
         columns = (TextColumn("{task.description:20}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
             task = progress.add_task("rounds", total=2 * rounds)
-            async with CallFeed(bed.aws) as calls:
-                chain = Rounds(bed, calls)
+            async with CallLogPoller(testbed.aws) as calls:
+                chain = RoundRunner(testbed, calls)
                 # Not measured: the first run of all imports and connects.
                 await chain.undisturbed()
                 for _ in range(rounds):
@@ -239,7 +241,7 @@ def main(
     keep = [True]
     with scratch_folder(keep) as folder:
         console.print(f"Logs are in {folder} if a round stalls", markup=False)
-        found = run_to_its_end(bench(folder, console, rounds=rounds, speed=speed))
+        found = run_bench(bench(folder, console, rounds=rounds, speed=speed))
         bound = Bound(speed)
         over = [delay for delay in found.delays if delay > bound.seconds]
         keep[:] = [bool(over)]

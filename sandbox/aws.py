@@ -29,9 +29,9 @@ from sandbox.drs.simulation import TimestampForm, simulation
 from sandbox.http.aws_call import Call, error_code, identify
 from sandbox.http.call_log import OK
 from sandbox.http.control import PREFIX, SandboxControl
+from sandbox.http.drs_resources import with_drs_resources
 from sandbox.http.faults import render_error
-from sandbox.http.subjects import with_subjects
-from sandbox.http.wsgi_server import LOOPBACK, AnswerCut, AnswerWithheld, LoopbackServer
+from sandbox.http.wsgi_server import LOOPBACK, LoopbackServer, ResponseTruncated, ResponseWithheld
 from sandbox.scenario import (
     Effect,
     Fault,
@@ -44,7 +44,7 @@ from sandbox.scenario import (
 
 _EXIT_BAD_INPUT = 2
 
-Answer = tuple[str, list[tuple[str, str]], bytes]
+HttpResponse = tuple[str, list[tuple[str, str]], bytes]
 
 
 class SandboxApplication:
@@ -61,7 +61,7 @@ class SandboxApplication:
         body = environ["wsgi.input"].getvalue()
         path = environ.get("PATH_INFO", "")
         if path.startswith(PREFIX):
-            code, content = self._control.answer(
+            code, content = self._control.handle_request(
                 environ["REQUEST_METHOD"],
                 path,
                 body,
@@ -69,23 +69,23 @@ class SandboxApplication:
             )
             start_response(_status_line(code), [("Content-Type", "application/json")])
             return [content]
-        self._control.note_caller(environ.get("werkzeug.socket"))
+        self._control.record_caller(environ.get("werkzeug.socket"))
         call = identify(environ, body)
         if call is None:
             return list(self._aws(environ, start_response))
-        call = with_subjects(call)
-        interference = self._control.faults.strike(call)
-        if interference.delay:
-            time.sleep(interference.delay)
-        status, headers, content = self._answer(environ, call, interference.fault)
+        call = with_drs_resources(call)
+        decision = self._control.faults.decide(call)
+        if decision.delay:
+            time.sleep(decision.delay)
+        status, headers, content = self._respond(environ, call, decision.fault)
         start_response(status, headers)
         return [content]
 
-    def _answer(self, environ: dict[str, Any], call: Call, fault: Fault | None) -> Answer:
+    def _respond(self, environ: dict[str, Any], call: Call, fault: Fault | None) -> HttpResponse:
         name = fault.name if fault else None
         if fault is not None and fault.effect is Effect.DROP:
             self._control.log(call, Effect.DROP.value, fault=name)
-            raise AnswerWithheld
+            raise ResponseWithheld
         if fault is not None and fault.error is not None:
             self._control.log(call, fault.error, fault=name)
             content_type = environ.get("CONTENT_TYPE", "")
@@ -97,28 +97,28 @@ class SandboxApplication:
         result = error_code(headers, content) if failed else OK
         if fault is not None and fault.effect is Effect.ANSWER_LOST:
             self._control.log(call, Effect.ANSWER_LOST.value, fault=name)
-            raise AnswerWithheld
+            raise ResponseWithheld
         if fault is not None and fault.effect is Effect.ANSWER_CUT:
             self._control.log(call, Effect.ANSWER_CUT.value, fault=name)
-            raise AnswerCut(status, headers, content)
+            raise ResponseTruncated(status, headers, content)
         if fault is not None and fault.effect is Effect.HOLD:
             connection = environ.get("werkzeug.socket")
             if not self._control.hold(call, result, connection, fault=name):
-                raise AnswerWithheld
+                raise ResponseWithheld
         else:
             self._control.log(call, result)
         return status, headers, content
 
-    def _execute(self, environ: dict[str, Any]) -> Answer:
-        answer: list[Any] = []
+    def _execute(self, environ: dict[str, Any]) -> HttpResponse:
+        response: list[Any] = []
 
         def start_response(
             status: str, headers: list[tuple[str, str]], exc_info: Any = None
         ) -> None:
-            answer[:] = [status, list(headers)]
+            response[:] = [status, list(headers)]
 
         content = b"".join(self._aws(environ, start_response))
-        return answer[0], answer[1], content
+        return response[0], response[1], content
 
     def warm_up(self, services: Iterable[str]) -> None:
         """Import services now rather than during the first call."""
@@ -195,7 +195,7 @@ class SandboxAws:
         application = SandboxApplication(self.control)
         application.warm_up(warm_up)
         self._server = LoopbackServer(application, self._port, verbose=self._verbose)
-        self.control.break_connections = self._server.close_connections
+        self.control.close_connections = self._server.close_connections
         self._thread = Thread(
             target=self._server.serve_forever, args=(0.05,), name="sandbox-aws", daemon=True
         )
@@ -262,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"sandbox.aws: {error}", file=sys.stderr)
         return _EXIT_BAD_INPUT
     if options.port_file:
-        _write_whole(options.port_file, str(sandbox.port))
+        _write_atomically(options.port_file, str(sandbox.port))
     ready = {"Endpoint": sandbox.endpoint_url, "Port": sandbox.port, "Pid": os.getpid()}
     print(json.dumps(ready), flush=True)
     stopped.wait()
@@ -285,7 +285,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _write_whole(path: Path, text: str) -> None:
+def _write_atomically(path: Path, text: str) -> None:
     # Whoever waits for the file must not find it empty.
     part = path.with_name(f"{path.name}.part")
     part.write_text(text)

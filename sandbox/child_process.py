@@ -16,7 +16,7 @@ from collections.abc import Sequence
 _PR_SET_PDEATHSIG = 1
 
 
-def leashed(command: Sequence[str]) -> list[str]:
+def ending_with_parent(command: Sequence[str]) -> list[str]:
     """A command that ends when the process that starts it does."""
     return [sys.executable, "-m", "sandbox.child_process", str(os.getpid()), *command]
 

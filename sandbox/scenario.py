@@ -101,12 +101,12 @@ class SourceServer(_Section):
 
     @field_validator("outcome", mode="before")
     @classmethod
-    def _one_outcome_is_a_list_of_one(cls, value: object) -> object:
+    def _wrap_single_outcome(cls, value: object) -> object:
         return [value] if isinstance(value, str) else value
 
     @field_validator("outcome")
     @classmethod
-    def _some_outcome(cls, value: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+    def _require_outcome(cls, value: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
         if not value:
             raise ValueError("must name at least one outcome")
         return value
@@ -183,7 +183,7 @@ class Fault(_Section):
     name: str | None = None
 
     @model_validator(mode="after")
-    def _one_thing_that_exists(self) -> Self:
+    def _check_fault(self) -> Self:
         if (self.error is None) == (self.effect is None):
             raise ValueError("give either Error or Effect")
         if (self.effect is Effect.DELAY) != (self.seconds is not None):
@@ -255,11 +255,11 @@ def _read_yaml(text: str) -> Any:
 def _problems(error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"]) or "scenario"
+        location = ".".join(str(part) for part in problem["loc"]) or "scenario"
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             message = "unknown key" + _nearest(str(problem["loc"][-1]), _known_keys())
-        lines.append(f"{place}: {message}")
+        lines.append(f"{location}: {message}")
     return "\n".join(lines)
 
 

@@ -26,7 +26,7 @@ def _list_service_quotas(response: BaseResponse) -> str:
         SERVERS_IN_JOB_CODE: ("Max source servers in a single Job", quotas.servers_in_job),
         SERVERS_IN_ALL_JOBS_CODE: ("Max source servers in all Jobs", quotas.servers_in_all_jobs),
     }
-    return json.dumps({"Quotas": [_quota(code, *told) for code, told in values.items()]})
+    return json.dumps({"Quotas": [_quota(code, *named) for code, named in values.items()]})
 
 
 def _quota(code: str, name: str, value: int) -> dict[str, Any]:

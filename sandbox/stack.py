@@ -20,14 +20,14 @@ from urllib.request import urlopen
 
 import psutil
 
-from sandbox.child_process import leashed
+from sandbox.child_process import ending_with_parent
 
 _START_SECONDS = 40.0
 _STOP_SECONDS = 12.0
 _ADDRESS = "127.0.0.1"
 # Below those that Linux hands out by itself (32768 and up).
 _FIRST_PORT = 20_000
-_TRIED = itertools.count()
+_PORT_OFFSETS = itertools.count()
 
 
 class StackError(Exception):
@@ -70,7 +70,7 @@ class Stack:
         region: the Region of clients that name none.
         variables: further variables for the worker and other clients.
         metrics_port: where Temporal tells its metrics; 0 for any port.
-        leashed: its parts end when the process that started them does, even if that is killed.
+        end_with_parent: its parts end with the process that starts them, even if it is killed.
     """
 
     folder: Path
@@ -80,7 +80,7 @@ class Stack:
     speed: float = 1.0
     region: str = "us-west-2"
     variables: Mapping[str, str] = field(default_factory=dict)
-    leashed: bool = False
+    end_with_parent: bool = False
     metrics_port: int = 0
     temporal_port: int = 0
     ui_port: int = 0
@@ -92,13 +92,13 @@ class Stack:
     def load(cls, folder: Path) -> "Stack | None":
         """The stack that was started in `folder`, or None."""
         try:
-            told = json.loads((folder / "stack.json").read_text())
+            stored = json.loads((folder / "stack.json").read_text())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             raise StackError(f"{folder / 'stack.json'} cannot be read: {error}") from error
-        parts = {name: Part(**part) for name, part in told.pop("parts").items()}
-        return cls(folder=folder, parts=parts, **told)
+        parts = {name: Part(**part) for name, part in stored.pop("parts").items()}
+        return cls(folder=folder, parts=parts, **stored)
 
     @property
     def env(self) -> dict[str, str]:
@@ -141,7 +141,7 @@ class Stack:
         self.temporal_port = self.temporal_port or free_port(7233)
         self.ui_port = self.ui_port or free_port(8233)
         command = [
-            _program("temporal"), "server", "start-dev",
+            _find_program("temporal"), "server", "start-dev",
             "--ip", _ADDRESS, "--port", str(self.temporal_port),
             "--ui-port", str(self.ui_port), "--ui-disable-news-fetch",
             "--db-filename", str(self.folder / "temporal.db"),
@@ -153,7 +153,7 @@ class Stack:
             command += ["--metrics-port", str(self.metrics_port)]
         for attribute in self.search_attributes:
             command += ["--search-attribute", attribute]
-        self._start("temporal", command, {}, self._temporal_answers)
+        self._start("temporal", command, {}, self._is_temporal_healthy)
 
     def start_aws(self, *, servers: Path | None, scenario: Path | None) -> None:
         """Start the local AWS with source servers and a scenario."""
@@ -166,7 +166,7 @@ class Stack:
             command += ["--servers", str(servers)]
         if scenario:
             command += ["--scenario", str(scenario)]
-        self._start("aws", command, {}, self._aws_answers)
+        self._start("aws", command, {}, self._is_aws_healthy)
 
     def start_worker(
         self, name: str = "worker", variables: Mapping[str, str] | None = None
@@ -189,14 +189,14 @@ class Stack:
         self.api_port = self.api_port or free_port(8080)
         command = [*self.server, "--port", str(self.api_port)]
         env = {**self.env, "AWS_SDK_UA_APP_ID": "server", **(variables or {})}
-        self._start("server", command, env, self._server_answers)
+        self._start("server", command, env, self._is_server_listening)
 
     def stop_part(self, name: str, *, kill: bool = False) -> None:
         """Stop one part and what it started; `kill` gives it no chance to finish."""
         part = self.parts.pop(name, None)
         process = part.process() if part else None
         if process is not None:
-            _end([process], kill=kill)
+            _terminate([process], kill=kill)
         self._save()
 
     def stop(self) -> None:
@@ -204,8 +204,8 @@ class Stack:
         order = sorted(self.parts, key=lambda name: name in ("temporal", "aws"))
         parts = [p for name in order if (p := self.parts[name].process())]
         workers = [p for p in parts if p.pid not in self._server_pids()]
-        _end(workers)
-        _end([p for p in parts if p not in workers])
+        _terminate(workers)
+        _terminate([p for p in parts if p not in workers])
         self.parts.clear()
         (self.folder / "stack.json").unlink(missing_ok=True)
         (self.folder / "env").unlink(missing_ok=True)
@@ -219,7 +219,7 @@ class Stack:
         return [p.pid for name, p in self.parts.items() if name in ("temporal", "aws")]
 
     def _start(
-        self, name: str, command: list[str], env: Mapping[str, str], answers: Callable[[], bool]
+        self, name: str, command: list[str], env: Mapping[str, str], is_ready: Callable[[], bool]
     ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / f"{name}.log"
@@ -227,7 +227,7 @@ class Stack:
             # A session of its own: Ctrl-C on the terminal reaches the command, which then ends
             # the parts in their order.
             popen = subprocess.Popen(
-                leashed(command) if self.leashed else command,
+                ending_with_parent(command) if self.end_with_parent else command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -237,51 +237,51 @@ class Stack:
         process = psutil.Process(popen.pid)
         self.parts[name] = Part(name, popen.pid, process.create_time(), command)
         self._save()
-        give_up = time.monotonic() + _START_SECONDS
-        while not answers():
+        deadline = time.monotonic() + _START_SECONDS
+        while not is_ready():
             if popen.poll() is not None:
                 raise StackError(f"{name} ended at its start (code {popen.returncode}): see {log}")
-            if time.monotonic() > give_up:
+            if time.monotonic() > deadline:
                 raise StackError(f"{name} does not answer after {_START_SECONDS:g} s: see {log}")
             time.sleep(0.05)
 
-    def _temporal_answers(self) -> bool:
-        if not (_listens(self.temporal_port) and _listens(self.ui_port)):
+    def _is_temporal_healthy(self) -> bool:
+        if not (_is_listening(self.temporal_port) and _is_listening(self.ui_port)):
             return False
         # It listens a moment before it takes calls.
         address = f"{_ADDRESS}:{self.temporal_port}"
-        asked = [_program("temporal"), "operator", "cluster", "health", "--address", address]
-        return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+        command = [_find_program("temporal"), "operator", "cluster", "health", "--address", address]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
-    def _aws_answers(self) -> bool:
+    def _is_aws_healthy(self) -> bool:
         try:
-            with urlopen(f"{self.aws_url}/_sandbox/health", timeout=2) as answer:
-                return bool(answer.status == 200)
+            with urlopen(f"{self.aws_url}/_sandbox/health", timeout=2) as response:
+                return bool(response.status == 200)
         except OSError:
             return False
 
-    def _server_answers(self) -> bool:
-        return _listens(self.api_port)
+    def _is_server_listening(self) -> bool:
+        return _is_listening(self.api_port)
 
     def _save(self) -> None:
-        told = asdict(self)
-        del told["folder"]
-        (self.folder / "stack.json").write_text(json.dumps(told, indent=1))
+        stored = asdict(self)
+        del stored["folder"]
+        (self.folder / "stack.json").write_text(json.dumps(stored, indent=1))
         lines = [f"export {name}={value}" for name, value in self.env.items()]
         (self.folder / "env").write_text("\n".join(lines) + "\n")
 
 
-def _end(processes: Sequence[psutil.Process], *, kill: bool = False) -> None:
+def _terminate(processes: Sequence[psutil.Process], *, kill: bool = False) -> None:
     """End processes and their children, by asking first."""
-    everyone = [*processes]
+    tree = [*processes]
     for process in processes:
         try:
-            everyone += process.children(recursive=True)
+            tree += process.children(recursive=True)
         except psutil.NoSuchProcess:
             continue
-    for process in everyone:
+    for process in tree:
         _send(process, signal.SIGKILL if kill else signal.SIGTERM)
-    _, left = psutil.wait_procs(everyone, timeout=_STOP_SECONDS)
+    _, left = psutil.wait_procs(tree, timeout=_STOP_SECONDS)
     for process in left:
         _send(process, signal.SIGKILL)
     psutil.wait_procs(left, timeout=_STOP_SECONDS)
@@ -294,7 +294,7 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
         return
 
 
-def _program(name: str) -> str:
+def _find_program(name: str) -> str:
     """A program installed beside this Python, or else on the PATH."""
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
@@ -314,7 +314,7 @@ def free_port(*wanted: int) -> int:
         StackError: there is none.
     """
     first = _FIRST_PORT + os.getpid() % 100 * 100
-    own = (first + next(_TRIED) % 100 for _ in range(100))
+    own = (first + next(_PORT_OFFSETS) % 100 for _ in range(100))
     for port in itertools.chain(wanted, own):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -326,7 +326,7 @@ def free_port(*wanted: int) -> int:
     raise StackError(f"none of the ports from {first} to {first + 99} is free")
 
 
-def _listens(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex((_ADDRESS, port)) == 0

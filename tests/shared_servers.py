@@ -58,7 +58,7 @@ def _stack(folder: Path, ports: dict[str, Any]) -> Stack:
         region=REGION,
         variables=_VARIABLES,
         # A run that is killed leaves nothing behind.
-        leashed=True,
+        end_with_parent=True,
         **ports,
     )
 

@@ -4,14 +4,14 @@ Each check takes plain facts and returns what is violated, a sentence each. None
 code that it judges: the rules are written down anew.
 """
 
-from bench.chaos.facts import BROKEN, Drill, Truth
-from bench.chaos.launch_rules import check_launched_once, check_order
-from bench.chaos.record_rules import check_servers, check_times, check_waves
+from bench.chaos.drill_record import BROKEN_STATUSES, DrillRecord, PlanLedger
+from bench.chaos.launch_checks import check_launched_once, check_order
+from bench.chaos.record_checks import check_servers, check_times, check_waves
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 
 
-def check(drill: Drill) -> list[str]:
+def check(drill: DrillRecord) -> list[str]:
     """All that is violated in a drill that has ended and was not cleaned up yet."""
     return [
         *check_launched_once(drill),
@@ -24,7 +24,7 @@ def check(drill: Drill) -> list[str]:
     ]
 
 
-def check_outcome(drill: Drill) -> list[str]:
+def check_outcome(drill: DrillRecord) -> list[str]:
     """The execution ended, with the status that its waves give, and Temporal agrees."""
     state = drill.state
     found = []
@@ -32,8 +32,8 @@ def check_outcome(drill: Drill) -> list[str]:
         found.append(f"the execution is recorded without an end ({state.status})")
     allowed = _outcomes(state)
     if state.status not in allowed:
-        told = ", ".join(f"{w.wave_id} {w.status}" for w in state.waves)
-        found.append(f"the execution is {state.status}, not {' or '.join(allowed)} ({told})")
+        statuses = ", ".join(f"{w.wave_id} {w.status}" for w in state.waves)
+        found.append(f"the execution is {state.status}, not {' or '.join(allowed)} ({statuses})")
     closes = {PlanStatus.FAILED: "FAILED", PlanStatus.CANCELLED: "CANCELED"}
     if drill.closed != closes.get(state.status, "COMPLETED"):
         found.append(f"the execution is {state.status}, but its workflow closed {drill.closed}")
@@ -44,7 +44,7 @@ def _outcomes(state: ExecutionState) -> list[PlanStatus]:
     """The statuses that an execution's waves allow."""
     if any(m.name == "cancel" and m.accepted for m in state.messages):
         return [PlanStatus.CANCELLED]
-    broken = {w.wave_id for w in state.waves if w.status in BROKEN}
+    broken = {w.wave_id for w in state.waves if w.status in BROKEN_STATUSES}
     skipped = [w for w in state.waves if w.status is WaveStatus.SKIPPED]
     if broken or any(broken.intersection(w.caused_by) for w in skipped):
         return [PlanStatus.FAILED]
@@ -56,28 +56,28 @@ def _outcomes(state: ExecutionState) -> list[PlanStatus]:
     return [as_recorded, PlanStatus.FAILED] if late else [as_recorded]
 
 
-def check_messages(drill: Drill) -> list[str]:
+def check_messages(drill: DrillRecord) -> list[str]:
     """Every message that was answered is in the history, with that answer."""
     found = []
-    answers: dict[str, list[bool]] = {}
+    responses: dict[str, list[bool]] = {}
     for record in drill.state.messages:
-        answers.setdefault(record.reason, []).append(record.accepted)
+        responses.setdefault(record.reason, []).append(record.accepted)
     for message in drill.sent:
-        kept = answers.get(message.reason, [])
+        kept = responses.get(message.reason, [])
         if message.accepted is None or message.accepted in kept:
             continue
-        answer = "accepted" if message.accepted else "rejected"
+        response = "accepted" if message.accepted else "rejected"
         found.append(
-            f"{message.name} ({message.reason}) was answered {answer}; the history has "
+            f"{message.name} ({message.reason}) was answered {response}; the history has "
             + ("the other answer" if kept else "no record of it")
         )
     return found
 
 
-def check_cleaned_up(truth: Truth) -> list[str]:
+def check_cleaned_up(plan_ledger: PlanLedger) -> list[str]:
     """After the clean-up, nothing that the drill launched is left."""
     return [
         f"{instance_id} of {server_id} is left after the clean-up"
-        for server_id, instances in truth.up.items()
+        for server_id, instances in plan_ledger.instances_up.items()
         for instance_id in instances
     ]

@@ -6,46 +6,46 @@ from enum import StrEnum
 from random import Random
 from typing import Any, TypeVar
 
-from bench.chaos.plans import DrawnPlan, draw_plan
+from bench.chaos.plan_generator import GeneratedPlan, generate_plan
 from recovery.operator.messages import MessageName
-from sandbox.http.link import Cut
+from sandbox.http.tcp_proxy import NetworkFault
 
 T = TypeVar("T")
 
 
-class ActKind(StrEnum):
+class ChaosActionKind(StrEnum):
     """What the adversary does at a call, while that call's answer is held back."""
 
     KILL = "kill"
     TERMINATE = "terminate"
     RESTART_TEMPORAL = "restart Temporal"
-    BREAK_CONNECTIONS = "break AWS connections"
-    CUT_LINK = "cut the link to Temporal"
+    CLOSE_CONNECTIONS = "break AWS connections"
+    INTERRUPT_NETWORK = "cut the link to Temporal"
     MESSAGE = "message"
     CANCEL = "cancel"
 
 
 @dataclass(frozen=True)
-class Act:
+class ChaosAction:
     """Something done to the worker whose call it is, to Temporal, or to the drill.
 
     Attributes:
         name: the fault that holds the call, by which the log tells of it.
         operation: `service.Operation` of the call.
         after: how many such calls of the drill go unharmed first.
-        cut: how a link is cut.
-        cut_seconds: for how long, wall-clock.
+        network_fault: how a link is cut.
+        outage_seconds: for how long, wall-clock.
         message: what the operator sends.
         wave_id: about which wave.
         cascade: with a skip, whether its dependents are skipped, too.
     """
 
     name: str
-    kind: ActKind
+    kind: ChaosActionKind
     operation: str
     after: int
-    cut: Cut = Cut.RESET
-    cut_seconds: float = 0.0
+    network_fault: NetworkFault = NetworkFault.RESET
+    outage_seconds: float = 0.0
     message: MessageName | None = None
     wave_id: str | None = None
     cascade: bool = False
@@ -64,13 +64,13 @@ class Script:
     """All that a drill is going to meet.
 
     Attributes:
-        acts: in no order; each waits for its call.
+        actions: in no order; each waits for its call.
         faults: what the local AWS does to the drill's calls by itself.
         reactions: by wave, what the operator does when it FAILED or TIMED_OUT, time after time.
     """
 
-    drawn: DrawnPlan
-    acts: list[Act]
+    generated: GeneratedPlan
+    actions: list[ChaosAction]
     faults: list[dict[str, Any]]
     reactions: dict[str, list[Reaction]] = field(default_factory=dict)
 
@@ -78,22 +78,22 @@ class Script:
     def holds(self) -> list[dict[str, Any]]:
         """The faults that hold the calls of the acts."""
         return [
-            _about(self.drawn, act.operation)
-            | {"Effect": "hold", "After": act.after, "Times": 1, "Name": act.name}
-            for act in self.acts
+            _fault_of_drill(self.generated, action.operation)
+            | {"Effect": "hold", "After": action.after, "Times": 1, "Name": action.name}
+            for action in self.actions
         ]
 
 
 # How likely each is in a drill. A kill makes all that its worker did wait for 20 s or 30 s.
 _CHANCES = (
-    (ActKind.KILL, 0.35),
-    (ActKind.TERMINATE, 0.15),
-    (ActKind.RESTART_TEMPORAL, 0.06),
-    (ActKind.BREAK_CONNECTIONS, 0.12),
-    (ActKind.CUT_LINK, 0.12),
-    (ActKind.MESSAGE, 0.5),
-    (ActKind.MESSAGE, 0.3),
-    (ActKind.CANCEL, 0.07),
+    (ChaosActionKind.KILL, 0.35),
+    (ChaosActionKind.TERMINATE, 0.15),
+    (ChaosActionKind.RESTART_TEMPORAL, 0.06),
+    (ChaosActionKind.CLOSE_CONNECTIONS, 0.12),
+    (ChaosActionKind.INTERRUPT_NETWORK, 0.12),
+    (ChaosActionKind.MESSAGE, 0.5),
+    (ChaosActionKind.MESSAGE, 0.3),
+    (ChaosActionKind.CANCEL, 0.07),
 )
 _START = "drs.StartRecovery"
 _DESCRIBE_JOBS = "drs.DescribeJobs"
@@ -102,7 +102,7 @@ _JOB_LOG = "drs.DescribeJobLogItems"
 _TERMINATE = "drs.TerminateRecoveryInstances"
 _RECORD = "dynamodb.PutItem"
 _OPERATIONS = {_START: 6, _DESCRIBE_JOBS: 3, _DESCRIBE_INSTANCES: 2, _RECORD: 2}
-_BLIND_MESSAGES = {
+_MESSAGES = {
     MessageName.SKIP_WAVE: 5,
     MessageName.CANCEL_WAVE: 4,
     MessageName.ACCEPT_WAVE: 4,
@@ -114,9 +114,9 @@ _BLIND_MESSAGES = {
 _THROTTLED = {"Error": "ThrottlingException", "RetryAfterSeconds": 1}
 _BROKEN = {"Error": "InternalServerException", "RetryAfterSeconds": 1}
 _LOST = {"Effect": "answer-lost"}
-_CUT = {"Effect": "answer-cut"}
+_TRUNCATED = {"Effect": "answer-cut"}
 _DROPPED = {"Effect": "drop"}
-_DYNAMODB_AWAY = {"Error": "InternalServerError"}
+_DYNAMODB_UNAVAILABLE = {"Error": "InternalServerError"}
 # Operation, chance in a drill, what happens, most times in a row, most calls before.
 _FAULTS: tuple[tuple[str, float, dict[str, Any], int, int], ...] = (
     (_START, 0.15, _LOST, 2, 3),
@@ -131,78 +131,82 @@ _FAULTS: tuple[tuple[str, float, dict[str, Any], int, int], ...] = (
     (_JOB_LOG, 0.10, _BROKEN, 6, 2),
     (_TERMINATE, 0.10, _LOST, 2, 0),
     (_TERMINATE, 0.10, _THROTTLED, 3, 0),
-    (_RECORD, 0.20, _DYNAMODB_AWAY, 12, 6),
-    (_START, 0.10, _CUT, 1, 3),
-    (_DESCRIBE_JOBS, 0.15, _CUT, 4, 12),
-    (_DESCRIBE_INSTANCES, 0.15, _CUT, 3, 6),
+    (_RECORD, 0.20, _DYNAMODB_UNAVAILABLE, 12, 6),
+    (_START, 0.10, _TRUNCATED, 1, 3),
+    (_DESCRIBE_JOBS, 0.15, _TRUNCATED, 4, 12),
+    (_DESCRIBE_INSTANCES, 0.15, _TRUNCATED, 3, 6),
 )
 
 
-def draw_script(seed: str, drill: int) -> Script:
+def generate_script(seed: str, drill: int) -> Script:
     """Draw all of a drill: the plan, the servers, the faults, the acts and the reactions.
 
     The same seed and number draw the same, whatever else runs.
     """
-    dice = Random(f"{seed}:{drill}")
-    drawn = draw_plan(dice, drill=drill)
-    kinds = [kind for kind, chance in _CHANCES if dice.random() < chance]
+    rng = Random(f"{seed}:{drill}")
+    generated = generate_plan(rng, drill=drill)
+    kinds = [kind for kind, chance in _CHANCES if rng.random() < chance]
     return Script(
-        drawn,
-        acts=[_draw_act(dice, drawn, kind, number) for number, kind in enumerate(kinds)],
-        faults=_draw_faults(dice, drawn),
-        reactions={w.wave_id: _draw_reactions(dice) for w in drawn.plan.waves},
+        generated,
+        actions=[
+            _generate_action(rng, generated, kind, number) for number, kind in enumerate(kinds)
+        ],
+        faults=_generate_faults(rng, generated),
+        reactions={w.wave_id: _generate_reactions(rng) for w in generated.plan.waves},
     )
 
 
-def _draw_act(dice: Random, drawn: DrawnPlan, kind: ActKind, number: int) -> Act:
-    operation = _weighted(dice, _OPERATIONS)
-    waves = len(drawn.plan.waves)
-    after = dice.randint(0, waves - 1 if operation == _START else 3 * waves)
-    message = _weighted(dice, _BLIND_MESSAGES)
-    wave = dice.choice(drawn.plan.waves)
-    sent = kind is ActKind.MESSAGE
-    return Act(
-        name=f"{drawn.plan.plan_id}/act/{number}",
+def _generate_action(
+    rng: Random, generated: GeneratedPlan, kind: ChaosActionKind, number: int
+) -> ChaosAction:
+    operation = _weighted(rng, _OPERATIONS)
+    waves = len(generated.plan.waves)
+    after = rng.randint(0, waves - 1 if operation == _START else 3 * waves)
+    message = _weighted(rng, _MESSAGES)
+    wave = rng.choice(generated.plan.waves)
+    sent = kind is ChaosActionKind.MESSAGE
+    return ChaosAction(
+        name=f"{generated.plan.plan_id}/act/{number}",
         kind=kind,
         operation=operation,
         after=after,
-        cut=dice.choice(tuple(Cut)),
-        cut_seconds=round(dice.uniform(2.0, 25.0), 1),
+        network_fault=rng.choice(tuple(NetworkFault)),
+        outage_seconds=round(rng.uniform(2.0, 25.0), 1),
         message=message if sent else None,
         wave_id=wave.wave_id if sent and message.names_a_wave else None,
-        cascade=sent and message is MessageName.SKIP_WAVE and dice.random() < 0.3,
+        cascade=sent and message is MessageName.SKIP_WAVE and rng.random() < 0.3,
     )
 
 
-def _draw_faults(dice: Random, drawn: DrawnPlan) -> list[dict[str, Any]]:
+def _generate_faults(rng: Random, generated: GeneratedPlan) -> list[dict[str, Any]]:
     return [
-        _about(drawn, operation)
+        _fault_of_drill(generated, operation)
         | effect
         | {
-            "Times": dice.randint(1, times),
-            "After": dice.randint(0, before),
-            "Name": f"{drawn.plan.plan_id}/fault/{number}",
+            "Times": rng.randint(1, max_times),
+            "After": rng.randint(0, max_after),
+            "Name": f"{generated.plan.plan_id}/fault/{number}",
         }
-        for number, (operation, chance, effect, times, before) in enumerate(_FAULTS)
-        if dice.random() < chance
+        for number, (operation, chance, effect, max_times, max_after) in enumerate(_FAULTS)
+        if rng.random() < chance
     ]
 
 
-def _draw_reactions(dice: Random) -> list[Reaction]:
+def _generate_reactions(rng: Random) -> list[Reaction]:
     reactions = (Reaction.RETRY, Reaction.ACCEPT, Reaction.NOTHING)
-    return dice.choices(reactions, weights=(5, 3, 4), k=3)
+    return rng.choices(reactions, weights=(5, 3, 4), k=3)
 
 
-def _weighted(dice: Random, weights: Mapping[T, int]) -> T:
-    return dice.choices(list(weights), weights=list(weights.values()))[0]
+def _weighted(rng: Random, weights: Mapping[T, int]) -> T:
+    return rng.choices(list(weights), weights=list(weights.values()))[0]
 
 
-def _about(drawn: DrawnPlan, operation: str) -> dict[str, Any]:
+def _fault_of_drill(generated: GeneratedPlan, operation: str) -> dict[str, Any]:
     """A fault of this drill's calls only."""
     service, _, name = operation.partition(".")
     if operation == _DESCRIBE_JOBS:
         # One call looks for all drills, and names none.
         return {"Service": service, "Operation": name}
     # Its execution IDs begin so, in launch IDs and in the history's items alike.
-    mentions = [f"{drawn.plan.plan_id}-", *drawn.server_ids]
+    mentions = [f"{generated.plan.plan_id}-", *generated.server_ids]
     return {"Service": service, "Operation": name, "Mentions": mentions}

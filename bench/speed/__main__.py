@@ -17,10 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bench.speed.baselines import Baseline, levels, list_order, sequential
-from bench.speed.chart import draw
-from bench.speed.graphs import LARGE, SINGLE, Draw, Load, parallel, real_time, thousand_waves
-from bench.speed.measuring import POLL_SECONDS, Process, Run, quantile, run_loads
-from bench.testbed import Testbed, run_to_its_end, running_testbed, scratch_folder
+from bench.speed.chart import write_chart
+from bench.speed.loads import LARGE, SINGLE, Load, LoadFactory, parallel, real_time, thousand_waves
+from bench.speed.measurement import POLL_SECONDS, Run, WorkerUsage, quantile, run_loads
+from bench.testbed import Testbed, run_bench, running_testbed, scratch_folder
 from workflows.launcher.workflow import LauncherWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
 from workflows.wave.workflow import WaveWorkflow
@@ -32,40 +32,47 @@ _REGIONS = (
     "ap-southeast-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ca-central-1",
     "sa-east-1", "me-south-1", "af-south-1",
 )  # fmt: skip
-_GIVE_UP = 3.0
+_CUTOFF = 3.0
 
-Measured = tuple[list[Run], Process]
-Made = Callable[[Load, str, float, float], Baseline]
+Measured = tuple[list[Run], WorkerUsage]
+BaselineFactory = Callable[[Load, str, float, float], Baseline]
 
 
 class Bench:
     """The bench on one stack."""
 
-    def __init__(self, bed: Testbed, progress: Progress, *, speed: float) -> None:
-        self._bed = bed
+    def __init__(self, testbed: Testbed, progress: Progress, *, speed: float) -> None:
+        self._testbed = testbed
         self._progress = progress
         self._speed = speed
         self._numbers = itertools.count(1)
 
-    async def ours(self, what: str, draws: Sequence[Draw], times: int) -> list[Measured]:
+    async def run_drs_waves(
+        self, what: str, load_factories: Sequence[LoadFactory], repeats: int
+    ) -> list[Measured]:
         """Run loads side by side, so often."""
         found = []
-        task = self._progress.add_task(what, total=times)
-        for _ in range(times):
-            loads = [d(r, next(self._numbers)) for d, r in zip(draws, _REGIONS, strict=False)]
-            found.append(await run_loads(self._bed, loads, self._speed))
+        task = self._progress.add_task(what, total=repeats)
+        for _ in range(repeats):
+            loads = [
+                make_load(r, next(self._numbers))
+                for make_load, r in zip(load_factories, _REGIONS, strict=False)
+            ]
+            found.append(await run_loads(self._testbed, loads, self._speed))
             self._progress.advance(task)
         return found
 
-    async def baselines(self, made: Sequence[tuple[Draw, Made]]) -> list[Baseline]:
+    async def run_baselines(
+        self, factories: Sequence[tuple[LoadFactory, BaselineFactory]]
+    ) -> list[Baseline]:
         """Run baselines side by side, once: they have nothing that varies."""
         runs = []
         # From the other end, because ours run beside them.
-        for (draw_load, make), region in zip(made, reversed(_REGIONS), strict=False):
-            load = draw_load(region, next(self._numbers))
-            await self._bed.aws.apply(SourceServers=load.scenario)
-            give_up = _GIVE_UP * load.limit / self._speed
-            runs.append(make(load, self._bed.stack.aws_url, self._speed, give_up))
+        for (make_load, make), region in zip(factories, reversed(_REGIONS), strict=False):
+            load = make_load(region, next(self._numbers))
+            await self._testbed.aws.apply(SourceServers=load.scenario)
+            cutoff = _CUTOFF * load.limit / self._speed
+            runs.append(make(load, self._testbed.stack.aws_url, self._speed, cutoff))
         task = self._progress.add_task("baselines", total=len(runs))
         for each in asyncio.as_completed([run.run() for run in runs]):
             await each
@@ -73,7 +80,7 @@ class Bench:
         return runs
 
 
-def _bars(console: Console) -> Progress:
+def _progress(console: Console) -> Progress:
     columns = (TextColumn("{task.description:26}"), BarColumn(), MofNCompleteColumn())
     return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
 
@@ -83,60 +90,68 @@ async def bench(
     console: Console,
     *,
     speed: float,
-    times: int,
+    repeats: int,
     with_baselines: bool,
     only: str = "",
-) -> tuple[dict[str, list[Run]], dict[str, list[Process]], list[Baseline]]:
+) -> tuple[dict[str, list[Run]], dict[str, list[WorkerUsage]], list[Baseline]]:
     """Run everything at one speed."""
     runs: dict[str, list[Run]] = {}
-    used: dict[str, list[Process]] = {}
-    simple: list[Baseline] = []
-    single = [draw for draw in SINGLE if only in _name_of(draw)]
-    large = [draw for draw in LARGE if only in _name_of(draw)]
+    usage: dict[str, list[WorkerUsage]] = {}
+    baseline_runs: list[Baseline] = []
+    single = [make_load for make_load in SINGLE if only in _name_of(make_load)]
+    large = [make_load for make_load in LARGE if only in _name_of(make_load)]
     rules = (list_order, sequential, levels)
-    bed_of = running_testbed(folder, speed=speed, workers=1, variables=_VARIABLES)
-    with _bars(console) as progress:
-        async with bed_of as bed:
-            work = Bench(bed, progress, speed=speed)
+    new_testbed = running_testbed(folder, speed=speed, workers=1, variables=_VARIABLES)
+    with _progress(console) as progress:
+        async with new_testbed as testbed:
+            work = Bench(testbed, progress, speed=speed)
 
-            async def measure(what: str, draws: Sequence[Draw], often: int = times) -> None:
-                for measured, process in await work.ours(what, draws, often):
+            async def measure(
+                what: str, load_factories: Sequence[LoadFactory], count: int = repeats
+            ) -> None:
+                for measured, process in await work.run_drs_waves(what, load_factories, count):
                     for run in measured:
                         runs.setdefault(run.load.name, []).append(run)
-                        used.setdefault(run.load.name, []).append(process)
+                        usage.setdefault(run.load.name, []).append(process)
                         progress.console.print(f"{run.load.name}: {run.real_ratio:.4f}")
 
             if speed == 1:
                 await measure("at real time", [real_time])
-                return runs, used, simple
+                return runs, usage, baseline_runs
             # Not measured: the first run of all imports and connects.
-            await work.ours("warming up", [parallel], 1)
+            await work.run_drs_waves("warming up", [parallel], 1)
             if single:
                 # The baselines of small plans cost next to nothing, and have Regions of their own.
-                against = [(d, rule) for d in single for rule in rules if with_baselines]
-                _, simple = await asyncio.gather(
-                    measure("single plans", single), work.baselines(against)
+                against = [
+                    (make_load, rule) for make_load in single for rule in rules if with_baselines
+                ]
+                _, baseline_runs = await asyncio.gather(
+                    measure("single plans", single), work.run_baselines(against)
                 )
-            for draw in large:
+            for make_load in large:
                 # The largest takes as long as all others together.
-                await measure(_name_of(draw), [draw], 1 if draw is thousand_waves else times)
+                await measure(
+                    _name_of(make_load), [make_load], 1 if make_load is thousand_waves else repeats
+                )
             if with_baselines:
-                simple += await work.baselines([(d, list_order) for d in large if d is LARGE[0]])
-    return runs, used, simple
+                baseline_runs += await work.run_baselines(
+                    [(make_load, list_order) for make_load in large if make_load is LARGE[0]]
+                )
+    return runs, usage, baseline_runs
 
 
 _VARIABLES = {"DRS_WAVES_POLL_SECONDS": f"{POLL_SECONDS:g}"}
 
 
-def _name_of(draw_load: Draw) -> str:
-    return draw_load(_REGIONS[0], 0).name
+def _name_of(make_load: LoadFactory) -> str:
+    return make_load(_REGIONS[0], 0).name
 
 
 def _median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
-def _ours_table(runs: dict[str, list[Run]], speed: float) -> Table:
+def _drs_waves_table(runs: dict[str, list[Run]], speed: float) -> Table:
     table = Table(title=f"drs-waves at speed {speed:g}, medians")
     columns = ("", "runs", "limit s", "as run", "real", "lag s", "p95", "jobs", "looks/tick",
                "refused")  # fmt: skip
@@ -153,7 +168,7 @@ def _ours_table(runs: dict[str, list[Run]], speed: float) -> Table:
             f"{_median(lags):.2f}" if lags else "-",
             f"{quantile(lags, 0.95):.2f}" if lags else "-",
             f"{_median([run.jobs for run in each]):.0f}",
-            f"{_median([run.looks_a_tick for run in each]):.2f}",
+            f"{_median([run.polls_per_interval for run in each]):.2f}",
             f"{sum(run.refusals.total() for run in each)}",
         )
     return table
@@ -185,7 +200,7 @@ _PARTS = {
 }
 
 
-def _worker_table(runs: dict[str, list[Run]], used: dict[str, list[Process]]) -> Table:
+def _worker_table(runs: dict[str, list[Run]], usage: dict[str, list[WorkerUsage]]) -> Table:
     table = Table(title="The worker, and the longest history")
     for name in ("", "cpu s", "cores at real time", "peak MB", "plan events", "longest task s"):
         table.add_column(name, justify="right" if name else "left")
@@ -193,12 +208,12 @@ def _worker_table(runs: dict[str, list[Run]], used: dict[str, list[Process]]) ->
         if len(each[0].load.plans) == 1 and each[0].load.waves < 1000:
             # Run beside others.
             continue
-        cpu = _median([process.cpu_seconds for process in used[name]])
+        cpu = _median([process.cpu_seconds for process in usage[name]])
         table.add_row(
             name,
             f"{cpu:.1f}",
             f"{cpu / _median([run.wall_seconds * run.speed for run in each]):.3f}",
-            f"{max(process.peak_mb for process in used[name]):.0f}",
+            f"{max(process.peak_mb for process in usage[name]):.0f}",
             f"{max(run.longest_plan_events for run in each)}",
             f"{max(run.longest_task for run in each):.2f}",
         )
@@ -206,13 +221,13 @@ def _worker_table(runs: dict[str, list[Run]], used: dict[str, list[Process]]) ->
 
 
 def _compared(
-    runs: dict[str, list[Run]], simple: Sequence[Baseline], speed: float
+    runs: dict[str, list[Run]], baseline_runs: Sequence[Baseline], speed: float
 ) -> dict[str, dict[str, float | None]]:
     """Makespan over the limit at real durations, by load and way of launching."""
     found: dict[str, dict[str, float | None]] = {}
     for name, each in runs.items():
         found[name] = {"drs-waves": _median([run.real_ratio for run in each])}
-    for run in simple:
+    for run in baseline_runs:
         # Its pauses were scaled like DRS's seconds, and nothing else of it takes time.
         ratio = None if run.seconds is None else run.seconds * speed / run.load.limit
         found[run.load.name][run.name] = ratio
@@ -231,8 +246,8 @@ def _comparison_table(compared: dict[str, dict[str, float | None]], refused: int
         cells = []
         for name in names:
             value = by_name.get(name)
-            given_up = f"> {_GIVE_UP:g}" if name in by_name else "-"
-            cells.append(given_up if value is None else f"{value:.2f}")
+            over_cutoff = f"> {_CUTOFF:g}" if name in by_name else "-"
+            cells.append(over_cutoff if value is None else f"{value:.2f}")
         table.add_row(load, *cells)
     return table
 
@@ -251,24 +266,26 @@ def main(
     chart: Annotated[Path | None, typer.Option(help="Write the comparison as an SVG.")] = None,
 ) -> None:
     """Measure makespans beside simpler ways of launching; it takes about half an hour."""
-    names = [_name_of(draw_load) for draw_load in (*SINGLE, *LARGE)]
+    names = [_name_of(make_load) for make_load in (*SINGLE, *LARGE)]
     if not any(only in name for name in names):
         raise typer.BadParameter(f"no load has {only!r} in its name: {'; '.join(names)}")
     console = Console(stderr=True)
     out = Console(width=140)
     keep = [False]
     with scratch_folder(keep) as folder:
-        work = bench(folder, console, speed=speed, times=runs, with_baselines=baselines, only=only)
-        ours, used, simple = run_to_its_end(work)
-    out.print(_ours_table(ours, speed))
-    out.print(_cost_table(ours))
-    out.print(_worker_table(ours, used))
-    if simple:
-        compared = _compared(ours, simple, speed)
-        refused = sum(run.refusals.total() for run in simple)
+        work = bench(
+            folder, console, speed=speed, repeats=runs, with_baselines=baselines, only=only
+        )
+        measured_runs, usage, baseline_runs = run_bench(work)
+    out.print(_drs_waves_table(measured_runs, speed))
+    out.print(_cost_table(measured_runs))
+    out.print(_worker_table(measured_runs, usage))
+    if baseline_runs:
+        compared = _compared(measured_runs, baseline_runs, speed)
+        refused = sum(run.refusals.total() for run in baseline_runs)
         out.print(_comparison_table(compared, refused))
         if chart is not None:
-            draw(compared, chart, give_up=_GIVE_UP)
+            write_chart(compared, chart, cutoff=_CUTOFF)
 
 
 if __name__ == "__main__":

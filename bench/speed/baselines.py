@@ -21,7 +21,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from bench.speed.graphs import Load
+from bench.speed.loads import Load
 from recovery.plan.model import RecoveryPlan, Wave
 
 _SLOW_POLL = 30.0
@@ -49,7 +49,7 @@ class Baseline:
     poll: float
     order: Callable[[RecoveryPlan], list[list[Wave]]]
     blocks: bool
-    give_up: float
+    cutoff: float
     seconds: float | None = None
     calls: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
@@ -61,13 +61,13 @@ class Baseline:
         retries: Any = {"total_max_attempts": 5, "mode": "standard"}
         quiet = Config(retries=retries, max_pool_connections=64)
         self._client = boto3.client("drs", region_name=region, endpoint_url=self.url, config=quiet)
-        began = time.monotonic()
+        started = time.monotonic()
         try:
-            async with asyncio.timeout(self.give_up):
+            async with asyncio.timeout(self.cutoff):
                 await asyncio.gather(*(self._run(plan) for plan in self.load.plans))
         except TimeoutError:
             return
-        self.seconds = time.monotonic() - began
+        self.seconds = time.monotonic() - started
 
     async def _run(self, plan: RecoveryPlan) -> None:
         jobs: dict[str, str] = {}
@@ -75,31 +75,33 @@ class Baseline:
         for step in self.order(plan):
             for wave in step:
                 while not up.issuperset(wave.depends_on):
-                    await self._look(jobs, up)
+                    await self._poll(jobs, up)
                 jobs[wave.wave_id] = await self._launch(wave)
             while self.blocks and not up.issuperset(wave.wave_id for wave in step):
-                await self._look(jobs, up)
+                await self._poll(jobs, up)
         while len(up) < len(plan.waves):
-            await self._look(jobs, up)
+            await self._poll(jobs, up)
 
     async def _launch(self, wave: Wave) -> str:
         servers = [{"sourceServerID": i} for i in wave.server_ids]
         while True:
             try:
-                answer = await self._call("start_recovery", sourceServers=servers, isDrill=True)
+                response = await self._call("start_recovery", sourceServers=servers, isDrill=True)
             except ClientError as error:
                 self.refusals[error.response["Error"]["Code"]] += 1
                 await self._pause()
             else:
-                return str(answer["job"]["jobID"])
+                return str(response["job"]["jobID"])
 
-    async def _look(self, jobs: dict[str, str], up: set[str]) -> None:
+    async def _poll(self, jobs: dict[str, str], up: set[str]) -> None:
         await self._pause()
         open_ = {job_id: wave for wave, job_id in jobs.items() if wave not in up}
         if not open_:
             return
-        answer = await self._call("describe_jobs", filters={"jobIDs": list(open_)}, maxResults=1000)
-        for job in answer["items"]:
+        response = await self._call(
+            "describe_jobs", filters={"jobIDs": list(open_)}, maxResults=1000
+        )
+        for job in response["items"]:
             statuses = [s.get("launchStatus") for s in job["participatingServers"]]
             if all(status == "LAUNCHED" for status in statuses):
                 up.add(open_[job["jobID"]])
@@ -107,28 +109,28 @@ class Baseline:
     async def _pause(self) -> None:
         await asyncio.sleep(self.poll / self.speed)
 
-    async def _call(self, method: str, **asked: Any) -> Any:
+    async def _call(self, method: str, **requested: Any) -> Any:
         self.calls[method] += 1
-        return await asyncio.to_thread(getattr(self._client, method), **asked)
+        return await asyncio.to_thread(getattr(self._client, method), **requested)
 
 
-def list_order(load: Load, url: str, speed: float, give_up: float) -> Baseline:
+def list_order(load: Load, url: str, speed: float, cutoff: float) -> Baseline:
     """The earlier loop."""
     return Baseline(
-        "list order", load, url, speed, _SLOW_POLL, lambda p: [[w] for w in p.waves], False, give_up
+        "list order", load, url, speed, _SLOW_POLL, lambda p: [[w] for w in p.waves], False, cutoff
     )
 
 
-def sequential(load: Load, url: str, speed: float, give_up: float) -> Baseline:
+def sequential(load: Load, url: str, speed: float, cutoff: float) -> Baseline:
     """A wave at a time."""
     return Baseline(
-        "sequential", load, url, speed, _SLOW_POLL, lambda p: [[w] for w in p.waves], True, give_up
+        "sequential", load, url, speed, _SLOW_POLL, lambda p: [[w] for w in p.waves], True, cutoff
     )
 
 
-def levels(load: Load, url: str, speed: float, give_up: float) -> Baseline:
+def levels(load: Load, url: str, speed: float, cutoff: float) -> Baseline:
     """Level by level."""
-    return Baseline("levels", load, url, speed, _FAST_POLL, _levels, True, give_up)
+    return Baseline("levels", load, url, speed, _FAST_POLL, _levels, True, cutoff)
 
 
 def _levels(plan: RecoveryPlan) -> list[list[Wave]]:

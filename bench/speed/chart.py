@@ -6,7 +6,7 @@ from pathlib import Path
 import pygal
 from pygal.style import Style
 
-_COLOURS = {
+_COLORS = {
     "drs-waves": "#0072b2",
     "levels": "#009e73",
     "list order": "#e69f00",
@@ -14,15 +14,17 @@ _COLOURS = {
 }
 
 
-def draw(compared: Mapping[str, Mapping[str, float | None]], path: Path, *, give_up: float) -> None:
+def write_chart(
+    compared: Mapping[str, Mapping[str, float | None]], path: Path, *, cutoff: float
+) -> None:
     """Write a bar chart as SVG.
 
     Args:
         compared: makespan over the limit, by load and way of launching; None: given up.
         path: where to.
-        give_up: where that was.
+        cutoff: where that was.
     """
-    style = Style(colors=tuple(_COLOURS.values()), background="#ffffff", plot_background="#ffffff")
+    style = Style(colors=tuple(_COLORS.values()), background="#ffffff", plot_background="#ffffff")
     chart = pygal.HorizontalBar(
         style=style,
         js=[],
@@ -30,18 +32,18 @@ def draw(compared: Mapping[str, Mapping[str, float | None]], path: Path, *, give
         height=90 + 90 * len(compared),
         title="Makespan over what graph and quotas allow (1 is the limit)",
         print_values=True,
-        value_formatter=lambda value: f"{value:.2f}" if value < give_up else f"> {give_up:g}",
+        value_formatter=lambda value: f"{value:.2f}" if value < cutoff else f"> {cutoff:g}",
         legend_at_bottom=True,
         truncate_label=40,
-        range=(0, give_up),
+        range=(0, cutoff),
     )
     loads = list(compared)[::-1]
     chart.x_labels = loads
-    for name in _COLOURS:
+    for name in _COLORS:
         values = [compared[load].get(name, 0.0) for load in loads]
-        told = [
-            give_up if name in compared[load] and value is None else value or None
+        bars = [
+            cutoff if name in compared[load] and value is None else value or None
             for load, value in zip(loads, values, strict=True)
         ]
-        chart.add(name, told)
+        chart.add(name, bars)
     chart.render_to_file(str(path))

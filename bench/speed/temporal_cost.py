@@ -43,19 +43,19 @@ class TemporalCost:
         return TemporalCost(self.events + other.events, self.actions + other.actions)
 
 
-async def cost_of(client: Client, query: str, *, most: int) -> TemporalCost:
+async def cost_of(client: Client, query: str, *, max_histories: int) -> TemporalCost:
     """Count the histories of the workflows that a query finds.
 
     Args:
         client: of Temporal.
         query: which workflows.
-        most: how many of a type are read; the others count as much as these on average.
+        max_histories: how many of a type are read; the others count as much as these on average.
     """
     cost, seen, read = TemporalCost(), Counter[str](), Counter[str]()
     async for found in client.list_workflows(query):
         kind = found.workflow_type
         seen[kind] += 1
-        if read[kind] >= most:
+        if read[kind] >= max_histories:
             continue
         read[kind] += 1
         handle = client.get_workflow_handle(found.id, run_id=found.run_id)

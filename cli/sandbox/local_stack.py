@@ -72,13 +72,13 @@ def check_scenario(path: Path | None) -> None:
         raise CliError(f"{path}: the scenario cannot be read: {reason}") from error
 
 
-def new_stack(folder: Path, *, speed: float, leashed: bool = False) -> Stack:
+def new_stack(folder: Path, *, speed: float, end_with_parent: bool = False) -> Stack:
     """A sandbox in a folder, not started yet.
 
     Args:
         folder: where its logs and its state are.
         speed: how many times faster than real AWS.
-        leashed: it ends with this process, whatever ends that.
+        end_with_parent: it ends with this process, whatever ends that.
     """
     return Stack(
         folder=folder.absolute(),
@@ -86,7 +86,7 @@ def new_stack(folder: Path, *, speed: float, leashed: bool = False) -> Stack:
         server=[*_program("starter"), "serve"],
         search_attributes=[f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
         speed=speed,
-        leashed=leashed,
+        end_with_parent=end_with_parent,
         # The configuration of the user's real clouds must not lead out of the sandbox.
         variables={"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull},
     )

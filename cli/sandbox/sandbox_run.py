@@ -77,7 +77,9 @@ def sandbox_run(
     _refuse_repeated(read)
     check_scenario(scenario)
     execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
-    stack = new_stack(Path(tempfile.mkdtemp(prefix="drs-waves-")), speed=speed, leashed=True)
+    stack = new_stack(
+        Path(tempfile.mkdtemp(prefix="drs-waves-")), speed=speed, end_with_parent=True
+    )
     use_ports_of_its_own(stack)
     try:
         with _ended_by_signals(), _taken_down(stack):

@@ -17,7 +17,7 @@ from .jobs.job_operations import JobOperations, Page
 from .ledger import LedgerEvent
 from .pagination import paginate
 from .servers import recovery_snapshots
-from .servers.initial_state import Beginnings
+from .servers.initial_state import InitialState
 from .servers.recovery_instances import RecoveryInstance
 from .servers.source_servers import SourceServer
 from .state import RECOVERY_INSTANCE
@@ -31,7 +31,7 @@ from .validation import (
 )
 
 
-class DRSBackend(JobOperations, Beginnings):
+class DRSBackend(JobOperations, InitialState):
     """Implementation of DRS APIs."""
 
     def initialize_service(self) -> None:
@@ -49,7 +49,7 @@ class DRSBackend(JobOperations, Beginnings):
     ) -> Page:
         self._require_initialized()
         wanted = source_server_ids or []
-        check_ids("filters.sourceServerIDs", wanted, SOURCE_SERVER_ID, most=200)
+        check_ids("filters.sourceServerIDs", wanted, SOURCE_SERVER_ID, maximum=200)
         now = self.simulation.now()
         servers = [
             server
@@ -129,15 +129,15 @@ class DRSBackend(JobOperations, Beginnings):
     ) -> Page:
         self._require_initialized()
         instances, servers = recovery_instance_ids or [], source_server_ids or []
-        check_ids("filters.recoveryInstanceIDs", instances, RECOVERY_INSTANCE_ID, most=200)
-        check_ids("filters.sourceServerIDs", servers, SOURCE_SERVER_ID, most=200)
+        check_ids("filters.recoveryInstanceIDs", instances, RECOVERY_INSTANCE_ID, maximum=200)
+        check_ids("filters.sourceServerIDs", servers, SOURCE_SERVER_ID, maximum=200)
         now = self.simulation.now()
         page, token = paginate(
             "DescribeRecoveryInstances",
             [
                 instance
                 for instance in list(self.recovery_instances.values())
-                if instance.known(now)
+                if instance.is_listed(now)
                 and (not instances or instance.recovery_instance_id in instances)
                 and (not servers or instance.source_server.source_server_id in servers)
             ],
@@ -201,7 +201,7 @@ class DRSBackend(JobOperations, Beginnings):
                 resource = self.jobs.get(resource_id)
             case "recovery-instance":
                 instance = self.recovery_instances.get(resource_id)
-                resource = instance if instance and instance.known(now) else None
+                resource = instance if instance and instance.is_listed(now) else None
             case _:
                 pass
         if resource is None or resource.arn != resource_arn:

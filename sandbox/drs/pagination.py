@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from .exceptions import ValidationException
 
-DEFAULT_PAGE = 100
-LARGEST_PAGE = 1000
+DEFAULT_PAGE_SIZE = 100
+MAX_PAGE_SIZE = 1000
 
 Item = TypeVar("Item")
 Key = tuple[float | str, ...]
@@ -48,7 +48,7 @@ def paginate(
     if next_token:
         last = _read_token(operation, next_token)
         ordered = [item for item in ordered if _comparable(key(item), last) and key(item) > last]
-    size = min(max_results or DEFAULT_PAGE, LARGEST_PAGE)
+    size = min(max_results or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
     page = ordered[:size]
     if len(ordered) <= size:
         return page, None
@@ -68,9 +68,11 @@ def _write_token(operation: str, last: Key) -> str:
 
 def _read_token(operation: str, token: str) -> Key:
     try:
-        made_for, *last = json.loads(base64.urlsafe_b64decode(token.encode()))
+        token_operation, *last = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (binascii.Error, ValueError, TypeError):
         raise ValidationException("nextToken", "is not valid") from None
-    if made_for != operation or not all(isinstance(part, int | float | str) for part in last):
+    if token_operation != operation or not all(
+        isinstance(part, int | float | str) for part in last
+    ):
         raise ValidationException("nextToken", "is not valid")
     return tuple(last)

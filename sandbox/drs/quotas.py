@@ -24,16 +24,16 @@ class Quotas:
     servers_in_job: int = 100
     servers_in_all_jobs: int = 500
 
-    def check(self, account_id: str, *, asked: int, jobs: int, servers: int) -> None:
+    def check(self, account_id: str, *, requested: int, jobs: int, servers: int) -> None:
         """Refuse a new job that would exceed a quota.
 
         Args:
             account_id: Whose quota it is.
-            asked: Source servers in the new job.
+            requested: Source servers in the new job.
             jobs: Jobs in progress.
             servers: Source servers in them.
         """
-        if asked > self.servers_in_job:
+        if requested > self.servers_in_job:
             raise _exceeded(
                 "source servers in a single job",
                 self.servers_in_job,
@@ -47,7 +47,7 @@ class Quotas:
                 account_id,
                 JOBS_IN_PROGRESS_CODE,
             )
-        if servers + asked > self.servers_in_all_jobs:
+        if servers + requested > self.servers_in_all_jobs:
             raise _exceeded(
                 "source servers in all jobs",
                 self.servers_in_all_jobs,

@@ -12,8 +12,8 @@ from moto.moto_api._internal import mock_random
 from .exceptions import ResourceNotFoundException, UninitializedAccountException
 from .jobs.job import Job, Participant
 from .jobs.timeline import (
-    Conduct,
     JobTimeline,
+    LaunchBehavior,
     LaunchStatus,
     ServerTimeline,
     launch_timeline,
@@ -60,14 +60,14 @@ class DRSState(BaseBackend):
         if not self.initialized:
             raise UninitializedAccountException()
 
-    def _record(self, event: LedgerEvent, **facts: Any) -> None:
+    def _record(self, event: LedgerEvent, **fields: Any) -> None:
         self.ledger.append(
             LedgerEntry(
                 Time=self.simulation.now(),
                 Event=event,
                 AccountId=self.account_id,
                 Region=self.region_name,
-                **facts,
+                **fields,
             )
         )
 
@@ -82,11 +82,12 @@ class DRSState(BaseBackend):
         found = [
             instance
             for instance in list(self.recovery_instances.values())
-            if instance.source_server.source_server_id == source_server_id and instance.known(now)
+            if instance.source_server.source_server_id == source_server_id
+            and instance.is_listed(now)
         ]
-        return sorted(found, key=lambda instance: instance.up_from, reverse=True)
+        return sorted(found, key=lambda instance: instance.launched_at, reverse=True)
 
-    def server_states(self) -> list[dict[str, Any]]:
+    def ledger_servers(self) -> list[dict[str, Any]]:
         """Return what is truly up now, for checks from outside.
 
         Returns:
@@ -117,8 +118,8 @@ class DRSState(BaseBackend):
                         "JobId": instance.job_id,
                         "IsDrill": instance.is_drill,
                         "State": instance.ec2_state(now),
-                        "UpSince": instance.up_from,
-                        "KnownToDrs": instance.known(now),
+                        "UpSince": instance.launched_at,
+                        "KnownToDrs": instance.is_listed(now),
                     }
                     for instance in up.get(server_id, [])
                 ],
@@ -126,7 +127,7 @@ class DRSState(BaseBackend):
             for server_id, server in sorted(self.source_servers.items())
         ]
 
-    def job_facts(self) -> list[dict[str, Any]]:
+    def ledger_jobs(self) -> list[dict[str, Any]]:
         """Return what each job does to each server, for checks from outside.
 
         Returns:
@@ -134,7 +135,7 @@ class DRSState(BaseBackend):
             `FinalTime` are epoch seconds that may lie ahead, or None for never.
         """
         now = self.simulation.now()
-        return [job.facts(now) for job in list(self.jobs.values())]
+        return [job.as_ledger_json(now) for job in list(self.jobs.values())]
 
     def _source_server(self, source_server_id: str) -> SourceServer:
         check_id("sourceServerID", source_server_id, SOURCE_SERVER_ID)
@@ -146,7 +147,7 @@ class DRSState(BaseBackend):
     def _recovery_instance(self, recovery_instance_id: str, now: float) -> RecoveryInstance:
         check_id("recoveryInstanceID", recovery_instance_id, RECOVERY_INSTANCE_ID)
         instance = self.recovery_instances.get(recovery_instance_id)
-        if instance is None or not instance.known(now):
+        if instance is None or not instance.is_listed(now):
             raise ResourceNotFoundException(recovery_instance_id, RECOVERY_INSTANCE)
         return instance
 
@@ -162,7 +163,7 @@ class DRSState(BaseBackend):
 
     def _launch(
         self,
-        launches: Sequence[tuple[SourceServer, Conduct, float]],
+        launches: Sequence[tuple[SourceServer, LaunchBehavior, float]],
         *,
         is_drill: bool,
         tags: dict[str, str],
@@ -170,13 +171,13 @@ class DRSState(BaseBackend):
     ) -> Job:
         """Create a LAUNCH job of (server, conduct, time of the snapshot) and all it will do."""
         job = self._create_job(
-            launch_timeline([conduct for _, conduct, _ in launches]),
+            launch_timeline([behavior for _, behavior, _ in launches]),
             [
                 Participant(
                     server.source_server_id,
                     recovery_instance_id=_ec2_instance_id(),
                     conversion_server_id=_ec2_instance_id(),
-                    shows_instance=server.behaviour.shows_instance,
+                    reports_instance_id=server.behavior.reports_instance_id,
                 )
                 for server, _, _ in launches
             ],
@@ -185,12 +186,12 @@ class DRSState(BaseBackend):
             tags=tags,
             created=created,
         )
-        for place, (server, _, snapshot_taken) in enumerate(launches):
-            timeline = job.timeline.servers[place]
+        for index, (server, _, snapshot_taken) in enumerate(launches):
+            timeline = job.timeline.servers[index]
             self._clean_up_earlier(server, job, timeline)
             server.last_job = job
             if timeline.final is LaunchStatus.LAUNCHED:
-                self._will_be_up(job, place, server, snapshot_taken)
+                self._add_recovery_instance(job, index, server, snapshot_taken)
         return job
 
     def _create_job(
@@ -223,15 +224,15 @@ class DRSState(BaseBackend):
             return
         starts = [at.offset for at in timeline.events if at.event == "CLEANUP_START"]
         for instance in self.instances_of(server.source_server_id, job.created):
-            instance.stopping_from = job.at(starts[0] if starts else timeline.launch_start)
-            instance.gone_from = job.at(timeline.launch_start)
+            instance.terminating_at = job.at(starts[0] if starts else timeline.launch_start)
+            instance.terminated_at = job.at(timeline.launch_start)
 
-    def _will_be_up(
-        self, job: Job, place: int, server: SourceServer, snapshot_taken: float
+    def _add_recovery_instance(
+        self, job: Job, index: int, server: SourceServer, snapshot_taken: float
     ) -> None:
-        end = job.timeline.servers[place].end
+        end = job.timeline.servers[index].end
         assert end is not None, "a server that is LAUNCHED has an end"
-        instance_id = job.participants[place].recovery_instance_id
+        instance_id = job.participants[index].recovery_instance_id
         configuration = server.launch_configuration
         self.recovery_instances[instance_id] = RecoveryInstance(
             recovery_instance_id=instance_id,
@@ -241,7 +242,7 @@ class DRSState(BaseBackend):
             is_drill=job.initiated_by == "START_DRILL",
             simulation=self.simulation,
             snapshot_taken=snapshot_taken,
-            up_from=job.at(end),
+            launched_at=job.at(end),
             stopped=configuration["launchDisposition"] == "STOPPED",
             tags=dict(server.tags) if configuration["copyTags"] else {},
         )
@@ -262,8 +263,8 @@ class DRSState(BaseBackend):
         )
         for instance, timeline in zip(instances, job.timeline.servers, strict=True):
             assert timeline.end is not None, "a termination ends"
-            instance.stopping_from = job.at(job.timeline.start)
-            instance.gone_from = job.at(timeline.end)
+            instance.terminating_at = job.at(job.timeline.start)
+            instance.terminated_at = job.at(timeline.end)
         return job
 
 

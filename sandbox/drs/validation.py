@@ -14,7 +14,7 @@ RECOVERY_INSTANCE_ID = re.compile(r"i-[0-9a-fA-F]{8,17}")
 RECOVERY_SNAPSHOT_ID = re.compile(r"pit-[0-9a-zA-Z]{17}")
 JOB_ID = re.compile(r"drsjob-[0-9a-zA-Z]{17}")
 
-_MOST_TAGS = 50
+_MAX_TAGS = 50
 _LAUNCH_CONFIGURATION_ENUMS = {
     "launchDisposition": ("STOPPED", "STARTED"),
     "targetInstanceTypeRightSizingMethod": ("NONE", "BASIC", "IN_AWS"),
@@ -29,19 +29,21 @@ def check_id(field: str, value: str, pattern: re.Pattern[str]) -> None:
 
 
 def check_ids(
-    field: str, values: Sequence[str], pattern: re.Pattern[str], *, least: int = 0, most: int
+    field: str, values: Sequence[str], pattern: re.Pattern[str], *, minimum: int = 0, maximum: int
 ) -> None:
     """Refuse a list that is too short or too long, or has a malformed ID in it."""
-    if not least <= len(values) <= most:
-        raise ValidationException(field, f"must have {least} to {most} members, not {len(values)}")
+    if not minimum <= len(values) <= maximum:
+        raise ValidationException(
+            field, f"must have {minimum} to {maximum} members, not {len(values)}"
+        )
     for value in values:
         check_id(field, value, pattern)
 
 
 def check_tags(tags: dict[str, str]) -> None:
     """Refuse tags that AWS refuses."""
-    if len(tags) > _MOST_TAGS:
-        raise ValidationException("tags", f"must have at most {_MOST_TAGS} members")
+    if len(tags) > _MAX_TAGS:
+        raise ValidationException("tags", f"must have at most {_MAX_TAGS} members")
     for key, value in tags.items():
         if not 1 <= len(key) <= 128 or key.lower().startswith("aws:"):
             raise ValidationException("tags", f"the key {key!r} is not valid")

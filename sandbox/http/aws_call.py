@@ -33,7 +33,7 @@ class Call:
         service: As botocore calls it.
         operation: The API operation, `?` if the request fits none.
         caller: What `AWS_SDK_UA_APP_ID` names the caller; empty if it names none.
-        subjects: The DRS resources that the request names, and the servers of those.
+        resource_ids: The DRS resources that the request names, and the servers of those.
         text: The request's body, and the tags of the jobs that it names.
     """
 
@@ -42,7 +42,7 @@ class Call:
     region: str
     account_id: str
     caller: str = ""
-    subjects: tuple[str, ...] = ()
+    resource_ids: tuple[str, ...] = ()
     text: str = ""
 
     @property

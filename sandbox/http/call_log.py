@@ -14,7 +14,7 @@ from sandbox.http.aws_call import Call
 OK = "OK"
 HELD = "hold"
 GONE = "gone"
-_MOST_CALLS = 100_000
+_MAX_CALLS = 100_000
 
 
 @dataclass
@@ -54,12 +54,12 @@ class CallLog:
     """An append-only log that can be waited for; only its latest 100,000 calls are kept."""
 
     def __init__(self) -> None:
-        self._entries: deque[LoggedCall] = deque(maxlen=_MOST_CALLS)
+        self._entries: deque[LoggedCall] = deque(maxlen=_MAX_CALLS)
         self._last = 0
         # Of each account and operation, by result.
         self._counts: dict[tuple[str, str], Counter[str]] = {}
         self._held: dict[int, Event] = {}
-        self._news = Condition()
+        self._changed = Condition()
 
     def add(
         self, call: Call, result: str, *, now: float, fault: str | None = None, held: bool = False
@@ -73,7 +73,7 @@ class CallLog:
             fault: The name of the fault that struck.
             held: Whether `end_hold` follows.
         """
-        with self._news:
+        with self._changed:
             self._last += 1
             entry = LoggedCall(
                 self._last,
@@ -83,7 +83,7 @@ class CallLog:
                 call.account_id,
                 call.region,
                 call.caller,
-                call.subjects,
+                call.resource_ids,
                 result,
                 fault,
                 held,
@@ -93,7 +93,7 @@ class CallLog:
                 self._held[entry.Number] = Event()
             else:
                 self._counts.setdefault((call.account_id, call.name), Counter())[result] += 1
-            self._news.notify_all()
+            self._changed.notify_all()
             return entry
 
     def is_released(self, entry: LoggedCall) -> bool:
@@ -102,7 +102,7 @@ class CallLog:
 
     def end_hold(self, entry: LoggedCall, result: str) -> None:
         """Note that an answer is no longer held, and what became of the call."""
-        with self._news:
+        with self._changed:
             entry.Held, entry.Result = False, result
             del self._held[entry.Number]
             name = f"{entry.Service}.{entry.Operation}"
@@ -117,26 +117,26 @@ class CallLog:
         Returns:
             How many there were.
         """
-        with self._news:
+        with self._changed:
             chosen = self._held if numbers is None else set(numbers) & set(self._held)
             for number in chosen:
                 self._held[number].set()
             return len(chosen)
 
-    def after(self, number: int, *, wait: float = 0.0) -> list[dict[str, Any]]:
+    def entries_after(self, number: int, *, wait: float = 0.0) -> list[dict[str, Any]]:
         """Return the calls after a number.
 
         Args:
             number: The last one that is known; 0 for none.
             wait: Seconds to wait for the first one.
         """
-        give_up = time.monotonic() + wait
-        with self._news:
-            while self._last <= number and (left := give_up - time.monotonic()) > 0:
-                self._news.wait(left)
+        deadline = time.monotonic() + wait
+        with self._changed:
+            while self._last <= number and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
             first = self._last - len(self._entries) + 1
             start = max(0, number + 1 - first)
-            return [self._entries[place].as_json() for place in range(start, len(self._entries))]
+            return [self._entries[index].as_json() for index in range(start, len(self._entries))]
 
     def counts(self, account_id: str | None = None) -> dict[str, dict[str, int]]:
         """Return by `service.Operation` how often it was called with which result.
@@ -145,7 +145,7 @@ class CallLog:
             account_id: In which account; None means in all.
         """
         found: dict[str, Counter[str]] = {}
-        with self._news:
+        with self._changed:
             for (account, name), results in sorted(self._counts.items()):
                 if account_id in (None, account):
                     found.setdefault(name, Counter()).update(results)

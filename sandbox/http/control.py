@@ -15,28 +15,28 @@ from sandbox.drs.simulation import simulation
 from sandbox.http.aws_call import Call
 from sandbox.http.call_log import GONE, HELD, CallLog
 from sandbox.http.faults import FaultInjector
-from sandbox.http.wsgi_server import is_gone
+from sandbox.http.wsgi_server import is_disconnected
 from sandbox.scenario import Quotas, Scenario, SourceServer, read_scenario
-from sandbox.seeding import all_backends, apply_quotas, apply_source_server
+from sandbox.seed import all_backends, apply_quotas, apply_source_server
 
 PREFIX = "/_sandbox/"
 
 _OK = {"Status": "OK"}
-_HELD_LOOK_SECONDS = 0.05
-_LONGEST_WAIT_SECONDS = 60.0
+_HOLD_POLL_SECONDS = 0.05
+_MAX_WAIT_SECONDS = 60.0
 
 
 class SandboxControl:
     """The scenario in force and the record of what was called.
 
     Attributes:
-        break_connections: Closes the connections given, in the middle of whatever they carry.
+        close_connections: Closes the connections given, in the middle of whatever they carry.
     """
 
     def __init__(self) -> None:
         self.faults = FaultInjector()
-        self.break_connections: Callable[[Container[socket.socket]], None] = lambda _: None
-        self._callers: WeakSet[socket.socket] = WeakSet()
+        self.close_connections: Callable[[Container[socket.socket]], None] = lambda _: None
+        self._client_connections: WeakSet[socket.socket] = WeakSet()
         # In the order in which they were given: later ones hold.
         self._quotas: list[Quotas] = []
         self._calls = CallLog()
@@ -88,7 +88,7 @@ class SandboxControl:
         """
         entry = self._calls.add(call, HELD, now=simulation.now(), fault=fault, held=True)
         while not self._calls.is_released(entry):
-            if is_gone(connection, within=_HELD_LOOK_SECONDS):
+            if is_disconnected(connection, within=_HOLD_POLL_SECONDS):
                 self._calls.end_hold(entry, GONE)
                 return False
         self._calls.end_hold(entry, result)
@@ -100,7 +100,7 @@ class SandboxControl:
 
     def logged(self, *, after: int = 0, wait: float = 0.0) -> dict[str, Any]:
         """Return the calls after a number, in order; `wait` seconds for the first, if need be."""
-        return {"Calls": self._calls.after(after, wait=min(wait, _LONGEST_WAIT_SECONDS))}
+        return {"Calls": self._calls.entries_after(after, wait=min(wait, _MAX_WAIT_SECONDS))}
 
     def ledger(self, account_id: str | None = None) -> dict[str, Any]:
         """Return what truly happened and what is truly up, of one account or of all."""
@@ -111,8 +111,8 @@ class SandboxControl:
                     "AccountId": backend.account_id,
                     "Region": backend.region_name,
                     "Events": [entry.as_json() for entry in backend.ledger.entries],
-                    "Jobs": backend.job_facts(),
-                    "Servers": backend.server_states(),
+                    "Jobs": backend.ledger_jobs(),
+                    "Servers": backend.ledger_servers(),
                 }
                 for backend in all_backends()
                 if account_id in (None, backend.account_id)
@@ -120,10 +120,10 @@ class SandboxControl:
             ],
         }
 
-    def note_caller(self, connection: socket.socket | None) -> None:
+    def record_caller(self, connection: socket.socket | None) -> None:
         """Note that a call to AWS came by this connection, if it is known."""
         if connection is not None:
-            self._callers.add(connection)
+            self._client_connections.add(connection)
 
     def calls(self, account_id: str | None = None) -> dict[str, Any]:
         """Return how often each operation was called with which result, and the faults applied.
@@ -140,7 +140,7 @@ class SandboxControl:
         """Return that the sandbox is there, its clock and its speed."""
         return {**_OK, "Now": simulation.now(), "Speed": simulation.speed}
 
-    def answer(
+    def handle_request(
         self,
         method: str,
         path: str,
@@ -153,20 +153,20 @@ class SandboxControl:
         Returns:
             HTTP status, and JSON.
         """
-        given = {name: values[-1] for name, values in parse_qs(query).items()}
+        parameters = {name: values[-1] for name, values in parse_qs(query).items()}
         routes: dict[tuple[str, str], Callable[[], dict[str, Any] | None]] = {
             ("GET", "health"): self.health,
-            ("GET", "ledger"): lambda: self.ledger(given.get("account")),
-            ("GET", "calls"): lambda: self.calls(given.get("account")),
+            ("GET", "ledger"): lambda: self.ledger(parameters.get("account")),
+            ("GET", "calls"): lambda: self.calls(parameters.get("account")),
             ("GET", "log"): lambda: self.logged(
-                after=int(given.get("after", 0)), wait=float(given.get("wait", 0))
+                after=int(parameters.get("after", 0)), wait=float(parameters.get("wait", 0))
             ),
             ("POST", "release"): lambda: self.release(
-                [int(given["number"])] if "number" in given else None
+                [int(parameters["number"])] if "number" in parameters else None
             ),
-            ("DELETE", "faults"): lambda: self.clear_faults(given.get("name", "")),
+            ("DELETE", "faults"): lambda: self.clear_faults(parameters.get("name", "")),
             # Whoever steers the sandbox is spared.
-            ("DELETE", "connections"): lambda: self.break_connections(self._callers),
+            ("DELETE", "connections"): lambda: self.close_connections(self._client_connections),
             ("POST", "scenario"): lambda: self.apply(body.decode()),
         }
         route = routes.get((method, path.removeprefix(PREFIX).strip("/")))

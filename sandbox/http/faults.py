@@ -53,7 +53,7 @@ class InjectedError(ServiceException):
 
 
 @dataclass(frozen=True)
-class Interference:
+class FaultDecision:
     """What happens to one call: first a delay in seconds, then a fault or nothing more."""
 
     delay: float = 0.0
@@ -61,30 +61,30 @@ class Interference:
 
 
 @dataclass(eq=False)
-class _Armed:
+class _ActiveFault:
     fault: Fault
     dice: random.Random
     seen: int = 0
     applied: int = 0
 
     @property
-    def is_spent(self) -> bool:
+    def is_exhausted(self) -> bool:
         return self.fault.times is not None and self.applied >= self.fault.times
 
-    def is_due(self, call: Call) -> bool:
+    def count_match(self, call: Call) -> bool:
         """Count a call that the fault is about; whether it may strike now."""
-        if self.is_spent or not self._concerns(call):
+        if self.is_exhausted or not self._matches(call):
             return False
         self.seen += 1
         return self.seen > self.fault.after
 
-    def strikes(self) -> bool:
+    def try_apply(self) -> bool:
         if self.fault.rate is not None and self.dice.random() >= self.fault.rate:
             return False
         self.applied += 1
         return True
 
-    def _concerns(self, call: Call) -> bool:
+    def _matches(self, call: Call) -> bool:
         fault = self.fault
         return (
             fault.service == call.service
@@ -101,7 +101,7 @@ class _Armed:
 class FaultInjector:
     """The faults in force. The first one that strikes decides; delays before it add up."""
 
-    _armed: list[_Armed] = field(default_factory=list)
+    _active: list[_ActiveFault] = field(default_factory=list)
     _added: int = 0
     _applied: Counter[tuple[str, str]] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
@@ -111,35 +111,35 @@ class FaultInjector:
         with self._lock:
             for fault in faults:
                 dice = random.Random(f"{seed}:{self._added}")
-                self._armed.append(_Armed(fault, dice))
+                self._active.append(_ActiveFault(fault, dice))
                 self._added += 1
 
     def clear(self, name: str = "") -> None:
         """Remove the faults whose names begin so, or all; what was counted stays."""
         with self._lock:
-            kept = [a for a in self._armed if name and not (a.fault.name or "").startswith(name)]
-            self._armed = kept
+            kept = [a for a in self._active if name and not (a.fault.name or "").startswith(name)]
+            self._active = kept
             if not name:
                 self._added = 0
 
-    def strike(self, call: Call) -> Interference:
+    def decide(self, call: Call) -> FaultDecision:
         """Decide what happens to a call, and count it."""
         delay = 0.0
         with self._lock:
             # Every fault counts the calls it is about, whichever of them strikes.
-            due = [armed for armed in self._armed if armed.is_due(call)]
-            for armed in due:
-                if not armed.strikes():
+            due = [active for active in self._active if active.count_match(call)]
+            for active in due:
+                if not active.try_apply():
                     continue
-                fault = armed.fault
+                fault = active.fault
                 kind = f"{call.name} {fault.error or fault.effect}"
                 self._applied[call.account_id, kind] += 1
-                if armed.is_spent:
-                    self._armed.remove(armed)
+                if active.is_exhausted:
+                    self._active.remove(active)
                 if fault.effect is not Effect.DELAY:
-                    return Interference(delay, fault)
+                    return FaultDecision(delay, fault)
                 delay += fault.seconds or 0.0
-        return Interference(delay)
+        return FaultDecision(delay)
 
     def applied(self, account_id: str | None = None) -> dict[str, int]:
         """Return how often each kind of fault struck, by `service.Operation Error`.

@@ -18,11 +18,11 @@ from werkzeug.serving import ThreadedWSGIServer
 LOOPBACK = "127.0.0.1"
 
 
-class AnswerWithheld(Exception):
+class ResponseWithheld(Exception):
     """Raised by an application to close the connection without an answer."""
 
 
-class AnswerCut(Exception):
+class ResponseTruncated(Exception):
     """Raised by an application to close the connection in the middle of an answer."""
 
     def __init__(self, status: str, headers: list[tuple[str, str]], content: bytes) -> None:
@@ -30,7 +30,7 @@ class AnswerCut(Exception):
         self.status, self.headers, self.content = status, headers, content
 
 
-def is_gone(connection: socket.socket | None, *, within: float) -> bool:
+def is_disconnected(connection: socket.socket | None, *, within: float) -> bool:
     """Return whether a caller that awaits its answer has closed the connection.
 
     Args:
@@ -64,10 +64,10 @@ class ConnectionHandler(MotoRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.server.remember(self.connection)
+        self.server.add_connection(self.connection)
 
     def finish(self) -> None:
-        self.server.forget(self.connection)
+        self.server.remove_connection(self.connection)
         super().finish()
 
     def run_wsgi(self) -> None:
@@ -79,33 +79,40 @@ class ConnectionHandler(MotoRequestHandler):
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         try:
-            status, headers, answer = self._ask(environ)
-        except AnswerCut as cut:
-            self._answer(cut.status, cut.headers, cut.content, gives=len(cut.content) // 2)
-            self._break_off()
+            status, headers, content = self._call_application(environ)
+        except ResponseTruncated as truncated:
+            self._send_response(
+                truncated.status,
+                truncated.headers,
+                truncated.content,
+                limit=len(truncated.content) // 2,
+            )
+            self._drop_connection()
             return
-        except AnswerWithheld:
-            self._break_off()
+        except ResponseWithheld:
+            self._drop_connection()
             return
         except Exception:
             self.server.log("error", f"Error on request:\n{traceback.format_exc()}")
-            status, headers, answer = "500 Internal Server Error", [], b""
-        self._answer(status, headers, answer)
+            status, headers, content = "500 Internal Server Error", [], b""
+        self._send_response(status, headers, content)
 
-    def _break_off(self) -> None:
+    def _drop_connection(self) -> None:
         self.close_connection = True
         # The caller may have gone first.
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _ask(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+    def _call_application(
+        self, environ: dict[str, Any]
+    ) -> tuple[str, list[tuple[str, str]], bytes]:
         status, headers = "", list[tuple[str, str]]()
 
         def start_response(
-            given: str, given_headers: list[tuple[str, str]], exc_info: Any = None
+            new_status: str, new_headers: list[tuple[str, str]], exc_info: Any = None
         ) -> Any:
             nonlocal status, headers
-            status, headers = given, list(given_headers)
+            status, headers = new_status, list(new_headers)
             return None
 
         chunks = self.server.app(environ, start_response)
@@ -115,25 +122,25 @@ class ConnectionHandler(MotoRequestHandler):
             if hasattr(chunks, "close"):
                 chunks.close()
 
-    def _answer(
+    def _send_response(
         self,
         status: str,
         headers: list[tuple[str, str]],
-        answer: bytes,
+        content: bytes,
         *,
-        gives: int | None = None,
+        limit: int | None = None,
     ) -> None:
         code, _, reason = status.partition(" ")
-        self.log_request(code, len(answer))
+        self.log_request(code, len(content))
         self.send_response_only(int(code), reason)
         for name, value in headers:
             if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
                 self.send_header(name, value)
         if int(code) != HTTPStatus.NO_CONTENT:
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD" and int(code) != HTTPStatus.NO_CONTENT:
-            self.wfile.write(answer[:gives])
+            self.wfile.write(content[:limit])
         self.wfile.flush()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
@@ -150,12 +157,12 @@ class LoopbackServer(ThreadedWSGIServer):
         self._lock = Lock()
         super().__init__(LOOPBACK, port, app, handler=ConnectionHandler)
 
-    def remember(self, connection: socket.socket) -> None:
+    def add_connection(self, connection: socket.socket) -> None:
         """Note an open connection."""
         with self._lock:
             self._connections.add(connection)
 
-    def forget(self, connection: socket.socket) -> None:
+    def remove_connection(self, connection: socket.socket) -> None:
         """Note that a connection is over."""
         with self._lock:
             self._connections.discard(connection)

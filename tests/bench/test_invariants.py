@@ -2,57 +2,57 @@
 
 import pytest
 
-from bench.chaos.facts import SentMessage, Truth
+from bench.chaos.drill_record import PlanLedger, SentMessage
 from bench.chaos.invariants import check, check_cleaned_up
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import OperatorAct, WaveStatus
 from recovery.plan.model import OnFailure
-from tests.bench.drills import (
+from tests.bench.drill_builder import (
     APP,
     DATABASE,
     EXECUTION_ID,
     REPLICA,
-    HandMade,
+    DrillBuilder,
     completed_drill,
     failed_drill,
     instance_id,
 )
 
 
-def violation(drill: HandMade) -> str:
+def violation(drill: DrillBuilder) -> str:
     """The one thing that is found wrong with a drill."""
-    found = check(drill.facts())
+    found = check(drill.build())
     assert len(found) == 1, found
     return found[0]
 
 
 @pytest.mark.parametrize("drill", [completed_drill(), failed_drill()], ids=["completed", "failed"])
-def test_a_drill_in_which_all_is_well_passes(drill: HandMade) -> None:
-    assert check(drill.facts()) == []
+def test_a_correct_drill_passes(drill: DrillBuilder) -> None:
+    assert check(drill.build()) == []
 
 
 # Launched once
 
 
-def test_a_launch_that_was_accepted_twice_is_noticed() -> None:
+def test_a_launch_that_was_accepted_twice_is_reported() -> None:
     drill = completed_drill()
     drill.accept("database", REPLICA, at=1001.5, job_id="drsjob-9", ended=1006.0)
-    found = check(drill.facts())
+    found = check(drill.build())
     assert f"the launch {EXECUTION_ID}/database/1/0 was accepted 2 times" in found
     assert any(f"{REPLICA} was launched twice in attempt 1" in each for each in found)
 
 
-def test_a_server_that_was_launched_again_although_it_was_up_is_noticed() -> None:
+def test_a_server_that_was_launched_again_although_it_was_up_is_reported() -> None:
     drill = completed_drill()
     drill.accept("app", APP, at=1020.0, job_id="drsjob-9", attempt=2)
-    assert any("had not failed before" in each for each in check(drill.facts()))
+    assert any("had not failed before" in each for each in check(drill.build()))
 
 
-def test_a_server_that_was_launched_again_before_its_failure_was_known_is_noticed() -> None:
+def test_a_server_that_was_launched_again_before_its_failure_was_known_is_reported() -> None:
     drill = failed_drill()
     drill.accept("database", DATABASE, at=1005.0, job_id="drsjob-9", attempt=2)
-    assert any("had not failed before" in each for each in check(drill.facts()))
+    assert any("had not failed before" in each for each in check(drill.build()))
 
 
 def test_a_failed_server_may_be_launched_again_in_a_retry() -> None:
@@ -61,33 +61,33 @@ def test_a_failed_server_may_be_launched_again_in_a_retry() -> None:
     drill.accept("app", APP, at=1020.0, job_id="drsjob-3", attempt=2, ended=1025.0)
     drill.record("app", WaveStatus.COMPLETED, job_id="drsjob-3", start=1020.0, end=1025.0)
     drill.wave("app").attempt = 2
-    assert check(drill.facts()) == []
+    assert check(drill.build()) == []
 
 
-def test_a_job_that_carries_no_launch_id_of_ours_is_noticed() -> None:
+def test_a_job_that_carries_no_launch_id_of_ours_is_reported() -> None:
     drill = completed_drill()
     drill.ledger["Backends"][0]["Events"][1]["Tags"] = {}
-    assert any("which is not ours" in each for each in check(drill.facts()))
+    assert any("which is not ours" in each for each in check(drill.build()))
 
 
 # Order
 
 
-def test_a_wave_that_was_launched_before_its_dependency_was_up_is_noticed() -> None:
+def test_a_wave_that_was_launched_before_its_dependency_was_up_is_reported() -> None:
     drill = completed_drill()
     drill.ledger["Backends"][0]["Jobs"][0]["Servers"][0]["FinalTime"] = 1007.5
     drill.server(DATABASE).end_time = drill.wave("database").end_time = 1007.5
     assert "app was launched at 1007.000, before database was up" in violation(drill)
 
 
-def test_a_wave_that_was_launched_although_its_dependency_failed_is_noticed() -> None:
+def test_a_wave_that_was_launched_although_its_dependency_failed_is_reported() -> None:
     drill = failed_drill()
     drill.accept("app", APP, at=1007.0, job_id="drsjob-2", ended=1012.0)
     drill.record("app", WaveStatus.COMPLETED, job_id="drsjob-2", start=1007.0, end=1012.0)
     assert "before database was up, without a decision" in violation(drill)
 
 
-def launched_without_database() -> HandMade:
+def launched_without_database() -> DrillBuilder:
     """Database failed and App was launched all the same."""
     drill = failed_drill()
     drill.accept("app", APP, at=1010.0, job_id="drsjob-2", ended=1012.0)
@@ -99,7 +99,7 @@ def launched_without_database() -> HandMade:
 def test_the_policy_continue_allows_it() -> None:
     drill = launched_without_database()
     drill.on_failure("database", OnFailure.CONTINUE)
-    assert check(drill.facts()) == []
+    assert check(drill.build()) == []
 
 
 def test_the_policy_continue_does_not_allow_it_before_the_failure() -> None:
@@ -119,14 +119,14 @@ def test_the_policy_continue_allows_it_though_a_retry_has_begun() -> None:
     server.launch_status, server.recovery_job_id = LaunchStatus.LAUNCHED, "drsjob-3"
     server.recovery_instance_id, server.end_time = instance_id(DATABASE, "drsjob-3"), 1015.0
     drill.state.status, drill.closed = PlanStatus.COMPLETED, "COMPLETED"
-    assert check(drill.facts()) == []
+    assert check(drill.build()) == []
 
 
 @pytest.mark.parametrize(("at", "allowed"), [(1009.0, True), (1011.0, False)])
 def test_an_acceptance_allows_it_from_its_time_on(at: float, allowed: bool) -> None:
     drill = launched_without_database()
     drill.message("accept_wave", "database", at=at)
-    assert (check(drill.facts()) == []) is allowed
+    assert (check(drill.build()) == []) is allowed
 
 
 def test_a_rejected_acceptance_allows_nothing() -> None:
@@ -136,95 +136,95 @@ def test_a_rejected_acceptance_allows_nothing() -> None:
 
 
 @pytest.mark.parametrize(("at", "allowed"), [(1002.0, True), (1011.0, False)])
-def test_a_skipped_dependency_is_not_waited_for_from_then_on(at: float, allowed: bool) -> None:
-    drill = HandMade()
+def test_a_skipped_dependency_does_not_block_from_its_time_on(at: float, allowed: bool) -> None:
+    drill = DrillBuilder()
     drill.accept("app", APP, at=1010.0, job_id="drsjob-2", ended=1012.0)
     drill.record("app", WaveStatus.COMPLETED, job_id="drsjob-2", start=1010.0, end=1012.0)
     database = drill.wave("database")
     database.status = WaveStatus.SKIPPED
     database.decisions.skipped_by = OperatorAct(actor="test", time=at)
     drill.state.status, drill.state.end_time = PlanStatus.PARTIAL, 1013.0
-    assert (check(drill.facts()) == []) is allowed
+    assert (check(drill.build()) == []) is allowed
 
 
-def test_a_failed_optional_server_holds_nothing_back() -> None:
+def test_a_failed_optional_server_does_not_block_dependents() -> None:
     drill = completed_drill()
     drill.ledger["Backends"][0]["Jobs"][0]["Servers"][1]["FinalStatus"] = "FAILED"
-    drill.take_down(REPLICA)
+    drill.remove_instances(REPLICA)
     drill.record_failure(REPLICA)
     drill.wave("database").status = WaveStatus.PARTIAL
     drill.state.status = PlanStatus.PARTIAL
-    assert check(drill.facts()) == []
+    assert check(drill.build()) == []
 
 
 # Waves and servers
 
 
-def test_a_wave_recorded_completed_whose_server_is_not_up_is_noticed() -> None:
+def test_a_wave_recorded_completed_whose_server_is_not_up_is_reported() -> None:
     drill = completed_drill()
-    drill.take_down(APP)
+    drill.remove_instances(APP)
     assert f"app is recorded COMPLETED, but it is FAILED (not up: {APP})" in violation(drill)
 
 
-def test_a_wave_recorded_completed_whose_optional_server_failed_is_noticed() -> None:
+def test_a_wave_recorded_completed_whose_optional_server_failed_is_reported() -> None:
     drill = completed_drill()
-    drill.take_down(REPLICA)
+    drill.remove_instances(REPLICA)
     assert "database is recorded COMPLETED, but it is PARTIAL" in violation(drill)
 
 
-def test_a_wave_recorded_partial_whose_critical_server_failed_is_noticed() -> None:
+def test_a_wave_recorded_partial_whose_critical_server_failed_is_reported() -> None:
     drill = failed_drill()
     drill.wave("database").status = WaveStatus.PARTIAL
-    found = check(drill.facts())
+    found = check(drill.build())
     assert any("database is recorded PARTIAL, but it is FAILED" in each for each in found)
 
 
-def test_a_wave_recorded_failed_that_is_up_is_noticed() -> None:
+def test_a_wave_recorded_failed_that_is_up_is_reported() -> None:
     drill = completed_drill()
     drill.wave("app").status = WaveStatus.FAILED
-    found = check(drill.facts())
+    found = check(drill.build())
     assert any("app is recorded FAILED, but it is COMPLETED" in each for each in found)
 
 
-def test_a_wave_that_never_settled_is_noticed() -> None:
+def test_a_wave_that_never_settled_is_reported() -> None:
     drill = completed_drill()
     drill.wave("app").status = WaveStatus.IN_PROGRESS
     assert violation(drill) == "app is still IN_PROGRESS"
 
 
-def test_a_skipped_wave_that_was_launched_is_noticed() -> None:
+def test_a_skipped_wave_that_was_launched_is_reported() -> None:
     drill = failed_drill()
     drill.on_failure("database", OnFailure.CONTINUE)
     drill.accept("app", APP, at=1010.0, job_id="drsjob-2")
-    found = check(drill.facts())
+    found = check(drill.build())
     assert "app is SKIPPED but drsjob-2 launched it" in found
 
 
-def test_a_server_recorded_up_that_failed_is_noticed() -> None:
+def test_a_server_recorded_up_that_failed_is_reported() -> None:
     drill = failed_drill()
     drill.server(DATABASE).launch_status = LaunchStatus.LAUNCHED
-    assert f"{DATABASE} is recorded LAUNCHED, but drsjob-1 left it FAILED" in check(drill.facts())
+    assert f"{DATABASE} is recorded LAUNCHED, but drsjob-1 left it FAILED" in check(drill.build())
 
 
-def test_a_server_recorded_failed_that_is_up_is_noticed() -> None:
+def test_a_server_recorded_failed_that_is_up_is_reported() -> None:
     drill = completed_drill()
     drill.record_failure(REPLICA)
     assert violation(drill) == f"{REPLICA} is recorded FAILED, but drsjob-1 left it LAUNCHED"
 
 
-def test_a_server_recorded_up_that_aws_never_launched_is_noticed() -> None:
+def test_a_server_recorded_up_that_aws_never_launched_is_reported() -> None:
     drill = failed_drill()
     drill.server(APP).launch_status = LaunchStatus.LAUNCHED
     assert violation(drill) == f"{APP} is recorded LAUNCHED, but AWS never launched it"
 
 
-def test_a_job_that_was_accepted_and_is_not_recorded_is_noticed() -> None:
+def test_a_job_that_was_accepted_and_is_not_recorded_is_reported() -> None:
     drill = completed_drill()
     drill.server(APP).recovery_job_id = None
     assert "is recorded with job None, its last is drsjob-2" in violation(drill)
 
 
-def test_an_instance_that_is_another_jobs_is_noticed() -> None:
+def test_an_instance_that_is_another_jobs_is_reported() -> None:
     drill = completed_drill()
     drill.server(APP).recovery_instance_id = instance_id(APP, "drsjob-1")
     assert "is recorded with instance" in violation(drill)
@@ -234,26 +234,26 @@ def test_an_instance_that_is_another_jobs_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("shift", [-1.0, 1.0])
-def test_a_start_that_is_not_the_acceptance_is_noticed(shift: float) -> None:
+def test_a_start_that_is_not_the_acceptance_is_reported(shift: float) -> None:
     drill = completed_drill()
     drill.wave("app").start_time = 1007.0 + shift
     assert "launched at 1007.000" in violation(drill)
 
 
-def test_a_launched_wave_without_a_start_is_noticed() -> None:
+def test_a_launched_wave_without_a_start_is_reported() -> None:
     drill = completed_drill()
     drill.wave("app").start_time = None
     assert violation(drill) == "app has no StartTime, but was launched at 1007.000"
 
 
 @pytest.mark.parametrize("shift", [-1.0, 1.0])
-def test_a_server_that_came_up_at_another_time_is_noticed(shift: float) -> None:
+def test_a_server_that_came_up_at_another_time_is_reported(shift: float) -> None:
     drill = completed_drill()
     drill.server(REPLICA).end_time = 1006.0 + shift
     assert "but was launched at 1006.000" in violation(drill)
 
 
-def test_a_wave_that_is_said_to_have_ended_too_early_is_noticed() -> None:
+def test_a_wave_whose_recorded_end_is_too_early_is_reported() -> None:
     drill = completed_drill()
     drill.wave("app").end_time = 1011.0
     assert "app has EndTime 1011.000, its last server ended at 1012.000" in violation(drill)
@@ -263,14 +263,14 @@ def test_a_wave_that_is_said_to_have_ended_too_early_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("status", [PlanStatus.PARTIAL, PlanStatus.FAILED, PlanStatus.CANCELLED])
-def test_a_completed_drill_that_is_called_otherwise_is_noticed(status: PlanStatus) -> None:
+def test_a_completed_drill_with_another_status_is_reported(status: PlanStatus) -> None:
     drill = completed_drill()
     drill.state.status = status
-    found = check(drill.facts())
+    found = check(drill.build())
     assert any(f"the execution is {status}, not COMPLETED" in each for each in found)
 
 
-def test_a_failed_drill_that_is_called_completed_is_noticed() -> None:
+def test_a_failed_drill_that_is_called_completed_is_reported() -> None:
     drill = failed_drill()
     drill.state.status, drill.closed = PlanStatus.COMPLETED, "COMPLETED"
     assert "the execution is COMPLETED, not FAILED" in violation(drill)
@@ -286,7 +286,7 @@ def test_an_accepted_failure_makes_a_drill_no_better_than_failed() -> None:
     drill = launched_without_database()
     drill.message("accept_wave", "database", at=1009.0)
     drill.wave("database").decisions.accepted_by = OperatorAct(actor="test", time=1009.0)
-    assert check(drill.facts()) == []
+    assert check(drill.build()) == []
     drill.state.status, drill.closed = PlanStatus.PARTIAL, "COMPLETED"
     assert "the execution is PARTIAL, not FAILED" in violation(drill)
 
@@ -294,21 +294,21 @@ def test_an_accepted_failure_makes_a_drill_no_better_than_failed() -> None:
 def test_a_wave_that_arrived_late_leaves_the_plan_completed_or_failed() -> None:
     drill = completed_drill()
     drill.wave("app").late = True
-    assert check(drill.facts()) == []
+    assert check(drill.build()) == []
     drill.state.status, drill.closed = PlanStatus.FAILED, "FAILED"
-    assert check(drill.facts()) == []
+    assert check(drill.build()) == []
     drill.state.status, drill.closed = PlanStatus.PARTIAL, "COMPLETED"
     assert "not COMPLETED or FAILED" in violation(drill)
 
 
-def test_an_execution_without_an_end_is_noticed() -> None:
+def test_an_execution_without_an_end_is_reported() -> None:
     drill = completed_drill()
     drill.state.end_time = None
     assert "recorded without an end" in violation(drill)
 
 
 @pytest.mark.parametrize("closed", ["FAILED", "CANCELED", "TERMINATED", "RUNNING"])
-def test_a_workflow_that_closed_otherwise_is_noticed(closed: str) -> None:
+def test_a_workflow_that_closed_with_another_status_is_reported(closed: str) -> None:
     drill = completed_drill()
     drill.closed = closed
     assert violation(drill) == f"the execution is COMPLETED, but its workflow closed {closed}"
@@ -317,13 +317,13 @@ def test_a_workflow_that_closed_otherwise_is_noticed(closed: str) -> None:
 # Messages
 
 
-def test_a_message_that_was_answered_and_is_not_recorded_is_noticed() -> None:
+def test_a_message_that_was_answered_and_is_not_recorded_is_reported() -> None:
     drill = completed_drill()
     drill.sent.append(SentMessage("skip_wave", "message 1", accepted=False))
     assert violation(drill).endswith("was answered rejected; the history has no record of it")
 
 
-def test_a_message_that_is_recorded_with_another_answer_is_noticed() -> None:
+def test_a_message_that_is_recorded_with_another_answer_is_reported() -> None:
     drill = completed_drill()
     drill.sent.append(SentMessage("pause", "message 1", accepted=True))
     drill.message("pause", None, at=1003.0, accepted=False, reason="message 1")
@@ -337,17 +337,17 @@ def test_messages_that_are_recorded_as_answered_or_were_not_answered_pass() -> N
         SentMessage("resume", "message 2", accepted=None),
     ]
     drill.message("pause", None, at=1003.0, reason="message 1")
-    assert check(drill.facts()) == []
+    assert check(drill.build()) == []
 
 
 # Clean-up
 
 
-def test_what_the_clean_up_left_is_noticed() -> None:
+def test_instances_after_the_clean_up_are_reported() -> None:
     drill = completed_drill()
     for server_id in (DATABASE, REPLICA):
-        drill.take_down(server_id)
-    left = check_cleaned_up(Truth.read(drill.ledger, drill.plan))
+        drill.remove_instances(server_id)
+    left = check_cleaned_up(PlanLedger.read(drill.ledger, drill.plan))
     assert left == [f"{instance_id(APP, 'drsjob-2')} of {APP} is left after the clean-up"]
-    drill.take_down(APP)
-    assert check_cleaned_up(Truth.read(drill.ledger, drill.plan)) == []
+    drill.remove_instances(APP)
+    assert check_cleaned_up(PlanLedger.read(drill.ledger, drill.plan)) == []

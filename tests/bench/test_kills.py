@@ -8,7 +8,7 @@ import pytest
 from rich.progress import Progress
 
 from bench import kills
-from bench.kills import Figures, Killer
+from bench.kills import KillsResult, LaunchInterrupter
 
 
 def held(server: str, *, caller: str, now: bool = True) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def held(server: str, *, caller: str, now: bool = True) -> dict[str, Any]:
     }
 
 
-class World:
+class FakeTestbed:
     """Answers for everything that the killer asks; the workers that it kills."""
 
     def __init__(self, log: list[dict[str, Any]], *, workers: set[str]) -> None:
@@ -60,19 +60,19 @@ class World:
         return [{**entry, "Held": entry["Caller"] in self.alive} for entry in self._log]
 
 
-async def interrupt(world: World, launches: int) -> Figures:
+async def interrupt(fake: FakeTestbed, launches: int) -> KillsResult:
     """Run the killer for so many launches."""
-    figures = Figures(launches, launchers=1)
+    result = KillsResult(launches, launchers=1)
     plans = [kills._plan(number, "us-west-2") for number in range(launches)]
-    bed: Any = world
-    await Killer(bed, figures, Progress(disable=True), plans).run(bed)
-    return figures
+    testbed: Any = fake
+    await LaunchInterrupter(testbed, result, Progress(disable=True), plans).run(testbed)
+    return result
 
 
 @pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kills, "_PATIENCE_SECONDS", 0.01)
-    monkeypatch.setattr(kills, "_STALL_SECONDS", 0.05)
+def _short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kills, "_HELD_CALL_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(kills, "_STALL_TIMEOUT_SECONDS", 0.05)
 
 
 def server(number: int) -> str:
@@ -80,27 +80,27 @@ def server(number: int) -> str:
     return kills._server_of(kills._plan(number, "us-west-2"))
 
 
-async def test_one_kill_interrupts_all_launches_that_its_victim_waits_for() -> None:
+async def test_one_kill_interrupts_all_launches_that_its_worker_waits_for() -> None:
     log = [
         held(server(0), caller="worker-1"),
         held(server(1), caller="worker-1", now=False),
         held(server(2), caller="worker-2"),
     ]
-    world = World(log, workers={"worker-1", "worker-2"})
-    figures = await interrupt(world, 3)
-    assert world.killed == ["worker-1", "worker-2"]
-    assert figures.kills == 2
-    assert figures.violations == []
+    fake = FakeTestbed(log, workers={"worker-1", "worker-2"})
+    result = await interrupt(fake, 3)
+    assert fake.killed == ["worker-1", "worker-2"]
+    assert result.kills == 2
+    assert result.violations == []
 
 
-async def test_launches_that_nothing_interrupts_end_the_bench_and_are_named() -> None:
-    world = World([held(server(0), caller="worker-1")], workers={"worker-1"})
-    figures = await interrupt(world, 3)
-    assert len(figures.violations) == 1
-    assert "kills-0001, kills-0002" in figures.violations[0]
+async def test_launches_without_an_interruption_end_the_bench_and_are_reported() -> None:
+    fake = FakeTestbed([held(server(0), caller="worker-1")], workers={"worker-1"})
+    result = await interrupt(fake, 3)
+    assert len(result.violations) == 1
+    assert "kills-0001, kills-0002" in result.violations[0]
 
 
 async def test_a_launch_whose_worker_was_not_killed_is_not_interrupted() -> None:
-    figures = await interrupt(World([held(server(0), caller="worker-9")], workers=set()), 1)
-    assert figures.kills == 0
-    assert "kills-0000" in figures.violations[0]
+    result = await interrupt(FakeTestbed([held(server(0), caller="worker-9")], workers=set()), 1)
+    assert result.kills == 0
+    assert "kills-0000" in result.violations[0]

@@ -8,7 +8,7 @@ import pytest
 from client.executions import execution_state
 from client.start import start_execution
 from recovery.execution.wave import WaveStatus
-from sandbox.http.link import Cut, Link
+from sandbox.http.tcp_proxy import NetworkFault, TcpProxy
 from tests.end_to_end.conftest import SPEED, House, serving, wave_of
 from tests.end_to_end.test_endurance import temporal
 from tests.end_to_end.worker_processes import (
@@ -46,9 +46,9 @@ async def test_a_worker_that_is_cut_off_is_replaced_and_launches_nothing_twice(
         house.wave("App", "Database"),
     )
     asked = house.plan(house.wave("Cache"), house.wave("Web", "Cache"))
-    link = await Link(house.stack.temporal_port).start()
+    proxy = await TcpProxy(house.stack.temporal_port).start()
     try:
-        own = {"TEMPORAL_ADDRESS": f"127.0.0.1:{link.port}"}
+        own = {"TEMPORAL_ADDRESS": f"127.0.0.1:{proxy.port}"}
         house.stack.start_worker("cut-off", variables=own)
         first = await start_execution(house.client, watched)
         await in_progress(house, watched, "Database")
@@ -56,16 +56,16 @@ async def test_a_worker_that_is_cut_off_is_replaced_and_launches_nothing_twice(
         second = await start_execution(house.client, asked)
         await is_asked(house)
         # StartRecovery is answered, but whoever asked cannot tell.
-        link.cut(Cut.SILENT)
+        proxy.interrupt(NetworkFault.BLACKHOLE)
         house.aws.clear_faults()
         house.stack.start_worker("other")
         await until_watched(house, first, "database", by="other")
         # Two workers have the same work now, and the first hears of it only when it beats.
-        link.mend()
+        proxy.restore()
         assert_up_once(house, await house.end(asked, second), [asked])
         assert_up_once(house, await house.end(watched, first), [watched])
     finally:
-        await link.stop()
+        await proxy.stop()
 
 
 async def test_an_hour_of_throttling_holds_a_recovery_back_and_fails_nothing(

@@ -84,10 +84,10 @@ class LocalAws:
 
     def launch(self, *servers: str, drill: bool = True) -> str:
         """Start a recovery and return its job's ID."""
-        answer = self.drs.start_recovery(
+        response = self.drs.start_recovery(
             sourceServers=[{"sourceServerID": each} for each in servers], isDrill=drill
         )
-        return answer["job"]["jobID"]
+        return response["job"]["jobID"]
 
     def job(self, job_id: str) -> JobTypeDef:
         """Return a job as it is now."""
@@ -118,20 +118,20 @@ class LocalAws:
             method=method,
         )
         try:
-            with urllib.request.urlopen(request) as answer:
-                return answer.status, json.load(answer)
+            with urllib.request.urlopen(request) as response:
+                return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
 
 def error_of(error: ClientError) -> dict[str, Any]:
     """Return a failed call's answer: its HTTP status, its code, and the fields of the error."""
-    answer: dict[str, Any] = dict(error.response)
-    fields = {key: answer[key] for key in answer if key not in ("Error", "ResponseMetadata")}
+    response: dict[str, Any] = dict(error.response)
+    fields = {key: response[key] for key in response if key not in ("Error", "ResponseMetadata")}
     return {
-        "status": answer["ResponseMetadata"]["HTTPStatusCode"],
-        "error": answer["Error"]["Code"],
-        "text": answer["Error"]["Message"],
+        "status": response["ResponseMetadata"]["HTTPStatusCode"],
+        "error": response["Error"]["Code"],
+        "text": response["Error"]["Message"],
         **fields,
     }
 

@@ -13,7 +13,7 @@ from moto.core.base_backend import BackendDict
 from sandbox.aws import SandboxAws
 from sandbox.drs import register
 from sandbox.scenario import DEFAULT_ACCOUNT_ID
-from sandbox.seeding import all_backends
+from sandbox.seed import all_backends
 from tests.sandbox.local_aws import DATABASE, TWO_SERVERS, WEB, LocalAws, error_of, server_id
 
 OTHER_ACCOUNT = "222222222222"
@@ -66,7 +66,7 @@ def test_a_fault_can_be_limited_to_an_account() -> None:
         assert error_of(refusal.value)["status"] == 403
 
 
-def test_the_ledger_tells_accepted_and_refused_launches_and_what_is_up() -> None:
+def test_the_ledger_contains_accepted_and_rejected_launches_and_instances() -> None:
     with LocalAws() as aws:
         start = aws.now
         job = aws.drs.start_recovery(
@@ -97,7 +97,7 @@ def test_the_ledger_tells_accepted_and_refused_launches_and_what_is_up() -> None
         assert [each["InstancesUp"] for each in states] == [[], []]
 
 
-def test_a_scenario_at_run_time_changes_the_server_wherever_it_is() -> None:
+def test_a_scenario_at_run_time_changes_the_server_in_any_account_and_region() -> None:
     with LocalAws(TWO_ACCOUNTS) as aws:
         body = f"SourceServers: [{{SourceServerId: {WEB}, Outcome: failed-early}}]"
         assert aws.control("POST", "scenario", body)[0] == 200

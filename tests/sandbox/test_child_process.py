@@ -6,19 +6,19 @@ import sys
 import psutil
 import pytest
 
-from sandbox.child_process import leashed
+from sandbox.child_process import ending_with_parent
 
 PARENT = """
 import subprocess, sys, time
-from sandbox.child_process import leashed
-child = subprocess.Popen(leashed([sys.executable, "-c", "import time; time.sleep(300)"]))
+from sandbox.child_process import ending_with_parent
+child = subprocess.Popen(ending_with_parent([sys.executable, "-c", "import time; time.sleep(300)"]))
 print(child.pid, flush=True)
 time.sleep(300)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
-def test_a_leashed_process_ends_when_its_parent_is_killed() -> None:
+def test_a_child_process_ends_when_its_parent_is_killed() -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     with parent.stdout:
@@ -30,7 +30,7 @@ def test_a_leashed_process_ends_when_its_parent_is_killed() -> None:
     assert left == []
 
 
-def test_a_leashed_command_keeps_its_arguments_and_its_exit_code() -> None:
+def test_a_child_process_keeps_its_arguments_and_its_exit_code() -> None:
     command = [sys.executable, "-c", "import sys; print(sys.argv[1:]); sys.exit(3)", "--x", "y z"]
-    ended = subprocess.run(leashed(command), capture_output=True, text=True, check=False)
+    ended = subprocess.run(ending_with_parent(command), capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (3, "['--x', 'y z']\n")

@@ -93,7 +93,7 @@ def process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, A
         started.communicate()
 
 
-def test_the_server_process_says_where_it_is_serves_and_ends_on_sigterm(
+def test_the_server_process_prints_its_endpoint_serves_and_ends_on_sigterm(
     process: tuple[subprocess.Popen[str], dict[str, Any], Path],
 ) -> None:
     server, ready, port = process
@@ -111,7 +111,7 @@ def test_the_server_process_says_where_it_is_serves_and_ends_on_sigterm(
     assert (server.returncode, out, err) == (0, "", "")
 
 
-def test_a_bad_scenario_file_is_refused_with_the_place(tmp_path: Path) -> None:
+def test_an_invalid_scenario_file_is_rejected_with_the_location(tmp_path: Path) -> None:
     scenario = tmp_path / "scenario.yaml"
     scenario.write_text("Quotas: {JobsInProgres: 5}")
     done = subprocess.run(

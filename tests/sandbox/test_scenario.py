@@ -28,7 +28,7 @@ Faults:
     assert [fault.times for fault in scenario.faults] == [3, None, 1]
 
 
-def test_an_empty_scenario_is_fine() -> None:
+def test_an_empty_scenario_is_valid() -> None:
     assert read_scenario("").source_servers == ()
 
 
@@ -65,7 +65,7 @@ def test_an_account_id_may_be_written_as_a_number() -> None:
         ("{", "not YAML"),
     ],
 )
-def test_a_mistake_is_refused_with_its_place(text: str, problem: str) -> None:
+def test_a_mistake_is_rejected_with_its_location(text: str, problem: str) -> None:
     with pytest.raises(ScenarioError) as refusal:
         read_scenario(text)
     assert problem in str(refusal.value)

@@ -17,13 +17,13 @@ class Participant:
         source_server_id: The server.
         recovery_instance_id: The instance that is launched, or terminated.
         conversion_server_id: The temporary instance that converts its disks.
-        shows_instance: Whether the job names the instance once it is there; recorded jobs do not.
+        reports_instance_id: Whether the job names the instance; recorded jobs do not.
     """
 
     source_server_id: str
     recovery_instance_id: str
     conversion_server_id: str
-    shows_instance: bool = True
+    reports_instance_id: bool = True
 
 
 @dataclass
@@ -62,14 +62,14 @@ class Job:
 
     def launch_status(self, source_server_id: str, now: float) -> LaunchStatus:
         """Return one participating server's launch status."""
-        place = next(
-            place
-            for place, participant in enumerate(self.participants)
+        index = next(
+            index
+            for index, participant in enumerate(self.participants)
             if participant.source_server_id == source_server_id
         )
-        return self.timeline.servers[place].status(self.offset(now))
+        return self.timeline.servers[index].status(self.offset(now))
 
-    def facts(self, now: float) -> dict[str, Any]:
+    def as_ledger_json(self, now: float) -> dict[str, Any]:
         """Return what the job does to each server, what is still to come included."""
         end = self.timeline.end
         return {
@@ -102,7 +102,7 @@ class Job:
             "creationDateTime": self.simulation.timestamp(self.created),
             "status": self.status(now),
             "participatingServers": [
-                self._describe_server(place, now) for place in range(len(self.participants))
+                self._describe_server(index, now) for index in range(len(self.participants))
             ],
             "tags": dict(self.tags),
         }
@@ -110,15 +110,15 @@ class Job:
             description["endDateTime"] = self.simulation.timestamp(self.at(self.timeline.end))
         return description
 
-    def _describe_server(self, place: int, now: float) -> dict[str, Any]:
-        participant = self.participants[place]
-        status = self.timeline.servers[place].status(self.offset(now))
+    def _describe_server(self, index: int, now: float) -> dict[str, Any]:
+        participant = self.participants[index]
+        status = self.timeline.servers[index].status(self.offset(now))
         item: dict[str, Any] = {
             "sourceServerID": participant.source_server_id,
             "launchStatus": status.value,
         }
         there = self.type == "TERMINATE" or status is LaunchStatus.LAUNCHED
-        if there and participant.shows_instance:
+        if there and participant.reports_instance_id:
             item["recoveryInstanceID"] = participant.recovery_instance_id
         return item
 

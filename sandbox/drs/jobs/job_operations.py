@@ -14,7 +14,7 @@ from ..exceptions import (
     ValidationException,
 )
 from ..jobs.job import Job
-from ..jobs.timeline import Conduct
+from ..jobs.timeline import LaunchBehavior
 from ..ledger import LedgerEvent
 from ..pagination import paginate
 from ..servers import recovery_snapshots
@@ -41,47 +41,47 @@ class JobOperations(DRSState):
     def start_recovery(
         self, source_servers: list[dict[str, str]], is_drill: bool, tags: dict[str, str]
     ) -> dict[str, Any]:
-        asked = [each.get("sourceServerID", "") for each in source_servers]
+        requested = [each.get("sourceServerID", "") for each in source_servers]
         with self._lock:
             now = self.simulation.now()
-            facts: dict[str, Any] = {
-                "SourceServerIds": tuple(asked),
+            fields: dict[str, Any] = {
+                "SourceServerIds": tuple(requested),
                 "IsDrill": is_drill,
                 "Tags": dict(tags),
             }
             try:
-                launches = self._admit_recovery(source_servers, asked, tags, now)
+                launches = self._prepare_launches(source_servers, requested, tags, now)
             except ServiceException as error:
                 self._record(
-                    LedgerEvent.START_RECOVERY_REJECTED, Error=_error_facts(error), **facts
+                    LedgerEvent.START_RECOVERY_REJECTED, Error=_error_json(error), **fields
                 )
                 raise
             job = self._launch(launches, is_drill=is_drill, tags=tags, created=now)
-            self._record(LedgerEvent.START_RECOVERY_ACCEPTED, JobId=job.job_id, **facts)
+            self._record(LedgerEvent.START_RECOVERY_ACCEPTED, JobId=job.job_id, **fields)
             return job.describe(now)
 
-    def _admit_recovery(
+    def _prepare_launches(
         self,
         source_servers: list[dict[str, str]],
-        asked: list[str],
+        requested: list[str],
         tags: dict[str, str],
         now: float,
-    ) -> list[tuple[SourceServer, Conduct, float]]:
+    ) -> list[tuple[SourceServer, LaunchBehavior, float]]:
         self._require_initialized()
-        check_ids("sourceServers", asked, SOURCE_SERVER_ID, least=1, most=200)
+        check_ids("sourceServers", requested, SOURCE_SERVER_ID, minimum=1, maximum=200)
         check_tags(tags)
-        if len(set(asked)) != len(asked):
+        if len(set(requested)) != len(requested):
             raise ValidationException("sourceServers", "must not contain a source server twice")
-        servers = [self._source_server(server_id) for server_id in asked]
+        servers = [self._source_server(server_id) for server_id in requested]
         snapshots = [
             self._snapshot_taken(server, each.get("recoverySnapshotID"), now)
             for server, each in zip(servers, source_servers, strict=True)
         ]
-        self._check_room_for_job(asked, now)
+        self._check_job_capacity(requested, now)
         return [
             (
                 server,
-                server.next_conduct(
+                server.next_launch_behavior(
                     cleans_up=bool(self.instances_of(server.source_server_id, now))
                 ),
                 snapshot,
@@ -100,13 +100,13 @@ class JobOperations(DRSState):
             raise ValidationException("recoverySnapshotID", problem)
         return taken
 
-    def _check_room_for_job(self, source_server_ids: Sequence[str], now: float) -> None:
+    def _check_job_capacity(self, source_server_ids: Sequence[str], now: float) -> None:
         if busy := self._busy(source_server_ids, now):
             raise ConflictException(SERVERS_IN_A_JOB, busy[0], SOURCE_SERVER)
         running = self.jobs_in_progress(now)
         self.quotas.check(
             self.account_id,
-            asked=len(source_server_ids),
+            requested=len(source_server_ids),
             jobs=len(running),
             servers=sum(len(job.participants) for job in running),
         )
@@ -115,12 +115,12 @@ class JobOperations(DRSState):
         with self._lock:
             now = self.simulation.now()
             try:
-                instances = self._admit_termination(recovery_instance_ids, now)
+                instances = self._validate_termination(recovery_instance_ids, now)
             except ServiceException as error:
                 self._record(
                     LedgerEvent.TERMINATE_REJECTED,
                     RecoveryInstanceIds=tuple(recovery_instance_ids),
-                    Error=_error_facts(error),
+                    Error=_error_json(error),
                 )
                 raise
             job = self._terminate(instances, now)
@@ -132,18 +132,22 @@ class JobOperations(DRSState):
             )
             return job.describe(now)
 
-    def _admit_termination(
+    def _validate_termination(
         self, recovery_instance_ids: list[str], now: float
     ) -> list[RecoveryInstance]:
         self._require_initialized()
         check_ids(
-            "recoveryInstanceIDs", recovery_instance_ids, RECOVERY_INSTANCE_ID, least=1, most=200
+            "recoveryInstanceIDs",
+            recovery_instance_ids,
+            RECOVERY_INSTANCE_ID,
+            minimum=1,
+            maximum=200,
         )
         if len(set(recovery_instance_ids)) != len(recovery_instance_ids):
             raise ValidationException("recoveryInstanceIDs", "must not contain an instance twice")
         instances = [self._recovery_instance(each, now) for each in recovery_instance_ids]
         servers = [instance.source_server.source_server_id for instance in instances]
-        self._check_room_for_job(list(dict.fromkeys(servers)), now)
+        self._check_job_capacity(list(dict.fromkeys(servers)), now)
         return instances
 
     def describe_jobs(
@@ -156,7 +160,7 @@ class JobOperations(DRSState):
     ) -> Page:
         self._require_initialized()
         wanted = job_ids or []
-        check_ids("filters.jobIDs", wanted, JOB_ID, most=1000)
+        check_ids("filters.jobIDs", wanted, JOB_ID, maximum=1000)
         since = read_date("filters.fromDate", from_date)
         until = read_date("filters.toDate", to_date)
         now = self.simulation.now()
@@ -203,5 +207,5 @@ class JobOperations(DRSState):
             del self.jobs[job_id]
 
 
-def _error_facts(error: ServiceException) -> dict[str, str]:
+def _error_json(error: ServiceException) -> dict[str, str]:
     return {"Code": error.code, "Message": error.message}

@@ -48,7 +48,7 @@ class LaunchStatus(StrEnum):
 
 
 @dataclass(frozen=True)
-class Conduct:
+class LaunchBehavior:
     """How one source server behaves in one job.
 
     Attributes:
@@ -175,35 +175,35 @@ def _recorded_phases(position: int, windows: bool) -> _Phases:
     )
 
 
-def server_timeline(position: int, conduct: Conduct) -> ServerTimeline:
+def server_timeline(position: int, behavior: LaunchBehavior) -> ServerTimeline:
     """Compute one server's way through a launch.
 
     Args:
         position: Its place among the job's servers, from 0.
-        conduct: How it behaves.
+        behavior: How it behaves.
 
     Returns:
         Its events, ordered, and its statuses.
     """
-    phases = _recorded_phases(position, conduct.windows)
-    if conduct.launch_seconds is not None:
-        phases = phases.ending_at(conduct.launch_seconds)
-    match conduct.outcome:
+    phases = _recorded_phases(position, behavior.windows)
+    if behavior.launch_seconds is not None:
+        phases = phases.ending_at(behavior.launch_seconds)
+    match behavior.outcome:
         case Outcome.SKIPPED:
-            return _skipped(position, phases, conduct)
+            return _skipped(position, phases, behavior)
         case Outcome.FAILED_EARLY:
-            return _failed_early(position, phases, conduct)
+            return _failed_early(position, phases, behavior)
         case Outcome.STUCK:
-            if conduct.stuck_seconds is None:
+            if behavior.stuck_seconds is None:
                 events = _conversion(position, phases)[:-1]
                 return ServerTimeline(events, None, None, LaunchStatus.PENDING)
-            phases = phases.stuck_until(conduct.stuck_seconds)
+            phases = phases.stuck_until(behavior.stuck_seconds)
         case _:
             pass
-    events = _conversion(position, phases) + _launch_start(position, phases, conduct)
-    if conduct.outcome is Outcome.FAILED_LATE:
+    events = _conversion(position, phases) + _launch_start(position, phases, behavior)
+    if behavior.outcome is Outcome.FAILED_LATE:
         end, final = phases.launch_end + LATE_FAILURE_DELAY, LaunchStatus.FAILED
-        reason = conduct.raw_error or DEFAULT_LATE_ERROR
+        reason = behavior.raw_error or DEFAULT_LATE_ERROR
         last = LogEvent(end, "LAUNCH_FAILED", position, reason)
     else:
         end, final = phases.launch_end, LaunchStatus.LAUNCHED
@@ -212,19 +212,19 @@ def server_timeline(position: int, conduct: Conduct) -> ServerTimeline:
     return ServerTimeline((*events, last), phases.launch_start, end, final)
 
 
-def _skipped(position: int, phases: _Phases, conduct: Conduct) -> ServerTimeline:
-    event = LogEvent(phases.snapshot_start, "SERVER_SKIPPED", position, conduct.raw_error)
+def _skipped(position: int, phases: _Phases, behavior: LaunchBehavior) -> ServerTimeline:
+    event = LogEvent(phases.snapshot_start, "SERVER_SKIPPED", position, behavior.raw_error)
     end = phases.snapshot_start
     return ServerTimeline((event,), None, end, LaunchStatus.FAILED, EARLY_FAILURE_TAIL)
 
 
-def _failed_early(position: int, phases: _Phases, conduct: Conduct) -> ServerTimeline:
+def _failed_early(position: int, phases: _Phases, behavior: LaunchBehavior) -> ServerTimeline:
     # Field reports show nothing between SNAPSHOT_END and JOB_END, so a reason is logged only when
     # the scenario names one.
     events = _snapshot(position, phases)
     end = phases.snapshot_end
-    if conduct.raw_error is not None:
-        events = (*events, LogEvent(end, "CONVERSION_FAIL", position, conduct.raw_error))
+    if behavior.raw_error is not None:
+        events = (*events, LogEvent(end, "CONVERSION_FAIL", position, behavior.raw_error))
     return ServerTimeline(events, None, end, LaunchStatus.FAILED, EARLY_FAILURE_TAIL)
 
 
@@ -243,9 +243,9 @@ def _conversion(position: int, phases: _Phases) -> tuple[LogEvent, ...]:
     )
 
 
-def _launch_start(position: int, phases: _Phases, conduct: Conduct) -> tuple[LogEvent, ...]:
+def _launch_start(position: int, phases: _Phases, behavior: LaunchBehavior) -> tuple[LogEvent, ...]:
     start = LogEvent(phases.launch_start, "LAUNCH_START", position)
-    if not conduct.cleans_up:
+    if not behavior.cleans_up:
         return (start,)
     third = (phases.launch_start - phases.conversion_end) / 3
     return (
@@ -255,9 +255,9 @@ def _launch_start(position: int, phases: _Phases, conduct: Conduct) -> tuple[Log
     )
 
 
-def launch_timeline(conducts: Sequence[Conduct]) -> JobTimeline:
+def launch_timeline(behaviors: Sequence[LaunchBehavior]) -> JobTimeline:
     """Compute a LAUNCH job from the conduct of its servers, in the order of the call."""
-    return _job([server_timeline(place, conduct) for place, conduct in enumerate(conducts)])
+    return _job([server_timeline(index, behavior) for index, behavior in enumerate(behaviors)])
 
 
 def termination_timeline(servers: int) -> JobTimeline:
@@ -267,15 +267,15 @@ def termination_timeline(servers: int) -> JobTimeline:
         [
             ServerTimeline(
                 events=(
-                    LogEvent(0.76 + 0.0255 * place, "CLEANUP_START", place),
-                    LogEvent(gone, "CLEANUP_END", place),
+                    LogEvent(0.76 + 0.0255 * index, "CLEANUP_START", index),
+                    LogEvent(gone, "CLEANUP_END", index),
                 ),
-                launch_start=0.76 + 0.0255 * place,
+                launch_start=0.76 + 0.0255 * index,
                 end=gone,
                 final=LaunchStatus.TERMINATED,
                 tail=EARLY_FAILURE_TAIL,
             )
-            for place in range(servers)
+            for index in range(servers)
         ]
     )
 

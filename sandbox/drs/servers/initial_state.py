@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..jobs.job import Job
-from ..jobs.timeline import Conduct, Outcome
+from ..jobs.timeline import LaunchBehavior, Outcome
 from ..ledger import LedgerEvent
 from ..servers.source_servers import SourceServer
 from ..state import DRSState
@@ -11,7 +11,7 @@ from ..state import DRSState
 _SEEDED_JOB_AGE = 86_400.0
 
 
-class Beginnings(DRSState):
+class InitialState(DRSState):
     """The part of the backend that no API reaches."""
 
     def add_source_server(self, source_server_id: str, name: str, tags: dict[str, str]) -> None:
@@ -37,10 +37,10 @@ class Beginnings(DRSState):
             if any(instance.is_drill == is_drill for instance in present):
                 return
             for instance in present:
-                instance.gone_from = now
+                instance.terminated_at = now
             server = self.source_servers[source_server_id]
             created = now - _SEEDED_JOB_AGE
-            launch = (server, Conduct(), created)
+            launch = (server, LaunchBehavior(), created)
             job = self._launch([launch], is_drill=is_drill, tags={}, created=created)
             self._record_seeded(job, is_drill=is_drill)
 
@@ -52,7 +52,7 @@ class Beginnings(DRSState):
                 return
             server = self.source_servers[source_server_id]
             earlier = bool(self.instances_of(source_server_id, now))
-            launch = (server, server.conduct(Outcome.STUCK, cleans_up=earlier), now)
+            launch = (server, server.launch_behavior(Outcome.STUCK, cleans_up=earlier), now)
             job = self._launch([launch], is_drill=True, tags={}, created=now)
             self._record_seeded(job, is_drill=True)
 

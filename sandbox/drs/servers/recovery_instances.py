@@ -14,9 +14,9 @@ class RecoveryInstance:
     """The EC2 instance that a source server was recovered to.
 
     Attributes:
-        up_from: Epoch seconds of its LAUNCH_END.
-        stopping_from: When it begins to be terminated, or None.
-        gone_from: When it no longer exists, or None.
+        launched_at: Epoch seconds of its LAUNCH_END.
+        terminating_at: When it begins to be terminated, or None.
+        terminated_at: When it no longer exists, or None.
         stopped: Whether it was launched with the launch disposition STOPPED.
         disconnected: Whether it was disconnected from DRS.
         deleted: Whether DRS forgot it; the EC2 instance itself goes on.
@@ -29,9 +29,9 @@ class RecoveryInstance:
     is_drill: bool
     simulation: Simulation
     snapshot_taken: float
-    up_from: float
-    stopping_from: float | None = None
-    gone_from: float | None = None
+    launched_at: float
+    terminating_at: float | None = None
+    terminated_at: float | None = None
     stopped: bool = False
     disconnected: bool = False
     deleted: bool = False
@@ -39,15 +39,15 @@ class RecoveryInstance:
 
     def exists(self, now: float) -> bool:
         """Return whether the EC2 instance exists."""
-        return self.up_from <= now and (self.gone_from is None or now < self.gone_from)
+        return self.launched_at <= now and (self.terminated_at is None or now < self.terminated_at)
 
-    def known(self, now: float) -> bool:
+    def is_listed(self, now: float) -> bool:
         """Return whether DRS lists it."""
         return self.exists(now) and not self.deleted
 
     def ec2_state(self, now: float) -> str:
         """Return the EC2 instance state in DRS's spelling."""
-        if self.stopping_from is not None and now >= self.stopping_from:
+        if self.terminating_at is not None and now >= self.terminating_at:
             return "SHUTTING-DOWN"
         return "STOPPED" if self.stopped else "RUNNING"
 
@@ -68,7 +68,7 @@ class RecoveryInstance:
             "failback": {"state": "FAILBACK_NOT_STARTED"},
             "dataReplicationInfo": {"dataReplicationState": replication},
             "recoveryInstanceProperties": {
-                "lastUpdatedDateTime": stamp(self.up_from),
+                "lastUpdatedDateTime": stamp(self.launched_at),
                 "identificationHints": {
                     **server["identificationHints"],
                     "awsInstanceID": self.recovery_instance_id,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..jobs.job import Job
-from ..jobs.timeline import Conduct, LaunchStatus, Outcome
+from ..jobs.timeline import LaunchBehavior, LaunchStatus, Outcome
 from ..simulation import Simulation
 
 # A launch is allowed once the first sync is over (AWS documentation).
@@ -39,7 +39,7 @@ _INITIATION_STEPS = (
 
 
 @dataclass
-class Behaviour:
+class ServerBehavior:
     """How a source server's launches go.
 
     Attributes:
@@ -47,14 +47,14 @@ class Behaviour:
         launch_seconds: From the call to LAUNCH_END; None means as recorded.
         stuck_seconds: When a stuck launch arrives after all; None means never.
         raw_error: The reason logged for a failure; None means the outcome's default.
-        shows_instance: Whether jobs name the server's recovery instance.
+        reports_instance_id: Whether jobs name the server's recovery instance.
     """
 
     outcomes: tuple[Outcome, ...] = (Outcome.LAUNCHED,)
     launch_seconds: float | None = None
     stuck_seconds: float | None = None
     raw_error: str | None = None
-    shows_instance: bool = True
+    reports_instance_id: bool = True
 
 
 @dataclass
@@ -71,7 +71,7 @@ class SourceServer:
     os: str = "linux"
     replication_state: str = "CONTINUOUS"
     lag_duration: str = "P0D"
-    behaviour: Behaviour = field(default_factory=Behaviour)
+    behavior: ServerBehavior = field(default_factory=ServerBehavior)
     tags: dict[str, str] = field(default_factory=dict)
     launch_configuration: dict[str, Any] = field(default_factory=dict)
     recovery_snapshot_ids: tuple[str, ...] = ()
@@ -97,30 +97,30 @@ class SourceServer:
         """Hexadecimal digits that are always the same for the same server."""
         return hashlib.sha256(self.source_server_id.encode()).hexdigest()
 
-    def restart_outcomes(self) -> None:
+    def reset_outcomes(self) -> None:
         """Let the next launch take the first of the outcomes."""
         self.launches = 0
 
-    def next_conduct(self, *, cleans_up: bool) -> Conduct:
+    def next_launch_behavior(self, *, cleans_up: bool) -> LaunchBehavior:
         """Return how the launch that begins now will go, and count it."""
         if self.replication_state in NEVER_SYNCED:
             reason = (
                 f"Source server {self.source_server_id} has no consistent recovery point: "
                 f"its data replication state is {self.replication_state}."
             )
-            return Conduct(Outcome.SKIPPED, raw_error=self.behaviour.raw_error or reason)
-        place = min(self.launches, len(self.behaviour.outcomes) - 1)
+            return LaunchBehavior(Outcome.SKIPPED, raw_error=self.behavior.raw_error or reason)
+        index = min(self.launches, len(self.behavior.outcomes) - 1)
         self.launches += 1
-        return self.conduct(self.behaviour.outcomes[place], cleans_up=cleans_up)
+        return self.launch_behavior(self.behavior.outcomes[index], cleans_up=cleans_up)
 
-    def conduct(self, outcome: Outcome, *, cleans_up: bool) -> Conduct:
+    def launch_behavior(self, outcome: Outcome, *, cleans_up: bool) -> LaunchBehavior:
         """Return how a launch with a given outcome goes."""
-        return Conduct(
+        return LaunchBehavior(
             outcome=outcome,
             windows=self.os == "windows",
-            launch_seconds=self.behaviour.launch_seconds,
-            stuck_seconds=self.behaviour.stuck_seconds,
-            raw_error=self.behaviour.raw_error,
+            launch_seconds=self.behavior.launch_seconds,
+            stuck_seconds=self.behavior.stuck_seconds,
+            raw_error=self.behavior.raw_error,
             cleans_up=cleans_up,
         )
 
@@ -229,7 +229,7 @@ class SourceServer:
         """Return the SourceProperties structure of the API."""
         digits = self.fingerprint
         host = f"ip-{self.private_ip.replace('.', '-')}.ec2.internal"
-        mac = ":".join(["02", *(digits[place : place + 2] for place in range(4, 14, 2))])
+        mac = ":".join(["02", *(digits[index : index + 2] for index in range(4, 14, 2))])
         return {
             "lastUpdatedDateTime": self.simulation.timestamp(self.added - 1240),
             "recommendedInstanceType": "c5.large",

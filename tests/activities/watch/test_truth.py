@@ -291,8 +291,8 @@ class Wave:
                     instance.stopped = False
             case "terminate in EC2":
                 for instance in there:
-                    instance.stopping_from = self._sky.now
-                    instance.gone_from = self._sky.now + 90
+                    instance.terminating_at = self._sky.now
+                    instance.terminated_at = self._sky.now + 90
             case _:
                 pass
 

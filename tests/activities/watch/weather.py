@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from sandbox.http.aws_call import identify
-from sandbox.http.wsgi_server import AnswerWithheld
+from sandbox.http.wsgi_server import ResponseWithheld
 
 T = TypeVar("T")
 
@@ -139,7 +139,7 @@ class WeatheredDrs(Generic[T]):
 def _fault(fault: Fault, start_response: Any) -> Iterable[bytes]:
     match fault:
         case Fault.LOST:
-            raise AnswerWithheld
+            raise ResponseWithheld
         case Fault.CUT_OFF:
             start_response("200 OK", [("Content-Type", "application/json")])
             return [b'{"items": [{"jobID": "drsj']

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 from temporalio.client import Client
 
-from bench.browser import chromium, running_browser, window
+from bench.browser import chromium_path, running_browser, window
 from recovery.plan.model import RecoveryPlan
 from sandbox.stack import Stack
 from settings import get_settings
@@ -79,7 +79,7 @@ class Tab:
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium."""
-    if chromium() is None:
+    if chromium_path() is None:
         pytest.skip("Chromium is not installed (Debian's package chromium)")
     async with running_browser() as running:
         yield running

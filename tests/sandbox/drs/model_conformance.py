@@ -9,7 +9,7 @@ from typing import Any
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 # What real answers hold although the model does not admit it: (shape, value pattern).
-KEPT_ODDITIES = (
+KNOWN_DEVIATIONS = (
     # The model's pattern asks for 17 digits, its maximal length leaves room for 15.
     ("EbsVolumeID", re.compile(r"vol-[0-9a-f]{17}")),
     ("JobLogEvent", re.compile(r"LAUNCH_END")),
@@ -77,7 +77,7 @@ def _scalar(value: Any, shape: Shape, place: str) -> Iterator[str]:
         yield f"{place}: {value!r} is not {shape.type_name}"
         return
     if isinstance(value, str):
-        if any(name == shape.name and odd.fullmatch(value) for name, odd in KEPT_ODDITIES):
+        if any(name == shape.name and odd.fullmatch(value) for name, odd in KNOWN_DEVIATIONS):
             return
         yield from _length(len(value), shape, place)
         enum = shape.metadata.get("enum")

@@ -95,7 +95,7 @@ def exercise(aws: LocalAws, drs: Any) -> None:
 
 
 @pytest.mark.parametrize("form", ["offset", "z"])
-def test_every_operation_answers_as_the_model_says_but_for_the_kept_oddities(form: str) -> None:
+def test_every_response_matches_the_model_except_for_the_known_deviations(form: str) -> None:
     with LocalAws(SCENARIO.format(form=form)) as aws:
         watched = Watched(aws.drs)
         exercise(aws, watched.client)

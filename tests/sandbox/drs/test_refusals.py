@@ -40,7 +40,7 @@ def test_a_server_is_in_one_job_at_a_time() -> None:
         aws.launch(WEB, DATABASE)
 
 
-def test_an_account_that_was_never_initialized_is_told_so() -> None:
+def test_an_account_that_is_not_initialized_is_rejected() -> None:
     with LocalAws() as aws:
         ireland = aws.drs_client("eu-west-1")
         error = refusal(ireland.describe_jobs)
@@ -98,8 +98,8 @@ def test_of_many_calls_at_once_for_one_server_a_single_one_is_accepted() -> None
             except ClientError as error:
                 return str(error_of(error)["error"])
 
-        answers = list(threads.map(attempt, range(24)))
-        assert answers.count("ConflictException") == 23
+        responses = list(threads.map(attempt, range(24)))
+        assert responses.count("ConflictException") == 23
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_a_recovery_of_these_servers_is_refused(
     servers: list[dict[str, str]], status: int, error: str
 ) -> None:
     with LocalAws() as aws:
-        answer = refusal(lambda: aws.drs.start_recovery(sourceServers=servers))  # type: ignore[arg-type]  # plain dicts
-        assert (answer["status"], answer["error"]) == (status, error)
+        response = refusal(lambda: aws.drs.start_recovery(sourceServers=servers))  # type: ignore[arg-type]  # plain dicts
+        assert (response["status"], response["error"]) == (status, error)
         assert aws.drs.describe_jobs()["items"] == []
 
 

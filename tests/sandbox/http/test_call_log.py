@@ -35,15 +35,15 @@ def drs_of(aws: LocalAws, caller: str, read_timeout: float = 20.0) -> Any:
 def launch(client: Any, *servers: str, **more: Any) -> str:
     """Start a drill and return its job's ID."""
     asked = [{"sourceServerID": each} for each in servers]
-    answer = client.start_recovery(sourceServers=asked, isDrill=True, **more)
-    return str(answer["job"]["jobID"])
+    response = client.start_recovery(sourceServers=asked, isDrill=True, **more)
+    return str(response["job"]["jobID"])
 
 
 def log(aws: LocalAws, after: int = 0, wait: float = 0) -> list[dict[str, Any]]:
     """Return the log's entries after a number."""
-    status, answer = aws.control("GET", f"log?after={after}&wait={wait}")
+    status, response = aws.control("GET", f"log?after={after}&wait={wait}")
     assert status == 200
-    entries: list[dict[str, Any]] = answer["Calls"]
+    entries: list[dict[str, Any]] = response["Calls"]
     return entries
 
 
@@ -70,7 +70,7 @@ def held_launch(aws: LocalAws, client: Any) -> Iterator[tuple[list[str], threadi
 HOLD = f"{TWO_SERVERS}\nFaults: [{{Operation: StartRecovery, Effect: hold, Name: pause}}]"
 
 
-def test_the_log_tells_who_called_what_in_which_order_and_how_it_went() -> None:
+def test_the_log_contains_the_caller_the_order_and_the_result_of_calls() -> None:
     with LocalAws() as aws:
         job_id = launch(drs_of(aws, "worker-1"), DATABASE)
         drs_of(aws, "worker-2").describe_jobs(filters={"jobIDs": [job_id]})
@@ -89,7 +89,7 @@ def test_the_log_tells_who_called_what_in_which_order_and_how_it_went() -> None:
         assert log(aws, after=3) == []
 
 
-def test_the_log_can_be_waited_for() -> None:
+def test_the_log_waits_for_the_next_call() -> None:
     with LocalAws() as aws:
         seen: list[dict[str, Any]] = []
         waiting = threading.Thread(target=lambda: seen.extend(log(aws, wait=20)))
@@ -99,7 +99,7 @@ def test_the_log_can_be_waited_for() -> None:
         assert [e["Operation"] for e in seen] == ["DescribeJobs"]
 
 
-def test_a_held_call_is_executed_and_answered_once_it_is_released() -> None:
+def test_a_held_call_is_executed_and_its_response_is_sent_after_the_release() -> None:
     with (
         LocalAws(HOLD) as aws,
         held_launch(aws, drs_of(aws, "worker-1")) as (returned, thread),
@@ -116,7 +116,7 @@ def test_a_held_call_is_executed_and_answered_once_it_is_released() -> None:
         assert aws.control("GET", "calls")[1]["Calls"]["drs.StartRecovery"] == {"OK": 1}
 
 
-def test_releasing_another_call_leaves_an_answer_held() -> None:
+def test_releasing_another_call_leaves_a_response_held() -> None:
     with LocalAws(HOLD) as aws, held_launch(aws, aws.drs) as (returned, _):
         (entry,) = log(aws, wait=20)
         number = entry["Number"] + 1
@@ -125,7 +125,7 @@ def test_releasing_another_call_leaves_an_answer_held() -> None:
         assert returned == []
 
 
-def test_a_hold_ends_when_the_caller_has_gone_and_its_job_stays() -> None:
+def test_a_hold_ends_when_the_caller_disconnects_and_its_job_stays() -> None:
     impatient = 0.3
     with LocalAws(HOLD) as aws:
         with held_launch(aws, drs_of(aws, "worker-1", impatient)) as (returned, thread):
@@ -139,7 +139,7 @@ def test_a_hold_ends_when_the_caller_has_gone_and_its_job_stays() -> None:
         assert len(aws.drs.describe_jobs()["items"]) == 1
 
 
-def test_a_fault_can_let_some_calls_go_first() -> None:
+def test_a_fault_can_start_after_some_calls() -> None:
     fault = "Operation: DescribeJobs, Error: ThrottlingException, After: 2, Times: 1"
     with LocalAws(f"Faults: [{{{fault}}}]\n{TWO_SERVERS}") as aws:
         results = []
@@ -152,7 +152,7 @@ def test_a_fault_can_let_some_calls_go_first() -> None:
         assert results == ["OK", "OK", "ThrottlingException", "OK"]
 
 
-def test_faults_count_the_calls_that_another_fault_strikes() -> None:
+def test_faults_count_the_calls_that_another_fault_applies_to() -> None:
     scenario = f"""{TWO_SERVERS}
 Faults:
   - {{Operation: DescribeJobs, Error: ThrottlingException, Times: 1}}
@@ -201,7 +201,7 @@ Faults:
             aws.drs.describe_source_servers()
 
 
-def test_connections_can_be_broken_without_those_that_steer() -> None:
+def test_connections_can_be_closed_except_those_of_control_clients() -> None:
     with LocalAws(HOLD) as aws, held_launch(aws, aws.drs) as (returned, thread):
         last = log(aws, wait=20)[-1]["Number"]
         following: list[dict[str, Any]] = []
@@ -215,7 +215,7 @@ def test_connections_can_be_broken_without_those_that_steer() -> None:
         assert [e["Operation"] for e in following] == ["DescribeJobs"]
 
 
-def test_the_ledger_tells_what_each_job_does_to_its_servers() -> None:
+def test_the_ledger_contains_the_result_of_each_job() -> None:
     scenario = f"""
 SourceServers:
   - {{SourceServerId: {DATABASE}, LaunchSeconds: 100}}
@@ -235,6 +235,6 @@ SourceServers:
         assert up["RecoveryInstanceId"] == instance["recoveryInstanceID"]
 
 
-def test_a_control_request_that_makes_no_sense_is_told_so() -> None:
+def test_an_invalid_control_request_returns_400() -> None:
     with LocalAws() as aws:
         assert aws.control("GET", "log?after=yesterday")[0] == 400

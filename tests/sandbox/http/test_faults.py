@@ -31,7 +31,7 @@ def outcome(call: Any, **arguments: Any) -> str:
     return "OK"
 
 
-def test_throttling_strikes_as_often_as_told_with_a_retry_after_header() -> None:
+def test_throttling_applies_as_often_as_specified_with_a_retry_after_header() -> None:
     fault = "Operation: StartRecovery, Error: ThrottlingException, Times: 3, RetryAfterSeconds: 7"
     with LocalAws(with_fault(fault)) as aws:
         for _ in range(3):
@@ -60,8 +60,8 @@ def test_an_error_has_its_http_status(error: str, status: int) -> None:
     with LocalAws(with_fault(f"Operation: StartRecovery, Error: {error}")) as aws:
         with pytest.raises(ClientError) as refusal:
             aws.launch(DATABASE)
-        answer = error_of(refusal.value)
-        assert (answer["error"], answer["status"]) == (error, status)
+        response = error_of(refusal.value)
+        assert (response["error"], response["status"]) == (error, status)
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,12 @@ def test_any_service_can_fail_in_its_own_protocol(
         client = aws.client(service)
         with pytest.raises(ClientError) as refusal:
             getattr(client, call)()
-        answer = error_of(refusal.value)
-        assert (answer["error"], answer["status"]) == (error, status)
+        response = error_of(refusal.value)
+        assert (response["error"], response["status"]) == (error, status)
         getattr(client, call)()
 
 
-def test_a_lost_answer_leaves_a_job_behind() -> None:
+def test_a_lost_response_leaves_a_job() -> None:
     fault = "Operation: StartRecovery, Effect: answer-lost, Times: 1"
     with LocalAws(with_fault(fault)) as aws:
         with pytest.raises(ConnectionClosedError):
@@ -108,7 +108,7 @@ def test_a_dropped_request_is_not_executed() -> None:
         assert aws.drs.describe_jobs()["items"] == []
 
 
-def test_a_delay_answers_late_but_answers() -> None:
+def test_a_delay_sends_the_response_late() -> None:
     fault = "Operation: DescribeJobs, Effect: delay, Seconds: 0.3, Times: 1"
     with LocalAws(with_fault(fault)) as aws:
         began = time.monotonic()
@@ -116,7 +116,7 @@ def test_a_delay_answers_late_but_answers() -> None:
         assert time.monotonic() - began > 0.3
 
 
-def test_a_rate_strikes_about_so_often_and_the_same_way_for_the_same_seed() -> None:
+def test_a_rate_applies_about_that_often_and_repeats_with_the_same_seed() -> None:
     runs = []
     for _ in range(2):
         fault = "Operation: DescribeJobs, Error: InternalServerException, Rate: 0.2"
@@ -161,10 +161,10 @@ def test_the_control_api_adds_and_removes_faults_and_counts_calls() -> None:
         }
 
 
-def test_the_control_api_says_what_is_wrong() -> None:
+def test_the_control_api_returns_the_reason_of_an_error() -> None:
     with LocalAws() as aws:
-        status, answer = aws.control("POST", "scenario", "Faults: [{Operation: LaunchRocket}]")
+        status, response = aws.control("POST", "scenario", "Faults: [{Operation: LaunchRocket}]")
         assert status == 400
-        assert "Faults.0" in answer["Error"]
+        assert "Faults.0" in response["Error"]
         assert aws.control("GET", "nothing")[0] == 404
         assert aws.control("GET", "health")[1]["Status"] == "OK"

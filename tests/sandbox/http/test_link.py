@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sandbox.http.link import Cut, Link
+from sandbox.http.tcp_proxy import Cut, Link
 
 
 @asynccontextmanager
@@ -43,12 +43,12 @@ async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> b
         return b""
 
 
-async def test_it_carries_both_ways() -> None:
+async def test_it_forwards_both_ways() -> None:
     async with echo() as link:
         assert await asked(*await connect(link)) == b"hello\n"
 
 
-async def test_a_reset_link_breaks_connections_and_takes_no_new_ones_until_mended() -> None:
+async def test_a_reset_closes_open_and_new_connections_until_the_restore() -> None:
     async with echo() as link:
         before = await connect(link)
         assert await asked(*before) == b"hello\n"
@@ -59,18 +59,18 @@ async def test_a_reset_link_breaks_connections_and_takes_no_new_ones_until_mende
         assert await asked(*await connect(link)) == b"hello\n"
 
 
-async def test_a_silent_link_keeps_connections_and_delivers_once_it_is_mended() -> None:
+async def test_a_blackhole_keeps_connections_and_delivers_after_the_restore() -> None:
     async with echo() as link:
         reader, writer = await connect(link)
         link.cut(Cut.SILENT)
-        answer = asyncio.create_task(asked(reader, writer))
+        response = asyncio.create_task(asked(reader, writer))
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(answer), timeout=0.2)
+            await asyncio.wait_for(asyncio.shield(response), timeout=0.2)
         link.mend()
-        assert await answer == b"hello\n"
+        assert await response == b"hello\n"
 
 
-async def test_a_client_of_a_server_that_is_away_sees_a_broken_connection() -> None:
+async def test_a_client_of_a_server_that_is_down_sees_a_closed_connection() -> None:
     async with echo() as link:
         away = await Link(link.port).start()
         await link.stop()

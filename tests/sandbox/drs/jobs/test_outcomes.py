@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.drs.jobs.timeline import Conduct, LaunchStatus, Outcome, launch_timeline
+from sandbox.drs.jobs.timeline import LaunchBehavior, LaunchStatus, Outcome, launch_timeline
 from tests.sandbox.local_aws import DATABASE, WEB, LocalAws, offsets
 
 
@@ -175,8 +175,8 @@ def test_a_stopped_launch_disposition_leaves_the_instance_stopped() -> None:
         assert aws.instances(DATABASE)[0]["ec2InstanceState"] == "STOPPED"
 
 
-CONDUCTS = st.builds(
-    Conduct,
+LAUNCH_BEHAVIORS = st.builds(
+    LaunchBehavior,
     outcome=st.sampled_from(Outcome),
     windows=st.booleans(),
     launch_seconds=st.none() | st.floats(0.001, 100_000),
@@ -185,9 +185,9 @@ CONDUCTS = st.builds(
 )
 
 
-@given(st.lists(CONDUCTS, min_size=1, max_size=8))
+@given(st.lists(LAUNCH_BEHAVIORS, min_size=1, max_size=8))
 def test_any_mixture_of_servers_gives_an_ordered_log_that_agrees_with_the_statuses(
-    conducts: list[Conduct],
+    conducts: list[LaunchBehavior],
 ) -> None:
     timeline = launch_timeline(conducts)
     offsets_ = [event.offset for event in timeline.events]

@@ -154,7 +154,7 @@ def test_a_server_can_start_with_a_live_instance_of_a_real_recovery() -> None:
 
 
 @pytest.mark.parametrize(("keys", "ends"), [("", False), (", StuckSeconds: 900", True)])
-def test_a_server_can_start_inside_a_foreign_job(keys: str, ends: bool) -> None:
+def test_a_server_can_start_in_a_job_of_another_client(keys: str, ends: bool) -> None:
     scenario = f"SourceServers: [{{SourceServerId: {DATABASE}, RunningJob: true{keys}}}]"
     with LocalAws(scenario) as aws:
         with pytest.raises(ClientError) as refusal:

@@ -8,10 +8,10 @@ from typing import Any
 
 import psutil
 
-from sandbox.http.link import Cut, Link
+from sandbox.http.tcp_proxy import NetworkFault, TcpProxy
 from sandbox.stack import Stack
 
-_LOOK_SECONDS = 0.5
+_POLL_INTERVAL_SECONDS = 0.5
 _GRACE_SECONDS = 60.0
 
 
@@ -21,18 +21,18 @@ class WorkerPool:
 
     Attributes:
         size: how many serve.
-        linked: whether each reaches Temporal through a link of its own, which can be cut.
+        proxied: whether each reaches Temporal through a link of its own, which can be cut.
         lock: held by whoever changes the stack's parts.
-        deaths: the exit codes of workers that ended without being told to.
+        unexpected_exits: the exit codes of workers that ended without being told to.
     """
 
     stack: Stack
     size: int
-    linked: bool = False
+    proxied: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    deaths: dict[str, int | None] = field(default_factory=dict)
+    unexpected_exits: dict[str, int | None] = field(default_factory=dict)
     _processes: dict[str, psutil.Process] = field(default_factory=dict)
-    _links: dict[str, Link] = field(default_factory=dict)
+    _proxies: dict[str, TcpProxy] = field(default_factory=dict)
     _started: int = 0
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     _supervisor: asyncio.Task[None] | None = None
@@ -50,8 +50,8 @@ class WorkerPool:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for link in self._links.values():
-            await link.stop()
+        for proxy in self._proxies.values():
+            await proxy.stop()
 
     @property
     def names(self) -> list[str]:
@@ -88,7 +88,7 @@ class WorkerPool:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
         await asyncio.to_thread(psutil.wait_procs, [process], timeout=_GRACE_SECONDS)
-        await self._forget(name)
+        await self._discard(name)
         return True
 
     async def terminate(self, name: str) -> bool:
@@ -104,58 +104,58 @@ class WorkerPool:
             process.send_signal(signal.SIGTERM)
         async with self.lock:
             await self._start_one()
-        self._later(self._see_off(name, process))
+        self._run_in_background(self._wait_for_exit(name, process))
         return True
 
-    def cut(self, name: str, how: Cut) -> bool:
+    def interrupt(self, name: str, fault: NetworkFault) -> bool:
         """Cut a worker's link to Temporal; whether there is one."""
-        if name not in self._processes or name not in self._links:
+        if name not in self._processes or name not in self._proxies:
             return False
-        self._links[name].cut(how)
+        self._proxies[name].interrupt(fault)
         return True
 
-    def mend(self, name: str) -> None:
+    def restore(self, name: str) -> None:
         """Mend a worker's link, if it is still there."""
-        if name in self._links:
-            self._links[name].mend()
+        if name in self._proxies:
+            self._proxies[name].restore()
 
     async def _start_one(self) -> None:
         self._started += 1
         name = f"worker-{self._started}"
         variables = {}
-        if self.linked:
-            link = await Link(self.stack.temporal_port).start()
-            self._links[name] = link
-            variables["TEMPORAL_ADDRESS"] = f"127.0.0.1:{link.port}"
+        if self.proxied:
+            proxy = await TcpProxy(self.stack.temporal_port).start()
+            self._proxies[name] = proxy
+            variables["TEMPORAL_ADDRESS"] = f"127.0.0.1:{proxy.port}"
         self.stack.start_worker(name, variables)
         process = self.stack.parts[name].process()
         if process is not None:
             self._processes[name] = process
 
-    async def _forget(self, name: str) -> None:
+    async def _discard(self, name: str) -> None:
         self.stack.parts.pop(name, None)
-        if link := self._links.pop(name, None):
-            await link.stop()
+        if proxy := self._proxies.pop(name, None):
+            await proxy.stop()
 
-    async def _see_off(self, name: str, process: psutil.Process) -> None:
+    async def _wait_for_exit(self, name: str, process: psutil.Process) -> None:
         """Wait for the end of a worker that was told to end."""
         _, left = await asyncio.to_thread(psutil.wait_procs, [process], timeout=_GRACE_SECONDS)
         for each in left:
-            self.deaths[name] = None
+            self.unexpected_exits[name] = None
             each.kill()
-        await self._forget(name)
+        await self._discard(name)
 
     async def _supervise(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_INTERVAL_SECONDS)
             for name, process in list(self._processes.items()):
                 gone, _ = psutil.wait_procs([process], timeout=0)
                 if gone and self._processes.pop(name, None) is not None:
-                    self.deaths[name] = process.wait(timeout=0)
-                    await self._forget(name)
+                    self.unexpected_exits[name] = process.wait(timeout=0)
+                    await self._discard(name)
                     await self.add()
 
-    def _later(self, work: Any) -> None:
+    def _run_in_background(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

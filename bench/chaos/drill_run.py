@@ -12,12 +12,12 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from bench.chaos.adversary import Adversary
-from bench.chaos.facts import Drill, Truth
+from bench.chaos.action_runner import ActionRunner
+from bench.chaos.drill_record import DrillRecord, PlanLedger
 from bench.chaos.invariants import check, check_cleaned_up
-from bench.chaos.operator import Operator
+from bench.chaos.run_results import DrillResult, RunResults
 from bench.chaos.script import Script
-from bench.chaos.tally import Tally, Verdict
+from bench.chaos.simulated_operator import SimulatedOperator
 from bench.testbed import Testbed
 from client.cleanup import start_cleanup
 from client.errors import RefusedError, UnreachableError
@@ -32,10 +32,10 @@ from contract.identifiers import (
 )
 from recovery.execution.state import ExecutionState
 
-_MOST_SECONDS = 900.0
-_AGAIN_SECONDS = 1.0
-_LOOK_SECONDS = 20.0
-_MOST_CLEANUPS = 3
+_DRILL_TIMEOUT_SECONDS = 900.0
+_RETRY_SECONDS = 1.0
+_POLL_INTERVAL_SECONDS = 20.0
+_MAX_CLEANUPS = 3
 # Temporal's own: set while a workflow's tasks fail again and again.
 _PROBLEMS = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
 
@@ -52,63 +52,63 @@ class DrillRun:
         folder: where the facts of a drill that broke something are kept.
     """
 
-    bed: Testbed
+    testbed: Testbed
     script: Script
     number: int
-    adversary: Adversary
-    tally: Tally
+    action_runner: ActionRunner
+    results: RunResults
     folder: Path
 
     @property
     def _plan_id(self) -> str:
-        return self.script.drawn.plan.plan_id
+        return self.script.generated.plan.plan_id
 
-    async def run(self) -> Verdict:
+    async def run(self) -> DrillResult:
         """Run the drill, check it, clean up after it, check that."""
-        began = time.monotonic()
-        operator = Operator(self.bed, self.script, self.tally)
-        attending = asyncio.create_task(operator.attend())
+        started = time.monotonic()
+        operator = SimulatedOperator(self.testbed, self.script, self.results)
+        operating = asyncio.create_task(operator.run())
         outcome, violations = "", list[str]()
         try:
-            async with asyncio.timeout(_MOST_SECONDS):
+            async with asyncio.timeout(_DRILL_TIMEOUT_SECONDS):
                 drill = await self._drill(operator)
                 outcome, violations = drill.state.status.value, check(drill)
                 violations += await self._clean_up(drill.state)
                 if violations:
-                    await self._keep(drill, violations)
+                    await self._save_evidence(drill, violations)
         except TimeoutError:
-            violations.append(f"it has not ended, cleaned up, within {_MOST_SECONDS:g} s")
+            violations.append(f"it has not ended, cleaned up, within {_DRILL_TIMEOUT_SECONDS:g} s")
         except StuckError as stuck:
             violations.append(str(stuck))
         finally:
-            attending.cancel()
-            await asyncio.gather(attending, return_exceptions=True)
-            self.adversary.forget(self._plan_id)
-            await self.bed.aws.clear_faults(f"{self._plan_id}/")
-        acts = self.adversary.done.get(self._plan_id, [])
-        return Verdict(self.number, outcome, violations, acts, time.monotonic() - began)
+            operating.cancel()
+            await asyncio.gather(operating, return_exceptions=True)
+            self.action_runner.unschedule(self._plan_id)
+            await self.testbed.aws.clear_faults(f"{self._plan_id}/")
+        actions = self.action_runner.performed.get(self._plan_id, [])
+        return DrillResult(self.number, outcome, violations, actions, time.monotonic() - started)
 
-    async def _drill(self, operator: Operator) -> Drill:
-        drawn = self.script.drawn
-        self.adversary.expect(self.script.acts, operator.act)
-        await self.bed.aws.apply(
-            SourceServers=drawn.source_servers, Faults=[*self.script.holds, *self.script.faults]
+    async def _drill(self, operator: SimulatedOperator) -> DrillRecord:
+        generated = self.script.generated
+        self.action_runner.schedule(self.script.actions, operator.perform)
+        await self.testbed.aws.apply(
+            SourceServers=generated.source_servers, Faults=[*self.script.holds, *self.script.faults]
         )
         execution_id = await self._start()
-        closed = await self._end_of(plan_workflow_id(self._plan_id))
+        closed = await self._wait_for_close(plan_workflow_id(self._plan_id))
         # What DynamoDB had not taken by then is written after the plan's end.
-        await self._end_of(history_workflow_id(execution_id))
+        await self._wait_for_close(history_workflow_id(execution_id))
         state = await self._recorded(execution_id)
         # What was cancelled or timed out is observed on, after the plan's end.
         for wave in state.waves:
             for attempt in range(1, wave.attempt + 1):
-                await self._end_of(wave_workflow_id(execution_id, wave.wave_id, attempt))
-        return Drill(
-            plan=drawn.plan,
+                await self._wait_for_close(wave_workflow_id(execution_id, wave.wave_id, attempt))
+        return DrillRecord(
+            plan=generated.plan,
             state=await self._recorded(execution_id),
-            truth=Truth.read(await self.bed.aws.ledger(), drawn.plan),
+            plan_ledger=PlanLedger.read(await self.testbed.aws.ledger(), generated.plan),
             closed=closed,
-            speed=self.bed.stack.speed,
+            speed=self.testbed.stack.speed,
             sent=operator.sent,
         )
 
@@ -116,93 +116,95 @@ class DrillRun:
         """Start the drill, once, whatever happens to Temporal meanwhile."""
         while True:
             try:
-                return await start_execution(self.bed.client, self.script.drawn.plan)
+                return await start_execution(self.testbed.client, self.script.generated.plan)
             except RefusedError:
                 # The start before this one was taken, its answer lost.
-                running = await find_running(self.bed.client, self._plan_id)
+                running = await find_running(self.testbed.client, self._plan_id)
                 if running is not None:
                     return running.execution_id
             except UnreachableError:
                 pass
-            await asyncio.sleep(_AGAIN_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _end_of(self, workflow_id: str) -> str:
+    async def _wait_for_close(self, workflow_id: str) -> str:
         """Await a workflow's end; how Temporal says that it closed, UNKNOWN if it has none.
 
         Raises:
             StuckError: it cannot go on, because it does not follow its own history.
         """
-        handle = self.bed.client.get_workflow_handle(workflow_id)
+        handle = self.testbed.client.get_workflow_handle(workflow_id)
         while True:
             try:
                 with suppress(WorkflowFailureError, TimeoutError):
-                    async with asyncio.timeout(_LOOK_SECONDS):
+                    async with asyncio.timeout(_POLL_INTERVAL_SECONDS):
                         await handle.result()
                 described = await handle.describe()
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return "UNKNOWN"
-                await asyncio.sleep(_AGAIN_SECONDS)
+                await asyncio.sleep(_RETRY_SECONDS)
                 continue
             status = described.status
             if status is not None and status is not WorkflowExecutionStatus.RUNNING:
                 return status.name
             problems = described.typed_search_attributes.get(_PROBLEMS) or []
             if any("NonDeterministic" in problem for problem in problems):
-                await self._keep_history(handle)
+                await self._save_history(handle)
                 raise StuckError(f"{workflow_id} does not follow its own history: {problems}")
 
-    async def _keep_history(self, handle: WorkflowHandle[Any, Any]) -> None:
+    async def _save_history(self, handle: WorkflowHandle[Any, Any]) -> None:
         """Keep the history of a workflow that is stuck, to be replayed."""
         history = await handle.fetch_history()
         path = self.folder / f"{handle.id.replace('/', '_')}.history.json"
         await asyncio.to_thread(path.write_text, history.to_json())
 
     async def _recorded(self, execution_id: str) -> ExecutionState:
-        found = await self.bed.table.execution(execution_id)
+        found = await self.testbed.table.execution(execution_id)
         assert found is not None, f"{execution_id} has ended and is not in the history"
         return found[0]
 
     async def _clean_up(self, state: ExecutionState) -> list[str]:
         """Clean up, as often as the clean-up itself says that something is left."""
         closed = ""
-        for number in range(_MOST_CLEANUPS):
-            self.tally.cleanups_repeated += number > 0
+        for number in range(_MAX_CLEANUPS):
+            self.results.cleanups_repeated += number > 0
             await self._start_cleanup(state.execution_id)
-            closed = await self._end_of(cleanup_workflow_id(state.execution_id))
+            closed = await self._wait_for_close(cleanup_workflow_id(state.execution_id))
             if closed == "COMPLETED":
                 break
-        truth = Truth.read(await self.bed.aws.ledger(), self.script.drawn.plan)
-        left = check_cleaned_up(truth)
+        plan_ledger = PlanLedger.read(await self.testbed.aws.ledger(), self.script.generated.plan)
+        remaining = check_cleaned_up(plan_ledger)
         if closed != "COMPLETED":
-            left.append(f"the clean-up closed {closed}, {_MOST_CLEANUPS} times")
-        return left
+            remaining.append(f"the clean-up closed {closed}, {_MAX_CLEANUPS} times")
+        return remaining
 
     async def _start_cleanup(self, execution_id: str) -> None:
         start = StartCleanup(execution_id=execution_id, plan_id=self._plan_id, actor="bench")
         while True:
             try:
-                await start_cleanup(self.bed.client, start)
+                await start_cleanup(self.testbed.client, start)
                 return
             except RefusedError:
                 return
             except UnreachableError:
-                await asyncio.sleep(_AGAIN_SECONDS)
+                await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _keep(self, drill: Drill, violations: list[str]) -> None:
+    async def _save_evidence(self, drill: DrillRecord, violations: list[str]) -> None:
         """Keep what is known of a drill that broke something."""
-        ours = set(self.script.drawn.server_ids)
+        server_ids = set(self.script.generated.server_ids)
         facts: dict[str, Any] = {
             "Violations": violations,
-            "Acts": self.adversary.done.get(self._plan_id, []),
+            "Acts": self.action_runner.performed.get(self._plan_id, []),
             "Faults": self.script.faults,
             "Plan": drill.plan.model_dump(mode="json", exclude_none=True),
             "History": drill.state.model_dump(mode="json", exclude_none=True),
-            "Launches": [vars(launch) for launch in drill.truth.launches],
+            "Launches": [vars(launch) for launch in drill.plan_ledger.launches],
             "Closed": drill.closed,
             "Sent": [vars(message) for message in drill.sent],
             "Calls": [
-                call for call in await self.bed.aws.log() if ours.intersection(call["Subjects"])
+                call
+                for call in await self.testbed.aws.log()
+                if server_ids.intersection(call["Subjects"])
             ],
         }
         path = self.folder / f"{self._plan_id}.json"

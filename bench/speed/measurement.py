@@ -12,7 +12,7 @@ import psutil
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 
-from bench.speed.graphs import Load
+from bench.speed.loads import Load
 from bench.speed.temporal_cost import TemporalCost, cost_of
 from bench.testbed import ACCOUNT, Testbed
 from client.start import start_execution
@@ -22,14 +22,14 @@ from workflows.plan.workflow import RecoveryPlanWorkflow
 
 _SAMPLE_SECONDS = 0.5
 # Of a plan's waves; the histories of a thousand would take longer to read than to run.
-_MOST_HISTORIES = 50
+_MAX_HISTORIES = 50
 # Between two looks, on average half the default pause passes before an end is seen.
 POLL_SECONDS = 5.0
 _REFUSALS = ("ConflictException", "ServiceQuotaExceededException")
 
 
 @dataclass
-class Process:
+class WorkerUsage:
     """What the worker used while a load ran.
 
     Attributes:
@@ -51,8 +51,8 @@ class Run:
         lags: wall-clock seconds from the last LAUNCH_END that a wave waits for to its own
             StartRecovery.
         jobs: StartRecovery calls that DRS accepted.
-        looks: DescribeJobs calls in the load's Region.
-        looks_a_tick: the same, by pause between two looks.
+        polls: DescribeJobs calls in the load's Region.
+        polls_per_interval: the same, by pause between two looks.
         refusals: conflicts and quota errors.
         cost: what it cost Temporal, by workflow type.
         longest_plan_events: events of its longest plan.
@@ -64,8 +64,8 @@ class Run:
     wall_seconds: float = 0.0
     lags: list[float] = field(default_factory=list)
     jobs: int = 0
-    looks: int = 0
-    looks_a_tick: float = 0.0
+    polls: int = 0
+    polls_per_interval: float = 0.0
     refusals: Counter[str] = field(default_factory=Counter)
     cost: TemporalCost = field(default_factory=TemporalCost)
     longest_plan_events: int = 0
@@ -85,63 +85,70 @@ class Run:
         return (self.load.limit + overhead + lag) / self.load.limit
 
 
-async def run_loads(bed: Testbed, loads: Sequence[Load], speed: float) -> tuple[list[Run], Process]:
+async def run_loads(
+    testbed: Testbed, loads: Sequence[Load], speed: float
+) -> tuple[list[Run], WorkerUsage]:
     """Run loads, all plans of all of them at once; what each took, and what the worker used."""
-    await bed.aws.apply(SourceServers=[s for load in loads for s in load.scenario])
-    log = await bed.aws.log()
+    await testbed.aws.apply(SourceServers=[s for load in loads for s in load.scenario])
+    log = await testbed.aws.log()
     before = log[-1]["Number"] if log else 0
-    (name,) = bed.workers.names
-    worker = psutil.Process(bed.stack.parts[name].pid)
+    (name,) = testbed.workers.names
+    worker = psutil.Process(testbed.stack.parts[name].pid)
     cpu = sum(worker.cpu_times()[:2])
-    used = Process()
-    sampling = asyncio.create_task(_sample(worker, used))
-    began = time.time()
+    usage = WorkerUsage()
+    sampling = asyncio.create_task(_sample(worker, usage))
+    started = time.time()
     try:
-        runs = await asyncio.gather(*(_run(bed, load, speed) for load in loads))
+        runs = await asyncio.gather(*(_run(testbed, load, speed) for load in loads))
     finally:
         sampling.cancel()
-    used.cpu_seconds = sum(worker.cpu_times()[:2]) - cpu
-    calls = await bed.aws.log(after=before)
-    ledger = await bed.aws.ledger()
+    usage.cpu_seconds = sum(worker.cpu_times()[:2]) - cpu
+    calls = await testbed.aws.log(after=before)
+    ledger = await testbed.aws.ledger()
     for run in runs:
-        _count_calls(run, calls, began)
+        _count_calls(run, calls, started)
         _read_ledger(run, ledger)
-    return list(runs), used
+    return list(runs), usage
 
 
-async def _sample(worker: psutil.Process, used: Process) -> None:
+async def _sample(worker: psutil.Process, usage: WorkerUsage) -> None:
     while True:
-        used.peak_mb = max(used.peak_mb, worker.memory_info().rss / 1e6)
+        usage.peak_mb = max(usage.peak_mb, worker.memory_info().rss / 1e6)
         await asyncio.sleep(_SAMPLE_SECONDS)
 
 
-async def _run(bed: Testbed, load: Load, speed: float) -> Run:
+async def _run(testbed: Testbed, load: Load, speed: float) -> Run:
     run = Run(load, speed)
     region = load.plans[0].waves[0].region
     launcher = f"WorkflowId = '{launcher_workflow_id(ACCOUNT, region)}'"
-    before = await cost_of(bed.client, launcher, most=_MOST_HISTORIES)
-    began = time.time()
-    ids = await asyncio.gather(*(start_execution(bed.client, plan) for plan in load.plans))
+    before = await cost_of(testbed.client, launcher, max_histories=_MAX_HISTORIES)
+    started = time.time()
+    ids = await asyncio.gather(*(start_execution(testbed.client, plan) for plan in load.plans))
     states = await asyncio.gather(
-        *(_end_of(bed, plan.plan_id, i) for plan, i in zip(load.plans, ids, strict=True))
+        *(
+            _wait_for_servers(testbed, plan.plan_id, i)
+            for plan, i in zip(load.plans, ids, strict=True)
+        )
     )
-    run.wall_seconds = max(states) - began
+    run.wall_seconds = max(states) - started
     for execution_id in ids:
         query = f"DrsExecutionId = '{execution_id}'"
-        own = await cost_of(bed.client, query, most=_MOST_HISTORIES)
+        own = await cost_of(testbed.client, query, max_histories=_MAX_HISTORIES)
         run.cost = run.cost.plus(own)
         longest = max(run.longest_plan_events, own.events[RecoveryPlanWorkflow.__name__])
         run.longest_plan_events = longest
-    launched = await cost_of(bed.client, launcher, most=_MOST_HISTORIES)
+    launched = await cost_of(testbed.client, launcher, max_histories=_MAX_HISTORIES)
     run.cost = run.cost.plus(launched.minus(before))
     if len(load.plans) == 1:
-        run.longest_task = await _longest_task(bed, load.plans[0].plan_id)
+        run.longest_task = await _longest_task(testbed, load.plans[0].plan_id)
     return run
 
 
-async def _end_of(bed: Testbed, plan_id: str, execution_id: str) -> float:
+async def _wait_for_servers(testbed: Testbed, plan_id: str, execution_id: str) -> float:
     """When an execution had all its servers up (epoch seconds)."""
-    handle = bed.client.get_workflow_handle_for(RecoveryPlanWorkflow.run, plan_workflow_id(plan_id))
+    handle = testbed.client.get_workflow_handle_for(
+        RecoveryPlanWorkflow.run, plan_workflow_id(plan_id)
+    )
     try:
         state = await handle.result()
     except WorkflowFailureError as error:
@@ -151,46 +158,46 @@ async def _end_of(bed: Testbed, plan_id: str, execution_id: str) -> float:
     return state.end_time
 
 
-async def _longest_task(bed: Testbed, plan_id: str) -> float:
+async def _longest_task(testbed: Testbed, plan_id: str) -> float:
     """The longest workflow task of a plan, in seconds."""
-    handle = bed.client.get_workflow_handle(plan_workflow_id(plan_id))
+    handle = testbed.client.get_workflow_handle(plan_workflow_id(plan_id))
     started, longest = 0.0, 0.0
     async for event in handle.fetch_history_events():
-        moment = event.event_time.ToDatetime().timestamp()
+        timestamp = event.event_time.ToDatetime().timestamp()
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
-            started = moment
+            started = timestamp
         elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-            longest = max(longest, moment - started)
+            longest = max(longest, timestamp - started)
     return longest
 
 
-def _count_calls(run: Run, calls: Iterable[dict[str, Any]], began: float) -> None:
+def _count_calls(run: Run, calls: Iterable[dict[str, Any]], started: float) -> None:
     region = run.load.plans[0].waves[0].region
     own = [c for c in calls if c.get("Region") == region and c["Service"] == "drs"]
-    run.looks = sum(c["Operation"] == "DescribeJobs" for c in own)
+    run.polls = sum(c["Operation"] == "DescribeJobs" for c in own)
     # A first look of the launcher, and one of the first watch, come before the first tick.
-    ticks = run.wall_seconds / (POLL_SECONDS / run.speed)
-    run.looks_a_tick = run.looks / ticks
-    asked = [c for c in own if c["Operation"] == "StartRecovery"]
-    run.jobs = sum(c["Result"] == "OK" for c in asked)
-    run.refusals = Counter(c["Result"] for c in asked if c["Result"] in _REFUSALS)
+    intervals = run.wall_seconds / (POLL_SECONDS / run.speed)
+    run.polls_per_interval = run.polls / intervals
+    requested = [c for c in own if c["Operation"] == "StartRecovery"]
+    run.jobs = sum(c["Result"] == "OK" for c in requested)
+    run.refusals = Counter(c["Result"] for c in requested if c["Result"] in _REFUSALS)
 
 
 def _read_ledger(run: Run, ledger: dict[str, Any]) -> None:
     """How long after its last dependency's last server each wave was asked for."""
     up: dict[str, float] = {}
-    asked: dict[str, float] = {}
+    requested: dict[str, float] = {}
     for backend in ledger["Backends"]:
         for job in backend["Jobs"]:
             for server in job["Servers"]:
                 up[server["SourceServerId"]] = server["FinalTime"]
-                asked[server["SourceServerId"]] = job["Created"]
+                requested[server["SourceServerId"]] = job["Created"]
     for plan in run.load.plans:
         ready = {w.wave_id: max(up[i] for i in w.server_ids) for w in plan.waves}
         for wave in plan.waves:
             if wave.depends_on:
                 last = max(ready[d] for d in wave.depends_on)
-                run.lags.append(max(asked[i] for i in wave.server_ids) - last)
+                run.lags.append(max(requested[i] for i in wave.server_ids) - last)
 
 
 def quantile(values: Sequence[float], part: float) -> float:

@@ -10,7 +10,7 @@ from recovery.plan.model import RecoveryPlan
 
 LAUNCHED = "LAUNCHED"
 FAILED = "FAILED"
-BROKEN = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+BROKEN_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 
 
 @dataclass(frozen=True)
@@ -55,39 +55,39 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Truth:
+class PlanLedger:
     """What truly happened to the servers of one plan.
 
     Attributes:
         launches: of its servers, oldest first, whoever asked for them.
-        up: by server, the IDs of the instances that exist now.
+        instances_up: by server, the IDs of the instances that exist now.
     """
 
     launches: list[Launch]
-    up: dict[str, list[str]]
+    instances_up: dict[str, list[str]]
 
     @classmethod
-    def read(cls, ledger: dict[str, Any], plan: RecoveryPlan) -> "Truth":
+    def read(cls, ledger: dict[str, Any], plan: RecoveryPlan) -> "PlanLedger":
         """Take the part of a ledger that is about a plan's servers."""
-        ours = {server: wave.wave_id for wave in plan.waves for server in wave.server_ids}
+        wave_ids = {server: wave.wave_id for wave in plan.waves for server in wave.server_ids}
         jobs = {
             job["JobId"]: job for backend in ledger["Backends"] for job in backend["Jobs"]
         }  # fmt: skip
         launches = [
-            _launch(event, server_id, jobs[event["JobId"]], plan.plan_id, ours[server_id])
+            _launch(event, server_id, jobs[event["JobId"]], plan.plan_id, wave_ids[server_id])
             for backend in ledger["Backends"]
             for event in backend["Events"]
             if event["Event"] == "START_RECOVERY_ACCEPTED"
             for server_id in event["SourceServerIds"]
-            if server_id in ours
+            if server_id in wave_ids
         ]
-        up = {
+        instances_up = {
             server["SourceServerId"]: [i["RecoveryInstanceId"] for i in server["InstancesUp"]]
             for backend in ledger["Backends"]
             for server in backend["Servers"]
-            if server["SourceServerId"] in ours
+            if server["SourceServerId"] in wave_ids
         }
-        return cls(sorted(launches, key=lambda launch: launch.created), up)
+        return cls(sorted(launches, key=lambda launch: launch.created), instances_up)
 
     def of_server(self, server_id: str) -> list[Launch]:
         """The launches of a server, oldest first."""
@@ -101,15 +101,15 @@ class Truth:
 def _launch(
     event: dict[str, Any], server_id: str, job: dict[str, Any], plan_id: str, wave_id: str
 ) -> Launch:
-    told = next(s for s in job["Servers"] if s["SourceServerId"] == server_id)
+    server = next(s for s in job["Servers"] if s["SourceServerId"] == server_id)
     return Launch(
         server_id=server_id,
         job_id=event["JobId"],
         launch_id=_launch_id(event["Tags"], plan_id, wave_id),
         created=job["Created"],
-        outcome=told["FinalStatus"],
-        ended=told["FinalTime"],
-        instance_id=told["RecoveryInstanceId"],
+        outcome=server["FinalStatus"],
+        ended=server["FinalTime"],
+        instance_id=server["RecoveryInstanceId"],
     )
 
 
@@ -135,7 +135,7 @@ class SentMessage:
 
 
 @dataclass(frozen=True)
-class Drill:
+class DrillRecord:
     """Everything that is known of a drill after its end.
 
     Attributes:
@@ -146,7 +146,7 @@ class Drill:
 
     plan: RecoveryPlan
     state: ExecutionState
-    truth: Truth
+    plan_ledger: PlanLedger
     closed: str
     speed: float
     sent: list[SentMessage] = field(default_factory=list)

@@ -2,17 +2,17 @@
 
 import itertools
 
-from bench.chaos.facts import BROKEN, FAILED, Drill
+from bench.chaos.drill_record import BROKEN_STATUSES, FAILED, DrillRecord
 from recovery.execution.server import LaunchStatus
 from recovery.plan.model import Impact, OnFailure, Wave
 
 
-def check_launched_once(drill: Drill) -> list[str]:
+def check_launched_once(drill: DrillRecord) -> list[str]:
     """No launch was accepted twice, and no server launched again that was up or on its way."""
     found = []
     prefix = f"{drill.state.execution_id}/"
     for server_id in (i for wave in drill.plan.waves for i in wave.server_ids):
-        launches = drill.truth.of_server(server_id)
+        launches = drill.plan_ledger.of_server(server_id)
         for launch in launches:
             if not launch.launch_id.startswith(prefix):
                 found.append(f"{server_id} was launched by {launch.job_id}, which is not ours")
@@ -28,7 +28,7 @@ def check_launched_once(drill: Drill) -> list[str]:
                     f"had not failed before (it ends {before.outcome})"
                 )
     jobs_of: dict[str, set[str]] = {}
-    for launch in drill.truth.launches:
+    for launch in drill.plan_ledger.launches:
         jobs_of.setdefault(launch.launch_id, set()).add(launch.job_id)
     for launch_id, jobs in jobs_of.items():
         if len(jobs) > 1:
@@ -36,17 +36,19 @@ def check_launched_once(drill: Drill) -> list[str]:
     return found
 
 
-def check_order(drill: Drill) -> list[str]:
+def check_order(drill: DrillRecord) -> list[str]:
     """Nothing was launched before what it depends on was up, or an operator or a policy said so."""
     found = []
     for wave in drill.plan.waves:
-        begun = sorted({launch.created for launch in drill.truth.of_wave(wave.wave_id)})
+        launch_times = sorted(
+            {launch.created for launch in drill.plan_ledger.of_wave(wave.wave_id)}
+        )
         for dependency in (drill.plan.wave(d) for d in wave.depends_on):
-            for time in begun:
+            for time in launch_times:
                 if not (
                     _is_up(drill, dependency, time)
                     or _was_released(drill, dependency, time)
-                    or _goes_on_without(drill, dependency, time)
+                    or _is_continued_without(drill, dependency, time)
                 ):
                     found.append(
                         f"{wave.wave_id} was launched at {time:.3f}, before {dependency.wave_id} "
@@ -55,10 +57,10 @@ def check_order(drill: Drill) -> list[str]:
     return found
 
 
-def _is_up(drill: Drill, wave: Wave, time: float) -> bool:
+def _is_up(drill: DrillRecord, wave: Wave, time: float) -> bool:
     """Whether all that a wave needs was up: an OPTIONAL server may have failed, and no other."""
     for server in wave.servers:
-        launches = drill.truth.of_server(server.source_server_id)
+        launches = drill.plan_ledger.of_server(server.source_server_id)
         if any(launch.is_up_by(time) for launch in launches):
             continue
         may_fail = server.impact is Impact.OPTIONAL
@@ -67,11 +69,11 @@ def _is_up(drill: Drill, wave: Wave, time: float) -> bool:
     return True
 
 
-def _was_released(drill: Drill, wave: Wave, time: float) -> bool:
+def _was_released(drill: DrillRecord, wave: Wave, time: float) -> bool:
     """Whether an operator had skipped or accepted a wave."""
     decided = drill.wave(wave.wave_id).decisions
-    acts = [act for act in (decided.skipped_by, decided.accepted_by) if act is not None]
-    if any(act.time <= time for act in acts):
+    decisions = [each for each in (decided.skipped_by, decided.accepted_by) if each is not None]
+    if any(each.time <= time for each in decisions):
         return True
     # A retry takes an acceptance back, but not what was launched because of it.
     return any(
@@ -80,14 +82,14 @@ def _was_released(drill: Drill, wave: Wave, time: float) -> bool:
     )
 
 
-def _goes_on_without(drill: Drill, wave: Wave, time: float) -> bool:
+def _is_continued_without(drill: DrillRecord, wave: Wave, time: float) -> bool:
     """Whether the policy CONTINUE let its dependents go on, since a wave was broken by then."""
     if (wave.on_failure or drill.plan.on_failure) is not OnFailure.CONTINUE:
         return False
     recorded = drill.wave(wave.wave_id)
-    launches = [x for x in drill.truth.of_wave(wave.wave_id) if x.created <= time]
+    launches = [x for x in drill.plan_ledger.of_wave(wave.wave_id) if x.created <= time]
     if not launches:
-        return recorded.status in BROKEN
+        return recorded.status in BROKEN_STATUSES
     if time >= launches[0].created + wave.timeout_seconds / drill.speed:
         return True
     critical = {s.source_server_id for s in wave.servers if s.impact is Impact.CRITICAL}

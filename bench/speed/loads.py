@@ -61,7 +61,7 @@ class Load:
         ]
 
 
-Draw = Callable[[str, int], Load]
+LoadFactory = Callable[[str, int], Load]
 
 
 def _load(name: str, shapes: Sequence[Shape], region: str, number: int) -> Load:
@@ -133,12 +133,12 @@ def two_stacks(region: str, number: int) -> Load:
 
 def uneven(region: str, number: int) -> Load:
     """Forty waves of one to six servers, 300 to 1,200 s each, after up to three of those before."""
-    dice = random.Random(40)
+    rng = random.Random(40)
     shape: dict[str, tuple[list[str], list[float]]] = {}
     for n in range(40):
         earlier = [f"w{m}" for m in range(n // 2)]
-        needed = dice.sample(earlier, min(len(earlier), dice.choice((0, 1, 1, 2, 3))))
-        times = [round(dice.uniform(300, 1200)) for _ in range(dice.randint(1, 6))]
+        needed = rng.sample(earlier, min(len(earlier), rng.choice((0, 1, 1, 2, 3))))
+        times = [round(rng.uniform(300, 1200)) for _ in range(rng.randint(1, 6))]
         shape[f"w{n}"] = (sorted(needed), [float(t) for t in times])
     return _load("40 uneven waves", [shape], region, number)
 
@@ -164,10 +164,10 @@ def real_time(region: str, number: int) -> Load:
 
     Every plan has its own durations, so that its waves do not end with those of the others.
     """
-    dice = random.Random(100)
+    rng = random.Random(100)
     shapes = [
         {
-            f"w{n}": ([f"w{n - 1}"] if n else [], [round(dice.uniform(90, 130), 1)] * 2)
+            f"w{n}": ([f"w{n - 1}"] if n else [], [round(rng.uniform(90, 130), 1)] * 2)
             for n in range(3)
         }
         for _ in range(100)
@@ -175,5 +175,5 @@ def real_time(region: str, number: int) -> Load:
     return _load("100 plans of 3 short waves, real time", shapes, region, number)
 
 
-SINGLE: tuple[Draw, ...] = (sequence, parallel, diamond, two_stacks, uneven)
-LARGE: tuple[Draw, ...] = (hundred_plans, thousand_waves)
+SINGLE: tuple[LoadFactory, ...] = (sequence, parallel, diamond, two_stacks, uneven)
+LARGE: tuple[LoadFactory, ...] = (hundred_plans, thousand_waves)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from bench.workers import WorkerPool
-from sandbox.http.link import Cut
+from bench.worker_pool import WorkerPool
+from sandbox.http.tcp_proxy import NetworkFault
 from sandbox.stack import Stack
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -24,10 +24,10 @@ FIRST_ENDS = [
 
 @asynccontextmanager
 async def pool_of(
-    folder: Path, size: int, *, command: list[str] = SLEEPS, linked: bool = False
+    folder: Path, size: int, *, command: list[str] = SLEEPS, proxied: bool = False
 ) -> AsyncIterator[WorkerPool]:
     """Yield a pool of processes that only sleep."""
-    pool = WorkerPool(Stack(folder, worker=command, search_attributes=[]), size, linked)
+    pool = WorkerPool(Stack(folder, worker=command, search_attributes=[]), size, proxied)
     try:
         await pool.start()
         yield pool
@@ -50,13 +50,13 @@ async def test_a_killed_worker_is_gone_and_replaced_under_another_name(tmp_path:
         assert not await pool.kill("worker-1")
 
 
-async def test_a_worker_that_is_told_to_end_is_replaced_beside(tmp_path: Path) -> None:
+async def test_a_terminated_worker_is_replaced_before_it_ends(tmp_path: Path) -> None:
     async with pool_of(tmp_path, 1) as pool:
         assert await pool.terminate("worker-1")
         assert pool.names == ["worker-2"]
         while "worker-1" in pool.stack.parts:
             await asyncio.sleep(0.01)
-        assert pool.deaths == {}
+        assert pool.unexpected_exits == {}
 
 
 async def test_a_worker_that_ends_by_itself_is_replaced_and_its_exit_code_kept(
@@ -65,7 +65,7 @@ async def test_a_worker_that_ends_by_itself_is_replaced_and_its_exit_code_kept(
     async with pool_of(tmp_path, 1, command=FIRST_ENDS) as pool:
         while pool.names != ["worker-2"]:
             await asyncio.sleep(0.01)
-        assert pool.deaths == {"worker-1": 7}
+        assert pool.unexpected_exits == {"worker-1": 7}
 
 
 async def test_a_removed_worker_is_not_replaced_and_an_added_one_serves(tmp_path: Path) -> None:
@@ -75,16 +75,16 @@ async def test_a_removed_worker_is_not_replaced_and_an_added_one_serves(tmp_path
         assert pool.names == ["worker-2"]
 
 
-async def test_only_a_linked_worker_can_be_cut_off(tmp_path: Path) -> None:
-    async with pool_of(tmp_path / "linked", 1, linked=True) as pool:
-        assert pool.cut("worker-1", Cut.RESET)
-        pool.mend("worker-1")
-        assert not pool.cut("worker-9", Cut.RESET)
+async def test_only_a_proxied_worker_can_be_interrupted(tmp_path: Path) -> None:
+    async with pool_of(tmp_path / "linked", 1, proxied=True) as pool:
+        assert pool.interrupt("worker-1", NetworkFault.RESET)
+        pool.restore("worker-1")
+        assert not pool.interrupt("worker-9", NetworkFault.RESET)
     async with pool_of(tmp_path / "direct", 1) as pool:
-        assert not pool.cut("worker-1", Cut.RESET)
+        assert not pool.interrupt("worker-1", NetworkFault.RESET)
 
 
-async def test_nobody_is_left_at_the_end(tmp_path: Path) -> None:
+async def test_no_process_remains_after_the_stop(tmp_path: Path) -> None:
     async with pool_of(tmp_path, 2) as pool:
         pids = [pid(pool, name) for name in pool.names]
     assert not any(psutil.pid_exists(each) for each in pids)

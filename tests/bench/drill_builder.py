@@ -4,7 +4,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.chaos.facts import Drill, SentMessage, Truth
+from bench.chaos.drill_record import DrillRecord, PlanLedger, SentMessage
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
 from recovery.execution.wave import WaveState, WaveStatus
@@ -21,7 +21,7 @@ def instance_id(server_id: str, job_id: str) -> str:
 
 
 @dataclass
-class HandMade:
+class DrillBuilder:
     """A chain of two waves: Database (a server and an OPTIONAL replica), then App.
 
     The ledger and the history are written down apart, so that either can be made to lie.
@@ -100,9 +100,9 @@ class HandMade:
         backend["Jobs"].append({"JobId": job_id, "Created": at, "Tags": tags, "Servers": servers})
         for server in servers:
             if server["FinalStatus"] == "LAUNCHED":
-                self.put_up(str(server["SourceServerId"]), str(server["RecoveryInstanceId"]))
+                self.add_instance(str(server["SourceServerId"]), str(server["RecoveryInstanceId"]))
 
-    def put_up(self, server_id: str, instance: str) -> None:
+    def add_instance(self, server_id: str, instance: str) -> None:
         """Let an instance of a server exist."""
         backend = self.ledger["Backends"][0]
         backend["Servers"] = [s for s in backend["Servers"] if s["SourceServerId"] != server_id]
@@ -110,7 +110,7 @@ class HandMade:
             {"SourceServerId": server_id, "InstancesUp": [{"RecoveryInstanceId": instance}]}
         )
 
-    def take_down(self, server_id: str) -> None:
+    def remove_instances(self, server_id: str) -> None:
         """Let no instance of a server exist."""
         backend = self.ledger["Backends"][0]
         backend["Servers"] = [s for s in backend["Servers"] if s["SourceServerId"] != server_id]
@@ -164,21 +164,21 @@ class HandMade:
         """Give a wave a policy."""
         self.plan.wave(wave_id).on_failure = policy
 
-    def facts(self) -> Drill:
+    def build(self) -> DrillRecord:
         """The whole of it, as the checks take it."""
-        return Drill(
+        return DrillRecord(
             plan=self.plan,
             state=self.state,
-            truth=Truth.read(copy.deepcopy(self.ledger), self.plan),
+            plan_ledger=PlanLedger.read(copy.deepcopy(self.ledger), self.plan),
             closed=self.closed,
             speed=SPEED,
             sent=self.sent,
         )
 
 
-def completed_drill() -> HandMade:
+def completed_drill() -> DrillBuilder:
     """A drill that went well."""
-    drill = HandMade()
+    drill = DrillBuilder()
     drill.accept("database", DATABASE, REPLICA, at=1001.0, job_id="drsjob-1", ended=1006.0)
     drill.accept("app", APP, at=1007.0, job_id="drsjob-2", ended=1012.0)
     drill.record("database", WaveStatus.COMPLETED, job_id="drsjob-1", start=1001.0, end=1006.0)
@@ -187,9 +187,9 @@ def completed_drill() -> HandMade:
     return drill
 
 
-def failed_drill() -> HandMade:
+def failed_drill() -> DrillBuilder:
     """A drill whose Database failed, so that App was skipped."""
-    drill = HandMade()
+    drill = DrillBuilder()
     outcomes = {DATABASE: "FAILED"}
     drill.accept(
         "database",

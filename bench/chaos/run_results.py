@@ -3,59 +3,59 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from bench.chaos.script import ActKind
+from bench.chaos.script import ChaosActionKind
 
 
 @dataclass
-class Verdict:
+class DrillResult:
     """What became of a drill.
 
     Attributes:
         outcome: its status; empty if it has none.
         violations: what must hold and does not.
-        acts: what the adversary did to it, in order.
+        actions: what the adversary did to it, in order.
         seconds: how long it took, wall-clock.
     """
 
     drill: int
     outcome: str
     violations: list[str]
-    acts: list[str]
+    actions: list[str]
     seconds: float
 
 
 @dataclass
-class Tally:
+class RunResults:
     """The counts of a whole run.
 
     Attributes:
-        acts: done by the adversary.
-        missed: acts that found their worker gone already.
-        never_came: acts whose call their drill never made.
+        actions: done by the adversary.
+        without_target: acts that found their worker gone already.
+        unmatched: acts whose call their drill never made.
         faults: struck by the local AWS, by `service.Operation Error`.
-        answers: to operators' messages: accepted, rejected, unanswered.
+        message_outcomes: to operators' messages: accepted, rejected, unanswered.
         cleanups_repeated: clean-ups that said that something was left, and were started again.
     """
 
-    acts: Counter[ActKind] = field(default_factory=Counter)
-    missed: int = 0
-    never_came: int = 0
+    actions: Counter[ChaosActionKind] = field(default_factory=Counter)
+    without_target: int = 0
+    unmatched: int = 0
     faults: dict[str, int] = field(default_factory=dict)
-    answers: Counter[str] = field(default_factory=Counter)
+    message_outcomes: Counter[str] = field(default_factory=Counter)
     cleanups_repeated: int = 0
-    verdicts: list[Verdict] = field(default_factory=list)
+    drill_results: list[DrillResult] = field(default_factory=list)
 
     @property
     def outcomes(self) -> Counter[str]:
         """How many drills ended in which status."""
-        return Counter(verdict.outcome or "no outcome" for verdict in self.verdicts)
+        return Counter(drill_result.outcome or "no outcome" for drill_result in self.drill_results)
 
     @property
-    def broken(self) -> list[Verdict]:
+    def violating(self) -> list[DrillResult]:
         """The drills in which something was violated."""
-        return [verdict for verdict in self.verdicts if verdict.violations]
+        return [drill_result for drill_result in self.drill_results if drill_result.violations]
 
-    def struck(self, *effects: str, service: str = "drs") -> int:
+    def faults_applied(self, *effects: str, service: str = "drs") -> int:
         """How often faults of these errors or effects struck a service."""
         return sum(
             count

@@ -186,11 +186,11 @@ def test_terminating_an_instance_that_is_gone_is_a_conflict() -> None:
 def test_a_launch_of_an_explicit_snapshot_says_that_it_uses_that_one() -> None:
     with LocalAws() as aws:
         (chosen, *_) = aws.drs.describe_recovery_snapshots(sourceServerID=DATABASE)["items"]
-        answer = aws.drs.start_recovery(
+        response = aws.drs.start_recovery(
             sourceServers=[{"sourceServerID": DATABASE, "recoverySnapshotID": chosen["snapshotID"]}]
         )
         aws.pass_time(900)
-        events = aws.events(answer["job"]["jobID"])
+        events = aws.events(response["job"]["jobID"])
         assert "USING_PREVIOUS_SNAPSHOT" in events
         assert "SNAPSHOT_START" not in events
 
@@ -199,8 +199,8 @@ def test_a_launch_of_an_explicit_snapshot_says_that_it_uses_that_one() -> None:
 def test_durations_are_written_in_days_hours_minutes_and_seconds_as_recorded() -> None:
     with LocalAws() as aws:
         aws.pass_time(5_532.13)
-        told = source_server(aws)["lifeCycle"]["elapsedReplicationDuration"]
-        assert re.fullmatch(r"P2DT1H\d{1,2}M\d{1,2}(\.\d+)?S", told)
+        measured = source_server(aws)["lifeCycle"]["elapsedReplicationDuration"]
+        assert re.fullmatch(r"P2DT1H\d{1,2}M\d{1,2}(\.\d+)?S", measured)
 
 
 @pytest.mark.xfail(strict=True, reason="issue 14, point 18: it always has the source's")
@@ -246,9 +246,9 @@ def test_jobs_spread_over_what_both_recorded_jobs_took() -> None:
     servers = [each for job in many_jobs("{Seed: 1, " + TWO + "}") for each in job.values()]
     conversions = [each["CONVERSION_END"] - each["CONVERSION_START"] for each in servers]
     launches = [each["LAUNCH_END"] - each["LAUNCH_START"] for each in servers]
-    for told, (least, most) in ((conversions, CONVERSION), (launches, LAUNCH)):
-        assert least - 1 <= min(told) <= max(told) <= most + 1
-        assert max(told) - min(told) > (most - least) / 2
+    for measured, (least, most) in ((conversions, CONVERSION), (launches, LAUNCH)):
+        assert least - 1 <= min(measured) <= max(measured) <= most + 1
+        assert max(measured) - min(measured) > (most - least) / 2
 
 
 @pytest.mark.xfail(strict=True, reason="issue 14, point 20: the second server is always first")
@@ -281,7 +281,7 @@ def test_the_spread_follows_the_seed() -> None:
                                  "originRegion": "us-east-1"}),
     ],
 )  # fmt: skip
-def test_an_operation_that_is_not_there_is_named_and_not_called_again(
+def test_an_unsupported_operation_is_named_and_not_retried(
     operation: str, asked: dict[str, Any]
 ) -> None:
     with LocalAws() as aws:

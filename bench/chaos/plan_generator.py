@@ -19,12 +19,12 @@ from recovery.plan.model import (
 _LAUNCH_SECONDS = (200.0, 900.0)
 _STUCK_SECONDS = 4000.0
 _SHORT_TIMEOUT_SECONDS = 1500.0
-_SERVERS_A_DRILL = 0x100
-_MOST_DEPENDENCIES = 3
+_SERVERS_PER_DRILL = 0x100
+_MAX_DEPENDENCIES = 3
 
 
 @dataclass(frozen=True)
-class DrawnPlan:
+class GeneratedPlan:
     """A plan, and the source servers that it launches as a scenario has them."""
 
     plan: RecoveryPlan
@@ -36,81 +36,81 @@ class DrawnPlan:
         return tuple(i for wave in self.plan.waves for i in wave.server_ids)
 
 
-def draw_plan(dice: Random, *, drill: int) -> DrawnPlan:
+def generate_plan(rng: Random, *, drill: int) -> GeneratedPlan:
     """Draw a plan of 1 to 8 waves of 1 to 4 servers, with servers that nobody else has.
 
     Args:
-        dice: where all chance comes from.
+        rng: where all chance comes from.
         drill: the drill's number.
     """
-    count = dice.choices(range(1, 9), weights=(1, 2, 4, 4, 3, 2, 1, 1))[0]
-    regions = (REGION, OTHER_REGION) if dice.random() < 0.3 else (REGION,)
+    count = rng.choices(range(1, 9), weights=(1, 2, 4, 4, 3, 2, 1, 1))[0]
+    regions = (REGION, OTHER_REGION) if rng.random() < 0.3 else (REGION,)
     source_servers: list[dict[str, Any]] = []
     waves = []
-    for place in range(count):
-        wave, own = _draw_wave(
-            dice, drill=drill, place=place, region=dice.choice(regions), first=len(source_servers)
+    for index in range(count):
+        wave, own = _generate_wave(
+            rng, drill=drill, index=index, region=rng.choice(regions), first=len(source_servers)
         )
         waves.append(wave)
         source_servers += own
     plan = RecoveryPlan(
         plan_id=f"drill-{drill:04}",
-        on_failure=dice.choice((None, None, None, OnFailure.ASK, OnFailure.CONTINUE)),
+        on_failure=rng.choice((None, None, None, OnFailure.ASK, OnFailure.CONTINUE)),
         deadline_seconds=MAX_SECONDS,
         waves=waves,
     )
-    return DrawnPlan(plan, source_servers)
+    return GeneratedPlan(plan, source_servers)
 
 
-def _draw_wave(
-    dice: Random, *, drill: int, place: int, region: str, first: int
+def _generate_wave(
+    rng: Random, *, drill: int, index: int, region: str, first: int
 ) -> tuple[Wave, list[dict[str, Any]]]:
     ids = [
-        f"s-{0xC0000000 + _SERVERS_A_DRILL * drill + first + n:017x}"
-        for n in range(dice.randint(1, 4))
+        f"s-{0xC0000000 + _SERVERS_PER_DRILL * drill + first + n:017x}"
+        for n in range(rng.randint(1, 4))
     ]
-    source_servers = [_draw_server(dice, server_id, region) for server_id in ids]
+    source_servers = [_generate_server(rng, server_id, region) for server_id in ids]
     stuck = any("stuck" in server["Outcome"] for server in source_servers)
-    short = stuck and dice.random() < 0.6
-    others = dice.sample(range(place), k=min(place, _MOST_DEPENDENCIES))
+    short = stuck and rng.random() < 0.6
+    others = rng.sample(range(index), k=min(index, _MAX_DEPENDENCIES))
     wave = Wave(
-        wave_id=f"w{place + 1}",
-        wave_name=f"Wave {place + 1}",
+        wave_id=f"w{index + 1}",
+        wave_name=f"Wave {index + 1}",
         servers=[
             Server(
                 source_server_id=server_id,
-                impact=dice.choices((Impact.CRITICAL, Impact.OPTIONAL), weights=(4, 1))[0],
+                impact=rng.choices((Impact.CRITICAL, Impact.OPTIONAL), weights=(4, 1))[0],
             )
             for server_id in ids
         ],
         dependencies=[
-            Dependency(depends_on_wave_id=f"w{n + 1}") for n in others if dice.random() < 0.5
+            Dependency(depends_on_wave_id=f"w{n + 1}") for n in others if rng.random() < 0.5
         ],
         region=region,
-        account_id=ACCOUNT if dice.random() < 0.5 else None,
+        account_id=ACCOUNT if rng.random() < 0.5 else None,
         timeout_seconds=_SHORT_TIMEOUT_SECONDS if short else MAX_SECONDS,
-        on_failure=dice.choices(
+        on_failure=rng.choices(
             (None, OnFailure.CONTINUE, OnFailure.ASK, OnFailure.STOP), weights=(8, 2, 2, 1)
         )[0],
-        retries=dice.choices((0, 1, 2), weights=(6, 2, 1))[0],
-        approval_required=dice.random() < 0.1,
+        retries=rng.choices((0, 1, 2), weights=(6, 2, 1))[0],
+        approval_required=rng.random() < 0.1,
     )
     return wave, source_servers
 
 
-def _draw_server(dice: Random, server_id: str, region: str) -> dict[str, Any]:
-    outcome = dice.choices(
+def _generate_server(rng: Random, server_id: str, region: str) -> dict[str, Any]:
+    outcome = rng.choices(
         ("launched", "failed-early", "failed-late", "stuck"), weights=(88, 5, 4, 3)
     )[0]
     # Launch by launch; the last one repeats, so that some servers never come up.
-    outcomes = [outcome, "launched"] if dice.random() < 0.7 else [outcome]
+    outcomes = [outcome, "launched"] if rng.random() < 0.7 else [outcome]
     return {
         "SourceServerId": server_id,
         "Region": region,
         "AccountId": ACCOUNT,
         "Outcome": outcomes,
-        "LaunchSeconds": round(dice.uniform(*_LAUNCH_SECONDS), 1),
+        "LaunchSeconds": round(rng.uniform(*_LAUNCH_SECONDS), 1),
         "StuckSeconds": _STUCK_SECONDS,
-        "RecoveryInstanceIdMissing": dice.random() < 0.1,
-        "LaunchDisposition": "STOPPED" if dice.random() < 0.05 else "STARTED",
+        "RecoveryInstanceIdMissing": rng.random() < 0.1,
+        "LaunchDisposition": "STOPPED" if rng.random() < 0.05 else "STARTED",
     }

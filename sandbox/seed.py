@@ -19,10 +19,10 @@ def all_backends() -> Iterator[DRSBackend]:
 
 def apply_quotas(quotas: Quotas, backends: Iterable[DRSBackend]) -> None:
     """Set the quotas that are given, where they are of the backend's account."""
-    given = quotas.model_dump(exclude_none=True, exclude={"account_id"})
+    fields_set = quotas.model_dump(exclude_none=True, exclude={"account_id"})
     for backend in backends:
         if quotas.account_id in (None, backend.account_id):
-            for name, value in given.items():
+            for name, value in fields_set.items():
                 setattr(backend.quotas, name, value)
 
 
@@ -35,14 +35,14 @@ def apply_source_server(entry: SourceServer) -> list[DRSBackend]:
     Raises:
         ScenarioError: If DRS does not exist in its Region.
     """
-    holders = [
+    backends = [
         backend
         for backend in all_backends()
         if entry.source_server_id in backend.source_servers
         and entry.region in (None, backend.region_name)
         and entry.account_id in (None, backend.account_id)
     ]
-    if not holders:
+    if not backends:
         account_id = entry.account_id or DEFAULT_ACCOUNT_ID
         region = entry.region or DEFAULT_REGION
         if region not in drs_backends[account_id]:
@@ -50,29 +50,29 @@ def apply_source_server(entry: SourceServer) -> list[DRSBackend]:
         backend = drs_backends[account_id][region]
         name = entry.name or entry.source_server_id
         backend.add_source_server(entry.source_server_id, name, entry.tags)
-        holders = [backend]
-    for backend in holders:
-        _change(backend.source_servers[entry.source_server_id], entry)
+        backends = [backend]
+    for backend in backends:
+        _update_server(backend.source_servers[entry.source_server_id], entry)
         if entry.live_recovery_instance is not None:
             drill = entry.live_recovery_instance == "DRILL"
             backend.seed_recovery_instance(entry.source_server_id, is_drill=drill)
         if entry.running_job:
             backend.seed_running_job(entry.source_server_id)
-    return holders
+    return backends
 
 
-def _change(server: DrsServer, entry: SourceServer) -> None:
-    given = entry.model_fields_set
-    for key in given & {"os", "replication_state", "lag_duration", "recovery_snapshot_ids"}:
+def _update_server(server: DrsServer, entry: SourceServer) -> None:
+    fields_set = entry.model_fields_set
+    for key in fields_set & {"os", "replication_state", "lag_duration", "recovery_snapshot_ids"}:
         setattr(server, key, getattr(entry, key))
-    for key in given & {"launch_seconds", "stuck_seconds", "raw_error"}:
-        setattr(server.behaviour, key, getattr(entry, key))
-    if "outcome" in given:
-        server.behaviour.outcomes = tuple(Outcome(each) for each in entry.outcome)
-        server.restart_outcomes()
-    if "recovery_instance_id_missing" in given:
-        server.behaviour.shows_instance = not entry.recovery_instance_id_missing
-    if "launch_disposition" in given:
+    for key in fields_set & {"launch_seconds", "stuck_seconds", "raw_error"}:
+        setattr(server.behavior, key, getattr(entry, key))
+    if "outcome" in fields_set:
+        server.behavior.outcomes = tuple(Outcome(each) for each in entry.outcome)
+        server.reset_outcomes()
+    if "recovery_instance_id_missing" in fields_set:
+        server.behavior.reports_instance_id = not entry.recovery_instance_id_missing
+    if "launch_disposition" in fields_set:
         server.launch_configuration["launchDisposition"] = entry.launch_disposition
     if entry.name is not None:
         server.name = entry.name

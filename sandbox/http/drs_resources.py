@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from sandbox.drs.models import DRSBackend
 from sandbox.http.aws_call import Call
-from sandbox.seeding import all_backends
+from sandbox.seed import all_backends
 
 _RESOURCE = re.compile(r"\b(?:s|i|drsjob)-[0-9a-zA-Z]{17}\b")
 
 
-def with_subjects(call: Call) -> Call:
+def with_drs_resources(call: Call) -> Call:
     """Return a call with its subjects, and with the tags of its jobs as part of its text.
 
     A request that polls a job names neither the servers nor the launch, and one that terminates
@@ -32,7 +32,7 @@ def with_subjects(call: Call) -> Call:
         if instance := backend.recovery_instances.get(resource_id):
             named[instance.source_server.source_server_id] = None
     text = "\n".join((call.text, *named, *tags))
-    return replace(call, subjects=tuple(named), text=text)
+    return replace(call, resource_ids=tuple(named), text=text)
 
 
 def _backend(call: Call) -> DRSBackend | None:

@@ -1,6 +1,6 @@
 """What must hold of the recorded waves and servers: they are what the ledger says."""
 
-from bench.chaos.facts import LAUNCHED, Drill, Launch, Truth
+from bench.chaos.drill_record import LAUNCHED, DrillRecord, Launch, PlanLedger
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.plan.model import Impact
@@ -9,26 +9,26 @@ from recovery.plan.model import Impact
 _TOLERANCE_SECONDS = 0.005
 
 
-def check_waves(drill: Drill) -> list[str]:
+def check_waves(drill: DrillRecord) -> list[str]:
     """A wave's recorded status is what its servers' fates make of it."""
     found = []
     for wave in drill.state.waves:
-        launches = drill.truth.of_wave(wave.wave_id)
+        launches = drill.plan_ledger.of_wave(wave.wave_id)
         if not wave.status.is_settled:
             found.append(f"{wave.wave_id} is still {wave.status}")
         elif wave.status is WaveStatus.SKIPPED and launches and wave.attempt == 0:
             found.append(f"{wave.wave_id} is SKIPPED but {launches[0].job_id} launched it")
         elif wave.status in (WaveStatus.COMPLETED, WaveStatus.PARTIAL, WaveStatus.FAILED):
-            found += _check_verdict(drill, wave)
+            found += _check_status(drill, wave)
     return found
 
 
-def _check_verdict(drill: Drill, wave: WaveState) -> list[str]:
+def _check_status(drill: DrillRecord, wave: WaveState) -> list[str]:
     planned = drill.plan.wave(wave.wave_id)
     down = [
         server.source_server_id
         for server in planned.servers
-        if not _is_truly_up(drill.truth, server.source_server_id)
+        if not _is_up(drill.plan_ledger, server.source_server_id)
     ]
     critical = [
         s.source_server_id
@@ -40,23 +40,23 @@ def _check_verdict(drill: Drill, wave: WaveState) -> list[str]:
         expected = WaveStatus.FAILED if critical else WaveStatus.PARTIAL
     if wave.status is expected:
         return []
-    told = f"not up: {', '.join(down)}" if down else "every server is up"
-    return [f"{wave.wave_id} is recorded {wave.status}, but it is {expected} ({told})"]
+    reason = f"not up: {', '.join(down)}" if down else "every server is up"
+    return [f"{wave.wave_id} is recorded {wave.status}, but it is {expected} ({reason})"]
 
 
-def _is_truly_up(truth: Truth, server_id: str) -> bool:
-    launches = truth.of_server(server_id)
+def _is_up(plan_ledger: PlanLedger, server_id: str) -> bool:
+    launches = plan_ledger.of_server(server_id)
     if not launches or launches[-1].outcome != LAUNCHED:
         return False
-    return launches[-1].instance_id in truth.up.get(server_id, [])
+    return launches[-1].instance_id in plan_ledger.instances_up.get(server_id, [])
 
 
-def check_servers(drill: Drill) -> list[str]:
+def check_servers(drill: DrillRecord) -> list[str]:
     """What is recorded of each server is what its last job did to it."""
     found = []
     for wave in drill.state.waves:
         for server in wave.servers:
-            launches = drill.truth.of_server(server.source_server_id)
+            launches = drill.plan_ledger.of_server(server.source_server_id)
             found += _check_server(server, launches[-1] if launches else None)
     return found
 
@@ -81,21 +81,21 @@ def _check_server(server: ServerResult, last: Launch | None) -> list[str]:
     return []
 
 
-def check_times(drill: Drill) -> list[str]:
+def check_times(drill: DrillRecord) -> list[str]:
     """Recorded times are those of the ledger."""
     found = []
     for wave in drill.state.waves:
-        launches = drill.truth.of_wave(wave.wave_id)
+        launches = drill.plan_ledger.of_wave(wave.wave_id)
         for server in wave.servers:
             found += _check_server_time(server, launches)
         first = min((x.created for x in launches if x.attempt == wave.attempt), default=None)
         started = wave.start_time
         # A retry that only watches an earlier job on counts from its own begin.
-        again = wave.attempt > 1 or first is None
+        is_retry = wave.attempt > 1 or first is None
         if started is None or first is None:
             if first is not None:
                 found.append(f"{wave.wave_id} has no StartTime, but was launched at {first:.3f}")
-        elif not _same(started, first) and (not again or started > first):
+        elif not _same(started, first) and (not is_retry or started > first):
             found.append(f"{wave.wave_id} has StartTime {started:.3f}, launched at {first:.3f}")
         if wave.status in (WaveStatus.COMPLETED, WaveStatus.PARTIAL) and wave.end_time is not None:
             ends = [x.ended for s in wave.servers if (x := _last(launches, s)) and x.ended]

@@ -88,7 +88,7 @@ def read_or_refused(text: str) -> Scenario | None:
 @example("SourceServers: [{SourceServerId: " + SERVER + ", AccountId: " + "9" * 4000 + "}]")
 @example("SourceServers: [{SourceServerId: " + SERVER + ", AccountId: -1}]")
 @examples(200)
-def test_any_text_is_refused_politely(text: str) -> None:
+def test_any_invalid_text_is_rejected_with_a_message(text: str) -> None:
     read_or_refused(text)
 
 
@@ -97,7 +97,7 @@ def test_any_text_is_refused_politely(text: str) -> None:
 @example({"Faults": [{"Service": "", "Operation": "x", "Error": "X"}]})
 @example({"Faults": [{"Service": "drs", "Operation": "*", "Effect": "delay", "Seconds": 1e999}]})
 @examples(200)
-def test_any_structure_is_refused_politely(value: Any) -> None:
+def test_any_invalid_structure_is_rejected_with_a_message(value: Any) -> None:
     try:
         text = yaml.safe_dump(value)
     except (yaml.YAMLError, ValueError, UnicodeError):
@@ -111,14 +111,14 @@ def test_any_structure_is_refused_politely(value: Any) -> None:
 
 @given(SCENARIOS | st.binary())
 @examples(100)
-def test_the_control_answers_any_scenario_with_a_sentence(value: Any) -> None:
+def test_the_control_returns_200_or_400_for_any_scenario(value: Any) -> None:
     body = value
     if not isinstance(value, bytes):
         try:
             body = yaml.safe_dump(value).encode()
         except (yaml.YAMLError, ValueError):
             return
-    status, _ = SandboxControl().answer("POST", "/_sandbox/scenario", body)
+    status, _ = SandboxControl().handle_request("POST", "/_sandbox/scenario", body)
     assert status in (200, 400)
 
 
@@ -127,7 +127,7 @@ def test_the_control_answers_any_scenario_with_a_sentence(value: Any) -> None:
     [b"\xff\xfe", b"[" * 5000, b"{", b"Seed: 2024-99-99", b"\x00", b"Seed: " + b"9" * 5000],
     ids=["no text", "deep", "broken", "no date", "binary", "huge"],
 )
-def test_the_command_line_refuses_a_scenario_that_is_none(tmp_path: Path, content: bytes) -> None:
+def test_the_command_line_rejects_an_invalid_scenario(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.scenario.yaml"
     path.write_bytes(content)
     plan = Path(__file__).parents[2] / "examples" / "crm.yaml"

@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 _WAIT_SECONDS = 5.0
-_ANSWER_SECONDS = 30.0
-_TRIES = 5
-_AGAIN_SECONDS = 0.2
+_RESPONSE_TIMEOUT_SECONDS = 30.0
+_ATTEMPTS = 5
+_RETRY_SECONDS = 0.2
 
 
-class LocalAws:
+class SandboxClient:
     """The control of a local AWS; every call is made in a thread."""
 
     def __init__(self, url: str) -> None:
@@ -23,32 +23,32 @@ class LocalAws:
 
     async def apply(self, **scenario: Any) -> None:
         """Apply more scenario, in its own PascalCase keys."""
-        await self._ask("POST", "scenario", body=json.dumps(scenario).encode())
+        await self._request("POST", "scenario", body=json.dumps(scenario).encode())
 
     async def clear_faults(self, name: str = "") -> None:
         """Remove the faults whose names begin so; without a name, all."""
-        await self._ask("DELETE", "faults", {"name": name} if name else {})
+        await self._request("DELETE", "faults", {"name": name} if name else {})
 
     async def release(self, number: int | None = None) -> None:
         """Let the held answer of a call be given; without a number, all of them."""
-        await self._ask("POST", "release", {} if number is None else {"number": number})
+        await self._request("POST", "release", {} if number is None else {"number": number})
 
-    async def break_connections(self) -> None:
+    async def close_connections(self) -> None:
         """Close all connections in the middle of whatever they carry."""
-        await self._ask("DELETE", "connections")
+        await self._request("DELETE", "connections")
 
     async def ledger(self) -> dict[str, Any]:
         """What truly happened, and what is truly up."""
-        return await self._ask("GET", "ledger")
+        return await self._request("GET", "ledger")
 
     async def calls(self) -> dict[str, Any]:
         """How often each operation was called with which result, and the faults applied."""
-        return await self._ask("GET", "calls")
+        return await self._request("GET", "calls")
 
     async def log(self, *, after: int = 0, wait: float = 0.0) -> list[dict[str, Any]]:
         """The calls after a number; `wait` seconds for the first one."""
-        answer = await self._ask("GET", "log", {"after": after, "wait": wait})
-        return list(answer["Calls"])
+        response = await self._request("GET", "log", {"after": after, "wait": wait})
+        return list(response["Calls"])
 
     async def follow(self) -> AsyncIterator[dict[str, Any]]:
         """Every call from now on, in order, as soon as it is answered or held."""
@@ -59,7 +59,7 @@ class LocalAws:
                 number = entry["Number"]
                 yield entry
 
-    async def _ask(
+    async def _request(
         self,
         method: str,
         path: str,
@@ -71,16 +71,16 @@ class LocalAws:
         return await asyncio.to_thread(_send, Request(url, data=body, method=method))
 
 
-class CallFeed:
+class CallLogPoller:
     """The calls from now on, one at a time, with a limit to the waiting."""
 
-    def __init__(self, aws: LocalAws) -> None:
+    def __init__(self, aws: SandboxClient) -> None:
         self._aws = aws
         self._calls: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._feed())
+        self._task = asyncio.create_task(self._poll())
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -96,22 +96,22 @@ class CallFeed:
         except TimeoutError:
             return None
 
-    async def _feed(self) -> None:
+    async def _poll(self) -> None:
         async for entry in self._aws.follow():
             self._calls.put_nowait(entry)
 
 
 def _send(request: Request) -> dict[str, Any]:
-    for left in reversed(range(_TRIES)):
+    for remaining in reversed(range(_ATTEMPTS)):
         try:
-            with urlopen(request, timeout=_ANSWER_SECONDS) as answer:
-                told: dict[str, Any] = json.load(answer)
-            return told
+            with urlopen(request, timeout=_RESPONSE_TIMEOUT_SECONDS) as response:
+                content: dict[str, Any] = json.load(response)
+            return content
         except HTTPError as error:
             raise ValueError(f"the local AWS refused: {error.read().decode()}") from error
         except OSError:
             # Broken before the request was read, and so not executed: later it would be spared.
-            if not left:
+            if not remaining:
                 raise
-            time.sleep(_AGAIN_SECONDS)
+            time.sleep(_RETRY_SECONDS)
     raise AssertionError("the last try returns or raises")

@@ -11,18 +11,18 @@ _LOOPBACK = "127.0.0.1"
 _CHUNK = 65_536
 
 
-class Cut(StrEnum):
+class NetworkFault(StrEnum):
     """How a link is cut.
 
     RESET: connections break, and new ones are refused.
-    SILENT: connections stay and carry nothing until the link is mended, as when packets are lost.
+    BLACKHOLE: connections stay open and carry no data until `restore`, like packet loss.
     """
 
     RESET = "reset"
-    SILENT = "silent"
+    BLACKHOLE = "silent"
 
 
-class Link:
+class TcpProxy:
     """A TCP relay on 127.0.0.1 to a server there.
 
     Attributes:
@@ -33,10 +33,10 @@ class Link:
         self.port = 0
         self._server_port = server_port
         self._server: asyncio.Server | None = None
-        self._passing: set[asyncio.Task[None]] = set()
-        self._carries = asyncio.Event()
-        self._carries.set()
-        self._refuses = False
+        self._connections: set[asyncio.Task[None]] = set()
+        self._forwarding = asyncio.Event()
+        self._forwarding.set()
+        self._refusing = False
 
     async def start(self) -> Self:
         """Begin to relay."""
@@ -48,50 +48,50 @@ class Link:
         """Close all connections and accept no more."""
         if self._server is not None:
             self._server.close()
-        self._break()
+        self._close_connections()
 
-    def cut(self, how: Cut) -> None:
+    def interrupt(self, fault: NetworkFault) -> None:
         """Cut the link until `mend`."""
-        if how is Cut.SILENT:
-            self._carries.clear()
+        if fault is NetworkFault.BLACKHOLE:
+            self._forwarding.clear()
             return
-        self._refuses = True
-        self._break()
+        self._refusing = True
+        self._close_connections()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Let the link work again."""
-        self._refuses = False
-        self._carries.set()
+        self._refusing = False
+        self._forwarding.set()
 
-    def _break(self) -> None:
-        for task in list(self._passing):
+    def _close_connections(self) -> None:
+        for task in list(self._connections):
             task.cancel()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None, "a coroutine runs in a task"
-        self._passing.add(task)
+        self._connections.add(task)
         writers = [writer]
         try:
-            if not self._refuses:
-                there, to_server = await asyncio.open_connection(_LOOPBACK, self._server_port)
+            if not self._refusing:
+                from_server, to_server = await asyncio.open_connection(_LOOPBACK, self._server_port)
                 writers.append(to_server)
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._pass_on(reader, to_server))
-                    group.create_task(self._pass_on(there, writer))
+                    group.create_task(self._forward(reader, to_server))
+                    group.create_task(self._forward(from_server, writer))
         except (OSError, ExceptionGroup, asyncio.CancelledError):
             # The server is away, or the link was cut: the client sees a broken connection.
             pass
         finally:
-            self._passing.discard(task)
+            self._connections.discard(task)
             for each in writers:
                 each.transport.abort()
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(_CHUNK):
-            await self._carries.wait()
+            await self._forwarding.wait()
             writer.write(chunk)
             await writer.drain()
-        await self._carries.wait()
+        await self._forwarding.wait()
         with suppress(OSError):
             writer.write_eof()

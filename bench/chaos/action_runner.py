@@ -1,0 +1,83 @@
+"""The adversary: waits for the calls that the scripts name, and strikes while they are held."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.chaos.run_results import RunResults
+from bench.chaos.script import ChaosAction, ChaosActionKind
+from bench.testbed import Testbed
+
+SendMessage = Callable[[ChaosAction], Awaitable[str]]
+
+
+@dataclass
+class ActionRunner:
+    """Follows the log of calls of all drills.
+
+    Attributes:
+        performed: by drill's plan ID, what was done to it, in order.
+    """
+
+    testbed: Testbed
+    results: RunResults
+    performed: dict[str, list[str]] = field(default_factory=dict)
+    _pending: dict[str, tuple[ChaosAction, SendMessage]] = field(default_factory=dict)
+
+    def schedule(self, actions: list[ChaosAction], send: SendMessage) -> None:
+        """Do these acts when their calls come; messages go out by `send`."""
+        self._pending.update({action.name: (action, send) for action in actions})
+
+    def unschedule(self, plan_id: str) -> None:
+        """Do no more to a drill."""
+        for name in [name for name in self._pending if name.startswith(f"{plan_id}/")]:
+            del self._pending[name]
+            self.results.unmatched += 1
+
+    async def follow(self) -> None:
+        """Strike whenever a call that is waited for is held, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            async for call in self.testbed.aws.follow():
+                matched = self._pending.pop(call["Fault"] or "", None)
+                if matched is not None:
+                    group.create_task(self._perform(*matched, call))
+
+    async def _perform(self, action: ChaosAction, send: SendMessage, call: dict[str, Any]) -> None:
+        text = (
+            f"at call {action.after + 1} of {action.operation} by {call['Caller']}: {action.kind}"
+        )
+        self.performed.setdefault(action.name.partition("/")[0], []).append(text)
+        restoring: asyncio.Task[None] | None = None
+        workers = self.testbed.workers
+        succeeded, response = True, ""
+        try:
+            match action.kind:
+                case ChaosActionKind.KILL:
+                    succeeded = await workers.kill(call["Caller"])
+                case ChaosActionKind.TERMINATE:
+                    succeeded = await workers.terminate(call["Caller"])
+                case ChaosActionKind.RESTART_TEMPORAL:
+                    await self.testbed.restart_temporal()
+                case ChaosActionKind.CLOSE_CONNECTIONS:
+                    await self.testbed.aws.close_connections()
+                case ChaosActionKind.INTERRUPT_NETWORK:
+                    succeeded = workers.interrupt(call["Caller"], action.network_fault)
+                    restoring = asyncio.create_task(
+                        self._restore_later(call["Caller"], action.outage_seconds)
+                    )
+                case ChaosActionKind.MESSAGE | ChaosActionKind.CANCEL:
+                    response = await send(action)
+                    what = action.message or "cancel"
+                    self.performed[action.name.partition("/")[0]].append(f"{what} was {response}")
+        finally:
+            await self.testbed.aws.release(call["Number"])
+        if response != "unanswered":
+            self.results.actions[action.kind] += succeeded
+        self.results.without_target += not succeeded
+        if restoring is not None:
+            await restoring
+
+    async def _restore_later(self, worker: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self.testbed.workers.restore(worker)

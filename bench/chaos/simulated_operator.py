@@ -1,0 +1,135 @@
+"""The operator of a drill: sends messages, and answers what the execution asks for."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+from temporalio.service import RPCError
+
+from bench.chaos.drill_record import PlanLedger, SentMessage
+from bench.chaos.run_results import RunResults
+from bench.chaos.script import ChaosAction, ChaosActionKind, Reaction, Script
+from bench.testbed import Testbed
+from client.errors import RefusedError, RejectedError, UnreachableError
+from client.executions import execution_state, the_running
+from client.steering import cancel, send
+from recovery.execution.state import ExecutionState, PlanStatus, RefusalCode
+from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
+from recovery.operator.messages import MessageName, OperatorMessage
+
+_POLL_INTERVAL_SECONDS = 3.0
+_ACTOR = "bench"
+_BROKEN = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+
+
+@dataclass
+class SimulatedOperator:
+    """Steers one drill, as its script says."""
+
+    testbed: Testbed
+    script: Script
+    results: RunResults
+    sent: list[SentMessage] = field(default_factory=list)
+    _reaction_counts: Counter[str] = field(default_factory=Counter)
+    _handled_attempts: dict[str, int] = field(default_factory=dict)
+
+    async def perform(self, action: ChaosAction) -> str:
+        """Send what an act of the script says; returns how it was answered."""
+        if action.kind is ChaosActionKind.CANCEL:
+            return await self._cancel()
+        assert action.message is not None, "a message has a name"
+        return await self.send_message(action.message, action.wave_id, cascade=action.cascade)
+
+    async def run(self) -> None:
+        """Answer approvals, pauses, doubts and broken waves until cancelled."""
+        while True:
+            await asyncio.sleep(_POLL_INTERVAL_SECONDS)
+            try:
+                state = await execution_state(
+                    self.testbed.client, self.script.generated.plan.plan_id
+                )
+            except (RefusedError, UnreachableError):
+                continue
+            if state.end_time is None:
+                await self._respond(state)
+
+    async def send_message(
+        self,
+        name: MessageName,
+        wave_id: str | None = None,
+        *,
+        cascade: bool = False,
+        job: str | None = None,
+        launch: str | None = None,
+    ) -> str:
+        """Send one message.
+
+        Returns:
+            accepted, rejected or unanswered.
+        """
+        plan_id = self.script.generated.plan.plan_id
+        reason = f"{plan_id} message {len(self.sent) + 1}"
+        message = OperatorMessage(
+            name=name, wave=wave_id, reason=reason, cascade=cascade, job=job, launch=launch
+        )
+        response: bool | None = None
+        index = len(self.sent)
+        self.sent.append(SentMessage(name, reason, None))
+        try:
+            running = await the_running(self.testbed.client, plan_id)
+            if await send(self.testbed.client, running, message, actor=_ACTOR) is not None:
+                response = True
+        except RejectedError as rejected:
+            # One that comes after the end leaves no record.
+            response = None if rejected.code is RefusalCode.EXECUTION_ENDED else False
+        except (RefusedError, RPCError, UnreachableError):
+            response = None
+        self.sent[index] = SentMessage(name, reason, response)
+        outcome = {True: "accepted", False: "rejected", None: "unanswered"}[response]
+        self.results.message_outcomes[outcome] += 1
+        return outcome
+
+    async def _cancel(self) -> str:
+        plan_id = self.script.generated.plan.plan_id
+        try:
+            running = await the_running(self.testbed.client, plan_id)
+            await cancel(self.testbed.client, running, actor=_ACTOR, reason="drawn by the script")
+        except (RefusedError, RPCError, UnreachableError):
+            return "unanswered"
+        return "accepted"
+
+    async def _respond(self, state: ExecutionState) -> None:
+        if state.status is PlanStatus.PAUSED:
+            await self.send_message(MessageName.RESUME)
+        for wave in state.waves:
+            if wave.launch_in_doubt:
+                await self._resolve_launch_in_doubt(wave)
+            elif wave.waiting_for is WaitingFor.APPROVAL:
+                await self.send_message(MessageName.APPROVE_WAVE, wave.wave_id)
+            elif (
+                wave.status in _BROKEN and self._handled_attempts.get(wave.wave_id) != wave.attempt
+            ):
+                await self._handle_broken_wave(wave)
+
+    async def _handle_broken_wave(self, wave: WaveState) -> None:
+        """Do about a broken wave what the script says; once an attempt."""
+        self._handled_attempts[wave.wave_id] = wave.attempt
+        generated = self.script.reactions[wave.wave_id]
+        index = self._reaction_counts[wave.wave_id]
+        self._reaction_counts[wave.wave_id] += 1
+        reaction = generated[index] if index < len(generated) else Reaction.NOTHING
+        if reaction is not Reaction.NOTHING:
+            await self.send_message(MessageName(reaction.value), wave.wave_id)
+
+    async def _resolve_launch_in_doubt(self, wave: WaveState) -> None:
+        """Look in the console, which is the ledger here, and say whether there is a job."""
+        ledger = await self.testbed.aws.ledger()
+        plan_ledger = PlanLedger.read(ledger, self.script.generated.plan)
+        for launch_id in wave.launches_in_doubt:
+            launches = plan_ledger.of_wave(wave.wave_id)
+            jobs = [x.job_id for x in launches if x.launch_id == launch_id]
+            if jobs:
+                response, job = MessageName.ADOPT_JOB, jobs[-1]
+            else:
+                response, job = MessageName.LAUNCH_ANYWAY, None
+            await self.send_message(response, wave.wave_id, job=job, launch=launch_id)
