@@ -48,7 +48,7 @@ HttpResponse = tuple[str, list[tuple[str, str]], bytes]
 
 
 class SandboxApplication:
-    """Moto's server as a WSGI application, with faults in front of it."""
+    """Moto's server as a WSGI application. Applies faults before a request reaches moto."""
 
     def __init__(self, control: SandboxControl) -> None:
         self._control = control
@@ -57,7 +57,7 @@ class SandboxApplication:
         self._dynamodb = Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Serve one request; its body must be held in memory."""
+        """Serve one request. `wsgi.input` must be an in-memory buffer."""
         body = environ["wsgi.input"].getvalue()
         path = environ.get("PATH_INFO", "")
         if path.startswith(PREFIX):
@@ -137,8 +137,7 @@ class SandboxApplication:
 class SandboxAws:
     """The server in a thread of this process.
 
-    Moto keeps its state in the process, so there can be one at a time; starting it begins with an
-    empty AWS.
+    Moto keeps its state in the process, so only one can run at a time. `start` clears that state.
     """
 
     _running: SandboxAws | None = None
@@ -156,12 +155,12 @@ class SandboxAws:
         """Prepare a server.
 
         Args:
-            servers: Source servers to begin with.
-            scenario: Applied after them.
-            speed: Durations of AWS's side are divided by this.
-            port: On 127.0.0.1; 0 picks a free one.
-            clock: The present in epoch seconds, which all DRS state is computed from.
-            verbose: Whether requests are logged.
+            servers: The initial source servers.
+            scenario: Applied after the source servers are created.
+            speed: Divides the durations of AWS operations.
+            port: The port on 127.0.0.1. 0 selects a free port.
+            clock: Returns the current time in epoch seconds. All DRS state is computed from it.
+            verbose: Whether to log requests.
         """
         if speed <= 0:
             raise ValueError("speed must be greater than 0")
@@ -176,13 +175,13 @@ class SandboxAws:
         self.control = SandboxControl()
 
     def start(self, warm_up: Sequence[str] = ("drs",)) -> Self:
-        """Begin with an empty AWS, seed it and serve.
+        """Clear moto's state, create the source servers and start serving.
 
         Args:
             warm_up: Services to import before the first call.
         """
         if SandboxAws._running is not None:
-            raise RuntimeError("moto's state is shared in a process: stop the other SandboxAws")
+            raise RuntimeError("another SandboxAws runs in this process; stop it first")
         register()
         service_quotas.register()
         BackendDict.reset()
@@ -204,7 +203,7 @@ class SandboxAws:
         return self
 
     def stop(self) -> None:
-        """Stop serving and close all connections. Safe to call again."""
+        """Stop serving and close all connections. Idempotent."""
         if self._server is None or self._thread is None:
             return
         self._server.shutdown()
@@ -228,9 +227,9 @@ class SandboxAws:
 
     @property
     def port(self) -> int:
-        """The port that is served."""
+        """The port that the server listens on."""
         if self._server is None:
-            raise RuntimeError("the server is not started")
+            raise RuntimeError("the server is not running")
         return self._server.server_port
 
     @property
@@ -274,19 +273,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox.aws", description="A local AWS with DRS, on 127.0.0.1."
     )
-    parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
+    parser.add_argument("--port", type=int, default=0, help="0 selects a free port (default)")
     parser.add_argument(
         "--speed", type=float, default=1.0, help="divides the durations of DRS jobs (default 1)"
     )
-    parser.add_argument("--servers", type=Path, help="JSON list of source servers to begin with")
+    parser.add_argument("--servers", type=Path, help="JSON list of the initial source servers")
     parser.add_argument("--scenario", type=Path, help="scenario file, YAML")
-    parser.add_argument("--port-file", type=Path, help="file to write the port to when ready")
+    parser.add_argument(
+        "--port-file", type=Path, help="file that receives the port when the server is ready"
+    )
     parser.add_argument("--verbose", action="store_true", help="log requests")
     return parser
 
 
 def _write_atomically(path: Path, text: str) -> None:
-    # Whoever waits for the file must not find it empty.
+    # A process that waits for the file must not read an empty one.
     part = path.with_name(f"{path.name}.part")
     part.write_text(text)
     part.replace(path)

@@ -1,7 +1,7 @@
-"""Runs a command that ends when its parent does: `python -m sandbox.child_process COMMAND…`.
+"""Runs a command that ends with its parent process: `python -m sandbox.child_process COMMAND…`.
 
-A parent that is killed cannot take down what it started. Only Linux can tell a child of it;
-elsewhere the command runs without.
+A process that receives SIGKILL cannot stop its children. Linux sends the child a signal instead; on
+other systems the command keeps running.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ _PR_SET_PDEATHSIG = 1
 
 
 def ending_with_parent(command: Sequence[str]) -> list[str]:
-    """A command that ends when the process that starts it does."""
+    """Wrap a command so that it ends when the calling process ends."""
     return [sys.executable, "-m", "sandbox.child_process", str(os.getpid()), *command]
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Become the command.
+    """Replace this process with the command.
 
     Args:
-        arguments: the parent's process ID, then the command with its arguments.
+        arguments: the parent's process ID, then the command and its arguments.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # It may have died before it was asked about.
+        # The parent may have ended before prctl was called.
         if os.getppid() != int(arguments[0]):
             return
     os.execvp(arguments[1], list(arguments[1:]))

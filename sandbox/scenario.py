@@ -1,4 +1,4 @@
-"""The scenario file: which source servers there are, how launches go, what breaks."""
+"""The scenario file: source servers, launch outcomes, quotas and faults."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class ScenarioError(ValueError):
-    """A scenario that cannot be read; the message lists every problem and its place."""
+    """A scenario is not valid. The message lists every problem and its location."""
 
 
 class _Section(BaseModel):
@@ -64,21 +64,22 @@ class _Section(BaseModel):
 
 
 class SourceServer(_Section):
-    """One source server. Where it already exists, only the keys given change it.
+    """One source server. If it exists, only the specified keys change.
 
     Attributes:
         source_server_id: `s-` and 17 characters.
-        region: Where it is. Without `region` and `account_id` the entry applies to the server of
-            that ID wherever it is, and otherwise to us-west-2 of 123456789012.
-        name: Its Name tag; the ID if there is none.
-        outcome: How its launches go, one after another; the last repeats.
+        region: Its Region. Without `region` and `account_id`, the entry applies to the server with
+            this ID in any account and Region. If it does not exist, it is created in us-west-2 of
+            123456789012.
+        name: Its Name tag. Default: the ID.
+        outcome: The outcomes of successive launches. The last outcome repeats.
         launch_seconds: From the call to LAUNCH_END, before the speed factor.
-        stuck_seconds: When a stuck launch arrives after all, before the speed factor.
-        raw_error: The reason a failure logs.
-        recovery_instance_id_missing: Jobs never name its recovery instance.
-        recovery_snapshot_ids: Snapshots it has besides those that age out by the clock.
-        live_recovery_instance: It starts with an instance of an earlier job of this kind.
-        running_job: It starts inside someone else's job, stuck.
+        stuck_seconds: From the call to LAUNCH_END of a stuck launch, before the speed factor.
+        raw_error: The logged reason of a failure.
+        recovery_instance_id_missing: Jobs do not name its recovery instance.
+        recovery_snapshot_ids: Additional snapshots, which do not expire.
+        live_recovery_instance: It starts with an instance of an earlier job of this type.
+        running_job: It starts in a job of another client that never ends.
     """
 
     source_server_id: Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{17}$")]
@@ -108,7 +109,7 @@ class SourceServer(_Section):
     @classmethod
     def _require_outcome(cls, value: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
         if not value:
-            raise ValueError("must name at least one outcome")
+            raise ValueError("must contain at least one outcome")
         return value
 
 
@@ -126,14 +127,13 @@ class Quotas(_Section):
 
 
 class Effect(StrEnum):
-    """What a fault does other than answer with an error.
+    """The effect of a fault without an error.
 
-    ANSWER_LOST: the request is executed, the connection is closed without an answer.
-    ANSWER_CUT: the request is executed, the connection is closed in the middle of the answer.
-    DROP: the request is not executed, the connection is closed without an answer.
+    ANSWER_LOST: the request is executed, then the connection is closed without a response.
+    ANSWER_CUT: the request is executed, then the connection is closed during the response.
+    DROP: the request is not executed, the connection is closed without a response.
     DELAY: the request is executed `Seconds` later.
-    HOLD: the request is executed, the answer is given once it is released through the control,
-        if the caller has waited.
+    HOLD: the request is executed, and the response is sent when the control API releases it.
     """
 
     ANSWER_LOST = "answer-lost"
@@ -144,26 +144,26 @@ class Effect(StrEnum):
 
 
 class Fault(_Section):
-    """Something that goes wrong with calls of one operation.
+    """A fault of calls of one operation.
 
     Attributes:
-        operation: The API operation, or `*` for every one of the service.
-        service: The service as AWS signs for it: drs, dynamodb, sts, sqs, events …
-        error: The error code to answer with; the request is not executed.
-        message: Its message; None means a plausible one.
+        operation: The API operation, or `*` for every operation of the service.
+        service: The service name: drs, dynamodb, sts, sqs, events …
+        error: The error code to return. The request is not executed.
+        message: The error message. Default: a typical message.
         retry_after_seconds: The Retry-After header of throttling and server errors.
-        effect: What happens instead of an error.
+        effect: The effect, instead of an error.
         seconds: Wall-clock seconds of a delay.
-        times: How many calls it hits; None means no limit.
-        after: How many of the calls that it is about go unharmed first.
+        times: How many calls the fault applies to; None means no limit.
+        after: How many matching calls succeed before the fault applies.
         rate: Its probability for each call; None means every call.
         region: Only calls to this Region.
         account_id: Only calls in this account.
-        caller: Only calls of this caller, which names itself in `AWS_SDK_UA_APP_ID`.
-        mentions: Only calls whose request holds one of these texts: a source server, say. A request
-            that names a job also holds its source servers and the values of its tags, one that
-            names an instance its source server.
-        name: What the log calls it, and what it can be removed by.
+        caller: Only calls with this `AWS_SDK_UA_APP_ID`.
+        mentions: Only calls whose request contains one of these texts, such as a source server ID.
+            For a request with a job ID, the source servers and tag values of the job also count.
+            For a request with an instance ID, its source server also counts.
+        name: The name of the fault in the log and in DELETE requests.
     """
 
     operation: str
@@ -185,20 +185,20 @@ class Fault(_Section):
     @model_validator(mode="after")
     def _check_fault(self) -> Self:
         if (self.error is None) == (self.effect is None):
-            raise ValueError("give either Error or Effect")
+            raise ValueError("specify either Error or Effect")
         if (self.effect is Effect.DELAY) != (self.seconds is not None):
-            raise ValueError("Effect: delay needs Seconds, and nothing else takes it")
+            raise ValueError("Effect: delay requires Seconds; other effects do not support Seconds")
         if self.operation != ANY_OPERATION:
             _check_operation(self.service, self.operation)
         return self
 
 
 class Scenario(_Section):
-    """A whole scenario file.
+    """A scenario file.
 
     Attributes:
-        timestamp_form: How DRS writes times; None leaves it as it is.
-        seed: Of the random numbers that `Rate` draws.
+        timestamp_form: The timestamp format of DRS; None does not change it.
+        seed: The seed of the random numbers for `Rate`.
     """
 
     source_servers: tuple[SourceServer, ...] = ()
@@ -212,7 +212,7 @@ def read_scenario(text: str) -> Scenario:
     """Read a scenario in YAML or JSON.
 
     Raises:
-        ScenarioError: With every problem and its place in the file.
+        ScenarioError: The message lists every problem and its location in the file.
     """
     try:
         return Scenario.model_validate(_read_yaml(text) or {})
@@ -226,10 +226,10 @@ def load_scenario(path: Path) -> Scenario:
 
 
 def read_source_servers(text: str) -> tuple[SourceServer, ...]:
-    """Read a list of source servers in JSON or YAML, the seed of a server.
+    """Read a list of source servers in JSON or YAML.
 
     Raises:
-        ScenarioError: With every problem and its place in the file.
+        ScenarioError: The message lists every problem and its location in the file.
     """
     try:
         return TypeAdapter(tuple[SourceServer, ...]).validate_python(_read_yaml(text) or [])
@@ -246,9 +246,9 @@ def _read_yaml(text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except RecursionError:
-        raise ScenarioError("not YAML: nested too deep") from None
+        raise ScenarioError("not YAML: the nesting is too deep") from None
     except (yaml.YAMLError, ValueError) as error:
-        # Dates that do not exist and endless numbers are plain ValueErrors of PyYAML.
+        # PyYAML raises a plain ValueError for invalid dates and very long numbers.
         raise ScenarioError(f"not YAML: {error}") from None
 
 

@@ -1,4 +1,4 @@
-"""Brings the DRS backends into the state that a scenario describes."""
+"""Applies a scenario to the DRS backends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandbox.scenario import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Quotas, Scenari
 
 
 def all_backends() -> Iterator[DRSBackend]:
-    """Iterate over the backends of all accounts and Regions that were ever asked for."""
+    """Iterate over the backends of all accounts and Regions that exist in moto."""
     for account in list(drs_backends.values()):
         yield from list(account.values())
 
@@ -27,13 +27,13 @@ def apply_quotas(quotas: Quotas, backends: Iterable[DRSBackend]) -> None:
 
 
 def apply_source_server(entry: SourceServer) -> list[DRSBackend]:
-    """Create or change the source server of an entry.
+    """Create or update the source server of an entry.
 
     Returns:
-        The backends that hold it.
+        The backends that contain the server.
 
     Raises:
-        ScenarioError: If DRS does not exist in its Region.
+        ScenarioError: DRS is not available in the Region.
     """
     backends = [
         backend
@@ -46,7 +46,8 @@ def apply_source_server(entry: SourceServer) -> list[DRSBackend]:
         account_id = entry.account_id or DEFAULT_ACCOUNT_ID
         region = entry.region or DEFAULT_REGION
         if region not in drs_backends[account_id]:
-            raise ScenarioError(f"{entry.source_server_id}: DRS is not in Region {region}")
+            problem = f"DRS is not available in Region {region}"
+            raise ScenarioError(f"{entry.source_server_id}: {problem}")
         backend = drs_backends[account_id][region]
         name = entry.name or entry.source_server_id
         backend.add_source_server(entry.source_server_id, name, entry.tags)
@@ -76,6 +77,6 @@ def _update_server(server: DrsServer, entry: SourceServer) -> None:
         server.launch_configuration["launchDisposition"] = entry.launch_disposition
     if entry.name is not None:
         server.name = entry.name
-    # One assignment: another thread may be describing the server.
+    # One assignment, because another thread may read the tags at the same time.
     named = {} if entry.name is None else {"Name": entry.name}
     server.tags = {**server.tags, **named, **entry.tags}

@@ -1,4 +1,4 @@
-"""Service Quotas for DRS, which moto's own backend does not list."""
+"""Service Quotas for DRS, which moto's backend does not include."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from sandbox.drs.quotas import JOBS_IN_PROGRESS_CODE, SERVERS_IN_ALL_JOBS_CODE, 
 
 
 def register() -> None:
-    """Have moto answer ListServiceQuotas for DRS."""
+    """Make moto's ListServiceQuotas return the quotas of DRS."""
     ServiceQuotasResponse.list_service_quotas = _list_service_quotas  # type: ignore[attr-defined]
 
 

@@ -1,7 +1,7 @@
-"""The local stack: Temporal with its Web UI, an AWS that speaks DRS, and a worker.
+"""The local stack: Temporal with its Web UI, a local AWS with DRS, and a worker.
 
-Each is a process of its own with its log in the stack's folder. What runs is written to
-`stack.json`, so that another command can look at it, restart a part of it or take it down.
+Each part is a process with its own log in the stack's folder. `stack.json` lists the running parts,
+so that another command can show, restart or stop them.
 """
 
 import itertools
@@ -25,13 +25,13 @@ from sandbox.child_process import ending_with_parent
 _START_SECONDS = 40.0
 _STOP_SECONDS = 12.0
 _ADDRESS = "127.0.0.1"
-# Below those that Linux hands out by itself (32768 and up).
+# Below the ephemeral ports of Linux (32768 and up).
 _FIRST_PORT = 20_000
 _PORT_OFFSETS = itertools.count()
 
 
 class StackError(Exception):
-    """A part of the stack did not start; the message names its log."""
+    """A part of the stack did not start. The message names its log."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Part:
     """A running process of the stack.
 
     Attributes:
-        started: the process's creation time, which tells it from a later one of the same ID.
+        started: the creation time of the process, because process IDs are reused.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Part:
     command: list[str]
 
     def process(self) -> psutil.Process | None:
-        """The process, if it still runs."""
+        """The process, or None if it has ended."""
         try:
             process = psutil.Process(self.pid)
             alive = abs(process.create_time() - self.started) < 2.0 and process.is_running()
@@ -62,15 +62,15 @@ class Stack:
     """A sandbox in a folder.
 
     Attributes:
-        folder: holds logs, Temporal's database, `env` and `stack.json`.
+        folder: contains logs, Temporal's database, `env` and `stack.json`.
         worker: the command that starts a worker.
-        server: the command that serves the pages and the API; `--port` and its port follow.
-        search_attributes: registered with Temporal at its start, each as `Name=Type`.
-        speed: divides the durations of AWS and of our polls and deadlines.
-        region: the Region of clients that name none.
-        variables: further variables for the worker and other clients.
-        metrics_port: where Temporal tells its metrics; 0 for any port.
-        end_with_parent: its parts end with the process that starts them, even if it is killed.
+        server: the command that serves the pages and the API. `--port` is appended.
+        search_attributes: registered when Temporal starts, each as `Name=Type`.
+        speed: divides the durations of AWS operations, polls and deadlines.
+        region: the default Region of clients.
+        variables: additional environment variables for the worker and other clients.
+        metrics_port: the port of Temporal's metrics; 0 for any port.
+        end_with_parent: whether the parts end when the process that starts them ends or is killed.
     """
 
     folder: Path
@@ -90,7 +90,7 @@ class Stack:
 
     @classmethod
     def load(cls, folder: Path) -> "Stack | None":
-        """The stack that was started in `folder`, or None."""
+        """The stack that runs in `folder`, or None."""
         try:
             stored = json.loads((folder / "stack.json").read_text())
         except FileNotFoundError:
@@ -102,7 +102,7 @@ class Stack:
 
     @property
     def env(self) -> dict[str, str]:
-        """The variables that lead any client here."""
+        """The environment variables that connect a client to this stack."""
         return {
             "TEMPORAL_ADDRESS": f"{_ADDRESS}:{self.temporal_port}",
             "TEMPORAL_NAMESPACE": "default",
@@ -129,15 +129,15 @@ class Stack:
 
     @property
     def pages_url(self) -> str:
-        """The address of the pages, and below `/api` of the API."""
+        """The address of the pages. The API is under `/api`."""
         return f"http://{_ADDRESS}:{self.api_port}"
 
     def running(self) -> list[str]:
-        """The names of the parts that run."""
+        """The names of the running parts."""
         return [name for name, part in self.parts.items() if part.process()]
 
     def start_temporal(self) -> None:
-        """Start Temporal on its database, which keeps its state across restarts."""
+        """Start Temporal with a database file, which keeps its state across restarts."""
         self.temporal_port = self.temporal_port or free_port(7233)
         self.ui_port = self.ui_port or free_port(8233)
         command = [
@@ -146,7 +146,7 @@ class Stack:
             "--ui-port", str(self.ui_port), "--ui-disable-news-fetch",
             "--db-filename", str(self.folder / "temporal.db"),
             "--log-level", "error",
-            # Safe when a process is killed, if not when the machine is; several times faster.
+            # Faster. The database survives SIGKILL of the process, but not a crash of the host.
             "--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=OFF",
         ]  # fmt: skip
         if self.metrics_port:
@@ -171,11 +171,11 @@ class Stack:
     def start_worker(
         self, name: str = "worker", variables: Mapping[str, str] | None = None
     ) -> None:
-        """Start a worker; it is not waited for, as Temporal holds its work.
+        """Start a worker without waiting for it. Temporal queues its tasks until it polls.
 
         Args:
-            name: the part's name, which the local AWS's log calls it too.
-            variables: its own, besides those of every client.
+            name: the name of the part, and the caller in the log of the local AWS.
+            variables: additional environment variables for this worker.
         """
         env = {**self.env, "AWS_SDK_UA_APP_ID": name, **(variables or {})}
         self._start(name, list(self.worker), env, lambda: True)
@@ -184,7 +184,7 @@ class Stack:
         """Serve the pages and the API.
 
         Args:
-            variables: its own, besides those of every client.
+            variables: additional environment variables for this server.
         """
         self.api_port = self.api_port or free_port(8080)
         command = [*self.server, "--port", str(self.api_port)]
@@ -192,7 +192,7 @@ class Stack:
         self._start("server", command, env, self._is_server_listening)
 
     def stop_part(self, name: str, *, kill: bool = False) -> None:
-        """Stop one part and what it started; `kill` gives it no chance to finish."""
+        """Stop one part and its child processes. `kill` sends SIGKILL instead of SIGTERM."""
         part = self.parts.pop(name, None)
         process = part.process() if part else None
         if process is not None:
@@ -200,7 +200,7 @@ class Stack:
         self._save()
 
     def stop(self) -> None:
-        """Stop every part, those that serve the others last."""
+        """Stop every part; Temporal and AWS last."""
         order = sorted(self.parts, key=lambda name: name in ("temporal", "aws"))
         parts = [p for name in order if (p := self.parts[name].process())]
         workers = [p for p in parts if p.pid not in self._server_pids()]
@@ -211,7 +211,7 @@ class Stack:
         (self.folder / "env").unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Stop every part and forget the state of both sides."""
+        """Stop every part and delete the folder."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -224,8 +224,8 @@ class Stack:
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
-            # A session of its own: Ctrl-C on the terminal reaches the command, which then ends
-            # the parts in their order.
+            # In a new session, Ctrl-C does not reach the part. The command stops the parts in
+            # order.
             popen = subprocess.Popen(
                 ending_with_parent(command) if self.end_with_parent else command,
                 stdin=subprocess.DEVNULL,
@@ -240,15 +240,17 @@ class Stack:
         deadline = time.monotonic() + _START_SECONDS
         while not is_ready():
             if popen.poll() is not None:
-                raise StackError(f"{name} ended at its start (code {popen.returncode}): see {log}")
+                raise StackError(
+                    f"{name} exited during its start (code {popen.returncode}): see {log}"
+                )
             if time.monotonic() > deadline:
-                raise StackError(f"{name} does not answer after {_START_SECONDS:g} s: see {log}")
+                raise StackError(f"{name} is not ready after {_START_SECONDS:g} s: see {log}")
             time.sleep(0.05)
 
     def _is_temporal_healthy(self) -> bool:
         if not (_is_listening(self.temporal_port) and _is_listening(self.ui_port)):
             return False
-        # It listens a moment before it takes calls.
+        # Temporal listens before it accepts calls.
         address = f"{_ADDRESS}:{self.temporal_port}"
         command = [_find_program("temporal"), "operator", "cluster", "health", "--address", address]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -272,7 +274,7 @@ class Stack:
 
 
 def _terminate(processes: Sequence[psutil.Process], *, kill: bool = False) -> None:
-    """End processes and their children, by asking first."""
+    """Stop processes and their children: SIGTERM first, then SIGKILL after a timeout."""
     tree = [*processes]
     for process in processes:
         try:
@@ -295,7 +297,7 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
 
 
 def _find_program(name: str) -> str:
-    """A program installed beside this Python, or else on the PATH."""
+    """A program in the folder of this Python, or else on the PATH."""
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
@@ -304,14 +306,14 @@ def _find_program(name: str) -> str:
 
 
 def free_port(*wanted: int) -> int:
-    """The first wanted port that nobody has, else another that nobody has.
+    """The first wanted port that is free, or else another free port.
 
-    That is none of those that the system hands out: between our asking and the listening, one of
-    them may go to any connection. Each process has a hundred of its own, so that suites and
-    sandboxes that start together do not meet.
+    The port is not an ephemeral port: the system may assign one of those to another connection
+    before the part listens. Each process uses its own range of 100 ports, so that sandboxes that
+    start at the same time do not select the same port.
 
     Raises:
-        StackError: there is none.
+        StackError: no port is free.
     """
     first = _FIRST_PORT + os.getpid() % 100 * 100
     own = (first + next(_PORT_OFFSETS) % 100 for _ in range(100))

@@ -78,7 +78,7 @@ def new_stack(folder: Path, *, speed: float, end_with_parent: bool = False) -> S
     Args:
         folder: where its logs and its state are.
         speed: how many times faster than real AWS.
-        end_with_parent: it ends with this process, whatever ends that.
+        end_with_parent: whether its parts end when this process ends or is killed.
     """
     return Stack(
         folder=folder.absolute(),

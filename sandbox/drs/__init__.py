@@ -11,10 +11,10 @@ __all__ = ["drs_backends", "register"]
 
 
 def register() -> None:
-    """Make moto serve DRS, under `mock_aws` as well as over HTTP. Safe to call again.
+    """Register the DRS backend with moto, for `mock_aws` and over HTTP. Idempotent.
 
-    A backend that is part of moto is found by its package name and its entry in the backend index;
-    one that is not can be put in both places.
+    Moto finds a backend by its package name and by its entry in the backend index, so this adds
+    both.
     """
     sys.modules.setdefault("moto.drs", sys.modules[__name__])
     patterns = moto.backend_index.backend_url_patterns

@@ -10,7 +10,7 @@ SERVERS_IN_A_JOB = (
 
 
 class ConflictException(ServiceException):
-    """The resource is in a state that does not admit the call (HTTP 409)."""
+    """The current state of the resource does not allow the request (HTTP 409)."""
 
     code = "ConflictException"
 
@@ -21,7 +21,7 @@ class ConflictException(ServiceException):
 
 
 class ResourceNotFoundException(ServiceException):
-    """There is no such resource in this account and Region (HTTP 404)."""
+    """The resource does not exist in this account and Region (HTTP 404)."""
 
     code = "ResourceNotFoundException"
 
@@ -32,7 +32,7 @@ class ResourceNotFoundException(ServiceException):
 
 
 class ServiceQuotaExceededException(ServiceException):
-    """One of the account's quotas in this Region would be exceeded (HTTP 402)."""
+    """The request exceeds a quota of the account in this Region (HTTP 402)."""
 
     code = "ServiceQuotaExceededException"
     service_code = "drs"
@@ -54,7 +54,7 @@ class UninitializedAccountException(ServiceException):
 
 
 class ValidationException(ServiceException):
-    """A parameter breaks a constraint of the service (HTTP 400)."""
+    """A parameter violates a constraint of the service (HTTP 400)."""
 
     code = "ValidationException"
     reason = "fieldValidationFailed"

@@ -1,4 +1,4 @@
-"""What truly happened in one account and Region, for checks from outside."""
+"""A record of what happened in one account and Region, for tests and benches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class LedgerEvent(StrEnum):
-    """Kinds of ledger entries."""
+    """The type of a ledger entry."""
 
     SEEDED = "SEEDED"
     START_RECOVERY_ACCEPTED = "START_RECOVERY_ACCEPTED"
@@ -21,11 +21,11 @@ class LedgerEvent(StrEnum):
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """One fact. Field names are those of the ledger's JSON.
+    """One ledger entry. Field names are the JSON keys.
 
     Attributes:
         Time: Epoch seconds.
-        Error: For rejected calls, `{"Code", "Message"}`.
+        Error: `{"Code", "Message"}` of a rejected call.
     """
 
     Time: float
@@ -45,16 +45,16 @@ class LedgerEntry:
 
 
 class Ledger:
-    """An append-only list of facts."""
+    """An append-only list of entries."""
 
     def __init__(self) -> None:
         self._entries: list[LedgerEntry] = []
 
     def append(self, entry: LedgerEntry) -> None:
-        """Add a fact at the end."""
+        """Append an entry."""
         self._entries.append(entry)
 
     @property
     def entries(self) -> tuple[LedgerEntry, ...]:
-        """Everything so far, oldest first."""
+        """All entries, oldest first."""
         return tuple(self._entries)

@@ -167,7 +167,7 @@ class DRSBackend(JobOperations, InitialState):
             if not instance.disconnected:
                 message = f"Recovery instance {recovery_instance_id} must be disconnected first."
                 raise ConflictException(message, recovery_instance_id, RECOVERY_INSTANCE)
-            # DRS forgets the instance; the EC2 instance itself runs on.
+            # DRS removes the instance from its inventory; the EC2 instance keeps running.
             instance.deleted = True
             self._record(LedgerEvent.DELETED, RecoveryInstanceIds=(recovery_instance_id,))
 

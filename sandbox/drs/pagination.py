@@ -1,4 +1,4 @@
-"""Pages of a listing, stable while the listing grows."""
+"""Pagination that is stable while the list grows."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def paginate(
     max_results: int | None,
     next_token: str | None,
 ) -> tuple[list[Item], str | None]:
-    """Cut one page out of a listing.
+    """Return one page of a list.
 
-    The token holds the key of the last item given out rather than a number of items, so that jobs
-    that start between two calls neither repeat nor hide any.
+    The token contains the key of the last returned item, not an offset. Jobs that start between two
+    calls therefore neither repeat nor hide an item.
 
     Args:
-        operation: The API operation; a token of another one is refused.
-        items: The whole listing, in any order.
-        key: Unique, and comparable among the items: the listing's order.
-        max_results: The page size asked for.
-        next_token: The token of the page before.
+        operation: The API operation. A token of another operation is rejected.
+        items: All items, in any order.
+        key: Returns the sort key of an item, which must be unique.
+        max_results: The requested page size.
+        next_token: The token of the previous page.
 
     Returns:
-        The page, and the token of the next one or None.
+        The page, and the token of the next page or None.
 
     Raises:
-        ValidationException: For a token that is not of this listing or a page size below 1.
+        ValidationException: The token is from another operation, or the page size is below 1.
     """
     if max_results is not None and max_results < 1:
         raise ValidationException("maxResults", "must be at least 1")

@@ -14,10 +14,10 @@ SERVERS_IN_ALL_JOBS_CODE = "L-05AFA8C6"
 
 @dataclass
 class Quotas:
-    """How much an account may have going on in one Region; AWS's defaults.
+    """The quotas of an account in one Region, with AWS's default values.
 
-    That a source server is in one job at a time is not a quota one can raise, and is answered with
-    a ConflictException.
+    A source server can be in one job at a time. That is not a quota: DRS returns a
+    ConflictException.
     """
 
     jobs_in_progress: int = 20
@@ -25,13 +25,13 @@ class Quotas:
     servers_in_all_jobs: int = 500
 
     def check(self, account_id: str, *, requested: int, jobs: int, servers: int) -> None:
-        """Refuse a new job that would exceed a quota.
+        """Reject a new job that exceeds a quota.
 
         Args:
-            account_id: Whose quota it is.
-            requested: Source servers in the new job.
-            jobs: Jobs in progress.
-            servers: Source servers in them.
+            account_id: The account.
+            requested: Number of source servers in the new job.
+            jobs: Number of jobs in progress.
+            servers: Number of source servers in these jobs.
         """
         if requested > self.servers_in_job:
             raise _exceeded(

@@ -1,4 +1,4 @@
-"""The clock that all DRS state is computed from, and how fast AWS's side of it runs."""
+"""The clock that all DRS state is computed from, and the speed of AWS operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class TimestampForm(StrEnum):
-    """How times are written: recorded answers show an offset, the API model shows `Z`."""
+    """The timestamp format. Recorded responses have an offset, the API model has `Z`."""
 
     OFFSET = "offset"
     Z = "z"
@@ -18,12 +18,12 @@ class TimestampForm(StrEnum):
 
 @dataclass
 class Simulation:
-    """What is shared by the DRS backends of all accounts and Regions.
+    """Settings that the DRS backends of all accounts and Regions share.
 
     Attributes:
-        clock: The present, in epoch seconds.
-        speed: Durations of AWS's side (phases of a job) are divided by this.
-        timestamp_form: How times are written in answers.
+        clock: Returns the current time in epoch seconds.
+        speed: Divides the durations of AWS operations, such as the phases of a job.
+        timestamp_form: The timestamp format in responses.
     """
 
     clock: Callable[[], float] = time.time
@@ -31,11 +31,11 @@ class Simulation:
     timestamp_form: TimestampForm = TimestampForm.OFFSET
 
     def now(self) -> float:
-        """Return the present in epoch seconds."""
+        """Return the current time in epoch seconds."""
         return self.clock()
 
     def timestamp(self, epoch_seconds: float) -> str:
-        """Write a time the way DRS answers do."""
+        """Format a time as in DRS responses."""
         text = datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
         return text + ("Z" if self.timestamp_form is TimestampForm.Z else "+00:00")
 

@@ -34,8 +34,8 @@ JOB = "JOB"
 class DRSState(BaseBackend):
     """Source servers, jobs, recovery instances, quotas and ledger of one account and Region.
 
-    Whatever a job will do is decided when it is created, and what it has done is computed from the
-    clock when asked: nothing runs in the background.
+    The timeline of a job is complete at its creation. A request computes the current state from
+    the timeline and the clock; nothing runs in the background.
     """
 
     def __init__(self, region_name: str, account_id: str):
@@ -47,7 +47,7 @@ class DRSState(BaseBackend):
         self.source_servers: dict[str, SourceServer] = {}
         self.jobs: dict[str, Job] = {}
         self.recovery_instances: dict[str, RecoveryInstance] = {}
-        # Requests are served by many threads, and quotas must be exact all the same.
+        # Many threads serve requests; the check of a quota and the new job must be one step.
         self._lock = RLock()
 
     def _arn(self, resource_type: str, resource_id: str) -> str:
@@ -71,14 +71,14 @@ class DRSState(BaseBackend):
             )
         )
 
-    # What is so now
+    # Current state
 
     def jobs_in_progress(self, now: float) -> list[Job]:
-        """Return the jobs that hold their source servers."""
+        """Return the jobs that are not COMPLETED."""
         return [job for job in list(self.jobs.values()) if job.in_progress(now)]
 
     def instances_of(self, source_server_id: str, now: float) -> list[RecoveryInstance]:
-        """Return a server's recovery instances that DRS lists, latest first."""
+        """Return the recovery instances of a server that DRS lists, newest first."""
         found = [
             instance
             for instance in list(self.recovery_instances.values())
@@ -88,11 +88,11 @@ class DRSState(BaseBackend):
         return sorted(found, key=lambda instance: instance.launched_at, reverse=True)
 
     def ledger_servers(self) -> list[dict[str, Any]]:
-        """Return what is truly up now, for checks from outside.
+        """Return the current state of the source servers for the ledger.
 
         Returns:
-            One mapping for each source server, by ID. `InstancesUp` lists every EC2 instance that
-            exists, also those that DRS was told to forget; times are epoch seconds.
+            One mapping for each source server, ordered by ID. `InstancesUp` lists every EC2
+            instance that exists, including those deleted from DRS. Times are epoch seconds.
         """
         now = self.simulation.now()
         busy = {
@@ -128,11 +128,11 @@ class DRSState(BaseBackend):
         ]
 
     def ledger_jobs(self) -> list[dict[str, Any]]:
-        """Return what each job does to each server, for checks from outside.
+        """Return the jobs for the ledger.
 
         Returns:
-            One mapping for each job, oldest first. What will be is told as well: `Ends` and
-            `FinalTime` are epoch seconds that may lie ahead, or None for never.
+            One mapping for each job, oldest first. `Ends` and `FinalTime` are epoch seconds, which
+            can lie in the future, or None for never.
         """
         now = self.simulation.now()
         return [job.as_ledger_json(now) for job in list(self.jobs.values())]
@@ -159,7 +159,7 @@ class DRSState(BaseBackend):
         }
         return [server_id for server_id in source_server_ids if server_id in held]
 
-    # What jobs do
+    # Jobs
 
     def _launch(
         self,
@@ -169,7 +169,7 @@ class DRSState(BaseBackend):
         tags: dict[str, str],
         created: float,
     ) -> Job:
-        """Create a LAUNCH job of (server, conduct, time of the snapshot) and all it will do."""
+        """Create a LAUNCH job of (server, behavior, time of the snapshot) and its instances."""
         job = self._create_job(
             launch_timeline([behavior for _, behavior, _ in launches]),
             [

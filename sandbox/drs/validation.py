@@ -1,4 +1,4 @@
-"""Checks of request parameters that botocore leaves to the service."""
+"""Checks of request parameters that botocore does not make."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LAUNCH_CONFIGURATION_ENUMS = {
 
 
 def check_id(field: str, value: str, pattern: re.Pattern[str]) -> None:
-    """Refuse a malformed ID."""
+    """Reject a malformed ID."""
     if not pattern.fullmatch(value):
         raise ValidationException(field, f"{value!r} does not match {pattern.pattern}")
 
@@ -31,7 +31,7 @@ def check_id(field: str, value: str, pattern: re.Pattern[str]) -> None:
 def check_ids(
     field: str, values: Sequence[str], pattern: re.Pattern[str], *, minimum: int = 0, maximum: int
 ) -> None:
-    """Refuse a list that is too short or too long, or has a malformed ID in it."""
+    """Reject a list that is too short or too long, or that contains a malformed ID."""
     if not minimum <= len(values) <= maximum:
         raise ValidationException(
             field, f"must have {minimum} to {maximum} members, not {len(values)}"
@@ -41,7 +41,7 @@ def check_ids(
 
 
 def check_tags(tags: dict[str, str]) -> None:
-    """Refuse tags that AWS refuses."""
+    """Reject tags that AWS does not allow."""
     if len(tags) > _MAX_TAGS:
         raise ValidationException("tags", f"must have at most {_MAX_TAGS} members")
     for key, value in tags.items():
@@ -52,7 +52,7 @@ def check_tags(tags: dict[str, str]) -> None:
 
 
 def check_launch_configuration(changes: dict[str, Any]) -> None:
-    """Refuse values outside the enumerations of a launch configuration."""
+    """Reject launch configuration values that are not in the enumeration."""
     for field, admitted in _LAUNCH_CONFIGURATION_ENUMS.items():
         if field in changes and changes[field] not in admitted:
             raise ValidationException(field, f"must be one of {', '.join(admitted)}")
@@ -61,7 +61,7 @@ def check_launch_configuration(changes: dict[str, Any]) -> None:
 
 
 def read_date(field: str, text: str | None) -> float | None:
-    """Turn an ISO 8601 date and time into epoch seconds."""
+    """Convert an ISO 8601 date and time to epoch seconds."""
     if text is None:
         return None
     try:

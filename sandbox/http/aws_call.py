@@ -1,4 +1,4 @@
-"""What an HTTP request to an AWS endpoint asks for, and what the answer says."""
+"""Reads the API call from an HTTP request to AWS, and the error code from a response."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNKNOWN_OPERATION = "?"
 
 _CALLER = re.compile(r"(?:^|\s)app/(\S+)")
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
-# Services that are signed for by another name than botocore's.
+# Services whose signing name differs from botocore's service name.
 _SIGNED_AS = {"servicequotas": "service-quotas"}
 _ACCOUNT_ID = re.compile(r"\d{12}")
 _XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
@@ -30,11 +30,11 @@ class Call:
     """One AWS API call.
 
     Attributes:
-        service: As botocore calls it.
-        operation: The API operation, `?` if the request fits none.
-        caller: What `AWS_SDK_UA_APP_ID` names the caller; empty if it names none.
-        resource_ids: The DRS resources that the request names, and the servers of those.
-        text: The request's body, and the tags of the jobs that it names.
+        service: The service name in botocore.
+        operation: The API operation, or `?` if the request matches none.
+        caller: The caller's `AWS_SDK_UA_APP_ID`, or empty if it is not set.
+        resource_ids: The DRS resources in the request, and the source servers of these.
+        text: The request body, the resource IDs, and the tags of jobs in the request.
     """
 
     service: str
@@ -52,7 +52,7 @@ class Call:
 
 
 def identify(environ: dict[str, Any], body: bytes) -> Call | None:
-    """Tell what a signed request asks for.
+    """Identify the API call of a signed request.
 
     An access key of twelve digits acts in the account of that ID, as with LocalStack.
 
@@ -98,7 +98,7 @@ def _operation(service: str, environ: dict[str, Any], body: bytes) -> str:
 
 
 def error_code(headers: Iterable[tuple[str, str]], body: bytes) -> str:
-    """Read the error code of a failed call's answer, whatever its protocol."""
+    """Read the error code of an error response of any AWS protocol."""
     named = {name.lower(): value for name, value in headers}
     code = named.get("x-amzn-errortype")
     if code is None and (found := _XML_CODE.search(body)):

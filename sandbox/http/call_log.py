@@ -1,4 +1,4 @@
-"""The calls in the order in which they were answered, and the answers that are held back."""
+"""The log of API calls in the order of their responses, and the held responses."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _MAX_CALLS = 100_000
 
 @dataclass
 class LoggedCall:
-    """One call. Field names are those of the log's JSON.
+    """One call. Field names are the JSON keys.
 
     Attributes:
-        Number: Its place in the log, from 1.
-        Time: Epoch seconds at which it was answered, or first held.
-        Caller: `AWS_SDK_UA_APP_ID` of the caller, empty if it has none.
-        Subjects: The DRS resources that it names, and the source servers of the
-            jobs and instances among them.
-        Result: OK, an error code or the effect of a fault; of a held answer `hold` while it is
-            held, and `gone` once the caller has left without it.
-        Fault: The name of the fault that struck.
-        Held: Whether its answer is being held back now.
+        Number: The position of the call in the log, from 1.
+        Time: Epoch seconds of the response, or of the start of the hold.
+        Caller: `AWS_SDK_UA_APP_ID` of the caller, or empty if it is not set.
+        Subjects: The IDs of the DRS resources in the request, and of the source servers of its
+            jobs and instances.
+        Result: OK, an error code, or the effect of a fault. For a held response: `hold` during the
+            hold, then `gone` if the caller closed the connection before the release.
+        Fault: The name of the applied fault.
+        Held: Whether the response is held now.
     """
 
     Number: int
@@ -51,7 +51,7 @@ class LoggedCall:
 
 
 class CallLog:
-    """An append-only log that can be waited for; only its latest 100,000 calls are kept."""
+    """An append-only log with blocking reads. It keeps the latest 100,000 calls."""
 
     def __init__(self) -> None:
         self._entries: deque[LoggedCall] = deque(maxlen=_MAX_CALLS)
@@ -64,14 +64,14 @@ class CallLog:
     def add(
         self, call: Call, result: str, *, now: float, fault: str | None = None, held: bool = False
     ) -> LoggedCall:
-        """Log a call that is answered now, or whose answer is held from now on.
+        """Log a call when its response is sent or its hold starts.
 
         Args:
-            call: What was asked for.
-            result: As `LoggedCall.Result`; not counted while it is held.
+            call: The API call.
+            result: As `LoggedCall.Result`. A held call is counted at the end of the hold.
             now: Epoch seconds.
-            fault: The name of the fault that struck.
-            held: Whether `end_hold` follows.
+            fault: The name of the applied fault.
+            held: Whether the response is held. The caller must then call `end_hold`.
         """
         with self._changed:
             self._last += 1
@@ -97,11 +97,11 @@ class CallLog:
             return entry
 
     def is_released(self, entry: LoggedCall) -> bool:
-        """Return whether a held answer may be given."""
+        """Return whether a held response is released."""
         return self._held[entry.Number].is_set()
 
     def end_hold(self, entry: LoggedCall, result: str) -> None:
-        """Note that an answer is no longer held, and what became of the call."""
+        """End the hold of a response and set the result of the call."""
         with self._changed:
             entry.Held, entry.Result = False, result
             del self._held[entry.Number]
@@ -109,13 +109,13 @@ class CallLog:
             self._counts.setdefault((entry.AccountId, name), Counter())[result] += 1
 
     def release(self, numbers: Iterable[int] | None = None) -> int:
-        """Let held answers be given.
+        """Release held responses.
 
         Args:
-            numbers: Which calls; None means all that are held now.
+            numbers: The numbers of the calls; None means all calls that are held now.
 
         Returns:
-            How many there were.
+            The number of released responses.
         """
         with self._changed:
             chosen = self._held if numbers is None else set(numbers) & set(self._held)
@@ -127,8 +127,8 @@ class CallLog:
         """Return the calls after a number.
 
         Args:
-            number: The last one that is known; 0 for none.
-            wait: Seconds to wait for the first one.
+            number: The number of the last known call, or 0.
+            wait: Seconds to wait for the first call.
         """
         deadline = time.monotonic() + wait
         with self._changed:

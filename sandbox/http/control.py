@@ -1,4 +1,4 @@
-"""Steers a running sandbox and tells what happened in it: in Python, and under `/_sandbox/`."""
+"""The control API of a running sandbox: in Python, and over HTTP under `/_sandbox/`."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _MAX_WAIT_SECONDS = 60.0
 
 
 class SandboxControl:
-    """The scenario in force and the record of what was called.
+    """The active scenario and the log of API calls.
 
     Attributes:
-        close_connections: Closes the connections given, in the middle of whatever they carry.
+        close_connections: Closes connections, even during a request.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class SandboxControl:
         self._lock = Lock()
 
     def add_source_servers(self, entries: Iterable[SourceServer]) -> None:
-        """Create source servers, or change those that exist."""
+        """Create source servers, or update existing ones."""
         with self._lock:
             for entry in entries:
                 holders = apply_source_server(entry)
@@ -51,13 +51,13 @@ class SandboxControl:
                     apply_quotas(quotas, holders)
 
     def apply(self, scenario: Scenario | str) -> None:
-        """Merge source servers, replace the quotas that are given, append faults.
+        """Merge source servers, replace the specified quotas, append faults.
 
         Args:
             scenario: A scenario, or its text in YAML or JSON.
 
         Raises:
-            ScenarioError: If the text is no scenario; nothing is applied then.
+            ScenarioError: The text is not a valid scenario. Nothing is applied.
         """
         if isinstance(scenario, str):
             scenario = read_scenario(scenario)
@@ -71,20 +71,20 @@ class SandboxControl:
         self.faults.add(scenario.faults, scenario.seed)
 
     def clear_faults(self, name: str = "") -> None:
-        """Remove the faults whose names begin with `name`; without one, let nothing go wrong."""
+        """Remove the faults whose names start with `name`, or all faults without a name."""
         self.faults.clear(name)
 
     def log(self, call: Call, result: str, *, fault: str | None = None) -> None:
-        """Record one call's result: OK, an error code, or an effect that withheld the answer."""
+        """Log the result of a call: OK, an error code, or the effect of a fault."""
         self._calls.add(call, result, now=simulation.now(), fault=fault)
 
     def hold(
         self, call: Call, result: str, connection: socket.socket | None, *, fault: str | None
     ) -> bool:
-        """Hold an answer back until it is released or the caller has gone.
+        """Hold a response until it is released or the caller closes the connection.
 
         Returns:
-            Whether the answer is to be given.
+            Whether to send the response.
         """
         entry = self._calls.add(call, HELD, now=simulation.now(), fault=fault, held=True)
         while not self._calls.is_released(entry):
@@ -95,11 +95,11 @@ class SandboxControl:
         return True
 
     def release(self, numbers: Iterable[int] | None = None) -> dict[str, Any]:
-        """Let held answers be given: those of the calls with these numbers, or all."""
+        """Release the held responses of the calls with these numbers, or all."""
         return {"Released": self._calls.release(numbers)}
 
     def logged(self, *, after: int = 0, wait: float = 0.0) -> dict[str, Any]:
-        """Return the calls after a number, in order; `wait` seconds for the first, if need be."""
+        """Return the calls after a number, in order. Wait up to `wait` seconds for the first."""
         return {"Calls": self._calls.entries_after(after, wait=min(wait, _MAX_WAIT_SECONDS))}
 
     def ledger(self, account_id: str | None = None) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class SandboxControl:
         }
 
     def record_caller(self, connection: socket.socket | None) -> None:
-        """Note that a call to AWS came by this connection, if it is known."""
+        """Record the connection of an API call, if it is known."""
         if connection is not None:
             self._client_connections.add(connection)
 
@@ -137,7 +137,7 @@ class SandboxControl:
         }
 
     def health(self) -> dict[str, Any]:
-        """Return that the sandbox is there, its clock and its speed."""
+        """Return the status, the clock and the speed of the sandbox."""
         return {**_OK, "Now": simulation.now(), "Speed": simulation.speed}
 
     def handle_request(
@@ -148,10 +148,10 @@ class SandboxControl:
         *,
         query: str = "",
     ) -> tuple[int, bytes]:
-        """Serve one request under `/_sandbox/`.
+        """Handle one request under `/_sandbox/`.
 
         Returns:
-            HTTP status, and JSON.
+            The HTTP status and the JSON body.
         """
         parameters = {name: values[-1] for name, values in parse_qs(query).items()}
         routes: dict[tuple[str, str], Callable[[], dict[str, Any] | None]] = {
@@ -165,14 +165,14 @@ class SandboxControl:
                 [int(parameters["number"])] if "number" in parameters else None
             ),
             ("DELETE", "faults"): lambda: self.clear_faults(parameters.get("name", "")),
-            # Whoever steers the sandbox is spared.
+            # Connections of control clients stay open.
             ("DELETE", "connections"): lambda: self.close_connections(self._client_connections),
             ("POST", "scenario"): lambda: self.apply(body.decode()),
         }
         route = routes.get((method, path.removeprefix(PREFIX).strip("/")))
         if route is None:
             known = ", ".join(f"{verb} {PREFIX}{name}" for verb, name in routes)
-            return _json(HTTPStatus.NOT_FOUND, {"Error": f"no such control; there are {known}"})
+            return _json(HTTPStatus.NOT_FOUND, {"Error": f"unknown request; use one of: {known}"})
         try:
             return _json(HTTPStatus.OK, route() or _OK)
         except ValueError as error:

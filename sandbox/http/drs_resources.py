@@ -1,4 +1,4 @@
-"""What a DRS request is about: the resources that it names, and what they stand for."""
+"""Finds the DRS resources of a request, and the source servers of its jobs and instances."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _RESOURCE = re.compile(r"\b(?:s|i|drsjob)-[0-9a-zA-Z]{17}\b")
 
 
 def with_drs_resources(call: Call) -> Call:
-    """Return a call with its subjects, and with the tags of its jobs as part of its text.
+    """Return a call with its resource IDs, and with the tags of its jobs in its text.
 
-    A request that polls a job names neither the servers nor the launch, and one that terminates
-    an instance names no server; the job and the instance do.
+    DescribeJobs requests contain job IDs but no server IDs and no tags, and
+    TerminateRecoveryInstances requests contain instance IDs only. This adds the rest.
     """
     if call.service != "drs":
         return call
@@ -36,6 +36,6 @@ def with_drs_resources(call: Call) -> Call:
 
 
 def _backend(call: Call) -> DRSBackend | None:
-    # Asking moto for a backend would create it.
+    # A lookup in moto's BackendDict would create the backend.
     where = (call.account_id, call.region)
     return next((b for b in all_backends() if (b.account_id, b.region_name) == where), None)

@@ -1,4 +1,4 @@
-"""Decides which calls go wrong, and renders the errors that they are answered with."""
+"""Selects the fault of a call, and serializes injected errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _MESSAGES = {
     "Throttling": "Rate exceeded",
     "UninitializedAccountException": "Account not initialized",
 }
-# Errors every service may give and few models list (AWS General Reference, "Common errors").
+# Errors that every service can return but few models list (AWS General Reference, "Common
+# errors").
 _STATUS = {
     "AccessDenied": HTTPStatus.FORBIDDEN,
     "ExpiredToken": HTTPStatus.FORBIDDEN,
@@ -38,15 +39,15 @@ _STATUS = {
 }
 
 
-# Moto warns of errors that a service's model does not list; a scenario may well name such a one.
+# Moto warns about errors that the service model does not list. Scenarios may use such errors.
 warnings.filterwarnings("ignore", message=r"Exception\(InjectedError\)")
 
 
 class InjectedError(ServiceException):
-    """An error that a scenario asks for.
+    """An error that a scenario specifies.
 
-    Moto looks for the error's shape in the model of the module that defines the exception, so this
-    must not be one of moto's own.
+    Moto looks up the error shape in the model of the module that defines the exception, so this
+    class must not be in a module of moto.
     """
 
     service_code: str
@@ -54,7 +55,7 @@ class InjectedError(ServiceException):
 
 @dataclass(frozen=True)
 class FaultDecision:
-    """What happens to one call: first a delay in seconds, then a fault or nothing more."""
+    """The faults of one call: a delay in seconds, then an optional fault."""
 
     delay: float = 0.0
     fault: Fault | None = None
@@ -72,7 +73,7 @@ class _ActiveFault:
         return self.fault.times is not None and self.applied >= self.fault.times
 
     def count_match(self, call: Call) -> bool:
-        """Count a call that the fault is about; whether it may strike now."""
+        """Count a matching call. Return whether the fault is active for it."""
         if self.is_exhausted or not self._matches(call):
             return False
         self.seen += 1
@@ -99,7 +100,7 @@ class _ActiveFault:
 
 @dataclass
 class FaultInjector:
-    """The faults in force. The first one that strikes decides; delays before it add up."""
+    """The active faults. The first fault that applies ends the search; earlier delays add up."""
 
     _active: list[_ActiveFault] = field(default_factory=list)
     _added: int = 0
@@ -107,7 +108,7 @@ class FaultInjector:
     _lock: Lock = field(default_factory=Lock)
 
     def add(self, faults: Iterable[Fault], seed: int) -> None:
-        """Append faults; each draws its own random numbers, the same for the same seed."""
+        """Append faults. Each has its own random number generator, seeded with `seed`."""
         with self._lock:
             for fault in faults:
                 dice = random.Random(f"{seed}:{self._added}")
@@ -115,7 +116,7 @@ class FaultInjector:
                 self._added += 1
 
     def clear(self, name: str = "") -> None:
-        """Remove the faults whose names begin so, or all; what was counted stays."""
+        """Remove the faults whose names start with `name`, or all. The counts stay."""
         with self._lock:
             kept = [a for a in self._active if name and not (a.fault.name or "").startswith(name)]
             self._active = kept
@@ -123,10 +124,10 @@ class FaultInjector:
                 self._added = 0
 
     def decide(self, call: Call) -> FaultDecision:
-        """Decide what happens to a call, and count it."""
+        """Select the fault of a call, and count it."""
         delay = 0.0
         with self._lock:
-            # Every fault counts the calls it is about, whichever of them strikes.
+            # Every fault counts its matching calls, even if another fault applies.
             due = [active for active in self._active if active.count_match(call)]
             for active in due:
                 if not active.try_apply():
@@ -158,17 +159,17 @@ class FaultInjector:
 def render_error(
     call: Call, fault: Fault, content_type: str
 ) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Write a fault's error the way its service would.
+    """Serialize the error of a fault in the protocol of the service.
 
     Args:
-        call: What was asked for.
+        call: The API call.
         fault: A fault with an error code.
-        content_type: The request's content type, which tells the protocol.
+        content_type: The content type of the request, which selects the protocol.
 
     Returns:
         HTTP status, headers and body.
     """
-    assert fault.error is not None, "only errors are rendered"
+    assert fault.error is not None, "the fault has an error code"
     model = get_service_model(call.service)
     operation = model.operation_model(call.operation)
     message = fault.message or _MESSAGES.get(fault.error, "Injected by the scenario.")

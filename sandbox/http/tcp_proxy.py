@@ -1,4 +1,4 @@
-"""A network link to a server that can be cut and mended."""
+"""A TCP proxy that simulates network faults between a client and a server."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _CHUNK = 65_536
 
 
 class NetworkFault(StrEnum):
-    """How a link is cut.
+    """The type of a network fault.
 
-    RESET: connections break, and new ones are refused.
-    BLACKHOLE: connections stay open and carry no data until `restore`, like packet loss.
+    RESET: open connections are closed, and new ones are closed at once.
+    BLACKHOLE: connections stay open and transfer no data until `restore`, as with packet loss.
     """
 
     RESET = "reset"
@@ -23,10 +23,10 @@ class NetworkFault(StrEnum):
 
 
 class TcpProxy:
-    """A TCP relay on 127.0.0.1 to a server there.
+    """A TCP proxy on 127.0.0.1 to a server on the same host.
 
     Attributes:
-        port: Where clients connect.
+        port: The port that clients connect to.
     """
 
     def __init__(self, server_port: int) -> None:
@@ -39,19 +39,19 @@ class TcpProxy:
         self._refusing = False
 
     async def start(self) -> Self:
-        """Begin to relay."""
+        """Start the proxy."""
         self._server = await asyncio.start_server(self._relay, _LOOPBACK, 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def stop(self) -> None:
-        """Close all connections and accept no more."""
+        """Close all connections and stop listening."""
         if self._server is not None:
             self._server.close()
         self._close_connections()
 
     def interrupt(self, fault: NetworkFault) -> None:
-        """Cut the link until `mend`."""
+        """Interrupt the network until `restore`."""
         if fault is NetworkFault.BLACKHOLE:
             self._forwarding.clear()
             return
@@ -59,7 +59,7 @@ class TcpProxy:
         self._close_connections()
 
     def restore(self) -> None:
-        """Let the link work again."""
+        """End the network fault."""
         self._refusing = False
         self._forwarding.set()
 
@@ -80,7 +80,7 @@ class TcpProxy:
                     group.create_task(self._forward(reader, to_server))
                     group.create_task(self._forward(from_server, writer))
         except (OSError, ExceptionGroup, asyncio.CancelledError):
-            # The server is away, or the link was cut: the client sees a broken connection.
+            # The server is down, or a fault is active: the client sees a closed connection.
             pass
         finally:
             self._connections.discard(task)

@@ -1,4 +1,4 @@
-"""An HTTP server for WSGI applications that keeps connections open and can break them."""
+"""An HTTP server for WSGI applications with keep-alive connections that it can close."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ LOOPBACK = "127.0.0.1"
 
 
 class ResponseWithheld(Exception):
-    """Raised by an application to close the connection without an answer."""
+    """Raised by an application to close the connection without a response."""
 
 
 class ResponseTruncated(Exception):
-    """Raised by an application to close the connection in the middle of an answer."""
+    """Raised by an application to close the connection during the response."""
 
     def __init__(self, status: str, headers: list[tuple[str, str]], content: bytes) -> None:
         super().__init__(status)
@@ -31,11 +31,11 @@ class ResponseTruncated(Exception):
 
 
 def is_disconnected(connection: socket.socket | None, *, within: float) -> bool:
-    """Return whether a caller that awaits its answer has closed the connection.
+    """Return whether a caller that waits for a response closes its connection.
 
     Args:
-        connection: Its connection; None for one that is not known, which counts as gone.
-        within: Seconds to watch it for that.
+        connection: The connection; None if it is not known, which counts as closed.
+        within: Seconds to wait for the close.
     """
     if connection is None:
         return True
@@ -50,15 +50,15 @@ def is_disconnected(connection: socket.socket | None, *, within: float) -> bool:
 
 
 class ConnectionHandler(MotoRequestHandler):
-    """Serves one connection, request after request.
+    """Serves the requests of one connection.
 
-    Werkzeug's own handler closes the connection after each answer, and waits 10 ms for leftovers
-    of the request; clients that poll feel both. Here bodies are read whole and answers carry their
-    length, so the connection can go on.
+    Werkzeug's handler closes the connection after each response, and waits 10 ms for the rest of
+    the request. Both slow down clients that poll. This handler reads the whole body and sends a
+    Content-Length, so the connection stays open.
     """
 
     protocol_version = "HTTP/1.1"
-    # Headers and body are separate writes; Nagle would hold the second one for 40 ms.
+    # Headers and body are separate writes; Nagle's algorithm delays the second one by 40 ms.
     disable_nagle_algorithm = True
     server: LoopbackServer
 
@@ -99,7 +99,7 @@ class ConnectionHandler(MotoRequestHandler):
 
     def _drop_connection(self) -> None:
         self.close_connection = True
-        # The caller may have gone first.
+        # The caller may have closed the connection.
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
@@ -149,7 +149,7 @@ class ConnectionHandler(MotoRequestHandler):
 
 
 class LoopbackServer(ThreadedWSGIServer):
-    """A threaded server on 127.0.0.1 that can be stopped while clients keep connections open."""
+    """A threaded server on 127.0.0.1. It stops even if clients keep connections open."""
 
     def __init__(self, app: Any, port: int, *, verbose: bool) -> None:
         self.verbose = verbose
@@ -158,17 +158,17 @@ class LoopbackServer(ThreadedWSGIServer):
         super().__init__(LOOPBACK, port, app, handler=ConnectionHandler)
 
     def add_connection(self, connection: socket.socket) -> None:
-        """Note an open connection."""
+        """Add an open connection."""
         with self._lock:
             self._connections.add(connection)
 
     def remove_connection(self, connection: socket.socket) -> None:
-        """Note that a connection is over."""
+        """Remove a closed connection."""
         with self._lock:
             self._connections.discard(connection)
 
     def close_connections(self, of: Container[socket.socket] | None = None) -> None:
-        """Break the connections that clients still hold open: those `of` these, or all."""
+        """Close the open connections: those in `of`, or all."""
         with self._lock:
             for connection in self._connections:
                 if of is not None and connection not in of:
@@ -176,5 +176,5 @@ class LoopbackServer(ThreadedWSGIServer):
                 try:
                     connection.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    # The client was faster.
+                    # The client has closed the connection.
                     continue

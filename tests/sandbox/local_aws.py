@@ -1,4 +1,4 @@
-"""The sandbox's AWS with a clock that tests move by hand."""
+"""The sandbox's AWS with a clock that tests control."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def server_id(number: int) -> str:
 
 
 def many_servers(count: int) -> str:
-    """Return a scenario with so many source servers."""
+    """Return a scenario with `count` source servers."""
     return json.dumps({"SourceServers": [{"SourceServerId": server_id(n)} for n in range(count)]})
 
 
 class LocalAws:
-    """A running SandboxAws, whose clock stands still until a test lets time pass."""
+    """A running SandboxAws whose clock advances only in `pass_time`."""
 
     def __init__(self, scenario: str = TWO_SERVERS, speed: float = 1.0) -> None:
         self.now = 1_700_000_000.0
@@ -62,7 +62,7 @@ class LocalAws:
         self.server.stop()
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass at once."""
+        """Advance the clock."""
         self.now += seconds
 
     def client(self, service: str, region: str = "us-west-2", **credentials: Any) -> Any:
@@ -90,7 +90,7 @@ class LocalAws:
         return response["job"]["jobID"]
 
     def job(self, job_id: str) -> JobTypeDef:
-        """Return a job as it is now."""
+        """Return the current state of a job."""
         return self.drs.describe_jobs(filters={"jobIDs": [job_id]})["items"][0]
 
     def statuses(self, job_id: str) -> list[str]:
@@ -98,11 +98,11 @@ class LocalAws:
         return [each["launchStatus"] for each in self.job(job_id)["participatingServers"]]
 
     def log(self, job_id: str) -> list[Any]:
-        """Return a job's log so far; untyped, as it holds events that the model lacks."""
+        """Return the log of a job, untyped, because it has events that are not in the model."""
         return list(self.drs.describe_job_log_items(jobID=job_id)["items"])
 
     def events(self, job_id: str) -> list[str]:
-        """Return the names of a job's log events so far."""
+        """Return the event names in the log of a job."""
         return [each["event"] for each in self.log(job_id)]
 
     def instances(self, *servers: str) -> list[Any]:
@@ -125,7 +125,7 @@ class LocalAws:
 
 
 def error_of(error: ClientError) -> dict[str, Any]:
-    """Return a failed call's answer: its HTTP status, its code, and the fields of the error."""
+    """Return the HTTP status, the code and the fields of an error response."""
     response: dict[str, Any] = dict(error.response)
     fields = {key: response[key] for key in response if key not in ("Error", "ResponseMetadata")}
     return {
@@ -137,7 +137,7 @@ def error_of(error: ClientError) -> dict[str, Any]:
 
 
 def offsets(log: Sequence[Any], start: float) -> list[tuple[str, float, str | None]]:
-    """Return (event, seconds after the start, source server) of each line of a job log."""
+    """Return (event, seconds after the start, source server) of each job log event."""
     return [
         (
             line["event"],

@@ -1,4 +1,4 @@
-"""Several accounts and Regions, and the ledger of what truly happened in them."""
+"""Several accounts and Regions, and their ledger."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_each_start_begins_with_an_empty_aws() -> None:
 
 
 def test_a_second_server_in_the_same_process_is_refused() -> None:
-    with LocalAws(TWO_SERVERS), pytest.raises(RuntimeError, match="stop the other"):
+    with LocalAws(TWO_SERVERS), pytest.raises(RuntimeError, match="stop it first"):
         SandboxAws().start()
 
 
@@ -164,11 +164,11 @@ def test_one_connection_serves_many_calls() -> None:
 
 
 def test_the_backend_also_works_under_mock_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Other tests of this process may leave a stack running, to which the environment leads.
+    # The environment may point to a stack of another test in this process.
     for name in [each for each in os.environ if each.startswith("AWS_ENDPOINT_URL")]:
         monkeypatch.delenv(name)
     register()
-    # Moto resets the services that it brings; ours may hold what was done before.
+    # Moto resets its own services only; this backend may contain earlier state.
     BackendDict.reset()
     with mock_aws():
         drs = boto3.client(

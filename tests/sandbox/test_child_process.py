@@ -1,4 +1,4 @@
-"""What a process starts on a leash ends with it, even when it is killed."""
+"""A child process ends with its parent, even if the parent is killed."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ time.sleep(300)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent death signal")
 def test_a_child_process_ends_when_its_parent_is_killed() -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None

@@ -1,4 +1,4 @@
-"""The server as a process, and AWS's own command line against it."""
+"""The server as a process, with the AWS command line as its client."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_aws_command_line_drills_and_terminates() -> None:
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any], Path]]:
-    """A server process with two servers, thirty times as fast, and what it printed."""
+    """A server process with two source servers at speed 30, its output and its port file."""
     seed, scenario, port = tmp_path / "seed.json", tmp_path / "scenario.yaml", tmp_path / "port"
     seed.write_text(json.dumps([{"SourceServerId": DATABASE}, {"SourceServerId": WEB}]))
     scenario.write_text(f"SourceServers: [{{SourceServerId: {DATABASE}, Outcome: failed-early}}]")

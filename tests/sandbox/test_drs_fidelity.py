@@ -1,4 +1,4 @@
-"""Where the local DRS flatters whoever trusts it: points 17 to 21 of issue 14."""
+"""Differences between the local DRS and the real one: points 17 to 21 of issue 14."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ TWO = f"SourceServers: [{{SourceServerId: {DATABASE}}}, {{SourceServerId: {WEB}}
 CONVERSION = (175.0, 198.0)
 LAUNCH = (278.0, 310.0)
 NOT_RETRIED = range(400, 500)
-# What botocore's standard mode calls again, whatever the status.
+# Codes that botocore's standard mode retries with any status.
 RETRIED_CODES = ("RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete")
 
 
 def refusal(call: Callable[[], Any]) -> dict[str, Any]:
-    """Return the error that a call is refused with."""
+    """Return the error of a rejected call."""
     with pytest.raises(ClientError) as error:
         call()
     return error_of(error.value)
@@ -68,7 +68,7 @@ def launched(aws: LocalAws) -> Any:
 
 
 def phases(aws: LocalAws, job_id: str, start: float) -> dict[str, dict[str, float]]:
-    """Return when each event of each server came, in seconds after the call."""
+    """Return the time of each event of each server, in seconds after the call."""
     found: dict[str, dict[str, float]] = {}
     for event, offset, server in offsets(aws.log(job_id), start):
         if server is not None:
@@ -77,7 +77,7 @@ def phases(aws: LocalAws, job_id: str, start: float) -> dict[str, dict[str, floa
 
 
 def many_jobs(scenario: str, count: int = 20) -> list[dict[str, dict[str, float]]]:
-    """Launch both servers again and again; return each job's phases."""
+    """Launch both servers `count` times. Return the phases of each job."""
     found = []
     with LocalAws(scenario) as aws:
         for _ in range(count):
@@ -88,10 +88,10 @@ def many_jobs(scenario: str, count: int = 20) -> list[dict[str, dict[str, float]
     return found
 
 
-# 17: a lag is a loss
+# 17: replication lag
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 17: the lag stands still")
+@pytest.mark.xfail(strict=True, reason="issue 14, point 17: the lag does not change")
 def test_the_lag_of_a_stalled_server_grows_as_time_passes() -> None:
     with LocalAws(STALLED) as aws:
         before = seconds_of(source_server(aws)["dataReplicationInfo"]["lagDuration"])
@@ -110,7 +110,7 @@ def test_a_server_that_lags_four_hours_is_recovered_to_a_point_four_hours_ago() 
         assert recovered_to == pytest.approx(called - 4 * HOUR, abs=600)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 17: snapshots go on without replication")
+@pytest.mark.xfail(strict=True, reason="issue 14, point 17: snapshots continue without replication")
 def test_a_server_that_lags_four_hours_has_no_snapshot_younger_than_that() -> None:
     with LocalAws(STALLED) as aws:
         snapshots = aws.drs.describe_recovery_snapshots(sourceServerID=DATABASE)["items"]
@@ -128,7 +128,7 @@ def test_the_agent_of_a_stalled_server_was_last_seen_when_it_stalled() -> None:
         assert seen <= aws.now - 4 * HOUR + 60
 
 
-# 18: against the model and the recorded jobs
+# 18: differences from the model and the recorded jobs
 
 
 @pytest.mark.xfail(strict=True, reason="issue 14, point 18: it says STOPPED")
@@ -140,7 +140,7 @@ def test_a_disconnected_instance_is_disconnected_and_not_stopped() -> None:
         assert after["dataReplicationInfo"]["dataReplicationState"] == "DISCONNECTED"
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 18: more than 200 are refused")
+@pytest.mark.xfail(strict=True, reason="issue 14, point 18: more than 200 are rejected")
 def test_recovery_instances_are_asked_for_by_any_number_of_source_servers() -> None:
     with LocalAws(many_servers(301)) as aws:
         aws.launch(server_id(300))
@@ -149,7 +149,7 @@ def test_recovery_instances_are_asked_for_by_any_number_of_source_servers() -> N
         assert instance["sourceServerID"] == server_id(300)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 18: any ISO 8601 date is taken")
+@pytest.mark.xfail(strict=True, reason="issue 14, point 18: any ISO 8601 date is accepted")
 @pytest.mark.parametrize("date", ["2023-11-14T22:13:20+00:00", "2023-11-14T22:13:20"])
 @pytest.mark.parametrize("name", ["fromDate", "toDate"])
 def test_jobs_are_not_filtered_by_a_date_without_z(name: str, date: str) -> None:
@@ -158,7 +158,7 @@ def test_jobs_are_not_filtered_by_a_date_without_z(name: str, date: str) -> None
         assert (error["status"], error["error"]) == (400, "ValidationException")
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 18: any ISO 8601 date is taken")
+@pytest.mark.xfail(strict=True, reason="issue 14, point 18: any ISO 8601 date is accepted")
 @pytest.mark.parametrize("name", ["fromDateTime", "toDateTime"])
 def test_snapshots_are_not_filtered_by_a_date_without_z(name: str) -> None:
     with LocalAws() as aws:
@@ -227,18 +227,18 @@ def test_jobs_do_not_name_the_instances_they_launched_as_in_the_recorded_ones() 
         assert all(each["eventData"]["targetInstanceID"] for each in ends)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 18: it converts all the same")
+@pytest.mark.xfail(strict=True, reason="issue 14, point 18: the conversion still runs")
 def test_a_fast_launch_skips_the_conversion_and_is_up_that_much_sooner() -> None:
     with LocalAws() as aws:
         aws.drs.update_launch_configuration(sourceServerID=DATABASE, recoveryMode="FAST")
         job_id = aws.launch(DATABASE)
-        # The quickest of the recorded ones with a conversion takes 506 s.
+        # The fastest recorded launch with a conversion takes 506 s.
         aws.pass_time(400)
         assert aws.statuses(job_id) == ["LAUNCHED"]
         assert not any(event.startswith("CONVERSION") for event in aws.events(job_id))
 
 
-# 20: no two jobs are alike
+# 20: jobs have different durations
 
 
 @pytest.mark.xfail(strict=True, reason="issue 14, point 20: one recorded job, to the millisecond")
@@ -268,10 +268,10 @@ def test_the_spread_follows_the_seed() -> None:
     assert durations(7) != durations(8)
 
 
-# 21: what it cannot do, it says
+# 21: unsupported operations
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 21: HTTP 500, which clients call again")
+@pytest.mark.xfail(strict=True, reason="issue 14, point 21: HTTP 500, which clients retry")
 @pytest.mark.parametrize(
     ("operation", "asked"),
     [

@@ -1,4 +1,4 @@
-"""The scenario file: what it says, and what is refused."""
+"""The scenario file: valid and invalid content."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def test_an_account_id_may_be_written_as_a_number() -> None:
             "Faults: [{Service: dynamdb, Operation: Query, Error: X}]",
             "unknown Service dynamdb, did you mean dynamodb?",
         ),
-        ("Faults: [{Operation: DescribeJobs}]", "give either Error or Effect"),
-        ("Faults: [{Operation: DescribeJobs, Effect: delay}]", "needs Seconds"),
+        ("Faults: [{Operation: DescribeJobs}]", "specify either Error or Effect"),
+        ("Faults: [{Operation: DescribeJobs, Effect: delay}]", "requires Seconds"),
         ("Faults: [{Operation: DescribeJobs, Error: X, Rate: 2}]", "Faults.0.Rate"),
         ("{", "not YAML"),
     ],

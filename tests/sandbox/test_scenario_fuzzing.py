@@ -1,4 +1,4 @@
-"""Whatever is given as a scenario: a scenario, or ScenarioError with a sentence."""
+"""Any input is a valid scenario, or raises ScenarioError with a message."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -57,7 +57,7 @@ SCENARIOS = ANYTHING | st.fixed_dictionaries(
 
 
 def read_or_refused(text: str) -> Scenario | None:
-    """The scenario, if it is one; every refusal is a sentence that can be printed."""
+    """Return the scenario if it is valid. Every error message can be printed."""
     refusals: list[str] = []
     scenario = None
     for read in (read_servers, read_scenario):

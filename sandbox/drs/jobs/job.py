@@ -1,4 +1,4 @@
-"""A DRS job: its timeline laid on the clock."""
+"""A DRS job: a timeline with a start time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Participant:
 
     Attributes:
         source_server_id: The server.
-        recovery_instance_id: The instance that is launched, or terminated.
-        conversion_server_id: The temporary instance that converts its disks.
+        recovery_instance_id: The instance that the job launches or terminates.
+        conversion_server_id: The temporary instance that converts the disks.
         reports_instance_id: Whether the job names the instance; recorded jobs do not.
     """
 
@@ -28,7 +28,7 @@ class Participant:
 
 @dataclass
 class Job:
-    """A job of type LAUNCH or TERMINATE. Everything but its tags is decided at its creation."""
+    """A job of type LAUNCH or TERMINATE. Only its tags change after its creation."""
 
     job_id: str
     arn: str
@@ -45,11 +45,11 @@ class Job:
         self.speed = self.simulation.speed
 
     def at(self, offset: float) -> float:
-        """Turn an offset of AWS's side into epoch seconds."""
+        """Convert an offset in unscaled seconds to epoch seconds."""
         return self.created + offset / self.speed
 
     def offset(self, now: float) -> float:
-        """Turn epoch seconds into an offset of AWS's side."""
+        """Convert epoch seconds to an offset in unscaled seconds."""
         return (now - self.created) * self.speed
 
     def status(self, now: float) -> str:
@@ -57,11 +57,11 @@ class Job:
         return self.timeline.status(self.offset(now))
 
     def in_progress(self, now: float) -> bool:
-        """Return whether the job still holds its source servers."""
+        """Return whether the job is not COMPLETED. Its source servers cannot be in another job."""
         return self.status(now) != "COMPLETED"
 
     def launch_status(self, source_server_id: str, now: float) -> LaunchStatus:
-        """Return one participating server's launch status."""
+        """Return the launch status of a participating server."""
         index = next(
             index
             for index, participant in enumerate(self.participants)
@@ -70,7 +70,7 @@ class Job:
         return self.timeline.servers[index].status(self.offset(now))
 
     def as_ledger_json(self, now: float) -> dict[str, Any]:
-        """Return what the job does to each server, what is still to come included."""
+        """Return the job for the ledger, including results that lie in the future."""
         end = self.timeline.end
         return {
             "JobId": self.job_id,
@@ -123,7 +123,7 @@ class Job:
         return item
 
     def log(self, now: float) -> list[dict[str, Any]]:
-        """Return the JobLog structures of everything that happened so far, in order."""
+        """Return the JobLog structures up to now, in order."""
         offset = self.offset(now)
         return [
             {

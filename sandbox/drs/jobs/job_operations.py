@@ -1,4 +1,4 @@
-"""What the DRS API does with jobs: start, terminate, look up, delete."""
+"""DRS API operations that create, describe and delete jobs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Page = tuple[list[dict[str, Any]], str | None]
 
 
 class JobOperations(DRSState):
-    """The part of the backend that creates and shows jobs."""
+    """The job operations of the backend."""
 
     def start_recovery(
         self, source_servers: list[dict[str, str]], is_drill: bool, tags: dict[str, str]
@@ -185,7 +185,7 @@ class JobOperations(DRSState):
     ) -> Page:
         self._require_initialized()
         log = list(enumerate(self._job(job_id).log(self.simulation.now())))
-        # The job is part of the token's name: a token continues the log of that job only.
+        # The token includes the job ID: it is valid for the log of that job only.
         page, token = paginate(
             f"DescribeJobLogItems/{job_id}", log, lambda item: (item[0],), max_results, next_token
         )

@@ -1,7 +1,7 @@
-"""When each thing in a DRS job happens: pure functions, no clock.
+"""The timeline of a DRS job: pure functions, no clock.
 
-All offsets are seconds of AWS's side after the call that created the job. The constants are those
-of a recorded drill of two small Linux servers (us-west-2, December 2022), to the microsecond.
+Offsets are unscaled seconds after the call that creates the job. The constants are from a recorded
+drill of two small Linux servers (us-west-2, December 2022), to the microsecond.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 JOB_START = 0.357363
-# The recorded job says COMPLETED 26 ms before its JOB_END is logged.
+# The recorded job is COMPLETED 26 ms before its JOB_END is logged.
 LOG_BEHIND_END = 0.026318
 JOB_TAIL = 2.807323
 EARLY_FAILURE_TAIL = 0.8
 # A Windows server boots about 20 minutes (AWS documentation), the recorded Linux ones 278 s.
 WINDOWS_EXTRA_BOOT = 1200.0 - 278.0
-# Field reports: a launch that fails late does so some 10 minutes after the others succeeded.
+# Field reports: a late failure comes about 10 minutes after the other servers are LAUNCHED.
 LATE_FAILURE_DELAY = 600.0
 TERMINATION_SECONDS = 60.0
 
@@ -28,7 +28,7 @@ DEFAULT_LATE_ERROR = (
 
 
 class Outcome(StrEnum):
-    """How the launch of one source server goes."""
+    """The outcome of one source server's launch."""
 
     LAUNCHED = "launched"
     FAILED_EARLY = "failed-early"
@@ -49,15 +49,15 @@ class LaunchStatus(StrEnum):
 
 @dataclass(frozen=True)
 class LaunchBehavior:
-    """How one source server behaves in one job.
+    """The behavior of one source server in one job.
 
     Attributes:
-        outcome: How it ends.
-        windows: Whether it boots as slowly as Windows does.
-        launch_seconds: From the call to LAUNCH_END; None means as recorded.
+        outcome: The outcome of its launch.
+        windows: Whether it takes as long to boot as a Windows server.
+        launch_seconds: From the call to LAUNCH_END; None means the recorded duration.
         stuck_seconds: From the call to LAUNCH_END of a stuck server; None means never.
-        raw_error: The reason logged for a failure; None means the outcome's default.
-        cleans_up: Whether an earlier recovery instance is there to be cleaned up.
+        raw_error: The logged reason of a failure; None means the default of the outcome.
+        cleans_up: Whether the job cleans up an earlier recovery instance.
     """
 
     outcome: Outcome = Outcome.LAUNCHED
@@ -70,7 +70,7 @@ class LaunchBehavior:
 
 @dataclass(frozen=True)
 class LogEvent:
-    """One line of a job log. `server` is a place among the participants, None for the job's own."""
+    """One job log event. `server` is the index of the participant, None for an event of the job."""
 
     offset: float
     event: str
@@ -80,14 +80,14 @@ class LogEvent:
 
 @dataclass(frozen=True)
 class ServerTimeline:
-    """One source server's way through a job.
+    """The timeline of one source server in a job.
 
     Attributes:
-        events: Its log lines, in order.
-        launch_start: When it turns IN_PROGRESS, or None.
+        events: Its log events, in order.
+        launch_start: When its status changes to IN_PROGRESS, or None.
         end: When it reaches its final status, or None for never.
-        final: The status it ends in.
-        tail: Seconds from its end to the end of the job, if it is the last to end.
+        final: Its final status.
+        tail: Seconds from its end to the end of the job, if this server ends last.
     """
 
     events: tuple[LogEvent, ...]
@@ -107,7 +107,7 @@ class ServerTimeline:
 
 @dataclass(frozen=True)
 class JobTimeline:
-    """A whole job. `end` is None for a job that never ends."""
+    """The timeline of a job. `end` is None for a job that never ends."""
 
     start: float
     end: float | None
@@ -115,7 +115,7 @@ class JobTimeline:
     events: tuple[LogEvent, ...]
 
     def status(self, offset: float) -> str:
-        """Return the job's status at an offset from the call; there is no FAILED job."""
+        """Return the job status at an offset from the call. DRS has no FAILED status for jobs."""
         if self.end is not None and offset >= self.end:
             return "COMPLETED"
         return "STARTED" if offset >= self.start else "PENDING"
@@ -132,8 +132,8 @@ class _Phases:
 
     def ending_at(self, seconds: float) -> _Phases:
         """Scale the conversion and the launch so that the launch ends at `seconds`."""
-        # The wait after SNAPSHOT_END is scaled too, or no launch could take less than 53 s. A
-        # launch shorter than the snapshot itself scales everything, to keep the log in order.
+        # The wait after SNAPSHOT_END is scaled too, so that a launch can take less than 53 s. If
+        # the launch is shorter than the snapshot, all phases are scaled to keep the log in order.
         anchor = self.snapshot_end if seconds > self.snapshot_end else 0.0
         factor = (seconds - anchor) / (self.launch_end - anchor)
 
@@ -150,7 +150,7 @@ class _Phases:
         )
 
     def stuck_until(self, seconds: float) -> _Phases:
-        """Stretch only the conversion, where stuck servers stay, if there is room for it."""
+        """Extend only the conversion, where a stuck server waits, if `seconds` allows it."""
         shift = seconds - self.launch_end
         if self.conversion_end + shift <= self.conversion_start:
             return self.ending_at(seconds)
@@ -176,14 +176,14 @@ def _recorded_phases(position: int, windows: bool) -> _Phases:
 
 
 def server_timeline(position: int, behavior: LaunchBehavior) -> ServerTimeline:
-    """Compute one server's way through a launch.
+    """Compute the timeline of one server in a launch.
 
     Args:
-        position: Its place among the job's servers, from 0.
-        behavior: How it behaves.
+        position: The index of the server in the job, from 0.
+        behavior: The behavior of the server.
 
     Returns:
-        Its events, ordered, and its statuses.
+        Its ordered events and its statuses.
     """
     phases = _recorded_phases(position, behavior.windows)
     if behavior.launch_seconds is not None:
@@ -207,7 +207,7 @@ def server_timeline(position: int, behavior: LaunchBehavior) -> ServerTimeline:
         last = LogEvent(end, "LAUNCH_FAILED", position, reason)
     else:
         end, final = phases.launch_end, LaunchStatus.LAUNCHED
-        # LAUNCH_END is recorded in real logs although the API model does not list it.
+        # Real logs contain LAUNCH_END, although the API model does not list it.
         last = LogEvent(end, "LAUNCH_END", position)
     return ServerTimeline((*events, last), phases.launch_start, end, final)
 
@@ -219,8 +219,8 @@ def _skipped(position: int, phases: _Phases, behavior: LaunchBehavior) -> Server
 
 
 def _failed_early(position: int, phases: _Phases, behavior: LaunchBehavior) -> ServerTimeline:
-    # Field reports show nothing between SNAPSHOT_END and JOB_END, so a reason is logged only when
-    # the scenario names one.
+    # In field reports, no event is logged between SNAPSHOT_END and JOB_END. A reason is logged only
+    # if the scenario specifies one.
     events = _snapshot(position, phases)
     end = phases.snapshot_end
     if behavior.raw_error is not None:
@@ -256,12 +256,12 @@ def _launch_start(position: int, phases: _Phases, behavior: LaunchBehavior) -> t
 
 
 def launch_timeline(behaviors: Sequence[LaunchBehavior]) -> JobTimeline:
-    """Compute a LAUNCH job from the conduct of its servers, in the order of the call."""
+    """Compute a LAUNCH job from the behavior of its servers, in the order of the request."""
     return _job([server_timeline(index, behavior) for index, behavior in enumerate(behaviors)])
 
 
 def termination_timeline(servers: int) -> JobTimeline:
-    """Compute a TERMINATE job of so many recovery instances; it takes about a minute."""
+    """Compute a TERMINATE job of `servers` recovery instances. It takes about a minute."""
     gone = TERMINATION_SECONDS - EARLY_FAILURE_TAIL
     return _job(
         [
@@ -289,7 +289,7 @@ def _job(servers: Sequence[ServerTimeline]) -> JobTimeline:
     logged = max(known_ends) if len(known_ends) == len(ends) else None
     if logged is not None:
         events.append(LogEvent(logged, "JOB_END"))
-    # A stable sort keeps each server's own order where two events share an instant.
+    # A stable sort keeps the order of a server's events that have the same offset.
     events.sort(key=lambda event: event.offset)
     end = None if logged is None else logged - LOG_BEHIND_END
     return JobTimeline(start, end, tuple(servers), tuple(events))

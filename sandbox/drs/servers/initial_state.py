@@ -1,4 +1,4 @@
-"""How a simulated account begins: its source servers, and what happened to them before."""
+"""The initial state of a simulated account: source servers, earlier jobs and instances."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _SEEDED_JOB_AGE = 86_400.0
 
 
 class InitialState(DRSState):
-    """The part of the backend that no API reaches."""
+    """Backend methods that create initial state. No API operation calls them."""
 
     def add_source_server(self, source_server_id: str, name: str, tags: dict[str, str]) -> None:
-        """Add a healthy source server; the account counts as initialized from then on."""
+        """Add a healthy source server and initialize the account."""
         with self._lock:
             self.initialized = True
             self.source_servers[source_server_id] = SourceServer(
@@ -30,7 +30,7 @@ class InitialState(DRSState):
             )
 
     def seed_recovery_instance(self, source_server_id: str, *, is_drill: bool) -> None:
-        """Let a server have a live instance of an earlier job, unless it already has such a one."""
+        """Create a running instance of an earlier job, unless the server has one of this type."""
         with self._lock:
             now = self.simulation.now()
             present = self.instances_of(source_server_id, now)
@@ -45,7 +45,7 @@ class InitialState(DRSState):
             self._record_seeded(job, is_drill=is_drill)
 
     def seed_running_job(self, source_server_id: str) -> None:
-        """Let a server be in someone else's drill that is stuck, unless a job already holds it."""
+        """Create a drill of another client that never ends, unless the server is in a job."""
         with self._lock:
             now = self.simulation.now()
             if self._busy([source_server_id], now):

@@ -1,4 +1,4 @@
-"""Recovery instances: from LAUNCH_END until they are terminated or cleaned up."""
+"""Recovery instances, from LAUNCH_END until their termination or cleanup."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..simulation import Simulation
 
 @dataclass
 class RecoveryInstance:
-    """The EC2 instance that a source server was recovered to.
+    """The EC2 instance that a source server is recovered to.
 
     Attributes:
         launched_at: Epoch seconds of its LAUNCH_END.
-        terminating_at: When it begins to be terminated, or None.
-        terminated_at: When it no longer exists, or None.
-        stopped: Whether it was launched with the launch disposition STOPPED.
-        disconnected: Whether it was disconnected from DRS.
-        deleted: Whether DRS forgot it; the EC2 instance itself goes on.
+        terminating_at: When its termination starts, or None.
+        terminated_at: When its termination ends, or None.
+        stopped: Whether its launch disposition is STOPPED.
+        disconnected: Whether it is disconnected from DRS.
+        deleted: Whether it is deleted from DRS. The EC2 instance keeps running.
     """
 
     recovery_instance_id: str
@@ -46,7 +46,7 @@ class RecoveryInstance:
         return self.exists(now) and not self.deleted
 
     def ec2_state(self, now: float) -> str:
-        """Return the EC2 instance state in DRS's spelling."""
+        """Return the value of `ec2InstanceState`."""
         if self.terminating_at is not None and now >= self.terminating_at:
             return "SHUTTING-DOWN"
         return "STOPPED" if self.stopped else "RUNNING"

@@ -13,7 +13,7 @@ _RETENTION = ((600, 3600), (3600, 86_400), (86_400, 7 * 86_400))
 
 
 def taken_at(server: SourceServer, now: float) -> list[float]:
-    """Return when the server's retained snapshots were taken, oldest first, in epoch seconds."""
+    """Return the times of the server's retained snapshots in epoch seconds, oldest first."""
     if server.replication_state in NEVER_SYNCED:
         return []
     times = {
@@ -26,7 +26,7 @@ def taken_at(server: SourceServer, now: float) -> list[float]:
 
 
 def snapshot_id(server: SourceServer, taken: float) -> str:
-    """Return the ID of the server's snapshot of that time."""
+    """Return the ID of the snapshot that the server has at this time."""
     return f"pit-{_digest(server, taken)[:17]}"
 
 
@@ -43,7 +43,7 @@ def describe(server: SourceServer, taken: float) -> dict[str, Any]:
 
 
 def find(server: SourceServer, wanted: str, now: float) -> float | None:
-    """Return when a snapshot was taken, or None if the server has no such snapshot."""
+    """Return the time of a snapshot, or None if the server does not have it."""
     if wanted in server.recovery_snapshot_ids:
         return now
     return next((at for at in taken_at(server, now) if snapshot_id(server, at) == wanted), None)

@@ -1,4 +1,4 @@
-"""Source servers: what they are, how they behave, how they are described."""
+"""Source servers: properties, behavior and API structures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..jobs.job import Job
 from ..jobs.timeline import LaunchBehavior, LaunchStatus, Outcome
 from ..simulation import Simulation
 
-# A launch is allowed once the first sync is over (AWS documentation).
+# A server can be launched after its initial sync (AWS documentation).
 NEVER_SYNCED = frozenset({"INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED"})
 
 _DAY = 86_400.0
@@ -40,13 +40,13 @@ _INITIATION_STEPS = (
 
 @dataclass
 class ServerBehavior:
-    """How a source server's launches go.
+    """The behavior of a source server's launches.
 
     Attributes:
-        outcomes: One for each successive launch; the last repeats.
-        launch_seconds: From the call to LAUNCH_END; None means as recorded.
-        stuck_seconds: When a stuck launch arrives after all; None means never.
-        raw_error: The reason logged for a failure; None means the outcome's default.
+        outcomes: The outcomes of successive launches. The last outcome repeats.
+        launch_seconds: From the call to LAUNCH_END; None means the recorded duration.
+        stuck_seconds: From the call to LAUNCH_END of a stuck launch; None means never.
+        raw_error: The logged reason of a failure; None means the default of the outcome.
         reports_instance_id: Whether jobs name the server's recovery instance.
     """
 
@@ -94,15 +94,15 @@ class SourceServer:
 
     @property
     def fingerprint(self) -> str:
-        """Hexadecimal digits that are always the same for the same server."""
+        """Hexadecimal digits derived from the server ID."""
         return hashlib.sha256(self.source_server_id.encode()).hexdigest()
 
     def reset_outcomes(self) -> None:
-        """Let the next launch take the first of the outcomes."""
+        """Use the first outcome for the next launch."""
         self.launches = 0
 
     def next_launch_behavior(self, *, cleans_up: bool) -> LaunchBehavior:
-        """Return how the launch that begins now will go, and count it."""
+        """Return the behavior of the next launch, and count the launch."""
         if self.replication_state in NEVER_SYNCED:
             reason = (
                 f"Source server {self.source_server_id} has no consistent recovery point: "
@@ -114,7 +114,7 @@ class SourceServer:
         return self.launch_behavior(self.behavior.outcomes[index], cleans_up=cleans_up)
 
     def launch_behavior(self, outcome: Outcome, *, cleans_up: bool) -> LaunchBehavior:
-        """Return how a launch with a given outcome goes."""
+        """Return the behavior of a launch with the given outcome."""
         return LaunchBehavior(
             outcome=outcome,
             windows=self.os == "windows",
@@ -221,7 +221,7 @@ class SourceServer:
 
     @property
     def private_ip(self) -> str:
-        """The server's address in its own network."""
+        """The private IP address of the source server."""
         digits = self.fingerprint
         return f"10.0.{int(digits[:2], 16)}.{int(digits[2:4], 16)}"
 

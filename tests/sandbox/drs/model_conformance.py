@@ -1,4 +1,4 @@
-"""Compares the JSON of an answer with the shape that botocore's model gives it."""
+"""Compares the JSON of a response with its shape in botocore's model."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-# What real answers hold although the model does not admit it: (shape, value pattern).
+# Values of real responses that the model does not allow: (shape, value pattern).
 KNOWN_DEVIATIONS = (
-    # The model's pattern asks for 17 digits, its maximal length leaves room for 15.
+    # The pattern of the model requires 17 digits, its maximum length allows 15.
     ("EbsVolumeID", re.compile(r"vol-[0-9a-f]{17}")),
     ("JobLogEvent", re.compile(r"LAUNCH_END")),
     (

@@ -1,4 +1,4 @@
-"""Calls that DRS refuses: which error, with which fields."""
+"""Calls that DRS rejects: the error and its fields."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONFLICT = (
 
 
 def refusal(call: Callable[[], Any]) -> dict[str, Any]:
-    """Return the error that a call is refused with."""
+    """Return the error of a rejected call."""
     with pytest.raises(ClientError) as error:
         call()
     return error_of(error.value)

@@ -1,4 +1,4 @@
-"""The log of calls, answers that are held back, and faults bound to calls rather than to time."""
+"""The call log, held responses, and faults that are bound to calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.sandbox.local_aws import DATABASE, SESSION, TWO_SERVERS, WEB, LocalAw
 
 
 def drs_of(aws: LocalAws, caller: str, read_timeout: float = 20.0) -> Any:
-    """Return a DRS client that names itself."""
+    """Return a DRS client with an application ID."""
     settings: dict[str, Any] = {
         "retries": {"total_max_attempts": 1, "mode": "standard"},
         "read_timeout": read_timeout,
@@ -40,7 +40,7 @@ def launch(client: Any, *servers: str, **more: Any) -> str:
 
 
 def log(aws: LocalAws, after: int = 0, wait: float = 0) -> list[dict[str, Any]]:
-    """Return the log's entries after a number."""
+    """Return the log entries after a number."""
     status, response = aws.control("GET", f"log?after={after}&wait={wait}")
     assert status == 200
     entries: list[dict[str, Any]] = response["Calls"]
@@ -49,7 +49,7 @@ def log(aws: LocalAws, after: int = 0, wait: float = 0) -> list[dict[str, Any]]:
 
 @contextmanager
 def held_launch(aws: LocalAws, client: Any) -> Iterator[tuple[list[str], threading.Thread]]:
-    """Begin a launch whose answer is held; yield what it will return, and the thread it is in."""
+    """Start a launch whose response is held. Yield its future result and its thread."""
     returned: list[str] = []
 
     def ask() -> None:

@@ -1,4 +1,4 @@
-"""Faults: what the scenario breaks, as a caller sees it."""
+"""Faults of the scenario, as the caller sees them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from tests.sandbox.local_aws import DATABASE, TWO_SERVERS, LocalAws, error_of, server_id
 
-# Some of the errors below are in no service's model, which moto warns of.
+# Moto warns about errors that are not in the model of the service.
 pytestmark = pytest.mark.filterwarnings(r"ignore:Exception\(InjectedError\)")
 
 

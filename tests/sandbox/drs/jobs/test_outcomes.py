@@ -1,4 +1,4 @@
-"""How launches go, as the scenario says."""
+"""Launch outcomes of the scenario."""
 
 from __future__ import annotations
 

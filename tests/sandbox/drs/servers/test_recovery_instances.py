@@ -1,4 +1,4 @@
-"""What relaunches and terminations do to recovery instances."""
+"""Recovery instances after relaunches and terminations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Source servers as DRS describes them."""
+"""DescribeSourceServers."""
 
 from __future__ import annotations
 
