@@ -62,7 +62,7 @@ kills: $(BIN)/drs-waves ## Kill the worker between acceptance and recording, 100
 worker-death: $(BIN)/drs-waves ## By how much a worker's death delays the next wave.
 	@exec $(BIN)/python -m bench.worker_death --rounds $(ROUNDS)
 
-chaos: $(BIN)/drs-waves ## 200 random drills against an adversary; about 25 minutes.
+chaos: $(BIN)/drs-waves ## 200 random drills with seeded faults; about 25 minutes.
 	@exec $(BIN)/python -m bench.chaos --drills $(DRILLS) $(if $(SEED),--seed $(SEED))
 
 RUNS ?= 3

@@ -1,4 +1,4 @@
-"""A real browser, which goes nowhere but where it is sent."""
+"""Runs Chromium without background network traffic."""
 
 import shutil
 import tempfile
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
-# Debian's name, and others'.
+# The name on Debian, then the names on other systems.
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
     "--no-sandbox",
@@ -24,13 +24,13 @@ PHONE_VIEWPORT = {"width": 390, "height": 844}
 
 
 def chromium_path() -> str | None:
-    """Where Chromium is; None where it is not installed."""
+    """The path of Chromium, or None if it is not installed."""
     return next((found for name in _NAMES if (found := shutil.which(name))), None)
 
 
 @asynccontextmanager
 async def running_browser() -> AsyncIterator[Browser]:
-    """Chromium, without a window, for the block."""
+    """Headless Chromium for the block."""
     with tempfile.TemporaryDirectory(prefix="drs-waves-browser-") as home:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(
@@ -46,13 +46,13 @@ async def running_browser() -> AsyncIterator[Browser]:
 async def window(
     browser: Browser, *, dark: bool = False, phone: bool = False, high_resolution: bool = False
 ) -> AsyncIterator[BrowserContext]:
-    """A window without a past, whose system is dark or light.
+    """A browser context without cookies or history.
 
     Args:
-        browser: whose it is.
-        dark: what the system prefers.
-        phone: whether it is as small as a phone.
-        high_resolution: two dots a pixel, for pictures.
+        browser: the browser.
+        dark: whether the color scheme is dark.
+        phone: whether the viewport has the size of a phone.
+        high_resolution: whether to render two device pixels per CSS pixel, for screenshots.
     """
     context = await browser.new_context(
         viewport={"width": PHONE_VIEWPORT["width"], "height": PHONE_VIEWPORT["height"]}

@@ -1,13 +1,13 @@
-"""Kill -9 between StartRecovery's acceptance and its recording, again and again.
+"""Kills the worker between the acceptance of StartRecovery and its recording, for every launch.
 
-DRS has accepted a launch, but the worker that asked for it dies before the answer reaches it.
-Asked again, DRS would launch the server twice. `python -m bench.kills` brings that moment about for
-every launch: the local AWS holds the answer of each StartRecovery, and the worker that it is held
-from is killed by its process ID.
+DRS accepts a launch, but the worker ends before it receives the response. If the next worker calls
+StartRecovery again, the server is launched twice. `python -m bench.kills` tests this for every
+launch: the local AWS holds the response of each StartRecovery, and the worker that waits for it
+receives SIGKILL.
 
-Launches of an account and Region share a launcher. Those that became ready while it lay dead are
-asked for at once, each in a job of its own, and one kill may interrupt several of them. Launches
-are spread over Regions, a few in each: some share a launcher, and no kill stops all of them.
+Launches of an account and Region share a launcher. Launches that become ready while the launcher is
+down are started together, each in its own job, so one kill can interrupt several launches. The
+launches are distributed over Regions: a few share a launcher, and no kill interrupts all of them.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from recovery.plan.model import MAX_SECONDS, RecoveryPlan, Server, Wave
 
 _FAULT = "accepted, not recorded"
 _SPEED = 600.0
-# Every worker looks at every Region by itself.
+# Every worker polls every Region.
 _POLL_SECONDS = 300.0
 _REGIONS = (
     "us-west-2",
@@ -48,9 +48,10 @@ _REGIONS = (
     "eu-north-1",
 )
 _LAUNCHES_PER_REGION = 4
-# A launch whose launcher died with an earlier victim comes late; another is begun meanwhile.
+# The call of a launch is late if its launcher was on a killed worker. Another launch is started
+# meanwhile.
 _HELD_CALL_TIMEOUT_SECONDS = 5.0
-# Several times what Temporal needs to notice one death after another on a launch's way.
+# Several times as long as Temporal needs to detect the successive worker failures of one launch.
 _STALL_TIMEOUT_SECONDS = 180.0
 _COMPLETION_TIMEOUT_SECONDS = 300.0
 _DISCONNECT_TIMEOUT_SECONDS = 10.0
@@ -58,15 +59,15 @@ _DISCONNECT_TIMEOUT_SECONDS = 10.0
 
 @dataclass
 class KillsResult:
-    """What was done, and what the local AWS and the history say came of it.
+    """The result, from the call log, the ledger and the history.
 
     Attributes:
-        launchers: accounts and Regions that the launches are in.
-        interrupted: launches whose answer never came because the worker that waited was killed.
-        max_per_kill: how many of them one kill interrupted at most.
+        launchers: the number of accounts and Regions with launches.
+        interrupted: launches whose worker was killed before it received the response.
+        max_per_kill: the maximum number of launches that one kill interrupted.
         jobs: StartRecovery calls that AWS accepted.
-        launch_ids: distinct launches among them.
-        completed: waves that the history has as COMPLETED.
+        launch_ids: distinct launch IDs of these calls.
+        completed: waves that are COMPLETED in the history.
     """
 
     launches: int
@@ -81,7 +82,7 @@ class KillsResult:
     violations: list[str] = field(default_factory=list)
 
     def check_totals(self) -> None:
-        """Add what is not as it must be to the violations."""
+        """Add wrong totals to the violations."""
         expected = {
             "launches interrupted between acceptance and recording": self.interrupted,
             "jobs in the ledger": self.jobs,
@@ -95,11 +96,11 @@ class KillsResult:
 
 @dataclass
 class LaunchInterrupter:
-    """Starts launches one after another, and kills whichever worker waits for the answer of one.
+    """Starts launches one after another, and kills the workers that wait for their responses.
 
     Attributes:
-        executions: by plan, the execution that was started.
-        killed: the workers that were killed.
+        executions: the execution ID by plan ID.
+        killed: the killed workers.
     """
 
     testbed: Testbed
@@ -111,7 +112,7 @@ class LaunchInterrupter:
     _interrupted: set[str] = field(default_factory=set)
 
     async def run(self, calls: CallLogPoller) -> None:
-        """Interrupt every launch, then let them all go on to their ends."""
+        """Interrupt every launch, then wait for all plans."""
         await self._interrupt_all(calls)
         await self.testbed.aws.clear_faults()
         await self._wait_for_disconnect()
@@ -119,7 +120,7 @@ class LaunchInterrupter:
         await self._wait_for_plans()
 
     async def _interrupt_all(self, calls: CallLogPoller) -> None:
-        """Interrupt launches until none is left, or none comes any more."""
+        """Interrupt launches until none remains, or no new call is held."""
         task = self.progress.add_task("launches interrupted", total=len(self.plans))
         waiting = list(reversed(self.plans))
         last_progress = time.monotonic()
@@ -139,10 +140,10 @@ class LaunchInterrupter:
                 return
 
     async def _interrupt_next(self, calls: CallLogPoller) -> bool:
-        """Kill the worker that the next StartRecovery is held from.
+        """Kill the worker that waits for the next held StartRecovery.
 
         Returns:
-            Whether that interrupted a launch which nothing had interrupted before.
+            Whether the kill interrupted a launch for the first time.
         """
         deadline = time.monotonic() + _HELD_CALL_TIMEOUT_SECONDS
         while (left := deadline - time.monotonic()) > 0:
@@ -151,7 +152,7 @@ class LaunchInterrupter:
                 break
             if entry["Fault"] != _FAULT:
                 continue
-            # It is no longer held if the worker has been killed for another launch meanwhile.
+            # The worker may have been killed for another launch meanwhile.
             if await self.testbed.workers.kill(entry["Caller"]):
                 self.result.kills += 1
                 self.killed.add(entry["Caller"])
@@ -163,7 +164,7 @@ class LaunchInterrupter:
         return False
 
     async def _wait_for_disconnect(self) -> None:
-        """Have the local AWS notice that the last victim is gone, before answers are given."""
+        """Wait until the local AWS detects the closed connections of the killed workers."""
         deadline = time.monotonic() + _DISCONNECT_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             log = await self.testbed.aws.log()
@@ -186,15 +187,15 @@ class LaunchInterrupter:
                     group.create_task(end_of(plan))
         except TimeoutError:
             self.result.violations.append(
-                f"not all plans ended within {_COMPLETION_TIMEOUT_SECONDS:g} s"
+                f"not all plans ended in {_COMPLETION_TIMEOUT_SECONDS:g} s"
             )
 
 
 async def bench(folder: Path, console: Console, *, launches: int, workers: int) -> KillsResult:
-    """Interrupt so many launches and say what came of it."""
+    """Interrupt `launches` launches and return the result."""
     regions = _REGIONS[: max(1, launches // _LAUNCHES_PER_REGION)]
     result = KillsResult(launches, len(regions))
-    # Where jobs are scarce, launches would share them.
+    # A high quota: with few free jobs, launches share a job.
     quota = 10 * launches
     variables = {
         "DRS_WAVES_POLL_SECONDS": f"{_POLL_SECONDS:g}",
@@ -241,7 +242,7 @@ def _server_of(plan: RecoveryPlan) -> str:
 async def _collect_results(
     testbed: Testbed, result: KillsResult, interrupter: LaunchInterrupter
 ) -> None:
-    """Count from outside: the ledger, the log of calls, the recorded history."""
+    """Count from the ledger, the call log and the recorded history."""
     ledger = await testbed.aws.ledger()
     accepted = [
         event
@@ -255,7 +256,7 @@ async def _collect_results(
     for server, count in of_server.items():
         if count != 1:
             result.violations.append(f"{server} was launched {count} times")
-    # A worker that gave up waiting would leave without its answer, too.
+    # A worker whose call timed out also closes its connection; count killed workers only.
     disconnected = {
         (entry["Caller"], subject)
         for entry in await testbed.aws.log()
@@ -266,7 +267,7 @@ async def _collect_results(
     result.interrupted = len({subject for _, subject in disconnected})
     result.max_per_kill = max(Counter(caller for caller, _ in disconnected).values(), default=0)
     for name, code in testbed.workers.unexpected_exits.items():
-        result.violations.append(f"{name} ended by itself with exit code {code}")
+        result.violations.append(f"{name} exited with code {code}")
     for plan_id, execution_id in interrupter.executions.items():
         found = await testbed.table.execution(execution_id)
         status = found[0].waves[0].status if found else "not recorded"
@@ -282,14 +283,14 @@ def _progress(console: Console) -> Progress:
 
 
 def _table(result: KillsResult, *, workers: int) -> Table:
-    table = Table(title="Kill -9 between StartRecovery's acceptance and its recording")
-    table.add_column("what")
+    table = Table(title="kill -9 between the acceptance of StartRecovery and its recording")
+    table.add_column("item")
     table.add_column("count", justify="right")
     table.add_row("one-wave launches", f"{result.launches}")
-    table.add_row("launchers that they share", f"{result.launchers}")
+    table.add_row("launchers", f"{result.launchers}")
     table.add_row(f"kills (kill -9; {workers} workers, each replaced)", f"{result.kills}")
-    table.add_row("launches interrupted so", f"{result.interrupted}")
-    table.add_row("  by one kill at most", f"{result.max_per_kill}")
+    table.add_row("interrupted launches", f"{result.interrupted}")
+    table.add_row("  maximum per kill", f"{result.max_per_kill}")
     table.add_row("jobs in the ledger", f"{result.jobs}")
     table.add_row("waves COMPLETED in the history", f"{result.completed}")
     table.add_row("seconds", f"{result.seconds:.0f}")
@@ -301,10 +302,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def main(
-    launches: Annotated[int, typer.Option(min=1, help="How many launches to interrupt.")] = 100,
-    workers: Annotated[int, typer.Option(min=1, help="How many workers serve.")] = 3,
+    launches: Annotated[int, typer.Option(min=1, help="Number of launches to interrupt.")] = 100,
+    workers: Annotated[int, typer.Option(min=1, help="Number of workers.")] = 3,
 ) -> None:
-    """Kill the worker after the acceptance of each launch; exit code 1 if one went wrong."""
+    """Kill the worker after the acceptance of each launch. The exit code is 1 on a violation."""
     console = Console(stderr=True)
     keep = [True]
     with scratch_folder(keep) as folder:

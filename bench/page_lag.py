@@ -1,7 +1,7 @@
-"""How long after a change in Temporal an open page shows it: `python -m bench.page_lag`.
+"""Measures the delay of a change in Temporal on an open page: `python -m bench.page_lag`.
 
-An execution that waits for an approval is paused and resumed; each time the clock runs from the
-answer of the update until the word stands on the page in Chromium. The aim is 2 s.
+The bench pauses and resumes an execution that waits for an approval. The delay is the time from the
+response of the update until Chromium shows the new status. The target is 2 s.
 """
 
 import argparse
@@ -62,7 +62,7 @@ async def _measure(rounds: int) -> list[float]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the delays and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     lags = run_bench(_measure(parser.parse_args().rounds))

@@ -1,4 +1,4 @@
-"""The local AWS's control, as a bench uses it: scenarios, the ledger, the log of calls."""
+"""Clients of the control API of the local AWS: scenarios, ledger, call log."""
 
 import asyncio
 import json
@@ -16,42 +16,42 @@ _RETRY_SECONDS = 0.2
 
 
 class SandboxClient:
-    """The control of a local AWS; every call is made in a thread."""
+    """An asynchronous client of the control API. Each request runs in a thread."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     async def apply(self, **scenario: Any) -> None:
-        """Apply more scenario, in its own PascalCase keys."""
+        """Apply a scenario, with the keys of the scenario file."""
         await self._request("POST", "scenario", body=json.dumps(scenario).encode())
 
     async def clear_faults(self, name: str = "") -> None:
-        """Remove the faults whose names begin so; without a name, all."""
+        """Remove the faults whose names start with `name`, or all faults without a name."""
         await self._request("DELETE", "faults", {"name": name} if name else {})
 
     async def release(self, number: int | None = None) -> None:
-        """Let the held answer of a call be given; without a number, all of them."""
+        """Release the held response of a call, or all held responses without a number."""
         await self._request("POST", "release", {} if number is None else {"number": number})
 
     async def close_connections(self) -> None:
-        """Close all connections in the middle of whatever they carry."""
+        """Close all connections of API clients, even during a request."""
         await self._request("DELETE", "connections")
 
     async def ledger(self) -> dict[str, Any]:
-        """What truly happened, and what is truly up."""
+        """The events, jobs and server states of all accounts and Regions."""
         return await self._request("GET", "ledger")
 
     async def calls(self) -> dict[str, Any]:
-        """How often each operation was called with which result, and the faults applied."""
+        """The number of calls by operation and result, and the applied faults."""
         return await self._request("GET", "calls")
 
     async def log(self, *, after: int = 0, wait: float = 0.0) -> list[dict[str, Any]]:
-        """The calls after a number; `wait` seconds for the first one."""
+        """The calls after a number. Waits up to `wait` seconds for the first."""
         response = await self._request("GET", "log", {"after": after, "wait": wait})
         return list(response["Calls"])
 
     async def follow(self) -> AsyncIterator[dict[str, Any]]:
-        """Every call from now on, in order, as soon as it is answered or held."""
+        """Yield every new call, in order, as soon as its response is sent or held."""
         latest = await self.log()
         number = latest[-1]["Number"] if latest else 0
         while True:
@@ -72,7 +72,7 @@ class SandboxClient:
 
 
 class CallLogPoller:
-    """The calls from now on, one at a time, with a limit to the waiting."""
+    """Polls the call log and returns new calls one at a time, with a timeout."""
 
     def __init__(self, aws: SandboxClient) -> None:
         self._aws = aws
@@ -89,7 +89,7 @@ class CallLogPoller:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def next(self, *, within: float) -> dict[str, Any] | None:
-        """The next call, or None where none comes in so many seconds."""
+        """The next call, or None if there is none in `within` seconds."""
         try:
             async with asyncio.timeout(within):
                 return await self._calls.get()
@@ -108,10 +108,13 @@ def _send(request: Request) -> dict[str, Any]:
                 content: dict[str, Any] = json.load(response)
             return content
         except HTTPError as error:
-            raise ValueError(f"the local AWS refused: {error.read().decode()}") from error
+            raise ValueError(
+                f"the local AWS rejected the request: {error.read().decode()}"
+            ) from error
         except OSError:
-            # Broken before the request was read, and so not executed: later it would be spared.
+            # The connection was closed before the request was read, so it was not executed. After
+            # that, the server does not close connections of control clients.
             if not remaining:
                 raise
             time.sleep(_RETRY_SECONDS)
-    raise AssertionError("the last try returns or raises")
+    raise AssertionError("the last attempt returns or raises")

@@ -1,4 +1,4 @@
-"""Takes pictures of the pages, for the documents: `make screenshots`."""
+"""Takes screenshots of the pages for the documentation: `make screenshots`."""
 
 import argparse
 import asyncio
@@ -27,13 +27,13 @@ _THEMES = (("light", False), ("dark", True))
 
 
 class ScenarioBuilder:
-    """Plans with servers of their own, and how their launches go."""
+    """Creates waves, and the source servers of the scenario with their launch durations."""
 
     def __init__(self) -> None:
         self.source_servers: list[dict[str, Any]] = []
 
     def wave(self, name: str, *after: str, seconds: list[float], **fields: Any) -> Wave:
-        """A wave whose servers take so many of DRS's seconds."""
+        """A wave with one server for each launch duration (seconds, before the speed factor)."""
         servers = []
         for each in seconds:
             server_id = f"s-{0x5C0000 + len(self.source_servers):017x}"
@@ -61,7 +61,7 @@ def _id_of(name: str) -> str:
 
 
 def _webshop_plan(builder: ScenarioBuilder) -> RecoveryPlan:
-    """A diamond with a branch beside it; one of its servers fails."""
+    """A diamond and a separate branch. One server fails."""
     plan = RecoveryPlan(
         plan_id="webshop",
         plan_name="Webshop",
@@ -110,7 +110,7 @@ async def _page_screenshots(
     name: str,
     prepare: Callable[[Page], Awaitable[None]],
 ) -> None:
-    """A page in both themes, and on a phone."""
+    """Take a page in both themes, and on a phone."""
     for theme, dark in _THEMES:
         async with window(browser, dark=dark) as context:
             page = await context.new_page()
@@ -197,9 +197,9 @@ async def _main(folder: Path) -> None:
 
 
 def main() -> None:
-    """Take the pictures."""
+    """Take the screenshots."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("docs"), help="where they go")
+    parser.add_argument("--folder", type=Path, default=Path("docs"), help="output folder")
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     run_bench(_main(folder))

@@ -1,4 +1,4 @@
-"""The stack that a bench runs on: Temporal, the local AWS, the history table, workers."""
+"""The stack for a bench: Temporal, the local AWS, the history table and workers."""
 
 import asyncio
 import os
@@ -30,14 +30,14 @@ REGION = "us-west-2"
 OTHER_REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 _THREADS = 64
-# As a shell tells of a process that SIGTERM ended.
+# The exit code that a shell reports after SIGTERM.
 _SIGTERM_EXIT_CODE = 143
 _CLOUD_VARIABLES = ("AWS_", "TEMPORAL_", "DRS_WAVES_")
 
 
 @dataclass
 class Testbed:
-    """A running stack, and what a bench asks of it."""
+    """A running stack and its clients."""
 
     stack: Stack
     aws: SandboxClient
@@ -46,7 +46,7 @@ class Testbed:
     workers: WorkerPool
 
     async def restart_temporal(self) -> None:
-        """Stop Temporal and start it again on its database."""
+        """Stop Temporal and start it again with the same database."""
         async with self.workers.lock:
             await asyncio.to_thread(self.stack.stop_part, "temporal")
             await asyncio.to_thread(self.stack.start_temporal)
@@ -61,14 +61,14 @@ async def running_testbed(
     proxied: bool = False,
     variables: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Testbed]:
-    """Bring a stack up for the block, and down after it whatever happens.
+    """Start a stack for the block, and always stop it after the block.
 
     Args:
-        folder: for logs and Temporal's database; it stays.
-        speed: divides the durations of DRS and of our polls and deadlines.
-        workers: how many serve; 0 for none yet.
-        proxied: whether each worker's link to Temporal can be cut.
-        variables: further ones for the workers.
+        folder: the folder for logs and Temporal's database. It is not deleted.
+        speed: divides the durations of DRS operations, polls and deadlines.
+        workers: the number of workers.
+        proxied: whether each worker connects to Temporal through a TCP proxy.
+        variables: additional environment variables for the workers.
     """
     stack = Stack(
         folder=folder,
@@ -105,9 +105,9 @@ async def running_testbed(
 
 @contextmanager
 def scratch_folder(keep: list[bool]) -> Iterator[Path]:
-    """A folder for the block, removed after it unless `keep` holds True then.
+    """A folder for the block. It is deleted after the block unless `keep` contains True.
 
-    Whoever interrupts a bench does not want its logs.
+    It is also deleted after an interruption.
     """
     folder = Path(tempfile.mkdtemp(prefix="drs-waves-bench-"))
     try:
@@ -121,9 +121,9 @@ def scratch_folder(keep: list[bool]) -> Iterator[Path]:
 
 
 def run_bench(work: Coroutine[Any, Any, T]) -> T:
-    """Run a bench; SIGTERM ends it as Ctrl-C does, with everything that it started."""
+    """Run a bench. SIGTERM stops the bench and its processes, as Ctrl-C does."""
 
-    # Retries of calls to a Temporal that a bench has stopped itself are no news.
+    # A bench stops Temporal on purpose; the retry warnings are not useful.
     quiet = TelemetryFilter(core_level="ERROR", other_level="ERROR")
     telemetry = TelemetryConfig(logging=LoggingConfig(filter=quiet))
     Runtime.set_default(Runtime(telemetry=telemetry))
@@ -142,7 +142,7 @@ def run_bench(work: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """Forget which cloud this shell leads to, for the block."""
+    """Remove the AWS and Temporal variables of this shell for the block."""
     before = dict(os.environ)
     for name in before:
         if name.startswith(_CLOUD_VARIABLES):

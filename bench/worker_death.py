@@ -1,9 +1,10 @@
-"""How much later a dependent wave begins because the worker that watches its dependency died.
+"""Measures the delay of a dependent wave after the worker that watches its dependency is killed.
 
-A chain of two waves. In a disturbed round the worker that watches the first wave is killed (kill
--9) right after its last look before the server is LAUNCHED; only that worker served when the plan
-began, so it also holds the workflows. Measured, by the local AWS's ledger alone: from the server's
-LAUNCH_END to the second wave's StartRecovery. Run with `python -m bench.worker_death`.
+The plan is a chain of two waves. In a disturbed round, the worker that watches the first wave
+receives SIGKILL after its last poll before the server is LAUNCHED. It is the only worker at the
+start of the plan, so it also caches the workflows. The measured time is from LAUNCH_END of the
+server to StartRecovery of the second wave, from the ledger of the local AWS. Run it with
+`python -m bench.worker_death`.
 """
 
 import asyncio
@@ -33,25 +34,25 @@ from recovery.plan.model import MAX_SECONDS, Dependency, RecoveryPlan, Server, W
 from settings import Settings, get_settings
 
 _POLL_SECONDS = 15.0
-# Each look is followed by a pause of 0.8 to 1.2 polls; the last one before LAUNCH_END is within.
+# The jitter of the poll interval is 0.8 to 1.2, so the last poll before LAUNCH_END is within this.
 _LAST_POLL_INTERVALS = 1.25
 _STALL_TIMEOUT_SECONDS = 180.0
 
 
 class StalledError(Exception):
-    """A round did not go on; the message says where."""
+    """A round did not continue. The message contains the missing call."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """The longest delay that is allowed, and what it is made of; wall-clock seconds."""
+    """The maximum delay and its parts, in wall-clock seconds."""
 
     speed: float
     settings: Settings = field(default_factory=get_settings)
 
     @property
     def poll(self) -> float:
-        """The longest pause between two looks at a job."""
+        """The longest interval between two polls of a job."""
         return _POLL_SECONDS / self.speed * 1.2
 
     @property
@@ -78,7 +79,7 @@ class Round:
 
     Attributes:
         gap: seconds from LAUNCH_END of the first wave to StartRecovery of the second.
-        killed_before: seconds from the kill to LAUNCH_END; None where nobody was killed.
+        killed_before: seconds from the kill to LAUNCH_END; None in an undisturbed round.
     """
 
     gap: float
@@ -99,12 +100,12 @@ class Measurement:
 
     @property
     def delays(self) -> list[float]:
-        """By how many seconds each disturbed round was later than an undisturbed one usually is."""
+        """The gaps of the disturbed rounds minus the undisturbed median, in seconds."""
         return [r.gap - self.undisturbed_median for r in self.disturbed]
 
 
 class RoundRunner:
-    """Runs the chain, again and again."""
+    """Runs the rounds."""
 
     def __init__(self, testbed: Testbed, calls: CallLogPoller) -> None:
         self._testbed = testbed
@@ -112,13 +113,13 @@ class RoundRunner:
         self._number = 0
 
     async def undisturbed(self) -> Round:
-        """A round in which nothing happens."""
+        """Run a round without a kill."""
         first, second = await self._begin()
         await self._wait_for_call("StartRecovery", second)
         return Round(await self._gap(first, second))
 
     async def disturbed(self) -> Round:
-        """A round in which the watching worker dies; a standby that came meanwhile goes on."""
+        """Run a round that kills the watching worker. A standby worker continues."""
         testbed = self._testbed
         first, second = await self._begin()
         await self._wait_for_call("StartRecovery", first)
@@ -127,18 +128,18 @@ class RoundRunner:
         await testbed.workers.add()
         margin = _LAST_POLL_INTERVALS * _POLL_SECONDS / testbed.stack.speed
         while True:
-            # One look is for all that is watched, and names no job.
+            # One poll is for all watched jobs, so it contains no job ID.
             poll = await self._wait_for_call("DescribeJobs", None)
             if poll["Time"] + margin > launch_end:
                 break
         if not await testbed.workers.remove(poll["Caller"]):
-            raise StalledError(f"{poll['Caller']} was gone before it could be killed")
+            raise StalledError(f"{poll['Caller']} ended before it could be killed")
         killed = time.time()
         await self._wait_for_call("StartRecovery", second)
         return Round(await self._gap(first, second), launch_end - killed)
 
     async def _begin(self) -> tuple[str, str]:
-        """Start the chain; the servers of its first and its second wave."""
+        """Start the chain. Returns the servers of the first and the second wave."""
         self._number += 1
         ids = [f"s-{0xDEAD0000 + 2 * self._number + place:017x}" for place in (0, 1)]
         await self._testbed.aws.apply(
@@ -173,7 +174,7 @@ class RoundRunner:
             if entry["Operation"] == operation and matches:
                 return entry
         raise StalledError(
-            f"no {operation} about {subject or 'jobs'} in {_STALL_TIMEOUT_SECONDS:g} s"
+            f"no {operation} call for {subject or 'jobs'} in {_STALL_TIMEOUT_SECONDS:g} s"
         )
 
     async def _job_of(self, server_id: str) -> dict[str, Any]:
@@ -189,7 +190,7 @@ class RoundRunner:
 
 
 async def bench(folder: Path, console: Console, *, rounds: int, speed: float) -> Measurement:
-    """Measure so many rounds of both kinds."""
+    """Measure `rounds` rounds of each kind."""
     found = Measurement()
     variables = {"DRS_WAVES_POLL_SECONDS": f"{_POLL_SECONDS:g}"}
     async with running_testbed(folder, speed=speed, workers=1, variables=variables) as testbed:
@@ -198,7 +199,7 @@ async def bench(folder: Path, console: Console, *, rounds: int, speed: float) ->
             task = progress.add_task("rounds", total=2 * rounds)
             async with CallLogPoller(testbed.aws) as calls:
                 chain = RoundRunner(testbed, calls)
-                # Not measured: the first run of all imports and connects.
+                # Not measured: the first round imports modules and opens connections.
                 await chain.undisturbed()
                 for _ in range(rounds):
                     found.undisturbed.append(await chain.undisturbed())
@@ -222,8 +223,8 @@ def _table(found: Measurement, bound: Bound) -> Table:
         table.add_row(name, f"{len(values)}", *row)
 
     add("undisturbed", [r.gap for r in found.undisturbed])
-    add("the watching worker killed", [r.gap for r in found.disturbed])
-    add("  killed so long before LAUNCH_END", [r.killed_before or 0.0 for r in found.disturbed])
+    add("watching worker killed", [r.gap for r in found.disturbed])
+    add("  kill to LAUNCH_END", [r.killed_before or 0.0 for r in found.disturbed])
     add("added delay", found.delays)
     return table
 
@@ -233,10 +234,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def main(
-    rounds: Annotated[int, typer.Option(min=1, help="How many rounds of each kind.")] = 10,
-    speed: Annotated[float, typer.Option(min=1, help="How many times faster than real.")] = 60.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of rounds of each kind.")] = 10,
+    speed: Annotated[float, typer.Option(min=1, help="Speed factor.")] = 60.0,
 ) -> None:
-    """Measure the delay that a worker's death adds; exit code 1 if it exceeds its bound."""
+    """Measure the delay that a killed worker adds. The exit code is 1 if it exceeds the bound."""
     console = Console(stderr=True)
     keep = [True]
     with scratch_folder(keep) as folder:
@@ -247,7 +248,8 @@ def main(
         keep[:] = [bool(over)]
         Console().print(_table(found, bound))
         Console().print(
-            f"Bound: {bound}; heartbeats and sticky timeouts never scale.", markup=False
+            f"Bound: {bound}; the speed does not scale the heartbeat and sticky timeouts.",
+            markup=False,
         )
         if over:
             console.print(f"VIOLATION: {len(over)} of {rounds} delays exceed the bound")

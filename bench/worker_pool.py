@@ -1,4 +1,4 @@
-"""A pool of worker processes in which whoever dies is replaced."""
+"""A pool of worker processes that replaces workers that end."""
 
 import asyncio
 import signal
@@ -17,13 +17,14 @@ _GRACE_SECONDS = 60.0
 
 @dataclass
 class WorkerPool:
-    """Worker processes, each under a name of its own: in the stack, in its log and to AWS.
+    """Worker processes. Each has its own name in the stack, in its log and in AWS calls.
 
     Attributes:
-        size: how many serve.
-        proxied: whether each reaches Temporal through a link of its own, which can be cut.
-        lock: held by whoever changes the stack's parts.
-        unexpected_exits: the exit codes of workers that ended without being told to.
+        size: the number of workers.
+        proxied: whether each worker connects to Temporal through its own TCP proxy.
+        lock: protects the parts of the stack.
+        unexpected_exits: exit codes of workers that ended without a request from the pool; None if
+            a worker did not end after SIGTERM.
     """
 
     stack: Stack
@@ -38,14 +39,14 @@ class WorkerPool:
     _supervisor: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the pool and keep it at its size from then on."""
+        """Start the workers, and replace workers that end."""
         async with self.lock:
             for _ in range(self.size):
                 await self._start_one()
         self._supervisor = asyncio.create_task(self._supervise())
 
     async def stop(self) -> None:
-        """Replace nobody from now on, and cut all links; the processes are the stack's to end."""
+        """Stop replacing workers, and stop the proxies. The stack stops the processes."""
         tasks = [*self._tasks, *([self._supervisor] if self._supervisor else [])]
         for task in tasks:
             task.cancel()
@@ -55,14 +56,14 @@ class WorkerPool:
 
     @property
     def names(self) -> list[str]:
-        """The workers that serve, oldest first."""
+        """The names of the running workers, oldest first."""
         return list(self._processes)
 
     async def kill(self, name: str) -> bool:
-        """End a worker with SIGKILL, and start another in its place.
+        """Stop a worker with SIGKILL, and start another one.
 
         Returns:
-            Whether it was there to be killed.
+            Whether the worker was running.
         """
         if not await self.remove(name):
             return False
@@ -71,20 +72,20 @@ class WorkerPool:
         return True
 
     async def add(self) -> None:
-        """Start one worker more."""
+        """Start one more worker."""
         async with self.lock:
             await self._start_one()
 
     async def remove(self, name: str) -> bool:
-        """End a worker with SIGKILL and start no other.
+        """Stop a worker with SIGKILL without a replacement.
 
         Returns:
-            Whether it was there to be killed.
+            Whether the worker was running.
         """
         process = self._processes.pop(name, None)
         if process is None:
             return False
-        # At once: whoever waits for the lock must not keep it alive.
+        # Before the lock: a wait for the lock must not delay the kill.
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
         await asyncio.to_thread(psutil.wait_procs, [process], timeout=_GRACE_SECONDS)
@@ -92,10 +93,10 @@ class WorkerPool:
         return True
 
     async def terminate(self, name: str) -> bool:
-        """Tell a worker to end, with SIGTERM, and start another beside it.
+        """Send SIGTERM to a worker, and start another one before it ends.
 
         Returns:
-            Whether it was there to be told.
+            Whether the worker was running.
         """
         process = self._processes.pop(name, None)
         if process is None:
@@ -108,14 +109,14 @@ class WorkerPool:
         return True
 
     def interrupt(self, name: str, fault: NetworkFault) -> bool:
-        """Cut a worker's link to Temporal; whether there is one."""
+        """Start a network fault between a worker and Temporal. Returns whether it has a proxy."""
         if name not in self._processes or name not in self._proxies:
             return False
         self._proxies[name].interrupt(fault)
         return True
 
     def restore(self, name: str) -> None:
-        """Mend a worker's link, if it is still there."""
+        """End the network fault of a worker, if it still has a proxy."""
         if name in self._proxies:
             self._proxies[name].restore()
 
@@ -138,7 +139,7 @@ class WorkerPool:
             await proxy.stop()
 
     async def _wait_for_exit(self, name: str, process: psutil.Process) -> None:
-        """Wait for the end of a worker that was told to end."""
+        """Wait until a worker ends after SIGTERM; kill it after a timeout."""
         _, left = await asyncio.to_thread(psutil.wait_procs, [process], timeout=_GRACE_SECONDS)
         for each in left:
             self.unexpected_exits[name] = None

@@ -1,1 +1,1 @@
-"""Random drills against a seeded adversary, judged from outside by the local AWS's own ledger."""
+"""Chaos test: random drills with seeded faults, checked against the ledger of the local AWS."""

@@ -1,4 +1,4 @@
-"""`python -m bench.chaos`: many random drills at once, and an adversary that lets none in peace."""
+"""`python -m bench.chaos`: many random drills at once, with random faults in all of them."""
 
 import asyncio
 import secrets
@@ -20,7 +20,7 @@ from bench.testbed import Testbed, run_bench, running_testbed, scratch_folder
 
 _SPEED = 300.0
 _WORKERS = 2
-# Half a second apart at this speed: two cores cannot answer more.
+# 0.5 s at this speed. Two cores cannot serve more polls.
 _POLL_SECONDS = 150.0
 _QUOTAS = {"JobsInProgress": 40, "ServersInAllJobs": 500}
 _REFRESH_SECONDS = 1.0
@@ -31,7 +31,7 @@ _NOT_CONNECTED = 5
 async def bench(
     folder: Path, console: Console, *, seed: str, drills: Sequence[int], at_once: int
 ) -> tuple[RunResults, float]:
-    """Run these drills of a seed; returns what was counted, and the seconds that it took."""
+    """Run these drills of a seed. Returns the results and the duration in seconds."""
     results = RunResults()
     variables = {"DRS_WAVES_POLL_SECONDS": f"{_POLL_SECONDS:g}"}
     async with running_testbed(
@@ -48,7 +48,7 @@ async def bench(
                 drill = DrillRun(testbed, script, number, action_runner, results, folder)
                 results.drill_results.append(await drill.run())
 
-        # A group, because without its adversary a run would prove nothing.
+        # A failure of the action runner must fail the run: without faults, it proves nothing.
         async with asyncio.TaskGroup() as background:
             tasks = [
                 background.create_task(action_runner.follow()),
@@ -61,14 +61,14 @@ async def bench(
                 task.cancel()
         seconds = time.monotonic() - started
         results.faults = (await testbed.aws.calls())["FaultsApplied"]
-        # A worker that comes up while Temporal is away says so and ends.
+        # A worker that starts while Temporal is down exits with this code.
         unexpected_exits = {
             n: code
             for n, code in testbed.workers.unexpected_exits.items()
             if code != _NOT_CONNECTED
         }
         for name, code in unexpected_exits.items():
-            text = f"ended by itself with code {code}" if code is not None else "ignored SIGTERM"
+            text = f"exited with code {code}" if code is not None else "did not exit after SIGTERM"
             console.print(f"{name} {text}: see {folder / name}.log", markup=False)
     return results, seconds
 
@@ -76,7 +76,7 @@ async def bench(
 async def _show(
     console: Console, testbed: Testbed, results: RunResults, drills: int, started: float
 ) -> None:
-    """Show the figures as they grow; as a line now and then where nothing can be redrawn."""
+    """Show the results during the run: a live table on a terminal, lines elsewhere."""
     if not console.is_terminal:
         while True:
             await asyncio.sleep(_PROGRESS_SECONDS)
@@ -98,17 +98,19 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def main(
-    drills: Annotated[int, typer.Option(min=1, help="How many drills.")] = 200,
+    drills: Annotated[int, typer.Option(min=1, help="Number of drills.")] = 200,
     seed: Annotated[
-        str, typer.Option(help="What everything is drawn from; default: a new one.")
+        str, typer.Option(help="Seed of all random choices. Default: a new seed.")
     ] = "",
-    at_once: Annotated[int, typer.Option(min=1, help="How many drills run at a time.")] = 40,
+    at_once: Annotated[int, typer.Option(min=1, help="Number of concurrent drills.")] = 40,
     only: Annotated[
-        int | None, typer.Option(min=0, metavar="DRILL", help="Repeat this one drill of the seed.")
+        int | None, typer.Option(min=0, metavar="DRILL", help="Run only this drill of the seed.")
     ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the logs in any case.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the logs even if all drills pass.")
+    ] = False,
 ) -> None:
-    """Run random drills against a seeded adversary; exit code 1 if anything was violated."""
+    """Run random drills with seeded faults. The exit code is 1 if an invariant is violated."""
     console = Console(stderr=True)
     seed = seed or secrets.token_hex(4)
     numbers = range(drills) if only is None else [only]
@@ -123,7 +125,7 @@ def main(
         for line in violation_lines(results, seed=seed):
             Console().print(line, markup=False, soft_wrap=True)
         if results.violating:
-            console.print(f"Logs and facts of these drills are in {folder}", markup=False)
+            console.print(f"Logs and evidence of these drills are in {folder}", markup=False)
             raise typer.Exit(1)
 
 

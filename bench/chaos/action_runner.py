@@ -1,4 +1,4 @@
-"""The adversary: waits for the calls that the scripts name, and strikes while they are held."""
+"""Performs the actions of the scripts while the local AWS holds the matching calls."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,10 +14,10 @@ SendMessage = Callable[[ChaosAction], Awaitable[str]]
 
 @dataclass
 class ActionRunner:
-    """Follows the log of calls of all drills.
+    """Follows the call log and performs the actions of all drills.
 
     Attributes:
-        performed: by drill's plan ID, what was done to it, in order.
+        performed: by plan ID, the performed actions in order.
     """
 
     testbed: Testbed
@@ -26,17 +26,17 @@ class ActionRunner:
     _pending: dict[str, tuple[ChaosAction, SendMessage]] = field(default_factory=dict)
 
     def schedule(self, actions: list[ChaosAction], send: SendMessage) -> None:
-        """Do these acts when their calls come; messages go out by `send`."""
+        """Perform these actions when their calls are held. `send` sends the messages."""
         self._pending.update({action.name: (action, send) for action in actions})
 
     def unschedule(self, plan_id: str) -> None:
-        """Do no more to a drill."""
+        """Remove the pending actions of a drill."""
         for name in [name for name in self._pending if name.startswith(f"{plan_id}/")]:
             del self._pending[name]
             self.results.unmatched += 1
 
     async def follow(self) -> None:
-        """Strike whenever a call that is waited for is held, until cancelled."""
+        """Perform an action for each held call that matches one, until cancelled."""
         async with asyncio.TaskGroup() as group:
             async for call in self.testbed.aws.follow():
                 matched = self._pending.pop(call["Fault"] or "", None)

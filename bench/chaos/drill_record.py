@@ -1,4 +1,4 @@
-"""What is known of a drill: the ledger's truth about its launches, and what it recorded."""
+"""The evidence of a drill: its launches in the ledger of AWS, and its recorded history."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,11 +18,11 @@ class Launch:
     """One server in one job that AWS accepted.
 
     Attributes:
-        launch_id: what its wave's launch was asked for by; empty for a job that nobody tagged.
-        created: when the job was accepted (epoch seconds).
-        outcome: the server's final launch status; PENDING if it never ends.
-        ended: when it reached that (epoch seconds); None for never.
-        instance_id: the instance that it has if it is LAUNCHED.
+        launch_id: the launch ID in the tags of the job, or empty.
+        created: when AWS accepted the job (epoch seconds).
+        outcome: the final launch status of the server; PENDING if the launch never ends.
+        ended: when the server reaches that status (epoch seconds); None for never.
+        instance_id: its recovery instance, if it is LAUNCHED.
     """
 
     server_id: str
@@ -35,31 +35,31 @@ class Launch:
 
     @property
     def wave_id(self) -> str:
-        """The wave that its launch ID names; empty if it names none."""
+        """The wave in the launch ID, or empty."""
         parts = self.launch_id.split("/")
         return parts[1] if len(parts) == 4 else ""
 
     @property
     def attempt(self) -> int:
-        """The wave's attempt that its launch ID names; 0 if it names none."""
+        """The attempt of the wave in the launch ID, or 0."""
         parts = self.launch_id.split("/")
         return int(parts[2]) if len(parts) == 4 and parts[2].isdigit() else 0
 
     def is_up_by(self, time: float) -> bool:
-        """Whether the server was LAUNCHED by it at `time` (epoch seconds)."""
+        """Whether the server is LAUNCHED at `time` (epoch seconds)."""
         return self.outcome == LAUNCHED and self.ended is not None and self.ended <= time
 
     def has_ended_by(self, time: float) -> bool:
-        """Whether its fate was settled at `time` (epoch seconds)."""
+        """Whether the server has its final status at `time` (epoch seconds)."""
         return self.ended is not None and self.ended <= time
 
 
 @dataclass(frozen=True)
 class PlanLedger:
-    """What truly happened to the servers of one plan.
+    """The part of the ledger about the servers of one plan.
 
     Attributes:
-        launches: of its servers, oldest first, whoever asked for them.
+        launches: the launches of its servers by any client, oldest first.
         instances_up: by server, the IDs of the instances that exist now.
     """
 
@@ -68,7 +68,7 @@ class PlanLedger:
 
     @classmethod
     def read(cls, ledger: dict[str, Any], plan: RecoveryPlan) -> "PlanLedger":
-        """Take the part of a ledger that is about a plan's servers."""
+        """Read the entries about the servers of a plan."""
         wave_ids = {server: wave.wave_id for wave in plan.waves for server in wave.server_ids}
         jobs = {
             job["JobId"]: job for backend in ledger["Backends"] for job in backend["Jobs"]
@@ -94,7 +94,7 @@ class PlanLedger:
         return [launch for launch in self.launches if launch.server_id == server_id]
 
     def of_wave(self, wave_id: str) -> list[Launch]:
-        """The launches whose launch IDs name a wave, oldest first."""
+        """The launches whose launch ID contains a wave, oldest first."""
         return [launch for launch in self.launches if launch.wave_id == wave_id]
 
 
@@ -114,7 +114,7 @@ def _launch(
 
 
 def _launch_id(tags: dict[str, str], plan_id: str, wave_id: str) -> str:
-    """Of the launches that share a job, the one of a plan's wave; else any."""
+    """The launch ID of the wave among the tags of a shared job, or else any launch ID."""
     ids = [value for key, value in tags.items() if key.startswith(LAUNCH_ID_TAG)]
     own = [i for i in ids if i.startswith(f"{plan_id}-") and i.split("/")[1:2] == [wave_id]]
     return next(iter(own + ids), "")
@@ -125,8 +125,8 @@ class SentMessage:
     """A message that the operator sent.
 
     Attributes:
-        reason: unique to it, to find its record by.
-        accepted: what the execution answered; None where no answer came.
+        reason: a unique text that identifies its record.
+        accepted: the response of the execution; None if there was no response.
     """
 
     name: str
@@ -136,12 +136,12 @@ class SentMessage:
 
 @dataclass(frozen=True)
 class DrillRecord:
-    """Everything that is known of a drill after its end.
+    """The evidence of a drill after its end.
 
     Attributes:
-        state: the history, as DynamoDB has it.
-        closed: how Temporal says that the plan's workflow closed, such as COMPLETED.
-        speed: what DRS's seconds and ours are divided by.
+        state: the history in DynamoDB.
+        closed: the status of the closed plan workflow in Temporal, such as COMPLETED.
+        speed: the speed factor of the stack.
     """
 
     plan: RecoveryPlan
@@ -152,5 +152,5 @@ class DrillRecord:
     sent: list[SentMessage] = field(default_factory=list)
 
     def wave(self, wave_id: str) -> WaveState:
-        """A wave's recorded state."""
+        """The recorded state of a wave."""
         return next(wave for wave in self.state.waves if wave.wave_id == wave_id)

@@ -1,4 +1,4 @@
-"""One drill from its start to its verdict."""
+"""Runs one drill and checks it."""
 
 import asyncio
 import json
@@ -36,20 +36,20 @@ _DRILL_TIMEOUT_SECONDS = 900.0
 _RETRY_SECONDS = 1.0
 _POLL_INTERVAL_SECONDS = 20.0
 _MAX_CLEANUPS = 3
-# Temporal's own: set while a workflow's tasks fail again and again.
+# Temporal sets this attribute while workflow tasks fail repeatedly.
 _PROBLEMS = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
 
 
 class StuckError(Exception):
-    """A workflow that cannot go on; the message says which and why."""
+    """A workflow cannot continue. The message contains the workflow ID and the reason."""
 
 
 @dataclass
 class DrillRun:
-    """Runs a script and judges what came of it.
+    """Runs a script and checks the result.
 
     Attributes:
-        folder: where the facts of a drill that broke something are kept.
+        folder: where the evidence of a drill with violations is saved.
     """
 
     testbed: Testbed
@@ -64,7 +64,7 @@ class DrillRun:
         return self.script.generated.plan.plan_id
 
     async def run(self) -> DrillResult:
-        """Run the drill, check it, clean up after it, check that."""
+        """Run the drill, check it, run the clean-up, check the clean-up."""
         started = time.monotonic()
         operator = SimulatedOperator(self.testbed, self.script, self.results)
         operating = asyncio.create_task(operator.run())
@@ -77,7 +77,9 @@ class DrillRun:
                 if violations:
                     await self._save_evidence(drill, violations)
         except TimeoutError:
-            violations.append(f"it has not ended, cleaned up, within {_DRILL_TIMEOUT_SECONDS:g} s")
+            violations.append(
+                f"the drill and its clean-up did not end in {_DRILL_TIMEOUT_SECONDS:g} s"
+            )
         except StuckError as stuck:
             violations.append(str(stuck))
         finally:
@@ -96,10 +98,10 @@ class DrillRun:
         )
         execution_id = await self._start()
         closed = await self._wait_for_close(plan_workflow_id(self._plan_id))
-        # What DynamoDB had not taken by then is written after the plan's end.
+        # Records that DynamoDB rejected until then are written after the end of the plan.
         await self._wait_for_close(history_workflow_id(execution_id))
         state = await self._recorded(execution_id)
-        # What was cancelled or timed out is observed on, after the plan's end.
+        # Waves that are cancelled or timed out watch their jobs after the end of the plan.
         for wave in state.waves:
             for attempt in range(1, wave.attempt + 1):
                 await self._wait_for_close(wave_workflow_id(execution_id, wave.wave_id, attempt))
@@ -113,12 +115,12 @@ class DrillRun:
         )
 
     async def _start(self) -> str:
-        """Start the drill, once, whatever happens to Temporal meanwhile."""
+        """Start the drill exactly once, even if Temporal restarts meanwhile."""
         while True:
             try:
                 return await start_execution(self.testbed.client, self.script.generated.plan)
             except RefusedError:
-                # The start before this one was taken, its answer lost.
+                # An earlier start succeeded, but its response was lost.
                 running = await find_running(self.testbed.client, self._plan_id)
                 if running is not None:
                     return running.execution_id
@@ -127,10 +129,10 @@ class DrillRun:
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _wait_for_close(self, workflow_id: str) -> str:
-        """Await a workflow's end; how Temporal says that it closed, UNKNOWN if it has none.
+        """Wait until a workflow closes. Returns its status, or UNKNOWN if it does not exist.
 
         Raises:
-            StuckError: it cannot go on, because it does not follow its own history.
+            StuckError: the workflow has a non-determinism error and cannot continue.
         """
         handle = self.testbed.client.get_workflow_handle(workflow_id)
         while True:
@@ -150,21 +152,21 @@ class DrillRun:
             problems = described.typed_search_attributes.get(_PROBLEMS) or []
             if any("NonDeterministic" in problem for problem in problems):
                 await self._save_history(handle)
-                raise StuckError(f"{workflow_id} does not follow its own history: {problems}")
+                raise StuckError(f"{workflow_id} has a non-determinism error: {problems}")
 
     async def _save_history(self, handle: WorkflowHandle[Any, Any]) -> None:
-        """Keep the history of a workflow that is stuck, to be replayed."""
+        """Save the history of a stuck workflow for replay."""
         history = await handle.fetch_history()
         path = self.folder / f"{handle.id.replace('/', '_')}.history.json"
         await asyncio.to_thread(path.write_text, history.to_json())
 
     async def _recorded(self, execution_id: str) -> ExecutionState:
         found = await self.testbed.table.execution(execution_id)
-        assert found is not None, f"{execution_id} has ended and is not in the history"
+        assert found is not None, f"{execution_id} has ended but is not in the history"
         return found[0]
 
     async def _clean_up(self, state: ExecutionState) -> list[str]:
-        """Clean up, as often as the clean-up itself says that something is left."""
+        """Run the clean-up. Repeat it while it reports remaining instances."""
         closed = ""
         for number in range(_MAX_CLEANUPS):
             self.results.cleanups_repeated += number > 0
@@ -175,7 +177,7 @@ class DrillRun:
         plan_ledger = PlanLedger.read(await self.testbed.aws.ledger(), self.script.generated.plan)
         remaining = check_cleaned_up(plan_ledger)
         if closed != "COMPLETED":
-            remaining.append(f"the clean-up closed {closed}, {_MAX_CLEANUPS} times")
+            remaining.append(f"the clean-up closed as {closed}, {_MAX_CLEANUPS} times")
         return remaining
 
     async def _start_cleanup(self, execution_id: str) -> None:
@@ -190,11 +192,11 @@ class DrillRun:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _save_evidence(self, drill: DrillRecord, violations: list[str]) -> None:
-        """Keep what is known of a drill that broke something."""
+        """Save the evidence of a drill with violations."""
         server_ids = set(self.script.generated.server_ids)
-        facts: dict[str, Any] = {
+        evidence: dict[str, Any] = {
             "Violations": violations,
-            "Acts": self.action_runner.performed.get(self._plan_id, []),
+            "Actions": self.action_runner.performed.get(self._plan_id, []),
             "Faults": self.script.faults,
             "Plan": drill.plan.model_dump(mode="json", exclude_none=True),
             "History": drill.state.model_dump(mode="json", exclude_none=True),
@@ -208,4 +210,4 @@ class DrillRun:
             ],
         }
         path = self.folder / f"{self._plan_id}.json"
-        await asyncio.to_thread(path.write_text, json.dumps(facts, indent=1))
+        await asyncio.to_thread(path.write_text, json.dumps(evidence, indent=1))

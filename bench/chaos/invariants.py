@@ -1,7 +1,7 @@
-"""What must hold of a drill, whatever happened: its recorded history against the ledger.
+"""The invariants of a drill: its recorded history must agree with the ledger.
 
-Each check takes plain facts and returns what is violated, a sentence each. None of them uses the
-code that it judges: the rules are written down anew.
+Each check takes a drill record and returns one sentence for each violation. The checks implement
+the rules again and do not use the code under test.
 """
 
 from bench.chaos.drill_record import BROKEN_STATUSES, DrillRecord, PlanLedger
@@ -12,7 +12,7 @@ from recovery.execution.wave import WaveStatus
 
 
 def check(drill: DrillRecord) -> list[str]:
-    """All that is violated in a drill that has ended and was not cleaned up yet."""
+    """Return the violations of a drill that has ended, before its clean-up."""
     return [
         *check_launched_once(drill),
         *check_order(drill),
@@ -25,23 +25,23 @@ def check(drill: DrillRecord) -> list[str]:
 
 
 def check_outcome(drill: DrillRecord) -> list[str]:
-    """The execution ended, with the status that its waves give, and Temporal agrees."""
+    """The execution has ended, its status follows from its waves, and Temporal agrees."""
     state = drill.state
     found = []
     if state.end_time is None:
-        found.append(f"the execution is recorded without an end ({state.status})")
+        found.append(f"the execution has no recorded end ({state.status})")
     allowed = _outcomes(state)
     if state.status not in allowed:
         statuses = ", ".join(f"{w.wave_id} {w.status}" for w in state.waves)
         found.append(f"the execution is {state.status}, not {' or '.join(allowed)} ({statuses})")
     closes = {PlanStatus.FAILED: "FAILED", PlanStatus.CANCELLED: "CANCELED"}
     if drill.closed != closes.get(state.status, "COMPLETED"):
-        found.append(f"the execution is {state.status}, but its workflow closed {drill.closed}")
+        found.append(f"the execution is {state.status}, but its workflow closed as {drill.closed}")
     return found
 
 
 def _outcomes(state: ExecutionState) -> list[PlanStatus]:
-    """The statuses that an execution's waves allow."""
+    """The statuses that are possible with these waves."""
     if any(m.name == "cancel" and m.accepted for m in state.messages):
         return [PlanStatus.CANCELLED]
     broken = {w.wave_id for w in state.waves if w.status in BROKEN_STATUSES}
@@ -51,13 +51,13 @@ def _outcomes(state: ExecutionState) -> list[PlanStatus]:
     short = (WaveStatus.PARTIAL, WaveStatus.CANCELLED, WaveStatus.SKIPPED)
     partial = any(w.status in short or w.decisions.accepted_by for w in state.waves)
     as_recorded = PlanStatus.PARTIAL if partial else PlanStatus.COMPLETED
-    # What arrived late may have arrived after the plan had ended without it.
+    # A late wave may end after the plan.
     late = any(w.late for w in state.waves)
     return [as_recorded, PlanStatus.FAILED] if late else [as_recorded]
 
 
 def check_messages(drill: DrillRecord) -> list[str]:
-    """Every message that was answered is in the history, with that answer."""
+    """Every message with a response is in the history, with the same response."""
     found = []
     responses: dict[str, list[bool]] = {}
     for record in drill.state.messages:
@@ -68,16 +68,16 @@ def check_messages(drill: DrillRecord) -> list[str]:
             continue
         response = "accepted" if message.accepted else "rejected"
         found.append(
-            f"{message.name} ({message.reason}) was answered {response}; the history has "
-            + ("the other answer" if kept else "no record of it")
+            f"{message.name} ({message.reason}) was {response}, but the history has "
+            + ("the other result" if kept else "no record of it")
         )
     return found
 
 
 def check_cleaned_up(plan_ledger: PlanLedger) -> list[str]:
-    """After the clean-up, nothing that the drill launched is left."""
+    """After the clean-up, no instance of the drill exists."""
     return [
-        f"{instance_id} of {server_id} is left after the clean-up"
+        f"{instance_id} of {server_id} exists after the clean-up"
         for server_id, instances in plan_ledger.instances_up.items()
         for instance_id in instances
     ]

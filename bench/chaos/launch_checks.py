@@ -1,4 +1,4 @@
-"""What must hold of launches: each once, and none before its time."""
+"""Checks of launches: no duplicates, and the order of the dependencies."""
 
 import itertools
 
@@ -8,14 +8,16 @@ from recovery.plan.model import Impact, OnFailure, Wave
 
 
 def check_launched_once(drill: DrillRecord) -> list[str]:
-    """No launch was accepted twice, and no server launched again that was up or on its way."""
+    """No launch is accepted twice, and only failed servers are launched again."""
     found = []
     prefix = f"{drill.state.execution_id}/"
     for server_id in (i for wave in drill.plan.waves for i in wave.server_ids):
         launches = drill.plan_ledger.of_server(server_id)
         for launch in launches:
             if not launch.launch_id.startswith(prefix):
-                found.append(f"{server_id} was launched by {launch.job_id}, which is not ours")
+                found.append(
+                    f"{server_id} was launched by {launch.job_id}, a job of another execution"
+                )
         for before, after in itertools.pairwise(launches):
             if before.attempt == after.attempt:
                 found.append(
@@ -25,7 +27,7 @@ def check_launched_once(drill: DrillRecord) -> list[str]:
             elif before.outcome != FAILED or not before.has_ended_by(after.created):
                 found.append(
                     f"{server_id} was launched again by {after.job_id} although {before.job_id} "
-                    f"had not failed before (it ends {before.outcome})"
+                    f"had not failed before (its final status is {before.outcome})"
                 )
     jobs_of: dict[str, set[str]] = {}
     for launch in drill.plan_ledger.launches:
@@ -37,7 +39,7 @@ def check_launched_once(drill: DrillRecord) -> list[str]:
 
 
 def check_order(drill: DrillRecord) -> list[str]:
-    """Nothing was launched before what it depends on was up, or an operator or a policy said so."""
+    """A wave is launched after its dependencies are up, unless a decision or policy allows it."""
     found = []
     for wave in drill.plan.waves:
         launch_times = sorted(
@@ -58,7 +60,7 @@ def check_order(drill: DrillRecord) -> list[str]:
 
 
 def _is_up(drill: DrillRecord, wave: Wave, time: float) -> bool:
-    """Whether all that a wave needs was up: an OPTIONAL server may have failed, and no other."""
+    """Whether all servers of a wave are up at `time`. OPTIONAL servers may have failed."""
     for server in wave.servers:
         launches = drill.plan_ledger.of_server(server.source_server_id)
         if any(launch.is_up_by(time) for launch in launches):
@@ -70,12 +72,12 @@ def _is_up(drill: DrillRecord, wave: Wave, time: float) -> bool:
 
 
 def _was_released(drill: DrillRecord, wave: Wave, time: float) -> bool:
-    """Whether an operator had skipped or accepted a wave."""
+    """Whether an operator has skipped or accepted a wave before `time`."""
     decided = drill.wave(wave.wave_id).decisions
     decisions = [each for each in (decided.skipped_by, decided.accepted_by) if each is not None]
     if any(each.time <= time for each in decisions):
         return True
-    # A retry takes an acceptance back, but not what was launched because of it.
+    # A retry revokes an acceptance, but not the launches that it allowed.
     return any(
         m.accepted and m.name == "accept_wave" and m.wave_id == wave.wave_id and m.time <= time
         for m in drill.state.messages
@@ -83,7 +85,7 @@ def _was_released(drill: DrillRecord, wave: Wave, time: float) -> bool:
 
 
 def _is_continued_without(drill: DrillRecord, wave: Wave, time: float) -> bool:
-    """Whether the policy CONTINUE let its dependents go on, since a wave was broken by then."""
+    """Whether the policy CONTINUE allows dependents at `time`: the wave has failed by then."""
     if (wave.on_failure or drill.plan.on_failure) is not OnFailure.CONTINUE:
         return False
     recorded = drill.wave(wave.wave_id)
@@ -97,7 +99,7 @@ def _is_continued_without(drill: DrillRecord, wave: Wave, time: float) -> bool:
         s.launch_status is LaunchStatus.FAILED and not s.recovery_job_id for s in recorded.servers
     ):
         return all(launch.has_ended_by(time) for launch in launches)
-    # A retry may have begun meanwhile: what the attempt before released goes on.
+    # A retry may have started meanwhile. Dependents of an earlier failed attempt continue.
     return any(
         all(launch.has_ended_by(time) for launch in of_attempt)
         and any(launch.outcome == FAILED and launch.server_id in critical for launch in of_attempt)

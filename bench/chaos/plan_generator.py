@@ -1,4 +1,4 @@
-"""Draws random recovery plans and how the launches of their servers go."""
+"""Generates random recovery plans and the launch behavior of their servers."""
 
 from dataclasses import dataclass
 from random import Random
@@ -15,7 +15,7 @@ from recovery.plan.model import (
     Wave,
 )
 
-# DRS's seconds. A launch takes a second or three at the speed of the drills.
+# Seconds of DRS, before the speed factor. A launch takes 1 to 3 s at the speed of the drills.
 _LAUNCH_SECONDS = (200.0, 900.0)
 _STUCK_SECONDS = 4000.0
 _SHORT_TIMEOUT_SECONDS = 1500.0
@@ -25,23 +25,23 @@ _MAX_DEPENDENCIES = 3
 
 @dataclass(frozen=True)
 class GeneratedPlan:
-    """A plan, and the source servers that it launches as a scenario has them."""
+    """A plan, and its source servers in the format of a scenario."""
 
     plan: RecoveryPlan
     source_servers: list[dict[str, Any]]
 
     @property
     def server_ids(self) -> tuple[str, ...]:
-        """All its servers."""
+        """The servers of the plan."""
         return tuple(i for wave in self.plan.waves for i in wave.server_ids)
 
 
 def generate_plan(rng: Random, *, drill: int) -> GeneratedPlan:
-    """Draw a plan of 1 to 8 waves of 1 to 4 servers, with servers that nobody else has.
+    """Generate a plan of 1 to 8 waves of 1 to 4 servers. The server IDs are unique to the drill.
 
     Args:
-        rng: where all chance comes from.
-        drill: the drill's number.
+        rng: the random number generator.
+        drill: the number of the drill.
     """
     count = rng.choices(range(1, 9), weights=(1, 2, 4, 4, 3, 2, 1, 1))[0]
     regions = (REGION, OTHER_REGION) if rng.random() < 0.3 else (REGION,)
@@ -102,7 +102,7 @@ def _generate_server(rng: Random, server_id: str, region: str) -> dict[str, Any]
     outcome = rng.choices(
         ("launched", "failed-early", "failed-late", "stuck"), weights=(88, 5, 4, 3)
     )[0]
-    # Launch by launch; the last one repeats, so that some servers never come up.
+    # Outcomes of successive launches. The last repeats, so that some servers never launch.
     outcomes = [outcome, "launched"] if rng.random() < 0.7 else [outcome]
     return {
         "SourceServerId": server_id,

@@ -1,16 +1,16 @@
-"""What must hold of the recorded waves and servers: they are what the ledger says."""
+"""Checks of the recorded waves and servers against the ledger."""
 
 from bench.chaos.drill_record import LAUNCHED, DrillRecord, Launch, PlanLedger
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.plan.model import Impact
 
-# The job log tells times to the microsecond.
+# Timestamps of the job log have microseconds; the rest is rounding.
 _TOLERANCE_SECONDS = 0.005
 
 
 def check_waves(drill: DrillRecord) -> list[str]:
-    """A wave's recorded status is what its servers' fates make of it."""
+    """The recorded status of a wave follows from the launches of its servers."""
     found = []
     for wave in drill.state.waves:
         launches = drill.plan_ledger.of_wave(wave.wave_id)
@@ -52,7 +52,7 @@ def _is_up(plan_ledger: PlanLedger, server_id: str) -> bool:
 
 
 def check_servers(drill: DrillRecord) -> list[str]:
-    """What is recorded of each server is what its last job did to it."""
+    """The record of each server agrees with its last job."""
     found = []
     for wave in drill.state.waves:
         for server in wave.servers:
@@ -82,7 +82,7 @@ def _check_server(server: ServerResult, last: Launch | None) -> list[str]:
 
 
 def check_times(drill: DrillRecord) -> list[str]:
-    """Recorded times are those of the ledger."""
+    """Recorded times agree with the ledger."""
     found = []
     for wave in drill.state.waves:
         launches = drill.plan_ledger.of_wave(wave.wave_id)
@@ -90,7 +90,7 @@ def check_times(drill: DrillRecord) -> list[str]:
             found += _check_server_time(server, launches)
         first = min((x.created for x in launches if x.attempt == wave.attempt), default=None)
         started = wave.start_time
-        # A retry that only watches an earlier job on counts from its own begin.
+        # A retry that first watches an earlier job has a StartTime before its launch.
         is_retry = wave.attempt > 1 or first is None
         if started is None or first is None:
             if first is not None:

@@ -1,4 +1,4 @@
-"""Counts what was done to the drills and what became of them."""
+"""The results of a run: actions, faults and drill results."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ from bench.chaos.script import ChaosActionKind
 
 @dataclass
 class DrillResult:
-    """What became of a drill.
+    """The result of a drill.
 
     Attributes:
-        outcome: its status; empty if it has none.
-        violations: what must hold and does not.
-        actions: what the adversary did to it, in order.
-        seconds: how long it took, wall-clock.
+        outcome: the status of the execution, or empty if it has none.
+        violations: the violated invariants.
+        actions: the performed actions, in order.
+        seconds: the wall-clock duration.
     """
 
     drill: int
@@ -26,15 +26,15 @@ class DrillResult:
 
 @dataclass
 class RunResults:
-    """The counts of a whole run.
+    """The results of a run.
 
     Attributes:
-        actions: done by the adversary.
-        without_target: acts that found their worker gone already.
-        unmatched: acts whose call their drill never made.
-        faults: struck by the local AWS, by `service.Operation Error`.
-        message_outcomes: to operators' messages: accepted, rejected, unanswered.
-        cleanups_repeated: clean-ups that said that something was left, and were started again.
+        actions: the number of performed actions by kind.
+        without_target: actions whose worker had already ended.
+        unmatched: actions without a matching call.
+        faults: the number of faults that the local AWS applied, by `service.Operation Error`.
+        message_outcomes: the number of messages that were accepted, rejected or unanswered.
+        cleanups_repeated: clean-ups started again because they reported remaining instances.
     """
 
     actions: Counter[ChaosActionKind] = field(default_factory=Counter)
@@ -47,16 +47,16 @@ class RunResults:
 
     @property
     def outcomes(self) -> Counter[str]:
-        """How many drills ended in which status."""
+        """The number of drills by status."""
         return Counter(drill_result.outcome or "no outcome" for drill_result in self.drill_results)
 
     @property
     def violating(self) -> list[DrillResult]:
-        """The drills in which something was violated."""
+        """The drills with violations."""
         return [drill_result for drill_result in self.drill_results if drill_result.violations]
 
     def faults_applied(self, *effects: str, service: str = "drs") -> int:
-        """How often faults of these errors or effects struck a service."""
+        """The number of faults with these errors or effects that a service returned."""
         return sum(
             count
             for name, count in self.faults.items()

@@ -1,4 +1,4 @@
-"""Draws what goes wrong in a drill: each thing bound to a call of that drill, none to a time."""
+"""Generates the faults and actions of a drill. Each is bound to an API call, not to a time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,30 +14,30 @@ T = TypeVar("T")
 
 
 class ChaosActionKind(StrEnum):
-    """What the adversary does at a call, while that call's answer is held back."""
+    """The kind of an action. The runner performs it while the response of a call is held."""
 
     KILL = "kill"
     TERMINATE = "terminate"
     RESTART_TEMPORAL = "restart Temporal"
-    CLOSE_CONNECTIONS = "break AWS connections"
-    INTERRUPT_NETWORK = "cut the link to Temporal"
+    CLOSE_CONNECTIONS = "close AWS connections"
+    INTERRUPT_NETWORK = "interrupt the network to Temporal"
     MESSAGE = "message"
     CANCEL = "cancel"
 
 
 @dataclass(frozen=True)
 class ChaosAction:
-    """Something done to the worker whose call it is, to Temporal, or to the drill.
+    """An action on the worker that makes the call, on Temporal, or on the drill.
 
     Attributes:
-        name: the fault that holds the call, by which the log tells of it.
+        name: the name of the fault that holds the call.
         operation: `service.Operation` of the call.
-        after: how many such calls of the drill go unharmed first.
-        network_fault: how a link is cut.
-        outage_seconds: for how long, wall-clock.
-        message: what the operator sends.
-        wave_id: about which wave.
-        cascade: with a skip, whether its dependents are skipped, too.
+        after: how many matching calls of the drill come before it.
+        network_fault: the type of the network fault.
+        outage_seconds: the wall-clock duration of the network fault.
+        message: the message that the operator sends.
+        wave_id: the wave of the message.
+        cascade: whether a skip also skips the dependents.
     """
 
     name: str
@@ -52,7 +52,7 @@ class ChaosAction:
 
 
 class Reaction(StrEnum):
-    """What the operator does about a wave that FAILED or TIMED_OUT."""
+    """The reaction of the operator to a FAILED or TIMED_OUT wave."""
 
     RETRY = "retry_wave"
     ACCEPT = "accept_wave"
@@ -61,12 +61,12 @@ class Reaction(StrEnum):
 
 @dataclass(frozen=True)
 class Script:
-    """All that a drill is going to meet.
+    """The plan of a drill, its faults and its actions.
 
     Attributes:
-        actions: in no order; each waits for its call.
-        faults: what the local AWS does to the drill's calls by itself.
-        reactions: by wave, what the operator does when it FAILED or TIMED_OUT, time after time.
+        actions: the actions, in no order.
+        faults: the faults that the local AWS applies to the calls of the drill.
+        reactions: by wave, the successive reactions of the operator to FAILED or TIMED_OUT.
     """
 
     generated: GeneratedPlan
@@ -76,7 +76,7 @@ class Script:
 
     @property
     def holds(self) -> list[dict[str, Any]]:
-        """The faults that hold the calls of the acts."""
+        """The faults that hold the calls of the actions."""
         return [
             _fault_of_drill(self.generated, action.operation)
             | {"Effect": "hold", "After": action.after, "Times": 1, "Name": action.name}
@@ -84,7 +84,8 @@ class Script:
         ]
 
 
-# How likely each is in a drill. A kill makes all that its worker did wait for 20 s or 30 s.
+# The probability of each action in a drill. After a kill, the tasks of the worker wait for 20 s to
+# 30 s.
 _CHANCES = (
     (ChaosActionKind.KILL, 0.35),
     (ChaosActionKind.TERMINATE, 0.15),
@@ -117,7 +118,7 @@ _LOST = {"Effect": "answer-lost"}
 _TRUNCATED = {"Effect": "answer-cut"}
 _DROPPED = {"Effect": "drop"}
 _DYNAMODB_UNAVAILABLE = {"Error": "InternalServerError"}
-# Operation, chance in a drill, what happens, most times in a row, most calls before.
+# Operation, probability in a drill, effect, maximum of Times, maximum of After.
 _FAULTS: tuple[tuple[str, float, dict[str, Any], int, int], ...] = (
     (_START, 0.15, _LOST, 2, 3),
     (_START, 0.10, _DROPPED, 2, 3),
@@ -139,9 +140,9 @@ _FAULTS: tuple[tuple[str, float, dict[str, Any], int, int], ...] = (
 
 
 def generate_script(seed: str, drill: int) -> Script:
-    """Draw all of a drill: the plan, the servers, the faults, the acts and the reactions.
+    """Generate the plan, the servers, the faults, the actions and the reactions of a drill.
 
-    The same seed and number draw the same, whatever else runs.
+    The result depends on the seed and the number only.
     """
     rng = Random(f"{seed}:{drill}")
     generated = generate_plan(rng, drill=drill)
@@ -166,7 +167,7 @@ def _generate_action(
     wave = rng.choice(generated.plan.waves)
     sent = kind is ChaosActionKind.MESSAGE
     return ChaosAction(
-        name=f"{generated.plan.plan_id}/act/{number}",
+        name=f"{generated.plan.plan_id}/action/{number}",
         kind=kind,
         operation=operation,
         after=after,
@@ -202,11 +203,11 @@ def _weighted(rng: Random, weights: Mapping[T, int]) -> T:
 
 
 def _fault_of_drill(generated: GeneratedPlan, operation: str) -> dict[str, Any]:
-    """A fault of this drill's calls only."""
+    """Return the keys of a fault that limit it to the calls of this drill."""
     service, _, name = operation.partition(".")
     if operation == _DESCRIBE_JOBS:
-        # One call looks for all drills, and names none.
+        # One call polls the jobs of all drills, so it has no text of one drill.
         return {"Service": service, "Operation": name}
-    # Its execution IDs begin so, in launch IDs and in the history's items alike.
+    # Launch IDs and history items contain the execution ID, which starts with this text.
     mentions = [f"{generated.plan.plan_id}-", *generated.server_ids]
     return {"Service": service, "Operation": name, "Mentions": mentions}

@@ -1,4 +1,4 @@
-"""The operator of a drill: sends messages, and answers what the execution asks for."""
+"""The simulated operator of a drill: sends messages and responds to the execution."""
 
 import asyncio
 from collections import Counter
@@ -24,7 +24,7 @@ _BROKEN = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 
 @dataclass
 class SimulatedOperator:
-    """Steers one drill, as its script says."""
+    """Operates one drill according to its script."""
 
     testbed: Testbed
     script: Script
@@ -34,14 +34,14 @@ class SimulatedOperator:
     _handled_attempts: dict[str, int] = field(default_factory=dict)
 
     async def perform(self, action: ChaosAction) -> str:
-        """Send what an act of the script says; returns how it was answered."""
+        """Send the message or the cancellation of an action. Returns the outcome."""
         if action.kind is ChaosActionKind.CANCEL:
             return await self._cancel()
         assert action.message is not None, "a message has a name"
         return await self.send_message(action.message, action.wave_id, cascade=action.cascade)
 
     async def run(self) -> None:
-        """Answer approvals, pauses, doubts and broken waves until cancelled."""
+        """Respond to approvals, pauses, launches in doubt and broken waves, until cancelled."""
         while True:
             await asyncio.sleep(_POLL_INTERVAL_SECONDS)
             try:
@@ -93,7 +93,9 @@ class SimulatedOperator:
         plan_id = self.script.generated.plan.plan_id
         try:
             running = await the_running(self.testbed.client, plan_id)
-            await cancel(self.testbed.client, running, actor=_ACTOR, reason="drawn by the script")
+            await cancel(
+                self.testbed.client, running, actor=_ACTOR, reason="cancelled by the script"
+            )
         except (RefusedError, RPCError, UnreachableError):
             return "unanswered"
         return "accepted"
@@ -112,7 +114,7 @@ class SimulatedOperator:
                 await self._handle_broken_wave(wave)
 
     async def _handle_broken_wave(self, wave: WaveState) -> None:
-        """Do about a broken wave what the script says; once an attempt."""
+        """React to a broken wave according to the script, once per attempt."""
         self._handled_attempts[wave.wave_id] = wave.attempt
         generated = self.script.reactions[wave.wave_id]
         index = self._reaction_counts[wave.wave_id]
@@ -122,7 +124,7 @@ class SimulatedOperator:
             await self.send_message(MessageName(reaction.value), wave.wave_id)
 
     async def _resolve_launch_in_doubt(self, wave: WaveState) -> None:
-        """Look in the console, which is the ledger here, and say whether there is a job."""
+        """Look up the job in the ledger, as an operator does in the console, and report it."""
         ledger = await self.testbed.aws.ledger()
         plan_ledger = PlanLedger.read(ledger, self.script.generated.plan)
         for launch_id in wave.launches_in_doubt:

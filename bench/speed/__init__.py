@@ -1,1 +1,1 @@
-"""How fast plans come up, measured beside simpler ways of launching them."""
+"""Measures the makespan of plans, compared with simpler launch methods."""

@@ -1,7 +1,7 @@
-"""How close plans come to what their graph and DRS's quotas allow; see docs/speed.md.
+"""Compares makespans with the limit of the graph and of DRS's quotas; see docs/speed.md.
 
-Waves run faster in the sandbox, orchestration does not, so a ratio at speed N overstates our
-overhead N times; the ratio at real durations takes the overhead in wall seconds as it was measured.
+The sandbox scales the waves but not the orchestration, so the ratio at speed N counts the overhead
+N times. The ratio at real durations uses the measured overhead in wall-clock seconds.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from workflows.launcher.workflow import LauncherWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
 from workflows.wave.workflow import WaveWorkflow
 
-# Each load that runs beside others has the quotas of a Region for itself.
+# Each concurrent load uses its own Region, and so its own quotas.
 _REGIONS = (
     "us-west-2", "us-east-1", "us-east-2", "us-west-1", "eu-west-1", "eu-west-2", "eu-west-3",
     "eu-central-1", "eu-north-1", "eu-south-1", "ap-south-1", "ap-east-1", "ap-southeast-1",
@@ -39,7 +39,7 @@ BaselineFactory = Callable[[Load, str, float, float], Baseline]
 
 
 class Bench:
-    """The bench on one stack."""
+    """Runs loads and baselines on one stack."""
 
     def __init__(self, testbed: Testbed, progress: Progress, *, speed: float) -> None:
         self._testbed = testbed
@@ -50,7 +50,7 @@ class Bench:
     async def run_drs_waves(
         self, what: str, load_factories: Sequence[LoadFactory], repeats: int
     ) -> list[Measured]:
-        """Run loads side by side, so often."""
+        """Run loads concurrently, `repeats` times."""
         found = []
         task = self._progress.add_task(what, total=repeats)
         for _ in range(repeats):
@@ -65,9 +65,9 @@ class Bench:
     async def run_baselines(
         self, factories: Sequence[tuple[LoadFactory, BaselineFactory]]
     ) -> list[Baseline]:
-        """Run baselines side by side, once: they have nothing that varies."""
+        """Run baselines concurrently, once: their results do not vary."""
         runs = []
-        # From the other end, because ours run beside them.
+        # In reverse order, because the loads of drs-waves use the first Regions at the same time.
         for (make_load, make), region in zip(factories, reversed(_REGIONS), strict=False):
             load = make_load(region, next(self._numbers))
             await self._testbed.aws.apply(SourceServers=load.scenario)
@@ -94,7 +94,7 @@ async def bench(
     with_baselines: bool,
     only: str = "",
 ) -> tuple[dict[str, list[Run]], dict[str, list[WorkerUsage]], list[Baseline]]:
-    """Run everything at one speed."""
+    """Run all loads and baselines at one speed."""
     runs: dict[str, list[Run]] = {}
     usage: dict[str, list[WorkerUsage]] = {}
     baseline_runs: list[Baseline] = []
@@ -118,10 +118,10 @@ async def bench(
             if speed == 1:
                 await measure("at real time", [real_time])
                 return runs, usage, baseline_runs
-            # Not measured: the first run of all imports and connects.
-            await work.run_drs_waves("warming up", [parallel], 1)
+            # Not measured: the first run imports modules and opens connections.
+            await work.run_drs_waves("warm-up", [parallel], 1)
             if single:
-                # The baselines of small plans cost next to nothing, and have Regions of their own.
+                # The baselines of small plans use few resources and their own Regions.
                 against = [
                     (make_load, rule) for make_load in single for rule in rules if with_baselines
                 ]
@@ -129,7 +129,7 @@ async def bench(
                     measure("single plans", single), work.run_baselines(against)
                 )
             for make_load in large:
-                # The largest takes as long as all others together.
+                # The largest load takes as long as all others together.
                 await measure(
                     _name_of(make_load), [make_load], 1 if make_load is thousand_waves else repeats
                 )
@@ -153,7 +153,7 @@ def _median(values: Sequence[float]) -> float:
 
 def _drs_waves_table(runs: dict[str, list[Run]], speed: float) -> Table:
     table = Table(title=f"drs-waves at speed {speed:g}, medians")
-    columns = ("", "runs", "limit s", "as run", "real", "lag s", "p95", "jobs", "looks/tick",
+    columns = ("", "runs", "limit s", "as run", "real", "lag s", "p95", "jobs", "polls/interval",
                "refused")  # fmt: skip
     for name in columns:
         table.add_column(name, justify="right" if name else "left")
@@ -176,8 +176,8 @@ def _drs_waves_table(runs: dict[str, list[Run]], speed: float) -> Table:
 
 def _cost_table(runs: dict[str, list[Run]]) -> Table:
     table = Table(
-        title="Temporal: events, and billable actions, a wave",
-        caption="Actions without heartbeats and queries, which histories do not show.",
+        title="Temporal: events and billable actions per wave",
+        caption="Without heartbeats and queries, which are not in histories.",
     )
     for name in ("", *_PARTS, "all events", "all actions"):
         table.add_column(name, justify="right" if name else "left")
@@ -206,7 +206,7 @@ def _worker_table(runs: dict[str, list[Run]], usage: dict[str, list[WorkerUsage]
         table.add_column(name, justify="right" if name else "left")
     for name, each in runs.items():
         if len(each[0].load.plans) == 1 and each[0].load.waves < 1000:
-            # Run beside others.
+            # It ran concurrently with others.
             continue
         cpu = _median([process.cpu_seconds for process in usage[name]])
         table.add_row(
@@ -223,12 +223,12 @@ def _worker_table(runs: dict[str, list[Run]], usage: dict[str, list[WorkerUsage]
 def _compared(
     runs: dict[str, list[Run]], baseline_runs: Sequence[Baseline], speed: float
 ) -> dict[str, dict[str, float | None]]:
-    """Makespan over the limit at real durations, by load and way of launching."""
+    """Makespan divided by the limit at real durations, by load and launch method."""
     found: dict[str, dict[str, float | None]] = {}
     for name, each in runs.items():
         found[name] = {"drs-waves": _median([run.real_ratio for run in each])}
     for run in baseline_runs:
-        # Its pauses were scaled like DRS's seconds, and nothing else of it takes time.
+        # All of its time is scaled: the poll intervals and the durations of DRS.
         ratio = None if run.seconds is None else run.seconds * speed / run.load.limit
         found[run.load.name][run.name] = ratio
     return found
@@ -237,8 +237,8 @@ def _compared(
 def _comparison_table(compared: dict[str, dict[str, float | None]], refused: int) -> Table:
     names = ("drs-waves", "levels", "list order", "sequential")
     table = Table(
-        title="Makespan over the limit (1 is what graph and quotas allow)",
-        caption=f"The baselines met {refused} refusals for quotas or servers in jobs.",
+        title="Makespan / limit (1 is the limit of the graph and the quotas)",
+        caption=f"DRS rejected {refused} calls of the baselines (quotas, servers in jobs).",
     )
     for name in ("", *names):
         table.add_column(name, justify="right" if name else "left")
@@ -257,15 +257,13 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def main(
-    speed: Annotated[
-        float, typer.Option(min=1, help="How many times faster than real; 1 runs one graph.")
-    ] = 30.0,
-    runs: Annotated[int, typer.Option(min=1, help="How often ours is run.")] = 3,
-    only: Annotated[str, typer.Option(help="Run only loads whose name has this text.")] = "",
-    baselines: Annotated[bool, typer.Option(help="Run simpler ways of launching, too.")] = True,
-    chart: Annotated[Path | None, typer.Option(help="Write the comparison as an SVG.")] = None,
+    speed: Annotated[float, typer.Option(min=1, help="Speed factor. 1 runs one load only.")] = 30.0,
+    runs: Annotated[int, typer.Option(min=1, help="Number of runs of each load.")] = 3,
+    only: Annotated[str, typer.Option(help="Run only loads whose name contains this text.")] = "",
+    baselines: Annotated[bool, typer.Option(help="Also run simpler launch methods.")] = True,
+    chart: Annotated[Path | None, typer.Option(help="Write the comparison as an SVG file.")] = None,
 ) -> None:
-    """Measure makespans beside simpler ways of launching; it takes about half an hour."""
+    """Measure makespans and compare them with simpler launch methods. Takes about 30 minutes."""
     names = [_name_of(make_load) for make_load in (*SINGLE, *LARGE)]
     if not any(only in name for name in names):
         raise typer.BadParameter(f"no load has {only!r} in its name: {'; '.join(names)}")

@@ -1,13 +1,12 @@
-"""Simpler ways of launching, by their published rules, on the same local AWS.
+"""Simpler launch methods, by their published rules, on the same local AWS.
 
-- list order: a loop over the waves as they stand in the plan. It waits for a wave's dependencies,
-  looking every 30 s, and launches it; independent waves behind it wait, too.
-- sequential: a wave at a time; each is launched, and looked at every 30 s until it is up.
-- levels: all waves that have as many others before them are launched together, the next level when
-  all of them are up; what AWS's own recovery plans, with their ordered steps, do at best. Looked at
-  every 5 s.
+- list order: a loop over the waves in the order of the plan. It polls every 30 s until the
+  dependencies of a wave are up, then launches the wave. Independent waves after it also wait.
+- sequential: one wave at a time. Each wave is launched and polled every 30 s until it is up.
+- levels: all waves with the same depth in the graph are launched together, and the next level when
+  all of them are up. AWS's recovery plans with ordered steps can do this at best. Polls every 5 s.
 
-One job a wave. What DRS refuses for a quota is asked again after the same pause.
+Each wave is one job. A call that DRS rejects because of a quota is repeated after a poll interval.
 """
 
 import asyncio
@@ -28,18 +27,14 @@ _SLOW_POLL = 30.0
 _FAST_POLL = 5.0
 
 
-class GaveUpError(Exception):
-    """A baseline took too long to be worth waiting for."""
-
-
 @dataclass
 class Baseline:
-    """One way of launching one load.
+    """One launch method for one load.
 
     Attributes:
-        seconds: wall-clock seconds from the start until all is up.
-        calls: how often each operation was called.
-        refusals: how often DRS refused, by error code.
+        seconds: wall-clock seconds from the start until all servers are up.
+        calls: the number of calls by operation.
+        refusals: the number of rejected calls by error code.
     """
 
     name: str
@@ -56,7 +51,7 @@ class Baseline:
     _client: Any = None
 
     async def run(self) -> None:
-        """Launch all plans of the load at once, each by the same rule."""
+        """Launch all plans of the load at once, with the same method."""
         region = self.load.plans[0].waves[0].region
         retries: Any = {"total_max_attempts": 5, "mode": "standard"}
         quiet = Config(retries=retries, max_pool_connections=64)
@@ -115,21 +110,21 @@ class Baseline:
 
 
 def list_order(load: Load, url: str, speed: float, cutoff: float) -> Baseline:
-    """The earlier loop."""
+    """Waves in the order of the plan."""
     return Baseline(
         "list order", load, url, speed, _SLOW_POLL, lambda p: [[w] for w in p.waves], False, cutoff
     )
 
 
 def sequential(load: Load, url: str, speed: float, cutoff: float) -> Baseline:
-    """A wave at a time."""
+    """One wave at a time."""
     return Baseline(
         "sequential", load, url, speed, _SLOW_POLL, lambda p: [[w] for w in p.waves], True, cutoff
     )
 
 
 def levels(load: Load, url: str, speed: float, cutoff: float) -> Baseline:
-    """Level by level."""
+    """One level of the graph at a time."""
     return Baseline("levels", load, url, speed, _FAST_POLL, _levels, True, cutoff)
 
 

@@ -1,4 +1,4 @@
-"""The comparison as a picture."""
+"""The chart of the comparison."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +20,9 @@ def write_chart(
     """Write a bar chart as SVG.
 
     Args:
-        compared: makespan over the limit, by load and way of launching; None: given up.
-        path: where to.
-        cutoff: where that was.
+        compared: makespan / limit, by load and launch method; None if it exceeds the cutoff.
+        path: the output file.
+        cutoff: the maximum of the axis.
     """
     style = Style(colors=tuple(_COLORS.values()), background="#ffffff", plot_background="#ffffff")
     chart = pygal.HorizontalBar(
@@ -30,7 +30,7 @@ def write_chart(
         js=[],
         width=900,
         height=90 + 90 * len(compared),
-        title="Makespan over what graph and quotas allow (1 is the limit)",
+        title="Makespan / limit of graph and quotas (1 is the limit)",
         print_values=True,
         value_formatter=lambda value: f"{value:.2f}" if value < cutoff else f"> {cutoff:g}",
         legend_at_bottom=True,

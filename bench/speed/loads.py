@@ -1,4 +1,4 @@
-"""The plans that are measured, and how long each of their servers takes."""
+"""The measured plans, and the launch durations of their servers."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from recovery.plan.model import MAX_SECONDS, Dependency, RecoveryPlan, Server, W
 USUAL_SECONDS = 530.0
 _SERVERS_QUOTA = 500
 
-# By wave, what it depends on and what its servers take (seconds).
+# By wave: its dependencies, and the launch durations of its servers (seconds).
 Shape = Mapping[str, tuple[Sequence[str], Sequence[float]]]
 
 
@@ -22,7 +22,7 @@ class Load:
     """Plans that start together.
 
     Attributes:
-        seconds: what each server takes from StartRecovery to LAUNCH_END, at real time.
+        seconds: by server, from StartRecovery to LAUNCH_END, before the speed factor.
     """
 
     name: str
@@ -31,12 +31,12 @@ class Load:
 
     @property
     def waves(self) -> int:
-        """How many waves all plans have."""
+        """The number of waves of all plans."""
         return sum(len(plan.waves) for plan in self.plans)
 
     @property
     def critical_path(self) -> tuple[float, int]:
-        """The longest critical path, in seconds, and how many waves are on it."""
+        """The longest critical path in seconds, and its number of waves."""
         paths = [
             plan.graph.critical_path(
                 {wave.wave_id: wave_seconds(wave, self.seconds) for wave in plan.waves}
@@ -48,12 +48,12 @@ class Load:
 
     @property
     def limit(self) -> float:
-        """Seconds that no way of launching can go below: the critical path, or the quota."""
+        """The minimum makespan in seconds, from the critical path or the quota."""
         return max(self.critical_path[0], sum(self.seconds.values()) / _SERVERS_QUOTA)
 
     @property
     def scenario(self) -> list[dict[str, Any]]:
-        """Its servers for the local AWS."""
+        """The source servers in the format of a scenario."""
         regions = {s: w.region for p in self.plans for w in p.waves for s in w.server_ids}
         return [
             {"SourceServerId": i, "Region": regions[i], "LaunchSeconds": seconds}
@@ -96,12 +96,12 @@ def _chain(length: int, servers: int, seconds: float = USUAL_SECONDS) -> Shape:
 
 
 def sequence(region: str, number: int) -> Load:
-    """Database, App, Web, one after the other."""
+    """A chain of Database, App and Web."""
     return _load("sequential, 3 waves", [_chain(3, 2)], region, number)
 
 
 def parallel(region: str, number: int) -> Load:
-    """Database, Cache and Monitoring, which wait for nothing."""
+    """Database, Cache and Monitoring, without dependencies."""
     shape: Shape = {name: ([], _usual(2)) for name in ("database", "cache", "monitoring")}
     return _load("parallel, 3 waves", [shape], region, number)
 
@@ -118,9 +118,9 @@ def diamond(region: str, number: int) -> Load:
 
 
 def two_stacks(region: str, number: int) -> Load:
-    """Two independent chains, with a slow server in the first wave of one, the last of the other.
+    """Two independent chains. One has a slow server in its first wave, the other in its last.
 
-    Levels make each wait for the other's slow server.
+    With levels, each chain waits for the slow server of the other.
     """
     slow = 2.5 * USUAL_SECONDS
     shape: Shape = {}
@@ -132,7 +132,7 @@ def two_stacks(region: str, number: int) -> Load:
 
 
 def uneven(region: str, number: int) -> Load:
-    """Forty waves of one to six servers, 300 to 1,200 s each, after up to three of those before."""
+    """Forty waves of one to six servers, 300 to 1,200 s each, with up to three dependencies."""
     rng = random.Random(40)
     shape: dict[str, tuple[list[str], list[float]]] = {}
     for n in range(40):
@@ -162,7 +162,7 @@ def thousand_waves(region: str, number: int) -> Load:
 def real_time(region: str, number: int) -> Load:
     """A hundred plans of three short waves of two servers, for a run at real time.
 
-    Every plan has its own durations, so that its waves do not end with those of the others.
+    Every plan has its own durations, so that the waves of the plans do not end at the same time.
     """
     rng = random.Random(100)
     shapes = [

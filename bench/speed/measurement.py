@@ -1,4 +1,4 @@
-"""What a run of ours took, seen from outside: the ledger, the calls, the process, Temporal."""
+"""Measures a run from the ledger, the call log, the worker process and Temporal."""
 
 import asyncio
 import statistics
@@ -21,20 +21,20 @@ from recovery.execution.state import PlanStatus
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
 _SAMPLE_SECONDS = 0.5
-# Of a plan's waves; the histories of a thousand would take longer to read than to run.
+# Maximum per workflow type. To read the histories of 1,000 waves takes longer than to run them.
 _MAX_HISTORIES = 50
-# Between two looks, on average half the default pause passes before an end is seen.
+# The default poll interval. On average, the end of a launch is seen after half of it.
 POLL_SECONDS = 5.0
 _REFUSALS = ("ConflictException", "ServiceQuotaExceededException")
 
 
 @dataclass
 class WorkerUsage:
-    """What the worker used while a load ran.
+    """The resources that the worker used during a run.
 
     Attributes:
-        cpu_seconds: of all its threads.
-        peak_mb: the most memory that it held (resident, in MB).
+        cpu_seconds: the CPU time of all threads.
+        peak_mb: the maximum resident memory in MB.
     """
 
     cpu_seconds: float = 0.0
@@ -46,17 +46,17 @@ class Run:
     """One run of one load.
 
     Attributes:
-        wall_seconds: from the start of the first plan until the last server was seen up.
-        speed: what DRS's seconds and our polls are divided by.
-        lags: wall-clock seconds from the last LAUNCH_END that a wave waits for to its own
+        wall_seconds: from the start of the first plan until the end of the last plan.
+        speed: the speed factor of the stack.
+        lags: by wave, wall-clock seconds from the last LAUNCH_END of its dependencies to its
             StartRecovery.
         jobs: StartRecovery calls that DRS accepted.
         polls: DescribeJobs calls in the load's Region.
-        polls_per_interval: the same, by pause between two looks.
+        polls_per_interval: these calls per poll interval.
         refusals: conflicts and quota errors.
-        cost: what it cost Temporal, by workflow type.
-        longest_plan_events: events of its longest plan.
-        longest_task: seconds of the longest workflow task of a lone plan.
+        cost: events and actions in Temporal, by workflow type.
+        longest_plan_events: events of the plan with the longest history.
+        longest_task: seconds of the longest workflow task, for a load of one plan.
     """
 
     load: Load
@@ -73,12 +73,12 @@ class Run:
 
     @property
     def ratio(self) -> float:
-        """Makespan over the limit, as run: our overhead counts `speed` times."""
+        """Makespan / limit at this speed. The overhead counts `speed` times."""
         return self.wall_seconds * self.speed / self.load.limit
 
     @property
     def real_ratio(self) -> float:
-        """The same at real durations: overhead in wall seconds, and looks at the default pause."""
+        """Makespan / limit at real durations, with the wall-clock overhead and the default poll."""
         overhead = self.wall_seconds - self.load.limit / self.speed
         waves = self.load.critical_path[1]
         lag = 0.0 if self.speed == 1 else waves * POLL_SECONDS / 2
@@ -88,7 +88,7 @@ class Run:
 async def run_loads(
     testbed: Testbed, loads: Sequence[Load], speed: float
 ) -> tuple[list[Run], WorkerUsage]:
-    """Run loads, all plans of all of them at once; what each took, and what the worker used."""
+    """Run all plans of all loads at once. Returns the runs and the worker usage."""
     await testbed.aws.apply(SourceServers=[s for load in loads for s in load.scenario])
     log = await testbed.aws.log()
     before = log[-1]["Number"] if log else 0
@@ -145,7 +145,7 @@ async def _run(testbed: Testbed, load: Load, speed: float) -> Run:
 
 
 async def _wait_for_servers(testbed: Testbed, plan_id: str, execution_id: str) -> float:
-    """When an execution had all its servers up (epoch seconds)."""
+    """Wait until all servers of an execution are up. Returns its end time (epoch seconds)."""
     handle = testbed.client.get_workflow_handle_for(
         RecoveryPlanWorkflow.run, plan_workflow_id(plan_id)
     )
@@ -175,7 +175,6 @@ def _count_calls(run: Run, calls: Iterable[dict[str, Any]], started: float) -> N
     region = run.load.plans[0].waves[0].region
     own = [c for c in calls if c.get("Region") == region and c["Service"] == "drs"]
     run.polls = sum(c["Operation"] == "DescribeJobs" for c in own)
-    # A first look of the launcher, and one of the first watch, come before the first tick.
     intervals = run.wall_seconds / (POLL_SECONDS / run.speed)
     run.polls_per_interval = run.polls / intervals
     requested = [c for c in own if c["Operation"] == "StartRecovery"]
@@ -184,7 +183,7 @@ def _count_calls(run: Run, calls: Iterable[dict[str, Any]], started: float) -> N
 
 
 def _read_ledger(run: Run, ledger: dict[str, Any]) -> None:
-    """How long after its last dependency's last server each wave was asked for."""
+    """Compute the lag between the last server of the dependencies and each StartRecovery."""
     up: dict[str, float] = {}
     requested: dict[str, float] = {}
     for backend in ledger["Backends"]:
@@ -201,7 +200,7 @@ def _read_ledger(run: Run, ledger: dict[str, Any]) -> None:
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """The value below which so much of `values` lies."""
+    """The quantile of `values` at `part` (0 to 1)."""
     if len(values) < 2:
         return max(values, default=0.0)
     return statistics.quantiles(values, n=100, method="inclusive")[round(part * 100) - 1]

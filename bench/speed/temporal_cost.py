@@ -1,4 +1,4 @@
-"""What an execution costs Temporal: events and actions, by the workflows that cause them."""
+"""Counts the Temporal events and billable actions of an execution, by workflow type."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -8,8 +8,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
-# What Temporal Cloud bills as an action, as far as a history shows it: heartbeats and queries are
-# not in there. A child workflow is one action for the parent, its own start another.
+# Events that Temporal Cloud bills as actions. Heartbeats and queries are not in histories. A child
+# workflow is one action for the parent, and its start is another action.
 # Source: https://docs.temporal.io/cloud/actions
 _ACTIONS = (
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
@@ -27,19 +27,19 @@ class TemporalCost:
     """Events and actions by workflow type.
 
     Attributes:
-        events: events in the histories.
-        actions: billable actions among them.
+        events: the number of history events.
+        actions: the number of billable actions.
     """
 
     events: Counter[str] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)
 
     def minus(self, before: "TemporalCost") -> "TemporalCost":
-        """What has come since."""
+        """The difference."""
         return TemporalCost(self.events - before.events, self.actions - before.actions)
 
     def plus(self, other: "TemporalCost") -> "TemporalCost":
-        """Both together."""
+        """The sum."""
         return TemporalCost(self.events + other.events, self.actions + other.actions)
 
 
@@ -47,9 +47,9 @@ async def cost_of(client: Client, query: str, *, max_histories: int) -> Temporal
     """Count the histories of the workflows that a query finds.
 
     Args:
-        client: of Temporal.
-        query: which workflows.
-        max_histories: how many of a type are read; the others count as much as these on average.
+        client: the Temporal client.
+        query: the list filter of the workflows.
+        max_histories: how many histories of a type to read. The others count as the average.
     """
     cost, seen, read = TemporalCost(), Counter[str](), Counter[str]()
     async for found in client.list_workflows(query):
@@ -77,7 +77,7 @@ async def _count(history: AsyncIterator[HistoryEvent]) -> tuple[int, int]:
 
 
 def _is_signal_from_outside(event: HistoryEvent) -> bool:
-    """Whether a client or an activity sent it; what a workflow sends counts with the sender."""
+    """Whether a client or an activity sent the signal. Workflow signals count for the sender."""
     if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
         return False
     signaled = event.workflow_execution_signaled_event_attributes

@@ -1,4 +1,4 @@
-"""A drill in which all is well, for tests to break one thing of it at a time."""
+"""Builds the record of a correct drill, in which tests change one thing at a time."""
 
 import copy
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ def instance_id(server_id: str, job_id: str) -> str:
 class DrillBuilder:
     """A chain of two waves: Database (a server and an OPTIONAL replica), then App.
 
-    The ledger and the history are written down apart, so that either can be made to lie.
+    The ledger and the history are separate, so that a test can change one of them.
     """
 
     plan: RecoveryPlan = field(
@@ -76,7 +76,7 @@ class DrillBuilder:
         outcomes: dict[str, str] | None = None,
         launch_id: str | None = None,
     ) -> None:
-        """Let AWS accept a launch."""
+        """Add an accepted launch to the ledger."""
         backend = self.ledger["Backends"][0]
         given = launch_id or f"{EXECUTION_ID}/{wave_id}/{attempt}/{number}"
         tags = {"drs-waves:launch-id": given}
@@ -103,7 +103,7 @@ class DrillBuilder:
                 self.add_instance(str(server["SourceServerId"]), str(server["RecoveryInstanceId"]))
 
     def add_instance(self, server_id: str, instance: str) -> None:
-        """Let an instance of a server exist."""
+        """Add an instance of a server to the ledger."""
         backend = self.ledger["Backends"][0]
         backend["Servers"] = [s for s in backend["Servers"] if s["SourceServerId"] != server_id]
         backend["Servers"].append(
@@ -111,16 +111,16 @@ class DrillBuilder:
         )
 
     def remove_instances(self, server_id: str) -> None:
-        """Let no instance of a server exist."""
+        """Remove the instances of a server from the ledger."""
         backend = self.ledger["Backends"][0]
         backend["Servers"] = [s for s in backend["Servers"] if s["SourceServerId"] != server_id]
 
     def wave(self, wave_id: str) -> WaveState:
-        """A wave of the history."""
+        """A wave in the history."""
         return next(wave for wave in self.state.waves if wave.wave_id == wave_id)
 
     def server(self, server_id: str) -> ServerResult:
-        """A server of the history."""
+        """A server in the history."""
         return next(
             s for w in self.state.waves for s in w.servers if s.source_server_id == server_id
         )
@@ -128,7 +128,7 @@ class DrillBuilder:
     def record(
         self, wave_id: str, status: WaveStatus, *, job_id: str | None, start: float, end: float
     ) -> None:
-        """Let the history have a wave so, with all its servers up where there is a job."""
+        """Record a wave in the history. With a job, all its servers are LAUNCHED."""
         wave = self.wave(wave_id)
         wave.status, wave.attempt = status, 1
         wave.start_time, wave.end_time = (start, end) if job_id else (None, None)
@@ -139,7 +139,7 @@ class DrillBuilder:
             server.launch_time = server.end_time = end
 
     def record_failure(self, server_id: str) -> None:
-        """Let the history have a server as FAILED."""
+        """Record a server as FAILED in the history."""
         server = self.server(server_id)
         server.launch_status, server.verified = LaunchStatus.FAILED, None
         server.recovery_instance_id = None
@@ -147,7 +147,7 @@ class DrillBuilder:
     def message(
         self, name: str, wave_id: str | None, *, at: float, accepted: bool = True, reason: str = ""
     ) -> None:
-        """Let the history have an operator's message."""
+        """Record an operator message in the history."""
         self.state.messages.append(
             MessageRecord(
                 name=name,
@@ -161,11 +161,11 @@ class DrillBuilder:
         )
 
     def on_failure(self, wave_id: str, policy: OnFailure) -> None:
-        """Give a wave a policy."""
+        """Set the failure policy of a wave."""
         self.plan.wave(wave_id).on_failure = policy
 
     def build(self) -> DrillRecord:
-        """The whole of it, as the checks take it."""
+        """Build the drill record for the checks."""
         return DrillRecord(
             plan=self.plan,
             state=self.state,
@@ -177,7 +177,7 @@ class DrillBuilder:
 
 
 def completed_drill() -> DrillBuilder:
-    """A drill that went well."""
+    """A completed drill."""
     drill = DrillBuilder()
     drill.accept("database", DATABASE, REPLICA, at=1001.0, job_id="drsjob-1", ended=1006.0)
     drill.accept("app", APP, at=1007.0, job_id="drsjob-2", ended=1012.0)

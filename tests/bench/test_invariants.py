@@ -1,4 +1,4 @@
-"""The judge of the drills: it lets pass what is right, and notices each thing that is wrong."""
+"""The invariants accept a correct drill and report each violation."""
 
 import pytest
 
@@ -21,7 +21,7 @@ from tests.bench.drill_builder import (
 
 
 def violation(drill: DrillBuilder) -> str:
-    """The one thing that is found wrong with a drill."""
+    """Return the only violation of a drill."""
     found = check(drill.build())
     assert len(found) == 1, found
     return found[0]
@@ -67,7 +67,7 @@ def test_a_failed_server_may_be_launched_again_in_a_retry() -> None:
 def test_a_job_that_carries_no_launch_id_of_ours_is_reported() -> None:
     drill = completed_drill()
     drill.ledger["Backends"][0]["Events"][1]["Tags"] = {}
-    assert any("which is not ours" in each for each in check(drill.build()))
+    assert any("a job of another execution" in each for each in check(drill.build()))
 
 
 # Order
@@ -88,7 +88,7 @@ def test_a_wave_that_was_launched_although_its_dependency_failed_is_reported() -
 
 
 def launched_without_database() -> DrillBuilder:
-    """Database failed and App was launched all the same."""
+    """Database failed, but App was launched."""
     drill = failed_drill()
     drill.accept("app", APP, at=1010.0, job_id="drsjob-2", ended=1012.0)
     drill.record("app", WaveStatus.COMPLETED, job_id="drsjob-2", start=1010.0, end=1012.0)
@@ -304,14 +304,14 @@ def test_a_wave_that_arrived_late_leaves_the_plan_completed_or_failed() -> None:
 def test_an_execution_without_an_end_is_reported() -> None:
     drill = completed_drill()
     drill.state.end_time = None
-    assert "recorded without an end" in violation(drill)
+    assert "has no recorded end" in violation(drill)
 
 
 @pytest.mark.parametrize("closed", ["FAILED", "CANCELED", "TERMINATED", "RUNNING"])
 def test_a_workflow_that_closed_with_another_status_is_reported(closed: str) -> None:
     drill = completed_drill()
     drill.closed = closed
-    assert violation(drill) == f"the execution is COMPLETED, but its workflow closed {closed}"
+    assert violation(drill) == f"the execution is COMPLETED, but its workflow closed as {closed}"
 
 
 # Messages
@@ -320,14 +320,14 @@ def test_a_workflow_that_closed_with_another_status_is_reported(closed: str) -> 
 def test_a_message_that_was_answered_and_is_not_recorded_is_reported() -> None:
     drill = completed_drill()
     drill.sent.append(SentMessage("skip_wave", "message 1", accepted=False))
-    assert violation(drill).endswith("was answered rejected; the history has no record of it")
+    assert violation(drill).endswith("was rejected, but the history has no record of it")
 
 
 def test_a_message_that_is_recorded_with_another_answer_is_reported() -> None:
     drill = completed_drill()
     drill.sent.append(SentMessage("pause", "message 1", accepted=True))
     drill.message("pause", None, at=1003.0, accepted=False, reason="message 1")
-    assert violation(drill).endswith("was answered accepted; the history has the other answer")
+    assert violation(drill).endswith("was accepted, but the history has the other result")
 
 
 def test_messages_that_are_recorded_as_answered_or_were_not_answered_pass() -> None:
@@ -348,6 +348,6 @@ def test_instances_after_the_clean_up_are_reported() -> None:
     for server_id in (DATABASE, REPLICA):
         drill.remove_instances(server_id)
     left = check_cleaned_up(PlanLedger.read(drill.ledger, drill.plan))
-    assert left == [f"{instance_id(APP, 'drsjob-2')} of {APP} is left after the clean-up"]
+    assert left == [f"{instance_id(APP, 'drsjob-2')} of {APP} exists after the clean-up"]
     drill.remove_instances(APP)
     assert check_cleaned_up(PlanLedger.read(drill.ledger, drill.plan)) == []

@@ -1,4 +1,4 @@
-"""Which launches count as interrupted, and that the bench ends where none comes."""
+"""Which launches count as interrupted, and the end of the bench without new calls."""
 
 import asyncio
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from bench.kills import KillsResult, LaunchInterrupter
 
 
 def held(server: str, *, caller: str, now: bool = True) -> dict[str, Any]:
-    """A StartRecovery as the log has it: its answer is held, or its caller is gone."""
+    """A StartRecovery in the log: its response is held, or its caller has disconnected."""
     return {
         "Fault": kills._FAULT,
         "Caller": caller,
@@ -23,7 +23,7 @@ def held(server: str, *, caller: str, now: bool = True) -> dict[str, Any]:
 
 
 class FakeTestbed:
-    """Answers for everything that the killer asks; the workers that it kills."""
+    """A fake testbed that records the killed workers."""
 
     def __init__(self, log: list[dict[str, Any]], *, workers: set[str]) -> None:
         self.alive, self.killed = set(workers), list[str]()
@@ -61,7 +61,7 @@ class FakeTestbed:
 
 
 async def interrupt(fake: FakeTestbed, launches: int) -> KillsResult:
-    """Run the killer for so many launches."""
+    """Interrupt `launches` launches."""
     result = KillsResult(launches, launchers=1)
     plans = [kills._plan(number, "us-west-2") for number in range(launches)]
     testbed: Any = fake

@@ -1,4 +1,4 @@
-"""What the drills are drawn from: the same seed draws the same, and all of it can be run."""
+"""Generated scripts depend on the seed only, and are valid scenarios."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""The pool of workers: whoever dies is replaced, and nobody is left at the end."""
+"""The worker pool replaces workers that end, and stops all of them."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ from sandbox.http.tcp_proxy import NetworkFault
 from sandbox.stack import Stack
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)"]
-# Ends by itself only under the name of the first.
+# Exits only if its name is worker-1.
 FIRST_ENDS = [
     sys.executable,
     "-c",
@@ -26,7 +26,7 @@ FIRST_ENDS = [
 async def pool_of(
     folder: Path, size: int, *, command: list[str] = SLEEPS, proxied: bool = False
 ) -> AsyncIterator[WorkerPool]:
-    """Yield a pool of processes that only sleep."""
+    """Yield a pool of sleeping processes."""
     pool = WorkerPool(Stack(folder, worker=command, search_attributes=[]), size, proxied)
     try:
         await pool.start()
@@ -37,7 +37,7 @@ async def pool_of(
 
 
 def pid(pool: WorkerPool, name: str) -> int:
-    """The process of a worker."""
+    """The process ID of a worker."""
     return pool.stack.parts[name].pid
 
 
@@ -76,7 +76,7 @@ async def test_a_removed_worker_is_not_replaced_and_an_added_one_serves(tmp_path
 
 
 async def test_only_a_proxied_worker_can_be_interrupted(tmp_path: Path) -> None:
-    async with pool_of(tmp_path / "linked", 1, proxied=True) as pool:
+    async with pool_of(tmp_path / "proxied", 1, proxied=True) as pool:
         assert pool.interrupt("worker-1", NetworkFault.RESET)
         pool.restore("worker-1")
         assert not pool.interrupt("worker-9", NetworkFault.RESET)
