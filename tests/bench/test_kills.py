@@ -28,7 +28,9 @@ class FakeTestbed:
     def __init__(self, log: list[dict[str, Any]], *, workers: set[str]) -> None:
         self.alive, self.killed = set(workers), list[str]()
         self._log, self._left = log, list(log)
-        self.client = SimpleNamespace(start=self._start, temporal=self)
+        self.client = SimpleNamespace(
+            start_workflow=self._start, get_workflow_handle=self.get_workflow_handle
+        )
         self.workers = SimpleNamespace(kill=self._kill)
         self.aws = SimpleNamespace(
             clear_faults=self._nothing, release=self._nothing, log=self._log_now
@@ -43,8 +45,8 @@ class FakeTestbed:
     def get_workflow_handle(self, workflow_id: str) -> Any:
         return SimpleNamespace(result=self._nothing)
 
-    async def _start(self, plan: Any) -> str:
-        return f"{plan.plan_id}-1"
+    async def _start(self, workflow: Any, start: Any, **options: Any) -> None:
+        return None
 
     async def _kill(self, name: str) -> bool:
         if name not in self.alive:
