@@ -150,13 +150,13 @@ def test_one_connection_serves_many_calls() -> None:
         opened: list[object] = []
         server = aws.server._server
         assert server is not None
-        remember = server.remember
+        remember = server.add_connection
 
         def counted(connection: object) -> None:
             opened.append(connection)
             remember(connection)  # type: ignore[arg-type]  # a socket
 
-        server.remember = counted  # type: ignore[method-assign]  # to count connections
+        server.add_connection = counted  # type: ignore[method-assign]  # to count connections
         for _ in range(20):
             aws.drs.describe_jobs()
             aws.drs.describe_source_servers()
