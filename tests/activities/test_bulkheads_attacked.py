@@ -6,9 +6,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from activities.launch.drs_activities import DrsActivities
 
 from activities.history import HistoryActivities
+from activities.launch.launch_activities import LaunchActivities
 from aws.drs.client import DrsClient
 from aws.sessions import AwsSessions
 from recovery.execution.state import ExecutionState, ExecutionType
@@ -17,7 +17,7 @@ from recovery.plan.model import RecoveryPlan, Target
 from settings import Settings
 from storage.history import HistoryTable
 from tests.activities.launch.test_attempt import launch
-from tests.aws_in_process import Attempt, LocalAws, Temporal
+from tests.aws_in_process import Attempt, LocalAws, Temporal, launch_result
 from tests.recovery.plans import wave
 
 HANGS_SECONDS = 1.5
@@ -43,7 +43,7 @@ async def is_made_beside(
 
 @pytest.mark.xfail(strict=True, reason="issue 14, point 9: one pool of threads for all")
 async def test_a_dynamodb_that_hangs_does_not_delay_a_launch(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, fast: Settings
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, fast: Settings
 ) -> None:
     table = HistoryTable(fast)
     await table.create()
@@ -67,18 +67,18 @@ async def test_a_dynamodb_that_hangs_does_not_delay_a_launch(
 
     aws.fault("PutItem", Service="dynamodb", Effect="delay", Seconds=HANGS_SECONDS)
     writes = [Attempt(temporal).run(history.record, record(n)) for n in range(CALLS // 8)]
-    launching = Attempt(temporal).run(drs.launch, launch(aws.servers()))
+    launching = launch_result(Attempt(temporal), launches, launch(aws.servers()))
     assert await is_made_beside(aws, launching, writes)
 
 
 @pytest.mark.xfail(strict=True, reason="issue 14, point 9: one pool of threads for all")
 async def test_a_region_that_hangs_does_not_delay_a_launch_in_another(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     aws.servers(Region=FAR.region)
     servers = aws.servers()
     aws.fault("DescribeJobs", Region=FAR.region, Effect="delay", Seconds=HANGS_SECONDS)
     far = DrsClient(AwsSessions(), FAR)
     looks = [far.jobs_since(time.time()) for _ in range(CALLS)]
-    launching = Attempt(temporal).run(drs.launch, launch(servers))
+    launching = launch_result(Attempt(temporal), launches, launch(servers))
     assert await is_made_beside(aws, launching, looks)

@@ -105,11 +105,11 @@ def test_every_response_matches_the_model_except_for_the_known_deviations(form: 
 @pytest.mark.parametrize(
     ("spoil", "found"),
     [
-        (lambda job: job.update(colour="blue"), "response.job.colour: not in the model"),
-        (lambda job: job.update(status="FAILED"), "response.job.status: 'FAILED' is not one of"),
-        (lambda job: job.update(jobID=7), "response.job.jobID: 7 is not string"),
-        (lambda job: job.pop("jobID"), "response.job.jobID: missing"),
-        (lambda job: job.update(jobID="drsjob-1"), "response.job.jobID: shorter"),
+        (lambda job: job.update(colour="blue"), "answer.job.colour: not in the model"),
+        (lambda job: job.update(status="FAILED"), "answer.job.status: 'FAILED' is not one of"),
+        (lambda job: job.update(jobID=7), "answer.job.jobID: 7 is not string"),
+        (lambda job: job.pop("jobID"), "answer.job.jobID: missing"),
+        (lambda job: job.update(jobID="drsjob-1"), "answer.job.jobID: shorter"),
     ],
 )
 def test_the_comparison_with_the_model_finds(spoil: Callable[[Any], Any], found: str) -> None:

@@ -82,9 +82,14 @@ class FakeClient:
 
     def __init__(self, *answers: ExecutionState) -> None:
         self._answers = list(answers)
-        self.temporal = SimpleNamespace(get_workflow_handle=lambda _: self)
 
-    async def state(self, _: str) -> ExecutionState:
+    def get_workflow_handle(self, _: str) -> "FakeClient":
+        return self
+
+    def get_workflow_handle_for(self, *_: object) -> "FakeClient":
+        return self
+
+    async def query(self, *_: object, **__: object) -> ExecutionState:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
     async def describe(self, **_: Any) -> SimpleNamespace:

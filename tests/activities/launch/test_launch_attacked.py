@@ -11,25 +11,35 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from activities.launch.drs_activities import DrsActivities
 from temporalio.exceptions import ApplicationError
 
 from activities.cleanup import CleanupActivities
 from activities.launch import attempt as launching
+from activities.launch.launch_activities import LaunchActivities
 from activities.targets import TargetActivities
 from aws.drs.client import DrsClient
 from aws.errors import AwsError
 from aws.sessions import AwsSessions
 from aws.targets import TargetClients
 from contract.cleanup import TargetScope
-from contract.launch import LaunchRequest, LaunchResult
+from contract.launch import LaunchRequest
 from contract.readiness import Finding
 from recovery.execution.server import LaunchStatus
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from sandbox.drs.models import DRSBackend
 from settings import Settings
 from tests.activities.launch.test_attempt import launch
-from tests.aws_in_process import OTHER_ACCOUNT, REGION, TARGET, Attempt, LocalAws, Temporal
+from tests.aws_in_process import (
+    OTHER_ACCOUNT,
+    REGION,
+    TARGET,
+    Attempt,
+    LocalAws,
+    Temporal,
+    batch,
+    launch_activities,
+    launch_result,
+)
 
 HOUR = 3600.0
 DEAD_SNAPSHOT = "pit-0123456789abcdef0"
@@ -79,22 +89,20 @@ async def gateway(aws: LocalAws, change: Change) -> AsyncIterator[str]:
         yield f"http://{host}:{port}"
 
 
-async def launched(
-    drs: DrsActivities, temporal: Temporal, request: LaunchRequest
-) -> LaunchResult | ApplicationError:
-    """What became of one attempt, a result or an error."""
-    try:
-        return await Attempt(temporal).run(drs.launch, request)
-    except ApplicationError as error:
-        return error
+async def try_to_launch(
+    launches: LaunchActivities, temporal: Temporal, request: LaunchRequest
+) -> None:
+    """Make one attempt, whatever comes of it."""
+    with suppress(ApplicationError):
+        await Attempt(temporal).run(launches.launch_batch, batch(request))
 
 
 async def recovered(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, servers: list[Server]
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, servers: list[Server]
 ) -> str:
     """Recover servers for real, as another plan did; the job's ID."""
     request = launch(servers, launch_id="erp-1/all/1/0", is_drill=False)
-    result = await Attempt(temporal).run(drs.launch, request)
+    result = await launch_result(Attempt(temporal), launches, request)
     aws.pass_time(HOUR)
     assert result.job_id is not None
     return result.job_id
@@ -174,8 +182,8 @@ async def test_no_launch_arrives_later_than_its_fence_allows_however_slow_creden
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     temporal = SlowFromTheFenceOn(marker)
     servers = aws.servers()
-    drs = DrsActivities(TargetClients(AwsSessions()), fast)
-    await launched(drs, temporal, launch(servers))
+    launches = launch_activities(fast)
+    await try_to_launch(launches, temporal, launch(servers))
     (confirmed, *_) = temporal.confirmed
     late = [each["Time"] - confirmed for each in aws.accepted(servers[0])]
     assert all(seconds <= fence + 0.2 for seconds in late)
@@ -188,31 +196,31 @@ async def test_no_launch_arrives_later_than_its_fence_allows_however_slow_creden
 @pytest.mark.parametrize("is_drill", [True, False])
 async def test_a_server_that_a_recoverys_job_launched_is_live_though_no_instance_is_listed(
     aws: LocalAws,
-    drs: DrsActivities,
+    launches: LaunchActivities,
     temporal: Temporal,
     monkeypatch: pytest.MonkeyPatch,
     is_drill: bool,
 ) -> None:
     servers = aws.servers()
-    recovery = await recovered(aws, drs, temporal, servers)
+    recovery = await recovered(aws, launches, temporal, servers)
     lists_no_instances(monkeypatch)
     now = time.time() + aws.ahead
-    await launched(drs, temporal, launch(servers, is_drill=is_drill, since=now))
+    await try_to_launch(launches, temporal, launch(servers, is_drill=is_drill, since=now))
     aws.pass_time(HOUR)
     assert [each["JobId"] for each in aws.accepted(servers[0])] == [recovery]
     assert [each["JobId"] for each in instances_up(aws, servers[0])] == [recovery]
 
 
 async def test_a_server_whose_recovery_drs_has_terminated_can_be_drilled(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
-    await recovered(aws, drs, temporal, servers)
+    await recovered(aws, launches, temporal, servers)
     (up,) = instances_up(aws, servers[0])
     aws.client("drs").terminate_recovery_instances(recoveryInstanceIDs=[up["RecoveryInstanceId"]])
     aws.pass_time(HOUR)
     now = time.time() + aws.ahead
-    result = await Attempt(temporal).run(drs.launch, launch(servers, since=now))
+    result = await launch_result(Attempt(temporal), launches, launch(servers, since=now))
     assert result.job_id == aws.accepted(servers[0])[-1]["JobId"]
     assert len(aws.accepted(servers[0])) == 2
 
@@ -220,13 +228,13 @@ async def test_a_server_whose_recovery_drs_has_terminated_can_be_drilled(
 @pytest.mark.xfail(strict=True, reason="issue 14, point 2: an empty listing is believed")
 async def test_a_dry_run_does_not_call_such_a_server_ready(
     aws: LocalAws,
-    drs: DrsActivities,
+    launches: LaunchActivities,
     temporal: Temporal,
     fast: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     servers = aws.servers()
-    recovery = await recovered(aws, drs, temporal, servers)
+    recovery = await recovered(aws, launches, temporal, servers)
     lists_no_instances(monkeypatch)
     findings = await readiness(temporal, fast, servers)
     assert [f.blocks for f in findings if recovery in f.message] == [True]
@@ -259,7 +267,7 @@ async def test_a_drills_clean_up_leaves_a_recovery_that_somebody_started_in_the_
 @pytest.mark.parametrize("status", [403, 404])
 async def test_a_launch_that_a_gateway_answers_with_html_is_looked_for_and_not_asked_again(
     aws: LocalAws,
-    drs: DrsActivities,
+    launches: LaunchActivities,
     temporal: Temporal,
     monkeypatch: pytest.MonkeyPatch,
     status: int,
@@ -272,25 +280,24 @@ async def test_a_launch_that_a_gateway_answers_with_html_is_looked_for_and_not_a
     async with gateway(aws, blocked) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
         first = Attempt(temporal)
-        error = await first.refused(drs.launch, request)
+        error = await first.refused(launches.launch_batch, batch(request))
         assert not error.non_retryable
         assert first.heartbeats[-1]["Unanswered"] is True
-        again = Attempt(temporal, number=2, details=first.heartbeats[-1])
-        result = await again.run(drs.launch, request)
+        result = await launch_result(first.next(), launches, request)
     assert result.job_id == aws.accepted(servers[0])[0]["JobId"]
     assert aws.calls("StartRecovery") == 1
 
 
 @pytest.mark.xfail(strict=True, reason="issue 14, point 3: it is taken for a lasting refusal")
 async def test_html_of_a_gateway_does_not_say_that_the_guard_may_not_be_read(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def blocked(operation: str, answer: Answer) -> Answer:
         return (403, "", HTML) if operation == "DescribeRecoveryInstances" else answer
 
     async with gateway(aws, blocked) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
-        error = await Attempt(temporal).refused(drs.launch, launch(aws.servers()))
+        error = await Attempt(temporal).refused(launches.launch_batch, batch(launch(aws.servers())))
     assert not error.non_retryable
     assert aws.calls("StartRecovery") == 0
 
@@ -301,7 +308,7 @@ async def test_html_of_a_gateway_does_not_say_that_the_guard_may_not_be_read(
 @pytest.mark.xfail(strict=True, reason="issue 14, point 5: the whole launch is refused")
 @pytest.mark.parametrize("names_it", [True, False])
 async def test_a_dead_snapshot_of_one_server_holds_back_none_of_the_others(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, names_it: bool
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, names_it: bool
 ) -> None:
     first, dead, last = aws.servers(3)
     dead.recovery_snapshot_id = DEAD_SNAPSHOT
@@ -309,12 +316,12 @@ async def test_a_dead_snapshot_of_one_server_holds_back_none_of_the_others(
         message = "One of the parameters is not valid"
         what = {"Error": "ValidationException", "Message": message}
         aws.fault("StartRecovery", Mentions=[DEAD_SNAPSHOT], **what)
-    result = await Attempt(temporal).run(drs.launch, launch([first, dead, last]))
+    result = await launch_result(Attempt(temporal), launches, launch([first, dead, last]))
     assert aws.accepted(dead) == []
     for server, told in ((first, result.servers[0]), (last, result.servers[2])):
+        assert told.reason is None
         (accepted,) = aws.accepted(server)
         assert told.recovery_job_id == accepted["JobId"]
-        assert told.reason is None
     assert result.servers[1].launch_status is LaunchStatus.FAILED
     assert result.servers[1].recovery_job_id is None
     assert "Validation" in str(result.servers[1].reason)
@@ -371,7 +378,7 @@ ODD_JOBS = {
 @pytest.mark.parametrize("odd", ODD_JOBS.values(), ids=ODD_JOBS.keys())
 async def test_an_odd_job_of_somebody_else_does_not_hold_up_a_launch(
     aws: LocalAws,
-    drs: DrsActivities,
+    launches: LaunchActivities,
     temporal: Temporal,
     monkeypatch: pytest.MonkeyPatch,
     odd: dict[str, Any],
@@ -387,13 +394,13 @@ async def test_an_odd_job_of_somebody_else_does_not_hold_up_a_launch(
     servers = aws.servers()
     async with gateway(aws, with_odd_one) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
-        result = await Attempt(temporal).run(drs.launch, launch(servers))
+        result = await launch_result(Attempt(temporal), launches, launch(servers))
     assert result.job_id == aws.accepted(servers[0])[0]["JobId"]
 
 
 @pytest.mark.xfail(strict=True, reason="issue 14, point 6: the whole listing counts as unread")
 async def test_an_odd_instance_of_another_server_does_not_blind_the_guard(
-    aws: LocalAws, drs: DrsActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd = {"recoveryInstanceID": "i-0123456789abcdef0", "sourceServerID": "s-" + "f" * 17,
            "jobID": 7, "isDrill": None}  # fmt: skip
@@ -409,7 +416,7 @@ async def test_an_odd_instance_of_another_server_does_not_blind_the_guard(
     live, free = *aws.servers(LiveRecoveryInstance="RECOVERY"), *aws.servers()
     async with gateway(aws, with_odd_one) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
-        result = await Attempt(temporal).run(drs.launch, launch([live, free]))
+        result = await launch_result(Attempt(temporal), launches, launch([live, free]))
     assert result.servers[0].launch_status is LaunchStatus.FAILED
     assert result.servers[1].recovery_job_id == aws.accepted(free)[0]["JobId"]
     assert aws.accepted(live) == []
