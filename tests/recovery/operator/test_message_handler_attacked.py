@@ -43,7 +43,7 @@ def test_a_hundred_messages_about_unknown_waves_of_a_thousand_fit_into_one_task(
 
 
 def test_a_slip_in_a_waves_name_is_still_answered_with_the_nearest() -> None:
-    record = desk_of(10).take("skip_wave", ("crm-application-teir-0003",), now=NOON)
+    record = desk_of(10).handle("skip_wave", ("crm-application-teir-0003",), now=NOON)
     assert "did you mean crm-application-tier-0003?" in record.effect
 
 
