@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cli.render.output import tell
+from cli.render.output import notice
 from runtime.exit import ExitCode
 from runtime.exit import report as report_error
 
@@ -21,7 +21,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            tell("Interrupted.")
+            notice("Interrupted.")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:
             # The reader of a pipe (`| head`) has seen enough; Python would complain at exit.
@@ -40,4 +40,4 @@ def report(error: Exception) -> ExitCode:
     Returns:
         What to exit with.
     """
-    return report_error(error, partial(tell, style="red"))
+    return report_error(error, partial(notice, style="red"))

@@ -11,7 +11,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from cli.commands.validate import Confirmation, Follow, Json
 from cli.input.confirmation import confirmed
 from cli.input.execution_argument import ExecutionId
-from cli.render.output import notices, show, tell, warn, write_model
+from cli.render.output import notice, show, stderr_console, warn, write_model
 from cli.render.records import cleanup_lines
 from client.cleanup import cleanup_state, start_cleanup
 from client.connection import connect_to_temporal
@@ -64,8 +64,8 @@ def cleanup(
     try:
         raise typer.Exit(asyncio.run(_clean(state, start, follow=follow, json=json)))
     except KeyboardInterrupt:
-        tell("\nDetached; the clean-up goes on. Its record:")
-        tell(f"  drs-waves history {execution}")
+        notice("\nDetached; the clean-up goes on. Its record:")
+        notice(f"  drs-waves history {execution}")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
@@ -98,7 +98,7 @@ async def schedule_cleanup(
         )
         return
     scaled = f" ({about(after_seconds / speed)} at speed {speed:g})" if speed > 1 else ""
-    tell(f"Its instances are terminated {about(after_seconds)}{scaled} after its end")
+    notice(f"Its instances are terminated {about(after_seconds)}{scaled} after its end")
 
 
 def _confirmed(state: ExecutionState, given: str | None, *, force: bool) -> str | None:
@@ -115,8 +115,8 @@ def _confirmed(state: ExecutionState, given: str | None, *, force: bool) -> str 
         raise CliError(f"{refused.text}. Add --force for that")
     if real:
         servers = sum(wave.launched_count for wave in state.waves)
-        notices().print("  R E C O V E R Y   This is not a drill.  ", style="bold reverse")
-        tell(f"{count(servers, 'recovery instance')} of {state.execution_id} will be TERMINATED.")
+        stderr_console().print("  R E C O V E R Y   This is not a drill.  ", style="bold reverse")
+        notice(f"{count(servers, 'recovery instance')} of {state.execution_id} will be TERMINATED.")
     return confirmed(refusal, state.plan_id, given, what="terminate them")
 
 
@@ -127,11 +127,11 @@ async def _clean(
     then = f"cancel it first (drs-waves cancel {state.plan_id}), or wait for its end"
     await refuse_while_it_runs(client, state, then)
     await start_cleanup(client, start)
-    tell(f"Cleaning up after {start.execution_id}")
+    notice(f"Cleaning up after {start.execution_id}")
     if idle := await why_idle(client):
         warn(f"it has not begun yet. {idle}")
     if not follow:
-        tell(f"Its record: drs-waves history {start.execution_id}")
+        notice(f"Its record: drs-waves history {start.execution_id}")
         return ExitCode.COMPLETED
     ended = await _follow(client, start.execution_id)
     if json:
@@ -159,7 +159,7 @@ async def _follow(client: Client, execution_id: str) -> CleanupState:
             if described.status is not WorkflowExecutionStatus.RUNNING:
                 raise CliError(await _why_it_ended(client, execution_id), ExitCode.FAILED)
         if now != told:
-            tell(now)
+            notice(now)
             told = now
         await asyncio.sleep(_POLL_SECONDS / min(4.0, get_settings().speed))
 

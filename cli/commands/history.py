@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 from cli.commands.validate import Json
 from cli.commands.verify import verify
 from cli.input.completion import complete_history
-from cli.render.output import plain, show, write_json, write_model
+from cli.render.output import json_values, show, write_json, write_model
 from cli.render.records import operator_lines
 from cli.render.tables import execution_lines, execution_table
 from client.takeover import recorded
@@ -96,7 +96,7 @@ def _show_list(plan_id: str | None, limit: int, *, json: bool) -> None:
     table = HistoryTable(get_settings())
     found = asyncio.run(table.executions(plan_id=plan_id, limit=limit))
     if json:
-        write_json([plain(each, leave_out=["waves"]) for each in found])
+        write_json([json_values(each, exclude=["waves"]) for each in found])
     elif found:
         for line in execution_table(found):
             show(line)

@@ -11,7 +11,7 @@ from temporalio.api.operatorservice.v1 import (
 )
 from temporalio.service import RPCError
 
-from cli.render.output import show, step, tell
+from cli.render.output import notice, show, step
 from client.connection import connect_to_temporal
 from client.errors import UnreachableError
 from contract.identifiers import SEARCH_ATTRIBUTES
@@ -63,7 +63,7 @@ async def _register_search_attributes() -> ExitCode:
     try:
         client = await connect_to_temporal()
     except UnreachableError as error:
-        return _tell_by_hand(str(error), ExitCode.UNREACHABLE)
+        return _print_manual_commands(str(error), ExitCode.UNREACHABLE)
     temporal = client
     try:
         known = await temporal.operator_service.list_search_attributes(
@@ -79,15 +79,15 @@ async def _register_search_attributes() -> ExitCode:
                 )
             )
     except RPCError as error:
-        return _tell_by_hand(f"Temporal refused: {error.message}", ExitCode.BAD_INPUT)
+        return _print_manual_commands(f"Temporal refused: {error.message}", ExitCode.BAD_INPUT)
     told = f"registered {', '.join(missing)}" if missing else "were there already"
     show(f"Search attributes in namespace {temporal.namespace}: {told}")
     return ExitCode.COMPLETED
 
 
-def _tell_by_hand(why: str, code: ExitCode) -> ExitCode:
-    tell(f"error: the search attributes were not registered. {why}", style="red")
-    tell("Somebody with the right to can do it so (in Temporal Cloud, its web page or `tcld`):")
+def _print_manual_commands(why: str, code: ExitCode) -> ExitCode:
+    notice(f"error: the search attributes were not registered. {why}", style="red")
+    notice("Somebody with the right to can do it so (in Temporal Cloud, its web page or `tcld`):")
     for key in SEARCH_ATTRIBUTES:
-        tell(f"  temporal operator search-attribute create --name {key.name} --type Keyword")
+        notice(f"  temporal operator search-attribute create --name {key.name} --type Keyword")
     return code

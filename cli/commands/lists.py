@@ -9,7 +9,7 @@ import typer
 from cli.commands.validate import Json
 from cli.input.completion import complete_plan
 from cli.render.cells import fit
-from cli.render.output import plain, show, warn, write_json
+from cli.render.output import json_values, show, warn, write_json
 from cli.render.tables import aligned
 from client.overview import MOST, ExecutionRow, Overview, overview
 from recovery.execution.state import PlanStatus
@@ -26,7 +26,7 @@ def plans(json: Json = False) -> None:
     """
     rows = _asked().latest_of_plans
     if json:
-        write_json([plain(row) for row in rows])
+        write_json([json_values(row) for row in rows])
         return
     _show(
         [(fit(row.plan_id, 24), row.execution_id, *_cells(row)) for row in rows],
@@ -60,7 +60,7 @@ def executions(
     """
     rows = _asked(plan_id=plan_id, state=state, limit=limit).rows
     if json:
-        write_json([plain(row) for row in rows])
+        write_json([json_values(row) for row in rows])
         return
     _show(
         [(row.execution_id, *_cells(row)) for row in rows],

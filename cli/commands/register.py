@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from cli.commands.validate import Json, PlanFiles, read_all
-from cli.render.output import plain, show, step, write_json
+from cli.render.output import json_values, show, step, write_json
 from client.local_user import whoami
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count, visible
@@ -31,7 +31,7 @@ def register(plans: PlanFiles, json: Json = False) -> None:
     with step("Registering"):
         kept = asyncio.run(_register(read))
     if json:
-        write_json([{**plain(version), "IsNew": is_new} for version, is_new in kept])
+        write_json([{**json_values(version), "IsNew": is_new} for version, is_new in kept])
         return
     for version, is_new in kept:
         show(visible(_line(version, is_new=is_new)))

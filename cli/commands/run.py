@@ -13,7 +13,7 @@ from cli.input.confirmation import refuse_unless
 from cli.input.durations import seconds_of
 from cli.input.start import Launch
 from cli.render.output import show, step, write_model
-from cli.render.records import show_takeover
+from cli.render.records import print_takeover
 from cli.render.tables import finding_table, target_table
 from client.connection import connect_to_temporal
 from client.readiness import check_readiness
@@ -124,12 +124,12 @@ def run(
     try:
         if dry_run:
             if before is not None:
-                show_takeover(before)
+                print_takeover(before)
             raise typer.Exit(asyncio.run(_check(given, before, json=json)))
         launch.ask()
         raise typer.Exit(asyncio.run(launch.execute(follow=follow, json=json)))
     except KeyboardInterrupt:
-        launch.tell_detached()
+        launch.print_interrupted()
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 

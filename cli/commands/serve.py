@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.render.output import step, tell
+from cli.render.output import notice, step
 from runtime.exit import CliError, ExitCode
 from settings import Role, Settings, get_settings, is_loopback
 
@@ -49,8 +49,8 @@ def serve(
         )
     with step("Loading the pages"):
         server = _server(settings, address, number)
-    tell(f"Pages: {url}/   API: {url}/api/docs")
-    tell(_who(settings, open_to_all=open_to_all))
+    notice(f"Pages: {url}/   API: {url}/api/docs")
+    notice(_who(settings, open_to_all=open_to_all))
     cannot = CliError(f"{address}:{number} cannot be had", ExitCode.UNREACHABLE)
     try:
         server.run()

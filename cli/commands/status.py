@@ -9,10 +9,10 @@ import typer
 from cli.commands.steer import PlanId
 from cli.commands.validate import Json
 from cli.input.completion import complete_plan
-from cli.live.follow import follow_execution, tell_how_to_come_back
+from cli.live.follow import follow_execution, print_detached_notice
 from cli.live.view import Watched, view
 from cli.live.watch import not_known
-from cli.render.output import results, show, write_json, write_model
+from cli.render.output import show, stdout_console, write_json, write_model
 from cli.render.tables import aligned
 from client.connection import connect_to_temporal
 from client.errors import RefusedError
@@ -72,7 +72,7 @@ def _show_or_follow(plan_id: str, *, watch_it: bool, json: bool) -> NoReturn:
         code = asyncio.run(_show_one(plan_id, watch_it=watch_it, json=json))
     except KeyboardInterrupt:
         if watch_it:
-            tell_how_to_come_back(plan_id)
+            print_detached_notice(plan_id)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     raise typer.Exit(code)
 
@@ -94,7 +94,7 @@ async def _show_one(plan_id: str, *, watch_it: bool, json: bool) -> ExitCode:
 
 
 def _draw(watched: Watched, state: ExecutionState) -> None:
-    console = results()
+    console = stdout_console()
     # A width of its own: what goes through a pipe has no screen.
     width = min(console.width, 80) if console.is_terminal else 80
     everything = 2 * len(state.waves) + 20

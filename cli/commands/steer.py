@@ -10,7 +10,7 @@ from cli.commands.validate import Confirmation, Json
 from cli.input.completion import complete_plan, complete_wave
 from cli.input.confirmation import confirmed
 from cli.input.durations import seconds_of
-from cli.render.output import show, tell, write_json
+from cli.render.output import notice, show, write_json
 from client.connection import connect_to_temporal
 from client.executions import RunningExecution, the_running
 from client.local_user import whoami
@@ -157,7 +157,9 @@ def cancel_plan(
     running = asyncio.run(_running(plan_id))
     refusal = partial(cancel_refusal, running.plan_id, running.execution_type)
     if refusal(confirm_id) is not None:
-        tell(f"{running.execution_type or 'EXECUTION'} {running.execution_id} is to be cancelled.")
+        notice(
+            f"{running.execution_type or 'EXECUTION'} {running.execution_id} is to be cancelled."
+        )
     confirmed(refusal, plan_id, confirm_id, what="cancel it")
     effect = asyncio.run(_cancel(running, who, reason))
     _show(running, "cancel", None, effect, json=json)

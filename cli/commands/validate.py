@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from cli.render.cells import fit
 from cli.render.graph import graph_picture
-from cli.render.output import results, show, tell, write_json
+from cli.render.output import notice, show, stdout_console, write_json
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
 from recovery.forecast.remaining import expected_durations
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, read_plan
@@ -51,7 +51,7 @@ def validate(plans: PlanFiles, json: Json = False) -> None:
         except PlanError as error:
             refused = True
             told.append(_refused_json(path, error))
-            _tell_problems(error)
+            _print_problems(error)
             continue
         told.append(_plan_json(read))
         if not json:
@@ -64,10 +64,10 @@ def validate(plans: PlanFiles, json: Json = False) -> None:
         raise typer.Exit(ExitCode.BAD_INPUT)
 
 
-def tell_warnings(read: ReadPlan) -> None:
+def print_warnings(read: ReadPlan) -> None:
     """Print what the author of a plan should know."""
     for warning in read.warnings:
-        tell(f"warning: {warning}", style="yellow")
+        notice(f"warning: {warning}", style="yellow")
 
 
 def read_all(paths: Sequence[Path]) -> list[ReadPlan]:
@@ -86,15 +86,15 @@ def read_all(paths: Sequence[Path]) -> list[ReadPlan]:
     if problems:
         raise PlanError(tuple(problems))
     for each in read:
-        tell_warnings(each)
+        print_warnings(each)
     return read
 
 
-def _tell_problems(error: PlanError) -> None:
+def _print_problems(error: PlanError) -> None:
     for problem in error.problems:
-        tell(f"error: {problem}", style="red")
+        notice(f"error: {problem}", style="red")
     if len(error.problems) > 1:
-        tell(f"{count(len(error.problems), 'problem')}; nothing was started.")
+        notice(f"{count(len(error.problems), 'problem')}; nothing was started.")
 
 
 def _show_plan(read: ReadPlan) -> None:
@@ -105,7 +105,7 @@ def _show_plan(read: ReadPlan) -> None:
     numbers = f"{count(len(plan.waves), 'wave')}, {count(plan.server_count, 'server')}"
     show(f"{visible(title)}: {numbers}")
     show()
-    for line in graph_picture(plan, durations, width=min(_WIDTH, results().width)):
+    for line in graph_picture(plan, durations, width=min(_WIDTH, stdout_console().width)):
         show(line)
     show()
     names = [plan.wave(wave_id).wave_name for wave_id in path.waves]
@@ -115,7 +115,7 @@ def _show_plan(read: ReadPlan) -> None:
     show(f"              ({each} a wave, as in a recorded drill; times are h:mm)")
     show(f"Longest chain {_chain(names)}")
     show(f"Plan hash     {plan.plan_hash[:12]}")
-    tell_warnings(read)
+    print_warnings(read)
 
 
 def against_rto(plan: RecoveryPlan, seconds: float) -> str:

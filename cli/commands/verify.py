@@ -12,7 +12,7 @@ from activities.history_repair import verify as compare_and_repair
 from cli.commands.validate import Json
 from cli.input.completion import complete_execution
 from cli.render.cells import fit
-from cli.render.output import plain, show, step, warn, write_json
+from cli.render.output import json_values, show, step, warn, write_json
 from cli.render.tables import aligned
 from client.connection import connect_to_temporal
 from client.executions import list_runs
@@ -75,7 +75,7 @@ def verify(
         raise CliError("which execution? drs-waves history verify EXECUTION, or --all")
     found = asyncio.run(_verify(execution, repair=repair))
     if json:
-        told = [plain(each) for each in found]
+        told = [json_values(each) for each in found]
         write_json(told if everything else told[0])
     else:
         print_verifications(found, repair=repair)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from cli.render.output import notices, tell, warn
+from cli.render.output import notice, stderr_console, warn
 from cli.render.tables import finding_table, target_table
 from contract.readiness import Readiness, TargetContext
 from recovery.execution.state import ExecutionType
@@ -15,7 +15,7 @@ from recovery.text_format import count
 from runtime.exit import CliError
 
 
-def show_what_is_launched(
+def print_start_details(
     plan: RecoveryPlan,
     execution_type: ExecutionType,
     readiness: Readiness | None,
@@ -32,21 +32,23 @@ def show_what_is_launched(
         relaunch: servers whose live recovery instance may be lost.
         taken_over: servers that an earlier execution brought up.
     """
-    console = notices()
+    console = stderr_console()
     targets: Sequence[TargetContext] = readiness.context.targets if readiness else ()
     console.print()
     console.print(_banner(execution_type), style="bold reverse")
     if targets and all(target.is_sandbox for target in targets):
         console.print(" SANDBOX: the AWS endpoint is on this machine ", style="bold")
-    tell("")
-    tell(f"Plan     {plan.plan_name} ({plan.plan_id})")
-    tell(f"Hash     {plan.plan_hash}")
+    notice("")
+    notice(f"Plan     {plan.plan_name} ({plan.plan_id})")
+    notice(f"Hash     {plan.plan_hash}")
     kept = len([each for each in taken_over if each not in relaunch])
     waves = count(len(plan.waves), "wave")
     if kept:
-        tell(f"Keeps    {count(kept, 'server')} that {'is' if kept == 1 else 'are'} recorded as up")
-    tell(f"Launches {count(plan.server_count - kept, 'server')} in {waves}")
-    tell("")
+        notice(
+            f"Keeps    {count(kept, 'server')} that {'is' if kept == 1 else 'are'} recorded as up"
+        )
+    notice(f"Launches {count(plan.server_count - kept, 'server')} in {waves}")
+    notice("")
     if readiness is None:
         warn("the targets could not be looked at; this is what the plan says")
         targets = [
@@ -54,17 +56,17 @@ def show_what_is_launched(
             for t in plan.targets
         ]
     for line in target_table(plan, targets):
-        tell(line)
+        notice(line)
     if readiness is not None and readiness.findings:
-        tell("")
+        notice("")
         for line in finding_table(plan, readiness):
-            tell(line, style="yellow")
+            notice(line, style="yellow")
     if relaunch:
-        tell("")
-        tell("These servers are launched even if that DESTROYS a live recovery instance:")
+        notice("")
+        notice("These servers are launched even if that DESTROYS a live recovery instance:")
         for server_id in relaunch:
-            tell(f"  {server_id}")
-    tell("")
+            notice(f"  {server_id}")
+    notice("")
 
 
 def _banner(execution_type: ExecutionType) -> str:

@@ -8,14 +8,14 @@ from temporalio.client import Client
 from cli.commands.cleanup import schedule_cleanup
 from cli.input.confirmation import (
     confirmed,
+    print_start_details,
     refuse_unconfirmable,
     refuse_unless,
-    show_what_is_launched,
 )
-from cli.live.follow import follow_execution, tell_how_to_come_back
+from cli.live.follow import follow_execution, print_detached_notice
 from cli.live.view import Watched
-from cli.render.output import step, tell, warn, write_json
-from cli.render.records import show_takeover
+from cli.render.output import notice, step, warn, write_json
+from cli.render.records import print_takeover
 from client.connection import connect_to_temporal
 from client.errors import RefusedError, UnreachableError
 from client.executions import find_running
@@ -81,7 +81,7 @@ class Launch:
         """
         refuse_unless(start_options_refusal(self._intended))
         if self._earlier is not None:
-            show_takeover(self._earlier)
+            print_takeover(self._earlier)
         if self._type is ExecutionType.DRILL and not self._relaunch:
             self._confirmation = self._confirmed()
             return
@@ -92,7 +92,7 @@ class Launch:
         if self._earlier is not None:
             up = self._earlier.up
             readiness = readiness and self._earlier.without_own(readiness)
-        show_what_is_launched(self._plan, self._type, readiness, self._relaunch, taken_over=up)
+        print_start_details(self._plan, self._type, readiness, self._relaunch, taken_over=up)
         self._confirmation = self._confirmed()
 
     def _confirmed(self) -> str | None:
@@ -104,7 +104,7 @@ class Launch:
         if self._replace_drill:
             with step(f"Ending the drill of {self._plan.plan_name}"):
                 replaced = await replace_drill(client, self._plan.plan_id)
-            tell("The drill was cancelled." if replaced else "No drill was running.")
+            notice("The drill was cancelled." if replaced else "No drill was running.")
         learned = await learned_durations_in_time(HistoryTable(get_settings()), self._plan)
         self._begun = True
         self._execution_id = await start_execution(
@@ -116,7 +116,7 @@ class Launch:
             takeover=self._earlier.takeover if self._earlier else None,
             learned=learned,
         )
-        tell(f"Started {self._type} {self._execution_id}")
+        notice(f"Started {self._type} {self._execution_id}")
         if self._cleanup_after is not None:
             await schedule_cleanup(
                 client, self._execution_id, self._plan.plan_id, self._cleanup_after
@@ -136,19 +136,19 @@ class Launch:
         if json:
             write_json({"PlanId": self._plan.plan_id, "ExecutionId": self._execution_id})
         else:
-            tell(f"Watch it: drs-waves watch {self._plan.plan_id}")
+            notice(f"Watch it: drs-waves watch {self._plan.plan_id}")
         return ExitCode.COMPLETED
 
-    def tell_detached(self) -> None:
+    def print_interrupted(self) -> None:
         """Say what Ctrl-C has and has not ended."""
         plan_id = self._plan.plan_id
         if self._execution_id is not None:
-            tell_how_to_come_back(plan_id)
+            print_detached_notice(plan_id)
         elif self._begun:
-            tell("\nInterrupted while starting; it may have begun. Look with:")
-            tell(f"  drs-waves status {plan_id}")
+            notice("\nInterrupted while starting; it may have begun. Look with:")
+            notice(f"  drs-waves status {plan_id}")
         else:
-            tell("\nInterrupted; nothing was started.")
+            notice("\nInterrupted; nothing was started.")
 
 
 async def _refuse_while_it_runs(plan_id: str, *, replace_drill: bool) -> None:

@@ -4,26 +4,28 @@ from temporalio.client import Client
 
 from cli.live.view import Watched
 from cli.live.watch import display_on, watch
-from cli.render.output import notices, results, show, tell, write_model
+from cli.render.output import notice, show, stderr_console, stdout_console, write_model
 from cli.render.summary import next_steps, summary
 from runtime.exit import CliError, ExitCode, exit_code_of
 
 
-def tell_how_to_come_back(plan_id: str) -> None:
+def print_detached_notice(plan_id: str) -> None:
     """Say that only the looking has ended."""
-    tell("\nDetached; the execution goes on. Come back with:")
-    tell(f"  drs-waves watch {plan_id}")
+    notice("\nDetached; the execution goes on. Come back with:")
+    notice(f"  drs-waves watch {plan_id}")
 
 
 async def follow_execution(client: Client, watched: Watched, *, json: bool) -> ExitCode:
     """Show an execution until it ends, then its summary or, with `json`, its state."""
-    await watch(client, [watched], display_on(notices() if json else results()), steer=True)
+    await watch(
+        client, [watched], display_on(stderr_console() if json else stdout_console()), steer=True
+    )
     if json and watched.state is not None:
         write_model(watched.state)
-    return tell_end(watched, to_stderr=json)
+    return print_outcome(watched, to_stderr=json)
 
 
-def tell_end(watched: Watched, *, to_stderr: bool = False, further: bool = True) -> ExitCode:
+def print_outcome(watched: Watched, *, to_stderr: bool = False, further: bool = True) -> ExitCode:
     """Print the summary of an execution that has ended.
 
     Args:
@@ -34,7 +36,7 @@ def tell_end(watched: Watched, *, to_stderr: bool = False, further: bool = True)
     Returns:
         Its exit code.
     """
-    say = tell if to_stderr else show
+    say = notice if to_stderr else show
     state = watched.state
     if state is None:
         raise CliError(f"the state of {watched.plan_id} was never seen", ExitCode.UNREACHABLE)

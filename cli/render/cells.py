@@ -1,4 +1,4 @@
-"""Names and lists as they fit a terminal, measured in its cells."""
+"""Fits names and lists into a terminal's width, which is measured in cells."""
 
 import textwrap
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from recovery.text_format import visible
 
 
 def fit(text: str, width: int) -> str:
-    """The text cut to so many cells, with an ellipsis where something is missing."""
+    """Cut the text to at most `width` cells; an ellipsis marks a cut."""
     text = visible(text)
     if cell_len(text) <= width:
         return text
@@ -17,28 +17,28 @@ def fit(text: str, width: int) -> str:
 
 
 def pad(text: str, width: int) -> str:
-    """The text cut or filled to exactly so many cells."""
+    """Cut or pad the text to exactly `width` cells."""
     return set_cell_size(fit(text, width), width)
 
 
 def wrapped(text: str, width: int, *, indent: str = "") -> list[str]:
-    """The text in lines of at most so many cells; a word that is longer stays whole."""
+    """Wrap the text into lines of at most `width` cells; a longer word is not broken."""
     lines = textwrap.wrap(visible(text), width, break_long_words=False, break_on_hyphens=False)
     return [indent + line for line in lines]
 
 
 def list_within(names: Sequence[str], width: int, *, start: str = "") -> str:
-    """Names joined by commas; those for which there is no room are counted.
+    """Join names with commas; names that do not fit are counted.
 
     Args:
-        names: what to list.
-        width: cells there are.
-        start: what stands before the first name.
+        names: the names.
+        width: cells that the line may have.
+        start: text before the first name.
     """
     for shown in range(len(names), 0, -1):
         more = len(names) - shown
-        told = start + ", ".join(visible(name) for name in names[:shown])
-        told += f" and {more} more" if more else ""
-        if cell_len(told) <= width or shown == 1:
-            return fit(told, width)
+        line = start + ", ".join(visible(name) for name in names[:shown])
+        line += f" and {more} more" if more else ""
+        if cell_len(line) <= width or shown == 1:
+            return fit(line, width)
     return ""

@@ -1,4 +1,4 @@
-"""Where output goes: results to standard output, everything else to standard error."""
+"""Prints results to standard output, and notices, progress and errors to standard error."""
 
 import json
 import sys
@@ -9,15 +9,15 @@ from rich.console import Console
 
 from recovery.base_model import Model
 
-WIDEST = 100
+_MAX_WIDTH = 100
 
 
-def results() -> Console:
-    """The console for what a command was asked for."""
+def stdout_console() -> Console:
+    """The console for the result of a command."""
     return _console(stderr=False)
 
 
-def notices() -> Console:
+def stderr_console() -> Console:
     """The console for progress, warnings and errors."""
     return _console(stderr=True)
 
@@ -26,7 +26,7 @@ def _console(*, stderr: bool) -> Console:
     # Made at each use, because tests and shells replace the streams.
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if console.is_terminal:
-        console.width = min(console.width, WIDEST)
+        console.width = min(console.width, _MAX_WIDTH)
     return console
 
 
@@ -35,44 +35,44 @@ def can_redraw(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal
 
 
-def tell(text: str, *, style: str = "") -> None:
-    """Print a notice to standard error, as one unbroken line a line."""
-    notices().print(text, style=style or None, soft_wrap=True)
+def notice(text: str, *, style: str = "") -> None:
+    """Print a notice to standard error; the terminal wraps its lines."""
+    stderr_console().print(text, style=style or None, soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """Print a warning to standard error."""
-    tell(f"warning: {text}", style="yellow")
+    notice(f"warning: {text}", style="yellow")
 
 
 def show(text: str = "") -> None:
-    """Print a line of a result to standard output."""
-    results().print(text, soft_wrap=True)
+    """Print a line of the result to standard output."""
+    stdout_console().print(text, soft_wrap=True)
 
 
 def write_json(value: object) -> None:
-    """Print plain values as JSON to standard output."""
+    """Print a value as JSON to standard output."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
 def write_model(model: Model) -> None:
-    """Print a model as JSON, in PascalCase and without what is not known."""
-    write_json(plain(model))
+    """Print a model as JSON, in PascalCase and without unknown values."""
+    write_json(json_values(model))
 
 
-def plain(model: Model, *, leave_out: Sequence[str] = ()) -> dict[str, object]:
-    """A model as plain values, in PascalCase and without what is not known."""
-    return model.model_dump(mode="json", exclude_none=True, exclude=set(leave_out))
+def json_values(model: Model, *, exclude: Sequence[str] = ()) -> dict[str, object]:
+    """Convert a model to JSON values, in PascalCase and without unknown values."""
+    return model.model_dump(mode="json", exclude_none=True, exclude=set(exclude))
 
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Show that something takes its time."""
-    console = notices()
+    """Show what the command does while the block runs."""
+    console = stderr_console()
     if can_redraw(console):
         with console.status(f"{what}…", spinner="line"):
             yield
     else:
-        tell(f"{what}…")
+        notice(f"{what}…")
         yield

@@ -1,8 +1,8 @@
-"""What operators did to an execution, and its clean-up, as lines."""
+"""Lines about an execution's operator messages, decisions, clean-up and takeover."""
 
 from collections.abc import Sequence
 
-from cli.render.output import tell
+from cli.render.output import notice
 from client.takeover import PreviousExecution
 from recovery.execution.cleanup_state import CleanupState, LaunchedInstance
 from recovery.execution.state import ExecutionState, MessageRecord
@@ -11,12 +11,12 @@ from recovery.text_format import count, moment, visible
 
 
 def operator_lines(state: ExecutionState) -> list[str]:
-    """The messages, the decisions in force and the clean-up of an execution."""
+    """List the messages, the active decisions and the clean-up of an execution."""
     lines: list[str] = []
     if state.messages:
         lines += ["", "Messages"]
         for message in state.messages:
-            lines += message_lines(message)
+            lines += _message_lines(message)
     if decisions := _decisions(state):
         lines += ["", "Decisions", *decisions]
     if state.cleanup is not None:
@@ -24,11 +24,11 @@ def operator_lines(state: ExecutionState) -> list[str]:
     return [visible(line) for line in lines]
 
 
-def message_lines(message: MessageRecord) -> list[str]:
-    """A message: when, what and who; then its reason and its effect."""
-    about = f" {message.wave_id}" if message.wave_id else ""
-    who = message.actor if message.actor_verified else f"{message.actor} (unverified)"
-    lines = [f"  {moment(message.time)}  {message.name}{about}  by {who}"]
+def _message_lines(message: MessageRecord) -> list[str]:
+    """Describe a message: time, name and actor, then its reason and its effect."""
+    wave = f" {message.wave_id}" if message.wave_id else ""
+    actor = message.actor if message.actor_verified else f"{message.actor} (unverified)"
+    lines = [f"  {moment(message.time)}  {message.name}{wave}  by {actor}"]
     if message.reason:
         lines.append(f"    because: {message.reason}")
     lines.append(f"    {'effect' if message.accepted else 'REJECTED'}: {message.effect}")
@@ -36,7 +36,7 @@ def message_lines(message: MessageRecord) -> list[str]:
 
 
 def cleanup_lines(cleanup: CleanupState) -> list[str]:
-    """A clean-up: what is gone and what is left."""
+    """Describe a clean-up: the instances that it terminated and those that are left."""
     when = moment(cleanup.end_time or cleanup.start_time)
     lines = [f"Clean-up {cleanup.status} {when}, asked for by {cleanup.actor}"]
     if cleanup.status_reason:
@@ -46,9 +46,9 @@ def cleanup_lines(cleanup: CleanupState) -> list[str]:
     return [visible(line) for line in lines]
 
 
-def _instances(word: str, instances: Sequence[LaunchedInstance]) -> list[str]:
+def _instances(state: str, instances: Sequence[LaunchedInstance]) -> list[str]:
     return [
-        f"  {word}  {each.recovery_instance_id}  of {each.source_server_id}  {each.region}"
+        f"  {state}  {each.recovery_instance_id}  of {each.source_server_id}  {each.region}"
         + (f"  {each.reason}" if each.reason else "")
         for each in instances
     ]
@@ -57,37 +57,39 @@ def _instances(word: str, instances: Sequence[LaunchedInstance]) -> list[str]:
 def _decisions(state: ExecutionState) -> list[str]:
     lines = []
     for wave in state.waves:
-        decided = {
+        decisions = {
             "skipped": wave.decisions.skipped_by,
             "accepted": wave.decisions.accepted_by,
             "approved": wave.decisions.approved_by,
             "refused": wave.decisions.refused_by,
         }
         lines += [
-            f"  {wave.wave_name} {what} by {_act(act)}" for what, act in decided.items() if act
+            f"  {wave.wave_name} {decision} by {_act(act)}"
+            for decision, act in decisions.items()
+            if act
         ]
     return lines
 
 
 def _act(act: OperatorAct) -> str:
-    held = f", holds until {moment(act.expires)}" if act.expires is not None else ""
-    return f"{act} ({moment(act.time)}{held})"
+    expiry = f", holds until {moment(act.expires)}" if act.expires is not None else ""
+    return f"{act} ({moment(act.time)}{expiry})"
 
 
-def takeover_line(state: ExecutionState) -> str:
-    """What a new execution finds of an earlier one."""
+def _takeover_line(state: ExecutionState) -> str:
+    """Summarize the previous execution that a new one takes over."""
     servers = [server for wave in state.waves for server in wave.servers]
-    up = sum(wave.launched_count for wave in state.waves)
+    launched = sum(wave.launched_count for wave in state.waves)
     return (
         f"Goes on from {state.execution_id} ({state.status}, {moment(state.start_time)}): "
-        f"{up} of {count(len(servers), 'server')} recorded as launched; each is looked at again"
+        f"{launched} of {count(len(servers), 'server')} recorded as launched; each is looked at again"
     )
 
 
-def show_takeover(earlier: PreviousExecution) -> None:
-    """Say what is taken over, and how the plan differs."""
-    tell(takeover_line(earlier.state))
-    if earlier.changes:
-        tell("The plan was changed since:")
-        for line in earlier.changes:
-            tell(f"  {line}")
+def print_takeover(previous: PreviousExecution) -> None:
+    """Print what is taken over, and how the plan differs."""
+    notice(_takeover_line(previous.state))
+    if previous.changes:
+        notice("The plan was changed since:")
+        for line in previous.changes:
+            notice(f"  {line}")

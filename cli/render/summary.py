@@ -1,20 +1,20 @@
-"""What is told of an execution when it has ended."""
+"""The summary of an execution that has ended."""
 
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.text_format import about, count, visible
 
-_MOST_SERVERS = 50
+_MAX_SERVERS = 50
 
 
 def summary(state: ExecutionState) -> list[str]:
-    """Say how an execution ended: outcome, each failed server, late waves, what is unverified."""
-    lines = [_outcome(state), *_unsettled(state), *_failures(state)]
+    """Summarize an execution: outcome, failed servers, late waves, unverified servers."""
+    lines = [_outcome(state), *_incomplete(state), *_failures(state)]
     for wave in state.waves:
         if wave.late:
-            lines.append(f"  {wave.wave_name} arrived late: {_took(wave)} after its launch")
-    lines += _doubtful(state)
+            lines.append(f"  {wave.wave_name} arrived late: {_duration(wave)} after its launch")
+    lines += _unverified(state)
     return [visible(line) for line in lines]
 
 
@@ -26,14 +26,14 @@ def _outcome(state: ExecutionState) -> str:
     return f"{state.execution_type} of {state.plan_name} {state.status}{took}{reason}"
 
 
-def _unsettled(state: ExecutionState) -> list[str]:
-    """The waves that are not up, each with its reason."""
+def _incomplete(state: ExecutionState) -> list[str]:
+    """The settled waves that are not COMPLETED, each with its reason."""
     lines = []
     for wave in state.waves:
         failed = any(s.launch_status is LaunchStatus.FAILED for s in wave.servers)
         if wave.status is WaveStatus.COMPLETED or not wave.status.is_settled:
             continue
-        # The failed servers are listed one by one, so a reason that repeats them says nothing.
+        # The failed servers are listed one by one; the reason would repeat them.
         reason = "" if failed else f": {wave.status_reason}"
         lines.append(f"  {wave.wave_name} {wave.status}{reason}")
     return lines
@@ -47,11 +47,11 @@ def _failures(state: ExecutionState) -> list[str]:
         for server in wave.servers
         if server.launch_status is LaunchStatus.FAILED
     ]
-    more = len(failed) - _MOST_SERVERS
-    return failed[:_MOST_SERVERS] + ([f"  and {more} more failed servers"] if more > 0 else [])
+    more = len(failed) - _MAX_SERVERS
+    return failed[:_MAX_SERVERS] + ([f"  and {more} more failed servers"] if more > 0 else [])
 
 
-def _doubtful(state: ExecutionState) -> list[str]:
+def _unverified(state: ExecutionState) -> list[str]:
     servers = [
         (wave, server)
         for wave in state.waves
@@ -61,19 +61,19 @@ def _doubtful(state: ExecutionState) -> list[str]:
     if not servers:
         return []
     lines = [f"  {count(len(servers), 'server')} launched but not verified; look at the instances:"]
-    for wave, server in servers[:_MOST_SERVERS]:
+    for wave, server in servers[:_MAX_SERVERS]:
         instance = server.recovery_instance_id or "instance not known"
         reason = f": {server.reason}" if server.reason else ""
         lines.append(f"    {wave.wave_name}: {server.source_server_id} ({instance}){reason}")
     return lines
 
 
-def _took(wave: WaveState) -> str:
+def _duration(wave: WaveState) -> str:
     return "unknown" if wave.completion_duration is None else about(wave.completion_duration)
 
 
 def next_steps(state: ExecutionState) -> list[str]:
-    """Where to look further."""
+    """Say where the operator finds more."""
     lines = [f"Details: drs-waves history {state.execution_id}"]
     if state.status is not PlanStatus.COMPLETED and any(
         wave.status in (WaveStatus.TIMED_OUT, WaveStatus.CANCELLED) and wave.job_ids

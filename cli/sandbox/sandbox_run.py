@@ -13,11 +13,20 @@ from typing import Annotated
 import typer
 
 from cli.commands.validate import Json, PlanFiles, read_all
-from cli.input.confirmation import confirmed, show_what_is_launched
-from cli.live.follow import tell_end
+from cli.input.confirmation import confirmed, print_start_details
+from cli.live.follow import print_outcome
 from cli.live.view import Watched
 from cli.live.watch import display_on, watch
-from cli.render.output import notices, results, show, step, tell, warn, write_json, write_model
+from cli.render.output import (
+    notice,
+    show,
+    stderr_console,
+    stdout_console,
+    step,
+    warn,
+    write_json,
+    write_model,
+)
 from cli.render.tables import wave_table
 from cli.sandbox.local_stack import (
     bring_up,
@@ -89,7 +98,7 @@ def sandbox_run(
                 _confirm_all(read, confirm_ids or [])
             code = asyncio.run(_run_all(stack, read, execution_type, json=json))
     except KeyboardInterrupt:
-        tell("Interrupted; the sandbox is taken down.")
+        notice("Interrupted; the sandbox is taken down.")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     raise typer.Exit(code)
 
@@ -144,7 +153,7 @@ async def _worker_comes() -> None:
 def _confirm_all(plans: Sequence[RecoveryPlan], given: Sequence[str]) -> None:
     for plan in plans:
         readiness = asyncio.run(_readiness(plan))
-        show_what_is_launched(plan, ExecutionType.RECOVERY, readiness, ())
+        print_start_details(plan, ExecutionType.RECOVERY, readiness, ())
         passed = plan.plan_id if plan.plan_id in given else (given[0] if given else None)
         intended = IntendedStart(plan.plan_id, ExecutionType.RECOVERY)
         confirmed(partial(start_refusal, intended), plan.plan_id, passed)
@@ -165,9 +174,9 @@ async def _run_all(
             client, plan, execution_type=execution_type, confirmation=plan.plan_id
         )
         watched.append(Watched(plan.plan_id, execution_id, sandbox=True))
-    tell(f"Web UI: {stack.ui_url}")
-    await watch(client, watched, display_on(notices() if json else results()))
-    codes = [tell_end(each, to_stderr=json, further=False) for each in watched]
+    notice(f"Web UI: {stack.ui_url}")
+    await watch(client, watched, display_on(stderr_console() if json else stdout_console()))
+    codes = [print_outcome(each, to_stderr=json, further=False) for each in watched]
     recorded = [await _recorded(each) for each in watched]
     if json:
         states = [state for state in recorded if state is not None]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.commands.validate import Json, read_all
-from cli.render.output import show, step, tell, write_json
+from cli.render.output import notice, show, step, write_json
 from cli.render.tables import aligned
 from cli.sandbox.local_stack import (
     alone,
@@ -90,7 +90,7 @@ def down() -> None:
     """Stop the sandbox of the folder .sandbox and discard the state of both sides."""
     stack = _loaded()
     if stack is None:
-        tell(f"No sandbox is up in {FOLDER.absolute()}.")
+        notice(f"No sandbox is up in {FOLDER.absolute()}.")
         return
     running = stack.running()
     with step("Stopping the sandbox"), stack_errors():
@@ -184,7 +184,7 @@ def _make_room() -> None:
             f"a sandbox is up already in {FOLDER.absolute()} ({', '.join(running)} running). "
             "Use it: source .sandbox/env. Stop it: drs-waves sandbox down"
         )
-    tell("Discarding a sandbox that was up before and has ended.")
+    notice("Discarding a sandbox that was up before and has ended.")
     stack.discard()
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from aws.errors import AwsError, AwsErrorKind
 from cli.app import app
-from cli.input.confirmation import confirmed, show_what_is_launched
+from cli.input.confirmation import confirmed, print_start_details
 from cli.render.tables import finding_table
 from client.errors import RefusedError, UnreachableError
 from client.takeover import PreviousExecution
@@ -155,7 +155,7 @@ def test_what_is_confirmed_names_targets_hash_and_the_servers_that_may_be_destro
     context = WorkerContext(speed=1, targets=[target])
     readiness = Readiness(context=context, findings=[])
     server = CHAIN.waves[0].server_ids[0]
-    show_what_is_launched(CHAIN, ExecutionType.RECOVERY, readiness, [server])
+    print_start_details(CHAIN, ExecutionType.RECOVERY, readiness, [server])
     told = capsys.readouterr().err
     assert "R E C O V E R Y" in told
     assert "SANDBOX" not in told
@@ -164,7 +164,7 @@ def test_what_is_confirmed_names_targets_hash_and_the_servers_that_may_be_destro
     assert "123456789012  us-west-2  6        https://drs.us-west-2.amazonaws.com" in told
     assert f"DESTROYS a live recovery instance:\n  {server}" in told
     target.is_sandbox = True
-    show_what_is_launched(CHAIN, ExecutionType.RECOVERY, readiness, [])
+    print_start_details(CHAIN, ExecutionType.RECOVERY, readiness, [])
     assert "SANDBOX" in capsys.readouterr().err
 
 
@@ -183,7 +183,7 @@ def test_what_is_confirmed_tells_what_is_taken_over_from_what_is_launched(
         Finding(source_server_id=up, region="us-west-2", message="theirs", job_id="drsjob-2"),
     ]
     readiness = Readiness(context=WorkerContext(speed=1, targets=[]), findings=found)
-    show_what_is_launched(
+    print_start_details(
         CHAIN,
         ExecutionType.RECOVERY,
         earlier.without_own(readiness),
