@@ -1,1 +1,1 @@
-"""Shows: the command line, its live view and its pictures. Tested in tests/cli/."""
+"""The command line and its live view. Tested in tests/cli/."""

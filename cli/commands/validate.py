@@ -8,7 +8,7 @@ import typer
 from rich.cells import cell_len
 
 from cli.render.cells import fit
-from cli.render.graph import graph_picture
+from cli.render.graph import graph_lines
 from cli.render.output import notice, show, stdout_console, write_json
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
 from recovery.forecast.remaining import expected_durations
@@ -105,7 +105,7 @@ def _show_plan(read: ReadPlan) -> None:
     numbers = f"{count(len(plan.waves), 'wave')}, {count(plan.server_count, 'server')}"
     show(f"{visible(title)}: {numbers}")
     show()
-    for line in graph_picture(plan, durations, width=min(_WIDTH, stdout_console().width)):
+    for line in graph_lines(plan, durations, width=min(_WIDTH, stdout_console().width)):
         show(line)
     show()
     names = [plan.wave(wave_id).wave_name for wave_id in path.waves]

@@ -1,4 +1,4 @@
-"""What is printed: tables, graphs, records, summaries.
+"""Prints tables, graphs, records and summaries.
 
 Tested in tests/cli/render/ and tests/cli/commands/.
 """

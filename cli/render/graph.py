@@ -1,8 +1,8 @@
-"""A plan's wave graph as a picture for the terminal.
+"""Draws a plan's wave graph for the terminal.
 
-Waves are drawn from top to bottom by dependency depth. The lines to their left lead from a wave
-to those that wait for it, as in `git log --graph`. Where there would be too many lines side by
-side, the waves stand under a heading for each depth instead.
+Waves are drawn from top to bottom by dependency depth. Edges to their left lead from a wave to its
+dependents, each in a column, as in `git log --graph`. A graph that needs too many columns is
+listed by depth instead.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,13 +15,13 @@ from recovery.plan.graph import WaveGraph
 from recovery.plan.model import RecoveryPlan, Wave
 from recovery.text_format import count, hours_minutes
 
-_MOST_LANES = 8
-_WIDEST_NAME = 28
-_SHORTEST_AFTER = 18
+_MAX_COLUMNS = 8
+_MAX_NAME_WIDTH = 28
+_MIN_DEPENDENCIES_WIDTH = 18
 _NODE = "●"
 
 
-def graph_picture(
+def graph_lines(
     plan: RecoveryPlan, durations: Mapping[str, float], *, width: int = 80
 ) -> list[str]:
     """Draw a plan's waves.
@@ -32,80 +32,80 @@ def graph_picture(
         width: cells that a line may have.
 
     Returns:
-        The lines of the picture.
+        The lines of the drawing.
     """
-    texts = _Texts(plan, durations, width)
-    lines = list(_rails(plan.graph))
-    lanes = max((len(line.rails) + 1) // 2 for line in lines)
-    if lanes <= _MOST_LANES:
-        gutter = max(len(line.rails) for line in lines)
+    labels = _WaveLabels(plan, durations, width)
+    rows = list(_rows(plan.graph))
+    edge_width = max(len(row.edges) for row in rows)
+    if (edge_width + 1) // 2 <= _MAX_COLUMNS:
         return [
-            f"{line.rails.ljust(gutter)}  {texts.of(line.wave, gutter + 2)}".rstrip()
-            if line.wave
-            else line.rails
-            for line in lines
+            f"{row.edges.ljust(edge_width)}  {labels.label(row.wave, edge_width + 2)}".rstrip()
+            if row.wave
+            else row.edges
+            for row in rows
         ]
-    return list(_by_depth(plan.graph, texts))
+    return list(_by_depth(plan.graph, labels))
 
 
 @dataclass(frozen=True)
-class _Line:
-    """One line of the picture: its rails, and the wave whose text stands beside them."""
+class _Row:
+    """One line of the drawing: its edges, and the wave whose label follows them."""
 
-    rails: str
+    edges: str
     wave: str | None = None
 
 
-def _rails(graph: WaveGraph) -> Iterator[_Line]:
-    """Draw the edges. Each lane leads to a wave that is still to come, or is free (None)."""
-    lanes: list[str | None] = []
+def _rows(graph: WaveGraph) -> Iterator[_Row]:
+    """Draw the edges. Each column leads to a wave that is not drawn yet, or is free (None)."""
+    columns: list[str | None] = []
     above: int | None = None
     for wave in (wave for level in graph.levels() for wave in level):
-        awaited = wave in lanes
-        own = lanes.index(wave) if awaited else _free_lane(lanes)
+        awaited = wave in columns
+        own = columns.index(wave) if awaited else _free_column(columns)
         if awaited and own == above:
-            # Without it, a chain would look like waves that have nothing to do with each other.
-            yield _Line(_row(lanes, None))
-        lanes[own] = wave
-        yield _Line(_row(lanes, own), wave)
-        targets = [t for t in _nearest_first(graph, wave) if t not in lanes]
-        joined = [t for t in graph.dependents_of(wave) if t in lanes]
-        lanes[own] = targets.pop(0) if targets else None
+            # Without an edge between them, the waves of a chain would look independent.
+            yield _Row(_column_marks(columns, None))
+        columns[own] = wave
+        yield _Row(_column_marks(columns, own), wave)
+        targets = [t for t in _dependents_by_depth(graph, wave) if t not in columns]
+        joined = [t for t in graph.dependents_of(wave) if t in columns]
+        columns[own] = targets.pop(0) if targets else None
         opened = []
         for target in targets:
-            lane = _free_lane(lanes, after=own)
-            lanes[lane] = target
-            opened.append(lane)
-        closes = lanes[own] is None
-        joined_lanes = [lanes.index(target) for target in joined]
+            column = _free_column(columns, after=own)
+            columns[column] = target
+            opened.append(column)
+        ends = columns[own] is None
+        joined_columns = [columns.index(target) for target in joined]
         above = own
-        if opened or joined_lanes:
-            yield _Line(_junction(lanes, own, opened, joined_lanes, closes=closes))
+        if opened or joined_columns:
+            yield _Row(_junction(columns, own, opened, joined_columns, ends=ends))
             above = None
-        while lanes and lanes[-1] is None:
-            lanes.pop()
+        while columns and columns[-1] is None:
+            columns.pop()
 
 
-def _nearest_first(graph: WaveGraph, wave: str) -> list[str]:
-    order = {each: place for place, each in enumerate(w for level in graph.levels() for w in level)}
+def _dependents_by_depth(graph: WaveGraph, wave: str) -> list[str]:
+    waves = (wave for level in graph.levels() for wave in level)
+    order = {wave: position for position, wave in enumerate(waves)}
     return sorted(graph.dependents_of(wave), key=order.__getitem__)
 
 
-def _free_lane(lanes: list[str | None], *, after: int = -1) -> int:
-    for lane in range(after + 1, len(lanes)):
-        if lanes[lane] is None:
-            return lane
-    lanes.append(None)
-    return len(lanes) - 1
+def _free_column(columns: list[str | None], *, after: int = -1) -> int:
+    for column in range(after + 1, len(columns)):
+        if columns[column] is None:
+            return column
+    columns.append(None)
+    return len(columns) - 1
 
 
-def _row(lanes: list[str | None], own: int | None) -> str:
-    marks = [_NODE if n == own else "│" if awaited else " " for n, awaited in enumerate(lanes)]
+def _column_marks(columns: list[str | None], own: int | None) -> str:
+    marks = [_NODE if n == own else "│" if awaited else " " for n, awaited in enumerate(columns)]
     return " ".join(marks).rstrip()
 
 
 _LEFT, _RIGHT, _UP, _DOWN = 1, 2, 4, 8
-_STROKES = {
+_LINE_CHARACTERS = {
     0: " ", _UP | _DOWN: "│", _LEFT | _RIGHT: "─",
     _UP | _RIGHT: "╰", _UP | _LEFT: "╯", _DOWN | _RIGHT: "╭", _DOWN | _LEFT: "╮",
     _UP | _DOWN | _RIGHT: "├", _UP | _DOWN | _LEFT: "┤",
@@ -115,66 +115,66 @@ _STROKES = {
 
 
 def _junction(
-    lanes: list[str | None], own: int, opened: list[int], joined: list[int], *, closes: bool
+    columns: list[str | None], own: int, opened: list[int], joined: list[int], *, ends: bool
 ) -> str:
-    """The line below a wave in which its lane splits, or joins lanes that lead elsewhere."""
-    ends = [*opened, *joined]
-    first, last = min([own, *ends]), max([own, *ends])
+    """Draw the line below a wave where its column splits or joins columns of other waves."""
+    turns = [*opened, *joined]
+    first, last = min([own, *turns]), max([own, *turns])
     cells = []
-    for lane, awaited in enumerate(lanes):
-        strokes = 0
-        if lane == own:
-            strokes |= _UP | (0 if closes else _DOWN)
-        elif lane in opened:
-            strokes |= _DOWN
+    for column, awaited in enumerate(columns):
+        directions = 0
+        if column == own:
+            directions |= _UP | (0 if ends else _DOWN)
+        elif column in opened:
+            directions |= _DOWN
         elif awaited:
-            strokes |= _UP | _DOWN
-        # A lane that is only crossed stays whole: a break in its line marks the crossing.
-        if lane == own or lane in ends:
-            strokes |= (_RIGHT if lane < last else 0) | (_LEFT if lane > first else 0)
-        elif first < lane < last and not awaited:
-            strokes |= _LEFT | _RIGHT
-        cells.append(_STROKES[strokes])
+            directions |= _UP | _DOWN
+        # A column that is only crossed is not joined: a gap in the line marks the crossing.
+        if column == own or column in turns:
+            directions |= (_RIGHT if column < last else 0) | (_LEFT if column > first else 0)
+        elif first < column < last and not awaited:
+            directions |= _LEFT | _RIGHT
+        cells.append(_LINE_CHARACTERS[directions])
     text = ""
-    for lane, cell in enumerate(cells):
-        text += cell + ("─" if first <= lane < last else " ")
+    for column, cell in enumerate(cells):
+        text += cell + ("─" if first <= column < last else " ")
     return text.rstrip()
 
 
-def _by_depth(graph: WaveGraph, texts: "_Texts") -> Iterator[str]:
+def _by_depth(graph: WaveGraph, labels: "_WaveLabels") -> Iterator[str]:
     for depth, level in enumerate(graph.levels(), start=1):
         if depth > 1:
             yield "│"
         yield f"├─ depth {depth}: {count(len(level), 'wave')}"
         for wave in level:
-            yield f"│  {_NODE} {texts.of(wave, 5)}".rstrip()
+            yield f"│  {_NODE} {labels.label(wave, 5)}".rstrip()
 
 
-class _Texts:
-    """What stands beside the rails: name, servers, expected start and end, dependencies."""
+class _WaveLabels:
+    """The waves' labels: name, servers, expected start and end, dependencies."""
 
     def __init__(self, plan: RecoveryPlan, durations: Mapping[str, float], width: int) -> None:
         self._waves = {wave.wave_id: wave for wave in plan.waves}
         self._times = plan.graph.schedule(durations)
         self._width = width
-        self._name = min(_WIDEST_NAME, max(cell_len(wave.wave_name) for wave in plan.waves))
+        self._name = min(_MAX_NAME_WIDTH, max(cell_len(wave.wave_name) for wave in plan.waves))
         self._servers = max(len(self._count(wave)) for wave in plan.waves)
         self._span = max(len(self._when(wave)) for wave in plan.waves)
 
-    def of(self, wave_id: str, indent: int) -> str:
-        """The text of a wave that begins in column `indent`."""
+    def label(self, wave_id: str, indent: int) -> str:
+        """Return the label of a wave, for a line whose first `indent` cells are taken."""
         wave = self._waves[wave_id]
         fixed = self._servers + self._span + 4
-        room = self._width - indent - fixed
-        name = min(self._name, max(8, room - _SHORTEST_AFTER - 2))
+        available = self._width - indent - fixed
+        name = min(self._name, max(8, available - _MIN_DEPENDENCIES_WIDTH - 2))
         text = (
             f"{pad(wave.wave_name, name)}  {self._count(wave).rjust(self._servers)}"
             f"  {self._when(wave).ljust(self._span)}"
         )
         if wave.depends_on:
             names = [self._waves[each].wave_name for each in wave.depends_on]
-            left = self._width - indent - cell_len(text) - 2
-            text += f"  {list_within(names, left, start='after ')}"
+            rest = self._width - indent - cell_len(text) - 2
+            text += f"  {list_within(names, rest, start='after ')}"
         return fit(text.rstrip(), self._width - indent)
 
     def _count(self, wave: Wave) -> str:

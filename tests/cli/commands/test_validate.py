@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.render.graph import graph_picture
+from cli.render.graph import graph_lines
 from recovery.forecast.remaining import expected_durations
 from recovery.plan.model import RecoveryPlan
 from tests.cli.executions import CHAIN, DIAMOND, plan_of, server_id
@@ -18,14 +18,14 @@ PLANS = sorted(path for path in EXAMPLES.glob("*.yaml") if "scenario" not in pat
 runner = CliRunner()
 
 
-def picture(plan: RecoveryPlan) -> str:
-    lines = graph_picture(plan, expected_durations(plan))
+def draw(plan: RecoveryPlan) -> str:
+    lines = graph_lines(plan, expected_durations(plan))
     assert all(cell_len(line) <= 80 for line in lines)
     return "\n".join(lines)
 
 
 def test_a_chain_is_one_line_from_top_to_bottom() -> None:
-    assert picture(CHAIN) == (
+    assert draw(CHAIN) == (
         "●  Database  2 servers  0:00-0:09\n"
         "│\n"
         "●  App       2 servers  0:09-0:18  after Database\n"
@@ -35,7 +35,7 @@ def test_a_chain_is_one_line_from_top_to_bottom() -> None:
 
 
 def test_a_diamond_looks_like_one() -> None:
-    assert picture(DIAMOND) == (
+    assert draw(DIAMOND) == (
         "●    Database  2 servers  0:00-0:09\n"
         "├─╮\n"
         "● │  App1      2 servers  0:09-0:18  after Database\n"
@@ -46,7 +46,7 @@ def test_a_diamond_looks_like_one() -> None:
 
 
 def test_independent_waves_have_no_lines_between_them() -> None:
-    assert picture(plan_of({"Database": [], "Cache": [], "Monitoring": []})) == (
+    assert draw(plan_of({"Database": [], "Cache": [], "Monitoring": []})) == (
         "●  Database    2 servers  0:00-0:09\n"
         "●  Cache       2 servers  0:00-0:09\n"
         "●  Monitoring  2 servers  0:00-0:09"
@@ -55,7 +55,7 @@ def test_independent_waves_have_no_lines_between_them() -> None:
 
 def test_forty_waves_behind_one_are_listed_by_depth() -> None:
     tiers = {f"App {number}": ["Database"] for number in range(40)}
-    drawn = picture(plan_of({"Database": [], **tiers, "Web": list(tiers)}))
+    drawn = draw(plan_of({"Database": [], **tiers, "Web": list(tiers)}))
     assert "├─ depth 1: 1 wave\n" in drawn
     assert "├─ depth 2: 40 waves\n" in drawn
     assert "● App 39" in drawn
@@ -63,8 +63,8 @@ def test_forty_waves_behind_one_are_listed_by_depth() -> None:
     assert " more" in drawn
 
 
-def test_wide_names_do_not_break_the_picture() -> None:
-    drawn = picture(plan_of({"数据库" * 20: [], "アプリケーション層": ["数据库" * 20]}))
+def test_wide_names_do_not_break_the_graph() -> None:
+    drawn = draw(plan_of({"数据库" * 20: [], "アプリケーション層": ["数据库" * 20]}))
     assert "アプリケーション層" in drawn
     assert "…" in drawn
 
