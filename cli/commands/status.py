@@ -10,8 +10,8 @@ from cli.commands.steer import PlanId
 from cli.commands.validate import Json
 from cli.input.completion import complete_plan
 from cli.live.follow import follow_execution, print_detached_notice
-from cli.live.view import Watched, view
-from cli.live.watch import not_known
+from cli.live.view import WatchedExecution, view
+from cli.live.watch import unknown_execution
 from cli.render.output import show, stdout_console, write_json, write_model
 from cli.render.tables import aligned
 from client.connection import connect_to_temporal
@@ -79,13 +79,13 @@ def _show_or_follow(plan_id: str, *, watch_it: bool, json: bool) -> NoReturn:
 
 async def _show_one(plan_id: str, *, watch_it: bool, json: bool) -> ExitCode:
     client = await connect_to_temporal()
-    watched = Watched(plan_id, sandbox=get_settings().speed > 1)
+    watched = WatchedExecution(plan_id, sandbox=get_settings().speed > 1)
     if watch_it:
         return await follow_execution(client, watched, json=json)
     try:
         watched.state = await execution_state(client, plan_id)
     except RefusedError as error:
-        raise not_known(plan_id, error) from error
+        raise unknown_execution(plan_id, error) from error
     if json:
         write_model(watched.state)
     else:
@@ -93,7 +93,7 @@ async def _show_one(plan_id: str, *, watch_it: bool, json: bool) -> ExitCode:
     return ExitCode.COMPLETED
 
 
-def _draw(watched: Watched, state: ExecutionState) -> None:
+def _draw(watched: WatchedExecution, state: ExecutionState) -> None:
     console = stdout_console()
     # A width of its own: what goes through a pipe has no screen.
     width = min(console.width, 80) if console.is_terminal else 80

@@ -13,7 +13,7 @@ from cli.input.confirmation import (
     refuse_unless,
 )
 from cli.live.follow import follow_execution, print_detached_notice
-from cli.live.view import Watched
+from cli.live.view import WatchedExecution
 from cli.render.output import notice, step, warn, write_json
 from cli.render.records import print_takeover
 from client.connection import connect_to_temporal
@@ -126,7 +126,7 @@ class Launch:
         if follow:
             return await follow_execution(
                 client,
-                Watched(
+                WatchedExecution(
                     self._plan.plan_id,
                     self._execution_id,
                     sandbox=get_settings().speed > 1,

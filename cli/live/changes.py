@@ -1,4 +1,4 @@
-"""What changed between two looks at an execution, one line a change."""
+"""What changed between two states of an execution, one line a change."""
 
 from recovery.execution.judge import failures_named
 from recovery.execution.progress import detail, progress
@@ -8,11 +8,11 @@ from recovery.execution.wave import WaveState, WaveStatus
 
 
 def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:
-    """Say what changed, a line a wave or server, without time stamps.
+    """Describe what changed, a line a wave or server, without time stamps.
 
     Args:
-        before: the execution as it was last told; None if nothing was told yet.
-        after: the execution as it is.
+        before: the state that was printed last; None if none was.
+        after: the current state.
     """
     lines = []
     if before is None:
@@ -20,8 +20,8 @@ def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:
             f"{after.plan_name}: {after.execution_type} {after.execution_id}, "
             f"started by {after.started_by}"
         )
-    told = before.warnings if before else []
-    lines += [f"warning: {each}" for each in after.warnings if each not in told]
+    printed = before.warnings if before else []
+    lines += [f"warning: {each}" for each in after.warnings if each not in printed]
     known = {wave.wave_id: wave for wave in before.waves} if before else {}
     for wave in after.waves:
         lines += _wave_changes(known.get(wave.wave_id), wave)
@@ -33,8 +33,8 @@ def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:
 
 def _wave_changes(before: WaveState | None, wave: WaveState) -> list[str]:
     lines = []
-    if before is None or _told(before) != _told(wave):
-        lines.append(f"{wave.wave_name}: {' '.join(_told(wave))}".rstrip())
+    if before is None or _status_and_detail(before) != _status_and_detail(wave):
+        lines.append(f"{wave.wave_name}: {' '.join(_status_and_detail(wave))}".rstrip())
     known = {s.source_server_id: s for s in before.servers} if before else {}
     named = _named_in_reason(wave)
     for server in wave.servers:
@@ -42,12 +42,12 @@ def _wave_changes(before: WaveState | None, wave: WaveState) -> list[str]:
         failed = server.launch_status is LaunchStatus.FAILED
         if server.source_server_id in named:
             continue
-        if failed and (was is None or _failure(was) != _failure(server)):
-            lines.append(f"{wave.wave_name}: {server.source_server_id} {_failure(server)}")
+        if failed and (was is None or _failure_text(was) != _failure_text(server)):
+            lines.append(f"{wave.wave_name}: {server.source_server_id} {_failure_text(server)}")
     return lines
 
 
-def _told(wave: WaveState) -> tuple[str, ...]:
+def _status_and_detail(wave: WaveState) -> tuple[str, ...]:
     if wave.start_time is None:
         return wave.status, wave.status_reason
     reason = detail(wave)
@@ -55,10 +55,10 @@ def _told(wave: WaveState) -> tuple[str, ...]:
 
 
 def _named_in_reason(wave: WaveState) -> set[str]:
-    """The failed servers that the wave's own line names: those of its verdict, where it has one."""
-    judged = wave.status in (WaveStatus.FAILED, WaveStatus.PARTIAL) and wave.cause is None
-    return {s.source_server_id for s in failures_named(wave.servers)} if judged else set()
+    """The failed servers that the wave's status reason names."""
+    names_servers = wave.status in (WaveStatus.FAILED, WaveStatus.PARTIAL) and wave.cause is None
+    return {s.source_server_id for s in failures_named(wave.servers)} if names_servers else set()
 
 
-def _failure(server: ServerResult) -> str:
+def _failure_text(server: ServerResult) -> str:
     return f"{server.launch_status}: {server.reason or 'DRS gives no reason'}"

@@ -1,8 +1,8 @@
-"""Follows one execution to its end and tells how it ended."""
+"""Follows one execution to its end and prints its outcome."""
 
 from temporalio.client import Client
 
-from cli.live.view import Watched
+from cli.live.view import WatchedExecution
 from cli.live.watch import display_on, watch
 from cli.render.output import notice, show, stderr_console, stdout_console, write_model
 from cli.render.summary import next_steps, summary
@@ -10,12 +10,12 @@ from runtime.exit import CliError, ExitCode, exit_code_of
 
 
 def print_detached_notice(plan_id: str) -> None:
-    """Say that only the looking has ended."""
+    """Say that the execution goes on, and how to follow it again."""
     notice("\nDetached; the execution goes on. Come back with:")
     notice(f"  drs-waves watch {plan_id}")
 
 
-async def follow_execution(client: Client, watched: Watched, *, json: bool) -> ExitCode:
+async def follow_execution(client: Client, watched: WatchedExecution, *, json: bool) -> ExitCode:
     """Show an execution until it ends, then its summary or, with `json`, its state."""
     await watch(
         client, [watched], display_on(stderr_console() if json else stdout_console()), steer=True
@@ -25,28 +25,30 @@ async def follow_execution(client: Client, watched: Watched, *, json: bool) -> E
     return print_outcome(watched, to_stderr=json)
 
 
-def print_outcome(watched: Watched, *, to_stderr: bool = False, further: bool = True) -> ExitCode:
+def print_outcome(
+    watched: WatchedExecution, *, to_stderr: bool = False, with_next_steps: bool = True
+) -> ExitCode:
     """Print the summary of an execution that has ended.
 
     Args:
         watched: the execution.
         to_stderr: keep standard output for JSON.
-        further: say where to look for more.
+        with_next_steps: say where the operator finds more.
 
     Returns:
         Its exit code.
     """
-    say = notice if to_stderr else show
+    write = notice if to_stderr else show
     state = watched.state
     if state is None:
         raise CliError(f"the state of {watched.plan_id} was never seen", ExitCode.UNREACHABLE)
-    if watched.closed is not None:
-        say(
-            f"The workflow of {state.plan_name} was closed from outside ({watched.closed}) before "
-            "its end; jobs may still run in DRS"
+    if watched.closed_status is not None:
+        write(
+            f"The workflow of {state.plan_name} was closed from outside "
+            f"({watched.closed_status}) before its end; jobs may still run in DRS"
         )
         return ExitCode.FAILED
-    say("")
-    for line in summary(state) + (next_steps(state) if further else []):
-        say(line)
+    write("")
+    for line in summary(state) + (next_steps(state) if with_next_steps else []):
+        write(line)
     return exit_code_of(state.status)

@@ -21,32 +21,32 @@ KEYS = {
     MessageName.RESUME: "p",
 }
 _COMMANDS = {name: name.replace("_", "-") for name in MessageName}
-_MOST_HINTS = 4
+_MAX_HINTS = 4
 
 # A command's name and its arguments.
 Command = tuple[str, tuple[str, ...]]
 
 
 def hints(state: ExecutionState, *, width: int) -> list[str]:
-    """The exact commands for what waits for an operator, most urgent first.
+    """List the exact commands for what waits for an operator, most urgent first.
 
-    A command is never cut: one that does not fit beside its wave stands below it.
+    A command is never cut: one that does not fit beside its wave is on a line of its own.
     """
     pending = pending_decisions(state)
-    found = [
-        _hint(_head(each), commands, width)
+    hint_lines = [
+        _hint(_heading(each), commands, width)
         for each in pending
         for commands in _commands(state.plan_id, each)
         if commands
     ]
-    more = len(found) - _MOST_HINTS
+    more = len(hint_lines) - _MAX_HINTS
     if more > 0:
-        left = f"and {more + 1} more waves wait for an operator"
-        found = [*found[: _MOST_HINTS - 1], [left]]
-    return [line for lines in found for line in lines]
+        rest = f"and {more + 1} more waves wait for an operator"
+        hint_lines = [*hint_lines[: _MAX_HINTS - 1], [rest]]
+    return [line for lines in hint_lines for line in lines]
 
 
-def _head(pending: PendingDecision) -> str:
+def _heading(pending: PendingDecision) -> str:
     if pending.wave is None:
         return "PAUSED"
     name = fit(pending.wave.wave_name, 16)
@@ -61,22 +61,22 @@ def _head(pending: PendingDecision) -> str:
 
 
 def _commands(plan_id: str, pending: PendingDecision) -> list[list[Command]]:
-    """The commands that decide it; for launches in doubt, those of each launch apart."""
+    """The commands that decide it; for launches in doubt, a list of commands a launch."""
     wave = pending.wave
     if wave is None:
         return [[(_COMMANDS[name], (plan_id,)) for name in pending.messages]]
-    about = (plan_id, wave.wave_id)
+    wave_args = (plan_id, wave.wave_id)
     match pending.kind:
         case DecisionKind.APPROVAL:
             approve = MessageName.APPROVE_WAVE
-            return [[(_COMMANDS[approve], (*about, "[--refuse]"))]]
+            return [[(_COMMANDS[approve], (*wave_args, "[--refuse]"))]]
         case DecisionKind.LAUNCH:
             return [
-                [_launch_command(about, name, option) for name in pending.messages]
+                [_launch_command(wave_args, name, option) for name in pending.messages]
                 for option in _launch_options(wave)
             ]
         case _:
-            commands: list[Command] = [(_COMMANDS[name], about) for name in pending.messages]
+            commands: list[Command] = [(_COMMANDS[name], wave_args) for name in pending.messages]
             skip = _COMMANDS[MessageName.SKIP_WAVE]
             commands += [(skip, (plan_id, each.wave_id)) for each in pending.skippable[:1]]
             return [commands]
@@ -89,25 +89,30 @@ def _launch_options(wave: WaveState) -> list[tuple[str, ...]]:
     return [("--launch", launch) for launch in wave.launches_in_doubt]
 
 
-def _launch_command(about: tuple[str, ...], name: MessageName, option: tuple[str, ...]) -> Command:
+def _launch_command(
+    wave_args: tuple[str, ...], name: MessageName, option: tuple[str, ...]
+) -> Command:
     job = ("JOB",) if name is MessageName.ADOPT_JOB else ()
-    return _COMMANDS[name], (*about, *job, *option)
+    return _COMMANDS[name], (*wave_args, *job, *option)
 
 
-def _hint(head: str, commands: list[Command], width: int) -> list[str]:
-    """What waits, with the commands and what each is about: in one line where that fits."""
-    (name, known), *others = commands
-    short = [_line(name, known), *(_short(name, args, known) for name, args in others)]
-    line = f"{head}: drs-waves {' · '.join(short)}"
+def _hint(heading: str, commands: list[Command], width: int) -> list[str]:
+    """Join what waits and its commands: in one line if it fits."""
+    (name, first_args), *others = commands
+    short = [
+        _line(name, first_args),
+        *(_without_repeated(name, args, first_args) for name, args in others),
+    ]
+    line = f"{heading}: drs-waves {' · '.join(short)}"
     if cell_len(line) <= width:
         return [line]
-    return [f"{head}:", *(f"  drs-waves {_line(name, args)}" for name, args in commands)]
+    return [f"{heading}:", *(f"  drs-waves {_line(name, args)}" for name, args in commands)]
 
 
 def _line(name: str, args: tuple[str, ...]) -> str:
     return " ".join((name, *args))
 
 
-def _short(name: str, args: tuple[str, ...], known: tuple[str, ...]) -> str:
-    """A further command, without what the first one said already."""
-    return name if known[: len(args)] == args else _line(name, args[1:] or args)
+def _without_repeated(name: str, args: tuple[str, ...], first_args: tuple[str, ...]) -> str:
+    """A further command, without the arguments that the first one has."""
+    return name if first_args[: len(args)] == args else _line(name, args[1:] or args)

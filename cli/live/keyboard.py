@@ -1,4 +1,4 @@
-"""Single keys from the terminal while a view is drawn on it."""
+"""Reads single keys from the terminal while a view is drawn on it."""
 
 import asyncio
 import codecs
@@ -14,28 +14,28 @@ from types import FrameType
 ESCAPE = "\x1b"
 ENTER = "\n"
 _ERASE = ("\x7f", "\b")
-_LONGEST = 400
+_MAX_LENGTH = 400
 
 
 class Keyboard:
-    """The keys that are pressed, one after another."""
+    """The pressed keys, in order."""
 
     def __init__(self) -> None:
         self._keys: asyncio.Queue[str] = asyncio.Queue()
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="ignore")
 
     async def key(self) -> str:
-        """The next key."""
+        """Wait for the next key."""
         return await self._keys.get()
 
-    def forget(self) -> None:
-        """Leave aside what was typed ahead of a question that nobody has seen yet."""
+    def discard_pending(self) -> None:
+        """Discard keys that were pressed before the next question is on the screen."""
         while not self._keys.empty():
             self._keys.get_nowait()
 
-    def press(self, pressed: bytes) -> None:
-        """Take what the terminal sent; keys that send sequences (arrows, say) are left aside."""
-        text = self._decoder.decode(pressed)
+    def feed(self, data: bytes) -> None:
+        """Add the keys that the terminal sent; escape sequences, as of arrow keys, are ignored."""
+        text = self._decoder.decode(data)
         if text.startswith(ESCAPE) and len(text) > 1:
             return
         for each in text:
@@ -43,16 +43,16 @@ class Keyboard:
 
 
 class LineEditor:
-    """A line that is typed key by key."""
+    """A line of text, typed key by key."""
 
     def __init__(self) -> None:
         self.text = ""
 
-    def take(self, key: str) -> None:
-        """Add a key to the line, or take the last one back."""
+    def apply(self, key: str) -> None:
+        """Add a key to the line, or erase the last one."""
         if key in _ERASE:
             self.text = self.text[:-1]
-        elif key.isprintable() and len(self.text) < _LONGEST:
+        elif key.isprintable() and len(self.text) < _MAX_LENGTH:
             self.text += key
 
 
@@ -66,12 +66,12 @@ def has_keyboard() -> bool:
 
 @contextmanager
 def keyboard() -> Iterator[Keyboard]:
-    """Read single keys inside an event loop; the terminal is given back as it was."""
+    """Read single keys inside an event loop; the terminal's mode is restored at the end."""
     fd = sys.stdin.fileno()
     before = termios.tcgetattr(fd)
     keys = Keyboard()
     loop = asyncio.get_running_loop()
-    handler = signal.signal(signal.SIGTERM, _end)
+    handler = signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
         # Ctrl-C and Ctrl-Z keep their meaning in this mode.
         tty.setcbreak(fd)
@@ -87,16 +87,16 @@ def keyboard() -> Iterator[Keyboard]:
 
 def _read(loop: asyncio.AbstractEventLoop, fd: int, keys: Keyboard) -> None:
     try:
-        pressed = os.read(fd, 64)
+        data = os.read(fd, 64)
     except OSError:
-        pressed = b""
-    if not pressed:
-        # The terminal has gone; without this its end would be read for ever.
+        data = b""
+    if not data:
+        # The terminal is closed; the event loop would call this reader for ever.
         loop.remove_reader(fd)
         return
-    keys.press(pressed)
+    keys.feed(data)
 
 
-def _end(number: int, _: FrameType | None) -> None:
-    # The default would end the process with the terminal as it is.
+def _exit_on_signal(number: int, _: FrameType | None) -> None:
+    # The default handler would end the process without restoring the terminal.
     raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""The live view: an execution as a screenful that fits 80 columns."""
+"""Draws an execution on a screen of 80 columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from recovery.execution.wave import WaveState, WaveStatus
 from recovery.forecast.remaining import remaining
 from recovery.text_format import about, clock, count, moment
 
-_WIDEST_NAME = 24
+_MAX_NAME_WIDTH = 24
 _HEADER_LINES = 5
-_FEWEST_ROWS = 3
+_MIN_ROWS = 3
 
-# Blue, yellow, cyan and bold tell themselves apart for colour-blind people; each status has its
-# own symbol and its word besides.
+# Colour-blind people can distinguish blue, yellow, cyan and bold; each status also has its own
+# symbol and name.
 _STYLES = {
     WaveStatus.PENDING: "dim",
     WaveStatus.WAITING: "dim",
@@ -33,40 +33,40 @@ _STYLES = {
     WaveStatus.SKIPPED: "yellow",
     WaveStatus.CANCELLED: "yellow",
 }
-LOOKS = {status: (symbol, _STYLES[status]) for status, symbol in SYMBOLS.items()}
+STATUS_STYLES = {status: (symbol, _STYLES[status]) for status, symbol in SYMBOLS.items()}
 
 
 @dataclass
-class Watched:
-    """An execution on the screen.
+class WatchedExecution:
+    """An execution that the command follows.
 
     Attributes:
         plan_id: its plan.
-        execution_id: the one that is meant; None for whichever is the last.
+        execution_id: its ID; None for the plan's last execution, until the first response.
         sandbox: whether it runs in a sandbox.
-        state: how it stood at the last look; None before the first answer.
-        silent_since: since when Temporal does not answer (epoch seconds).
-        trouble: why it does not.
-        closed: how its workflow was closed from outside, if it was.
+        state: its state in the last response; None before the first response.
+        unreachable_since: since when Temporal does not respond (epoch seconds).
+        error: why Temporal does not respond.
+        closed_status: how its workflow was closed, if that was not by its own end.
     """
 
     plan_id: str
     execution_id: str | None = None
     sandbox: bool = False
     state: ExecutionState | None = None
-    silent_since: float | None = None
-    trouble: str = ""
-    closed: str | None = None
+    unreachable_since: float | None = None
+    error: str = ""
+    closed_status: str | None = None
 
 
-def look(wave: WaveState) -> Text:
-    """A wave's status as a symbol and its word."""
-    symbol, style = LOOKS[wave.status]
+def status_text(wave: WaveState) -> Text:
+    """Return a wave's status as its symbol and name."""
+    symbol, style = STATUS_STYLES[wave.status]
     return Text(f"{symbol} {wave.status}", style=style)
 
 
 def view(
-    watched: Watched, *, now: float, width: int, height: int, footer: Sequence[str] = ()
+    watched: WatchedExecution, *, now: float, width: int, height: int, footer: Sequence[str] = ()
 ) -> RenderableType:
     """Draw an execution.
 
@@ -83,34 +83,34 @@ def view(
         lines.append(Text(f"Waiting for the state of {watched.plan_id}…"))
     else:
         lines += _header(watched, watched.state, now=now, width=width)
-        hinted = hints(watched.state, width=width)
-        below = [*(Text(hint, style="bold yellow") for hint in hinted), *below]
-        room = max(_FEWEST_ROWS, height - len(lines) - len(below) - 4)
-        lines += _waves(watched.state, now=now, width=width, rows=room)
-    if watched.silent_since is not None:
-        told = f"Temporal does not answer since {moment(watched.silent_since)}; trying again."
-        lines.append(Text(told, style="bold yellow"))
-        lines.append(Text(fit(watched.trouble, width), style="yellow"))
+        hint_lines = hints(watched.state, width=width)
+        below = [*(Text(hint, style="bold yellow") for hint in hint_lines), *below]
+        rows = max(_MIN_ROWS, height - len(lines) - len(below) - 4)
+        lines += _wave_table(watched.state, now=now, width=width, rows=rows)
+    if watched.unreachable_since is not None:
+        text = f"Temporal does not answer since {moment(watched.unreachable_since)}; trying again."
+        lines.append(Text(text, style="bold yellow"))
+        lines.append(Text(fit(watched.error, width), style="yellow"))
     if below:
         lines += [Text(""), *below]
     return Group(*lines)
 
 
 def _header(
-    watched: Watched, state: ExecutionState, *, now: float, width: int
+    watched: WatchedExecution, state: ExecutionState, *, now: float, width: int
 ) -> list[RenderableType]:
-    real = state.execution_type is ExecutionType.RECOVERY
-    title = Text(f" {state.execution_type} ", style="bold reverse" if real else "bold")
+    is_recovery = state.execution_type is ExecutionType.RECOVERY
+    title = Text(f" {state.execution_type} ", style="bold reverse" if is_recovery else "bold")
     if watched.sandbox:
         title.append(" SANDBOX ", style="bold")
     title.append(f" {fit(state.plan_name, width - cell_len(title.plain) - 2)}")
     end = state.end_time or now
     times = f" {state.status}, {clock(end - state.start_time)} elapsed"
     if state.end_time is None:
-        times += f", {_left(state, now=now)}"
-    doubtful = sum(unverified(wave) for wave in state.waves)
-    if doubtful:
-        times += f", {doubtful} unverified"
+        times += f", {_remaining(state, now=now)}"
+    unverified_count = sum(unverified(wave) for wave in state.waves)
+    if unverified_count:
+        times += f", {unverified_count} unverified"
     lines = [title, Text(fit(f" {_identity(state)}", width)), Text(fit(times, width))]
     if state.end_time is None and state.status_reason:
         lines.append(Text(fit(f" {state.status_reason}", width), style="bold"))
@@ -124,7 +124,7 @@ def _identity(state: ExecutionState) -> str:
     return f"{state.execution_id}, going on from {state.from_execution}"
 
 
-def _left(state: ExecutionState, *, now: float) -> str:
+def _remaining(state: ExecutionState, *, now: float) -> str:
     if not any(wave.is_running for wave in state.waves) and hints(state, width=80):
         return "waits for an operator"
     estimate = remaining(state, now=now)
@@ -133,17 +133,14 @@ def _left(state: ExecutionState, *, now: float) -> str:
     return f"about {about(estimate.seconds)} left"
 
 
-def _waves(state: ExecutionState, *, now: float, width: int, rows: int) -> list[RenderableType]:
-    waves = state.waves
-    if len(waves) > rows:
-        place = {wave.wave_id: _urgency(wave) for wave in waves}
-        urgent = sorted(waves, key=lambda wave: place[wave.wave_id])[: rows - 1]
-        chosen = {wave.wave_id for wave in urgent}
-        waves = [wave for wave in waves if wave.wave_id in chosen]
+def _wave_table(
+    state: ExecutionState, *, now: float, width: int, rows: int
+) -> list[RenderableType]:
+    waves = _most_urgent(state.waves, rows)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, width=width)
     widest = max((cell_len(wave.wave_name) for wave in state.waves), default=4)
     table.add_column("", no_wrap=True, width=13)
-    name = min(_WIDEST_NAME, max(widest, 4))
+    name = min(_MAX_NAME_WIDTH, max(widest, 4))
     table.add_column("wave", no_wrap=True, width=name)
     table.add_column("launched", no_wrap=True, justify="right", width=8)
     table.add_column("time", no_wrap=True, justify="right", min_width=5)
@@ -151,19 +148,27 @@ def _waves(state: ExecutionState, *, now: float, width: int, rows: int) -> list[
     table.add_column("", ratio=1, no_wrap=crowded, overflow="ellipsis" if crowded else "fold")
     for wave in waves:
         table.add_row(
-            look(wave),
+            status_text(wave),
             fit(wave.wave_name, name),
             f"{wave.launched_count}/{len(wave.servers)}",
             _elapsed(wave, now=now),
             fit(remark(wave), 2 * width),
         )
-    others = len(state.waves) - len(waves)
-    hidden = [Text(f"and {count(others, 'more wave')}: {_others(state, waves)}")] if others else []
-    return [table, *hidden]
+    hidden = len(state.waves) - len(waves)
+    if not hidden:
+        return [table]
+    return [table, Text(f"and {count(hidden, 'more wave')}: {_hidden_counts(state, waves)}")]
+
+
+def _most_urgent(waves: list[WaveState], rows: int) -> list[WaveState]:
+    if len(waves) <= rows:
+        return waves
+    urgent = {wave.wave_id for wave in sorted(waves, key=_urgency)[: rows - 1]}
+    return [wave for wave in waves if wave.wave_id in urgent]
 
 
 def _urgency(wave: WaveState) -> int:
-    """Running waves and failures first, then those that wait, then those that are done."""
+    """Rank running waves first, then failed, then waiting, then settled ones."""
     if wave.status is WaveStatus.IN_PROGRESS or (wave.attempt and not wave.status.is_settled):
         return 0
     if wave.status in (WaveStatus.FAILED, WaveStatus.TIMED_OUT):
@@ -171,10 +176,11 @@ def _urgency(wave: WaveState) -> int:
     return 3 if wave.status.is_settled else 2
 
 
-def _others(state: ExecutionState, shown: list[WaveState]) -> str:
-    seen = {wave.wave_id for wave in shown}
-    rest = [wave.status for wave in state.waves if wave.wave_id not in seen]
-    return ", ".join(f"{rest.count(status)} {status}" for status in WaveStatus if status in rest)
+def _hidden_counts(state: ExecutionState, shown: list[WaveState]) -> str:
+    shown_ids = {wave.wave_id for wave in shown}
+    hidden = [wave.status for wave in state.waves if wave.wave_id not in shown_ids]
+    statuses = [status for status in WaveStatus if status in hidden]
+    return ", ".join(f"{hidden.count(status)} {status}" for status in statuses)
 
 
 def _elapsed(wave: WaveState, *, now: float) -> str:

@@ -1,4 +1,4 @@
-"""Follows executions until they end, through Temporal's absences."""
+"""Follows executions until they end, through outages of Temporal."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from cli.live.changes import changes
 from cli.live.keyboard import has_keyboard, keyboard
 from cli.live.prompts import Prompts
-from cli.live.view import Watched, view
+from cli.live.view import WatchedExecution, view
 from cli.render.output import can_redraw
 from client.errors import RefusedError, UnreachableError
 from client.executions import execution_state, the_running
@@ -30,33 +30,36 @@ from runtime.exit import CliError, ExitCode
 _POLL_SECONDS = 1.0
 _FAST_POLL_SECONDS = 0.25
 _FAST_FROM_SPEED = 5.0
-_LOOK_AT_WORKFLOW_EVERY = 5
-_GIVE_UP_SECONDS = 300.0
-# The history is written to its end before the workflow closes; a start right after would be
-# refused until then.
-_CLOSES_WITHIN_SECONDS = 15.0
+_DESCRIBE_EVERY_POLLS = 5
+_OUTAGE_TIMEOUT_SECONDS = 300.0
+# The workflow closes only after the history is complete, and a new start is refused until then.
+_CLOSE_TIMEOUT_SECONDS = 15.0
 
 
 class Display(Protocol):
-    """Shows executions as they change."""
+    """Shows executions as they change.
 
-    gives_up: bool
+    Attributes:
+        has_outage_timeout: whether a long outage of Temporal ends the command.
+    """
+
+    has_outage_timeout: bool
 
     def __enter__(self) -> "Display": ...
     def __exit__(self, *_: object) -> None: ...
-    def show(self, watched: Sequence[Watched]) -> None:
-        """Show how the executions stand now."""
+    def show(self, watched: Sequence[WatchedExecution]) -> None:
+        """Show the current states of the executions."""
 
 
 class LiveDisplay:
     """Redraws the screen."""
 
-    gives_up = False
+    has_outage_timeout = False
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
-        self._watched: Sequence[Watched] = ()
+        self._watched: Sequence[WatchedExecution] = ()
         self.footer: Callable[[], Sequence[str]] = tuple
 
     def __enter__(self) -> "LiveDisplay":
@@ -66,7 +69,7 @@ class LiveDisplay:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def show(self, watched: Sequence[Watched]) -> None:
+    def show(self, watched: Sequence[WatchedExecution]) -> None:
         """Redraw."""
         self._watched = watched
         width, height = self._console.size
@@ -84,19 +87,19 @@ class LiveDisplay:
         self._live.update(Group(*views), refresh=True)
 
     def redraw(self) -> None:
-        """Draw again what was shown last."""
+        """Draw the last states again."""
         self.show(self._watched)
 
 
 class LineDisplay:
     """Prints a line for each change."""
 
-    gives_up = True
+    has_outage_timeout = True
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told: dict[str, ExecutionState] = {}
-        self._silent: set[str] = set()
+        self._printed: dict[str, ExecutionState] = {}
+        self._unreachable: set[str] = set()
 
     def __enter__(self) -> "LineDisplay":
         return self
@@ -104,69 +107,69 @@ class LineDisplay:
     def __exit__(self, *_: object) -> None:
         return
 
-    def show(self, watched: Sequence[Watched]) -> None:
-        """Print what changed since the last time."""
+    def show(self, watched: Sequence[WatchedExecution]) -> None:
+        """Print what changed since the last call."""
         for each in watched:
             prefix = f"{each.plan_id}: " if len(watched) > 1 else ""
-            self._show_silence(each, prefix)
+            self._print_outage(each, prefix)
             if each.state is None:
                 continue
-            for line in changes(self._told.get(each.plan_id), each.state):
+            for line in changes(self._printed.get(each.plan_id), each.state):
                 self._print(prefix + line)
-            self._told[each.plan_id] = each.state
+            self._printed[each.plan_id] = each.state
 
-    def _show_silence(self, watched: Watched, prefix: str) -> None:
-        silent = watched.silent_since is not None
-        if silent and watched.plan_id not in self._silent:
-            self._print(f"{prefix}Temporal does not answer; trying again. {watched.trouble}")
-            self._silent.add(watched.plan_id)
-        elif not silent and watched.plan_id in self._silent:
+    def _print_outage(self, watched: WatchedExecution, prefix: str) -> None:
+        unreachable = watched.unreachable_since is not None
+        if unreachable and watched.plan_id not in self._unreachable:
+            self._print(f"{prefix}Temporal does not answer; trying again. {watched.error}")
+            self._unreachable.add(watched.plan_id)
+        elif not unreachable and watched.plan_id in self._unreachable:
             self._print(f"{prefix}Temporal answers again")
-            self._silent.discard(watched.plan_id)
+            self._unreachable.discard(watched.plan_id)
 
     def _print(self, line: str) -> None:
         self._console.print(f"{moment(time.time())} {visible(line)}", soft_wrap=True)
 
 
 def display_on(console: Console) -> Display:
-    """The display that fits a console."""
+    """Choose the display for a console."""
     return LiveDisplay(console) if can_redraw(console) else LineDisplay(console)
 
 
 async def watch(
-    client: Client, watched: Sequence[Watched], display: Display, *, steer: bool = False
+    client: Client, watched: Sequence[WatchedExecution], display: Display, *, steer: bool = False
 ) -> None:
     """Follow executions until all have ended; their last states are in `watched`.
 
     Args:
-        client: asks Temporal.
+        client: a client of Temporal.
         watched: the executions.
         display: shows them.
-        steer: offer keys to steer a single execution, where there are keys.
+        steer: offer keys to steer a single execution, where keys can be read.
 
     Raises:
-        CliError: Temporal stays silent too long for a display that gives up, knows nothing of
-            an execution, or has begun another one of its plan.
+        CliError: the outage timeout of the display has passed, Temporal does not know an
+            execution, or another execution of its plan has started.
         KeyboardInterrupt: the operator detached by a key.
     """
-    polls = [asyncio.create_task(_follow(client, each, display)) for each in watched]
+    polls = [asyncio.create_task(_poll_until_closed(client, each, display)) for each in watched]
     tasks = list(polls)
     try:
         with display, ExitStack() as stack:
-            detached: asyncio.Task[None] | None = None
+            prompting: asyncio.Task[None] | None = None
             if steer and len(watched) == 1 and isinstance(display, LiveDisplay) and has_keyboard():
                 prompts = stack.enter_context(_prompts(client, watched[0], display))
-                detached = asyncio.create_task(prompts.run())
-                tasks.append(detached)
+                prompting = asyncio.create_task(prompts.run())
+                tasks.append(prompting)
             while not all(poll.done() for poll in polls):
                 display.show(watched)
                 await asyncio.wait(
                     [task for task in tasks if not task.done()],
-                    timeout=_pause(watched),
+                    timeout=_poll_interval(watched),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
-                if detached is not None and detached.done():
-                    detached.result()
+                if prompting is not None and prompting.done():
+                    prompting.result()
                     raise KeyboardInterrupt
                 if any(poll.done() and poll.exception() for poll in polls):
                     break
@@ -181,17 +184,17 @@ async def watch(
 
 
 @contextmanager
-def _prompts(client: Client, watched: Watched, display: LiveDisplay) -> Iterator[Prompts]:
-    """Keys that steer the execution on the screen, and prompts below it."""
+def _prompts(client: Client, watched: WatchedExecution, display: LiveDisplay) -> Iterator[Prompts]:
+    """Read keys that steer the execution on the screen, and prompt below it."""
 
-    async def send_to_watched(message: OperatorMessage) -> str | None:
+    async def send_message(message: OperatorMessage) -> str | None:
         running = await the_running(client, watched.plan_id)
         if running.execution_id != watched.execution_id:
             raise CliError(f"{watched.execution_id} does not run any more")
         return await send(client, running, message, actor=whoami())
 
     with keyboard() as keys:
-        prompts = Prompts(watched, keys, send_to_watched)
+        prompts = Prompts(watched, keys, send_message)
         prompts.redraw, display.footer = display.redraw, prompts.footer
         try:
             yield prompts
@@ -199,45 +202,45 @@ def _prompts(client: Client, watched: Watched, display: LiveDisplay) -> Iterator
             display.footer = tuple
 
 
-def _pause(watched: Sequence[Watched]) -> float:
+def _poll_interval(watched: Sequence[WatchedExecution]) -> float:
     fast = any(w.state is None or w.state.speed > _FAST_FROM_SPEED for w in watched)
     return _FAST_POLL_SECONDS if fast else _POLL_SECONDS
 
 
-async def _follow(client: Client, watched: Watched, display: Display) -> None:
-    looks = 0
+async def _poll_until_closed(client: Client, watched: WatchedExecution, display: Display) -> None:
+    polls = 0
     ended_at: float | None = None
     while True:
         try:
-            await _look(client, watched)
+            await _update_state(client, watched)
             ended = watched.state is not None and watched.state.end_time is not None
             if ended and ended_at is None:
                 ended_at = time.monotonic()
-            if ended or looks % _LOOK_AT_WORKFLOW_EVERY == 0:
-                closed = await _closed(client, watched)
+            if ended or polls % _DESCRIBE_EVERY_POLLS == 0:
+                closed = await _closed_status(client, watched)
                 if closed is not None:
-                    await _look(client, watched)
-                    _judge_closed(watched, closed)
+                    await _update_state(client, watched)
+                    _record_close(watched, closed)
                     return
-            if ended_at is not None and time.monotonic() - ended_at > _CLOSES_WITHIN_SECONDS:
+            if ended_at is not None and time.monotonic() - ended_at > _CLOSE_TIMEOUT_SECONDS:
                 return
-            watched.silent_since = None
+            watched.unreachable_since = None
         except (UnreachableError, RPCError) as error:
-            _note_silence(watched, error, display)
-        looks += 1
-        await asyncio.sleep(_pause([watched]))
+            _record_outage(watched, error, display)
+        polls += 1
+        await asyncio.sleep(_poll_interval([watched]))
 
 
-def not_known(plan_id: str, error: RefusedError) -> CliError:
-    """What to tell when Temporal does not know, or no longer knows, a plan's execution."""
+def unknown_execution(plan_id: str, error: RefusedError) -> CliError:
+    """Return the error for a plan whose execution Temporal does not know, or no longer knows."""
     return CliError(f"{error}. What was recorded is in `drs-waves history --plan {plan_id}`")
 
 
-async def _look(client: Client, watched: Watched) -> None:
+async def _update_state(client: Client, watched: WatchedExecution) -> None:
     try:
         state = await execution_state(client, watched.plan_id)
     except RefusedError as error:
-        raise not_known(watched.plan_id, error) from error
+        raise unknown_execution(watched.plan_id, error) from error
     if watched.execution_id not in (None, state.execution_id):
         raise CliError(
             f"{watched.execution_id} has ended and {state.execution_id} of the same plan has begun."
@@ -246,26 +249,29 @@ async def _look(client: Client, watched: Watched) -> None:
     watched.execution_id, watched.state = state.execution_id, state
 
 
-async def _closed(client: Client, watched: Watched) -> WorkflowExecutionStatus | None:
+async def _closed_status(
+    client: Client, watched: WatchedExecution
+) -> WorkflowExecutionStatus | None:
     handle = client.get_workflow_handle(plan_workflow_id(watched.plan_id))
     status = (await handle.describe(rpc_timeout=RPC_TIMEOUT)).status
     return None if status is WorkflowExecutionStatus.RUNNING else status
 
 
-def _judge_closed(watched: Watched, status: WorkflowExecutionStatus) -> None:
-    watched.silent_since = None
+def _record_close(watched: WatchedExecution, status: WorkflowExecutionStatus) -> None:
+    watched.unreachable_since = None
     if watched.state is not None and watched.state.end_time is None:
-        watched.closed = status.name
+        watched.closed_status = status.name
 
 
-def _note_silence(watched: Watched, error: Exception, display: Display) -> None:
+def _record_outage(watched: WatchedExecution, error: Exception, display: Display) -> None:
     now = time.time()
-    if watched.silent_since is None:
-        watched.silent_since = now
-    watched.trouble = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if display.gives_up and now - watched.silent_since > _GIVE_UP_SECONDS:
+    if watched.unreachable_since is None:
+        watched.unreachable_since = now
+    watched.error = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if display.has_outage_timeout and now - watched.unreachable_since > _OUTAGE_TIMEOUT_SECONDS:
         raise CliError(
-            f"Temporal has not answered since {moment(watched.silent_since)}: {watched.trouble}. "
-            f"The execution goes on; come back with `drs-waves watch {watched.plan_id}`",
+            f"Temporal has not answered since {moment(watched.unreachable_since)}: "
+            f"{watched.error}. The execution goes on; "
+            f"come back with `drs-waves watch {watched.plan_id}`",
             ExitCode.UNREACHABLE,
         ) from error

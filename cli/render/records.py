@@ -82,7 +82,8 @@ def _takeover_line(state: ExecutionState) -> str:
     launched = sum(wave.launched_count for wave in state.waves)
     return (
         f"Goes on from {state.execution_id} ({state.status}, {moment(state.start_time)}): "
-        f"{launched} of {count(len(servers), 'server')} recorded as launched; each is looked at again"
+        f"{launched} of {count(len(servers), 'server')} recorded as launched; "
+        "each is looked at again"
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
 
-from cli.live.view import LOOKS
+from cli.live.view import STATUS_STYLES
 from cli.render.cells import fit, pad, wrapped
 from contract.readiness import Readiness, TargetContext
 from recovery.execution.progress import unverified
@@ -111,7 +111,7 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
     """Waves in short, a line each."""
     rows = [
         (
-            f"{LOOKS[wave.status][0]} {wave.status}",
+            f"{STATUS_STYLES[wave.status][0]} {wave.status}",
             fit(wave.wave_name, 24),
             f"{wave.launched_count}/{len(wave.servers)}",
             "" if wave.start_time is None else moment(wave.start_time)[11:],
@@ -124,7 +124,7 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
 
 
 def _wave_lines(wave: WaveState) -> list[str]:
-    symbol = LOOKS[wave.status][0]
+    symbol = STATUS_STYLES[wave.status][0]
     where = " ".join(part for part in (wave.account_id, wave.region) if part)
     took = "" if wave.completion_duration is None else f", took {about(wave.completion_duration)}"
     late = ", late" if wave.late else ""

@@ -15,7 +15,7 @@ import typer
 from cli.commands.validate import Json, PlanFiles, read_all
 from cli.input.confirmation import confirmed, print_start_details
 from cli.live.follow import print_outcome
-from cli.live.view import Watched
+from cli.live.view import WatchedExecution
 from cli.live.watch import display_on, watch
 from cli.render.output import (
     notice,
@@ -173,10 +173,10 @@ async def _run_all(
         execution_id = await start_execution(
             client, plan, execution_type=execution_type, confirmation=plan.plan_id
         )
-        watched.append(Watched(plan.plan_id, execution_id, sandbox=True))
+        watched.append(WatchedExecution(plan.plan_id, execution_id, sandbox=True))
     notice(f"Web UI: {stack.ui_url}")
     await watch(client, watched, display_on(stderr_console() if json else stdout_console()))
-    codes = [print_outcome(each, to_stderr=json, further=False) for each in watched]
+    codes = [print_outcome(each, to_stderr=json, with_next_steps=False) for each in watched]
     recorded = [await _recorded(each) for each in watched]
     if json:
         states = [state for state in recorded if state is not None]
@@ -191,7 +191,7 @@ async def _run_all(
     return worst(codes)
 
 
-async def _recorded(watched: Watched) -> ExecutionState | None:
+async def _recorded(watched: WatchedExecution) -> ExecutionState | None:
     assert watched.execution_id is not None
     try:
         found = await HistoryTable(get_settings()).execution(watched.execution_id)

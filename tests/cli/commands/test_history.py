@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from cli.app import app
 from cli.commands.verify import Verification, exit_code_of, print_verifications
 from cli.live.changes import changes
-from cli.live.view import Watched, view
+from cli.live.view import WatchedExecution, view
 from cli.render.tables import execution_lines
 from recovery.history.comparison import Difference, DifferenceKind
 from settings import get_settings
@@ -147,5 +147,5 @@ def test_a_warning_is_told_once_and_shown_in_view_and_history() -> None:
     assert not any("warning" in line for line in changes(after, after))
     assert f"  warning: {WARNING}" in execution_lines(after)
     console = Console(width=80, record=True, file=StringIO())
-    console.print(view(Watched("crm", state=after), now=START, width=80, height=40))
+    console.print(view(WatchedExecution("crm", state=after), now=START, width=80, height=40))
     assert f" warning: {WARNING}" in console.export_text()

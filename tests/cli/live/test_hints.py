@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from cli.live.hints import KEYS, hints
 from cli.live.keyboard import Keyboard
 from cli.live.prompts import Prompts
-from cli.live.view import Watched
+from cli.live.view import WatchedExecution
 from client import steering
 from client.errors import RejectedError
 from client.executions import RunningExecution
@@ -89,7 +89,7 @@ def test_a_paused_execution_offers_to_go_on() -> None:
     state.status, state.status_reason = PlanStatus.PAUSED, "Paused by ops@desk: wait"
     assert hints(state, width=80) == ["PAUSED: drs-waves resume crm"]
     assert actions(state)[-1].name is MessageName.RESUME
-    shown = drawn(Watched("crm", state=state))
+    shown = drawn(WatchedExecution("crm", state=state))
     assert "Paused by ops@desk: wait" in shown
     assert "waits for an operator" in shown
 
@@ -138,7 +138,9 @@ def test_the_view_says_who_decided_and_which_attempt_it_is() -> None:
     act = OperatorAct(actor="ops@desk", time=START)
     failed = wave(state, "App2")
     failed.attempt, failed.decisions = 2, Decisions(accepted_by=act)
-    assert "attempt 2; accepted by ops@desk" in " ".join(drawn(Watched("crm", state=state)).split())
+    assert "attempt 2; accepted by ops@desk" in " ".join(
+        drawn(WatchedExecution("crm", state=state)).split()
+    )
 
 
 async def typed(state: ExecutionState, text: str) -> tuple[list[OperatorMessage], Prompts]:
@@ -150,11 +152,11 @@ async def typed(state: ExecutionState, text: str) -> tuple[list[OperatorMessage]
         return "done"
 
     pressed = Keyboard()
-    prompts = Prompts(Watched("crm", state=state), pressed, take)
+    prompts = Prompts(WatchedExecution("crm", state=state), pressed, take)
     running = asyncio.create_task(prompts.run())
     for each in text:
         await asyncio.sleep(0)
-        pressed.press(each.encode())
+        pressed.feed(each.encode())
         for _ in range(3):
             await asyncio.sleep(0)
     running.cancel()

@@ -4,7 +4,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from cli.live.view import Watched, view
+from cli.live.view import WatchedExecution, view
 from recovery.execution.server import Verified
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveStatus
@@ -12,7 +12,9 @@ from recovery.forecast.remaining import remaining
 from tests.cli.executions import CHAIN, DIAMOND, START, begin, plan_of, put
 
 
-def drawn(watched: Watched, *, now: float = START, width: int = 80, height: int = 24) -> str:
+def drawn(
+    watched: WatchedExecution, *, now: float = START, width: int = 80, height: int = 24
+) -> str:
     console = Console(width=width, highlight=False, color_system=None)
     with console.capture() as capture:
         console.print(view(watched, now=now, width=width, height=height))
@@ -21,8 +23,8 @@ def drawn(watched: Watched, *, now: float = START, width: int = 80, height: int 
     return "\n".join(lines)
 
 
-def watched(state: ExecutionState | None) -> Watched:
-    return Watched("crm", "crm-0f3b52a1c7d9", sandbox=True, state=state)
+def watched(state: ExecutionState | None) -> WatchedExecution:
+    return WatchedExecution("crm", "crm-0f3b52a1c7d9", sandbox=True, state=state)
 
 
 def test_a_running_drill() -> None:
@@ -76,7 +78,7 @@ def test_no_name_or_reason_breaks_the_width(name: str) -> None:
 
 def test_silence_of_temporal_is_told_with_its_time() -> None:
     each = watched(begin(CHAIN))
-    each.silent_since, each.trouble = START, "Temporal did not answer: " + "x" * 200
+    each.unreachable_since, each.error = START, "Temporal did not answer: " + "x" * 200
     assert "Temporal does not answer since 20" in drawn(each)
 
 

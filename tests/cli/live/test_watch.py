@@ -8,7 +8,7 @@ from rich.console import Console
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from cli.live import watch as watching
-from cli.live.view import Watched
+from cli.live.view import WatchedExecution
 from cli.live.watch import LineDisplay, watch
 from client.errors import RefusedError, UnreachableError
 from recovery.execution.state import ExecutionState, PlanStatus
@@ -55,9 +55,11 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "_FAST_POLL_SECONDS", 0.01)
 
 
-async def followed(client: FakeClient, execution_id: str | None = None) -> tuple[Watched, str]:
+async def followed(
+    client: FakeClient, execution_id: str | None = None
+) -> tuple[WatchedExecution, str]:
     console = Console(width=200, highlight=False)
-    watched = Watched("crm", execution_id)
+    watched = WatchedExecution("crm", execution_id)
     with console.capture() as capture:
         await watch(cast(Client, client), [watched], LineDisplay(console))
     return watched, capture.get()
@@ -74,7 +76,7 @@ async def test_an_absence_of_temporal_is_told_and_outlived() -> None:
 
 
 async def test_without_a_terminal_it_gives_up_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_GIVE_UP_SECONDS", 0.05)
+    monkeypatch.setattr(watching, "_OUTAGE_TIMEOUT_SECONDS", 0.05)
     with pytest.raises(CliError, match="come back with") as caught:
         await followed(FakeClient(UnreachableError("gone")))
     assert caught.value.code is ExitCode.UNREACHABLE
@@ -92,4 +94,4 @@ async def test_another_execution_of_the_plan_is_not_taken_for_ours() -> None:
 
 async def test_a_terminated_workflow_is_not_waited_for_for_ever() -> None:
     watched, _ = await followed(FakeClient(begin(CHAIN), closed=True))
-    assert watched.closed == "TERMINATED"
+    assert watched.closed_status == "TERMINATED"

@@ -15,7 +15,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from cli.app import app
 from cli.live import watch as watching
 from cli.live.follow import print_outcome
-from cli.live.view import Watched
+from cli.live.view import WatchedExecution
 from cli.live.watch import display_on, watch
 from cli.render.output import show, stdout_console, write_json
 from recovery.execution.state import ExecutionState, PlanStatus
@@ -130,7 +130,7 @@ async def test_a_drill_is_followed_to_its_end_whatever_the_terminal_can_show(
     out = Stream(encoding, terminal=terminal)
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setenv("TERM", "xterm")
-    watched = Watched("crm")
+    watched = WatchedExecution("crm")
     await watch(cast(Client, drill()), [watched], display_on(stdout_console()))
     assert print_outcome(watched) is ExitCode.FAILED
     assert "FAILED" in out.text
@@ -143,7 +143,7 @@ async def test_a_drill_is_followed_to_its_end_though_nothing_can_be_printed(
     monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     monkeypatch.setattr(sys, "stdout", Full(number))
-    watched = Watched("crm")
+    watched = WatchedExecution("crm")
     await watch(cast(Client, drill()), [watched], display_on(stdout_console()))
     assert print_outcome(watched) is ExitCode.FAILED
 
@@ -163,7 +163,7 @@ def test_the_exit_code_of_a_drill_is_its_own_though_the_reader_of_its_pipe_has_l
     state = begin(PLAN)
     state.status, state.end_time = status, START + 900
     monkeypatch.setattr(sys, "stdout", LeftPipe())
-    assert print_outcome(Watched("crm", state=state)) is code
+    assert print_outcome(WatchedExecution("crm", state=state)) is code
 
 
 @pytest.mark.xfail(strict=True, reason="issue 14, point 15: what cannot be encoded raises")
