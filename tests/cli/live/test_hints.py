@@ -219,8 +219,10 @@ async def test_an_approval_that_was_given_can_only_be_withdrawn() -> None:
 
 
 @pytest.mark.parametrize("code", [RefusalCode.EXECUTION_ENDED, None])
-async def test_a_rejection_says_why_in_a_type(code: RefusalCode | None) -> None:
-    async def yes() -> bool:
+async def test_a_rejection_says_why_in_a_type(
+    code: RefusalCode | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def yes(_: object) -> bool:
         return True
 
     async def reject(*_: object, **__: object) -> str:
@@ -229,8 +231,8 @@ async def test_a_rejection_says_why_in_a_type(code: RefusalCode | None) -> None:
         raise WorkflowUpdateFailedError(cause)
 
     handle = SimpleNamespace(execute_update=reject)
-    temporal = SimpleNamespace(get_workflow_handle=lambda *_, **__: handle)
-    client = cast(Client, SimpleNamespace(has_worker=yes, temporal=temporal))
+    client = cast(Client, SimpleNamespace(get_workflow_handle=lambda *_, **__: handle))
+    monkeypatch.setattr(steering, "has_worker", yes)
     running = RunningExecution("crm", "crm-1", ExecutionType.DRILL, "run")
     with pytest.raises(RejectedError) as rejected:
         await send(client, running, OperatorMessage(MessageName.PAUSE), actor="ops@desk")
