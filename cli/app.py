@@ -17,7 +17,7 @@ from cli.commands.serve import serve
 from cli.commands.status import status, watch_plan
 from cli.commands.validate import validate
 from cli.errors import Commands
-from cli.input.completion import keep_temporal_quiet
+from cli.input.completion import disable_temporal_logging
 from cli.render.output import show
 from runtime.exit import leave
 
@@ -83,7 +83,7 @@ def _root(
     profiles), AWS as the `aws` command does. Settings of our own: DRS_WAVES_*.
     """
     if context.invoked_subcommand != "worker":
-        keep_temporal_quiet()
+        disable_temporal_logging()
 
 
 app.command()(validate)

@@ -9,7 +9,7 @@ import typer
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
 from cli.commands.validate import Confirmation, Follow, Json
-from cli.input.confirmation import confirmed
+from cli.input.confirmation import require_confirmation
 from cli.input.execution_argument import ExecutionId
 from cli.render.output import notice, show, stderr_console, warn, write_model
 from cli.render.records import cleanup_lines
@@ -57,7 +57,7 @@ def cleanup(
     """
     follow = watch_it if watch_it is not None else sys.stdout.isatty()
     state, _ = asyncio.run(recorded(execution))
-    confirmation = _confirmed(state, confirm_id, force=force)
+    confirmation = _confirm(state, confirm_id, force=force)
     start = StartCleanup(
         execution_id=execution, plan_id=state.plan_id, actor=whoami(), confirmation=confirmation
     )
@@ -101,7 +101,7 @@ async def schedule_cleanup(
     notice(f"Its instances are terminated {about(after_seconds)}{scaled} after its end")
 
 
-def _confirmed(state: ExecutionState, given: str | None, *, force: bool) -> str | None:
+def _confirm(state: ExecutionState, given: str | None, *, force: bool) -> str | None:
     """The confirmation, which a real recovery needs besides `--force`.
 
     Raises:
@@ -117,7 +117,7 @@ def _confirmed(state: ExecutionState, given: str | None, *, force: bool) -> str 
         servers = sum(wave.launched_count for wave in state.waves)
         stderr_console().print("  R E C O V E R Y   This is not a drill.  ", style="bold reverse")
         notice(f"{count(servers, 'recovery instance')} of {state.execution_id} will be TERMINATED.")
-    return confirmed(refusal, state.plan_id, given, what="terminate them")
+    return require_confirmation(refusal, state.plan_id, given, what="terminate them")
 
 
 async def _clean(

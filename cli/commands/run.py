@@ -1,4 +1,4 @@
-"""`run`: starts an execution of a plan, or looks whether it could."""
+"""`run`: starts an execution of a plan, or checks its readiness."""
 
 import asyncio
 import sys
@@ -9,9 +9,9 @@ import typer
 
 from cli.commands.validate import Confirmation, Follow, Json, read_all
 from cli.input.completion import complete_execution
-from cli.input.confirmation import refuse_unless
-from cli.input.durations import seconds_of
-from cli.input.start import Launch
+from cli.input.confirmation import raise_if_refused
+from cli.input.durations import parse_duration
+from cli.input.start import PlanStart
 from cli.render.output import show, step, write_model
 from cli.render.records import print_takeover
 from cli.render.tables import finding_table, target_table
@@ -54,12 +54,12 @@ def run(
         Path | None,
         typer.Option("--plan", metavar="FILE", help="With --from: the corrected plan."),
     ] = None,
-    watch_it: Follow = None,
+    watch: Follow = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check readiness; launch nothing.")
     ] = False,
     recovery: Annotated[
-        bool, typer.Option("--recovery", help="The real thing instead of a drill.")
+        bool, typer.Option("--recovery", help="A real recovery instead of a drill.")
     ] = False,
     confirm_id: Confirmation = None,
     replace_drill: Annotated[
@@ -84,7 +84,7 @@ def run(
       drs-waves run crm.yaml                        a drill
       drs-waves run crm.yaml --cleanup-after 2h     and what it launched goes
       drs-waves run --from crm-0f3b52a1c7d9         go on where that one ended
-      drs-waves run crm.yaml --recovery             the real thing
+      drs-waves run crm.yaml --recovery             a real recovery
       drs-waves run crm.yaml --recovery --confirm crm --no-watch --json
     \b
     Exit codes: 0 completed (or started, with --no-watch), 1 failed (or not
@@ -92,54 +92,51 @@ def run(
     5 cannot reach Temporal or AWS, 130 detached.
     """
     execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
-    # Before anything is read or asked for; the plan is not known yet.
+    # Options that contradict each other are refused before the plan is read, so it has no ID yet.
     options = IntendedStart(
-        "",
-        execution_type,
-        replaces_drill=replace_drill,
-        is_cleaned_up=cleanup_after is not None,
+        "", execution_type, replaces_drill=replace_drill, is_cleaned_up=cleanup_after is not None
     )
-    refuse_unless(start_options_refusal(options))
-    delay = None if cleanup_after is None else seconds_of(cleanup_after, "--cleanup-after")
-    follow = watch_it if watch_it is not None else sys.stdout.isatty() and not json
-    given = _given(plan, corrected, from_execution)
+    raise_if_refused(start_options_refusal(options))
+    delay = None if cleanup_after is None else parse_duration(cleanup_after, "--cleanup-after")
+    follow = watch if watch is not None else sys.stdout.isatty() and not json
+    requested = _requested_plan(plan, corrected, from_execution)
     get_settings()
-    before: PreviousExecution | None = None
+    previous: PreviousExecution | None = None
     if from_execution is not None:
-        look_up = previous_execution(
-            from_execution, given, execution_type, replace_drill=replace_drill
+        lookup = previous_execution(
+            from_execution, requested, execution_type, replace_drill=replace_drill
         )
-        before = asyncio.run(look_up)
-        given = before.plan
-    assert given is not None
-    launch = Launch(
-        given,
+        previous = asyncio.run(lookup)
+        requested = previous.plan
+    assert requested is not None
+    start = PlanStart(
+        requested,
         execution_type,
         relaunch=list(relaunch or ()),
         confirmation=confirm_id,
         replace_drill=replace_drill,
-        earlier=before,
+        previous=previous,
         cleanup_after=delay,
     )
     try:
         if dry_run:
-            if before is not None:
-                print_takeover(before)
-            raise typer.Exit(asyncio.run(_check(given, before, json=json)))
-        launch.ask()
-        raise typer.Exit(asyncio.run(launch.execute(follow=follow, json=json)))
+            if previous is not None:
+                print_takeover(previous)
+            raise typer.Exit(asyncio.run(_check_readiness(requested, previous, json=json)))
+        start.confirm()
+        raise typer.Exit(asyncio.run(start.start(follow=follow, json=json)))
     except KeyboardInterrupt:
-        launch.print_interrupted()
+        start.print_interrupted()
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
-def _given(
+def _requested_plan(
     plan: Path | None, corrected: Path | None, from_execution: str | None
 ) -> RecoveryPlan | None:
-    """The plan that was given as a file; None to go on with an earlier execution's own.
+    """Read the plan file; None to use the plan of the previous execution.
 
     Raises:
-        CliError: it is not clear what is to run.
+        CliError: the options do not say which plan to run.
     """
     if plan is not None and corrected is not None:
         raise CliError(f"two plans are given, {plan} and {corrected}; leave one out")
@@ -152,12 +149,14 @@ def _given(
     return None if path is None else read_all([path])[0].plan
 
 
-async def _check(plan: RecoveryPlan, before: PreviousExecution | None, *, json: bool) -> ExitCode:
+async def _check_readiness(
+    plan: RecoveryPlan, previous: PreviousExecution | None, *, json: bool
+) -> ExitCode:
     client = await connect_to_temporal()
     with step(f"Checking {count(plan.server_count, 'server')}"):
         readiness = await check_readiness(client, plan)
-    if before is not None:
-        readiness = before.without_own(readiness)
+    if previous is not None:
+        readiness = previous.without_own(readiness)
     blocked = any(f.blocks for f in readiness.findings) or any(
         target.trouble for target in readiness.context.targets
     )
@@ -180,7 +179,7 @@ def _show_readiness(plan: RecoveryPlan, readiness: Readiness, *, blocked: bool) 
     if blocked:
         show(f"{plan.plan_name} is not ready; nothing was launched.")
     elif readiness.findings:
-        told = count(len(readiness.findings), "warning")
-        show(f"{plan.plan_name} is ready with {told}: {servers}; nothing was launched.")
+        warnings = count(len(readiness.findings), "warning")
+        show(f"{plan.plan_name} is ready with {warnings}: {servers}; nothing was launched.")
     else:
         show(f"{plan.plan_name} is ready: {servers}; nothing was launched.")

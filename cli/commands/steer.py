@@ -8,8 +8,8 @@ import typer
 
 from cli.commands.validate import Confirmation, Json
 from cli.input.completion import complete_plan, complete_wave
-from cli.input.confirmation import confirmed
-from cli.input.durations import seconds_of
+from cli.input.confirmation import require_confirmation
+from cli.input.durations import parse_duration
 from cli.render.output import notice, show, write_json
 from client.connection import connect_to_temporal
 from client.executions import RunningExecution, the_running
@@ -93,7 +93,7 @@ def approve_wave(
         wave_id,
         reason,
         approve=not refuse,
-        expires_in_seconds=None if expires is None else seconds_of(expires, "--expires"),
+        expires_in_seconds=None if expires is None else parse_duration(expires, "--expires"),
     )
     _steer(plan_id, message, actor, json=json)
 
@@ -160,7 +160,7 @@ def cancel_plan(
         notice(
             f"{running.execution_type or 'EXECUTION'} {running.execution_id} is to be cancelled."
         )
-    confirmed(refusal, plan_id, confirm_id, what="cancel it")
+    require_confirmation(refusal, plan_id, confirm_id, what="cancel it")
     effect = asyncio.run(_cancel(running, who, reason))
     _show(running, "cancel", None, effect, json=json)
 

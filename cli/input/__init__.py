@@ -1,4 +1,4 @@
-"""What people type: durations, plans, confirmations.
+"""Reads what the operator enters: durations, confirmations, completions.
 
 Tested in tests/cli/input/ and tests/cli/test_errors.py.
 """

@@ -1,6 +1,6 @@
-"""What the shell completes: plan, wave and execution IDs.
+"""Completes plan, wave and execution IDs in the shell.
 
-Whoever presses Tab waits for it: it looks for at most a second and never says what went wrong.
+The shell waits for a completion, so each one takes at most a second and reports no error.
 """
 
 import asyncio
@@ -21,29 +21,31 @@ from storage.history import HistoryTable
 
 T = TypeVar("T")
 
-_PATIENCE_SECONDS = 1.0
-_MOST = 50
+_TIMEOUT_SECONDS = 1.0
+_LIMIT = 50
 
 
 def complete_plan(incomplete: str) -> list[str]:
-    """The plans that run."""
-    return _matching(_within(_running_plans), incomplete)
+    """Complete the ID of a running plan."""
+    return _matching(_within_timeout(_running_plans), incomplete)
 
 
 def complete_wave(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """The waves of the plan that stands before, each with its name and status."""
+    """Complete the ID of a wave of the plan before it, with its name and status."""
     plan_id = str(context.params.get("plan_id") or "")
-    waves = _within(lambda: _waves(plan_id)) if plan_id else []
-    return [(wave_id, told) for wave_id, told in waves if wave_id.startswith(incomplete)]
+    waves = _within_timeout(lambda: _waves(plan_id)) if plan_id else []
+    return [
+        (wave_id, description) for wave_id, description in waves if wave_id.startswith(incomplete)
+    ]
 
 
 def complete_execution(incomplete: str) -> list[str]:
-    """The latest executions of the history."""
-    return _matching(_within(_recorded), incomplete)
+    """Complete the ID of one of the latest recorded executions."""
+    return _matching(_within_timeout(_recorded), incomplete)
 
 
 def complete_history(incomplete: str) -> list[str]:
-    """The latest executions, and what else can stand in their place."""
+    """Complete an execution ID or a subcommand of `history`."""
     return _matching(["verify"], incomplete) + complete_execution(incomplete)
 
 
@@ -51,26 +53,26 @@ def _matching(found: list[str], incomplete: str) -> list[str]:
     return [each for each in found if each.startswith(incomplete)]
 
 
-def _within(look: Callable[[], Coroutine[Any, Any, list[T]]]) -> list[T]:
-    """What a look finds in time; nothing if it does not."""
+def _within_timeout(query: Callable[[], Coroutine[Any, Any, list[T]]]) -> list[T]:
+    """Return what a query finds before the timeout; an empty list after it."""
     found: list[T] = []
 
-    def work() -> None:
+    def run_query() -> None:
         try:
-            keep_temporal_quiet()
-            found.extend(asyncio.run(look()))
+            disable_temporal_logging()
+            found.extend(asyncio.run(query()))
         except Exception:
             return
 
-    # A daemon: what still waits for an answer must not keep the shell waiting.
-    thread = Thread(target=work, daemon=True)
+    # A daemon thread, so that a query without a response does not keep the process alive.
+    thread = Thread(target=run_query, daemon=True)
     thread.start()
-    thread.join(_PATIENCE_SECONDS)
+    thread.join(_TIMEOUT_SECONDS)
     return list(found)
 
 
-def keep_temporal_quiet() -> None:
-    """Have Temporal's core not write to the terminal, where it would tear what is shown."""
+def disable_temporal_logging() -> None:
+    """Stop Temporal's core from writing to the terminal, where it would corrupt the screen."""
     Runtime.set_default(
         Runtime(telemetry=TelemetryConfig(logging=None)), error_if_already_set=False
     )
@@ -78,8 +80,8 @@ def keep_temporal_quiet() -> None:
 
 async def _running_plans() -> list[str]:
     client = await connect_to_temporal()
-    second = timedelta(seconds=_PATIENCE_SECONDS)
-    listed = client.list_workflows(RUNNING, limit=_MOST, rpc_timeout=second)
+    timeout = timedelta(seconds=_TIMEOUT_SECONDS)
+    listed = client.list_workflows(RUNNING, limit=_LIMIT, rpc_timeout=timeout)
     return sorted([w.typed_search_attributes.get(PLAN_ID_KEY, "") async for w in listed])
 
 
@@ -91,4 +93,4 @@ async def _waves(plan_id: str) -> list[tuple[str, str]]:
 
 async def _recorded() -> list[str]:
     table = HistoryTable(get_settings())
-    return [state.execution_id for state in await table.executions(limit=_MOST)]
+    return [state.execution_id for state in await table.executions(limit=_LIMIT)]

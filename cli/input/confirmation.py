@@ -1,4 +1,4 @@
-"""Asks before anything that cannot be taken back."""
+"""Asks the operator to confirm what cannot be undone."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +14,8 @@ from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count
 from runtime.exit import CliError
 
+ConfirmationRule = Callable[[str | None], RequestRefusal | None]
+
 
 def print_start_details(
     plan: RecoveryPlan,
@@ -23,17 +25,17 @@ def print_start_details(
     *,
     taken_over: Sequence[str] = (),
 ) -> None:
-    """Show what the operator confirms, on standard error.
+    """Print what the operator confirms to standard error.
 
     Args:
-        plan: what runs.
-        execution_type: a drill, or the real thing.
-        readiness: what the worker sees; None where it could not be asked.
-        relaunch: servers whose live recovery instance may be lost.
-        taken_over: servers that an earlier execution brought up.
+        plan: the plan.
+        execution_type: a drill or a real recovery.
+        readiness: what the worker found; None if the check failed.
+        relaunch: servers whose live recovery instance may be destroyed.
+        taken_over: servers that a previous execution launched.
     """
     console = stderr_console()
-    targets: Sequence[TargetContext] = readiness.context.targets if readiness else ()
+    targets = readiness.context.targets if readiness else []
     console.print()
     console.print(_banner(execution_type), style="bold reverse")
     if targets and all(target.is_sandbox for target in targets):
@@ -49,18 +51,7 @@ def print_start_details(
         )
     notice(f"Launches {count(plan.server_count - kept, 'server')} in {waves}")
     notice("")
-    if readiness is None:
-        warn("the targets could not be looked at; this is what the plan says")
-        targets = [
-            TargetContext(region=t.region, role_arn=t.role_arn, account_id=t.account_id)
-            for t in plan.targets
-        ]
-    for line in target_table(plan, targets):
-        notice(line)
-    if readiness is not None and readiness.findings:
-        notice("")
-        for line in finding_table(plan, readiness):
-            notice(line, style="yellow")
+    _print_targets(plan, readiness)
     if relaunch:
         notice("")
         notice("These servers are launched even if that DESTROYS a live recovery instance:")
@@ -69,75 +60,90 @@ def print_start_details(
     notice("")
 
 
+def _print_targets(plan: RecoveryPlan, readiness: Readiness | None) -> None:
+    if readiness is None:
+        warn("the targets could not be looked at; this is what the plan says")
+        targets = [
+            TargetContext(region=t.region, role_arn=t.role_arn, account_id=t.account_id)
+            for t in plan.targets
+        ]
+    else:
+        targets = readiness.context.targets
+    for line in target_table(plan, targets):
+        notice(line)
+    if readiness is not None and readiness.findings:
+        notice("")
+        for line in finding_table(plan, readiness):
+            notice(line, style="yellow")
+
+
 def _banner(execution_type: ExecutionType) -> str:
     if execution_type is ExecutionType.RECOVERY:
         return "  R E C O V E R Y   This is not a drill.  "
     return "  D R I L L  "
 
 
-def refuse_unless(refused: RequestRefusal | None) -> None:
-    """Refuse what the rule refuses.
+def raise_if_refused(refusal: RequestRefusal | None) -> None:
+    """Raise the refusal, if there is one.
 
     Raises:
-        CliError: with the rule's text.
+        CliError: with the refusal's text.
     """
-    if refused is not None:
-        raise CliError(refused.text)
+    if refusal is not None:
+        raise CliError(refusal.text)
 
 
-def refuse_unconfirmable(
-    refusal: Callable[[str | None], RequestRefusal | None], plan_id: str, given: str | None
-) -> bool:
-    """Refuse a wrong confirmation, or one that can be neither given nor typed, before anything.
+def check_confirmation(rule: ConfirmationRule, plan_id: str, given: str | None) -> bool:
+    """Refuse a wrong confirmation, or a missing one if there is no terminal to ask on.
 
     Args:
-        refusal: the rule, by what is given as the PlanId.
+        rule: whether a PlanId, or none, is refused as the confirmation.
         plan_id: the PlanId that confirms.
         given: the value of `--confirm`.
 
     Returns:
-        Whether the PlanId is still to be typed.
+        Whether the operator must type the PlanId.
 
     Raises:
-        CliError: it is refused.
+        CliError: the confirmation is refused.
     """
-    refused = refusal(given)
-    if refused is not None and refused.code is RequestRefusalCode.MISSING:
+    refusal = rule(given)
+    if refusal is not None and refusal.code is RequestRefusalCode.MISSING:
         if sys.stdin.isatty():
             return True
         raise CliError(
-            f"{refused.text}, and there is no terminal to ask on. Pass --confirm {plan_id}"
+            f"{refusal.text}, and there is no terminal to ask on. Pass --confirm {plan_id}"
         )
-    refuse_unless(refused)
+    raise_if_refused(refusal)
     return False
 
 
-def confirmed(
-    refusal: Callable[[str | None], RequestRefusal | None],
+def require_confirmation(
+    rule: ConfirmationRule,
     plan_id: str,
     given: str | None,
     *,
     what: str = "start it",
 ) -> str | None:
-    """Have the PlanId typed where the rule needs it, or take it from `--confirm`.
+    """Take the PlanId from `--confirm`, or ask for it where the rule needs it.
 
     Args:
-        refusal: the rule, by what is given as the PlanId.
+        rule: whether a PlanId, or none, is refused as the confirmation.
         plan_id: the PlanId that confirms.
         given: the value of `--confirm`.
         what: what it confirms, in the prompt.
 
     Returns:
-        The PlanId; None where none was needed and none was given.
+        The PlanId; None if none is needed and none was given.
 
     Raises:
-        CliError: it was not given, or is another one.
+        CliError: the PlanId is missing or is another one.
     """
-    if not refuse_unconfirmable(refusal, plan_id, given):
+    if not check_confirmation(rule, plan_id, given):
         return given
     try:
         typed = str(typer.prompt(f"Type the PlanId to {what}", err=True)).strip()
     except typer.Abort:
         raise KeyboardInterrupt from None
-    refuse_unless(refusal(typed))
+    raise_if_refused(rule(typed))
     return typed

@@ -1,4 +1,4 @@
-"""How commands name an execution that has been recorded."""
+"""The argument that names a recorded execution."""
 
 from typing import Annotated
 

@@ -8,6 +8,7 @@ from cli.live.view import STATUS_STYLES
 from cli.render.cells import fit, pad, wrapped
 from contract.readiness import Readiness, TargetContext
 from recovery.execution.progress import unverified
+from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.plan.model import RecoveryPlan, Target
@@ -18,28 +19,28 @@ _WIDTH = 80
 
 
 def aligned(rows: Sequence[Sequence[str]], *, heading: Sequence[str] = ()) -> list[str]:
-    """Rows as lines with aligned columns; the last column may be as long as it likes."""
-    everything = [list(heading), *map(list, rows)] if heading else [list(row) for row in rows]
-    if not everything:
+    """Align rows in columns; the last column is neither padded nor cut."""
+    all_rows = [list(heading), *map(list, rows)] if heading else [list(row) for row in rows]
+    if not all_rows:
         return []
-    last = max(map(len, everything)) - 1
+    last = max(map(len, all_rows)) - 1
     widths = [
-        max(cell_len(visible(row[n])) for row in everything if n < len(row)) for n in range(last)
+        max(cell_len(visible(row[n])) for row in all_rows if n < len(row)) for n in range(last)
     ]
     return [
         "  ".join(
             [pad(cell, widths[n]) if n < last else visible(cell) for n, cell in enumerate(row)]
         ).rstrip()
-        for row in everything
+        for row in all_rows
     ]
 
 
 def target_table(plan: RecoveryPlan, targets: Iterable[TargetContext]) -> list[str]:
-    """Where a plan is launched, as the worker sees it."""
+    """List the targets of a plan, as the worker sees them."""
     rows = []
     for target in targets:
-        where = Target(region=target.region, role_arn=target.role_arn)
-        waves = [w for w in plan.waves if w.target.model_copy(update={"account_id": None}) == where]
+        key = Target(region=target.region, role_arn=target.role_arn)
+        waves = [w for w in plan.waves if w.target.model_copy(update={"account_id": None}) == key]
         servers = sum(len(wave.servers) for wave in waves)
         rows.append(
             (
@@ -54,12 +55,12 @@ def target_table(plan: RecoveryPlan, targets: Iterable[TargetContext]) -> list[s
 
 
 def finding_table(plan: RecoveryPlan, readiness: Readiness) -> list[str]:
-    """What a readiness check found, what blocks first; each with the reason below it."""
+    """List the findings of a readiness check, blocking ones first, each with its reason below."""
     names = {wave.wave_id: wave.wave_name for wave in plan.waves}
-    place = {wave_id: number for number, wave_id in enumerate(names)}
-    found = sorted(
+    position = {wave_id: number for number, wave_id in enumerate(names)}
+    findings = sorted(
         readiness.findings,
-        key=lambda each: (not each.blocks, place.get(each.wave_id or "", -1)),
+        key=lambda each: (not each.blocks, position.get(each.wave_id or "", -1)),
     )
     rows = [
         (
@@ -68,17 +69,17 @@ def finding_table(plan: RecoveryPlan, readiness: Readiness) -> list[str]:
             finding.source_server_id or "-",
             finding.region,
         )
-        for finding in found
+        for finding in findings
     ]
-    heads = aligned(rows, heading=("", "WAVE", "SERVER", "REGION"))
-    lines = heads[:1]
-    for head, finding in zip(heads[1:], found, strict=True):
-        lines += [head, *wrapped(finding.message, _WIDTH - len(_INDENT), indent=_INDENT)]
+    heading, *aligned_rows = aligned(rows, heading=("", "WAVE", "SERVER", "REGION"))
+    lines = [heading]
+    for row, finding in zip(aligned_rows, findings, strict=True):
+        lines += [row, *wrapped(finding.message, _WIDTH - len(_INDENT), indent=_INDENT)]
     return lines
 
 
 def execution_table(executions: Sequence[ExecutionState]) -> list[str]:
-    """Executions, a line each."""
+    """List executions, a line each."""
     rows = [
         (
             execution.execution_id,
@@ -93,7 +94,7 @@ def execution_table(executions: Sequence[ExecutionState]) -> list[str]:
 
 
 def execution_lines(state: ExecutionState) -> list[str]:
-    """One execution with its waves and servers."""
+    """Describe one execution with its waves and servers."""
     ended = "" if state.end_time is None else f", ended {moment(state.end_time)}"
     lines = [
         f"{state.execution_type} of {state.plan_name} {state.status}",
@@ -108,7 +109,7 @@ def execution_lines(state: ExecutionState) -> list[str]:
 
 
 def wave_table(waves: Sequence[WaveState]) -> list[str]:
-    """Waves in short, a line each."""
+    """List waves, a line each."""
     rows = [
         (
             f"{STATUS_STYLES[wave.status][0]} {wave.status}",
@@ -125,26 +126,24 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
 
 def _wave_lines(wave: WaveState) -> list[str]:
     symbol = STATUS_STYLES[wave.status][0]
-    where = " ".join(part for part in (wave.account_id, wave.region) if part)
+    target = " ".join(part for part in (wave.account_id, wave.region) if part)
     took = "" if wave.completion_duration is None else f", took {about(wave.completion_duration)}"
     late = ", late" if wave.late else ""
-    lines = [f"{symbol} {wave.wave_name} ({wave.wave_id}) {wave.status}{took}{late}  {where}"]
+    lines = [f"{symbol} {wave.wave_name} ({wave.wave_id}) {wave.status}{took}{late}  {target}"]
     if wave.status_reason:
         lines.append(f"  {wave.status_reason}")
     if wave.start_time is not None:
         lines.append(f"  accepted {moment(wave.start_time)}")
-    rows = []
-    for server in wave.servers:
-        when = moment(server.launch_time)[11:] if server.launch_time is not None else "-"
-        verified = {"YES": "verified", "NO": "contradicted", "UNKNOWN": "UNVERIFIED"}
-        rows.append(
-            (
-                f"  {server.source_server_id}",
-                server.launch_status,
-                verified.get(server.verified or "", "-"),
-                server.recovery_instance_id or "-",
-                when,
-                server.reason or "",
-            )
-        )
-    return lines + aligned(rows)
+    return lines + aligned([_server_row(server) for server in wave.servers])
+
+
+def _server_row(server: ServerResult) -> tuple[str, ...]:
+    verified = {"YES": "verified", "NO": "contradicted", "UNKNOWN": "UNVERIFIED"}
+    return (
+        f"  {server.source_server_id}",
+        server.launch_status,
+        verified.get(server.verified or "", "-"),
+        server.recovery_instance_id or "-",
+        "-" if server.launch_time is None else moment(server.launch_time)[11:],
+        server.reason or "",
+    )

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from cli.commands.validate import Json, PlanFiles, read_all
-from cli.input.confirmation import confirmed, print_start_details
+from cli.input.confirmation import print_start_details, require_confirmation
 from cli.live.follow import print_outcome
 from cli.live.view import WatchedExecution
 from cli.live.watch import display_on, watch
@@ -156,7 +156,7 @@ def _confirm_all(plans: Sequence[RecoveryPlan], given: Sequence[str]) -> None:
         print_start_details(plan, ExecutionType.RECOVERY, readiness, ())
         passed = plan.plan_id if plan.plan_id in given else (given[0] if given else None)
         intended = IntendedStart(plan.plan_id, ExecutionType.RECOVERY)
-        confirmed(partial(start_refusal, intended), plan.plan_id, passed)
+        require_confirmation(partial(start_refusal, intended), plan.plan_id, passed)
 
 
 async def _readiness(plan: RecoveryPlan) -> Readiness:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from aws.errors import AwsError, AwsErrorKind
 from cli.app import app
-from cli.input.confirmation import confirmed, print_start_details
+from cli.input.confirmation import print_start_details, require_confirmation
 from cli.render.tables import finding_table
 from client.errors import RefusedError, UnreachableError
 from client.takeover import PreviousExecution
@@ -214,7 +214,7 @@ def test_a_finding_fits_80_columns_however_much_it_says() -> None:
 
 def test_another_plans_id_confirms_nothing() -> None:
     with pytest.raises(CliError, match="nothing was started: 'crn' is not the PlanId"):
-        confirmed(partial(start_refusal, RECOVERY), CHAIN.plan_id, "crn")
+        require_confirmation(partial(start_refusal, RECOVERY), CHAIN.plan_id, "crn")
 
 
 def test_the_plan_id_is_asked_for_only_where_the_rule_needs_it(
@@ -229,11 +229,11 @@ def test_the_plan_id_is_asked_for_only_where_the_rule_needs_it(
     monkeypatch.setattr(typer, "prompt", prompt)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     drill = IntendedStart(CHAIN.plan_id, ExecutionType.DRILL)
-    assert confirmed(partial(start_refusal, drill), CHAIN.plan_id, None) is None
+    assert require_confirmation(partial(start_refusal, drill), CHAIN.plan_id, None) is None
     assert asked == []
     with pytest.raises(CliError, match="'crn' is not the PlanId"):
-        confirmed(partial(start_refusal, RECOVERY), CHAIN.plan_id, None)
-    assert confirmed(partial(start_refusal, RECOVERY), CHAIN.plan_id, None) == "crm"
+        require_confirmation(partial(start_refusal, RECOVERY), CHAIN.plan_id, None)
+    assert require_confirmation(partial(start_refusal, RECOVERY), CHAIN.plan_id, None) == "crm"
     assert asked == ["Type the PlanId to start it"] * 2
 
 
