@@ -1,4 +1,4 @@
-"""Brings a sandbox up: source servers of the plans, Temporal, AWS, history table, worker."""
+"""Starts a sandbox: source servers of the plans, Temporal, AWS, tables, worker, pages."""
 
 import asyncio
 import fcntl
@@ -27,11 +27,11 @@ from storage.plans import PlanTable
 
 DEFAULT_ACCOUNT_ID = "123456789012"
 _CLOUD_VARIABLES = ("AWS_", "TEMPORAL_", "DRS_WAVES_")
-_OWN_VARIABLES = ("DRS_WAVES_DEBUG", "DRS_WAVES_LOG_JSON")
+_KEPT_VARIABLES = ("DRS_WAVES_DEBUG", "DRS_WAVES_LOG_JSON")
 
 
 def source_servers(plans: Sequence[RecoveryPlan]) -> list[dict[str, str]]:
-    """The source servers that the plans launch, as the local AWS is seeded with them."""
+    """List the source servers of the plans, with which the local AWS is seeded."""
     found: dict[tuple[str, str, str], dict[str, str]] = {}
     for plan in plans:
         for wave in plan.waves:
@@ -53,10 +53,10 @@ def _account_of(wave: Wave) -> str:
 
 
 def check_scenario(path: Path | None) -> None:
-    """Read a scenario before anything is started.
+    """Check a scenario before anything is started.
 
     Raises:
-        CliError: all that is wrong with it.
+        CliError: with all problems of the scenario.
     """
     if path is None:
         return
@@ -73,7 +73,7 @@ def check_scenario(path: Path | None) -> None:
 
 
 def new_stack(folder: Path, *, speed: float, end_with_parent: bool = False) -> Stack:
-    """A sandbox in a folder, not started yet.
+    """Create a sandbox in a folder without starting it.
 
     Args:
         folder: where its logs and its state are.
@@ -82,20 +82,20 @@ def new_stack(folder: Path, *, speed: float, end_with_parent: bool = False) -> S
     """
     return Stack(
         folder=folder.absolute(),
-        worker=_program("worker"),
-        server=[*_program("starter"), "serve"],
+        worker=_module_command("worker"),
+        server=[*_module_command("starter"), "serve"],
         search_attributes=[f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
         speed=speed,
         end_with_parent=end_with_parent,
-        # The configuration of the user's real clouds must not lead out of the sandbox.
+        # The user's AWS configuration may name real endpoints, roles and credentials.
         variables={"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull},
     )
 
 
-def _program(module: str) -> list[str]:
-    """The command that runs one of our modules.
+def _module_command(module: str) -> list[str]:
+    """Return the command that runs one of our modules.
 
-    By its path, because `-m worker` would take a worker.py of the current directory.
+    It names the path, because `-m worker` would run a worker.py of the current directory.
     """
     found = importlib.util.find_spec(module)
     if found is None or found.origin is None:
@@ -103,8 +103,8 @@ def _program(module: str) -> list[str]:
     return [sys.executable, found.origin]
 
 
-def use_ports_of_its_own(stack: Stack) -> None:
-    """Give a sandbox ports that no other one, started at the same moment, would take."""
+def assign_free_ports(stack: Stack) -> None:
+    """Assign ports that no sandbox that starts at the same time takes."""
     with socket.socket() as one, socket.socket() as two, socket.socket() as three:
         ports = []
         for probe in (one, two, three):
@@ -114,15 +114,15 @@ def use_ports_of_its_own(stack: Stack) -> None:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Hold other sandboxes of this user back: two that look for a free port find the same one."""
+def exclusive_start() -> Iterator[None]:
+    """Let this user start one sandbox at a time; two would choose the same free ports."""
     lock = Path(tempfile.gettempdir()) / f".drs-waves-{os.getuid()}.lock"
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def bring_up(
+def start_stack(
     stack: Stack,
     plans: Sequence[RecoveryPlan],
     scenario: Path | None,
@@ -130,12 +130,14 @@ def bring_up(
     worker: bool,
     pages: bool = False,
 ) -> None:
-    """Start the parts of a sandbox and enter it; with its pages, the plans are registered there.
+    """Start the parts of a sandbox and connect this process to it.
+
+    With the pages, the plans are registered in it too.
 
     Raises:
-        CliError: a part does not start; the message names its log.
+        CliError: a part does not start; the message has the end of its log.
     """
-    _forget_clouds()
+    _clear_cloud_variables()
     stack.folder.mkdir(parents=True, exist_ok=True)
     seed = stack.folder / "servers.json"
     seed.write_text(json.dumps(source_servers(plans), indent=1))
@@ -144,7 +146,7 @@ def bring_up(
             stack.start_temporal()
         with step("Starting AWS"):
             stack.start_aws(servers=seed, scenario=scenario.absolute() if scenario else None)
-        enter(stack)
+        use_stack(stack)
         with step("Creating the tables"):
             asyncio.run(HistoryTable(get_settings()).create())
             asyncio.run(PlanTable(get_settings()).create())
@@ -156,7 +158,7 @@ def bring_up(
                 asyncio.run(_register(plans))
                 stack.start_server()
     except StackError as error:
-        raise CliError(f"{error}{_last_words(stack)}", ExitCode.UNREACHABLE) from error
+        raise CliError(f"{error}{_log_tail(stack)}", ExitCode.UNREACHABLE) from error
 
 
 async def _register(plans: Sequence[RecoveryPlan]) -> None:
@@ -165,21 +167,21 @@ async def _register(plans: Sequence[RecoveryPlan]) -> None:
         await table.register(plan, author=whoami())
 
 
-def enter(stack: Stack) -> None:
-    """Point this process at a sandbox."""
-    _forget_clouds()
+def use_stack(stack: Stack) -> None:
+    """Set this process's environment to that of a sandbox."""
+    _clear_cloud_variables()
     os.environ.update(stack.env)
     get_settings.cache_clear()
 
 
-def _forget_clouds() -> None:
+def _clear_cloud_variables() -> None:
     for name in list(os.environ):
-        if name.startswith(_CLOUD_VARIABLES) and name not in _OWN_VARIABLES:
+        if name.startswith(_CLOUD_VARIABLES) and name not in _KEPT_VARIABLES:
             del os.environ[name]
 
 
-def _last_words(stack: Stack) -> str:
-    """The end of the log of the part that was started last, for the folder may go away."""
+def _log_tail(stack: Stack) -> str:
+    """Return the last lines of the log of the last started part, as its folder may be deleted."""
     part = next(reversed(stack.parts), None)
     if part is None:
         return ""
@@ -190,14 +192,14 @@ def _last_words(stack: Stack) -> str:
     return "".join(f"\n  {line}" for line in lines[-5:])
 
 
-def take_down(stack: Stack) -> None:
-    """Stop and forget a sandbox that this process has started."""
+def stop_stack(stack: Stack) -> None:
+    """Stop a sandbox that this process has started, and discard its state."""
     stack.discard()
-    # An interruption may come after a part was started and before the stack knew of it.
-    left = psutil.Process().children(recursive=True)
-    for process in left:
+    # An interrupt may arrive after a part has started and before the stack records it.
+    remaining = psutil.Process().children(recursive=True)
+    for process in remaining:
         _kill(process)
-    psutil.wait_procs(left, timeout=5)
+    psutil.wait_procs(remaining, timeout=5)
 
 
 def _kill(process: psutil.Process) -> None:
@@ -209,7 +211,7 @@ def _kill(process: psutil.Process) -> None:
 
 @contextmanager
 def stack_errors() -> Iterator[None]:
-    """Tell a stack's troubles as ours."""
+    """Raise a stack's errors as errors of the command line."""
     try:
         yield
     except StackError as error:

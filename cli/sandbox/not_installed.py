@@ -1,4 +1,4 @@
-"""What `drs-waves sandbox` says where the sandbox is not installed."""
+"""Replaces `drs-waves sandbox` where the sandbox is not installed."""
 
 import typer
 

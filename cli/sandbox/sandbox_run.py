@@ -1,4 +1,4 @@
-"""`sandbox run`: up, run, down, in a folder of its own, leaving nothing behind."""
+"""`sandbox run`: starts a sandbox in a temporary folder, runs plans in it, and removes it."""
 
 import asyncio
 import signal
@@ -29,11 +29,11 @@ from cli.render.output import (
 )
 from cli.render.tables import wave_table
 from cli.sandbox.local_stack import (
-    bring_up,
+    assign_free_ports,
     check_scenario,
     new_stack,
-    take_down,
-    use_ports_of_its_own,
+    start_stack,
+    stop_stack,
 )
 from client.connection import connect_to_temporal
 from client.readiness import check_readiness
@@ -48,8 +48,8 @@ from sandbox.stack import Stack
 from settings import get_settings
 from storage.history import HistoryError, HistoryTable
 
-_WORKER_COMES_WITHIN_SECONDS = 60.0
-_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_WORKER_TIMEOUT_SECONDS = 60.0
+_END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def sandbox_run(
@@ -83,17 +83,17 @@ def sandbox_run(
     Exit codes: those of `run`, of several plans the worst; 130 interrupted.
     """
     read = [each.plan for each in read_all(plans)]
-    _refuse_repeated(read)
+    _refuse_duplicates(read)
     check_scenario(scenario)
     execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
     stack = new_stack(
         Path(tempfile.mkdtemp(prefix="drs-waves-")), speed=speed, end_with_parent=True
     )
-    use_ports_of_its_own(stack)
+    assign_free_ports(stack)
     try:
-        with _ended_by_signals(), _taken_down(stack):
-            bring_up(stack, read, scenario, worker=True)
-            asyncio.run(_worker_comes())
+        with _interrupt_on_signals(), _stopped_at_end(stack):
+            start_stack(stack, read, scenario, worker=True)
+            asyncio.run(_await_worker())
             if recovery:
                 _confirm_all(read, confirm_ids or [])
             code = asyncio.run(_run_all(stack, read, execution_type, json=json))
@@ -103,7 +103,7 @@ def sandbox_run(
     raise typer.Exit(code)
 
 
-def _refuse_repeated(plans: Sequence[RecoveryPlan]) -> None:
+def _refuse_duplicates(plans: Sequence[RecoveryPlan]) -> None:
     ids = [plan.plan_id for plan in plans]
     if repeated := sorted({plan_id for plan_id in ids if ids.count(plan_id) > 1}):
         raise CliError(
@@ -112,9 +112,9 @@ def _refuse_repeated(plans: Sequence[RecoveryPlan]) -> None:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP end the command as Ctrl-C does."""
-    before = {number: signal.getsignal(number) for number in _ENDING_SIGNALS}
+def _interrupt_on_signals() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP interrupt the command as Ctrl-C does."""
+    before = {number: signal.getsignal(number) for number in _END_SIGNALS}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -126,26 +126,26 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _taken_down(stack: Stack) -> Iterator[None]:
-    """Take the sandbox down whatever happens, impatience included."""
+def _stopped_at_end(stack: Stack) -> Iterator[None]:
+    """Stop the sandbox at the end, and ignore signals while it stops."""
     try:
         yield
     finally:
-        for number in _ENDING_SIGNALS:
+        for number in _END_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        take_down(stack)
+        stop_stack(stack)
 
 
-async def _worker_comes() -> None:
+async def _await_worker() -> None:
     client = await connect_to_temporal()
-    give_up = time.monotonic() + _WORKER_COMES_WITHIN_SECONDS
+    deadline = time.monotonic() + _WORKER_TIMEOUT_SECONDS
     with step("Waiting for the worker"):
-        while time.monotonic() < give_up:
+        while time.monotonic() < deadline:
             if await has_worker(client):
                 return
             await asyncio.sleep(0.1)
     raise CliError(
-        f"the worker did not come within {_WORKER_COMES_WITHIN_SECONDS:g} s",
+        f"the worker did not start within {_WORKER_TIMEOUT_SECONDS:g} s",
         ExitCode.UNREACHABLE,
     )
 
@@ -154,9 +154,9 @@ def _confirm_all(plans: Sequence[RecoveryPlan], given: Sequence[str]) -> None:
     for plan in plans:
         readiness = asyncio.run(_readiness(plan))
         print_start_details(plan, ExecutionType.RECOVERY, readiness, ())
-        passed = plan.plan_id if plan.plan_id in given else (given[0] if given else None)
+        confirmation = plan.plan_id if plan.plan_id in given else (given[0] if given else None)
         intended = IntendedStart(plan.plan_id, ExecutionType.RECOVERY)
-        require_confirmation(partial(start_refusal, intended), plan.plan_id, passed)
+        require_confirmation(partial(start_refusal, intended), plan.plan_id, confirmation)
 
 
 async def _readiness(plan: RecoveryPlan) -> Readiness:

@@ -1,4 +1,4 @@
-"""`sandbox`: a local Temporal and AWS to rehearse on."""
+"""`sandbox`: starts and stops a local Temporal and AWS for rehearsals."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -10,12 +10,12 @@ from cli.commands.validate import Json, read_all
 from cli.render.output import notice, show, step, write_json
 from cli.render.tables import aligned
 from cli.sandbox.local_stack import (
-    alone,
-    bring_up,
     check_scenario,
+    exclusive_start,
     new_stack,
     stack_errors,
-    take_down,
+    start_stack,
+    stop_stack,
 )
 from cli.sandbox.sandbox_run import sandbox_run
 from runtime.exit import CliError, ExitCode
@@ -38,7 +38,7 @@ sandbox = typer.Typer(
 )
 
 
-class Restartable(StrEnum):
+class RestartablePart(StrEnum):
     """A part that can be restarted without losing state."""
 
     TEMPORAL = "temporal"
@@ -72,13 +72,13 @@ def up(
     """
     plans = [read.plan for read in read_all(plan or [])]
     check_scenario(scenario)
-    with alone():
-        _make_room()
+    with exclusive_start():
+        _discard_stopped_sandbox()
         stack = new_stack(FOLDER, speed=speed)
         try:
-            bring_up(stack, plans, scenario, worker=not no_worker, pages=pages)
+            start_stack(stack, plans, scenario, worker=not no_worker, pages=pages)
         except BaseException:
-            take_down(stack)
+            stop_stack(stack)
             raise
     _show_addresses(stack)
     show("Use it:     source .sandbox/env")
@@ -95,13 +95,15 @@ def down() -> None:
     running = stack.running()
     with step("Stopping the sandbox"), stack_errors():
         stack.discard()
-    told = f"Stopped {', '.join(running)}; " if running else "Nothing of it was running; "
-    show(f"{told}its state is discarded.")
+    result = f"Stopped {', '.join(running)}; " if running else "Nothing of it was running; "
+    show(f"{result}its state is discarded.")
 
 
 @sandbox.command()
 def restart(
-    part: Annotated[Restartable | None, typer.Argument(help="Default: both, one by one.")] = None,
+    part: Annotated[
+        RestartablePart | None, typer.Argument(help="Default: both, one by one.")
+    ] = None,
 ) -> None:
     """Restart Temporal or the worker; executions go on where they were.
 
@@ -109,12 +111,12 @@ def restart(
     """
     stack = _running_stack()
     with stack_errors():
-        if part in (None, Restartable.TEMPORAL):
+        if part in (None, RestartablePart.TEMPORAL):
             with step("Restarting Temporal"):
                 stack.stop_part("temporal")
                 stack.start_temporal()
             show("Temporal runs again, with its state.")
-        if part in (None, Restartable.WORKER):
+        if part in (None, RestartablePart.WORKER):
             with step("Restarting the worker"):
                 stack.stop_part("worker")
                 stack.start_worker()
@@ -141,8 +143,8 @@ def sandbox_status(json: Json = False) -> None:
     else:
         _show_addresses(stack)
         rows = [
-            (name, "running" if told["Running"] else "STOPPED", str(told["Pid"]), str(told["Log"]))
-            for name, told in parts.items()
+            (name, "running" if part["Running"] else "STOPPED", str(part["Pid"]), str(part["Log"]))
+            for name, part in parts.items()
         ]
         show()
         for line in aligned(rows, heading=("PART", "STATE", "PID", "LOG")):
@@ -166,11 +168,11 @@ def _running_stack() -> Stack:
     return stack
 
 
-def _make_room() -> None:
-    """Refuse a second sandbox; discard what is left of one that was not stopped.
+def _discard_stopped_sandbox() -> None:
+    """Refuse a second sandbox; discard the rest of one whose processes have ended.
 
     Raises:
-        CliError: one is up, or the folder is somebody else's.
+        CliError: a sandbox runs, or the folder has other files.
     """
     stack = _loaded()
     if stack is None:
