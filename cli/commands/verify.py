@@ -1,4 +1,4 @@
-"""`history verify`: whether DynamoDB holds what Temporal knows, and makes it so."""
+"""`history verify`: compares DynamoDB with Temporal and repairs what differs."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,22 +25,22 @@ from runtime.exit import CliError, ExitCode
 from settings import get_settings
 from storage.history import HistoryTable
 
-_WIDEST = 44
+_MAX_VALUE_WIDTH = 44
 
 
-class Verification(Model):
-    """How the history of one execution compares with Temporal.
+class VerificationResult(Model):
+    """The result of comparing the history of one execution with Temporal.
 
     Attributes:
-        is_in_temporal: whether Temporal still knows it; else there is nothing to compare with.
-        agrees: whether nothing is left that differs.
-        trouble: why it could not be compared.
+        is_in_temporal: whether Temporal still knows it; else it cannot be compared.
+        agrees: whether no unrepaired difference is left.
+        error: why it could not be compared.
     """
 
     execution_id: str
     is_in_temporal: bool = True
     agrees: bool = True
-    trouble: str | None = None
+    error: str | None = None
     differences: list[Difference] = []
 
 
@@ -49,7 +49,7 @@ def verify(
         str | None,
         typer.Argument(metavar="[EXECUTION]", autocompletion=complete_execution),
     ] = None,
-    everything: Annotated[
+    all_executions: Annotated[
         bool, typer.Option("--all", help="Every execution that Temporal still knows.")
     ] = False,
     repair: Annotated[
@@ -71,31 +71,31 @@ def verify(
     Exit codes: 0 agrees, or was repaired, 1 differences are left, 2 not known
     or no table, 5 cannot reach Temporal, a worker or AWS.
     """
-    if everything is (execution is not None):
+    if all_executions is (execution is not None):
         raise CliError("which execution? drs-waves history verify EXECUTION, or --all")
-    found = asyncio.run(_verify(execution, repair=repair))
+    results = asyncio.run(_verify(execution, repair=repair))
     if json:
-        told = [json_values(each) for each in found]
-        write_json(told if everything else told[0])
+        values = [json_values(each) for each in results]
+        write_json(values if all_executions else values[0])
     else:
-        print_verifications(found, repair=repair)
-    raise typer.Exit(exit_code_of(found))
+        print_verifications(results, repair=repair)
+    raise typer.Exit(exit_code_of(results))
 
 
-async def _verify(execution_id: str | None, *, repair: bool) -> list[Verification]:
+async def _verify(execution_id: str | None, *, repair: bool) -> list[VerificationResult]:
     client = await connect_to_temporal()
     table = HistoryTable(get_settings())
     runs = await list_runs(client, execution_id)
     if execution_id is not None and not runs:
-        return [await _only_recorded(table, execution_id)]
+        return [await _recorded_only_result(table, execution_id)]
     if runs:
         await require_worker(client)
     with step(f"Comparing {count(len(runs), 'execution')}"):
         return [await _verify_one(client, table, run, repair=repair) for run in runs]
 
 
-async def _only_recorded(table: HistoryTable, execution_id: str) -> Verification:
-    """What is said of an execution that Temporal does not know, or no longer.
+async def _recorded_only_result(table: HistoryTable, execution_id: str) -> VerificationResult:
+    """Return the result for an execution that Temporal does not know, or no longer knows.
 
     Raises:
         CliError: the history does not know it either.
@@ -105,34 +105,34 @@ async def _only_recorded(table: HistoryTable, execution_id: str) -> Verification
             f"neither Temporal nor the history table {table.name} knows an execution "
             f"{execution_id!r}; `drs-waves executions` lists them"
         )
-    return Verification(execution_id=execution_id, is_in_temporal=False)
+    return VerificationResult(execution_id=execution_id, is_in_temporal=False)
 
 
 async def _verify_one(
     client: Client, table: HistoryTable, run: ExecutionRun, *, repair: bool
-) -> Verification:
+) -> VerificationResult:
     try:
         temporal_state = await read_temporal_state(client, run)
     except StateUnavailableError as error:
-        return Verification(execution_id=run.execution_id, agrees=False, trouble=str(error))
+        return VerificationResult(execution_id=run.execution_id, agrees=False, error=str(error))
     differences = await compare_and_repair(table, temporal_state, repair=repair)
-    return Verification(
+    return VerificationResult(
         execution_id=run.execution_id,
         agrees=all(each.is_settled for each in differences),
         differences=differences,
     )
 
 
-def print_verifications(found: Sequence[Verification], *, repair: bool) -> None:
-    """Print what was found, an execution after the other.
+def print_verifications(results: Sequence[VerificationResult], *, repair: bool) -> None:
+    """Print the results, one execution after the other.
 
     Args:
-        found: the executions.
-        repair: whether what differs was to be repaired.
+        results: the results.
+        repair: whether the command repairs differences.
     """
-    for each in found:
-        if each.trouble is not None:
-            warn(each.trouble)
+    for each in results:
+        if each.error is not None:
+            warn(each.error)
         elif not each.is_in_temporal:
             show(
                 f"{each.execution_id}: only DynamoDB has it, as Temporal keeps executions for "
@@ -142,24 +142,24 @@ def print_verifications(found: Sequence[Verification], *, repair: bool) -> None:
             show(f"{each.execution_id}: the history agrees with Temporal.")
         else:
             _show_differences(each, repair=repair)
-    if len(found) > 1:
-        agree = sum(each.agrees for each in found)
-        show(f"{count(len(found), 'execution')}, {agree} of them in order.")
-    elif not found:
+    if len(results) > 1:
+        agree = sum(each.agrees for each in results)
+        show(f"{count(len(results), 'execution')}, {agree} of them in order.")
+    elif not results:
         show("Temporal knows no execution.")
 
 
-def _show_differences(found: Verification, *, repair: bool) -> None:
-    differences = found.differences
+def _show_differences(result: VerificationResult, *, repair: bool) -> None:
+    differences = result.differences
     verb = "differs" if len(differences) == 1 else "differ"
-    show(f"{found.execution_id}: {count(len(differences), 'item')} {verb}")
+    show(f"{result.execution_id}: {count(len(differences), 'item')} {verb}")
     rows = [
         (
-            _what(each.item),
+            _item_name(each.item),
             each.kind,
-            fit(each.temporal, _WIDEST),
-            fit(each.dynamodb, _WIDEST),
-            _done(each, repair=repair),
+            fit(each.temporal, _MAX_VALUE_WIDTH),
+            fit(each.dynamodb, _MAX_VALUE_WIDTH),
+            _repair_text(each, repair=repair),
         )
         for each in differences
     ]
@@ -167,8 +167,8 @@ def _show_differences(found: Verification, *, repair: bool) -> None:
         show(f"  {line}")
 
 
-def _what(item: str) -> str:
-    """An item in words, by its key."""
+def _item_name(item: str) -> str:
+    """Name an item by its key."""
     kind, _, name = item.partition("#")
     match kind:
         case "EXECUTION":
@@ -183,7 +183,7 @@ def _what(item: str) -> str:
             return f"{kind.lower()} {name}"
 
 
-def _done(difference: Difference, *, repair: bool) -> str:
+def _repair_text(difference: Difference, *, repair: bool) -> str:
     if difference.is_repaired:
         return "repaired"
     if difference.is_sound:
@@ -197,8 +197,8 @@ def _done(difference: Difference, *, repair: bool) -> str:
             return "LEFT: it could not be written" if repair else "not repaired"
 
 
-def exit_code_of(found: Sequence[Verification]) -> ExitCode:
-    """The exit code of several verifications, that of the worst."""
-    if any(each.trouble is not None for each in found):
+def exit_code_of(results: Sequence[VerificationResult]) -> ExitCode:
+    """Return the exit code of the worst result."""
+    if any(each.error is not None for each in results):
         return ExitCode.UNREACHABLE
-    return ExitCode.COMPLETED if all(each.agrees for each in found) else ExitCode.FAILED
+    return ExitCode.COMPLETED if all(each.agrees for each in results) else ExitCode.FAILED

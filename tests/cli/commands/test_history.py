@@ -8,7 +8,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.commands.verify import Verification, exit_code_of, print_verifications
+from cli.commands.verify import VerificationResult, exit_code_of, print_verifications
 from cli.live.changes import changes
 from cli.live.view import WatchedExecution, view
 from cli.render.tables import execution_lines
@@ -111,13 +111,15 @@ def test_the_shell_completes_both(words: str, offered: set[str]) -> None:
     ],
 )
 def test_only_a_difference_that_is_left_is_an_error(found: Difference, code: int) -> None:
-    told = Verification(execution_id="crm-1", agrees=found.is_settled, differences=[found])
-    assert exit_code_of([Verification(execution_id="crm-0"), told]) == code
+    verified = VerificationResult(
+        execution_id="crm-1", agrees=found.is_settled, differences=[found]
+    )
+    assert exit_code_of([VerificationResult(execution_id="crm-0"), verified]) == code
 
 
 def test_an_execution_that_cannot_be_asked_is_unreachable_whatever_the_others_are() -> None:
-    silent = Verification(execution_id="crm-1", agrees=False, trouble="no answer")
-    assert exit_code_of([silent, Verification(execution_id="crm-0", agrees=False)]) == 5
+    silent = VerificationResult(execution_id="crm-1", agrees=False, error="no answer")
+    assert exit_code_of([silent, VerificationResult(execution_id="crm-0", agrees=False)]) == 5
 
 
 def test_each_difference_is_a_line_with_what_was_done(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +130,9 @@ def test_each_difference_is_a_line_with_what_was_done(capsys: pytest.CaptureFixt
         difference(DifferenceKind.NEWER, item="MESSAGE#0002"),
         difference(DifferenceKind.OUTDATED, item="DECISIONS#web", temporal="x" * 80),
     ]
-    print_verifications([Verification(execution_id="crm-1", differences=differences)], repair=True)
+    print_verifications(
+        [VerificationResult(execution_id="crm-1", differences=differences)], repair=True
+    )
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == "crm-1: 5 items differ"
     assert lines[2:] == [
