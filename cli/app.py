@@ -1,4 +1,4 @@
-"""The command line `drs-waves`: which commands there are."""
+"""The command line `drs-waves` with all its commands."""
 
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, NoReturn
@@ -16,7 +16,7 @@ from cli.commands.run import run as run_plan
 from cli.commands.serve import serve
 from cli.commands.status import status, watch_plan
 from cli.commands.validate import validate
-from cli.errors import Commands
+from cli.errors import RootGroup
 from cli.input.completion import disable_temporal_logging
 from cli.render.output import show
 from runtime.exit import leave
@@ -24,25 +24,25 @@ from runtime.exit import leave
 try:
     from cli.sandbox.stack_commands import sandbox
 except ModuleNotFoundError as error:
-    # The sandbox is an extra that a production worker does without.
+    # The sandbox is an extra that a production worker does not need.
     if error.name is None or error.name.split(".")[0] not in ("moto", "psutil", "werkzeug"):
         raise
     from cli.sandbox.not_installed import sandbox
 
-_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
+_CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
 app = typer.Typer(
     name="drs-waves",
-    cls=Commands,
+    cls=RootGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings=_SETTINGS,
+    context_settings=_CONTEXT_SETTINGS,
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if not wanted:
+def _print_version(is_requested: bool) -> None:
+    if not is_requested:
         return
     try:
         show(f"drs-waves {version('drs-waves')}")
@@ -80,7 +80,7 @@ def _root(
       drs-waves cleanup crm-0f3b52a1c7d9
     \b
     Temporal is found as the `temporal` command finds it (TEMPORAL_ADDRESS,
-    profiles), AWS as the `aws` command does. Settings of our own: DRS_WAVES_*.
+    profiles), AWS as the `aws` command does. Our own settings are DRS_WAVES_*.
     """
     if context.invoked_subcommand != "worker":
         disable_temporal_logging()
@@ -95,7 +95,7 @@ app.command("watch")(watch_plan)
 app.command()(plans)
 app.command()(executions)
 app.add_typer(history, name="history")
-operator_commands.add_to(app)
+operator_commands.add_commands(app)
 app.command()(cleanup)
 app.command()(worker)
 app.command()(serve)

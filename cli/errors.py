@@ -1,4 +1,4 @@
-"""Exit codes, and every error as one clear message instead of a traceback."""
+"""Turns every error into a message and an exit code instead of a traceback."""
 
 import os
 import sys
@@ -13,18 +13,18 @@ from runtime.exit import ExitCode
 from runtime.exit import report as report_error
 
 
-class Commands(TyperGroup):
-    """The root of the command line: whatever goes wrong ends as a message and an exit code."""
+class RootGroup(TyperGroup):
+    """The root of the command line; it reports the errors of all commands."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             notice("Interrupted.")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:
-            # The reader of a pipe (`| head`) has seen enough; Python would complain at exit.
+            # The reader closed the pipe, as `| head` does; Python would print an error at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(ExitCode.COMPLETED) from None
         except Exception as error:
@@ -35,9 +35,9 @@ class Commands(TyperGroup):
 
 
 def report(error: Exception) -> ExitCode:
-    """Say what went wrong on standard error.
+    """Print an error to standard error.
 
     Returns:
-        What to exit with.
+        The exit code.
     """
     return report_error(error, partial(notice, style="red"))

@@ -1,4 +1,4 @@
-"""`cleanup`: terminates what a drill has launched, and shows what is left."""
+"""`cleanup`: terminates the recovery instances of a drill, and shows which are left."""
 
 import asyncio
 import sys
@@ -39,7 +39,7 @@ def cleanup(
         bool, typer.Option("--force", help="Of a real recovery: terminate its instances too.")
     ] = False,
     confirm_id: Confirmation = None,
-    watch_it: Follow = None,
+    watch: Follow = None,
     json: Json = False,
 ) -> None:
     """Terminate exactly the recovery instances that a drill has launched.
@@ -55,14 +55,14 @@ def cleanup(
     Exit codes: 0 all are gone (or started, with --no-watch), 1 something is
     left, 2 refused, 5 cannot reach Temporal or AWS, 130 detached.
     """
-    follow = watch_it if watch_it is not None else sys.stdout.isatty()
+    follow = watch if watch is not None else sys.stdout.isatty()
     state, _ = asyncio.run(recorded(execution))
     confirmation = _confirm(state, confirm_id, force=force)
     start = StartCleanup(
         execution_id=execution, plan_id=state.plan_id, actor=whoami(), confirmation=confirmation
     )
     try:
-        raise typer.Exit(asyncio.run(_clean(state, start, follow=follow, json=json)))
+        raise typer.Exit(asyncio.run(_run_cleanup(state, start, follow=follow, json=json)))
     except KeyboardInterrupt:
         notice("\nDetached; the clean-up goes on. Its record:")
         notice(f"  drs-waves history {execution}")
@@ -72,15 +72,15 @@ def cleanup(
 async def schedule_cleanup(
     client: Client, execution_id: str, plan_id: str, after_seconds: float
 ) -> None:
-    """Have a drill cleaned up some time after its end.
+    """Schedule the clean-up of a drill for some time after its end.
 
-    A refusal is told and no more: the drill itself has begun.
+    An error is printed as a warning only, because the drill itself has started.
 
     Args:
-        client: starts it.
-        execution_id: the drill.
+        client: a client of Temporal.
+        execution_id: the drill's execution.
         plan_id: its plan.
-        after_seconds: real seconds after the drill's end, scaled in a sandbox.
+        after_seconds: seconds after the drill's end; a sandbox divides them by its speed.
     """
     speed = get_settings().speed
     start = StartCleanup(
@@ -102,30 +102,28 @@ async def schedule_cleanup(
 
 
 def _confirm(state: ExecutionState, given: str | None, *, force: bool) -> str | None:
-    """The confirmation, which a real recovery needs besides `--force`.
+    """Ask for the confirmation that a real recovery needs besides `--force`.
 
     Raises:
-        CliError: it is refused; nothing was terminated.
+        CliError: the confirmation is refused; nothing was terminated.
     """
-
-    refusal = partial(cleanup_refusal, state.plan_id, state.execution_type, is_forced=force)
-    real = state.execution_type is ExecutionType.RECOVERY
-    refused = refusal(given)
-    if refused is not None and refused.code is RequestRefusalCode.NOT_FORCED:
-        raise CliError(f"{refused.text}. Add --force for that")
-    if real:
+    rule = partial(cleanup_refusal, state.plan_id, state.execution_type, is_forced=force)
+    refusal = rule(given)
+    if refusal is not None and refusal.code is RequestRefusalCode.NOT_FORCED:
+        raise CliError(f"{refusal.text}. Add --force for that")
+    if state.execution_type is ExecutionType.RECOVERY:
         servers = sum(wave.launched_count for wave in state.waves)
         stderr_console().print("  R E C O V E R Y   This is not a drill.  ", style="bold reverse")
         notice(f"{count(servers, 'recovery instance')} of {state.execution_id} will be TERMINATED.")
-    return require_confirmation(refusal, state.plan_id, given, what="terminate them")
+    return require_confirmation(rule, state.plan_id, given, what="terminate them")
 
 
-async def _clean(
+async def _run_cleanup(
     state: ExecutionState, start: StartCleanup, *, follow: bool, json: bool
 ) -> ExitCode:
     client = await connect_to_temporal()
-    then = f"cancel it first (drs-waves cancel {state.plan_id}), or wait for its end"
-    await refuse_while_it_runs(client, state, then)
+    remedy = f"cancel it first (drs-waves cancel {state.plan_id}), or wait for its end"
+    await refuse_while_it_runs(client, state, remedy)
     await start_cleanup(client, start)
     notice(f"Cleaning up after {start.execution_id}")
     if idle := await why_idle(client):
@@ -143,28 +141,28 @@ async def _clean(
 
 
 async def _follow(client: Client, execution_id: str) -> CleanupState:
-    """Tell each change of a clean-up until it has ended."""
+    """Print each change of a clean-up until it has ended."""
     handle = client.get_workflow_handle(cleanup_workflow_id(execution_id))
-    told = ""
+    printed = ""
     while True:
         described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
         try:
             state = await cleanup_state(client, execution_id)
         except UnreachableError as error:
-            now = f"Waiting for an answer: {error}"
+            status = f"Waiting for an answer: {error}"
         else:
-            now = f"{state.status} {state.status_reason}"
+            status = f"{state.status} {state.status_reason}"
             if state.end_time is not None:
                 return state
             if described.status is not WorkflowExecutionStatus.RUNNING:
-                raise CliError(await _why_it_ended(client, execution_id), ExitCode.FAILED)
-        if now != told:
-            notice(now)
-            told = now
+                raise CliError(await _failure_reason(client, execution_id), ExitCode.FAILED)
+        if status != printed:
+            notice(status)
+            printed = status
         await asyncio.sleep(_POLL_SECONDS / min(4.0, get_settings().speed))
 
 
-async def _why_it_ended(client: Client, execution_id: str) -> str:
+async def _failure_reason(client: Client, execution_id: str) -> str:
     handle = client.get_workflow_handle(cleanup_workflow_id(execution_id))
     try:
         await handle.result(rpc_timeout=RPC_TIMEOUT)

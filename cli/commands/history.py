@@ -1,4 +1,4 @@
-"""`history`: executions as DynamoDB has them, and whether Temporal agrees."""
+"""`history`: the executions that DynamoDB has recorded, and whether they agree with Temporal."""
 
 import asyncio
 from typing import Annotated, Any
@@ -17,18 +17,18 @@ from settings import get_settings
 from storage.history import HistoryTable
 
 
-class _TakesAnExecution(TyperGroup):
-    """A group that is a command too: what is no subcommand is its own argument."""
+class _HistoryGroup(TyperGroup):
+    """A group that is also a command: an argument that names no subcommand is its own."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Keep the name of a subcommand from being taken for an execution."""
+        """Parse the name of a subcommand as that, not as an execution."""
         if args and args[0] in self.commands:
             ctx.allow_interspersed_args = False
             args = ["", *args]
         return super().parse_args(ctx, args)
 
     def get_params(self, ctx: Any) -> Any:
-        """Leave the argument out of the usage of the subcommands."""
+        """Omit the argument from the usage of the subcommands."""
         params = super().get_params(ctx)
         if ctx.command is self:
             return params
@@ -36,7 +36,7 @@ class _TakesAnExecution(TyperGroup):
 
 
 history = typer.Typer(
-    cls=_TakesAnExecution,
+    cls=_HistoryGroup,
     invoke_without_command=True,
     rich_markup_mode=None,
     subcommand_metavar="[verify ...]",

@@ -1,4 +1,4 @@
-"""`init-tables` and `worker`: what an installation needs before its first plan."""
+"""`init-tables` and `worker`: the parts that an installation needs before its first plan."""
 
 import asyncio
 from typing import Annotated
@@ -29,7 +29,7 @@ def worker() -> None:
     run beside each other. A second Ctrl-C ends it at once.
 
     \b
-    Exit codes: 0 ended as told, 2 a wrong setting, 5 cannot reach Temporal.
+    Exit codes: 0 ended on request, 2 a wrong setting, 5 cannot reach Temporal.
     """
     asyncio.run(run_worker())
 
@@ -64,30 +64,29 @@ async def _register_search_attributes() -> ExitCode:
         client = await connect_to_temporal()
     except UnreachableError as error:
         return _print_manual_commands(str(error), ExitCode.UNREACHABLE)
-    temporal = client
     try:
-        known = await temporal.operator_service.list_search_attributes(
-            ListSearchAttributesRequest(namespace=temporal.namespace)
+        known = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
         )
         missing = [key.name for key in SEARCH_ATTRIBUTES if key.name not in known.custom_attributes]
         if missing:
             kind = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-            await temporal.operator_service.add_search_attributes(
+            await client.operator_service.add_search_attributes(
                 AddSearchAttributesRequest(
-                    namespace=temporal.namespace,
+                    namespace=client.namespace,
                     search_attributes=dict.fromkeys(missing, kind),
                 )
             )
     except RPCError as error:
         return _print_manual_commands(f"Temporal refused: {error.message}", ExitCode.BAD_INPUT)
-    told = f"registered {', '.join(missing)}" if missing else "were there already"
-    show(f"Search attributes in namespace {temporal.namespace}: {told}")
+    result = f"registered {', '.join(missing)}" if missing else "were there already"
+    show(f"Search attributes in namespace {client.namespace}: {result}")
     return ExitCode.COMPLETED
 
 
-def _print_manual_commands(why: str, code: ExitCode) -> ExitCode:
-    notice(f"error: the search attributes were not registered. {why}", style="red")
-    notice("Somebody with the right to can do it so (in Temporal Cloud, its web page or `tcld`):")
+def _print_manual_commands(reason: str, code: ExitCode) -> ExitCode:
+    notice(f"error: the search attributes were not registered. {reason}", style="red")
+    notice("A user with the permission can register them (in Temporal Cloud: web page or `tcld`):")
     for key in SEARCH_ATTRIBUTES:
         notice(f"  temporal operator search-attribute create --name {key.name} --type Keyword")
     return code

@@ -1,4 +1,4 @@
-"""`plans` and `executions`: what there is, running first, from Temporal and from DynamoDB."""
+"""`plans` and `executions`: lists from Temporal and DynamoDB, what runs first."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def plans(json: Json = False) -> None:
     \b
     Exit codes: 0 shown, 5 neither Temporal nor AWS can be reached.
     """
-    rows = _asked().latest_of_plans
+    rows = _load_overview().latest_of_plans
     if json:
         write_json([json_values(row) for row in rows])
         return
@@ -58,7 +58,7 @@ def executions(
     \b
     Exit codes: 0 shown, 5 neither Temporal nor AWS can be reached.
     """
-    rows = _asked(plan_id=plan_id, state=state, limit=limit).rows
+    rows = _load_overview(plan_id=plan_id, state=state, limit=limit).rows
     if json:
         write_json([json_values(row) for row in rows])
         return
@@ -69,15 +69,15 @@ def executions(
     )
 
 
-def _asked(
+def _load_overview(
     plan_id: str | None = None, state: PlanStatus | None = None, limit: int = MOST
 ) -> Overview:
-    """What both sides know; a side that is away is told of."""
+    """Load what Temporal and DynamoDB know; print a warning if one of them is unreachable."""
     table = HistoryTable(get_settings())
-    found = asyncio.run(overview(table, plan_id=plan_id, state=state, limit=limit))
-    for warning in found.warnings:
+    loaded = asyncio.run(overview(table, plan_id=plan_id, state=state, limit=limit))
+    for warning in loaded.warnings:
         warn(warning)
-    return found
+    return loaded
 
 
 def _cells(row: ExecutionRow) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`register`: keeps plans where the API and the pages find them."""
+"""`register`: stores plans where the API and the pages find them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -29,21 +29,22 @@ def register(plans: PlanFiles, json: Json = False) -> None:
     """
     read = [each.plan for each in read_all(plans)]
     with step("Registering"):
-        kept = asyncio.run(_register(read))
+        registered = asyncio.run(_register(read))
     if json:
-        write_json([{**json_values(version), "IsNew": is_new} for version, is_new in kept])
+        write_json([{**json_values(version), "IsNew": is_new} for version, is_new in registered])
         return
-    for version, is_new in kept:
+    for version, is_new in registered:
         show(visible(_line(version, is_new=is_new)))
 
 
 async def _register(plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
     table, author = PlanTable(get_settings()), whoami()
-    # One after another: files may hold several versions of one plan.
+    # In order, because the files may contain several versions of one plan.
     return [await table.register(plan, author=author) for plan in plans]
 
 
 def _line(version: PlanVersion, *, is_new: bool) -> str:
-    what = f"{count(version.waves, 'wave')}, {count(version.servers, 'server')}"
-    did = "registered" if is_new else f"registered before, by {version.author}"
-    return f"{version.plan_id}: version {version.version} {did} ({what}; {version.plan_hash[:12]})"
+    size = f"{count(version.waves, 'wave')}, {count(version.servers, 'server')}"
+    result = "registered" if is_new else f"registered before, by {version.author}"
+    hash_ = version.plan_hash[:12]
+    return f"{version.plan_id}: version {version.version} {result} ({size}; {hash_})"

@@ -11,7 +11,7 @@ from settings import Role, Settings, get_settings, is_loopback
 if TYPE_CHECKING:
     from uvicorn import Server
 
-_EXTRA = ("fastapi", "nicegui", "uvicorn")
+_API_PACKAGES = ("fastapi", "nicegui", "uvicorn")
 
 
 def serve(
@@ -34,13 +34,13 @@ def serve(
       drs-waves serve
       drs-waves serve --host 0.0.0.0 --port 8443
     \b
-    Exit codes: 0 ended as told, 2 a wrong setting or no authentication for
-    that address, 5 the port cannot be had.
+    Exit codes: 0 ended on request, 2 a wrong setting or no authentication for
+    that address, 5 the port is not available.
     """
     settings = get_settings()
-    address, number = host or settings.api_host, port or settings.api_port
+    address, port_number = host or settings.api_host, port or settings.api_port
     open_to_all = settings.api_tokens is None and settings.oidc_issuer is None
-    url = f"http://{f'[{address}]' if ':' in address else address}:{number}"
+    url = f"http://{f'[{address}]' if ':' in address else address}:{port_number}"
     if open_to_all and not is_loopback(url):
         raise CliError(
             f"nothing is served: without authentication only this machine is, and {address} is "
@@ -48,56 +48,56 @@ def serve(
             "DRS_WAVES_OIDC_AUDIENCE; or leave --host out"
         )
     with step("Loading the pages"):
-        server = _server(settings, address, number)
+        server = _server(settings, address, port_number)
     notice(f"Pages: {url}/   API: {url}/api/docs")
-    notice(_who(settings, open_to_all=open_to_all))
-    cannot = CliError(f"{address}:{number} cannot be had", ExitCode.UNREACHABLE)
+    notice(_authentication_text(settings, open_to_all=open_to_all))
+    cannot_listen = CliError(f"{address}:{port_number} is not available", ExitCode.UNREACHABLE)
     try:
         server.run()
-    except SystemExit as ended:
+    except SystemExit as exit_:
         # Uvicorn has logged why.
-        raise cannot from ended
+        raise cannot_listen from exit_
     if not server.started:
-        raise cannot
+        raise cannot_listen
 
 
-def _server(settings: Settings, address: str, number: int) -> "Server":
-    """The server, not started yet.
+def _server(settings: Settings, address: str, port_number: int) -> "Server":
+    """Create the server without starting it.
 
     Raises:
-        CliError: what it needs is not installed.
+        CliError: a package that it needs is not installed.
     """
-    # Here, because they take longer to load than most commands take altogether.
+    # Imported here, because loading them takes longer than most commands run.
     try:
         import uvicorn  # noqa: PLC0415
 
         from api.app import create_app  # noqa: PLC0415
-    except ModuleNotFoundError as missing:
-        # An extra that a worker does without.
-        if missing.name is None or missing.name.split(".")[0] not in _EXTRA:
+    except ModuleNotFoundError as error:
+        # They are an extra that a worker does not need.
+        if error.name is None or error.name.split(".")[0] not in _API_PACKAGES:
             raise
-        raise CliError("the API is not installed: pip install 'drs-waves[api]'") from missing
+        raise CliError("the API is not installed: pip install 'drs-waves[api]'") from error
     return uvicorn.Server(
         uvicorn.Config(
             create_app(settings),
             host=address,
-            port=number,
+            port=port_number,
             log_level="warning",
-            # Event streams and pages stay open until they are told to end.
+            # Event streams and pages stay open, so the server would wait for ever.
             timeout_graceful_shutdown=2,
         )
     )
 
 
-def _who(settings: Settings, *, open_to_all: bool) -> str:
+def _authentication_text(settings: Settings, *, open_to_all: bool) -> str:
     if open_to_all:
         return (
             "No authentication is configured: this machine only, and everybody on it may do "
             "everything."
         )
-    known = []
+    callers = []
     if settings.api_tokens:
-        known.append(f"the tokens of {', '.join(sorted(settings.api_tokens))}")
+        callers.append(f"the tokens of {', '.join(sorted(settings.api_tokens))}")
     if settings.oidc_issuer:
-        known.append(f"JWTs of {settings.oidc_issuer} for {settings.oidc_audience}")
-    return f"Callers are known by {' and '.join(known)}; roles are {', '.join(Role)}."
+        callers.append(f"JWTs of {settings.oidc_issuer} for {settings.oidc_audience}")
+    return f"Callers are known by {' and '.join(callers)}; roles are {', '.join(Role)}."

@@ -1,4 +1,4 @@
-"""`status`: executions as Temporal knows them."""
+"""`status` and `watch`: the executions that Temporal knows."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ def status(
             metavar="[PLAN_ID]", help="Default: list what runs.", autocompletion=complete_plan
         ),
     ] = None,
-    watch_it: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+    follow: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
     json: Json = False,
 ) -> None:
     """Show a plan's running or last execution, or list the running ones.
@@ -48,11 +48,11 @@ def status(
     those of `run`.
     """
     if plan_id is None:
-        if watch_it:
+        if follow:
             raise CliError("--watch needs a PLAN_ID; `drs-waves status` lists what runs")
         asyncio.run(_list_running(json=json))
         return
-    _show_or_follow(plan_id, watch_it=watch_it, json=json)
+    _show_or_follow(plan_id, follow=follow, json=json)
 
 
 def watch_plan(plan_id: PlanId, json: Json = False) -> None:
@@ -64,23 +64,23 @@ def watch_plan(plan_id: PlanId, json: Json = False) -> None:
     \b
     Exit codes: those of `run`; 2 not known, 5 cannot reach Temporal, 130 detached.
     """
-    _show_or_follow(plan_id, watch_it=True, json=json)
+    _show_or_follow(plan_id, follow=True, json=json)
 
 
-def _show_or_follow(plan_id: str, *, watch_it: bool, json: bool) -> NoReturn:
+def _show_or_follow(plan_id: str, *, follow: bool, json: bool) -> NoReturn:
     try:
-        code = asyncio.run(_show_one(plan_id, watch_it=watch_it, json=json))
+        code = asyncio.run(_show_one(plan_id, follow=follow, json=json))
     except KeyboardInterrupt:
-        if watch_it:
+        if follow:
             print_detached_notice(plan_id)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     raise typer.Exit(code)
 
 
-async def _show_one(plan_id: str, *, watch_it: bool, json: bool) -> ExitCode:
+async def _show_one(plan_id: str, *, follow: bool, json: bool) -> ExitCode:
     client = await connect_to_temporal()
     watched = WatchedExecution(plan_id, sandbox=get_settings().speed > 1)
-    if watch_it:
+    if follow:
         return await follow_execution(client, watched, json=json)
     try:
         watched.state = await execution_state(client, plan_id)
@@ -95,10 +95,11 @@ async def _show_one(plan_id: str, *, watch_it: bool, json: bool) -> ExitCode:
 
 def _draw(watched: WatchedExecution, state: ExecutionState) -> None:
     console = stdout_console()
-    # A width of its own: what goes through a pipe has no screen.
+    # A pipe has no screen width.
     width = min(console.width, 80) if console.is_terminal else 80
-    everything = 2 * len(state.waves) + 20
-    console.print(view(watched, now=time.time(), width=width, height=everything), width=width)
+    height_of_all_waves = 2 * len(state.waves) + 20
+    drawn = view(watched, now=time.time(), width=width, height=height_of_all_waves)
+    console.print(drawn, width=width)
     show()
     show(f"Servers: drs-waves history {state.execution_id}")
 
@@ -106,22 +107,22 @@ def _draw(watched: WatchedExecution, state: ExecutionState) -> None:
 async def _list_running(*, json: bool) -> None:
     client = await connect_to_temporal()
     rows: list[tuple[str, str, str, float]] = []
-    async for found in client.list_workflows(RUNNING, rpc_timeout=RPC_TIMEOUT):
-        known = found.typed_search_attributes
+    async for workflow in client.list_workflows(RUNNING, rpc_timeout=RPC_TIMEOUT):
+        attributes = workflow.typed_search_attributes
         rows.append(
             (
-                known.get(PLAN_ID_KEY, found.id),
-                known.get(EXECUTION_ID_KEY, ""),
-                known.get(EXECUTION_TYPE_KEY, ""),
-                found.start_time.timestamp(),
+                attributes.get(PLAN_ID_KEY, workflow.id),
+                attributes.get(EXECUTION_ID_KEY, ""),
+                attributes.get(EXECUTION_TYPE_KEY, ""),
+                workflow.start_time.timestamp(),
             )
         )
     if json:
         names = ("PlanId", "ExecutionId", "ExecutionType", "StartTime")
         write_json([dict(zip(names, row, strict=True)) for row in rows])
     elif rows:
-        told = [(*row[:3], moment(row[3])) for row in rows]
-        for line in aligned(told, heading=("PLAN", "EXECUTION", "TYPE", "STARTED")):
+        cells = [(*row[:3], moment(row[3])) for row in rows]
+        for line in aligned(cells, heading=("PLAN", "EXECUTION", "TYPE", "STARTED")):
             show(line)
     else:
         show("Nothing is running. `drs-waves history` lists what has ended.")

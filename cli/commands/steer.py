@@ -1,4 +1,4 @@
-"""The commands with which an operator steers a running execution."""
+"""The commands that steer a running execution."""
 
 import asyncio
 from functools import partial
@@ -21,7 +21,7 @@ from recovery.operator.messages import MessageName, OperatorMessage
 PlanId = Annotated[str, typer.Argument(metavar="PLAN_ID", autocompletion=complete_plan)]
 WaveId = Annotated[str, typer.Argument(metavar="WAVE_ID", autocompletion=complete_wave)]
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the history.")]
-Launch = Annotated[
+LaunchId = Annotated[
     str | None,
     typer.Option(
         metavar="LAUNCH_ID",
@@ -32,7 +32,7 @@ Actor = Annotated[
     str | None, typer.Option(metavar="WHO", help="Who decides. Default: you, as user@host.")
 ]
 
-_CODES = (
+_EXIT_CODES = (
     "Exit codes: 0 done (or taken until a worker comes), 2 rejected or refused, "
     "5 cannot reach Temporal."
 )
@@ -103,7 +103,7 @@ def adopt_job(
     wave_id: WaveId,
     job_id: Annotated[str, typer.Argument(metavar="JOB_ID", help="Such as drsjob-….")],
     *,
-    launch: Launch = None,
+    launch: LaunchId = None,
     reason: Reason = "",
     actor: Actor = None,
     json: Json = False,
@@ -117,7 +117,7 @@ def launch_anyway(
     plan_id: PlanId,
     wave_id: WaveId,
     *,
-    launch: Launch = None,
+    launch: LaunchId = None,
     reason: Reason = "",
     actor: Actor = None,
     json: Json = False,
@@ -153,24 +153,24 @@ def cancel_plan(
     Nothing new is launched. DRS cannot stop its jobs: they go on and are
     observed and recorded.
     """
-    who = actor or whoami()
+    actor_name = actor or whoami()
     running = asyncio.run(_running(plan_id))
-    refusal = partial(cancel_refusal, running.plan_id, running.execution_type)
-    if refusal(confirm_id) is not None:
+    rule = partial(cancel_refusal, running.plan_id, running.execution_type)
+    if rule(confirm_id) is not None:
         notice(
             f"{running.execution_type or 'EXECUTION'} {running.execution_id} is to be cancelled."
         )
-    require_confirmation(refusal, plan_id, confirm_id, what="cancel it")
-    effect = asyncio.run(_cancel(running, who, reason))
+    require_confirmation(rule, plan_id, confirm_id, what="cancel it")
+    effect = asyncio.run(_cancel(running, actor_name, reason))
     _show(running, "cancel", None, effect, json=json)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add these commands to the command line."""
-    about_waves = (skip_wave, accept_wave, cancel_wave, retry_wave, approve_wave)
-    for command in (*about_waves, adopt_job, launch_anyway, pause, resume):
-        app.command(epilog=_CODES)(command)
-    app.command("cancel", epilog=_CODES)(cancel_plan)
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands of this module to the command line."""
+    wave_commands = (skip_wave, accept_wave, cancel_wave, retry_wave, approve_wave)
+    for command in (*wave_commands, adopt_job, launch_anyway, pause, resume):
+        app.command(epilog=_EXIT_CODES)(command)
+    app.command("cancel", epilog=_EXIT_CODES)(cancel_plan)
 
 
 def _steer(plan_id: str, message: OperatorMessage, actor: str | None, *, json: bool) -> None:
@@ -198,13 +198,13 @@ def _show(
     running: RunningExecution, name: str, wave: str | None, effect: str | None, *, json: bool
 ) -> None:
     if json:
-        said: dict[str, object] = {
+        response: dict[str, object] = {
             "PlanId": running.plan_id,
             "ExecutionId": running.execution_id,
             "Name": name,
             "Effect": effect,
             "WorkerAnswered": effect is not None,
         }
-        write_json(said | ({"WaveId": wave} if wave else {}))
+        write_json(response | ({"WaveId": wave} if wave else {}))
     else:
         show(f"{wave or running.plan_id}: {effect or WITHOUT_WORKER}")

@@ -1,4 +1,4 @@
-"""`validate`: a plan's problems, or its picture."""
+"""`validate`: prints a plan's problems, or its wave graph."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,37 +44,37 @@ def validate(plans: PlanFiles, json: Json = False) -> None:
     Exit codes: 0 all plans may run, 2 some may not.
     """
     refused = False
-    told: list[dict[str, object]] = []
+    output: list[dict[str, object]] = []
     for number, path in enumerate(plans):
         try:
             read = read_plan(path)
         except PlanError as error:
             refused = True
-            told.append(_refused_json(path, error))
+            output.append(_refused_json(path, error))
             _print_problems(error)
             continue
-        told.append(_plan_json(read))
+        output.append(_plan_json(read))
         if not json:
             if number:
                 show()
             _show_plan(read)
     if json:
-        write_json(told)
+        write_json(output)
     if refused:
         raise typer.Exit(ExitCode.BAD_INPUT)
 
 
 def print_warnings(read: ReadPlan) -> None:
-    """Print what the author of a plan should know."""
+    """Print the warnings about a plan."""
     for warning in read.warnings:
         notice(f"warning: {warning}", style="yellow")
 
 
 def read_all(paths: Sequence[Path]) -> list[ReadPlan]:
-    """Read several plans, or say all that is wrong with any of them.
+    """Read several plans and print their warnings.
 
     Raises:
-        PlanError: with the problems of all files.
+        PlanError: a plan is wrong; the error has the problems of all files.
     """
     read: list[ReadPlan] = []
     problems: list[Problem] = []
@@ -102,24 +102,24 @@ def _show_plan(read: ReadPlan) -> None:
     durations = expected_durations(plan)
     path = plan.graph.critical_path(durations)
     title = f"{plan.plan_name} ({plan.plan_id})" if plan.plan_name != plan.plan_id else plan.plan_id
-    numbers = f"{count(len(plan.waves), 'wave')}, {count(plan.server_count, 'server')}"
-    show(f"{visible(title)}: {numbers}")
+    size = f"{count(len(plan.waves), 'wave')}, {count(plan.server_count, 'server')}"
+    show(f"{visible(title)}: {size}")
     show()
     for line in graph_lines(plan, durations, width=min(_WIDTH, stdout_console().width)):
         show(line)
     show()
     names = [plan.wave(wave_id).wave_name for wave_id in path.waves]
-    expected = [about(path.seconds), against_rto(plan, path.seconds)]
+    expected = [about(path.seconds), compare_with_rto(plan, path.seconds)]
     show(f"Expected      {', '.join(filter(None, expected))}")
     each = about(DEFAULT_SERVER_SECONDS)
     show(f"              ({each} a wave, as in a recorded drill; times are h:mm)")
-    show(f"Longest chain {_chain(names)}")
+    show(f"Longest chain {_chain_text(names)}")
     show(f"Plan hash     {plan.plan_hash[:12]}")
     print_warnings(read)
 
 
-def against_rto(plan: RecoveryPlan, seconds: float) -> str:
-    """How a plan's expected time compares with its RTO; empty where it has none."""
+def compare_with_rto(plan: RecoveryPlan, seconds: float) -> str:
+    """Compare a plan's expected time with its RTO; empty if it has none."""
     if plan.rto is None:
         return ""
     allowed = plan.rto * 60.0
@@ -128,10 +128,10 @@ def against_rto(plan: RecoveryPlan, seconds: float) -> str:
     return f"within the RTO of {about(allowed)}"
 
 
-def _chain(names: Sequence[str]) -> str:
-    told = visible(" → ".join(names))
-    if cell_len(told) <= _WIDTH - 14:
-        return told
+def _chain_text(names: Sequence[str]) -> str:
+    text = visible(" → ".join(names))
+    if cell_len(text) <= _WIDTH - 14:
+        return text
     first, last = (fit(name, 24) for name in (names[0], names[-1]))
     return f"{first} → … → {last} ({len(names)} waves)"
 
@@ -145,13 +145,13 @@ def _refused_json(path: Path, error: PlanError) -> dict[str, object]:
 
 
 def _problem_json(problem: Problem) -> dict[str, object]:
-    told = {
+    values = {
         "Message": problem.message,
         "Line": problem.line,
         "Wave": problem.wave,
         "Value": problem.value,
     }
-    return {key: value for key, value in told.items() if value is not None}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _plan_json(read: ReadPlan) -> dict[str, object]:
@@ -160,7 +160,7 @@ def _plan_json(read: ReadPlan) -> dict[str, object]:
     path = graph.critical_path(durations)
     times = graph.schedule(durations)
     depth = {wave: n for n, level in enumerate(graph.levels(), start=1) for wave in level}
-    told: dict[str, object] = {
+    values: dict[str, object] = {
         "File": read.file,
         "Valid": True,
         "PlanId": plan.plan_id,
@@ -184,6 +184,6 @@ def _plan_json(read: ReadPlan) -> dict[str, object]:
         "Warnings": [_problem_json(warning) for warning in read.warnings],
     }
     if plan.rto is not None:
-        told["RTOSeconds"] = plan.rto * 60
-        told["WithinRTO"] = path.seconds <= plan.rto * 60
-    return told
+        values["RTOSeconds"] = plan.rto * 60
+        values["WithinRTO"] = path.seconds <= plan.rto * 60
+    return values
