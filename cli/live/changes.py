@@ -22,9 +22,9 @@ def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:
         )
     printed = before.warnings if before else []
     lines += [f"warning: {each}" for each in after.warnings if each not in printed]
-    known = {wave.wave_id: wave for wave in before.waves} if before else {}
+    previous = {wave.wave_id: wave for wave in before.waves} if before else {}
     for wave in after.waves:
-        lines += _wave_changes(known.get(wave.wave_id), wave)
+        lines += _wave_changes(previous.get(wave.wave_id), wave)
     ended = after.end_time is not None
     if ended and (before is None or before.end_time is None):
         lines.append(f"{after.plan_name}: {after.status} {after.status_reason}".rstrip())
@@ -35,14 +35,14 @@ def _wave_changes(before: WaveState | None, wave: WaveState) -> list[str]:
     lines = []
     if before is None or _status_and_detail(before) != _status_and_detail(wave):
         lines.append(f"{wave.wave_name}: {' '.join(_status_and_detail(wave))}".rstrip())
-    known = {s.source_server_id: s for s in before.servers} if before else {}
+    previous = {s.source_server_id: s for s in before.servers} if before else {}
     named = _named_in_reason(wave)
     for server in wave.servers:
-        was = known.get(server.source_server_id)
+        earlier = previous.get(server.source_server_id)
         failed = server.launch_status is LaunchStatus.FAILED
         if server.source_server_id in named:
             continue
-        if failed and (was is None or _failure_text(was) != _failure_text(server)):
+        if failed and (earlier is None or _failure_text(earlier) != _failure_text(server)):
             lines.append(f"{wave.wave_name}: {server.source_server_id} {_failure_text(server)}")
     return lines
 

@@ -17,7 +17,6 @@ from recovery.forecast.remaining import remaining
 from recovery.text_format import about, clock, count, moment
 
 _MAX_NAME_WIDTH = 24
-_HEADER_LINES = 5
 _MIN_ROWS = 3
 
 # Colour-blind people can distinguish blue, yellow, cyan and bold; each status also has its own
