@@ -1,4 +1,4 @@
-"""Executions in all their states, for tests of what people are shown."""
+"""Executions in all states, for tests of what is shown."""
 
 from collections.abc import Sequence
 
@@ -52,7 +52,7 @@ def begin(
         plan,
         execution_id="crm-0f3b52a1c7d9",
         execution_type=execution_type,
-        started_by="ops@desk",
+        started_by="ops@host",
         now=START,
     )
 

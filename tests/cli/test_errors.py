@@ -32,7 +32,7 @@ runner = CliRunner()
 
 
 @pytest.fixture(autouse=True)
-def _nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _unreachable_services(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An environment in which neither Temporal nor AWS answers."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -82,13 +82,13 @@ def test_of_several_executions_a_failure_is_worse_than_a_cancellation() -> None:
         (RPCError("unknown search attribute", RPCStatusCode.INVALID_ARGUMENT, b""), 2),
     ],
 )
-def test_foreseen_errors_have_their_codes(error: Exception, code: int) -> None:
-    told = explain(error)
-    assert told is not None
-    assert told.code == code
+def test_expected_errors_have_their_codes(error: Exception, code: int) -> None:
+    explained = explain(error)
+    assert explained is not None
+    assert explained.code == code
 
 
-def test_an_error_nobody_foresaw_is_not_explained_away() -> None:
+def test_an_unexpected_error_has_no_explanation() -> None:
     assert explain(ZeroDivisionError("x")) is None
 
 
@@ -156,19 +156,19 @@ def test_what_is_confirmed_names_targets_hash_and_the_servers_that_may_be_destro
     readiness = Readiness(context=context, findings=[])
     server = CHAIN.waves[0].server_ids[0]
     print_start_details(CHAIN, ExecutionType.RECOVERY, readiness, [server])
-    told = capsys.readouterr().err
-    assert "R E C O V E R Y" in told
-    assert "SANDBOX" not in told
-    assert CHAIN.plan_hash in told
-    assert "Launches 6 servers in 3 waves" in told
-    assert "123456789012  us-west-2  6        https://drs.us-west-2.amazonaws.com" in told
-    assert f"DESTROYS a live recovery instance:\n  {server}" in told
+    shown = capsys.readouterr().err
+    assert "R E C O V E R Y" in shown
+    assert "SANDBOX" not in shown
+    assert CHAIN.plan_hash in shown
+    assert "Launches 6 servers in 3 waves" in shown
+    assert "123456789012  us-west-2  6        https://drs.us-west-2.amazonaws.com" in shown
+    assert f"DESTROYS a live recovery instance:\n  {server}" in shown
     target.is_sandbox = True
     print_start_details(CHAIN, ExecutionType.RECOVERY, readiness, [])
     assert "SANDBOX" in capsys.readouterr().err
 
 
-def test_what_is_confirmed_tells_what_is_taken_over_from_what_is_launched(
+def test_what_is_confirmed_separates_what_is_taken_over_from_what_is_launched(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     state = begin(CHAIN, ExecutionType.RECOVERY)
@@ -190,10 +190,10 @@ def test_what_is_confirmed_tells_what_is_taken_over_from_what_is_launched(
         [],
         taken_over=earlier.up,
     )
-    told = capsys.readouterr().err
-    assert "Keeps    1 server that is recorded as up\nLaunches 5 servers in 3 waves" in told
-    assert "theirs" in told
-    assert "ours" not in told
+    shown = capsys.readouterr().err
+    assert "Keeps    1 server that is recorded as up\nLaunches 5 servers in 3 waves" in shown
+    assert "theirs" in shown
+    assert "ours" not in shown
 
 
 def test_a_finding_fits_80_columns_however_much_it_says() -> None:
@@ -247,7 +247,7 @@ def test_a_scenario_is_checked_before_anything_starts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "shown"),
     [
         (["run"], "what is to run? drs-waves run PLAN"),
         (["run", "--plan", CRM], "--plan goes with --from"),
@@ -261,22 +261,22 @@ def test_a_scenario_is_checked_before_anything_starts(tmp_path: Path) -> None:
         (["executions", "--state", "GONE"], "GONE"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything(command: list[str], told: str) -> None:
+def test_what_makes_no_sense_is_refused_before_anything(command: list[str], shown: str) -> None:
     result = runner.invoke(app, command)
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert shown in result.stderr
 
 
 @pytest.mark.parametrize(
     "command", [["pause", "crm"], ["retry-wave", "crm", "app"], ["cancel", "crm"], ["plans"]]
 )
-def test_operators_learn_that_temporal_is_away(command: list[str]) -> None:
+def test_operators_see_that_temporal_is_unreachable(command: list[str]) -> None:
     result = runner.invoke(app, command)
     assert result.exit_code == 5
     assert "Temporal at 127.0.0.1:1 cannot be reached" in result.stderr
 
 
-def test_no_sandbox_is_said_honestly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_sandbox_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert runner.invoke(app, ["sandbox", "status"]).exit_code == 2
     down = runner.invoke(app, ["sandbox", "down"])
@@ -284,7 +284,7 @@ def test_no_sandbox_is_said_honestly(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "No sandbox is up in" in down.stderr
 
 
-def test_a_folder_of_somebody_else_is_left_alone(
+def test_a_folder_with_other_files_is_not_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""`forecast`: what it says of plans, with and without a history."""
+"""`forecast`: what it prints about plans, with and without a history."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ __all__ = ["aws"]
 
 
 @pytest.fixture(autouse=True)
-def _settings_anew(aws: LocalAws) -> Iterator[None]:
+def _fresh_settings(aws: LocalAws) -> Iterator[None]:
     """The settings of a local AWS whose history has nothing yet."""
     get_settings.cache_clear()
     yield
@@ -53,7 +53,7 @@ async def record(*seconds: float) -> None:
     await table.write(written)
 
 
-def told(*words: str) -> str:
+def run_forecast(*words: str) -> str:
     result = runner.invoke(app, ["forecast", *words])
     assert result.exit_code == 0, result.output
     return result.stdout
@@ -69,18 +69,18 @@ def test_without_a_history_it_warns_and_uses_the_default(crm: str) -> None:
 
 def test_what_servers_took_before_decides_path_time_and_split(crm: str) -> None:
     asyncio.run(record(600.0, 2400.0))
-    shown = told(crm)
+    shown = run_forecast(crm)
     assert "Critical path: Database 40 min, App 9 min, Web 9 min" in shown
     assert "58 min  58 min   within the RTO of 1 h" in shown
     assert "Split Database: 18 min less if nothing waits for s-00000000000000001" in shown
     assert "Durations of 2 of 6 servers are from the history, the others 9 min." in shown
-    ignored = told(crm, "--no-history")
+    ignored = run_forecast(crm, "--no-history")
     assert "Critical path: Database 9 min" in ignored
 
 
-def test_json_tells_the_same(crm: str) -> None:
+def test_json_has_the_same_values(crm: str) -> None:
     asyncio.run(record(600.0, 2400.0))
-    found = json.loads(told(crm, "--json"))
+    found = json.loads(run_forecast(crm, "--json"))
     (plan,) = found["Plans"]
     assert found["Jobs"] == 3
     assert plan["SecondsAlone"] == 2400.0 + 540.0 + 540.0
@@ -101,7 +101,7 @@ def test_plans_at_once_wait_for_the_quota_and_say_so(
             exclude_none=True
         )
     )
-    shown = told(crm, str(other), "--no-history")
+    shown = run_forecast(crm, str(other), "--no-history")
     assert "All at once: 54 min, 6 jobs, under 20 jobs and 2 servers" in shown
     assert "Waits for quota: " in shown
 

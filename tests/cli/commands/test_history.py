@@ -1,4 +1,4 @@
-"""`history` and `history verify`: what they take, what they print, what they end with."""
+"""`history` and `history verify`: arguments, output and exit codes."""
 
 from collections.abc import Iterator
 from io import StringIO
@@ -21,7 +21,7 @@ WARNING = "The history is in us-east-1, a Region this plan recovers from"
 
 
 @pytest.fixture(autouse=True)
-def _nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _unreachable_services(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An environment in which neither Temporal nor AWS answers."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -38,10 +38,10 @@ def difference(kind: DifferenceKind, **more: object) -> Difference:
     return Difference.model_validate(given | more)
 
 
-def test_help_teaches_both_to_show_and_to_verify() -> None:
-    told = runner.invoke(app, ["history", "--help"]).stdout
+def test_help_describes_both_show_and_verify() -> None:
+    shown = runner.invoke(app, ["history", "--help"]).stdout
     for part in ("[EXECUTION]", "--plan", "--limit", "--json", "verify  Compare DynamoDB"):
-        assert part in told
+        assert part in shown
     below = runner.invoke(app, ["history", "verify", "--help"]).stdout
     assert below.startswith("Usage: drs-waves history verify ") or "history verify [" in below
     for part in ("--all", "--no-repair", "Exit codes: 0 agrees"):
@@ -144,7 +144,7 @@ def test_each_difference_is_a_line_with_what_was_done(capsys: pytest.CaptureFixt
     ]
 
 
-def test_a_warning_is_told_once_and_shown_in_view_and_history() -> None:
+def test_a_warning_is_printed_once_and_shown_in_view_and_history() -> None:
     before = begin(CHAIN)
     after = before.model_copy(update={"warnings": [WARNING]})
     assert f"warning: {WARNING}" in changes(before, after)

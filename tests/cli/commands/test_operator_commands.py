@@ -26,7 +26,7 @@ _numbers = count()
 
 
 @dataclass
-class Desk:
+class OperatorShell:
     """An operator's shell, and the AWS that it is about."""
 
     stack: Stack
@@ -73,13 +73,13 @@ class Desk:
 
     def until(self, plan_id: str, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         """Await a state of the plan's execution, as `status` has it."""
-        give_up = time.monotonic() + 30
+        deadline = time.monotonic() + 30
         while True:
             result = CliRunner().invoke(app, ["status", plan_id, "--json"])
             state: dict[str, Any] = json.loads(result.stdout) if result.exit_code == 0 else {}
             if state and holds(state):
                 return state
-            assert time.monotonic() < give_up, result.output
+            assert time.monotonic() < deadline, result.output
             time.sleep(0.1)
 
     def end(self, plan_id: str, code: int) -> dict[str, Any]:
@@ -124,14 +124,14 @@ async def stack(
 def worker(stack: Stack) -> None:
     """The worker of all tests but those that begin without one."""
     stack.start_worker()
-    give_up = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while "worker is ready" not in (stack.folder / "worker.log").read_text():
-        assert time.monotonic() < give_up, "the worker does not start"
+        assert time.monotonic() < deadline, "the worker does not start"
         time.sleep(0.05)
 
 
 @contextmanager
-def shell(stack: Stack) -> Iterator[Desk]:
+def shell(stack: Stack) -> Iterator[OperatorShell]:
     """An operator's shell on a stack."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in stack.env.items():
@@ -139,19 +139,19 @@ def shell(stack: Stack) -> Iterator[Desk]:
         environment.setattr(boto3, "DEFAULT_SESSION", None)
         get_settings.cache_clear()
         CliRunner().invoke(app, ["init-tables", "--skip-temporal"])
-        yield Desk(stack, stack.folder)
+        yield OperatorShell(stack, stack.folder)
     get_settings.cache_clear()
 
 
 @pytest.fixture
-def desk(stack: Stack, worker: None) -> Iterator[Desk]:
+def operator(stack: Stack, worker: None) -> Iterator[OperatorShell]:
     """A shell, and a worker that serves."""
-    with shell(stack) as desk:
-        yield desk
+    with shell(stack) as operator:
+        yield operator
 
 
 @pytest.fixture
-async def stack_apart(
+async def stack_without_worker(
     shared_servers: Stack, shared_temporal: Client, tmp_path: Path
 ) -> AsyncIterator[Stack]:
     """One that no worker serves yet."""
@@ -162,10 +162,10 @@ async def stack_apart(
 
 
 @pytest.fixture
-def idle(stack_apart: Stack) -> Iterator[Desk]:
+def without_worker(stack_without_worker: Stack) -> Iterator[OperatorShell]:
     """A shell, and no worker yet."""
-    with shell(stack_apart) as desk:
-        yield desk
+    with shell(stack_without_worker) as operator:
+        yield operator
 
 
 def wave(state: dict[str, Any], wave_id: str) -> dict[str, Any]:
@@ -179,183 +179,193 @@ def statuses(state: dict[str, Any]) -> list[str]:
 
 
 def test_without_a_worker_a_message_is_taken_and_has_its_effect_when_one_comes(
-    idle: Desk,
+    without_worker: OperatorShell,
 ) -> None:
-    plan = idle.plan("patience", {"db": [], "app": ["db"]})
-    started = idle.do("run", plan, "--no-watch")
+    plan = without_worker.plan("late-worker", {"db": [], "app": ["db"]})
+    started = without_worker.do("run", plan, "--no-watch")
     assert "it has not begun yet. No worker serves" in started.stderr
-    taken = idle.do("skip-wave", "patience", "app", "--reason", "not today")
+    taken = without_worker.do("skip-wave", "late-worker", "app", "--reason", "not today")
     assert taken.stdout == "app: taken; it has its effect when a worker comes\n"
-    assert idle.do("pause", "patience").stdout.startswith("patience: taken; ")
-    idle.stack.start_worker()
-    idle.until("patience", lambda state: state["Status"] == "PAUSED")
-    resumed = idle.do("resume", "patience", "--actor", "ops@desk")
-    assert resumed.stdout == "patience: ready waves are launched again\n"
-    state = idle.end("patience", 3)
+    assert without_worker.do("pause", "late-worker").stdout.startswith("late-worker: taken; ")
+    without_worker.stack.start_worker()
+    without_worker.until("late-worker", lambda state: state["Status"] == "PAUSED")
+    resumed = without_worker.do("resume", "late-worker", "--actor", "ops@host")
+    assert resumed.stdout == "late-worker: ready waves are launched again\n"
+    state = without_worker.end("late-worker", 3)
     assert statuses(state) == ["COMPLETED", "SKIPPED"]
-    told = [(m["Name"], m["Actor"], m["ActorVerified"]) for m in state["Messages"]]
-    assert [name for name, _, _ in told] == ["skip_wave", "pause", "resume"]
-    assert told[2] == ("resume", "ops@desk", True)
+    messages = [(m["Name"], m["Actor"], m["ActorVerified"]) for m in state["Messages"]]
+    assert [name for name, _, _ in messages] == ["skip_wave", "pause", "resume"]
+    assert messages[2] == ("resume", "ops@host", True)
 
 
-def test_a_wave_is_skipped_and_a_wrong_one_is_refused_with_a_hint(desk: Desk) -> None:
-    execution_id = desk.run(desk.plan("skips", {"db": [], "app": ["db"], "web": ["app"]}))
-    wrong = desk.do("skip-wave", "skips", "ap", code=2)
+def test_a_wave_is_skipped_and_a_wrong_one_is_refused_with_a_hint(operator: OperatorShell) -> None:
+    execution_id = operator.run(operator.plan("skips", {"db": [], "app": ["db"], "web": ["app"]}))
+    wrong = operator.do("skip-wave", "skips", "ap", code=2)
     assert wrong.stderr == "error: skip_wave was rejected: no wave 'ap'; did you mean app?\n"
     assert wrong.stdout == ""
-    told = desk.read("skip-wave", "skips", "app", "--reason", "not needed")
-    assert told["ExecutionId"] == execution_id
-    assert told["Effect"] == "skipped app; its dependents go on without it"
-    state = desk.end("skips", 3)
+    response = operator.read("skip-wave", "skips", "app", "--reason", "not needed")
+    assert response["ExecutionId"] == execution_id
+    assert response["Effect"] == "skipped app; its dependents go on without it"
+    state = operator.end("skips", 3)
     assert statuses(state) == ["COMPLETED", "SKIPPED", "COMPLETED"]
-    late = desk.do("pause", "skips", code=2)
+    late = operator.do("pause", "skips", code=2)
     assert "no execution of plan 'skips' is running" in late.stderr
 
 
-def test_a_late_failure_is_retried_and_what_is_up_is_not_launched_again(desk: Desk) -> None:
-    good, bad = desk.server(), desk.server(Outcome=["failed-late", "launched"])
-    plan = desk.plan(
+def test_a_late_failure_is_retried_and_what_is_up_is_not_launched_again(
+    operator: OperatorShell,
+) -> None:
+    good, bad = operator.server(), operator.server(Outcome=["failed-late", "launched"])
+    plan = operator.plan(
         "retries", {"app": [], "web": ["app"]}, OnFailure="ASK", app={"ServerIds": [good, bad]}
     )
-    desk.run(plan)
-    asks = desk.until("retries", lambda state: wave(state, "app")["Status"] == "FAILED")
+    operator.run(plan)
+    asks = operator.until("retries", lambda state: wave(state, "app")["Status"] == "FAILED")
     assert "operator's decision" in wave(asks, "web")["StatusReason"]
-    shown = desk.do("status", "retries").stdout
+    shown = operator.do("status", "retries").stdout
     assert "app FAILED: drs-waves retry-wave retries app · accept-wave · skip-wave web" in shown
-    assert "attempt 2" in desk.do("retry-wave", "retries", "app").stdout
-    state = desk.end("retries", 0)
+    assert "attempt 2" in operator.do("retry-wave", "retries", "app").stdout
+    state = operator.end("retries", 0)
     assert statuses(state) == ["COMPLETED", "COMPLETED"]
-    assert (desk.launches(good), desk.launches(bad)) == (1, 2)
+    assert (operator.launches(good), operator.launches(bad)) == (1, 2)
 
 
-def test_waves_are_approved_and_refused_and_a_failure_is_accepted(desk: Desk) -> None:
-    bad = desk.server(Outcome="failed-early")
+def test_waves_are_approved_and_refused_and_a_failure_is_accepted(operator: OperatorShell) -> None:
+    bad = operator.server(Outcome="failed-early")
     gate = {"ApprovalRequired": True}
-    plan = desk.plan(
+    plan = operator.plan(
         "gates",
         {"db": [], "app": ["db"], "web": []},
         OnFailure="ASK",
-        db={"ServerIds": [bad, desk.server()]},
+        db={"ServerIds": [bad, operator.server()]},
         app=gate,
         web=gate,
     )
-    desk.run(plan)
-    refused = desk.do("approve-wave", "gates", "web", "--refuse", "--reason", "no network")
+    operator.run(plan)
+    refused = operator.do("approve-wave", "gates", "web", "--refuse", "--reason", "no network")
     assert "refused; it is not launched" in refused.stdout
-    desk.until("gates", lambda state: wave(state, "db")["Status"] == "FAILED")
-    accepted = desk.do("accept-wave", "gates", "db", "--reason", "one is enough")
+    operator.until("gates", lambda state: wave(state, "db")["Status"] == "FAILED")
+    accepted = operator.do("accept-wave", "gates", "db", "--reason", "one is enough")
     assert "accepted as FAILED (1 of 2 are up); its dependents go on" in accepted.stdout
-    assert "for 1800 s" in desk.do("approve-wave", "gates", "app", "--expires", "30m").stdout
-    state = desk.end("gates", 1)
+    assert "for 1800 s" in operator.do("approve-wave", "gates", "app", "--expires", "30m").stdout
+    state = operator.end("gates", 1)
     assert statuses(state) == ["FAILED", "COMPLETED", "CANCELLED"]
-    told = desk.do("history", state["ExecutionId"]).stdout
-    assert "because: one is enough" in told
-    assert "db accepted by " in told
+    history = operator.do("history", state["ExecutionId"]).stdout
+    assert "because: one is enough" in history
+    assert "db accepted by " in history
 
 
-def test_a_drill_is_cancelled_at_once_and_a_wave_alone_too(desk: Desk) -> None:
-    desk.run(desk.plan("stops", {"db": [], "cache": [], "app": ["db"]}))
-    desk.until("stops", lambda state: wave(state, "cache")["Status"] == "IN_PROGRESS")
-    assert "no longer waited for" in desk.do("cancel-wave", "stops", "cache").stdout
-    done = desk.do("cancel", "stops", "--reason", "wrong plan")
+def test_a_drill_is_cancelled_at_once_and_a_wave_alone_too(operator: OperatorShell) -> None:
+    operator.run(operator.plan("stops", {"db": [], "cache": [], "app": ["db"]}))
+    operator.until("stops", lambda state: wave(state, "cache")["Status"] == "IN_PROGRESS")
+    assert "no longer waited for" in operator.do("cancel-wave", "stops", "cache").stdout
+    done = operator.do("cancel", "stops", "--reason", "wrong plan")
     assert done.stdout.startswith("stops: nothing new is launched")
-    state = desk.end("stops", 4)
+    state = operator.end("stops", 4)
     launched = [server["SourceServerId"] for each in state["Waves"] for server in each["Servers"]]
-    assert [desk.launches(server_id) for server_id in launched] == [1, 1, 0]
+    assert [operator.launches(server_id) for server_id in launched] == [1, 1, 0]
     last = state["Messages"][-1]
     assert (last["Name"], last["Reason"], last["ActorVerified"]) == ("cancel", "wrong plan", True)
 
 
-def test_a_recovery_is_cancelled_and_cleaned_up_only_when_it_is_confirmed(desk: Desk) -> None:
-    slow = desk.server(LaunchSeconds=3600)
-    plan = desk.plan("real", {"db": []}, db={"ServerIds": [slow]})
-    execution_id = desk.run(plan, "--recovery", "--confirm", "real")
-    desk.until("real", lambda state: wave(state, "db")["Status"] == "IN_PROGRESS")
-    assert "Pass --confirm real" in desk.do("cancel", "real", code=2).stderr
-    assert "nothing was cancelled" in desk.do("cancel", "real", "--confirm", "rael", code=2).stderr
-    running = desk.do("cleanup", execution_id, "--force", "--confirm", "real", code=2)
+def test_a_recovery_is_cancelled_and_cleaned_up_only_when_it_is_confirmed(
+    operator: OperatorShell,
+) -> None:
+    slow = operator.server(LaunchSeconds=3600)
+    plan = operator.plan("real", {"db": []}, db={"ServerIds": [slow]})
+    execution_id = operator.run(plan, "--recovery", "--confirm", "real")
+    operator.until("real", lambda state: wave(state, "db")["Status"] == "IN_PROGRESS")
+    assert "Pass --confirm real" in operator.do("cancel", "real", code=2).stderr
+    assert (
+        "nothing was cancelled" in operator.do("cancel", "real", "--confirm", "rael", code=2).stderr
+    )
+    running = operator.do("cleanup", execution_id, "--force", "--confirm", "real", code=2)
     assert f"{execution_id} still runs" in running.stderr
-    desk.do("cancel", "real", "--confirm", "real")
-    desk.end("real", 4)
-    assert "a real RECOVERY" in desk.do("cleanup", execution_id, code=2).stderr
-    assert "Pass --confirm real" in desk.do("cleanup", execution_id, "--force", code=2).stderr
-    other = desk.do("run", "--from", execution_id, code=2)
+    operator.do("cancel", "real", "--confirm", "real")
+    operator.end("real", 4)
+    assert "a real RECOVERY" in operator.do("cleanup", execution_id, code=2).stderr
+    assert "Pass --confirm real" in operator.do("cleanup", execution_id, "--force", code=2).stderr
+    other = operator.do("run", "--from", execution_id, code=2)
     assert "is a RECOVERY, and a drill never takes over" in other.stderr
 
 
-def test_a_failed_drill_is_gone_on_from_and_cleaned_up(desk: Desk) -> None:
-    up, bad, rest = desk.server(), desk.server(Outcome=["failed-late", "launched"]), desk.server()
-    foreign = desk.server(LiveRecoveryInstance="DRILL")
-    plan = desk.plan(
+def test_a_failed_drill_is_continued_and_cleaned_up(operator: OperatorShell) -> None:
+    up, bad, rest = (
+        operator.server(),
+        operator.server(Outcome=["failed-late", "launched"]),
+        operator.server(),
+    )
+    foreign = operator.server(LiveRecoveryInstance="DRILL")
+    plan = operator.plan(
         "onwards", {"db": [], "web": ["db"]}, db={"ServerIds": [up, bad]}, web={"ServerIds": [rest]}
     )
-    first = desk.run(plan)
-    desk.until("onwards", lambda state: wave(state, "db")["Status"] == "IN_PROGRESS")
-    still = desk.do("run", "--from", first, "--no-watch", code=2)
+    first = operator.run(plan)
+    operator.until("onwards", lambda state: wave(state, "db")["Status"] == "IN_PROGRESS")
+    still = operator.do("run", "--from", first, "--no-watch", code=2)
     assert f"{first} still runs" in still.stderr
-    assert statuses(desk.end("onwards", 1)) == ["FAILED", "SKIPPED"]
-    as_recovery = desk.do("run", "--from", first, "--recovery", "--confirm", "onwards", code=2)
+    assert statuses(operator.end("onwards", 1)) == ["FAILED", "SKIPPED"]
+    as_recovery = operator.do("run", "--from", first, "--recovery", "--confirm", "onwards", code=2)
     assert "is a DRILL, and a recovery never takes over" in as_recovery.stderr
-    corrected = desk.folder / "corrected.yaml"
+    corrected = operator.folder / "corrected.yaml"
     corrected.write_text(plan.read_text().replace("PlanId: onwards", "PlanId: onwards\nRTO: 60"))
-    unconfirmed = desk.do("run", "--from", first, "--plan", corrected, code=2)
+    unconfirmed = operator.do("run", "--from", first, "--plan", corrected, code=2)
     assert "~ plan: RTO (none) → 60" in unconfirmed.stderr
     assert "Pass --confirm onwards" in unconfirmed.stderr
-    second = desk.run("--from", first)
-    assert statuses(desk.end("onwards", 0)) == ["COMPLETED", "COMPLETED"]
-    assert [desk.launches(each) for each in (up, bad, rest)] == [1, 2, 1]
-    assert desk.read("history", second)["FromExecution"] == first
+    second = operator.run("--from", first)
+    assert statuses(operator.end("onwards", 0)) == ["COMPLETED", "COMPLETED"]
+    assert [operator.launches(each) for each in (up, bad, rest)] == [1, 2, 1]
+    assert operator.read("history", second)["FromExecution"] == first
 
     servers = [up, bad, rest, foreign]
-    assert sorted(desk.instances(servers)) == sorted(servers)
-    cleaned = desk.do("cleanup", second, "--watch")
+    assert sorted(operator.instances(servers)) == sorted(servers)
+    cleaned = operator.do("cleanup", second, "--watch")
     assert "2 recovery instances are gone" in cleaned.stdout
-    assert sorted(desk.instances(servers)) == sorted([up, foreign])
+    assert sorted(operator.instances(servers)) == sorted([up, foreign])
     # What the first one launched, and the second only took over, is the first one's to clean up.
-    assert "1 recovery instances are gone" in desk.do("cleanup", first, "--watch").stdout
-    assert desk.instances(servers) == [foreign]
-    assert "Clean-up COMPLETED" in desk.do("history", second).stdout
+    assert "1 recovery instances are gone" in operator.do("cleanup", first, "--watch").stdout
+    assert operator.instances(servers) == [foreign]
+    assert "Clean-up COMPLETED" in operator.do("history", second).stdout
 
 
-def test_a_clean_up_is_asked_for_in_advance(desk: Desk) -> None:
-    server_id = desk.server()
-    plan = desk.plan("tidy", {"db": []}, db={"ServerIds": [server_id]})
-    started = desk.do("run", plan, "--no-watch", "--cleanup-after", "2m")
+def test_a_clean_up_is_scheduled_at_the_start(operator: OperatorShell) -> None:
+    server_id = operator.server()
+    plan = operator.plan("tidy", {"db": []}, db={"ServerIds": [server_id]})
+    started = operator.do("run", plan, "--no-watch", "--cleanup-after", "2m")
     assert "Its instances are terminated 2 min" in started.stderr
-    state = desk.end("tidy", 0)
-    give_up = time.monotonic() + 20
-    while "Cleanup" not in desk.read("history", state["ExecutionId"]) or desk.instances(
+    state = operator.end("tidy", 0)
+    deadline = time.monotonic() + 20
+    while "Cleanup" not in operator.read("history", state["ExecutionId"]) or operator.instances(
         [server_id]
     ):
-        assert time.monotonic() < give_up
+        assert time.monotonic() < deadline
         time.sleep(0.2)
 
 
-def test_plans_and_executions_are_listed_running_first(desk: Desk) -> None:
-    running = desk.run(desk.plan("zebra", {"db": []}, db={"ApprovalRequired": True}))
-    plans = desk.read("plans")
+def test_plans_and_executions_are_listed_running_first(operator: OperatorShell) -> None:
+    running = operator.run(operator.plan("zebra", {"db": []}, db={"ApprovalRequired": True}))
+    plans = operator.read("plans")
     assert (plans[0]["PlanId"], plans[0]["ExecutionId"]) == ("zebra", running)
     assert plans[0]["Running"] is True
     assert not any(each["Running"] for each in plans[1:])
     assert len({each["PlanId"] for each in plans}) == len(plans)
-    found = desk.read("executions", "--limit", "2")
+    found = operator.read("executions", "--limit", "2")
     assert found[0]["ExecutionId"] == running
     assert len(found) == 2
-    cancelled = desk.read("executions", "--state", "cancelled")
+    cancelled = operator.read("executions", "--state", "cancelled")
     assert {each["PlanId"] for each in cancelled} <= {"stops", "real"}
-    assert "runs now" in desk.do("plans").stdout
-    desk.do("cancel", "zebra")
+    assert "runs now" in operator.do("plans").stdout
+    operator.do("cancel", "zebra")
 
 
-def test_one_side_that_is_away_is_told_and_the_other_is_listed(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+def test_one_unreachable_side_is_reported_and_the_other_is_listed(
+    operator: OperatorShell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
-    listed = desk.do("executions")
+    listed = operator.do("executions")
     assert "what runs is not known: Temporal at 127.0.0.1:1 cannot be reached" in listed.stderr
-    monkeypatch.setenv("TEMPORAL_ADDRESS", desk.stack.env["TEMPORAL_ADDRESS"])
+    monkeypatch.setenv("TEMPORAL_ADDRESS", operator.stack.env["TEMPORAL_ADDRESS"])
     monkeypatch.setenv("DRS_WAVES_HISTORY_TABLE", "no-such-table")
     get_settings.cache_clear()
     assert HistoryTable(get_settings()).name == "no-such-table"
-    assert "only what runs is listed" in desk.do("plans").stderr
+    assert "only what runs is listed" in operator.do("plans").stderr
     get_settings.cache_clear()

@@ -1,4 +1,4 @@
-"""`register`: what it keeps, what it says, what it ends with."""
+"""`register`: what it stores, what it prints, its exit codes."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ DIAMOND = Path("examples/diamond.yaml")
 
 
 @pytest.fixture(autouse=True)
-def _settings_anew(aws: LocalAws) -> Iterator[None]:
+def _fresh_settings(aws: LocalAws) -> Iterator[None]:
     """The settings of a local AWS."""
     get_settings.cache_clear()
     yield
@@ -40,7 +40,7 @@ def register(*words: object) -> Result:
     return runner.invoke(app, ["register", *map(str, words)])
 
 
-def test_plans_are_kept_as_versions_of_whoever_registers_them(table: PlanTable) -> None:
+def test_plans_are_kept_as_versions_of_the_user_who_registers_them(table: PlanTable) -> None:
     first = register(CRM, DIAMOND)
     assert first.exit_code == 0, first.output
     crm, diamond = first.stdout.splitlines()
@@ -56,16 +56,16 @@ def test_a_plan_that_is_kept_already_is_left_alone(table: PlanTable) -> None:
     assert f"crm: version 1 registered before, by {whoami()} (" in again.stdout
 
 
-def test_json_tells_each_version_and_whether_it_is_new(table: PlanTable, tmp_path: Path) -> None:
+def test_json_has_each_version_and_whether_it_is_new(table: PlanTable, tmp_path: Path) -> None:
     register(CRM)
     changed = tmp_path / "crm.yaml"
     changed.write_text(CRM.read_text().replace("RTO: 60", "RTO: 90"))
-    told = json.loads(register(CRM, changed, "--json").stdout)
-    assert [(v["PlanId"], v["Version"], v["IsNew"]) for v in told] == [
+    versions = json.loads(register(CRM, changed, "--json").stdout)
+    assert [(v["PlanId"], v["Version"], v["IsNew"]) for v in versions] == [
         ("crm", 1, False),
         ("crm", 2, True),
     ]
-    assert told[1]["Author"] == whoami()
+    assert versions[1]["Author"] == whoami()
 
 
 def test_nothing_is_kept_if_one_plan_is_wrong(table: PlanTable, tmp_path: Path) -> None:
@@ -77,13 +77,13 @@ def test_nothing_is_kept_if_one_plan_is_wrong(table: PlanTable, tmp_path: Path) 
     assert asyncio.run(table.latest()) == []
 
 
-def test_a_table_that_is_not_there_is_told_with_what_to_do(aws: LocalAws) -> None:
+def test_a_missing_table_is_reported_with_what_to_do(aws: LocalAws) -> None:
     refused = register(CRM)
     assert refused.exit_code == 2
     assert "create it with `drs-waves init-tables`" in refused.stderr
 
 
-def test_a_dynamodb_that_is_away_ends_with_5(
+def test_an_unreachable_dynamodb_ends_with_5(
     aws: LocalAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -91,6 +91,6 @@ def test_a_dynamodb_that_is_away_ends_with_5(
 
 
 def test_help_says_that_nothing_is_started() -> None:
-    told = runner.invoke(app, ["register", "--help"]).stdout
+    help_text = runner.invoke(app, ["register", "--help"]).stdout
     for part in ("PLAN...", "--json", "nothing is started", "Exit codes:"):
-        assert part in " ".join(told.split())
+        assert part in " ".join(help_text.split())

@@ -34,7 +34,7 @@ def test_a_chain_is_one_line_from_top_to_bottom() -> None:
     )
 
 
-def test_a_diamond_looks_like_one() -> None:
+def test_a_diamond_splits_and_joins() -> None:
     assert draw(DIAMOND) == (
         "●    Database  2 servers  0:00-0:09\n"
         "├─╮\n"
@@ -69,7 +69,7 @@ def test_wide_names_do_not_break_the_graph() -> None:
     assert "…" in drawn
 
 
-def test_validate_tells_duration_longest_chain_and_rto() -> None:
+def test_validate_prints_duration_longest_chain_and_rto() -> None:
     result = runner.invoke(app, ["validate", str(EXAMPLES / "crm.yaml")])
     assert result.exit_code == 0
     assert "CRM (crm): 3 waves, 6 servers" in result.stdout
@@ -77,7 +77,7 @@ def test_validate_tells_duration_longest_chain_and_rto() -> None:
     assert "Longest chain Database → App → Web" in result.stdout
 
 
-def test_an_rto_that_cannot_be_met_is_told(tmp_path: Path) -> None:
+def test_an_rto_that_cannot_be_met_is_reported(tmp_path: Path) -> None:
     plan = tmp_path / "crm.yaml"
     plan.write_text((EXAMPLES / "crm.yaml").read_text().replace("RTO: 60", "RTO: 20"))
     result = runner.invoke(app, ["validate", str(plan)])
@@ -91,12 +91,12 @@ def test_every_example_may_run(plan: Path) -> None:
 
 def test_validate_as_json() -> None:
     result = runner.invoke(app, ["validate", "--json", str(EXAMPLES / "crm.yaml")])
-    [told] = json.loads(result.stdout)
-    assert told["Valid"] is True
-    assert told["ExpectedSeconds"] == 1620
-    assert told["CriticalPath"] == ["crm-wave-1", "crm-wave-2", "crm-wave-3"]
-    assert told["Waves"][1]["DependsOn"] == ["crm-wave-1"]
-    assert told["WithinRTO"] is True
+    [plan_json] = json.loads(result.stdout)
+    assert plan_json["Valid"] is True
+    assert plan_json["ExpectedSeconds"] == 1620
+    assert plan_json["CriticalPath"] == ["crm-wave-1", "crm-wave-2", "crm-wave-3"]
+    assert plan_json["Waves"][1]["DependsOn"] == ["crm-wave-1"]
+    assert plan_json["WithinRTO"] is True
 
 
 TEN_MISTAKES = f"""\
@@ -137,8 +137,8 @@ def test_mistakes_as_json_name_line_and_value(tmp_path: Path) -> None:
     plan = tmp_path / "crm.yaml"
     plan.write_text(TEN_MISTAKES)
     result = runner.invoke(app, ["validate", "--json", str(plan)])
-    [told] = json.loads(result.stdout)
+    [plan_json] = json.loads(result.stdout)
     assert result.exit_code == 2
-    assert told["Valid"] is False
-    assert len(told["Problems"]) >= 10
-    assert {"Line": 2, "Value": "PlanNam"}.items() <= told["Problems"][1].items()
+    assert plan_json["Valid"] is False
+    assert len(plan_json["Problems"]) >= 10
+    assert {"Line": 2, "Value": "PlanNam"}.items() <= plan_json["Problems"][1].items()

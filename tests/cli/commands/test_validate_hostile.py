@@ -1,4 +1,4 @@
-"""`drs-waves validate`, and settings, whatever they are given: a sentence and an exit code."""
+"""`drs-waves validate`, and settings, with any input: a message and an exit code."""
 
 import json
 import os
@@ -26,8 +26,8 @@ runner = CliRunner()
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def assert_told(path: Path, *options: str) -> None:
-    """The command ends with 0 or 2, and says of which file it speaks when it refuses it."""
+def assert_validated(path: Path, *options: str) -> None:
+    """The command ends with 0 or 2, and names the file that it refuses."""
     result = runner.invoke(app, ["validate", *options, str(path)])
     output = result.stdout + result.stderr
     assert result.exit_code in (0, 2), output
@@ -44,24 +44,24 @@ def assert_told(path: Path, *options: str) -> None:
 @example(b"\xff\xfe\x00", "plan.yaml")
 @example(b"[" * 100_000, "plan.yaml")
 @examples(40)
-def test_any_bytes_are_refused_politely(tmp_path: Path, content: bytes, name: str) -> None:
+def test_any_bytes_are_refused_with_a_message(tmp_path: Path, content: bytes, name: str) -> None:
     path = tmp_path / (name if name.isprintable() else "plan.yaml")
     path.write_bytes(content)
-    assert_told(path)
-    assert_told(path, "--json")
+    assert_validated(path)
+    assert_validated(path, "--json")
 
 
 @given(ANYTHING)
 @examples(40)
-def test_any_structure_is_refused_politely(tmp_path: Path, value: Any) -> None:
+def test_any_structure_is_refused_with_a_message(tmp_path: Path, value: Any) -> None:
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(value))
-    assert_told(path)
+    assert_validated(path)
 
 
 @given(recovery_plans(), st.data())
 @examples(40)
-def test_a_plan_with_a_slip_is_drawn_or_refused(
+def test_a_plan_with_a_mistake_is_drawn_or_refused(
     tmp_path: Path, plan: RecoveryPlan, data: st.DataObject
 ) -> None:
     text = yaml.safe_dump(json.loads(plan.model_dump_json()), allow_unicode=True)
@@ -69,8 +69,8 @@ def test_a_plan_with_a_slip_is_drawn_or_refused(
     text = text[:at] + data.draw(st.text(max_size=3)) + text[at + data.draw(st.integers(0, 20)) :]
     path = tmp_path / "plan.yaml"
     path.write_bytes(text.encode(errors="surrogatepass"))
-    assert_told(path)
-    assert_told(path, "--json")
+    assert_validated(path)
+    assert_validated(path, "--json")
 
 
 # Settings
@@ -105,10 +105,10 @@ def test_any_settings_are_taken_or_refused_by_name(
         try:
             settings = Settings()
         except ValidationError as error:
-            told = explain(error)
-            assert told is not None
-            assert told.code == 2
-            assert any(name in str(told) for name in variables), str(told)
+            explained = explain(error)
+            assert explained is not None
+            assert explained.code == 2
+            assert any(name in str(explained) for name in variables), str(explained)
         else:
             assert settings.scaled_poll_seconds > 0
 

@@ -1,4 +1,4 @@
-"""The line a change, and the summary at the end."""
+"""One line a change, and the summary at the end."""
 
 from cli.live.changes import changes
 from cli.render.summary import summary
@@ -25,18 +25,18 @@ def failed_execution() -> ExecutionState:
     return state
 
 
-def test_the_first_look_names_the_execution_and_every_wave() -> None:
+def test_the_first_state_names_the_execution_and_every_wave() -> None:
     state = begin(CHAIN)
     put(state, "App", WaveStatus.WAITING, "Waiting for Database")
     assert changes(None, state) == [
-        "CRM: DRILL crm-0f3b52a1c7d9, started by ops@desk",
+        "CRM: DRILL crm-0f3b52a1c7d9, started by ops@host",
         "Database: PENDING",
         "App: WAITING Waiting for Database",
         "Web: PENDING",
     ]
 
 
-def test_nothing_is_told_twice() -> None:
+def test_nothing_is_printed_twice() -> None:
     state = begin(CHAIN)
     assert changes(copy(state), state) == []
 
@@ -49,7 +49,7 @@ def test_a_server_that_comes_up_is_a_change_of_its_wave() -> None:
     assert changes(before, after) == ["Database: IN_PROGRESS 1 of 2 launched"]
 
 
-def test_what_is_not_verified_is_told() -> None:
+def test_what_is_not_verified_is_printed() -> None:
     before = begin(CHAIN)
     after = copy(before)
     put(

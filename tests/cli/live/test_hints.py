@@ -1,4 +1,4 @@
-"""What can be done now: the hints, the keys, and what becomes of a message."""
+"""The hints and keys for the current actions, and the messages they send."""
 
 import asyncio
 from types import SimpleNamespace
@@ -86,11 +86,11 @@ def test_what_waits_for_an_approval_offers_it() -> None:
 
 def test_a_paused_execution_offers_to_go_on() -> None:
     state = begin(DIAMOND)
-    state.status, state.status_reason = PlanStatus.PAUSED, "Paused by ops@desk: wait"
+    state.status, state.status_reason = PlanStatus.PAUSED, "Paused by ops@host: wait"
     assert hints(state, width=80) == ["PAUSED: drs-waves resume crm"]
     assert actions(state)[-1].name is MessageName.RESUME
     shown = drawn(WatchedExecution("crm", state=state))
-    assert "Paused by ops@desk: wait" in shown
+    assert "Paused by ops@host: wait" in shown
     assert "waits for an operator" in shown
 
 
@@ -127,18 +127,18 @@ def test_many_failures_are_counted_and_fit() -> None:
     for each in state.waves:
         each.status, each.wave_name = WaveStatus.FAILED, "a long name " * 9
     state.waves += [each.model_copy(update={"wave_id": f"{each.wave_id}b"}) for each in state.waves]
-    told = hints(state, width=80)
-    assert len(told) == 4
-    assert told[-1] == "and 5 more waves wait for an operator"
-    assert all(len(line) <= 80 for line in told)
+    lines = hints(state, width=80)
+    assert len(lines) == 4
+    assert lines[-1] == "and 5 more waves wait for an operator"
+    assert all(len(line) <= 80 for line in lines)
 
 
 def test_the_view_says_who_decided_and_which_attempt_it_is() -> None:
     state = asking()
-    act = OperatorAct(actor="ops@desk", time=START)
+    act = OperatorAct(actor="ops@host", time=START)
     failed = wave(state, "App2")
     failed.attempt, failed.decisions = 2, Decisions(accepted_by=act)
-    assert "attempt 2; accepted by ops@desk" in " ".join(
+    assert "attempt 2; accepted by ops@host" in " ".join(
         drawn(WatchedExecution("crm", state=state)).split()
     )
 
@@ -172,7 +172,7 @@ async def test_a_key_asks_for_a_reason_and_sends_only_after_a_yes() -> None:
     assert prompts.footer()[0] == "retry App2: nothing was sent"
 
 
-async def test_of_several_waves_one_is_chosen_and_escape_leaves() -> None:
+async def test_of_several_waves_one_is_chosen_and_escape_sends_nothing() -> None:
     state = asking()
     put(state, "App1", WaveStatus.FAILED)
     sent, _ = await typed(state, "a2\r\ry")
@@ -211,7 +211,7 @@ async def test_an_approval_that_was_given_can_only_be_withdrawn() -> None:
     state = begin(CHAIN)
     waiting = put(state, "Web", WaveStatus.WAITING)
     waiting.approval_required = True
-    waiting.decisions = Decisions(approved_by=OperatorAct(actor="ops@desk", time=START))
+    waiting.decisions = Decisions(approved_by=OperatorAct(actor="ops@host", time=START))
     sent, _ = await typed(state, "v\ry")
     assert sent == []
     sent, _ = await typed(state, "v\rr")
@@ -235,7 +235,7 @@ async def test_a_rejection_says_why_in_a_type(
     monkeypatch.setattr(steering, "has_worker", yes)
     running = RunningExecution("crm", "crm-1", ExecutionType.DRILL, "run")
     with pytest.raises(RejectedError) as rejected:
-        await send(client, running, OperatorMessage(MessageName.PAUSE), actor="ops@desk")
+        await send(client, running, OperatorMessage(MessageName.PAUSE), actor="ops@host")
     assert rejected.value.code is code
     assert str(rejected.value) == "pause was rejected: the text"
 
@@ -260,7 +260,7 @@ async def test_a_worker_that_died_a_moment_ago_does_not_lose_a_message(
     monkeypatch.setattr(steering, "has_worker", yes)
     monkeypatch.setattr(steering, "UPDATE_SECONDS", 0.01)
     running = RunningExecution("crm", "crm-1", ExecutionType.DRILL, "run")
-    effect = await send(client, running, OperatorMessage(MessageName.PAUSE), actor="ops@desk")
+    effect = await send(client, running, OperatorMessage(MessageName.PAUSE), actor="ops@host")
     assert effect is None
     [(name, given)] = signals
     assert name == "pause"

@@ -1,4 +1,4 @@
-"""The live view: what fits, what is told, what is estimated."""
+"""The live view: what fits, what is shown, what is estimated."""
 
 import pytest
 from rich.cells import cell_len
@@ -76,7 +76,7 @@ def test_no_name_or_reason_breaks_the_width(name: str) -> None:
     drawn(watched(state))
 
 
-def test_silence_of_temporal_is_told_with_its_time() -> None:
+def test_an_outage_of_temporal_is_shown_with_its_time() -> None:
     each = watched(begin(CHAIN))
     each.unreachable_since, each.error = START, "Temporal did not answer: " + "x" * 200
     assert "Temporal does not answer since 20" in drawn(each)
@@ -105,7 +105,7 @@ def test_what_remains_is_divided_by_the_speed() -> None:
     assert remaining(state, now=START).seconds == 27
 
 
-def test_a_wave_that_takes_longer_makes_the_estimate_honest() -> None:
+def test_a_wave_that_takes_longer_makes_the_estimate_overdue() -> None:
     state = begin(CHAIN)
     put(state, "Database", WaveStatus.IN_PROGRESS, start=START)
     estimate = remaining(state, now=START + 600)

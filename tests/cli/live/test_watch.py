@@ -1,4 +1,4 @@
-"""Following an execution: through silence, to ends of every kind."""
+"""Following an execution through outages to every kind of end."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -65,33 +65,35 @@ async def followed(
     return watched, capture.get()
 
 
-async def test_an_absence_of_temporal_is_told_and_outlived() -> None:
-    away = UnreachableError("Temporal did not answer: gone")
-    client = FakeClient(begin(CHAIN), away, away, away, begin(CHAIN), ended_execution())
-    watched, told = await followed(client)
+async def test_an_outage_of_temporal_is_printed_and_survived() -> None:
+    outage = UnreachableError("Temporal did not answer: gone")
+    client = FakeClient(begin(CHAIN), outage, outage, outage, begin(CHAIN), ended_execution())
+    watched, output = await followed(client)
     assert watched.state is not None
     assert watched.state.status is PlanStatus.COMPLETED
-    assert told.count("Temporal does not answer; trying again") == 1
-    assert told.count("Temporal answers again") == 1
+    assert output.count("Temporal does not answer; trying again") == 1
+    assert output.count("Temporal answers again") == 1
 
 
-async def test_without_a_terminal_it_gives_up_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_terminal_a_long_outage_ends_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(watching, "_OUTAGE_TIMEOUT_SECONDS", 0.05)
     with pytest.raises(CliError, match="come back with") as caught:
         await followed(FakeClient(UnreachableError("gone")))
     assert caught.value.code is ExitCode.UNREACHABLE
 
 
-async def test_an_execution_that_temporal_forgot_is_in_the_history() -> None:
+async def test_for_an_execution_that_temporal_no_longer_knows_the_error_names_the_history() -> None:
     with pytest.raises(CliError, match="drs-waves history --plan crm"):
         await followed(FakeClient(RefusedError("Temporal knows no execution")))
 
 
-async def test_another_execution_of_the_plan_is_not_taken_for_ours() -> None:
+async def test_another_execution_of_the_plan_is_not_followed() -> None:
     with pytest.raises(CliError, match="crm-mine has ended and crm-0f3b52a1c7d9"):
         await followed(FakeClient(begin(CHAIN)), "crm-mine")
 
 
-async def test_a_terminated_workflow_is_not_waited_for_for_ever() -> None:
+async def test_a_terminated_workflow_ends_the_command() -> None:
     watched, _ = await followed(FakeClient(begin(CHAIN), closed=True))
     assert watched.closed_status == "TERMINATED"

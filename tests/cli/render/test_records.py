@@ -1,4 +1,4 @@
-"""Records of messages and clean-ups, as people read them."""
+"""Lines about messages and clean-ups."""
 
 from cli.render.records import operator_lines
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
@@ -12,7 +12,7 @@ def test_messages_say_who_is_not_verified_and_a_clean_up_what_is_left() -> None:
         MessageRecord(
             name="skip_wave",
             wave_id="w9",
-            actor="night",
+            actor="oncall",
             time=START,
             accepted=False,
             effect="no w9",
@@ -28,11 +28,11 @@ def test_messages_say_who_is_not_verified_and_a_clean_up_what_is_left() -> None:
     state.cleanup = CleanupState(
         execution_id="crm-1",
         status=CleanupStatus.PARTIAL,
-        actor="ops@desk",
+        actor="ops@host",
         start_time=START,
         leftovers=[left],
     )
     lines = operator_lines(state)
-    assert lines[2].endswith("skip_wave w9  by night (unverified)")
+    assert lines[2].endswith("skip_wave w9  by oncall (unverified)")
     assert "    REJECTED: no w9" in lines
     assert lines[-1] == "  LEFT  i-1  of s-1  us-west-2  termination protection"

@@ -1,4 +1,4 @@
-"""The real `drs-waves sandbox run`, from a shell's point of view: what it prints and leaves."""
+"""`drs-waves sandbox run` as a process: what it prints, and that it leaves nothing."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_a_plan_runs_in_the_order_of_its_waves(shell: Shell) -> None:
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d CRM: DRILL crm-", lines[0])
-    told = [line[26:] for line in lines]
+    changes = [line[26:] for line in lines]
     in_order = [
         "App: WAITING Waiting for Database",
         "Database: COMPLETED 2 of 2 launched",
@@ -82,7 +82,7 @@ def test_a_plan_runs_in_the_order_of_its_waves(shell: Shell) -> None:
         "Web: COMPLETED 2 of 2 launched",
         "CRM: COMPLETED 3 COMPLETED",
     ]
-    assert [line for line in told if line in in_order] == in_order
+    assert [line for line in changes if line in in_order] == in_order
     assert "Recorded in DynamoDB: crm-" in ended.stdout
 
 
@@ -101,7 +101,7 @@ def test_a_failed_server_is_named_and_two_plans_end_with_the_worse_code(shell: S
     assert places == {("123456789012", "us-west-2"), ("222222222222", "eu-central-1")}
 
 
-def test_an_order_to_end_in_the_middle_leaves_nothing(shell: Shell) -> None:
+def test_sigterm_during_a_run_leaves_nothing(shell: Shell) -> None:
     process = shell.start("sandbox", "run", EXAMPLES / "crm.yaml", "--speed", "20")
     assert process.stdout is not None
     for line in process.stdout:
