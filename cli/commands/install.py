@@ -68,7 +68,9 @@ async def _register_search_attributes() -> ExitCode:
         registered = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=client.namespace)
         )
-        missing = [key.name for key in SEARCH_ATTRIBUTES if key.name not in registered.custom_attributes]
+        missing = [
+            key.name for key in SEARCH_ATTRIBUTES if key.name not in registered.custom_attributes
+        ]
         if missing:
             kind = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
             await client.operator_service.add_search_attributes(
