@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from recovery.operator.message_handler import MessageHandler
 
 from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.operator.message_handler import MessageHandler
 from recovery.plan.model import RecoveryPlan
 from tests.recovery.plans import wave
 
