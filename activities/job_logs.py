@@ -28,12 +28,12 @@ class JobLogActivities:
         """Read what DRS logged of jobs; a job that cannot be read says so itself."""
         api = self._clients.drs(asked.target)
         async with heartbeating():
-            known, trouble = await _known_jobs(api, asked.job_ids)
+            known, error = await _known_jobs(api, asked.job_ids)
             gate = asyncio.Semaphore(_JOBS_AT_ONCE)
 
             async def read(job_id: str) -> JobLog:
                 async with gate:
-                    return await _read(api, _begun(job_id, known.get(job_id), trouble))
+                    return await _read(api, _begun(job_id, known.get(job_id), error))
 
             logs = await asyncio.gather(*(read(job_id) for job_id in asked.job_ids))
         return _within_payload(list(logs))
@@ -46,10 +46,10 @@ async def _known_jobs(api: DrsClient, job_ids: list[str]) -> tuple[dict[str, Job
         return {}, str(error)
 
 
-def _begun(job_id: str, job: Job | None, trouble: str | None) -> JobLog:
+def _begun(job_id: str, job: Job | None, error: str | None) -> JobLog:
     """A job without its log."""
     if job is None:
-        return JobLog(job_id=job_id, trouble=trouble or "DRS does not know this job any more")
+        return JobLog(job_id=job_id, error=error or "DRS does not know this job any more")
     return JobLog(
         job_id=job_id,
         type=job.type,
@@ -64,7 +64,7 @@ async def _read(api: DrsClient, log: JobLog) -> JobLog:
     try:
         lines = [line_of(item) for item in await api.job_log_events(log.job_id)]
     except AwsError as error:
-        return log.model_copy(update={"trouble": str(error)})
+        return log.model_copy(update={"error": str(error)})
     return log.model_copy(update={"lines": lines})
 
 

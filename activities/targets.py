@@ -107,9 +107,9 @@ class TargetActivities:
                 context.account_id = await self._clients.account_of(target)
             context.endpoint = api.endpoint
         except WrongAccountError as error:
-            context.trouble, context.mismatch = str(error), True
+            context.error, context.mismatch = str(error), True
         except (AwsError, TimeoutError) as error:
-            context.trouble = str(error) or f"AWS did not answer in {_ANSWER_SECONDS:g} s"
+            context.error = str(error) or f"AWS did not answer in {_ANSWER_SECONDS:g} s"
         context.is_sandbox = is_loopback(context.endpoint)
         return context
 

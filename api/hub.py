@@ -32,7 +32,7 @@ _ENDED_LOOK_SECONDS = 5.0
 # A page that is loaded again finds what the last one saw.
 _LINGER_SECONDS = 10.0
 _IDLE_STEP_SECONDS = 0.2
-_TROUBLE = (UnreachableError, RPCError, TableError)
+_TRANSIENT_ERRORS = (UnreachableError, RPCError, TableError)
 
 
 class UnknownExecutionError(Exception):
@@ -46,14 +46,14 @@ class Sight(Generic[T]):
     Attributes:
         value: what was seen.
         seen_time: when (epoch seconds).
-        number: grows with every change of `value` or `trouble`.
-        trouble: why it could not be looked at since; "" where the last look succeeded.
+        number: grows with every change of `value` or `error`.
+        error: why it could not be looked at since; "" where the last look succeeded.
     """
 
     value: T
     seen_time: float
     number: int
-    trouble: str = ""
+    error: str = ""
 
 
 class Lookout(Generic[T]):
@@ -154,17 +154,17 @@ class Lookout(Generic[T]):
         known = self._sight
         try:
             value = await self._look(known.value if known else None)
-        except _TROUBLE as error:
+        except _TRANSIENT_ERRORS as error:
             if known is None:
                 await self._tell(None, error)
-            elif known.trouble != str(error):
-                await self._tell(replace(known, trouble=str(error), number=known.number + 1))
+            elif known.error != str(error):
+                await self._tell(replace(known, error=str(error), number=known.number + 1))
             return
         except (UnknownExecutionError, RefusedError) as error:
             await self._tell(known, error)
             return
         now = time.time()
-        if known is not None and known.value == value and not known.trouble:
+        if known is not None and known.value == value and not known.error:
             self._sight, self._failed = replace(known, seen_time=now), None
             return
         await self._tell(Sight(value, now, known.number + 1 if known else 1))
@@ -232,7 +232,7 @@ class Hub:
 
     async def _look(self, execution_id: str, known: ExecutionState | None) -> ExecutionState:
         """Look at an execution in Temporal; once it has ended, in the history."""
-        trouble: Exception | None = None
+        temporal_error: Exception | None = None
         if known is None or known.end_time is None:
             try:
                 client = await self._connect()
@@ -241,11 +241,11 @@ class Hub:
                 # Temporal knows no execution of this plan, or no longer.
                 pass
             except (UnreachableError, RPCError) as error:
-                trouble = error
+                temporal_error = error
             else:
                 if state.execution_id == execution_id:
                     return await self._after_its_end(state) if state.end_time else state
-        return await self._by_record(execution_id, known, trouble)
+        return await self._by_record(execution_id, known, temporal_error)
 
     async def _after_its_end(self, state: ExecutionState) -> ExecutionState:
         try:
@@ -255,15 +255,16 @@ class Hub:
             return state
 
     async def _by_record(
-        self, execution_id: str, known: ExecutionState | None, trouble: Exception | None
+        self, execution_id: str, known: ExecutionState | None, temporal_error: Exception | None
     ) -> ExecutionState:
         try:
             found = await self._history.execution(execution_id)
         except TableError as error:
-            raise UnreachableError(f"{trouble}; {error}" if trouble else str(error)) from error
-        if trouble is not None and (found is None or found[0].end_time is None):
+            message = f"{temporal_error}; {error}" if temporal_error else str(error)
+            raise UnreachableError(message) from error
+        if temporal_error is not None and (found is None or found[0].end_time is None):
             # The record may be old, and is not said to be the state of now.
-            raise trouble
+            raise temporal_error
         if found is None:
             if known is not None:
                 return known

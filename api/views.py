@@ -54,14 +54,14 @@ class ExecutionView(Model):
     Attributes:
         execution: its whole state.
         seen_time: when it was so (epoch seconds).
-        trouble: why it could not be looked at since; null where this is its state of now.
+        error: why it could not be looked at since; null where this is its state of now.
         remaining: null once it has ended.
         critical_path: the chain of waves that decides how long it takes.
     """
 
     execution: ExecutionState
     seen_time: float
-    trouble: str | None = None
+    error: str | None = None
     remaining: RemainingTime | None = None
     critical_path: list[str]
     links: Links
@@ -74,7 +74,7 @@ async def view_of(house: House, sight: Sight[ExecutionState]) -> ExecutionView:
     return ExecutionView(
         execution=state,
         seen_time=sight.seen_time,
-        trouble=sight.trouble or None,
+        error=sight.error or None,
         remaining=left and RemainingTime(seconds=left.seconds, overdue=left.overdue),
         critical_path=critical_path(state),
         links=await _links(house, state),

@@ -68,7 +68,7 @@ class JobLog(Model):
         end_time: epoch seconds.
         lines: what was logged, the oldest first.
         left_out: how many of the oldest lines are not told, because there are too many.
-        trouble: why the job or its log could not be read.
+        error: why the job or its log could not be read.
     """
 
     job_id: str
@@ -79,7 +79,7 @@ class JobLog(Model):
     end_time: float | None = None
     lines: list[JobLogLine] = []
     left_out: int = 0
-    trouble: str | None = None
+    error: str | None = None
 
 
 class JobLogs(Model):

@@ -9,7 +9,7 @@ class TargetContext(Model):
 
     Attributes:
         account_id: the account the worker acts in; None when it could not be asked.
-        trouble: why the target cannot be used, or asked, at present.
+        error: why the target cannot be used now, or why the worker could not check it.
         mismatch: the account is not the one the plan names, so nothing may be launched.
     """
 
@@ -18,7 +18,7 @@ class TargetContext(Model):
     account_id: str | None = None
     endpoint: str = ""
     is_sandbox: bool = False
-    trouble: str | None = None
+    error: str | None = None
     mismatch: bool = False
 
 

@@ -19,8 +19,8 @@ router = APIRouter(tags=["Executions"])
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Event `state`, with an ExecutionState as its data, at once and on every "
-        "change; event `trouble`, with a text, when it cannot be looked at; event `end` when "
-        "nothing more will come. The IDs grow, but not across streams.",
+        "change; event `unavailable`, with the error as text, when the state cannot be read; event "
+        "`end` when there are no more events. IDs increase within one stream only.",
         # FastAPI adds the form of an event.
         "content": {"text/event-stream": {}},
     }
@@ -59,8 +59,9 @@ async def events(
         sight = await _next(lookout, number)
         if sight is not None:
             number = sight.number
-            if sight.trouble:
-                yield ServerSentEvent(event="trouble", data=sight.trouble, id=str(number))
+            if sight.error:
+                # Not `error`: a browser's EventSource uses that name for lost connections.
+                yield ServerSentEvent(event="unavailable", data=sight.error, id=str(number))
             else:
                 told = number
                 state = sight.value.model_dump_json()

@@ -51,16 +51,16 @@ class Live(Element, component="static/live.js"):
             self._sent |= changed
             self.run_method("change", changed)
 
-    def beat(self, seen: float, seen_text: str, old_after: float, trouble: str) -> None:
+    def beat(self, seen: float, seen_text: str, old_after: float, error: str) -> None:
         """Say how old the picture is.
 
         Args:
             seen: when it was last known to be so (epoch seconds).
             seen_text: the same for people.
             old_after: it is marked as old when it was not seen for so many seconds.
-            trouble: why it could not be looked at since.
+            error: why it could not be looked at since.
         """
-        self.run_method("beat", time.time(), seen, seen_text, old_after, trouble)
+        self.run_method("beat", time.time(), seen, seen_text, old_after, error)
 
     def open_dialog(self, html: str) -> None:
         """Open the dialog with this content, or replace what it shows."""

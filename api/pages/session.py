@@ -152,12 +152,12 @@ class Visit(ABC, Generic[T]):
         else:
             self._shown = True
             self.live.whole(self.page(sight), self.parts(sight))
-        self.beat(sight, sight.trouble)
+        self.beat(sight, sight.error)
 
-    def beat(self, sight: Sight[T], trouble: str) -> None:
+    def beat(self, sight: Sight[T], error: str) -> None:
         """Say how old the picture is."""
         seen = render("moment", at=sight.seen_time).strip()
-        self.live.beat(sight.seen_time, seen, self.old_after(sight), trouble)
+        self.live.beat(sight.seen_time, seen, self.old_after(sight), error)
 
     def _tell_failure(self, sight: Sight[T] | None, error: Exception) -> None:
         if sight is not None:

@@ -158,7 +158,7 @@ async def _check_readiness(
     if previous is not None:
         readiness = previous.without_own(readiness)
     blocked = any(f.blocks for f in readiness.findings) or any(
-        target.trouble for target in readiness.context.targets
+        target.error for target in readiness.context.targets
     )
     if json:
         write_model(readiness)

@@ -48,7 +48,7 @@ def target_table(plan: RecoveryPlan, targets: Iterable[TargetContext]) -> list[s
                 target.region,
                 str(servers),
                 target.endpoint or "unknown",
-                *([f"TROUBLE: {target.trouble}"] if target.trouble else []),
+                *([f"ERROR: {target.error}"] if target.error else []),
             )
         )
     return aligned(rows, heading=("ACCOUNT", "REGION", "SERVERS", "ENDPOINT"))

@@ -36,7 +36,7 @@ async def launched(aws: LocalAws, **scenario: Any) -> tuple[str, str]:
 async def test_a_failed_server_has_its_raw_error_and_every_line_its_time(aws: LocalAws) -> None:
     server_id, job_id = await launched(aws, Outcome="failed-late", RawError="no capacity")
     (job,) = (await read(job_id)).jobs
-    assert (job.type, job.status, job.trouble) == ("LAUNCH", "COMPLETED", None)
+    assert (job.type, job.status, job.error) == ("LAUNCH", "COMPLETED", None)
     assert job.creation_time is not None
     assert job.end_time is not None
     assert [line.event for line in job.lines][:1] == ["JOB_START"]
@@ -51,10 +51,10 @@ async def test_a_failed_server_has_its_raw_error_and_every_line_its_time(aws: Lo
 async def test_a_job_that_cannot_be_read_says_so_and_hides_no_other(aws: LocalAws) -> None:
     _, job_id = await launched(aws)
     known, unknown = (await read(job_id, UNKNOWN)).jobs
-    assert known.trouble is None
+    assert known.error is None
     assert known.lines
     assert unknown.job_id == UNKNOWN
-    assert unknown.trouble is not None
+    assert unknown.error is not None
 
 
 async def test_an_aws_that_does_not_answer_is_told_of_each_job(aws: LocalAws) -> None:
@@ -62,7 +62,7 @@ async def test_an_aws_that_does_not_answer_is_told_of_each_job(aws: LocalAws) ->
     aws.fault("DescribeJobLogItems", Error="AccessDeniedException")
     (job,) = (await read(job_id)).jobs
     assert job.status == "COMPLETED"
-    assert "AccessDenied" in (job.trouble or "")
+    assert "AccessDenied" in (job.error or "")
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,9 @@ async def test_what_cannot_be_read_is_a_finding_beside_those_that_were_made(
     assert found.findings[1].message.startswith("readiness could not be read")
 
 
-async def test_a_target_in_trouble_does_not_hide_the_others(aws: LocalAws, fast: Settings) -> None:
+async def test_a_target_with_an_error_does_not_hide_the_others(
+    aws: LocalAws, fast: Settings
+) -> None:
     servers = aws.servers(1)
     aws.fault("AssumeRole", Service="sts", Error="ExpiredTokenException")
     there = Wave(wave_id="far", servers=servers, region="eu-central-1", role_arn=ROLE)
@@ -113,9 +115,9 @@ async def test_a_target_in_trouble_does_not_hide_the_others(aws: LocalAws, fast:
     both.waves.append(there)
     found = await readiness(both, fast)
     near, far = found.context.targets
-    assert (near.account_id, near.trouble) == (ACCOUNT, None)
+    assert (near.account_id, near.error) == (ACCOUNT, None)
     assert far.account_id is None
-    assert "ExpiredToken" in str(far.trouble)
+    assert "ExpiredToken" in str(far.error)
     assert not far.mismatch
 
     def of(region: str) -> list[Finding]:
@@ -132,7 +134,7 @@ async def test_another_account_than_the_plan_names_is_a_mismatch(
     named = [Target(region=REGION, account_id=a) for a in (ACCOUNT, OTHER_ACCOUNT)]
     context = await Attempt(Temporal()).run(targets.look_at_targets, named)
     assert [target.mismatch for target in context.targets] == [False, True]
-    assert OTHER_ACCOUNT in str(context.targets[1].trouble)
+    assert OTHER_ACCOUNT in str(context.targets[1].error)
     assert context.speed == fast.speed
 
 

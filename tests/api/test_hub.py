@@ -85,14 +85,14 @@ async def test_trouble_is_told_beside_what_was_seen_last_and_passes(
     async with lookout.watching():
         first = await lookout.fresh()
         clockwork.shows = UnreachableError("Temporal is away")
-        troubled = await seen(lookout, lambda sight: bool(sight.trouble))
-        assert (troubled.value, troubled.trouble) == (1, "Temporal is away")
+        troubled = await seen(lookout, lambda sight: bool(sight.error))
+        assert (troubled.value, troubled.error) == (1, "Temporal is away")
         assert troubled.seen_time < first.seen_time + 1
         # Who asks now is told too.
-        assert (await lookout.fresh(0)).trouble == "Temporal is away"
+        assert (await lookout.fresh(0)).error == "Temporal is away"
         clockwork.shows = 1
-        well = await seen(lookout, lambda sight: not sight.trouble and sight.number > 1)
-        assert (well.value, well.trouble) == (1, "")
+        well = await seen(lookout, lambda sight: not sight.error and sight.number > 1)
+        assert (well.value, well.error) == (1, "")
 
 
 async def test_what_was_never_seen_is_an_error_and_not_a_sight(

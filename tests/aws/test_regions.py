@@ -80,7 +80,7 @@ async def test_a_plan_learns_at_its_start_what_would_be_lost_with_its_servers(
         f"The history is in {ORIGIN}, a Region this plan recovers from",
         f"Temporal is in {ORIGIN}, a Region this plan recovers from",
     ]
-    assert not any(target.trouble for target in context.targets)
+    assert not any(target.error for target in context.targets)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ async def test_source_servers_that_cannot_be_read_cost_the_warning_and_nothing_e
     aws.fault("DescribeSourceServers", **fault)
     context = await looked_at(fast, LOST, servers)
     assert context.warnings == []
-    assert [target.trouble for target in context.targets] == [None]
+    assert [target.error for target in context.targets] == [None]
     assert context.targets[0].account_id
 
 

@@ -94,7 +94,7 @@ async def test_a_drill_goes_from_registration_to_clean_up_over_http(
 
     shown = await view(ops, execution_id)
     assert shown["Execution"] == states[-1]
-    assert (shown["Remaining"], shown["Trouble"]) == (None, None)
+    assert (shown["Remaining"], shown["Error"]) == (None, None)
     assert shown["CriticalPath"] == ["database", "app"]
     assert f"drs-plan%2F{plan.plan_id}/" in shown["Links"]["Execution"]
     assert [link["WaveId"] for link in shown["Links"]["Waves"]] == ["database", "app"]
@@ -274,7 +274,7 @@ async def test_the_job_log_of_a_wave_says_why_a_server_failed(house: House, serv
     answer = await ops.get(f"/executions/{execution_id}/waves/database/jobs")
     assert answer.status_code == 200, answer.text
     (job,) = answer.json()["Jobs"]
-    assert (job["Type"], job["Status"], job["Trouble"]) == ("LAUNCH", "COMPLETED", None)
+    assert (job["Type"], job["Status"], job["Error"]) == ("LAUNCH", "COMPLETED", None)
     events = [line["Event"] for line in job["Lines"]]
     assert (events[0], events[-1]) == ("JOB_START", "JOB_END")
     failures = [line for line in job["Lines"] if line["RawError"]]

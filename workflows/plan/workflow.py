@@ -245,7 +245,7 @@ class RecoveryPlanWorkflow:
         )
         for target in context.targets:
             if target.mismatch:
-                reason = target.trouble or "the worker acts in another account"
+                reason = target.error or "the worker acts in another account"
                 now = workflow.time()
                 self._scheduler.refuse(target.region, target.role_arn, reason, now=now)
         self._state.speed = context.speed

@@ -33,5 +33,5 @@ async def job_log(house: House, reader: Principal, state: ExecutionState, wave: 
     try:
         found = await jobs(house, reader, state.execution_id, wave.wave_id)
     except Exception as error:
-        return render("job_log", logs=[], trouble=problem_of(error).detail)
-    return render("job_log", logs=found.jobs, trouble="")
+        return render("job_log", logs=[], error=problem_of(error).detail)
+    return render("job_log", logs=found.jobs, error="")

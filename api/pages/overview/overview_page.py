@@ -91,7 +91,7 @@ def _told(found: Everything) -> str:
 def _running(each: Running) -> dict[str, Any]:
     """What is shown of a running execution."""
     state = each.state
-    told: dict[str, Any] = {"row": each.row, "state": state, "trouble": each.trouble}
+    told: dict[str, Any] = {"row": each.row, "state": state, "error": each.error}
     if state is None:
         known = {str(status): symbol for status, symbol in PLAN_SYMBOLS.items()}
         return told | {"symbol": known.get(each.row.status, "?"), "status": each.row.status}

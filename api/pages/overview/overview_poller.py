@@ -33,12 +33,12 @@ class Running:
 
     Attributes:
         state: how it stands; None where that could not be read.
-        trouble: why it could not.
+        error: why it could not.
     """
 
     row: ExecutionRow
     state: ExecutionState | None
-    trouble: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)

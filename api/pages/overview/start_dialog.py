@@ -65,7 +65,7 @@ async def _as_the_worker_sees_it(house: House, plan: RecoveryPlan) -> str:
     try:
         readiness = await check_readiness(await house.client(), plan)
     except (UnreachableError, RefusedError, RPCError) as error:
-        return _targets(plan, _by_the_plan(plan), trouble=str(error))
+        return _targets(plan, _by_the_plan(plan), error=str(error))
     targets = readiness.context.targets
     sandbox = bool(targets) and all(target.is_sandbox for target in targets)
     findings = sorted(readiness.findings, key=lambda each: not each.blocks)
@@ -86,7 +86,7 @@ def _targets(
     findings: Sequence[Finding] = (),
     sandbox: bool = False,
     checking: bool = False,
-    trouble: str = "",
+    error: str = "",
     readiness: Readiness | None = None,
 ) -> str:
     """The part of the dialog that says where it is launched."""
@@ -98,7 +98,7 @@ def _targets(
         more=len(findings) - _MOST_FINDINGS,
         sandbox=sandbox,
         checking=checking,
-        trouble=trouble,
+        error=error,
         seen=readiness is not None,
     )
 

@@ -48,7 +48,7 @@ export default {
     // By how much the server's clock is ahead of ours.
     this.ahead = 0;
     // A page that is never told anything must not look as if it were told.
-    this.heard = { seen: Date.now() / 1000, seenText: "its loading", oldAfter: 8, trouble: "" };
+    this.heard = { seen: Date.now() / 1000, seenText: "its loading", oldAfter: 8, error: "" };
     this.isTold = false;
     this.$el.innerHTML = this.html;
     this.$el.addEventListener("click", this.clicked);
@@ -78,13 +78,13 @@ export default {
       this.mark();
       this.tick();
     },
-    beat(now, seen, seenText, oldAfter, trouble) {
+    beat(now, seen, seenText, oldAfter, error) {
       const ahead = now - Date.now() / 1000;
       // What came late on its way says too little; only a clock that was set is believed.
       const isSet = !this.isTold || ahead < this.ahead - 60;
       this.ahead = isSet ? ahead : Math.max(this.ahead, ahead);
       this.isTold = true;
-      this.heard = { seen, seenText, oldAfter, trouble };
+      this.heard = { seen, seenText, oldAfter, error };
       this.tick();
     },
     go(address) {
@@ -107,13 +107,13 @@ export default {
     age(now) {
       const banner = document.getElementById("old");
       if (!banner) return;
-      const { seen, seenText, oldAfter, trouble } = this.heard;
-      const isOld = Boolean(trouble) || now - seen > oldAfter;
+      const { seen, seenText, oldAfter, error } = this.heard;
+      const isOld = Boolean(error) || now - seen > oldAfter;
       document.documentElement.classList.toggle("is-old", isOld);
       banner.hidden = !isOld;
       if (!isOld) return;
       const silent = window.socket && !window.socket.connected;
-      const cause = silent ? "this page has no connection to drs-waves" : trouble || "no answer since";
+      const cause = silent ? "this page has no connection to drs-waves" : error || "no answer since";
       const told = `OLD PICTURE. It is of ${seenText}: ${cause}. Trying again.`;
       const text = banner.querySelector(".told");
       // A reader's software says it again with every change.
