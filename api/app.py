@@ -1,4 +1,4 @@
-"""The application: the API below `/api`, and the pages beside it."""
+"""The application: the API below `/api`, and the pages."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,11 +10,11 @@ from starlette.routing import Mount
 
 from api import endpoints, openapi, pages, problems
 from api.auth.request_guard import BodyLimit, LocalOnly
-from api.service import House
+from api.service import ExecutionService
 from settings import Settings
 
-# A page that nobody can have asked for from elsewhere, or have put into a frame, and that asks
-# nobody else: NiceGUI's own pages need inline scripts and compile their templates.
+# Pages load nothing from other hosts and cannot be put into a frame. NiceGUI needs inline scripts
+# and compiles its templates, hence the two `unsafe-` sources.
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
@@ -26,35 +26,35 @@ _HEADERS = {
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application of this process; NiceGUI allows one a process.
+    """Create the application; NiceGUI allows one per process.
 
     Args:
-        settings: which tables, which tokens.
+        settings: the tables and the authentication.
     """
-    house = House(settings)
+    service = ExecutionService(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            await house.close()
+            await service.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    api = create_api(house)
-    below = Mount("/api", api)
-    # Starlette's own leaves an address with a line break to whoever serves the rest.
-    below.path_regex = re.compile(below.path_regex.pattern, re.DOTALL)
-    app.router.routes.append(below)
+    api = create_api(service)
+    mount = Mount("/api", api)
+    # Starlette's own pattern does not match a path with a line break.
+    mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
+    app.router.routes.append(mount)
     app.middleware("http")(_with_headers)
-    if house.gate.is_open:
+    if service.authenticator.is_open:
         app.add_middleware(LocalOnly)
-    pages.add_to(app, house)
+    pages.add_to(app, service)
     return app
 
 
-def create_api(house: House) -> FastAPI:
-    """The API alone."""
+def create_api(service: ExecutionService) -> FastAPI:
+    """Create the API without the pages."""
     api = FastAPI(
         title="drs-waves",
         version=_version(),
@@ -65,7 +65,7 @@ def create_api(house: House) -> FastAPI:
         root_path_in_servers=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    api.state.house = house
+    api.state.service = service
     api.add_middleware(BodyLimit)
     problems.add_to(api)
     endpoints.add_to(api)
@@ -83,7 +83,7 @@ def _version() -> str:
 async def _with_headers(
     request: Request, call_next: Callable[[Request], Awaitable[Response]]
 ) -> Response:
-    answer = await call_next(request)
+    response = await call_next(request)
     for name, value in _HEADERS.items():
-        answer.headers.setdefault(name, value)
-    return answer
+        response.headers.setdefault(name, value)
+    return response

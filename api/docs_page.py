@@ -1,4 +1,4 @@
-"""The API's documentation page: Swagger UI, of which nothing is loaded from another host."""
+"""The API's documentation page: Swagger UI, served from this server only."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ _FILES = {
 
 @router.get("/docs")
 async def documentation() -> HTMLResponse:
-    """The page. All addresses are relative, for a proxy may put the API elsewhere."""
+    """The page. Its URLs are relative, because a proxy may serve the API under another path."""
     return get_swagger_ui_html(
         openapi_url="docs/openapi.json",
         title="drs-waves API",
@@ -27,18 +27,18 @@ async def documentation() -> HTMLResponse:
         swagger_css_url="docs/swagger-ui.css",
         swagger_favicon_url="docs/favicon-32x32.png",
         oauth2_redirect_url=None,
-        # The badge would be asked of validator.swagger.io.
+        # The badge would be loaded from validator.swagger.io.
         swagger_ui_parameters={"validatorUrl": None, "tryItOutEnabled": False},
     )
 
 
 @router.get("/docs/openapi.json")
-async def document(request: Request) -> dict[str, Any]:
-    """The document for the page: the bundle's Swagger UI 4 shows no OpenAPI 3.1."""
-    told: dict[str, Any] = {**request.app.openapi(), "openapi": "3.0.3"}
-    told["info"] = {key: value for key, value in told["info"].items() if key != "summary"}
-    found: dict[str, Any] = _of_3_0(told)
-    return found
+async def openapi_3_0(request: Request) -> dict[str, Any]:
+    """The OpenAPI document for the page: the bundled Swagger UI 4 does not support OpenAPI 3.1."""
+    document: dict[str, Any] = {**request.app.openapi(), "openapi": "3.0.3"}
+    document["info"] = {k: v for k, v in document["info"].items() if k != "summary"}
+    converted: dict[str, Any] = _as_3_0(document)
+    return converted
 
 
 def _add_files() -> None:
@@ -54,22 +54,25 @@ def _add_files() -> None:
 _add_files()
 
 
-def _of_3_0(part: Any) -> Any:
-    """A part of an OpenAPI 3.1 document as 3.0 spells it."""
+def _as_3_0(part: Any) -> Any:
+    """Convert a part of an OpenAPI 3.1 document to 3.0."""
     if isinstance(part, list):
-        return [_of_3_0(each) for each in part]
+        return [_as_3_0(each) for each in part]
     if not isinstance(part, dict):
         return part
-    told = {key: _of_3_0(value) for key, value in part.items()}
-    choices = told.get("anyOf")
+    converted = {key: _as_3_0(value) for key, value in part.items()}
+    choices = converted.get("anyOf")
     if isinstance(choices, list) and {"type": "null"} in choices:
         others = [each for each in choices if each != {"type": "null"}]
-        del told["anyOf"]
-        told |= {"nullable": True, **({"allOf": others} if len(others) == 1 else {"anyOf": others})}
+        del converted["anyOf"]
+        converted |= {
+            "nullable": True,
+            **({"allOf": others} if len(others) == 1 else {"anyOf": others}),
+        }
     for bound, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        value = told.get(bound)
+        value = converted.get(bound)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            told |= {limit: value, bound: True}
-    if "const" in told and isinstance(told["const"], str):
-        told["enum"] = [told.pop("const")]
-    return told
+            converted |= {limit: value, bound: True}
+    if "const" in converted and isinstance(converted["const"], str):
+        converted["enum"] = [converted.pop("const")]
+    return converted

@@ -1,7 +1,7 @@
-"""Executions as last seen: one look serves everybody who watches.
+"""Polls the state of executions once for all pages and event streams.
 
-However many pages and event streams are open on an execution, Temporal is asked for its state
-once a second, and not at all while nobody watches.
+However many pages and event streams show an execution, one query a second goes to Temporal. While
+none is open, no query is sent.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -26,28 +26,28 @@ from storage.history import HistoryTable
 
 T = TypeVar("T")
 
-LOOK_SECONDS = 1.0
-# What has ended may still be recorded: servers that arrive late, a clean-up.
-_ENDED_LOOK_SECONDS = 5.0
-# A page that is loaded again finds what the last one saw.
+POLL_SECONDS = 1.0
+# The history of an ended execution can still change: late servers, a clean-up.
+_ENDED_POLL_SECONDS = 5.0
+# So that a reloaded page shows the last snapshot at once.
 _LINGER_SECONDS = 10.0
 _IDLE_STEP_SECONDS = 0.2
 _TRANSIENT_ERRORS = (UnreachableError, RPCError, TableError)
 
 
 class UnknownExecutionError(Exception):
-    """Neither Temporal nor the history knows an execution."""
+    """Neither Temporal nor the history has this execution."""
 
 
 @dataclass(frozen=True)
-class Sight(Generic[T]):
-    """Something as it was last seen.
+class Snapshot(Generic[T]):
+    """The result of the last successful poll.
 
     Attributes:
-        value: what was seen.
-        seen_time: when (epoch seconds).
-        number: grows with every change of `value` or `error`.
-        error: why it could not be looked at since; "" where the last look succeeded.
+        value: the result.
+        seen_time: when it was last confirmed (epoch seconds).
+        number: increases with every change of `value` or `error`.
+        error: why the last poll failed; "" if it succeeded.
     """
 
     value: T
@@ -56,205 +56,213 @@ class Sight(Generic[T]):
     error: str = ""
 
 
-class Lookout(Generic[T]):
-    """Looks at one thing again and again while somebody watches."""
+class Poller(Generic[T]):
+    """Polls one source while there are subscribers."""
 
     def __init__(
-        self, look: Callable[[T | None], Awaitable[T]], pause: Callable[[T | None], float]
+        self, fetch: Callable[[T | None], Awaitable[T]], pause: Callable[[T | None], float]
     ) -> None:
-        """Prepare.
+        """Create a poller that does not poll yet.
 
         Args:
-            look: looks once, given what was seen last.
-            pause: seconds until the next look, given what was seen last.
+            fetch: reads the source once; gets the last value.
+            pause: returns the seconds until the next poll; gets the last value.
         """
-        self._look = look
+        self._fetch = fetch
         self._pause = pause
-        self._sight: Sight[T] | None = None
-        self._failed: Exception | None = None
+        self._latest: Snapshot[T] | None = None
+        self._failure: Exception | None = None
         self._changed = asyncio.Condition()
-        self._one_at_a_time = asyncio.Lock()
-        self._watchers = 0
-        self._looking: asyncio.Task[None] | None = None
+        self._poll_lock = asyncio.Lock()
+        self._subscribers = 0
+        self._task: asyncio.Task[None] | None = None
 
     @property
-    def sight(self) -> Sight[T] | None:
-        """What was seen last; None before the first look."""
-        return self._sight
+    def latest(self) -> Snapshot[T] | None:
+        """The last snapshot; None before the first successful poll."""
+        return self._latest
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody watches and nothing is looked at."""
-        return not self._watchers and (self._looking is None or self._looking.done())
+        """Whether there are no subscribers and polling has stopped."""
+        return not self._subscribers and (self._task is None or self._task.done())
 
     @asynccontextmanager
-    async def watching(self) -> AsyncIterator["Lookout[T]"]:
-        """Have it looked at inside the block."""
-        self._watchers += 1
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look_on())
+    async def subscribed(self) -> AsyncIterator["Poller[T]"]:
+        """Poll while the block runs."""
+        self._subscribers += 1
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
         try:
             yield self
         finally:
-            self._watchers -= 1
+            self._subscribers -= 1
 
-    async def fresh(self, within: float = LOOK_SECONDS) -> Sight[T]:
-        """What was seen within so many seconds; looks now if it was seen before.
+    async def fresh(self, within: float = POLL_SECONDS) -> Snapshot[T]:
+        """A snapshot that is at most this old; polls now if the last one is older.
+
+        Args:
+            within: seconds.
 
         Raises:
-            Exception: what the look met.
+            Exception: the error of the poll.
         """
-        async with self._one_at_a_time:
+        async with self._poll_lock:
             if self._age() > within:
-                await self._once()
+                await self._poll_once()
         return await self.newer_than(0)
 
-    async def newer_than(self, number: int) -> Sight[T]:
-        """The next sight after the one of this number.
+    async def newer_than(self, number: int) -> Snapshot[T]:
+        """Wait for a snapshot with a higher number.
 
         Raises:
-            Exception: what the first look met, if there has been no sight.
+            Exception: the error of the poll, if there is no newer snapshot.
         """
         async with self._changed:
-            while self._failed is None and (self._sight is None or self._sight.number <= number):
+            while self._failure is None and (self._latest is None or self._latest.number <= number):
                 await self._changed.wait()
-            if self._sight is not None and self._sight.number > number:
-                return self._sight
-            assert self._failed is not None
-            raise self._failed
+            if self._latest is not None and self._latest.number > number:
+                return self._latest
+            assert self._failure is not None
+            raise self._failure
 
     async def close(self) -> None:
-        """Look no more."""
-        if self._looking is not None:
-            self._looking.cancel()
+        """Stop polling."""
+        if self._task is not None:
+            self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._looking
+                await self._task
 
-    async def _look_on(self) -> None:
+    async def _run(self) -> None:
         idle_since: float | None = None
         while idle_since is None or time.monotonic() - idle_since < _LINGER_SECONDS:
-            if self._watchers:
+            if self._subscribers:
                 idle_since = None
-                async with self._one_at_a_time:
-                    # Somebody who asked for a fresh sight may have looked just now.
-                    if self._age() > LOOK_SECONDS / 2:
-                        await self._once()
-                await asyncio.sleep(self._pause(self._sight.value if self._sight else None))
+                async with self._poll_lock:
+                    # A caller of `fresh` may have polled just now.
+                    if self._age() > POLL_SECONDS / 2:
+                        await self._poll_once()
+                await asyncio.sleep(self._pause(self._latest.value if self._latest else None))
             else:
                 idle_since = idle_since or time.monotonic()
                 await asyncio.sleep(_IDLE_STEP_SECONDS)
 
     def _age(self) -> float:
-        """Seconds since the last look that succeeded, by the wall clock, which may be set back."""
-        if self._sight is None or self._failed is not None:
+        """Seconds since the last successful poll, by the wall clock, which may be set back."""
+        if self._latest is None or self._failure is not None:
             return math.inf
-        return abs(time.time() - self._sight.seen_time)
+        return abs(time.time() - self._latest.seen_time)
 
-    async def _once(self) -> None:
-        known = self._sight
+    async def _poll_once(self) -> None:
+        known = self._latest
         try:
-            value = await self._look(known.value if known else None)
+            value = await self._fetch(known.value if known else None)
         except _TRANSIENT_ERRORS as error:
             if known is None:
-                await self._tell(None, error)
+                await self._publish(None, error)
             elif known.error != str(error):
-                await self._tell(replace(known, error=str(error), number=known.number + 1))
+                await self._publish(replace(known, error=str(error), number=known.number + 1))
             return
         except (UnknownExecutionError, RefusedError) as error:
-            await self._tell(known, error)
+            await self._publish(known, error)
             return
         now = time.time()
         if known is not None and known.value == value and not known.error:
-            self._sight, self._failed = replace(known, seen_time=now), None
+            self._latest, self._failure = replace(known, seen_time=now), None
             return
-        await self._tell(Sight(value, now, known.number + 1 if known else 1))
+        await self._publish(Snapshot(value, now, known.number + 1 if known else 1))
 
-    async def _tell(self, sight: Sight[T] | None, failed: Exception | None = None) -> None:
+    async def _publish(
+        self, snapshot: Snapshot[T] | None, failure: Exception | None = None
+    ) -> None:
         async with self._changed:
-            self._sight, self._failed = sight, failed
+            self._latest, self._failure = snapshot, failure
             self._changed.notify_all()
 
 
-class Hub:
-    """The lookouts of this process, one an execution."""
+ExecutionPoller: TypeAlias = Poller[ExecutionState]
+
+
+class ExecutionHub:
+    """The pollers of this process, one per execution."""
 
     def __init__(self, connect: Callable[[], Awaitable[Client]], history: HistoryTable) -> None:
-        """Prepare.
+        """Create a hub without pollers.
 
         Args:
-            connect: gives the connection to Temporal, made when it is first needed.
-            history: where executions are that Temporal no longer knows.
+            connect: returns the connection to Temporal, which is made on first use.
+            history: has the executions that Temporal no longer has.
         """
         self._connect = connect
         self._history = history
-        self._lookouts: dict[str, Lookout[ExecutionState]] = {}
-        # Of those that are looked at: whose end is recorded, and of whom nothing more will come.
+        self._pollers: dict[str, ExecutionPoller] = {}
+        # Of the polled executions: those whose end is recorded, and those that cannot change.
         self._recorded: set[str] = set()
         self._settled: set[str] = set()
 
-    def execution(self, execution_id: str) -> Lookout[ExecutionState]:
-        """The lookout for an execution."""
-        self._forget()
-        if execution_id not in self._lookouts:
+    def execution(self, execution_id: str) -> ExecutionPoller:
+        """The poller of an execution."""
+        self._drop_idle()
+        if execution_id not in self._pollers:
 
-            async def look(known: ExecutionState | None) -> ExecutionState:
-                return await self._look(execution_id, known)
+            async def fetch(known: ExecutionState | None) -> ExecutionState:
+                return await self._fetch(execution_id, known)
 
             def pause(known: ExecutionState | None) -> float:
                 is_recorded = execution_id in self._recorded
-                return _ENDED_LOOK_SECONDS if known and is_recorded else LOOK_SECONDS
+                return _ENDED_POLL_SECONDS if known and is_recorded else POLL_SECONDS
 
-            self._lookouts[execution_id] = Lookout(look, pause)
-        return self._lookouts[execution_id]
+            self._pollers[execution_id] = Poller(fetch, pause)
+        return self._pollers[execution_id]
 
     async def state(self, execution_id: str) -> ExecutionState:
-        """An execution as it is now, or was a moment ago.
+        """The state of an execution, at most `POLL_SECONDS` old.
 
         Raises:
-            UnknownExecutionError: nobody knows it.
-            UnreachableError: neither Temporal nor the history could be asked.
+            UnknownExecutionError: neither Temporal nor the history has the execution.
+            UnreachableError: neither Temporal nor the history answered.
         """
-        async with self.execution(execution_id).watching() as lookout:
-            return (await lookout.fresh()).value
+        async with self.execution(execution_id).subscribed() as poller:
+            return (await poller.fresh()).value
 
     def is_settled(self, execution_id: str) -> bool:
-        """Whether an execution that is looked at has ended and its history has all of it."""
+        """Whether a polled execution has ended and the history has its final state."""
         return execution_id in self._settled
 
     async def close(self) -> None:
-        """Look no more."""
-        await asyncio.gather(*(each.close() for each in self._lookouts.values()))
+        """Stop all pollers."""
+        await asyncio.gather(*(each.close() for each in self._pollers.values()))
 
-    def _forget(self) -> None:
-        self._lookouts = {i: each for i, each in self._lookouts.items() if not each.is_idle}
-        self._recorded &= self._lookouts.keys()
+    def _drop_idle(self) -> None:
+        self._pollers = {i: each for i, each in self._pollers.items() if not each.is_idle}
+        self._recorded &= self._pollers.keys()
         self._settled &= self._recorded
 
-    async def _look(self, execution_id: str, known: ExecutionState | None) -> ExecutionState:
-        """Look at an execution in Temporal; once it has ended, in the history."""
+    async def _fetch(self, execution_id: str, known: ExecutionState | None) -> ExecutionState:
+        """Read the state from Temporal; once the execution has ended, from the history."""
         temporal_error: Exception | None = None
         if known is None or known.end_time is None:
             try:
                 client = await self._connect()
                 state = await execution_state(client, plan_id_of(execution_id))
             except RefusedError:
-                # Temporal knows no execution of this plan, or no longer.
+                # Temporal has no execution of this plan, or its retention is over.
                 pass
             except (UnreachableError, RPCError) as error:
                 temporal_error = error
             else:
                 if state.execution_id == execution_id:
-                    return await self._after_its_end(state) if state.end_time else state
-        return await self._by_record(execution_id, known, temporal_error)
+                    return await self._ended_state(state) if state.end_time else state
+        return await self._recorded_state(execution_id, known, temporal_error)
 
-    async def _after_its_end(self, state: ExecutionState) -> ExecutionState:
+    async def _ended_state(self, state: ExecutionState) -> ExecutionState:
         try:
-            return await self._by_record(state.execution_id, state, None)
+            return await self._recorded_state(state.execution_id, state, None)
         except UnreachableError:
-            # That it has ended is known all the same.
+            # Temporal's answer is enough to show the end.
             return state
 
-    async def _by_record(
+    async def _recorded_state(
         self, execution_id: str, known: ExecutionState | None, temporal_error: Exception | None
     ) -> ExecutionState:
         try:
@@ -263,14 +271,14 @@ class Hub:
             message = f"{temporal_error}; {error}" if temporal_error else str(error)
             raise UnreachableError(message) from error
         if temporal_error is not None and (found is None or found[0].end_time is None):
-            # The record may be old, and is not said to be the state of now.
+            # The record may be old and must not pass for the current state.
             raise temporal_error
         if found is None:
             if known is not None:
                 return known
             raise UnknownExecutionError(f"there is no execution {execution_id!r}")
         recorded = found[0]
-        # The record of an execution that has just ended comes a moment later.
+        # The record of an execution that has just ended is written a moment later.
         if known is not None and known.revision > recorded.revision:
             return known
         if recorded.end_time is not None:
@@ -281,5 +289,5 @@ class Hub:
 
 
 def _is_over(wave: WaveState) -> bool:
-    """Whether nothing more will be observed of a wave: each of its jobs has ended."""
+    """Whether a wave cannot change any more: it is settled and all its jobs have ended."""
     return wave.status.is_settled and not wave.open_job_ids

@@ -1,4 +1,4 @@
-"""The API's OpenAPI document: FastAPI's own, with the problem answers that all endpoints share."""
+"""The OpenAPI document of the API: FastAPI's own, with the schema of problem details."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _REF = "#/components/schemas/{model}"
 
 
 def add_to(api: FastAPI) -> None:
-    """Have an API tell what it has so."""
+    """Add the shared schemas to the OpenAPI document of an API."""
 
     def document() -> dict[str, Any]:
         if api.openapi_schema is None:
@@ -23,7 +23,7 @@ def add_to(api: FastAPI) -> None:
 
 
 def _document(api: FastAPI) -> dict[str, Any]:
-    found = get_openapi(
+    document = get_openapi(
         title=api.title,
         version=api.version,
         summary=api.summary,
@@ -32,7 +32,7 @@ def _document(api: FastAPI) -> dict[str, Any]:
         servers=api.servers,
     )
     schema = ProblemDetails.model_json_schema(ref_template=_REF)
-    known = found.setdefault("components", {}).setdefault("schemas", {})
-    known |= schema.pop("$defs", {})
-    known["ProblemDetails"] = schema
-    return found
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= schema.pop("$defs", {})
+    schemas["ProblemDetails"] = schema
+    return document

@@ -1,4 +1,4 @@
-"""What stands in the addresses of the API, as it must be spelled."""
+"""Path and query parameters of the API."""
 
 from typing import Annotated
 
@@ -7,8 +7,8 @@ from fastapi import Path, Query
 from recovery.plan.model import ID_PATTERN
 
 EXECUTION_ID_PATTERN = f"{ID_PATTERN}-[0-9a-f]{{12}}"
-# Their items in the table are numbered with five digits.
-MOST_VERSIONS = 99_999
+# Five digits in the sort keys of the plan table.
+MAX_VERSIONS = 99_999
 
 PlanId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", description="A PlanId.", examples=["crm"])]
 ExecutionId = Annotated[
@@ -20,9 +20,9 @@ ExecutionId = Annotated[
     ),
 ]
 WaveId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", description="A WaveId of the plan.")]
-OfPlan = Annotated[
+PlanIdFilter = Annotated[
     str | None, Query(pattern=f"^{ID_PATTERN}$", description="Only executions of this plan.")
 ]
 Version = Annotated[
-    int | None, Query(ge=1, le=MOST_VERSIONS, description="The version; default: the newest.")
+    int | None, Query(ge=1, le=MAX_VERSIONS, description="The version. Default: the newest.")
 ]

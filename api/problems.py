@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from temporalio.service import RPCError
 
-from api.auth.tokens import NotAuthenticatedError, ProviderAwayError, TokenMissingError
+from api.auth.tokens import NotAuthenticatedError, ProviderUnavailableError, TokenMissingError
 from api.hub import UnknownExecutionError
 from client.errors import RefusedError, UnreachableError
 from recovery.plan.file.problems import printable
@@ -21,14 +21,15 @@ from recovery.plan.file.reader import PlanError
 from storage.dynamodb import TableError
 
 MEDIA_TYPE = "application/problem+json"
-_AGAIN_SECONDS = "5"
+_RETRY_AFTER_SECONDS = "5"
 
 
 class FieldProblem(BaseModel):
-    """What is wrong with one part of what was sent.
+    """A problem in one part of a request.
 
     Attributes:
-        pointer: where it is, such as `/body/Confirmation`; or the line of a plan, as `line 7`.
+        pointer: the part, such as `/body/Confirmation`, or the line of a plan, such as `line 7`.
+        detail: what is wrong.
     """
 
     pointer: str
@@ -36,11 +37,11 @@ class FieldProblem(BaseModel):
 
 
 class ProblemDetails(BaseModel):
-    """Why a request was not carried out, after RFC 9457.
+    """Why a request failed (RFC 9457).
 
     Attributes:
         detail: what is wrong and what to do.
-        problems: each of several things that are wrong.
+        problems: one entry per problem, if there are several.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -72,7 +73,7 @@ class ApiProblem(Exception):
 
 
 def unauthenticated(error: NotAuthenticatedError) -> ApiProblem:
-    """The answer to a caller that is not known (RFC 6750)."""
+    """The problem of a caller that is not authenticated (RFC 6750)."""
     missing = isinstance(error, TokenMissingError)
     challenge = "Bearer" if missing else 'Bearer error="invalid_token"'
     detail = f"{error}; send it as `Authorization: Bearer …`"
@@ -80,44 +81,44 @@ def unauthenticated(error: NotAuthenticatedError) -> ApiProblem:
 
 
 def problem_of(error: Exception) -> ApiProblem:
-    """What to answer to an error."""
+    """Convert an error to a problem."""
     detail = str(error)
     match error:
         case ApiProblem():
             found = error
         case NotAuthenticatedError():
             found = unauthenticated(error)
-        case ProviderAwayError():
-            found = _away(f"who you are cannot be checked now: {detail}")
+        case ProviderUnavailableError():
+            found = _unavailable(f"your token cannot be verified now: {detail}")
         case PlanError():
-            found = _of_plan(error)
+            found = _plan_problem(error)
         case UnknownExecutionError():
             found = ApiProblem(HTTPStatus.NOT_FOUND, detail)
         case RefusedError():
             found = ApiProblem(HTTPStatus.CONFLICT, detail)
         case UnreachableError() | TableError():
-            found = _away(detail)
+            found = _unavailable(detail)
         case RPCError():
-            found = _away(f"Temporal did not answer: {error.message}")
+            found = _unavailable(f"Temporal did not answer: {error.message}")
         case RequestValidationError():
-            found = _of_request(error)
+            found = _request_problem(error)
         case HTTPException():
             status = HTTPStatus(error.status_code)
             found = ApiProblem(status, str(error.detail), headers=error.headers)
         case _:
-            structlog.get_logger().exception("a request met a defect", exc_info=error)
-            detail = "this is a defect of drs-waves; its log says more"
+            structlog.get_logger().exception("unexpected error in a request", exc_info=error)
+            detail = "internal error of drs-waves; see the log of the server"
             found = ApiProblem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
     return found
 
 
-def _away(detail: str) -> ApiProblem:
-    again = {"Retry-After": _AGAIN_SECONDS}
-    return ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=again)
+def _unavailable(detail: str) -> ApiProblem:
+    headers = {"Retry-After": _RETRY_AFTER_SECONDS}
+    return ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers)
 
 
-async def answer(request: Request, error: Exception) -> JSONResponse:
-    """Answer a request that ended with an error."""
+async def respond(request: Request, error: Exception) -> JSONResponse:
+    """Respond to a request that raised an error."""
     problem = problem_of(error)
     if problem.status is HTTPStatus.METHOD_NOT_ALLOWED and isinstance(request.app, FastAPI):
         path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
@@ -138,15 +139,17 @@ async def answer(request: Request, error: Exception) -> JSONResponse:
 
 
 def _allowed(api: FastAPI, path: str) -> list[str]:
-    """All methods of an address; Starlette tells those of its first route only."""
+    """All methods of a path; Starlette returns those of the first matching route only."""
     paths = api.openapi()["paths"]
-    # One that stands there as it is goes before those that it would fit.
-    found = [path] if path in paths else [t for t in paths if compile_path(t)[0].fullmatch(path)]
-    return sorted(method.upper() for template in found for method in paths[template])
+    # A literal path takes precedence over templates that match it.
+    templates = (
+        [path] if path in paths else [t for t in paths if compile_path(t)[0].fullmatch(path)]
+    )
+    return sorted(method.upper() for template in templates for method in paths[template])
 
 
 def _sendable(text: str) -> str:
-    """A text without halves of surrogate pairs, which may be in what it quotes."""
+    """Replace lone surrogates, which may be in quoted input and cannot be encoded."""
     return text.encode(errors="replace").decode()
 
 
@@ -155,24 +158,24 @@ def _sendable_problem(problem: FieldProblem) -> FieldProblem:
 
 
 def add_to(app: FastAPI) -> None:
-    """Have an application answer all errors so."""
-    foreseen: tuple[type[Exception], ...] = (
-        ApiProblem, NotAuthenticatedError, ProviderAwayError, PlanError, UnknownExecutionError,
-        RefusedError, UnreachableError, TableError, RPCError, RequestValidationError,
-        HTTPException, Exception,
+    """Make an application respond to all errors with problem details."""
+    handled: tuple[type[Exception], ...] = (
+        ApiProblem, NotAuthenticatedError, ProviderUnavailableError, PlanError,
+        UnknownExecutionError, RefusedError, UnreachableError, TableError, RPCError,
+        RequestValidationError, HTTPException, Exception,
     )  # fmt: skip
-    for each in foreseen:
-        app.add_exception_handler(each, answer)
+    for each in handled:
+        app.add_exception_handler(each, respond)
 
 
-def told(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """The problem answers of an endpoint, for its OpenAPI document."""
-    # Without `model`, which FastAPI tells as application/json; `api/openapi.py` has the schema.
+def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """The problem responses of an endpoint, for the OpenAPI document."""
+    # Not `model`, which FastAPI documents as application/json; `api/openapi.py` adds the schema.
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     return {int(status): {"description": status.phrase, "content": content} for status in statuses}
 
 
-def _of_plan(error: PlanError) -> ApiProblem:
+def _plan_problem(error: PlanError) -> ApiProblem:
     problems = [
         FieldProblem(
             pointer=f"line {each.line}" if each.line else "plan",
@@ -184,20 +187,22 @@ def _of_plan(error: PlanError) -> ApiProblem:
     return ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, problems=problems)
 
 
-def _said(error: Mapping[str, Any]) -> str:
-    """What a problem is, without what pydantic puts before the text of our own checks."""
-    own = error.get("ctx", {}).get("error")
-    return str(own if isinstance(own, ValueError) else error["msg"])
+def _message(error: Mapping[str, Any]) -> str:
+    """The message of a validation error, without pydantic's prefix for our own checks."""
+    cause = error.get("ctx", {}).get("error")
+    return str(cause if isinstance(cause, ValueError) else error["msg"])
 
 
-def _of_request(error: RequestValidationError) -> ApiProblem:
+def _request_problem(error: RequestValidationError) -> ApiProblem:
     problems = [
         FieldProblem(
             pointer="/" + "/".join(str(part) for part in each["loc"]),
-            detail=_said(each),
+            detail=_message(each),
         )
         for each in error.errors()
     ]
-    first = problems[0] if problems else FieldProblem(pointer="/", detail="it cannot be read")
+    first = (
+        problems[0] if problems else FieldProblem(pointer="/", detail="the request cannot be read")
+    )
     detail = f"{first.pointer}: {first.detail}"
     return ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, problems=problems)

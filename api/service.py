@@ -1,4 +1,4 @@
-"""What the API and the pages do for a caller: look, start, steer, clean up."""
+"""What the API and the pages do for a caller: read, start, steer, clean up."""
 
 import asyncio
 from http import HTTPStatus
@@ -7,10 +7,10 @@ from urllib.parse import quote
 from temporalio.client import Client, WorkflowQueryFailedError
 
 from api.auth.roles import require
-from api.auth.tokens import Gate, Principal
-from api.hub import Hub
+from api.auth.tokens import Authenticator, Principal
+from api.execution_starter import ExecutionStarter, StartRequest, StartResult
+from api.hub import ExecutionHub
 from api.problems import ApiProblem
-from api.starts import Started, Starter, StartRequest
 from aws.quotas import configured
 from client.cleanup import cleanup_state, start_cleanup
 from client.connection import connect_to_temporal
@@ -35,24 +35,24 @@ from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
 from storage.plans import PlanTable, RegisteredPlan
 
-__all__ = ["House", "StartRequest", "Started", "require", "web_ui_link"]
+__all__ = ["ExecutionService", "StartRequest", "StartResult", "require", "web_ui_link"]
 
 
-class House:
-    """Temporal, the tables and the hub of one serving process."""
+class ExecutionService:
+    """Reads and controls executions, for the API and the pages of one process."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.gate = Gate(settings)
+        self.authenticator = Authenticator(settings)
         self.history = HistoryTable(settings)
         self.plans = PlanTable(settings)
-        self.hub = Hub(self.client, self.history)
+        self.hub = ExecutionHub(self.client, self.history)
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
-        self._starter = Starter(settings, self.client, self.plan, self.history)
+        self._starter = ExecutionStarter(settings, self.client, self.plan, self.history)
 
     async def client(self) -> Client:
-        """The connection to Temporal, made when it is first needed.
+        """The connection to Temporal, which is made on first use.
 
         Raises:
             UnreachableError: Temporal does not answer.
@@ -63,34 +63,34 @@ class House:
             return self._client
 
     async def plan(self, plan_id: str, version: int | None = None) -> RegisteredPlan:
-        """A registered plan.
+        """Get a registered plan.
 
         Raises:
             ApiProblem: there is no such plan or version.
         """
         found = await self.plans.plan(plan_id, version)
         if found is None:
-            named = f"no version {version} of plan" if version else "no registered plan"
-            raise ApiProblem(HTTPStatus.NOT_FOUND, f"there is {named} {plan_id!r}")
+            missing = f"no version {version} of plan" if version else "no registered plan"
+            raise ApiProblem(HTTPStatus.NOT_FOUND, f"there is {missing} {plan_id!r}")
         return found
 
     async def executions(
         self, *, plan_id: str | None = None, state: PlanStatus | None = None, limit: int = MOST
     ) -> Overview:
-        """Executions as Temporal and the history know them; one of the two may be away."""
+        """List executions from Temporal and the history; one of the two may not answer."""
         try:
             client = await self.client()
         except UnreachableError:
-            # Which the overview meets again, and tells of.
+            # The overview then returns a warning.
             client = None
         return await overview(self.history, client, plan_id=plan_id, state=state, limit=limit)
 
     async def frozen_plan(self, execution_id: str) -> RecoveryPlan:
-        """The plan as an execution runs it, or ran it.
+        """The plan that an execution runs or ran.
 
         Raises:
-            UnknownExecutionError: nobody knows the execution.
-            UnreachableError: neither Temporal nor the history could be asked.
+            UnknownExecutionError: neither Temporal nor the history has the execution.
+            UnreachableError: neither Temporal nor the history answered.
         """
         try:
             recorded = await self.history.execution(execution_id)
@@ -113,7 +113,7 @@ class House:
         return plan
 
     async def forecast(self, plans: list[RecoveryPlan]) -> ForecastReport:
-        """How long plans are expected to take that start together."""
+        """Forecast the durations of plans that start together."""
         try:
             known = await learned_durations(self.history, plans)
         except HistoryError:
@@ -124,20 +124,20 @@ class House:
 
     async def start(
         self, caller: Principal, plan_id: str, request: StartRequest, *, key: str | None = None
-    ) -> Started:
-        """Start an execution of a registered plan; see `Starter.start`."""
+    ) -> StartResult:
+        """Start an execution of a registered plan; see `ExecutionStarter.start`."""
         return await self._starter.start(caller, plan_id, request, key=key)
 
-    async def tell(
+    async def send_message(
         self, caller: Principal, execution_id: str, message: OperatorMessage
     ) -> str | None:
         """Send an operator's message to a running execution.
 
         Returns:
-            Its effect; None when no worker is up, and it is kept until one comes.
+            The effect; None if no worker is up. A worker takes up the message when it starts.
 
         Raises:
-            RefusedError: the execution rejected it, or does not run.
+            RefusedError: the execution rejected the message, or does not run.
             UnreachableError: Temporal did not answer.
         """
         role = Role.APPROVER if message.name is MessageName.APPROVE_WAVE else Role.OPERATOR
@@ -149,25 +149,25 @@ class House:
     async def cancel(
         self, caller: Principal, execution_id: str, *, reason: str, confirmation: str | None
     ) -> str | None:
-        """Cancel a running execution; a real recovery only with the PlanId as confirmation.
+        """Cancel a running execution; a real recovery needs the PlanId as confirmation.
 
         Returns:
-            Its effect; None when no worker is up.
+            The effect; None if no worker is up.
         """
         require(caller, Role.OPERATOR)
         client = await self.client()
         running = await self._running(client, execution_id)
-        _refuse_unless(cancel_refusal(running.plan_id, running.execution_type, confirmation))
+        _raise_if_refused(cancel_refusal(running.plan_id, running.execution_type, confirmation))
         return await cancel(client, running, actor=caller.subject, reason=reason)
 
     async def clean_up(
         self, caller: Principal, execution_id: str, *, force: bool, confirmation: str | None
     ) -> None:
-        """Start terminating exactly what an execution launched.
+        """Start to terminate the instances that an execution launched, no others.
 
         Raises:
-            ApiProblem: it is refused; nothing was terminated.
-            RefusedError: the execution still runs, or its clean-up does.
+            ApiProblem: the request is refused; nothing was terminated.
+            RefusedError: the execution or its clean-up still runs.
         """
         require(caller, Role.OPERATOR)
         found = await self.history.execution(execution_id)
@@ -177,7 +177,7 @@ class House:
         state = found[0]
         if state.execution_type is ExecutionType.RECOVERY:
             require(caller, Role.ADMIN)
-        _refuse_unless(
+        _raise_if_refused(
             cleanup_refusal(state.plan_id, state.execution_type, confirmation, is_forced=force)
         )
         client = await self.client()
@@ -193,33 +193,31 @@ class House:
         )
 
     async def cleanup(self, execution_id: str) -> CleanupState:
-        """How the clean-up after an execution stands, by Temporal or, once it ended, the history.
+        """The state of a clean-up, from Temporal or, once it has ended, from the history.
 
         Raises:
-            ApiProblem: there was none.
-            UnreachableError: that is not known now.
+            ApiProblem: there is no clean-up after this execution.
+            UnreachableError: neither Temporal nor the history answered.
         """
-        away: UnreachableError | None = None
+        unreachable: UnreachableError | None = None
         try:
             return await cleanup_state(await self.client(), execution_id)
         except RefusedError:
-            # Temporal knows none, or no longer.
+            # Temporal has no clean-up, or its retention is over.
             pass
         except UnreachableError as error:
-            away = error
+            unreachable = error
         found = await self.history.execution(execution_id)
         recorded = found[0].cleanup if found else None
-        if recorded is not None and (away is None or recorded.end_time is not None):
+        if recorded is not None and (unreachable is None or recorded.end_time is not None):
             return recorded
-        if away is not None:
-            raise away
+        if unreachable is not None:
+            raise unreachable
         await self.hub.state(execution_id)
-        raise ApiProblem(
-            HTTPStatus.NOT_FOUND, f"nobody has asked for a clean-up after {execution_id}"
-        )
+        raise ApiProblem(HTTPStatus.NOT_FOUND, f"there is no clean-up after {execution_id}")
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Stop all polling."""
         await self.hub.close()
 
     async def _running(self, client: Client, execution_id: str) -> RunningExecution:
@@ -230,26 +228,26 @@ class House:
         return running
 
 
-def _refuse_unless(refused: RequestRefusal | None) -> None:
-    """Refuse what a rule refuses.
+def _raise_if_refused(refusal: RequestRefusal | None) -> None:
+    """Raise the refusal of a rule, if there is one.
 
     Raises:
-        ApiProblem: with the rule's text.
+        ApiProblem: has the text of the refusal.
     """
-    if refused is not None:
-        raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, refused.text)
+    if refusal is not None:
+        raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, refusal.text)
 
 
 def web_ui_link(
     settings: Settings, namespace: str, workflow_id: str, run_id: str | None = None
 ) -> str | None:
-    """Where Temporal's Web UI shows a workflow; None where its address is not known.
+    """The URL of a workflow in Temporal's Web UI; None if no Web UI is configured.
 
     Args:
-        settings: have the address.
-        namespace: Temporal's.
+        settings: have the address of the Web UI.
+        namespace: the Temporal namespace.
         workflow_id: the workflow.
-        run_id: one run of it; None for the last.
+        run_id: one run of the workflow; None for the last.
     """
     if settings.temporal_ui is None:
         return None

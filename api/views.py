@@ -1,11 +1,11 @@
-"""An execution as the API shows it: its state, what is expected, where to see more."""
+"""An execution as the API returns it: state, remaining time, links."""
 
 import time
 
 from temporalio.service import RPCError
 
-from api.hub import Sight
-from api.service import House, web_ui_link
+from api.hub import Snapshot
+from api.service import ExecutionService, web_ui_link
 from client.errors import RefusedError, UnreachableError
 from client.executions import list_runs
 from contract.identifiers import plan_workflow_id, wave_workflow_id
@@ -18,11 +18,11 @@ from recovery.plan.graph import WaveGraph
 
 
 class RemainingTime(Model):
-    """What an execution is expected to still need.
+    """The expected remaining time of an execution.
 
     Attributes:
-        seconds: until its last wave is up.
-        overdue: a wave already takes longer than expected, so `seconds` is too short.
+        seconds: until the last wave is up.
+        overdue: a wave runs longer than expected, so `seconds` is too low.
     """
 
     seconds: float
@@ -30,18 +30,18 @@ class RemainingTime(Model):
 
 
 class WaveLink(Model):
-    """Where Temporal's Web UI shows a wave."""
+    """The URL of a wave in Temporal's Web UI."""
 
     wave_id: str
     url: str
 
 
 class Links(Model):
-    """Where Temporal's Web UI shows an execution.
+    """The URLs of an execution in Temporal's Web UI.
 
     Attributes:
-        execution: None where the UI's address is not known, or Temporal has forgotten it.
-        waves: of the waves that were begun.
+        execution: null if no Web UI is configured, or Temporal no longer has the execution.
+        waves: the waves that have started.
     """
 
     execution: str | None = None
@@ -49,14 +49,14 @@ class Links(Model):
 
 
 class ExecutionView(Model):
-    """An execution and what follows from its state.
+    """An execution and what is computed from its state.
 
     Attributes:
-        execution: its whole state.
-        seen_time: when it was so (epoch seconds).
-        error: why it could not be looked at since; null where this is its state of now.
-        remaining: null once it has ended.
-        critical_path: the chain of waves that decides how long it takes.
+        execution: the state.
+        seen_time: when the state was last confirmed (epoch seconds).
+        error: why the state could not be read again since then; null if it is current.
+        remaining: null once the execution has ended.
+        critical_path: the chain of waves that determines the duration.
     """
 
     execution: ExecutionState
@@ -67,22 +67,22 @@ class ExecutionView(Model):
     links: Links
 
 
-async def view_of(house: House, sight: Sight[ExecutionState]) -> ExecutionView:
-    """An execution as it was seen."""
-    state = sight.value
+async def view_of(service: ExecutionService, snapshot: Snapshot[ExecutionState]) -> ExecutionView:
+    """The view of a snapshot."""
+    state = snapshot.value
     left = remaining(state, now=time.time()) if state.end_time is None else None
     return ExecutionView(
         execution=state,
-        seen_time=sight.seen_time,
-        error=sight.error or None,
+        seen_time=snapshot.seen_time,
+        error=snapshot.error or None,
         remaining=left and RemainingTime(seconds=left.seconds, overdue=left.overdue),
         critical_path=critical_path(state),
-        links=await _links(house, state),
+        links=await _links(service, state),
     )
 
 
 def critical_path(state: ExecutionState) -> list[str]:
-    """The longest chain of waves, by what they took, or are expected to take."""
+    """The longest chain of waves, by actual or expected durations."""
     graph = WaveGraph({wave.wave_id: wave.depends_on for wave in state.waves})
     return list(
         graph.critical_path({w.wave_id: _seconds(w, state.speed) for w in state.waves}).waves
@@ -97,14 +97,14 @@ def _seconds(wave: WaveState, speed: float) -> float:
     return wave.expected_seconds or DEFAULT_SERVER_SECONDS
 
 
-async def _links(house: House, state: ExecutionState) -> Links:
-    if house.settings.temporal_ui is None:
+async def _links(service: ExecutionService, state: ExecutionState) -> Links:
+    if service.settings.temporal_ui is None:
         return Links()
     try:
-        client = await house.client()
+        client = await service.client()
         run_id = None
         if state.end_time is not None:
-            # Its workflow's ID may be a later execution's by now.
+            # A later execution may have the same workflow ID.
             runs = await list_runs(client, state.execution_id)
             if not runs:
                 return Links()
@@ -114,9 +114,9 @@ async def _links(house: House, state: ExecutionState) -> Links:
     namespace = client.namespace
 
     def link(workflow_id: str, run_id: str | None = None) -> str:
-        return web_ui_link(house.settings, namespace, workflow_id, run_id) or ""
+        return web_ui_link(service.settings, namespace, workflow_id, run_id) or ""
 
-    begun = [wave for wave in state.waves if wave.attempt]
+    started = [wave for wave in state.waves if wave.attempt]
     return Links(
         execution=link(plan_workflow_id(state.plan_id), run_id),
         waves=[
@@ -124,6 +124,6 @@ async def _links(house: House, state: ExecutionState) -> Links:
                 wave_id=wave.wave_id,
                 url=link(wave_workflow_id(state.execution_id, wave.wave_id, wave.attempt)),
             )
-            for wave in begun
+            for wave in started
         ],
     )

@@ -1,4 +1,4 @@
-"""Who a caller is, and what it may do.
+"""Authentication and roles of callers.
 
 Tested in tests/api/auth/ and tests/end_to_end/pages/test_access.py.
 """

@@ -1,4 +1,4 @@
-"""How endpoints know who calls, and what they need to serve them."""
+"""Dependencies of endpoints: the service, the caller and its role."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -8,42 +8,44 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.auth.roles import require
 from api.auth.tokens import Principal
-from api.service import House
+from api.service import ExecutionService
 from settings import Role
 
 _BEARER = HTTPBearer(auto_error=False, description="A static token, or a JWT of the issuer.")
 
 
-def house_of(request: Request) -> House:
-    """The house that serves a request."""
-    house: House = request.app.state.house
-    return house
+def service_of(request: Request) -> ExecutionService:
+    """The execution service of the application."""
+    service: ExecutionService = request.app.state.service
+    return service
 
 
 async def caller_of(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Principal:
-    """Who calls.
+    """Authenticate the caller.
 
     Raises:
-        NotAuthenticatedError: nobody that is known.
+        NotAuthenticatedError: the token is missing or not valid.
     """
-    return await house_of(request).gate.admit(credentials.credentials if credentials else None)
+    return await service_of(request).authenticator.authenticate(
+        credentials.credentials if credentials else None
+    )
 
 
-TheHouse = Annotated[House, Depends(house_of)]
+Service = Annotated[ExecutionService, Depends(service_of)]
 Caller = Annotated[Principal, Depends(caller_of)]
 
 
 def _in_role(role: Role) -> Callable[[Principal], Awaitable[Principal]]:
-    """Who calls, refused before anything that was sent is looked at if the role is lacking."""
+    """A dependency that refuses callers without the role, before the body is validated."""
 
-    async def checked(caller: Caller) -> Principal:
+    async def authorized(caller: Caller) -> Principal:
         require(caller, role)
         return caller
 
-    return checked
+    return authorized
 
 
 Operator = Annotated[Principal, Depends(_in_role(Role.OPERATOR))]

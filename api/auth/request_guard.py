@@ -1,4 +1,4 @@
-"""What is not taken in at all: too much of it, or what a page of another site sends."""
+"""Rejects requests that are too large, and requests from pages of other sites."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,14 +13,14 @@ from api import problems
 from api.problems import ApiProblem
 from recovery.plan.file.reader import MAX_BYTES
 
-# A plan in a JSON text of its own, at most.
-MOST_BYTES = MAX_BYTES + 1_000_000
-_HARMLESS = ("GET", "HEAD", "OPTIONS")
+# The largest plan file, plus what JSON adds around it.
+MAX_BODY_BYTES = MAX_BYTES + 1_000_000
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class BodyLimit:
-    """Reads no more of a request than any of ours can need; before anybody asks who calls."""
+    """Limits the size of request bodies, before authentication."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,77 +30,79 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        taken = 0
+        received = 0
 
-        async def take() -> Message:
-            nonlocal taken
+        async def limited_receive() -> Message:
+            nonlocal received
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > MOST_BYTES:
-                # One of Starlette's own, which FastAPI lets pass while it reads a body.
+            received += len(message.get("body", b""))
+            if received > MAX_BODY_BYTES:
+                # FastAPI passes this exception on while it reads a body; others become a 400.
                 raise HTTPException(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"the request is larger than {MOST_BYTES // 1_000_000} MB",
+                    f"the request is larger than {MAX_BODY_BYTES // 1_000_000} MB",
                 )
             return message
 
-        await self._app(scope, take, send)
+        await self._app(scope, limited_receive, send)
 
 
 class LocalOnly:
-    """Serves this machine's user, and no page of another site in this user's browser.
+    """Serves only this machine, and no pages of other sites in this machine's browsers.
 
-    For a server that asks nobody for a token: whoever reaches it may do everything. A page
-    elsewhere may resolve its own name to this machine (its requests then name a host that is not
-    ours), and it may send requests here whose answers it cannot read (they then name its origin).
+    For a server without authentication, where every caller may do everything. Two attacks are
+    rejected: DNS rebinding, where the Host header names another host, and cross-site request
+    forgery, where the Origin header names another site.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request or a WebSocket, or refuse it."""
-        refused = None
+        """Serve a request or a WebSocket, or reject it."""
+        rejected = None
         if scope["type"] in ("http", "websocket"):
-            refused = _refusal(scope.get("method"), Headers(scope=scope))
-        if refused is None:
+            rejected = _rejection(scope.get("method"), Headers(scope=scope))
+        if rejected is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
-            # Before it is accepted: the server answers 403.
-            await send({"type": "websocket.close", "code": 1008, "reason": refused.detail})
+            # A close before the accept makes the server answer 403.
+            await send({"type": "websocket.close", "code": 1008, "reason": rejected.detail})
         else:
-            answer = await problems.answer(Request(scope), refused)
-            await answer(scope, receive, send)
+            response = await problems.respond(Request(scope), rejected)
+            await response(scope, receive, send)
 
 
-def _refusal(method: str | None, headers: Mapping[str, str]) -> ApiProblem | None:
-    """Why a request is refused; None where it is not.
+def _rejection(method: str | None, headers: Mapping[str, str]) -> ApiProblem | None:
+    """Why a request is rejected; None if it is not.
 
     Args:
-        method: its method; None for a WebSocket.
-        headers: its headers.
+        method: the HTTP method; None for a WebSocket.
+        headers: the request's headers.
     """
     host = headers.get("host", "")
-    if _place(f"//{host}")[0] not in _LOOPBACK_NAMES:
+    if _host_and_port(f"//{host}")[0] not in _LOOPBACK_NAMES:
         return ApiProblem(
             HTTPStatus.BAD_REQUEST,
-            "without authentication only this machine is served, under the name localhost",
+            "without authentication drs-waves serves only this machine, under the name localhost",
         )
-    if method in _HARMLESS:
+    if method in _SAFE_METHODS:
         return None
     origin = headers.get("origin")
-    elsewhere = origin is not None and _place(origin) != _place(f"http://{host}")
-    if elsewhere or headers.get("sec-fetch-site") == "cross-site":
+    is_cross_origin = origin is not None and _host_and_port(origin) != _host_and_port(
+        f"http://{host}"
+    )
+    if is_cross_origin or headers.get("sec-fetch-site") == "cross-site":
         return ApiProblem(
             HTTPStatus.FORBIDDEN,
-            "a page of another site must not act here in your name; without authentication only "
-            "our own pages and programs of this machine may",
+            "a page of another site may not send requests in your name; without authentication "
+            "only the pages of drs-waves and programs on this machine may",
         )
     return None
 
 
-def _place(url: str) -> tuple[str | None, int | None]:
-    """The host and the port of a URL; of one that is none, neither."""
+def _host_and_port(url: str) -> tuple[str | None, int | None]:
+    """The host and the port of a URL; None and None if it is not a URL."""
     try:
         parts = urlsplit(url)
         return parts.hostname, parts.port

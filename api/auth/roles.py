@@ -1,4 +1,4 @@
-"""What a caller needs a role for."""
+"""Checks the roles of callers."""
 
 from http import HTTPStatus
 
@@ -8,14 +8,14 @@ from settings import Role
 
 
 def require(caller: Principal, role: Role) -> None:
-    """Refuse a caller that has not got a role.
+    """Refuse a caller without a role.
 
     Raises:
-        ApiProblem: it has not.
+        ApiProblem: the caller does not have the role.
     """
     if not caller.may(role):
         raise ApiProblem(
             HTTPStatus.FORBIDDEN,
-            f"{caller.subject} lacks the role {role}",
+            f"{caller.subject} missing_role the role {role}",
             headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
         )

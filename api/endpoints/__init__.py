@@ -1,19 +1,28 @@
-"""The endpoints of the API, a file a subject.
+"""The endpoints of the API, one file per subject.
 
 Tested in tests/api/ and tests/end_to_end/test_api.py.
 """
 
 from fastapi import FastAPI
 
-from api import docs_page as docs
-from api.endpoints import caller, cleanup, events, executions, forecasts, health, plans, steering
-from api.endpoints import job_logs as jobs
-from api.endpoints import registration as registering
-from api.endpoints import starts as starting
+from api import docs_page
+from api.endpoints import (
+    caller,
+    cleanup,
+    events,
+    executions,
+    forecasts,
+    health,
+    job_logs,
+    plans,
+    registration,
+    starts,
+    steering,
+)
 
 
 def add_to(api: FastAPI) -> None:
     """Add all endpoints."""
-    for subject in (caller, health, plans, registering, forecasts, starting, executions, events,
-                    jobs, steering, cleanup, docs):  # fmt: skip
-        api.include_router(subject.router)
+    for each in (caller, health, plans, registration, forecasts, starts, executions, events,
+                 job_logs, steering, cleanup, docs_page):  # fmt: skip
+        api.include_router(each.router)

@@ -1,9 +1,9 @@
-"""Who the caller is."""
+"""The caller and its roles."""
 
 from fastapi import APIRouter
 
-from api.auth.access import Caller, TheHouse
-from api.problem_responses import looking
+from api.auth.access import Caller, Service
+from api.problem_responses import read_responses
 from recovery.base_model import Model
 from settings import Role
 
@@ -11,11 +11,11 @@ router = APIRouter(tags=["Caller"])
 
 
 class Me(Model):
-    """Who calls.
+    """The caller of the request.
 
     Attributes:
-        subject: the name that the history keeps as the actor.
-        roles: what the caller has; everybody may look.
+        subject: the name that the history records as the actor.
+        roles: the caller's roles; every caller is a viewer.
         is_open: no authentication is configured, so every caller is this machine's user.
     """
 
@@ -24,8 +24,8 @@ class Me(Model):
     is_open: bool
 
 
-@router.get("/me", summary="Who I am and what I may do", responses=looking())
-async def me(house: TheHouse, caller: Caller) -> Me:
-    """The caller, by its token."""
+@router.get("/me", summary="Get the caller and its roles", responses=read_responses())
+async def me(service: Service, caller: Caller) -> Me:
+    """Return the subject and the roles of the token."""
     roles = [role for role in Role if caller.may(role)]
-    return Me(subject=caller.subject, roles=roles, is_open=house.gate.is_open)
+    return Me(subject=caller.subject, roles=roles, is_open=service.authenticator.is_open)

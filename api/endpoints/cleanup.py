@@ -1,4 +1,4 @@
-"""Terminating what an execution launched."""
+"""Starts and reports clean-ups."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from api.auth.access import Caller, Operator, TheHouse
+from api.auth.access import Caller, Operator, Service
 from api.parameters import ExecutionId
-from api.problem_responses import acting, looking
+from api.problem_responses import read_responses, write_responses
 from recovery.base_model import Model, StrictModel
 from recovery.execution.cleanup_state import CleanupState
 from recovery.plan.model import PlanOrWaveId
@@ -17,48 +17,50 @@ router = APIRouter(tags=["Executions"])
 
 
 class CleanupRequest(StrictModel):
-    """What is to be cleaned up.
+    """How to clean up.
 
     Attributes:
-        force: terminate what a real recovery launched; needs the role admin.
-        confirmation: the PlanId, which that needs too.
+        force: terminate the instances of a real recovery; needs the role admin.
+        confirmation: the PlanId; required after a real recovery.
     """
 
     force: Annotated[bool, Field(strict=True)] = False
     confirmation: PlanOrWaveId | None = None
 
 
-class CleanupBegun(Model):
-    """A clean-up that was started; ask for it to see what it does."""
+class StartedCleanup(Model):
+    """A clean-up that was started; get its state from the URL in `Location`."""
 
     execution_id: str
 
 
 @router.post(
     "/executions/{execution_id}/cleanup",
-    summary="Terminate what an execution launched",
+    summary="Terminate the instances of an execution",
     status_code=HTTPStatus.ACCEPTED,
-    responses=acting(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    responses=write_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 async def clean_up(
-    house: TheHouse,
+    service: Service,
     caller: Operator,
     execution_id: ExecutionId,
     response: Response,
     request: CleanupRequest | None = None,
-) -> CleanupBegun:
-    """Terminate exactly the recovery instances that an execution launched, by its history."""
-    asked = request or CleanupRequest()
-    await house.clean_up(caller, execution_id, force=asked.force, confirmation=asked.confirmation)
+) -> StartedCleanup:
+    """Terminate the recovery instances that the history records for this execution, no others."""
+    options = request or CleanupRequest()
+    await service.clean_up(
+        caller, execution_id, force=options.force, confirmation=options.confirmation
+    )
     response.headers["Location"] = f"/api/executions/{execution_id}/cleanup"
-    return CleanupBegun(execution_id=execution_id)
+    return StartedCleanup(execution_id=execution_id)
 
 
 @router.get(
     "/executions/{execution_id}/cleanup",
-    summary="How a clean-up stands",
-    responses=looking(HTTPStatus.NOT_FOUND),
+    summary="Get the state of a clean-up",
+    responses=read_responses(HTTPStatus.NOT_FOUND),
 )
-async def cleanup(house: TheHouse, caller: Caller, execution_id: ExecutionId) -> CleanupState:
-    """What is terminated and what is still there, by the running clean-up or the history."""
-    return await house.cleanup(execution_id)
+async def cleanup(service: Service, caller: Caller, execution_id: ExecutionId) -> CleanupState:
+    """Return the terminated and the remaining instances, from Temporal or the history."""
+    return await service.cleanup(execution_id)

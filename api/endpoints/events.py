@@ -1,4 +1,4 @@
-"""An execution as a stream of events, one look at Temporal for all who watch."""
+"""The event stream of an execution."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.auth.access import Caller, TheHouse
-from api.hub import LOOK_SECONDS, Lookout, Sight
+from api.auth.access import Caller, Service
+from api.hub import POLL_SECONDS, ExecutionPoller, Snapshot
 from api.parameters import ExecutionId
-from api.problem_responses import looking
+from api.problem_responses import read_responses
 from recovery.execution.state import ExecutionState
 
 router = APIRouter(tags=["Executions"])
@@ -21,60 +21,60 @@ _STREAM: dict[int | str, dict[str, Any]] = {
         "description": "Event `state`, with an ExecutionState as its data, at once and on every "
         "change; event `unavailable`, with the error as text, when the state cannot be read; event "
         "`end` when there are no more events. IDs increase within one stream only.",
-        # FastAPI adds the form of an event.
+        # FastAPI adds the schema of an event.
         "content": {"text/event-stream": {}},
     }
 }
 
 
-async def watched(
-    house: TheHouse, caller: Caller, execution_id: ExecutionId
-) -> AsyncIterator[Lookout[ExecutionState]]:
-    """The lookout for an execution that somebody knows, until the answer is sent.
+async def subscribed_poller(
+    service: Service, caller: Caller, execution_id: ExecutionId
+) -> AsyncIterator[ExecutionPoller]:
+    """The poller of an existing execution; subscribed until the response is sent.
 
     Raises:
-        UnknownExecutionError: nobody does.
-        UnreachableError: nobody could be asked.
+        UnknownExecutionError: neither Temporal nor the history has the execution.
+        UnreachableError: neither Temporal nor the history answered.
     """
-    async with house.hub.execution(execution_id).watching() as lookout:
-        await lookout.fresh()
-        yield lookout
+    async with service.hub.execution(execution_id).subscribed() as poller:
+        await poller.fresh()
+        yield poller
 
 
 @router.get(
     "/executions/{execution_id}/events",
     summary="Watch an execution",
     response_class=EventSourceResponse,
-    responses={**looking(HTTPStatus.NOT_FOUND), **_STREAM},
+    responses={**read_responses(HTTPStatus.NOT_FOUND), **_STREAM},
 )
 async def events(
-    house: TheHouse,
+    service: Service,
     request: Request,
     execution_id: ExecutionId,
-    lookout: Annotated[Lookout[ExecutionState], Depends(watched)],
+    poller: Annotated[ExecutionPoller, Depends(subscribed_poller)],
 ) -> AsyncIterator[ServerSentEvent]:
-    """Server-sent events until the execution has ended and its history has all of it."""
-    number, told = 0, 0
-    while not (0 < told == number and house.hub.is_settled(execution_id)):
-        sight = await _next(lookout, number)
-        if sight is not None:
-            number = sight.number
-            if sight.error:
+    """Send events until the execution has ended and the history has its final state."""
+    number, sent = 0, 0
+    while not (0 < sent == number and service.hub.is_settled(execution_id)):
+        snapshot = await _next(poller, number)
+        if snapshot is not None:
+            number = snapshot.number
+            if snapshot.error:
                 # Not `error`: a browser's EventSource uses that name for lost connections.
-                yield ServerSentEvent(event="unavailable", data=sight.error, id=str(number))
+                yield ServerSentEvent(event="unavailable", data=snapshot.error, id=str(number))
             else:
-                told = number
-                state = sight.value.model_dump_json()
+                sent = number
+                state = snapshot.value.model_dump_json()
                 yield ServerSentEvent(event="state", raw_data=state, id=str(number))
         if await request.is_disconnected():
             return
     yield ServerSentEvent(event="end", data="the execution has ended and is recorded")
 
 
-async def _next(lookout: Lookout[ExecutionState], number: int) -> Sight[ExecutionState] | None:
-    """The next sight; None where there is none for a while."""
+async def _next(poller: ExecutionPoller, number: int) -> Snapshot[ExecutionState] | None:
+    """The next snapshot; None if there is none within `POLL_SECONDS`."""
     try:
-        async with asyncio.timeout(LOOK_SECONDS):
-            return await lookout.newer_than(number)
+        async with asyncio.timeout(POLL_SECONDS):
+            return await poller.newer_than(number)
     except TimeoutError:
         return None

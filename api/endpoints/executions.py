@@ -1,13 +1,13 @@
-"""Executions: which there are, and how one stands."""
+"""Lists executions and returns their state."""
 
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.auth.access import Caller, TheHouse
-from api.parameters import ExecutionId, OfPlan
-from api.problem_responses import looking
+from api.auth.access import Caller, Service
+from api.parameters import ExecutionId, PlanIdFilter
+from api.problem_responses import read_responses
 from api.views import ExecutionView, view_of
 from client.overview import MOST, ExecutionRow
 from recovery.base_model import Model
@@ -16,14 +16,14 @@ from recovery.execution.state import MessageRecord, PlanStatus
 router = APIRouter(tags=["Executions"])
 
 State = Annotated[PlanStatus | None, Query(description="Only executions in this state.")]
-Limit = Annotated[int, Query(ge=1, le=MOST, description="At most so many.")]
+Limit = Annotated[int, Query(ge=1, le=MOST, description="The maximum number of executions.")]
 
 
 class ExecutionList(Model):
-    """Executions, those that run first and the newest first.
+    """Executions: running ones first, then the newest.
 
     Attributes:
-        warnings: which side could not be asked, and what is therefore not known.
+        warnings: what is missing because Temporal or the history did not answer.
     """
 
     executions: list[ExecutionRow]
@@ -31,41 +31,44 @@ class ExecutionList(Model):
 
 
 class MessageList(Model):
-    """What operators sent to an execution, in order, each with what it did."""
+    """The messages of operators to an execution, oldest first."""
 
     messages: list[MessageRecord]
 
 
-@router.get("/executions", summary="Executions that run or have run", responses=looking())
+@router.get("/executions", summary="List executions", responses=read_responses())
 async def executions(
-    house: TheHouse,
+    service: Service,
     caller: Caller,
-    plan_id: OfPlan = None,
+    plan_id: PlanIdFilter = None,
     state: State = None,
     limit: Limit = 50,
 ) -> ExecutionList:
-    """What runs by Temporal, what has run by the history; either may be away, which is said."""
-    known = await house.executions(plan_id=plan_id, state=state, limit=limit)
+    """List running executions from Temporal and past ones from the history.
+
+    If one of the two does not answer, `Warnings` says what is missing.
+    """
+    known = await service.executions(plan_id=plan_id, state=state, limit=limit)
     return ExecutionList(executions=known.rows, warnings=list(known.warnings))
 
 
 @router.get(
     "/executions/{execution_id}",
-    summary="How an execution stands",
-    responses=looking(HTTPStatus.NOT_FOUND),
+    summary="Get an execution",
+    responses=read_responses(HTTPStatus.NOT_FOUND),
 )
-async def execution(house: TheHouse, caller: Caller, execution_id: ExecutionId) -> ExecutionView:
-    """Its whole state, what it still needs, and links to Temporal's Web UI."""
-    async with house.hub.execution(execution_id).watching() as lookout:
-        sight = await lookout.fresh()
-    return await view_of(house, sight)
+async def execution(service: Service, caller: Caller, execution_id: ExecutionId) -> ExecutionView:
+    """Return its state, its remaining time, and links to Temporal's Web UI."""
+    async with service.hub.execution(execution_id).subscribed() as poller:
+        snapshot = await poller.fresh()
+    return await view_of(service, snapshot)
 
 
 @router.get(
     "/executions/{execution_id}/messages",
-    summary="What operators sent",
-    responses=looking(HTTPStatus.NOT_FOUND),
+    summary="List the messages to an execution",
+    responses=read_responses(HTTPStatus.NOT_FOUND),
 )
-async def messages(house: TheHouse, caller: Caller, execution_id: ExecutionId) -> MessageList:
-    """Every message with who sent it, and what it did or why it was rejected."""
-    return MessageList(messages=(await house.hub.state(execution_id)).messages)
+async def messages(service: Service, caller: Caller, execution_id: ExecutionId) -> MessageList:
+    """Return each message with its actor and its effect, or why it was rejected."""
+    return MessageList(messages=(await service.hub.state(execution_id)).messages)

@@ -1,4 +1,4 @@
-"""How long plans will take, and whether they could be launched now."""
+"""Forecasts and readiness checks of registered plans."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from api.auth.access import Caller, TheHouse
+from api.auth.access import Caller, Service
 from api.parameters import PlanId
-from api.problem_responses import acting, looking
+from api.problem_responses import read_responses, write_responses
 from client.readiness import check_readiness
 from contract.readiness import Readiness
 from recovery.base_model import StrictModel
@@ -17,44 +17,44 @@ from recovery.plan.model import PlanOrWaveId
 
 router = APIRouter(tags=["Plans"])
 
-_MOST_PLANS = 200
+_MAX_PLANS = 200
 
 
 class ForecastRequest(StrictModel):
-    """Which plans are to be forecast as if all started at once."""
+    """The plans to forecast as if all start at the same time."""
 
-    plan_ids: Annotated[list[PlanOrWaveId], Field(min_length=1, max_length=_MOST_PLANS)]
+    plan_ids: Annotated[list[PlanOrWaveId], Field(min_length=1, max_length=_MAX_PLANS)]
 
 
 @router.get(
     "/plans/{plan_id}/forecast",
-    summary="How long a plan will take",
-    responses=looking(HTTPStatus.NOT_FOUND),
+    summary="Forecast a plan",
+    responses=read_responses(HTTPStatus.NOT_FOUND),
 )
-async def forecast_of_plan(house: TheHouse, caller: Caller, plan_id: PlanId) -> ForecastReport:
-    """By what its servers took in recorded executions, and by what is usual for the others."""
-    return await house.forecast([(await house.plan(plan_id)).plan])
+async def forecast_of_plan(service: Service, caller: Caller, plan_id: PlanId) -> ForecastReport:
+    """Estimate the duration from recorded executions, and from defaults for other servers."""
+    return await service.forecast([(await service.plan(plan_id)).plan])
 
 
 @router.post(
     "/forecast",
-    summary="How long plans will take that start at once",
-    responses=acting(HTTPStatus.NOT_FOUND),
+    summary="Forecast several plans that start together",
+    responses=write_responses(HTTPStatus.NOT_FOUND),
 )
 async def forecast_of_plans(
-    house: TheHouse, caller: Caller, request: ForecastRequest
+    service: Service, caller: Caller, request: ForecastRequest
 ) -> ForecastReport:
-    """Each alone, and all at once under DRS's quotas. Nothing is started."""
-    wanted = dict.fromkeys(request.plan_ids)
-    return await house.forecast([(await house.plan(plan_id)).plan for plan_id in wanted])
+    """Estimate each plan alone, and all together under DRS's quotas. Starts nothing."""
+    plan_ids = dict.fromkeys(request.plan_ids)
+    return await service.forecast([(await service.plan(plan_id)).plan for plan_id in plan_ids])
 
 
 @router.get(
     "/plans/{plan_id}/readiness",
-    summary="Whether a plan could be launched now",
-    responses=looking(HTTPStatus.NOT_FOUND),
+    summary="Check the readiness of a plan",
+    responses=read_responses(HTTPStatus.NOT_FOUND),
 )
-async def readiness(house: TheHouse, caller: Caller, plan_id: PlanId) -> Readiness:
-    """What the worker, which has the credentials, sees of a plan; nothing is launched."""
-    plan = (await house.plan(plan_id)).plan
-    return await check_readiness(await house.client(), plan)
+async def readiness(service: Service, caller: Caller, plan_id: PlanId) -> Readiness:
+    """Return what the worker, which has the AWS credentials, finds. Launches nothing."""
+    plan = (await service.plan(plan_id)).plan
+    return await check_readiness(await service.client(), plan)

@@ -1,4 +1,4 @@
-"""What the server can reach, for load balancers and for people; nobody is asked for a token."""
+"""The health check. It needs no token."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -6,8 +6,8 @@ from collections.abc import Awaitable
 from fastapi import APIRouter
 from temporalio.service import RPCError
 
-from api.auth.access import TheHouse
-from api.service import House
+from api.auth.access import Service
+from api.service import ExecutionService
 from client.errors import RefusedError, UnreachableError
 from client.workers import why_idle
 from recovery.base_model import Model
@@ -19,11 +19,11 @@ _ANSWER_SECONDS = 2.0
 
 
 class Health(Model):
-    """What answers; names and errors are not told, because anybody may ask.
+    """What the server can reach. Without names and errors, because it is public.
 
     Attributes:
         temporal: Temporal answers.
-        worker: a worker would take up a new execution; None where Temporal cannot be asked.
+        worker: a worker polls for new executions; None if Temporal does not answer.
         history: the history table can be read.
     """
 
@@ -32,27 +32,29 @@ class Health(Model):
     history: bool
 
 
-@router.get("/health", summary="What the server can reach")
-async def health(house: TheHouse) -> Health:
-    """Always 200: the server itself is up, and what it cannot reach may not be its fault."""
-    worker, history = await asyncio.gather(_within(_worker(house)), _within(_history(house)))
+@router.get("/health", summary="Get the health of the server")
+async def health(service: Service) -> Health:
+    """Return what the server can reach. The status is always 200."""
+    worker, history = await asyncio.gather(
+        _with_timeout(_worker(service)), _with_timeout(_history(service))
+    )
     return Health(temporal=worker is not None, worker=worker, history=bool(history))
 
 
-async def _worker(house: House) -> bool:
-    client = await house.client()
+async def _worker(service: ExecutionService) -> bool:
+    client = await service.client()
     return await why_idle(client) is None
 
 
-async def _history(house: House) -> bool:
-    await house.history.executions(limit=1)
+async def _history(service: ExecutionService) -> bool:
+    await service.history.executions(limit=1)
     return True
 
 
-async def _within(asked: Awaitable[bool]) -> bool | None:
-    """The answer; None where there is none in time."""
+async def _with_timeout(check: Awaitable[bool]) -> bool | None:
+    """The result of a check; None if it fails or takes too long."""
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            return await asked
+            return await check
     except (TimeoutError, RPCError, TableError, RefusedError, UnreachableError):
         return None

@@ -1,4 +1,4 @@
-"""Registered plans: which there are, and how they did last."""
+"""Lists registered plans and their versions."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from api.auth.access import Caller, TheHouse
+from api.auth.access import Caller, Service
 from api.parameters import PlanId, Version
-from api.problem_responses import looking
+from api.problem_responses import read_responses
 from api.problems import ApiProblem
 from client.overview import MOST, ExecutionRow
 from recovery.base_model import Model
@@ -22,9 +22,9 @@ class PlanRow(Model):
     """A registered plan in a list.
 
     Attributes:
-        newest: its newest version.
-        last_execution: the one that runs, or else the last one.
-        last_drill: the last drill that has ended, with its result.
+        newest: the newest version.
+        last_execution: the running execution, or else the last one.
+        last_drill: the last drill that has ended.
     """
 
     newest: PlanVersion
@@ -33,7 +33,7 @@ class PlanRow(Model):
 
     @classmethod
     def of(cls, newest: PlanVersion, rows: Sequence[ExecutionRow]) -> "PlanRow":
-        """A plan with what is known of its executions, those that run first."""
+        """Combine a plan with its executions; running ones come first in `rows`."""
         own = [row for row in rows if row.plan_id == newest.plan_id]
         drills = [row for row in own if row.execution_type == ExecutionType.DRILL]
         return cls(
@@ -47,7 +47,7 @@ class PlanList(Model):
     """The registered plans, by PlanId.
 
     Attributes:
-        warnings: what could not be asked, and what is therefore not known.
+        warnings: what is missing because Temporal or the history did not answer.
     """
 
     plans: list[PlanRow]
@@ -60,34 +60,36 @@ class VersionList(Model):
     versions: list[PlanVersion]
 
 
-@router.get("/plans", summary="All registered plans", responses=looking())
-async def plans(house: TheHouse, caller: Caller) -> PlanList:
-    """Each plan's newest version, with its last execution and its last drill."""
-    newest, known = await asyncio.gather(house.plans.latest(), house.executions())
+@router.get("/plans", summary="List registered plans", responses=read_responses())
+async def plans(service: Service, caller: Caller) -> PlanList:
+    """Return each plan's newest version, its last execution and its last drill."""
+    newest, known = await asyncio.gather(service.plans.latest(), service.executions())
     warnings = list(known.warnings)
     if len(known.rows) == MOST:
-        warnings.append(f"only the newest {MOST} executions were looked at")
+        warnings.append(f"only the newest {MOST} executions were read")
     return PlanList(plans=[PlanRow.of(each, known.rows) for each in newest], warnings=warnings)
 
 
 @router.get(
-    "/plans/{plan_id}", summary="A registered plan", responses=looking(HTTPStatus.NOT_FOUND)
+    "/plans/{plan_id}",
+    summary="Get a registered plan",
+    responses=read_responses(HTTPStatus.NOT_FOUND),
 )
 async def plan(
-    house: TheHouse, caller: Caller, plan_id: PlanId, version: Version = None
+    service: Service, caller: Caller, plan_id: PlanId, version: Version = None
 ) -> RegisteredPlan:
-    """A version of a plan, as it is run."""
-    return await house.plan(plan_id, version)
+    """Return a version of a plan."""
+    return await service.plan(plan_id, version)
 
 
 @router.get(
     "/plans/{plan_id}/versions",
-    summary="All versions of a plan",
-    responses=looking(HTTPStatus.NOT_FOUND),
+    summary="List the versions of a plan",
+    responses=read_responses(HTTPStatus.NOT_FOUND),
 )
-async def versions(house: TheHouse, caller: Caller, plan_id: PlanId) -> VersionList:
-    """Each version with its hash, its author and its time; the newest first."""
-    found = await house.plans.versions(plan_id)
+async def versions(service: Service, caller: Caller, plan_id: PlanId) -> VersionList:
+    """Return each version with its hash, author and time; the newest first."""
+    found = await service.plans.versions(plan_id)
     if not found:
         raise ApiProblem(HTTPStatus.NOT_FOUND, f"there is no registered plan {plan_id!r}")
     return VersionList(versions=found)

@@ -1,4 +1,4 @@
-"""Plan files that are sent: checked, and kept as the newest version of their plan."""
+"""Validates and registers plan files."""
 
 import asyncio
 from http import HTTPStatus
@@ -6,9 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from api.auth.access import Caller, Operator, TheHouse
+from api.auth.access import Caller, Operator, Service
 from api.parameters import PlanId
-from api.problem_responses import acting
+from api.problem_responses import write_responses
 from api.problems import ApiProblem, FieldProblem
 from recovery.base_model import Model
 from recovery.forecast.remaining import expected_durations
@@ -62,11 +62,11 @@ _BODY: dict[str, Any] = {
 
 
 class PlanProblem(Model):
-    """What the author of a plan should know.
+    """A warning about a plan file.
 
     Attributes:
-        line: where, counted from 1; None where it is about the whole plan.
-        wave: the wave that it is about.
+        line: the line, counted from 1; None for the whole file.
+        wave: the wave, if the warning is about one.
     """
 
     message: str
@@ -75,15 +75,15 @@ class PlanProblem(Model):
 
     @classmethod
     def of(cls, problem: Problem) -> "PlanProblem":
-        """As the reader of plan files told it."""
+        """Convert a problem from the plan file reader."""
         return cls(message=problem.message, line=problem.line, wave=problem.wave)
 
 
 class CheckedWave(Model):
-    """A wave of a plan that may run.
+    """A wave of a valid plan.
 
     Attributes:
-        expected_start_seconds: after the plan's start, if every server takes what is usual.
+        expected_start_seconds: after the plan's start, with default durations.
     """
 
     wave_id: str
@@ -95,10 +95,10 @@ class CheckedWave(Model):
 
 
 class CheckedPlan(Model):
-    """A plan that may run.
+    """A valid plan.
 
     Attributes:
-        critical_path: the chain of waves that decides how long it takes.
+        critical_path: the chain of waves that determines the duration.
     """
 
     plan_id: str
@@ -112,7 +112,7 @@ class CheckedPlan(Model):
 
     @classmethod
     def of(cls, read: ReadPlan) -> "CheckedPlan":
-        """What was read."""
+        """Describe a plan that was read."""
         plan, durations = read.plan, expected_durations(read.plan)
         path, times = plan.graph.critical_path(durations), plan.graph.schedule(durations)
         return cls(
@@ -138,17 +138,17 @@ class CheckedPlan(Model):
 
 
 async def read_body(request: Request) -> ReadPlan:
-    """The plan that was sent.
+    """Read the plan file in the body of a request.
 
     Raises:
-        PlanError: it is none that may run; all problems at once.
-        ApiProblem: it is neither YAML nor JSON by its type.
+        PlanError: the plan is not valid; has all problems.
+        ApiProblem: the content type is neither YAML nor JSON.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _NAMES:
         raise ApiProblem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"the Content-Type {kind!r} is no plan's; send one of {', '.join(_NAMES)}",
+            f"a plan cannot have the Content-Type {kind!r}; send one of {', '.join(_NAMES)}",
         )
     name = _NAMES[kind]
     try:
@@ -160,12 +160,12 @@ async def read_body(request: Request) -> ReadPlan:
 
 @router.post(
     "/plans/validate",
-    summary="Check a plan file",
-    responses=acting(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    summary="Validate a plan file",
+    responses=write_responses(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     openapi_extra=_BODY,
 )
 async def validate(caller: Caller, request: Request) -> CheckedPlan:
-    """Say all that is wrong with a plan, with the lines; or what it is. Nothing is kept."""
+    """Return all problems with their lines, or a summary of the plan. Stores nothing."""
     return await asyncio.to_thread(CheckedPlan.of, await read_body(request))
 
 
@@ -174,15 +174,18 @@ async def validate(caller: Caller, request: Request) -> CheckedPlan:
     summary="Register a plan",
     status_code=HTTPStatus.CREATED,
     responses={
-        **acting(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
-        200: {"description": "It is as the newest version, which is told", "model": PlanVersion},
+        **write_responses(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+        200: {
+            "description": "The newest version is the same; it is returned",
+            "model": PlanVersion,
+        },
     },
     openapi_extra=_BODY,
 )
 async def register(
-    house: TheHouse, caller: Operator, plan_id: PlanId, request: Request, response: Response
+    service: Service, caller: Operator, plan_id: PlanId, request: Request, response: Response
 ) -> PlanVersion:
-    """Keep a plan as the newest version of its PlanId. Executions that run do not change."""
+    """Store a plan as the newest version of its PlanId. Running executions do not change."""
     plan = (await read_body(request)).plan
     if plan.plan_id != plan_id:
         detail = f"nothing was registered: the plan's PlanId is {plan.plan_id!r}, not {plan_id!r}"
@@ -191,7 +194,7 @@ async def register(
             detail,
             problems=[FieldProblem(pointer="plan", detail=detail)],
         )
-    version, is_new = await house.plans.register(plan, author=caller.subject)
+    version, is_new = await service.plans.register(plan, author=caller.subject)
     if not is_new:
         response.status_code = HTTPStatus.OK
     response.headers["Location"] = f"/api/plans/{plan_id}?version={version.version}"

@@ -1,14 +1,14 @@
-"""Starting executions."""
+"""Starts executions."""
 
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 
-from api.auth.access import Operator, TheHouse
+from api.auth.access import Operator, Service
+from api.execution_starter import StartRequest
 from api.parameters import PlanId
-from api.problem_responses import acting
-from api.starts import StartRequest
+from api.problem_responses import write_responses
 from recovery.base_model import Model
 
 router = APIRouter(tags=["Executions"])
@@ -17,17 +17,17 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         pattern=r"^[\x21-\x7e]{1,200}$",
-        description="Asking again with the same key starts nothing more; a UUID, say.",
+        description="A unique key, such as a UUID. A repeat with the same key starts nothing.",
     ),
 ]
 
 
 class StartedExecution(Model):
-    """An execution that was asked for.
+    """The execution that a request started.
 
     Attributes:
-        is_new: it was started by this request, not by an earlier one with the same key.
-        warnings: what did not go as it should; the execution was started all the same.
+        is_new: false if an earlier request with the same key started it.
+        warnings: steps that failed, although the execution was started.
     """
 
     execution_id: str
@@ -41,16 +41,16 @@ class StartedExecution(Model):
     summary="Start a drill or a recovery",
     status_code=HTTPStatus.ACCEPTED,
     responses={
-        **acting(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
+        **write_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
         200: {
-            "description": "The same request, by its Idempotency-Key, has started it before",
+            "description": "An earlier request with the same Idempotency-Key started the execution",
             "model": StartedExecution,
         },
     },
 )
 async def start(
     *,
-    house: TheHouse,
+    service: Service,
     caller: Operator,
     plan_id: PlanId,
     request: StartRequest,
@@ -62,13 +62,13 @@ async def start(
     A real recovery needs the PlanId as its Confirmation. Relaunch, which may destroy live
     instances, needs the role admin.
     """
-    started = await house.start(caller, plan_id, request, key=idempotency_key)
-    if not started.is_new:
+    result = await service.start(caller, plan_id, request, key=idempotency_key)
+    if not result.is_new:
         response.status_code = HTTPStatus.OK
-    response.headers["Location"] = f"/api/executions/{started.execution_id}"
+    response.headers["Location"] = f"/api/executions/{result.execution_id}"
     return StartedExecution(
-        execution_id=started.execution_id,
-        plan_id=started.plan_id,
-        is_new=started.is_new,
-        warnings=list(started.warnings),
+        execution_id=result.execution_id,
+        plan_id=result.plan_id,
+        is_new=result.is_new,
+        warnings=list(result.warnings),
     )

@@ -1,4 +1,4 @@
-"""Operators' messages to a running execution, one endpoint a message, and its cancellation."""
+"""Sends operators' messages to a running execution, one endpoint per message."""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from api.auth.access import Approver, Operator, TheHouse
+from api.auth.access import Approver, Operator, Service
 from api.auth.tokens import Principal
 from api.parameters import ExecutionId
-from api.problem_responses import acting
-from api.service import House
+from api.problem_responses import write_responses
+from api.service import ExecutionService
 from client.steering import WITHOUT_WORKER
 from recovery.base_model import Model, StrictModel
 from recovery.operator.messages import (
@@ -29,34 +29,34 @@ router = APIRouter(tags=["Steering"])
 Reason = Annotated[str, Field(pattern=f"^{TEXT_PATTERN}$", max_length=MOST_CHARACTERS)]
 
 
-class AboutAll(StrictModel):
+class ExecutionMessageRequest(StrictModel):
     """A message about the whole execution."""
 
     reason: Reason = ""
 
 
-class AboutWave(StrictModel):
+class WaveMessageRequest(StrictModel):
     """A message about one wave."""
 
     wave: PlanOrWaveId
     reason: Reason = ""
 
 
-class SkipWave(AboutWave):
-    """Leave a wave out.
+class SkipWaveRequest(WaveMessageRequest):
+    """Skip a wave.
 
     Attributes:
-        cascade: and all that depends on it.
+        cascade: also skip every wave that depends on it.
     """
 
     cascade: Annotated[bool, Field(strict=True)] = False
 
 
-class ApproveWave(AboutWave):
-    """Let a wave begin, or not.
+class ApproveWaveRequest(WaveMessageRequest):
+    """Approve or refuse a wave.
 
     Attributes:
-        expires_in_seconds: how long the approval holds; for ever where that is not said.
+        expires_in_seconds: how long the approval is valid; without a limit if not set.
     """
 
     approve: Annotated[bool, Field(strict=True)] = True
@@ -65,19 +65,19 @@ class ApproveWave(AboutWave):
     ) = None
 
 
-class LaunchAnyway(AboutWave):
-    """Say that DRS has no job of a launch in doubt.
+class LaunchAnywayRequest(WaveMessageRequest):
+    """Confirm that DRS has no job for a launch in doubt.
 
     Attributes:
-        launch: the launch ID, as the wave's `LaunchesInDoubt` has it; needed where several of the
-            wave's launches are in doubt.
+        launch: the launch ID from the wave's `LaunchesInDoubt`; required if the wave has several
+            launches in doubt.
     """
 
     launch: Annotated[str, Field(pattern=f"^{LAUNCH_ID_PATTERN}$")] | None = None
 
 
-class AdoptJob(LaunchAnyway):
-    """Say which DRS job is of a launch in doubt.
+class AdoptJobRequest(LaunchAnywayRequest):
+    """Name the DRS job of a launch in doubt.
 
     Attributes:
         job: the job's ID.
@@ -86,87 +86,93 @@ class AdoptJob(LaunchAnyway):
     job: Annotated[str, Field(pattern=f"^{JOB_ID_PATTERN}$")]
 
 
-class CancelExecution(StrictModel):
+class CancelExecutionRequest(StrictModel):
     """Cancel an execution.
 
     Attributes:
-        confirmation: the PlanId, which a real recovery needs.
+        confirmation: the PlanId; required for a real recovery.
     """
 
     reason: Reason = ""
     confirmation: PlanOrWaveId | None = None
 
 
-class Effect(Model):
-    """What a message did.
+class MessageResult(Model):
+    """The result of a message.
 
     Attributes:
-        worker_answered: no worker was up otherwise; the message is kept until one comes.
+        effect: what the message did.
+        worker_answered: false if no worker is up; a worker takes up the message when it starts.
     """
 
     effect: str
     worker_answered: bool
 
     @classmethod
-    def of(cls, effect: str | None) -> "Effect":
-        """What a worker told; None where there was none."""
+    def of(cls, effect: str | None) -> "MessageResult":
+        """The result of an effect; None if no worker answered."""
         return cls(effect=effect or WITHOUT_WORKER, worker_answered=effect is not None)
 
 
 _BODIES: dict[MessageName, tuple[type[StrictModel], str]] = {
-    MessageName.SKIP_WAVE: (SkipWave, "Leave a wave out"),
-    MessageName.ACCEPT_WAVE: (AboutWave, "Go on as if a wave were up"),
-    MessageName.CANCEL_WAVE: (AboutWave, "Stop waiting for a wave"),
-    MessageName.RETRY_WAVE: (AboutWave, "Launch again what is not up in a wave"),
-    MessageName.APPROVE_WAVE: (ApproveWave, "Approve or refuse a wave"),
-    MessageName.PAUSE: (AboutAll, "Launch nothing new for now"),
-    MessageName.RESUME: (AboutAll, "Go on after a pause"),
-    MessageName.ADOPT_JOB: (AdoptJob, "Say that DRS has a wave's job"),
-    MessageName.LAUNCH_ANYWAY: (LaunchAnyway, "Say that DRS has no job of a wave"),
+    MessageName.SKIP_WAVE: (SkipWaveRequest, "Skip a wave"),
+    MessageName.ACCEPT_WAVE: (WaveMessageRequest, "Accept a wave as it is and continue"),
+    MessageName.CANCEL_WAVE: (WaveMessageRequest, "Stop waiting for a wave"),
+    MessageName.RETRY_WAVE: (WaveMessageRequest, "Retry the servers of a wave that are not up"),
+    MessageName.APPROVE_WAVE: (ApproveWaveRequest, "Approve or refuse a wave"),
+    MessageName.PAUSE: (ExecutionMessageRequest, "Pause: launch nothing new"),
+    MessageName.RESUME: (ExecutionMessageRequest, "Resume after a pause"),
+    MessageName.ADOPT_JOB: (AdoptJobRequest, "Name the DRS job of a launch in doubt"),
+    MessageName.LAUNCH_ANYWAY: (
+        LaunchAnywayRequest,
+        "Confirm that DRS has no job for a launch in doubt",
+    ),
 }
-_ANSWERS = acting(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+_ANSWERS = write_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
-def _sender(name: MessageName, body_model: type[StrictModel]) -> Callable[..., Awaitable[Effect]]:
+def _endpoint(
+    name: MessageName, body_model: type[StrictModel]
+) -> Callable[..., Awaitable[MessageResult]]:
     """The endpoint of one message."""
 
-    async def sent(
-        *, house: House, caller: Principal, execution_id: str, body: StrictModel
-    ) -> Effect:
+    async def send(
+        *, service: ExecutionService, caller: Principal, execution_id: str, body: StrictModel
+    ) -> MessageResult:
         message = OperatorMessage(name=name, **body.model_dump(by_alias=False))
-        return Effect.of(await house.tell(caller, execution_id, message))
+        return MessageResult.of(await service.send_message(caller, execution_id, message))
 
     caller: Any = Approver if name is MessageName.APPROVE_WAVE else Operator
-    sent.__annotations__ |= {
-        "house": TheHouse, "caller": caller, "execution_id": ExecutionId, "body": body_model
+    send.__annotations__ |= {
+        "service": Service, "caller": caller, "execution_id": ExecutionId, "body": body_model
     }  # fmt: skip
     if not any(field.is_required() for field in body_model.model_fields.values()):
-        # Nobody who pauses under stress should have to think of `{}`.
-        sent.__kwdefaults__ = {"body": body_model()}
-    return sent
+        # So that `pause` works without the body `{}`.
+        send.__kwdefaults__ = {"body": body_model()}
+    return send
 
 
 for _name in MessageName:
     _model, _summary = _BODIES[_name]
     router.add_api_route(
         f"/executions/{{execution_id}}/{_name}",
-        _sender(_name, _model),
+        _endpoint(_name, _model),
         methods=["POST"],
-        response_model=Effect,
+        response_model=MessageResult,
         operation_id=_name,
         summary=_summary,
-        description=f"The message `{_name}` to a running execution; it answers what it did, or "
-        "409 with the reason why it was rejected.",
+        description=f"Send the message `{_name}` to a running execution. Returns its effect, or "
+        "409 with the reason if the execution rejects it.",
         responses=_ANSWERS,
     )
 
 
 @router.post("/executions/{execution_id}/cancel", summary="Cancel an execution", responses=_ANSWERS)
 async def cancel(
-    house: TheHouse, caller: Operator, execution_id: ExecutionId, request: CancelExecution
-) -> Effect:
-    """Launch nothing more. What DRS launches already goes on and is observed."""
-    effect = await house.cancel(
+    service: Service, caller: Operator, execution_id: ExecutionId, request: CancelExecutionRequest
+) -> MessageResult:
+    """Launch nothing more. Jobs that run in DRS continue and are observed."""
+    effect = await service.cancel(
         caller, execution_id, reason=request.reason, confirmation=request.confirmation
     )
-    return Effect.of(effect)
+    return MessageResult.of(effect)

@@ -1,4 +1,4 @@
-"""The pages: the overview, an execution, signing in.
+"""The pages: overview, execution, sign-in.
 
 Tested in tests/api/pages/ and tests/end_to_end/pages/.
 """
@@ -6,27 +6,26 @@ Tested in tests/api/pages/ and tests/end_to_end/pages/.
 from fastapi import FastAPI
 from nicegui import ui
 
-from api.pages import assets as served
-from api.pages import sign_in as tokens
+from api.pages import assets, sign_in
 from api.pages.execution import execution_page
 from api.pages.overview import overview_page
-from api.service import House
+from api.service import ExecutionService
 
-# A page that has lost its connection for longer is loaded anew.
+# A page that was disconnected for longer is reloaded.
 _RECONNECT_SECONDS = 15.0
 
 
-def add_to(app: FastAPI, house: House) -> None:
+def add_to(app: FastAPI, service: ExecutionService) -> None:
     """Add all pages."""
-    tokens.add_to(app, house.gate)
-    served.serve_files()
-    ui.add_head_html(served.page_head(), shared=True)
-    overview_page.add_to(house)
-    execution_page.add_to(house)
+    sign_in.add_to(app, service.authenticator)
+    assets.serve_files()
+    ui.add_head_html(assets.page_head(), shared=True)
+    overview_page.add_to(service)
+    execution_page.add_to(service)
     ui.run_with(
         app,
         title="drs-waves",
-        favicon=served.ICON,
+        favicon=assets.ICON,
         language="en-US",
         tailwind=False,
         reconnect_timeout=_RECONNECT_SECONDS,

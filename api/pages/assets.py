@@ -1,4 +1,4 @@
-"""The files that pages load, all from here, and what each page's head has."""
+"""The static files of the pages, and the HTML head that loads them."""
 
 import hashlib
 from functools import cache
@@ -18,19 +18,19 @@ ICON = (
 
 
 def serve_files() -> None:
-    """Serve them."""
+    """Serve the static files."""
     app.add_static_files(_ADDRESS, _FOLDER)
 
 
 @cache
 def page_head() -> Markup:
-    """What loads them; the digest has browsers load a changed file anew."""
-    told = []
+    """The HTML that loads the files; with a digest, so that browsers reload a changed file."""
+    tags = []
     for name in ("theme.js", "pages.css"):
         digest = hashlib.sha256((_FOLDER / name).read_bytes()).hexdigest()[:12]
         address = f"{_ADDRESS}/{name}?{digest}"
         if name.endswith(".js"):
-            told.append(f'<script src="{address}"></script>')
+            tags.append(f'<script src="{address}"></script>')
         else:
-            told.append(f'<link rel="stylesheet" href="{address}">')
-    return Markup("".join(told))
+            tags.append(f'<link rel="stylesheet" href="{address}">')
+    return Markup("".join(tags))

@@ -1,4 +1,4 @@
-"""What a page asks before it does anything, and what came of it."""
+"""The dialogs of pages: a form for an action, its outcome, an error."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -11,39 +11,40 @@ Fields = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a request.
+    """The outcome of an action.
 
     Attributes:
-        told: in a sentence.
-        go: the page that shows it; None to stay.
-        link: what that page is called.
+        text: one sentence.
+        address: a page that shows more; None if there is none.
+        link_text: the text of the link to that page.
     """
 
-    told: str
-    go: str | None = None
-    link: str = ""
+    text: str
+    address: str | None = None
+    link_text: str = ""
 
 
 @dataclass(frozen=True)
 class Dialog:
-    """A question that a page asks.
+    """A dialog.
 
     Attributes:
-        html: what is shown.
-        send: does it for a caller, given what was filled in; None where it only tells.
-        look: finds out more while the dialog is open; the HTML that is then shown in it.
+        html: the content.
+        send: performs the action for a caller, with the fields of the form; None if the dialog only
+            shows something.
+        load_details: returns the HTML of details that take longer to load; None if there are none.
     """
 
     html: str
     send: Callable[[Principal, Fields], Awaitable[Outcome]] | None
-    look: Callable[[], Awaitable[str]] | None = None
+    load_details: Callable[[], Awaitable[str]] | None = None
 
 
-def told(outcome: Outcome) -> str:
-    """The dialog that tells what came of it."""
-    return render("outcome", outcome=outcome)
+def outcome_dialog(outcome: Outcome) -> str:
+    """The dialog that shows the outcome of an action."""
+    return render("outcome_dialog", outcome=outcome)
 
 
-def refused(why: str) -> str:
-    """The dialog that tells why nothing can be asked."""
-    return render("refused", why=why)
+def error_dialog(error: str) -> str:
+    """The dialog that shows why an action failed or is not possible."""
+    return render("error_dialog", error=error)

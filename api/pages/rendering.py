@@ -1,4 +1,4 @@
-"""Renders templates. Everything that is filled in is escaped and visible."""
+"""Renders templates; all values are escaped and printable."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from recovery.text_format import about, clock, count, moment, visible
 
 
 def _finalize(value: Any) -> Any:
-    """What is filled in: nothing for None, and no character that could rewrite what is read."""
+    """Convert a value: None to "", and make control and direction characters visible."""
     if value is None:
         return ""
     if isinstance(value, str) and not isinstance(value, Markup) and not value.isprintable():
@@ -32,12 +32,12 @@ def render(template: str, **values: Any) -> Markup:
     """Render a template.
 
     Args:
-        template: its name, without the ending.
-        values: what it is filled with.
+        template: the name of its file, without the extension.
+        values: its variables.
     """
     return Markup(_ENVIRONMENT.get_template(f"{template}.jinja").render(values))
 
 
 def macro(template: str, name: str) -> Any:
-    """A macro of a template, for what is rendered a thousand times."""
+    """A macro of a template; faster than `render` for a thousand small parts."""
     return getattr(_ENVIRONMENT.get_template(f"{template}.jinja").module, name)

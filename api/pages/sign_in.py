@@ -1,82 +1,92 @@
-"""The token of a reader, kept in a cookie that no script can read and no other site can send."""
+"""Sign-in: the token is in a cookie that scripts cannot read and other sites cannot send."""
 
 from urllib.parse import parse_qs, quote, urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from api.auth.tokens import Gate, NotAuthenticatedError, Principal, ProviderAwayError
+from api.auth.tokens import (
+    Authenticator,
+    NotAuthenticatedError,
+    Principal,
+    ProviderUnavailableError,
+)
 from api.pages.assets import page_head
 from api.pages.rendering import render
 
 _COOKIE = "drs_waves_token"
-# Browsers drop larger cookies without a word.
-_MOST_CHARACTERS = 3800
-_MOST_BYTES = 16_384
+# Browsers silently drop larger cookies.
+_MAX_TOKEN_CHARACTERS = 3800
+_MAX_FORM_BYTES = 16_384
 
 
 def token_of(request: Request) -> str | None:
-    """The token that a browser sent."""
+    """The token in a request's cookie."""
     return request.cookies.get(_COOKIE)
 
 
-async def reader_of(gate: Gate, request: Request) -> Principal | Response:
-    """Who reads a page; or the answer that lets the reader sign in."""
+async def user_of(authenticator: Authenticator, request: Request) -> Principal | Response:
+    """The user of a page, or the response that leads to the sign-in."""
     try:
-        return await gate.admit(token_of(request))
+        return await authenticator.authenticate(token_of(request))
     except NotAuthenticatedError:
-        # A link in a chat leads here without the cookie, which comes with the next request.
+        # Browsers leave out the SameSite=Strict cookie after a link on another site, such as a
+        # chat. The reload sends it.
         if token_of(request) is None and request.headers.get("sec-fetch-site") == "cross-site":
-            return _document("drs-waves", render("again", address=request.url.path))
+            return _document("drs-waves", render("reload", address=request.url.path))
         return RedirectResponse(sign_in_address(request.url.path), status_code=303)
-    except ProviderAwayError as error:
-        return _asked(request.url.path, f"who you are cannot be checked now: {error}", status=503)
+    except ProviderUnavailableError as error:
+        return _form_page(
+            request.url.path, f"your token cannot be verified now: {error}", status=503
+        )
 
 
 def sign_in_address(path: str) -> str:
-    """Where to sign in, to come back to a page."""
+    """The address of the sign-in page that leads back to a path."""
     return f"/sign-in?next={quote(path, safe='/')}"
 
 
-def add_to(app: FastAPI, gate: Gate) -> None:
-    """Add signing in and out."""
+def add_to(app: FastAPI, authenticator: Authenticator) -> None:
+    """Add sign-in and sign-out."""
 
     @app.get("/sign-in", include_in_schema=False)
-    async def ask(request: Request) -> Response:
-        if gate.is_open:
+    async def sign_in_form(request: Request) -> Response:
+        if authenticator.is_open:
             return RedirectResponse("/", status_code=303)
-        return _asked(_own_path(request.query_params.get("next")))
+        return _form_page(_local_path(request.query_params.get("next")))
 
     @app.post("/sign-in", include_in_schema=False)
     async def sign_in(request: Request) -> Response:
-        fields = await _form(request)
-        token, following = fields.get("token", "").strip(), _own_path(fields.get("next"))
-        if len(token) > _MOST_CHARACTERS:
-            return _asked(following, f"the token is longer than {_MOST_CHARACTERS} characters")
+        fields = await _form_fields(request)
+        token, next_path = fields.get("token", "").strip(), _local_path(fields.get("next"))
+        if len(token) > _MAX_TOKEN_CHARACTERS:
+            return _form_page(
+                next_path, f"the token is longer than {_MAX_TOKEN_CHARACTERS} characters"
+            )
         try:
-            await gate.admit(token)
-        except (NotAuthenticatedError, ProviderAwayError) as error:
-            return _asked(following, str(error))
-        answer = RedirectResponse(following, status_code=303)
-        answer.set_cookie(
+            await authenticator.authenticate(token)
+        except (NotAuthenticatedError, ProviderUnavailableError) as error:
+            return _form_page(next_path, str(error))
+        response = RedirectResponse(next_path, status_code=303)
+        response.set_cookie(
             _COOKIE,
             token,
             httponly=True,
             samesite="strict",
             secure=request.url.scheme == "https",
         )
-        return answer
+        return response
 
     @app.post("/sign-out", include_in_schema=False)
     async def sign_out() -> Response:
-        answer = RedirectResponse("/sign-in", status_code=303)
-        answer.delete_cookie(_COOKIE, httponly=True, samesite="strict")
-        return answer
+        response = RedirectResponse("/sign-in", status_code=303)
+        response.delete_cookie(_COOKIE, httponly=True, samesite="strict")
+        return response
 
 
-def _asked(following: str, wrong: str = "", *, status: int | None = None) -> Response:
-    body = render("sign_in", next=following, wrong=wrong)
-    return _document("Sign in to drs-waves", body, status=status or (401 if wrong else 200))
+def _form_page(next_path: str, error: str = "", *, status: int | None = None) -> Response:
+    body = render("sign_in", next=next_path, error=error)
+    return _document("Sign in to drs-waves", body, status=status or (401 if error else 200))
 
 
 def _document(title: str, body: str, *, status: int = 200) -> Response:
@@ -84,19 +94,19 @@ def _document(title: str, body: str, *, status: int = 200) -> Response:
     return HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
 
 
-def _own_path(given: str | None) -> str:
-    """A path of ours and nothing else: no reader is sent on to another site."""
+def _local_path(given: str | None) -> str:
+    """A path on this server; "/" for anything else, so that no redirect leads to another site."""
     path = given or "/"
     parts = urlsplit(path)
-    own = not parts.scheme and not parts.netloc and path.startswith("/") and "\\" not in path
-    return path if own and not path.startswith("//") and path.isprintable() else "/"
+    is_local = not parts.scheme and not parts.netloc and path.startswith("/") and "\\" not in path
+    return path if is_local and not path.startswith("//") and path.isprintable() else "/"
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def _form_fields(request: Request) -> dict[str, str]:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _MOST_BYTES:
+        if len(body) > _MAX_FORM_BYTES:
             return {}
     try:
         parsed = parse_qs(bytes(body).decode())

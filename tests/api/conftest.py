@@ -1,4 +1,4 @@
-"""The API in this process, beside a local AWS and a local OpenID provider; no Temporal."""
+"""The API in this process, with a local AWS and a local OpenID provider, without Temporal."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from api.app import create_api
 from api.auth.request_guard import LocalOnly
-from api.service import House
+from api.service import ExecutionService
 from sandbox.aws import SandboxAws
 from settings import Settings
 from storage.plans import PlanTable
@@ -17,19 +17,19 @@ from tests.api.oidc import AUDIENCE, Provider
 
 
 @pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment that leads to no AWS and no Temporal."""
+def isolated_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment without AWS and Temporal."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "DRS_WAVES_", "TEMPORAL_")):
             monkeypatch.delenv(name)
-    # Nobody listens there.
+    # Nothing listens on this port.
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:9")
     monkeypatch.setenv("TEMPORAL_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 @pytest.fixture
-def aws(alone: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxAws]:
+def aws(isolated_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxAws]:
     """A local AWS that boto3 finds."""
     with SandboxAws() as server:
         environment = {
@@ -48,44 +48,44 @@ def aws(alone: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxAws]:
 
 @pytest.fixture
 async def plans(aws: SandboxAws) -> PlanTable:
-    """The plan table, and nothing in it."""
+    """The empty plan table."""
     table = PlanTable(Settings())
     await table.create()
     return table
 
 
 @pytest.fixture(scope="session")
-def running_provider() -> Iterator[Provider]:
-    """A provider, whose keys take a moment to make."""
-    with Provider() as found:
-        yield found
+def session_provider() -> Iterator[Provider]:
+    """A provider; one per session, because its keys take time to generate."""
+    with Provider() as provider:
+        yield provider
 
 
 @pytest.fixture
-def provider(running_provider: Provider) -> Provider:
-    """The provider, answering as usual."""
-    running_provider.answer_as_usual()
-    return running_provider
+def provider(session_provider: Provider) -> Provider:
+    """The provider with its default responses."""
+    session_provider.reset()
+    return session_provider
 
 
 @pytest.fixture
-def trusting(provider: Provider, alone: None) -> Settings:
-    """Settings that trust the provider."""
+def oidc_settings(provider: Provider, isolated_environment: None) -> Settings:
+    """Settings that accept JWTs of the provider."""
     return Settings(oidc_issuer=provider.issuer, oidc_audience=AUDIENCE)
 
 
 @asynccontextmanager
-async def calling(settings: Settings, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an API with these settings, guarded as its server guards it."""
-    house = House(settings)
-    api = create_api(house)
-    guarded = LocalOnly(api) if house.gate.is_open else api
-    # What the server itself would answer to a defect.
-    transport = httpx.ASGITransport(guarded, raise_app_exceptions=False)
+async def api_client(settings: Settings, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the API with these settings, with the same middleware as the server."""
+    service = ExecutionService(settings)
+    api = create_api(service)
+    app = LocalOnly(api) if service.authenticator.is_open else api
+    # As the server responds to unexpected errors.
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(
             transport=transport, base_url="http://localhost:8080", headers=headers
         ) as client:
             yield client
     finally:
-        await house.close()
+        await service.close()

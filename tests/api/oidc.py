@@ -1,4 +1,4 @@
-"""A local OpenID provider: its discovery document and its keys, over loopback HTTP."""
+"""A local OpenID provider: a discovery document and keys, over loopback HTTP."""
 
 import base64
 import hashlib
@@ -18,12 +18,12 @@ _DISCOVERY = "/.well-known/openid-configuration"
 
 
 class Provider:
-    """An OpenID provider whose answers a test may change.
+    """An OpenID provider whose responses a test can change.
 
     Attributes:
-        answers: what each address answers: a status and a body.
-        asked: the addresses that were asked for.
-        issuer: its own name, and address.
+        responses: the status and the body for each path.
+        requests: the paths that were requested.
+        issuer: the issuer URL.
     """
 
     def __init__(self) -> None:
@@ -31,14 +31,14 @@ class Provider:
             "rsa": rsa.generate_private_key(public_exponent=65537, key_size=2048),
             "ec": ec.generate_private_key(ec.SECP256R1()),
         }
-        self.answers: dict[str, tuple[int, bytes]] = {}
-        self.asked: list[str] = []
+        self.responses: dict[str, tuple[int, bytes]] = {}
+        self.requests: list[str] = []
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                provider.asked.append(self.path)
-                status, body = provider.answers.get(self.path, (404, b"{}"))
+                provider.requests.append(self.path)
+                status, body = provider.responses.get(self.path, (404, b"{}"))
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -49,7 +49,7 @@ class Provider:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.issuer = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self.answer_as_usual()
+        self.reset()
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -59,38 +59,38 @@ class Provider:
         self._server.shutdown()
         self._server.server_close()
 
-    def answer_as_usual(self) -> None:
-        """Tell of all keys."""
+    def reset(self) -> None:
+        """Serve the discovery document and all keys again."""
         document = {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys"}
         keys = [self._public_jwk(name) for name in self._keys]
-        self.tell(_DISCOVERY, document)
-        self.tell("/keys", {"keys": keys})
-        self.asked.clear()
+        self.respond(_DISCOVERY, document)
+        self.respond("/keys", {"keys": keys})
+        self.requests.clear()
 
-    def tell(self, path: str, document: Any, *, status: int = 200) -> None:
-        """Answer so from now on."""
+    def respond(self, path: str, document: Any, *, status: int = 200) -> None:
+        """Set the response of a path."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        self.answers[path] = status, body
+        self.responses[path] = status, body
 
     def claims(self, **changed: Any) -> dict[str, Any]:
-        """The claims of a token that is valid; those that are None are left out."""
+        """The claims of a valid token, with changes; claims that are None are left out."""
         now = time.time()
-        usual = {
+        defaults = {
             "iss": self.issuer, "aud": AUDIENCE, "sub": "ops", "iat": now, "exp": now + 300,
             "roles": ["operator"],
         }  # fmt: skip
-        return {key: value for key, value in (usual | changed).items() if value is not None}
+        return {key: value for key, value in (defaults | changed).items() if value is not None}
 
     def token(
         self, *, key: str = "rsa", kid: str | None = None, private: Any = None, **changed: Any
     ) -> str:
-        """A token, signed.
+        """A signed token.
 
         Args:
-            key: which of its keys signs it.
-            kid: which key it says that it is signed with.
-            private: a key that signs it instead.
-            changed: claims; None for those that are left out.
+            key: the provider's key that signs the token.
+            kid: the key ID in the header. Default: `key`.
+            private: another private key that signs instead.
+            changed: claims; None leaves a claim out.
         """
         algorithm = "RS256" if key == "rsa" else "ES256"
         headers = {"kid": kid or key}
@@ -98,12 +98,12 @@ class Provider:
         return jwt.encode(self.claims(**changed), signing, algorithm=algorithm, headers=headers)
 
     def unsigned(self, **changed: Any) -> str:
-        """A token that says it needs no signature."""
+        """A token with the algorithm `none`."""
         head = {"alg": "none", "typ": "JWT", "kid": "rsa"}
         return f"{_part(head)}.{_part(self.claims(**changed))}."
 
     def signed_with_the_public_key(self, **changed: Any) -> str:
-        """A token whose secret is what everybody knows: the public key as text."""
+        """A token with an HMAC whose secret is the public key."""
         public = self._keys["rsa"].public_key()
         secret = public.public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -114,12 +114,12 @@ class Provider:
 
     def _public_jwk(self, name: str) -> dict[str, Any]:
         public = self._keys[name].public_key()
-        told: dict[str, Any]
+        jwk: dict[str, Any]
         if isinstance(public, rsa.RSAPublicKey):
-            told = jwt.algorithms.RSAAlgorithm.to_jwk(public, as_dict=True)
+            jwk = jwt.algorithms.RSAAlgorithm.to_jwk(public, as_dict=True)
         else:
-            told = jwt.algorithms.ECAlgorithm.to_jwk(public, as_dict=True)
-        return {**told, "kid": name, "use": "sig"}
+            jwk = jwt.algorithms.ECAlgorithm.to_jwk(public, as_dict=True)
+        return {**jwk, "kid": name, "use": "sig"}
 
 
 def _part(value: Any) -> str:

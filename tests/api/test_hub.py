@@ -1,4 +1,4 @@
-"""One look serves all who watch, and what cannot be looked at is never shown as if it were now."""
+"""One poll serves all subscribers, and a failed poll never passes for the current state."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,114 +6,114 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from api import hub
-from api.hub import Lookout, Sight, UnknownExecutionError
+from api.hub import Poller, Snapshot, UnknownExecutionError
 from client.errors import UnreachableError
 
 
-class Clockwork:
-    """Something that is looked at: a number, or the error that the look meets."""
+class FakeSource:
+    """A source that returns a number or raises an error."""
 
     def __init__(self) -> None:
-        self.shows: int | Exception = 1
-        self.looks = 0
+        self.value: int | Exception = 1
+        self.polls = 0
 
-    async def look(self, _: int | None) -> int:
-        self.looks += 1
+    async def fetch(self, _: int | None) -> int:
+        self.polls += 1
         await asyncio.sleep(0)
-        if isinstance(self.shows, Exception):
-            raise self.shows
-        return self.shows
+        if isinstance(self.value, Exception):
+            raise self.value
+        return self.value
 
 
 @pytest.fixture
-def clockwork(monkeypatch: pytest.MonkeyPatch) -> Clockwork:
-    """Something to look at, every 50 ms; whoever left is forgotten as soon."""
-    monkeypatch.setattr(hub, "LOOK_SECONDS", 0.05)
+def source(monkeypatch: pytest.MonkeyPatch) -> FakeSource:
+    """A source, with short intervals between polls."""
+    monkeypatch.setattr(hub, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(hub, "_LINGER_SECONDS", 0.1)
     monkeypatch.setattr(hub, "_IDLE_STEP_SECONDS", 0.02)
-    return Clockwork()
+    return FakeSource()
 
 
 @pytest.fixture
-async def lookout(clockwork: Clockwork) -> AsyncIterator[Lookout[int]]:
-    """A lookout for it."""
-    found = Lookout(clockwork.look, lambda _: 0.05)
-    yield found
-    await found.close()
+async def poller(source: FakeSource) -> AsyncIterator[Poller[int]]:
+    """A poller of the source."""
+    poller = Poller(source.fetch, lambda _: 0.05)
+    yield poller
+    await poller.close()
 
 
-async def seen(lookout: Lookout[int], condition: Callable[[Sight[int]], bool]) -> Sight[int]:
-    """Await a sight."""
+async def awaited(poller: Poller[int], condition: Callable[[Snapshot[int]], bool]) -> Snapshot[int]:
+    """Wait for a snapshot."""
     number = 0
     async with asyncio.timeout(5):
         while True:
-            sight = await lookout.newer_than(number)
-            if condition(sight):
-                return sight
-            number = sight.number
+            snapshot = await poller.newer_than(number)
+            if condition(snapshot):
+                return snapshot
+            number = snapshot.number
 
 
-async def test_many_who_watch_cost_as_many_looks_as_one(
-    clockwork: Clockwork, lookout: Lookout[int]
+async def test_fifty_subscribers_cost_as_many_polls_as_one(
+    source: FakeSource, poller: Poller[int]
 ) -> None:
     async def watch() -> int:
-        async with lookout.watching():
+        async with poller.subscribed():
             await asyncio.sleep(0.5)
-            return (await lookout.newer_than(0)).value
+            return (await poller.newer_than(0)).value
 
     assert set(await asyncio.gather(*(watch() for _ in range(50)))) == {1}
-    assert 3 <= clockwork.looks <= 11
+    assert 3 <= source.polls <= 11
 
 
-async def test_each_change_is_a_sight_of_its_own_and_no_change_is_none(
-    clockwork: Clockwork, lookout: Lookout[int]
-) -> None:
-    async with lookout.watching():
-        first = await lookout.newer_than(0)
+async def test_each_change_is_one_new_snapshot(source: FakeSource, poller: Poller[int]) -> None:
+    async with poller.subscribed():
+        first = await poller.newer_than(0)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
-                await lookout.newer_than(first.number)
-        clockwork.shows = 2
-        second = await seen(lookout, lambda sight: sight.value == 2)
+                await poller.newer_than(first.number)
+        source.value = 2
+        second = await awaited(poller, lambda snapshot: snapshot.value == 2)
     assert second.number == first.number + 1
     assert second.seen_time >= first.seen_time
 
 
-async def test_trouble_is_told_beside_what_was_seen_last_and_passes(
-    clockwork: Clockwork, lookout: Lookout[int]
+async def test_an_error_is_shown_with_the_last_value_and_disappears(
+    source: FakeSource, poller: Poller[int]
 ) -> None:
-    async with lookout.watching():
-        first = await lookout.fresh()
-        clockwork.shows = UnreachableError("Temporal is away")
-        troubled = await seen(lookout, lambda sight: bool(sight.error))
-        assert (troubled.value, troubled.error) == (1, "Temporal is away")
-        assert troubled.seen_time < first.seen_time + 1
-        # Who asks now is told too.
-        assert (await lookout.fresh(0)).error == "Temporal is away"
-        clockwork.shows = 1
-        well = await seen(lookout, lambda sight: not sight.error and sight.number > 1)
-        assert (well.value, well.error) == (1, "")
+    async with poller.subscribed():
+        first = await poller.fresh()
+        source.value = UnreachableError("Temporal does not answer")
+        failed = await awaited(poller, lambda snapshot: bool(snapshot.error))
+        assert (failed.value, failed.error) == (1, "Temporal does not answer")
+        assert failed.seen_time < first.seen_time + 1
+        # A new caller gets the error too.
+        assert (await poller.fresh(0)).error == "Temporal does not answer"
+        source.value = 1
+        recovered = await awaited(
+            poller, lambda snapshot: not snapshot.error and snapshot.number > 1
+        )
+        assert (recovered.value, recovered.error) == (1, "")
 
 
-async def test_what_was_never_seen_is_an_error_and_not_a_sight(
-    clockwork: Clockwork, lookout: Lookout[int]
+async def test_an_error_before_the_first_value_is_raised(
+    source: FakeSource, poller: Poller[int]
 ) -> None:
-    for error in (UnreachableError("away"), UnknownExecutionError("there is none")):
-        clockwork.shows = error
-        async with lookout.watching():
+    for error in (UnreachableError("no answer"), UnknownExecutionError("there is none")):
+        source.value = error
+        async with poller.subscribed():
             with pytest.raises(type(error)):
-                await lookout.fresh(0)
-    clockwork.shows = 3
-    async with lookout.watching():
-        assert (await lookout.fresh(0)).value == 3
+                await poller.fresh(0)
+    source.value = 3
+    async with poller.subscribed():
+        assert (await poller.fresh(0)).value == 3
 
 
-async def test_nothing_is_looked_at_when_nobody_watches_any_more(
-    clockwork: Clockwork, lookout: Lookout[int]
+async def test_polling_stops_after_the_last_subscriber_leaves(
+    source: FakeSource, poller: Poller[int]
 ) -> None:
-    async with lookout.watching():
-        await lookout.fresh()
-    before = clockwork.looks
+    async with poller.subscribed():
+        await poller.fresh()
+    before = source.polls
     await asyncio.sleep(0.3)
-    assert clockwork.looks <= before + 1
-    assert lookout.is_idle
+    assert source.polls <= before + 1
+    assert poller.is_idle

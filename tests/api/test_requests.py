@@ -1,4 +1,4 @@
-"""What is sent, however odd, is answered with what is wrong; and nothing is loaded from afar."""
+"""Malformed requests get problem details; the documentation loads nothing from other hosts."""
 
 import json
 import re
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.auth.request_guard import MOST_BYTES
+from api.auth.request_guard import MAX_BODY_BYTES
 from settings import Settings
 from storage.plans import PlanTable
-from tests.api.conftest import calling
+from tests.api.conftest import api_client
 from tests.recovery.plans import diamond
 
 EXECUTION = "/executions/crm-0f3b52a1c7d9"
@@ -36,10 +36,10 @@ PLAN = diamond().model_dump(mode="json", exclude_none=True)
         ("GET", "/executions?plan_id=a'%20OR%20'1'='1"),
     ],
 )
-async def test_a_malformed_address_is_told_where_it_is_wrong(
-    alone: None, method: str, path: str
+async def test_a_malformed_path_gets_422_with_its_problems(
+    isolated_environment: None, method: str, path: str
 ) -> None:
-    async with calling(Settings()) as client:
+    async with api_client(Settings()) as client:
         answer = await client.request(method, path)
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
@@ -68,16 +68,16 @@ async def test_a_malformed_address_is_told_where_it_is_wrong(
         b"\xff\xfe",
     ],
 )
-async def test_a_malformed_message_is_refused_before_anybody_gets_it(
-    alone: None, body: bytes
+async def test_a_malformed_message_is_refused_before_it_is_sent(
+    isolated_environment: None, body: bytes
 ) -> None:
-    async with calling(Settings()) as client:
+    async with api_client(Settings()) as client:
         answer = await client.post(
             f"{EXECUTION}/approve_wave", content=body, headers={"Content-Type": "application/json"}
         )
     assert answer.status_code in (400, 422), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    # It is JSON that everybody can read.
+    # The response is valid UTF-8 JSON.
     json.loads(answer.content.decode())
 
 
@@ -97,36 +97,38 @@ async def test_a_malformed_message_is_refused_before_anybody_gets_it(
         {"Confirmation": "other"},
     ],
 )
-async def test_a_start_that_is_not_meant_so_starts_nothing(
-    alone: None, body: dict[str, Any]
+async def test_an_invalid_start_request_starts_nothing(
+    isolated_environment: None, body: dict[str, Any]
 ) -> None:
-    async with calling(Settings()) as client:
+    async with api_client(Settings()) as client:
         answer = await client.post("/plans/crm/executions", json=body)
     assert answer.status_code == 422, answer.text
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "é", "x" * 201])
-async def test_a_key_must_be_short_and_plain(alone: None, key: str) -> None:
-    async with calling(Settings()) as client:
+async def test_an_idempotency_key_must_be_short_ascii(isolated_environment: None, key: str) -> None:
+    async with api_client(Settings()) as client:
         headers = [(b"Idempotency-Key", key.encode())]
         answer = await client.post("/plans/crm/executions", json={}, headers=headers)
     assert answer.status_code == 422, answer.text
 
 
-async def test_more_than_a_plan_can_be_is_not_read(alone: None) -> None:
-    async with calling(Settings()) as client:
+async def test_a_body_above_the_limit_is_not_read(isolated_environment: None) -> None:
+    async with api_client(Settings()) as client:
         for path in ("/plans/validate", "/forecast"):
             answer = await client.post(
                 path,
-                content=b" " * (MOST_BYTES + 1),
+                content=b" " * (MAX_BODY_BYTES + 1),
                 headers={"Content-Type": "application/json"},
             )
             assert answer.status_code == 413
             assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_what_is_no_plan_by_its_type_is_told_which_types_are(alone: None) -> None:
-    async with calling(Settings()) as client:
+async def test_a_wrong_content_type_gets_415_with_the_right_ones(
+    isolated_environment: None,
+) -> None:
+    async with api_client(Settings()) as client:
         form = await client.post("/plans/validate", data={"PlanId": "crm"})
         assert form.status_code == 415
         assert "application/yaml" in form.json()["detail"]
@@ -138,10 +140,10 @@ async def test_what_is_no_plan_by_its_type_is_told_which_types_are(alone: None) 
         assert "UTF-8" in text.json()["problems"][0]["detail"]
 
 
-async def test_a_plan_is_registered_once_by_whoever_sends_it_and_read_back(
+async def test_a_plan_is_registered_once_with_its_author_and_read_back(
     plans: PlanTable,
 ) -> None:
-    async with calling(Settings()) as client:
+    async with api_client(Settings()) as client:
         first = await client.post("/plans/crm/versions", json=PLAN)
         again = await client.post("/plans/crm/versions", json=PLAN)
         other = await client.post("/plans/other/versions", json=PLAN)
@@ -160,32 +162,36 @@ async def test_a_plan_is_registered_once_by_whoever_sends_it_and_read_back(
         assert listed == [first.json()]
 
 
-async def test_without_a_table_the_plans_are_away_and_told_how_to_have_them(
+async def test_without_a_plan_table_the_response_says_how_to_create_it(
     plans: PlanTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with calling(Settings(plan_table="another-table")) as client:
+    async with api_client(Settings(plan_table="another-table")) as client:
         answer = await client.get("/plans/crm")
     assert answer.status_code == 503
     assert "drs-waves init-tables" in answer.json()["detail"]
     assert answer.headers["retry-after"]
 
 
-async def test_the_documentation_page_loads_nothing_from_another_host(alone: None) -> None:
-    async with calling(Settings()) as client:
+async def test_the_documentation_page_loads_nothing_from_another_host(
+    isolated_environment: None,
+) -> None:
+    async with api_client(Settings()) as client:
         page = (await client.get("/docs")).text
         assert re.findall(r"https?://", page) == []
         assert '"validatorUrl": null' in page
         for path in re.findall(r"""(?:src|href|url)[=:] ?["']([^"']+)["']""", page):
             answer = await client.get(f"/{path}")
             assert answer.status_code == 200, path
-        # The Swagger UI that there is shows no later form.
+        # The bundled Swagger UI does not support later versions.
         document = (await client.get("/docs/openapi.json")).json()
         assert document["openapi"] == "3.0.3"
         assert '{"type": "null"}' not in json.dumps(document)
 
 
-async def test_every_endpoint_has_a_summary_a_form_and_its_problems(alone: None) -> None:
-    async with calling(Settings()) as client:
+async def test_every_endpoint_documents_its_summary_response_and_problems(
+    isolated_environment: None,
+) -> None:
+    async with api_client(Settings()) as client:
         document = (await client.get("/openapi.json")).json()
     names = set()
     for path, methods in document["paths"].items():
@@ -193,8 +199,8 @@ async def test_every_endpoint_has_a_summary_a_form_and_its_problems(alone: None)
             names.add(operation["operationId"])
             assert operation["summary"], path
             assert operation["description"], path
-            good = [a for code, a in operation["responses"].items() if code.startswith("2")]
-            assert all(answer["content"] for answer in good), path
+            successes = [a for code, a in operation["responses"].items() if code.startswith("2")]
+            assert all(answer["content"] for answer in successes), path
             if path != "/health":
                 assert {"401", "403"} <= operation["responses"].keys(), path
                 assert operation["security"] == [{"HTTPBearer": []}]

@@ -76,7 +76,7 @@ def started_server(stack: Stack) -> Iterator[Served]:
 @pytest.fixture
 async def served(started_server: Served) -> AsyncIterator[Served]:
     """The server, and clients that are closed with the test."""
-    started_server.provider.answer_as_usual()
+    started_server.provider.reset()
     yield started_server
     await asyncio.gather(*(client.aclose() for client in started_server.clients))
     started_server.clients.clear()

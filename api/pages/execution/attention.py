@@ -1,58 +1,58 @@
-"""What waits for a person, most urgent first, with the buttons for it."""
+"""What waits for an operator, most urgent first, with its controls."""
 
 from dataclasses import dataclass
 
 from api.auth.tokens import Principal
-from api.pages.execution.controls import Offer, offers
+from api.pages.execution.controls import Control, controls
 from api.pages.rendering import render
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.operator.messages import MessageName
 from recovery.operator.pending_decisions import DecisionKind, PendingDecision, pending_decisions
 
-_MOST = 6
+_MAX_ITEMS = 6
 
 
 @dataclass(frozen=True)
-class Matter:
-    """Something that a person must decide.
+class AttentionItem:
+    """A decision that waits for an operator.
 
     Attributes:
-        text: what it is.
-        wave: the wave that it is about.
-        offers: what can be done.
+        text: what must be decided.
+        wave: the wave; None for the execution.
+        controls: the possible actions.
     """
 
     text: str
     wave: WaveState | None
-    offers: tuple[Offer, ...]
+    controls: tuple[Control, ...]
 
 
-def matters(state: ExecutionState, reader: Principal) -> list[Matter]:
-    """What waits for a person."""
+def attention_items(state: ExecutionState, user: Principal) -> list[AttentionItem]:
+    """The decisions that wait for an operator."""
     return [
-        Matter(_text(each), each.wave, tuple(_offers(state, reader, each)))
+        AttentionItem(_text(each), each.wave, tuple(_controls(state, user, each)))
         for each in pending_decisions(state)
     ]
 
 
-def attention(state: ExecutionState, reader: Principal) -> str:
-    """The box that shows it; empty and hidden where nothing waits."""
-    found = matters(state, reader)
-    return render("attention", matters=found[:_MOST], more=len(found) - _MOST)
+def attention(state: ExecutionState, user: Principal) -> str:
+    """Render the decisions; hidden if there are none."""
+    items = attention_items(state, user)
+    return render("attention", items=items[:_MAX_ITEMS], more=len(items) - _MAX_ITEMS)
 
 
-def _offers(state: ExecutionState, reader: Principal, pending: PendingDecision) -> list[Offer]:
-    """The buttons that decide it; leaving out a dependent only where there is one."""
-    found = _named(offers(state, reader, pending.wave), pending.messages)
+def _controls(state: ExecutionState, user: Principal, pending: PendingDecision) -> list[Control]:
+    """The controls for a decision; skipping a dependent only if there is exactly one."""
+    found = _named(controls(state, user, pending.wave), pending.messages)
     if len(pending.skippable) == 1:
-        of_dependent = offers(state, reader, pending.skippable[0])
+        of_dependent = controls(state, user, pending.skippable[0])
         found += _named(of_dependent, (MessageName.SKIP_WAVE,))
     return found
 
 
-def _named(found: list[Offer], names: tuple[MessageName, ...]) -> list[Offer]:
-    return [offer for name in names for offer in found if offer.name == name]
+def _named(found: list[Control], names: tuple[MessageName, ...]) -> list[Control]:
+    return [control for name in names for control in found if control.name == name]
 
 
 def _text(pending: PendingDecision) -> str:

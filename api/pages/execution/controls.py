@@ -1,4 +1,4 @@
-"""What an operator can do on an execution's page, and what is asked before it is done."""
+"""The controls on an execution's page, and the dialogs that they open."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from api.auth.tokens import Principal
 from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
-from api.service import House
+from api.service import ExecutionService
 from client.steering import WITHOUT_WORKER
 from recovery.execution.cleanup_state import CleanupStatus
 from recovery.execution.server import LaunchStatus
@@ -42,31 +42,33 @@ _BUTTONS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Offer:
-    """A button.
+class Control:
+    """A button that opens the dialog of an action.
 
     Attributes:
-        name: what it does: a message, CANCEL or CLEAN_UP.
-        wave_id: the wave that it is about.
-        lacks: the role that the reader would need and has not; None where it has.
+        name: the action: a message, CANCEL or CLEAN_UP.
+        wave_id: the wave; None for the execution.
+        missing_role: the role that the user needs but does not have; None if the user may act.
     """
 
     name: str
     wave_id: str | None
-    lacks: Role | None
+    missing_role: Role | None
 
     @property
     def label(self) -> str:
-        """What is written on it."""
+        """The text of the button."""
         return _LABELS[self.name]
 
 
-def offers(state: ExecutionState, reader: Principal, wave: WaveState | None = None) -> list[Offer]:
-    """The buttons that make sense now, about a wave or else about the whole execution.
+def controls(
+    state: ExecutionState, user: Principal, wave: WaveState | None = None
+) -> list[Control]:
+    """The controls of a wave or of the execution that are possible now.
 
     Args:
-        state: how the execution stands.
-        reader: who would press them.
+        state: the state of the execution.
+        user: the user of the page.
         wave: the wave; None for the execution.
     """
     names: list[str] = [each.name for each in actions_about(state, wave)]
@@ -75,11 +77,11 @@ def offers(state: ExecutionState, reader: Principal, wave: WaveState | None = No
     if wave is None and _may_clean_up(state):
         names.append(CLEAN_UP)
     wave_id = wave.wave_id if wave else None
-    return [Offer(name, wave_id, _lacking(reader, name, state)) for name in names]
+    return [Control(name, wave_id, _missing_role(user, name, state)) for name in names]
 
 
 def role_for(name: str, state: ExecutionState) -> Role:
-    """The role that something needs."""
+    """The role that an action needs."""
     if name == MessageName.APPROVE_WAVE:
         return Role.APPROVER
     if name == CLEAN_UP and state.execution_type is ExecutionType.RECOVERY:
@@ -87,34 +89,36 @@ def role_for(name: str, state: ExecutionState) -> Role:
     return Role.OPERATOR
 
 
-def ask(house: House, state: ExecutionState, name: str, wave_id: str | None) -> Dialog | None:
-    """What is asked before something is done; None where it makes no sense any more."""
+def action_dialog(
+    service: ExecutionService, state: ExecutionState, name: str, wave_id: str | None
+) -> Dialog | None:
+    """The dialog of an action; None if the action is no longer possible."""
     if name == CANCEL:
-        return _ask_cancel(house, state) if takes_messages(state) else None
+        return _cancel_dialog(service, state) if takes_messages(state) else None
     if name == CLEAN_UP:
-        return _ask_clean_up(house, state) if _may_clean_up(state) else None
+        return _cleanup_dialog(service, state) if _may_clean_up(state) else None
     wave = next((each for each in state.waves if each.wave_id == wave_id), None)
     action = next((a for a in actions_about(state, wave) if a.name == name), None)
-    return _ask_message(house, state, action, wave) if action else None
+    return _message_dialog(service, state, action, wave) if action else None
 
 
-def _lacking(reader: Principal, name: str, state: ExecutionState) -> Role | None:
+def _missing_role(user: Principal, name: str, state: ExecutionState) -> Role | None:
     role = role_for(name, state)
-    return None if reader.may(role) else role
+    return None if user.may(role) else role
 
 
 def _may_clean_up(state: ExecutionState) -> bool:
     launched = any(s.recovery_job_id for wave in state.waves for s in wave.servers)
-    runs = state.cleanup is not None and state.cleanup.status in (
+    is_running = state.cleanup is not None and state.cleanup.status in (
         CleanupStatus.WAITING,
         CleanupStatus.IN_PROGRESS,
     )
-    done = state.cleanup is not None and state.cleanup.status is CleanupStatus.COMPLETED
-    return state.end_time is not None and launched and not runs and not done
+    is_done = state.cleanup is not None and state.cleanup.status is CleanupStatus.COMPLETED
+    return state.end_time is not None and launched and not is_running and not is_done
 
 
-def _ask_message(
-    house: House, state: ExecutionState, action: Action, wave: WaveState | None
+def _message_dialog(
+    service: ExecutionService, state: ExecutionState, action: Action, wave: WaveState | None
 ) -> Dialog:
     async def send(caller: Principal, fields: Fields) -> Outcome:
         message = OperatorMessage(
@@ -126,19 +130,21 @@ def _ask_message(
             job=fields.get("job", "").strip() or None,
             launch=fields.get("launch", "").strip() or None,
         )
-        effect = await house.tell(caller, state.execution_id, message)
-        return Outcome(effect or WITHOUT_WORKER)
+        result = await service.send_message(caller, state.execution_id, message)
+        return Outcome(result or WITHOUT_WORKER)
 
-    about = f"{action.effect} {wave.wave_name} ({wave.wave_id})" if wave else action.effect
+    effect = f"{action.effect} {wave.wave_name} ({wave.wave_id})" if wave else action.effect
     forms = allowed_forms(state, action.name, wave) if wave else []
     html = render(
-        "ask",
+        "action_dialog",
         state=state,
         title=f"{_LABELS[action.name]}: {wave.wave_name}" if wave else _LABELS[action.name],
-        effect=f"It {about}.",
+        effect=f"It {effect}.",
         details=_details(state, action.name, wave),
         name=str(action.name),
-        below=len(_below(state, wave)) if wave and action.name is MessageName.SKIP_WAVE else 0,
+        dependents=len(_dependents(state, wave))
+        if wave and action.name is MessageName.SKIP_WAVE
+        else 0,
         button=_BUTTONS[action.name],
         typed=None,
         launches=[form.launch for form in forms if form.launch is not None],
@@ -148,34 +154,34 @@ def _ask_message(
 
 
 def _details(state: ExecutionState, name: MessageName, wave: WaveState | None) -> Sequence[str]:
-    """What else somebody should know before saying yes."""
+    """What else the user should know before confirming."""
     if wave is None:
         running = sum(each.is_running for each in state.waves)
-        return [f"{count(running, 'wave')} run now and go on."]
-    told = [f"It is {wave.status}{': ' + wave.status_reason if wave.status_reason else ''}."]
+        return [f"{count(running, 'wave')} run now and continue."]
+    details = [f"It is {wave.status}{': ' + wave.status_reason if wave.status_reason else ''}."]
     servers = count(len(wave.servers), "server")
     where = " in ".join(part for part in (wave.account_id, wave.region) if part)
     if name in (MessageName.APPROVE_WAVE, MessageName.LAUNCH_ANYWAY):
-        told.append(f"Its {servers} are launched in {where}.")
+        details.append(f"Its {servers} are launched in {where}.")
     if name is MessageName.RETRY_WAVE:
-        lost = sum(s.launch_status is not LaunchStatus.LAUNCHED for s in wave.servers)
-        told.append(f"{lost} of its {servers} are not up; DRS is asked about each first.")
+        not_up = sum(s.launch_status is not LaunchStatus.LAUNCHED for s in wave.servers)
+        details.append(f"{not_up} of its {servers} are not up; drs-waves checks each in DRS first.")
     waiting = [each.wave_name for each in state.waves if wave.wave_id in each.depends_on]
     if waiting:
-        told.append(f"On it depend: {', '.join(waiting[:8])}{' …' if len(waiting) > 8 else ''}.")
+        details.append(f"On it depend: {', '.join(waiting[:8])}{' …' if len(waiting) > 8 else ''}.")
     if name is MessageName.ACCEPT_WAVE:
-        told.append("The execution then ends PARTIAL at best.")
-    return told
+        details.append("The execution then ends PARTIAL at best.")
+    return details
 
 
-def _below(state: ExecutionState, wave: WaveState) -> tuple[str, ...]:
+def _dependents(state: ExecutionState, wave: WaveState) -> tuple[str, ...]:
     graph = WaveGraph({each.wave_id: each.depends_on for each in state.waves})
     return graph.downstream_of(wave.wave_id)
 
 
-def _ask_cancel(house: House, state: ExecutionState) -> Dialog:
+def _cancel_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
     async def send(caller: Principal, fields: Fields) -> Outcome:
-        effect = await house.cancel(
+        effect = await service.cancel(
             caller,
             state.execution_id,
             reason=fields.get("reason", "").strip(),
@@ -187,14 +193,14 @@ def _ask_cancel(house: House, state: ExecutionState) -> Dialog:
     running = sum(wave.is_running for wave in state.waves)
     needs_plan_id = cancel_refusal(state.plan_id, state.execution_type, None) is not None
     html = render(
-        "ask",
+        "action_dialog",
         state=state,
         title=f"Cancel {state.execution_id}",
-        effect="It launches nothing new. DRS cannot cancel a job: what it launches already goes "
-        "on, and is observed.",
+        effect="It launches nothing new. DRS cannot cancel a job: jobs that run continue "
+        "and are observed.",
         details=[f"{count(running, 'wave')} run now; {pending} more will not be launched."],
         name=CANCEL,
-        below=0,
+        dependents=0,
         button="Cancel the execution",
         typed=state.plan_id if needs_plan_id else None,
         launches=[],
@@ -203,27 +209,29 @@ def _ask_cancel(house: House, state: ExecutionState) -> Dialog:
     return Dialog(html, send)
 
 
-def _ask_clean_up(house: House, state: ExecutionState) -> Dialog:
-    real = state.execution_type is ExecutionType.RECOVERY
+def _cleanup_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
+    is_recovery = state.execution_type is ExecutionType.RECOVERY
     needs_plan_id = cleanup_refusal(state.plan_id, state.execution_type, None) is not None
 
     async def send(caller: Principal, fields: Fields) -> Outcome:
         confirmation = fields.get("typed") or None
-        await house.clean_up(caller, state.execution_id, force=real, confirmation=confirmation)
-        return Outcome("The clean-up has begun; this page shows how it goes.")
+        await service.clean_up(
+            caller, state.execution_id, force=is_recovery, confirmation=confirmation
+        )
+        return Outcome("The clean-up has started; this page shows its progress.")
 
     launched = sum(wave.launched_count for wave in state.waves)
     details = [f"{count(launched, 'server')} are recorded as launched."]
-    if real:
+    if is_recovery:
         details.insert(0, "This was a REAL RECOVERY: its instances may be serving customers.")
     html = render(
-        "ask",
+        "action_dialog",
         state=state,
         title=f"Clean up after {state.execution_id}",
         effect="It terminates exactly the instances that this execution launched.",
         details=details,
         name=CLEAN_UP,
-        below=0,
+        dependents=0,
         button=_BUTTONS[CLEAN_UP],
         typed=state.plan_id if needs_plan_id else None,
         launches=[],

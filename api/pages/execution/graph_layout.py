@@ -1,7 +1,7 @@
-"""Where the waves of a graph stand: a column for each step of dependencies, few crossings.
+"""The layout of the graph of waves: one column per level of dependencies, few crossings.
 
-After Sugiyama: waves in layers, a place held in each layer that an edge passes, the order in a
-layer by the barycenter of its neighbours. Pure arithmetic; it draws nothing.
+Sugiyama's method: waves in layers, a dummy node in each layer that an edge passes through, and the
+order within a layer by the barycenter of the neighbours.
 """
 
 from bisect import bisect_right, insort
@@ -13,41 +13,41 @@ from recovery.plan.graph import WaveGraph
 
 _SWEEPS = 6
 _RELAXATIONS = 4
-# Beyond these, better looks are not worth the milliseconds.
-_MOST_PASSAGES = 2_000
-_MOST_SORTED = 6_000
-_MOST_ALIGNED = 600
-_PASSAGE_HEIGHT = 10.0
+# Above these limits, a better layout is not worth its time.
+_MAX_DUMMY_NODES = 2_000
+_MAX_SORTED = 6_000
+_MAX_ALIGNED = 600
+_DUMMY_HEIGHT = 10.0
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Measures of a drawing, in pixels.
+    """Sizes in pixels.
 
     Attributes:
-        most_rows: a layer with more waves is broken into several columns.
+        max_rows: a layer with more waves is split into several columns.
     """
 
     width: float
     height: float
     column_gap: float
     row_gap: float
-    most_rows: int
+    max_rows: int
 
 
-ROOMY = Sizes(width=186, height=72, column_gap=46, row_gap=18, most_rows=12)
-COMPACT = Sizes(width=168, height=30, column_gap=40, row_gap=6, most_rows=25)
-MOST_ROOMY = 60
+STANDARD = Sizes(width=186, height=72, column_gap=46, row_gap=18, max_rows=12)
+COMPACT = Sizes(width=168, height=30, column_gap=40, row_gap=6, max_rows=25)
+MAX_STANDARD_WAVES = 60
 
 
 def sizes_for(waves: int) -> Sizes:
-    """The measures that suit so many waves."""
-    return ROOMY if waves <= MOST_ROOMY else COMPACT
+    """The sizes for this number of waves."""
+    return STANDARD if waves <= MAX_STANDARD_WAVES else COMPACT
 
 
 @dataclass(frozen=True)
 class Box:
-    """Where a wave stands: its upper left corner."""
+    """The position of a wave: its upper left corner."""
 
     x: float
     y: float
@@ -55,10 +55,10 @@ class Box:
 
 @dataclass(frozen=True)
 class Edge:
-    """A dependency: from the wave that is awaited to the one that waits.
+    """A dependency, from a wave to its dependent.
 
     Attributes:
-        points: start, the ends of each passage through a layer, end.
+        points: the start, both ends of each dummy node, the end.
     """
 
     source: str
@@ -67,19 +67,21 @@ class Edge:
 
     @property
     def path(self) -> str:
-        """The edge as an SVG path that leaves and arrives level."""
+        """The edge as an SVG path, horizontal at both ends."""
         (x, y), *others = self.points
-        told = f"M{x:.0f} {y:.1f}"
+        commands = f"M{x:.0f} {y:.1f}"
         for to_x, to_y in others:
             bend = (to_x - x) / 2
-            told += f"C{x + bend:.0f} {y:.1f} {to_x - bend:.0f} {to_y:.1f} {to_x:.0f} {to_y:.1f}"
+            commands += (
+                f"C{x + bend:.0f} {y:.1f} {to_x - bend:.0f} {to_y:.1f} {to_x:.0f} {to_y:.1f}"
+            )
             x, y = to_x, to_y
-        return told
+        return commands
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A graph with places."""
+    """The positions of waves and edges."""
 
     sizes: Sizes
     boxes: dict[str, Box]
@@ -90,11 +92,11 @@ class Layout:
 
 @dataclass
 class _Item:
-    """A wave in its layer, or a place that is held for an edge which passes it."""
+    """A node in a layer: a wave, or a dummy node of an edge that passes through."""
 
     wave: str | None
     layer: int
-    place: int = 0
+    position: int = 0
     x: float = 0.0
     y: float = 0.0
     before: list["_Item"] = field(default_factory=list)
@@ -102,14 +104,14 @@ class _Item:
 
 
 def lay_out(dependencies: Mapping[str, Sequence[str]], sizes: Sizes) -> Layout:
-    """Place the waves of a graph.
+    """Lay out the waves of a graph.
 
     Args:
-        dependencies: for each wave the waves that it waits for; in the order of the file.
-        sizes: the measures.
+        dependencies: for each wave the waves that it depends on, in the order of the plan.
+        sizes: the sizes.
 
     Raises:
-        ValueError: waves wait for each other.
+        ValueError: the dependencies have a cycle.
     """
     graph = WaveGraph(dependencies)
     layers, chains = _layered(graph)
@@ -123,7 +125,7 @@ def lay_out(dependencies: Mapping[str, Sequence[str]], sizes: Sizes) -> Layout:
 
 
 def crossings(layout: Layout) -> int:
-    """How often edges between two neighbouring columns cross."""
+    """The number of crossings of edges between neighbouring columns."""
     by_columns: dict[tuple[float, float], list[tuple[float, float]]] = {}
     for edge in layout.edges:
         for (x1, y1), (x2, y2) in pairwise(edge.points):
@@ -133,21 +135,23 @@ def crossings(layout: Layout) -> int:
 
 
 def _layered(graph: WaveGraph) -> tuple[list[list[_Item]], list[list[_Item]]]:
-    """The layers, and for each edge the items that it leads through."""
+    """The layers, and for each edge the items that it connects."""
     layers: list[list[_Item]] = []
     items: dict[str, _Item] = {}
     for number, waves in enumerate(graph.levels()):
         layers.append([items.setdefault(wave, _Item(wave, number)) for wave in waves])
     pairs = [(items[d], items[w]) for w in graph.waves for d in graph.dependencies_of(w)]
-    # Long edges run behind the waves where there are too many of them.
-    holds = sum(target.layer - source.layer - 1 for source, target in pairs) <= _MOST_PASSAGES
+    # Without dummy nodes, long edges pass behind waves.
+    has_dummies = (
+        sum(target.layer - source.layer - 1 for source, target in pairs) <= _MAX_DUMMY_NODES
+    )
     chains = []
     for source, target in pairs:
-        between = range(source.layer + 1, target.layer) if holds else ()
-        passages = [_Item(None, layer) for layer in between]
-        for passage in passages:
-            layers[passage.layer].append(passage)
-        chain = [source, *passages, target]
+        between = range(source.layer + 1, target.layer) if has_dummies else ()
+        dummies = [_Item(None, layer) for layer in between]
+        for dummy in dummies:
+            layers[dummy.layer].append(dummy)
+        chain = [source, *dummies, target]
         for left, right in pairwise(chain):
             left.after.append(right)
             right.before.append(left)
@@ -156,9 +160,9 @@ def _layered(graph: WaveGraph) -> tuple[list[list[_Item]], list[list[_Item]]]:
 
 
 def _order(layers: list[list[_Item]]) -> None:
-    """Order each layer by its neighbours, there and back, and keep the best order seen."""
+    """Order each layer by its neighbours in both directions, and keep the best order."""
     _number(layers)
-    if sum(map(len, layers)) > _MOST_SORTED:
+    if sum(map(len, layers)) > _MAX_SORTED:
         return
     best, fewest = _orders(layers), _count(layers)
     for sweep in range(_SWEEPS):
@@ -167,8 +171,8 @@ def _order(layers: list[list[_Item]]) -> None:
         forward = sweep % 2 == 0
         for layer in layers if forward else reversed(layers):
             layer.sort(key=lambda item: _barycenter(item, forward=forward))
-            for place, item in enumerate(layer):
-                item.place = place
+            for position, item in enumerate(layer):
+                item.position = position
         if (found := _count(layers)) < fewest:
             best, fewest = _orders(layers), found
     layers[:] = best
@@ -181,26 +185,26 @@ def _orders(layers: list[list[_Item]]) -> list[list[_Item]]:
 
 def _number(layers: list[list[_Item]]) -> None:
     for layer in layers:
-        for place, item in enumerate(layer):
-            item.place = place
+        for position, item in enumerate(layer):
+            item.position = position
 
 
 def _barycenter(item: _Item, *, forward: bool) -> float:
     neighbours = item.before if forward else item.after
     if not neighbours:
-        return float(item.place)
-    return sum(each.place for each in neighbours) / len(neighbours)
+        return float(item.position)
+    return sum(each.position for each in neighbours) / len(neighbours)
 
 
 def _count(layers: list[list[_Item]]) -> int:
     return sum(
-        _inversions([(item.place, right.place) for item in layer for right in item.after])
+        _inversions([(item.position, right.position) for item in layer for right in item.after])
         for layer in layers
     )
 
 
 def _inversions(pairs: list[tuple[float, float]]) -> int:
-    """How many pairs of edges cross, each given by where it begins and ends."""
+    """The number of edge pairs that cross; each edge has a start and an end position."""
     ends: list[float] = []
     found = 0
     for _, end in sorted(pairs):
@@ -210,25 +214,25 @@ def _inversions(pairs: list[tuple[float, float]]) -> int:
 
 
 def _set_columns(layers: list[list[_Item]], sizes: Sizes) -> float:
-    """Set where each item stands across; returns the width of all."""
+    """Set the x of each item; return the total width."""
     x = 0.0
     for layer in layers:
-        columns = max(1, -(-len(layer) // sizes.most_rows))
+        columns = max(1, -(-len(layer) // sizes.max_rows))
         for item in layer:
-            item.x = x + (item.place // sizes.most_rows) * (sizes.width + sizes.row_gap)
+            item.x = x + (item.position // sizes.max_rows) * (sizes.width + sizes.row_gap)
         x += columns * (sizes.width + sizes.row_gap) - sizes.row_gap + sizes.column_gap
     return max(0.0, x - sizes.column_gap)
 
 
 def _set_rows(layers: list[list[_Item]], sizes: Sizes) -> None:
-    """Set where each item stands down: stacked, and where there are few, beside its neighbours."""
+    """Set the y of each item: stacked, or near its neighbours in a small graph."""
     for layer in layers:
-        for first in range(0, len(layer), sizes.most_rows):
+        for first in range(0, len(layer), sizes.max_rows):
             y = 0.0
-            for item in layer[first : first + sizes.most_rows]:
+            for item in layer[first : first + sizes.max_rows]:
                 item.y = y
                 y += _height(item, sizes) + sizes.row_gap
-    if sum(map(len, layers)) <= _MOST_ALIGNED and all(len(e) <= sizes.most_rows for e in layers):
+    if sum(map(len, layers)) <= _MAX_ALIGNED and all(len(e) <= sizes.max_rows for e in layers):
         _align(layers, sizes)
 
 
@@ -236,15 +240,15 @@ def _align(layers: list[list[_Item]], sizes: Sizes) -> None:
     for sweep in range(_RELAXATIONS):
         forward = sweep % 2 == 0
         for layer in layers if forward else reversed(layers):
-            wished = [_wished(item, sizes, forward=forward) for item in layer]
-            _settle(layer, wished, sizes)
+            desired = [_desired(item, sizes, forward=forward) for item in layer]
+            _resolve_overlaps(layer, desired, sizes)
     top = min((item.y for layer in layers for item in layer), default=0.0)
     for layer in layers:
         for item in layer:
             item.y -= top
 
 
-def _wished(item: _Item, sizes: Sizes, *, forward: bool) -> float:
+def _desired(item: _Item, sizes: Sizes, *, forward: bool) -> float:
     neighbours = item.before if forward else item.after
     if not neighbours:
         return item.y
@@ -252,11 +256,11 @@ def _wished(item: _Item, sizes: Sizes, *, forward: bool) -> float:
     return sum(middles) / len(middles) - _height(item, sizes) / 2
 
 
-def _settle(layer: list[_Item], wished: list[float], sizes: Sizes) -> None:
-    """Give items their wishes as far as they do not overlap, and share what they cannot have."""
+def _resolve_overlaps(layer: list[_Item], desired: list[float], sizes: Sizes) -> None:
+    """Move items to their desired y without overlaps; blocks of items share the difference."""
     blocks: list[tuple[list[tuple[_Item, float]], float]] = []
-    for item, wish in zip(layer, wished, strict=True):
-        members, start = [(item, 0.0)], wish
+    for item, desired_start in zip(layer, desired, strict=True):
+        members, start = [(item, 0.0)], desired_start
         while blocks and _end(blocks[-1], sizes) > start:
             above, above_start = blocks.pop()
             offset = _end((above, above_start), sizes) - above_start
@@ -280,12 +284,12 @@ def _edge(chain: list[_Item], sizes: Sizes) -> Edge:
     assert source.wave is not None
     assert target.wave is not None
     points = [(source.x + sizes.width, source.y + sizes.height / 2)]
-    for passage in chain[1:-1]:
-        middle = passage.y + _PASSAGE_HEIGHT / 2
-        points += [(passage.x, middle), (passage.x + sizes.width, middle)]
+    for dummy in chain[1:-1]:
+        middle = dummy.y + _DUMMY_HEIGHT / 2
+        points += [(dummy.x, middle), (dummy.x + sizes.width, middle)]
     points.append((target.x, target.y + sizes.height / 2))
     return Edge(source.wave, target.wave, tuple(points))
 
 
 def _height(item: _Item, sizes: Sizes) -> float:
-    return sizes.height if item.wave is not None else _PASSAGE_HEIGHT
+    return sizes.height if item.wave is not None else _DUMMY_HEIGHT

@@ -1,7 +1,7 @@
-"""When waves were planned to run and when they did, on one axis; arithmetic only.
+"""Planned and actual times of waves on one axis.
 
-Times are seconds of the wall clock after the execution's start: in a sandbox that runs faster,
-what is planned is scaled down.
+Times are wall-clock seconds after the execution's start. In a sandbox that runs faster, planned
+times are scaled down.
 """
 
 from dataclasses import dataclass
@@ -12,28 +12,28 @@ from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
 from recovery.plan.graph import WaveGraph
 
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
-_MOST_TICKS = 8
-_ROOM = 1.02
-# A timeline is not drawn anew for so long, while its clock runs on.
-_REDRAWN_SECONDS = 6.0
+_MAX_TICKS = 8
+_MARGIN = 1.02
+# The axis has room for this many seconds, so that it does not change with every second.
+_REDRAW_SECONDS = 6.0
 
 
 @dataclass(frozen=True)
 class Span:
-    """From when until when; `end` is None while it goes on."""
+    """A start and an end; `end` is None while the wave runs."""
 
     start: float
     end: float | None
 
 
 @dataclass(frozen=True)
-class Times:
+class WaveTimes:
     """One wave on the timeline.
 
     Attributes:
-        planned: as the graph and the expected durations have it.
-        actual: from DRS's acceptance to its last server's end; None before the first.
-        is_critical: on the chain that decides how long the execution takes.
+        planned: by the graph and the expected durations.
+        actual: from DRS's acceptance to the end of the last server; None before the acceptance.
+        is_critical: on the critical path.
     """
 
     wave_id: str
@@ -44,22 +44,22 @@ class Times:
 
 @dataclass(frozen=True)
 class Timeline:
-    """All waves, those planned first coming first.
+    """All waves, in the order of their planned starts.
 
     Attributes:
-        length: seconds on the axis.
+        length: the length of the axis in seconds.
         step: seconds between two ticks.
-        planned_seconds: how long the execution was planned to take.
+        planned_seconds: the planned duration of the execution.
     """
 
-    rows: tuple[Times, ...]
+    rows: tuple[WaveTimes, ...]
     length: float
     step: float
     planned_seconds: float
 
     @property
     def ticks(self) -> tuple[float, ...]:
-        """Where the axis is marked."""
+        """The positions of the ticks in seconds."""
         return tuple(self.step * n for n in range(int(self.length / self.step) + 1))
 
 
@@ -67,14 +67,14 @@ def timeline(state: ExecutionState, *, now: float) -> Timeline:
     """Compute an execution's timeline.
 
     Args:
-        state: how it stands.
+        state: the state of the execution.
         now: epoch seconds.
     """
     graph = graph_of(state)
     planned = graph.schedule(planned_seconds(state))
     critical = set(critical_path(state, graph, now=now))
     rows = tuple(
-        Times(
+        WaveTimes(
             wave.wave_id,
             Span(*planned[wave.wave_id]),
             _actual(wave, since=state.start_time),
@@ -82,17 +82,17 @@ def timeline(state: ExecutionState, *, now: float) -> Timeline:
         )
         for wave in state.waves
     )
-    whole = max((row.planned.end or 0.0 for row in rows), default=0.0)
+    planned_end = max((row.planned.end or 0.0 for row in rows), default=0.0)
     elapsed = (state.end_time or now) - state.start_time
     ends = [row.actual.end for row in rows if row.actual and row.actual.end is not None]
-    running = [elapsed + _REDRAWN_SECONDS] if state.end_time is None else []
-    length, step = _axis(max([whole, *ends, *running], default=1.0))
+    running = [elapsed + _REDRAW_SECONDS] if state.end_time is None else []
+    length, step = _axis(max([planned_end, *ends, *running], default=1.0))
     ordered = sorted(rows, key=lambda row: row.planned.start)
-    return Timeline(tuple(ordered), length, step, whole)
+    return Timeline(tuple(ordered), length, step, planned_end)
 
 
 def planned_seconds(state: ExecutionState) -> dict[str, float]:
-    """Wall-clock seconds that each wave is expected to take."""
+    """The expected duration of each wave in wall-clock seconds."""
     return {
         wave.wave_id: (wave.expected_seconds or DEFAULT_SERVER_SECONDS) / state.speed
         for wave in state.waves
@@ -105,19 +105,19 @@ def graph_of(state: ExecutionState) -> WaveGraph:
 
 
 def critical_path(state: ExecutionState, graph: WaveGraph, *, now: float) -> tuple[str, ...]:
-    """The chain that decides how long the execution takes, by what has happened and is expected.
+    """The chain of waves that determines the duration of the execution.
 
-    What has ended counts as long as it took, what runs longer than expected as long as it has
-    run, and what was never launched not at all.
+    An ended wave counts with its actual duration, a running wave with the longer of its expected
+    duration and its time so far, and a settled wave that was never launched with 0.
     """
     planned = planned_seconds(state)
     durations = {
-        wave.wave_id: _lasting(wave, planned[wave.wave_id], now=now) for wave in state.waves
+        wave.wave_id: _duration(wave, planned[wave.wave_id], now=now) for wave in state.waves
     }
     return graph.critical_path(durations).waves
 
 
-def _lasting(wave: WaveState, planned: float, *, now: float) -> float:
+def _duration(wave: WaveState, planned: float, *, now: float) -> float:
     if wave.completion_duration is not None:
         return wave.completion_duration
     if wave.status.is_settled:
@@ -135,7 +135,7 @@ def _actual(wave: WaveState, *, since: float) -> Span | None:
 
 
 def _axis(longest: float) -> tuple[float, float]:
-    """An axis that is not drawn anew each second: its length is a whole number of steps."""
-    step = next((s for s in _STEPS if longest * _ROOM / s <= _MOST_TICKS), _STEPS[-1])
-    steps = max(1, -int(-longest * _ROOM // step))
+    """The length and step of the axis; a whole number of steps, so that it seldom changes."""
+    step = next((s for s in _STEPS if longest * _MARGIN / s <= _MAX_TICKS), _STEPS[-1])
+    steps = max(1, -int(-longest * _MARGIN // step))
     return float(steps * step), float(step)

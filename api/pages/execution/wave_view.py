@@ -1,4 +1,4 @@
-"""A wave as the pages show it: in the graph, on the timeline, in the table."""
+"""Renders a wave in the graph, on the timeline and in the table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,23 +7,23 @@ from functools import lru_cache
 from markupsafe import Markup
 
 from api.pages.execution.graph_layout import Box, Layout
-from api.pages.execution.timeline import Span, Times
+from api.pages.execution.timeline import Span, WaveTimes
 from api.pages.rendering import macro
 from recovery.execution.progress import SYMBOLS, remark, unverified
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 
-_MOST_NAMES = 6
+_MAX_NAMES = 6
 
 
 @dataclass(frozen=True)
 class WaveView:
-    """What is shown of one wave wherever waves are shown.
+    """The values of a wave for all templates.
 
     Attributes:
-        number: its place in the plan, which its elements' IDs carry.
-        remark: what its status does not say, such as what it waits for.
-        is_critical: on the chain that decides how long the execution takes.
+        number: its position in the plan; part of its elements' IDs.
+        remark: details that the status does not include, such as what the wave waits for.
+        is_critical: on the critical path.
         running_since: when its launch was accepted, while it runs (epoch seconds).
     """
 
@@ -46,13 +46,13 @@ class WaveView:
     after: str
 
     @property
-    def tone(self) -> str:
-        """The class that colours it."""
+    def status_class(self) -> str:
+        """The CSS class of the status."""
         return "is-" + self.status.lower().replace("_", "-")
 
 
 def wave_views(state: ExecutionState, critical: set[str]) -> list[WaveView]:
-    """All waves, in the order of the plan."""
+    """The views of all waves, in the order of the plan."""
     names = {wave.wave_id: wave.wave_name for wave in state.waves}
     return [
         WaveView(
@@ -80,41 +80,41 @@ def wave_views(state: ExecutionState, critical: set[str]) -> list[WaveView]:
 
 def _after(wave: WaveState, names: Mapping[str, str]) -> str:
     """The waves that a wave depends on, by name."""
-    named = [names.get(each, each) for each in wave.depends_on]
-    more = len(named) - _MOST_NAMES
-    return ", ".join(named[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    depends_on = [names.get(each, each) for each in wave.depends_on]
+    more = len(depends_on) - _MAX_NAMES
+    return ", ".join(depends_on[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 @lru_cache(maxsize=20_000)
 def node(view: WaveView, box: Box, *, compact: bool) -> Markup:
-    """A wave in the graph."""
+    """Render a wave in the graph."""
     return Markup(macro("graph", "node")(view, box, compact))
 
 
 @lru_cache(maxsize=20_000)
 def row(view: WaveView) -> Markup:
-    """A wave in the table."""
+    """Render a wave in the table."""
     return Markup(macro("waves", "row")(view))
 
 
 @lru_cache(maxsize=20_000)
 def bar(view: WaveView, planned: Span, actual: Span | None, length: float) -> Markup:
-    """A wave on the timeline."""
+    """Render a wave on the timeline."""
     return Markup(macro("timeline", "bar")(view, planned, actual, length))
 
 
-def bar_of(view: WaveView, times: Times, length: float) -> Markup:
-    """A wave on a timeline of this length (seconds)."""
+def bar_of(view: WaveView, times: WaveTimes, length: float) -> Markup:
+    """Render a wave on a timeline of this length (seconds)."""
     return bar(view, times.planned, times.actual, length)
 
 
 def edges_into(views: Mapping[str, WaveView], layout: Layout, passed: set[str]) -> dict[str, str]:
-    """The edges of the graph as parts, those into one wave together.
+    """The edges of the graph as parts, one part per target wave.
 
     Args:
         views: all waves, by ID.
-        layout: where they stand.
-        passed: waves that hold nobody back any more.
+        layout: the positions of the waves.
+        passed: waves that their dependents no longer wait for.
     """
     into: dict[str, list[tuple[str, str]]] = {wave_id: [] for wave_id in views}
     for edge in layout.edges:
@@ -134,5 +134,5 @@ def edges_into(views: Mapping[str, WaveView], layout: Layout, passed: set[str]) 
 
 @lru_cache(maxsize=20_000)
 def edge_group(number: int, edges: tuple[tuple[str, str], ...]) -> Markup:
-    """The edges into one wave."""
+    """Render the edges into one wave."""
     return Markup(macro("graph", "edges")(number, edges))

@@ -1,4 +1,4 @@
-"""What there is, looked at once for all who watch: executions, and plans with their last drill."""
+"""Polls executions, and plans with their last drill, once for all open overviews."""
 
 import asyncio
 import time
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from temporalio.service import RPCError
 
-from api.hub import Lookout, UnknownExecutionError
-from api.service import House
+from api.hub import Poller, UnknownExecutionError
+from api.service import ExecutionService
 from client.errors import RefusedError, UnreachableError
 from client.overview import ExecutionRow, Overview
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
@@ -15,25 +15,25 @@ from storage.dynamodb import TableError
 from storage.history import HistoryError
 from storage.plans import PlanVersion
 
-_LISTED = 60
-_STATES = 40
-_STATE_SECONDS = 2.0
-_LOOK_SECONDS = 1.0
-# So many states a second are asked for at most.
-_STATES_A_SECOND = 20
+_MAX_ROWS = 60
+_MAX_STATES = 40
+_STATE_TIMEOUT_SECONDS = 2.0
+_POLL_SECONDS = 1.0
+# Limits the queries to Temporal.
+_STATES_PER_SECOND = 20
 _PLANS_SECONDS = 5.0
 _DRILLS_SECONDS = 60.0
 _OPEN = (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
-_AWAY = (UnknownExecutionError, RefusedError, UnreachableError, RPCError, TableError)
+_UNAVAILABLE = (UnknownExecutionError, RefusedError, UnreachableError, RPCError, TableError)
 
 
 @dataclass(frozen=True)
-class Running:
-    """An execution that runs, or may.
+class OverviewExecution:
+    """An execution that runs or may run.
 
     Attributes:
-        state: how it stands; None where that could not be read.
-        error: why it could not.
+        state: None if it could not be read.
+        error: why it could not be read.
     """
 
     row: ExecutionRow
@@ -42,13 +42,13 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Plan:
+class OverviewPlan:
     """A registered plan.
 
     Attributes:
-        last_drill: the last one that has ended; None where there was none.
-        drill_known: whether the history could be asked for it.
-        running: its execution that runs.
+        last_drill: the last drill that has ended; None if there is none.
+        drill_known: false if the history did not answer.
+        running: the running execution.
     """
 
     version: PlanVersion
@@ -58,81 +58,84 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Everything:
-    """What the overview shows.
+class OverviewState:
+    """The data of the overview page.
 
     Attributes:
-        warnings: what could not be asked.
+        warnings: what could not be read.
         plans_known: whether the registered plans could be read.
     """
 
-    running: tuple[Running, ...]
+    running: tuple[OverviewExecution, ...]
     past: tuple[ExecutionRow, ...]
-    plans: tuple[Plan, ...]
+    plans: tuple[OverviewPlan, ...]
     warnings: tuple[str, ...] = ()
     plans_known: bool = True
 
 
-class OverviewLook:
-    """Looks at everything; what seldom changes is asked for seldom."""
+class OverviewPoller:
+    """Polls the data of the overview; plans and drills less often than executions."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, service: ExecutionService) -> None:
+        self._service = service
         self._plans: tuple[float, list[PlanVersion]] | None = None
         self._drills: dict[str, tuple[float, ExecutionRow | None]] = {}
-        self.lookout: Lookout[Everything] = Lookout(self._look, _pause)
+        self.poller: Poller[OverviewState] = Poller(self._fetch, _pause)
 
-    async def _look(self, _: Everything | None) -> Everything:
-        found = await self._house.executions(limit=_LISTED)
+    async def _fetch(self, _: OverviewState | None) -> OverviewState:
+        found = await self._service.executions(limit=_MAX_ROWS)
         warnings = list(found.warnings)
-        live = [row for row in found.rows if _may_run(row)]
+        may_run = [row for row in found.rows if _may_run(row)]
         past = [row for row in found.rows if not _may_run(row)]
-        running = await asyncio.gather(*(self._running(row) for row in live[:_STATES]))
-        unasked = [Running(row, None, "not asked for: too many run") for row in live[_STATES:]]
+        running = await asyncio.gather(*(self._read(row) for row in may_run[:_MAX_STATES]))
+        not_read = [
+            OverviewExecution(row, None, "not read: too many executions run")
+            for row in may_run[_MAX_STATES:]
+        ]
         versions, known = await self._versions(warnings)
         plans = await asyncio.gather(*(self._plan(version, found) for version in versions))
-        return Everything(
-            (*running, *unasked), tuple(past), tuple(plans), tuple(warnings), plans_known=known
+        return OverviewState(
+            (*running, *not_read), tuple(past), tuple(plans), tuple(warnings), plans_known=known
         )
 
-    async def _running(self, row: ExecutionRow) -> Running:
+    async def _read(self, row: ExecutionRow) -> OverviewExecution:
         try:
-            async with asyncio.timeout(_STATE_SECONDS):
-                return Running(row, await self._house.hub.state(row.execution_id))
+            async with asyncio.timeout(_STATE_TIMEOUT_SECONDS):
+                return OverviewExecution(row, await self._service.hub.state(row.execution_id))
         except TimeoutError:
-            return Running(row, None, "no worker answered in time")
-        except _AWAY as error:
-            return Running(row, None, str(error))
+            return OverviewExecution(row, None, "no worker answered in time")
+        except _UNAVAILABLE as error:
+            return OverviewExecution(row, None, str(error))
 
     async def _versions(self, warnings: list[str]) -> tuple[list[PlanVersion], bool]:
         now = time.monotonic()
         if self._plans is None or now - self._plans[0] > _PLANS_SECONDS:
             try:
-                self._plans = now, await self._house.plans.latest()
+                self._plans = now, await self._service.plans.latest()
             except TableError as error:
                 warnings.append(f"the registered plans are not known: {error}")
                 return (self._plans[1] if self._plans else []), False
         return self._plans[1], True
 
-    async def _plan(self, version: PlanVersion, found: Overview) -> Plan:
+    async def _plan(self, version: PlanVersion, found: Overview) -> OverviewPlan:
         rows = [row for row in found.rows if row.plan_id == version.plan_id]
         running = next((row for row in rows if _may_run(row)), None)
         drill = next(filter(_is_past_drill, rows), None)
         if drill is not None:
             self._drills[version.plan_id] = time.monotonic(), drill
-            return Plan(version, drill, drill_known=True, running=running)
+            return OverviewPlan(version, drill, drill_known=True, running=running)
         try:
             drill = await self._older_drill(version.plan_id)
         except HistoryError:
-            return Plan(version, None, drill_known=False, running=running)
-        return Plan(version, drill, drill_known=True, running=running)
+            return OverviewPlan(version, None, drill_known=False, running=running)
+        return OverviewPlan(version, drill, drill_known=True, running=running)
 
     async def _older_drill(self, plan_id: str) -> ExecutionRow | None:
-        """A plan's last drill that newer executions of others have pushed off the list."""
+        """The last drill of a plan, if it is older than the listed executions."""
         known = self._drills.get(plan_id)
         if known is not None and time.monotonic() - known[0] < _DRILLS_SECONDS:
             return known[1]
-        states = await self._house.history.executions(plan_id=plan_id, limit=_LISTED)
+        states = await self._service.history.executions(plan_id=plan_id, limit=_MAX_ROWS)
         rows = [_row_of(state) for state in states]
         drill = next(filter(_is_past_drill, rows), None)
         self._drills[plan_id] = time.monotonic(), drill
@@ -140,7 +143,7 @@ class OverviewLook:
 
 
 def _may_run(row: ExecutionRow) -> bool:
-    """Whether it runs, or may for all that is known."""
+    """Whether an execution runs, or may run because Temporal did not answer."""
     return bool(row.running) or (row.running is None and row.status in _OPEN)
 
 
@@ -162,6 +165,6 @@ def _row_of(state: ExecutionState) -> ExecutionRow:
     )
 
 
-def _pause(known: Everything | None) -> float:
+def _pause(known: OverviewState | None) -> float:
     count = len(known.running) if known else 0
-    return max(_LOOK_SECONDS, min(count, _STATES) / _STATES_A_SECOND)
+    return max(_POLL_SECONDS, min(count, _MAX_STATES) / _STATES_PER_SECOND)

@@ -1,4 +1,4 @@
-"""What is asked before an execution is started: what it launches, and where."""
+"""The dialog that starts an execution; it shows what is launched and where."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -8,7 +8,7 @@ from temporalio.service import RPCError
 from api.auth.tokens import Principal
 from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
-from api.service import House, StartRequest
+from api.service import ExecutionService, StartRequest
 from client.errors import RefusedError, UnreachableError
 from client.readiness import check_readiness
 from contract.readiness import Finding, Readiness, TargetContext
@@ -17,62 +17,62 @@ from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
 
 _CLEANUPS = {"": None, "3600": 3600.0, "14400": 14_400.0, "86400": 86_400.0}
-_MOST_FINDINGS = 100
+_MAX_FINDINGS = 100
 
 
-async def ask_start(house: House, plan_id: str, kind: ExecutionType) -> Dialog:
-    """What is asked before a plan's execution.
+async def start_dialog(service: ExecutionService, plan_id: str, kind: ExecutionType) -> Dialog:
+    """The dialog that starts an execution of a plan.
 
     Raises:
         ApiProblem: the plan is not registered.
-        TableError: it cannot be read.
+        TableError: the plan cannot be read.
     """
-    registered = await house.plan(plan_id)
+    registered = await service.plan(plan_id)
     plan, version = registered.plan, registered.version.version
-    # A second press of the button, or an answer that got lost, starts nothing more.
+    # A second click, or a retry after a lost response, starts nothing.
     key = uuid4().hex
 
     async def send(caller: Principal, fields: Fields) -> Outcome:
-        real = kind is ExecutionType.RECOVERY
+        is_recovery = kind is ExecutionType.RECOVERY
         request = StartRequest(
             execution_type=kind,
             version=version,
             confirmation=fields.get("typed") or None,
-            replace_drill=real and fields.get("replace") == "yes",
-            cleanup_after_seconds=None if real else _CLEANUPS.get(fields.get("cleanup", "")),
+            replace_drill=is_recovery and fields.get("replace") == "yes",
+            cleanup_after_seconds=None if is_recovery else _CLEANUPS.get(fields.get("cleanup", "")),
         )
-        started = await house.start(caller, plan_id, request, key=key)
-        told = f"{kind} {started.execution_id} of {plan.plan_name} has been started."
-        address = f"/executions/{started.execution_id}"
-        return Outcome(" ".join((told, *started.warnings)), address, "Watch it")
+        result = await service.start(caller, plan_id, request, key=key)
+        text = f"{kind} {result.execution_id} of {plan.plan_name} has been started."
+        address = f"/executions/{result.execution_id}"
+        return Outcome(" ".join((text, *result.warnings)), address, "Watch it")
 
-    async def look() -> str:
-        return await _as_the_worker_sees_it(house, plan)
+    async def load_details() -> str:
+        return await _checked_targets(service, plan)
 
     html = render(
-        "start",
+        "start_dialog",
         plan=plan,
         version=registered.version,
         plan_hash=plan.plan_hash,
         kind=kind,
         typed=plan.plan_id if IntendedStart(plan_id, kind).confirmed_for else None,
-        look=_targets(plan, _by_the_plan(plan), checking=True),
+        details=_targets(plan, _planned_targets(plan), is_checking=True),
     )
-    return Dialog(html, send, look)
+    return Dialog(html, send, load_details)
 
 
-async def _as_the_worker_sees_it(house: House, plan: RecoveryPlan) -> str:
+async def _checked_targets(service: ExecutionService, plan: RecoveryPlan) -> str:
     try:
-        readiness = await check_readiness(await house.client(), plan)
+        readiness = await check_readiness(await service.client(), plan)
     except (UnreachableError, RefusedError, RPCError) as error:
-        return _targets(plan, _by_the_plan(plan), error=str(error))
+        return _targets(plan, _planned_targets(plan), error=str(error))
     targets = readiness.context.targets
-    sandbox = bool(targets) and all(target.is_sandbox for target in targets)
+    is_sandbox = bool(targets) and all(target.is_sandbox for target in targets)
     findings = sorted(readiness.findings, key=lambda each: not each.blocks)
-    return _targets(plan, targets, findings=findings, sandbox=sandbox, readiness=readiness)
+    return _targets(plan, targets, findings=findings, is_sandbox=is_sandbox, readiness=readiness)
 
 
-def _by_the_plan(plan: RecoveryPlan) -> list[TargetContext]:
+def _planned_targets(plan: RecoveryPlan) -> list[TargetContext]:
     return [
         TargetContext(region=each.region, role_arn=each.role_arn, account_id=each.account_id)
         for each in plan.targets
@@ -84,27 +84,27 @@ def _targets(
     targets: Sequence[TargetContext],
     *,
     findings: Sequence[Finding] = (),
-    sandbox: bool = False,
-    checking: bool = False,
+    is_sandbox: bool = False,
+    is_checking: bool = False,
     error: str = "",
     readiness: Readiness | None = None,
 ) -> str:
-    """The part of the dialog that says where it is launched."""
+    """Render the targets of a plan, with the findings of the readiness check."""
     return render(
         "targets",
         targets=[(each, _servers(plan, each)) for each in targets],
         names={wave.wave_id: wave.wave_name for wave in plan.waves},
-        findings=findings[:_MOST_FINDINGS],
-        more=len(findings) - _MOST_FINDINGS,
-        sandbox=sandbox,
-        checking=checking,
+        findings=findings[:_MAX_FINDINGS],
+        more=len(findings) - _MAX_FINDINGS,
+        is_sandbox=is_sandbox,
+        is_checking=is_checking,
         error=error,
-        seen=readiness is not None,
+        is_checked=readiness is not None,
     )
 
 
 def _servers(plan: RecoveryPlan, target: TargetContext) -> int:
-    """How many servers of a plan are launched in a target."""
+    """The number of servers that a plan launches in a target."""
     return sum(
         len(wave.servers)
         for wave in plan.waves

@@ -1,9 +1,9 @@
-// Before anything is painted: dark or light, as the system has it unless the reader has chosen.
+// Runs before the first paint: the user's choice of dark or light, else the system's.
 (() => {
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const show = () => {
-    const chosen = localStorage.getItem("drs-waves-theme");
-    document.documentElement.dataset.theme = chosen ?? (dark.matches ? "dark" : "light");
+    const choice = localStorage.getItem("drs-waves-theme");
+    document.documentElement.dataset.theme = choice ?? (dark.matches ? "dark" : "light");
   };
   window.drsWavesTheme = (wanted) => {
     const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";

@@ -1,4 +1,4 @@
-"""Who is let in, and as whom: static tokens, and JWTs of a real provider on loopback."""
+"""Authentication by static tokens and by JWTs of a provider on loopback."""
 
 import asyncio
 import time
@@ -9,9 +9,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from api.auth.tokens import Gate, NotAuthenticatedError, Principal, ProviderAwayError
+from api.auth.tokens import (
+    Authenticator,
+    NotAuthenticatedError,
+    Principal,
+    ProviderUnavailableError,
+)
 from settings import Role, Settings, StaticToken
-from tests.api.conftest import calling
+from tests.api.conftest import api_client
 from tests.api.oidc import AUDIENCE, Provider
 
 TOKEN = "a-token-of-ops-00123"
@@ -20,43 +25,43 @@ STATIC = Settings(
 )
 
 
-async def admitted(settings: Settings, token: str | None) -> Principal:
-    """Whose a token is."""
-    return await Gate(settings).admit(token)
+async def authenticated(settings: Settings, token: str | None) -> Principal:
+    """The caller of a token."""
+    return await Authenticator(settings).authenticate(token)
 
 
 async def refused(settings: Settings, token: str | None) -> str:
     """Why a token is refused."""
     with pytest.raises(NotAuthenticatedError) as caught:
-        await Gate(settings).admit(token)
+        await Authenticator(settings).authenticate(token)
     return str(caught.value)
 
 
 async def away(settings: Settings, token: str) -> str:
-    """Why a token cannot be judged."""
-    with pytest.raises(ProviderAwayError) as caught:
-        await Gate(settings).admit(token)
+    """Why a token cannot be verified."""
+    with pytest.raises(ProviderUnavailableError) as caught:
+        await Authenticator(settings).authenticate(token)
     return str(caught.value)
 
 
-async def test_a_static_token_tells_its_subject_and_roles() -> None:
-    ops = await admitted(STATIC, TOKEN)
+async def test_a_static_token_has_its_subject_and_roles() -> None:
+    ops = await authenticated(STATIC, TOKEN)
     assert ops == Principal("ops", frozenset({Role.OPERATOR, Role.APPROVER}))
     assert ops.may(Role.VIEWER)
     assert not ops.may(Role.ADMIN)
 
 
 @pytest.mark.parametrize("token", [None, "", "a-token-of-ops-00124", TOKEN + "x", TOKEN[:-1], "ü"])
-async def test_without_a_known_static_token_nobody_is_let_in(token: str | None) -> None:
+async def test_an_unknown_static_token_is_refused(token: str | None) -> None:
     assert "bearer token" in await refused(STATIC, token)
 
 
 @pytest.mark.parametrize("key", ["rsa", "ec"])
-async def test_a_signed_token_tells_its_subject_and_roles(
-    provider: Provider, trusting: Settings, key: str
+async def test_a_signed_token_has_its_subject_and_roles(
+    provider: Provider, oidc_settings: Settings, key: str
 ) -> None:
     token = provider.token(key=key, sub="night", roles=["approver", "viewer", "of something else"])
-    night = await admitted(trusting, token)
+    night = await authenticated(oidc_settings, token)
     assert night == Principal("night", frozenset({Role.APPROVER, Role.VIEWER}))
 
 
@@ -81,48 +86,50 @@ async def test_a_signed_token_tells_its_subject_and_roles(
         ({"exp": "tomorrow"}, "exp"),
     ],
 )
-async def test_a_token_that_is_not_for_here_and_now_is_refused(
-    provider: Provider, trusting: Settings, changed: dict[str, Any], why: str
+async def test_a_token_with_a_wrong_claim_is_refused(
+    provider: Provider, oidc_settings: Settings, changed: dict[str, Any], why: str
 ) -> None:
-    # Numbers are seconds from now, as far as they are times.
+    # Times are given in seconds from now.
     now = time.time()
     times = {name: now + value for name, value in changed.items() if name in ("exp", "nbf", "iat")
              and isinstance(value, int)}  # fmt: skip
-    assert why in await refused(trusting, provider.token(**changed | times))
+    assert why in await refused(oidc_settings, provider.token(**changed | times))
 
 
 async def test_a_token_signed_with_another_key_is_refused(
-    provider: Provider, trusting: Settings
+    provider: Provider, oidc_settings: Settings
 ) -> None:
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    assert "ignature" in await refused(trusting, provider.token(private=other))
-    assert "signing key" in await refused(trusting, provider.token(kid="unknown"))
-    # Signed with one of the provider's keys, but it names another.
-    assert "not valid" in await refused(trusting, provider.token(key="ec", kid="rsa"))
+    assert "ignature" in await refused(oidc_settings, provider.token(private=other))
+    assert "signing key" in await refused(oidc_settings, provider.token(kid="unknown"))
+    # Signed with one of the provider's keys, but with the kid of another.
+    assert "not valid" in await refused(oidc_settings, provider.token(key="ec", kid="rsa"))
 
 
-async def test_a_token_without_a_signature_or_signed_with_what_is_public_is_refused(
-    provider: Provider, trusting: Settings
+async def test_an_unsigned_token_or_one_signed_with_the_public_key_is_refused(
+    provider: Provider, oidc_settings: Settings
 ) -> None:
-    assert "alg" in await refused(trusting, provider.unsigned(roles=["admin"]))
-    assert "alg" in await refused(trusting, provider.signed_with_the_public_key(roles=["admin"]))
+    assert "alg" in await refused(oidc_settings, provider.unsigned(roles=["admin"]))
+    assert "alg" in await refused(
+        oidc_settings, provider.signed_with_the_public_key(roles=["admin"])
+    )
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "e30.e30.e30", "." * 9, "\x00", "é" * 99])
-async def test_what_is_no_token_is_refused_without_asking_the_provider(
-    provider: Provider, trusting: Settings, token: str
+async def test_a_malformed_token_is_refused_without_a_request_to_the_provider(
+    provider: Provider, oidc_settings: Settings, token: str
 ) -> None:
-    await refused(trusting, token)
-    assert provider.asked == []
+    await refused(oidc_settings, token)
+    assert provider.requests == []
 
 
 @pytest.mark.parametrize(
     "roles", [None, [], ["of something else"], 5, {"admin": True}, [["admin"]]]
 )
-async def test_whoever_has_no_role_of_ours_may_only_look(
-    provider: Provider, trusting: Settings, roles: object
+async def test_a_caller_without_a_known_role_is_a_viewer(
+    provider: Provider, oidc_settings: Settings, roles: object
 ) -> None:
-    ops = await admitted(trusting, provider.token(roles=roles))
+    ops = await authenticated(oidc_settings, provider.token(roles=roles))
     assert [role for role in Role if ops.may(role)] == [Role.VIEWER]
 
 
@@ -135,21 +142,21 @@ async def test_whoever_has_no_role_of_ours_may_only_look(
     ],
 )
 async def test_roles_are_found_where_the_claim_is_set_to(
-    provider: Provider, trusting: Settings, claim: str, claims: dict[str, Any]
+    provider: Provider, oidc_settings: Settings, claim: str, claims: dict[str, Any]
 ) -> None:
-    settings = trusting.model_copy(update={"oidc_roles_claim": claim})
-    assert (await admitted(settings, provider.token(**claims))).may(Role.ADMIN)
+    settings = oidc_settings.model_copy(update={"oidc_roles_claim": claim})
+    assert (await authenticated(settings, provider.token(**claims))).may(Role.ADMIN)
     others: dict[str, Any] = {"https://example.com/roles": 1}
     wrong = provider.token(resource_access="x", scope="openid", **others)
-    assert not (await admitted(settings, wrong)).may(Role.ADMIN)
+    assert not (await authenticated(settings, wrong)).may(Role.ADMIN)
 
 
 async def test_static_tokens_and_a_provider_serve_side_by_side(
-    provider: Provider, trusting: Settings
+    provider: Provider, oidc_settings: Settings
 ) -> None:
-    both = trusting.model_copy(update={"api_tokens": STATIC.api_tokens})
-    assert (await admitted(both, TOKEN)).subject == "ops"
-    assert (await admitted(both, provider.token(sub="night"))).subject == "night"
+    both = oidc_settings.model_copy(update={"api_tokens": STATIC.api_tokens})
+    assert (await authenticated(both, TOKEN)).subject == "ops"
+    assert (await authenticated(both, provider.token(sub="night"))).subject == "night"
     assert "not valid" in await refused(both, "neither")
 
 
@@ -166,94 +173,98 @@ async def test_static_tokens_and_a_provider_serve_side_by_side(
         ("/.well-known/openid-configuration", []),
     ],
 )
-async def test_a_provider_that_talks_nonsense_is_away_and_the_token_not_blamed(
-    provider: Provider, trusting: Settings, path: str, answer: object
+async def test_an_invalid_response_of_the_provider_is_not_the_tokens_fault(
+    provider: Provider, oidc_settings: Settings, path: str, answer: object
 ) -> None:
-    provider.tell(path, answer)
-    await away(trusting, provider.token())
+    provider.respond(path, answer)
+    await away(oidc_settings, provider.token())
 
 
-async def test_a_discovery_document_of_another_issuer_is_not_believed(
-    provider: Provider, trusting: Settings
+async def test_a_discovery_document_of_another_issuer_is_rejected(
+    provider: Provider, oidc_settings: Settings
 ) -> None:
-    told = {"issuer": "https://example.com", "jwks_uri": f"{provider.issuer}/keys"}
-    provider.tell("/.well-known/openid-configuration", told)
-    assert "another issuer" in await away(trusting, provider.token())
+    document = {"issuer": "https://example.com", "jwks_uri": f"{provider.issuer}/keys"}
+    provider.respond("/.well-known/openid-configuration", document)
+    assert "another issuer" in await away(oidc_settings, provider.token())
 
 
-async def test_a_provider_that_is_away_gives_503_and_is_asked_once_for_many_requests(
-    provider: Provider, trusting: Settings
+async def test_an_unavailable_provider_gives_503_and_gets_one_request_for_many_callers(
+    provider: Provider, oidc_settings: Settings
 ) -> None:
-    provider.tell("/keys", b"", status=502)
+    provider.respond("/keys", b"", status=502)
     token = provider.token()
-    async with calling(trusting, Authorization=f"Bearer {token}") as client:
+    async with api_client(oidc_settings, Authorization=f"Bearer {token}") as client:
         answers = await asyncio.gather(*(client.get("/me") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {503}
     assert answers[0].headers["retry-after"]
     assert answers[0].headers["content-type"] == "application/problem+json"
-    assert provider.asked.count("/keys") <= 2
+    assert provider.requests.count("/keys") <= 2
 
 
 async def test_an_unreachable_provider_gives_503_and_static_tokens_still_work(
-    provider: Provider, trusting: Settings
+    provider: Provider, oidc_settings: Settings
 ) -> None:
     nowhere = {"oidc_issuer": "http://127.0.0.1:9", "api_tokens": STATIC.api_tokens}
-    settings = trusting.model_copy(update=nowhere)
-    async with calling(settings) as client:
+    settings = oidc_settings.model_copy(update=nowhere)
+    async with api_client(settings) as client:
         by_provider = {"Authorization": f"Bearer {provider.token()}"}
         assert (await client.get("/me", headers=by_provider)).status_code == 503
         static = {"Authorization": f"Bearer {TOKEN}"}
         assert (await client.get("/me", headers=static)).json()["Subject"] == "ops"
 
 
-async def test_keys_are_read_once_and_an_unknown_one_does_not_have_them_read_again_and_again(
-    provider: Provider, trusting: Settings
+async def test_keys_are_read_once_even_if_a_token_names_an_unknown_key(
+    provider: Provider, oidc_settings: Settings
 ) -> None:
-    gate = Gate(trusting)
+    authenticator = Authenticator(oidc_settings)
     for _ in range(5):
-        await gate.admit(provider.token())
+        await authenticator.authenticate(provider.token())
     for _ in range(5):
         with pytest.raises(NotAuthenticatedError):
-            await gate.admit(provider.token(kid="unknown"))
-    assert provider.asked == ["/.well-known/openid-configuration", "/keys"]
+            await authenticator.authenticate(provider.token(kid="unknown"))
+    assert provider.requests == ["/.well-known/openid-configuration", "/keys"]
 
 
-async def test_keys_may_be_told_without_discovery(provider: Provider, alone: None) -> None:
+async def test_keys_may_be_configured_without_discovery(
+    provider: Provider, isolated_environment: None
+) -> None:
     settings = Settings(
         oidc_issuer="https://issuer.example",
         oidc_audience=AUDIENCE,
         oidc_jwks_url=f"{provider.issuer}/keys",
     )
-    ops = await admitted(settings, provider.token(iss="https://issuer.example"))
+    ops = await authenticated(settings, provider.token(iss="https://issuer.example"))
     assert ops.subject == "ops"
-    assert provider.asked == ["/keys"]
+    assert provider.requests == ["/keys"]
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", f"Basic {TOKEN}", TOKEN, "Bearer  "])
-async def test_a_header_without_a_bearer_token_is_answered_with_how_to_send_one(
-    alone: None, header: str
+async def test_a_header_without_a_bearer_token_gets_401_and_says_how_to_send_one(
+    isolated_environment: None, header: str
 ) -> None:
-    async with calling(STATIC, Authorization=header) as client:
+    async with api_client(STATIC, Authorization=header) as client:
         answer = await client.get("/me")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert "Authorization: Bearer" in answer.json()["detail"]
 
 
-async def test_the_open_gate_lets_this_machines_user_in_as_everything(alone: None) -> None:
-    async with calling(Settings()) as client:
+async def test_without_authentication_this_machines_user_has_every_role(
+    isolated_environment: None,
+) -> None:
+    async with api_client(Settings()) as client:
         me = (await client.get("/me")).json()
     assert me["IsOpen"] is True
     assert me["Roles"] == ["viewer", "operator", "approver", "admin"]
 
 
-async def test_with_authentication_other_hosts_names_are_served(alone: None) -> None:
-    async with calling(STATIC, Authorization=f"Bearer {TOKEN}", Host="drs.example") as client:
+async def test_with_authentication_other_host_names_are_served(isolated_environment: None) -> None:
+    async with api_client(STATIC, Authorization=f"Bearer {TOKEN}", Host="drs.example") as client:
         assert (await client.get("/me")).status_code == 200
 
 
-def sent_from(client: httpx.AsyncClient, **headers: str) -> httpx.Request:
-    """A request that would change something, with the headers of a page."""
+def page_request(client: httpx.AsyncClient, **headers: str) -> httpx.Request:
+    """A request that changes something, with the headers of a page."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     path = "/executions/crm-0f3b52a1c7d9/pause"
     return client.build_request("POST", path, headers=names, json={})
@@ -271,11 +282,11 @@ def sent_from(client: httpx.AsyncClient, **headers: str) -> httpx.Request:
         {"Sec_Fetch_Site": "cross-site"},
     ],
 )
-async def test_without_authentication_a_page_elsewhere_cannot_act(
-    alone: None, headers: dict[str, str]
+async def test_without_authentication_a_page_of_another_site_cannot_act(
+    isolated_environment: None, headers: dict[str, str]
 ) -> None:
-    async with calling(Settings()) as client:
-        answer = await client.send(sent_from(client, **headers))
+    async with api_client(Settings()) as client:
+        answer = await client.send(page_request(client, **headers))
     assert answer.status_code == 403
     assert "another site" in answer.json()["detail"]
 
@@ -284,24 +295,24 @@ async def test_without_authentication_a_page_elsewhere_cannot_act(
     "headers", [{}, {"Origin": "http://localhost:8080", "Sec_Fetch_Site": "same-origin"}]
 )
 async def test_without_authentication_our_own_pages_and_programs_may_act(
-    alone: None, headers: dict[str, str]
+    isolated_environment: None, headers: dict[str, str]
 ) -> None:
-    async with calling(Settings()) as client:
-        # It got as far as Temporal, which is not there.
-        assert (await client.send(sent_from(client, **headers))).status_code == 503
+    async with api_client(Settings()) as client:
+        # It passed the checks and failed on Temporal, which does not run.
+        assert (await client.send(page_request(client, **headers))).status_code == 503
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example:8080", "", "10.0.0.1"])
 async def test_without_authentication_only_this_machines_names_are_served(
-    alone: None, host: str
+    isolated_environment: None, host: str
 ) -> None:
-    async with calling(Settings(), Host=host) as client:
+    async with api_client(Settings(), Host=host) as client:
         assert (await client.get("/me")).status_code == 400
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8080", "[::1]:8080", "LOCALHOST:1"])
 async def test_without_authentication_every_name_of_this_machine_is_served(
-    alone: None, host: str
+    isolated_environment: None, host: str
 ) -> None:
-    async with calling(Settings(), Host=host) as client:
+    async with api_client(Settings(), Host=host) as client:
         assert (await client.get("/me")).status_code == 200

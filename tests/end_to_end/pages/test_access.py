@@ -43,11 +43,11 @@ async def test_whoever_is_not_known_is_asked_to_sign_in_and_sees_nothing(
     tab = await open_page(f"{guarded}/executions/some-execution")
     assert tab.page.url == f"{guarded}/sign-in?next=/executions/some-execution"
     await sign_in(tab, "a-token-that-nobody-has")
-    await tab.sees(".wrong", "not known here")
+    await tab.sees(".error", "not known here")
     tab.complaints.clear()
     await sign_in(tab, _ANN)
     assert tab.page.url == f"{guarded}/executions/some-execution"
-    await tab.sees(".who", "ops")
+    await tab.sees(".user", "ops")
     cookie = (await tab.page.context.cookies())[0]
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"
@@ -120,9 +120,9 @@ async def test_a_link_on_another_site_leads_to_the_page_without_signing_in_again
 ) -> None:
     tab = await open_page(guarded)
     await sign_in(tab, _ANN)
-    await tab.sees(".who", "ops")
+    await tab.sees(".user", "ops")
     # The same server under a name that is another site to a browser.
     await tab.page.goto(guarded.replace("127.0.0.1", "localhost") + "/sign-in")
     await tab.page.evaluate("address => { window.location.href = address }", f"{guarded}/")
-    await tab.sees(".who", "ops")
+    await tab.sees(".user", "ops")
     tab.hosts = {each for each in tab.hosts if "localhost" not in each}

@@ -123,7 +123,7 @@ async def test_a_real_recovery_needs_the_plan_id_typed_to_start_and_to_cancel(
     row = page.locator(".plans li", has_text=plan.plan_id)
     await row.get_by_role("button", name="Real recovery").click()
     await tab.sees("#dialog", "RECOVERY: this is not a drill")
-    await tab.sees("#dialog-look", "As the worker sees it")
+    await tab.sees("#dialog-details", "As the worker sees it")
     await tab.sees("#dialog", plan.plan_hash)
     start = page.get_by_role("button", name="Start the RECOVERY")
     assert await start.is_disabled()
@@ -165,7 +165,7 @@ async def test_the_pages_have_contrast_and_names_for_everything(
     await overview.sees(".plans", "Gated plan")
     await assert_accessible(overview)
     await overview.page.get_by_role("button", name="Real recovery").first.click()
-    await overview.sees("#dialog-look", "As the worker sees it")
+    await overview.sees("#dialog-details", "As the worker sees it")
     await assert_accessible(overview)
 
 
@@ -185,7 +185,7 @@ async def test_a_phone_never_scrolls_sideways(house: House, served: str, open_pa
     await overview.sees(".plans", "WWWW")
     assert await overview.is_as_wide_as_its_window()
     await overview.page.locator(f'[data-ask="drill"][data-wave="{plan.plan_id}"]').click()
-    await overview.sees("#dialog-look", "As the worker sees it")
+    await overview.sees("#dialog-details", "As the worker sees it")
     assert await overview.is_as_wide_as_its_window()
 
 

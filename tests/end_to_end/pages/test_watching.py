@@ -75,8 +75,8 @@ async def test_a_wave_that_is_chosen_shows_its_servers_with_their_instances(
         assert server.recovery_job_id in panel
     assert "YES" in panel
     await tab.page.get_by_role("button", name="DRS job log").click()
-    await tab.sees("#dialog-look", "LAUNCH_END")
-    await tab.sees("#dialog-look", state.waves[0].servers[1].source_server_id)
+    await tab.sees("#dialog-details", "LAUNCH_END")
+    await tab.sees("#dialog-details", state.waves[0].servers[1].source_server_id)
 
 
 async def test_names_are_shown_as_they_are_and_never_run(
@@ -141,7 +141,7 @@ async def test_a_picture_says_that_it_is_old_while_temporal_does_not_answer(
         assert await tab.page.locator("#old").is_hidden()
 
         await asyncio.to_thread(stack.stop_part, "temporal")
-        await tab.sees("#old", "OLD PICTURE. It is of 20")
+        await tab.sees("#old", "OUT OF DATE since 20")
         assert await tab.node("database").is_visible()
 
         await asyncio.to_thread(stack.start_temporal)
@@ -164,8 +164,8 @@ async def test_the_overview_shows_what_runs_and_when_a_plan_was_last_drilled(
     await row.get_by_text("never drilled").wait_for()
 
     await row.get_by_role("button", name="Start drill").click()
-    await tab.sees("#dialog-look", "As the worker sees it")
-    await tab.sees("#dialog-look", "SANDBOX")
+    await tab.sees("#dialog-details", "As the worker sees it")
+    await tab.sees("#dialog-details", "SANDBOX")
     dialog = await tab.page.locator("#dialog").inner_text()
     assert plan.plan_hash in dialog
     assert "6 servers in 2 waves" in dialog

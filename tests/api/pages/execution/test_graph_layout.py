@@ -1,4 +1,4 @@
-"""Where waves stand in the graph."""
+"""The layout of the graph of waves."""
 
 import random
 import time
@@ -8,14 +8,14 @@ from itertools import combinations, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.pages.execution.graph_layout import COMPACT, ROOMY, Layout, crossings, lay_out
+from api.pages.execution.graph_layout import COMPACT, STANDARD, Layout, crossings, lay_out
 
 _DIAMOND = {"database": [], "app1": ["database"], "app2": ["database"], "web": ["app1", "app2"]}
 
 
 @st.composite
 def graphs(draw: st.DrawFn) -> dict[str, Sequence[str]]:
-    """Graphs of up to 30 waves, each of which may wait for earlier ones."""
+    """Graphs of up to 30 waves, each of which may depend on earlier ones."""
     count = draw(st.integers(1, 30))
     return {
         f"w{n}": [f"w{each}" for each in draw(st.sets(st.integers(0, n - 1), max_size=4))]
@@ -25,8 +25,8 @@ def graphs(draw: st.DrawFn) -> dict[str, Sequence[str]]:
     }
 
 
-def test_a_diamond_stands_in_three_columns_around_one_line() -> None:
-    found = lay_out(_DIAMOND, ROOMY)
+def test_a_diamond_has_three_columns_around_one_line() -> None:
+    found = lay_out(_DIAMOND, STANDARD)
     boxes = found.boxes
     assert boxes["database"].x < boxes["app1"].x == boxes["app2"].x < boxes["web"].x
     assert boxes["database"].y == boxes["web"].y == (boxes["app1"].y + boxes["app2"].y) / 2
@@ -35,19 +35,19 @@ def test_a_diamond_stands_in_three_columns_around_one_line() -> None:
 
 @given(graphs())
 def test_no_two_waves_overlap_and_all_are_inside(graph: dict[str, Sequence[str]]) -> None:
-    found = lay_out(graph, ROOMY)
+    found = lay_out(graph, STANDARD)
     assert list(found.boxes) == list(graph)
     for box in found.boxes.values():
-        assert 0 <= box.x <= found.width - ROOMY.width
-        assert -0.01 <= box.y <= found.height - ROOMY.height + 0.01
+        assert 0 <= box.x <= found.width - STANDARD.width
+        assert -0.01 <= box.y <= found.height - STANDARD.height + 0.01
     for one, other in combinations(found.boxes.values(), 2):
-        apart = abs(one.x - other.x) >= ROOMY.width or abs(one.y - other.y) >= ROOMY.height
+        apart = abs(one.x - other.x) >= STANDARD.width or abs(one.y - other.y) >= STANDARD.height
         assert apart
 
 
 @given(graphs())
 def test_every_dependency_runs_from_left_to_right(graph: dict[str, Sequence[str]]) -> None:
-    found = lay_out(graph, ROOMY)
+    found = lay_out(graph, STANDARD)
     drawn = {(edge.source, edge.target) for edge in found.edges}
     assert drawn == {(d, wave) for wave, needed in graph.items() for d in needed}
     for edge in found.edges:
@@ -59,41 +59,41 @@ def test_every_dependency_runs_from_left_to_right(graph: dict[str, Sequence[str]
 def test_long_dependencies_pass_beside_waves_not_behind_them(
     graph: dict[str, Sequence[str]],
 ) -> None:
-    found = lay_out(graph, ROOMY)
-    # A column that was broken for its length is crossed by what passes it.
-    if max(_in_columns(found)) > ROOMY.most_rows or len(_in_columns(found)) != _layers(graph):
+    found = lay_out(graph, STANDARD)
+    # Edges may cross a layer that is split into several columns.
+    if max(_in_columns(found)) > STANDARD.max_rows or len(_in_columns(found)) != _layers(graph):
         return
     for edge in found.edges:
         for (x1, y1), (x2, _) in list(pairwise(edge.points))[1:-1:2]:
             for box in found.boxes.values():
-                behind = box.x == x1 and x2 == x1 + ROOMY.width
-                assert not (behind and box.y < y1 < box.y + ROOMY.height)
+                behind = box.x == x1 and x2 == x1 + STANDARD.width
+                assert not (behind and box.y < y1 < box.y + STANDARD.height)
 
 
-def test_waves_in_the_order_of_a_tangled_file_are_disentangled() -> None:
+def test_waves_in_reverse_order_are_laid_out_without_crossings() -> None:
     left, right = [f"a{n}" for n in range(6)], [f"b{n}" for n in range(6)]
-    tangled = {each: list[str]() for each in left}
-    tangled |= {each: [left[-1 - place]] for place, each in enumerate(right)}
-    assert crossings(lay_out(tangled, ROOMY)) == 0
+    reversed_order = {each: list[str]() for each in left}
+    reversed_order |= {each: [left[-1 - position]] for position, each in enumerate(right)}
+    assert crossings(lay_out(reversed_order, STANDARD)) == 0
 
 
-def test_a_thousand_waves_side_by_side_make_a_block_not_a_thread() -> None:
+def test_a_thousand_parallel_waves_are_split_into_columns() -> None:
     found = lay_out({f"w{n}": [] for n in range(1000)}, COMPACT)
     assert found.height < 1000
     assert found.width < 10_000
 
 
 def test_a_thousand_waves_are_laid_out_within_a_second() -> None:
-    dice = random.Random(1)
+    rng = random.Random(1)
     graph = {
-        f"w{n}": [f"w{dice.randrange((n // 40 - 1) * 40, n // 40 * 40)}" for _ in range(3)]
+        f"w{n}": [f"w{rng.randrange((n // 40 - 1) * 40, n // 40 * 40)}" for _ in range(3)]
         if n >= 40
         else []
         for n in range(1000)
     }
     began = time.process_time()
     lay_out(graph, COMPACT)
-    # It takes 0.15 s; only a change of order is noticed here.
+    # It takes 0.15 s; the limit only finds a change in complexity.
     assert time.process_time() - began < 1.0
 
 

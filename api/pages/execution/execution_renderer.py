@@ -1,11 +1,11 @@
-"""An execution as all its pages show it, computed once for all of them."""
+"""Renders an execution once for all its open pages."""
 
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from api.hub import Sight
-from api.pages.execution.graph_layout import MOST_ROOMY, Layout, lay_out, sizes_for
+from api.hub import Snapshot
+from api.pages.execution.graph_layout import MAX_STANDARD_WAVES, Layout, lay_out, sizes_for
 from api.pages.execution.timeline import Timeline, graph_of, timeline
 from api.pages.execution.wave_view import WaveView, bar_of, edges_into, node, row, wave_views
 from api.pages.rendering import render
@@ -15,10 +15,10 @@ from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.forecast.remaining import remaining
 from recovery.operator.pending_decisions import pending_decisions
-from recovery.text_format import about, count, moment
+from recovery.text_format import about, count
 
-# What is expected changes with the clock, but nobody reads it by the second.
-_LASTS_SECONDS = 5.0
+# The remaining time changes with the clock, but nobody needs it by the second.
+_VALID_SECONDS = 5.0
 PLAN_SYMBOLS = {
     PlanStatus.IN_PROGRESS: "▶",
     PlanStatus.PAUSED: "‖",
@@ -30,12 +30,12 @@ PLAN_SYMBOLS = {
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An execution, rendered.
+class RenderedExecution:
+    """A rendered execution.
 
     Attributes:
-        frame: what the page's frame is rendered with.
-        parts: what of it changes, by the ID of its element.
+        frame: the values for the template of the whole page.
+        parts: the parts that change, by the ID of their element.
     """
 
     state: ExecutionState
@@ -43,27 +43,27 @@ class Picture:
     parts: dict[str, str]
 
 
-class Painter:
-    """Paints one execution; pages that show the same sight share the picture."""
+class ExecutionRenderer:
+    """Renders one execution; pages that show the same snapshot share the result."""
 
     def __init__(self) -> None:
         self._layout: tuple[tuple[tuple[str, ...], ...], Layout] | None = None
-        self._last: tuple[tuple[int, int], Picture] | None = None
+        self._last: tuple[tuple[int, int], RenderedExecution] | None = None
 
-    def picture(self, sight: Sight[ExecutionState]) -> Picture:
-        """The picture of a sight, as of now."""
+    def render(self, snapshot: Snapshot[ExecutionState]) -> RenderedExecution:
+        """Render a snapshot as of now."""
         now = time.time()
-        is_open = sight.value.end_time is None
-        key = (sight.number, int(now // _LASTS_SECONDS) if is_open else 0)
+        is_running = snapshot.value.end_time is None
+        key = (snapshot.number, int(now // _VALID_SECONDS) if is_running else 0)
         if self._last is None or self._last[0] != key:
-            self._last = key, self._paint(sight.value, now)
+            self._last = key, self._rendered(snapshot.value, now)
         return self._last[1]
 
-    def _paint(self, state: ExecutionState, now: float) -> Picture:
-        layout, times = self._laid_out(state), timeline(state, now=now)
+    def _rendered(self, state: ExecutionState, now: float) -> RenderedExecution:
+        layout, times = self._graph_layout(state), timeline(state, now=now)
         critical = {each.wave_id for each in times.rows if each.is_critical}
         views = {view.wave_id: view for view in wave_views(state, critical)}
-        compact = len(views) > MOST_ROOMY
+        compact = len(views) > MAX_STANDARD_WAVES
         passed = {wave.wave_id for wave in state.waves if wave.lets_dependents_go_on}
         parts: dict[str, str] = {
             f"n{view.number}": node(view, layout.boxes[view.wave_id], compact=compact)
@@ -75,10 +75,10 @@ class Painter:
             f"b{views[each.wave_id].number}": bar_of(views[each.wave_id], each, times.length)
             for each in times.rows
         }
-        parts |= _around(state, times, now=now)
-        return Picture(state, _frame(views, layout, times, compact=compact), parts)
+        parts |= _summary_parts(state, times, now=now)
+        return RenderedExecution(state, _frame(views, layout, times, compact=compact), parts)
 
-    def _laid_out(self, state: ExecutionState) -> Layout:
+    def _graph_layout(self, state: ExecutionState) -> Layout:
         key = tuple((wave.wave_id, *wave.depends_on) for wave in state.waves)
         if self._layout is None or self._layout[0] != key:
             sizes = sizes_for(len(state.waves))
@@ -98,13 +98,13 @@ def _frame(
     }
 
 
-def _around(state: ExecutionState, times: Timeline, *, now: float) -> dict[str, str]:
-    """What is shown above, between and below the waves."""
+def _summary_parts(state: ExecutionState, times: Timeline, *, now: float) -> dict[str, str]:
+    """The parts other than waves."""
     critical = [each for each in times.rows if each.is_critical]
     names = {wave.wave_id: wave.wave_name for wave in state.waves}
     return {
         "head": render("head", **_head(state, now=now)),
-        "status-line": render("status_line", told=status_line(state)),
+        "status-line": render("status_line", text=status_line(state)),
         "axis": render("axis", times=times, state=state),
         "chain": render(
             "chain", names=[names[wave] for wave in _in_order(state, critical)], times=times
@@ -122,14 +122,14 @@ def _in_order(state: ExecutionState, rows: list[Any]) -> list[str]:
 def _head(state: ExecutionState, *, now: float) -> dict[str, Any]:
     waves, total = state.waves, len(state.waves)
     up = sum(wave.status.satisfies for wave in waves)
-    broken = (WaveStatus.FAILED, WaveStatus.TIMED_OUT, WaveStatus.SKIPPED, WaveStatus.CANCELLED)
+    not_up = (WaveStatus.FAILED, WaveStatus.TIMED_OUT, WaveStatus.SKIPPED, WaveStatus.CANCELLED)
     return {
         "state": state,
         "symbol": PLAN_SYMBOLS[state.status],
         "sandbox": state.speed > 1,
         "up": up,
         "running": sum(wave.status is WaveStatus.IN_PROGRESS for wave in waves),
-        "broken": sum(wave.status in broken for wave in waves),
+        "broken": sum(wave.status in not_up for wave in waves),
         "total": total,
         "left": left(state, now=now),
         "launched": sum(wave.launched_count for wave in waves),
@@ -139,7 +139,7 @@ def _head(state: ExecutionState, *, now: float) -> dict[str, Any]:
 
 
 def left(state: ExecutionState, *, now: float) -> str:
-    """How long an execution still takes, in words; "" once it has ended."""
+    """The remaining time of an execution as text; "" once it has ended."""
     if state.end_time is not None:
         return ""
     if not any(wave.is_running for wave in state.waves) and pending_decisions(state):
@@ -149,27 +149,22 @@ def left(state: ExecutionState, *, now: float) -> str:
 
 
 def status_line(state: ExecutionState) -> str:
-    """How an execution stands, in a sentence that a screen reader says with every change."""
+    """The state of an execution in one sentence, which screen readers repeat on every change."""
     waves = state.waves
-    tally = {status: sum(wave.status is status for wave in waves) for status in WaveStatus}
-    up = tally.pop(WaveStatus.COMPLETED) + tally.pop(WaveStatus.PARTIAL)
-    told = [f"{up} of {count(len(waves), 'wave')} up"]
-    told += [f"{number} {status}" for status, number in tally.items() if number]
+    counts = {status: sum(wave.status is status for wave in waves) for status in WaveStatus}
+    up = counts.pop(WaveStatus.COMPLETED) + counts.pop(WaveStatus.PARTIAL)
+    texts = [f"{up} of {count(len(waves), 'wave')} up"]
+    texts += [f"{number} {status}" for status, number in counts.items() if number]
     launched = sum(wave.launched_count for wave in waves)
     servers = sum(len(wave.servers) for wave in waves)
-    told.append(f"{launched} of {count(servers, 'server')} launched")
-    if doubtful := sum(unverified(wave) for wave in waves):
-        told.append(f"{doubtful} of them Verified: UNKNOWN")
+    texts.append(f"{launched} of {count(servers, 'server')} launched")
+    if unknown := sum(unverified(wave) for wave in waves):
+        texts.append(f"{unknown} of them Verified: UNKNOWN")
     checking = sum(
         server.launch_status is LaunchStatus.LAUNCHED and server.verified is None
         for wave in waves
         for server in wave.servers
     )
     if checking:
-        told.append(f"{checking} being verified")
-    return ", ".join(told)
-
-
-def seen_text(sight: Sight[Any]) -> str:
-    """When a sight was last known to be so, for people."""
-    return moment(sight.seen_time)
+        texts.append(f"{checking} being verified")
+    return ", ".join(texts)

@@ -1,4 +1,4 @@
-"""Starts executions of registered plans, each request once, and not too many."""
+"""Starts executions of registered plans: idempotent and rate-limited."""
 
 import asyncio
 import hashlib
@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 
 from api.auth.roles import require
 from api.auth.tokens import Principal
-from api.parameters import EXECUTION_ID_PATTERN, MOST_VERSIONS
+from api.parameters import EXECUTION_ID_PATTERN, MAX_VERSIONS
 from api.problems import ApiProblem
 from client.cleanup import start_cleanup
 from client.errors import RefusedError, UnreachableError
@@ -43,22 +43,22 @@ _ServerId = Annotated[str, Field(pattern=f"^{SERVER_ID_PATTERN}$")]
 
 
 class StartRequest(StrictModel):
-    """How a plan is to be run.
+    """How to run a plan.
 
     Attributes:
-        execution_type: a drill, or the real thing.
-        confirmation: the PlanId, which a real recovery needs, and a relaunch too.
-        version: the plan's version; the newest where none is said.
-        relaunch: servers that may be launched although that destroys a live recovery instance.
+        execution_type: a drill or a real recovery.
+        confirmation: the PlanId; required for a real recovery and for a relaunch.
+        version: the plan's version. Default: the newest.
+        relaunch: servers to launch even if that destroys a live recovery instance.
         replace_drill: first end a running drill of the plan; for a real recovery.
-        from_execution: an earlier execution whose servers are taken over. Without `version` its
-            own frozen plan is run.
-        cleanup_after_seconds: terminate a drill's instances so long after its end.
+        from_execution: an earlier execution whose servers are taken over. Without `version`, its
+            own plan is run.
+        cleanup_after_seconds: terminate a drill's instances this long after its end.
     """
 
     execution_type: ExecutionType = ExecutionType.DRILL
     confirmation: PlanOrWaveId | None = None
-    version: Annotated[int, Field(strict=True, ge=1, le=MOST_VERSIONS)] | None = None
+    version: Annotated[int, Field(strict=True, ge=1, le=MAX_VERSIONS)] | None = None
     relaunch: Annotated[list[_ServerId], Field(max_length=MAX_SERVERS_PER_PLAN)] = []
     replace_drill: Annotated[bool, Field(strict=True)] = False
     from_execution: Annotated[str, Field(pattern=f"^{EXECUTION_ID_PATTERN}$")] | None = None
@@ -66,12 +66,12 @@ class StartRequest(StrictModel):
 
 
 @dataclass(frozen=True)
-class Started:
-    """An execution that was asked for.
+class StartResult:
+    """The execution that a request started.
 
     Attributes:
-        is_new: it was started by this request, not by an earlier one with the same key.
-        warnings: what did not go as it should, such as a clean-up that could not be scheduled.
+        is_new: false if an earlier request with the same key started it.
+        warnings: steps that failed, such as scheduling the clean-up.
     """
 
     plan_id: str
@@ -80,7 +80,7 @@ class Started:
     warnings: tuple[str, ...] = ()
 
 
-class Starter:
+class ExecutionStarter:
     """Starts executions for callers."""
 
     def __init__(
@@ -90,13 +90,13 @@ class Starter:
         plan: Callable[[str, int | None], Awaitable[RegisteredPlan]],
         history: HistoryTable,
     ) -> None:
-        """Prepare.
+        """Create a starter.
 
         Args:
-            settings: say how many may be started within a minute.
-            connect: gives the connection to Temporal, made when it is first needed.
-            plan: gives a registered plan, by its PlanId and version.
-            history: knows what servers took, and executions that Temporal no longer knows.
+            settings: have the limit of starts per minute.
+            connect: returns the connection to Temporal, which is made on first use.
+            plan: returns a registered plan, by its PlanId and version.
+            history: has the durations of servers, and executions that Temporal no longer has.
         """
         self._settings = settings
         self._connect = connect
@@ -108,18 +108,18 @@ class Starter:
 
     async def start(
         self, caller: Principal, plan_id: str, request: StartRequest, *, key: str | None = None
-    ) -> Started:
+    ) -> StartResult:
         """Start an execution of a registered plan.
 
         Args:
             caller: who starts it.
             plan_id: the plan.
-            request: how it is to be run.
-            key: asking again with the same key starts nothing more.
+            request: how to run the plan.
+            key: an idempotency key; a repeated request with the same key starts nothing.
 
         Raises:
-            ApiProblem: it is refused; nothing was started.
-            RefusedError: the plan runs already, or cannot go on from that execution.
+            ApiProblem: the request is refused; nothing was started.
+            RefusedError: the plan already runs, or cannot continue from that execution.
             UnreachableError: Temporal did not answer.
         """
         require(caller, Role.OPERATOR)
@@ -127,7 +127,7 @@ class Starter:
         if request.relaunch:
             require(caller, Role.ADMIN)
         execution_id = new_execution_id(plan_id, key and f"{caller.subject}\n{plan_id}\n{key}")
-        # The same request may come twice at once. Held by name, for the table of locks is weak.
+        # Repeats may run concurrently. `lock` keeps the lock alive: `_locks` has weak references.
         lock = self._locks.setdefault(execution_id, asyncio.Lock())
         async with lock:
             return await self._start(caller, plan_id, request, execution_id, key=key)
@@ -140,14 +140,14 @@ class Starter:
         execution_id: str,
         *,
         key: str | None,
-    ) -> Started:
-        asked = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+    ) -> StartResult:
+        request_hash = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
         client = await self._connect()
-        if key is not None and await self._was_started(client, execution_id, asked):
-            return Started(plan_id, execution_id, is_new=False)
+        if key is not None and await self._was_started(client, execution_id, request_hash):
+            return StartResult(plan_id, execution_id, is_new=False)
         await asyncio.to_thread(self._count_start, caller)
-        plan, before = await self._to_run(plan_id, request)
-        _refuse(plan_id, request, plan, before.changes if before else ())
+        plan, previous = await self._to_run(plan_id, request)
+        _refuse(plan_id, request, plan, previous.changes if previous else ())
         try:
             if request.replace_drill:
                 await replace_drill(client, plan_id)
@@ -157,24 +157,24 @@ class Starter:
                 execution_type=request.execution_type,
                 confirmation=request.confirmation,
                 relaunch=request.relaunch,
-                takeover=before.takeover if before else None,
+                takeover=previous.takeover if previous else None,
                 learned=await learned_durations_in_time(self._history, plan),
                 started_by=caller.subject,
                 execution_id=execution_id,
-                request=asked,
+                request=request_hash,
             )
         except RefusedError:
-            # The same request may have come at once to another server of ours.
-            if key is None or not await self._was_started(client, execution_id, asked):
+            # The same request may reach another server at the same time.
+            if key is None or not await self._was_started(client, execution_id, request_hash):
                 raise
-            return Started(plan_id, execution_id, is_new=False)
+            return StartResult(plan_id, execution_id, is_new=False)
         warnings = await self._schedule_cleanup(client, caller, execution_id, request)
         if idle := await why_idle(client):
             warnings = (*warnings, f"it has not begun yet. {idle}")
-        return Started(plan_id, execution_id, is_new=True, warnings=warnings)
+        return StartResult(plan_id, execution_id, is_new=True, warnings=warnings)
 
     def _count_start(self, caller: Principal) -> None:
-        """Refuse to start more than may be started within a minute."""
+        """Count a start, and refuse it above the limit per minute."""
         if self._limiter.hit(self._limit, caller.subject):
             return
         wait = self._limiter.get_window_stats(self._limit, caller.subject).reset_time - time.time()
@@ -182,14 +182,14 @@ class Starter:
         raise ApiProblem(
             HTTPStatus.TOO_MANY_REQUESTS,
             f"{caller.subject} started {self._limit.amount} executions within a minute, "
-            f"the most there may be (DRS_WAVES_STARTS_A_MINUTE); try again in {seconds} s",
+            f"the limit (DRS_WAVES_STARTS_A_MINUTE); try again in {seconds} s",
             headers={"Retry-After": str(seconds)},
         )
 
     async def _to_run(
         self, plan_id: str, request: StartRequest
     ) -> tuple[RecoveryPlan, PreviousExecution | None]:
-        """The plan to run, and the execution that it goes on from."""
+        """The plan to run, and the execution that it continues from."""
         if request.from_execution is None:
             return (await self._plan(plan_id, request.version)).plan, None
         if plan_id_of(request.from_execution) != plan_id:
@@ -200,28 +200,29 @@ class Starter:
         corrected = None
         if request.version is not None:
             corrected = (await self._plan(plan_id, request.version)).plan
-        before = await previous_execution(
+        previous = await previous_execution(
             request.from_execution,
             corrected,
             request.execution_type,
             replace_drill=request.replace_drill,
         )
-        return before.plan, before
+        return previous.plan, previous
 
-    async def _was_started(self, client: Client, execution_id: str, asked: str) -> bool:
-        """Whether an execution was started, by this very request.
+    async def _was_started(self, client: Client, execution_id: str, request_hash: str) -> bool:
+        """Whether this request has already started the execution.
 
         Raises:
-            ApiProblem: it was started by another request with the same key.
+            ApiProblem: another request with the same key has started it.
         """
         known = await request_of(client, execution_id)
         if known is None:
             try:
                 return await self._history.execution(execution_id) is not None
             except HistoryError:
-                # A recovery does not wait for DynamoDB; what Temporal knows covers its retention.
+                # A recovery must not wait for DynamoDB. Temporal has the execution until its
+                # retention ends.
                 return False
-        if known != asked:
+        if known != request_hash:
             raise ApiProblem(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 f"this Idempotency-Key has started {execution_id} with another request; use a new "
@@ -253,13 +254,13 @@ def _refuse(
     plan: RecoveryPlan | None = None,
     changes: Sequence[str] = (),
 ) -> None:
-    """Refuse what the rule for starts refuses.
+    """Apply the rules for starts.
 
     Args:
-        plan_id: the plan that is asked for.
-        request: how it is to be run.
-        plan: the plan itself, once it is known.
-        changes: how it differs from that of the execution it goes on from.
+        plan_id: the plan to start.
+        request: how to run it.
+        plan: the plan itself, once it is read.
+        changes: how it differs from the plan of the execution it continues from.
 
     Raises:
         ApiProblem: nothing was started.
@@ -273,5 +274,5 @@ def _refuse(
         is_cleaned_up=request.cleanup_after_seconds is not None,
         plan_changes=changes,
     )
-    if (refused := start_refusal(intended, request.confirmation)) is not None:
-        raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, refused.text)
+    if (refusal := start_refusal(intended, request.confirmation)) is not None:
+        raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, refusal.text)

@@ -1,28 +1,30 @@
-// Shows HTML that the server renders and takes changes in without losing focus, scroll or selection.
-// Nothing here decides anything: what the page says comes from the server, but for how old it is.
+// Shows HTML from the server and applies changes without losing focus, scroll position or selection.
+// The server renders all content except the age of the page and other running clocks.
 
-const KEPT = new Set(["data-selected", "aria-pressed"]);
+const LOCAL_ATTRIBUTES = new Set(["data-selected", "aria-pressed"]);
 
-function morph(old, fresh) {
-  const other = old.nodeName !== fresh.nodeName || old.dataset?.key !== fresh.dataset?.key;
-  if (other) {
-    old.replaceWith(fresh);
+function morph(old, updated) {
+  const isOther = old.nodeName !== updated.nodeName || old.dataset?.key !== updated.dataset?.key;
+  if (isOther) {
+    old.replaceWith(updated);
     return;
   }
   if (old.nodeType !== Node.ELEMENT_NODE) {
-    if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+    if (old.nodeValue !== updated.nodeValue) old.nodeValue = updated.nodeValue;
     return;
   }
   for (const { name } of [...old.attributes]) {
-    if (!fresh.hasAttribute(name) && !KEPT.has(name)) old.removeAttribute(name);
+    if (!updated.hasAttribute(name) && !LOCAL_ATTRIBUTES.has(name)) old.removeAttribute(name);
   }
-  for (const { name, value } of [...fresh.attributes]) {
+  for (const { name, value } of [...updated.attributes]) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
-  const had = [...old.childNodes];
-  const has = [...fresh.childNodes];
-  has.forEach((child, place) => (place < had.length ? morph(had[place], child) : old.append(child)));
-  had.slice(has.length).forEach((each) => each.remove());
+  const oldChildren = [...old.childNodes];
+  const newChildren = [...updated.childNodes];
+  newChildren.forEach((child, index) =>
+    index < oldChildren.length ? morph(oldChildren[index], child) : old.append(child),
+  );
+  oldChildren.slice(newChildren.length).forEach((each) => each.remove());
 }
 
 function parsed(html, beside) {
@@ -41,84 +43,86 @@ function clock(seconds) {
 }
 
 export default {
-  template: '<div class="live"></div>',
+  template: '<div class="page-element"></div>',
   props: { html: String },
-  emits: ["choose", "ask", "send", "gone"],
+  emits: ["choose", "ask", "send", "closed"],
   mounted() {
-    // By how much the server's clock is ahead of ours.
-    this.ahead = 0;
-    // A page that is never told anything must not look as if it were told.
-    this.heard = { seen: Date.now() / 1000, seenText: "its loading", oldAfter: 8, error: "" };
-    this.isTold = false;
+    // Seconds by which the server's clock is ahead of the browser's.
+    this.clockOffset = 0;
+    // Set from the start, so that a page that never gets an update is marked as out of date.
+    this.age = {
+      seenTime: Date.now() / 1000, seenText: "the page was loaded", oldAfter: 8, error: "",
+    };
+    this.hasServerTime = false;
     this.$el.innerHTML = this.html;
     this.$el.addEventListener("click", this.clicked);
     this.$el.addEventListener("submit", this.submitted);
     this.$el.addEventListener("input", this.typed);
     this.$el.addEventListener("close", this.closed, true);
-    window.addEventListener("hashchange", this.turned);
+    window.addEventListener("hashchange", this.hashChanged);
     this.timer = setInterval(this.tick, 1000);
     this.restore();
     this.tick();
   },
   beforeUnmount() {
-    window.removeEventListener("hashchange", this.turned);
+    window.removeEventListener("hashchange", this.hashChanged);
     clearInterval(this.timer);
   },
   methods: {
-    whole(html) {
+    replacePage(html) {
       this.$el.innerHTML = html;
       this.restore();
       this.tick();
     },
-    change(parts) {
+    updateParts(parts) {
       for (const [id, html] of Object.entries(parts)) {
-        const shown = document.getElementById(id);
-        if (shown) morph(shown, parsed(html, shown));
+        const old = document.getElementById(id);
+        if (old) morph(old, parsed(html, old));
       }
-      this.mark();
+      this.markSelected();
       this.tick();
     },
-    beat(now, seen, seenText, oldAfter, error) {
-      const ahead = now - Date.now() / 1000;
-      // What came late on its way says too little; only a clock that was set is believed.
-      const isSet = !this.isTold || ahead < this.ahead - 60;
-      this.ahead = isSet ? ahead : Math.max(this.ahead, ahead);
-      this.isTold = true;
-      this.heard = { seen, seenText, oldAfter, error };
+    setAge(now, seenTime, seenText, oldAfter, error) {
+      const offset = now - Date.now() / 1000;
+      // A delayed message makes the offset too small; only a clock that was set back lowers it.
+      const isReset = !this.hasServerTime || offset < this.clockOffset - 60;
+      this.clockOffset = isReset ? offset : Math.max(this.clockOffset, offset);
+      this.hasServerTime = true;
+      this.age = { seenTime, seenText, oldAfter, error };
       this.tick();
     },
-    go(address) {
+    goTo(address) {
       window.location.assign(address);
     },
 
-    // How old the picture is, and everything else that grows with the clock.
+    // Updates the age of the page and all running clocks.
     tick() {
-      const now = Date.now() / 1000 + this.ahead;
-      this.age(now);
+      const now = Date.now() / 1000 + this.clockOffset;
+      this.showAge(now);
       for (const each of this.$el.querySelectorAll("[data-since]")) {
         each.textContent = clock(now - Number(each.dataset.since));
       }
       for (const axis of this.$el.querySelectorAll("[data-axis]")) {
-        const share = Math.min(1, Math.max(0, (now - axis.dataset.axis) / axis.dataset.length));
-        const drawn = document.getElementById(axis.dataset.for);
-        drawn.style.setProperty("--now", `${(100 * share).toFixed(2)}%`);
+        const fraction = Math.min(1, Math.max(0, (now - axis.dataset.axis) / axis.dataset.length));
+        const chart = document.getElementById(axis.dataset.for);
+        chart.style.setProperty("--now", `${(100 * fraction).toFixed(2)}%`);
       }
     },
-    age(now) {
+    showAge(now) {
       const banner = document.getElementById("old");
       if (!banner) return;
-      const { seen, seenText, oldAfter, error } = this.heard;
-      const isOld = Boolean(error) || now - seen > oldAfter;
+      const { seenTime, seenText, oldAfter, error } = this.age;
+      const isOld = Boolean(error) || now - seenTime > oldAfter;
       document.documentElement.classList.toggle("is-old", isOld);
       banner.hidden = !isOld;
       if (!isOld) return;
-      const silent = window.socket && !window.socket.connected;
-      const cause = silent ? "this page has no connection to drs-waves" : error || "no answer since";
-      const told = `OLD PICTURE. It is of ${seenText}: ${cause}. Trying again.`;
-      const text = banner.querySelector(".told");
-      // A reader's software says it again with every change.
-      if (text.textContent !== told) text.textContent = told;
-      banner.querySelector(".age").textContent = `${clock(now - seen)} old`;
+      const isDisconnected = window.socket && !window.socket.connected;
+      const cause = isDisconnected ? "this page has no connection to drs-waves" : error || "no answer";
+      const message = `OUT OF DATE since ${seenText}: ${cause}. Trying again.`;
+      const text = banner.querySelector(".message");
+      // A screen reader repeats the text with every change.
+      if (text.textContent !== message) text.textContent = message;
+      banner.querySelector(".age").textContent = `${clock(now - seenTime)} old`;
     },
 
     clicked(event) {
@@ -131,32 +135,32 @@ export default {
       else if (target.dataset.themeTo) window.drsWavesTheme(target.dataset.themeTo);
       else document.getElementById("dialog").close();
     },
-    choose(wave, told) {
+    choose(wave, scroll) {
       if (!document.querySelector(`[data-choose="${CSS.escape(wave)}"]`)) return;
-      this.chosen = wave;
+      this.selectedWave = wave;
       history.replaceState(null, "", `#${encodeURIComponent(wave)}`);
-      this.mark();
+      this.markSelected();
       this.$emit("choose", { wave });
       const narrow = window.matchMedia("(max-width: 1099px)").matches;
-      if (told && narrow) document.getElementById("panel")?.scrollIntoView();
+      if (scroll && narrow) document.getElementById("panel")?.scrollIntoView();
     },
     restore() {
-      const wave = this.chosen ?? decodeURIComponent(window.location.hash.slice(1));
+      const wave = this.selectedWave ?? decodeURIComponent(window.location.hash.slice(1));
       if (wave) this.choose(wave, false);
     },
-    turned() {
-      this.chosen = undefined;
+    hashChanged() {
+      this.selectedWave = undefined;
       this.restore();
     },
-    mark() {
+    markSelected() {
       for (const each of this.$el.querySelectorAll("[data-choose]")) {
-        const selected = each.dataset.choose === this.chosen;
+        const selected = each.dataset.choose === this.selectedWave;
         each.toggleAttribute("data-selected", selected);
         if (each.matches("button")) each.setAttribute("aria-pressed", String(selected));
       }
     },
 
-    // Dialogs: the browser's own, which keep the focus inside and close by Escape.
+    // The browser's own dialogs keep the focus inside and close with Escape.
     openDialog(html) {
       const dialog = document.getElementById("dialog");
       dialog.querySelector("#dialog-content").innerHTML = html;
@@ -164,10 +168,10 @@ export default {
       this.typed();
       (dialog.querySelector("[autofocus]") ?? dialog.querySelector("button"))?.focus();
     },
-    fail(why) {
+    showDialogError(error) {
       const dialog = document.getElementById("dialog");
-      const told = dialog.querySelector("#dialog-outcome");
-      if (told) told.textContent = `✗ NOT DONE: ${why}`;
+      const outcome = dialog.querySelector("#dialog-outcome");
+      if (outcome) outcome.textContent = `✗ NOT DONE: ${error}`;
       for (const each of dialog.querySelectorAll("button[type=submit]")) each.disabled = false;
       this.typed();
     },
@@ -182,12 +186,12 @@ export default {
       event.preventDefault();
       const fields = Object.fromEntries(new FormData(event.target, event.submitter));
       for (const each of event.target.querySelectorAll("button[type=submit]")) each.disabled = true;
-      const told = event.target.querySelector("#dialog-outcome");
-      if (told) told.textContent = "Sending…";
+      const outcome = event.target.querySelector("#dialog-outcome");
+      if (outcome) outcome.textContent = "Sending…";
       this.$emit("send", fields);
     },
     closed(event) {
-      if (event.target.id === "dialog") this.$emit("gone", {});
+      if (event.target.id === "dialog") this.$emit("closed", {});
     },
   },
 };
