@@ -16,6 +16,6 @@ def require(caller: Principal, role: Role) -> None:
     if not caller.may(role):
         raise ApiProblem(
             HTTPStatus.FORBIDDEN,
-            f"{caller.subject} missing_role the role {role}",
+            f"{caller.subject} lacks the role {role}",
             headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
         )

@@ -1,4 +1,4 @@
-"""The pages as people meet them: in a real browser, served by `drs-waves serve`."""
+"""The pages in a real browser, served by `drs-waves serve`."""
 
 import asyncio
 import os
@@ -27,29 +27,29 @@ class Tab:
     """A page in the browser.
 
     Attributes:
-        complaints: errors on its console.
-        hosts: whom it asked for anything.
+        console_errors: the errors on its console.
+        hosts: the hosts that it sent requests to.
     """
 
     page: Page
-    complaints: list[str] = field(default_factory=list)
+    console_errors: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("pageerror", lambda error: self.console_errors.append(str(error)))
         self.page.on(
             "console",
-            lambda told: self.complaints.append(told.text) if told.type == "error" else None,
+            lambda line: self.console_errors.append(line.text) if line.type == "error" else None,
         )
-        self.page.on("request", lambda request: self._note(request.url))
-        self.page.on("websocket", lambda socket: self._note(socket.url))
+        self.page.on("request", lambda request: self._record_host(request.url))
+        self.page.on("websocket", lambda socket: self._record_host(socket.url))
 
     def node(self, wave_id: str) -> Locator:
         """A wave in the graph."""
         return self.page.locator(f'button.node[data-choose="{wave_id}"]')
 
     async def sees(self, selector: str, text: str, *, within: float = 30.0) -> None:
-        """Await a text in the first element of a selector."""
+        """Wait for a text in the first element that matches a selector."""
         found = self.page.locator(selector, has_text=text).first
         try:
             await found.wait_for(timeout=within * 1000)
@@ -60,7 +60,7 @@ class Tab:
             ) from missing
 
     async def shows(self, wave_id: str, text: str, *, within: float = 30.0) -> None:
-        """Await a text in a wave of the graph."""
+        """Wait for a text in a wave of the graph."""
         await self.sees(f'button.node[data-choose="{wave_id}"]', text, within=within)
 
     async def is_as_wide_as_its_window(self) -> bool:
@@ -70,7 +70,7 @@ class Tab:
         )
         return wide
 
-    def _note(self, url: str) -> None:
+    def _record_host(self, url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob"):
             self.hosts.add(parts.netloc)
@@ -89,7 +89,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def stack(
     shared_servers: Stack, shared_temporal: Client, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stack]:
-    """One for all of these tests, which share the server."""
+    """One stack and server for all tests of the package."""
     own = await own_stack(shared_servers, shared_temporal, tmp_path_factory.mktemp("pages"))
     yield own
     await stop(own)
@@ -97,7 +97,7 @@ async def stack(
 
 @pytest.fixture(scope="package")
 async def served(stack: Stack) -> AsyncIterator[str]:
-    """The pages without authentication, and their address."""
+    """The URL of the pages without authentication."""
     await asyncio.to_thread(stack.start_server)
     yield stack.pages_url
     await asyncio.to_thread(stack.stop_part, "server")
@@ -105,7 +105,7 @@ async def served(stack: Stack) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def open_page(browser: Browser) -> AsyncIterator[Open]:
-    """Opens pages in windows of their own; none may complain or ask another host."""
+    """Opens pages in separate windows; none may log errors or send requests to other hosts."""
     tabs: list[Tab] = []
     closing = []
 
@@ -121,11 +121,11 @@ async def open_page(browser: Browser) -> AsyncIterator[Open]:
     yield open_it
     for each in closing:
         await each.__aexit__(None, None, None)
-    assert not [complaint for tab in tabs for complaint in tab.complaints]
+    assert not [error for tab in tabs for error in tab.console_errors]
     for tab in tabs:
         assert tab.hosts == {urlsplit(tab.page.url).netloc}
 
 
 async def register(plan: RecoveryPlan) -> None:
-    """Register a plan, for the overview to show."""
+    """Register a plan, so that the overview shows it."""
     await PlanTable(get_settings()).register(plan, author=f"test-{os.getpid()}")

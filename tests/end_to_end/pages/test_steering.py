@@ -1,4 +1,4 @@
-"""What operators do on the pages: by mouse, by keyboard, on a phone, in the dark."""
+"""Actions on the pages: by mouse, by keyboard, on a phone, in the dark theme."""
 
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
@@ -11,21 +11,23 @@ from tests.end_to_end.conftest import House, wave_of
 from tests.end_to_end.pages.conftest import Open, Tab, register
 
 _MOST_TABS = 60
-_LONG = "A wave whose name is far longer than anybody would like to read in a war room " * 3
+_LONG = "A wave whose name is far longer than a screen can show " * 3
 
 
-def gated(house: House) -> RecoveryPlan:
-    """Web waits for an approval; Reports after it can be skipped meanwhile."""
+def plan_with_approval(house: House) -> RecoveryPlan:
+    """Web waits for an approval; Reports, which depends on it, can be skipped."""
     return house.plan(
         house.wave("Web", approval_required=True),
         house.wave("Reports", "Web"),
-        plan_name="Gated plan",
+        plan_name="Plan with approval",
     )
 
 
-async def at_the_gate(house: House, served: str, open_page: Open, **how: bool) -> tuple[Tab, str]:
+async def page_at_approval(
+    house: House, served: str, open_page: Open, **how: bool
+) -> tuple[Tab, str]:
     """A page of an execution that waits for an approval."""
-    plan = gated(house)
+    plan = plan_with_approval(house)
     execution_id = await start_execution(house.client, plan)
     await house.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
     tab = await open_page(f"{served}/executions/{execution_id}", **how)
@@ -36,7 +38,7 @@ async def at_the_gate(house: House, served: str, open_page: Open, **how: bool) -
 async def test_a_wave_is_skipped_and_another_approved_in_dialogs(
     house: House, served: str, open_page: Open
 ) -> None:
-    tab, execution_id = await at_the_gate(house, served, open_page)
+    tab, execution_id = await page_at_approval(house, served, open_page)
     page = tab.page
     await tab.node("reports").click()
     await page.locator("#panel").get_by_role("button", name="Skip").click()
@@ -66,21 +68,21 @@ async def test_a_wave_is_skipped_and_another_approved_in_dialogs(
 async def test_a_rejection_is_shown_and_what_was_filled_in_stays(
     house: House, served: str, open_page: Open
 ) -> None:
-    tab, execution_id = await at_the_gate(house, served, open_page)
+    tab, execution_id = await page_at_approval(house, served, open_page)
     page = tab.page
     await page.locator("#attention").get_by_role("button", name="Skip").click()
-    await page.get_by_label("Reason").fill("never mind")
+    await page.get_by_label("Reason").fill("not needed")
     plan_id = execution_id.rpartition("-")[0]
     handle = house.client.get_workflow_handle(f"drs-plan/{plan_id}")
     await handle.signal("skip_wave", {"wave": "web", "cascade": True})
     await tab.shows("web", "SKIPPED")
     await page.locator("#dialog").get_by_role("button", name="Skip", exact=True).click()
     await tab.sees("#dialog-outcome", "NOT DONE")
-    assert await page.get_by_label("Reason").input_value() == "never mind"
+    assert await page.get_by_label("Reason").input_value() == "not needed"
 
 
 async def test_all_of_it_works_by_keyboard(house: House, served: str, open_page: Open) -> None:
-    tab, execution_id = await at_the_gate(house, served, open_page)
+    tab, execution_id = await page_at_approval(house, served, open_page)
     await tab_to(tab, 'button.node[data-choose="reports"]')
     await tab.page.keyboard.press("Enter")
     await tab.sees("#panel h2", "Reports")
@@ -89,7 +91,7 @@ async def test_all_of_it_works_by_keyboard(house: House, served: str, open_page:
     await tab.sees("#dialog h2", "Skip: Reports")
     await tab.page.keyboard.press("Escape")
     await tab.page.locator("#dialog").wait_for(state="hidden")
-    # Where the reader was before.
+    # The element that had the focus before.
     assert await has_focus(tab, '#panel [data-ask="skip_wave"]')
     await tab.page.keyboard.press("Enter")
     await tab.sees("#dialog h2", "Skip: Reports")
@@ -116,7 +118,7 @@ async def test_all_of_it_works_by_keyboard(house: House, served: str, open_page:
 async def test_a_real_recovery_needs_the_plan_id_typed_to_start_and_to_cancel(
     house: House, served: str, open_page: Open
 ) -> None:
-    plan = gated(house)
+    plan = plan_with_approval(house)
     await register(plan)
     tab = await open_page(served)
     page = tab.page
@@ -153,8 +155,8 @@ async def test_a_real_recovery_needs_the_plan_id_typed_to_start_and_to_cancel(
 async def test_the_pages_have_contrast_and_names_for_everything(
     house: House, served: str, open_page: Open, dark: bool
 ) -> None:
-    tab, _ = await at_the_gate(house, served, open_page, dark=dark)
-    await register(gated(house))
+    tab, _ = await page_at_approval(house, served, open_page, dark=dark)
+    await register(plan_with_approval(house))
     await tab.node("web").click()
     await tab.sees("#panel h2", "Web")
     await assert_accessible(tab)
@@ -162,7 +164,7 @@ async def test_the_pages_have_contrast_and_names_for_everything(
     await tab.sees("#dialog h2", "Skip")
     await assert_accessible(tab)
     overview = await open_page(served, dark=dark)
-    await overview.sees(".plans", "Gated plan")
+    await overview.sees(".plans", "Plan with approval")
     await assert_accessible(overview)
     await overview.page.get_by_role("button", name="Real recovery").first.click()
     await overview.sees("#dialog-details", "As the worker sees it")
@@ -207,11 +209,11 @@ async def has_focus(tab: Tab, selector: str) -> bool:
 
 
 async def assert_accessible(tab: Tab) -> None:
-    """Nothing serious is wrong for people who do not see, or see little."""
+    """Check that axe finds no serious or critical violations."""
     results = await Axe().run(tab.page)
-    wrong = [
+    violations = [
         (each["id"], [node["html"] for node in each["nodes"]])
         for each in results.response["violations"]
         if each["impact"] in ("serious", "critical")
     ]
-    assert not wrong
+    assert not violations

@@ -1,4 +1,4 @@
-"""What the pages show while a plan runs, and how they say that they do not know."""
+"""What the pages show while a plan runs, and when the state is not known."""
 
 import asyncio
 
@@ -31,7 +31,7 @@ async def test_the_page_shows_the_diamond_from_start_to_end(
 ) -> None:
     plan = diamond(house)
     execution_id = new_execution_id(plan.plan_id)
-    # The page is there first, and shows the execution as soon as there is one.
+    # The page is opened first and shows the execution as soon as it exists.
     tab = await open_page(f"{served}/executions/{execution_id}")
     await tab.sees("h1", "Unknown")
     await start_execution(house.client, plan, execution_id=execution_id)
@@ -58,7 +58,7 @@ async def test_the_page_shows_the_diamond_from_start_to_end(
         assert await duration.inner_text() == clock(wave.completion_duration)
 
 
-async def test_a_wave_that_is_chosen_shows_its_servers_with_their_instances(
+async def test_a_selected_wave_shows_its_servers_with_their_instances(
     house: House, served: str, open_page: Open
 ) -> None:
     plan = house.plan(house.wave("Database", servers=2))
@@ -79,9 +79,7 @@ async def test_a_wave_that_is_chosen_shows_its_servers_with_their_instances(
     await tab.sees("#dialog-details", state.waves[0].servers[1].source_server_id)
 
 
-async def test_names_are_shown_as_they_are_and_never_run(
-    house: House, served: str, open_page: Open
-) -> None:
+async def test_names_are_escaped(house: House, served: str, open_page: Open) -> None:
     wave = house.wave("Database").model_copy(update={"wave_name": _IMAGE})
     plan = house.plan(wave, plan_name=_SCRIPT)
     await register(plan)
@@ -89,7 +87,7 @@ async def test_names_are_shown_as_they_are_and_never_run(
     tab = await open_page(f"{served}/executions/{execution_id}")
     await tab.sees("#head h1", _SCRIPT)
     await tab.node("database").click()
-    # What turns the reading direction is left out: it could make a name read as another.
+    # Direction characters are removed: they could disguise a name.
     await tab.sees("#panel h2", _IMAGE.removesuffix("\u202e"))
     assert "\u202e" not in await tab.page.content()
     overview = await open_page(served)
@@ -101,7 +99,7 @@ async def test_names_are_shown_as_they_are_and_never_run(
     await house.end(plan, execution_id)
 
 
-async def test_a_server_that_could_not_be_looked_up_is_shown_as_unknown(
+async def test_a_server_that_could_not_be_verified_is_shown_as_unknown(
     house: House, served: str, open_page: Open
 ) -> None:
     slow = house.aws.servers(1, LaunchSeconds=1000)
@@ -125,7 +123,7 @@ async def test_a_server_that_could_not_be_looked_up_is_shown_as_unknown(
     await house.end(plan, execution_id)
 
 
-async def test_a_picture_says_that_it_is_old_while_temporal_does_not_answer(
+async def test_a_page_is_marked_out_of_date_while_temporal_does_not_answer(
     house_apart: House, open_page: Open
 ) -> None:
     stack = house_apart.stack
@@ -149,11 +147,11 @@ async def test_a_picture_says_that_it_is_old_while_temporal_does_not_answer(
 
         await asyncio.to_thread(stack.stop_part, "server")
         await tab.sees("#old", "this page has no connection to drs-waves")
-    # The browser says of its own that the server is away.
-    tab.complaints.clear()
+    # The browser itself logs that the server is not reachable.
+    tab.console_errors.clear()
 
 
-async def test_the_overview_shows_what_runs_and_when_a_plan_was_last_drilled(
+async def test_the_overview_shows_running_executions_and_the_last_drill_of_a_plan(
     house: House, served: str, open_page: Open
 ) -> None:
     waves = [house.wave("Database", servers=2), house.wave("Web", "Database", servers=4)]
