@@ -80,7 +80,7 @@ async def test_a_real_recovery_is_cleaned_up_only_with_its_plan_id_typed(
     if confirmation is None:
         with pytest.raises(WorkflowFailureError) as refused:
             await cleaned(house, cleanup_of(state))
-        assert "is a real recovery" in str(refused.value.cause)
+        assert "real RECOVERY" in str(refused.value.cause)
         assert len(house.aws.instances_up(server)) == 1
     else:
         await cleaned(house, cleanup_of(state, confirmation=plan.plan_id))

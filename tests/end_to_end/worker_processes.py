@@ -54,7 +54,7 @@ async def watcher(house: House, execution_id: str, wave_id: str) -> tuple[int, i
     """The latest attempt at a wave's watch, and the process ID of the worker that has or had it."""
     handle = house.client.get_workflow_handle(f"drs-wave/{execution_id}/{wave_id}/1")
     for pending in (await handle.describe()).raw_description.pending_activities:
-        if pending.activity_type.name == "watch" and "@" in pending.last_worker_identity:
+        if pending.activity_type.name == "watch_servers" and "@" in pending.last_worker_identity:
             return pending.attempt, int(pending.last_worker_identity.split("@")[0])
     found = (0, 0)
     watches = []
@@ -62,7 +62,7 @@ async def watcher(house: House, execution_id: str, wave_id: str) -> tuple[int, i
         # The start of an attempt is recorded together with its end.
         scheduled = event.activity_task_scheduled_event_attributes
         started = event.activity_task_started_event_attributes
-        if scheduled.activity_type.name == "watch":
+        if scheduled.activity_type.name == "watch_servers":
             watches.append(event.event_id)
         elif started.scheduled_event_id in watches:
             found = started.attempt, int(started.identity.split("@")[0])
