@@ -5,7 +5,7 @@ import sys
 from functools import partial
 from typing import NoReturn
 
-from runtime.exit import ExitCode, leave, report
+from runtime.exit import ExitCode, exit_process, report
 from runtime.worker import run_worker
 
 
@@ -16,7 +16,7 @@ def main() -> NoReturn:
         asyncio.run(run_worker())
     except Exception as error:
         code = report(error, partial(print, file=sys.stderr))
-    leave(code)
+    exit_process(code)
 
 
 if __name__ == "__main__":

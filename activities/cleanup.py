@@ -20,8 +20,8 @@ from recovery.plan.model import Target
 from settings import Settings
 
 T = TypeVar("T")
-JOBS_END_SECONDS = 24 * 3600.0
-GONE_SECONDS = 1800.0
+JOBS_TIMEOUT_SECONDS = 24 * 3600.0
+TERMINATION_TIMEOUT_SECONDS = 1800.0
 _GONE = ("TERMINATED", "NOT_FOUND")
 
 
@@ -36,7 +36,9 @@ class CleanupActivities:
     async def find_instances(self, scope: TargetScope) -> FoundInstances:
         """Await the end of the execution's jobs, then list the instances that are of them."""
         async with heartbeating():
-            return await _retried(self._find(scope), after=self._settings.scaled_poll_seconds)
+            return await _retried_by_temporal(
+                self._find(scope), after=self._settings.scaled_poll_seconds
+            )
 
     @activity.defn
     async def terminate(self, request: TerminateRequest) -> list[LaunchedInstance]:
@@ -47,45 +49,49 @@ class CleanupActivities:
         """
         async with heartbeating():
             work = self._terminate(request)
-            return await _retried(work, after=self._settings.scaled_poll_seconds)
+            return await _retried_by_temporal(work, after=self._settings.scaled_poll_seconds)
 
     async def _find(self, scope: TargetScope) -> FoundInstances:
         await self._clients.account_of(scope.target)
         api = self._clients.drs(scope.target)
-        give_up = activity.info().scheduled_time.timestamp()
-        give_up += JOBS_END_SECONDS / self._settings.speed
+        deadline = activity.info().scheduled_time.timestamp()
+        deadline += JOBS_TIMEOUT_SECONDS / self._settings.speed
         while True:
-            told = await api.jobs(scope.job_ids)
-            told += await api.jobs_since(scope.since)
-            jobs = {j.job_id: j for j in told if _is_own(j, scope)}
+            listed_jobs = await api.jobs(scope.job_ids)
+            listed_jobs += await api.jobs_since(scope.since)
+            jobs = {j.job_id: j for j in listed_jobs if _is_own(j, scope)}
             running = [job.job_id for job in jobs.values() if not job.is_over]
-            if not running or time.time() > give_up:
+            if not running or time.time() > deadline:
                 break
             await asyncio.sleep(self._settings.scaled_poll_seconds)
         # DRS may have forgotten a job whose instance lives on; its recorded ID then speaks for it.
-        told_ids = {job.job_id for job in told}
-        ours = {*jobs, *(i for i in scope.job_ids if i not in told_ids)}
-        found = [i for i in await api.recovery_instances(scope.server_ids) if i.job_id in ours]
+        listed_ids = {job.job_id for job in listed_jobs}
+        own_job_ids = {*jobs, *(i for i in scope.job_ids if i not in listed_ids)}
+        found = [
+            i for i in await api.recovery_instances(scope.server_ids) if i.job_id in own_job_ids
+        ]
         instances = [own for i in found if (own := _launched(i, scope.target)) is not None]
         return FoundInstances(instances=instances, unfinished=running)
 
     async def _terminate(self, request: TerminateRequest) -> list[LaunchedInstance]:
         api = self._clients.drs(request.target)
-        give_up = time.time() + GONE_SECONDS / self._settings.speed
+        deadline = time.time() + TERMINATION_TIMEOUT_SECONDS / self._settings.speed
         refusals: dict[str, AwsError] = {}
-        left: Sequence[LaunchedInstance] = request.instances
-        while left and time.time() <= give_up:
-            await self._ask(api, left, refusals)
+        remaining: Sequence[LaunchedInstance] = request.instances
+        while remaining and time.time() <= deadline:
+            await self._request_termination(api, remaining, refusals)
             await asyncio.sleep(self._settings.scaled_poll_seconds)
-            listed = await _still_there(api, left)
+            listed = await _still_there(api, remaining)
             # A listing that lacks one for once proves nothing; that DRS took the order does.
-            left = [i for i in left if i in listed or _is_unheard(i, refusals)]
+            remaining = [i for i in remaining if i in listed or _is_undecided(i, refusals)]
         return [
-            i.model_copy(update={"reason": str(refusals.get(i.recovery_instance_id, _SILENT))})
-            for i in left
+            i.model_copy(
+                update={"reason": str(refusals.get(i.recovery_instance_id, _STILL_PRESENT))}
+            )
+            for i in remaining
         ]
 
-    async def _ask(
+    async def _request_termination(
         self,
         api: DrsClient,
         instances: Sequence[LaunchedInstance],
@@ -98,20 +104,20 @@ class CleanupActivities:
         except AwsError as error:
             if len(ids) > 1 and error.kind in (AwsErrorKind.CONFLICT, AwsErrorKind.UNKNOWN_SERVER):
                 for instance in instances:
-                    await self._ask(api, [instance], refusals)
+                    await self._request_termination(api, [instance], refusals)
                 return
             refusals.update(dict.fromkeys(ids, error))
-            if not error.kind.can_pass and error.kind is not AwsErrorKind.UNKNOWN_SERVER:
+            if not error.kind.is_retryable and error.kind is not AwsErrorKind.UNKNOWN_SERVER:
                 raise
         else:
             for instance_id in ids:
                 refusals.pop(instance_id, None)
 
 
-_SILENT = "it was asked to terminate and is still there"
+_STILL_PRESENT = "it was asked to terminate and is still there"
 
 
-def _is_unheard(instance: LaunchedInstance, refusals: dict[str, AwsError]) -> bool:
+def _is_undecided(instance: LaunchedInstance, refusals: dict[str, AwsError]) -> bool:
     """Whether DRS neither took the order to terminate an instance nor said that it knows none."""
     error = refusals.get(instance.recovery_instance_id)
     return error is not None and error.kind is not AwsErrorKind.UNKNOWN_SERVER
@@ -147,7 +153,7 @@ def _launched(instance: RecoveryInstance, target: Target) -> LaunchedInstance | 
     )
 
 
-async def _retried(work: Awaitable[T], *, after: float) -> T:
+async def _retried_by_temporal(work: Awaitable[T], *, after: float) -> T:
     """Leave it to Temporal to try again what AWS did not answer."""
     try:
         return await work

@@ -44,14 +44,14 @@ async def read_temporal_state(client: Client, run: ExecutionRun) -> TemporalStat
         plan: RecoveryPlan = await handle.query(
             "plan", result_type=RecoveryPlan, rpc_timeout=REPLAY_TIMEOUT
         )
-        own = await _own_views(client, state)
+        waves = await _wave_states(client, state)
     except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
         raise StateUnavailableError(
             f"Temporal does not tell how {run.execution_id} stands: {error}. Is a worker running? "
             "`drs-waves worker` starts one"
         ) from error
     is_closed = described.status is not WorkflowExecutionStatus.RUNNING
-    return TemporalState(state=state, plan=plan, own=own, is_closed=is_closed)
+    return TemporalState(state=state, plan=plan, waves=waves, is_closed=is_closed)
 
 
 async def _latest(client: Client, run: ExecutionRun) -> WorkflowExecutionDescription:
@@ -63,23 +63,23 @@ async def _latest(client: Client, run: ExecutionRun) -> WorkflowExecutionDescrip
     return await known.describe(rpc_timeout=REPLAY_TIMEOUT)
 
 
-async def _own_views(client: Client, state: ExecutionState) -> dict[str, WaveState]:
+async def _wave_states(client: Client, state: ExecutionState) -> dict[str, WaveState]:
     """The waves as their own workflows tell them, which outlive the plan and know more then."""
-    gate = asyncio.Semaphore(_QUERIES_AT_ONCE)
+    semaphore = asyncio.Semaphore(_QUERIES_AT_ONCE)
 
-    async def ask(wave: WaveState) -> WaveState | None:
+    async def query(wave: WaveState) -> WaveState | None:
         workflow_id = wave_workflow_id(state.execution_id, wave.wave_id, wave.attempt)
-        async with gate:
+        async with semaphore:
             try:
-                told: WaveState = await client.get_workflow_handle(workflow_id).query(
+                state_of_wave: WaveState = await client.get_workflow_handle(workflow_id).query(
                     "status", result_type=WaveState, rpc_timeout=REPLAY_TIMEOUT
                 )
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return None
                 raise
-            return told
+            return state_of_wave
 
-    begun = [wave for wave in state.waves if wave.handed_over and wave.attempt]
-    told = await asyncio.gather(*(ask(wave) for wave in begun))
-    return {wave.wave_id: wave for wave in told if wave is not None}
+    started = [wave for wave in state.waves if wave.has_workflow and wave.attempt]
+    states = await asyncio.gather(*(query(wave) for wave in started))
+    return {wave.wave_id: wave for wave in states if wave is not None}

@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeating
-from contract.execution import AwaitEnd
+from contract.execution import ExecutionEndRequest
 from contract.identifiers import EXECUTION_ID_KEY
 from contract.wave import WaveOutcome
 from recovery.execution.wave import WaveState
@@ -18,7 +18,7 @@ class ExecutionActivities:
     """The activities that look at other workflows."""
 
     @activity.defn
-    async def look_at_wave(self, workflow_id: str) -> WaveState:
+    async def read_wave_state(self, workflow_id: str) -> WaveState:
         """Say how a wave stands by its own workflow, running or ended."""
         handle = activity.client().get_workflow_handle(workflow_id)
         async with heartbeating():
@@ -26,7 +26,7 @@ class ExecutionActivities:
         return wave
 
     @activity.defn
-    async def follow_wave(self, workflow_id: str) -> WaveOutcome | None:
+    async def await_wave(self, workflow_id: str) -> WaveOutcome | None:
         """Await the end of a wave's workflow that is no child of the caller any more.
 
         Returns:
@@ -47,7 +47,7 @@ class ExecutionActivities:
         return outcome.model_copy(update={"wave": wave})
 
     @activity.defn
-    async def await_end(self, request: AwaitEnd) -> None:
+    async def await_execution_end(self, request: ExecutionEndRequest) -> None:
         """Await the end of an execution; one that Temporal does not know counts as ended."""
         client = activity.client()
         async with heartbeating():

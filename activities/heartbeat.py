@@ -11,7 +11,7 @@ from temporalio import activity
 from recovery.base_model import Model
 from settings import get_settings
 
-_BEATS_A_TIMEOUT = 5
+_HEARTBEATS_PER_TIMEOUT = 5
 
 
 def heartbeat_timeout() -> timedelta:
@@ -24,28 +24,28 @@ def heartbeat_timeout() -> timedelta:
 
 def heartbeat_interval() -> timedelta:
     """How often heartbeats go out, and so how soon a cancellation reaches an activity."""
-    return heartbeat_timeout() / _BEATS_A_TIMEOUT
+    return heartbeat_timeout() / _HEARTBEATS_PER_TIMEOUT
 
 
 @asynccontextmanager
 async def heartbeating(details: Callable[[], Model | None] = lambda: None) -> AsyncIterator[None]:
     """Send a heartbeat with the current `details` every few seconds until the block ends."""
 
-    async def beat() -> None:
+    async def send() -> None:
         while True:
-            beat_now(details())
+            send_heartbeat(details())
             await asyncio.sleep(heartbeat_interval().total_seconds())
 
-    beating = asyncio.create_task(beat())
+    sending = asyncio.create_task(send())
     try:
         yield
     finally:
-        beating.cancel()
+        sending.cancel()
         with suppress(asyncio.CancelledError):
-            await beating
+            await sending
 
 
-def beat_now(details: Model | None) -> None:
+def send_heartbeat(details: Model | None) -> None:
     """Send one heartbeat; a resumed activity reads its details back."""
     if details is None:
         activity.heartbeat()

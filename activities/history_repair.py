@@ -7,7 +7,7 @@ from activities.execution_state import StateUnavailableError, read_temporal_stat
 from activities.heartbeat import heartbeating
 from contract.execution import ExecutionRun
 from contract.history import HistoryRepair
-from recovery.history.comparison import Difference, TemporalState, compare, repairing
+from recovery.history.comparison import Difference, TemporalState, compare, repair_record
 from storage.history import HistoryError, HistoryTable
 
 
@@ -32,14 +32,16 @@ async def verify(
     """
     execution_id = temporal_state.state.execution_id
     differences = compare(temporal_state, await table.entries(execution_id))
-    wrong = [each.item for each in differences if each.can_be_repaired]
-    if not repair or not wrong:
+    repairable = [each.item for each in differences if each.can_be_repaired]
+    if not repair or not repairable:
         return differences
-    await table.rewrite(repairing(temporal_state, wrong))
+    await table.rewrite(repair_record(temporal_state, repairable))
     after = compare(temporal_state, await table.entries(execution_id))
-    still = [each.item for each in after if not each.is_sound]
+    remaining = [each.item for each in after if not each.is_expected]
     return [
-        each.model_copy(update={"is_repaired": each.item in wrong and each.item not in still})
+        each.model_copy(
+            update={"is_repaired": each.item in repairable and each.item not in remaining}
+        )
         for each in differences
     ]
 
@@ -62,10 +64,10 @@ class RepairActivities:
                 # While DynamoDB is away, nobody need replay a thousand workflows at each try.
                 await self._table.entries(run.execution_id)
                 temporal_state = await read_temporal_state(activity.client(), run)
-                found = await verify(self._table, temporal_state, repair=True)
+                differences = await verify(self._table, temporal_state, repair=True)
             except (HistoryError, StateUnavailableError) as error:
                 raise ApplicationError(str(error), type="HistoryUnavailable") from error
         return HistoryRepair(
-            repaired=[each.item for each in found if each.is_repaired],
-            left=[each.item for each in found if not each.is_settled],
+            repaired=[each.item for each in differences if each.is_repaired],
+            remaining=[each.item for each in differences if not each.is_settled],
         )

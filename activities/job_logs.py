@@ -10,11 +10,11 @@ from aws.drs.job_log_lines import line_of
 from aws.drs.models import Job, epoch
 from aws.errors import AwsError
 from aws.targets import TargetClients
-from contract.job_logs import JobLog, JobLogs, ReadJobLogs
+from contract.job_logs import JobLog, JobLogs, JobLogsRequest
 
 _JOBS_AT_ONCE = 4
 # Temporal takes 2 MB a payload.
-_MOST_CHARACTERS = 1_500_000
+_MAX_CHARACTERS = 1_500_000
 
 
 class JobLogActivities:
@@ -24,18 +24,18 @@ class JobLogActivities:
         self._clients = clients
 
     @activity.defn
-    async def read_job_logs(self, asked: ReadJobLogs) -> JobLogs:
+    async def read_job_logs(self, request: JobLogsRequest) -> JobLogs:
         """Read what DRS logged of jobs; a job that cannot be read says so itself."""
-        api = self._clients.drs(asked.target)
+        api = self._clients.drs(request.target)
         async with heartbeating():
-            known, error = await _known_jobs(api, asked.job_ids)
-            gate = asyncio.Semaphore(_JOBS_AT_ONCE)
+            jobs, error = await _known_jobs(api, request.job_ids)
+            semaphore = asyncio.Semaphore(_JOBS_AT_ONCE)
 
             async def read(job_id: str) -> JobLog:
-                async with gate:
-                    return await _read(api, _begun(job_id, known.get(job_id), error))
+                async with semaphore:
+                    return await _read(api, _job_header(job_id, jobs.get(job_id), error))
 
-            logs = await asyncio.gather(*(read(job_id) for job_id in asked.job_ids))
+            logs = await asyncio.gather(*(read(job_id) for job_id in request.job_ids))
         return _within_payload(list(logs))
 
 
@@ -46,7 +46,7 @@ async def _known_jobs(api: DrsClient, job_ids: list[str]) -> tuple[dict[str, Job
         return {}, str(error)
 
 
-def _begun(job_id: str, job: Job | None, error: str | None) -> JobLog:
+def _job_header(job_id: str, job: Job | None, error: str | None) -> JobLog:
     """A job without its log."""
     if job is None:
         return JobLog(job_id=job_id, error=error or "DRS does not know this job any more")
@@ -70,13 +70,13 @@ async def _read(api: DrsClient, log: JobLog) -> JobLog:
 
 def _within_payload(logs: list[JobLog]) -> JobLogs:
     """Leave out the oldest lines of what would be too much; errors come last in a log."""
-    most = _MOST_CHARACTERS // max(1, len(logs))
+    max_characters = _MAX_CHARACTERS // max(1, len(logs))
     for log in logs:
-        taken = 0
+        used = 0
         for number, line in enumerate(reversed(log.lines)):
-            taken += len(line.model_dump_json())
-            if taken > most:
-                log.left_out = len(log.lines) - number
-                log.lines = log.lines[log.left_out :]
+            used += len(line.model_dump_json())
+            if used > max_characters:
+                log.omitted_lines = len(log.lines) - number
+                log.lines = log.lines[log.omitted_lines :]
                 break
     return JobLogs(jobs=logs)

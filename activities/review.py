@@ -46,10 +46,10 @@ class Review:
     async def _earlier_jobs(self) -> list[Job]:
         """All jobs of the earlier attempts, newest first."""
         request = self._request
-        everything = await self._api.jobs_since(request.since)
-        self._terminations = [job for job in everything if job.type == "TERMINATE"]
+        recent_jobs = await self._api.jobs_since(request.since)
+        self._terminations = [job for job in recent_jobs if job.type == "TERMINATE"]
         prefixes = tuple(request.launch_prefixes)
-        found = [j for j in everything if any(i.startswith(prefixes) for i in j.launch_ids)]
+        found = [j for j in recent_jobs if any(i.startswith(prefixes) for i in j.launch_ids)]
         known = {job.job_id for job in found}
         named = {s.recovery_job_id for s in request.servers if s.recovery_job_id}
         if missing := sorted(named - known):
@@ -60,7 +60,7 @@ class Review:
         self, server: ServerResult, jobs: list[Job], instances: Iterable[RecoveryInstance]
     ) -> ServerResult:
         server_id = server.source_server_id
-        fresh = ServerResult(
+        blank = ServerResult(
             source_server_id=server_id, impact=server.impact, taken_over=server.taken_over
         )
         own = [job for job in jobs if server_id in job.server_ids]
@@ -68,43 +68,43 @@ class Review:
         job_ids = [job.job_id for job in own]
         if server.recovery_job_id:
             job_ids.append(server.recovery_job_id)
-        up = self._instance_of(theirs, job_ids)
+        running = self._instance_of(theirs, job_ids)
         if own and not own[0].is_over:
-            return self._watched_on(fresh, own[0])
-        if up is not None:
+            return self._keep_watching(blank, own[0])
+        if running is not None:
             # Watched on, so that it is judged like any other: by its job and its instance.
-            runs = up.ec2_instance_state == "RUNNING"
+            runs = running.ec2_instance_state == "RUNNING"
             known = server.launch_status is LaunchStatus.LAUNCHED and runs and not own
-            return fresh.model_copy(
+            return blank.model_copy(
                 update={
-                    "recovery_job_id": up.job_id,
-                    "recovery_instance_id": up.recovery_instance_id,
+                    "recovery_job_id": running.job_id,
+                    "recovery_instance_id": running.recovery_instance_id,
                 }
                 | (_still_up(server) if known else {})
             )
         if (
             own
-            and _says_launched(own[0], server_id)
+            and _reports_launched(own[0], server_id)
             and not self._is_gone(own[0], server_id, theirs)
         ):
             # Its instance is not listed, or not of a job: unknown is not gone, and launching it
             # again could destroy it. Watched on, it ends verified, contradicted or UNKNOWN.
-            return self._watched_on(fresh, own[0])
-        silent = [job for job in jobs if not job.server_ids]
-        if not own and silent:
+            return self._keep_watching(blank, own[0])
+        without_servers = [job for job in jobs if not job.server_ids]
+        if not own and without_servers:
             # An answer that names no servers says nothing of this one.
-            return self._watched_on(fresh, silent[0])
+            return self._keep_watching(blank, without_servers[0])
         if server.recovery_job_id and not own and server.launch_status is not LaunchStatus.FAILED:
             # DRS does not say what became of it. It is not launched again; watched on, it ends
             # up, or times out.
-            return fresh.model_copy(update={"recovery_job_id": server.recovery_job_id})
-        return fresh.model_copy(update={"taken_over": False})
+            return blank.model_copy(update={"recovery_job_id": server.recovery_job_id})
+        return blank.model_copy(update={"taken_over": False})
 
-    def _watched_on(self, server: ServerResult, job: Job) -> ServerResult:
+    def _keep_watching(self, server: ServerResult, job: Job) -> ServerResult:
         """The server of a job that goes on, or whose end is to be judged."""
         ids, own = job.launch_ids, self._request.own_prefix
-        whose = {"taken_over": not any(i.startswith(own) for i in ids)} if ids else {}
-        return server.model_copy(update={"recovery_job_id": job.job_id} | whose)
+        ownership = {"taken_over": not any(i.startswith(own) for i in ids)} if ids else {}
+        return server.model_copy(update={"recovery_job_id": job.job_id} | ownership)
 
     def _is_gone(self, job: Job, server_id: str, instances: list[RecoveryInstance]) -> bool:
         """Whether DRS says that what a job launched for a server is no more."""
@@ -130,9 +130,9 @@ class Review:
         return None
 
 
-def _says_launched(job: Job, server_id: str) -> bool:
-    told = [s for s in job.participating_servers if s.source_server_id == server_id]
-    return any(s.launch_status == "LAUNCHED" for s in told)
+def _reports_launched(job: Job, server_id: str) -> bool:
+    reported = [s for s in job.participating_servers if s.source_server_id == server_id]
+    return any(s.launch_status == "LAUNCHED" for s in reported)
 
 
 def _still_up(server: ServerResult) -> dict[str, object]:

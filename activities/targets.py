@@ -18,10 +18,10 @@ from recovery.launch.admission import Quotas
 from recovery.plan.model import RecoveryPlan, Target
 from settings import Settings, is_loopback
 
-_ANSWER_SECONDS = 20.0
+_RESPONSE_TIMEOUT_SECONDS = 20.0
 # A warning is not worth more of a recovery's time, nor many calls.
-_ORIGIN_SECONDS = 2.0
-ORIGIN_SERVERS = 200
+_ORIGIN_TIMEOUT_SECONDS = 2.0
+MAX_ORIGIN_SERVERS = 200
 _NOT_LAUNCHABLE = ("INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED")
 
 
@@ -40,7 +40,7 @@ class TargetActivities:
         self._dependencies = dependencies or DependencyRegions()
 
     @activity.defn
-    async def look_at_targets(
+    async def check_targets(
         self, targets: list[Target], server_ids: list[list[str]] | None = None
     ) -> WorkerContext:
         """Say in which account and endpoint each target really is.
@@ -72,8 +72,8 @@ class TargetActivities:
             context = await self._context(plan.targets)
             checks = [self._check(plan, t) for t in plan.targets]
             found = await asyncio.gather(*checks)
-        told = self._dependencies.warnings(origin for _, origins in found for origin in origins)
-        warnings = [Finding(region=plan.region, message=message) for message in told]
+        messages = self._dependencies.warnings(origin for _, origins in found for origin in origins)
+        warnings = [Finding(region=plan.region, message=message) for message in messages]
         return Readiness(
             context=context, findings=[f for some, _ in found for f in some] + warnings
         )
@@ -83,33 +83,33 @@ class TargetActivities:
     ) -> list[SourceServer]:
         """Source servers, as far as DRS knows them at once."""
 
-        async def ask(target: Target, ids: list[str]) -> list[SourceServer]:
+        async def read(target: Target, ids: list[str]) -> list[SourceServer]:
             try:
-                async with asyncio.timeout(_ORIGIN_SECONDS):
+                async with asyncio.timeout(_ORIGIN_TIMEOUT_SECONDS):
                     api = self._clients.drs(target)
                     return await api.source_servers(ids)
             except (AwsError, TimeoutError):
                 return []
 
-        asked = zip(targets, server_ids, strict=False)
-        told = await asyncio.gather(*(ask(target, ids) for target, ids in asked if ids))
-        return [server for some in told for server in some]
+        requests = zip(targets, server_ids, strict=False)
+        listed = await asyncio.gather(*(read(target, ids) for target, ids in requests if ids))
+        return [server for some in listed for server in some]
 
     async def _context(self, targets: Sequence[Target]) -> WorkerContext:
-        told = await asyncio.gather(*(self._look_at(target) for target in targets))
-        return WorkerContext(speed=self._settings.speed, targets=list(told))
+        contexts = await asyncio.gather(*(self._check_target(target) for target in targets))
+        return WorkerContext(speed=self._settings.speed, targets=list(contexts))
 
-    async def _look_at(self, target: Target) -> TargetContext:
+    async def _check_target(self, target: Target) -> TargetContext:
         context = TargetContext(region=target.region, role_arn=target.role_arn)
         api = self._clients.drs(target)
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(_RESPONSE_TIMEOUT_SECONDS):
                 context.account_id = await self._clients.account_of(target)
             context.endpoint = api.endpoint
         except WrongAccountError as error:
             context.error, context.mismatch = str(error), True
         except (AwsError, TimeoutError) as error:
-            context.error = str(error) or f"AWS did not answer in {_ANSWER_SECONDS:g} s"
+            context.error = str(error) or f"AWS did not answer in {_RESPONSE_TIMEOUT_SECONDS:g} s"
         context.is_sandbox = is_loopback(context.endpoint)
         return context
 
@@ -169,10 +169,10 @@ class _TargetCheck:
         known = {s.source_server_id: s for s in await self._api.source_servers(ids)}
         self.origins = origins_of(known.values())
         for server_id in ids:
-            self._judge_replication(server_id, known.get(server_id))
+            self._check_replication(server_id, known.get(server_id))
         live = live_recoveries(await self._api.recovery_instances(ids))
         for server_id, instance in live.items():
-            self._find(
+            self._add_finding(
                 f"has a live instance {instance.recovery_instance_id} of a real recovery "
                 f"(job {instance.job_id}); it will not be launched",
                 server_id,
@@ -180,29 +180,33 @@ class _TargetCheck:
                 blocks=True,
             )
         jobs = await self._api.jobs_since(time.time())
-        self._judge_jobs([job for job in jobs if not job.is_over])
+        self._check_jobs([job for job in jobs if not job.is_over])
         return self.findings
 
-    def _judge_replication(self, server_id: str, server: SourceServer | None) -> None:
+    def _check_replication(self, server_id: str, server: SourceServer | None) -> None:
         if server is None:
-            self._find("DRS does not know this source server here", server_id, blocks=True)
+            self._add_finding("DRS does not know this source server here", server_id, blocks=True)
             return
         state = server.replication_state or "unknown"
         lag = server.lag_duration
-        lags = bool(lag) and lag not in ("P0D", "PT0S")
+        is_lagging = bool(lag) and lag not in ("P0D", "PT0S")
         if state in _NOT_LAUNCHABLE:
-            told = f"replication is {state}: DRS cannot launch it yet"
-            self._find(told + (f" (lag {lag})" if lags else ""), server_id, blocks=True)
+            message = f"replication is {state}: DRS cannot launch it yet"
+            self._add_finding(
+                message + (f" (lag {lag})" if is_lagging else ""), server_id, blocks=True
+            )
         elif state != "CONTINUOUS":
-            self._find(f"replication is {state}" + (f", lag {lag}" if lags else ""), server_id)
-        elif lags:
-            self._find(f"replication lags by {lag}", server_id)
+            self._add_finding(
+                f"replication is {state}" + (f", lag {lag}" if is_lagging else ""), server_id
+            )
+        elif is_lagging:
+            self._add_finding(f"replication lags by {lag}", server_id)
 
-    def _judge_jobs(self, running: list[Job]) -> None:
+    def _check_jobs(self, running: list[Job]) -> None:
         for job in running:
             for server_id in job.server_ids:
                 if server_id in self._wave_of:
-                    self._find(
+                    self._add_finding(
                         f"is in running job {job.job_id} ({job.initiated_by or job.type}); "
                         "its launch will wait for it",
                         server_id,
@@ -211,16 +215,16 @@ class _TargetCheck:
                     )
         jobs, servers = self._quotas.jobs, self._quotas.servers
         if len(running) >= jobs:
-            told = f"{len(running)} of {jobs} jobs are in progress: launches will wait for quota"
-            self._find(told, blocks=True)
-        busy = sum(len(job.server_ids) for job in running)
-        if busy + len(self._wave_of) > servers:
-            self._find(
-                f"{busy} servers are in running jobs and the plan has {len(self._wave_of)} here; "
-                f"DRS takes {servers} at a time, so launches may wait for quota"
+            message = f"{len(running)} of {jobs} jobs are in progress: launches will wait for quota"
+            self._add_finding(message, blocks=True)
+        in_jobs = sum(len(job.server_ids) for job in running)
+        if in_jobs + len(self._wave_of) > servers:
+            self._add_finding(
+                f"{in_jobs} servers are in running jobs and the plan has {len(self._wave_of)} "
+                f"here; DRS takes {servers} at a time, so launches may wait for quota"
             )
 
-    def _find(
+    def _add_finding(
         self,
         message: str,
         server_id: str | None = None,

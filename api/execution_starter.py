@@ -26,7 +26,7 @@ from client.errors import RefusedError, UnreachableError
 from client.executions import request_of
 from client.start import replace_drill, start_execution
 from client.takeover import PreviousExecution, previous_execution
-from client.workers import why_idle
+from client.workers import idle_reason
 from contract.cleanup import StartCleanup
 from contract.identifiers import new_execution_id, plan_id_of
 from recovery.base_model import StrictModel
@@ -169,7 +169,7 @@ class ExecutionStarter:
                 raise
             return StartResult(plan_id, execution_id, is_new=False)
         warnings = await self._schedule_cleanup(client, caller, execution_id, request)
-        if idle := await why_idle(client):
+        if idle := await idle_reason(client):
             warnings = (*warnings, f"it has not begun yet. {idle}")
         return StartResult(plan_id, execution_id, is_new=True, warnings=warnings)
 

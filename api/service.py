@@ -16,9 +16,9 @@ from client.cleanup import cleanup_state, start_cleanup
 from client.connection import connect_to_temporal
 from client.errors import RefusedError, UnreachableError
 from client.executions import RunningExecution, find_running, list_runs
-from client.overview import MOST, Overview, overview
+from client.overview import MAX_ROWS, Overview, overview
 from client.steering import cancel, send
-from client.takeover import refuse_while_it_runs
+from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
 from contract.identifiers import plan_id_of
 from contract.rpc_limits import RPC_TIMEOUT
@@ -75,7 +75,7 @@ class ExecutionService:
         return found
 
     async def executions(
-        self, *, plan_id: str | None = None, state: PlanStatus | None = None, limit: int = MOST
+        self, *, plan_id: str | None = None, state: PlanStatus | None = None, limit: int = MAX_ROWS
     ) -> Overview:
         """List executions from Temporal and the history; one of the two may not answer."""
         try:
@@ -181,7 +181,7 @@ class ExecutionService:
             cleanup_refusal(state.plan_id, state.execution_type, confirmation, is_forced=force)
         )
         client = await self.client()
-        await refuse_while_it_runs(client, state, "cancel it first, or wait for its end")
+        await refuse_while_running(client, state, "cancel it first, or wait for its end")
         await start_cleanup(
             client,
             StartCleanup(

@@ -33,17 +33,17 @@ class AwsErrorKind(StrEnum):
     UNINITIALIZED = "UninitializedAccount"
 
     @property
-    def can_pass(self) -> bool:
+    def is_retryable(self) -> bool:
         """Whether the same call may succeed later."""
-        return self not in _LASTING
+        return self not in _PERMANENT
 
     @property
-    def is_refusal(self) -> bool:
+    def had_no_effect(self) -> bool:
         """Whether the call certainly had no effect."""
         return self is not AwsErrorKind.UNCLEAR
 
 
-_LASTING = (
+_PERMANENT = (
     AwsErrorKind.INVALID,
     AwsErrorKind.ACCESS_DENIED,
     AwsErrorKind.UNKNOWN_SERVER,
@@ -78,9 +78,9 @@ _CODES = {
 }
 
 
-_LONGEST_MESSAGE = 2000
+_MAX_MESSAGE_LENGTH = 2000
 # Seconds; a launch must not wait for an hour because a header says so.
-_LONGEST_RETRY_AFTER = 300.0
+_MAX_RETRY_AFTER = 300.0
 # SSLError is not one of them: TLS may also break while the response is read.
 _NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 
@@ -102,7 +102,7 @@ class AwsError(Exception):
         retry_after: float | None = None,
         resource_id: str | None = None,
     ) -> None:
-        super().__init__(shortened(message, most=_LONGEST_MESSAGE))
+        super().__init__(shortened(message, max_length=_MAX_MESSAGE_LENGTH))
         self.kind = kind
         self.retry_after = retry_after
         self.resource_id = resource_id
@@ -150,7 +150,7 @@ def _seconds_in(header: object) -> float | None:
         seconds = float(str(header))
     except ValueError:
         return None
-    return min(seconds, _LONGEST_RETRY_AFTER) if seconds > 0 else None
+    return min(seconds, _MAX_RETRY_AFTER) if seconds > 0 else None
 
 
 class IncompleteResponseError(Exception):

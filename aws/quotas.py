@@ -16,7 +16,7 @@ from settings import Settings
 # Source: AWS General Reference, "Elastic Disaster Recovery endpoints and quotas".
 CODES = {"jobs": "L-D88FAC3A", "servers": "L-05AFA8C6", "servers_per_job": "L-B827C881"}
 # A launch waits for the answer, and can do without it.
-_ANSWER_SECONDS = 2.0
+_RESPONSE_TIMEOUT_SECONDS = 2.0
 _CACHED_SECONDS = 600.0
 _RETRY_SECONDS = 60.0
 
@@ -50,7 +50,7 @@ class ServiceQuotas:
         until, reported = self._cached.get(where, (0.0, {}))
         if time.monotonic() >= until:
             try:
-                async with asyncio.timeout(_ANSWER_SECONDS):
+                async with asyncio.timeout(_RESPONSE_TIMEOUT_SECONDS):
                     reported = await self._ask(where)
                 until = time.monotonic() + _CACHED_SECONDS
             except (AwsError, TimeoutError):

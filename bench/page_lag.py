@@ -17,7 +17,7 @@ from playwright.async_api import Page
 
 from bench.browser import running_browser, window
 from bench.testbed import ACCOUNT, REGION, Testbed, run_bench, running_testbed, scratch_folder
-from client.executions import the_running
+from client.executions import require_running
 from client.start import start_execution
 from client.steering import send
 from recovery.operator.messages import MessageName, OperatorMessage
@@ -48,7 +48,7 @@ async def _measure(rounds: int) -> list[float]:
         async with running_testbed(folder, speed=60.0, workers=1) as testbed:
             await testbed.aws.apply(SourceServers=[where])
             async with _opened(testbed, plan) as page:
-                running = await the_running(testbed.client, plan.plan_id)
+                running = await require_running(testbed.client, plan.plan_id)
                 send_message = partial(send, testbed.client, running, actor="bench")
                 for number in range(rounds):
                     pause = number % 2 == 0

@@ -19,7 +19,7 @@ from cli.commands.validate import validate
 from cli.errors import RootGroup
 from cli.input.completion import disable_temporal_logging
 from cli.render.output import show
-from runtime.exit import leave
+from runtime.exit import exit_process
 
 try:
     from cli.sandbox.stack_commands import sandbox
@@ -110,4 +110,4 @@ def run() -> NoReturn:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    leave(code)
+    exit_process(code)

@@ -62,7 +62,7 @@ async def find_running(client: Client, plan_id: str) -> RunningExecution | None:
     )
 
 
-async def the_running(client: Client, plan_id: str) -> RunningExecution:
+async def require_running(client: Client, plan_id: str) -> RunningExecution:
     """The running execution of a plan.
 
     Raises:

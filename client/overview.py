@@ -15,12 +15,12 @@ from recovery.base_model import Model
 from recovery.execution.state import ExecutionState, PlanStatus
 from storage.history import HistoryError, HistoryTable
 
-MOST = 1000
+MAX_ROWS = 1000
 RUNNING = (
     f"{PLAN_ID_KEY.name} IS NOT NULL AND ExecutionStatus = 'Running' "
     "AND WorkflowType = 'RecoveryPlanWorkflow'"
 )
-_AWAY = (UnreachableError, RPCError, HistoryError)
+_UNAVAILABLE = (UnreachableError, RPCError, HistoryError)
 _OPEN = (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
 
 
@@ -77,7 +77,7 @@ async def overview(
     *,
     plan_id: str | None = None,
     state: PlanStatus | None = None,
-    limit: int = MOST,
+    limit: int = MAX_ROWS,
 ) -> Overview:
     """List executions as Temporal and the history know them; one of the two may be away.
 
@@ -93,11 +93,11 @@ async def overview(
     """
     running, recorded = await asyncio.gather(
         _running(client, plan_id),
-        table.executions(plan_id=plan_id, limit=MOST if state else limit),
+        table.executions(plan_id=plan_id, limit=MAX_ROWS if state else limit),
         return_exceptions=True,
     )
     for side in (running, recorded):
-        if isinstance(side, BaseException) and not isinstance(side, _AWAY):
+        if isinstance(side, BaseException) and not isinstance(side, _UNAVAILABLE):
             raise side
     warnings = []
     if isinstance(running, BaseException):

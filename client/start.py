@@ -28,12 +28,12 @@ from contract.task_queues import TASK_QUEUE
 from recovery.execution.state import ExecutionType
 from recovery.forecast.durations import LearnedDurations
 from recovery.plan.model import RecoveryPlan
-from workflows.plan.workflow import RECORD_PATIENCE_SECONDS, RecoveryPlanWorkflow
+from workflows.plan.workflow import RECORD_TIMEOUT_SECONDS, RecoveryPlanWorkflow
 
 # A workflow task of a plan of 1,000 waves takes seconds.
 _TASK_TIMEOUT = timedelta(seconds=60)
 # Running waves answer a cancellation within a minute; then the history has its patience.
-_DRILL_ENDS_SECONDS = 90.0 + RECORD_PATIENCE_SECONDS
+_DRILL_END_SECONDS = 90.0 + RECORD_TIMEOUT_SECONDS
 _DRILL_POLL_SECONDS = 0.5
 
 
@@ -106,27 +106,27 @@ async def start_execution(
                 ),
             )
     except WorkflowAlreadyStartedError as error:
-        raise RefusedError(await why_not_now(client, plan.plan_id)) from error
+        raise RefusedError(await already_running_text(client, plan.plan_id)) from error
     return execution_id
 
 
-async def why_not_now(client: Client, plan_id: str) -> str:
+async def already_running_text(client: Client, plan_id: str) -> str:
     """Why a plan cannot be started, and what to do."""
-    look = f"Watch it with `drs-waves watch {plan_id}`"
+    hint_watch = f"Watch it with `drs-waves watch {plan_id}`"
     try:
         running = await execution_state(client, plan_id)
     except (RefusedError, UnreachableError):
-        return f"{plan_id} is running already; one execution of a plan runs at a time. {look}"
+        return f"{plan_id} is running already; one execution of a plan runs at a time. {hint_watch}"
     what = f"{plan_id} is running already ({running.execution_type} {running.execution_id})"
     if running.end_time is not None:
         return (
             f"{what}: it ended {running.status} and closes within "
-            f"{RECORD_PATIENCE_SECONDS:g} s; start it again then"
+            f"{RECORD_TIMEOUT_SECONDS:g} s; start it again then"
         )
     hint = ""
     if running.execution_type is ExecutionType.DRILL:
         hint = "; a real recovery takes its place with `--recovery --replace-drill`"
-    return f"{what}; one execution of a plan runs at a time{hint}. {look}"
+    return f"{what}; one execution of a plan runs at a time{hint}. {hint_watch}"
 
 
 async def replace_drill(client: Client, plan_id: str) -> bool:
@@ -154,12 +154,12 @@ async def replace_drill(client: Client, plan_id: str) -> bool:
         await client.get_workflow_handle(workflow_id, run_id=run_id).cancel(
             reason="Replaced by a real recovery", rpc_timeout=RPC_TIMEOUT
         )
-    give_up = asyncio.get_running_loop().time() + _DRILL_ENDS_SECONDS
+    deadline = asyncio.get_running_loop().time() + _DRILL_END_SECONDS
     while await _running_run(client, workflow_id, run_id) is not None:
-        if asyncio.get_running_loop().time() > give_up:
+        if asyncio.get_running_loop().time() > deadline:
             raise RefusedError(
                 f"The drill of {plan_id} was asked to stop but still runs after "
-                f"{_DRILL_ENDS_SECONDS:g} s. Is a worker running? Try again once it has ended"
+                f"{_DRILL_END_SECONDS:g} s. Is a worker running? Try again once it has ended"
             )
         await asyncio.sleep(_DRILL_POLL_SECONDS)
     return True

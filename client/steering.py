@@ -24,7 +24,7 @@ from recovery.operator.messages import OperatorMessage, cancel_reason
 
 CLIENT = "drs-waves"
 WITHOUT_WORKER = "taken; it has its effect when a worker comes"
-_AGAIN_SECONDS = 0.2
+_RETRY_SECONDS = 0.2
 
 
 async def send(
@@ -81,7 +81,7 @@ async def _effect_of(handle: WorkflowHandle[Any, Any], message: OperatorMessage)
             cause = error.cause
             if not isinstance(cause, ApplicationError) or cause.type != FailureType.SEND_AGAIN:
                 raise
-            await asyncio.sleep(_AGAIN_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)
         else:
             return effect
 

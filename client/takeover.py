@@ -17,7 +17,7 @@ from settings import get_settings
 from storage.history import HistoryTable
 
 
-async def recorded(execution_id: str) -> tuple[ExecutionState, RecoveryPlan]:
+async def recorded_execution(execution_id: str) -> tuple[ExecutionState, RecoveryPlan]:
     """An execution and its frozen plan, from DynamoDB alone.
 
     Raises:
@@ -34,7 +34,7 @@ async def recorded(execution_id: str) -> tuple[ExecutionState, RecoveryPlan]:
     return found
 
 
-async def refuse_while_it_runs(client: Client, state: ExecutionState, then: str) -> None:
+async def refuse_while_running(client: Client, state: ExecutionState, then: str) -> None:
     """Refuse to go on from an execution that has not ended.
 
     Args:
@@ -75,12 +75,15 @@ class PreviousExecution:
     @property
     def up(self) -> list[str]:
         """The servers of the plan to run that are recorded as launched."""
-        recorded = {s.source_server_id: s for wave in self.state.waves for s in wave.servers}
+        recorded_servers = {
+            s.source_server_id: s for wave in self.state.waves for s in wave.servers
+        }
         planned = [server_id for wave in self.plan.waves for server_id in wave.server_ids]
         return [
             each
             for each in planned
-            if each in recorded and recorded[each].launch_status is LaunchStatus.LAUNCHED
+            if each in recorded_servers
+            and recorded_servers[each].launch_status is LaunchStatus.LAUNCHED
         ]
 
     def without_own(self, readiness: Readiness) -> Readiness:
@@ -108,7 +111,7 @@ async def previous_execution(
     Raises:
         RefusedError: it is another mode or plan, or still runs; nothing was started.
     """
-    state, frozen = await recorded(execution_id)
+    state, frozen = await recorded_execution(execution_id)
     _refuse_other_mode(state, execution_type)
     plan = corrected or frozen
     if plan.plan_id != state.plan_id:

@@ -19,11 +19,11 @@ async def has_worker(client: Client) -> bool:
 
 async def require_worker(client: Client) -> None:
     """Raises UnreachableError when no worker would run a new execution."""
-    if idle := await why_idle(client):
+    if idle := await idle_reason(client):
         raise UnreachableError(idle)
 
 
-async def why_idle(client: Client) -> str | None:
+async def idle_reason(client: Client) -> str | None:
     """Why a new execution would not begin now, and what to do; None where it would."""
     queue = await _task_queue(client)
     if not queue.pollers:

@@ -57,7 +57,7 @@ class StartExecution(StrictModel):
         return RecoveryPlan.model_validate(plan, extra="forbid")
 
 
-class AwaitEnd(Model):
+class ExecutionEndRequest(Model):
     """Which execution's end to await, under the workflow ID of its plan."""
 
     workflow_id: str

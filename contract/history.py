@@ -8,8 +8,8 @@ class HistoryRepair(Model):
 
     Attributes:
         repaired: keys of the items that were written.
-        left: keys of the items that still differ.
+        remaining: keys of the items that still differ.
     """
 
     repaired: list[str]
-    left: list[str]
+    remaining: list[str]

@@ -4,7 +4,7 @@ from recovery.base_model import Model
 from recovery.plan.model import Target
 
 
-class ReadJobLogs(Model):
+class JobLogsRequest(Model):
     """Which jobs' logs to read, and where they are."""
 
     target: Target
@@ -67,7 +67,7 @@ class JobLog(Model):
         creation_time: epoch seconds.
         end_time: epoch seconds.
         lines: what was logged, the oldest first.
-        left_out: how many of the oldest lines are not told, because there are too many.
+        omitted_lines: how many of the oldest lines are not told, because there are too many.
         error: why the job or its log could not be read.
     """
 
@@ -78,7 +78,7 @@ class JobLog(Model):
     creation_time: float | None = None
     end_time: float | None = None
     lines: list[JobLogLine] = []
-    left_out: int = 0
+    omitted_lines: int = 0
     error: str | None = None
 
 

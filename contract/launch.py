@@ -90,11 +90,11 @@ class BatchRequest(Model):
     """Launches of one target and execution type that one job is asked for.
 
     Attributes:
-        jobs_seen_time: DRS's jobs must have been read then or later (epoch seconds).
+        jobs_read_after: DRS's jobs must have been read then or later (epoch seconds).
     """
 
     requests: list[LaunchRequest]
-    jobs_seen_time: float
+    jobs_read_after: float
 
 
 class BatchProgress(Model):
@@ -129,7 +129,7 @@ class BatchResult(Model):
     in_doubt: bool = False
 
 
-class LaunchMemory(Model):
+class LaunchHeartbeat(Model):
     """What an attempt leaves to the next, in its heartbeat.
 
     Attributes:

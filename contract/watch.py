@@ -9,14 +9,14 @@ class WatchedServer(Model):
     """One server under watch; what the heartbeat carries from attempt to attempt.
 
     Attributes:
-        launched_seen: when it was first seen LAUNCHED; the look-up's two minutes count from then.
-        ended_without_it: its job was seen COMPLETED while the server was neither up nor failed.
+        launched_seen_time: when it was first seen LAUNCHED; the lookup's two minutes begin.
+        ended_without_launch: its job was seen COMPLETED while the server was neither up nor failed.
         contradiction: what speaks against it, until the look-up is over.
     """
 
     result: ServerResult
-    launched_seen: float | None = None
-    ended_without_it: bool = False
+    launched_seen_time: float | None = None
+    ended_without_launch: bool = False
     contradiction: str | None = None
 
 
@@ -25,14 +25,13 @@ class WatchRequest(Model):
 
     Attributes:
         until: epoch seconds after which watching ends whatever is still open.
-        quiet_until: epoch seconds before which none is expected to be up; DRS is asked less often
-            until then.
+        slow_poll_until: epoch seconds; none is expected to be up before, so polls are rarer.
     """
 
     target: Target
     servers: list[ServerResult]
     until: float
-    quiet_until: float = 0.0
+    slow_poll_until: float = 0.0
 
 
 class ServersChanged(Model):
@@ -46,7 +45,7 @@ class ServersChanged(Model):
     error: str = ""
 
 
-class WatchMemory(Model):
+class WatchHeartbeat(Model):
     """The watched servers, in the heartbeat, for the next attempt to go on from."""
 
     servers: list[WatchedServer]

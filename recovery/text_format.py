@@ -3,7 +3,7 @@
 from datetime import datetime
 
 
-def clock(seconds: float) -> str:
+def running_duration(seconds: float) -> str:
     """A duration that runs, as `0:09` or `1:02:03`."""
     whole = max(0, round(seconds))
     hours, rest = divmod(whole, 3600)
@@ -17,7 +17,7 @@ def hours_minutes(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}"
 
 
-def about(seconds: float) -> str:
+def rounded_duration(seconds: float) -> str:
     """A duration in words: `45 s`, `9 min`, `1 h 12 min`."""
     if seconds < 90:
         return f"{max(0, round(seconds))} s"
@@ -28,7 +28,7 @@ def about(seconds: float) -> str:
     return f"{hours} h {left} min" if left else f"{hours} h"
 
 
-def moment(epoch: float) -> str:
+def timestamp(epoch: float) -> str:
     """A point in time with its zone, as `2026-11-23 15:04:05+00:00`."""
     return datetime.fromtimestamp(epoch).astimezone().isoformat(sep=" ", timespec="seconds")
 
@@ -43,11 +43,11 @@ def visible(text: str) -> str:
     return "".join(each if each.isprintable() else " " for each in text)
 
 
-def shortened(reason: str, *, most: int = 400) -> str:
+def shortened(reason: str, *, max_length: int = 400) -> str:
     """A reason on one printable line, short enough for 500 of them in one item of the history.
 
     AWS's encoded authorization failures alone are about 1 KB each; DynamoDB takes 400 KB an item.
     Half a surrogate pair in a text could not even be sent to Temporal.
     """
     line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(reason.split()))
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return line if len(line) <= max_length else line[: max_length - 1] + "…"

@@ -71,7 +71,7 @@ def exit_code_of(status: PlanStatus) -> ExitCode:
     return _BY_STATUS.get(status, ExitCode.FAILED)
 
 
-def worst(codes: list[ExitCode]) -> ExitCode:
+def worst_exit_code(codes: list[ExitCode]) -> ExitCode:
     """The exit code of several executions."""
     return max(codes, key=_WORST_LAST.index, default=ExitCode.COMPLETED)
 
@@ -119,7 +119,7 @@ def _explain_rpc(error: RPCError) -> CliError:
     return CliError(f"Temporal did not answer: {message}", ExitCode.UNREACHABLE)
 
 
-def leave(code: int) -> NoReturn:
+def exit_process(code: int) -> NoReturn:
     """End this process with an exit code."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):

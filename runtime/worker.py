@@ -61,11 +61,11 @@ _AWS_CALLS_AT_ONCE = 64
 _WATCHES_AT_ONCE = 5000
 
 
-_GRACE = timedelta(seconds=10)
+_GRACE_PERIOD = timedelta(seconds=10)
 
 
 # Less than the 30 s after which Docker and Kubernetes kill what does not stop.
-_STOPS_WITHIN_SECONDS = 25.0
+_STOP_TIMEOUT_SECONDS = 25.0
 
 
 def make_workers(client: Client, settings: Settings) -> list[Worker]:
@@ -84,7 +84,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
     cleanup = CleanupActivities(clients, settings)
     versioned = deployment_config(settings)
     runner = ReplayableRunner()
-    deciding = runner.serve(
+    workflow_worker = runner.serve(
         Worker(
             client,
             task_queue=TASK_QUEUE,
@@ -97,7 +97,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
                 watch.review_launches,
                 history.record,
                 history.cleanup_scope,
-                targets.look_at_targets,
+                targets.check_targets,
                 targets.check_readiness,
                 job_logs.read_job_logs,
             ],
@@ -105,19 +105,19 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
             sticky_queue_schedule_to_start_timeout=timedelta(
                 seconds=settings.sticky_timeout_seconds
             ),
-            graceful_shutdown_timeout=_GRACE,
+            graceful_shutdown_timeout=_GRACE_PERIOD,
             deployment_config=versioned,
         )
     )
-    watching = Worker(
+    watch_worker = Worker(
         client,
         task_queue=WATCH_TASK_QUEUE,
         activities=[
             watch.watch_servers,
             watch.read_running_jobs,
-            executions.look_at_wave,
-            executions.follow_wave,
-            executions.await_end,
+            executions.read_wave_state,
+            executions.await_wave,
+            executions.await_execution_end,
             repair.repair_history,
             cleanup.find_instances,
             cleanup.terminate,
@@ -126,7 +126,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
         max_heartbeat_throttle_interval=heartbeat_interval(),
         deployment_config=versioned,
     )
-    return [deciding, watching]
+    return [workflow_worker, watch_worker]
 
 
 async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None:
@@ -149,7 +149,7 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None
             async with logging_current_version(client, settings):
                 await stop.wait()
             structlog.get_logger().info("worker stops and hands its work over")
-            await _hand_over(workers)
+            await _shut_down(workers)
     except (RuntimeError, RPCError) as error:
         reason = str(error).partition(": Status {")[0]
         raise UnreachableError(f"Temporal no longer takes this worker: {reason}") from error
@@ -159,11 +159,11 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None
         loop.set_default_executor(ThreadPoolExecutor(1))
 
 
-async def _hand_over(workers: Sequence[Worker]) -> None:
+async def _shut_down(workers: Sequence[Worker]) -> None:
     """Stop all workers at once; end the process where Temporal takes too long to answer."""
     stopping = asyncio.gather(*(worker.shutdown() for worker in workers))
     try:
-        await asyncio.wait_for(stopping, _STOPS_WITHIN_SECONDS)
+        await asyncio.wait_for(stopping, _STOP_TIMEOUT_SECONDS)
     except TimeoutError:
         _end_process("Temporal does not answer")
 

@@ -35,7 +35,7 @@ from temporalio.workflow import Info
 from contract.failures import FailureType
 
 # How core names a query that came by itself and not with a workflow task.
-_QUERY_BY_ITSELF = "legacy_query"
+_DIRECT_QUERY_ID = "legacy_query"
 _SEND_AGAIN = "a worker has just loaded this execution; nothing was done, send it again"
 
 
@@ -78,20 +78,20 @@ class _LoadedRun(WorkflowInstance):
         self._inner = inner
         self._evict = evict
         self._task_time = 0
-        self._is_ahead = False
+        self._has_later_events = False
         self._was_replayed = False
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Handle an activation."""
         kinds = {job.WhichOneof("variant") for job in act.jobs}
         if kinds == {"query_workflow"}:
-            if self._is_ahead and act.jobs[0].query_workflow.query_id == _QUERY_BY_ITSELF:
+            if self._has_later_events and act.jobs[0].query_workflow.query_id == _DIRECT_QUERY_ID:
                 # Before the answer goes out, and another task may come.
                 self._evict(act.run_id)
             return self._inner.activate(act)
         # All activations of a task carry the time at which it began.
         task_time = act.timestamp.ToNanoseconds()
-        self._is_ahead = not act.is_replaying and task_time == self._task_time
+        self._has_later_events = not act.is_replaying and task_time == self._task_time
         self._task_time = task_time
         is_first_after_replay = self._was_replayed and not act.is_replaying
         self._was_replayed = act.is_replaying

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Sequence
 
 from recovery.execution.state import ExecutionState
-from recovery.forecast.durations import LAUNCHES_REMEMBERED, LearnedDurations, learned
+from recovery.forecast.durations import LAUNCHES_REMEMBERED, LearnedDurations, learn_durations
 from recovery.plan.model import RecoveryPlan
 from storage.history import HistoryError, HistoryTable
 
 _READS_AT_ONCE = 8
 # A better order and a better estimate of the remaining time are not worth a longer delay.
-_ANSWER_SECONDS = 2.0
+_RESPONSE_TIMEOUT_SECONDS = 2.0
 
 
 async def learned_durations(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> LearnedDurations:
@@ -28,13 +28,13 @@ async def learned_durations(table: HistoryTable, plans: Sequence[RecoveryPlan]) 
         return [each[0] for each in found if each is not None]
 
     of_plans = await asyncio.gather(*(of_plan(plan.plan_id) for plan in plans))
-    return learned(execution for executions in of_plans for execution in executions)
+    return learn_durations(execution for executions in of_plans for execution in executions)
 
 
 async def learned_durations_in_time(table: HistoryTable, plan: RecoveryPlan) -> LearnedDurations:
     """The same for a plan that is about to start; empty where that takes over 2 s."""
     try:
-        async with asyncio.timeout(_ANSWER_SECONDS):
+        async with asyncio.timeout(_RESPONSE_TIMEOUT_SECONDS):
             return await learned_durations(table, [plan])
     except (HistoryError, TimeoutError):
         return LearnedDurations()

@@ -82,7 +82,7 @@ class LocalAws:
         calls = self.server.control.calls()["Calls"]
         return sum(calls.get(f"{service}.{operation}", {}).values())
 
-    def struck(self) -> int:
+    def faults_applied(self) -> int:
         """How often a fault has struck."""
         return sum(self.server.control.calls()["FaultsApplied"].values())
 
@@ -168,7 +168,9 @@ class Attempt:
         """Run the activity."""
         return await self.environment.run(activity, request)
 
-    async def refused(self, activity: Callable[[A], Awaitable[R]], request: A) -> ApplicationError:
+    async def run_failing(
+        self, activity: Callable[[A], Awaitable[R]], request: A
+    ) -> ApplicationError:
         """Run the activity, which must fail."""
         with pytest.raises(ApplicationError) as caught:
             await self.run(activity, request)
@@ -177,7 +179,7 @@ class Attempt:
 
 def batch(*requests: LaunchRequest) -> BatchRequest:
     """These launches as one batch, for which DRS's jobs are read again."""
-    return BatchRequest(requests=list(requests), jobs_seen_time=time.time())
+    return BatchRequest(requests=list(requests), jobs_read_after=time.time())
 
 
 async def launch_result(

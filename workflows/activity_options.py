@@ -9,7 +9,7 @@ LAUNCH_RETRY = RetryPolicy(
     backoff_coefficient=1.5,
     maximum_interval=timedelta(seconds=30),
 )
-LOOK_RETRY = RetryPolicy(
+READ_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=1.5,
     maximum_interval=timedelta(seconds=15),

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
         TargetScope,
         TerminateRequest,
     )
-    from contract.execution import AwaitEnd
+    from contract.execution import ExecutionEndRequest
     from contract.failures import FailureType
     from contract.identifiers import plan_workflow_id
     from contract.task_queues import WATCH_TASK_QUEUE
@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.history.record import HistoryRecord
     from recovery.operator.confirmation import cleanup_refusal
     from workflows.activity_options import LAUNCH_RETRY
-    from workflows.recorder import MOST_SECONDS, Recorder
+    from workflows.recorder import MAX_RECORD_SECONDS, Recorder
     from workflows.versioning import LONG_LIVED
 
 _LONGEST = timedelta(days=8)
@@ -56,19 +56,19 @@ class DrillCleanupWorkflow:
         Raises:
             ApplicationError: CleanupRefused, or CleanupIncomplete when something is left.
         """
-        await self._await_the_time()
+        await self._wait_for_start()
         scope = await self._scope()
         self._refuse_unconfirmed(scope)
         # A history that is away must not hold the clean-up back: recording goes beside it.
         self._recorder.begin()
-        self._tell(CleanupStatus.IN_PROGRESS, "Waiting for the jobs of the execution to end")
+        self._set_status(CleanupStatus.IN_PROGRESS, "Waiting for the jobs of the execution to end")
         found = await asyncio.gather(*(self._find(target) for target in scope.targets))
         count = sum(len(each.instances) for each in found)
-        self._tell(CleanupStatus.IN_PROGRESS, f"Terminating {count} recovery instances")
+        self._set_status(CleanupStatus.IN_PROGRESS, f"Terminating {count} recovery instances")
         pairs = list(zip(scope.targets, found, strict=True))
         left = await asyncio.gather(*(self._terminate(t, f) for t, f in pairs))
         self._end(found, [instance for some in left for instance in some])
-        await self._recorder.finish(within_seconds=MOST_SECONDS)
+        await self._recorder.finish(within_seconds=MAX_RECORD_SECONDS)
         return self._close()
 
     @workflow.query
@@ -76,11 +76,13 @@ class DrillCleanupWorkflow:
         """How the clean-up stands."""
         return self._state
 
-    async def _await_the_time(self) -> None:
+    async def _wait_for_start(self) -> None:
         start = self._start
         await workflow.execute_activity_method(
-            ExecutionActivities.await_end,
-            AwaitEnd(workflow_id=plan_workflow_id(start.plan_id), execution_id=start.execution_id),
+            ExecutionActivities.await_execution_end,
+            ExecutionEndRequest(
+                workflow_id=plan_workflow_id(start.plan_id), execution_id=start.execution_id
+            ),
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Await the end of {start.execution_id}",
             start_to_close_timeout=_LONGEST,
@@ -132,23 +134,23 @@ class DrillCleanupWorkflow:
                 retry_policy=LAUNCH_RETRY,
             )
         except ActivityError as error:
-            why = str(error.cause or error)
-            return [i.model_copy(update={"reason": why}) for i in found.instances]
+            reason = str(error.cause or error)
+            return [i.model_copy(update={"reason": reason}) for i in found.instances]
 
     def _end(self, found: list[FoundInstances], left: list[LaunchedInstance]) -> None:
-        there = {i.recovery_instance_id for i in left}
-        everything = [i for each in found for i in each.instances]
-        self._state.terminated = [i for i in everything if i.recovery_instance_id not in there]
+        left_ids = {i.recovery_instance_id for i in left}
+        instances = [i for each in found for i in each.instances]
+        self._state.terminated = [i for i in instances if i.recovery_instance_id not in left_ids]
         self._state.leftovers = left
         self._state.end_time = workflow.time()
         unfinished = [job for each in found for job in each.unfinished]
-        told = f"{len(self._state.terminated)} recovery instances are gone"
+        reason = f"{len(self._state.terminated)} recovery instances are gone"
         if left:
-            told += f", {len(left)} are left"
+            reason += f", {len(left)} are left"
         if unfinished:
-            told += f"; jobs still run: {', '.join(unfinished)}"
+            reason += f"; jobs still run: {', '.join(unfinished)}"
         clean = not left and not unfinished
-        self._tell(CleanupStatus.COMPLETED if clean else CleanupStatus.PARTIAL, told)
+        self._set_status(CleanupStatus.COMPLETED if clean else CleanupStatus.PARTIAL, reason)
 
     def _close(self) -> CleanupState:
         if self._state.status is CleanupStatus.COMPLETED:
@@ -157,7 +159,7 @@ class DrillCleanupWorkflow:
             self._state.status_reason, type=FailureType.CLEANUP_INCOMPLETE, non_retryable=True
         )
 
-    def _tell(self, status: CleanupStatus, reason: str) -> None:
+    def _set_status(self, status: CleanupStatus, reason: str) -> None:
         self._state.status, self._state.status_reason = status, reason
         self._state.revision = next_revision(self._state.revision, workflow.time())
         workflow.set_current_details(f"**Clean-up {status}** {reason}")

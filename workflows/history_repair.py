@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contract.task_queues import WATCH_TASK_QUEUE
     from workflows.activity_options import WRITE_RETRY
-    from workflows.recorder import MOST_SECONDS
+    from workflows.recorder import MAX_RECORD_SECONDS
     from workflows.versioning import LONG_LIVED
 
 
@@ -43,27 +43,27 @@ class HistoryRepairWorkflow:
             ApplicationError: HistoryIncomplete, when some of it could not be written.
             ActivityError: DynamoDB stayed away.
         """
-        done = await workflow.execute_activity_method(
+        repair = await workflow.execute_activity_method(
             RepairActivities.repair_history,
             run,
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Write what DynamoDB lacks of {run.execution_id}",
-            schedule_to_close_timeout=timedelta(seconds=MOST_SECONDS),
+            schedule_to_close_timeout=timedelta(seconds=MAX_RECORD_SECONDS),
             start_to_close_timeout=timedelta(minutes=15),
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=WRITE_RETRY,
         )
-        if done.left:
+        if repair.remaining:
             raise ApplicationError(
-                f"{', '.join(done.left)} of {run.execution_id} could not be repaired; look with "
+                f"{', '.join(repair.remaining)} of {run.execution_id} could not be repaired; run "
                 f"`drs-waves history verify {run.execution_id}`",
                 type=FailureType.HISTORY_INCOMPLETE,
                 non_retryable=True,
             )
-        return done
+        return repair
 
 
-async def leave_history_to_repair(start: StartExecution) -> None:
+async def start_history_repair(start: StartExecution) -> None:
     """Start the repair of an execution's history from its plan's workflow, which it outlives."""
     info = workflow.info()
     try:

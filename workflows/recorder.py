@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.history.record import WAVES_PER_RECORD, HistoryRecord
     from workflows.activity_options import WRITE_RETRY
 
-MOST_SECONDS = 24 * 3600.0
+MAX_RECORD_SECONDS = 24 * 3600.0
 
 
 class Recorder:
@@ -39,8 +39,8 @@ class Recorder:
         self.recorded_cleanup = 0
         self._changes = changes
         self._pause = pause_seconds
-        self._wanted = False
-        self._last = False
+        self._is_requested = False
+        self._is_finishing = False
         self._task: asyncio.Task[bool] | None = None
 
     def begin(self) -> None:
@@ -49,7 +49,7 @@ class Recorder:
 
     def wake(self) -> None:
         """Say that something changed."""
-        self._wanted = True
+        self._is_requested = True
 
     async def finish(self, *, within_seconds: float) -> bool:
         """Write what is left, without pauses; what is not written in time is given up.
@@ -59,7 +59,7 @@ class Recorder:
         """
         if self._task is None:
             return True
-        self._last = True
+        self._is_finishing = True
         task = self._task
         try:
             await workflow.wait_condition(
@@ -73,25 +73,27 @@ class Recorder:
     async def _run(self) -> bool:
         written_at = -self._pause
         while True:
-            await workflow.wait_condition(lambda: self._wanted or self._last)
-            await self._rest(written_at + self._pause - workflow.time())
-            self._wanted = False
+            await workflow.wait_condition(lambda: self._is_requested or self._is_finishing)
+            await self._pause_between_writes(written_at + self._pause - workflow.time())
+            self._is_requested = False
             record = self._changes()
-            if record is None and self._last:
+            if record is None and self._is_finishing:
                 return True
             if record is not None:
                 if not await self._write(record):
                     return False
                 written_at = workflow.time()
                 # A full record leaves the rest to the next.
-                self._wanted |= len(record.waves) >= WAVES_PER_RECORD
+                self._is_requested |= len(record.waves) >= WAVES_PER_RECORD
 
-    async def _rest(self, seconds: float) -> None:
-        if seconds <= 0 or self._last:
+    async def _pause_between_writes(self, seconds: float) -> None:
+        if seconds <= 0 or self._is_finishing:
             return
         try:
             await workflow.wait_condition(
-                lambda: self._last, timeout=seconds, timeout_summary="Gather changes to record"
+                lambda: self._is_finishing,
+                timeout=seconds,
+                timeout_summary="Gather changes to record",
             )
         except TimeoutError:
             return
@@ -103,7 +105,7 @@ class Recorder:
                 HistoryActivities.record,
                 record,
                 summary=f"Record {what}"[:100],
-                schedule_to_close_timeout=timedelta(seconds=MOST_SECONDS),
+                schedule_to_close_timeout=timedelta(seconds=MAX_RECORD_SECONDS),
                 start_to_close_timeout=timedelta(minutes=2),
                 heartbeat_timeout=heartbeat_timeout(),
                 retry_policy=WRITE_RETRY,

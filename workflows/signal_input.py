@@ -10,7 +10,7 @@ from recovery.base_model import Model
 M = TypeVar("M", bound=Model)
 
 
-def parsed(model: type[M], inputs: tuple[Any, ...]) -> M | None:
+def parse_signal(model: type[M], inputs: tuple[Any, ...]) -> M | None:
     """The input of a signal between our own workflows, or None when it is something else.
 
     Anybody can send a signal, with any number of inputs; a workflow task must not fail for one

@@ -20,16 +20,22 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.caller_signals import signal_caller
-from activities.heartbeat import beat_now, heartbeat_details
-from activities.launch.guard import forbidden
+from activities.heartbeat import heartbeat_details, send_heartbeat
+from activities.launch.guard import refused_servers
 from activities.retry import retry_later
-from aws.drs.launch_search import Search, is_of_mode, is_of_other_mode, search, wanted_by
+from aws.drs.launch_search import (
+    SearchResult,
+    is_of_mode,
+    is_of_other_mode,
+    launch_criteria,
+    search,
+)
 from aws.drs.models import Job, epoch
 from aws.errors import AwsError, AwsErrorKind
 from aws.targets import TargetClients
 from contract.launch import (
     BatchProgress,
-    LaunchMemory,
+    LaunchHeartbeat,
     LaunchRequest,
     LaunchResult,
     LaunchWaiting,
@@ -45,7 +51,7 @@ from settings import Settings
 # has begun and has looked for the job.
 _FENCE_SECONDS = 10.0
 
-Listing = Callable[[float], Awaitable[list[Job]]]
+JobListing = Callable[[float], Awaitable[list[Job]]]
 
 
 class _Launch:
@@ -66,10 +72,10 @@ class _Launch:
         return self.job is None and self.postponed is None and not self.undecided
 
     @property
-    def askable(self) -> list[Server]:
+    def launchable(self) -> list[Server]:
         """The servers that another job has not launched, and that nothing forbids."""
-        out = {**self.refused, **self.taken_over}
-        return [s for s in self.request.servers if s.source_server_id not in out]
+        excluded = {**self.refused, **self.taken_over}
+        return [s for s in self.request.servers if s.source_server_id not in excluded]
 
     def refuse(self, server_id: str, reason: str) -> None:
         """Settle one of its servers as failed."""
@@ -104,16 +110,18 @@ class _Launch:
         if server_id in self.refused:
             return self.refused[server_id]
         result = ServerResult(source_server_id=server_id, impact=server.impact)
-        if elsewhere := self.taken_over.get(server_id):
+        if other_job := self.taken_over.get(server_id):
             own = self.request.launch_id.partition("/")[0] + "/"
-            result.recovery_job_id = elsewhere.job_id
-            result.taken_over = not any(i.startswith(own) for i in elsewhere.launch_ids)
+            result.recovery_job_id = other_job.job_id
+            result.taken_over = not any(i.startswith(own) for i in other_job.launch_ids)
         elif job is not None and (not job.server_ids or server_id in job.server_ids):
             result.recovery_job_id = job.job_id
         else:
             # An adopted job may have been asked for without the servers that the guard refused.
-            asked = job.job_id if job else "the launch"
-            result = result.failed(f"not launched: {asked} was asked without it", at=time.time())
+            requested = job.job_id if job else "the launch"
+            result = result.failed(
+                f"not launched: {requested} was asked without it", at=time.time()
+            )
         return result
 
 
@@ -121,7 +129,7 @@ class LaunchAttempt:
     """One attempt at launching a batch: launches of one target and type that share a job.
 
     Attributes:
-        memory: what the attempt leaves to the next.
+        heartbeat: what the attempt leaves to the next.
         split: DRS refused the call because of one of the launches.
     """
 
@@ -130,10 +138,10 @@ class LaunchAttempt:
         clients: TargetClients,
         settings: Settings,
         requests: Sequence[LaunchRequest],
-        memory: LaunchMemory,
+        heartbeat: LaunchHeartbeat,
         *,
         in_doubt: bool,
-        listing: Listing | None = None,
+        listing: JobListing | None = None,
     ) -> None:
         """Prepare an attempt.
 
@@ -141,7 +149,7 @@ class LaunchAttempt:
             clients: of DRS, by target.
             settings: the worker's.
             requests: what to launch; one with an operator's answer comes alone.
-            memory: what the attempt before has left.
+            heartbeat: what the attempt before has left.
             in_doubt: whether an earlier attempt may have sent it.
             listing: reads the jobs since a moment, as seen recently; None: they are read again.
         """
@@ -155,12 +163,12 @@ class LaunchAttempt:
         self._answer = first.answer
         self._since = min(request.since for request in requests)
         self._account_id: str | None = None
-        self.memory = memory
+        self.heartbeat = heartbeat
         self.split = False
         # Whether a job may exist that we do not know of. The heartbeat says so throughout the
         # attempt, because the last one before a worker's death may not have left it.
         self._in_doubt = in_doubt
-        memory.unanswered = True
+        heartbeat.unanswered = True
         self._settings = settings
 
     @property
@@ -190,11 +198,11 @@ class LaunchAttempt:
         try:
             self._account_id = await self._clients.account_of(self._target)
             await self._adopt()
-            await self._find()
-            await self._guard()
-            await self._ask()
+            await self._find_jobs()
+            await self._refuse_live_servers()
+            await self._start_recovery()
         except AwsError as error:
-            await self._wait_for(error)
+            await self._retry_later(error)
         return self.settled()
 
     def settled(self) -> list[LaunchResult]:
@@ -202,7 +210,7 @@ class LaunchAttempt:
         return [
             launch.result(self._account_id)
             for launch in self._launches
-            if launch.job is not None or (launch.is_open and not launch.askable)
+            if launch.job is not None or (launch.is_open and not launch.launchable)
         ]
 
     def failed(self, reason: str) -> list[LaunchResult]:
@@ -211,7 +219,7 @@ class LaunchAttempt:
         What is postponed or in doubt stays so.
         """
         for launch in self._open:
-            for server in launch.askable:
+            for server in launch.launchable:
                 launch.refuse(server.source_server_id, reason)
         return self.settled()
 
@@ -228,7 +236,7 @@ class LaunchAttempt:
         if found.own is not None:
             launch.job = found.own
             return launch.result(None)
-        for job in found.lookalikes:
+        for job in found.candidates:
             if is_of_mode(job, is_drill=self._is_drill):
                 launch.taken_over.update(dict.fromkeys(job.server_ids, job))
         if set(launch.taken_over) < set(launch.request.server_ids):
@@ -242,28 +250,28 @@ class LaunchAttempt:
         job_id = self._answer.job_id
         ours = {i for launch in self._launches for i in launch.request.server_ids}
         job = next(iter(await self._api.jobs([job_id])), None)
-        wrong = None
+        mismatch = None
         if job is None:
-            wrong = f"DRS knows no job {job_id} here"
+            mismatch = f"DRS knows no job {job_id} here"
         elif not ours.intersection(job.server_ids):
-            wrong = f"{job.job_id} works on none of these servers"
+            mismatch = f"{job.job_id} works on none of these servers"
         elif is_of_other_mode(job, is_drill=self._is_drill):
-            wrong = f"{job.job_id} is a {job.initiated_by}"
-        if wrong is not None:
-            await self._leave_to_operator(f"it cannot be adopted: {wrong}")
+            mismatch = f"{job.job_id} is a {job.initiated_by}"
+        if mismatch is not None:
+            await self._ask_operator(f"it cannot be adopted: {mismatch}")
         for launch in self._launches:
             launch.job = job
 
-    async def _find(self) -> None:
+    async def _find_jobs(self) -> None:
         """Find the launches' own jobs; what others' jobs hold is postponed."""
         if not self._open:
             return
         if self._in_doubt:
             try:
                 found = await self._search_in_doubt()
-            except AwsError as unread:
-                await self._leave_to_operator(f"DRS cannot be asked ({unread})")
-            await self._settle_lookalikes(found)
+            except AwsError as error:
+                await self._ask_operator(f"DRS cannot be asked ({error})")
+            await self._settle_candidates(found)
         else:
             found = await self._search_once()
         self._in_doubt = False
@@ -278,22 +286,22 @@ class LaunchAttempt:
                     WaitingFor.OTHER_JOB, f"Waiting for another job: {names}", seen.blocking
                 )
             else:
-                launch.taken_over = seen.launched_elsewhere
+                launch.taken_over = seen.launched_by_others
 
-    async def _settle_lookalikes(self, found: list[tuple[_Launch, Search]]) -> None:
+    async def _settle_candidates(self, found: list[tuple[_Launch, SearchResult]]) -> None:
         """Leave to the operator what cannot be decided, once the others are settled."""
-        doubtful = [m for m, seen in found if seen.own is None and seen.lookalikes]
-        if not doubtful:
+        ambiguous = [m for m, seen in found if seen.own is None and seen.candidates]
+        if not ambiguous:
             return
-        if len(doubtful) < len(found):
-            for launch in doubtful:
+        if len(ambiguous) < len(found):
+            for launch in ambiguous:
                 launch.undecided = True
             return
-        jobs = {job.job_id: job for _, seen in found for job in seen.lookalikes}
-        candidates = "; ".join(_described(job) for job in list(jobs.values())[:3])
-        await self._leave_to_operator(f"it may be {candidates}")
+        jobs = {job.job_id: job for _, seen in found for job in seen.candidates}
+        names = "; ".join(_described(job) for job in list(jobs.values())[:3])
+        await self._ask_operator(f"it may be {names}")
 
-    async def _search(self, listing: Listing) -> list[tuple[_Launch, Search]]:
+    async def _search(self, listing: JobListing) -> list[tuple[_Launch, SearchResult]]:
         """Look once.
 
         Raises:
@@ -301,110 +309,110 @@ class LaunchAttempt:
         """
         jobs = await listing(self._since)
         launches = self._open
-        beside = [i for launch in launches for i in launch.request.server_ids]
-        wanted = [wanted_by(m.request, beside=beside) for m in launches]
-        found = [search(jobs, each) for each in wanted]
+        batch_server_ids = [i for launch in launches for i in launch.request.server_ids]
+        criteria = [launch_criteria(m.request, batch_server_ids=batch_server_ids) for m in launches]
+        found = [search(jobs, each) for each in criteria]
         # DescribeJobs may leave tags out; they are asked for before a job counts as untagged.
-        doubtful = [job for seen in found if seen.own is None for job in seen.lookalikes]
-        for job in doubtful:
+        ambiguous = [job for seen in found if seen.own is None for job in seen.candidates]
+        for job in ambiguous:
             if not job.tags and job.arn:
                 job.tags = await self._api.tags_of(job.arn)
-        return list(zip(launches, (search(jobs, each) for each in wanted), strict=True))
+        return list(zip(launches, (search(jobs, each) for each in criteria), strict=True))
 
-    async def _search_once(self) -> list[tuple[_Launch, Search]]:
+    async def _search_once(self) -> list[tuple[_Launch, SearchResult]]:
         """Look once; an operator who said "launch" is obeyed where DRS cannot be asked."""
         try:
             return await self._search(self._listing)
         except AwsError:
             if self._answer is None or self._answer.job_id is not None:
                 raise
-            return [(launch, Search()) for launch in self._open]
+            return [(launch, SearchResult()) for launch in self._open]
 
-    async def _search_in_doubt(self) -> list[tuple[_Launch, Search]]:
+    async def _search_in_doubt(self) -> list[tuple[_Launch, SearchResult]]:
         """Look for the job of an unanswered call, which may appear only a while later.
 
         Raises:
             AwsError: DescribeJobs did not answer at the end of that while either.
         """
-        enough = self._settings.absent_after_seconds
-        looked_before, began = self.memory.searched_seconds, time.monotonic()
-        if looked_before < enough:
+        search_seconds = self._settings.absent_after_seconds
+        searched_before, started = self.heartbeat.searched_seconds, time.monotonic()
+        if searched_before < search_seconds:
             await self._report(
                 WaitingFor.LAUNCH, "Waiting to learn whether DRS accepted the launch"
             )
         while True:
-            found, unread = None, None
+            found, error = None, None
             try:
                 found = await self._search(self._api.jobs_since)
-            except AwsError as error:
-                unread = error
-            self.memory.searched_seconds = looked_before + time.monotonic() - began
-            looked_enough = self.memory.searched_seconds >= enough
-            if found is not None and (looked_enough or all(seen.own for _, seen in found)):
+            except AwsError as failed:
+                error = failed
+            self.heartbeat.searched_seconds = searched_before + time.monotonic() - started
+            is_search_over = self.heartbeat.searched_seconds >= search_seconds
+            if found is not None and (is_search_over or all(seen.own for _, seen in found)):
                 return found
-            if unread is not None and looked_enough:
-                raise unread
-            await asyncio.sleep(min(2.0, enough / 4))
+            if error is not None and is_search_over:
+                raise error
+            await asyncio.sleep(min(2.0, search_seconds / 4))
 
-    async def _leave_to_operator(self, facts: str) -> NoReturn:
+    async def _ask_operator(self, evidence: str) -> NoReturn:
         """Launch nothing, ask the operator, and look again later."""
-        asked = self.memory.sent_time
-        when = f" at {datetime.fromtimestamp(asked, UTC):%H:%M:%S} UTC" if asked else ""
+        sent_time = self.heartbeat.sent_time
+        when = f" at {datetime.fromtimestamp(sent_time, UTC):%H:%M:%S} UTC" if sent_time else ""
         await self._report(
             WaitingFor.LAUNCH_DECISION,
             "Waiting for an operator's decision: whether DRS accepted the launch of {servers}"
-            f"{when} is not known; {facts}. Look in the DRS console, then adopt_job the job that "
-            "has these servers, or launch_anyway if there is none",
+            f"{when} is not known; {evidence}. Look in the DRS console, then adopt_job the job "
+            "that has these servers, or launch_anyway if there is none",
         )
-        beat_now(self.memory)
-        error = AwsError(AwsErrorKind.IN_DOUBT, facts)
+        send_heartbeat(self.heartbeat)
+        error = AwsError(AwsErrorKind.IN_DOUBT, evidence)
         raise retry_later(error, after=self._settings.scaled_poll_seconds)
 
     @property
     def _open(self) -> list[_Launch]:
         return [launch for launch in self._launches if launch.is_open]
 
-    async def _guard(self) -> None:
+    async def _refuse_live_servers(self) -> None:
         """Refuse servers with a live instance of a real recovery."""
-        wanted = [
+        to_check = [
             (launch, server.source_server_id)
             for launch in self._open
-            for server in launch.askable
+            for server in launch.launchable
             if server.source_server_id not in launch.request.relaunch
         ]
-        ids = [server_id for _, server_id in wanted]
-        reasons = await forbidden(self._api, ids, self.memory, is_drill=self._is_drill)
-        for launch, server_id in wanted:
+        ids = [server_id for _, server_id in to_check]
+        reasons = await refused_servers(self._api, ids, self.heartbeat, is_drill=self._is_drill)
+        for launch, server_id in to_check:
             if reason := reasons.get(server_id):
                 launch.refuse(server_id, reason)
 
-    async def _ask(self) -> None:
+    async def _start_recovery(self) -> None:
         """Call StartRecovery once; what DRS does not take is left out, and reported."""
-        while asked := [launch for launch in self._open if launch.askable]:
+        while requested := [launch for launch in self._open if launch.launchable]:
             self._in_doubt = True
-            self.memory.sent_time, self.memory.searched_seconds = time.time(), 0.0
+            self.heartbeat.sent_time, self.heartbeat.searched_seconds = time.time(), 0.0
             not_after = time.monotonic() + _FENCE_SECONDS
             try:
                 await self._fence()
-                job = await _to_its_end(
+                job = await _finish_call(
                     self._api.start_recovery(
-                        [server for launch in asked for server in launch.askable],
+                        [server for launch in requested for server in launch.launchable],
                         is_drill=self._is_drill,
-                        launch_ids=[launch.request.launch_id for launch in asked],
+                        launch_ids=[launch.request.launch_id for launch in requested],
                         not_after=not_after,
                     )
                 )
             except AwsError as error:
-                self._in_doubt = not error.kind.is_refusal
-                if not await self._leave_out(asked, error):
+                self._in_doubt = not error.kind.had_no_effect
+                if not await self._exclude(requested, error):
                     return
             else:
                 self._in_doubt = False
-                for launch in asked:
+                for launch in requested:
                     launch.job = job
                 return
 
-    async def _leave_out(self, asked: list[_Launch], error: AwsError) -> bool:
+    async def _exclude(self, requested: list[_Launch], error: AwsError) -> bool:
         """Leave out whatever the call was refused for.
 
         Returns:
@@ -414,37 +422,39 @@ class LaunchAttempt:
             AwsError: it concerns all of it.
         """
         if error.kind is AwsErrorKind.QUOTA:
-            for launch in asked:
+            for launch in requested:
                 launch.postpone(WaitingFor.QUOTA, f"Waiting for quota: {error}")
             return False
-        named = [m for m in asked if error.resource_id in m.request.server_ids]
+        named = [m for m in requested if error.resource_id in m.request.server_ids]
         if error.kind is AwsErrorKind.UNKNOWN_SERVER and named and error.resource_id:
             named[0].refuse(error.resource_id, str(error))
             return True
         if error.kind is AwsErrorKind.CONFLICT:
-            return await self._postpone_conflicting(asked, named, error)
-        if error.kind.is_refusal and not error.kind.can_pass and len(asked) > 1:
+            return await self._postpone_conflicting(requested, named, error)
+        if error.kind.had_no_effect and not error.kind.is_retryable and len(requested) > 1:
             self.split = True
             return False
         raise error
 
     async def _postpone_conflicting(
-        self, asked: list[_Launch], named: list[_Launch], error: AwsError
+        self, requested: list[_Launch], named: list[_Launch], error: AwsError
     ) -> bool:
-        held = {id(m): "one that works on these servers" for m in named}
+        reasons = {id(m): "one that works on these servers" for m in named}
         jobs: dict[int, Sequence[Job]] = {}
         try:
             for launch, seen in await self._search(self._api.jobs_since):
                 if seen.blocking:
                     names = "; ".join(_holding(launch, job) for job in seen.blocking[:3])
-                    held[id(launch)], jobs[id(launch)] = names, seen.blocking
-        except AwsError as unread:
-            held = {id(m): f"one that cannot be read ({unread})" for m in named or asked}
-        if not held and len(asked) > 1:
+                    reasons[id(launch)], jobs[id(launch)] = names, seen.blocking
+        except AwsError as failed:
+            reasons = {id(m): f"one that cannot be read ({failed})" for m in named or requested}
+        if not reasons and len(requested) > 1:
             self.split = True
             return False
-        for launch in asked:
-            if reason := held.get(id(launch)) or (not held and "one that works on these servers"):
+        for launch in requested:
+            if reason := reasons.get(id(launch)) or (
+                not reasons and "one that works on these servers"
+            ):
                 postponed = f"Waiting for another job: {reason}"
                 launch.postpone(WaitingFor.OTHER_JOB, postponed, jobs.get(id(launch), ()))
         return True
@@ -461,37 +471,37 @@ class LaunchAttempt:
         handle = activity.client().get_async_activity_handle(task_token=token)
         try:
             await handle.heartbeat(
-                heartbeat_details(self.memory), rpc_timeout=timedelta(seconds=_FENCE_SECONDS)
+                heartbeat_details(self.heartbeat), rpc_timeout=timedelta(seconds=_FENCE_SECONDS)
             )
-        except AsyncActivityCancelledError as called_off:
+        except AsyncActivityCancelledError as cancelled:
             # The cancellation (or a pause or reset by an operator in Temporal) is on its way to
             # this attempt; until it arrives, a CancelledError of our own would count as a failure.
             raise AwsError(
                 AwsErrorKind.THROTTLED, "the launch was called off, so DRS was not asked"
-            ) from called_off
+            ) from cancelled
         except RPCError as error:
             raise AwsError(
                 AwsErrorKind.THROTTLED,
                 f"Temporal did not confirm the launch, so DRS was not asked: {error.message}",
             ) from error
 
-    async def _wait_for(self, error: AwsError) -> NoReturn:
+    async def _retry_later(self, error: AwsError) -> NoReturn:
         """Say what the launch waits for, and have Temporal try again."""
         # A lasting trouble settles nothing while a job may exist that we do not know of.
-        if not error.kind.can_pass and not self._in_doubt:
+        if not error.kind.is_retryable and not self._in_doubt:
             raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
         await self._report(WaitingFor.LAUNCH, f"Waiting for DRS: {error}")
-        self.remember()
+        self.save_heartbeat()
         raise retry_later(error, after=2.0) from error
 
-    def remember(self) -> None:
+    def save_heartbeat(self) -> None:
         """Leave to the next attempt whether anything is in doubt."""
-        self.memory.unanswered = self._in_doubt
-        beat_now(self.memory)
+        self.heartbeat.unanswered = self._in_doubt
+        send_heartbeat(self.heartbeat)
 
     async def _report(self, waiting_for: WaitingFor, reason: str) -> None:
         """Say to the launcher why servers are not launched yet, once for each wave."""
-        if reason == self.memory.reported:
+        if reason == self.heartbeat.reported:
             return
         by_wave: dict[str, list[_Launch]] = {}
         for launch in self._open:
@@ -510,12 +520,12 @@ class LaunchAttempt:
                 for launch in named
             ]
         if await signal_caller("batch_progress", progress):
-            self.memory.reported = reason
+            self.heartbeat.reported = reason
 
 
-async def _to_its_end(asking: Coroutine[Any, Any, Job]) -> Job:
+async def _finish_call(call: Coroutine[Any, Any, Job]) -> Job:
     """Await a call that must not be left in the middle: its job's ID would be lost."""
-    task = asyncio.create_task(asking)
+    task = asyncio.create_task(call)
     while not task.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([task])
@@ -523,8 +533,8 @@ async def _to_its_end(asking: Coroutine[Any, Any, Job]) -> Job:
 
 
 def _holding(launch: _Launch, job: Job) -> str:
-    held = [i for i in launch.request.server_ids if i in job.server_ids]
-    return f"{job.job_id} ({job.initiated_by or job.type}) works on {_names(held)}"
+    server_ids = [i for i in launch.request.server_ids if i in job.server_ids]
+    return f"{job.job_id} ({job.initiated_by or job.type}) works on {_names(server_ids)}"
 
 
 def _described(job: Job) -> str:

@@ -8,20 +8,20 @@ from temporalio.exceptions import ApplicationError
 from aws.drs.client import DrsClient
 from aws.drs.live_instances import live_recoveries
 from aws.errors import AwsError, AwsErrorKind
-from contract.launch import LaunchMemory
+from contract.launch import LaunchHeartbeat
 
 GUARD_SECONDS = 120.0
 
 
-async def forbidden(
-    api: DrsClient, server_ids: Sequence[str], memory: LaunchMemory, *, is_drill: bool
+async def refused_servers(
+    api: DrsClient, server_ids: Sequence[str], heartbeat: LaunchHeartbeat, *, is_drill: bool
 ) -> dict[str, str]:
     """Say which servers must not be launched, each with the reason.
 
     Args:
         api: DRS in the launch's target.
         server_ids: those that are to be launched.
-        memory: keeps since when live instances cannot be read.
+        heartbeat: keeps since when live instances cannot be read.
         is_drill: a drill gives up where live instances cannot be read, a recovery waits.
 
     Raises:
@@ -34,9 +34,9 @@ async def forbidden(
         instances = await api.recovery_instances(server_ids)
     except AwsError as error:
         now = time.time()
-        memory.guard_unread_since = memory.guard_unread_since or now
-        unread = now - memory.guard_unread_since
-        if is_drill and (unread >= GUARD_SECONDS or not error.kind.can_pass):
+        heartbeat.guard_unread_since = heartbeat.guard_unread_since or now
+        unread_seconds = now - heartbeat.guard_unread_since
+        if is_drill and (unread_seconds >= GUARD_SECONDS or not error.kind.is_retryable):
             raise ApplicationError(
                 "Nothing was launched: whether these servers have a live instance of a real "
                 f"recovery could not be read ({error})",
@@ -50,7 +50,7 @@ async def forbidden(
             "an operator's decision: nothing is launched before it is known whether these "
             f"servers have a live instance of a real recovery ({error})",
         ) from error
-    memory.guard_unread_since = None
+    heartbeat.guard_unread_since = None
     return {
         server_id: (
             f"not launched: it has a live instance {instance.recovery_instance_id} of a real "

@@ -9,12 +9,12 @@ from temporalio.service import RPCError
 
 from activities.heartbeat import heartbeating
 from activities.job_pollers import JobPollers
-from activities.launch.attempt import LaunchAttempt, Listing
+from activities.launch.attempt import JobListing, LaunchAttempt
 from aws.drs.models import DAY_SECONDS, Job
 from aws.errors import AwsError
 from aws.targets import TargetClients, WrongAccountError
 from contract.identifiers import launcher_workflow_id
-from contract.launch import BatchRequest, BatchResult, LaunchMemory, LaunchRequest, LaunchResult
+from contract.launch import BatchRequest, BatchResult, LaunchHeartbeat, LaunchRequest, LaunchResult
 from contract.launcher import LauncherInput, QueueLaunches
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
@@ -31,7 +31,7 @@ class LaunchActivities:
         self._settings = settings
 
     @activity.defn
-    async def queue_launches(self, wanted: QueueLaunches) -> str:
+    async def queue_launches(self, request: QueueLaunches) -> str:
         """Queue launches with the launcher of their account and Region, which starts if need be.
 
         Queuing a launch twice is as good as once.
@@ -43,11 +43,11 @@ class LaunchActivities:
             ApplicationError: not retryable, if the worker acts in another account than the plan
                 names; retryable, if Temporal does not take it.
         """
-        target = wanted.requests[0].target
+        target = request.requests[0].target
         async with heartbeating():
             account_id = await self._account_of(target)
-            known = target.model_copy(update={"account_id": account_id})
-            requests = [r.model_copy(update={"target": known}) for r in wanted.requests]
+            resolved = target.model_copy(update={"account_id": account_id})
+            requests = [r.model_copy(update={"target": resolved}) for r in request.requests]
             workflow_id = launcher_workflow_id(account_id or "unknown", target.region)
             try:
                 await activity.client().start_workflow(
@@ -56,7 +56,7 @@ class LaunchActivities:
                     id=workflow_id,
                     task_queue=TASK_QUEUE,
                     start_signal="queue_launches",
-                    start_signal_args=[wanted.model_copy(update={"requests": requests})],
+                    start_signal_args=[request.model_copy(update={"requests": requests})],
                     rpc_timeout=RPC_TIMEOUT,
                 )
             except RPCError as error:
@@ -74,12 +74,12 @@ class LaunchActivities:
         """
         poller = self._pollers.of(request.requests[0].target)
 
-        async def seen(since: float) -> list[Job]:
-            listing = await poller.listed(since - DAY_SECONDS, seen_after=request.jobs_seen_time)
+        async def list_jobs(since: float) -> list[Job]:
+            listing = await poller.listed(since - DAY_SECONDS, seen_after=request.jobs_read_after)
             return listing.jobs
 
-        attempt = self._attempt(request.requests, _memory(), listing=seen)
-        async with heartbeating(lambda: attempt.memory):
+        attempt = self._attempt(request.requests, _last_heartbeat(), listing=list_jobs)
+        async with heartbeating(lambda: attempt.heartbeat):
             try:
                 results = await attempt.run()
             except ApplicationError as error:
@@ -103,9 +103,9 @@ class LaunchActivities:
     @activity.defn
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
         """Look for the job of a launch that was withdrawn; None if there is none."""
-        memory = _memory() or LaunchMemory()
-        attempt = LaunchAttempt(self._clients, self._settings, [request], memory, in_doubt=True)
-        async with heartbeating(lambda: attempt.memory):
+        heartbeat = _last_heartbeat() or LaunchHeartbeat()
+        attempt = LaunchAttempt(self._clients, self._settings, [request], heartbeat, in_doubt=True)
+        async with heartbeating(lambda: attempt.heartbeat):
             return await attempt.find()
 
     async def _account_of(self, target: Target) -> str | None:
@@ -115,31 +115,31 @@ class LaunchActivities:
         except WrongAccountError as wrong:
             raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
         except AwsError:
-            in_role = target.role_arn.split(":")[4] if target.role_arn else None
-            return target.account_id or in_role
+            role_account = target.role_arn.split(":")[4] if target.role_arn else None
+            return target.account_id or role_account
 
     def _attempt(
         self,
         requests: Sequence[LaunchRequest],
-        before: LaunchMemory | None,
+        before: LaunchHeartbeat | None,
         *,
-        listing: Listing,
+        listing: JobListing,
     ) -> LaunchAttempt:
         """One attempt, which knows whether an earlier one may have sent the call."""
-        again = activity.info().attempt > 1
-        unknown = again or any(r.possibly_sent and r.answer is None for r in requests)
+        is_retry = activity.info().attempt > 1
+        may_be_sent = is_retry or any(r.possibly_sent and r.answer is None for r in requests)
         return LaunchAttempt(
             self._clients,
             self._settings,
             requests,
-            before or LaunchMemory(),
-            in_doubt=before.unanswered if before else unknown,
+            before or LaunchHeartbeat(),
+            in_doubt=before.unanswered if before else may_be_sent,
             # An attempt before may have seen more than the last listing.
-            listing=None if again else listing,
+            listing=None if is_retry else listing,
         )
 
 
-def _memory() -> LaunchMemory | None:
+def _last_heartbeat() -> LaunchHeartbeat | None:
     """What the attempt before left, if it left anything."""
     details = activity.info().heartbeat_details
-    return LaunchMemory.model_validate(details[0]) if details else None
+    return LaunchHeartbeat.model_validate(details[0]) if details else None

@@ -13,15 +13,15 @@ from aws.drs.client import DrsClient
 from aws.drs.models import Job, JobLogItem, RecoveryInstance
 from aws.drs.server_status import ServerStatusTracker
 from aws.errors import AwsError
-from contract.watch import ServersChanged, WatchMemory, WatchRequest
+from contract.watch import ServersChanged, WatchHeartbeat, WatchRequest
 from recovery.execution.server import ServerResult
 from settings import Settings
 
-LOOK_UP_SECONDS = 120.0
-_LOG_TRIES = 5
+LOOKUP_SECONDS = 120.0
+_LOG_READ_ATTEMPTS = 5
 
 
-class Board(Protocol):
+class JobSource(Protocol):
     """Where jobs are looked at."""
 
     async def jobs(self, job_ids: Sequence[str], /, *, soon: bool) -> list[Job]:
@@ -37,21 +37,21 @@ class Watch:
     def __init__(
         self,
         api: DrsClient,
-        board: Board,
+        job_source: JobSource,
         request: WatchRequest,
-        memory: WatchMemory,
+        heartbeat: WatchHeartbeat,
         settings: Settings,
     ) -> None:
         self._api = api
-        self._board = board
+        self._job_source = job_source
         self._request = request
-        self._memory = memory
+        self._heartbeat = heartbeat
         self._settings = settings
-        look_up = LOOK_UP_SECONDS / settings.speed
-        self._watch = ServerStatusTracker(memory.servers, look_up_seconds=look_up)
+        lookup_seconds = LOOKUP_SECONDS / settings.speed
+        self._tracker = ServerStatusTracker(heartbeat.servers, lookup_seconds=lookup_seconds)
         # Temporal's clock, which the wave's workflow uses too.
         self._clock = SteadyClock(activity.info().started_time)
-        self._meant_to_run: dict[str, bool] = {}
+        self._should_run: dict[str, bool] = {}
         self._logs_to_read: dict[str, int] = {}
         # Copies, because the watch changes its results in place.
         self._reported = {s.source_server_id: s.model_copy() for s in request.servers}
@@ -59,55 +59,55 @@ class Watch:
     async def run(self) -> list[ServerResult]:
         """Watch; returns the servers as they were seen last."""
         while True:
-            trouble = ""
+            error = ""
             try:
-                await self._look()
-            except AwsError as met:
-                trouble = f"DRS cannot be asked at present: {met}"
-                activity.logger.warning(trouble)
-            self._watch.settle_look_ups(now=self._clock.now())
-            finished = self._watch.is_finished and not self._logs_to_read
+                await self._poll()
+            except AwsError as failed:
+                error = f"DRS cannot be asked at present: {failed}"
+                activity.logger.warning(error)
+            self._tracker.end_lookups(now=self._clock.now())
+            finished = self._tracker.is_finished and not self._logs_to_read
             if finished or self._clock.now() >= self._request.until:
-                return self._watch.results
-            await self._report(trouble)
-            if not self._watch.unfinished_jobs:
+                return self._tracker.results
+            await self._report(error)
+            if not self._tracker.unfinished_jobs:
                 # The looks at jobs have a pace of their own.
                 await asyncio.sleep(self._settings.scaled_poll_seconds * random.uniform(0.8, 1.2))
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         """Look at jobs, logs and instances; what does not answer hides nothing of the others."""
         try:
-            await self._look_at_jobs()
+            await self._poll_jobs()
         finally:
             await self._verify()
 
-    async def _look_at_jobs(self) -> None:
-        watch = self._watch
-        if open_jobs := watch.unfinished_jobs:
+    async def _poll_jobs(self) -> None:
+        tracker = self._tracker
+        if open_jobs := tracker.unfinished_jobs:
             for job in await self._jobs(open_jobs):
-                if watch.see_job(job, now=self._clock.now()):
-                    self._logs_to_read[job.job_id] = _LOG_TRIES
+                if tracker.apply_job(job, now=self._clock.now()):
+                    self._logs_to_read[job.job_id] = _LOG_READ_ATTEMPTS
         for job_id in list(self._logs_to_read):
             await self._read_log(job_id)
 
     @property
-    def _is_last_look(self) -> bool:
+    def _is_last_poll(self) -> bool:
         """Whether time is up: then DRS is asked at once, and by itself."""
         return self._clock.now() >= self._request.until
 
     async def _jobs(self, job_ids: list[str]) -> list[Job]:
         now = self._clock.now()
-        if self._is_last_look:
+        if self._is_last_poll:
             return await self._api.jobs(job_ids)
         await self._api.check()
-        return await self._board.jobs(job_ids, soon=now >= self._request.quiet_until)
+        return await self._job_source.jobs(job_ids, soon=now >= self._request.slow_poll_until)
 
     async def _read_log(self, job_id: str) -> None:
         """Learn times and reasons; a log that cannot be read is tried again, and not for ever."""
         try:
             # The board's log may be older than a look that was not the board's.
-            read = self._api.job_log if self._is_last_look else self._board.log
-            self._watch.see_log(job_id, await read(job_id))
+            read = self._api.job_log if self._is_last_poll else self._job_source.log
+            self._tracker.apply_log(job_id, await read(job_id))
         except AwsError as error:
             activity.logger.warning("The log of %s cannot be read: %s", job_id, error)
             self._logs_to_read[job_id] -= 1
@@ -117,43 +117,43 @@ class Watch:
 
     async def _verify(self) -> None:
         """Look launched servers' instances up; silence is no trouble, it is UNKNOWN."""
-        servers = self._watch.unverified
+        servers = self._tracker.unverified
         if not servers:
             return
         try:
             instances = await self._api.recovery_instances(servers)
         except AwsError as error:
             activity.logger.warning("Recovery instances cannot be looked up: %s", error)
-            self._watch.lookup_failed()
+            self._tracker.lookup_failed()
             return
         try:
-            await self._learn_dispositions(instances)
+            await self._read_dispositions(instances)
         except AwsError as error:
             # It says nothing of the servers that run.
             activity.logger.warning("Launch configurations cannot be read: %s", error)
-        self._watch.see_instances(instances, meant_to_run=self._meant_to_run, now=self._clock.now())
+        self._tracker.apply_instances(instances, should_run=self._should_run, now=self._clock.now())
 
-    async def _learn_dispositions(self, instances: Iterable[RecoveryInstance]) -> None:
+    async def _read_dispositions(self, instances: Iterable[RecoveryInstance]) -> None:
         """Ask whether stopped servers are meant to be; one that says nothing is asked again."""
         for instance in instances:
             server_id = instance.source_server_id
             stopped = instance.ec2_instance_state in ("STOPPED", "STOPPING")
-            if not server_id or not stopped or server_id in self._meant_to_run:
+            if not server_id or not stopped or server_id in self._should_run:
                 continue
-            runs = await self._api.is_meant_to_run(server_id)
+            runs = await self._api.should_run(server_id)
             if runs is not None:
-                self._meant_to_run[server_id] = runs
+                self._should_run[server_id] = runs
 
-    async def _report(self, trouble: str) -> None:
+    async def _report(self, error: str) -> None:
         """Signal what changed; what could not be signalled is sent the next time."""
-        self._memory.servers = list(self._watch.servers.values())
+        self._heartbeat.servers = list(self._tracker.servers.values())
         changed = [
             s.model_copy()
-            for s in self._watch.results
+            for s in self._tracker.results
             if s != self._reported.get(s.source_server_id)
         ]
-        if not changed and trouble == self._memory.error:
+        if not changed and error == self._heartbeat.error:
             return
-        if await signal_caller("servers_changed", ServersChanged(servers=changed, error=trouble)):
+        if await signal_caller("servers_changed", ServersChanged(servers=changed, error=error)):
             self._reported.update({s.source_server_id: s for s in changed})
-            self._memory.error = trouble
+            self._heartbeat.error = error

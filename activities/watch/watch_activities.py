@@ -17,10 +17,10 @@ from aws.errors import AwsError
 from aws.targets import TargetClients
 from contract.launch import ReviewProgress, ReviewRequest
 from contract.launcher import RunningJobsRequest
-from contract.watch import WatchedServer, WatchMemory, WatchRequest
+from contract.watch import WatchedServer, WatchHeartbeat, WatchRequest
 from recovery.execution.server import ServerResult
 from recovery.execution.wave import WaitingFor
-from recovery.launch.queue import LEAST_GATHER_POLLS, RunningJobs
+from recovery.launch.queue import MIN_GATHER_POLLS, RunningJobs
 from settings import Settings
 
 
@@ -40,12 +40,12 @@ class WatchActivities:
         Changes are signalled to the wave as they are seen. An error of DRS never ends the watch
         and never decides about a server.
         """
-        memory = WatchMemory(servers=[WatchedServer(result=s) for s in request.servers])
+        heartbeat = WatchHeartbeat(servers=[WatchedServer(result=s) for s in request.servers])
         if details := activity.info().heartbeat_details:
-            memory = WatchMemory.model_validate(details[0])
+            heartbeat = WatchHeartbeat.model_validate(details[0])
         api, poller = self._clients.drs(request.target), self._pollers.of(request.target)
-        watch = Watch(api, poller, request, memory, self._settings)
-        async with heartbeating(lambda: memory):
+        watch = Watch(api, poller, request, heartbeat, self._settings)
+        async with heartbeating(lambda: heartbeat):
             return await watch.run()
 
     @activity.defn
@@ -97,7 +97,7 @@ class WatchActivities:
             return 0.0
         poll = self._settings.scaled_poll_seconds
         left = request.gather_polls * poll - request.waited_seconds
-        return max(LEAST_GATHER_POLLS * poll, left)
+        return max(MIN_GATHER_POLLS * poll, left)
 
 
 def _with_jobs(found: RunningJobs, listing: JobList, accepted: list[str]) -> RunningJobs:

@@ -9,14 +9,14 @@ from api.auth.access import Caller, Service
 from api.parameters import ExecutionId, PlanIdFilter
 from api.problem_responses import read_responses
 from api.views import ExecutionView, view_of
-from client.overview import MOST, ExecutionRow
+from client.overview import MAX_ROWS, ExecutionRow
 from recovery.base_model import Model
 from recovery.execution.state import MessageRecord, PlanStatus
 
 router = APIRouter(tags=["Executions"])
 
 State = Annotated[PlanStatus | None, Query(description="Only executions in this state.")]
-Limit = Annotated[int, Query(ge=1, le=MOST, description="The maximum number of executions.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_ROWS, description="The maximum number of executions.")]
 
 
 class ExecutionList(Model):

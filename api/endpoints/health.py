@@ -9,7 +9,7 @@ from temporalio.service import RPCError
 from api.auth.access import Service
 from api.service import ExecutionService
 from client.errors import RefusedError, UnreachableError
-from client.workers import why_idle
+from client.workers import idle_reason
 from recovery.base_model import Model
 from storage.dynamodb import TableError
 
@@ -43,7 +43,7 @@ async def health(service: Service) -> Health:
 
 async def _worker(service: ExecutionService) -> bool:
     client = await service.client()
-    return await why_idle(client) is None
+    return await idle_reason(client) is None
 
 
 async def _history(service: ExecutionService) -> bool:

@@ -14,7 +14,7 @@ from api.problems import ApiProblem
 from api.service import ExecutionService
 from client.errors import UnreachableError
 from client.workers import require_worker
-from contract.job_logs import JobLogs, ReadJobLogs
+from contract.job_logs import JobLogs, JobLogsRequest
 from contract.task_queues import TASK_QUEUE
 from workflows.job_logs import JobLogWorkflow
 
@@ -39,11 +39,11 @@ async def jobs(
     if not wave.job_ids:
         return JobLogs(jobs=[])
     target = (await service.frozen_plan(execution_id)).wave(wave_id).target
-    request = ReadJobLogs(target=target, job_ids=list(wave.job_ids))
+    request = JobLogsRequest(target=target, job_ids=list(wave.job_ids))
     return await _read(service, f"{execution_id}/{wave_id}", request)
 
 
-async def _read(service: ExecutionService, subject: str, request: ReadJobLogs) -> JobLogs:
+async def _read(service: ExecutionService, subject: str, request: JobLogsRequest) -> JobLogs:
     client = await service.client()
     await require_worker(client)
     try:

@@ -10,7 +10,7 @@ from api.auth.access import Caller, Service
 from api.parameters import PlanId, Version
 from api.problem_responses import read_responses
 from api.problems import ApiProblem
-from client.overview import MOST, ExecutionRow
+from client.overview import MAX_ROWS, ExecutionRow
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionType
 from storage.plans import PlanVersion, RegisteredPlan
@@ -65,8 +65,8 @@ async def plans(service: Service, caller: Caller) -> PlanList:
     """Return each plan's newest version, its last execution and its last drill."""
     newest, known = await asyncio.gather(service.plans.latest(), service.executions())
     warnings = list(known.warnings)
-    if len(known.rows) == MOST:
-        warnings.append(f"only the newest {MOST} executions were read")
+    if len(known.rows) == MAX_ROWS:
+        warnings.append(f"only the newest {MAX_ROWS} executions were read")
     return PlanList(plans=[PlanRow.of(each, known.rows) for each in newest], warnings=warnings)
 
 

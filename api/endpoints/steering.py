@@ -17,8 +17,8 @@ from recovery.base_model import Model, StrictModel
 from recovery.operator.messages import (
     JOB_ID_PATTERN,
     LAUNCH_ID_PATTERN,
-    MOST_CHARACTERS,
-    MOST_SECONDS,
+    MAX_CHARACTERS,
+    MAX_EXPIRY_SECONDS,
     MessageName,
     OperatorMessage,
 )
@@ -26,7 +26,7 @@ from recovery.plan.model import TEXT_PATTERN, PlanOrWaveId
 
 router = APIRouter(tags=["Steering"])
 
-Reason = Annotated[str, Field(pattern=f"^{TEXT_PATTERN}$", max_length=MOST_CHARACTERS)]
+Reason = Annotated[str, Field(pattern=f"^{TEXT_PATTERN}$", max_length=MAX_CHARACTERS)]
 
 
 class ExecutionMessageRequest(StrictModel):
@@ -61,7 +61,8 @@ class ApproveWaveRequest(WaveMessageRequest):
 
     approve: Annotated[bool, Field(strict=True)] = True
     expires_in_seconds: (
-        Annotated[float, Field(strict=True, gt=0, le=MOST_SECONDS, allow_inf_nan=False)] | None
+        Annotated[float, Field(strict=True, gt=0, le=MAX_EXPIRY_SECONDS, allow_inf_nan=False)]
+        | None
     ) = None
 
 

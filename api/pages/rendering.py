@@ -5,7 +5,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from recovery.text_format import about, clock, count, moment, visible
+from recovery.text_format import count, rounded_duration, running_duration, timestamp, visible
 
 
 def _finalize(value: Any) -> Any:
@@ -25,7 +25,12 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters |= {"about": about, "clock": clock, "count": count, "moment": moment}
+_ENVIRONMENT.filters |= {
+    "about": rounded_duration,
+    "clock": running_duration,
+    "count": count,
+    "moment": timestamp,
+}
 
 
 def render(template: str, **values: Any) -> Markup:

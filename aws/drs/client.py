@@ -163,7 +163,7 @@ class DrsClient:
             operation = client.terminate_recovery_instances
             await call("TerminateRecoveryInstances", operation, recoveryInstanceIDs=some)
 
-    async def is_meant_to_run(self, server_id: str) -> bool | None:
+    async def should_run(self, server_id: str) -> bool | None:
         """Whether the launch configuration asks for a running instance; None if it does not say."""
         operation = "GetLaunchConfiguration"
         client = await self._client(operation)

@@ -27,7 +27,7 @@ def line_of(item: JobLogEvent) -> JobLogLine:
         source_server_id=_text(data.get("sourceServerID")),
         conversion_server_id=_text(data.get("conversionServerID")),
         target_instance_id=_text(data.get("targetInstanceID")),
-        raw_error=None if error is None else shortened(error, most=_MAX_ERROR_LENGTH),
+        raw_error=None if error is None else shortened(error, max_length=_MAX_ERROR_LENGTH),
         attempt_count=_whole(data.get("attemptCount")),
         max_attempts_count=_whole(data.get("maxAttemptsCount")),
         conversion=_parsed(Conversion, data.get("conversionProperties")),

@@ -17,13 +17,13 @@ _SKEW_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LaunchCriteria:
     """What is needed of a launch to find its job.
 
     Attributes:
         since: when the wave began to want it (epoch seconds).
         relaunch: servers to launch although another job has launched them.
-        beside: servers of other launches that the same call may have asked for.
+        batch_server_ids: servers of other launches that the same call may have asked for.
     """
 
     launch_id: str
@@ -31,66 +31,68 @@ class Wanted:
     is_drill: bool
     since: float
     relaunch: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
+    batch_server_ids: tuple[str, ...] = ()
 
 
-def wanted_by(request: LaunchRequest, *, beside: Sequence[str] = ()) -> Wanted:
+def launch_criteria(
+    request: LaunchRequest, *, batch_server_ids: Sequence[str] = ()
+) -> LaunchCriteria:
     """What to look for among DRS's jobs.
 
     Args:
         request: the launch.
-        beside: servers that the same call may have asked for.
+        batch_server_ids: servers that the same call may have asked for.
     """
-    return Wanted(
+    return LaunchCriteria(
         launch_id=request.launch_id,
         server_ids=request.server_ids,
         is_drill=request.is_drill,
         since=request.since if request.requested_time is None else request.requested_time,
         relaunch=tuple(request.relaunch),
-        beside=tuple(beside),
+        batch_server_ids=tuple(batch_server_ids),
     )
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchResult:
     """What a look at the jobs found.
 
     Attributes:
         own: the job of this launch.
-        lookalikes: untagged jobs that may be an unanswered call's: of some of these servers and
+        candidates: untagged jobs that may be an unanswered call's: of some of these servers and
             no others than the call was for, of this mode, new enough.
         blocking: running jobs of others that hold some of the servers.
-        launched_elsewhere: by server, the job of another that launched it in the same mode while
+        launched_by_others: by server, the job of another that launched it in the same mode while
             this launch was wanted.
     """
 
     own: Job | None = None
-    lookalikes: tuple[Job, ...] = ()
+    candidates: tuple[Job, ...] = ()
     blocking: tuple[Job, ...] = ()
-    launched_elsewhere: dict[str, Job] = field(default_factory=dict)
+    launched_by_others: dict[str, Job] = field(default_factory=dict)
 
 
-def search(jobs: Iterable[Job], wanted: Wanted) -> Search:
+def search(jobs: Iterable[Job], criteria: LaunchCriteria) -> SearchResult:
     """Find a launch's job, and what others do with its servers.
 
     Args:
         jobs: every job since the launch was first wanted, and those before that may still run.
-        wanted: the launch.
+        criteria: the launch.
     """
     found = list(jobs)
-    own = next((j for j in found if wanted.launch_id in j.launch_ids), None)
+    own = next((j for j in found if criteria.launch_id in j.launch_ids), None)
     if own is not None:
-        return Search(own=own)
-    ours = set(wanted.server_ids)
+        return SearchResult(own=own)
+    ours = set(criteria.server_ids)
     others = [j for j in found if ours.intersection(j.server_ids)]
-    return Search(
-        lookalikes=tuple(j for j in found if _may_be(j, wanted)),
+    return SearchResult(
+        candidates=tuple(j for j in found if _is_candidate(j, criteria)),
         blocking=tuple(j for j in others if not j.is_over),
-        launched_elsewhere={
+        launched_by_others={
             server_id: job
-            for server_id in wanted.server_ids
-            if server_id not in wanted.relaunch
-            and (job := _launcher(server_id, others, wanted)) is not None
+            for server_id in criteria.server_ids
+            if server_id not in criteria.relaunch
+            and (job := _launching_job(server_id, others, criteria)) is not None
         },
     )
 
@@ -105,22 +107,22 @@ def is_of_other_mode(job: Job, *, is_drill: bool) -> bool:
     return job.initiated_by is not None and not is_of_mode(job, is_drill=is_drill)
 
 
-def _may_be(job: Job, wanted: Wanted) -> bool:
+def _is_candidate(job: Job, criteria: LaunchCriteria) -> bool:
     """Whether a job may be the one that an unanswered call got, though it shows no launch ID.
 
     One that shows other tags would show ours too.
     """
-    if job.tags or is_of_other_mode(job, is_drill=wanted.is_drill):
+    if job.tags or is_of_other_mode(job, is_drill=criteria.is_drill):
         return False
     created = epoch(job.creation_date_time)
-    if created is not None and created < wanted.since - _SKEW_SECONDS:
+    if created is not None and created < criteria.since - _SKEW_SECONDS:
         return False
     # A job that names no servers may be anybody's, so it may be ours.
-    named, ours = set(job.server_ids), set(wanted.server_ids)
-    return not named or (bool(named & ours) and named <= ours.union(wanted.beside))
+    named, ours = set(job.server_ids), set(criteria.server_ids)
+    return not named or (bool(named & ours) and named <= ours.union(criteria.batch_server_ids))
 
 
-def _launcher(server_id: str, jobs: list[Job], wanted: Wanted) -> Job | None:
+def _launching_job(server_id: str, jobs: list[Job], criteria: LaunchCriteria) -> Job | None:
     """The job of another that launched a server while the launch was wanted, if it was the last.
 
     A job that ended before is ignored: a drill launches its servers again.
@@ -133,9 +135,9 @@ def _launcher(server_id: str, jobs: list[Job], wanted: Wanted) -> Job | None:
         return None
     job = own[-1]
     ended = epoch(job.end_date_time)
-    overlaps = not job.is_over or (ended is not None and ended >= wanted.since)
+    overlaps = not job.is_over or (ended is not None and ended >= criteria.since)
     statuses = [
         s.launch_status for s in job.participating_servers if s.source_server_id == server_id
     ]
-    launched = "LAUNCHED" in statuses and is_of_mode(job, is_drill=wanted.is_drill)
+    launched = "LAUNCHED" in statuses and is_of_mode(job, is_drill=criteria.is_drill)
     return job if overlaps and launched else None

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from aws.drs.models import RecoveryInstance
 
-_LIVE_UNLESS = ("TERMINATED", "SHUTTING-DOWN", "NOT_FOUND")
+_NOT_LIVE = ("TERMINATED", "SHUTTING-DOWN", "NOT_FOUND")
 
 
 def live_recoveries(instances: Iterable[RecoveryInstance]) -> dict[str, RecoveryInstance]:
@@ -12,5 +12,5 @@ def live_recoveries(instances: Iterable[RecoveryInstance]) -> dict[str, Recovery
     return {
         i.source_server_id: i
         for i in instances
-        if i.source_server_id and not i.is_drill and i.ec2_instance_state not in _LIVE_UNLESS
+        if i.source_server_id and not i.is_drill and i.ec2_instance_state not in _NOT_LIVE
     }

@@ -27,9 +27,9 @@ _FAILURE_EVENTS = (
 class ServerStatusTracker:
     """Applies DRS's responses to the results of the servers of one launch."""
 
-    def __init__(self, servers: Iterable[WatchedServer], *, look_up_seconds: float) -> None:
+    def __init__(self, servers: Iterable[WatchedServer], *, lookup_seconds: float) -> None:
         self.servers = {w.result.source_server_id: w for w in servers}
-        self._look_up_seconds = look_up_seconds
+        self._lookup_seconds = lookup_seconds
 
     @property
     def results(self) -> list[ServerResult]:
@@ -56,13 +56,13 @@ class ServerStatusTracker:
             w.result.source_server_id for w in launched if w.result.verified is not Verified.YES
         ]
 
-    def see_job(self, job: Job, *, now: float) -> bool:
+    def apply_job(self, job: Job, *, now: float) -> bool:
         """Apply a job as DRS returned it.
 
         Returns:
             Whether a server has newly launched or failed, so that the job's log is worth reading.
         """
-        news = False
+        is_changed = False
         statuses = {s.source_server_id: s for s in job.participating_servers}
         for watched in self._of_job(job.job_id):
             result = watched.result
@@ -78,26 +78,26 @@ class ServerStatusTracker:
                     result.launch_status = LaunchStatus.LAUNCHED
                     result.launch_time = result.end_time = now
                     result.reason = None
-                    watched.launched_seen = now
-                    news = True
+                    watched.launched_seen_time = now
+                    is_changed = True
                 case "FAILED" | "TERMINATED":
                     reason = "DRS reports FAILED; its job log could not be read"
                     if status == "TERMINATED":
                         reason = "terminated while its job ran"
                     watched.result = result.failed(reason, at=ended if job.is_over else now)
-                    news = True
-                case _ if job.is_over and watched.ended_without_it:
+                    is_changed = True
+                case _ if job.is_over and watched.ended_without_launch:
                     # Asked twice, because a server's status may follow its job's a moment later.
                     reason = f"its job ended COMPLETED without launching it (status {status})"
                     watched.result = result.failed(reason, at=ended)
-                    news = True
+                    is_changed = True
                 case _:
-                    watched.ended_without_it = job.is_over
+                    watched.ended_without_launch = job.is_over
                     if status != "PENDING":
                         result.launch_status = LaunchStatus.IN_PROGRESS
-        return news
+        return is_changed
 
-    def see_log(self, job_id: str, items: Iterable[JobLogItem]) -> None:
+    def apply_log(self, job_id: str, items: Iterable[JobLogItem]) -> None:
         """Apply times, instance IDs and reasons of failure from a job's log."""
         lines = list(items)
         for watched in self._of_job(job_id):
@@ -119,18 +119,18 @@ class ServerStatusTracker:
                 elif result.reason and "could not be read" in result.reason:
                     result.reason = f"DRS reports FAILED; its job log says: {_NO_REASON}"
 
-    def see_instances(
+    def apply_instances(
         self,
         instances: Iterable[RecoveryInstance],
         *,
-        meant_to_run: Mapping[str, bool],
+        should_run: Mapping[str, bool],
         now: float,
     ) -> None:
         """Compare launched servers with the recovery instances that exist.
 
         Args:
             instances: all instances of the servers in `unverified`.
-            meant_to_run: by server, whether its launch configuration asks for a running
+            should_run: by server, whether its launch configuration asks for a running
                 instance; a server that could not be asked about is absent.
             now: epoch seconds.
         """
@@ -141,7 +141,7 @@ class ServerStatusTracker:
             ours = [i for i in theirs if i.job_id == watched.result.recovery_job_id]
             watched.contradiction = None
             if ours:
-                self._compare(watched, ours[0], meant_to_run.get(server_id), now=now)
+                self._compare(watched, ours[0], should_run.get(server_id), now=now)
             elif others := [i for i in theirs if i.job_id and i.ec2_instance_state not in _GONE]:
                 watched.contradiction = f"its instance is now of job {others[0].job_id}"
 
@@ -150,11 +150,11 @@ class ServerStatusTracker:
         for server_id in self.unverified:
             self.servers[server_id].contradiction = None
 
-    def settle_look_ups(self, *, now: float) -> None:
+    def end_lookups(self, *, now: float) -> None:
         """End the lookups whose two minutes are over, as contradicted or as UNKNOWN."""
         for server_id in self.unverified:
             watched = self.servers[server_id]
-            if now - (watched.launched_seen or now) < self._look_up_seconds:
+            if now - (watched.launched_seen_time or now) < self._lookup_seconds:
                 continue
             if watched.contradiction:
                 self._contradict(watched, watched.contradiction, now=now)

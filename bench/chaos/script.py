@@ -174,7 +174,7 @@ def _generate_action(
         network_fault=rng.choice(tuple(NetworkFault)),
         outage_seconds=round(rng.uniform(2.0, 25.0), 1),
         message=message if sent else None,
-        wave_id=wave.wave_id if sent and message.names_a_wave else None,
+        wave_id=wave.wave_id if sent and message.is_about_a_wave else None,
         cascade=sent and message is MessageName.SKIP_WAVE and rng.random() < 0.3,
     )
 

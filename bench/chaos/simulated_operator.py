@@ -11,7 +11,7 @@ from bench.chaos.run_results import RunResults
 from bench.chaos.script import ChaosAction, ChaosActionKind, Reaction, Script
 from bench.testbed import Testbed
 from client.errors import RefusedError, RejectedError, UnreachableError
-from client.executions import execution_state, the_running
+from client.executions import execution_state, require_running
 from client.steering import cancel, send
 from recovery.execution.state import ExecutionState, PlanStatus, RefusalCode
 from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
@@ -76,7 +76,7 @@ class SimulatedOperator:
         index = len(self.sent)
         self.sent.append(SentMessage(name, reason, None))
         try:
-            running = await the_running(self.testbed.client, plan_id)
+            running = await require_running(self.testbed.client, plan_id)
             if await send(self.testbed.client, running, message, actor=_ACTOR) is not None:
                 response = True
         except RejectedError as rejected:
@@ -92,7 +92,7 @@ class SimulatedOperator:
     async def _cancel(self) -> str:
         plan_id = self.script.generated.plan.plan_id
         try:
-            running = await the_running(self.testbed.client, plan_id)
+            running = await require_running(self.testbed.client, plan_id)
             await cancel(
                 self.testbed.client, running, actor=_ACTOR, reason="cancelled by the script"
             )

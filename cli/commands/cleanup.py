@@ -17,15 +17,15 @@ from client.cleanup import cleanup_state, start_cleanup
 from client.connection import connect_to_temporal
 from client.errors import UnreachableError
 from client.local_user import whoami
-from client.takeover import recorded, refuse_while_it_runs
-from client.workers import why_idle
+from client.takeover import recorded_execution, refuse_while_running
+from client.workers import idle_reason
 from contract.cleanup import StartCleanup
 from contract.identifiers import cleanup_workflow_id
 from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.operator.confirmation import RequestRefusalCode, cleanup_refusal
-from recovery.text_format import about, count
+from recovery.text_format import count, rounded_duration
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
 
@@ -56,7 +56,7 @@ def cleanup(
     left, 2 refused, 5 cannot reach Temporal or AWS, 130 detached.
     """
     follow = watch if watch is not None else sys.stdout.isatty()
-    state, _ = asyncio.run(recorded(execution))
+    state, _ = asyncio.run(recorded_execution(execution))
     confirmation = _confirm(state, confirm_id, force=force)
     start = StartCleanup(
         execution_id=execution, plan_id=state.plan_id, actor=whoami(), confirmation=confirmation
@@ -97,8 +97,8 @@ async def schedule_cleanup(
             f"drs-waves cleanup {execution_id}"
         )
         return
-    scaled = f" ({about(after_seconds / speed)} at speed {speed:g})" if speed > 1 else ""
-    notice(f"Its instances are terminated {about(after_seconds)}{scaled} after its end")
+    scaled = f" ({rounded_duration(after_seconds / speed)} at speed {speed:g})" if speed > 1 else ""
+    notice(f"Its instances are terminated {rounded_duration(after_seconds)}{scaled} after its end")
 
 
 def _confirm(state: ExecutionState, given: str | None, *, force: bool) -> str | None:
@@ -123,10 +123,10 @@ async def _run_cleanup(
 ) -> ExitCode:
     client = await connect_to_temporal()
     remedy = f"cancel it first (drs-waves cancel {state.plan_id}), or wait for its end"
-    await refuse_while_it_runs(client, state, remedy)
+    await refuse_while_running(client, state, remedy)
     await start_cleanup(client, start)
     notice(f"Cleaning up after {start.execution_id}")
-    if idle := await why_idle(client):
+    if idle := await idle_reason(client):
         warn(f"it has not begun yet. {idle}")
     if not follow:
         notice(f"Its record: drs-waves history {start.execution_id}")

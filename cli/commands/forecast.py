@@ -17,7 +17,7 @@ from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import Forecast, PlanForecast, forecast
 from recovery.launch.admission import Quotas
 from recovery.plan.model import RecoveryPlan
-from recovery.text_format import about, count, visible
+from recovery.text_format import count, rounded_duration, visible
 from settings import get_settings
 from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
@@ -69,7 +69,7 @@ def _learned_durations(plans: Sequence[RecoveryPlan]) -> LearnedDurations:
         try:
             return asyncio.run(learned_durations(HistoryTable(get_settings()), plans))
         except HistoryError as error:
-            warn(f"{error} The forecast uses {about(DEFAULT_SERVER_SECONDS)} a server.")
+            warn(f"{error} The forecast uses {rounded_duration(DEFAULT_SERVER_SECONDS)} a server.")
             return LearnedDurations()
 
 
@@ -79,8 +79,8 @@ def _lines(found: Forecast, learned: LearnedDurations, quotas: Quotas) -> list[s
             fit(each.plan.plan_name, 28),
             str(len(each.plan.waves)),
             str(each.plan.server_count),
-            about(each.alone.seconds),
-            about(each.seconds),
+            rounded_duration(each.alone.seconds),
+            rounded_duration(each.seconds),
             compare_with_rto(each.plan, each.seconds),
         )
         for each in found.plans
@@ -90,7 +90,7 @@ def _lines(found: Forecast, learned: LearnedDurations, quotas: Quotas) -> list[s
     for each in found.plans:
         lines += ["", *_plan_lines(each, learned.durations)]
     together = (
-        f"All at once: {about(found.seconds)}, {count(found.jobs, 'job')}, under "
+        f"All at once: {rounded_duration(found.seconds)}, {count(found.jobs, 'job')}, under "
         f"{count(quotas.jobs, 'job')} and {count(quotas.servers, 'server')} at a time in each "
         "account and Region."
     )
@@ -101,26 +101,26 @@ def _assumptions(found: Forecast, learned: LearnedDurations) -> str:
     """Say where the durations of the servers come from."""
     servers = {s for each in found.plans for w in each.plan.waves for s in w.server_ids}
     unlearned = servers - learned.servers.keys()
-    by_system = sum(server in learned.system_of for server in unlearned)
+    by_system = sum(server in learned.operating_systems for server in unlearned)
     text = (
         f"Durations of {len(servers) - len(unlearned)} of {count(len(servers), 'server')} "
         "are from the history, "
     )
     if by_system:
         text += f"of {by_system} from others of the same operating system, "
-    return f"{text}the others {about(DEFAULT_SERVER_SECONDS)}."
+    return f"{text}the others {rounded_duration(DEFAULT_SERVER_SECONDS)}."
 
 
 def _plan_lines(each: PlanForecast, durations: Mapping[str, float]) -> list[str]:
     """Say what determines how long one plan takes, and what would shorten it."""
     plan = each.plan
     chain = [
-        f"{plan.wave(w).wave_name} {about(wave_seconds(plan.wave(w), durations))}"
+        f"{plan.wave(w).wave_name} {rounded_duration(wave_seconds(plan.wave(w), durations))}"
         for w in each.alone.waves
     ]
     lines = [fit(plan.plan_name, _WIDTH), list_within(chain, _WIDTH, start="  Critical path: ")]
     waiting = [
-        f"{plan.wave(wave_id).wave_name} {about(wave.waits)}"
+        f"{plan.wave(wave_id).wave_name} {rounded_duration(wave.waits)}"
         for wave_id, wave in each.waves.items()
         if wave.waits >= _MIN_SHOWN_SECONDS
     ]
@@ -129,7 +129,7 @@ def _plan_lines(each: PlanForecast, durations: Mapping[str, float]) -> list[str]
     if each.split is not None and each.split.saves >= _MIN_SHOWN_SECONDS:
         name = fit(plan.wave(each.split.wave_id).wave_name, 24)
         lines.append(
-            f"  Split {name}: {about(each.split.saves)} less if nothing waits for "
+            f"  Split {name}: {rounded_duration(each.split.saves)} less if nothing waits for "
             + list_within(each.split.servers, 45)
         )
     return lines

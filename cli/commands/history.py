@@ -12,7 +12,7 @@ from cli.input.completion import complete_history
 from cli.render.output import json_values, show, write_json, write_model
 from cli.render.records import operator_lines
 from cli.render.tables import execution_lines, execution_table
-from client.takeover import recorded
+from client.takeover import recorded_execution
 from settings import get_settings
 from storage.history import HistoryTable
 
@@ -84,7 +84,7 @@ history.command()(verify)
 
 
 def _show_one(execution: str, *, json: bool) -> None:
-    state, _ = asyncio.run(recorded(execution))
+    state, _ = asyncio.run(recorded_execution(execution))
     if json:
         write_model(state)
         return

@@ -11,9 +11,9 @@ from cli.input.completion import complete_plan
 from cli.render.cells import fit
 from cli.render.output import json_values, show, warn, write_json
 from cli.render.tables import aligned
-from client.overview import MOST, ExecutionRow, Overview, overview
+from client.overview import MAX_ROWS, ExecutionRow, Overview, overview
 from recovery.execution.state import PlanStatus
-from recovery.text_format import about, moment
+from recovery.text_format import rounded_duration, timestamp
 from settings import get_settings
 from storage.history import HistoryTable
 
@@ -46,7 +46,7 @@ def executions(
         PlanStatus | None,
         typer.Option(case_sensitive=False, help="Only those in this state.", metavar="STATUS"),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=MOST, help="List at most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_ROWS, help="List at most so many.")] = 20,
     json: Json = False,
 ) -> None:
     """List executions, those that run first.
@@ -70,7 +70,7 @@ def executions(
 
 
 def _load_overview(
-    plan_id: str | None = None, state: PlanStatus | None = None, limit: int = MOST
+    plan_id: str | None = None, state: PlanStatus | None = None, limit: int = MAX_ROWS
 ) -> Overview:
     """Load what Temporal and DynamoDB know; print a warning if one of them is unreachable."""
     table = HistoryTable(get_settings())
@@ -81,8 +81,8 @@ def _load_overview(
 
 
 def _cells(row: ExecutionRow) -> tuple[str, ...]:
-    took = "" if row.end_time is None else about(row.end_time - row.start_time)
-    return row.status, row.execution_type, moment(row.start_time), took, row.note
+    took = "" if row.end_time is None else rounded_duration(row.end_time - row.start_time)
+    return row.status, row.execution_type, timestamp(row.start_time), took, row.note
 
 
 def _show(rows: Sequence[tuple[str, ...]], heading: tuple[str, ...], empty: str) -> None:

@@ -21,7 +21,7 @@ from client.overview import RUNNING
 from contract.identifiers import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY
 from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.state import ExecutionState
-from recovery.text_format import moment
+from recovery.text_format import timestamp
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
 
@@ -121,7 +121,7 @@ async def _list_running(*, json: bool) -> None:
         names = ("PlanId", "ExecutionId", "ExecutionType", "StartTime")
         write_json([dict(zip(names, row, strict=True)) for row in rows])
     elif rows:
-        cells = [(*row[:3], moment(row[3])) for row in rows]
+        cells = [(*row[:3], timestamp(row[3])) for row in rows]
         for line in aligned(cells, heading=("PLAN", "EXECUTION", "TYPE", "STARTED")):
             show(line)
     else:

@@ -12,7 +12,7 @@ from cli.input.confirmation import require_confirmation
 from cli.input.durations import parse_duration
 from cli.render.output import notice, show, write_json
 from client.connection import connect_to_temporal
-from client.executions import RunningExecution, the_running
+from client.executions import RunningExecution, require_running
 from client.local_user import whoami
 from client.steering import WITHOUT_WORKER, cancel, send
 from recovery.operator.confirmation import cancel_refusal
@@ -179,14 +179,14 @@ def _steer(plan_id: str, message: OperatorMessage, actor: str | None, *, json: b
 
 
 async def _running(plan_id: str) -> RunningExecution:
-    return await the_running(await connect_to_temporal(), plan_id)
+    return await require_running(await connect_to_temporal(), plan_id)
 
 
 async def _send(
     plan_id: str, message: OperatorMessage, actor: str
 ) -> tuple[RunningExecution, str | None]:
     client = await connect_to_temporal()
-    running = await the_running(client, plan_id)
+    running = await require_running(client, plan_id)
     return running, await send(client, running, message, actor=actor)
 
 

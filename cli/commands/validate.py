@@ -14,7 +14,7 @@ from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
 from recovery.forecast.remaining import expected_durations
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, read_plan
 from recovery.plan.model import RecoveryPlan
-from recovery.text_format import about, count, visible
+from recovery.text_format import count, rounded_duration, visible
 from runtime.exit import ExitCode
 
 _WIDTH = 80
@@ -109,9 +109,9 @@ def _show_plan(read: ReadPlan) -> None:
         show(line)
     show()
     names = [plan.wave(wave_id).wave_name for wave_id in path.waves]
-    expected = [about(path.seconds), compare_with_rto(plan, path.seconds)]
+    expected = [rounded_duration(path.seconds), compare_with_rto(plan, path.seconds)]
     show(f"Expected      {', '.join(filter(None, expected))}")
-    each = about(DEFAULT_SERVER_SECONDS)
+    each = rounded_duration(DEFAULT_SERVER_SECONDS)
     show(f"              ({each} a wave, as in a recorded drill; times are h:mm)")
     show(f"Longest chain {_chain_text(names)}")
     show(f"Plan hash     {plan.plan_hash[:12]}")
@@ -124,8 +124,8 @@ def compare_with_rto(plan: RecoveryPlan, seconds: float) -> str:
         return ""
     allowed = plan.rto * 60.0
     if seconds > allowed:
-        return f"{about(seconds - allowed)} over the RTO of {about(allowed)}"
-    return f"within the RTO of {about(allowed)}"
+        return f"{rounded_duration(seconds - allowed)} over the RTO of {rounded_duration(allowed)}"
+    return f"within the RTO of {rounded_duration(allowed)}"
 
 
 def _chain_text(names: Sequence[str]) -> str:

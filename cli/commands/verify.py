@@ -186,7 +186,7 @@ def _item_name(item: str) -> str:
 def _repair_text(difference: Difference, *, repair: bool) -> str:
     if difference.is_repaired:
         return "repaired"
-    if difference.is_sound:
+    if difference.is_expected:
         return "left: it may be newer than what was asked of Temporal"
     match difference.kind:
         case DifferenceKind.NEWER:

@@ -20,9 +20,9 @@ from client.connection import connect_to_temporal
 from client.errors import RefusedError, UnreachableError
 from client.executions import find_running
 from client.readiness import check_readiness
-from client.start import replace_drill, start_execution, why_not_now
+from client.start import already_running_text, replace_drill, start_execution
 from client.takeover import PreviousExecution
-from client.workers import require_worker, why_idle
+from client.workers import idle_reason, require_worker
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import (
@@ -160,7 +160,7 @@ async def _refuse_while_it_runs(plan_id: str, *, replace_drill: bool) -> None:
     running = await find_running(client, plan_id)
     if running is None or (replace_drill and running.execution_type is ExecutionType.DRILL):
         return
-    raise RefusedError(f"nothing was started: {await why_not_now(client, plan_id)}")
+    raise RefusedError(f"nothing was started: {await already_running_text(client, plan_id)}")
 
 
 async def _readiness(plan: RecoveryPlan) -> Readiness | None:
@@ -182,7 +182,7 @@ async def _readiness(plan: RecoveryPlan) -> Readiness | None:
 
 async def _why_idle(client: Client) -> str | None:
     try:
-        return await why_idle(client)
+        return await idle_reason(client)
     except UnreachableError:
         # The execution has started; the live view shows whether a worker serves it.
         return None

@@ -1,6 +1,6 @@
 """What changed between two states of an execution, one line a change."""
 
-from recovery.execution.judge import failures_named
+from recovery.execution.judge import named_failures
 from recovery.execution.progress import detail, progress
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState
@@ -57,7 +57,7 @@ def _status_and_detail(wave: WaveState) -> tuple[str, ...]:
 def _named_in_reason(wave: WaveState) -> set[str]:
     """The failed servers that the wave's status reason names."""
     names_servers = wave.status in (WaveStatus.FAILED, WaveStatus.PARTIAL) and wave.cause is None
-    return {s.source_server_id for s in failures_named(wave.servers)} if names_servers else set()
+    return {s.source_server_id for s in named_failures(wave.servers)} if names_servers else set()
 
 
 def _failure_text(server: ServerResult) -> str:

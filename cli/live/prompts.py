@@ -75,7 +75,7 @@ class Prompts:
         if not forms:
             return f"{subject}: not possible any more; nothing was sent"
         job = launch = None
-        if action.name.answers_a_launch:
+        if action.name.is_launch_answer:
             launch = await self._choose_launch(subject, forms)
             if launch is None:
                 return f"{subject}: nothing was sent"

@@ -10,11 +10,11 @@ from rich.text import Text
 
 from cli.live.hints import hints
 from cli.render.cells import fit
-from recovery.execution.progress import SYMBOLS, remark, unverified
+from recovery.execution.progress import SYMBOLS, unverified, wave_notes
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.forecast.remaining import remaining
-from recovery.text_format import about, clock, count, moment
+from recovery.text_format import count, rounded_duration, running_duration, timestamp
 
 _MAX_NAME_WIDTH = 24
 _MIN_ROWS = 3
@@ -87,7 +87,9 @@ def view(
         rows = max(_MIN_ROWS, height - len(lines) - len(below) - 4)
         lines += _wave_table(watched.state, now=now, width=width, rows=rows)
     if watched.unreachable_since is not None:
-        text = f"Temporal does not answer since {moment(watched.unreachable_since)}; trying again."
+        text = (
+            f"Temporal does not answer since {timestamp(watched.unreachable_since)}; trying again."
+        )
         lines.append(Text(text, style="bold yellow"))
         lines.append(Text(fit(watched.error, width), style="yellow"))
     if below:
@@ -104,7 +106,7 @@ def _header(
         title.append(" SANDBOX ", style="bold")
     title.append(f" {fit(state.plan_name, width - cell_len(title.plain) - 2)}")
     end = state.end_time or now
-    times = f" {state.status}, {clock(end - state.start_time)} elapsed"
+    times = f" {state.status}, {running_duration(end - state.start_time)} elapsed"
     if state.end_time is None:
         times += f", {_remaining(state, now=now)}"
     unverified_count = sum(unverified(wave) for wave in state.waves)
@@ -129,7 +131,7 @@ def _remaining(state: ExecutionState, *, now: float) -> str:
     estimate = remaining(state, now=now)
     if estimate.overdue:
         return "longer than expected"
-    return f"about {about(estimate.seconds)} left"
+    return f"about {rounded_duration(estimate.seconds)} left"
 
 
 def _wave_table(
@@ -151,7 +153,7 @@ def _wave_table(
             fit(wave.wave_name, name),
             f"{wave.launched_count}/{len(wave.servers)}",
             _elapsed(wave, now=now),
-            fit(remark(wave), 2 * width),
+            fit(wave_notes(wave), 2 * width),
         )
     hidden = len(state.waves) - len(waves)
     if not hidden:
@@ -185,4 +187,4 @@ def _hidden_counts(state: ExecutionState, shown: list[WaveState]) -> str:
 def _elapsed(wave: WaveState, *, now: float) -> str:
     if wave.start_time is None:
         return ""
-    return clock((wave.end_time or now) - wave.start_time)
+    return running_duration((wave.end_time or now) - wave.start_time)

@@ -17,14 +17,14 @@ from cli.live.prompts import Prompts
 from cli.live.view import WatchedExecution, view
 from cli.render.output import can_redraw
 from client.errors import RefusedError, UnreachableError
-from client.executions import execution_state, the_running
+from client.executions import execution_state, require_running
 from client.local_user import whoami
 from client.steering import send
 from contract.identifiers import plan_workflow_id
 from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.state import ExecutionState
 from recovery.operator.messages import OperatorMessage
-from recovery.text_format import moment, visible
+from recovery.text_format import timestamp, visible
 from runtime.exit import CliError, ExitCode
 
 _POLL_SECONDS = 1.0
@@ -128,7 +128,7 @@ class LineDisplay:
             self._unreachable.discard(watched.plan_id)
 
     def _print(self, line: str) -> None:
-        self._console.print(f"{moment(time.time())} {visible(line)}", soft_wrap=True)
+        self._console.print(f"{timestamp(time.time())} {visible(line)}", soft_wrap=True)
 
 
 def display_on(console: Console) -> Display:
@@ -188,7 +188,7 @@ def _prompts(client: Client, watched: WatchedExecution, display: LiveDisplay) ->
     """Read keys that steer the execution on the screen, and prompt below it."""
 
     async def send_message(message: OperatorMessage) -> str | None:
-        running = await the_running(client, watched.plan_id)
+        running = await require_running(client, watched.plan_id)
         if running.execution_id != watched.execution_id:
             raise CliError(f"{watched.execution_id} does not run any more")
         return await send(client, running, message, actor=whoami())
@@ -270,7 +270,7 @@ def _record_outage(watched: WatchedExecution, error: Exception, display: Display
     watched.error = str(error).splitlines()[0] if str(error) else type(error).__name__
     if display.has_outage_timeout and now - watched.unreachable_since > _OUTAGE_TIMEOUT_SECONDS:
         raise CliError(
-            f"Temporal has not answered since {moment(watched.unreachable_since)}: "
+            f"Temporal has not answered since {timestamp(watched.unreachable_since)}: "
             f"{watched.error}. The execution goes on; "
             f"come back with `drs-waves watch {watched.plan_id}`",
             ExitCode.UNREACHABLE,

@@ -6,8 +6,8 @@ from cli.render.output import notice
 from client.takeover import PreviousExecution
 from recovery.execution.cleanup_state import CleanupState, LaunchedInstance
 from recovery.execution.state import ExecutionState, MessageRecord
-from recovery.execution.wave import OperatorAct
-from recovery.text_format import count, moment, visible
+from recovery.execution.wave import OperatorDecision
+from recovery.text_format import count, timestamp, visible
 
 
 def operator_lines(state: ExecutionState) -> list[str]:
@@ -28,7 +28,7 @@ def _message_lines(message: MessageRecord) -> list[str]:
     """Describe a message: time, name and actor, then its reason and its effect."""
     wave = f" {message.wave_id}" if message.wave_id else ""
     actor = message.actor if message.actor_verified else f"{message.actor} (unverified)"
-    lines = [f"  {moment(message.time)}  {message.name}{wave}  by {actor}"]
+    lines = [f"  {timestamp(message.time)}  {message.name}{wave}  by {actor}"]
     if message.reason:
         lines.append(f"    because: {message.reason}")
     lines.append(f"    {'effect' if message.accepted else 'REJECTED'}: {message.effect}")
@@ -37,7 +37,7 @@ def _message_lines(message: MessageRecord) -> list[str]:
 
 def cleanup_lines(cleanup: CleanupState) -> list[str]:
     """Describe a clean-up: the instances that it terminated and those that are left."""
-    when = moment(cleanup.end_time or cleanup.start_time)
+    when = timestamp(cleanup.end_time or cleanup.start_time)
     lines = [f"Clean-up {cleanup.status} {when}, asked for by {cleanup.actor}"]
     if cleanup.status_reason:
         lines.append(f"  {cleanup.status_reason}")
@@ -71,9 +71,9 @@ def _decisions(state: ExecutionState) -> list[str]:
     return lines
 
 
-def _act(act: OperatorAct) -> str:
-    expiry = f", holds until {moment(act.expires)}" if act.expires is not None else ""
-    return f"{act} ({moment(act.time)}{expiry})"
+def _act(act: OperatorDecision) -> str:
+    expiry = f", holds until {timestamp(act.expires)}" if act.expires is not None else ""
+    return f"{act} ({timestamp(act.time)}{expiry})"
 
 
 def _takeover_line(state: ExecutionState) -> str:
@@ -81,7 +81,7 @@ def _takeover_line(state: ExecutionState) -> str:
     servers = [server for wave in state.waves for server in wave.servers]
     launched = sum(wave.launched_count for wave in state.waves)
     return (
-        f"Goes on from {state.execution_id} ({state.status}, {moment(state.start_time)}): "
+        f"Goes on from {state.execution_id} ({state.status}, {timestamp(state.start_time)}): "
         f"{launched} of {count(len(servers), 'server')} recorded as launched; "
         "each is looked at again"
     )

@@ -3,7 +3,7 @@
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveState, WaveStatus
-from recovery.text_format import about, count, visible
+from recovery.text_format import count, rounded_duration, visible
 
 _MAX_SERVERS = 50
 
@@ -21,7 +21,7 @@ def summary(state: ExecutionState) -> list[str]:
 def _outcome(state: ExecutionState) -> str:
     took = ""
     if state.end_time is not None:
-        took = f" after {about(state.end_time - state.start_time)}"
+        took = f" after {rounded_duration(state.end_time - state.start_time)}"
     reason = f": {state.status_reason}" if state.status_reason else ""
     return f"{state.execution_type} of {state.plan_name} {state.status}{took}{reason}"
 
@@ -69,7 +69,11 @@ def _unverified(state: ExecutionState) -> list[str]:
 
 
 def _duration(wave: WaveState) -> str:
-    return "unknown" if wave.completion_duration is None else about(wave.completion_duration)
+    return (
+        "unknown"
+        if wave.completion_duration is None
+        else rounded_duration(wave.completion_duration)
+    )
 
 
 def next_steps(state: ExecutionState) -> list[str]:

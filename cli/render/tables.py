@@ -12,7 +12,7 @@ from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.plan.model import RecoveryPlan, Target
-from recovery.text_format import about, clock, moment, visible
+from recovery.text_format import rounded_duration, running_duration, timestamp, visible
 
 _INDENT = " " * 9
 _WIDTH = 80
@@ -85,8 +85,10 @@ def execution_table(executions: Sequence[ExecutionState]) -> list[str]:
             execution.execution_id,
             execution.execution_type,
             execution.status,
-            moment(execution.start_time),
-            "" if execution.end_time is None else about(execution.end_time - execution.start_time),
+            timestamp(execution.start_time),
+            ""
+            if execution.end_time is None
+            else rounded_duration(execution.end_time - execution.start_time),
         )
         for execution in executions
     ]
@@ -95,12 +97,12 @@ def execution_table(executions: Sequence[ExecutionState]) -> list[str]:
 
 def execution_lines(state: ExecutionState) -> list[str]:
     """Describe one execution with its waves and servers."""
-    ended = "" if state.end_time is None else f", ended {moment(state.end_time)}"
+    ended = "" if state.end_time is None else f", ended {timestamp(state.end_time)}"
     lines = [
         f"{state.execution_type} of {state.plan_name} {state.status}",
         *([f"  {state.status_reason}"] if state.status_reason else []),
         f"  execution {state.execution_id}, plan {state.plan_id}, hash {state.plan_hash[:12]}",
-        f"  by {state.started_by}, began {moment(state.start_time)}{ended}",
+        f"  by {state.started_by}, began {timestamp(state.start_time)}{ended}",
         *(f"  warning: {each}" for each in state.warnings),
     ]
     for wave in state.waves:
@@ -115,8 +117,8 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
             f"{STATUS_STYLES[wave.status][0]} {wave.status}",
             fit(wave.wave_name, 24),
             f"{wave.launched_count}/{len(wave.servers)}",
-            "" if wave.start_time is None else moment(wave.start_time)[11:],
-            "" if wave.completion_duration is None else clock(wave.completion_duration),
+            "" if wave.start_time is None else timestamp(wave.start_time)[11:],
+            "" if wave.completion_duration is None else running_duration(wave.completion_duration),
             f"{unverified(wave)} unverified" if unverified(wave) else "",
         )
         for wave in waves
@@ -127,13 +129,17 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
 def _wave_lines(wave: WaveState) -> list[str]:
     symbol = STATUS_STYLES[wave.status][0]
     target = " ".join(part for part in (wave.account_id, wave.region) if part)
-    took = "" if wave.completion_duration is None else f", took {about(wave.completion_duration)}"
+    took = (
+        ""
+        if wave.completion_duration is None
+        else f", took {rounded_duration(wave.completion_duration)}"
+    )
     late = ", late" if wave.late else ""
     lines = [f"{symbol} {wave.wave_name} ({wave.wave_id}) {wave.status}{took}{late}  {target}"]
     if wave.status_reason:
         lines.append(f"  {wave.status_reason}")
     if wave.start_time is not None:
-        lines.append(f"  accepted {moment(wave.start_time)}")
+        lines.append(f"  accepted {timestamp(wave.start_time)}")
     return lines + aligned([_server_row(server) for server in wave.servers])
 
 
@@ -144,6 +150,6 @@ def _server_row(server: ServerResult) -> tuple[str, ...]:
         server.launch_status,
         verified.get(server.verified or "", "-"),
         server.recovery_instance_id or "-",
-        "-" if server.launch_time is None else moment(server.launch_time)[11:],
+        "-" if server.launch_time is None else timestamp(server.launch_time)[11:],
         server.reason or "",
     )

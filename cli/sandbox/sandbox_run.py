@@ -43,7 +43,7 @@ from contract.readiness import Readiness
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
-from runtime.exit import CliError, ExitCode, worst
+from runtime.exit import CliError, ExitCode, worst_exit_code
 from sandbox.stack import Stack
 from settings import get_settings
 from storage.history import HistoryError, HistoryTable
@@ -184,11 +184,11 @@ async def _run_all(
             write_model(states[0])
         else:
             write_json([state.model_dump(mode="json", exclude_none=True) for state in states])
-        return worst(codes)
+        return worst_exit_code(codes)
     for state in recorded:
         if state is not None:
             _show_record(state)
-    return worst(codes)
+    return worst_exit_code(codes)
 
 
 async def _recorded(watched: WatchedExecution) -> ExecutionState | None:

@@ -35,12 +35,12 @@ def judge_wave(servers: list[ServerResult]) -> Verdict:
     end_time = max(ends) if ends else None
     failed = [s for s in servers if s.launch_status is LaunchStatus.FAILED]
     if not failed:
-        doubtful = sum(s.verified is not Verified.YES for s in servers)
+        unverified = sum(s.verified is not Verified.YES for s in servers)
         reason = "every server is launched"
-        if doubtful:
-            reason += f", {doubtful} not verified"
+        if unverified:
+            reason += f", {unverified} not verified"
         return Verdict(status=WaveStatus.COMPLETED, reason=reason, end_time=end_time)
-    named = failures_named(servers)
+    named = named_failures(servers)
     reason = "; ".join(f"{s.source_server_id}: {s.reason or 'FAILED'}" for s in named)
     if len(failed) > len(named):
         reason += f"; and {len(failed) - len(named)} more"
@@ -52,7 +52,7 @@ def judge_wave(servers: list[ServerResult]) -> Verdict:
 _FAILURES_SHOWN = 5
 
 
-def failures_named(servers: list[ServerResult]) -> list[ServerResult]:
+def named_failures(servers: list[ServerResult]) -> list[ServerResult]:
     """The failed servers that the reason of a wave's verdict names."""
     failed = [s for s in servers if s.launch_status is LaunchStatus.FAILED]
     return failed[:_FAILURES_SHOWN]
@@ -67,19 +67,20 @@ def judge_plan(waves: list[WaveState], *, cancelled: bool) -> tuple[PlanStatus, 
     """
     status_of = {wave.wave_id: wave.status for wave in waves}
     count = {s: sum(w.status is s for w in waves) for s in WaveStatus}
-    told = ", ".join(f"{n} {s}" for s, n in count.items() if n)
+    counts = ", ".join(f"{n} {s}" for s, n in count.items() if n)
     if cancelled:
-        return PlanStatus.CANCELLED, f"Cancelled: {told}"
-    broken = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
-    failed = [w for w in waves if w.status in broken]
+        return PlanStatus.CANCELLED, f"Cancelled: {counts}"
+    failed_statuses = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+    failed = [w for w in waves if w.status in failed_statuses]
     skipped_by_failure = any(
-        w.status is WaveStatus.SKIPPED and any(status_of.get(c) in broken for c in w.caused_by)
+        w.status is WaveStatus.SKIPPED
+        and any(status_of.get(c) in failed_statuses for c in w.caused_by)
         for w in waves
     )
     if failed or skipped_by_failure:
         names = ", ".join(f"{w.wave_name} {w.status}" for w in failed[:_FAILURES_SHOWN])
-        return PlanStatus.FAILED, f"{names}: {told}"
+        return PlanStatus.FAILED, f"{names}: {counts}"
     partial = (WaveStatus.PARTIAL, WaveStatus.CANCELLED, WaveStatus.SKIPPED)
     if any(w.status in partial or w.decisions.accepted_by for w in waves):
-        return PlanStatus.PARTIAL, told
-    return PlanStatus.COMPLETED, told
+        return PlanStatus.PARTIAL, counts
+    return PlanStatus.COMPLETED, counts

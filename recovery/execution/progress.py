@@ -27,10 +27,10 @@ def unverified(wave: WaveState) -> int:
 
 def progress(wave: WaveState) -> str:
     """`1 of 2 launched`, with what is not verified."""
-    said = f"{wave.launched_count} of {len(wave.servers)} launched"
-    doubtful = unverified(wave)
-    said += f", {doubtful} unverified" if doubtful else ""
-    return f"{said}, late" if wave.late else said
+    text = f"{wave.launched_count} of {len(wave.servers)} launched"
+    unverified_count = unverified(wave)
+    text += f", {unverified_count} unverified" if unverified_count else ""
+    return f"{text}, late" if wave.late else text
 
 
 def detail(wave: WaveState) -> str:
@@ -38,35 +38,35 @@ def detail(wave: WaveState) -> str:
     return "" if wave.status is WaveStatus.COMPLETED else wave.status_reason
 
 
-def decided(wave: WaveState) -> list[str]:
+def operator_decisions(wave: WaveState) -> list[str]:
     """What operators decided about a wave, where its own reason does not say it."""
     decisions = wave.decisions
-    acts = (
+    outcomes = (
         ("accepted", decisions.accepted_by, None),
         ("approved", decisions.approved_by, Cause.APPROVAL_EXPIRED),
         ("skipped", decisions.skipped_by, Cause.SKIPPED_BY_OPERATOR),
         ("refused", decisions.refused_by, Cause.APPROVAL_REFUSED),
     )
     return [
-        f"{what} by {act.actor}"
-        for what, act, said in acts
-        if act is not None and (said is None or wave.cause is not said)
+        f"{verb} by {decision.actor}"
+        for verb, decision, cause in outcomes
+        if decision is not None and (cause is None or wave.cause is not cause)
     ]
 
 
-def remark(wave: WaveState) -> str:
+def wave_notes(wave: WaveState) -> str:
     """What there is to say of a wave beside its status and its count."""
-    said = [f"attempt {wave.attempt}"] if wave.attempt > 1 else []
+    parts = [f"attempt {wave.attempt}"] if wave.attempt > 1 else []
     if wave.late:
-        said.append("late")
-    said += decided(wave)
-    if doubtful := unverified(wave):
-        said.append(f"{doubtful} unverified")
+        parts.append("late")
+    parts += operator_decisions(wave)
+    if unverified_count := unverified(wave):
+        parts.append(f"{unverified_count} unverified")
     checking = sum(
         s.launch_status is LaunchStatus.LAUNCHED and s.verified is None for s in wave.servers
     )
     if checking and not wave.status.is_settled:
-        said.append(f"{checking} being verified")
+        parts.append(f"{checking} being verified")
     if reason := detail(wave):
-        said.append(reason)
-    return "; ".join(said)
+        parts.append(reason)
+    return "; ".join(parts)

@@ -9,7 +9,7 @@ from recovery.execution.judge import judge_plan
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import (
     Cause,
-    OperatorAct,
+    OperatorDecision,
     WaitingFor,
     WaveReport,
     WaveState,
@@ -19,7 +19,7 @@ from recovery.execution.wave import (
 from recovery.plan.model import OnFailure, RecoveryPlan
 
 ASK_SECONDS = 4 * 3600.0
-_BROKEN = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+_FAILED_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 # What a wave's workflow reports; the rest of a wave's state is the plan's own.
 _REPORTED = (
     "status",
@@ -44,11 +44,11 @@ class WaveScheduler:
         self.state = state
         self.graph = plan.graph
         self._order = self.graph.order()
-        self._place = {wave_id: place for place, wave_id in enumerate(self._order)}
+        self._position = {wave_id: position for position, wave_id in enumerate(self._order)}
         self._waves = {wave.wave_id: wave for wave in state.waves}
         self._planned = {wave.wave_id: wave for wave in plan.waves}
         self._paused = ""
-        self._deadline_passed = False
+        self._is_deadline_passed = False
         self._resettle(self._order, now=state.start_time)
 
     def wave(self, wave_id: str) -> WaveState:
@@ -70,7 +70,7 @@ class WaveScheduler:
         if self.state.status is not PlanStatus.IN_PROGRESS:
             return []
         waves = [self._waves[wave_id] for wave_id in self._order]
-        return [w for w in waves if w.status is WaveStatus.PENDING and not w.handed_over]
+        return [w for w in waves if w.status is WaveStatus.PENDING and not w.has_workflow]
 
     def running(self) -> list[WaveState]:
         """The waves that their workflows have and that are still waited for."""
@@ -84,37 +84,37 @@ class WaveScheduler:
     def next_deadline(self) -> float | None:
         """When time alone next changes something (epoch seconds): `tick` then."""
         ends = [w.ask_until for w in self.state.waves if w.ask_until is not None]
-        undecided = [w for w in self.state.waves if not w.handed_over and not w.status.is_settled]
+        undecided = [w for w in self.state.waves if not w.has_workflow and not w.status.is_settled]
         approvals = [w.decisions.approved_by for w in undecided]
         ends += [a.expires for a in approvals if a is not None and a.expires is not None]
         # What waits for other waves is bounded by theirs; what waits for people, by the deadline.
-        for_people = [w for w in undecided if self._paused or self._lacks_approval(w, now=0.0)]
-        if for_people and not self._deadline_passed:
+        for_people = [w for w in undecided if self._paused or self._needs_approval(w, now=0.0)]
+        if for_people and not self._is_deadline_passed:
             ends.append(self._deadline)
         return min(ends, default=None)
 
     @property
-    def stopped(self) -> str | None:
+    def stop_reason(self) -> str | None:
         """Why nothing new is launched by the policy STOP; None where it does not apply."""
-        stoppers = self._stoppers()
+        stoppers = self._stopping_waves()
         return "Stopped because " + _names(stoppers) if stoppers else None
 
     @property
     def _deadline(self) -> float:
         return self.state.start_time + self.plan.deadline_seconds / self.state.speed
 
-    def _stoppers(self) -> list[WaveState]:
+    def _stopping_waves(self) -> list[WaveState]:
         return [
             w
             for w in self.state.waves
-            if w.status in _BROKEN
+            if w.status in _FAILED_STATUSES
             and not w.decisions.accepted_by
             and self.policy(w.wave_id) is OnFailure.STOP
         ]
 
     def tick(self, *, now: float) -> None:
         """Let what has run out run out."""
-        self._deadline_passed = now >= self._deadline
+        self._is_deadline_passed = now >= self._deadline
         for wave in self.state.waves:
             if wave.ask_until is not None and wave.ask_until <= now:
                 wave.ask_until = None
@@ -124,7 +124,7 @@ class WaveScheduler:
         """Mark a ready wave as handed to its workflow."""
         wave = self._waves[wave_id]
         wave.attempt += 1
-        wave.handed_over = True
+        wave.has_workflow = True
         self._wait(wave, WaitingFor.LAUNCH, now=now)
         return wave
 
@@ -144,28 +144,34 @@ class WaveScheduler:
         Returns:
             Whether anything changed.
         """
-        told = report.wave
-        wave = self._waves.get(told.wave_id)
+        reported = report.wave
+        wave = self._waves.get(reported.wave_id)
         if report.execution_id != self.state.execution_id or wave is None:
             return False
-        if told.attempt != wave.attempt or told.revision <= wave.revision or not wave.handed_over:
+        if (
+            reported.attempt != wave.attempt
+            or reported.revision <= wave.revision
+            or not wave.has_workflow
+        ):
             return False
-        was_broken = wave.status in _BROKEN
-        wave.merge_servers(told.servers)
-        kept = wave.status is WaveStatus.CANCELLED and told.status is not WaveStatus.CANCELLED
-        for name in ("revision", "account_id", "start_time") if kept else _REPORTED:
-            setattr(wave, name, getattr(told, name))
+        had_failed = wave.status in _FAILED_STATUSES
+        wave.merge_servers(reported.servers)
+        stays_cancelled = (
+            wave.status is WaveStatus.CANCELLED and reported.status is not WaveStatus.CANCELLED
+        )
+        for name in ("revision", "account_id", "start_time") if stays_cancelled else _REPORTED:
+            setattr(wave, name, getattr(reported, name))
         if wave.status is not WaveStatus.WAITING:
             wave.waiting_for = None
         if wave.status is WaveStatus.CANCELLED:
             wave.cause = Cause.CANCELLED
-        self._after_end(wave, now=now, was_broken=was_broken)
+        self._after_end(wave, now=now, had_failed=had_failed)
         return True
 
     def fail(self, wave_id: str, reason: str, *, now: float, may_retry: bool = True) -> None:
         """Settle a wave as FAILED when its workflow cannot say how it went."""
         wave = self._waves[wave_id]
-        wave.handed_over = True
+        wave.has_workflow = True
         wave.revision = next_revision(wave.revision, now)
         wave.ended(WaveStatus.FAILED, reason, at=now)
         wave.cause = Cause.WORKFLOW_LOST
@@ -182,7 +188,7 @@ class WaveScheduler:
         for wave in self.state.waves:
             if wave.status.is_settled:
                 continue
-            wave.handed_over = True
+            wave.has_workflow = True
             refused = Cause.TARGET_REFUSED
             if wave in wrong:
                 self._change(wave, WaveStatus.FAILED, reason, now=now, cause=refused)
@@ -199,7 +205,7 @@ class WaveScheduler:
     def reopen(self, wave_id: str, reason: str, *, now: float) -> None:
         """Make a wave that ended the plan's to decide about again, for another attempt."""
         wave = self._waves[wave_id]
-        wave.handed_over, wave.late, wave.ask_until = False, False, None
+        wave.has_workflow, wave.late, wave.ask_until = False, False, None
         wave.end_time = wave.completion_duration = None
         wave.launches_in_doubt = []
         wave.decisions = wave.decisions.model_copy(
@@ -212,7 +218,7 @@ class WaveScheduler:
         if wave.status is WaveStatus.PENDING:
             self._change(wave, WaveStatus.PENDING, reason, now=now)
 
-    def decide(self, wave_id: str, *, now: float, **decision: OperatorAct) -> None:
+    def decide(self, wave_id: str, *, now: float, **decision: OperatorDecision) -> None:
         """Keep an operator's decision about a wave and let it have its effect."""
         wave = self._waves[wave_id]
         wave.decisions = wave.decisions.model_copy(update=decision)
@@ -239,7 +245,7 @@ class WaveScheduler:
         self.state.status, self.state.status_reason = PlanStatus.CANCELLED, reason
         self.touch(now)
         for wave in self.state.waves:
-            if not wave.handed_over and not wave.status.is_settled:
+            if not wave.has_workflow and not wave.status.is_settled:
                 self._change(wave, WaveStatus.CANCELLED, reason, now=now, cause=Cause.CANCELLED)
 
     def cancel_running(self, wave_id: str, reason: str, *, now: float) -> None:
@@ -261,23 +267,23 @@ class WaveScheduler:
         self.state.revision = next_revision(self.state.revision, now)
 
     def _after_end(
-        self, wave: WaveState, *, now: float, was_broken: bool = False, may_retry: bool = True
+        self, wave: WaveState, *, now: float, had_failed: bool = False, may_retry: bool = True
     ) -> None:
         """Retry a failed wave by itself where the plan says so; else let its policy apply."""
         retries = self._planned[wave.wave_id].retries
-        going_on = self.state.status in (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
-        unused = wave.automatic_retries < retries and may_retry
-        elsewhere = [w for w in self._stoppers() if w is not wave]
-        called_off = wave.decisions.accepted_by or elsewhere
-        if wave.status is WaveStatus.FAILED and unused and going_on and not called_off:
+        is_open = self.state.status in (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
+        has_retries = wave.automatic_retries < retries and may_retry
+        other_stopping = [w for w in self._stopping_waves() if w is not wave]
+        overruled = wave.decisions.accepted_by or other_stopping
+        if wave.status is WaveStatus.FAILED and has_retries and is_open and not overruled:
             wave.automatic_retries += 1
-            told = f"Retry {wave.automatic_retries} of {retries} after: {wave.status_reason}"
-            self.reopen(wave.wave_id, told, now=now)
+            reason = f"Retry {wave.automatic_retries} of {retries} after: {wave.status_reason}"
+            self.reopen(wave.wave_id, reason, now=now)
             return
-        asks = wave.status in _BROKEN and self.policy(wave.wave_id) is OnFailure.ASK
+        asks = wave.status in _FAILED_STATUSES and self.policy(wave.wave_id) is OnFailure.ASK
         if not asks:
             wave.ask_until = None
-        elif not was_broken and not wave.decisions.accepted_by:
+        elif not had_failed and not wave.decisions.accepted_by:
             wave.ask_until = now + ASK_SECONDS / self.state.speed
         self._resettle(self._affected_by(wave.wave_id), now=now)
 
@@ -290,24 +296,24 @@ class WaveScheduler:
         """Derive anew the status of those waves that the plan decides about."""
         if self.state.status is PlanStatus.CANCELLED or self.state.end_time is not None:
             return
-        stopped_by = self._stoppers()
-        for wave_id in sorted(wave_ids, key=self._place.__getitem__):
+        stopped_by = self._stopping_waves()
+        for wave_id in sorted(wave_ids, key=self._position.__getitem__):
             wave = self._waves[wave_id]
-            if not wave.handed_over:
+            if not wave.has_workflow:
                 self._settle(wave, stopped_by, now=now)
 
     def _settle(self, wave: WaveState, stopped_by: list[WaveState], *, now: float) -> None:
         decided = wave.decisions
         approval = decided.approved_by
         expired = _is_expired(approval, now=now)
-        lost = wave.status.is_settled and wave.status is not WaveStatus.FAILED
+        is_settled = wave.status.is_settled and wave.status is not WaveStatus.FAILED
         if decided.skipped_by:
             skipped, cause = f"Skipped by {decided.skipped_by}", Cause.SKIPPED_BY_OPERATOR
             self._change(wave, WaveStatus.SKIPPED, skipped, now=now, cause=cause)
         elif decided.refused_by:
             refused, cause = f"Approval refused by {decided.refused_by}", Cause.APPROVAL_REFUSED
             self._change(wave, WaveStatus.CANCELLED, refused, now=now, cause=cause)
-        elif approval is not None and expired and not lost:
+        elif approval is not None and expired and not is_settled:
             self._expire(wave, approval, now=now)
         elif (others := [w for w in stopped_by if w is not wave]) and not wave.attempt:
             # What an operator retries is launched again all the same.
@@ -325,11 +331,11 @@ class WaveScheduler:
     def _settle_by_dependencies(self, wave: WaveState, *, now: float) -> None:
         dependencies = [self._waves[d] for d in self.graph.dependencies_of(wave.wave_id)]
         awaited = [d for d in dependencies if not self._releases(d)]
-        asking = [d for d in awaited if d.ask_until is not None]
-        lost = [d for d in awaited if d.status.is_settled and d.ask_until is None]
-        if lost:
+        undecided_waves = [d for d in awaited if d.ask_until is not None]
+        unmet = [d for d in awaited if d.status.is_settled and d.ask_until is None]
+        if unmet:
             roots: dict[str, None] = {}
-            for dependency in lost:
+            for dependency in unmet:
                 roots.update(dict.fromkeys(dependency.caused_by or [dependency.wave_id]))
             self._change(
                 wave,
@@ -339,15 +345,15 @@ class WaveScheduler:
                 cause=Cause.DEPENDENCY,
                 caused_by=list(roots),
             )
-        elif asking:
+        elif undecided_waves:
             answers = "retry_wave, accept_wave, or skip_wave this one"
-            self._wait(wave, WaitingFor.DECISION, f"{_names(asking)}: {answers}", now=now)
+            self._wait(wave, WaitingFor.DECISION, f"{_names(undecided_waves)}: {answers}", now=now)
         elif awaited:
             names = ", ".join(d.wave_name for d in awaited)
             self._wait(wave, WaitingFor.DEPENDENCIES, names, now=now)
-        elif self._deadline_passed:
-            self._give_up(wave, now=now)
-        elif self._lacks_approval(wave, now=now):
+        elif self._is_deadline_passed:
+            self._fail_at_deadline(wave, now=now)
+        elif self._needs_approval(wave, now=now):
             self._wait(wave, WaitingFor.APPROVAL, now=now)
         elif self._paused:
             self._wait(wave, WaitingFor.RESUME, self._paused, now=now)
@@ -356,22 +362,24 @@ class WaveScheduler:
 
     def _releases(self, wave: WaveState) -> bool:
         """Whether a wave's dependents may go on."""
-        broken = wave.status in _BROKEN and self.policy(wave.wave_id) is OnFailure.CONTINUE
-        return wave.lets_dependents_go_on or broken
+        continues = (
+            wave.status in _FAILED_STATUSES and self.policy(wave.wave_id) is OnFailure.CONTINUE
+        )
+        return wave.releases_dependents or continues
 
-    def _lacks_approval(self, wave: WaveState, *, now: float) -> bool:
+    def _needs_approval(self, wave: WaveState, *, now: float) -> bool:
         approval = wave.decisions.approved_by
         needed = self._planned[wave.wave_id].approval_required
         return needed and (approval is None or _is_expired(approval, now=now))
 
-    def _give_up(self, wave: WaveState, *, now: float) -> None:
+    def _fail_at_deadline(self, wave: WaveState, *, now: float) -> None:
         """Fail a wave that waited for a person until the plan's deadline."""
         if wave.status is not WaveStatus.FAILED:
             reason = f"Not launched before the plan's deadline ({wave.status_reason})"
             self._change(wave, WaveStatus.FAILED, reason, now=now, cause=Cause.DEADLINE)
             wave.end_time = now
 
-    def _expire(self, wave: WaveState, approval: OperatorAct, *, now: float) -> None:
+    def _expire(self, wave: WaveState, approval: OperatorDecision, *, now: float) -> None:
         if wave.status is WaveStatus.FAILED:
             return
         reason = f"The approval by {approval} expired before the wave could start"
@@ -397,15 +405,15 @@ class WaveScheduler:
         cause: Cause | None = None,
         caused_by: list[str] | None = None,
     ) -> None:
-        known = (wave.status, wave.status_reason, wave.waiting_for, wave.cause, wave.caused_by)
+        current = (wave.status, wave.status_reason, wave.waiting_for, wave.cause, wave.caused_by)
         new = (status, reason, waiting_for, cause, caused_by or [])
-        if known == new:
+        if current == new:
             return
         wave.status, wave.status_reason, wave.waiting_for, wave.cause, wave.caused_by = new
         wave.revision = next_revision(wave.revision, now)
 
 
-def _is_expired(approval: OperatorAct | None, *, now: float) -> bool:
+def _is_expired(approval: OperatorDecision | None, *, now: float) -> bool:
     return approval is not None and approval.expires is not None and approval.expires <= now
 
 

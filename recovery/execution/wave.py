@@ -59,8 +59,8 @@ class WaitingFor(StrEnum):
         Args:
             detail: for whom or what exactly, such as the names of the dependencies.
         """
-        said, joint = _WAITING_TEXTS[self]
-        return f"{said}{joint}{detail}" if detail else said
+        text, separator = _WAITING_TEXTS[self]
+        return f"{text}{separator}{detail}" if detail else text
 
 
 # The text and what joins it to its detail.
@@ -94,7 +94,7 @@ class Cause(StrEnum):
     """Its workflow ended without a result."""
 
 
-class OperatorAct(Model):
+class OperatorDecision(Model):
     """What an operator did to a wave.
 
     Attributes:
@@ -113,10 +113,10 @@ class OperatorAct(Model):
 class Decisions(Model):
     """What operators have decided about a wave."""
 
-    skipped_by: OperatorAct | None = None
-    accepted_by: OperatorAct | None = None
-    approved_by: OperatorAct | None = None
-    refused_by: OperatorAct | None = None
+    skipped_by: OperatorDecision | None = None
+    accepted_by: OperatorDecision | None = None
+    approved_by: OperatorDecision | None = None
+    refused_by: OperatorDecision | None = None
 
 
 class WaveState(Model):
@@ -132,7 +132,7 @@ class WaveState(Model):
         completion_duration: seconds between the two.
         late: the wave completed after its waiting had ended.
         caused_by: the waves whose failure made it SKIPPED.
-        handed_over: its workflow decides about it; before, and after a retry, the plan does.
+        has_workflow: its workflow decides about it; before, and after a retry, the plan does.
         automatic_retries: how many of the plan's `Retries` were used.
         ask_until: until when its dependents wait for an operator's decision (epoch seconds).
         launches_in_doubt: launch IDs of which it cannot be known whether DRS has the job; an
@@ -158,7 +158,7 @@ class WaveState(Model):
     late: bool = False
     caused_by: list[str] = []
     depends_on: list[str] = []
-    handed_over: bool = False
+    has_workflow: bool = False
     automatic_retries: int = 0
     ask_until: float | None = None
     launches_in_doubt: list[str] = []
@@ -183,7 +183,7 @@ class WaveState(Model):
         )
 
     @property
-    def lets_dependents_go_on(self) -> bool:
+    def releases_dependents(self) -> bool:
         """Whether it is up, or an operator said to go on without it."""
         decided = self.decisions
         skipped = self.status is WaveStatus.SKIPPED and decided.skipped_by is not None
@@ -192,7 +192,7 @@ class WaveState(Model):
     @property
     def is_running(self) -> bool:
         """Whether its workflow has it and it is still waited for."""
-        return self.handed_over and not self.status.is_settled
+        return self.has_workflow and not self.status.is_settled
 
     @property
     def launch_in_doubt(self) -> bool:

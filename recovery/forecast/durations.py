@@ -24,25 +24,29 @@ class LearnedDurations(Model):
     Attributes:
         servers: by source server, for those that have launched before.
         systems: by operating system, of all servers that have launched before.
-        system_of: the operating systems of source servers, as far as they are known.
+        operating_systems: the operating systems of source servers, as far as they are known.
     """
 
     servers: dict[str, float] = {}
     systems: dict[OperatingSystem, float] = {}
-    system_of: dict[str, OperatingSystem] = {}
+    operating_systems: dict[str, OperatingSystem] = {}
 
     @property
     def durations(self) -> dict[str, float]:
         """By source server: its own, or else that of its operating system."""
         by_system = _SYSTEM_SECONDS | self.systems
-        return {i: by_system[system] for i, system in self.system_of.items()} | self.servers
+        return {i: by_system[system] for i, system in self.operating_systems.items()} | self.servers
 
-    def knowing(self, system_of: Mapping[str, OperatingSystem]) -> "LearnedDurations":
+    def with_operating_systems(
+        self, operating_systems: Mapping[str, OperatingSystem]
+    ) -> "LearnedDurations":
         """The same, with the operating systems of more servers."""
-        return self.model_copy(update={"system_of": {**self.system_of, **system_of}})
+        return self.model_copy(
+            update={"operating_systems": {**self.operating_systems, **operating_systems}}
+        )
 
 
-def learned(executions: Iterable[ExecutionState]) -> LearnedDurations:
+def learn_durations(executions: Iterable[ExecutionState]) -> LearnedDurations:
     """What executions tell of how long servers take.
 
     Args:
@@ -52,23 +56,23 @@ def learned(executions: Iterable[ExecutionState]) -> LearnedDurations:
     Returns:
         The median of each server's latest launches, and of those of all servers of a system.
     """
-    seen: dict[str, list[float]] = {}
-    system_of: dict[str, OperatingSystem] = {}
+    launch_seconds: dict[str, list[float]] = {}
+    operating_systems: dict[str, OperatingSystem] = {}
     for execution in executions:
         for wave in execution.waves:
-            system_of = {**wave.operating_systems, **system_of}
+            operating_systems = {**wave.operating_systems, **operating_systems}
             for server_id, seconds in _launches(wave):
                 # A sandbox's clock runs faster.
-                seen.setdefault(server_id, []).append(seconds * execution.speed)
-    latest = {i: times[:LAUNCHES_REMEMBERED] for i, times in seen.items()}
-    of_system: dict[OperatingSystem, list[float]] = {}
+                launch_seconds.setdefault(server_id, []).append(seconds * execution.speed)
+    latest = {i: times[:LAUNCHES_REMEMBERED] for i, times in launch_seconds.items()}
+    seconds_of_system: dict[OperatingSystem, list[float]] = {}
     for server_id, times in latest.items():
-        if server_id in system_of:
-            of_system.setdefault(system_of[server_id], []).extend(times)
+        if server_id in operating_systems:
+            seconds_of_system.setdefault(operating_systems[server_id], []).extend(times)
     return LearnedDurations(
         servers={server_id: median(times) for server_id, times in latest.items()},
-        systems={system: median(times) for system, times in of_system.items()},
-        system_of=system_of,
+        systems={system: median(times) for system, times in seconds_of_system.items()},
+        operating_systems=operating_systems,
     )
 
 

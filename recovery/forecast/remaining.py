@@ -50,7 +50,7 @@ def remaining(state: ExecutionState, *, now: float) -> Remaining:
 
 def _awaited(state: ExecutionState) -> WaveGraph:
     """The graph of those dependencies that still hold a wave back."""
-    passed = {wave.wave_id for wave in state.waves if wave.lets_dependents_go_on}
+    passed = {wave.wave_id for wave in state.waves if wave.releases_dependents}
     return WaveGraph({w.wave_id: [d for d in w.depends_on if d not in passed] for w in state.waves})
 
 

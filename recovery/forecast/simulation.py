@@ -26,7 +26,7 @@ from recovery.plan.model import RecoveryPlan, Target, Wave
 # Source: the same drill, last LAUNCH_END to JOB_END.
 JOB_TAIL_SECONDS = 3.0
 # From a wave's last dependency being seen up to its own StartRecovery, generously.
-HANDOVER_SECONDS = 1.0
+START_DELAY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -104,30 +104,37 @@ def forecast(plans: Sequence[RecoveryPlan], durations: Durations, quotas: Quotas
         durations: seconds from a job's acceptance to LAUNCHED, by source server.
         quotas: of each target.
     """
-    play = _Play(plans, durations, quotas)
-    play.run()
-    told = tuple(_told(plan, durations, play.waves[number]) for number, plan in enumerate(plans))
-    return Forecast(told, max((p.seconds for p in told), default=0.0), play.jobs)
+    simulation = _Simulation(plans, durations, quotas)
+    simulation.run()
+    plan_forecasts = tuple(
+        _plan_forecast(plan, durations, simulation.waves[number])
+        for number, plan in enumerate(plans)
+    )
+    return Forecast(
+        plan_forecasts, max((p.seconds for p in plan_forecasts), default=0.0), simulation.jobs
+    )
 
 
-def _told(plan: RecoveryPlan, durations: Durations, waves: dict[str, WaveForecast]) -> PlanForecast:
+def _plan_forecast(
+    plan: RecoveryPlan, durations: Durations, waves: dict[str, WaveForecast]
+) -> PlanForecast:
     return PlanForecast(
         plan=plan,
-        alone=plan.graph.critical_path(_of_waves(plan, durations)),
+        alone=plan.graph.critical_path(_wave_durations(plan, durations)),
         seconds=max(wave.end for wave in waves.values()),
         waves=waves,
         split=_best_split(plan, durations),
     )
 
 
-def _of_waves(plan: RecoveryPlan, durations: Durations) -> dict[str, float]:
+def _wave_durations(plan: RecoveryPlan, durations: Durations) -> dict[str, float]:
     return {wave.wave_id: wave_seconds(wave, durations) for wave in plan.waves}
 
 
 def _best_split(plan: RecoveryPlan, durations: Durations) -> Split | None:
     """The wave whose slowest servers cost the plan most, if the others wait for them at all."""
-    of_waves = _of_waves(plan, durations)
-    path = plan.graph.critical_path(of_waves)
+    wave_durations = _wave_durations(plan, durations)
+    path = plan.graph.critical_path(wave_durations)
     found = []
     for wave_id in path.waves:
         times = {
@@ -139,8 +146,8 @@ def _best_split(plan: RecoveryPlan, durations: Durations) -> Split | None:
         # Servers that nothing waits for still have to come up themselves.
         if not others or not plan.graph.dependents_of(wave_id):
             continue
-        shorter = plan.graph.critical_path(of_waves | {wave_id: max(others)}).seconds
-        starts = plan.graph.schedule(of_waves)[wave_id][0]
+        shorter = plan.graph.critical_path(wave_durations | {wave_id: max(others)}).seconds
+        starts = plan.graph.schedule(wave_durations)[wave_id][0]
         saves = path.seconds - max(shorter, starts + slowest)
         slow = tuple(server for server, seconds in times.items() if seconds == slowest)
         found.append(Split(wave_id, slow, saves))
@@ -149,13 +156,13 @@ def _best_split(plan: RecoveryPlan, durations: Durations) -> Split | None:
 
 
 @dataclass
-class _Open:
+class _WaveProgress:
     """A wave on its way."""
 
     plan: int
     wave: Wave
     remaining: float
-    awaited: int
+    open_dependencies: int
     ready: float = 0.0
     start: float = math.inf
     last_start: float = 0.0
@@ -172,14 +179,14 @@ class _Open:
 
 
 @dataclass
-class _Busy:
+class _TargetUsage:
     """What the jobs of a target hold."""
 
     jobs: int = 0
     servers: int = 0
 
 
-class _Play:
+class _Simulation:
     """A simulation in which only servers, the handover and the end of jobs take time."""
 
     def __init__(self, plans: Sequence[RecoveryPlan], durations: Durations, quotas: Quotas) -> None:
@@ -188,76 +195,76 @@ class _Play:
         self._plans = plans
         self._durations = durations
         self._quotas = quotas
-        self._open: dict[str, _Open] = {}
-        self._wanting: dict[Target, dict[str, _Open]] = {}
-        self._busy: dict[Target, _Busy] = {}
+        self._waves_in_progress: dict[str, _WaveProgress] = {}
+        self._queued: dict[Target, dict[str, _WaveProgress]] = {}
+        self._usage: dict[Target, _TargetUsage] = {}
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._count = itertools.count()
         for number, plan in enumerate(plans):
-            remaining = plan.graph.remaining(_of_waves(plan, durations))
+            remaining = plan.graph.remaining(_wave_durations(plan, durations))
             for wave in plan.waves:
-                awaited = len(plan.graph.dependencies_of(wave.wave_id))
-                each = _Open(number, wave, remaining[wave.wave_id], awaited)
-                self._open[each.key] = each
+                open_dependencies = len(plan.graph.dependencies_of(wave.wave_id))
+                each = _WaveProgress(number, wave, remaining[wave.wave_id], open_dependencies)
+                self._waves_in_progress[each.key] = each
 
     def run(self) -> None:
         """Play to the end."""
-        for each in self._open.values():
-            if not each.awaited:
+        for each in self._waves_in_progress.values():
+            if not each.open_dependencies:
                 self._make_ready(each, 0.0)
         while self._events:
-            now, _, happen = heapq.heappop(self._events)
-            happen(now)
+            now, _, action = heapq.heappop(self._events)
+            action(now)
             # What happens at one moment is seen together, as by one look at DRS.
             if not self._events or self._events[0][0] > now:
-                for target in list(self._wanting):
+                for target in list(self._queued):
                     self._launch(target, now)
 
-    def _at(self, time: float, happen: Callable[[float], None]) -> None:
-        heapq.heappush(self._events, (time, next(self._count), happen))
+    def _schedule(self, time: float, action: Callable[[float], None]) -> None:
+        heapq.heappush(self._events, (time, next(self._count), action))
 
-    def _make_ready(self, each: _Open, now: float) -> None:
+    def _make_ready(self, each: _WaveProgress, now: float) -> None:
         each.ready = now
         target = each.wave.target.model_copy(update={"account_id": None})
 
-        def want(_: float) -> None:
-            self._wanting.setdefault(target, {})[each.key] = each
+        def enqueue(_: float) -> None:
+            self._queued.setdefault(target, {})[each.key] = each
 
-        self._at(now + HANDOVER_SECONDS, want)
+        self._schedule(now + START_DELAY_SECONDS, enqueue)
 
     def _launch(self, target: Target, now: float) -> None:
-        wanting = self._wanting[target]
-        if not wanting:
+        queued = self._queued[target]
+        if not queued:
             return
-        busy = self._busy.setdefault(target, _Busy())
-        requests = [request for each in wanting.values() for request in self._requests(each)]
-        planned = admit(requests, self._quotas, jobs=busy.jobs, servers=busy.servers)
+        usage = self._usage.setdefault(target, _TargetUsage())
+        requests = [request for each in queued.values() for request in self._requests(each)]
+        planned = admit(requests, self._quotas, jobs=usage.jobs, servers=usage.servers)
         for job in planned:
-            self._start_job(job, busy, now)
-        for key in [key for key, each in wanting.items() if not each.unlaunched]:
-            del wanting[key]
+            self._start_job(job, usage, now)
+        for key in [key for key, each in queued.items() if not each.unlaunched]:
+            del queued[key]
 
-    def _requests(self, each: _Open) -> list[AdmissionRequest]:
+    def _requests(self, each: _WaveProgress) -> list[AdmissionRequest]:
         """What of a wave is not launched yet, in parts that are launched whole."""
-        most = min(SERVERS_PER_LAUNCH, self._quotas.servers_per_job, self._quotas.servers)
+        max_servers = min(SERVERS_PER_LAUNCH, self._quotas.servers_per_job, self._quotas.servers)
         return [
             AdmissionRequest(
                 key=f"{each.key}/{first:03d}",
-                servers=min(most, each.unlaunched - first),
+                servers=min(max_servers, each.unlaunched - first),
                 remaining_seconds=each.remaining,
                 queued_time=each.ready,
                 wave=each.key,
             )
-            for first in range(0, each.unlaunched, most)
+            for first in range(0, each.unlaunched, max_servers)
         ]
 
-    def _start_job(self, job: PlannedJob, busy: _Busy, now: float) -> None:
+    def _start_job(self, job: PlannedJob, usage: _TargetUsage, now: float) -> None:
         self.jobs += 1
-        busy.jobs += 1
-        busy.servers += job.servers
+        usage.jobs += 1
+        usage.servers += job.servers
         ends = now
         for request in job.requests:
-            each = self._open[request.wave]
+            each = self._waves_in_progress[request.wave]
             ids = each.wave.server_ids[each.launched : each.launched + request.servers]
             slowest = slowest_seconds(ids, self._durations)
             each.launched += request.servers
@@ -266,20 +273,20 @@ class _Play:
             each.end = max(each.end, now + slowest)
             ends = max(ends, now + slowest)
             if not each.unlaunched:
-                self._at(each.end, partial(self._come_up, each))
+                self._schedule(each.end, partial(self._complete, each))
 
         def end(_: float) -> None:
-            busy.jobs -= 1
-            busy.servers -= job.servers
+            usage.jobs -= 1
+            usage.servers -= job.servers
 
-        self._at(ends + JOB_TAIL_SECONDS, end)
+        self._schedule(ends + JOB_TAIL_SECONDS, end)
 
-    def _come_up(self, each: _Open, now: float) -> None:
+    def _complete(self, each: _WaveProgress, now: float) -> None:
         self.waves[each.plan][each.wave.wave_id] = WaveForecast(
             ready=each.ready, start=each.start, last_start=each.last_start, end=now
         )
         for dependent in self._plans[each.plan].graph.dependents_of(each.wave.wave_id):
-            waiting = self._open[f"{each.plan}/{dependent}"]
-            waiting.awaited -= 1
-            if not waiting.awaited:
-                self._make_ready(waiting, now)
+            wave = self._waves_in_progress[f"{each.plan}/{dependent}"]
+            wave.open_dependencies -= 1
+            if not wave.open_dependencies:
+                self._make_ready(wave, now)

@@ -21,8 +21,8 @@ HEADER = "EXECUTION"
 PLAN = "PLAN"
 _PLAN_REVISION = 1
 # The plan's own notes on a wave: the wave's workflow, which mostly writes the item, has none.
-_NOTES = {"decisions", "handed_over", "automatic_retries", "ask_until"}
-_LEAVES_SHOWN = 2
+_PLAN_FIELDS = {"decisions", "has_workflow", "automatic_retries", "ask_until"}
+_MAX_LEAVES = 2
 _SUMMARY_FIELDS = ("Status", "StatusReason", "Name", "WaveId", "Actor", "PlanId")
 
 
@@ -56,7 +56,7 @@ class Entry(Model):
     def of_execution(cls, state: ExecutionState) -> "Entry":
         """The entry of an execution's header."""
         return cls(
-            revision=state.revision, content=_json(state, but={"waves", "messages", "cleanup"})
+            revision=state.revision, content=_json(state, exclude={"waves", "messages", "cleanup"})
         )
 
     @classmethod
@@ -67,7 +67,7 @@ class Entry(Model):
     @classmethod
     def of_wave(cls, wave: WaveState) -> "Entry":
         """The entry of a wave."""
-        return cls(revision=wave.revision, content=_json(wave, but=_NOTES))
+        return cls(revision=wave.revision, content=_json(wave, exclude=_PLAN_FIELDS))
 
     @classmethod
     def of_decisions(cls, decisions: Decisions, revision: int) -> "Entry":
@@ -86,34 +86,34 @@ class TemporalState(Model):
     Attributes:
         state: by the plan's workflow.
         plan: the frozen plan.
-        own: waves by their own workflows, by WaveId; the others could not be queried.
+        waves: waves by their own workflows, by WaveId; the others could not be queried.
         is_closed: whether the plan's workflow has ended.
     """
 
     state: ExecutionState
     plan: RecoveryPlan
-    own: dict[str, WaveState] = {}
+    waves: dict[str, WaveState] = {}
     is_closed: bool
 
     @property
-    def began(self) -> bool:
+    def has_started(self) -> bool:
         """Whether there is anything to record: a recovery that was refused never began."""
         ran = any(wave.attempt for wave in self.state.waves)
         return ran or not self.is_closed or self.state.end_time is not None
 
     def wave(self, planned: WaveState) -> WaveState:
         """The newest state of a wave, given the one that the plan's workflow has."""
-        own = self.own.get(planned.wave_id)
+        own = self.waves.get(planned.wave_id)
         return planned if own is None or own.revision < planned.revision else own
 
-    def may_be_behind(self, item: str) -> bool:
+    def may_be_outdated(self, item: str) -> bool:
         """Whether the history may rightly be newer than what was read from Temporal."""
         wave_id = item.partition("#")[2]
         if not self.is_closed:
             return True
         if item != wave_item(wave_id):
             return False
-        own = self.own.get(wave_id)
+        own = self.waves.get(wave_id)
         return own is None or _is_observed(own)
 
 
@@ -135,7 +135,7 @@ class Difference(Model):
         kind: how it differs; UNKNOWN is an item that Temporal does not have.
         temporal: what Temporal has, in short.
         dynamodb: what the history has, in short.
-        is_sound: the history may rightly be newer here, so nothing is wrong.
+        is_expected: the history may rightly be newer here, so nothing is wrong.
         is_repaired: the item was written again, and read back as Temporal has it.
     """
 
@@ -143,7 +143,7 @@ class Difference(Model):
     kind: DifferenceKind
     temporal: str
     dynamodb: str
-    is_sound: bool = False
+    is_expected: bool = False
     is_repaired: bool = False
 
     @property
@@ -154,24 +154,24 @@ class Difference(Model):
     @property
     def is_settled(self) -> bool:
         """Whether nothing is left to do about it."""
-        return self.is_sound or self.is_repaired
+        return self.is_expected or self.is_repaired
 
 
-def compare(temporal_state: TemporalState, held: Mapping[str, Entry]) -> list[Difference]:
+def compare(temporal_state: TemporalState, recorded: Mapping[str, Entry]) -> list[Difference]:
     """Say what of the history differs from what Temporal knows.
 
     Args:
         temporal_state: the execution in Temporal.
-        held: the items of the history, by key; those of other kinds are ignored.
+        recorded: the items of the history, by key; those of other kinds are ignored.
 
     Returns:
         A difference an item, in the order of the header, the plan, its waves and the messages;
         then what only the history has.
     """
-    if not temporal_state.began and not held:
+    if not temporal_state.has_started and not recorded:
         return []
     expected = list(_expected(temporal_state))
-    found = [_difference(temporal_state, each, held.get(each.item)) for each in expected]
+    found = [_difference(temporal_state, each, recorded.get(each.item)) for each in expected]
     known = {each.item for each in expected}
     unknown = [
         Difference(
@@ -179,15 +179,15 @@ def compare(temporal_state: TemporalState, held: Mapping[str, Entry]) -> list[Di
             kind=DifferenceKind.UNKNOWN,
             temporal="not known",
             dynamodb=_summary(entry),
-            is_sound=temporal_state.may_be_behind(item),
+            is_expected=temporal_state.may_be_outdated(item),
         )
-        for item, entry in held.items()
+        for item, entry in recorded.items()
         if item not in known
     ]
     return [each for each in found if each is not None] + unknown
 
 
-def repairing(temporal_state: TemporalState, items: Iterable[str]) -> HistoryRecord:
+def repair_record(temporal_state: TemporalState, items: Iterable[str]) -> HistoryRecord:
     """What to write so that these items are as Temporal knows them."""
     wanted = set(items)
     state = temporal_state.state
@@ -209,12 +209,12 @@ class _Expected:
 
     Attributes:
         entries: what agrees; the first one is what would be written.
-        must_be_held: whether something is lacking without it.
+        is_required: whether something is lacking without it.
     """
 
     item: str
     entries: list[Entry]
-    must_be_held: bool = True
+    is_required: bool = True
 
 
 def _expected(temporal_state: TemporalState) -> Iterator[_Expected]:
@@ -237,22 +237,22 @@ def _expected(temporal_state: TemporalState) -> Iterator[_Expected]:
 
 
 def _difference(
-    temporal_state: TemporalState, expected: _Expected, held: Entry | None
+    temporal_state: TemporalState, expected: _Expected, recorded: Entry | None
 ) -> Difference | None:
     item, wanted = expected.item, expected.entries[0]
-    if held is None:
+    if recorded is None:
         missing = _describe(item, DifferenceKind.MISSING, wanted, None)
-        return missing if expected.must_be_held else None
-    if held.content is None:
-        return _describe(item, DifferenceKind.ALTERED, wanted, held)
-    if any(held.content == each.content for each in expected.entries):
+        return missing if expected.is_required else None
+    if recorded.content is None:
+        return _describe(item, DifferenceKind.ALTERED, wanted, recorded)
+    if any(recorded.content == each.content for each in expected.entries):
         return None
-    if held.revision > wanted.revision:
-        newer = _describe(item, DifferenceKind.NEWER, wanted, held)
-        return newer.model_copy(update={"is_sound": temporal_state.may_be_behind(item)})
-    is_older = held.revision < wanted.revision
+    if recorded.revision > wanted.revision:
+        newer = _describe(item, DifferenceKind.NEWER, wanted, recorded)
+        return newer.model_copy(update={"is_expected": temporal_state.may_be_outdated(item)})
+    is_older = recorded.revision < wanted.revision
     kind = DifferenceKind.OUTDATED if is_older else DifferenceKind.ALTERED
-    return _describe(item, kind, wanted, held)
+    return _describe(item, kind, wanted, recorded)
 
 
 def _is_observed(wave: WaveState) -> bool:
@@ -260,19 +260,19 @@ def _is_observed(wave: WaveState) -> bool:
     return any(not s.is_final or s.verified is Verified.UNKNOWN for s in wave.servers)
 
 
-def _describe(item: str, kind: DifferenceKind, wanted: Entry, held: Entry | None) -> Difference:
-    if held is None or held.content is None:
-        there = "missing" if held is None else "cannot be read"
-        return Difference(item=item, kind=kind, temporal=_summary(wanted), dynamodb=there)
-    known, found = _leaves(wanted.content), _leaves(held.content)
+def _describe(item: str, kind: DifferenceKind, wanted: Entry, recorded: Entry | None) -> Difference:
+    if recorded is None or recorded.content is None:
+        text = "missing" if recorded is None else "cannot be read"
+        return Difference(item=item, kind=kind, temporal=_summary(wanted), dynamodb=text)
+    known, found = _leaves(wanted.content), _leaves(recorded.content)
     paths = [path for path in {**known, **found} if known.get(path) != found.get(path)]
     # Where anything else differs too, the revision says the least.
     paths.sort(key=lambda path: path == "Revision")
     return Difference(
         item=item,
         kind=kind,
-        temporal=_shown({path: known.get(path, "none") for path in paths}),
-        dynamodb=_shown({path: found.get(path, "none") for path in paths}),
+        temporal=_joined({path: known.get(path, "none") for path in paths}),
+        dynamodb=_joined({path: found.get(path, "none") for path in paths}),
     )
 
 
@@ -280,8 +280,8 @@ def _summary(entry: Entry) -> str:
     """What an item is, by the first fields that say something about it."""
     if entry.content is None:
         return "cannot be read"
-    there = {key: str(entry.content[key]) for key in _SUMMARY_FIELDS if entry.content.get(key)}
-    return _shown(dict(list(there.items())[:_LEAVES_SHOWN]))
+    text = {key: str(entry.content[key]) for key in _SUMMARY_FIELDS if entry.content.get(key)}
+    return _joined(dict(list(text.items())[:_MAX_LEAVES]))
 
 
 def _leaves(value: Any, path: str = "") -> dict[str, str]:
@@ -296,11 +296,11 @@ def _leaves(value: Any, path: str = "") -> dict[str, str]:
     return {leaf: text for name, each in parts for leaf, text in _leaves(each, name).items()}
 
 
-def _shown(leaves: Mapping[str, str]) -> str:
-    shown = ", ".join(f"{path} {text}" for path, text in list(leaves.items())[:_LEAVES_SHOWN])
-    more = len(leaves) - _LEAVES_SHOWN
+def _joined(leaves: Mapping[str, str]) -> str:
+    shown = ", ".join(f"{path} {text}" for path, text in list(leaves.items())[:_MAX_LEAVES])
+    more = len(leaves) - _MAX_LEAVES
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _json(model: Model, *, but: Iterable[str] = ()) -> dict[str, Any]:
-    return model.model_dump(mode="json", exclude_none=True, exclude=set(but))
+def _json(model: Model, *, exclude: Iterable[str] = ()) -> dict[str, Any]:
+    return model.model_dump(mode="json", exclude_none=True, exclude=set(exclude))

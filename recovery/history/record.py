@@ -53,23 +53,23 @@ class HistoryDelta:
             None when it lacks nothing.
         """
         state = self._state
-        lacking = [w for w in state.waves if self._is_lacking(w, waves)][:WAVES_PER_RECORD]
+        missing = [w for w in state.waves if self._is_missing(w, waves)][:WAVES_PER_RECORD]
         header = state.revision > execution
-        if not lacking and not header:
+        if not missing and not header:
             return None
         plan, self._plan = self._plan, None
         return HistoryRecord(
             execution_id=state.execution_id,
             execution=state.without_waves() if header else None,
             plan=plan,
-            waves=[wave.model_copy(deep=True) for wave in lacking],
+            waves=[wave.model_copy(deep=True) for wave in missing],
             decisions=self._new_decisions(),
             decisions_revision=state.revision,
             messages=self._new_messages(),
         )
 
-    def _is_lacking(self, wave: WaveState, written: dict[str, int]) -> bool:
-        ours = not wave.handed_over or self._state.end_time is not None
+    def _is_missing(self, wave: WaveState, written: dict[str, int]) -> bool:
+        ours = not wave.has_workflow or self._state.end_time is not None
         # A wave that only ever waited reads as PENDING from the plan alone.
         is_needed = wave.status.is_settled or wave.wave_id in written
         return ours and is_needed and wave.revision > written.get(wave.wave_id, 0)

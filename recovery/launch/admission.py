@@ -106,7 +106,7 @@ def admit(
         is_idle = not in_use and not in_jobs
         if in_jobs + request.servers > quotas.servers and not is_idle:
             break
-        job = _with_room(planned, request, quotas, is_scarce=in_use >= quotas.jobs // 2)
+        job = _find_job(planned, request, quotas, is_scarce=in_use >= quotas.jobs // 2)
         if job is None:
             if in_use >= quotas.jobs:
                 break
@@ -116,7 +116,7 @@ def admit(
     return planned
 
 
-def _with_room(
+def _find_job(
     planned: Iterable[PlannedJob], request: AdmissionRequest, quotas: Quotas, *, is_scarce: bool
 ) -> PlannedJob | None:
     """A job that a request can join: its own wave's, or any if jobs are scarce."""

@@ -16,8 +16,8 @@ _UNLISTED_SECONDS = 300.0
 # For how much of a poll launches gather that become ready together, and how many times longer when
 # the last job of the quota is at stake. A hundred waves do not become ready at one moment; what
 # finds no job left waits until one ends, which takes minutes.
-LEAST_GATHER_POLLS = 0.05
-_LONGEST_GATHER = 60.0
+MIN_GATHER_POLLS = 0.05
+_MAX_GATHER_FACTOR = 60.0
 
 
 class QueuedLaunch(Model):
@@ -25,7 +25,7 @@ class QueuedLaunch(Model):
 
     Attributes:
         wave: the wave's workflow, whose launches go into one job where they fit.
-        shares_with: the execution type and target; only launches that agree in it share a job.
+        share_key: the execution type and target; only launches that agree in it share a job.
         possibly_sent: DRS may have its job already.
         queued_time: when it was queued (epoch seconds).
         batch_key: launches of different batch keys do not share a job.
@@ -38,7 +38,7 @@ class QueuedLaunch(Model):
     launch_id: str
     server_ids: tuple[str, ...]
     wave: str
-    shares_with: str = ""
+    share_key: str = ""
     possibly_sent: bool = False
     priority: int = DEFAULT_PRIORITY
     remaining_seconds: float = 0.0
@@ -56,7 +56,7 @@ class QueuedLaunch(Model):
         return AdmissionRequest(
             key=self.launch_id,
             servers=len(self.server_ids),
-            group=f"{self.shares_with} {self.batch_key}",
+            group=f"{self.share_key} {self.batch_key}",
             priority=self.priority,
             remaining_seconds=self.remaining_seconds,
             queued_time=self.queued_time,
@@ -205,27 +205,27 @@ class LaunchQueue:
         Returns:
             Those that are out; what is in a batch comes out when that ends.
         """
-        dropped = []
+        removed = []
         for launch_id in launch_ids:
             if batch := self.batch_of(launch_id):
                 batch.withdrawn.add(launch_id)
             elif launch_id in self._launches:
-                dropped.append(self._launches.pop(launch_id))
-        return dropped
+                removed.append(self._launches.pop(launch_id))
+        return removed
 
     def drop_overdue(self, now: float) -> list[QueuedLaunch]:
         """Take out what the plan's deadline has overtaken."""
         overdue = [e for e in self.waiting if e.launch_before <= now]
         return self.withdraw([e.launch_id for e in overdue])
 
-    def answered(self, launch_id: str) -> None:
+    def resend_answered(self, launch_id: str) -> None:
         """Send a launch again at once, because an operator has answered about its job."""
         launch = self._launches[launch_id]
         # The answer is about this launch alone.
         launch.isolate()
         launch.not_before, launch.blocked_by = 0.0, []
 
-    def see(self, running: RunningJobs) -> None:
+    def update_running(self, running: RunningJobs) -> None:
         """Take DRS's jobs as they were seen; an older view changes nothing."""
         if running.time < self._running.time:
             return
@@ -235,7 +235,7 @@ class LaunchQueue:
             if job.job_id in running.listed or expired:
                 del self._accepted[job.job_id]
 
-    def gather(self, now: float) -> tuple[float, float]:
+    def gather_time(self, now: float) -> tuple[float, float]:
         """How long launches gather before they are sent: the longer, the fewer jobs are left.
 
         Returns:
@@ -244,22 +244,22 @@ class LaunchQueue:
         used = self.jobs_in_use / self._running.quotas.jobs
         if used >= 1:
             # None is left, so nothing is gained by waiting.
-            return LEAST_GATHER_POLLS, 0.0
-        longest = math.pow(_LONGEST_GATHER, max(0.0, 2 * used - 1))
+            return MIN_GATHER_POLLS, 0.0
+        longest = math.pow(_MAX_GATHER_FACTOR, max(0.0, 2 * used - 1))
         oldest = min((launch.queued_time for launch in self.waiting), default=now)
-        return LEAST_GATHER_POLLS * longest, now - oldest
+        return MIN_GATHER_POLLS * longest, now - oldest
 
     def admit(self, now: float) -> list[Batch]:
         """Form batches of all that may be sent now under the quotas."""
-        busy = self._busy_servers()
-        free: list[QueuedLaunch] = []
+        busy_servers = self._busy_servers()
+        sendable: list[QueuedLaunch] = []
         for launch in self.waiting:
-            if self._is_held(launch, now) or busy & set(launch.server_ids):
+            if self._is_held(launch, now) or busy_servers & set(launch.server_ids):
                 continue
-            busy |= set(launch.server_ids)
-            free.append(launch)
+            busy_servers |= set(launch.server_ids)
+            sendable.append(launch)
         groups = admit(
-            (launch.admission for launch in free),
+            (launch.admission for launch in sendable),
             self._running.quotas,
             jobs=self.jobs_in_use,
             servers=self.servers_in_use,
@@ -295,16 +295,16 @@ class LaunchQueue:
         """
         self.batches.remove(batch)
         if job_id is not None:
-            done = [e for e in batch.launches if e.launch_id in settled]
+            settled_launches = [e for e in batch.launches if e.launch_id in settled]
             self._accepted[job_id] = AcceptedJob(
                 job_id=job_id,
-                server_ids=[i for launch in done for i in launch.server_ids],
+                server_ids=[i for launch in settled_launches for i in launch.server_ids],
                 accepted_time=now,
             )
         for launch_id in settled:
             self._launches.pop(launch_id, None)
         left = [e for e in batch.launches if e.launch_id in self._launches]
-        others = [e for e in left if e.launch_id not in postponed]
+        not_postponed = [e for e in left if e.launch_id not in postponed]
         for launch in left:
             if launch.launch_id in postponed:
                 launch.possibly_sent = False
@@ -314,8 +314,8 @@ class LaunchQueue:
                 launch.possibly_sent = True
                 launch.separate()
         if split:
-            for number, launch in enumerate(others):
-                launch.batch_key += "0" if number < len(others) // 2 else "1"
+            for number, launch in enumerate(not_postponed):
+                launch.batch_key += "0" if number < len(not_postponed) // 2 else "1"
         return self.withdraw([e.launch_id for e in left if e.launch_id in batch.withdrawn])
 
     def unreported(self, now: float) -> list[Waiting]:
@@ -362,8 +362,8 @@ class LaunchQueue:
 
     def _busy_servers(self) -> set[str]:
         """The servers that a job of ours works on, or is asked for."""
-        busy = {i for batch in self.batches for i in batch.server_ids}
-        return busy | {i for job in self._accepted.values() for i in job.server_ids}
+        busy_servers = {i for batch in self.batches for i in batch.server_ids}
+        return busy_servers | {i for job in self._accepted.values() for i in job.server_ids}
 
     def _reason(self, launch: QueuedLaunch) -> tuple[WaitingFor, str]:
         quotas = self._running.quotas

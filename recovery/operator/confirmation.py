@@ -68,14 +68,14 @@ class IntendedStart:
 
 def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
     """Why a start's options do not go together; None where they do."""
-    real = start.execution_type is ExecutionType.RECOVERY
-    if real and start.is_cleaned_up:
+    is_recovery = start.execution_type is ExecutionType.RECOVERY
+    if is_recovery and start.is_cleaned_up:
         return RequestRefusal(
             RequestRefusalCode.NOT_FOR_A_RECOVERY,
             "nothing was started: a clean-up afterwards is for a drill; what a real RECOVERY "
             "launches stays",
         )
-    if start.replaces_drill and not real:
+    if start.replaces_drill and not is_recovery:
         return RequestRefusal(
             RequestRefusalCode.NOT_FOR_A_DRILL,
             "nothing was started: only a real RECOVERY replaces a running drill",
@@ -98,7 +98,7 @@ def start_refusal(start: IntendedStart, confirmation: str | None) -> RequestRefu
         confirmation: what was typed or passed as the PlanId.
     """
     return start_options_refusal(start) or _refusal(
-        start.plan_id, confirmation, start.confirmed_for, nothing="nothing was started"
+        start.plan_id, confirmation, start.confirmed_for, outcome="nothing was started"
     )
 
 
@@ -112,9 +112,9 @@ def cancel_refusal(
         execution_type: None where that is not known: such an execution counts as a recovery.
         confirmation: what was typed or passed as the PlanId.
     """
-    real = execution_type is not ExecutionType.DRILL
-    what = "the cancellation of a real RECOVERY" if real else None
-    return _refusal(plan_id, confirmation, what, nothing="nothing was cancelled")
+    is_recovery = execution_type is not ExecutionType.DRILL
+    what = "the cancellation of a real RECOVERY" if is_recovery else None
+    return _refusal(plan_id, confirmation, what, outcome="nothing was cancelled")
 
 
 def cleanup_refusal(
@@ -132,28 +132,28 @@ def cleanup_refusal(
         confirmation: what was typed or passed as the PlanId.
         is_forced: whether the caller asked for the termination of a recovery's instances.
     """
-    real = execution_type is ExecutionType.RECOVERY
-    if real and not is_forced:
+    is_recovery = execution_type is ExecutionType.RECOVERY
+    if is_recovery and not is_forced:
         return RequestRefusal(
             RequestRefusalCode.NOT_FORCED,
             f"nothing was terminated: this execution of {plan_id} is a real RECOVERY, and its "
             "instances may be in use; they are terminated by force only",
         )
-    what = "the termination of a real RECOVERY's instances" if real else None
-    return _refusal(plan_id, confirmation, what, nothing="nothing was terminated")
+    what = "the termination of a real RECOVERY's instances" if is_recovery else None
+    return _refusal(plan_id, confirmation, what, outcome="nothing was terminated")
 
 
 def _refusal(
-    plan_id: str, confirmation: str | None, what: str | None, *, nothing: str
+    plan_id: str, confirmation: str | None, what: str | None, *, outcome: str
 ) -> RequestRefusal | None:
     if confirmation is not None and confirmation != plan_id:
         return RequestRefusal(
             RequestRefusalCode.WRONG,
-            f"{nothing}: {confirmation!r} is not the PlanId of this plan, {plan_id!r}",
+            f"{outcome}: {confirmation!r} is not the PlanId of this plan, {plan_id!r}",
         )
     if what is not None and confirmation is None:
         return RequestRefusal(
             RequestRefusalCode.MISSING,
-            f"{nothing}: {what} needs the PlanId {plan_id!r} as its confirmation",
+            f"{outcome}: {what} needs the PlanId {plan_id!r} as its confirmation",
         )
     return None

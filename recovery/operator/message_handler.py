@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.state import MessageRecord, RefusalCode
-from recovery.execution.wave import OperatorAct, WaveState
+from recovery.execution.wave import OperatorDecision, WaveState
 from recovery.operator.messages import (
     MessageName,
     MessageRejected,
@@ -18,7 +18,7 @@ from recovery.operator.messages import (
 from recovery.operator.rules import is_allowed, refusal
 from recovery.text_format import shortened
 
-_MOST_RECORDS = 1000
+_MAX_RECORDS = 1000
 
 
 class LaunchDecision(NamedTuple):
@@ -37,14 +37,14 @@ class MessageHandler:
     """Handles operators' messages and keeps a record of each.
 
     Attributes:
-        to_cancel: waves that an operator cancelled, with the reason for their workflows.
-        to_answer: launches in doubt that an operator decided about, for their waves' workflows.
+        cancellations: waves that an operator cancelled, with the reason for their workflows.
+        launch_decisions: operators' answers about launches in doubt, for their waves.
     """
 
     def __init__(self, scheduler: WaveScheduler) -> None:
         self._scheduler = scheduler
-        self.to_cancel: list[tuple[WaveState, str]] = []
-        self.to_answer: list[LaunchDecision] = []
+        self.cancellations: list[tuple[WaveState, str]] = []
+        self.launch_decisions: list[LaunchDecision] = []
 
     def handle(self, name: str, inputs: tuple[Any, ...], *, now: float) -> MessageRecord:
         """Handle a message; whatever it is, the answer is a record that is kept.
@@ -55,89 +55,91 @@ class MessageHandler:
             now: epoch seconds.
         """
         message: OperatorMessage | None = None
-        refused: RefusalCode | None = None
+        refusal_code: RefusalCode | None = None
         try:
-            message = self._with_launch(read_message(_known(name), inputs))
-            effect = self._act(message, now=now)
+            message = self._with_launch(read_message(_message_name(name), inputs))
+            effect = self._apply(message, now=now)
         except MessageRejected as rejected:
-            effect, refused = str(rejected), rejected.code
+            effect, refusal_code = str(rejected), rejected.code
         record = MessageRecord(
-            name=shortened(name, most=100),
+            name=shortened(name, max_length=100),
             wave_id=message.wave if message else None,
             launch_id=message.launch if message else None,
             actor=message.actor if message else guess_actor(inputs),
             actor_verified=bool(message and message.client),
             time=now,
             reason=message.reason if message else "",
-            accepted=refused is None,
-            refusal=refused,
+            accepted=refusal_code is None,
+            refusal=refusal_code,
             effect=effect,
         )
-        self._note(record, now=now)
+        self._keep_record(record, now=now)
         return record
 
-    def note_cancel(self, text: str, *, now: float) -> None:
+    def record_cancellation(self, text: str, *, now: float) -> None:
         """Keep a record of the execution's cancellation, which is no message of ours.
 
         Args:
             text: the reason as Temporal has it.
             now: epoch seconds.
         """
-        actor, reason, ours = read_cancel_reason(text)
+        actor, reason, is_verified = read_cancel_reason(text)
         record = MessageRecord(
             name="cancel",
-            actor=shortened(actor, most=100),
-            actor_verified=ours,
+            actor=shortened(actor, max_length=100),
+            actor_verified=is_verified,
             time=now,
             reason=shortened(reason),
             accepted=True,
             effect="nothing new is launched; what runs is observed on",
         )
-        self._note(record, now=now)
+        self._keep_record(record, now=now)
 
-    def _note(self, record: MessageRecord, *, now: float) -> None:
+    def _keep_record(self, record: MessageRecord, *, now: float) -> None:
         records = self._scheduler.state.messages
-        if len(records) < _MOST_RECORDS:
+        if len(records) < _MAX_RECORDS:
             records.append(record)
         self._scheduler.touch(now)
 
     def _with_launch(self, message: OperatorMessage) -> OperatorMessage:
         """The message with the launch that it answers, where only one is in doubt."""
-        if not message.name.answers_a_launch or message.launch is not None:
+        if not message.name.is_launch_answer or message.launch is not None:
             return message
         waves = self._scheduler.state.waves
         in_doubt = [x for w in waves if w.wave_id == message.wave for x in w.launches_in_doubt]
         return replace(message, launch=in_doubt[0]) if len(in_doubt) == 1 else message
 
-    def _act(self, message: OperatorMessage, *, now: float) -> str:
+    def _apply(self, message: OperatorMessage, *, now: float) -> str:
         if (refused := refusal(self._scheduler.state, message)) is not None:
             raise MessageRejected(refused.text, refused.code)
-        act = OperatorAct(actor=message.actor, time=now, reason=message.reason)
+        decision = OperatorDecision(actor=message.actor, time=now, reason=message.reason)
         if message.name is MessageName.PAUSE:
-            return self._pause(act, now=now)
+            return self._pause(decision, now=now)
         if message.name is MessageName.RESUME:
             return self._resume(now=now)
-        return self._act_on(self._scheduler.wave(message.wave or ""), message, act, now=now)
+        return self._apply_to_wave(
+            self._scheduler.wave(message.wave or ""), message, decision, now=now
+        )
 
-    def _act_on(
-        self, wave: WaveState, message: OperatorMessage, act: OperatorAct, *, now: float
+    def _apply_to_wave(
+        self, wave: WaveState, message: OperatorMessage, decision: OperatorDecision, *, now: float
     ) -> str:
         match message.name:
             case MessageName.SKIP_WAVE:
-                return self._skip(wave, act, cascade=message.cascade, now=now)
+                return self._skip(wave, decision, cascade=message.cascade, now=now)
             case MessageName.ACCEPT_WAVE:
-                return self._accept(wave, act, now=now)
+                return self._accept(wave, decision, now=now)
             case MessageName.CANCEL_WAVE:
-                return self._cancel(wave, act)
+                return self._cancel(wave, decision)
             case MessageName.RETRY_WAVE:
-                return self._retry(wave, act, now=now)
+                return self._retry(wave, decision, now=now)
             case MessageName.ADOPT_JOB | MessageName.LAUNCH_ANYWAY:
                 return self._answer_launch(wave, message)
             case _:
-                return self._approve(wave, act, message, now=now)
+                return self._approve(wave, decision, message, now=now)
 
-    def _pause(self, act: OperatorAct, *, now: float) -> str:
-        self._scheduler.pause(f"Paused by {act}", now=now)
+    def _pause(self, decision: OperatorDecision, *, now: float) -> str:
+        self._scheduler.pause(f"Paused by {decision}", now=now)
         running = [w.wave_name for w in self._scheduler.running() if w.start_time is not None]
         still = f"; still running: {', '.join(running)}" if running else ""
         return f"nothing new is launched until resume{still}"
@@ -146,7 +148,9 @@ class MessageHandler:
         self._scheduler.resume(now=now)
         return "ready waves are launched again"
 
-    def _skip(self, wave: WaveState, act: OperatorAct, *, cascade: bool, now: float) -> str:
+    def _skip(
+        self, wave: WaveState, decision: OperatorDecision, *, cascade: bool, now: float
+    ) -> str:
         skipped = [wave]
         if cascade:
             downstream = self._scheduler.graph.downstream_of(wave.wave_id)
@@ -154,23 +158,23 @@ class MessageHandler:
             state = self._scheduler.state
             skipped += [w for w in later if is_allowed(state, MessageName.SKIP_WAVE, w)]
         for each in skipped:
-            self._scheduler.decide(each.wave_id, now=now, skipped_by=act)
+            self._scheduler.decide(each.wave_id, now=now, skipped_by=decision)
         names = ", ".join(w.wave_name for w in skipped)
         return f"skipped {names}" + ("" if cascade else "; its dependents go on without it")
 
-    def _accept(self, wave: WaveState, act: OperatorAct, *, now: float) -> str:
-        self._scheduler.decide(wave.wave_id, now=now, accepted_by=act)
-        up = f"{wave.launched_count} of {len(wave.servers)} are up"
-        return f"accepted as {wave.status} ({up}); its dependents go on"
+    def _accept(self, wave: WaveState, decision: OperatorDecision, *, now: float) -> str:
+        self._scheduler.decide(wave.wave_id, now=now, accepted_by=decision)
+        launched = f"{wave.launched_count} of {len(wave.servers)} are up"
+        return f"accepted as {wave.status} ({launched}); its dependents go on"
 
-    def _cancel(self, wave: WaveState, act: OperatorAct) -> str:
-        self.to_cancel.append((wave, f"Cancelled by {act}"))
+    def _cancel(self, wave: WaveState, decision: OperatorDecision) -> str:
+        self.cancellations.append((wave, f"Cancelled by {decision}"))
         jobs = ", ".join(wave.open_job_ids)
         still = f"; {jobs} cannot be stopped and are observed on" if jobs else ""
         return f"no longer waited for, its dependents are skipped{still}"
 
-    def _retry(self, wave: WaveState, act: OperatorAct, *, now: float) -> str:
-        self._scheduler.reopen(wave.wave_id, f"Retry asked for by {act}", now=now)
+    def _retry(self, wave: WaveState, decision: OperatorDecision, *, now: float) -> str:
+        self._scheduler.reopen(wave.wave_id, f"Retry asked for by {decision}", now=now)
         return (
             f"attempt {wave.attempt + 1}: servers that are up or still launching are kept, the "
             "others are launched again"
@@ -180,7 +184,7 @@ class MessageHandler:
         launch_id = message.launch
         assert launch_id is not None, "the rules refuse an answer to no launch"
         wave.launches_in_doubt = [each for each in wave.launches_in_doubt if each != launch_id]
-        self.to_answer.append(LaunchDecision(wave, launch_id, message.job))
+        self.launch_decisions.append(LaunchDecision(wave, launch_id, message.job))
         if message.job is None:
             return f"DRS is asked to launch its servers, as it has no job of launch {launch_id}"
         return (
@@ -189,20 +193,20 @@ class MessageHandler:
         )
 
     def _approve(
-        self, wave: WaveState, act: OperatorAct, message: OperatorMessage, *, now: float
+        self, wave: WaveState, decision: OperatorDecision, message: OperatorMessage, *, now: float
     ) -> str:
         if not message.approve:
-            self._scheduler.decide(wave.wave_id, now=now, refused_by=act)
+            self._scheduler.decide(wave.wave_id, now=now, refused_by=decision)
             return "refused; it is not launched and its dependents are skipped"
-        held = ""
+        validity = ""
         if message.expires_in_seconds is not None:
-            act.expires = now + message.expires_in_seconds
-            held = f" for {message.expires_in_seconds:g} s"
-        self._scheduler.decide(wave.wave_id, now=now, approved_by=act)
-        return f"approved{held}"
+            decision.expires = now + message.expires_in_seconds
+            validity = f" for {message.expires_in_seconds:g} s"
+        self._scheduler.decide(wave.wave_id, now=now, approved_by=decision)
+        return f"approved{validity}"
 
 
-def _known(name: str) -> MessageName:
+def _message_name(name: str) -> MessageName:
     try:
         return MessageName(name)
     except ValueError:

@@ -8,8 +8,8 @@ from typing import Any
 
 from recovery.execution.state import RefusalCode
 
-MOST_CHARACTERS = 500
-MOST_SECONDS = 30 * 86_400.0
+MAX_CHARACTERS = 500
+MAX_EXPIRY_SECONDS = 30 * 86_400.0
 
 
 class MessageName(StrEnum):
@@ -26,12 +26,12 @@ class MessageName(StrEnum):
     LAUNCH_ANYWAY = "launch_anyway"
 
     @property
-    def names_a_wave(self) -> bool:
+    def is_about_a_wave(self) -> bool:
         """Whether the message is about one wave."""
         return self not in (MessageName.PAUSE, MessageName.RESUME)
 
     @property
-    def answers_a_launch(self) -> bool:
+    def is_launch_answer(self) -> bool:
         """Whether the message says if DRS has the job of a launch in doubt."""
         return self in (MessageName.ADOPT_JOB, MessageName.LAUNCH_ANYWAY)
 
@@ -121,7 +121,7 @@ def read_message(name: MessageName, inputs: tuple[Any, ...]) -> OperatorMessage:
         raise MessageRejected(f"{name} takes one input, an object; {len(inputs)} were given")
     given = inputs[0] if inputs else None
     if isinstance(given, str):
-        given = {"wave": given} if name.names_a_wave else {"reason": given}
+        given = {"wave": given} if name.is_about_a_wave else {"reason": given}
     if given is None:
         given = {}
     if not isinstance(given, dict):
@@ -131,7 +131,7 @@ def read_message(name: MessageName, inputs: tuple[Any, ...]) -> OperatorMessage:
         )
     fields = dict(_read(name, str(key), value) for key, value in given.items())
     message = OperatorMessage(name=name, **fields)
-    if name.names_a_wave and not message.wave:
+    if name.is_about_a_wave and not message.wave:
         raise MessageRejected(f"{name} needs a wave: send {_example(name)}")
     if name is MessageName.ADOPT_JOB and not message.job:
         raise MessageRejected(f"{name} needs the job to adopt: send {_example(name)}")
@@ -148,9 +148,9 @@ def cancel_reason(actor: str, reason: str) -> str:
 
 def read_cancel_reason(text: str) -> tuple[str, str, bool]:
     """The actor and the reason of a cancellation, and whether our own client vouches for them."""
-    ours = text.startswith(_CANCELLED_BY)
+    is_ours = text.startswith(_CANCELLED_BY)
     actor, colon, reason = text.removeprefix(_CANCELLED_BY).partition(": ")
-    return (actor, reason, True) if ours and colon else ("unknown", text, False)
+    return (actor, reason, True) if is_ours and colon else ("unknown", text, False)
 
 
 def guess_actor(inputs: tuple[Any, ...]) -> str:
@@ -197,7 +197,7 @@ def _expiry(name: MessageName, key: str, value: Any) -> float:
     if name is not MessageName.APPROVE_WAVE:
         raise MessageRejected(f"{key} belongs to {MessageName.APPROVE_WAVE}, not to {name}")
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value <= MOST_SECONDS:
+    if not number or not 0 < value <= MAX_EXPIRY_SECONDS:
         raise MessageRejected(f"{key} must be seconds above 0, not {_printable(value)}")
     return float(value)
 
@@ -213,8 +213,8 @@ def _job(name: MessageName, key: str, value: Any) -> str:
 
 
 def _launch(name: MessageName, key: str, value: Any) -> str | None:
-    if not name.answers_a_launch:
-        owners = " and ".join(each for each in MessageName if each.answers_a_launch)
+    if not name.is_launch_answer:
+        owners = " and ".join(each for each in MessageName if each.is_launch_answer)
         raise MessageRejected(f"{key} belongs to {owners}, not to {name}")
     if value is not None and not isinstance(value, str):
         raise MessageRejected(f"{key} must be a launch ID, not {_printable(value)}")
@@ -222,7 +222,7 @@ def _launch(name: MessageName, key: str, value: Any) -> str | None:
 
 
 def _example(name: MessageName) -> str:
-    wave = '"wave": "…", ' if name.names_a_wave else ""
+    wave = '"wave": "…", ' if name.is_about_a_wave else ""
     wave += '"job": "drsjob-…", ' if name is MessageName.ADOPT_JOB else ""
     return f'{{{wave}"reason": "…", "actor": "…"}}'
 
@@ -230,5 +230,5 @@ def _example(name: MessageName) -> str:
 def _printable(value: Any) -> str:
     """Short text without control characters, for terminals."""
     text = value if isinstance(value, str) else repr(value)
-    kept = "".join(c if c.isprintable() else " " for c in text[: MOST_CHARACTERS + 1])
-    return kept if len(kept) <= MOST_CHARACTERS else kept[:MOST_CHARACTERS] + "…"
+    printable = "".join(c if c.isprintable() else " " for c in text[: MAX_CHARACTERS + 1])
+    return printable if len(printable) <= MAX_CHARACTERS else printable[:MAX_CHARACTERS] + "…"

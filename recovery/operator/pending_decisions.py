@@ -6,9 +6,9 @@ from enum import StrEnum
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
 from recovery.operator.messages import MessageName
-from recovery.operator.rules import is_allowed, takes_messages
+from recovery.operator.rules import accepts_messages, is_allowed
 
-_BROKEN = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+_FAILED_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 
 
 class DecisionKind(StrEnum):
@@ -40,7 +40,7 @@ class PendingDecision:
 
 def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
     """What waits for an operator, most urgent first; nothing once the execution has ended."""
-    if not takes_messages(state):
+    if not accepts_messages(state):
         return []
     found = []
     if state.status is PlanStatus.PAUSED:
@@ -64,7 +64,7 @@ def _kind(wave: WaveState) -> DecisionKind | None:
         return DecisionKind.APPROVAL
     if wave.is_running and wave.launch_in_doubt:
         return DecisionKind.LAUNCH
-    return DecisionKind.FAILURE if wave.status in _BROKEN else None
+    return DecisionKind.FAILURE if wave.status in _FAILED_STATUSES else None
 
 
 def _decision(state: ExecutionState, kind: DecisionKind, wave: WaveState) -> PendingDecision:

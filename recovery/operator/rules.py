@@ -41,7 +41,8 @@ def _refuse_retry(wave: WaveState, _: OperatorMessage) -> Refusal | None:
         return None
     return Refusal(
         RefusalCode.WAVE_STATUS,
-        f"it is {_stand(wave)}; only a wave that is FAILED, TIMED_OUT or CANCELLED can be retried",
+        f"it is {_status_text(wave)}; only a wave that is FAILED, TIMED_OUT or CANCELLED can be "
+        "retried",
     )
 
 
@@ -54,7 +55,7 @@ def _refuse_accept(wave: WaveState, _: OperatorMessage) -> Refusal | None:
         return None
     return Refusal(
         RefusalCode.WAVE_STATUS,
-        f"it is {_stand(wave)}; only a wave that is IN_PROGRESS, FAILED or TIMED_OUT can be "
+        f"it is {_status_text(wave)}; only a wave that is IN_PROGRESS, FAILED or TIMED_OUT can be "
         "accepted",
     )
 
@@ -64,15 +65,15 @@ def _refuse_skip(wave: WaveState, _: OperatorMessage) -> Refusal | None:
         return Refusal(
             RefusalCode.DECIDED_ALREADY, f"it was skipped already by {wave.decisions.skipped_by}"
         )
-    if wave.handed_over or wave.attempt:
+    if wave.has_workflow or wave.attempt:
         return Refusal(
             RefusalCode.WAVE_LAUNCHED,
-            f"it is {_stand(wave)} in attempt {wave.attempt}; only a wave that was never launched "
-            "can be skipped",
+            f"it is {_status_text(wave)} in attempt {wave.attempt}; only a wave that was never "
+            "launched can be skipped",
         )
     if wave.status.is_settled and wave.status is not WaveStatus.SKIPPED:
         return Refusal(
-            RefusalCode.WAVE_STATUS, f"it is {_stand(wave)}; only an open wave can be skipped"
+            RefusalCode.WAVE_STATUS, f"it is {_status_text(wave)}; only an open wave can be skipped"
         )
     return None
 
@@ -80,10 +81,10 @@ def _refuse_skip(wave: WaveState, _: OperatorMessage) -> Refusal | None:
 def _refuse_approval(wave: WaveState, message: OperatorMessage) -> Refusal | None:
     if not wave.approval_required:
         return Refusal(RefusalCode.NO_APPROVAL_NEEDED, "it needs no approval")
-    if wave.handed_over or wave.status.is_settled:
+    if wave.has_workflow or wave.status.is_settled:
         return Refusal(
-            RefusalCode.WAVE_LAUNCHED if wave.handed_over else RefusalCode.WAVE_STATUS,
-            f"it is {_stand(wave)}; an approval is for a wave not launched yet",
+            RefusalCode.WAVE_LAUNCHED if wave.has_workflow else RefusalCode.WAVE_STATUS,
+            f"it is {_status_text(wave)}; an approval is for a wave not launched yet",
         )
     if message.approve and wave.decisions.approved_by:
         return Refusal(
@@ -98,7 +99,7 @@ def _refuse_cancel(wave: WaveState, _: OperatorMessage) -> Refusal | None:
     if wave.is_running:
         return None
     return Refusal(
-        RefusalCode.WAVE_STATUS, f"it is {_stand(wave)}; only a running wave can be cancelled"
+        RefusalCode.WAVE_STATUS, f"it is {_status_text(wave)}; only a running wave can be cancelled"
     )
 
 
@@ -107,7 +108,7 @@ def _refuse_launch_answer(wave: WaveState, message: OperatorMessage) -> Refusal 
     if not wave.is_running or not in_doubt:
         return Refusal(
             RefusalCode.NOT_IN_DOUBT,
-            f"it is {_stand(wave)}; only a wave of which DRS's job cannot be found asks for this",
+            f"it is {_status_text(wave)}; only a wave whose job in DRS is in doubt takes an answer",
         )
     if message.launch is None and len(in_doubt) > 1:
         return Refusal(
@@ -189,12 +190,12 @@ def refusal(state: ExecutionState, message: OperatorMessage) -> Refusal | None:
     wave = next((w for w in state.waves if w.wave_id == message.wave), None)
     if wave is None:
         ids = [w.wave_id for w in state.waves]
-        meant = message.wave or ""
-        return Refusal(RefusalCode.UNKNOWN_WAVE, f"no wave {meant!r}; {nearest(meant, ids)}")
+        given_id = message.wave or ""
+        return Refusal(RefusalCode.UNKNOWN_WAVE, f"no wave {given_id!r}; {nearest(given_id, ids)}")
     refused = rule.of_wave and rule.of_wave(wave, message)
     if refused is None:
         return None
-    return Refusal(refused.code, refused.text + _instead(wave, message.name))
+    return Refusal(refused.code, refused.text + _alternatives(wave, message.name))
 
 
 def allowed_forms(
@@ -205,29 +206,29 @@ def allowed_forms(
     An approval has two, to approve and to refuse; an answer about launches in doubt has one for
     each of them.
     """
-    return _fitting(wave, name) if takes_messages(state) else []
+    return _allowed_forms(wave, name) if accepts_messages(state) else []
 
 
 def is_allowed(state: ExecutionState, name: MessageName, wave: WaveState | None = None) -> bool:
     """Whether a message is allowed now, in any of its forms."""
-    if not takes_messages(state):
+    if not accepts_messages(state):
         return False
     of_execution = _RULES[name].of_execution
     if of_execution is not None:
         return wave is None and of_execution(state) is None
-    return wave is not None and bool(_fitting(wave, name))
+    return wave is not None and bool(_allowed_forms(wave, name))
 
 
 def actions(state: ExecutionState) -> list[Action]:
     """The messages that are allowed now; none once the execution has ended."""
     found = []
-    if not takes_messages(state):
+    if not accepts_messages(state):
         return []
     for name, rule in _RULES.items():
         if rule.of_execution is not None:
             if rule.of_execution(state) is None:
                 found.append(Action(name, (), rule.effect))
-        elif waves := tuple(wave for wave in state.waves if _fitting(wave, name)):
+        elif waves := tuple(wave for wave in state.waves if _allowed_forms(wave, name)):
             found.append(Action(name, waves, rule.effect))
     return found
 
@@ -242,7 +243,7 @@ def actions_about(state: ExecutionState, wave: WaveState | None) -> list[Action]
     ]
 
 
-def takes_messages(state: ExecutionState) -> bool:
+def accepts_messages(state: ExecutionState) -> bool:
     """Whether the execution still takes messages."""
     return _refuse_all(state) is None
 
@@ -276,24 +277,24 @@ def _forms(wave: WaveState, name: MessageName) -> list[OperatorMessage]:
 _PLAIN = {name: OperatorMessage(name) for name in MessageName}
 
 
-def _fitting(wave: WaveState, name: MessageName) -> list[OperatorMessage]:
+def _allowed_forms(wave: WaveState, name: MessageName) -> list[OperatorMessage]:
     rule = _RULES[name].of_wave
     if rule is None:
         return []
     return [form for form in _forms(wave, name) if rule(wave, form) is None]
 
 
-def _instead(wave: WaveState, refused: MessageName) -> str:
+def _alternatives(wave: WaveState, refused: MessageName) -> str:
     """The messages that the wave takes instead of a refused one."""
-    fitting = [name for name in MessageName if name.names_a_wave and _fitting(wave, name)]
-    if others := [name for name in fitting if name is not refused]:
+    allowed = [name for name in MessageName if name.is_about_a_wave and _allowed_forms(wave, name)]
+    if others := [name for name in allowed if name is not refused]:
         return f"; instead it takes {', '.join(others)}"
-    if fitting:
+    if allowed:
         return ""
     if wave.status.is_settled:
         return "; nothing can be done about it now"
     return "; its next attempt has not begun, and pause holds that back"
 
 
-def _stand(wave: WaveState) -> str:
+def _status_text(wave: WaveState) -> str:
     return f"{wave.status} ({wave.status_reason})" if wave.status_reason else str(wave.status)

@@ -6,7 +6,7 @@ from recovery.base_model import Model
 from recovery.plan.model import RecoveryPlan, Server, Wave
 from recovery.text_format import count, visible
 
-_APART = ("waves", "servers", "dependencies", "wave_id", "source_server_id")
+_COMPARED_SEPARATELY = ("waves", "servers", "dependencies", "wave_id", "source_server_id")
 
 
 def differences(before: RecoveryPlan, after: RecoveryPlan) -> list[str]:
@@ -21,7 +21,7 @@ def differences(before: RecoveryPlan, after: RecoveryPlan) -> list[str]:
     """
     old = {wave.wave_id: wave for wave in before.waves}
     new = {wave.wave_id: wave for wave in after.waves}
-    lines = [f"~ plan: {told}" for told in _fields(before, after)]
+    lines = [f"~ plan: {change}" for change in _fields(before, after)]
     lines += [f"- wave {_named(old[i])}, with its servers" for i in old if i not in new]
     for wave_id, wave in new.items():
         if wave_id in old:
@@ -35,43 +35,43 @@ def differences(before: RecoveryPlan, after: RecoveryPlan) -> list[str]:
 
 
 def _wave(before: Wave, after: Wave) -> list[str]:
-    lines = [f"~ wave {_named(after)}: {told}" for told in _fields(before, after)]
+    lines = [f"~ wave {_named(after)}: {change}" for change in _fields(before, after)]
     if set(before.depends_on) != set(after.depends_on):
-        told = f"Dependencies {_ids(before)} → {_ids(after)}"
-        lines.append(f"~ wave {_named(after)}: {told}")
+        change = f"Dependencies {_ids(before)} → {_ids(after)}"
+        lines.append(f"~ wave {_named(after)}: {change}")
     return lines
 
 
 def _servers(old: Mapping[str, Wave], new: Mapping[str, Wave]) -> list[str]:
-    was, now = _places(old), _places(new)
+    servers_before, servers_after = _servers_by_id(old), _servers_by_id(new)
     lines = []
-    for server_id, (wave, server) in now.items():
-        if server_id not in was:
+    for server_id, (wave, server) in servers_after.items():
+        if server_id not in servers_before:
             if wave.wave_id in old:
                 lines.append(f"+ server {server_id} in {_named(wave)}")
             continue
-        earlier, same = was[server_id]
+        earlier, before = servers_before[server_id]
         if earlier.wave_id != wave.wave_id:
             lines.append(f"~ server {server_id}: moved from {_named(earlier)} to {_named(wave)}")
-        lines += [f"~ server {server_id}: {told}" for told in _fields(same, server)]
-    for server_id, (wave, _) in was.items():
-        if server_id not in now and wave.wave_id in new:
+        lines += [f"~ server {server_id}: {change}" for change in _fields(before, server)]
+    for server_id, (wave, _) in servers_before.items():
+        if server_id not in servers_after and wave.wave_id in new:
             lines.append(f"- server {server_id} of {_named(wave)}; what it launched is left alone")
     return lines
 
 
-def _places(waves: Mapping[str, Wave]) -> dict[str, tuple[Wave, Server]]:
+def _servers_by_id(waves: Mapping[str, Wave]) -> dict[str, tuple[Wave, Server]]:
     return {s.source_server_id: (wave, s) for wave in waves.values() for s in wave.servers}
 
 
 def _fields(before: Model, after: Model) -> list[str]:
     """The values that differ, each with the key under which the plan file has it."""
-    told = []
+    changes = []
     for name, field in type(after).model_fields.items():
         old, new = getattr(before, name), getattr(after, name)
-        if name not in _APART and old != new:
-            told.append(f"{field.alias} {_value(old)} → {_value(new)}")
-    return told
+        if name not in _COMPARED_SEPARATELY and old != new:
+            changes.append(f"{field.alias} {_value(old)} → {_value(new)}")
+    return changes
 
 
 def _value(value: object) -> str:

@@ -46,7 +46,7 @@ class WaveGraph:
                     raise ValueError(f"wave {wave} depends on {dependency}, which is not a wave")
                 dependents[dependency].append(wave)
         self._dependents = {wave: tuple(waiting) for wave, waiting in dependents.items()}
-        self._place = {wave: place for place, wave in enumerate(self._dependencies)}
+        self._position = {wave: position for position, wave in enumerate(self._dependencies)}
         self._order: tuple[str, ...] | None = None
 
     @property
@@ -86,7 +86,7 @@ class WaveGraph:
             wave of a cycle depends on the next one, and the last on the first. A cycle
             starts at the component's first wave in the file, and is a shortest one through it.
         """
-        return tuple(self._cycle_through(component) for component in self._knots())
+        return tuple(self._cycle_through(component) for component in self._cyclic_components())
 
     def order(self) -> tuple[str, ...]:
         """Return all waves, each after its dependencies, otherwise in the order of the file.
@@ -201,7 +201,7 @@ class WaveGraph:
     def _sorted(self) -> tuple[str, ...]:
         """Sort topologically; waves on or behind a cycle are left out."""
         waiting_for = {wave: len(needed) for wave, needed in self._dependencies.items()}
-        free = [self._place[wave] for wave, count in waiting_for.items() if count == 0]
+        free = [self._position[wave] for wave, count in waiting_for.items() if count == 0]
         waves = self.waves
         order: list[str] = []
         while free:
@@ -210,10 +210,10 @@ class WaveGraph:
             for dependent in self._dependents[wave]:
                 waiting_for[dependent] -= 1
                 if waiting_for[dependent] == 0:
-                    heapq.heappush(free, self._place[dependent])
+                    heapq.heappush(free, self._position[dependent])
         return tuple(order)
 
-    def _knots(self) -> list[dict[str, None]]:
+    def _cyclic_components(self) -> list[dict[str, None]]:
         """Return the strongly connected components that hold a cycle, each in file order.
 
         Tarjan's algorithm (1972) with its call stack held in a list.
@@ -222,7 +222,7 @@ class WaveGraph:
         low: dict[str, int] = {}
         stack: list[str] = []
         on_stack: set[str] = set()
-        knots: list[list[str]] = []
+        components: list[list[str]] = []
         calls: list[tuple[str, Iterator[str]]] = []
 
         def enter(wave: str) -> None:
@@ -242,7 +242,7 @@ class WaveGraph:
                 del stack[start:]
                 on_stack.difference_update(component)
                 if len(component) > 1 or wave in self._dependencies[wave]:
-                    knots.append(sorted(component, key=self._place.__getitem__))
+                    components.append(sorted(component, key=self._position.__getitem__))
 
         for root in self._dependencies:
             if root not in index:
@@ -257,18 +257,18 @@ class WaveGraph:
                         low[wave] = min(low[wave], index[needed])
                 else:
                     leave(wave)
-        knots.sort(key=lambda knot: self._place[knot[0]])
-        return [dict.fromkeys(knot) for knot in knots]
+        components.sort(key=lambda component: self._position[component[0]])
+        return [dict.fromkeys(component) for component in components]
 
-    def _cycle_through(self, knot: Mapping[str, None]) -> tuple[str, ...]:
+    def _cycle_through(self, component: Mapping[str, None]) -> tuple[str, ...]:
         """Return a shortest cycle through the first wave of a strongly connected component."""
-        first = next(iter(knot))
+        first = next(iter(component))
         reached_from: dict[str, str] = {}
         pending = deque([first])
         while first not in reached_from:
             wave = pending.popleft()
             for needed in self._dependencies[wave]:
-                if needed in knot and needed not in reached_from:
+                if needed in component and needed not in reached_from:
                     reached_from[needed] = wave
                     pending.append(needed)
         cycle = [reached_from[first]]

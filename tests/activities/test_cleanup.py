@@ -77,7 +77,7 @@ async def until_gone(
     return list(await attempt.run(cleanup.terminate, request))
 
 
-async def test_a_listing_that_lacks_the_instances_for_once_does_not_end_the_clean_up(
+async def test_one_empty_listing_does_not_end_the_clean_up(
     aws: LocalAws,
     launches: LaunchActivities,
     cleanup: CleanupActivities,
@@ -99,7 +99,7 @@ async def test_a_listing_that_lacks_the_instances_for_once_does_not_end_the_clea
     assert still_up(aws, instances) == []
 
 
-async def test_an_answer_that_breaks_off_is_not_an_empty_one(
+async def test_a_truncated_response_is_not_an_empty_one(
     aws: LocalAws,
     launches: LaunchActivities,
     cleanup: CleanupActivities,
@@ -108,7 +108,7 @@ async def test_an_answer_that_breaks_off_is_not_an_empty_one(
 ) -> None:
     instances = await launched(aws, launches, cleanup, temporal)
     aws.fault("DescribeRecoveryInstances", Effect="answer-cut", Times=1)
-    error = await Attempt(temporal).refused(
+    error = await Attempt(temporal).run_failing(
         cleanup.terminate, TerminateRequest(target=TARGET, instances=instances)
     )
     assert not error.non_retryable

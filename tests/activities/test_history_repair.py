@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from activities.history_repair import verify
 from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
-from recovery.execution.wave import Decisions, OperatorAct, WaveStatus
+from recovery.execution.wave import Decisions, OperatorDecision, WaveStatus
 from recovery.history.comparison import DifferenceKind, TemporalState, compare
 from recovery.history.record import HistoryDelta, HistoryRecord
 from recovery.plan.model import RecoveryPlan
@@ -45,7 +45,7 @@ def story(execution_id: str = "crm-1") -> tuple[TemporalState, list[HistoryRecor
 
     write()
     for number, wave in enumerate(state.waves):
-        act = OperatorAct(actor="ops", time=NOW + number, reason="rehearsed")
+        act = OperatorDecision(actor="ops", time=NOW + number, reason="rehearsed")
         wave.decisions = Decisions(approved_by=act)
         state.messages.append(
             MessageRecord(
@@ -162,7 +162,7 @@ async def test_a_deleted_item_is_found_and_written_again(
         ("DECISIONS#web", {"RefusedBy": {"M": {"Actor": {"S": "x"}, "Time": {"N": "1"}}}}),
     ],
 )
-async def test_an_altered_item_is_found_and_put_right(
+async def test_an_altered_item_is_found_and_repaired(
     table: HistoryTable,
     temporal_state: TemporalState,
     tamperer: Tamperer,
@@ -177,7 +177,7 @@ async def test_an_altered_item_is_found_and_put_right(
     assert await found(table, temporal_state) == []
 
 
-async def test_an_old_item_is_found_and_brought_up_to_date(table: HistoryTable) -> None:
+async def test_an_outdated_item_is_found_and_updated(table: HistoryTable) -> None:
     known, records = story()
     for record in records[:-1]:
         await table.write(record)
@@ -187,7 +187,7 @@ async def test_an_old_item_is_found_and_brought_up_to_date(table: HistoryTable) 
     assert now[0].status is PlanStatus.COMPLETED
 
 
-async def test_of_an_execution_of_which_nothing_was_recorded_everything_is_written(
+async def test_an_execution_without_any_record_is_written_completely(
     table: HistoryTable,
 ) -> None:
     known, records = story()
@@ -212,7 +212,7 @@ async def test_without_repair_nothing_is_written(
     assert aws.calls("PutItem", "dynamodb") == before
 
 
-async def test_what_is_newer_than_temporals_is_left_as_it_is(
+async def test_an_item_newer_than_temporals_is_not_changed(
     table: HistoryTable, temporal_state: TemporalState, tamperer: Tamperer
 ) -> None:
     tamperer.alter("WAVE#db", Revision={"N": "99"}, Late={"BOOL": True})
@@ -223,7 +223,7 @@ async def test_what_is_newer_than_temporals_is_left_as_it_is(
     assert now[0].waves[0].late
 
 
-async def test_a_wave_that_is_recorded_while_it_is_repaired_stays_the_newer(
+async def test_a_wave_that_is_recorded_during_a_repair_stays_the_newer(
     table: HistoryTable, fast: Settings, temporal_state: TemporalState, tamperer: Tamperer
 ) -> None:
     newer = temporal_state.state.waves[0].model_copy(update={"revision": 30, "late": True})
@@ -242,7 +242,7 @@ async def test_a_wave_that_is_recorded_while_it_is_repaired_stays_the_newer(
     assert now[0].waves[0] == newer
 
 
-async def test_a_dynamodb_that_takes_nothing_is_told_and_nothing_is_lost(
+async def test_a_failing_dynamodb_is_reported_and_nothing_is_lost(
     aws: LocalAws, table: HistoryTable, temporal_state: TemporalState, tamperer: Tamperer
 ) -> None:
     tamperer.delete("WAVE#db")

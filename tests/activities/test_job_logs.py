@@ -10,7 +10,7 @@ from aws.drs.job_log_lines import line_of
 from aws.drs.models import JobLogEvent
 from aws.sessions import AwsSessions
 from aws.targets import TargetClients
-from contract.job_logs import JobLogs, ReadJobLogs
+from contract.job_logs import JobLogs, JobLogsRequest
 from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal
 
 UNKNOWN = "drsjob-0123456789abcdefg"
@@ -19,7 +19,7 @@ UNKNOWN = "drsjob-0123456789abcdefg"
 async def read(*job_ids: str) -> JobLogs:
     """Read job logs as a worker does."""
     activities = JobLogActivities(TargetClients(AwsSessions()))
-    asked = ReadJobLogs(target=TARGET, job_ids=list(job_ids))
+    asked = JobLogsRequest(target=TARGET, job_ids=list(job_ids))
     return await Attempt(Temporal()).run(activities.read_job_logs, asked)
 
 
@@ -57,7 +57,7 @@ async def test_a_job_that_cannot_be_read_says_so_and_hides_no_other(aws: LocalAw
     assert unknown.error is not None
 
 
-async def test_an_aws_that_does_not_answer_is_told_of_each_job(aws: LocalAws) -> None:
+async def test_an_aws_error_is_reported_for_each_job(aws: LocalAws) -> None:
     _, job_id = await launched(aws)
     aws.fault("DescribeJobLogItems", Error="AccessDeniedException")
     (job,) = (await read(job_id)).jobs
@@ -78,13 +78,13 @@ async def test_an_aws_that_does_not_answer_is_told_of_each_job(aws: LocalAws) ->
         {"logDateTime": "yesterday"},
     ],
 )
-def test_a_line_of_another_form_than_known_is_shown_as_far_as_it_is(event: dict[str, Any]) -> None:
+def test_a_line_of_an_unknown_form_keeps_its_known_fields(event: dict[str, Any]) -> None:
     line = line_of(JobLogEvent.model_validate(event))
     assert line.event == event.get("event", "")
     assert (line.time, line.raw_error, line.conversion, line.network) == (None, None, None, None)
 
 
-def test_all_that_drs_tells_of_an_event_is_there() -> None:
+def test_all_fields_of_an_event_are_returned() -> None:
     told = {
         "event": "CONVERSION_END",
         "logDateTime": "2024-11-23T08:00:00+00:00",

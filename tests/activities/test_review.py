@@ -190,14 +190,14 @@ async def test_a_drills_instance_is_taken_over_by_a_drill_and_not_by_a_recovery(
 
 @pytest.mark.parametrize("known", [server(), server(recovery_job_id=JOB)], ids=["lost", "known"])
 @pytest.mark.parametrize("status", ["PENDING", "STARTED"])
-async def test_a_server_in_a_running_job_of_ours_is_watched_on(
+async def test_a_server_in_a_running_job_of_ours_is_still_watched(
     known: ServerResult, status: str
 ) -> None:
     answers = Answers(recent=[job("PENDING", status=status)])
     assert await review(answers, known) == [server(recovery_job_id=JOB)]
 
 
-async def test_a_job_that_is_older_than_the_look_back_is_asked_for_by_its_id() -> None:
+async def test_a_job_older_than_the_listing_is_read_by_its_id() -> None:
     answers = Answers(older=[job("PENDING", status="STARTED", launch_id=None)])
     assert await review(answers, launched()) == [server(recovery_job_id=JOB)]
 
@@ -208,7 +208,7 @@ async def test_a_job_that_is_not_ours_is_never_watched() -> None:
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "STOPPED", "STOPPING", "PENDING"])
-async def test_a_server_that_is_up_is_watched_on_and_judged_by_its_job(state: str) -> None:
+async def test_a_server_that_is_up_is_still_watched_and_judged_by_its_job(state: str) -> None:
     answers = Answers(recent=[job()], instances=[instance(state)])
     assert await review(answers, launched()) == [
         server(recovery_job_id=JOB, recovery_instance_id="i-1")
@@ -227,7 +227,7 @@ async def test_a_server_that_an_earlier_attempt_got_up_stays_up_though_a_later_o
     ids=["not listed yet", "of no job", "in no state", "in an unclear state"],
 )
 @pytest.mark.parametrize("verified", Verified)
-async def test_a_launched_server_whose_instance_is_not_plain_to_see_is_watched_on(
+async def test_a_launched_server_whose_instance_is_unclear_is_still_watched(
     instances: list[RecoveryInstance], verified: Verified
 ) -> None:
     (seen,) = await review(
@@ -241,7 +241,7 @@ async def test_a_launched_server_whose_instance_is_not_plain_to_see_is_watched_o
     [termination(created=EARLIER), termination(created=LATER, number=2)],
     ids=["before its launch", "of another server"],
 )
-async def test_a_termination_that_cannot_have_been_its_own_leaves_a_server_watched_on(
+async def test_a_server_is_still_watched_after_a_termination_of_another_instance(
     other: Job,
 ) -> None:
     assert await review(Answers(recent=[other, job()]), launched()) == [server(recovery_job_id=JOB)]
@@ -280,7 +280,7 @@ async def test_the_wave_is_signalled_why_its_review_has_not_ended(
     request = ReviewRequest(
         target=TARGET, servers=[server()], launch_prefixes=[PREFIX], is_drill=False, since=0.0
     )
-    error = await Attempt(temporal).refused(watches.review_launches, request)
+    error = await Attempt(temporal).run_failing(watches.review_launches, request)
     assert (error.type, error.non_retryable) == (AwsErrorKind.THROTTLED, False)
     (progress,) = temporal.sent("review_progress")
     assert progress.reason.startswith("Waiting to learn what became of earlier launches: Describe")
@@ -290,7 +290,7 @@ async def test_the_wave_is_signalled_why_its_review_has_not_ended(
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["recorded", "not recorded"])
-async def test_a_job_that_names_no_servers_says_of_none_that_it_was_not_launched(
+async def test_a_job_without_servers_leaves_their_launch_open(
     known: bool,
 ) -> None:
     nameless = job(participatingServers=[])
@@ -299,7 +299,7 @@ async def test_a_job_that_names_no_servers_says_of_none_that_it_was_not_launched
     assert seen.recovery_job_id == JOB, "it would be launched again"
 
 
-async def test_a_server_of_which_drs_says_nothing_is_watched_on_and_not_launched_again() -> None:
+async def test_a_server_that_drs_does_not_report_is_still_watched_and_not_launched_again() -> None:
     (seen,) = await review(Answers(), server(recovery_job_id=JOB))
     assert seen.recovery_job_id == JOB
     assert seen.launch_status is LaunchStatus.PENDING

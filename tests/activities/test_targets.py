@@ -37,11 +37,11 @@ async def readiness(of: RecoveryPlan, settings: Settings) -> Readiness:
     return await Attempt(Temporal()).run(targets.check_readiness, of)
 
 
-def told(readiness: Readiness) -> list[str]:
+def messages_of(readiness: Readiness) -> list[str]:
     return [finding.message for finding in readiness.findings]
 
 
-async def test_a_healthy_plan_has_no_findings_and_touches_nothing(
+async def test_a_healthy_plan_has_no_findings_and_changes_nothing(
     aws: LocalAws, fast: Settings
 ) -> None:
     found = await readiness(plan(aws.servers(2), aws.servers(1)), fast)
@@ -59,7 +59,7 @@ async def test_a_full_jobs_quota_blocks(aws: LocalAws, fast: Settings) -> None:
     servers = aws.servers(1)
     for quota, findings in ((3, []), (2, ["2 of 2 jobs are in progress"])):
         found = await readiness(plan(servers), fast.model_copy(update={"jobs_quota": quota}))
-        assert [message[:27] for message in told(found)] == findings
+        assert [message[:27] for message in messages_of(found)] == findings
         assert all(finding.blocks for finding in found.findings)
 
 
@@ -74,7 +74,7 @@ async def test_more_servers_than_the_quota_takes_at_a_time_is_a_warning(
     assert "2 servers are in running jobs and the plan has 3 here" in finding.message
     assert not finding.blocks
     enough = fast.model_copy(update={"servers_quota": 5})
-    assert told(await readiness(plan(servers), enough)) == []
+    assert messages_of(await readiness(plan(servers), enough)) == []
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,7 @@ async def test_replication_that_drs_can_launch_from_only_warns(
     assert finding.wave_id == "w0"
 
 
-async def test_what_cannot_be_read_is_a_finding_beside_those_that_were_made(
-    aws: LocalAws, fast: Settings
-) -> None:
+async def test_a_read_error_is_a_finding_beside_the_others(aws: LocalAws, fast: Settings) -> None:
     servers = aws.servers(1, ReplicationState="STALLED")
     aws.fault("DescribeRecoveryInstances", Error="AccessDeniedException")
     found = await readiness(plan(servers), fast)
@@ -132,13 +130,13 @@ async def test_another_account_than_the_plan_names_is_a_mismatch(
 ) -> None:
     targets = TargetActivities(TargetClients(AwsSessions()), fast)
     named = [Target(region=REGION, account_id=a) for a in (ACCOUNT, OTHER_ACCOUNT)]
-    context = await Attempt(Temporal()).run(targets.look_at_targets, named)
+    context = await Attempt(Temporal()).run(targets.check_targets, named)
     assert [target.mismatch for target in context.targets] == [False, True]
     assert OTHER_ACCOUNT in str(context.targets[1].error)
     assert context.speed == fast.speed
 
 
-async def test_the_first_look_tells_the_operating_systems_of_servers(
+async def test_the_check_of_targets_returns_the_operating_systems_of_servers(
     aws: LocalAws, fast: Settings
 ) -> None:
     windows, linux = *aws.servers(1, Os="windows"), *aws.servers(1)
@@ -146,11 +144,11 @@ async def test_the_first_look_tells_the_operating_systems_of_servers(
     here = Target(region=REGION)
     ids = [windows.source_server_id, linux.source_server_id]
     # In a mere two seconds DRS may say nothing: that is asked of it once more, not believed.
-    told: dict[str, OperatingSystem] = {}
+    systems: dict[str, OperatingSystem] = {}
 
     async def look(_: object) -> WorkerContext:
-        return await targets.look_at_targets([here], [ids])
+        return await targets.check_targets([here], [ids])
 
-    while not told:
-        told = (await Attempt(Temporal()).run(look, None)).operating_systems
-    assert told == {ids[0]: OperatingSystem.WINDOWS, ids[1]: OperatingSystem.LINUX}
+    while not systems:
+        systems = (await Attempt(Temporal()).run(look, None)).operating_systems
+    assert systems == {ids[0]: OperatingSystem.WINDOWS, ids[1]: OperatingSystem.LINUX}

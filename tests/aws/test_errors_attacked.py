@@ -83,8 +83,8 @@ async def test_html_of_a_gateway_is_unclear_whatever_its_status_and_never_a_refu
                 launch_ids=["crm-1/db/1/0"],
                 not_after=math.inf,
             )
-    assert not caught.value.kind.is_refusal
-    assert caught.value.kind.can_pass
+    assert not caught.value.kind.had_no_effect
+    assert caught.value.kind.is_retryable
 
 
 @pytest.mark.xfail(strict=True, reason="issue 14, point 3: the status alone is believed")
@@ -101,8 +101,8 @@ async def test_json_of_a_gateway_without_a_mark_of_aws_is_no_refusal(
                 launch_ids=["crm-1/db/1/0"],
                 not_after=math.inf,
             )
-    assert not caught.value.kind.is_refusal
-    assert caught.value.kind.can_pass
+    assert not caught.value.kind.had_no_effect
+    assert caught.value.kind.is_retryable
 
 
 @pytest.mark.xfail(strict=True, reason="issue 14, point 3: the launch is given up at once")
@@ -112,7 +112,7 @@ async def test_html_of_a_gateway_before_drs_does_not_end_a_launch(
     request = launch(aws.servers())
     async with middlebox(403, "text/html", HTML) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
-        error = await Attempt(temporal).refused(launches.launch_batch, batch(request))
+        error = await Attempt(temporal).run_failing(launches.launch_batch, batch(request))
     assert not error.non_retryable
 
 
@@ -123,7 +123,7 @@ async def test_html_of_a_gateway_before_sts_does_not_end_a_launch(
     request = launch(aws.servers())
     async with middlebox(403, "text/html", HTML) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
-        error = await Attempt(temporal).refused(launches.launch_batch, batch(request))
+        error = await Attempt(temporal).run_failing(launches.launch_batch, batch(request))
     assert not error.non_retryable
 
 
@@ -144,7 +144,7 @@ async def test_html_of_a_gateway_before_sts_does_not_end_a_launch(
     ],
 )
 def test_an_error_of_aws_that_is_not_known_to_be_lasting_can_pass(code: str, status: int) -> None:
-    assert AwsError.of(refusal(code, status), "StartRecovery").kind.can_pass
+    assert AwsError.of(refusal(code, status), "StartRecovery").kind.is_retryable
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_an_error_of_aws_that_is_not_known_to_be_lasting_can_pass(code: str, sta
     ],
 )
 def test_an_error_of_aws_that_is_known_to_be_lasting_stays_so(code: str, status: int) -> None:
-    assert not AwsError.of(refusal(code, status), "StartRecovery").kind.can_pass
+    assert not AwsError.of(refusal(code, status), "StartRecovery").kind.is_retryable
 
 
 @pytest.mark.filterwarnings("ignore:Exception.InjectedError")
@@ -178,7 +178,7 @@ async def test_a_launch_waits_out_what_can_pass_and_says_what_it_met(
     service, operation = call.split(".")
     aws.fault(operation, Service=service, Error=code, Times=1)
     first = Attempt(temporal)
-    error = await first.refused(launches.launch_batch, batch(request))
+    error = await first.run_failing(launches.launch_batch, batch(request))
     assert not error.non_retryable
     assert code in temporal.waiting()[-1].reason
     result = await launch_result(first.next(), launches, request)

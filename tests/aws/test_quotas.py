@@ -10,21 +10,21 @@ from tests.aws_in_process import LocalAws
 HERE = Target(region="us-west-2")
 
 
-async def test_what_aws_tells_counts(aws: LocalAws) -> None:
+async def test_the_quotas_of_service_quotas_are_used(aws: LocalAws) -> None:
     aws.servers()
     aws.apply(Quotas={"JobsInProgress": 7, "ServersInAllJobs": 200, "ServersInJob": 50})
     told = await ServiceQuotas(AwsSessions(), Settings()).of(HERE)
     assert told == Quotas(jobs=7, servers=200, servers_per_job=50)
 
 
-async def test_what_is_set_counts_more(aws: LocalAws) -> None:
+async def test_settings_override_service_quotas(aws: LocalAws) -> None:
     aws.servers()
     aws.apply(Quotas={"JobsInProgress": 7, "ServersInAllJobs": 200})
     told = await ServiceQuotas(AwsSessions(), Settings(jobs_quota=5)).of(HERE)
     assert told == Quotas(jobs=5, servers=200)
 
 
-async def test_without_leave_to_ask_the_defaults_count_and_it_is_not_asked_again_at_once(
+async def test_without_permission_the_defaults_are_used_and_the_call_is_not_repeated_at_once(
     aws: LocalAws,
 ) -> None:
     aws.servers()

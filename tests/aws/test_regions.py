@@ -26,7 +26,7 @@ async def looked_at(
 ) -> WorkerContext:
     """What a plan of these servers learns at its start."""
     attempt = Attempt(Temporal())
-    look = activities(fast, ours).look_at_targets
+    look = activities(fast, ours).check_targets
     ids = None if servers is None else [[s.source_server_id for s in servers]]
     return await attempt.environment.run(look, [Target(region=REGION)], ids)
 
@@ -52,7 +52,7 @@ def test_the_region_is_read_from_an_address_only_where_it_is_one(
     assert region_in(address) == region
 
 
-def test_a_setting_says_more_than_the_address(aws: LocalAws) -> None:
+def test_a_setting_overrides_the_address(aws: LocalAws) -> None:
     settings = Settings(temporal_region="eu-west-1")
     assert DependencyRegions.of(settings, "us-west-2.aws.api.temporal.io").temporal == "eu-west-1"
     assert DependencyRegions.of(Settings(), "us-west-2.aws.api.temporal.io").temporal == "us-west-2"
@@ -86,7 +86,7 @@ async def test_a_plan_learns_at_its_start_what_would_be_lost_with_its_servers(
 @pytest.mark.parametrize(
     "ours", [SAFE, DependencyRegions(), DependencyRegions(history=REGION, temporal=REGION)]
 )
-async def test_elsewhere_there_is_nothing_to_warn_of(
+async def test_there_is_no_warning_for_another_region(
     aws: LocalAws, fast: Settings, ours: DependencyRegions
 ) -> None:
     assert (await looked_at(fast, ours, aws.servers(2))).warnings == []
@@ -113,7 +113,7 @@ async def test_source_servers_that_cannot_be_read_cost_the_warning_and_nothing_e
     assert context.targets[0].account_id
 
 
-async def test_a_look_that_was_asked_for_before_servers_were_named_still_works(
+async def test_a_check_requested_without_server_ids_still_works(
     aws: LocalAws, fast: Settings
 ) -> None:
     context = await looked_at(fast, LOST, None)

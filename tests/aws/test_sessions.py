@@ -80,7 +80,7 @@ def test_each_answer_of_aws_has_its_kind(code: str, status: int, kind: AwsErrorK
 def test_a_call_that_was_never_made_had_no_effect(error: BotoCoreError, kind: AwsErrorKind) -> None:
     trouble = AwsError.of(error, "StartRecovery")
     assert trouble.kind is kind
-    assert trouble.kind.is_refusal
+    assert trouble.kind.had_no_effect
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_a_call_that_was_never_made_had_no_effect(error: BotoCoreError, kind: Aw
 )
 def test_a_call_whose_answer_is_lost_may_have_had_its_effect(error: Exception) -> None:
     trouble = AwsError.of(error, "StartRecovery")
-    assert not trouble.kind.is_refusal
-    assert trouble.kind.can_pass
+    assert not trouble.kind.had_no_effect
+    assert trouble.kind.is_retryable
 
 
 @pytest.mark.parametrize(
@@ -114,10 +114,10 @@ def test_the_resource_that_aws_names_is_kept() -> None:
 
 
 @pytest.mark.parametrize("kind", list(AwsErrorKind))
-def test_only_a_lasting_trouble_ends_a_launch(kind: AwsErrorKind) -> None:
+def test_only_a_permanent_error_ends_a_launch(kind: AwsErrorKind) -> None:
     lasting = {AwsErrorKind.INVALID, AwsErrorKind.ACCESS_DENIED, AwsErrorKind.UNKNOWN_SERVER,
                AwsErrorKind.UNINITIALIZED}  # fmt: skip
-    assert kind.can_pass == (kind not in lasting)
+    assert kind.is_retryable == (kind not in lasting)
 
 
 async def test_without_a_role_we_act_in_the_workers_own_account(aws: LocalAws) -> None:
@@ -125,7 +125,7 @@ async def test_without_a_role_we_act_in_the_workers_own_account(aws: LocalAws) -
     assert aws.calls("AssumeRole", "sts") == 0
 
 
-async def test_a_target_with_a_role_is_entered_once_through_its_regions_own_sts(
+async def test_a_role_is_assumed_once_through_the_regional_sts(
     aws: LocalAws,
 ) -> None:
     # A fault that strikes calls to this Region only, to see where STS was asked.
@@ -137,7 +137,7 @@ async def test_a_target_with_a_role_is_entered_once_through_its_regions_own_sts(
     assert await api.jobs_since(0.0) == []
     await asyncio.gather(*(api.jobs_since(0.0) for _ in range(5)))
     assert aws.calls("AssumeRole", "sts") == 1
-    assert aws.struck() == 1
+    assert aws.faults_applied() == 1
     assert await DrsClient(sessions, TARGET).account_id() == ACCOUNT
 
 
@@ -159,7 +159,7 @@ async def test_credentials_of_a_role_renew_themselves_before_they_end(
 
 
 @pytest.mark.filterwarnings("ignore:Exception.InjectedError")
-async def test_a_role_that_may_not_be_assumed_is_a_lasting_trouble_in_its_own_words(
+async def test_a_role_that_may_not_be_assumed_is_a_permanent_error_with_awss_message(
     aws: LocalAws,
 ) -> None:
     aws.fault("AssumeRole", Service="sts", Error="AccessDenied", Message="not authorized")
@@ -179,7 +179,7 @@ async def test_a_worker_without_credentials_says_so(
         assert caught.value.kind is AwsErrorKind.CREDENTIALS
 
 
-async def test_botocore_repeats_what_only_looks_and_never_a_launch(aws: LocalAws) -> None:
+async def test_botocore_retries_reads_and_never_a_launch(aws: LocalAws) -> None:
     servers = aws.servers()
     api = DrsClient(AwsSessions(), TARGET)
     aws.fault("DescribeJobs", Error="ThrottlingException", Times=2)
@@ -203,7 +203,7 @@ async def test_every_page_of_an_answer_is_read(aws: LocalAws) -> None:
     assert aws.calls("DescribeSourceServers") >= 3
 
 
-async def test_whatever_a_call_raises_is_a_trouble_that_names_it() -> None:
+async def test_any_exception_of_a_call_is_an_aws_error_that_names_the_operation() -> None:
     def broken() -> None:
         raise RuntimeError("no idea")
 

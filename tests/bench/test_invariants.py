@@ -6,7 +6,7 @@ from bench.chaos.drill_record import PlanLedger, SentMessage
 from bench.chaos.invariants import check, check_cleaned_up
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import PlanStatus
-from recovery.execution.wave import OperatorAct, WaveStatus
+from recovery.execution.wave import OperatorDecision, WaveStatus
 from recovery.plan.model import OnFailure
 from tests.bench.drill_builder import (
     APP,
@@ -142,7 +142,7 @@ def test_a_skipped_dependency_does_not_block_from_its_time_on(at: float, allowed
     drill.record("app", WaveStatus.COMPLETED, job_id="drsjob-2", start=1010.0, end=1012.0)
     database = drill.wave("database")
     database.status = WaveStatus.SKIPPED
-    database.decisions.skipped_by = OperatorAct(actor="test", time=at)
+    database.decisions.skipped_by = OperatorDecision(actor="test", time=at)
     drill.state.status, drill.state.end_time = PlanStatus.PARTIAL, 1013.0
     assert (check(drill.build()) == []) is allowed
 
@@ -285,7 +285,7 @@ def test_a_cancelled_drill_must_be_called_cancelled() -> None:
 def test_an_accepted_failure_makes_a_drill_no_better_than_failed() -> None:
     drill = launched_without_database()
     drill.message("accept_wave", "database", at=1009.0)
-    drill.wave("database").decisions.accepted_by = OperatorAct(actor="test", time=1009.0)
+    drill.wave("database").decisions.accepted_by = OperatorDecision(actor="test", time=1009.0)
     assert check(drill.build()) == []
     drill.state.status, drill.closed = PlanStatus.PARTIAL, "COMPLETED"
     assert "the execution is PARTIAL, not FAILED" in violation(drill)

@@ -20,7 +20,7 @@ from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.operator.confirmation import IntendedStart, start_refusal
-from runtime.exit import CliError, ExitCode, exit_code_of, explain, worst
+from runtime.exit import CliError, ExitCode, exit_code_of, explain, worst_exit_code
 from settings import get_settings
 from storage.history import HistoryError
 from tests.cli.executions import CHAIN, begin
@@ -65,9 +65,12 @@ def test_the_exit_code_follows_the_outcome(status: PlanStatus, code: int) -> Non
 
 
 def test_of_several_executions_a_failure_is_worse_than_a_cancellation() -> None:
-    assert worst([ExitCode.COMPLETED, ExitCode.CANCELLED, ExitCode.FAILED]) is ExitCode.FAILED
-    assert worst([ExitCode.PARTIAL, ExitCode.COMPLETED]) is ExitCode.PARTIAL
-    assert worst([]) is ExitCode.COMPLETED
+    assert (
+        worst_exit_code([ExitCode.COMPLETED, ExitCode.CANCELLED, ExitCode.FAILED])
+        is ExitCode.FAILED
+    )
+    assert worst_exit_code([ExitCode.PARTIAL, ExitCode.COMPLETED]) is ExitCode.PARTIAL
+    assert worst_exit_code([]) is ExitCode.COMPLETED
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from client.steering import send
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.plan.model import Server
 from tests.recovery.plans import server_id
-from tests.workflows.conftest import House, wave
-from tests.workflows.stand_ins import HOUR
+from tests.workflows.conftest import FakedEnvironment, wave
+from tests.workflows.fake_activities import HOUR
 
 # What server 1.32 says of the 2,001st update, as FAILED_PRECONDITION.
 FULL = "The limit on the total number of distinct updates in this workflow has been reached (2000)"
@@ -65,7 +65,7 @@ async def test_a_message_goes_as_a_signal_where_temporal_takes_no_more_updates(
     ],
 )
 async def test_an_update_that_is_rejected_is_none_of_the_two_thousand(
-    house: House, name: str, message: dict[str, Any]
+    house: FakedEnvironment, name: str, message: dict[str, Any]
 ) -> None:
     house.world.arrives_after = HOUR
     a_wave = wave("Database")

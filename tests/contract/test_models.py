@@ -60,14 +60,14 @@ def wire_models() -> list[type[Model]]:
     return sorted(found, key=lambda model: model.__name__)
 
 
-def test_the_models_that_travel_are_found() -> None:
+def test_the_models_of_the_wire_are_found() -> None:
     names = {model.__name__ for model in wire_models()}
     assert names >= {
         "WaveInput",
         "BatchRequest",
         "BatchResult",
         "BatchProgress",
-        "WatchMemory",
+        "WatchHeartbeat",
         "RunningJobs",
         "LaunchQueueState",
         "HistoryRecord",
@@ -76,7 +76,7 @@ def test_the_models_that_travel_are_found() -> None:
 
 
 @pytest.mark.parametrize("model", wire_models(), ids=lambda model: model.__name__)
-def test_a_key_that_a_later_version_adds_is_left_aside(model: type[Model]) -> None:
+def test_a_key_that_a_later_version_adds_is_ignored(model: type[Model]) -> None:
     try:
         model.model_validate({"AddedLater": {"Anything": [1, None]}})
         problems = []

@@ -39,7 +39,7 @@ from storage.plans import PlanTable
 from tests.shared_servers import REGION, SPEED, own_stack, stop
 
 # Of each kind of workflow in a test's histories; the waves of a large plan are all alike.
-_MOST_OF_A_KIND = 12
+_MAX_PER_TYPE = 12
 _numbers = itertools.count(1)
 
 
@@ -115,7 +115,7 @@ class LocalAws:
 
 
 @dataclass
-class House:
+class E2eEnvironment:
     """The stack, with what tests ask of it."""
 
     stack: Stack
@@ -215,14 +215,14 @@ def wave_of(state: ExecutionState, name: str) -> WaveState:
     return next(wave for wave in state.waves if wave.wave_name == name)
 
 
-def began(state: ExecutionState, name: str) -> float:
+def start_of(state: ExecutionState, name: str) -> float:
     """When DRS accepted a wave's launch."""
     start = wave_of(state, name).start_time
     assert start is not None, f"{name} was not launched"
     return start
 
 
-def ended(state: ExecutionState, name: str) -> float:
+def end_of(state: ExecutionState, name: str) -> float:
     """When a wave's last server reached its final state."""
     end = wave_of(state, name).end_time
     assert end is not None, f"{name} has not ended"
@@ -240,7 +240,7 @@ async def stack(
 
 
 @pytest.fixture
-def environment(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def environment_variables(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The variables that lead to the test's part of the servers."""
     for name, value in stack.env.items():
         monkeypatch.setenv(name, value)
@@ -252,7 +252,9 @@ def environment(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 @pytest.fixture
-async def house_without_worker(stack: Stack, environment: None) -> AsyncIterator[House]:
+async def env_without_worker(
+    stack: Stack, environment_variables: None
+) -> AsyncIterator[E2eEnvironment]:
     """The stack with its tables; no worker serves it.
 
     Whatever the test does, no launch may be accepted twice.
@@ -262,23 +264,23 @@ async def house_without_worker(stack: Stack, environment: None) -> AsyncIterator
     await PlanTable(get_settings()).create()
     client = await connect_to_temporal()
     aws = LocalAws(stack.aws_url, stack.variables["AWS_ACCESS_KEY_ID"])
-    yield House(stack=stack, aws=aws, client=client, table=table)
+    yield E2eEnvironment(stack=stack, aws=aws, client=client, table=table)
     assert aws.accepted_twice() == []
 
 
-async def record_histories(house: House, folder: Path) -> None:
+async def record_histories(env: E2eEnvironment, folder: Path) -> None:
     """Keep the histories of all workflows that a test's plans had, for the replay tests."""
     # Temporal's visibility follows a moment later.
     await asyncio.sleep(2)
     folder.mkdir(parents=True)
-    queries = [f"DrsPlanId = '{plan_id}'" for plan_id in house.made]
+    queries = [f"DrsPlanId = '{plan_id}'" for plan_id in env.made]
     for query in [*queries, "WorkflowType = 'LauncherWorkflow'"]:
         kept: Counter[str | None] = Counter()
-        async for found in house.client.list_workflows(query):
+        async for found in env.client.list_workflows(query):
             kept[found.workflow_type] += 1
-            if kept[found.workflow_type] > _MOST_OF_A_KIND:
+            if kept[found.workflow_type] > _MAX_PER_TYPE:
                 continue
-            handle = house.client.get_workflow_handle(found.id, run_id=found.run_id)
+            handle = env.client.get_workflow_handle(found.id, run_id=found.run_id)
             history = await handle.fetch_history()
             run = found.run_id[-6:]
             name = f"{found.workflow_type}-{found.id.replace('/', '_')}-{run}.json.gz"
@@ -292,26 +294,28 @@ async def _keep_histories(request: pytest.FixtureRequest) -> AsyncIterator[None]
     if folder is None:
         yield
         return
-    house: House = request.getfixturevalue("house_without_worker")
-    house.made.clear()
+    env: E2eEnvironment = request.getfixturevalue("env_without_worker")
+    env.made.clear()
     yield
     name = request.node.name.removeprefix("test_").partition("[")[0]
     # A history that is there was recorded by an earlier version, which is what it is kept for.
     if not (Path(folder) / name).exists():
-        await record_histories(house, Path(folder) / name)
+        await record_histories(env, Path(folder) / name)
 
 
 @pytest.fixture
-async def house(house_without_worker: House) -> AsyncIterator[House]:
+async def env(env_without_worker: E2eEnvironment) -> AsyncIterator[E2eEnvironment]:
     """The stack with a worker."""
-    async with serving(house_without_worker):
-        yield house_without_worker
+    async with RunningWorkers(env_without_worker):
+        yield env_without_worker
 
 
 @pytest.fixture
-async def house_apart(house_without_worker: House, tmp_path: Path) -> AsyncIterator[House]:
+async def env_with_own_temporal(
+    env_without_worker: E2eEnvironment, tmp_path: Path
+) -> AsyncIterator[E2eEnvironment]:
     """The same AWS beside a Temporal that the test may do anything to."""
-    shared = house_without_worker.stack
+    shared = env_without_worker.stack
     stack = replace(
         shared,
         folder=tmp_path,
@@ -325,17 +329,17 @@ async def house_apart(house_without_worker: House, tmp_path: Path) -> AsyncItera
         stack.start_temporal()
         address = stack.env["TEMPORAL_ADDRESS"]
         client = await Client.connect(address, data_converter=pydantic_data_converter)
-        yield replace(house_without_worker, stack=stack, client=client, made=[])
+        yield replace(env_without_worker, stack=stack, client=client, made=[])
     finally:
         stack.stop()
 
 
-class serving:
+class RunningWorkers:
     """Serve the task queues inside the block."""
 
-    def __init__(self, house: House) -> None:
-        self._workers = make_workers(house.client, get_settings())
-        self._house = house
+    def __init__(self, env: E2eEnvironment) -> None:
+        self._workers = make_workers(env.client, get_settings())
+        self._house = env
 
     async def __aenter__(self) -> None:
         for worker in self._workers:

@@ -19,7 +19,7 @@ from tests.end_to_end.api_server import (
     started_server,
     watching,
 )
-from tests.end_to_end.conftest import SPEED, House
+from tests.end_to_end.conftest import SPEED, E2eEnvironment
 
 __all__ = ["served", "stack", "started_server"]
 # Longer than any test watches it.
@@ -53,18 +53,18 @@ async def until_launching(caller: httpx.AsyncClient, execution_id: str) -> None:
                 return
 
 
-def long_plan(house: House, **fields: Any) -> RecoveryPlan:
+def long_plan(env: E2eEnvironment, **fields: Any) -> RecoveryPlan:
     """A plan that runs until it is cancelled."""
-    slow = house.aws.servers(1, LaunchSeconds=_LONG)
-    return house.plan(house.wave("Database", servers=slow), **fields)
+    slow = env.aws.servers(1, LaunchSeconds=_LONG)
+    return env.plan(env.wave("Database", servers=slow), **fields)
 
 
 async def test_a_drill_goes_from_registration_to_clean_up_over_http(
-    house: House, served: Served
+    env: E2eEnvironment, served: Served
 ) -> None:
     ops = served.caller("ops@example.com", "operator")
-    plan = house.plan(
-        house.wave("Database", servers=2), house.wave("App", "Database"), plan_name="CRM", rto=60
+    plan = env.plan(
+        env.wave("Database", servers=2), env.wave("App", "Database"), plan_name="CRM", rto=60
     )
     checked = (await ops.post("/plans/validate", json=as_file(plan))).json()
     assert (checked["PlanHash"], checked["CriticalPath"]) == (plan.plan_hash, ["database", "app"])
@@ -90,7 +90,7 @@ async def test_a_drill_goes_from_registration_to_clean_up_over_http(
     assert len(states) > 3
     assert states[0]["Status"] == "IN_PROGRESS"
     assert (states[-1]["Status"], states[-1]["StartedBy"]) == ("COMPLETED", "ops@example.com")
-    assert (await house.recorded(execution_id)).started_by == "ops@example.com"
+    assert (await env.recorded(execution_id)).started_by == "ops@example.com"
 
     shown = await view(ops, execution_id)
     assert shown["Execution"] == states[-1]
@@ -124,11 +124,11 @@ async def test_a_drill_goes_from_registration_to_clean_up_over_http(
     assert len(cleanup["Terminated"]) == 3
 
 
-async def test_a_running_execution_tells_what_it_still_needs_and_where_temporal_shows_it(
-    house: House, served: Served
+async def test_a_running_execution_has_its_remaining_time_and_a_link_to_temporal(
+    env: E2eEnvironment, served: Served
 ) -> None:
     ops = served.caller("shows", "operator")
-    plan = long_plan(house)
+    plan = long_plan(env)
     execution_id = await started(ops, plan)
     await until_launching(ops, execution_id)
     shown = await view(ops, execution_id)
@@ -142,14 +142,14 @@ async def test_a_running_execution_tells_what_it_still_needs_and_where_temporal_
 
 
 async def test_a_message_is_kept_with_the_authenticated_subject_as_its_actor(
-    house: House, served: Served
+    env: E2eEnvironment, served: Served
 ) -> None:
     ops, lead = served.caller("ops", "operator"), served.caller("lead", "approver")
-    slow = house.aws.servers(1, LaunchSeconds=_LONG)
-    plan = house.plan(
-        house.wave("Database", servers=slow),
-        house.wave("App", "Database"),
-        house.wave("Web", approval_required=True),
+    slow = env.aws.servers(1, LaunchSeconds=_LONG)
+    plan = env.plan(
+        env.wave("Database", servers=slow),
+        env.wave("App", "Database"),
+        env.wave("Web", approval_required=True),
     )
     execution_id = await started(ops, plan)
     await until_launching(ops, execution_id)
@@ -177,15 +177,15 @@ async def test_a_message_is_kept_with_the_authenticated_subject_as_its_actor(
         ("pause", "ops", True, True),
         ("cancel", "ops", True, True),
     ]
-    assert (await house.recorded(execution_id)).messages[0].actor == "ops"
+    assert (await env.recorded(execution_id)).messages[0].actor == "ops"
     assert (await ops.post(f"{at}/resume")).status_code == 409
 
 
 async def test_a_key_starts_one_execution_however_often_and_late_it_comes(
-    house: House, served: Served
+    env: E2eEnvironment, served: Served
 ) -> None:
     ops, night = served.caller("keys", "operator"), served.caller("others", "operator")
-    plan = house.plan(house.wave("Database"))
+    plan = env.plan(env.wave("Database"))
     await register(ops, plan)
 
     async def start(caller: httpx.AsyncClient, **request: Any) -> httpx.Response:
@@ -207,14 +207,14 @@ async def test_a_key_starts_one_execution_however_often_and_late_it_comes(
     assert (late.status_code, late.json()["ExecutionId"]) == (200, execution_id)
     listed = await ops.get("/executions", params={"plan_id": plan.plan_id})
     assert len(listed.json()["Executions"]) == 1
-    assert len(house.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1
+    assert len(env.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1
 
 
 async def test_a_real_recovery_needs_its_confirmation_at_every_step(
-    house: House, served: Served
+    env: E2eEnvironment, served: Served
 ) -> None:
     ops, root = served.caller("cautious", "operator"), served.caller("root", "admin")
-    plan = long_plan(house)
+    plan = long_plan(env)
     await register(ops, plan)
     path = f"/plans/{plan.plan_id}/executions"
     for wrong in ({}, {"Confirmation": "other"}, {"Confirmation": plan.plan_id.upper()}):
@@ -223,7 +223,7 @@ async def test_a_real_recovery_needs_its_confirmation_at_every_step(
         assert "nothing was started" in refused.json()["detail"]
     relaunch = {"Confirmation": plan.plan_id, "Relaunch": [plan.waves[0].server_ids[0]]}
     assert (await ops.post(path, json=relaunch)).status_code == 403
-    assert await find_running(house.client, plan.plan_id) is None
+    assert await find_running(env.client, plan.plan_id) is None
 
     recovery = {"ExecutionType": "RECOVERY", "Confirmation": plan.plan_id}
     execution_id = (await ops.post(path, json=recovery)).json()["ExecutionId"]
@@ -235,8 +235,8 @@ async def test_a_real_recovery_needs_its_confirmation_at_every_step(
     sure = {"Reason": "all is well", "Confirmation": plan.plan_id}
     assert (await ops.post(f"{at}/cleanup", json={"Force": True, **_confirmed(plan)})).status_code
     assert (await ops.post(f"{at}/cancel", json=sure)).status_code == 200
-    await house.until(plan, lambda s: s.end_time is not None)
-    await house.eventually(lambda: _recorded_end(house, execution_id))
+    await env.until(plan, lambda s: s.end_time is not None)
+    await env.eventually(lambda: _recorded_end(env, execution_id))
     forced = {"Force": True, **_confirmed(plan)}
     assert (await ops.post(f"{at}/cleanup", json=forced)).status_code == 403
     assert (await root.post(f"{at}/cleanup", json={"Force": True})).status_code == 422
@@ -247,11 +247,13 @@ def _confirmed(plan: RecoveryPlan) -> dict[str, str]:
     return {"Confirmation": plan.plan_id}
 
 
-async def _recorded_end(house: House, execution_id: str) -> bool:
-    return (await house.recorded(execution_id)).end_time is not None
+async def _recorded_end(env: E2eEnvironment, execution_id: str) -> bool:
+    return (await env.recorded(execution_id)).end_time is not None
 
 
-async def test_too_many_starts_within_a_minute_are_put_off(house: House, served: Served) -> None:
+async def test_too_many_starts_within_a_minute_are_rejected(
+    env: E2eEnvironment, served: Served
+) -> None:
     hasty, calm = served.caller("hasty", "operator"), served.caller("calm", "operator")
     answers = [
         await hasty.post(f"/plans/none-{number}/executions", json={})
@@ -262,12 +264,14 @@ async def test_too_many_starts_within_a_minute_are_put_off(house: House, served:
     assert (await calm.post("/plans/none/executions", json={})).status_code == 404
 
 
-async def test_the_job_log_of_a_wave_says_why_a_server_failed(house: House, served: Served) -> None:
+async def test_the_job_log_of_a_wave_says_why_a_server_failed(
+    env: E2eEnvironment, served: Served
+) -> None:
     ops = served.caller("logs", "operator")
     error = "InsufficientInstanceCapacity: there is none left"
-    bad = house.aws.servers(1, Outcome="failed-late", RawError=error)
-    plan = house.plan(
-        house.wave("Database", servers=[*house.aws.servers(1), *bad]), house.wave("App", "Database")
+    bad = env.aws.servers(1, Outcome="failed-late", RawError=error)
+    plan = env.plan(
+        env.wave("Database", servers=[*env.aws.servers(1), *bad]), env.wave("App", "Database")
     )
     execution_id = await started(ops, plan)
     await until_ended(ops, execution_id)
@@ -287,10 +291,10 @@ async def test_the_job_log_of_a_wave_says_why_a_server_failed(house: House, serv
 
 
 async def test_forecasts_are_of_one_plan_and_of_several_at_once(
-    house: House, served: Served
+    env: E2eEnvironment, served: Served
 ) -> None:
     ops = served.caller("forecasts", "operator")
-    plans = [house.plan(house.wave("Database"), house.wave("App", "Database")) for _ in range(2)]
+    plans = [env.plan(env.wave("Database"), env.wave("App", "Database")) for _ in range(2)]
     for plan in plans:
         await register(ops, plan)
     one = (await ops.get(f"/plans/{plans[0].plan_id}/forecast")).json()
@@ -303,28 +307,30 @@ async def test_forecasts_are_of_one_plan_and_of_several_at_once(
     assert unknown.status_code == 404
 
 
-async def queries_answered(house: House) -> float:
+async def queries_answered(env: E2eEnvironment) -> float:
     """How many QueryWorkflow calls Temporal has served, by its own count."""
     async with httpx.AsyncClient() as client:
-        told = (await client.get(f"http://127.0.0.1:{house.stack.metrics_port}/metrics")).text
+        told = (await client.get(f"http://127.0.0.1:{env.stack.metrics_port}/metrics")).text
     return sum(
         float(line.rpartition(" ")[2])
         for line in told.splitlines()
         if line.startswith("service_requests{") and 'operation="QueryWorkflow"' in line
-        and f'namespace="{house.client.namespace}"' in line
+        and f'namespace="{env.client.namespace}"' in line
         and 'service_name="frontend"' in line
     )  # fmt: skip
 
 
-async def test_fifty_watchers_cost_temporal_no_more_than_one(house: House, served: Served) -> None:
+async def test_fifty_watchers_cost_temporal_no_more_than_one(
+    env: E2eEnvironment, served: Served
+) -> None:
     ops = served.caller("watches", "operator")
-    plan = long_plan(house)
+    plan = long_plan(env)
     execution_id = await started(ops, plan)
     await until_launching(ops, execution_id)
 
     async def cost(watchers: int) -> float:
         """What so many who watch for three seconds cost."""
-        before = await queries_answered(house)
+        before = await queries_answered(env)
 
         async def watch() -> None:
             async with watching(ops, execution_id) as events:
@@ -332,7 +338,7 @@ async def test_fifty_watchers_cost_temporal_no_more_than_one(house: House, serve
                 await asyncio.sleep(3)
 
         await asyncio.gather(*(watch() for _ in range(watchers)))
-        return await queries_answered(house) - before
+        return await queries_answered(env) - before
 
     one = await cost(1)
     fifty = await cost(50)
@@ -342,22 +348,24 @@ async def test_fifty_watchers_cost_temporal_no_more_than_one(house: House, serve
     assert (await ops.post(f"/executions/{execution_id}/cancel", json={})).status_code == 200
 
 
-async def test_nobody_is_asked_after_the_last_watcher_has_left(
-    house: House, served: Served
+async def test_polling_stops_after_the_last_watcher_disconnects(
+    env: E2eEnvironment, served: Served
 ) -> None:
     ops = served.caller("leaves", "operator")
-    plan = long_plan(house)
+    plan = long_plan(env)
     execution_id = await started(ops, plan)
     async with watching(ops, execution_id) as events:
         await anext(events)
     await asyncio.sleep(1.5)
-    before = await queries_answered(house)
+    before = await queries_answered(env)
     await asyncio.sleep(2.5)
-    assert await queries_answered(house) == before > 0
+    assert await queries_answered(env) == before > 0
     assert (await ops.post(f"/executions/{execution_id}/cancel", json={})).status_code == 200
 
 
-async def test_health_tells_what_is_there_without_a_token(house: House, served: Served) -> None:
+async def test_health_reports_its_parts_without_a_token(
+    env: E2eEnvironment, served: Served
+) -> None:
     nobody = served.with_token(None)
     assert (await nobody.get("/health")).json() == {
         "Temporal": True,
@@ -367,7 +375,7 @@ async def test_health_tells_what_is_there_without_a_token(house: House, served: 
 
 
 @pytest.mark.parametrize("kind", ["application/yaml", "text/plain; charset=utf-8"])
-async def test_a_plan_that_is_wrong_is_told_with_all_its_problems_and_lines(
+async def test_an_invalid_plan_is_rejected_with_all_problems_and_lines(
     served: Served, kind: str
 ) -> None:
     ops = served.caller("ops")

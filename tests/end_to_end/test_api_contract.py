@@ -12,7 +12,7 @@ import pytest
 from recovery.operator.messages import MessageName
 from settings import Role
 from tests.end_to_end.api_server import Served, register, served, stack, started_server
-from tests.end_to_end.conftest import House
+from tests.end_to_end.conftest import E2eEnvironment
 
 __all__ = ["served", "stack", "started_server"]
 
@@ -34,7 +34,7 @@ def message(name: MessageName) -> Route:
     """The endpoint of an operator's message."""
     role = Role.APPROVER if name is MessageName.APPROVE_WAVE else Role.OPERATOR
     job = {"Job": "drsjob-0123456789abcdefg"} if name is MessageName.ADOPT_JOB else {}
-    return Route(role, {**_WAVE, **job} if name.names_a_wave else {})
+    return Route(role, {**_WAVE, **job} if name.is_about_a_wave else {})
 
 
 TABLE = {
@@ -91,7 +91,7 @@ async def statuses(client: httpx.AsyncClient) -> dict[tuple[str, str], int]:
     return dict(zip(TABLE, found, strict=True))
 
 
-async def test_every_endpoint_but_health_refuses_whoever_is_not_known(served: Served) -> None:
+async def test_every_endpoint_but_health_rejects_unknown_callers(served: Served) -> None:
     provider = served.provider
     strangers = {
         "no token": None,
@@ -107,7 +107,9 @@ async def test_every_endpoint_but_health_refuses_whoever_is_not_known(served: Se
         assert let_in == [("GET", "/health")], what
 
 
-async def test_every_endpoint_serves_its_roles_and_no_others(house: House, served: Served) -> None:
+async def test_every_endpoint_serves_its_roles_and_no_others(
+    env: E2eEnvironment, served: Served
+) -> None:
     for role in Role:
         found = await statuses(served.caller(f"{role}-of-the-table", role))
         refused = {route for route, status in found.items() if status in (401, 403)}
@@ -121,15 +123,15 @@ async def test_every_endpoint_serves_its_roles_and_no_others(house: House, serve
     ("phases", "examples"),
     [("fuzzing", 3), pytest.param("coverage,fuzzing", 20, marks=pytest.mark.soak)],
 )
-async def test_the_api_keeps_to_its_document_whatever_is_sent(
-    house: House, served: Served, tmp_path: Path, phases: str, examples: int
+async def test_the_api_follows_its_openapi_document_for_any_request(
+    env: E2eEnvironment, served: Served, tmp_path: Path, phases: str, examples: int
 ) -> None:
-    plan = house.plan(house.wave("Database"), house.wave("App", "Database"))
+    plan = env.plan(env.wave("Database"), env.wave("App", "Database"))
     root = served.caller("root", "admin")
     await register(root, plan)
     answer = await root.post(f"/plans/{plan.plan_id}/executions", json={})
     execution_id = answer.json()["ExecutionId"]
-    await house.end(plan, execution_id)
+    await env.end(plan, execution_id)
     config = tmp_path / "schemathesis.toml"
     config.write_text(_CONFIG.format(plan_id=plan.plan_id, execution_id=execution_id))
     words = [

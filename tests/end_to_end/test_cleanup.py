@@ -12,7 +12,7 @@ from contract.identifiers import cleanup_workflow_id
 from recovery.execution.cleanup_state import CleanupStatus
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
-from tests.end_to_end.conftest import RECOVERY, SPEED, House, wave_of
+from tests.end_to_end.conftest import RECOVERY, SPEED, E2eEnvironment, wave_of
 
 
 def cleanup_of(state: ExecutionState, **fields: object) -> StartCleanup:
@@ -21,25 +21,25 @@ def cleanup_of(state: ExecutionState, **fields: object) -> StartCleanup:
     return StartCleanup.model_validate(given | fields)
 
 
-async def cleaned(house: House, start: StartCleanup) -> ExecutionState:
+async def cleaned(env: E2eEnvironment, start: StartCleanup) -> ExecutionState:
     """Clean up; what the history then says."""
-    await start_cleanup(house.client, start)
-    handle = house.client.get_workflow_handle(cleanup_workflow_id(start.execution_id))
+    await start_cleanup(env.client, start)
+    handle = env.client.get_workflow_handle(cleanup_workflow_id(start.execution_id))
     await handle.result()
-    return await house.recorded(start.execution_id)
+    return await env.recorded(start.execution_id)
 
 
 async def test_a_clean_up_terminates_what_the_drill_launched_and_leaves_foreign_instances(
-    house: House,
+    env: E2eEnvironment,
 ) -> None:
-    foreign = house.aws.servers(1, LiveRecoveryInstance="DRILL")
-    plan = house.plan(house.wave("Database", servers=2), house.wave("App", "Database"))
-    state = await house.run(plan)
+    foreign = env.aws.servers(1, LiveRecoveryInstance="DRILL")
+    plan = env.plan(env.wave("Database", servers=2), env.wave("App", "Database"))
+    state = await env.run(plan)
     servers = [server for wave in plan.waves for server in wave.server_ids]
-    assert all(house.aws.instances_up(server) for server in servers)
-    after = await cleaned(house, cleanup_of(state))
-    assert [house.aws.instances_up(server) for server in servers] == [[], [], []]
-    assert len(house.aws.instances_up(foreign[0])) == 1
+    assert all(env.aws.instances_up(server) for server in servers)
+    after = await cleaned(env, cleanup_of(state))
+    assert [env.aws.instances_up(server) for server in servers] == [[], [], []]
+    assert len(env.aws.instances_up(foreign[0])) == 1
     assert after.cleanup is not None
     assert after.cleanup.status is CleanupStatus.COMPLETED
     assert after.cleanup.leftovers == []
@@ -48,116 +48,118 @@ async def test_a_clean_up_terminates_what_the_drill_launched_and_leaves_foreign_
     assert {i.recovery_instance_id for i in after.cleanup.terminated} == launched
 
 
-async def test_a_clean_up_takes_the_instance_of_a_wave_that_came_late(house: House) -> None:
-    slow = house.aws.servers(1, Outcome="stuck", StuckSeconds=6 * SPEED)
-    plan = house.plan(house.wave("Database", servers=slow, timeout_seconds=2 * SPEED))
-    state = await house.run(plan)
+async def test_a_clean_up_takes_the_instance_of_a_wave_that_came_late(env: E2eEnvironment) -> None:
+    slow = env.aws.servers(1, Outcome="stuck", StuckSeconds=6 * SPEED)
+    plan = env.plan(env.wave("Database", servers=slow, timeout_seconds=2 * SPEED))
+    state = await env.run(plan)
     assert wave_of(state, "Database").status is WaveStatus.TIMED_OUT
-    after = await cleaned(house, cleanup_of(state))
-    assert house.aws.instances_up(slow[0]) == []
+    after = await cleaned(env, cleanup_of(state))
+    assert env.aws.instances_up(slow[0]) == []
     assert after.cleanup is not None
     assert len(after.cleanup.terminated) == 1
 
 
-async def test_an_instance_that_a_later_execution_launched_is_not_touched(house: House) -> None:
-    plan = house.plan(house.wave("Database"))
+async def test_an_instance_that_a_later_execution_launched_is_not_touched(
+    env: E2eEnvironment,
+) -> None:
+    plan = env.plan(env.wave("Database"))
     server = plan.waves[0].server_ids[0]
-    first = await house.run(plan)
-    await house.run(plan)
-    after = await cleaned(house, cleanup_of(first))
+    first = await env.run(plan)
+    await env.run(plan)
+    after = await cleaned(env, cleanup_of(first))
     assert after.cleanup is not None
     assert after.cleanup.terminated == []
-    assert len(house.aws.instances_up(server)) == 1
+    assert len(env.aws.instances_up(server)) == 1
 
 
 @pytest.mark.parametrize("confirmation", [None, "plan"])
 async def test_a_real_recovery_is_cleaned_up_only_with_its_plan_id_typed(
-    house: House, confirmation: str | None
+    env: E2eEnvironment, confirmation: str | None
 ) -> None:
-    plan = house.plan(house.wave("Database"))
+    plan = env.plan(env.wave("Database"))
     server = plan.waves[0].server_ids[0]
-    state = await house.run(plan, execution_type=RECOVERY, confirmation=plan.plan_id)
+    state = await env.run(plan, execution_type=RECOVERY, confirmation=plan.plan_id)
     if confirmation is None:
         with pytest.raises(WorkflowFailureError) as refused:
-            await cleaned(house, cleanup_of(state))
+            await cleaned(env, cleanup_of(state))
         assert "real RECOVERY" in str(refused.value.cause)
-        assert len(house.aws.instances_up(server)) == 1
+        assert len(env.aws.instances_up(server)) == 1
     else:
-        await cleaned(house, cleanup_of(state, confirmation=plan.plan_id))
-        assert house.aws.instances_up(server) == []
+        await cleaned(env, cleanup_of(state, confirmation=plan.plan_id))
+        assert env.aws.instances_up(server) == []
 
 
 async def test_a_clean_up_asked_for_in_advance_waits_and_does_not_hold_the_plan(
-    house: House,
+    env: E2eEnvironment,
 ) -> None:
-    plan = house.plan(house.wave("Database"))
-    execution_id = await start_execution(house.client, plan)
+    plan = env.plan(env.wave("Database"))
+    execution_id = await start_execution(env.client, plan)
     start = StartCleanup(
         execution_id=execution_id, plan_id=plan.plan_id, actor="ops@test", after_seconds=2
     )
-    await start_cleanup(house.client, start)
+    await start_cleanup(env.client, start)
     with pytest.raises(RefusedError, match="is running already"):
-        await start_cleanup(house.client, start)
-    state = await house.end(plan, execution_id)
-    assert len(house.aws.instances_up(plan.waves[0].server_ids[0])) == 1
-    handle = house.client.get_workflow_handle(cleanup_workflow_id(execution_id))
+        await start_cleanup(env.client, start)
+    state = await env.end(plan, execution_id)
+    assert len(env.aws.instances_up(plan.waves[0].server_ids[0])) == 1
+    handle = env.client.get_workflow_handle(cleanup_workflow_id(execution_id))
     await handle.result()
-    assert house.aws.instances_up(plan.waves[0].server_ids[0]) == []
+    assert env.aws.instances_up(plan.waves[0].server_ids[0]) == []
     assert state.status is PlanStatus.COMPLETED
 
 
 async def test_a_recovery_that_replaces_a_drill_cancels_its_pending_clean_up(
-    house: House,
+    env: E2eEnvironment,
 ) -> None:
-    plan = house.plan(house.wave("Database"))
-    state = await house.run(plan)
-    await start_cleanup(house.client, cleanup_of(state, after_seconds=3600))
+    plan = env.plan(env.wave("Database"))
+    state = await env.run(plan)
+    await start_cleanup(env.client, cleanup_of(state, after_seconds=3600))
     query = f"WorkflowType = 'DrillCleanupWorkflow' AND DrsPlanId = '{plan.plan_id}'"
-    await house.eventually(lambda: house.count_workflows(query))
-    await replace_drill(house.client, plan.plan_id)
-    handle = house.client.get_workflow_handle(cleanup_workflow_id(state.execution_id))
+    await env.eventually(lambda: env.count_workflows(query))
+    await replace_drill(env.client, plan.plan_id)
+    handle = env.client.get_workflow_handle(cleanup_workflow_id(state.execution_id))
     with pytest.raises(WorkflowFailureError):
         await handle.result()
-    assert len(house.aws.instances_up(plan.waves[0].server_ids[0])) == 1
+    assert len(env.aws.instances_up(plan.waves[0].server_ids[0])) == 1
 
 
-async def test_a_new_execution_takes_over_what_is_up_and_runs_the_rest(house: House) -> None:
-    failing = house.aws.servers(1, Outcome=["failed-early", "launched"])
-    fine = house.aws.servers(1)
-    plan = house.plan(
-        house.wave("Cache"),
-        house.wave("Database", servers=fine + failing),
-        house.wave("App", "Database"),
+async def test_a_new_execution_takes_over_what_is_up_and_runs_the_rest(env: E2eEnvironment) -> None:
+    failing = env.aws.servers(1, Outcome=["failed-early", "launched"])
+    fine = env.aws.servers(1)
+    plan = env.plan(
+        env.wave("Cache"),
+        env.wave("Database", servers=fine + failing),
+        env.wave("App", "Database"),
     )
-    first = await house.run(plan)
+    first = await env.run(plan)
     assert first.status is PlanStatus.FAILED
     known = [s for w in first.waves for s in w.servers if s.recovery_job_id]
     takeover = Takeover(execution_id=first.execution_id, since=first.start_time, servers=known)
-    second = await house.run(plan, takeover=takeover)
+    second = await env.run(plan, takeover=takeover)
     assert second.status is PlanStatus.COMPLETED
     assert second.from_execution == first.execution_id
     cache = plan.waves[0].server_ids[0]
-    launches = [len(house.aws.accepted_launches(s)) for s in (cache, fine[0], failing[0])]
+    launches = [len(env.aws.accepted_launches(s)) for s in (cache, fine[0], failing[0])]
     assert launches == [1, 1, 2]
     taken, before = wave_of(second, "Cache").servers[0], wave_of(first, "Cache").servers[0]
     assert taken.recovery_instance_id == before.recovery_instance_id
     assert taken.verified == "YES"
     # Its clean-up takes what it launched itself, and leaves what the first one launched.
-    after = await cleaned(house, cleanup_of(second))
+    after = await cleaned(env, cleanup_of(second))
     assert after.cleanup is not None
     gone = {i.source_server_id for i in after.cleanup.terminated}
     assert gone == {failing[0], plan.waves[2].server_ids[0]}
-    assert len(house.aws.instances_up(cache)) == 1
+    assert len(env.aws.instances_up(cache)) == 1
 
 
-async def test_what_was_terminated_meanwhile_is_not_taken_over(house: House) -> None:
-    plan = house.plan(house.wave("Database"))
+async def test_what_was_terminated_meanwhile_is_not_taken_over(env: E2eEnvironment) -> None:
+    plan = env.plan(env.wave("Database"))
     server = plan.waves[0].server_ids[0]
-    first = await house.run(plan)
-    await cleaned(house, cleanup_of(first))
+    first = await env.run(plan)
+    await cleaned(env, cleanup_of(first))
     known = [s for w in first.waves for s in w.servers]
     takeover = Takeover(execution_id=first.execution_id, since=first.start_time, servers=known)
-    second = await house.run(plan, takeover=takeover)
+    second = await env.run(plan, takeover=takeover)
     assert second.status is PlanStatus.COMPLETED
-    assert len(house.aws.accepted_launches(server)) == 2
-    assert len(house.aws.instances_up(server)) == 1
+    assert len(env.aws.accepted_launches(server)) == 2
+    assert len(env.aws.instances_up(server)) == 1

@@ -18,27 +18,27 @@ from contract.identifiers import history_workflow_id, plan_workflow_id
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
-from tests.end_to_end.conftest import RECOVERY, REGION, SPEED, House, wave_of
+from tests.end_to_end.conftest import RECOVERY, REGION, SPEED, E2eEnvironment, wave_of
 
 STARTER = Path(__file__).parents[2] / "starter.py"
 
 
 @pytest.fixture
-def without_dynamodb(house: House) -> Iterator[None]:
+def without_dynamodb(env: E2eEnvironment) -> Iterator[None]:
     """A DynamoDB that takes nothing until the faults are cleared."""
-    house.aws.apply(
+    env.aws.apply(
         Faults=[{"Service": "dynamodb", "Operation": "PutItem", "Error": "ThrottlingException"}]
     )
     yield
-    house.aws.clear_faults()
+    env.aws.clear_faults()
 
 
-def plan_of(house: House, plan: RecoveryPlan) -> WorkflowHandle[Any, Any]:
-    return house.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
+def plan_of(env: E2eEnvironment, plan: RecoveryPlan) -> WorkflowHandle[Any, Any]:
+    return env.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
 
 
-def repair_of(house: House, execution_id: str) -> WorkflowHandle[Any, Any]:
-    return house.client.get_workflow_handle(history_workflow_id(execution_id))
+def repair_of(env: E2eEnvironment, execution_id: str) -> WorkflowHandle[Any, Any]:
+    return env.client.get_workflow_handle(history_workflow_id(execution_id))
 
 
 async def history_command(*words: str, code: int = 0) -> str:
@@ -51,9 +51,9 @@ async def history_command(*words: str, code: int = 0) -> str:
     return output.decode()
 
 
-def spoil(house: House, execution_id: str, item: str, **attributes: Any) -> None:
+def spoil(env: E2eEnvironment, execution_id: str, item: str, **attributes: Any) -> None:
     """Delete an item of the history, or set attributes of it."""
-    table = boto3.resource("dynamodb", region_name=REGION).Table(house.table.name)
+    table = boto3.resource("dynamodb", region_name=REGION).Table(env.table.name)
     key = {"ExecutionId": execution_id, "Item": item}
     if not attributes:
         table.delete_item(Key=key)
@@ -67,58 +67,60 @@ def spoil(house: House, execution_id: str, item: str, **attributes: Any) -> None
 
 
 @pytest.mark.usefixtures("without_dynamodb")
-async def test_a_dynamodb_that_is_away_throughout_delays_only_the_record_and_loses_nothing(
-    house: House,
+async def test_an_unavailable_dynamodb_delays_only_the_record_and_loses_nothing(
+    env: E2eEnvironment,
 ) -> None:
-    plan = house.plan(house.wave("Database"), house.wave("App", "Database"))
-    first = await start_execution(house.client, plan)
-    run = await plan_of(house, plan).describe()
-    await plan_of(house, plan).result()
-    assert await house.table.execution(first) is None
+    plan = env.plan(env.wave("Database"), env.wave("App", "Database"))
+    first = await start_execution(env.client, plan)
+    run = await plan_of(env, plan).describe()
+    await plan_of(env, plan).result()
+    assert await env.table.execution(first) is None
     for wave in plan.waves:
-        assert len(house.aws.accepted_launches(wave.server_ids[0])) == 1
-    second = await start_execution(house.client, plan)
-    house.aws.clear_faults()
-    await repair_of(house, first).result()
-    assert await house.differences(plan, first, run.run_id) == []
-    state = await house.recorded(first)
+        assert len(env.aws.accepted_launches(wave.server_ids[0])) == 1
+    second = await start_execution(env.client, plan)
+    env.aws.clear_faults()
+    await repair_of(env, first).result()
+    assert await env.differences(plan, first, run.run_id) == []
+    state = await env.recorded(first)
     assert state.status is PlanStatus.COMPLETED
     assert [wave.status for wave in state.waves] == [WaveStatus.COMPLETED] * 2
     assert all(s.recovery_instance_id for wave in state.waves for s in wave.servers)
-    assert (await house.end(plan, second)).status is PlanStatus.COMPLETED
+    assert (await env.end(plan, second)).status is PlanStatus.COMPLETED
 
 
 @pytest.mark.usefixtures("without_dynamodb")
-async def test_a_drill_that_a_recovery_replaces_while_dynamodb_is_away_is_recorded_too(
-    house: House,
+async def test_a_drill_that_a_recovery_replaces_while_dynamodb_is_unavailable_is_recorded(
+    env: E2eEnvironment,
 ) -> None:
-    plan = house.plan(house.wave("Database"))
-    drill = await start_execution(house.client, plan)
-    run = await plan_of(house, plan).describe()
-    await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
-    assert await replace_drill(house.client, plan.plan_id)
+    plan = env.plan(env.wave("Database"))
+    drill = await start_execution(env.client, plan)
+    run = await plan_of(env, plan).describe()
+    await env.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
+    assert await replace_drill(env.client, plan.plan_id)
     recovery = await start_execution(
-        house.client, plan, execution_type=RECOVERY, confirmation=plan.plan_id
+        env.client, plan, execution_type=RECOVERY, confirmation=plan.plan_id
     )
-    house.aws.clear_faults()
-    await repair_of(house, drill).result()
-    await house.eventually(lambda: house.agrees(plan, drill, run.run_id))
-    drilled = await house.recorded(drill)
+    env.aws.clear_faults()
+    await repair_of(env, drill).result()
+    await env.eventually(lambda: env.agrees(plan, drill, run.run_id))
+    drilled = await env.recorded(drill)
     assert drilled.status is PlanStatus.CANCELLED
     assert wave_of(drilled, "Database").servers[0].recovery_job_id
-    assert (await house.end(plan, recovery)).status is PlanStatus.COMPLETED
+    assert (await env.end(plan, recovery)).status is PlanStatus.COMPLETED
 
 
-async def test_verify_finds_and_repairs_what_was_deleted_altered_or_is_old(house: House) -> None:
-    plan = house.plan(house.wave("Database"), house.wave("App", "Database"), house.wave("Other"))
-    before = await house.run(plan)
+async def test_verify_finds_and_repairs_what_was_deleted_altered_or_is_old(
+    env: E2eEnvironment,
+) -> None:
+    plan = env.plan(env.wave("Database"), env.wave("App", "Database"), env.wave("Other"))
+    before = await env.run(plan)
     execution_id = before.execution_id
     command = ("verify", execution_id)
     told = await history_command(*command)
     assert told == f"{execution_id}: the history agrees with Temporal.\n"
-    spoil(house, execution_id, "WAVE#database")
-    spoil(house, execution_id, "WAVE#app", Status="FAILED")
-    spoil(house, execution_id, "EXECUTION", Status="IN_PROGRESS", Revision=5)
+    spoil(env, execution_id, "WAVE#database")
+    spoil(env, execution_id, "WAVE#app", Status="FAILED")
+    spoil(env, execution_id, "EXECUTION", Status="IN_PROGRESS", Revision=5)
     compared = json.loads(await history_command(*command, "--no-repair", "--json", code=1))
     assert not compared["Agrees"]
     assert [(each["Item"], each["Kind"]) for each in compared["Differences"]] == [
@@ -131,19 +133,19 @@ async def test_verify_finds_and_repairs_what_was_deleted_altered_or_is_old(house
     assert "Status COMPLETED" in shown
     assert "Status FAILED" in shown
     assert "agrees with Temporal" in await history_command(*command)
-    after = await house.recorded(execution_id)
+    after = await env.recorded(execution_id)
     # Whether the plan or the wave wrote it first says nothing.
-    notes = {"waves": {"__all__": {"handed_over"}}}
+    notes = {"waves": {"__all__": {"has_workflow"}}}
     assert after.model_dump(exclude=notes) == before.model_dump(exclude=notes)
     assert f"COMPLETED\n  {before.status_reason}" in await history_command(execution_id)
 
 
 async def test_verify_says_when_only_dynamodb_has_an_execution_and_refuses_an_unknown_one(
-    house: House,
+    env: E2eEnvironment,
 ) -> None:
-    state = await house.run(house.plan(house.wave("Database")))
+    state = await env.run(env.plan(env.wave("Database")))
     forgotten = state.model_copy(update={"execution_id": f"{state.plan_id}-forgotten"})
-    table = boto3.resource("dynamodb", region_name=REGION).Table(house.table.name)
+    table = boto3.resource("dynamodb", region_name=REGION).Table(env.table.name)
     for item in table.scan()["Items"]:
         if item["ExecutionId"] == state.execution_id:
             table.put_item(Item=item | {"ExecutionId": forgotten.execution_id})
@@ -152,31 +154,33 @@ async def test_verify_says_when_only_dynamodb_has_an_execution_and_refuses_an_un
     await history_command("verify", "' OR 'x' = 'x", code=2)
 
 
-async def test_verify_beside_a_running_execution_changes_nothing_for_it(house: House) -> None:
-    slow = house.aws.servers(1, LaunchSeconds=12 * SPEED)
-    plan = house.plan(house.wave("Database"), house.wave("App", "Database", servers=slow))
-    execution_id = await start_execution(house.client, plan)
-    await house.until(plan, lambda s: wave_of(s, "App").status is WaveStatus.IN_PROGRESS)
-    run_id = (await plan_of(house, plan).describe()).run_id
+async def test_verify_beside_a_running_execution_changes_nothing_for_it(
+    env: E2eEnvironment,
+) -> None:
+    slow = env.aws.servers(1, LaunchSeconds=12 * SPEED)
+    plan = env.plan(env.wave("Database"), env.wave("App", "Database", servers=slow))
+    execution_id = await start_execution(env.client, plan)
+    await env.until(plan, lambda s: wave_of(s, "App").status is WaveStatus.IN_PROGRESS)
+    run_id = (await plan_of(env, plan).describe()).run_id
 
     async def is_listed() -> bool:
-        return bool(await list_runs(house.client, execution_id))
+        return bool(await list_runs(env.client, execution_id))
 
-    await house.eventually(is_listed)
+    await env.eventually(is_listed)
     await history_command("verify", execution_id)
-    state = await house.end(plan, execution_id)
+    state = await env.end(plan, execution_id)
     assert state.status is PlanStatus.COMPLETED
-    assert await house.differences(plan, execution_id, run_id) == []
+    assert await env.differences(plan, execution_id, run_id) == []
 
 
-async def test_verify_of_everything_takes_an_execution_after_the_other(house: House) -> None:
-    ids = [(await house.run(house.plan(house.wave("Database")))).execution_id for _ in range(2)]
-    spoil(house, ids[1], "WAVE#database")
+async def test_verify_of_everything_handles_one_execution_at_a_time(env: E2eEnvironment) -> None:
+    ids = [(await env.run(env.plan(env.wave("Database")))).execution_id for _ in range(2)]
+    spoil(env, ids[1], "WAVE#database")
 
     async def are_listed() -> bool:
-        return {run.execution_id for run in await list_runs(house.client)} >= set(ids)
+        return {run.execution_id for run in await list_runs(env.client)} >= set(ids)
 
-    await house.eventually(are_listed)
+    await env.eventually(are_listed)
     told = json.loads(await history_command("verify", "--all", "--json"))
     of_ours = {each["ExecutionId"]: each for each in told if each["ExecutionId"] in ids}
     assert [len(of_ours[i]["Differences"]) for i in ids] == [0, 1]

@@ -10,37 +10,37 @@ from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
 from settings import get_settings
-from tests.end_to_end.conftest import REGION, House, serving, wave_of
+from tests.end_to_end.conftest import REGION, E2eEnvironment, RunningWorkers, wave_of
 
 
 @pytest.fixture
-def scarce(house_without_worker: House, monkeypatch: pytest.MonkeyPatch) -> House:
+def scarce(env_without_worker: E2eEnvironment, monkeypatch: pytest.MonkeyPatch) -> E2eEnvironment:
     """A stack in which two jobs may be in progress, without a worker; it knows the quota."""
     monkeypatch.setenv("DRS_WAVES_JOBS_QUOTA", "2")
     get_settings.cache_clear()
     # DRS must know an account and Region before it is asked about its jobs.
-    house_without_worker.aws.servers(1)
-    house_without_worker.aws.apply(Quotas={"JobsInProgress": 2})
-    return house_without_worker
+    env_without_worker.aws.servers(1)
+    env_without_worker.aws.apply(Quotas={"JobsInProgress": 2})
+    return env_without_worker
 
 
-def refusals(house: House) -> int:
+def refusals(env: E2eEnvironment) -> int:
     """How many StartRecovery calls DRS has refused so far."""
-    calls = house.aws.calls()["Calls"].get("drs.StartRecovery", {})
+    calls = env.aws.calls()["Calls"].get("drs.StartRecovery", {})
     return sum(count for result, count in calls.items() if result not in ("OK", "gone"))
 
 
-def jobs_of(house: House, *plans: RecoveryPlan) -> set[str]:
+def jobs_of(env: E2eEnvironment, *plans: RecoveryPlan) -> set[str]:
     """The jobs that launched the plans' servers; each server was launched once."""
     jobs = set()
     for server_id in (i for plan in plans for wave in plan.waves for i in wave.server_ids):
-        (accepted,) = house.aws.accepted_launches(server_id)
+        (accepted,) = env.aws.accepted_launches(server_id)
         jobs.add(accepted["JobId"])
     return jobs
 
 
 async def test_plans_at_once_share_jobs_under_the_quota_and_none_is_refused(
-    scarce: House,
+    scarce: E2eEnvironment,
 ) -> None:
     plans = [
         scarce.plan(
@@ -50,7 +50,7 @@ async def test_plans_at_once_share_jobs_under_the_quota_and_none_is_refused(
         for _ in range(8)
     ]
     before = refusals(scarce)
-    async with serving(scarce):
+    async with RunningWorkers(scarce):
         ids = [await start_execution(scarce.client, plan) for plan in plans]
         ends = (scarce.end(plan, i) for plan, i in zip(plans, ids, strict=True))
         states = await asyncio.gather(*ends)
@@ -65,7 +65,7 @@ async def test_plans_at_once_share_jobs_under_the_quota_and_none_is_refused(
 
 
 async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_waits(
-    scarce: House,
+    scarce: E2eEnvironment,
 ) -> None:
     for server_id in scarce.aws.servers(2, LaunchSeconds=1500):
         boto3.client("drs", region_name=REGION).start_recovery(
@@ -73,7 +73,7 @@ async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_
         )
     plan = scarce.plan(scarce.wave("Database"))
     before = refusals(scarce)
-    async with serving(scarce):
+    async with RunningWorkers(scarce):
         execution_id = await start_execution(scarce.client, plan)
         waiting = await scarce.until(
             plan, lambda s: "quota" in wave_of(s, "Database").status_reason
@@ -85,7 +85,7 @@ async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_
 
 
 async def test_a_worker_killed_while_plans_share_jobs_launches_nothing_twice(
-    scarce: House,
+    scarce: E2eEnvironment,
 ) -> None:
     plans = [
         scarce.plan(
@@ -98,7 +98,7 @@ async def test_a_worker_killed_while_plans_share_jobs_launches_nothing_twice(
     ids = [await start_execution(scarce.client, plan) for plan in plans]
     await scarce.until(plans[0], lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
     scarce.stack.stop_part("doomed", kill=True)
-    async with serving(scarce):
+    async with RunningWorkers(scarce):
         ends = (scarce.end(plan, i) for plan, i in zip(plans, ids, strict=True))
         states = await asyncio.gather(*ends)
     assert {state.status for state in states} == {PlanStatus.COMPLETED}

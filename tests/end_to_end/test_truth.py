@@ -5,23 +5,23 @@ from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import Impact
-from tests.end_to_end.conftest import SPEED, House, began, ended, wave_of
+from tests.end_to_end.conftest import SPEED, E2eEnvironment, end_of, start_of, wave_of
 
 RAW_ERROR = "An error occurred (UnauthorizedOperation) when calling RunInstances"
 
 
 async def test_a_failed_server_in_a_completed_job_fails_its_wave_and_skips_only_its_dependents(
-    house: House,
+    env: E2eEnvironment,
 ) -> None:
-    good = house.aws.servers(1)
-    bad = house.aws.servers(1, Outcome="failed-late", RawError=RAW_ERROR)
-    plan = house.plan(
-        house.wave("Database", servers=good + bad),
-        house.wave("App", "Database"),
-        house.wave("Web", "App"),
-        house.wave("Monitoring"),
+    good = env.aws.servers(1)
+    bad = env.aws.servers(1, Outcome="failed-late", RawError=RAW_ERROR)
+    plan = env.plan(
+        env.wave("Database", servers=good + bad),
+        env.wave("App", "Database"),
+        env.wave("Web", "App"),
+        env.wave("Monitoring"),
     )
-    state = await house.run(plan)
+    state = await env.run(plan)
     assert state.status is PlanStatus.FAILED
     database = wave_of(state, "Database")
     assert database.status is WaveStatus.FAILED
@@ -38,99 +38,103 @@ async def test_a_failed_server_in_a_completed_job_fails_its_wave_and_skips_only_
 
 
 async def test_a_failed_optional_server_leaves_the_wave_partial_and_its_dependents_go_on(
-    house: House,
+    env: E2eEnvironment,
 ) -> None:
-    wave = house.wave("Database", servers=1)
-    extra = house.wave("Extra", servers=house.aws.servers(1, Outcome="failed-early")).servers[0]
+    wave = env.wave("Database", servers=1)
+    extra = env.wave("Extra", servers=env.aws.servers(1, Outcome="failed-early")).servers[0]
     wave.servers.append(extra.model_copy(update={"impact": Impact.OPTIONAL}))
-    state = await house.run(house.plan(wave, house.wave("App", "Database")))
+    state = await env.run(env.plan(wave, env.wave("App", "Database")))
     assert wave_of(state, "Database").status is WaveStatus.PARTIAL
     assert wave_of(state, "App").status is WaveStatus.COMPLETED
     assert state.status is PlanStatus.PARTIAL
 
 
 async def test_a_stuck_server_times_out_at_its_limit_counted_from_acceptance(
-    house: House,
+    env: E2eEnvironment,
 ) -> None:
-    stuck = house.aws.servers(1, Outcome="stuck")
+    stuck = env.aws.servers(1, Outcome="stuck")
     limit = 4 * SPEED
-    plan = house.plan(
-        house.wave("Database", servers=stuck, timeout_seconds=limit),
-        house.wave("App", "Database"),
+    plan = env.plan(
+        env.wave("Database", servers=stuck, timeout_seconds=limit),
+        env.wave("App", "Database"),
     )
-    state = await house.run(plan)
+    state = await env.run(plan)
     database = wave_of(state, "Database")
     assert database.status is WaveStatus.TIMED_OUT
-    assert 4.0 <= ended(state, "Database") - began(state, "Database") < 6.0
+    assert 4.0 <= end_of(state, "Database") - start_of(state, "Database") < 6.0
     assert stuck[0] in database.status_reason
     assert wave_of(state, "App").status_reason == "Skipped because Database TIMED_OUT"
     assert state.status is PlanStatus.FAILED
 
 
 async def test_a_wave_that_arrives_late_while_the_plan_is_open_completes_and_its_dependents_run(
-    house: House,
+    env: E2eEnvironment,
 ) -> None:
-    slow = house.aws.servers(1, Outcome="stuck", StuckSeconds=5 * SPEED)
-    plan = house.plan(
-        house.wave("Database", servers=slow, timeout_seconds=3 * SPEED),
-        house.wave("App", "Database"),
-        house.wave("Other", servers=house.aws.servers(1, LaunchSeconds=8 * SPEED)),
+    slow = env.aws.servers(1, Outcome="stuck", StuckSeconds=5 * SPEED)
+    plan = env.plan(
+        env.wave("Database", servers=slow, timeout_seconds=3 * SPEED),
+        env.wave("App", "Database"),
+        env.wave("Other", servers=env.aws.servers(1, LaunchSeconds=8 * SPEED)),
     )
-    execution_id = await start_execution(house.client, plan)
-    await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.TIMED_OUT)
-    state = await house.end(plan, execution_id)
+    execution_id = await start_execution(env.client, plan)
+    await env.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.TIMED_OUT)
+    state = await env.end(plan, execution_id)
     database = wave_of(state, "Database")
     assert database.status is WaveStatus.COMPLETED
     assert database.late
     assert wave_of(state, "App").status is WaveStatus.COMPLETED
-    assert began(state, "App") >= ended(state, "Database")
+    assert start_of(state, "App") >= end_of(state, "Database")
     assert state.status is PlanStatus.COMPLETED
 
 
-async def test_a_wave_that_arrives_after_the_plans_end_is_still_recorded(house: House) -> None:
-    slow = house.aws.servers(1, Outcome="stuck", StuckSeconds=6 * SPEED)
-    plan = house.plan(house.wave("Database", servers=slow, timeout_seconds=2 * SPEED))
-    state = await house.run(plan)
+async def test_a_wave_that_arrives_after_the_plans_end_is_still_recorded(
+    env: E2eEnvironment,
+) -> None:
+    slow = env.aws.servers(1, Outcome="stuck", StuckSeconds=6 * SPEED)
+    plan = env.plan(env.wave("Database", servers=slow, timeout_seconds=2 * SPEED))
+    state = await env.run(plan)
     assert wave_of(state, "Database").status is WaveStatus.TIMED_OUT
-    wave = house.client.get_workflow_handle(f"drs-wave/{state.execution_id}/database/1")
+    wave = env.client.get_workflow_handle(f"drs-wave/{state.execution_id}/database/1")
     await wave.result()
-    later = await house.recorded(state.execution_id)
+    later = await env.recorded(state.execution_id)
     assert wave_of(later, "Database").status is WaveStatus.COMPLETED
     assert wave_of(later, "Database").late
     assert later.status is PlanStatus.FAILED
 
 
 async def test_a_job_that_never_shows_an_instance_id_is_verified_by_its_source_server(
-    house: House,
+    env: E2eEnvironment,
 ) -> None:
-    servers = house.aws.servers(2, RecoveryInstanceIdMissing=True)
-    state = await house.run(house.plan(house.wave("Database", servers=servers)))
+    servers = env.aws.servers(2, RecoveryInstanceIdMissing=True)
+    state = await env.run(env.plan(env.wave("Database", servers=servers)))
     for server in wave_of(state, "Database").servers:
         assert server.verified is Verified.YES
         assert server.recovery_instance_id
 
 
-async def test_a_silent_look_up_is_shown_as_unknown_and_holds_nothing_back(house: House) -> None:
-    plan = house.plan(house.wave("Database"), house.wave("App", "Database"))
-    execution_id = await start_execution(house.client, plan)
-    await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
-    house.aws.apply(
+async def test_an_empty_lookup_is_shown_as_unknown_and_blocks_nothing(env: E2eEnvironment) -> None:
+    plan = env.plan(env.wave("Database"), env.wave("App", "Database"))
+    execution_id = await start_execution(env.client, plan)
+    await env.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
+    env.aws.apply(
         Faults=[{"Operation": "DescribeRecoveryInstances", "Error": "ThrottlingException"}]
     )
-    state = await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.COMPLETED)
+    state = await env.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.COMPLETED)
     assert wave_of(state, "Database").servers[0].verified is Verified.UNKNOWN
     assert "1 not verified" in wave_of(state, "Database").status_reason
-    house.aws.clear_faults()
-    verified = await house.until(
+    env.aws.clear_faults()
+    verified = await env.until(
         plan, lambda s: wave_of(s, "Database").servers[0].verified is Verified.YES
     )
     assert wave_of(verified, "Database").status is WaveStatus.COMPLETED
-    state = await house.end(plan, execution_id)
+    state = await env.end(plan, execution_id)
     assert state.status is PlanStatus.COMPLETED
 
 
-async def test_a_server_kept_stopped_by_its_launch_disposition_counts_as_up(house: House) -> None:
-    servers = house.aws.servers(1, LaunchDisposition="STOPPED")
-    state = await house.run(house.plan(house.wave("Standby", servers=servers)))
+async def test_a_server_kept_stopped_by_its_launch_disposition_counts_as_up(
+    env: E2eEnvironment,
+) -> None:
+    servers = env.aws.servers(1, LaunchDisposition="STOPPED")
+    state = await env.run(env.plan(env.wave("Standby", servers=servers)))
     assert wave_of(state, "Standby").status is WaveStatus.COMPLETED
     assert wave_of(state, "Standby").servers[0].verified is Verified.YES

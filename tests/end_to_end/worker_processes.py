@@ -15,44 +15,46 @@ from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
 from sandbox.stack import Stack
-from tests.end_to_end.conftest import SPEED, House, wave_of
+from tests.end_to_end.conftest import SPEED, E2eEnvironment, wave_of
 
 # At the stack's speed a wave of so many seconds takes six: time enough for something to
 # happen to a worker meanwhile.
 SLOW_SECONDS = 6 * SPEED
 
 
-def worker(stack: Stack, module: str) -> Stack:
+def with_worker_module(stack: Stack, module: str) -> Stack:
     """The stack, with workers of another kind."""
     return replace(stack, worker=[sys.executable, "-m", f"tests.end_to_end.{module}"])
 
 
-def process_of(house: House, name: str) -> psutil.Process:
-    process = house.stack.parts[name].process()
+def process_of(env: E2eEnvironment, name: str) -> psutil.Process:
+    process = env.stack.parts[name].process()
     assert process is not None, f"{name} does not run"
     return process
 
 
-async def stopped(house: House, name: str, number: signal.Signals = signal.SIGTERM) -> int | None:
+async def stop_worker(
+    env: E2eEnvironment, name: str, number: signal.Signals = signal.SIGTERM
+) -> int | None:
     """Stop a worker as an operator would; its exit code."""
-    process = process_of(house, name)
+    process = process_of(env, name)
     process.send_signal(number)
     return await asyncio.to_thread(process.wait, 40)
 
 
-async def ready(house: House, name: str) -> None:
+async def wait_until_ready(env: E2eEnvironment, name: str) -> None:
     """Await a worker's own word that it serves."""
-    log = house.stack.folder / f"{name}.log"
+    log = env.stack.folder / f"{name}.log"
 
     async def says_so() -> bool:
         return "worker is ready" in log.read_text()
 
-    await house.eventually(says_so)
+    await env.eventually(says_so)
 
 
-async def watcher(house: House, execution_id: str, wave_id: str) -> tuple[int, int]:
+async def watcher(env: E2eEnvironment, execution_id: str, wave_id: str) -> tuple[int, int]:
     """The latest attempt at a wave's watch, and the process ID of the worker that has or had it."""
-    handle = house.client.get_workflow_handle(f"drs-wave/{execution_id}/{wave_id}/1")
+    handle = env.client.get_workflow_handle(f"drs-wave/{execution_id}/{wave_id}/1")
     for pending in (await handle.describe()).raw_description.pending_activities:
         if pending.activity_type.name == "watch_servers" and "@" in pending.last_worker_identity:
             return pending.attempt, int(pending.last_worker_identity.split("@")[0])
@@ -69,50 +71,54 @@ async def watcher(house: House, execution_id: str, wave_id: str) -> tuple[int, i
     return found
 
 
-async def until_watched(house: House, execution_id: str, wave_id: str, by: str) -> int:
+async def wait_for_watch(env: E2eEnvironment, execution_id: str, wave_id: str, by: str) -> int:
     """Await a worker's watch; the attempt."""
-    pid = process_of(house, by).pid
+    pid = process_of(env, by).pid
 
     async def is_watched() -> bool:
-        return (await watcher(house, execution_id, wave_id))[1] == pid
+        return (await watcher(env, execution_id, wave_id))[1] == pid
 
-    await house.eventually(is_watched, within=90)
-    return (await watcher(house, execution_id, wave_id))[0]
+    await env.eventually(is_watched, within=90)
+    return (await watcher(env, execution_id, wave_id))[0]
 
 
-async def in_progress(house: House, plan: RecoveryPlan, name: str) -> ExecutionState:
+async def wait_until_in_progress(
+    env: E2eEnvironment, plan: RecoveryPlan, name: str
+) -> ExecutionState:
     """Await a wave's launch; while no worker serves, the state cannot be asked for."""
     async with asyncio.timeout(60):
         while True:
             with suppress(UnreachableError):
-                state = await execution_state(house.client, plan.plan_id)
+                state = await execution_state(env.client, plan.plan_id)
                 if wave_of(state, name).status is WaveStatus.IN_PROGRESS:
                     return state
             await asyncio.sleep(0.1)
 
 
-async def is_asked(house: House, operation: str = "StartRecovery") -> None:
+async def wait_for_delayed_call(env: E2eEnvironment, operation: str = "StartRecovery") -> None:
     """Await the next call of an operation that a fault strikes."""
     struck = f"drs.{operation} delay"
-    before: int = house.aws.calls()["FaultsApplied"].get(struck, 0)
+    before: int = env.aws.calls()["FaultsApplied"].get(struck, 0)
 
     async def strikes() -> bool:
-        applied: int = house.aws.calls()["FaultsApplied"].get(struck, 0)
+        applied: int = env.aws.calls()["FaultsApplied"].get(struck, 0)
         return applied > before
 
-    await house.eventually(strikes)
+    await env.eventually(strikes)
 
 
-def slow_answers(house: House, seconds: float) -> None:
+def delay_start_recovery(env: E2eEnvironment, seconds: float) -> None:
     """Have StartRecovery take its time from now on."""
-    house.aws.apply(Faults=[{"Operation": "StartRecovery", "Effect": "delay", "Seconds": seconds}])
+    env.aws.apply(Faults=[{"Operation": "StartRecovery", "Effect": "delay", "Seconds": seconds}])
 
 
-def assert_up_once(house: House, state: ExecutionState, plans: Sequence[RecoveryPlan]) -> None:
+def assert_launched_once(
+    env: E2eEnvironment, state: ExecutionState, plans: Sequence[RecoveryPlan]
+) -> None:
     """Everything is up, and was launched a single time."""
     assert state.status is PlanStatus.COMPLETED, state.status_reason
     for plan in plans:
         for wave in plan.waves:
             for server_id in wave.server_ids:
-                assert len(house.aws.accepted_launches(server_id)) == 1, server_id
-                assert len(house.aws.instances_up(server_id)) == 1, server_id
+                assert len(env.aws.accepted_launches(server_id)) == 1, server_id
+                assert len(env.aws.instances_up(server_id)) == 1, server_id

@@ -244,7 +244,7 @@ async def test_a_wave_of_500_servers_with_awss_long_authorization_errors_fits(
     assert all(str(s.reason).startswith("LAUNCH_FAILED: An error occurred") for s in told)
 
 
-async def test_a_plan_of_which_a_part_is_missing_is_not_shown_as_whole(
+async def test_a_plan_with_a_missing_chunk_is_not_shown_as_complete(
     aws: LocalAws, table: HistoryTable
 ) -> None:
     waves = [
@@ -324,7 +324,7 @@ async def test_recording_is_tried_again_by_temporal_until_dynamodb_takes_it(
 ) -> None:
     activity = HistoryActivities(table).record
     aws.fault("PutItem", Service="dynamodb", Error="ProvisionedThroughputExceededException")
-    error = await Attempt(temporal).refused(activity, record(execution()))
+    error = await Attempt(temporal).run_failing(activity, record(execution()))
     assert isinstance(error, ApplicationError)
     assert (error.type, error.non_retryable) == ("HistoryUnavailable", False)
     aws.clear_faults()

@@ -76,7 +76,7 @@ async def test_what_is_not_registered_is_not_there(table: PlanTable) -> None:
     assert await table.versions("cr") == []
 
 
-async def test_the_latest_of_each_plan_come_by_their_ids(table: PlanTable) -> None:
+async def test_the_latest_versions_are_sorted_by_plan_id(table: PlanTable) -> None:
     assert await table.latest() == []
     for plan in (named("Web", "web"), named("One"), named("Two")):
         await table.register(plan, author="ops")
@@ -117,7 +117,7 @@ async def test_a_plan_of_several_chunks_is_read_back_whole(aws: LocalAws, table:
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", '{"PlanId": "other"}'])
-async def test_a_version_whose_text_is_spoilt_is_not_run_and_registering_it_again_mends_it(
+async def test_a_version_with_a_damaged_text_is_not_run_and_registering_it_again_repairs_it(
     aws: LocalAws, table: PlanTable, text: str
 ) -> None:
     await table.register(named("One"), author="ops")
@@ -131,7 +131,7 @@ async def test_a_version_whose_text_is_spoilt_is_not_run_and_registering_it_agai
 
 
 @pytest.mark.parametrize("fields", [{"Author": {"N": "5"}}, {"Waves": {"S": "many"}}])
-async def test_an_unreadable_newest_version_is_told_and_replaced_by_registering_again(
+async def test_an_unreadable_newest_version_is_reported_and_replaced_by_registering_again(
     aws: LocalAws, table: PlanTable, fields: dict[str, Any]
 ) -> None:
     await table.register(named("One"), author="ops")
@@ -146,7 +146,7 @@ async def test_an_unreadable_newest_version_is_told_and_replaced_by_registering_
     assert [v.version for v in await table.latest()] == [3]
 
 
-async def test_a_table_that_is_not_there_is_told_with_what_to_do(aws: LocalAws) -> None:
+async def test_a_missing_table_is_reported_with_what_to_do(aws: LocalAws) -> None:
     table = PlanTable(Settings())
     for reading in (table.latest(), table.versions("crm"), table.plan("crm")):
         with pytest.raises(PlanTableError, match="drs-waves init-tables"):
@@ -155,7 +155,7 @@ async def test_a_table_that_is_not_there_is_told_with_what_to_do(aws: LocalAws) 
         await table.register(named("One"), author="ops")
 
 
-async def test_a_registration_whose_answer_is_lost_is_told_and_can_be_sent_again(
+async def test_a_registration_whose_response_is_lost_is_reported_and_can_be_sent_again(
     aws: LocalAws, table: PlanTable
 ) -> None:
     aws.fault("PutItem", Service="dynamodb", Effect="answer-lost", Times=1)

@@ -34,7 +34,7 @@ from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
 from sandbox.stack import Stack
 from tests.recovery.plans import server_id
 from tests.shared_servers import own_namespace
-from tests.workflows.stand_ins import StandIns
+from tests.workflows.fake_activities import FakeActivities
 from workflows.history_repair import HistoryRepairWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
@@ -146,11 +146,11 @@ async def lifetime(handle: WorkflowHandle[Any, Any]) -> float:
 
 
 @dataclass
-class House:
+class FakedEnvironment:
     """Temporal with a worker, and what happens to AWS meanwhile."""
 
     environment: WorkflowEnvironment
-    world: StandIns
+    fakes: FakeActivities
     plan_ids: Any = field(default_factory=lambda: itertools.count(next(_NUMBERS) * 1000))
 
     async def start(
@@ -166,7 +166,7 @@ class House:
 
 
 @pytest.fixture
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
+async def temporal_env() -> AsyncIterator[WorkflowEnvironment]:
     """A Temporal of its own for each test: work left over would keep time from being skipped."""
     server = Path(sys.executable).parent / "temporal-test-server"
     async with await WorkflowEnvironment.start_time_skipping(
@@ -185,35 +185,37 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture
-async def house(environment: WorkflowEnvironment) -> AsyncIterator[House]:
+async def env(temporal_env: WorkflowEnvironment) -> AsyncIterator[FakedEnvironment]:
     """A worker with stand-ins; by default all goes well."""
-    async with serving(environment) as house:
-        yield house
+    async with serving(temporal_env) as env:
+        yield env
 
 
 @pytest.fixture
-async def real_house(shared_servers: Stack, shared_temporal: Client) -> AsyncIterator[House]:
+async def env_on_real_server(
+    shared_servers: Stack, shared_temporal: Client
+) -> AsyncIterator[FakedEnvironment]:
     """The same on Temporal's real server, which skips no time but leaves nothing out."""
     client = await Client.connect(
         shared_servers.env["TEMPORAL_ADDRESS"],
         namespace=await own_namespace(shared_temporal),
         data_converter=pydantic_data_converter,
     )
-    async with serving(WorkflowEnvironment.from_client(client)) as house:
-        yield house
+    async with serving(WorkflowEnvironment.from_client(client)) as env:
+        yield env
 
 
 @asynccontextmanager
-async def serving(environment: WorkflowEnvironment) -> AsyncIterator[House]:
+async def serving(environment: WorkflowEnvironment) -> AsyncIterator[FakedEnvironment]:
     """Serve the task queues with stand-ins inside the block."""
-    world = StandIns(environment)
+    fakes = FakeActivities(environment)
     async with AsyncExitStack() as stack:
         for queue in (TASK_QUEUE, WATCH_TASK_QUEUE):
             worker = Worker(
                 environment.client,
                 task_queue=queue,
                 workflows=_WORKFLOWS if queue == TASK_QUEUE else [],
-                activities=world.activities,
+                activities=fakes.activities,
             )
             await stack.enter_async_context(worker)
-        yield House(environment, world)
+        yield FakedEnvironment(environment, fakes)

@@ -15,12 +15,12 @@ from contract.launcher import LauncherInput, QueueLaunches, WithdrawLaunches
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaitingFor, WaveStatus
-from recovery.launch.queue import LEAST_GATHER_POLLS
+from recovery.launch.queue import MIN_GATHER_POLLS
 from recovery.plan.model import Server, Target
 from settings import Settings
 from tests.recovery.plans import server_id
-from tests.workflows.conftest import House, Run, wave
-from tests.workflows.stand_ins import ACCOUNT_ID, HOUR, NEVER
+from tests.workflows.conftest import FakedEnvironment, Run, wave
+from tests.workflows.fake_activities import ACCOUNT_ID, HOUR, NEVER
 from workflows.launcher.workflow import LauncherWorkflow
 
 LAUNCHER = launcher_workflow_id(ACCOUNT_ID, "us-west-2")
@@ -40,71 +40,82 @@ async def all_ended(*runs: Run) -> None:
 # for the other plans: it waits for the closed plan to take note of its child's end.
 
 
-async def test_waves_of_several_plans_share_a_job_where_jobs_are_scarce(real_house: House) -> None:
-    world = real_house.world
-    world.settings, world.arrives_after = Settings(jobs_quota=1), HOUR
-    first = await real_house.start(wave("First"))
+async def test_waves_of_several_plans_share_a_job_where_jobs_are_scarce(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    fakes = env_on_real_server.fakes
+    fakes.settings, fakes.launched_after = Settings(jobs_quota=1), HOUR
+    first = await env_on_real_server.start(wave("First"))
     await first.wave_until("first", lambda w: w.start_time)
-    second, third = await real_house.start(wave("Second")), await real_house.start(wave("Third"))
+    second, third = (
+        await env_on_real_server.start(wave("Second")),
+        await env_on_real_server.start(wave("Third")),
+    )
     for run, name in ((second, "second"), (third, "third")):
         waiting = await run.wave_until(name, lambda w: w.waiting_for is WaitingFor.QUOTA)
         assert waiting.status is WaveStatus.WAITING
         assert waiting.status_reason == "Waiting for quota: 1 of 1 jobs are in progress"
-    world.arrives_after = 0.5
-    await world.all_arrive()
+    fakes.launched_after = 0.5
+    await fakes.launch_all_now()
     await all_ended(first, second, third)
-    assert plans_of(world.batches) == [
+    assert plans_of(fakes.batches) == [
         {first.execution_id},
         {second.execution_id, third.execution_id},
     ]
 
 
-async def test_the_priority_of_a_plan_goes_first_then_the_longest_chain(real_house: House) -> None:
-    world = real_house.world
-    world.settings, world.arrives_after = Settings(jobs_quota=1, servers_quota=2), HOUR
-    first = await real_house.start(wave("First"))
+async def test_the_priority_of_a_plan_goes_first_then_the_longest_chain(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    fakes = env_on_real_server.fakes
+    fakes.settings, fakes.launched_after = Settings(jobs_quota=1, servers_quota=2), HOUR
+    first = await env_on_real_server.start(wave("First"))
     await first.wave_until("first", lambda w: w.start_time)
-    short = await real_house.start(wave("Short"))
-    long = await real_house.start(wave("Long"), wave("Later", "Long"))
-    urgent = await real_house.start(wave("Urgent"), priority=1)
+    short = await env_on_real_server.start(wave("Short"))
+    long = await env_on_real_server.start(wave("Long"), wave("Later", "Long"))
+    urgent = await env_on_real_server.start(wave("Urgent"), priority=1)
     for run, name in ((short, "short"), (long, "long"), (urgent, "urgent")):
         await run.wave_until(name, lambda w: w.waiting_for is WaitingFor.QUOTA)
-    world.arrives_after = 0.5
-    await world.all_arrive()
+    fakes.launched_after = 0.5
+    await fakes.launch_all_now()
     await all_ended(first, urgent, long, short)
-    order = [batch[0].split("/")[1] for batch in world.batches]
+    order = [batch[0].split("/")[1] for batch in fakes.batches]
     assert order[:3] == ["first", "urgent", "long"]
 
 
-async def test_launches_gather_the_longer_the_fewer_jobs_are_left(real_house: House) -> None:
-    world = real_house.world
-    world.settings, world.arrives_after = Settings(jobs_quota=4), HOUR
+async def test_launches_gather_longer_when_fewer_jobs_are_left(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    fakes = env_on_real_server.fakes
+    fakes.settings, fakes.launched_after = Settings(jobs_quota=4), HOUR
     for name in ("first", "second", "third"):
-        run = await real_house.start(wave(name.title()))
+        run = await env_on_real_server.start(wave(name.title()))
         await run.wave_until(name, lambda w: w.start_time)
-    least = LEAST_GATHER_POLLS
-    assert world.gathers == pytest.approx([least] * len(world.gathers))
-    run = await real_house.start(wave("Fourth"))
+    least = MIN_GATHER_POLLS
+    assert fakes.gathers == pytest.approx([least] * len(fakes.gathers))
+    run = await env_on_real_server.start(wave("Fourth"))
     await run.wave_until("fourth", lambda w: w.start_time)
-    assert max(world.gathers) > 2 * least
-    run = await real_house.start(wave("Fifth"))
+    assert max(fakes.gathers) > 2 * least
+    run = await env_on_real_server.start(wave("Fifth"))
     await run.wave_until("fifth", lambda w: w.waiting_for is WaitingFor.QUOTA)
     # None is left, so nothing is gained by waiting.
-    assert world.gathers[-1] == pytest.approx(least)
+    assert fakes.gathers[-1] == pytest.approx(least)
 
 
-async def test_a_wave_that_waits_for_quota_is_not_timed_out(real_house: House) -> None:
-    world = real_house.world
-    world.settings, world.arrives_after = Settings(jobs_quota=1), HOUR
-    first = await real_house.start(wave("First"))
+async def test_a_wave_that_waits_for_quota_is_not_timed_out(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    fakes = env_on_real_server.fakes
+    fakes.settings, fakes.launched_after = Settings(jobs_quota=1), HOUR
+    first = await env_on_real_server.start(wave("First"))
     await first.wave_until("first", lambda w: w.start_time)
     timeout = 5.0
-    second = await real_house.start(wave("Second", timeout_seconds=timeout))
+    second = await env_on_real_server.start(wave("Second", timeout_seconds=timeout))
     await second.wave_until("second", lambda w: w.waiting_for is WaitingFor.QUOTA)
     await asyncio.sleep(timeout + 1)
     assert (await second.wave("second")).status is WaveStatus.WAITING
-    world.arrives_after = 0.5
-    await world.all_arrive()
+    fakes.launched_after = 0.5
+    await fakes.launch_all_now()
     await all_ended(first, second)
     (late,) = (await second.state()).waves
     assert late.start_time is not None
@@ -112,25 +123,25 @@ async def test_a_wave_that_waits_for_quota_is_not_timed_out(real_house: House) -
     assert late.completion_duration < timeout
 
 
-async def test_a_launcher_that_was_terminated_is_asked_again_and_looks_for_a_job_first(
-    house: House,
+async def test_a_terminated_launcher_gets_the_request_again_and_searches_the_job_first(
+    env: FakedEnvironment,
 ) -> None:
-    house.world.accepts_after = NEVER
-    run = await house.start(wave("Database"))
+    env.fakes.accepted_after = NEVER
+    run = await env.start(wave("Database"))
     await run.wave_until("database", lambda w: w.waiting_for is WaitingFor.QUOTA)
-    await house.environment.client.get_workflow_handle(LAUNCHER).terminate()
-    house.world.accepts_after = 0.0
+    await env.environment.client.get_workflow_handle(LAUNCHER).terminate()
+    env.fakes.accepted_after = 0.0
     state = await run.end()
     assert state.status is PlanStatus.COMPLETED
-    (launched,) = house.world.launches
+    (launched,) = env.fakes.launches
     assert launched.possibly_sent
 
 
-async def test_what_is_wanted_twice_is_launched_once_and_odd_signals_do_no_harm(
-    house: House,
+async def test_a_launch_requested_twice_is_made_once_and_malformed_signals_change_nothing(
+    env: FakedEnvironment,
 ) -> None:
-    run = await house.start(wave("Database"))
-    launcher = house.environment.client.get_workflow_handle(LAUNCHER)
+    run = await env.start(wave("Database"))
+    launcher = env.environment.client.get_workflow_handle(LAUNCHER)
     await run.wave_until("database", lambda w: w.start_time)
     for name in ("queue_launches", "withdraw_launches", "answer_launch", "batch_progress"):
         await launcher.signal(name, "nonsense")
@@ -144,42 +155,42 @@ async def test_what_is_wanted_twice_is_launched_once_and_odd_signals_do_no_harm(
         wave_workflow_id="drs-wave/x-1/x/1",
     )
     wanted = QueueLaunches(requests=[request], launch_before=time.time() + HOUR)
-    house.world.accepts_after = HOUR / 10
+    env.fakes.accepted_after = HOUR / 10
     await launcher.signal("queue_launches", wanted)
     await launcher.signal("queue_launches", wanted)
     withdrawn = WithdrawLaunches(wave_workflow_id="drs-wave/x-1/x/1", launch_ids=["y-1/y/1/0"])
     await launcher.signal("withdraw_launches", withdrawn)
     await all_ended(run)
     await run.ended(launcher)
-    ids = [each.launch_id for each in house.world.launches]
+    ids = [each.launch_id for each in env.fakes.launches]
     assert sorted(ids) == sorted([f"{run.execution_id}/database/1/0", request.launch_id])
 
 
 # The test server lets no time pass once an activity is called off between two tries.
 
 
-async def test_one_that_is_called_off_is_out_and_what_shares_its_job_is_launched(
-    real_house: House,
+async def test_a_withdrawn_launch_is_removed_and_the_others_of_its_job_are_launched(
+    env_on_real_server: FakedEnvironment,
 ) -> None:
-    real_house.world.settings = Settings(jobs_quota=1)
-    real_house.world.accepts_after, real_house.world.arrives_after = 2.0, 0.5
-    cancelled = await real_house.start(wave("First"), wave("Second"))
-    others = await real_house.start(wave("Third"))
+    env_on_real_server.fakes.settings = Settings(jobs_quota=1)
+    env_on_real_server.fakes.accepted_after, env_on_real_server.fakes.launched_after = 2.0, 0.5
+    cancelled = await env_on_real_server.start(wave("First"), wave("Second"))
+    others = await env_on_real_server.start(wave("Third"))
     for run, name in ((cancelled, "first"), (cancelled, "second"), (others, "third")):
         await run.wave_until(name, lambda w: w.waiting_for is WaitingFor.QUOTA)
     await cancelled.handle.cancel()
     await cancelled.end()
     assert {w.status for w in (await cancelled.state()).waves} == {WaveStatus.CANCELLED}
     await all_ended(others)
-    launched = {each.launch_id.partition("/")[0] for each in real_house.world.launches}
+    launched = {each.launch_id.partition("/")[0] for each in env_on_real_server.fakes.launches}
     assert launched == {others.execution_id}
 
 
-async def test_a_launch_that_fails_as_it_is_called_off_is_made_after_the_resume(
-    real_house: House,
+async def test_a_launch_that_fails_while_it_is_withdrawn_is_made_after_the_resume(
+    env_on_real_server: FakedEnvironment,
 ) -> None:
     # An attempt that fails before its cancellation has reached it is not tried again by Temporal.
-    launcher = real_house.environment.client.get_workflow_handle(LAUNCHER)
+    launcher = env_on_real_server.environment.client.get_workflow_handle(LAUNCHER)
     begun, called_off = asyncio.Event(), asyncio.Event()
 
     async def fail_once() -> None:
@@ -191,9 +202,9 @@ async def test_a_launch_that_fails_as_it_is_called_off_is_made_after_the_resume(
         called_off.set()
         raise ApplicationError("the launch was called off, so DRS was not asked")
 
-    real_house.world.arrives_after = 0.5
-    real_house.world.launch_breaks = fail_once
-    run = await real_house.start(wave("Database"))
+    env_on_real_server.fakes.launched_after = 0.5
+    env_on_real_server.fakes.before_launch = fail_once
+    run = await env_on_real_server.start(wave("Database"))
     async with asyncio.timeout(60):
         await begun.wait()
     await run.handle.signal("pause", {"Actor": "ada", "Reason": "look"})
@@ -201,11 +212,13 @@ async def test_a_launch_that_fails_as_it_is_called_off_is_made_after_the_resume(
         await called_off.wait()
     await run.handle.signal("resume", {"Actor": "ada", "Reason": "go"})
     await all_ended(run)
-    assert len(real_house.world.launches) == 1
+    assert len(env_on_real_server.fakes.launches) == 1
 
 
-async def test_an_answer_that_there_is_no_job_counts_for_one_call_only(real_house: House) -> None:
-    launcher = real_house.environment.client.get_workflow_handle(LAUNCHER)
+async def test_an_answer_that_there_is_no_job_counts_for_one_call_only(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    launcher = env_on_real_server.environment.client.get_workflow_handle(LAUNCHER)
     begun = asyncio.Event()
     calls = 0
 
@@ -219,35 +232,38 @@ async def test_an_answer_that_there_is_no_job_counts_for_one_call_only(real_hous
         if calls <= 2:
             raise ApplicationError("it is not known what DRS made of it", non_retryable=True)
 
-    real_house.world.arrives_after = 0.5
-    real_house.world.launch_breaks = stay_in_doubt_twice
-    run = await real_house.start(wave("Database"))
+    env_on_real_server.fakes.launched_after = 0.5
+    env_on_real_server.fakes.before_launch = stay_in_doubt_twice
+    run = await env_on_real_server.start(wave("Database"))
     async with asyncio.timeout(60):
         await begun.wait()
     answer = LaunchAnswer(launch_id=f"{run.execution_id}/database/1/0")
     await launcher.signal("answer_launch", answer)
     await all_ended(run)
-    (launched,) = real_house.world.launches
+    (launched,) = env_on_real_server.fakes.launches
     assert calls == 3
     # The call that the answer allowed may have had its effect, so its job is looked for.
     assert (launched.answer, launched.possibly_sent) == (None, True)
 
 
-async def test_a_long_history_is_continued_with_all_that_waits(real_house: House) -> None:
-    real_house.world.settings = Settings(jobs_quota=1)
-    real_house.world.arrives_after = 0.5
-    handle = await real_house.environment.client.start_workflow(
+async def test_a_long_history_continues_as_new_with_the_whole_queue(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    env_on_real_server.fakes.settings = Settings(jobs_quota=1)
+    env_on_real_server.fakes.launched_after = 0.5
+    handle = await env_on_real_server.environment.client.start_workflow(
         LauncherWorkflow.run,
         LauncherInput(account_id=ACCOUNT_ID, region="us-west-2", max_history_events=30),
         id=LAUNCHER,
         task_queue=TASK_QUEUE,
     )
     runs = [
-        await real_house.start(wave(f"Wave{n}"), wave(f"Next{n}", f"Wave{n}")) for n in range(6)
+        await env_on_real_server.start(wave(f"Wave{n}"), wave(f"Next{n}", f"Wave{n}"))
+        for n in range(6)
     ]
     await all_ended(*runs)
-    assert len(real_house.world.launches) == 12
-    described = await real_house.environment.client.get_workflow_handle(LAUNCHER).describe()
+    assert len(env_on_real_server.fakes.launches) == 12
+    described = await env_on_real_server.environment.client.get_workflow_handle(LAUNCHER).describe()
     assert described.run_id != handle.first_execution_run_id
 
 

@@ -17,7 +17,7 @@ from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.operator.messages import MessageName
 from tests.examples import examples
-from tests.workflows.conftest import House, Run, wave
+from tests.workflows.conftest import FakedEnvironment, Run, wave
 
 SIGNALS = ("wave_report", "launch_waiting", "launches_settled", "answer_launch", "review_progress",
            "servers_changed", "stop", "superseded", "plan_closed", "no_such_signal",
@@ -103,12 +103,12 @@ FAILED_TASK = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
 
 @given(st.lists(MESSAGES, max_size=8))
 @examples(4, shrink=False)
-async def test_whatever_is_sent_the_workflows_answer_and_end(
-    real_house: House, messages: list[Message]
+async def test_the_workflows_respond_and_end_after_any_message(
+    env_on_real_server: FakedEnvironment, messages: list[Message]
 ) -> None:
-    house = real_house
-    house.world.arrives_after = 1.0
-    run = await house.start(wave("Database"), wave("App", "Database"))
+    env = env_on_real_server
+    env.fakes.launched_after = 1.0
+    run = await env.start(wave("Database"), wave("App", "Database"))
     await run.wave_until("database", lambda w: w.start_time is not None)
     for message in messages:
         handle = run.wave_handle("database") if message.to_wave else run.handle

@@ -37,7 +37,7 @@ def test_recorded_histories_replay(seed: str, how: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-async def test_a_history_that_the_workflows_do_not_follow_is_told(tmp_path: Path) -> None:
+async def test_a_history_that_does_not_replay_is_reported(tmp_path: Path) -> None:
     recorded = next(iter(sorted(HISTORIES.rglob("RecoveryPlanWorkflow-*.json.gz"))))
     with gzip.open(recorded, "rt") as file:
         history = json.load(file)

@@ -29,8 +29,8 @@ with workflow.unsafe.imports_passed_through():
     from contract.task_queues import WATCH_TASK_QUEUE
     from recovery.launch.queue import Batch, LaunchQueue, QueuedLaunch, RunningJobs, Waiting
     from workflows.activity_options import LAUNCH_RETRY
-    from workflows.launcher.wave_reports import WaveReports
-    from workflows.signal_input import parsed
+    from workflows.launcher.wave_signals import WaveSignals
+    from workflows.signal_input import parse_signal
     from workflows.versioning import LONG_LIVED
 
 _IDLE_SECONDS = 600.0
@@ -56,7 +56,7 @@ class LauncherWorkflow:
         self._queue = LaunchQueue(start.queue)
         self._calls: dict[Batch, workflow.ActivityHandle[BatchResult]] = {}
         self._batch_tasks: set[asyncio.Task[None]] = set()
-        self._reports = WaveReports()
+        self._wave_signals = WaveSignals()
         self._jobs_watch: asyncio.Task[None] | None = None
         self._jobs_request: RunningJobsRequest | None = None
         self._changed = bool(start.requests)
@@ -66,8 +66,8 @@ class LauncherWorkflow:
     @workflow.run
     async def run(self, start: LauncherInput) -> None:
         """Launch until nothing was asked for ten minutes."""
-        idleness = asyncio.create_task(self._watch_idleness())
-        while await self._work_to_do():
+        idle_check = asyncio.create_task(self._detect_idle())
+        while await self._wait_for_work():
             if self._is_history_long:
                 await self._continue_as_new()
             # Their waves know the deadline themselves, and look for their jobs.
@@ -78,44 +78,44 @@ class LauncherWorkflow:
                 self._start_batch(batch)
             if self._queue.waiting:
                 for waiting in self._queue.unreported(workflow.time()):
-                    self._reports.waiting(waiting.launch.wave, _signal_of(waiting))
+                    self._wave_signals.send_waiting(waiting.launch.wave, _signal_of(waiting))
                 self._watch_jobs()
-            self._show()
-        idleness.cancel()
-        await self._reports.sent()
+            self._update_details()
+        idle_check.cancel()
+        await self._wave_signals.wait_until_sent()
 
     @workflow.signal
     def queue_launches(self, *inputs: Any) -> None:
         """A wave asks for launches; those that are queued already stay as they are."""
-        wanted = parsed(QueueLaunches, inputs)
-        if wanted is None:
+        request_signal = parse_signal(QueueLaunches, inputs)
+        if request_signal is None:
             return
-        for request in wanted.requests:
+        for request in request_signal.requests:
             if request.launch_id not in self._requests:
                 self._requests[request.launch_id] = request
-                self._queue.add(self._queued(request, wanted))
+                self._queue.add(self._queue_entry(request, request_signal))
         self._requests_seen += 1
         self._changed = True
 
     @workflow.signal
     def withdraw_launches(self, *inputs: Any) -> None:
         """A wave takes launches back; it learns when they are out, or their results."""
-        wanted = parsed(WithdrawLaunches, inputs)
-        if wanted is None:
+        request_signal = parse_signal(WithdrawLaunches, inputs)
+        if request_signal is None:
             return
-        known = [i for i in wanted.launch_ids if i in self._queue]
+        known = [i for i in request_signal.launch_ids if i in self._queue]
         dropped = self._queue.withdraw(known)
         for batch in self._batches_of(known):
             self._calls[batch].cancel()
         self._drop(dropped)
-        unknown = [i for i in wanted.launch_ids if i not in known]
-        self._reports.withdrawn(wanted.wave_workflow_id, unknown, in_doubt=True)
+        unknown = [i for i in request_signal.launch_ids if i not in known]
+        self._wave_signals.send_withdrawn(request_signal.wave_workflow_id, unknown, in_doubt=True)
         self._changed = True
 
     @workflow.signal
     def answer_launch(self, *inputs: Any) -> None:
         """An operator answers whether DRS has the job of a launch."""
-        answer = parsed(LaunchAnswer, inputs)
+        answer = parse_signal(LaunchAnswer, inputs)
         if answer is None or answer.launch_id not in self._queue:
             return
         self._answers[answer.launch_id] = answer
@@ -129,25 +129,25 @@ class LauncherWorkflow:
     @workflow.signal
     def batch_progress(self, *inputs: Any) -> None:
         """A batch that runs says what its launches wait for."""
-        progress = parsed(BatchProgress, inputs)
+        progress = parse_signal(BatchProgress, inputs)
         for waiting in progress.waiting if progress else []:
             self._report_waiting(waiting)
 
-    def _queued(self, request: LaunchRequest, wanted: QueueLaunches) -> QueuedLaunch:
+    def _queue_entry(self, request: LaunchRequest, request_signal: QueueLaunches) -> QueuedLaunch:
         target = request.target
         return QueuedLaunch(
             launch_id=request.launch_id,
             server_ids=request.server_ids,
             wave=request.wave_workflow_id,
-            shares_with=f"{request.is_drill} {target.role_arn} {target.account_id}",
+            share_key=f"{request.is_drill} {target.role_arn} {target.account_id}",
             possibly_sent=request.possibly_sent or self._was_reset,
-            priority=wanted.priority,
-            remaining_seconds=wanted.remaining_seconds,
-            launch_before=wanted.launch_before,
+            priority=request_signal.priority,
+            remaining_seconds=request_signal.remaining_seconds,
+            launch_before=request_signal.launch_before,
             queued_time=workflow.time(),
         )
 
-    async def _work_to_do(self) -> bool:
+    async def _wait_for_work(self) -> bool:
         """Wait for it; False when nothing was asked for a while."""
         now = workflow.time()
         due = self._queue.next_time(now)
@@ -161,7 +161,7 @@ class LauncherWorkflow:
         self._changed = False
         return not self._is_idle
 
-    async def _watch_idleness(self) -> None:
+    async def _detect_idle(self) -> None:
         """One timer an interval, however often the launcher is woken meanwhile."""
         while not self._is_idle:
             before = self._requests_seen
@@ -187,7 +187,7 @@ class LauncherWorkflow:
                 for call in self._calls.values():
                     call.cancel()
                 await workflow.wait_condition(lambda: not self._batch_tasks)
-        await self._reports.sent()
+        await self._wave_signals.wait_until_sent()
         workflow.continue_as_new(
             self._start.model_copy(
                 update={
@@ -200,14 +200,14 @@ class LauncherWorkflow:
 
     async def _gather_launches(self) -> None:
         """Read which jobs run, while launches gather that become ready together."""
-        polls, waited = self._queue.gather(workflow.time())
+        polls, waited = self._queue.gather_time(workflow.time())
         request = RunningJobsRequest(
             target=self._target,
             accepted=self._queue.accepted,
             gather_polls=polls,
             waited_seconds=waited,
         )
-        self._queue.see(await self._read_jobs(request))
+        self._queue.update_running(await self._read_jobs(request))
 
     @property
     def _target(self) -> Any:
@@ -242,7 +242,7 @@ class LauncherWorkflow:
 
     async def _await_job_change(self, request: RunningJobsRequest) -> None:
         try:
-            self._queue.see(await self._read_jobs(request))
+            self._queue.update_running(await self._read_jobs(request))
         except ActivityError:
             workflow.logger.info("A look at jobs was cancelled")
         finally:
@@ -257,7 +257,7 @@ class LauncherWorkflow:
         ]
         call = workflow.start_activity_method(
             LaunchActivities.launch_batch,
-            BatchRequest(requests=requests, jobs_seen_time=self._queue.running.time),
+            BatchRequest(requests=requests, jobs_read_after=self._queue.running.time),
             summary=f"Launch {len(batch.server_ids)} servers of {len(waves)} waves",
             start_to_close_timeout=timedelta(minutes=10),
             heartbeat_timeout=heartbeat_timeout(),
@@ -299,7 +299,7 @@ class LauncherWorkflow:
         answer = self._answers.pop(launch_id)
         request = self._requests[launch_id]
         self._requests[launch_id] = request.model_copy(update={"answer": answer})
-        self._queue.answered(launch_id)
+        self._queue.resend_answered(launch_id)
 
     def _discard_used_answers(self, batch: Batch) -> None:
         """Have the jobs of launches that an operator had sent looked for before the next call.
@@ -315,30 +315,30 @@ class LauncherWorkflow:
         found = (self._queue.batch_of(launch_id) for launch_id in launch_ids)
         return list(dict.fromkeys(batch for batch in found if batch is not None))
 
-    def _forget(self, launch_id: str) -> None:
+    def _remove_request(self, launch_id: str) -> None:
         self._requests.pop(launch_id, None)
         self._answers.pop(launch_id, None)
 
     def _report_results(self, result: BatchResult) -> None:
         """Tell each wave what became of its launches, or what they wait for."""
-        self._reports.results(result, self._requests)
+        self._wave_signals.send_results(result, self._requests)
         for each in result.results:
-            self._forget(each.launch_id)
+            self._remove_request(each.launch_id)
         for postponed in result.postponed:
             self._report_waiting(postponed)
 
     def _report_waiting(self, waiting: LaunchWaiting) -> None:
         is_new = self._queue.report(waiting.launch_id, waiting.waiting_for, waiting.reason)
         if is_new and (request := self._requests.get(waiting.launch_id)):
-            self._reports.waiting(request.wave_workflow_id, waiting)
+            self._wave_signals.send_waiting(request.wave_workflow_id, waiting)
 
     def _drop(self, launches: Iterable[QueuedLaunch]) -> None:
         """Tell waves of launches that are out of the queue, and forget these."""
         for launch in launches:
-            self._reports.withdrawn(launch.wave, [launch.launch_id], launch.possibly_sent)
-            self._forget(launch.launch_id)
+            self._wave_signals.send_withdrawn(launch.wave, [launch.launch_id], launch.possibly_sent)
+            self._remove_request(launch.launch_id)
 
-    def _show(self) -> None:
+    def _update_details(self) -> None:
         """Update the Web UI."""
         queue = self._queue
         quotas = queue.running.quotas

@@ -25,13 +25,17 @@ class Expectations:
         self._state = state
         self.update({})
 
-    def update(self, system_of: Mapping[str, OperatingSystem]) -> None:
+    def update(self, operating_systems: Mapping[str, OperatingSystem]) -> None:
         """Estimate how long waves take, by their servers and these operating systems."""
         start = self._start
-        self.durations = start.learned.knowing(system_of).durations | start.expected
+        self.durations = (
+            start.learned.with_operating_systems(operating_systems).durations | start.expected
+        )
         for planned, wave in zip(start.plan.waves, self._state.waves, strict=True):
             wave.expected_seconds = expected_seconds(planned, self.durations)
-            systems = {i: system_of[i] for i in planned.server_ids if i in system_of}
+            systems = {
+                i: operating_systems[i] for i in planned.server_ids if i in operating_systems
+            }
             if systems != wave.operating_systems and wave.revision:
                 # An operator's message came first, and the history has the wave already.
                 wave.revision = next_revision(wave.revision, workflow.time())

@@ -35,9 +35,9 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.wave import WaveReport, WaveState
     from recovery.forecast.estimates import earliest_seconds
     from recovery.launch.admission import DEFAULT_PRIORITY
-    from workflows.activity_options import LOOK_RETRY
+    from workflows.activity_options import READ_RETRY
     from workflows.plan.expectations import Expectations
-    from workflows.recorder import MOST_SECONDS
+    from workflows.recorder import MAX_RECORD_SECONDS
     from workflows.wave.workflow import WaveWorkflow
 
 WaveSignal = StopWave | LaunchAnswer
@@ -74,16 +74,16 @@ class WaveRuns:
         self._on_report = on_report
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._sending: set[asyncio.Task[None]] = set()
-        self._begun: dict[str, bool] = {}
+        self._started_workflows: dict[str, bool] = {}
         # By workflow ID: signals to a workflow that has not begun yet.
-        self._early: dict[str, list[tuple[str, WaveSignal | None]]] = {}
+        self._pending_signals: dict[str, list[tuple[str, WaveSignal | None]]] = {}
 
     def start_ready(self) -> None:
         """Start a workflow for each wave that is ready."""
         for wave in self._scheduler.ready():
             earlier = self._tasks.get(wave.wave_id)
             self._scheduler.start(wave.wave_id, now=workflow.time())
-            task = asyncio.create_task(self._follow(wave, wave.attempt, earlier))
+            task = asyncio.create_task(self._run_wave(wave, wave.attempt, earlier))
             task.add_done_callback(lambda _: self._on_change())
             self._tasks[wave.wave_id] = task
 
@@ -107,8 +107,8 @@ class WaveRuns:
 
     def signal(self, wave: WaveState, name: str, signal: WaveSignal | None = None) -> None:
         """Signal a wave's workflow, as soon as it has begun, without waiting for it."""
-        if not self._has_begun(wave):
-            self._early.setdefault(self._workflow_id(wave), []).append((name, signal))
+        if not self._has_started(wave):
+            self._pending_signals.setdefault(self._workflow_id(wave), []).append((name, signal))
             return
         args = [] if signal is None else [signal]
         task = asyncio.create_task(self._send(wave, name, *args))
@@ -117,25 +117,25 @@ class WaveRuns:
 
     def stop(self, wave: WaveState, reason: str) -> None:
         """Stop waiting for a wave; one whose workflow was not started yet never is."""
-        if self._workflow_id(wave) in self._early or self._has_begun(wave):
+        if self._workflow_id(wave) in self._pending_signals or self._has_started(wave):
             self.signal(wave, "stop", StopWave(reason=reason))
         else:
             self._scheduler.cancel_running(wave.wave_id, reason, now=workflow.time())
 
-    def _has_begun(self, wave: WaveState) -> bool:
-        return self._begun.get(self._workflow_id(wave), False)
+    def _has_started(self, wave: WaveState) -> bool:
+        return self._started_workflows.get(self._workflow_id(wave), False)
 
-    def _note_begun(self, wave: WaveState) -> None:
+    def _mark_started(self, wave: WaveState) -> None:
         """Send a wave's workflow the signals that came before it had begun."""
         workflow_id = self._workflow_id(wave)
-        self._begun[workflow_id] = True
-        for name, signal in self._early.pop(workflow_id, []):
+        self._started_workflows[workflow_id] = True
+        for name, signal in self._pending_signals.pop(workflow_id, []):
             self.signal(wave, name, signal)
 
     def _workflow_id(self, wave: WaveState, attempt: int | None = None) -> str:
         return wave_workflow_id(self._start.execution_id, wave.wave_id, attempt or wave.attempt)
 
-    async def _follow(
+    async def _run_wave(
         self, wave: WaveState, attempt: int, earlier: asyncio.Task[None] | None
     ) -> None:
         """Start a wave's workflow, and settle the wave when it ends."""
@@ -146,17 +146,17 @@ class WaveRuns:
             if wave.attempt != attempt or not wave.is_running:
                 return
         outcome: WaveOutcome | None
-        ended = "it was ended from outside"
+        why = "it was ended from outside"
         workflow_id = self._workflow_id(wave, attempt)
         try:
             outcome = await self._run_or_attach(wave, workflow_id)
         except (ChildWorkflowError, ActivityError) as error:
-            ended = error.cause.message if isinstance(error.cause, FailureError) else str(error)
+            why = error.cause.message if isinstance(error.cause, FailureError) else str(error)
             outcome = _outcome_in(error)
         if outcome is not None:
             self._on_outcome(outcome)
         if wave.is_running and wave.attempt == attempt:
-            reason = f"Its workflow ended abnormally ({ended}); look at its jobs in DRS"
+            reason = f"Its workflow ended abnormally ({why}); look at its jobs in DRS"
             self._scheduler.fail(wave.wave_id, reason, now=workflow.time())
 
     async def _run_or_attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
@@ -168,7 +168,7 @@ class WaveRuns:
 
     async def _run(self, wave: WaveState, workflow_id: str) -> WaveOutcome:
         planned = self._start.plan.wave(wave.wave_id)
-        self._early.setdefault(workflow_id, [])
+        self._pending_signals.setdefault(workflow_id, [])
         handle = await workflow.start_child_workflow(
             WaveWorkflow.run,
             self._input_of(wave),
@@ -188,7 +188,7 @@ class WaveRuns:
                 ]
             ),
         )
-        self._note_begun(wave)
+        self._mark_started(wave)
         return await handle
 
     def _input_of(self, wave: WaveState) -> WaveInput:
@@ -204,7 +204,7 @@ class WaveRuns:
             revision=wave.revision,
             speed=state.speed,
             since=start.takeover.since if start.takeover else state.start_time,
-            earlier=self._earlier(wave),
+            earlier=self._earlier_servers(wave),
             launch_prefixes=self._earlier_prefixes(wave),
             paused=state.status is PlanStatus.PAUSED,
             launch_before=state.start_time + plan.deadline_seconds / state.speed,
@@ -216,13 +216,13 @@ class WaveRuns:
             operating_systems=wave.operating_systems,
         )
 
-    def _earlier(self, wave: WaveState) -> list[ServerResult]:
+    def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:
         """What is known of a wave's servers from before this attempt."""
         if wave.attempt > 1:
             return [s for s in wave.servers if s.recovery_job_id]
-        taken = self._start.takeover.servers if self._start.takeover else []
+        taken_over = self._start.takeover.servers if self._start.takeover else []
         own = {s.source_server_id for s in wave.servers}
-        theirs = [s for s in taken if s.source_server_id in own]
+        theirs = [s for s in taken_over if s.source_server_id in own]
         return [s.model_copy(update={"taken_over": True}) for s in theirs]
 
     def _earlier_prefixes(self, wave: WaveState) -> list[str]:
@@ -236,25 +236,25 @@ class WaveRuns:
     async def _attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
         """Learn how a wave stands whose workflow has outlived a reset, then await its end."""
         self._scheduler.attach(wave.wave_id)
-        self._note_begun(wave)
+        self._mark_started(wave)
         state = await workflow.execute_activity_method(
-            ExecutionActivities.look_at_wave,
+            ExecutionActivities.read_wave_state,
             workflow_id,
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Look at {wave.wave_name}, which outlived a reset",
             start_to_close_timeout=timedelta(seconds=30),
             heartbeat_timeout=heartbeat_timeout(),
-            retry_policy=LOOK_RETRY,
+            retry_policy=READ_RETRY,
         )
         self._on_report(WaveReport(execution_id=self._start.execution_id, wave=state))
         return await workflow.execute_activity_method(
-            ExecutionActivities.follow_wave,
+            ExecutionActivities.await_wave,
             workflow_id,
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Follow {wave.wave_name}, which outlived a reset",
-            start_to_close_timeout=timedelta(seconds=2 * MOST_SECONDS),
+            start_to_close_timeout=timedelta(seconds=2 * MAX_RECORD_SECONDS),
             heartbeat_timeout=heartbeat_timeout(),
-            retry_policy=LOOK_RETRY,
+            retry_policy=READ_RETRY,
         )
 
     async def _send(

@@ -17,7 +17,7 @@ from temporalio.exceptions import (
 
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
-    from activities.targets import ORIGIN_SERVERS, TargetActivities
+    from activities.targets import MAX_ORIGIN_SERVERS, TargetActivities
     from contract.execution import StartExecution
     from contract.failures import FailureType
     from contract.identifiers import (
@@ -34,22 +34,22 @@ with workflow.unsafe.imports_passed_through():
     from recovery.operator.messages import MessageName
     from recovery.plan.model import RecoveryPlan, Target
     from recovery.text_format import shortened
-    from workflows.activity_options import LOOK_RETRY
-    from workflows.history_repair import leave_history_to_repair
+    from workflows.activity_options import READ_RETRY
+    from workflows.history_repair import start_history_repair
     from workflows.plan.details import plan_details
     from workflows.plan.expectations import Expectations
     from workflows.plan.wave_runs import WaveRuns
     from workflows.recorder import Recorder
-    from workflows.signal_input import parsed
+    from workflows.signal_input import parse_signal
 
 _CONTEXT_SECONDS = 60.0
-_MOMENT_SECONDS = 0.2
-_CANCEL_ANSWER_SECONDS = 60.0
+_MIN_TIMER_SECONDS = 0.2
+_CANCEL_TIMEOUT_SECONDS = 60.0
 _RECORD_PAUSE_SECONDS = 2.0
 # What DynamoDB has not taken by then is written beside, so that the plan can be started anew.
-RECORD_PATIENCE_SECONDS = 30.0
+RECORD_TIMEOUT_SECONDS = 30.0
 # Whoever cancels may need the plan at once, for a real recovery.
-_CANCELLED_RECORD_PATIENCE_SECONDS = 5.0
+_CANCELLED_RECORD_TIMEOUT_SECONDS = 5.0
 
 
 @workflow.defn
@@ -76,18 +76,18 @@ class RecoveryPlanWorkflow:
             state.from_execution = start.takeover.execution_id
         self._expectations = Expectations(start, state)
         self._handler = MessageHandler(self._scheduler)
-        self._take_messages()
+        self._register_message_handlers()
         self._changed = True
         self._history_delta = HistoryDelta(start.plan, state)
         # The start gives the attribute this first value.
-        self._shown_status = state.status
+        self._indexed_status = state.status
         self._waves = WaveRuns(
             start,
             self._scheduler,
             self._expectations,
-            on_change=self._touch,
-            on_outcome=self._take_outcome,
-            on_report=self._take_report,
+            on_change=self._mark_changed,
+            on_outcome=self._apply_outcome,
+            on_report=self._apply_report,
         )
         self._stopped: str | None = None
         self._recorder = Recorder(self._unrecorded, pause_seconds=_RECORD_PAUSE_SECONDS)
@@ -107,8 +107,8 @@ class RecoveryPlanWorkflow:
         self._recorder.begin()
         self._recorder.wake()
         try:
-            await self._look_at_targets()
-            await self._walk()
+            await self._check_targets()
+            await self._run_waves()
         except (asyncio.CancelledError, ActivityError) as error:
             if not is_cancelled_exception(error):
                 raise
@@ -130,11 +130,11 @@ class RecoveryPlanWorkflow:
     @workflow.signal
     def wave_report(self, *report: Any) -> None:
         """A wave's workflow tells how its wave stands."""
-        told = parsed(WaveReport, report)
-        if told is not None:
-            self._take_report(told)
+        parsed = parse_signal(WaveReport, report)
+        if parsed is not None:
+            self._apply_report(parsed)
 
-    def _take_messages(self) -> None:
+    def _register_message_handlers(self) -> None:
         """Take each operator's message as a signal and as an update of the same name.
 
         Handlers take any input: one that is missing or malformed must leave a record, not fail
@@ -147,47 +147,47 @@ class RecoveryPlanWorkflow:
         workflow.set_dynamic_update_handler(self._on_unknown_update)
 
     def _on_signal(self, name: str) -> Callable[..., None]:
-        def take(*inputs: Any) -> None:
-            self._take_message(name, inputs)
+        def handle(*inputs: Any) -> None:
+            self._handle_message(name, inputs)
 
-        return take
+        return handle
 
     def _on_update(self, name: str) -> Callable[..., str]:
-        def take(*inputs: Any) -> str:
-            return self._answer(self._take_message(name, inputs))
+        def handle(*inputs: Any) -> str:
+            return self._effect_or_error(self._handle_message(name, inputs))
 
-        return take
+        return handle
 
     async def _on_unknown_signal(self, name: str, args: Sequence[RawValue]) -> None:
-        self._take_message(name, ())
+        self._handle_message(name, ())
 
     async def _on_unknown_update(self, name: str, args: Sequence[RawValue]) -> str:
-        return self._answer(self._take_message(name, ()))
+        return self._effect_or_error(self._handle_message(name, ()))
 
-    def _take_message(self, name: str, inputs: tuple[Any, ...]) -> MessageRecord:
+    def _handle_message(self, name: str, inputs: tuple[Any, ...]) -> MessageRecord:
         paused = self._state.status is PlanStatus.PAUSED
         record = self._handler.handle(name, inputs, now=workflow.time())
         if (self._state.status is PlanStatus.PAUSED) is not paused:
             self._waves.signal_running("resume" if paused else "pause")
-        for wave, reason in self._handler.to_cancel:
+        for wave, reason in self._handler.cancellations:
             self._waves.stop(wave, reason)
-        self._handler.to_cancel.clear()
-        for wave, launch_id, job_id in self._handler.to_answer:
+        self._handler.cancellations.clear()
+        for wave, launch_id, job_id in self._handler.launch_decisions:
             answer = LaunchAnswer(launch_id=launch_id, job_id=job_id)
             self._waves.signal(wave, "answer_launch", answer)
-        self._handler.to_answer.clear()
-        self._touch()
+        self._handler.launch_decisions.clear()
+        self._mark_changed()
         return record
 
     @staticmethod
-    def _answer(record: MessageRecord) -> str:
+    def _effect_or_error(record: MessageRecord) -> str:
         if not record.accepted:
             raise ApplicationError(record.effect, record.refusal, type=FailureType.MESSAGE_REJECTED)
         return record.effect
 
     def _apply_stop_policy(self) -> None:
         """Once STOP is in force, call off the launches that DRS has not accepted."""
-        stopped, before = self._scheduler.stopped, self._stopped
+        stopped, before = self._scheduler.stop_reason, self._stopped
         self._stopped = stopped
         if stopped is None or before is not None:
             return
@@ -210,11 +210,11 @@ class RecoveryPlanWorkflow:
         if (refused := start_refusal(intended, start.confirmation)) is not None:
             raise ApplicationError(refused.text, type=FailureType.PLAN_REFUSED, non_retryable=True)
 
-    async def _walk(self) -> None:
+    async def _run_waves(self) -> None:
         """Start each wave the moment its last dependency is up, until all are settled."""
         while not self._scheduler.all_settled:
             self._waves.start_ready()
-            self._show()
+            self._update_details()
             await self._wait_for_change()
             self._waves.raise_failures()
 
@@ -222,7 +222,7 @@ class RecoveryPlanWorkflow:
         """Wait for a report, a message, or the time at which something runs out."""
         deadline = self._scheduler.next_deadline()
         # Never less than a moment, so that a deadline that nothing answers cannot spin.
-        left = None if deadline is None else max(_MOMENT_SECONDS, deadline - workflow.time())
+        left = None if deadline is None else max(_MIN_TIMER_SECONDS, deadline - workflow.time())
         try:
             await workflow.wait_condition(
                 lambda: self._changed, timeout=left, timeout_summary="A decision is due"
@@ -232,16 +232,16 @@ class RecoveryPlanWorkflow:
             self._recorder.wake()
         self._changed = False
 
-    async def _look_at_targets(self) -> None:
+    async def _check_targets(self) -> None:
         """Learn the worker's speed and accounts; a wrong account refuses the whole plan."""
         plan = self._start.plan
         context = await workflow.execute_activity_method(
-            TargetActivities.look_at_targets,
+            TargetActivities.check_targets,
             args=[list(plan.targets), [_servers_in(plan, target) for target in plan.targets]],
             summary="Check accounts and endpoints",
             start_to_close_timeout=timedelta(seconds=_CONTEXT_SECONDS),
             heartbeat_timeout=heartbeat_timeout(),
-            retry_policy=LOOK_RETRY,
+            retry_policy=READ_RETRY,
         )
         for target in context.targets:
             if target.mismatch:
@@ -254,58 +254,58 @@ class RecoveryPlanWorkflow:
         self._scheduler.touch(workflow.time())
         self._recorder.wake()
 
-    def _take_outcome(self, outcome: WaveOutcome) -> None:
+    def _apply_outcome(self, outcome: WaveOutcome) -> None:
         wave = outcome.wave
         self._recorder.recorded[wave.wave_id] = outcome.recorded_revision
-        self._take_report(WaveReport(execution_id=self._start.execution_id, wave=wave))
+        self._apply_report(WaveReport(execution_id=self._start.execution_id, wave=wave))
 
-    def _take_report(self, report: WaveReport) -> None:
+    def _apply_report(self, report: WaveReport) -> None:
         if self._scheduler.report(report, now=workflow.time()):
             self._apply_stop_policy()
-            self._touch()
+            self._mark_changed()
 
     async def _cancel(self) -> None:
         """Launch nothing new, stop waiting for what runs, and learn which jobs go on."""
         reason = shortened(workflow.cancellation_reason() or "Cancelled")
         now = workflow.time()
         self._scheduler.cancel(reason, now=now)
-        self._handler.note_cancel(reason, now=now)
-        self._touch()
+        self._handler.record_cancellation(reason, now=now)
+        self._mark_changed()
         for wave in self._scheduler.running():
             self._waves.stop(wave, reason)
         try:
             await workflow.wait_condition(
                 lambda: not self._scheduler.running(),
-                timeout=_CANCEL_ANSWER_SECONDS,
+                timeout=_CANCEL_TIMEOUT_SECONDS,
                 timeout_summary="Waves answer the cancellation",
             )
         except TimeoutError:
             for wave in self._scheduler.running():
-                told = f"{reason}; its workflow did not answer, look at its jobs in DRS"
-                self._scheduler.cancel_running(wave.wave_id, told, now=workflow.time())
+                why = f"{reason}; its workflow did not answer, look at its jobs in DRS"
+                self._scheduler.cancel_running(wave.wave_id, why, now=workflow.time())
 
     async def _end(self) -> None:
         """Give the outcome, have the history completed, and leave the observers to themselves."""
         self._scheduler.close(now=workflow.time())
-        self._touch()
-        self._show()
+        self._mark_changed()
+        self._update_details()
         try:
-            is_recorded = await self._recorder.finish(within_seconds=self._record_patience)
+            is_recorded = await self._recorder.finish(within_seconds=self._record_timeout)
         except asyncio.CancelledError:
             # The outcome stands; somebody needs the plan at once.
             is_recorded = False
         if not is_recorded:
-            await self._leave_history()
+            await self._start_history_repair()
         await self._waves.close()
 
     @property
-    def _record_patience(self) -> float:
+    def _record_timeout(self) -> float:
         cancelled = self._state.status is PlanStatus.CANCELLED
-        return _CANCELLED_RECORD_PATIENCE_SECONDS if cancelled else RECORD_PATIENCE_SECONDS
+        return _CANCELLED_RECORD_TIMEOUT_SECONDS if cancelled else RECORD_TIMEOUT_SECONDS
 
-    async def _leave_history(self) -> None:
+    async def _start_history_repair(self) -> None:
         """Have the rest of the history written, also when we are cancelled at this moment."""
-        starting = asyncio.create_task(leave_history_to_repair(self._start))
+        starting = asyncio.create_task(start_history_repair(self._start))
         try:
             await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -324,16 +324,16 @@ class RecoveryPlanWorkflow:
                 )
         return state.without_waves()
 
-    def _touch(self) -> None:
+    def _mark_changed(self) -> None:
         self._changed = True
         self._recorder.wake()
 
-    def _show(self) -> None:
+    def _update_details(self) -> None:
         """Tell the Web UI."""
         workflow.set_current_details(plan_details(self._state))
-        if self._shown_status != self._state.status:
-            self._shown_status = self._state.status
-            workflow.upsert_search_attributes([STATUS_KEY.value_set(self._shown_status)])
+        if self._indexed_status != self._state.status:
+            self._indexed_status = self._state.status
+            workflow.upsert_search_attributes([STATUS_KEY.value_set(self._indexed_status)])
 
     def _unrecorded(self) -> HistoryRecord | None:
         recorder = self._recorder
@@ -343,4 +343,4 @@ class RecoveryPlanWorkflow:
 def _servers_in(plan: RecoveryPlan, target: Target) -> list[str]:
     """Servers of a plan in one target, enough of them to learn where they are from."""
     ids = [i for wave in plan.waves if wave.target == target for i in wave.server_ids]
-    return ids[:ORIGIN_SERVERS]
+    return ids[:MAX_ORIGIN_SERVERS]

@@ -27,7 +27,7 @@ class WaveControl:
         """Whether nothing more is launched or waited for."""
         return self.stop_reason is not None
 
-    async def until(
+    async def wait_until(
         self,
         done: Callable[[], bool],
         *,

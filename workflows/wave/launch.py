@@ -22,16 +22,16 @@ with workflow.unsafe.imports_passed_through():
     from contract.wave import WaveInput
     from recovery.execution.wave import WaitingFor
     from recovery.launch.admission import SERVERS_PER_LAUNCH
-    from workflows.activity_options import LOOK_RETRY
+    from workflows.activity_options import READ_RETRY
     from workflows.wave.control import WaveControl
     from workflows.wave.tracker import WaveTracker
 
-_LAST_LOOK = timedelta(seconds=45)
-_SEARCH = timedelta(hours=24)
+_MIN_TIMEOUT = timedelta(seconds=45)
+_SEARCH_TIMEOUT = timedelta(hours=24)
 # A launcher that was terminated has forgotten what it was asked.
 _QUEUE_AGAIN_SECONDS = 300.0
 
-Accepted = Callable[[Sequence[LaunchResult]], None]
+OnResults = Callable[[Sequence[LaunchResult]], None]
 
 
 class WaveLaunch:
@@ -43,7 +43,7 @@ class WaveLaunch:
         tracker: WaveTracker,
         control: WaveControl,
         *,
-        on_results: Accepted,
+        on_results: OnResults,
     ) -> None:
         """Prepare the launches.
 
@@ -80,16 +80,16 @@ class WaveLaunch:
         """Take an operator's answer to whether DRS has the job of a launch."""
         if answer.launch_id in self._queued:
             self._answers.append(answer)
-            self._tracker.doubt_ended(answer.launch_id)
+            self._tracker.end_doubt(answer.launch_id)
 
-    def settled(self, news: LaunchesSettled) -> None:
+    def apply_settled(self, settled: LaunchesSettled) -> None:
         """Take what the launcher says of launches; what it was not asked for is left aside."""
-        results = [r for r in news.results if self._queued.pop(r.launch_id, None)]
-        self._tracker.doubt_ended(*(result.launch_id for result in results))
+        results = [r for r in settled.results if self._queued.pop(r.launch_id, None)]
+        self._tracker.end_doubt(*(result.launch_id for result in results))
         self._on_results(results)
-        for launch_id in news.withdrawn:
+        for launch_id in settled.withdrawn:
             request = self._queued.pop(launch_id, None)
-            if request is not None and news.in_doubt:
+            if request is not None and settled.in_doubt:
                 self._withdrawn_in_doubt.append(request)
 
     async def review(self) -> bool:
@@ -112,17 +112,17 @@ class WaveLaunch:
                 own_prefix=launch_prefix(start.execution_id),
             ),
             summary="Ask DRS what became of earlier launches",
-            schedule_to_close_timeout=self._left,
+            schedule_to_close_timeout=self._time_left,
             start_to_close_timeout=timedelta(minutes=5),
             heartbeat_timeout=heartbeat_timeout(),
-            retry_policy=LOOK_RETRY,
+            retry_policy=READ_RETRY,
         )
-        await self._control.until(reviewing.done)
+        await self._control.wait_until(reviewing.done)
         if not reviewing.done():
             reviewing.cancel()
             return False
         if reviewing.exception() is None:
-            tracker.take(reviewing.result())
+            tracker.apply(reviewing.result())
             tracker.wait_for(WaitingFor.LAUNCH)
             return True
         reason = "not launched: what became of its earlier launch could not be learned"
@@ -152,7 +152,7 @@ class WaveLaunch:
     async def _wait_for_resume(self) -> None:
         self._tracker.wait_for(WaitingFor.RESUME, WaitingFor.RESUME.text("The plan is paused"))
         left = self._start.launch_before - workflow.time()
-        await self._control.until(
+        await self._control.wait_until(
             lambda: not self._control.paused, seconds=left, summary="DeadlineSeconds"
         )
 
@@ -174,7 +174,7 @@ class WaveLaunch:
             return []
         while self._queued and not (control.paused or control.stopped or self._is_overdue):
             left = self._start.launch_before - workflow.time()
-            done = await control.until(
+            done = await control.wait_until(
                 lambda: not self._queued or control.paused or bool(self._answers),
                 seconds=min(_QUEUE_AGAIN_SECONDS, left),
                 summary="Make sure that the launcher still has it",
@@ -187,15 +187,15 @@ class WaveLaunch:
         if control.stop_reason is not None:
             self._tracker.cancel(control.stop_reason)
         await self._withdraw()
-        unmade = [r for r in requests if r.server_ids[0] in self._tracker.unlaunched]
+        not_launched = [r for r in requests if r.server_ids[0] in self._tracker.unlaunched]
         if self._is_overdue and not control.stopped:
-            for request in unmade:
-                known = self._tracker.doubt_about(request.launch_id) or self._tracker.launch_reason
+            for request in not_launched:
+                known = self._tracker.doubt_reason(request.launch_id) or self._tracker.launch_reason
                 last = f"; last: {known}" if known else ""
                 reason = f"not accepted by DRS before the plan's deadline{last}"
                 self._fail([request], reason)
             return []
-        return unmade
+        return not_launched
 
     async def _queue(self, requests: list[LaunchRequest]) -> str | None:
         """Queue launches with the launcher, which knows each by its ID.
@@ -214,10 +214,10 @@ class WaveLaunch:
                     launch_before=start.launch_before,
                 ),
                 summary=f"Queue the launch of {sum(len(r.servers) for r in requests)} servers",
-                schedule_to_close_timeout=self._left,
+                schedule_to_close_timeout=self._time_left,
                 start_to_close_timeout=timedelta(seconds=30),
                 heartbeat_timeout=heartbeat_timeout(),
-                retry_policy=LOOK_RETRY,
+                retry_policy=READ_RETRY,
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             )
         except ActivityError as error:
@@ -238,7 +238,7 @@ class WaveLaunch:
             if not await self._signal_launcher("withdraw_launches", withdrawn):
                 self._withdrawn_in_doubt += self._queued.values()
                 self._queued = {}
-            await self._control.until(
+            await self._control.wait_until(
                 lambda: not self._queued,
                 seconds=_QUEUE_AGAIN_SECONDS,
                 summary="The launcher answers",
@@ -254,10 +254,10 @@ class WaveLaunch:
             LaunchActivities.find_launch,
             request,
             summary="Look whether the launch that was withdrawn got a job",
-            schedule_to_close_timeout=_SEARCH,
+            schedule_to_close_timeout=_SEARCH_TIMEOUT,
             start_to_close_timeout=timedelta(minutes=10),
             heartbeat_timeout=heartbeat_timeout(),
-            retry_policy=LOOK_RETRY,
+            retry_policy=READ_RETRY,
         )
 
     async def _signal_launcher(self, name: str, signal: WithdrawLaunches | LaunchAnswer) -> bool:
@@ -275,9 +275,9 @@ class WaveLaunch:
             self._tracker.fail(request.server_ids, reason)
 
     @property
-    def _left(self) -> timedelta:
+    def _time_left(self) -> timedelta:
         """The time until the plan's deadline, but enough for one look."""
-        return max(_LAST_LOOK, timedelta(seconds=self._start.launch_before - workflow.time()))
+        return max(_MIN_TIMEOUT, timedelta(seconds=self._start.launch_before - workflow.time()))
 
     @property
     def _is_overdue(self) -> bool:

@@ -19,7 +19,7 @@ class WaveTracker:
     Attributes:
         state: the wave as it stands.
         report_now: the plan must know of a change at once.
-        look_error: why DRS cannot be asked about the servers at present; empty if it can.
+        poll_error: why DRS cannot be asked about the servers at present; empty if it can.
         launch_reason: what a launch waits for; empty if none does.
     """
 
@@ -36,11 +36,11 @@ class WaveTracker:
         self.state.waiting_for = WaitingFor.LAUNCH
         self.state.status_reason = WaitingFor.LAUNCH.text()
         self.report_now = False
-        self.look_error = ""
+        self.poll_error = ""
         self.launch_reason = ""
         self._in_doubt: dict[str, str] = {}
         self._unreported: dict[str, ServerResult] = {}
-        self._launched_some = False
+        self._has_own_job = False
 
     @property
     def unlaunched(self) -> list[str]:
@@ -62,12 +62,12 @@ class WaveTracker:
         if self.state.status is WaveStatus.WAITING:
             self._change(WaveStatus.WAITING, reason or waiting_for.text(), waiting_for)
 
-    def launch_waits(self, waiting: LaunchWaiting) -> None:
+    def apply_waiting(self, waiting: LaunchWaiting) -> None:
         """Take what one of the launches waits for."""
         self._in_doubt.pop(waiting.launch_id, None)
         if waiting.waiting_for is WaitingFor.LAUNCH_DECISION:
             self._in_doubt[waiting.launch_id] = waiting.reason
-        self._note_doubts()
+        self._update_doubts()
         # What an operator must decide is never hidden by what another launch waits for.
         self.launch_reason = "; ".join(dict.fromkeys(self._in_doubt.values())) or waiting.reason
         waiting_for = WaitingFor.LAUNCH_DECISION if self._in_doubt else waiting.waiting_for
@@ -75,29 +75,29 @@ class WaveTracker:
         if self.state.start_time is not None:
             self.judge()
 
-    def launches_settled(self, results: Sequence[LaunchResult]) -> None:
+    def apply_results(self, results: Sequence[LaunchResult]) -> None:
         """Take what became of launches."""
         for result in results:
             self.state.account_id = result.account_id or self.state.account_id
-            self.take(result.servers)
-            self._launched_some |= result.job_id is not None
+            self.apply(result.servers)
+            self._has_own_job |= result.job_id is not None
 
-    def doubt_ended(self, *launch_ids: str) -> None:
+    def end_doubt(self, *launch_ids: str) -> None:
         """Note that an operator no longer has to answer about these launches."""
         for launch_id in launch_ids:
             self._in_doubt.pop(launch_id, None)
         if self.state.launches_in_doubt and not self._in_doubt:
             self.launch_reason = ""
-            self._note_doubts()
+            self._update_doubts()
             self.wait_for(WaitingFor.LAUNCH)
             self._changed()
-        self._note_doubts()
+        self._update_doubts()
 
-    def doubt_about(self, launch_id: str) -> str | None:
+    def doubt_reason(self, launch_id: str) -> str | None:
         """What an operator was asked about a launch."""
         return self._in_doubt.get(launch_id)
 
-    def started(self, accepted_time: float) -> None:
+    def set_accepted(self, accepted_time: float) -> None:
         """Note when DRS accepted a launch (epoch seconds)."""
         start_time = self.state.start_time
         self.state.start_time = min(start_time or accepted_time, accepted_time)
@@ -107,7 +107,7 @@ class WaveTracker:
         verdict, wave = judge_wave(self.state.servers), self.state
         if verdict.status is WaveStatus.IN_PROGRESS:
             if wave.start_time is not None and wave.status in _OPEN:
-                parts = [verdict.reason, self.launch_reason, self.look_error]
+                parts = [verdict.reason, self.launch_reason, self.poll_error]
                 self._change(WaveStatus.IN_PROGRESS, "; ".join(part for part in parts if part))
             return
         if wave.status is WaveStatus.CANCELLED:
@@ -132,15 +132,15 @@ class WaveTracker:
     def fail(self, server_ids: Sequence[str], reason: str) -> None:
         """Settle servers as FAILED."""
         servers = [s for s in self.state.servers if s.source_server_id in server_ids]
-        self.take([s.failed(reason, at=workflow.time()) for s in servers])
+        self.apply([s.failed(reason, at=workflow.time()) for s in servers])
 
-    def take_seen(self, servers: Sequence[ServerResult]) -> None:
+    def apply_watched(self, servers: Sequence[ServerResult]) -> None:
         """Take what a watch saw; if two watch, the one that answers later may know less."""
         known = {s.source_server_id: s for s in self.state.servers}
         ours = [(s, known[s.source_server_id]) for s in servers if s.source_server_id in known]
-        self.take([seen for seen, before in ours if not seen.is_behind(before)])
+        self.apply([seen for seen, before in ours if not seen.is_behind(before)])
 
-    def take(self, servers: Sequence[ServerResult]) -> None:
+    def apply(self, servers: Sequence[ServerResult]) -> None:
         """Take servers as they are."""
         known = {s.source_server_id: s for s in self.state.servers}
         changed = [s for s in servers if s != known.get(s.source_server_id)]
@@ -149,7 +149,7 @@ class WaveTracker:
             self._unreported.update({s.source_server_id: s for s in changed})
             self._changed()
 
-    def _note_doubts(self) -> None:
+    def _update_doubts(self) -> None:
         in_doubt = list(self._in_doubt)
         if self.state.launches_in_doubt != in_doubt:
             self.state.launches_in_doubt = in_doubt
@@ -159,7 +159,7 @@ class WaveTracker:
     def _end(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
         self._change(status, reason)
         start_time = self.state.start_time
-        if not self._launched_some and at is not None and start_time and at < start_time:
+        if not self._has_own_job and at is not None and start_time and at < start_time:
             # All of it was up before this attempt, which therefore had nothing accepted.
             self.state.start_time = None
         self.state.ended(status, reason, at=at)

@@ -13,15 +13,15 @@ with workflow.unsafe.imports_passed_through():
     from contract.watch import WatchRequest
     from contract.wave import WaveInput
     from recovery.execution.server import ServerResult
-    from workflows.activity_options import LOOK_RETRY
+    from workflows.activity_options import READ_RETRY
     from workflows.wave.control import WaveControl
     from workflows.wave.tracker import WaveTracker
 
 OBSERVE_SECONDS = 24 * 3600.0
-_OBSERVE = timedelta(seconds=OBSERVE_SECONDS + 3600)
-_LAST_LOOK = timedelta(seconds=45)
+_OBSERVE_TIMEOUT = timedelta(seconds=OBSERVE_SECONDS + 3600)
+_LAST_POLL_TIMEOUT = timedelta(seconds=45)
 # Of the time that its fastest server is expected to take, none is expected to be up.
-_QUIET = 0.6
+_SLOW_POLL_SHARE = 0.6
 
 
 class WaveWatch:
@@ -41,14 +41,14 @@ class WaveWatch:
 
     def begin(self, servers: Sequence[ServerResult], *, accepted_time: float) -> None:
         """Watch servers whose job DRS accepted at a time (epoch seconds)."""
-        self._tracker.started(accepted_time)
+        self._tracker.set_accepted(accepted_time)
         self._last_accepted = max(self._last_accepted, accepted_time)
         speed = self._start.speed
         request = WatchRequest(
             target=self._start.wave.target,
             servers=list(servers),
             until=accepted_time + OBSERVE_SECONDS / speed,
-            quiet_until=accepted_time + _QUIET * self._start.earliest_seconds / speed,
+            slow_poll_until=accepted_time + _SLOW_POLL_SHARE * self._start.earliest_seconds / speed,
         )
         self._watches.append(asyncio.create_task(self._watch(request)))
         self._tracker.judge()
@@ -57,19 +57,19 @@ class WaveWatch:
         """Wait for the servers until TimeoutSeconds are over, then go on observing them."""
         control, tracker = self._control, self._tracker
         timeout = self._start.wave.timeout_seconds / self._start.speed
-        await control.until(
+        await control.wait_until(
             lambda: self._is_settled or control.superseded,
             seconds=self._last_accepted + timeout - workflow.time(),
             summary="TimeoutSeconds",
         )
         if not (control.stopped or self._is_settled or control.superseded):
-            await self._look_once_more()
+            await self._poll_once_more()
         if not self._is_settled:
             if control.stop_reason is not None:
                 tracker.cancel(control.stop_reason)
             else:
                 tracker.time_out()
-        await control.until(
+        await control.wait_until(
             lambda: control.superseded or all(watch.done() for watch in self._watches),
             ignore_stop=True,
         )
@@ -80,16 +80,16 @@ class WaveWatch:
     def _is_settled(self) -> bool:
         return self._tracker.state.status.is_settled
 
-    async def _look_once_more(self) -> None:
+    async def _poll_once_more(self) -> None:
         """Ask DRS before the wave is TIMED_OUT: the watching worker may have been away."""
         servers = [s for s in self._tracker.state.servers if s.recovery_job_id and not s.is_final]
         request = WatchRequest(target=self._start.wave.target, servers=servers, until=0.0)
-        looking = asyncio.create_task(self._watch(request, within=_LAST_LOOK))
-        await self._control.until(looking.done)
-        if looking.done():
-            looking.exception()
+        polling = asyncio.create_task(self._watch(request, within=_LAST_POLL_TIMEOUT))
+        await self._control.wait_until(polling.done)
+        if polling.done():
+            polling.exception()
 
-    async def _watch(self, request: WatchRequest, *, within: timedelta = _OBSERVE) -> None:
+    async def _watch(self, request: WatchRequest, *, within: timedelta = _OBSERVE_TIMEOUT) -> None:
         seen = await workflow.execute_activity_method(
             WatchActivities.watch_servers,
             request,
@@ -97,7 +97,7 @@ class WaveWatch:
             summary=f"Watch {len(request.servers)} servers of {self._start.wave.wave_name}",
             schedule_to_close_timeout=within,
             heartbeat_timeout=heartbeat_timeout(),
-            retry_policy=LOOK_RETRY,
+            retry_policy=READ_RETRY,
         )
-        self._tracker.take_seen(seen)
+        self._tracker.apply_watched(seen)
         self._tracker.judge()

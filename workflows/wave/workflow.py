@@ -20,8 +20,8 @@ with workflow.unsafe.imports_passed_through():
     from contract.wave import StopWave, WaveInput, WaveOutcome
     from recovery.execution.wave import WaitingFor, WaveState
     from recovery.history.record import HistoryRecord
-    from workflows.recorder import MOST_SECONDS, Recorder
-    from workflows.signal_input import parsed
+    from workflows.recorder import MAX_RECORD_SECONDS, Recorder
+    from workflows.signal_input import parse_signal
     from workflows.wave.control import WaveControl
     from workflows.wave.launch import WaveLaunch
     from workflows.wave.plan_reporter import PlanReporter
@@ -75,8 +75,8 @@ class WaveWorkflow:
             await self._watch.await_servers()
         await self._reporter.finish()
         reporting.cancel()
-        patience = MOST_SECONDS if self._control.plan_closed else _LAST_RECORD_SECONDS
-        await self._recorder.finish(within_seconds=patience)
+        timeout = MAX_RECORD_SECONDS if self._control.plan_closed else _LAST_RECORD_SECONDS
+        await self._recorder.finish(within_seconds=timeout)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._outcome()
 
@@ -88,44 +88,44 @@ class WaveWorkflow:
     @workflow.signal
     def launch_waiting(self, *inputs: Any) -> None:
         """The launcher says what a launch waits for."""
-        waiting = parsed(LaunchWaiting, inputs)
+        waiting = parse_signal(LaunchWaiting, inputs)
         if waiting is not None and not self._control.paused:
-            self._tracker.launch_waits(waiting)
+            self._tracker.apply_waiting(waiting)
 
     @workflow.signal
     def launches_settled(self, *inputs: Any) -> None:
         """The launcher says what became of launches, or that it no longer has them."""
-        settled = parsed(LaunchesSettled, inputs)
+        settled = parse_signal(LaunchesSettled, inputs)
         if settled is not None:
-            self._launch.settled(settled)
+            self._launch.apply_settled(settled)
 
     @workflow.signal
     def answer_launch(self, *inputs: Any) -> None:
         """An operator answers whether DRS has the job of a launch."""
-        answer = parsed(LaunchAnswer, inputs)
+        answer = parse_signal(LaunchAnswer, inputs)
         if answer is not None:
             self._launch.answer(answer)
 
     @workflow.signal
     def review_progress(self, *inputs: Any) -> None:
         """The review of earlier launches says why it has not ended."""
-        progress = parsed(ReviewProgress, inputs)
+        progress = parse_signal(ReviewProgress, inputs)
         if progress is not None:
             self._tracker.wait_for(WaitingFor.REVIEW, progress.reason)
 
     @workflow.signal
     def servers_changed(self, *inputs: Any) -> None:
         """A watch says which servers changed."""
-        changed = parsed(ServersChanged, inputs)
+        changed = parse_signal(ServersChanged, inputs)
         if changed is not None:
-            self._tracker.look_error = changed.error
-            self._tracker.take_seen(changed.servers)
+            self._tracker.poll_error = changed.error
+            self._tracker.apply_watched(changed.servers)
             self._tracker.judge()
 
     @workflow.signal
     def stop(self, *inputs: Any) -> None:
         """The wave or its plan was cancelled: launch nothing more, observe what was launched."""
-        stop = parsed(StopWave, inputs)
+        stop = parse_signal(StopWave, inputs)
         if stop is not None:
             self._control.stop_reason = stop.reason
 
@@ -157,7 +157,7 @@ class WaveWorkflow:
 
     def _take_results(self, results: Sequence[LaunchResult]) -> None:
         """Take what became of launches, and watch what has a job."""
-        self._tracker.launches_settled(results)
+        self._tracker.apply_results(results)
         accepted = [r for r in results if r.accepted_time is not None]
         if not accepted:
             return

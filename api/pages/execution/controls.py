@@ -14,7 +14,7 @@ from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
 from recovery.operator.messages import MessageName, OperatorMessage
-from recovery.operator.rules import Action, actions_about, allowed_forms, takes_messages
+from recovery.operator.rules import Action, accepts_messages, actions_about, allowed_forms
 from recovery.plan.graph import WaveGraph
 from recovery.text_format import count
 from settings import Role
@@ -72,7 +72,7 @@ def controls(
         wave: the wave; None for the execution.
     """
     names: list[str] = [each.name for each in actions_about(state, wave)]
-    if wave is None and takes_messages(state):
+    if wave is None and accepts_messages(state):
         names.append(CANCEL)
     if wave is None and _may_clean_up(state):
         names.append(CLEAN_UP)
@@ -94,7 +94,7 @@ def action_dialog(
 ) -> Dialog | None:
     """The dialog of an action; None if the action is no longer possible."""
     if name == CANCEL:
-        return _cancel_dialog(service, state) if takes_messages(state) else None
+        return _cancel_dialog(service, state) if accepts_messages(state) else None
     if name == CLEAN_UP:
         return _cleanup_dialog(service, state) if _may_clean_up(state) else None
     wave = next((each for each in state.waves if each.wave_id == wave_id), None)
@@ -189,7 +189,7 @@ def _cancel_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
         )
         return Outcome(effect or WITHOUT_WORKER)
 
-    pending = sum(not wave.status.is_settled and not wave.handed_over for wave in state.waves)
+    pending = sum(not wave.status.is_settled and not wave.has_workflow for wave in state.waves)
     running = sum(wave.is_running for wave in state.waves)
     needs_plan_id = cancel_refusal(state.plan_id, state.execution_type, None) is not None
     html = render(

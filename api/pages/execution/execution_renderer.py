@@ -15,7 +15,7 @@ from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.forecast.remaining import remaining
 from recovery.operator.pending_decisions import pending_decisions
-from recovery.text_format import about, count
+from recovery.text_format import count, rounded_duration
 
 # The remaining time changes with the clock, but nobody needs it by the second.
 _VALID_SECONDS = 5.0
@@ -64,7 +64,7 @@ class ExecutionRenderer:
         critical = {each.wave_id for each in times.rows if each.is_critical}
         views = {view.wave_id: view for view in wave_views(state, critical)}
         compact = len(views) > MAX_STANDARD_WAVES
-        passed = {wave.wave_id for wave in state.waves if wave.lets_dependents_go_on}
+        passed = {wave.wave_id for wave in state.waves if wave.releases_dependents}
         parts: dict[str, str] = {
             f"n{view.number}": node(view, layout.boxes[view.wave_id], compact=compact)
             for view in views.values()
@@ -145,7 +145,11 @@ def left(state: ExecutionState, *, now: float) -> str:
     if not any(wave.is_running for wave in state.waves) and pending_decisions(state):
         return "waits for an operator"
     estimate = remaining(state, now=now)
-    return "longer than expected" if estimate.overdue else f"about {about(estimate.seconds)} left"
+    return (
+        "longer than expected"
+        if estimate.overdue
+        else f"about {rounded_duration(estimate.seconds)} left"
+    )
 
 
 def status_line(state: ExecutionState) -> str:

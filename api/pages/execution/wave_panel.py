@@ -5,7 +5,7 @@ from api.pages.execution.controls import controls
 from api.pages.rendering import render
 from api.service import ExecutionService, web_ui_link
 from contract.identifiers import wave_workflow_id
-from recovery.execution.progress import SYMBOLS, decided, detail, unverified
+from recovery.execution.progress import SYMBOLS, detail, operator_decisions, unverified
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
@@ -38,7 +38,7 @@ def wave_panel(
         wave=wave,
         symbol=SYMBOLS[wave.status],
         reason=detail(wave),
-        decided=decided(wave),
+        decided=operator_decisions(wave),
         unverified=unverified(wave),
         expected=(wave.expected_seconds or DEFAULT_SERVER_SECONDS) / state.speed,
         after=[names.get(each, each) for each in wave.depends_on],

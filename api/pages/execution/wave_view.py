@@ -9,7 +9,7 @@ from markupsafe import Markup
 from api.pages.execution.graph_layout import Box, Layout
 from api.pages.execution.timeline import Span, WaveTimes
 from api.pages.rendering import macro
-from recovery.execution.progress import SYMBOLS, remark, unverified
+from recovery.execution.progress import SYMBOLS, unverified, wave_notes
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 
@@ -22,7 +22,7 @@ class WaveView:
 
     Attributes:
         number: its position in the plan; part of its elements' IDs.
-        remark: details that the status does not include, such as what the wave waits for.
+        wave_notes: details that the status does not include, such as what the wave waits for.
         is_critical: on the critical path.
         running_since: when its launch was accepted, while it runs (epoch seconds).
     """
@@ -35,7 +35,7 @@ class WaveView:
     launched: int
     servers: int
     unverified: int
-    remark: str
+    wave_notes: str
     is_critical: bool
     is_late: bool
     attempt: int
@@ -64,7 +64,7 @@ def wave_views(state: ExecutionState, critical: set[str]) -> list[WaveView]:
             launched=wave.launched_count,
             servers=len(wave.servers),
             unverified=unverified(wave),
-            remark=remark(wave),
+            wave_notes=wave_notes(wave),
             is_critical=wave.wave_id in critical,
             is_late=wave.late,
             attempt=wave.attempt,

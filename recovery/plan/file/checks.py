@@ -10,7 +10,7 @@ from recovery.plan.model import MAX_SERVERS_PER_PLAN
 
 _ENDS_IN_NUMBER = re.compile(r"-([0-9]+)\Z")
 # Comparing names takes long, and whoever got this many wrong needs no more hints.
-_MOST_HINTS = 20
+_MAX_HINTS = 20
 
 
 def check_plan(plan: PlanDraft, report: Report) -> None:
@@ -21,9 +21,9 @@ def check_plan(plan: PlanDraft, report: Report) -> None:
     """
     _check_wave_ids(plan)
     _check_servers(plan)
-    _settle_targets(plan)
+    _resolve_targets(plan)
     if plan.all_waves_read:
-        _settle_dependencies(plan, report)
+        _resolve_dependencies(plan, report)
         _check_cycles(plan)
 
 
@@ -69,7 +69,7 @@ def _account_of(role_arn: str) -> str:
     return role_arn.split(":")[4]
 
 
-def _settle_targets(plan: PlanDraft) -> None:
+def _resolve_targets(plan: PlanDraft) -> None:
     values, section = plan.values, plan.section
     role = values.get("RoleArn")
     if role is not None and "AccountId" not in section.given:
@@ -84,17 +84,17 @@ def _settle_targets(plan: PlanDraft) -> None:
     without_region = [wave for wave in plan.waves if "Region" not in wave.section.given]
     if "Region" not in section.given and without_region:
         if len(without_region) == len(plan.waves):
-            place = section.blank.get("Region", section.line)
-            section.problem(place, "Region is missing; give one to the plan, or to each wave")
+            location = section.blank.get("Region", section.line)
+            section.problem(location, "Region is missing; give one to the plan, or to each wave")
         else:
             for wave in without_region:
                 message = "the wave has no Region; give one to the wave, or to the plan"
                 wave.section.problem(wave.section.blank.get("Region", wave.section.line), message)
     for wave in plan.waves:
-        _settle_target(wave, plan)
+        _resolve_target(wave, plan)
 
 
-def _settle_target(wave: WaveDraft, plan: PlanDraft) -> None:
+def _resolve_target(wave: WaveDraft, plan: PlanDraft) -> None:
     values, section = wave.values, wave.section
     for key in ("Region", "RoleArn", "AccountId"):
         # Blank could mean the plan's, or none at all: a guess could launch in a wrong account.
@@ -109,11 +109,11 @@ def _settle_target(wave: WaveDraft, plan: PlanDraft) -> None:
     role, account = values.get("RoleArn"), values.get("AccountId")
     if "AccountId" in section.given:
         if role is not None and account is not None and account != _account_of(role):
-            whose = "RoleArn" if own_role else "the plan's RoleArn"
+            role_key = "RoleArn" if own_role else "the plan's RoleArn"
             fix = "correct one of them" if own_role else "give the wave a RoleArn of its own"
             section.problem(
                 section.given["AccountId"],
-                f"AccountId {account} contradicts {whose}, which acts in {_account_of(role)}; "
+                f"AccountId {account} contradicts {role_key}, which acts in {_account_of(role)}; "
                 f"{fix}",
                 value=account,
             )
@@ -124,21 +124,21 @@ def _settle_target(wave: WaveDraft, plan: PlanDraft) -> None:
         values["AccountId"] = plan.values["AccountId"]
 
 
-def _settle_dependencies(plan: PlanDraft, report: Report) -> None:
+def _resolve_dependencies(plan: PlanDraft, report: Report) -> None:
     """Turn every dependency into an exact WaveId.
 
     Only in a plan none of whose WaveIds ends in a number can a number at the end of a
     dependency name a wave by its place: elsewhere it may as well be a slip in a WaveId.
     """
     wave_ids = {wave.wave_id: None for wave in plan.waves if wave.wave_id is not None}
-    by_place = not any(_ENDS_IN_NUMBER.search(wave_id) for wave_id in wave_ids)
-    hints = _MOST_HINTS
+    by_number = not any(_ENDS_IN_NUMBER.search(wave_id) for wave_id in wave_ids)
+    hints = _MAX_HINTS
     for wave in plan.waves:
-        settled = []
+        resolved = []
         for dependency in wave.dependencies:
             written = dependency.wave_id
             if written not in wave_ids:
-                number = _number_of(written) if by_place else None
+                number = _number_of(written) if by_number else None
                 if number is None or not 1 <= number <= len(plan.waves):
                     hint = _hint(written, list(wave_ids)) if hints else "write an exact WaveId"
                     hints = max(0, hints - 1)
@@ -148,13 +148,13 @@ def _settle_dependencies(plan: PlanDraft, report: Report) -> None:
                 if named is None:
                     continue
                 dependency.wave_id = named
-                _warn_of_place(wave, dependency, written, number, report)
+                _warn_of_number(wave, dependency, written, number, report)
             if dependency.wave_id == wave.wave_id:
                 message = "the wave depends on itself; remove this dependency"
                 wave.section.problem(dependency.line, message, value=written)
                 continue
-            settled.append(dependency)
-        wave.dependencies = settled
+            resolved.append(dependency)
+        wave.dependencies = resolved
 
 
 def _number_of(written: str) -> int | None:
@@ -178,7 +178,7 @@ def _hint(written: str, wave_ids: list[str]) -> str:
     return f"did you mean {printable(nearest[0])}?" if nearest else "write an exact WaveId"
 
 
-def _warn_of_place(
+def _warn_of_number(
     wave: WaveDraft, dependency: DependencyDraft, written: str, number: int, report: Report
 ) -> None:
     exact = printable(dependency.wave_id)
@@ -205,9 +205,9 @@ def _check_cycles(plan: PlanDraft) -> None:
     for cycle in graph.cycles():
         first = waves[cycle[0]]
         line = next(each.line for each in first.dependencies if each.wave_id == cycle[1])
-        walk = " → ".join(printable(wave_id) for wave_id in (*cycle, cycle[0]))
+        path = " → ".join(printable(wave_id) for wave_id in (*cycle, cycle[0]))
         first.section.problem(
             line,
-            f"waves wait for each other: {walk}; remove one of these dependencies",
-            value=walk,
+            f"waves wait for each other: {path}; remove one of these dependencies",
+            value=path,
         )

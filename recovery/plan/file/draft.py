@@ -12,11 +12,11 @@ from recovery.plan.file.keys import (
     PLAN_KEYS,
     SERVER_KEYS,
     WAVE_KEYS,
-    Refused,
+    InvalidValue,
     Section,
     check_value,
 )
-from recovery.plan.file.nodes import Item, Kind
+from recovery.plan.file.nodes import Kind, Node
 from recovery.plan.file.problems import Report, printable
 from recovery.plan.model import MAX_SERVERS_PER_WAVE, MAX_WAVES
 
@@ -96,14 +96,14 @@ class PlanDraft:
     all_waves_read: bool = True
 
 
-def read_draft(root: Item, report: Report) -> PlanDraft | None:
+def read_draft(root: Node, report: Report) -> PlanDraft | None:
     """Read what is readable, and report what is not.
 
     Returns:
         The draft; None if the file is not a mapping.
     """
     if root.kind is not Kind.MAPPING:
-        what = "the file is empty" if root.kind is Kind.NOTHING else f"the file holds {root.kind}"
+        what = "the file is empty" if root.kind is Kind.NULL else f"the file holds {root.kind}"
         report.problem(root.line, f"{what}; a plan is a mapping with PlanId and Waves")
         return None
     section = Section(root, PLAN_KEYS, report)
@@ -112,8 +112,8 @@ def read_draft(root: Item, report: Report) -> PlanDraft | None:
     draft = PlanDraft(section, section.values(keys, required=("PlanId",)))
     waves = section.given.get("Waves")
     if waves is None or (waves.kind is Kind.LIST and not waves.items):
-        place = section.blank.get("Waves") or waves or section.line
-        section.problem(place, "the plan has no waves; list them under Waves")
+        location = section.blank.get("Waves") or waves or section.line
+        section.problem(location, "the plan has no waves; list them under Waves")
         return draft
     if waves.kind is not Kind.LIST:
         message = f'Waves is {waves.kind}; write a list, each wave beginning with "- WaveId:"'
@@ -123,25 +123,25 @@ def read_draft(root: Item, report: Report) -> PlanDraft | None:
         message = f"the plan has {len(waves.items):,} waves; split it, at most {MAX_WAVES:,} a plan"
         section.problem(waves, message, value=str(len(waves.items)))
         draft.all_waves_read = False
-    for place, item in enumerate(waves.items[:MAX_WAVES], start=1):
+    for number, item in enumerate(waves.items[:MAX_WAVES], start=1):
         if item.kind is Kind.MAPPING:
-            draft.waves.append(_read_wave(item, place, report))
+            draft.waves.append(_read_wave(item, number, report))
         else:
             report.problem(
                 item.line,
                 f"a wave is {item.kind}; write a mapping with WaveId and ServerIds",
-                wave=f"number {place}",
+                wave=f"number {number}",
                 value=item.text or None,
             )
             draft.all_waves_read = False
     return draft
 
 
-def _read_wave(item: Item, place: int, report: Report) -> WaveDraft:
-    section = Section(item, WAVE_KEYS, report)
+def _read_wave(node: Node, number: int, report: Report) -> WaveDraft:
+    section = Section(node, WAVE_KEYS, report)
     written = section.given.get("WaveId")
     wave_id = (written.text or None) if written is not None and written.is_scalar else None
-    section.wave = wave_id or f"number {place}"
+    section.wave = wave_id or f"number {number}"
     section.report_keys()
     keys = [key for key in WAVE_KEYS if key not in _NOT_SINGLE]
     draft = WaveDraft(section, wave_id, section.values(keys, required=("WaveId",)))
@@ -171,8 +171,8 @@ def _read_servers(wave: WaveDraft, report: Report) -> None:
     given = objects or plain
     if given is None or (given.kind is Kind.LIST and not given.items):
         blank = section.blank.get("ServerIds") or section.blank.get("Servers")
-        place = given or blank or section.line
-        section.problem(place, "the wave has no servers; list their IDs under ServerIds")
+        location = given or blank or section.line
+        section.problem(location, "the wave has no servers; list their IDs under ServerIds")
         return
     key = "ServerIds" if objects is None else "Servers"
     entries = _entries(section, key, given)
@@ -190,7 +190,7 @@ def _read_servers(wave: WaveDraft, report: Report) -> None:
             wave.servers.append(server)
 
 
-def _read_server(wave: Section, key: str, entry: Item, report: Report) -> ServerDraft | None:
+def _read_server(wave: Section, key: str, entry: Node, report: Report) -> ServerDraft | None:
     if entry.kind is Kind.MAPPING:
         if key == "ServerIds" and entry is not wave.given[key]:
             wave.problem(entry, "ServerIds takes plain IDs; list mappings under Servers")
@@ -206,7 +206,7 @@ def _read_server(wave: Section, key: str, entry: Item, report: Report) -> Server
         message = f'Servers takes mappings; write "- SourceServerId: {shown}", or use ServerIds'
         wave.problem(entry, message, value=entry.text)
     value = check_value("SourceServerId", entry)
-    if isinstance(value, Refused):
+    if isinstance(value, InvalidValue):
         wave.problem(entry, value.message, value=entry.text)
         return None
     return ServerDraft(entry.line, {"SourceServerId": value})
@@ -244,7 +244,7 @@ def _read_dependencies(wave: WaveDraft, report: Report) -> None:
             section.problem(entry, message)
 
 
-def _entries(section: Section, key: str, given: Item) -> list[Item]:
+def _entries(section: Section, key: str, given: Node) -> list[Node]:
     """Return a list's items; of what is not a list, the one item that it seems to mean."""
     if given.kind is Kind.LIST:
         return given.items

@@ -8,7 +8,7 @@ import json
 import re
 from typing import NoReturn
 
-from recovery.plan.file.nodes import MAX_DEPTH, Item, ItemBuilder, Kind
+from recovery.plan.file.nodes import MAX_DEPTH, Kind, Node, NodeBuilder
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]|[^\s{}\[\]:,"]+|\n')
 
@@ -30,25 +30,25 @@ def _load_json(text: str) -> None:
     json.loads(text, parse_int=str, parse_float=str, parse_constant=refuse)
 
 
-def _check(text: str, builder: ItemBuilder) -> None:
+def _validate(text: str, builder: NodeBuilder) -> None:
     try:
         _load_json(text)
     except json.JSONDecodeError as error:
         what = f"{error.msg[:1].lower()}{error.msg[1:]}"
-        builder.refuse(error.lineno, f"this is not valid JSON: {what} (column {error.colno})")
+        builder.reject(error.lineno, f"this is not valid JSON: {what} (column {error.colno})")
     except ValueError as error:
-        builder.refuse(None, f"this is not valid JSON: {error}")
+        builder.reject(None, f"this is not valid JSON: {error}")
     except RecursionError:
-        builder.refuse(None, f"values are nested more than {MAX_DEPTH} deep; a plan never is")
+        builder.reject(None, f"values are nested more than {MAX_DEPTH} deep; a plan never is")
 
 
-def read_json(text: str, builder: ItemBuilder) -> Item:
+def read_json(text: str, builder: NodeBuilder) -> Node:
     """Read one JSON value.
 
     Raises:
         PlanError: It is not JSON.
     """
-    _check(text, builder)
+    _validate(text, builder)
     line = 1
     for token in _TOKEN.findall(text):
         match token[0]:
@@ -65,16 +65,16 @@ def read_json(text: str, builder: ItemBuilder) -> Item:
     return builder.finish()
 
 
-def _json_scalar(token: str, line: int) -> Item:
+def _json_scalar(token: str, line: int) -> Node:
     match token[0]:
         case '"':
             text = json.loads(token)
-            return Item(Kind.TEXT, line, text, text)
+            return Node(Kind.TEXT, line, text, text)
         case "t" | "f":
-            return Item(Kind.YES_NO, line, token, token == "true")
+            return Node(Kind.BOOLEAN, line, token, token == "true")
         case "n":
-            return Item(Kind.NOTHING, line, token)
+            return Node(Kind.NULL, line, token)
     try:
-        return Item(Kind.NUMBER, line, token, json.loads(token))
+        return Node(Kind.NUMBER, line, token, json.loads(token))
     except ValueError:
-        return Item(Kind.NUMBER, line, token, float("inf"))
+        return Node(Kind.NUMBER, line, token, float("inf"))

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from recovery.base_model import Model
-from recovery.plan.file.nodes import Item, Kind
+from recovery.plan.file.nodes import Kind, Node
 from recovery.plan.file.problems import Report, printable
 from recovery.plan.model import Dependency, Impact, OnFailure, RecoveryPlan, Server, Wave
 
@@ -17,11 +17,11 @@ _NAME = "1 to 256 characters on one line"
 _TEXT = "text without control characters"
 _SECONDS = "a number of seconds above 0 and at most 604800 (7 days)"
 _MINUTES = "a whole number of minutes, 1 or more (at most a year)"
-_YES_NO = "true or false"
+_BOOLEAN = "true or false"
 _SERVER_ID = '"s-" and 17 of the characters 0-9 and a-f'
 
 # What to write, by key: the words for what the models check.
-_WANTED = {
+_EXPECTED = {
     "PlanId": _ID,
     "PlanName": _NAME,
     "Description": _TEXT,
@@ -39,16 +39,16 @@ _WANTED = {
     "WaveDescription": _TEXT,
     "TimeoutSeconds": _SECONDS,
     "Retries": "a whole number from 0 to 100",
-    "ApprovalRequired": _YES_NO,
-    "PauseBeforeWave": _YES_NO,
+    "ApprovalRequired": _BOOLEAN,
+    "PauseBeforeWave": _BOOLEAN,
     "SourceServerId": _SERVER_ID,
     "Impact": f"one of {', '.join(Impact)}",
     "RecoverySnapshotId": '"pit-" and 17 of the characters 0-9 and a-f',
     "DependsOnWaveId": "the WaveId of the wave to wait for",
 }
-_NUMBERS = ("RTO", "RPO", "Priority", "DeadlineSeconds", "TimeoutSeconds", "Retries")
-_YES_NOS = ("ApprovalRequired", "PauseBeforeWave")
-_MOST_UNKNOWN_KEYS = 20
+_NUMBER_KEYS = ("RTO", "RPO", "Priority", "DeadlineSeconds", "TimeoutSeconds", "Retries")
+_BOOLEAN_KEYS = ("ApprovalRequired", "PauseBeforeWave")
+_MAX_UNKNOWN_KEYS = 20
 
 
 def _keys(model: type[Model]) -> dict[str, TypeAdapter[Any]]:
@@ -86,26 +86,26 @@ class Section:
     """
 
     def __init__(
-        self, item: Item, known: tuple[str, ...], report: Report, *, wave: str | None = None
+        self, node: Node, known: tuple[str, ...], report: Report, *, wave: str | None = None
     ) -> None:
-        self.line = item.line
+        self.line = node.line
         self.wave = wave
-        self.given: dict[str, Item] = {}
-        self.blank: dict[str, Item] = {}
+        self.given: dict[str, Node] = {}
+        self.blank: dict[str, Node] = {}
         self._report = report
-        self._first, self._repeated = item.entries, item.repeated
-        self._unknown: list[tuple[str, str | None, Item]] = []
-        for key, value in item.entries.items():
+        self._first, self._repeated = node.entries, node.repeated
+        self._unknown: list[tuple[str, str | None, Node]] = []
+        for key, value in node.entries.items():
             if key in known:
-                self._take(key, value)
-        for key, value in item.entries.items():
+                self._add(key, value)
+        for key, value in node.entries.items():
             if key not in known:
                 # Comparing takes long, and a mapping with more unknown keys is no slip.
-                few = len(self._unknown) < _MOST_UNKNOWN_KEYS
+                few = len(self._unknown) < _MAX_UNKNOWN_KEYS
                 nearest = _nearest(key, known) if few else None
                 self._unknown.append((key, nearest, value))
-                if nearest is not None and nearest not in item.entries:
-                    self._take(nearest, value)
+                if nearest is not None and nearest not in node.entries:
+                    self._add(nearest, value)
 
     def report_keys(self) -> None:
         """Report the keys that this mapping cannot have, or has twice."""
@@ -117,10 +117,10 @@ class Section:
                 "remove one of them",
                 value=key.text,
             )
-        for name, nearest, item in self._unknown[:_MOST_UNKNOWN_KEYS]:
+        for name, nearest, node in self._unknown[:_MAX_UNKNOWN_KEYS]:
             hint = "remove it" if nearest is None else f"did you mean {nearest}?"
-            self.problem(item, f"unknown key {printable(name)}; {hint}", value=name)
-        if more := self._unknown[_MOST_UNKNOWN_KEYS:]:
+            self.problem(node, f"unknown key {printable(name)}; {hint}", value=name)
+        if more := self._unknown[_MAX_UNKNOWN_KEYS:]:
             self.problem(more[0][2], f"{len(more)} more unknown keys; remove them")
 
     def values(self, keys: Iterable[str], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -134,52 +134,52 @@ class Section:
         for key in keys:
             if key not in self.given:
                 if key in required:
-                    place = self.blank.get(key, self.line)
-                    self.problem(place, f"{key} is missing; write {_WANTED[key]}")
+                    location = self.blank.get(key, self.line)
+                    self.problem(location, f"{key} is missing; write {_EXPECTED[key]}")
                 continue
             value = self._value(key, self.given[key])
             if value is not None:
                 values[key] = value
         return values
 
-    def problem(self, place: Item | int, message: str, *, value: str | None = None) -> None:
+    def problem(self, location: Node | int, message: str, *, value: str | None = None) -> None:
         """Report a problem of this mapping."""
-        line = place.line if isinstance(place, Item) else place
+        line = location.line if isinstance(location, Node) else location
         self._report.problem(line, message, wave=self.wave, value=value)
 
-    def _take(self, key: str, item: Item) -> None:
-        (self.blank if item.kind is Kind.NOTHING else self.given)[key] = item
+    def _add(self, key: str, node: Node) -> None:
+        (self.blank if node.kind is Kind.NULL else self.given)[key] = node
 
-    def _value(self, key: str, item: Item) -> Any:
-        value = check_value(key, item)
-        if isinstance(value, Refused):
-            self.problem(item, value.message, value=item.text or None)
+    def _value(self, key: str, node: Node) -> Any:
+        value = check_value(key, node)
+        if isinstance(value, InvalidValue):
+            self.problem(node, value.message, value=node.text or None)
             return None
         return value
 
 
-class Refused:
+class InvalidValue:
     """Why a value is not one that its key can have."""
 
     def __init__(self, message: str) -> None:
         self.message = message
 
 
-def check_value(key: str, item: Item) -> Any:
+def check_value(key: str, node: Node) -> Any:
     """Return the value as the models take it, or Refused."""
-    if not item.is_scalar:
-        return Refused(f"{key} is {item.kind}; write {_WANTED[key]}")
-    is_text = key not in _NUMBERS and key not in _YES_NOS
-    shown = printable(item.text)
+    if not node.is_scalar:
+        return InvalidValue(f"{key} is {node.kind}; write {_EXPECTED[key]}")
+    is_text = key not in _NUMBER_KEYS and key not in _BOOLEAN_KEYS
+    shown = printable(node.text)
     try:
-        value = _TYPES[key].validate_python(item.text if is_text else item.value)
+        value = _TYPES[key].validate_python(node.text if is_text else node.value)
     except ValidationError:
         hint = ""
-        if not is_text and item.kind is Kind.TEXT:
-            hint = ", without quotes and in digits" if key in _NUMBERS else ", without quotes"
-        return Refused(f'{key} "{shown}" is not valid; write {_WANTED[key]}{hint}')
-    if is_text and item.kind not in (Kind.TEXT, Kind.MERGE):
-        return Refused(f'{key} {shown} is read as {item.kind}; quote it: {key}: "{shown}"')
+        if not is_text and node.kind is Kind.TEXT:
+            hint = ", without quotes and in digits" if key in _NUMBER_KEYS else ", without quotes"
+        return InvalidValue(f'{key} "{shown}" is not valid; write {_EXPECTED[key]}{hint}')
+    if is_text and node.kind not in (Kind.TEXT, Kind.MERGE):
+        return InvalidValue(f'{key} {shown} is read as {node.kind}; quote it: {key}: "{shown}"')
     return value
 
 

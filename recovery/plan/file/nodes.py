@@ -20,16 +20,16 @@ class Kind(StrEnum):
 
     TEXT = "text"
     NUMBER = "a number"
-    YES_NO = "a yes or no"
+    BOOLEAN = "a yes or no"
     DATE = "a date"
-    NOTHING = "nothing"
+    NULL = "nothing"
     LIST = "a list"
     MAPPING = "a mapping"
     MERGE = "a merge key"
 
 
 @dataclass(slots=True)
-class Item:
+class Node:
     """A value and its place.
 
     Attributes:
@@ -47,104 +47,104 @@ class Item:
     line: int
     text: str = ""
     value: str | int | float | bool | None = None
-    items: list["Item"] = field(default_factory=list)
-    entries: dict[str, "Item"] = field(default_factory=dict)
-    repeated: list["Item"] = field(default_factory=list)
+    items: list["Node"] = field(default_factory=list)
+    entries: dict[str, "Node"] = field(default_factory=dict)
+    repeated: list["Node"] = field(default_factory=list)
     size: int = 1
 
     @property
     def is_scalar(self) -> bool:
         """Whether it is a single value, and there is one."""
-        return self.kind not in (Kind.LIST, Kind.MAPPING, Kind.NOTHING)
+        return self.kind not in (Kind.LIST, Kind.MAPPING, Kind.NULL)
 
 
 @dataclass(slots=True)
 class _Frame:
     """A list or mapping that is not closed yet."""
 
-    item: Item
+    node: Node
     anchor: str | None
-    key: Item | None = None
-    merged: list[Item] = field(default_factory=list)
+    key: Node | None = None
+    merged: list[Node] = field(default_factory=list)
 
 
-class ItemBuilder:
+class NodeBuilder:
     """Puts values together without recursion."""
 
     def __init__(self, file: str) -> None:
-        self.root: Item | None = None
+        self.root: Node | None = None
         self._file = file
         self._frames: list[_Frame] = []
-        self._anchors: dict[str, Item] = {}
+        self._anchors: dict[str, Node] = {}
 
-    def finish(self) -> Item:
+    def finish(self) -> Node:
         """Return the whole document."""
         if self.root is None:
-            self.refuse(None, "the file is empty; a plan needs PlanId and Waves")
+            self.reject(None, "the file is empty; a plan needs PlanId and Waves")
         return self.root
 
-    def refuse(self, line: int | None, message: str, value: str | None = None) -> NoReturn:
+    def reject(self, line: int | None, message: str, value: str | None = None) -> NoReturn:
         """Give up reading."""
         raise PlanError((Problem(message, self._file, line, value=value),))
 
     def open(self, kind: Kind, line: int, anchor: str | None = None) -> None:
         """Begin a list or a mapping."""
         if len(self._frames) == MAX_DEPTH:
-            self.refuse(line, f"values are nested more than {MAX_DEPTH} deep; a plan never is")
-        self._frames.append(_Frame(Item(kind, self._line(line)), anchor))
+            self.reject(line, f"values are nested more than {MAX_DEPTH} deep; a plan never is")
+        self._frames.append(_Frame(Node(kind, self._line(line)), anchor))
 
     def close(self) -> None:
         """End the innermost list or mapping."""
         frame = self._frames.pop()
         for merged in frame.merged:
-            for name, item in merged.entries.items():
-                frame.item.entries.setdefault(name, item)
-        self._add(frame.item, frame.anchor)
+            for name, node in merged.entries.items():
+                frame.node.entries.setdefault(name, node)
+        self._add(frame.node, frame.anchor)
 
-    def scalar(self, item: Item, anchor: str | None = None) -> None:
+    def scalar(self, node: Node, anchor: str | None = None) -> None:
         """Add a single value."""
-        item.line = self._line(item.line)
-        self._add(item, anchor)
+        node.line = self._line(node.line)
+        self._add(node, anchor)
 
     def alias(self, anchor: str, line: int) -> None:
         """Add the value of an anchor once more."""
         if any(frame.anchor == anchor for frame in self._frames):
-            self.refuse(line, f"*{anchor} is inside the value it stands for", anchor)
+            self.reject(line, f"*{anchor} is inside the value it stands for", anchor)
         if anchor not in self._anchors:
-            self.refuse(line, f"*{anchor} has no &{anchor} before it", anchor)
+            self.reject(line, f"*{anchor} has no &{anchor} before it", anchor)
         self._add(replace(self._anchors[anchor], line=self._line(line)), None)
 
     def _line(self, line: int) -> int:
         key = self._frames[-1].key if self._frames else None
         return line if key is None else key.line
 
-    def _add(self, item: Item, anchor: str | None) -> None:
+    def _add(self, node: Node, anchor: str | None) -> None:
         if anchor is not None:
-            self._anchors[anchor] = item
+            self._anchors[anchor] = node
         if not self._frames:
-            self.root = item
+            self.root = node
             return
         frame = self._frames[-1]
-        frame.item.size += item.size
-        if frame.item.size > MAX_VALUES:
-            self.refuse(item.line, f"the file stands for more than {MAX_VALUES:,} values")
-        if frame.item.kind is Kind.LIST:
-            frame.item.items.append(item)
+        frame.node.size += node.size
+        if frame.node.size > MAX_VALUES:
+            self.reject(node.line, f"the file stands for more than {MAX_VALUES:,} values")
+        if frame.node.kind is Kind.LIST:
+            frame.node.items.append(node)
         elif frame.key is None:
-            if item.kind in (Kind.LIST, Kind.MAPPING):
-                self.refuse(item.line, f"a key must be text, not {item.kind}")
-            frame.key = item
+            if node.kind in (Kind.LIST, Kind.MAPPING):
+                self.reject(node.line, f"a key must be text, not {node.kind}")
+            frame.key = node
         else:
-            self._add_entry(frame, frame.key, item)
+            self._add_entry(frame, frame.key, node)
             frame.key = None
 
-    def _add_entry(self, frame: _Frame, key: Item, item: Item) -> None:
+    def _add_entry(self, frame: _Frame, key: Node, node: Node) -> None:
         if key.kind is Kind.MERGE:
-            merged = item.items if item.kind is Kind.LIST else [item]
+            merged = node.items if node.kind is Kind.LIST else [node]
             if any(each.kind is not Kind.MAPPING for each in merged):
-                self.refuse(key.line, "<< merges mappings only")
+                self.reject(key.line, "<< merges mappings only")
             frame.merged += merged
-        elif key.text in frame.item.entries:
-            frame.item.repeated.append(key)
+        elif key.text in frame.node.entries:
+            frame.node.repeated.append(key)
         else:
-            frame.item.entries[key.text] = item
+            frame.node.entries[key.text] = node

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 
-_LONGEST_SHOWN = 100
+_MAX_LENGTH = 100
 
 
 def printable(text: str) -> str:
     """Return the text fit for a terminal: control characters escaped, long texts cut."""
-    if len(text) > _LONGEST_SHOWN:
-        text = f"{text[: _LONGEST_SHOWN - 1]}…"
+    if len(text) > _MAX_LENGTH:
+        text = f"{text[: _MAX_LENGTH - 1]}…"
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
@@ -72,7 +72,7 @@ class Report:
         """Add what the plan can run with."""
         self.warnings.append(Problem(message, self.file, line, wave, value))
 
-    def refuse_if_any(self) -> None:
+    def raise_if_any(self) -> None:
         """Raise PlanError if there is a problem."""
         if self.problems:
             raise PlanError(in_line_order(self.problems))

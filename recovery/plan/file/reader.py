@@ -57,7 +57,7 @@ def parse_plan(text: str, *, file: str) -> ReadPlan:
     draft = read_draft(read_document(text, file), report)
     if draft is not None:
         check_plan(draft, report)
-    report.refuse_if_any()
+    report.raise_if_any()
     assert draft is not None
     return ReadPlan(_freeze(draft), in_line_order(report.warnings), file)
 

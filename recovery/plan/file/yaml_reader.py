@@ -10,7 +10,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
-from recovery.plan.file.nodes import Item, ItemBuilder, Kind
+from recovery.plan.file.nodes import Kind, Node, NodeBuilder
 from recovery.plan.file.problems import printable
 
 # libyaml is some ten times faster; PyYAML has it wherever it comes as a wheel.
@@ -20,8 +20,8 @@ _resolver: Any = Resolver()
 _constructor: Any = SafeConstructor()
 
 _KINDS = {
-    "null": Kind.NOTHING,
-    "bool": Kind.YES_NO,
+    "null": Kind.NULL,
+    "bool": Kind.BOOLEAN,
     "int": Kind.NUMBER,
     "float": Kind.NUMBER,
     "timestamp": Kind.DATE,
@@ -29,7 +29,7 @@ _KINDS = {
 }
 
 
-def read_yaml(text: str, builder: ItemBuilder) -> Item:
+def read_yaml(text: str, builder: NodeBuilder) -> Node:
     """Read one YAML document.
 
     Raises:
@@ -45,7 +45,7 @@ def read_yaml(text: str, builder: ItemBuilder) -> Item:
                     builder.alias(event.anchor or "", line)
                 case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                     if event.tag not in (None, "!"):
-                        _refuse_tag(event.tag, line, builder)
+                        _reject_tag(event.tag, line, builder)
                     is_list = isinstance(event, yaml.SequenceStartEvent)
                     builder.open(Kind.LIST if is_list else Kind.MAPPING, line, event.anchor)
                 case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
@@ -54,13 +54,13 @@ def read_yaml(text: str, builder: ItemBuilder) -> Item:
         mark = error.problem_mark or error.context_mark
         what = ", ".join(part for part in (error.context, error.problem) if part)
         hint = "; indent with spaces, not with tabs" if "\\t" in what else ""
-        builder.refuse(mark.line + 1 if mark else None, f"this is not valid YAML: {what}{hint}")
+        builder.reject(mark.line + 1 if mark else None, f"this is not valid YAML: {what}{hint}")
     except yaml.YAMLError as error:
-        builder.refuse(None, f"this is not valid YAML: {printable(' '.join(str(error).split()))}")
+        builder.reject(None, f"this is not valid YAML: {printable(' '.join(str(error).split()))}")
     return builder.finish()
 
 
-def _yaml_events(text: str, builder: ItemBuilder) -> Iterator[Any]:
+def _yaml_events(text: str, builder: NodeBuilder) -> Iterator[Any]:
     documents = 0
     events: Iterator[Any] = yaml.parse(text, Loader=_Loader)
     for event in events:
@@ -68,28 +68,28 @@ def _yaml_events(text: str, builder: ItemBuilder) -> Iterator[Any]:
             documents += 1
             if documents > 1:
                 mark: Any = event.start_mark
-                builder.refuse(mark.line + 1, "a second document begins; write one plan to a file")
+                builder.reject(mark.line + 1, "a second document begins; write one plan to a file")
         yield event
 
 
-def _yaml_scalar(event: yaml.ScalarEvent, line: int, builder: ItemBuilder) -> Item:
+def _yaml_scalar(event: yaml.ScalarEvent, line: int, builder: NodeBuilder) -> Node:
     text = event.value
     if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
-        _refuse_tag(event.tag, line, builder)
+        _reject_tag(event.tag, line, builder)
     if event.tag is not None or not event.implicit[0]:
-        return Item(Kind.TEXT, line, text, text)
+        return Node(Kind.TEXT, line, text, text)
     tag = _resolver.resolve(yaml.ScalarNode, text, event.implicit)
     kind = _KINDS.get(tag.rpartition(":")[2], Kind.TEXT)
     if kind is Kind.NUMBER and ":" in text:
         # YAML 1.1 reads 1:30 as 90, to a base of 60. Nobody who writes it means that.
         kind = Kind.TEXT
-    return Item(kind, line, text, _value(kind, text, tag))
+    return Node(kind, line, text, _value(kind, text, tag))
 
 
 def _value(kind: Kind, text: str, tag: str) -> str | int | float | bool | None:
     node = yaml.ScalarNode(tag, text)
     match kind:
-        case Kind.YES_NO:
+        case Kind.BOOLEAN:
             return bool(_constructor.construct_yaml_bool(node))
         case Kind.NUMBER:
             try:
@@ -105,5 +105,5 @@ def _value(kind: Kind, text: str, tag: str) -> str | int | float | bool | None:
             return None
 
 
-def _refuse_tag(tag: str, line: int, builder: ItemBuilder) -> NoReturn:
-    builder.refuse(line, f"the YAML tag {printable(tag)} is not supported; leave it out", tag)
+def _reject_tag(tag: str, line: int, builder: NodeBuilder) -> NoReturn:
+    builder.reject(line, f"the YAML tag {printable(tag)} is not supported; leave it out", tag)

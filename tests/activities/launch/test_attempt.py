@@ -76,14 +76,14 @@ async def test_a_launch_gives_each_server_its_job_and_the_time_drs_accepted_it(
 
 
 @pytest.mark.parametrize("effect", ["answer-lost", "answer-cut"])
-async def test_after_a_lost_answer_the_job_is_found_and_not_asked_for_again(
+async def test_after_a_lost_response_the_job_is_found_and_not_requested_again(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, effect: str
 ) -> None:
     servers = aws.servers(2)
     request = launch(servers)
     aws.fault("StartRecovery", Effect=effect, Times=1)
     first = Attempt(temporal)
-    error = await first.refused(launches.launch_batch, batch(request))
+    error = await first.run_failing(launches.launch_batch, batch(request))
     assert (error.type, error.non_retryable) == ("UnclearAnswer", False)
     assert first.heartbeats[-1]["Unanswered"] is True
     result = await launch_result(first.next(), launches, request)
@@ -92,14 +92,14 @@ async def test_after_a_lost_answer_the_job_is_found_and_not_asked_for_again(
     assert aws.calls("StartRecovery") == 1
 
 
-async def test_a_listing_of_jobs_that_breaks_off_is_not_taken_for_one_without_ours(
+async def test_a_truncated_job_listing_is_not_a_listing_without_our_job(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
     request = launch(servers)
     aws.fault("StartRecovery", Effect="answer-lost", Times=1)
     attempt = Attempt(temporal)
-    await attempt.refused(launches.launch_batch, batch(request))
+    await attempt.run_failing(launches.launch_batch, batch(request))
     aws.fault("DescribeJobs", Effect="answer-cut", Times=12)
     result = None
     for _ in range(28):
@@ -112,14 +112,14 @@ async def test_a_listing_of_jobs_that_breaks_off_is_not_taken_for_one_without_ou
     assert aws.calls("StartRecovery") == 1
 
 
-async def test_a_call_that_never_arrived_is_asked_again_once_the_job_was_looked_for_in_vain(
+async def test_a_call_that_never_arrived_is_sent_again_after_the_search_finds_no_job(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, fast: Settings
 ) -> None:
     servers = aws.servers()
     request = launch(servers)
     aws.fault("StartRecovery", Effect="drop", Times=1)
     first = Attempt(temporal)
-    await first.refused(launches.launch_batch, batch(request))
+    await first.run_failing(launches.launch_batch, batch(request))
     began = time.monotonic()
     result = await launch_result(first.next(), launches, request)
     assert time.monotonic() - began >= fast.absent_after_seconds
@@ -137,7 +137,7 @@ async def test_a_job_that_shows_up_late_is_still_found(
     request = launch(servers)
     aws.fault("StartRecovery", Effect="answer-lost", Times=1)
     first = Attempt(temporal)
-    await first.refused(launches.launch_batch, batch(request))
+    await first.run_failing(launches.launch_batch, batch(request))
     jobs_since, looks = DrsClient.jobs_since, 0
 
     async def jobs_late(api: DrsClient, moment: float) -> list[Job]:
@@ -152,7 +152,7 @@ async def test_a_job_that_shows_up_late_is_still_found(
 
 
 @pytest.mark.parametrize("number", [1, 2, 7])
-async def test_an_attempt_that_inherits_nothing_adopts_the_job_that_is_there(
+async def test_an_attempt_without_heartbeat_details_adopts_the_existing_job(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, number: int
 ) -> None:
     servers = aws.servers()
@@ -163,7 +163,7 @@ async def test_an_attempt_that_inherits_nothing_adopts_the_job_that_is_there(
     assert len(aws.accepted(servers[0])) == 1
 
 
-async def test_a_later_attempt_without_heartbeats_looks_for_a_job_before_it_asks(
+async def test_a_later_attempt_without_heartbeats_searches_the_job_before_it_calls(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, fast: Settings
 ) -> None:
     servers = aws.servers()
@@ -173,13 +173,13 @@ async def test_a_later_attempt_without_heartbeats_looks_for_a_job_before_it_asks
     assert len(aws.accepted(servers[0])) == 1
 
 
-async def test_nothing_is_asked_while_it_cannot_be_seen_whether_there_is_a_job(
+async def test_nothing_is_launched_while_jobs_cannot_be_read(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
     aws.fault("DescribeJobs", Error="AccessDeniedException")
     attempt = Attempt(temporal, number=2)
-    error = await attempt.refused(launches.launch_batch, batch(launch(servers)))
+    error = await attempt.run_failing(launches.launch_batch, batch(launch(servers)))
     assert (error.type, error.non_retryable) == ("LaunchInDoubt", False)
     assert aws.calls("StartRecovery") == 0
 
@@ -200,7 +200,7 @@ async def test_a_call_that_takes_too_long_to_prepare_is_not_made(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launching, "_FENCE_SECONDS", -1.0)
-    error = await Attempt(temporal).refused(launches.launch_batch, batch(launch(aws.servers())))
+    error = await Attempt(temporal).run_failing(launches.launch_batch, batch(launch(aws.servers())))
     assert not error.non_retryable
     assert "too slowly" in error.message
     assert aws.calls("StartRecovery") == 0
@@ -212,7 +212,7 @@ async def test_the_heartbeat_says_that_the_call_may_be_sent_before_it_is(
     aws.fault("StartRecovery", Effect="delay", Seconds=0.3)
     attempt = Attempt(temporal)
     running = asyncio.create_task(launch_result(attempt, launches, launch(aws.servers())))
-    await until(lambda: aws.struck() == 1)
+    await until(lambda: aws.faults_applied() == 1)
     # Temporal may have got any of them, as heartbeats are throttled.
     assert attempt.heartbeats
     assert all(beat["Unanswered"] for beat in attempt.heartbeats)
@@ -226,7 +226,7 @@ async def test_a_launch_cancelled_during_its_call_still_returns_its_job(
     aws.fault("StartRecovery", Effect="delay", Seconds=0.3)
     attempt = Attempt(temporal)
     running = asyncio.create_task(launch_result(attempt, launches, launch(servers)))
-    await until(lambda: aws.struck() == 1)
+    await until(lambda: aws.faults_applied() == 1)
     attempt.environment.cancel()
     result = await running
     assert result.job_id == aws.accepted(servers[0])[0]["JobId"]
@@ -238,7 +238,7 @@ async def test_a_launch_whose_worker_stops_before_the_call_asks_for_nothing(
     aws.fault("DescribeRecoveryInstances", Effect="delay", Seconds=0.3)
     attempt = Attempt(temporal)
     running = asyncio.create_task(launch_result(attempt, launches, launch(aws.servers())))
-    await until(lambda: aws.struck() == 1)
+    await until(lambda: aws.faults_applied() == 1)
     # The next attempt goes on; a cancellation by Temporal is in test_launch_batch.py.
     attempt.environment.cancel(ActivityCancellationDetails(worker_shutdown=True))
     with pytest.raises(asyncio.CancelledError):
@@ -246,7 +246,7 @@ async def test_a_launch_whose_worker_stops_before_the_call_asks_for_nothing(
     assert aws.calls("StartRecovery") == 0
 
 
-async def test_finding_a_launch_that_was_withdrawn_never_asks_for_one(
+async def test_finding_a_withdrawn_launch_never_launches(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
@@ -258,11 +258,11 @@ async def test_finding_a_launch_that_was_withdrawn_never_asks_for_one(
     assert isinstance(found, LaunchResult)
     assert found.job_id == started.job_id
     aws.fault("DescribeJobs", Error="ThrottlingException")
-    error = await Attempt(temporal).refused(launches.find_launch, request)
+    error = await Attempt(temporal).run_failing(launches.find_launch, request)
     assert not error.non_retryable
 
 
-async def test_a_server_missing_from_an_adopted_job_is_not_taken_for_launched(
+async def test_a_server_that_an_adopted_job_lacks_is_not_launched(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     asked, left_out = aws.servers(2)
@@ -284,7 +284,7 @@ async def test_a_drill_waits_for_the_guard_to_become_readable_and_fails_in_the_e
     request = launch(aws.servers())
     aws.fault("DescribeRecoveryInstances", Error="ThrottlingException")
     first = Attempt(temporal)
-    error = await first.refused(launches.launch_batch, batch(request))
+    error = await first.run_failing(launches.launch_batch, batch(request))
     assert not error.non_retryable
     assert "live instance of a real recovery" in temporal.waiting()[-1].reason
     left = first.heartbeats[-1]
@@ -293,7 +293,7 @@ async def test_a_drill_waits_for_the_guard_to_become_readable_and_fails_in_the_e
         since = {"GuardUnreadSince": left["GuardUnreadSince"] - seconds}
         return Attempt(temporal, number=2, details=left | since)
 
-    error = await after(100).refused(launches.launch_batch, batch(request))
+    error = await after(100).run_failing(launches.launch_batch, batch(request))
     assert not error.non_retryable
     reason = await failure_reason(after(launch_guard.GUARD_SECONDS), launches, request)
     assert reason.startswith("Nothing was launched")
@@ -308,7 +308,7 @@ async def test_a_recovery_goes_on_waiting_for_a_guard_that_cannot_be_read(
     request = launch(servers, is_drill=False)
     aws.fault("DescribeRecoveryInstances", Error="ThrottlingException", Times=3)
     first = Attempt(temporal)
-    error = await first.refused(launches.launch_batch, batch(request))
+    error = await first.run_failing(launches.launch_batch, batch(request))
     assert not error.non_retryable
     assert aws.calls("StartRecovery") == 0
     await launch_result(first.next(), launches, request)
@@ -332,7 +332,7 @@ async def test_the_guard_is_read_before_each_call_and_not_only_before_the_first(
     request = launch(servers)
     aws.fault("StartRecovery", Error="ThrottlingException", Times=1)
     first = Attempt(temporal)
-    await first.refused(launches.launch_batch, batch(request))
+    await first.run_failing(launches.launch_batch, batch(request))
     aws.apply(
         SourceServers=[
             {"SourceServerId": servers[0].source_server_id, "LiveRecoveryInstance": "RECOVERY"}
@@ -406,7 +406,7 @@ async def test_what_can_pass_is_tried_again_by_temporal(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, code: str, kind: str
 ) -> None:
     aws.fault("StartRecovery", Error=code)
-    error = await Attempt(temporal).refused(launches.launch_batch, batch(launch(aws.servers())))
+    error = await Attempt(temporal).run_failing(launches.launch_batch, batch(launch(aws.servers())))
     assert (error.type, error.non_retryable) == (kind, False)
     assert seconds(error.next_retry_delay) > 0
     assert code in error.message
@@ -454,7 +454,7 @@ async def test_a_refused_call_leaves_nothing_to_look_for(
     slow = fast.model_copy(update={"absent_after_seconds": 600.0})
     aws.fault("StartRecovery", Error="ThrottlingException", Times=1)
     first = Attempt(temporal)
-    await first.refused(launches.launch_batch, batch(request))
+    await first.run_failing(launches.launch_batch, batch(request))
     assert first.heartbeats[-1]["Unanswered"] is False
     async with asyncio.timeout(60):
         await launch_result(first.next(), launch_activities(slow), request)
@@ -464,16 +464,16 @@ async def test_the_next_try_comes_no_sooner_than_aws_asks(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     aws.fault("StartRecovery", Error="ThrottlingException", RetryAfterSeconds=50)
-    error = await Attempt(temporal).refused(launches.launch_batch, batch(launch(aws.servers())))
+    error = await Attempt(temporal).run_failing(launches.launch_batch, batch(launch(aws.servers())))
     assert 40 <= seconds(error.next_retry_delay) <= 60
 
 
-async def test_aws_out_of_reach_is_waited_for(
+async def test_a_launch_waits_for_an_unreachable_aws(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     request = launch(aws.servers())
     aws.server.stop()
-    error = await Attempt(temporal).refused(launches.launch_batch, batch(request))
+    error = await Attempt(temporal).run_failing(launches.launch_batch, batch(request))
     assert (error.type, error.non_retryable) == ("Unreachable", False)
 
 
@@ -484,7 +484,7 @@ async def test_the_launcher_is_signalled_once_what_a_launch_waits_for(
     aws.fault("StartRecovery", Error="ThrottlingException")
     attempt = Attempt(temporal)
     for _ in range(3):
-        await attempt.refused(launches.launch_batch, batch(request))
+        await attempt.run_failing(launches.launch_batch, batch(request))
         attempt = attempt.next()
     (waiting,) = temporal.waiting()
     assert waiting.launch_id == request.launch_id
@@ -499,12 +499,12 @@ async def test_a_launch_does_not_depend_on_its_signals(
     aws.fault("StartRecovery", Error="ThrottlingException", Times=1)
     first = Attempt(temporal)
     request = launch(servers)
-    assert not (await first.refused(launches.launch_batch, batch(request))).non_retryable
+    assert not (await first.run_failing(launches.launch_batch, batch(request))).non_retryable
     await launch_result(first.next(), launches, request)
     assert len(aws.accepted(servers[0])) == 1
 
 
-async def test_a_conflict_names_the_job_in_the_way_once_it_can_be_read(
+async def test_a_conflict_names_the_blocking_job_once_it_can_be_read(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers(RunningJob=True)

@@ -40,11 +40,11 @@ async def in_doubt(
     """Ask, have the call dropped, and look for the job in vain."""
     aws.fault("StartRecovery", Effect="drop", Times=1)
     first = Attempt(temporal)
-    await first.refused(launches.launch_batch, batch(request))
+    await first.run_failing(launches.launch_batch, batch(request))
     if request.is_drill:
         somebodys_job(aws, *request.servers)
     second = first.next()
-    error = await second.refused(launches.launch_batch, batch(request))
+    error = await second.run_failing(launches.launch_batch, batch(request))
     assert second.heartbeats[-1]["Unanswered"] is True
     return error
 
@@ -96,13 +96,13 @@ async def test_a_job_that_cannot_be_the_launchs_is_not_adopted(
     request = launch(servers)
     adopt = answered(request, LaunchAnswer(launch_id=LAUNCH_ID, job_id=jobs[wrong]()))
     before = aws.calls("StartRecovery")
-    error = await Attempt(temporal).refused(launches.launch_batch, batch(adopt))
+    error = await Attempt(temporal).run_failing(launches.launch_batch, batch(adopt))
     assert error.type == "LaunchInDoubt"
     assert "cannot be adopted" in temporal.waiting()[-1].reason
     assert aws.calls("StartRecovery") == before
 
 
-async def test_an_operator_who_says_launch_is_obeyed_once_no_job_holds_the_servers(
+async def test_after_launch_anyway_servers_are_launched_once_no_job_holds_them(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers(1, Outcome="failed-early")
@@ -120,16 +120,16 @@ async def test_while_jobs_cannot_be_read_only_an_operators_answer_launches(
     servers = aws.servers()
     request = launch(servers)
     aws.fault("StartRecovery", Effect="drop", Times=1)
-    await (first := Attempt(temporal)).refused(launches.launch_batch, batch(request))
+    await (first := Attempt(temporal)).run_failing(launches.launch_batch, batch(request))
     aws.fault("DescribeJobs", Error="AccessDeniedException")
     second = first.next()
-    error = await second.refused(launches.launch_batch, batch(request))
+    error = await second.run_failing(launches.launch_batch, batch(request))
     assert error.type == "LaunchInDoubt"
     assert "DescribeJobs" in temporal.waiting()[-1].reason
     assert aws.calls("StartRecovery") == 1
     signals = len(temporal.signals)
     third = second.next()
-    assert (await third.refused(launches.launch_batch, batch(request))).type == "LaunchInDoubt"
+    assert (await third.run_failing(launches.launch_batch, batch(request))).type == "LaunchInDoubt"
     assert len(temporal.signals) == signals
     result = await launch_result(Attempt(temporal), launches, answered(request, LAUNCH))
     assert result.job_id
@@ -143,7 +143,7 @@ async def test_an_answer_holds_for_one_unanswered_call_only(
     request = answered(launch(servers), LAUNCH)
     aws.fault("StartRecovery", Effect="answer-lost", Times=1)
     first = Attempt(temporal)
-    await first.refused(launches.launch_batch, batch(request))
+    await first.run_failing(launches.launch_batch, batch(request))
     for details in (first.heartbeats[-1], None):
         result = await launch_result(
             Attempt(temporal, number=2, details=details), launches, request
@@ -159,7 +159,7 @@ async def test_a_job_whose_tags_describe_jobs_leaves_out_is_still_known_by_them(
     request = launch(servers)
     aws.fault("StartRecovery", Effect="answer-lost", Times=1)
     first = Attempt(temporal)
-    await first.refused(launches.launch_batch, batch(request))
+    await first.run_failing(launches.launch_batch, batch(request))
     jobs_since = DrsClient.jobs_since
 
     async def stripped(api: DrsClient, moment: float) -> list[Job]:
@@ -176,7 +176,7 @@ async def test_an_attempt_that_was_replaced_asks_for_nothing(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     temporal.replaced = True
-    error = await Attempt(temporal).refused(launches.launch_batch, batch(launch(aws.servers())))
+    error = await Attempt(temporal).run_failing(launches.launch_batch, batch(launch(aws.servers())))
     assert not error.non_retryable
     assert "Temporal did not confirm" in error.message
     assert aws.calls("StartRecovery") == 0
@@ -202,7 +202,7 @@ async def test_a_clock_that_jumps_does_not_shorten_the_search(
     request = launch(servers)
     aws.fault("StartRecovery", Effect="drop", Times=1)
     first = Attempt(temporal)
-    await first.refused(launches.launch_batch, batch(request))
+    await first.run_failing(launches.launch_batch, batch(request))
     began, really = time.monotonic(), time.time
     monkeypatch.setattr("time.time", lambda: really() + 7200)
     second = first.next()
@@ -214,7 +214,7 @@ async def test_a_clock_that_jumps_does_not_shorten_the_search(
 # Jobs of others
 
 
-async def test_a_job_in_the_way_is_named_and_waited_for_without_asking(
+async def test_a_blocking_job_is_named_and_waited_for_without_a_decision(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     held, free = aws.servers(2)
@@ -226,7 +226,7 @@ async def test_a_job_in_the_way_is_named_and_waited_for_without_asking(
     assert aws.calls("StartRecovery") == before
 
 
-async def test_what_the_job_in_the_way_launched_is_taken_over_and_the_rest_is_launched(
+async def test_what_a_blocking_job_launched_is_taken_over_and_the_rest_is_launched(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     held, broken, free = [*aws.servers(1), *aws.servers(1, Outcome="failed-early"), *aws.servers(1)]
@@ -242,7 +242,7 @@ async def test_what_the_job_in_the_way_launched_is_taken_over_and_the_rest_is_la
     assert [len(aws.accepted(s)) for s in (held, broken, free)] == [1, 2, 1]
 
 
-async def test_a_drills_job_in_the_way_of_a_recovery_is_waited_for_and_never_taken_over(
+async def test_a_drills_job_that_blocks_a_recovery_is_waited_for_and_never_taken_over(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
@@ -269,7 +269,7 @@ async def test_all_of_a_wave_taken_over_needs_no_job_of_its_own(
     assert all(s.launch_status is LaunchStatus.PENDING for s in result.servers)
 
 
-async def test_what_had_ended_before_the_wave_wanted_it_is_launched_again(
+async def test_what_ended_before_the_request_is_launched_again(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()

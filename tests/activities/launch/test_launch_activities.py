@@ -57,13 +57,13 @@ async def test_waves_share_a_job_and_each_launch_has_the_results_of_its_own_serv
 
 
 @pytest.mark.parametrize("effect", ["answer-lost", "answer-cut"])
-async def test_after_a_lost_answer_each_finds_the_shared_job(
+async def test_after_a_lost_response_each_launch_finds_the_shared_job(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, effect: str
 ) -> None:
     request = batch(wave("crm", aws.servers(2)), wave("erp", aws.servers(1)))
     aws.fault("StartRecovery", Effect=effect, Times=1)
     first = Attempt(temporal)
-    await first.refused(launches.launch_batch, request)
+    await first.run_failing(launches.launch_batch, request)
     result = await first.next().run(launches.launch_batch, request)
     assert len(result.results) == 2
     assert aws.calls("StartRecovery") == 1
@@ -74,7 +74,7 @@ async def test_a_launch_of_a_lost_batch_finds_its_job_also_alone(
 ) -> None:
     crm, erp = wave("crm", aws.servers(1)), wave("erp", aws.servers(1))
     aws.fault("StartRecovery", Effect="answer-lost", Times=1)
-    await Attempt(temporal).refused(launches.launch_batch, batch(crm, erp))
+    await Attempt(temporal).run_failing(launches.launch_batch, batch(crm, erp))
     unsure = erp.model_copy(update={"possibly_sent": True})
     result = await Attempt(temporal).run(launches.launch_batch, batch(unsure))
     assert list(by_launch(result)) == [erp.launch_id]
@@ -106,7 +106,7 @@ async def test_a_job_of_others_that_begins_meanwhile_holds_back_only_its_own_lau
     # What is listed is from before their job.
     await pollers.of(TARGET).listed(0.0)
     theirs = somebodys_job(aws, *erp.servers)
-    request.jobs_seen_time -= 60
+    request.jobs_read_after -= 60
     result = await Attempt(temporal).run(launches.launch_batch, request)
     assert list(by_launch(result)) == [crm.launch_id]
     assert [(p.launch_id, p.job_ids) for p in result.postponed] == [(erp.launch_id, [theirs])]
@@ -161,11 +161,11 @@ async def test_what_a_batch_waits_for_is_signalled_once_for_each_wave(
     aws.fault("StartRecovery", Error="ThrottlingException")
     temporal.is_down = True
     attempt = Attempt(temporal)
-    await attempt.refused(launches.launch_batch, request)
+    await attempt.run_failing(launches.launch_batch, request)
     temporal.is_down = False
     for _ in range(2):
         attempt = attempt.next()
-        await attempt.refused(launches.launch_batch, request)
+        await attempt.run_failing(launches.launch_batch, request)
     (progress,) = temporal.sent("batch_progress")
     assert [w.launch_id for w in progress.waiting] == ["crm-1/crm/1/0", "erp-1/erp/1/0"]
     assert {w.waiting_for for w in progress.waiting} == {WaitingFor.LAUNCH}
@@ -179,7 +179,7 @@ async def test_what_an_operator_must_decide_is_signalled_for_each_launch(
         for number in range(2)
     ]
     job_id = somebodys_job(aws, *parts[0].servers, *parts[1].servers)
-    error = await Attempt(temporal).refused(launches.launch_batch, batch(*parts))
+    error = await Attempt(temporal).run_failing(launches.launch_batch, batch(*parts))
     assert error.type == "LaunchInDoubt"
     decisions = temporal.sent("batch_progress")[-1].waiting
     assert [w.launch_id for w in decisions] == [part.launch_id for part in parts]
@@ -285,7 +285,7 @@ async def test_a_batch_cancelled_before_its_call_says_that_nothing_is_in_doubt(
     attempt = Attempt(temporal)
     request = batch(wave("crm", aws.servers(1)))
     running = asyncio.create_task(attempt.run(launches.launch_batch, request))
-    await until(aws.struck)
+    await until(aws.faults_applied)
     attempt.environment.cancel()
     aws.clear_faults()
     result = await running
@@ -293,7 +293,7 @@ async def test_a_batch_cancelled_before_its_call_says_that_nothing_is_in_doubt(
     assert aws.calls("StartRecovery") == 0
 
 
-async def test_a_batch_cancelled_while_it_looks_for_a_job_is_in_doubt(
+async def test_a_batch_cancelled_during_its_search_is_in_doubt(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     attempt = Attempt(temporal)

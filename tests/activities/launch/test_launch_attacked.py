@@ -280,7 +280,7 @@ async def test_a_launch_that_a_gateway_answers_with_html_is_looked_for_and_not_a
     async with gateway(aws, blocked) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
         first = Attempt(temporal)
-        error = await first.refused(launches.launch_batch, batch(request))
+        error = await first.run_failing(launches.launch_batch, batch(request))
         assert not error.non_retryable
         assert first.heartbeats[-1]["Unanswered"] is True
         result = await launch_result(first.next(), launches, request)
@@ -297,7 +297,9 @@ async def test_html_of_a_gateway_does_not_say_that_the_guard_may_not_be_read(
 
     async with gateway(aws, blocked) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
-        error = await Attempt(temporal).refused(launches.launch_batch, batch(launch(aws.servers())))
+        error = await Attempt(temporal).run_failing(
+            launches.launch_batch, batch(launch(aws.servers()))
+        )
     assert not error.non_retryable
     assert aws.calls("StartRecovery") == 0
 

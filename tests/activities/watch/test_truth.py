@@ -25,12 +25,12 @@ from temporalio.exceptions import ApplicationError
 
 from activities.review import Review
 from activities.watch import watch as watching
-from activities.watch.watch import LOOK_UP_SECONDS, Watch
+from activities.watch.watch import LOOKUP_SECONDS, Watch
 from aws.drs.client import DrsClient
 from aws.drs.models import LAUNCH_ID_TAG, Job, JobLogItem
 from aws.sessions import AwsSessions
 from contract.launch import ReviewRequest
-from contract.watch import WatchedServer, WatchMemory, WatchRequest
+from contract.watch import WatchedServer, WatchHeartbeat, WatchRequest
 from recovery.execution.judge import Verdict, judge_wave
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.wave import WaveStatus
@@ -40,14 +40,14 @@ from sandbox.drs import drs_backends
 from sandbox.drs.servers.recovery_instances import RecoveryInstance
 from sandbox.http.wsgi_server import LoopbackServer
 from settings import Settings
-from tests.activities.watch.weather import (
-    CLEAR,
+from tests.activities.watch.faulty_drs import (
     LISTINGS,
+    NO_FAULTS,
     OPERATIONS,
-    Answer,
     Fault,
-    Weather,
-    WeatheredDrs,
+    Faults,
+    FaultyDrs,
+    Response,
 )
 from tests.aws_in_process import ACCOUNT, REGION, Attempt, Temporal
 from tests.examples import TIMES, examples
@@ -60,13 +60,13 @@ PREFIX = "crm-1/database/"
 POLL = 60.0
 # After this time the slowest launch that ends at all has ended: a late failure.
 LONGEST_LAUNCH = 1100.0
-CALM = LOOK_UP_SECONDS + 3 * POLL
+UNDISTURBED_SECONDS = LOOKUP_SECONDS + 3 * POLL
 
 Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Truth:
+class LedgerSnapshot:
     """What the ledger says at one moment: by server, the instances that exist."""
 
     time: float
@@ -76,41 +76,41 @@ class Truth:
         """A server's instances of one job."""
         return [i for i in self.up.get(server, []) if i["JobId"] == job]
 
-    def is_down(self, server: str, job: str | None, *, meant_to_run: bool) -> bool:
+    def is_down(self, server: str, job: str | None, *, should_run: bool) -> bool:
         """Whether a job's own instance is listed as something that nothing makes good again."""
         states = [i["State"] for i in self.instances(server, job) if i["KnownToDrs"]]
         return bool(states) and (
-            states[0] == "SHUTTING-DOWN" or (states[0] == "STOPPED" and meant_to_run)
+            states[0] == "SHUTTING-DOWN" or (states[0] == "STOPPED" and should_run)
         )
 
-    def contradicts(self, server: str, job: str | None, *, meant_to_run: bool) -> bool:
+    def contradicts(self, server: str, job: str | None, *, should_run: bool) -> bool:
         """Whether DRS lists something that a launched server must not be."""
         listed = [i for i in self.up.get(server, []) if i["KnownToDrs"]]
         if any(i["JobId"] == job for i in listed):
-            return self.is_down(server, job, meant_to_run=meant_to_run)
+            return self.is_down(server, job, should_run=should_run)
         return any(i["State"] != "SHUTTING-DOWN" for i in listed)
 
 
 @dataclass(frozen=True)
-class Moment:
+class Step:
     """What happens between two looks, and what comes of the next one.
 
     Attributes:
-        weather: by operation.
-        deed: what somebody else does, and to which server.
+        faults: by operation.
+        action: what somebody else does, and to which server.
         pause: seconds for which we are away, besides our own pause.
-        forgets: the worker dies; the next goes on from what so many heartbeats ago was known.
+        heartbeats_lost: the worker dies; the next starts that many heartbeats earlier.
     """
 
-    weather: dict[str, Weather] = field(default_factory=dict)
-    deed: tuple[str, int] | None = None
+    faults: dict[str, Faults] = field(default_factory=dict)
+    action: tuple[str, int] | None = None
     pause: float = 0.0
-    forgets: int | None = None
+    heartbeats_lost: int | None = None
     form: str = "offset"
 
 
 @dataclass
-class _Looks:
+class _Polls:
     """Looks at jobs with a pause between them; only one watch asks here."""
 
     api: DrsClient
@@ -134,7 +134,7 @@ class WorkerDied(Exception):
 
 
 @dataclass
-class Sky:
+class DrsSimulation:
     """The sandbox, the weather before it, and the clock of both."""
 
     now: float = NOON
@@ -150,11 +150,11 @@ class Sky:
         where = {"Region": REGION, "AccountId": ACCOUNT}
         self.sandbox.control.apply(json.dumps({"SourceServers": [s | where for s in servers]}))
 
-    def serve(self) -> Iterator["Sky"]:
+    def serve(self) -> Iterator["DrsSimulation"]:
         """Run both while the generator is open."""
         with self.sandbox:
-            self.drs: WeatheredDrs[Truth] = WeatheredDrs(
-                SandboxApplication(self.sandbox.control), self.truth
+            self.drs: FaultyDrs[LedgerSnapshot] = FaultyDrs(
+                SandboxApplication(self.sandbox.control), self.snapshot
             )
             server = LoopbackServer(self.drs, 0, verbose=False)
             thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -166,9 +166,9 @@ class Sky:
             server.close_connections()
             thread.join()
 
-    def truth(self) -> Truth:
+    def snapshot(self) -> LedgerSnapshot:
         """What the ledger says now."""
-        return Truth(
+        return LedgerSnapshot(
             self.now,
             {
                 server["SourceServerId"]: server["InstancesUp"]
@@ -179,7 +179,7 @@ class Sky:
 
 
 @pytest.fixture(scope="module")
-def sky() -> Iterator[Sky]:
+def simulation() -> Iterator[DrsSimulation]:
     """A sandbox in all weathers, and an environment in which boto3 finds no other."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
@@ -187,7 +187,7 @@ def sky() -> Iterator[Sky]:
                 patch.delenv(name)
         pause = "botocore.retries.standard.ExponentialBackoff.delay_amount"
         patch.setattr(pause, lambda *_: 0.0)
-        for served in Sky().serve():
+        for served in DrsSimulation().serve():
             environment = {
                 "AWS_ENDPOINT_URL": served.endpoint,
                 "AWS_ACCESS_KEY_ID": "key",
@@ -208,7 +208,7 @@ def sessions() -> AwsSessions:
 
 
 @cache
-def somebody(endpoint: str) -> Any:
+def other_client(endpoint: str) -> Any:
     """A client of somebody else's; making one takes longer than an example."""
     return boto3.client("drs", region_name=REGION, endpoint_url=endpoint)
 
@@ -216,26 +216,28 @@ def somebody(endpoint: str) -> Any:
 class Wave:
     """A wave's servers in the sandbox, watched by the real code, as its workflow hears of them."""
 
-    def __init__(self, sky: Sky, sessions: AwsSessions, servers: list[Facts]) -> None:
-        self._sky = sky
+    def __init__(
+        self, simulation: DrsSimulation, sessions: AwsSessions, servers: list[Facts]
+    ) -> None:
+        self._simulation = simulation
         self._api = DrsClient(sessions, Target(region=REGION))
-        sky.begin(servers)
+        simulation.begin(servers)
         self._stopped_on_purpose = {
             s["SourceServerId"] for s in servers if s["LaunchDisposition"] == "STOPPED"
         }
-        self._somebody = somebody(sky.sandbox.endpoint_url)
+        self._other_client = other_client(simulation.sandbox.endpoint_url)
         self.temporal = Temporal()
         self.known = {
             s["SourceServerId"]: ServerResult(source_server_id=s["SourceServerId"]) for s in servers
         }
-        self.truths = [sky.truth()]
-        self.open_at_calm: set[str] = set()
-        self._heard = 0
+        self.snapshots = [simulation.snapshot()]
+        self.open_without_faults: set[str] = set()
+        self._signals_applied = 0
         self._arrived_before = 0
-        self._memories: list[Facts] = []
-        self._memory = WatchMemory(servers=[])
-        self._moments: list[Moment] = []
-        self._moment = Moment()
+        self._heartbeats: list[Facts] = []
+        self._heartbeat = WatchHeartbeat(servers=[])
+        self._steps: list[Step] = []
+        self._step = Step()
         self._request = WatchRequest(target=Target(region=REGION), servers=[], until=0)
 
     # What happens in AWS
@@ -243,7 +245,7 @@ class Wave:
     def launch(self, servers: list[str], *, attempt: int, job: int, is_drill: bool) -> None:
         """Have DRS launch servers, as our launch activity would."""
         try:
-            answer = self._somebody.start_recovery(
+            answer = self._other_client.start_recovery(
                 sourceServers=[{"sourceServerID": s} for s in servers],
                 isDrill=is_drill,
                 tags={LAUNCH_ID_TAG: f"{PREFIX}{attempt}/{job}"},
@@ -256,76 +258,76 @@ class Wave:
                 source_server_id=server, recovery_job_id=answer["job"]["jobID"]
             )
 
-    def _victim(self, number: int) -> str:
+    def _target_server(self, number: int) -> str:
         """A server; one that is up and was not verified yet, if there is one."""
-        known = {w.result.source_server_id: w.result for w in self._memory.servers}
+        known = {w.result.source_server_id: w.result for w in self._heartbeat.servers}
         unseen = [s for s, result in known.items() if result.verified is None]
         among = [s for s in unseen if self._instances(s)] or list(self.known)
         return among[number % len(among)]
 
-    def _do(self, deed: str, server: str) -> None:
+    def _perform(self, action: str, server: str) -> None:
         """What somebody else does to a server; DRS may refuse it."""
         try:
-            self._try(deed, server)
+            self._call(action, server)
         except ClientError as error:
             note(f"refused: {error}")
 
-    def _try(self, deed: str, server: str) -> None:
-        client, there = self._somebody, self._instances(server)
-        match deed:
+    def _call(self, action: str, server: str) -> None:
+        client, instances = self._other_client, self._instances(server)
+        match action:
             case "launch":
                 client.start_recovery(sourceServers=[{"sourceServerID": server}], isDrill=True)
-            case "terminate" if there:
+            case "terminate" if instances:
                 client.terminate_recovery_instances(
-                    recoveryInstanceIDs=[there[0].recovery_instance_id]
+                    recoveryInstanceIDs=[instances[0].recovery_instance_id]
                 )
-            case "forget" if there:
-                found = there[0].recovery_instance_id
+            case "forget" if instances:
+                found = instances[0].recovery_instance_id
                 client.disconnect_recovery_instance(recoveryInstanceID=found)
                 client.delete_recovery_instance(recoveryInstanceID=found)
             case "stop in EC2":
-                for instance in there:
+                for instance in instances:
                     instance.stopped = True
             case "start in EC2":
-                for instance in there:
+                for instance in instances:
                     instance.stopped = False
             case "terminate in EC2":
-                for instance in there:
-                    instance.terminating_at = self._sky.now
-                    instance.terminated_at = self._sky.now + 90
+                for instance in instances:
+                    instance.terminating_at = self._simulation.now
+                    instance.terminated_at = self._simulation.now + 90
             case _:
                 pass
 
     def _instances(self, server: str) -> list[RecoveryInstance]:
         found: list[RecoveryInstance] = drs_backends[ACCOUNT][REGION].instances_of(
-            server, self._sky.now
+            server, self._simulation.now
         )
         return found
 
     # What we make of it
 
-    async def watch(self, moments: list[Moment]) -> None:
+    async def watch(self, steps: list[Step]) -> None:
         """Watch the servers that have a job through these moments, then on in clear weather."""
         with pytest.MonkeyPatch.context() as patch:
-            clock = SimpleNamespace(now=lambda: self._sky.now)
+            clock = SimpleNamespace(now=lambda: self._simulation.now)
             patch.setattr(watching, "SteadyClock", lambda *_: clock)
             patch.setattr(watching, "asyncio", SimpleNamespace(sleep=self._sleep))
-            await self._watch(moments)
-        self._sky.drs.weather = {}
+            await self._watch(steps)
+        self._simulation.drs.faults = {}
 
-    async def _watch(self, moments: list[Moment]) -> None:
+    async def _watch(self, steps: list[Step]) -> None:
         servers = [s.model_copy() for s in self.known.values() if s.recovery_job_id]
         self._request = WatchRequest(
             target=Target(region=REGION), servers=servers, until=float("inf")
         )
-        self._memory = WatchMemory(
+        self._heartbeat = WatchHeartbeat(
             servers=[WatchedServer(result=s.model_copy()) for s in self._request.servers]
         )
-        self._memories = [self._beat()]
-        self._moments = list(moments)
-        self.open_at_calm = set()
-        self._arrived_before = len(self._sky.drs.arrived)
-        self._next_moment()
+        self._heartbeats = [self._heartbeat_json()]
+        self._steps = list(steps)
+        self.open_without_faults = set()
+        self._arrived_before = len(self._simulation.drs.arrived)
+        self._next_step()
         if not servers:
             return
         while True:
@@ -333,16 +335,16 @@ class Wave:
                 results = await Attempt(self.temporal).environment.run(self._run_watch)
             except WorkerDied:
                 continue
-            self._check_look()
-            self._learn(results)
+            self._check_poll()
+            self._update_known(results)
             return
 
     async def _run_watch(self) -> list[ServerResult]:
         settings = Settings(poll_seconds=POLL)
-        looks = _Looks(self._api, self._sleep)
-        return await Watch(self._api, looks, self._request, self._memory, settings).run()
+        polls = _Polls(self._api, self._sleep)
+        return await Watch(self._api, polls, self._request, self._heartbeat, settings).run()
 
-    async def review(self, weather: list[dict[str, Weather]], *, is_drill: bool) -> None:
+    async def review(self, faults: list[dict[str, Faults]], *, is_drill: bool) -> None:
         """Ask again and again what became of the servers, in ever other weather, clear at last."""
         request = ReviewRequest(
             target=Target(region=REGION),
@@ -351,8 +353,8 @@ class Wave:
             is_drill=is_drill,
             since=NOON,
         )
-        for each in [*weather, {}]:
-            self._sky.drs.weather = each
+        for each in [*faults, {}]:
+            self._simulation.drs.faults = each
             try:
                 found = await Review(self._api, request, poll_seconds=POLL).run()
             except ApplicationError as error:
@@ -361,55 +363,55 @@ class Wave:
                 continue
             self.known = {s.source_server_id: s for s in found}
             break
-        self._sky.drs.weather = {}
-        self.truths.append(self._sky.truth())
+        self._simulation.drs.faults = {}
+        self.snapshots.append(self._simulation.snapshot())
 
-    def _beat(self) -> Facts:
+    def _heartbeat_json(self) -> Facts:
         """What a heartbeat carries."""
-        carried: Facts = json.loads(self._memory.model_dump_json(exclude_none=True))
+        carried: Facts = json.loads(self._heartbeat.model_dump_json(exclude_none=True))
         return carried
 
     async def _sleep(self, seconds: float) -> None:
         """Between two looks."""
-        self._check_look()
-        self._memories.append(self._beat())
-        self._hear()
-        self._sky.now += seconds + self._moment.pause
-        self._next_moment()
-        if self._moment.forgets is not None:
-            back = min(self._moment.forgets + 1, len(self._memories))
-            self._memory = WatchMemory.model_validate(self._memories[-back])
+        self._check_poll()
+        self._heartbeats.append(self._heartbeat_json())
+        self._apply_signals()
+        self._simulation.now += seconds + self._step.pause
+        self._next_step()
+        if self._step.heartbeats_lost is not None:
+            back = min(self._step.heartbeats_lost + 1, len(self._heartbeats))
+            self._heartbeat = WatchHeartbeat.model_validate(self._heartbeats[-back])
             raise WorkerDied
 
-    def _next_moment(self) -> None:
-        if not self._moments and self._request.until == float("inf"):
-            self._calm_from()
-        self._moment = self._moments.pop(0) if self._moments else Moment()
-        self.truths.append(self._sky.truth())
-        if self._moment.deed:
-            deed, number = self._moment.deed
-            self._do(deed, self._victim(number))
-            self.truths.append(self._sky.truth())
-        self._sky.drs.weather = self._moment.weather
-        self._sky.sandbox.control.apply(json.dumps({"TimestampForm": self._moment.form}))
+    def _next_step(self) -> None:
+        if not self._steps and self._request.until == float("inf"):
+            self._end_disturbances()
+        self._step = self._steps.pop(0) if self._steps else Step()
+        self.snapshots.append(self._simulation.snapshot())
+        if self._step.action:
+            action, number = self._step.action
+            self._perform(action, self._target_server(number))
+            self.snapshots.append(self._simulation.snapshot())
+        self._simulation.drs.faults = self._step.faults
+        self._simulation.sandbox.control.apply(json.dumps({"TimestampForm": self._step.form}))
 
-    def _calm_from(self) -> None:
+    def _end_disturbances(self) -> None:
         """Nothing is disturbed from here on."""
-        self.open_at_calm = {s for s, r in self.known.items() if r.recovery_job_id}
-        self.open_at_calm -= {
-            w.result.source_server_id for w in self._memory.servers if w.result.is_final
+        self.open_without_faults = {s for s, r in self.known.items() if r.recovery_job_id}
+        self.open_without_faults -= {
+            w.result.source_server_id for w in self._heartbeat.servers if w.result.is_final
         }
-        ends = max(self._sky.now, NOON + LONGEST_LAUNCH) + CALM
+        ends = max(self._simulation.now, NOON + LONGEST_LAUNCH) + UNDISTURBED_SECONDS
         self._request.until = ends
 
-    def _hear(self) -> None:
+    def _apply_signals(self) -> None:
         """The wave's workflow takes what the watch has signalled."""
         news = self.temporal.sent("servers_changed")
-        for each in news[self._heard :]:
-            self._learn(each.servers)
-        self._heard = len(news)
+        for each in news[self._signals_applied :]:
+            self._update_known(each.servers)
+        self._signals_applied = len(news)
 
-    def _learn(self, servers: list[ServerResult]) -> None:
+    def _update_known(self, servers: list[ServerResult]) -> None:
         self.known |= {s.source_server_id: s for s in servers}
         self._check()
 
@@ -422,7 +424,7 @@ class Wave:
 
     def _check(self) -> None:
         """The wave's word against the ledger's."""
-        self.truths.append(self._sky.truth())
+        self.snapshots.append(self._simulation.snapshot())
         for server in self.known.values():
             self._check_server(server)
         if self.verdict.status is WaveStatus.COMPLETED:
@@ -432,48 +434,52 @@ class Wave:
     def _was_up(self, server: ServerResult) -> bool:
         """Whether the ledger had an instance of the very job it is recorded with."""
         job = server.recovery_job_id
-        return any(t.instances(server.source_server_id, job) for t in self.truths)
+        return any(t.instances(server.source_server_id, job) for t in self.snapshots)
 
     def _check_server(self, server: ServerResult) -> None:
         if server.launch_status is LaunchStatus.LAUNCHED:
             assert self._was_up(server), f"LAUNCHED, but {server} was never up"
         if server.verified is Verified.YES:
-            assert any(self._bears_out(server, a.truth) for a in self._looked_up()), server
+            assert any(self._confirms(server, a.snapshot) for a in self._instance_responses()), (
+                server
+            )
         if server.verified is Verified.NO:
             meant = server.source_server_id not in self._stopped_on_purpose
             assert any(
-                a.truth.contradicts(
-                    server.source_server_id, server.recovery_job_id, meant_to_run=meant
+                a.snapshot.contradicts(
+                    server.source_server_id, server.recovery_job_id, should_run=meant
                 )
-                for a in self._looked_up()
+                for a in self._instance_responses()
             ), server
         if server.launch_status is LaunchStatus.FAILED:
             assert server.reason
 
-    def _bears_out(self, server: ServerResult, truth: Truth) -> bool:
+    def _confirms(self, server: ServerResult, snapshot: LedgerSnapshot) -> bool:
         """Whether the instance that we name was up, or stopped on purpose, at that moment."""
         on_purpose = server.source_server_id in self._stopped_on_purpose
         return any(
             i["State"] == "RUNNING" or (i["State"] == "STOPPED" and on_purpose)
-            for i in truth.instances(server.source_server_id, server.recovery_job_id)
+            for i in snapshot.instances(server.source_server_id, server.recovery_job_id)
             if server.recovery_instance_id in (None, i["RecoveryInstanceId"])
         )
 
-    def _looked_up(self) -> list[Answer[Truth]]:
+    def _instance_responses(self) -> list[Response[LedgerSnapshot]]:
         """The answers of recovery instances that reached us."""
-        return [a for a in self._sky.drs.arrived if a.operation == "DescribeRecoveryInstances"]
+        return [
+            a for a in self._simulation.drs.arrived if a.operation == "DescribeRecoveryInstances"
+        ]
 
-    def _check_look(self) -> None:
+    def _check_poll(self) -> None:
         """A clear answer that contradicts a server which was never verified fails it."""
-        arrived = self._sky.drs.arrived[self._arrived_before :]
-        self._arrived_before = len(self._sky.drs.arrived)
-        looked = [a for a in arrived if a.operation == "DescribeRecoveryInstances"]
-        if not looked or not all(a.weather.is_clear for a in arrived):
+        arrived = self._simulation.drs.arrived[self._arrived_before :]
+        self._arrived_before = len(self._simulation.drs.arrived)
+        read = [a for a in arrived if a.operation == "DescribeRecoveryInstances"]
+        if not read or not all(a.faults.is_fault_free for a in arrived):
             return
-        if not self._sky.drs.weather.get("GetLaunchConfiguration", CLEAR).is_clear:
+        if not self._simulation.drs.faults.get("GetLaunchConfiguration", NO_FAULTS).is_fault_free:
             return
-        truth = looked[-1].truth
-        for watched in self._memory.servers:
+        snapshot = read[-1].snapshot
+        for watched in self._heartbeat.servers:
             result = watched.result
             if result.launch_status is not LaunchStatus.LAUNCHED:
                 continue
@@ -481,18 +487,18 @@ class Wave:
                 continue
             meant = result.source_server_id not in self._stopped_on_purpose
             job = result.recovery_job_id
-            contradicted = truth.contradicts(result.source_server_id, job, meant_to_run=meant)
-            assert not (contradicted and result.is_final), f"{result} with {truth}"
-            assert not truth.is_down(result.source_server_id, job, meant_to_run=meant), result
+            contradicted = snapshot.contradicts(result.source_server_id, job, should_run=meant)
+            assert not (contradicted and result.is_final), f"{result} with {snapshot}"
+            assert not snapshot.is_down(result.source_server_id, job, should_run=meant), result
 
-    def check_calm(self) -> None:
+    def check_end(self) -> None:
         """What was open when the weather cleared has ended as the ledger has it."""
-        for server_id_ in self.open_at_calm:
+        for server_id_ in self.open_without_faults:
             self._check_end(self.known[server_id_])
 
     def _check_end(self, server: ServerResult) -> None:
-        truth = self.truths[-1]
-        own = truth.instances(server.source_server_id, server.recovery_job_id)
+        snapshot = self.snapshots[-1]
+        own = snapshot.instances(server.source_server_id, server.recovery_job_id)
         listed = [i for i in own if i["KnownToDrs"]]
         if self.is_launching(server.source_server_id, server.recovery_job_id):
             assert not server.is_final, server
@@ -500,7 +506,7 @@ class Wave:
         assert server.is_final, server
         if not self._was_up(server):
             assert server.launch_status is LaunchStatus.FAILED, server
-        elif listed and self._bears_out(server, truth):
+        elif listed and self._confirms(server, snapshot):
             assert (server.launch_status, server.verified) == (LaunchStatus.LAUNCHED, Verified.YES)
 
     def is_launching(self, server: str, job_id: str | None) -> bool:
@@ -508,7 +514,7 @@ class Wave:
         job = drs_backends[ACCOUNT][REGION].jobs.get(job_id or "")
         if job is None:
             return False
-        return job.launch_status(server, self._sky.now) in ("PENDING", "IN_PROGRESS")
+        return job.launch_status(server, self._simulation.now) in ("PENDING", "IN_PROGRESS")
 
 
 # What may happen
@@ -529,61 +535,63 @@ _FIELDS = {
     "DescribeRecoveryInstances": _INSTANCE_FIELDS,
     "GetLaunchConfiguration": ("launchDisposition", "sourceServerID"),
 }
-_ODD = (
+_UNKNOWN_FIELDS = (
     "status", "launchStatus", "type", "event", "ec2InstanceState", "endDateTime", "logDateTime",
     "launchDisposition",
 )  # fmt: skip
 
 
-def weather_of(operation: str) -> st.SearchStrategy[Weather]:
+def faults_of(operation: str) -> st.SearchStrategy[Faults]:
     """Weather that keeps some of an operation's answers from arriving as they are."""
     fields = _FIELDS[operation]
-    faults = st.sampled_from(Fault).map(lambda fault: Weather(fault=fault))
-    late = st.integers(1, 4).map(lambda behind: Weather(behind=behind))
+    faults = st.sampled_from(Fault).map(lambda fault: Faults(fault=fault))
+    late = st.integers(1, 4).map(lambda age: Faults(age=age))
     changed = st.builds(
-        Weather,
-        behind=st.sampled_from([0, 0, 0, 2]),
+        Faults,
+        age=st.sampled_from([0, 0, 0, 2]),
         is_empty=st.sampled_from([False, False, operation in LISTINGS]),
-        turned_round=st.just(operation in LISTINGS),
+        is_reversed=st.just(operation in LISTINGS),
         without=st.frozensets(st.sampled_from(fields), max_size=2),
-        odd=st.frozensets(st.sampled_from([f for f in fields if f in _ODD] or [""]), max_size=1),
+        unknown_value_of=st.frozensets(
+            st.sampled_from([f for f in fields if f in _UNKNOWN_FIELDS] or [""]), max_size=1
+        ),
         every_other=st.booleans(),
     )
-    return st.just(CLEAR) | faults | late | changed
+    return st.just(NO_FAULTS) | faults | late | changed
 
 
-WEATHERS = st.fixed_dictionaries({}, optional={o: weather_of(o) for o in OPERATIONS})
-BLIND = WEATHERS.map(
-    lambda weather: weather | {"DescribeRecoveryInstances": Weather(fault=Fault.THROTTLED)}
+FAULTS = st.fixed_dictionaries({}, optional={o: faults_of(o) for o in OPERATIONS})
+UNREADABLE_INSTANCES = FAULTS.map(
+    lambda faults: faults | {"DescribeRecoveryInstances": Faults(fault=Fault.THROTTLED)}
 )
-STRANGE = st.fixed_dictionaries(
+UNKNOWN_FIELDS = st.fixed_dictionaries(
     {},
     optional={
         "DescribeJobs": st.sampled_from(["launchStatus", "status"]).map(
-            lambda key: Weather(odd=frozenset([key]))
+            lambda key: Faults(unknown_value_of=frozenset([key]))
         ),
         "GetLaunchConfiguration": st.sampled_from(
             [
-                Weather(odd=frozenset(["launchDisposition"])),
-                Weather(without=frozenset(["launchDisposition"])),
-                Weather(fault=Fault.THROTTLED),
+                Faults(unknown_value_of=frozenset(["launchDisposition"])),
+                Faults(without=frozenset(["launchDisposition"])),
+                Faults(fault=Fault.THROTTLED),
             ]
         ),
     },
 )
-DEEDS = st.sampled_from(
+ACTIONS = st.sampled_from(
     ["launch", "terminate", "forget", "stop in EC2", "stop in EC2", "start in EC2",
      "terminate in EC2"]
 )  # fmt: skip
-MOMENTS = st.builds(
-    Moment,
-    weather=WEATHERS | BLIND | STRANGE,
-    deed=st.none() | st.tuples(DEEDS, st.integers(0, 2)),
+STEPS = st.builds(
+    Step,
+    faults=FAULTS | UNREADABLE_INSTANCES | UNKNOWN_FIELDS,
+    action=st.none() | st.tuples(ACTIONS, st.integers(0, 2)),
     pause=st.sampled_from([0.0, 0.0, 60.0, 400.0]),
-    forgets=st.sampled_from([None, None, None, None, 0, 1, 3]),
+    heartbeats_lost=st.sampled_from([None, None, None, None, 0, 1, 3]),
     form=st.sampled_from(["offset", "z"]),
 )
-CONDUCTS = st.fixed_dictionaries(
+BEHAVIORS = st.fixed_dictionaries(
     {
         "Outcome": st.lists(
             st.sampled_from(["launched"] * 4 + ["failed-early", "failed-late", "stuck"]),
@@ -599,86 +607,96 @@ CONDUCTS = st.fixed_dictionaries(
         "LiveRecoveryInstance": st.sampled_from(["DRILL", "RECOVERY"]),
     },
 )
-WAVES = st.lists(st.tuples(CONDUCTS, st.integers(0, 1)), min_size=1, max_size=3)
+WAVES = st.lists(st.tuples(BEHAVIORS, st.integers(0, 1)), min_size=1, max_size=3)
 
 
-def wave_of(sky: Sky, sessions: AwsSessions, drawn: list[tuple[Facts, int]]) -> Wave:
+def wave_of(
+    simulation: DrsSimulation, sessions: AwsSessions, generated: list[tuple[Facts, int]]
+) -> Wave:
     """A wave of these servers, launched with up to two jobs."""
     servers = [
-        {"SourceServerId": server_id(place)} | conduct for place, (conduct, _) in enumerate(drawn)
+        {"SourceServerId": server_id(number)} | behavior
+        for number, (behavior, _) in enumerate(generated)
     ]
-    wave = Wave(sky, sessions, servers)
+    wave = Wave(simulation, sessions, servers)
     for job in (0, 1):
-        asked = [server_id(place) for place, (_, of) in enumerate(drawn) if of == job]
-        if asked:
-            wave.launch(asked, attempt=1, job=job, is_drill=True)
+        server_ids = [server_id(number) for number, (_, of) in enumerate(generated) if of == job]
+        if server_ids:
+            wave.launch(server_ids, attempt=1, job=job, is_drill=True)
     return wave
 
 
 def one(disposition: str) -> list[tuple[Facts, int]]:
     """One server that is up after less than a minute."""
-    conduct = {"Outcome": ["launched"], "LaunchSeconds": 50, "LaunchDisposition": disposition}
-    return [(conduct | {"RecoveryInstanceIdMissing": False}, 0)]
+    behavior = {"Outcome": ["launched"], "LaunchSeconds": 50, "LaunchDisposition": disposition}
+    return [(behavior | {"RecoveryInstanceIdMissing": False}, 0)]
 
 
-_SILENT = {"GetLaunchConfiguration": Weather(without=frozenset(["launchDisposition"]))}
-_BROKEN = {"GetLaunchConfiguration": Weather(fault=Fault.BROKEN)}
+_WITHOUT_DISPOSITION = {"GetLaunchConfiguration": Faults(without=frozenset(["launchDisposition"]))}
+_BROKEN_DISPOSITION = {"GetLaunchConfiguration": Faults(fault=Fault.BROKEN)}
 
 
-@given(WAVES, st.lists(MOMENTS, max_size=12))
-@example(one("STARTED"), [Moment(pause=60), Moment(deed=("stop in EC2", 0), weather=_SILENT)])
-@example(one("STARTED"), [Moment(pause=60), Moment(deed=("stop in EC2", 0), weather=_BROKEN)])
-@example(one("STARTED"), [Moment(pause=60), Moment(deed=("terminate in EC2", 0))])
-@example(one("STOPPED"), [Moment(pause=60), Moment(weather=_SILENT)])
-@example(one("STOPPED"), [Moment(pause=60), Moment(weather=_BROKEN)])
+@given(WAVES, st.lists(STEPS, max_size=12))
+@example(
+    one("STARTED"), [Step(pause=60), Step(action=("stop in EC2", 0), faults=_WITHOUT_DISPOSITION)]
+)
+@example(
+    one("STARTED"), [Step(pause=60), Step(action=("stop in EC2", 0), faults=_BROKEN_DISPOSITION)]
+)
+@example(one("STARTED"), [Step(pause=60), Step(action=("terminate in EC2", 0))])
+@example(one("STOPPED"), [Step(pause=60), Step(faults=_WITHOUT_DISPOSITION)])
+@example(one("STOPPED"), [Step(pause=60), Step(faults=_BROKEN_DISPOSITION)])
 @examples(50)
-def test_no_answers_make_a_server_up_that_the_ledger_has_not(
-    sky: Sky, sessions: AwsSessions, servers: list[tuple[Facts, int]], moments: list[Moment]
+def test_no_responses_make_a_server_up_that_is_not_in_the_ledger(
+    simulation: DrsSimulation,
+    sessions: AwsSessions,
+    servers: list[tuple[Facts, int]],
+    steps: list[Step],
 ) -> None:
-    wave = wave_of(sky, sessions, servers)
-    asyncio.run(wave.watch(moments))
-    wave.check_calm()
+    wave = wave_of(simulation, sessions, servers)
+    asyncio.run(wave.watch(steps))
+    wave.check_end()
 
 
 # A retry launches what is not up, and nothing else
 
-_UNREADABLE = st.sampled_from(Fault).map(lambda fault: Weather(fault=fault))
+_UNREADABLE = st.sampled_from(Fault).map(lambda fault: Faults(fault=fault))
 _OLD_INSTANCES = st.one_of(
     _UNREADABLE,
-    st.just(Weather(is_empty=True)),
+    st.just(Faults(is_empty=True)),
     st.sampled_from(["ec2InstanceState", "recoveryInstanceID", "jobID"]).map(
-        lambda key: Weather(without=frozenset([key]))
+        lambda key: Faults(without=frozenset([key]))
     ),
-    st.just(Weather(odd=frozenset(["ec2InstanceState"]))),
-    st.just(Weather(turned_round=True)),
+    st.just(Faults(unknown_value_of=frozenset(["ec2InstanceState"]))),
+    st.just(Faults(is_reversed=True)),
 )
-_OLD_JOBS = _UNREADABLE | st.just(Weather(turned_round=True))
+_OLD_JOBS = _UNREADABLE | st.just(Faults(is_reversed=True))
 REVIEWS = st.fixed_dictionaries(
     {}, optional={"DescribeJobs": _OLD_JOBS, "DescribeRecoveryInstances": _OLD_INSTANCES}
 )
 
 
-@given(WAVES, st.lists(MOMENTS, max_size=6), st.lists(REVIEWS, max_size=2))
+@given(WAVES, st.lists(STEPS, max_size=6), st.lists(REVIEWS, max_size=2))
 @examples(15)
-def test_a_retry_after_any_answers_launches_nothing_that_is_up(
-    sky: Sky,
+def test_a_retry_after_any_responses_launches_nothing_that_is_up(
+    simulation: DrsSimulation,
     sessions: AwsSessions,
     servers: list[tuple[Facts, int]],
-    moments: list[Moment],
-    reviews: list[dict[str, Weather]],
+    steps: list[Step],
+    reviews: list[dict[str, Faults]],
 ) -> None:
-    wave = wave_of(sky, sessions, servers)
-    asyncio.run(wave.watch(moments))
+    wave = wave_of(simulation, sessions, servers)
+    asyncio.run(wave.watch(steps))
     jobs = {s: r.recovery_job_id for s, r in wave.known.items()}
-    truth = sky.truth()
+    snapshot = simulation.snapshot()
     asyncio.run(wave.review(reviews, is_drill=True))
     for server, job in jobs.items():
         if wave.known[server].recovery_job_id is None:
-            up = [i for i in truth.instances(server, job) if i["State"] != "SHUTTING-DOWN"]
+            up = [i for i in snapshot.instances(server, job) if i["State"] != "SHUTTING-DOWN"]
             assert job is None or not [i for i in up if i["KnownToDrs"]], f"{server} of {job}"
             assert not wave.is_launching(server, job), f"{server} in {job}"
-    asked = [s for s, r in wave.known.items() if r.recovery_job_id is None]
-    if asked:
-        wave.launch(asked, attempt=2, job=0, is_drill=True)
+    server_ids = [s for s, r in wave.known.items() if r.recovery_job_id is None]
+    if server_ids:
+        wave.launch(server_ids, attempt=2, job=0, is_drill=True)
     asyncio.run(wave.watch([]))
-    wave.check_calm()
+    wave.check_end()

@@ -16,8 +16,8 @@ from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal, until
 
 def launched_by(aws: LocalAws, *servers: Server) -> list[ServerResult]:
     """Start a job for these servers, as results that wait for it."""
-    asked = [{"sourceServerID": s.source_server_id} for s in servers]
-    job = aws.client("drs").start_recovery(sourceServers=asked, isDrill=True)["job"]
+    server_ids = [{"sourceServerID": s.source_server_id} for s in servers]
+    job = aws.client("drs").start_recovery(sourceServers=server_ids, isDrill=True)["job"]
     return [
         ServerResult(source_server_id=s.source_server_id, recovery_job_id=job["jobID"])
         for s in servers
@@ -93,7 +93,7 @@ async def test_a_log_that_is_throttled_at_first_still_gives_the_reason_of_a_fail
     # As often as botocore tries a call.
     aws.fault("DescribeJobLogItems", Error="ThrottlingException", Times=3)
     (down,) = await Attempt(temporal).run(watches.watch_servers, watch(servers))
-    assert aws.struck() == 3
+    assert aws.faults_applied() == 3
     assert down.reason == "LAUNCH_FAILED: no capacity"
 
 
@@ -114,7 +114,7 @@ async def test_each_heartbeat_carries_what_is_known_of_the_servers(
         await running
 
 
-async def test_the_next_attempt_asks_only_for_what_is_not_settled(
+async def test_the_next_attempt_polls_only_what_is_not_settled(
     aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     done = launched_by(aws, *aws.servers(2))
@@ -137,8 +137,8 @@ async def test_the_next_attempt_asks_only_for_what_is_not_settled(
     logs_read = aws.calls("DescribeJobLogItems")
     second = first.next()
     running = asyncio.create_task(second.run(watches.watch_servers, request))
-    asked = aws.calls("DescribeJobs")
-    await until(lambda: aws.calls("DescribeJobs") > asked + 2)
+    server_ids = aws.calls("DescribeJobs")
+    await until(lambda: aws.calls("DescribeJobs") > server_ids + 2)
     assert aws.calls("DescribeRecoveryInstances") == looked_up
     assert aws.calls("DescribeJobLogItems") == logs_read
     aws.pass_time(5000)
@@ -149,7 +149,7 @@ async def test_the_next_attempt_asks_only_for_what_is_not_settled(
     ]
 
 
-async def test_an_attempt_that_finds_all_settled_asks_nothing(
+async def test_an_attempt_with_everything_settled_calls_nothing(
     aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     servers = launched_by(aws, *aws.servers(1))
@@ -179,7 +179,7 @@ async def test_throttling_is_signalled_to_the_wave_and_ends_nothing(
     assert statuses(await running) == [("LAUNCHED", "YES")]
 
 
-async def test_an_unreachable_aws_decides_about_no_server(
+async def test_an_unreachable_aws_changes_no_server(
     aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     servers = launched_by(aws, *aws.servers(1))
@@ -205,13 +205,13 @@ async def test_what_could_not_be_signalled_is_signalled_later(
     temporal.is_down = True
     attempt = Attempt(temporal)
     running = asyncio.create_task(attempt.run(watches.watch_servers, watch(servers)))
-    asked = aws.calls("DescribeJobs")
-    await until(lambda: aws.calls("DescribeJobs") > asked + 3)
+    server_ids = aws.calls("DescribeJobs")
+    await until(lambda: aws.calls("DescribeJobs") > server_ids + 3)
     assert changes(temporal) == []
     temporal.is_down = False
     await until(lambda: changes(temporal))
-    asked = aws.calls("DescribeJobs")
-    await until(lambda: aws.calls("DescribeJobs") > asked + 3)
+    server_ids = aws.calls("DescribeJobs")
+    await until(lambda: aws.calls("DescribeJobs") > server_ids + 3)
     (changed,) = changes(temporal)
     assert statuses(changed.servers) == [("LAUNCHED", "YES")]
     attempt.environment.cancel()
@@ -219,7 +219,7 @@ async def test_what_could_not_be_signalled_is_signalled_later(
         await running
 
 
-async def test_a_server_that_somebody_launched_again_is_not_taken_for_ours(
+async def test_a_server_that_another_client_launched_again_is_not_ours(
     aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     (server,) = aws.servers(1)

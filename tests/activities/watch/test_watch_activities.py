@@ -49,7 +49,7 @@ async def test_a_change_of_the_running_jobs_is_returned(
     assert (await Attempt(temporal).run(watches.read_running_jobs, one_ran)).jobs == {}
 
 
-async def test_a_job_that_came_and_went_unseen_is_returned(
+async def test_a_job_that_started_and_ended_between_polls_is_returned(
     aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     job_id = await started(aws)

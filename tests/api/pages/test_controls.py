@@ -8,7 +8,7 @@ from api.pages.execution.attention import attention_items
 from api.pages.execution.controls import CANCEL, action_dialog, controls
 from api.service import ExecutionService
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
-from recovery.execution.wave import Decisions, OperatorAct, WaitingFor, WaveStatus
+from recovery.execution.wave import Decisions, OperatorDecision, WaitingFor, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage
 from settings import Role
 from tests.cli.executions import DIAMOND, START, begin, put, wave
@@ -33,7 +33,7 @@ class RecordingService:
 
 def in_doubt(launches: list[str]) -> ExecutionState:
     state = begin(DIAMOND)
-    put(state, "Database", WaveStatus.WAITING).handed_over = True
+    put(state, "Database", WaveStatus.WAITING).has_workflow = True
     wave(state, "Database").launches_in_doubt = launches
     return state
 
@@ -78,7 +78,7 @@ def test_an_approval_dialog_offers_the_allowed_answers() -> None:
     both = html_of(state, MessageName.APPROVE_WAVE, "w3")
     assert 'value="yes"' in both
     assert 'value="refuse"' in both
-    web.decisions = Decisions(approved_by=OperatorAct(actor="ops", time=START))
+    web.decisions = Decisions(approved_by=OperatorDecision(actor="ops", time=START))
     withdrawal = html_of(state, MessageName.APPROVE_WAVE, "w3")
     assert 'value="yes"' not in withdrawal
     assert 'value="refuse"' in withdrawal

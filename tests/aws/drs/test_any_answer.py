@@ -50,8 +50,8 @@ class Aws:
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Aws]:
     """An AWS that answers anything, and an environment in which boto3 finds no other."""
-    answering = Aws()
-    server = LoopbackServer(answering, 0, verbose=False)
+    server_app = Aws()
+    server = LoopbackServer(server_app, 0, verbose=False)
     thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     with pytest.MonkeyPatch.context() as patch:
@@ -70,7 +70,7 @@ def aws() -> Iterator[Aws]:
         }
         for name, value in environment.items():
             patch.setenv(name, value)
-        yield answering
+        yield server_app
     server.shutdown()
     server.server_close()
     server.close_connections()
@@ -96,7 +96,7 @@ CALLS: dict[str, Callable[[DrsClient], Awaitable[Any]]] = {
     "DescribeRecoveryInstances": lambda api: api.recovery_instances([server_id(1)]),
     "DescribeSourceServers": lambda api: api.source_servers([server_id(1)]),
     "TerminateRecoveryInstances": lambda api: api.terminate(["i-0123456789abcdef0"]),
-    "GetLaunchConfiguration": lambda api: api.is_meant_to_run(server_id(1)),
+    "GetLaunchConfiguration": lambda api: api.should_run(server_id(1)),
     "ListTagsForResource": lambda api: api.tags_of("arn:aws:drs:us-west-2:1:job/drsjob-1"),
     "GetCallerIdentity": lambda api: api.account_id(),
 }
@@ -178,7 +178,7 @@ HEADERS = st.fixed_dictionaries(
 STATUSES = st.sampled_from([200, 200, 200, 202, 204, 301, 400, 402, 403, 404, 409, 429, 500, 503])
 
 
-def told(problem: AwsError) -> None:
+def check_error(problem: AwsError) -> None:
     """What an operator and Temporal get to see of a trouble."""
     text = str(problem)
     assert text.isprintable()
@@ -200,7 +200,7 @@ Given = tuple[int, dict[str, str], bytes]
 @example("StartRecovery", (202, {}, b"{}"))
 @example("GetCallerIdentity", (200, {}, b"<x/>"))
 @examples(100)
-def test_any_answer_is_understood_or_a_trouble(
+def test_any_response_is_parsed_or_an_aws_error(
     aws: Aws, api: DrsClient, call: str, answer: Given
 ) -> None:
     status, headers, aws.body = answer
@@ -208,21 +208,21 @@ def test_any_answer_is_understood_or_a_trouble(
     try:
         asyncio.run(_awaited(CALLS[call](api)))
     except AwsError as error:
-        told(error)
+        check_error(error)
 
 
-async def _awaited(asked: Awaitable[Any]) -> Any:
-    return await asked
+async def _awaited(call_result: Awaitable[Any]) -> Any:
+    return await call_result
 
 
-def answered(aws: Aws, asked: Awaitable[Any], items: list[Any]) -> list[Any]:
+def response_items(aws: Aws, call_result: Awaitable[Any], items: list[Any]) -> list[Any]:
     """What our code makes of these items; nothing when it cannot read them."""
     aws.status, aws.headers = "200 OK", []
     aws.body = json.dumps({"items": items}).encode()
     try:
-        found: list[Any] = asyncio.run(_awaited(asked))
+        found: list[Any] = asyncio.run(_awaited(call_result))
     except AwsError as error:
-        told(error)
+        check_error(error)
         return []
     return found
 
@@ -230,23 +230,23 @@ def answered(aws: Aws, asked: Awaitable[Any], items: list[Any]) -> list[Any]:
 @given(st.lists(st.tuples(st.lists(JOBS, max_size=2), st.lists(LINES, max_size=3),
                           st.lists(INSTANCES, max_size=2)), max_size=4))  # fmt: skip
 @examples(40)
-def test_any_answers_leave_a_server_that_can_be_told_of(
-    aws: Aws, api: DrsClient, looks: list[tuple[list[Any], list[Any], list[Any]]]
+def test_any_responses_leave_serializable_results(
+    aws: Aws, api: DrsClient, polls: list[tuple[list[Any], list[Any], list[Any]]]
 ) -> None:
     server = ServerResult(source_server_id=server_id(1), recovery_job_id=JOB)
-    watch = ServerStatusTracker([WatchedServer(result=server)], look_up_seconds=120.0)
+    watch = ServerStatusTracker([WatchedServer(result=server)], lookup_seconds=120.0)
     now = 1_700_000_000.0
-    for jobs, lines, instances in looks:
+    for jobs, lines, instances in polls:
         now += 60
-        for job in answered(aws, api.jobs([JOB]), jobs):
-            watch.see_job(job, now=now)
-        log: list[JobLogItem] = answered(aws, api.job_log(JOB), lines)
-        watch.see_log(JOB, log)
-        found = answered(aws, api.recovery_instances([server_id(1)]), instances)
-        watch.see_instances(found, meant_to_run={}, now=now)
-        watch.settle_look_ups(now=now)
+        for job in response_items(aws, api.jobs([JOB]), jobs):
+            watch.apply_job(job, now=now)
+        log: list[JobLogItem] = response_items(aws, api.job_log(JOB), lines)
+        watch.apply_log(JOB, log)
+        found = response_items(aws, api.recovery_instances([server_id(1)]), instances)
+        watch.apply_instances(found, should_run={}, now=now)
+        watch.end_lookups(now=now)
         (result,) = watch.results
         assert (result.reason or "").isprintable()
-        for told_of in (*watch.servers.values(), judge_wave(watch.results)):
-            again = type(told_of).model_validate_json(told_of.model_dump_json())
-            assert again == told_of
+        for model in (*watch.servers.values(), judge_wave(watch.results)):
+            again = type(model).model_validate_json(model.model_dump_json())
+            assert again == model

@@ -87,7 +87,7 @@ def jobs(*names_: str, ago: float = 10.0) -> dict[str, float]:
     return dict.fromkeys(names_, ago)
 
 
-async def test_a_hundred_askers_are_answered_by_one_call_a_tick() -> None:
+async def test_a_hundred_callers_share_one_call_per_poll() -> None:
     drs = Drs(jobs("shared", *(f"job-{number}" for number in range(100))))
     poller = drs.poller()
 
@@ -102,7 +102,7 @@ async def test_a_hundred_askers_are_answered_by_one_call_a_tick() -> None:
     assert (len(drs.listed), drs.asked) == (3, [])
 
 
-async def test_each_look_lists_no_more_than_what_may_have_changed() -> None:
+async def test_each_poll_lists_no_more_than_what_may_have_changed() -> None:
     drs = Drs(jobs("running", ago=2000.0), jobs("ended", ago=9000.0))
     poller = drs.poller()
     await poller.jobs(["running"])
@@ -113,7 +113,7 @@ async def test_each_look_lists_no_more_than_what_may_have_changed() -> None:
     assert names(listing.jobs) == ["running", "ended"]
 
 
-async def test_a_listing_is_no_older_than_asked_for_and_not_asked_for_twice() -> None:
+async def test_a_listing_is_no_older_than_requested_and_not_read_twice() -> None:
     drs = Drs(jobs("a"))
     poller = drs.poller(pause=1000.0)
     seen = await poller.listed(time.time() - 100)
@@ -125,7 +125,7 @@ async def test_a_listing_is_no_older_than_asked_for_and_not_asked_for_twice() ->
     assert drs.listed[-1] == pytest.approx(10 * 86_400, abs=5)
 
 
-async def test_a_job_that_drs_forgot_is_asked_for_and_then_unknown() -> None:
+async def test_a_job_that_drs_deleted_is_read_by_its_id_and_then_unknown() -> None:
     drs = Drs(jobs("a", "b"))
     poller = drs.poller()
     assert names(await poller.jobs(["a", "b"])) == ["a", "b"]
@@ -135,7 +135,7 @@ async def test_a_job_that_drs_forgot_is_asked_for_and_then_unknown() -> None:
     assert names((await poller.listed(0.0)).jobs) == ["b"]
 
 
-async def test_who_expects_nothing_soon_looks_rarely_but_never_delays_others() -> None:
+async def test_a_caller_that_expects_nothing_soon_polls_rarely_but_never_delays_others() -> None:
     drs = Drs(jobs("a", ago=1.0) | jobs("b"))
     poller = drs.poller(pause=0.05)
     await poller.jobs(["a"], soon=False)
@@ -154,7 +154,9 @@ async def test_who_expects_nothing_soon_looks_rarely_but_never_delays_others() -
 @pytest.mark.parametrize(
     "trouble", [AwsError(AwsErrorKind.THROTTLED, "slow down"), RuntimeError("a defect")]
 )
-async def test_trouble_is_told_to_everybody_and_passes(trouble: Exception) -> None:
+async def test_an_error_is_raised_for_every_caller_and_the_next_poll_works(
+    trouble: Exception,
+) -> None:
     drs = Drs(jobs("a", "b"), trouble=[trouble])
     poller = drs.poller()
     asked = [poller.jobs(["a"]), poller.jobs(["b"])]
@@ -162,7 +164,7 @@ async def test_trouble_is_told_to_everybody_and_passes(trouble: Exception) -> No
     assert names(await poller.jobs(["a"])) == ["a"]
 
 
-async def test_who_is_cancelled_disturbs_nobody_and_is_not_asked_for() -> None:
+async def test_a_cancelled_caller_affects_no_other_and_is_not_polled_for() -> None:
     drs = Drs(jobs("stays"))
     poller = drs.poller()
     await poller.jobs(["stays"])
@@ -174,7 +176,7 @@ async def test_who_is_cancelled_disturbs_nobody_and_is_not_asked_for() -> None:
     assert drs.asked == []
 
 
-async def test_an_id_that_drs_refuses_hides_nothing_of_the_others() -> None:
+async def test_an_invalid_id_does_not_hide_the_other_jobs() -> None:
     poller = Drs(jobs("a", "b")).poller()
     asked = [poller.jobs(["a"]), poller.jobs(["malformed"]), poller.jobs(["b"])]
     first, refused, last = await asyncio.gather(*asked, return_exceptions=True)
@@ -184,7 +186,7 @@ async def test_an_id_that_drs_refuses_hides_nothing_of_the_others() -> None:
     assert names(first) + names(last) == ["a", "b"]
 
 
-async def test_watches_of_several_waves_share_their_looks(
+async def test_watches_of_several_waves_share_their_polls(
     aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     waves: list[Server] = aws.servers(20)
@@ -201,7 +203,7 @@ async def test_watches_of_several_waves_share_their_looks(
     assert aws.calls("DescribeJobs") < 3 * len(watched)
 
 
-async def test_a_log_is_read_once_after_each_look_for_all_who_ask() -> None:
+async def test_a_log_is_read_once_per_poll_for_all_callers() -> None:
     drs = Drs(running=jobs("one"))
     poller = drs.poller()
     await poller.jobs(["one"])
@@ -212,7 +214,7 @@ async def test_a_log_is_read_once_after_each_look_for_all_who_ask() -> None:
     assert (await poller.log("one"))[0].event == "READ_3"
 
 
-async def test_a_log_that_could_not_be_read_is_read_again_for_the_next_who_asks() -> None:
+async def test_a_log_that_could_not_be_read_is_read_again_for_the_next_caller() -> None:
     drs = Drs(trouble=[AwsError(AwsErrorKind.THROTTLED, "slow down")])
     poller = drs.poller()
     with pytest.raises(AwsError):

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from aws.drs.launch_search import Wanted, search
+from aws.drs.launch_search import LaunchCriteria, search
 from aws.drs.models import LAUNCH_ID_TAG, Job
 from tests.recovery.plans import server_id
 
 SINCE = 1_700_000_000.0
 BEFORE, AFTER = "2023-11-14T22:00:00Z", "2023-11-14T22:14:00Z"  # 22:13:20 is SINCE
-WANTED = Wanted(
+WANTED = LaunchCriteria(
     launch_id="crm-1/db/1/0", server_ids=(server_id(1), server_id(2)), is_drill=True, since=SINCE
 )
 
@@ -42,7 +42,7 @@ def test_a_job_with_the_launch_id_is_its_own_whatever_else_there_is() -> None:
     own = job(1, 2, jobID="drsjob-2", tags={LAUNCH_ID_TAG: WANTED.launch_id})
     found = search([job(1), own, ended(2)], WANTED)
     assert found.own == own
-    assert (found.lookalikes, found.blocking, found.launched_elsewhere) == ((), (), {})
+    assert (found.candidates, found.blocking, found.launched_by_others) == ((), (), {})
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_job_with_the_launch_id_is_its_own_whatever_else_there_is() -> None:
 def test_only_an_untagged_new_job_of_these_servers_and_mode_may_be_it(
     one: Job, may_be_it: bool
 ) -> None:
-    assert search([one], WANTED).lookalikes == ((one,) if may_be_it else ())
+    assert search([one], WANTED).candidates == ((one,) if may_be_it else ())
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,12 @@ def test_only_an_untagged_new_job_of_these_servers_and_mode_may_be_it(
 def test_a_job_of_a_shared_call_may_be_it_if_it_works_on_one_of_the_launchs_own_servers(
     numbers: tuple[int, ...], may_be_it: bool
 ) -> None:
-    wanted = replace(WANTED, beside=(server_id(3),))
-    assert bool(search([job(*numbers)], wanted).lookalikes) == may_be_it
+    criteria = replace(WANTED, batch_server_ids=(server_id(3),))
+    assert bool(search([job(*numbers)], criteria).candidates) == may_be_it
 
 
 @pytest.mark.parametrize("initiated_by", ["START_DRILL", "START_RECOVERY", "SOMETHING_NEW", None])
-def test_any_running_job_that_holds_a_server_is_in_the_way(initiated_by: str | None) -> None:
+def test_any_running_job_that_holds_a_server_blocks(initiated_by: str | None) -> None:
     one = job(2, 3, initiatedBy=initiated_by, creationDateTime=BEFORE)
     assert search([one, job(3), ended(1)], WANTED).blocking == (one,)
 
@@ -105,17 +105,17 @@ def test_any_running_job_that_holds_a_server_is_in_the_way(initiated_by: str | N
 def test_what_another_job_of_the_mode_launched_meanwhile_is_taken_over(
     jobs: list[Job], taken: list[int]
 ) -> None:
-    found = search(jobs, WANTED).launched_elsewhere
+    found = search(jobs, WANTED).launched_by_others
     assert list(found) == [server_id(n) for n in taken]
 
 
 def test_a_server_that_is_to_be_relaunched_is_not_taken_over() -> None:
-    wanted = Wanted(
+    criteria = LaunchCriteria(
         launch_id="x",
         server_ids=WANTED.server_ids,
         is_drill=True,
         since=SINCE,
         relaunch=(server_id(1),),
     )
-    found = search([ended(1, 2, launched=(1, 2))], wanted)
-    assert list(found.launched_elsewhere) == [server_id(2)]
+    found = search([ended(1, 2, launched=(1, 2))], criteria)
+    assert list(found.launched_by_others) == [server_id(2)]

@@ -17,7 +17,7 @@ from tests.recovery.plans import server_id
 JOB = "drsjob-1"
 OTHER_JOB = "drsjob-2"
 NOW = 1_732_323_600.0
-LOOK_UP = 120.0
+LOOKUP = 120.0
 
 
 def watch(*numbers: int, job_id: str | None = JOB) -> ServerStatusTracker:
@@ -25,7 +25,7 @@ def watch(*numbers: int, job_id: str | None = JOB) -> ServerStatusTracker:
         WatchedServer(result=ServerResult(source_server_id=server_id(n), recovery_job_id=job_id))
         for n in numbers or (1,)
     ]
-    return ServerStatusTracker(servers, look_up_seconds=LOOK_UP)
+    return ServerStatusTracker(servers, lookup_seconds=LOOKUP)
 
 
 def job(
@@ -70,7 +70,7 @@ def only(watched: ServerStatusTracker) -> ServerResult:
 def launched(*numbers: int) -> ServerStatusTracker:
     """Servers that DRS has just said are LAUNCHED."""
     watched = watch(*numbers)
-    watched.see_job(job(*["LAUNCHED"] * len(watched.servers)), now=NOW)
+    watched.apply_job(job(*["LAUNCHED"] * len(watched.servers)), now=NOW)
     return watched
 
 
@@ -79,7 +79,7 @@ def launched(*numbers: int) -> ServerStatusTracker:
 
 def test_a_completed_job_does_not_make_its_failed_server_a_success() -> None:
     watched = watch(1, 2)
-    watched.see_job(job("LAUNCHED", "FAILED", status="COMPLETED"), now=NOW)
+    watched.apply_job(job("LAUNCHED", "FAILED", status="COMPLETED"), now=NOW)
     up, down = watched.results
     assert up.launch_status is LaunchStatus.LAUNCHED
     assert down.launch_status is LaunchStatus.FAILED
@@ -89,7 +89,7 @@ def test_a_completed_job_does_not_make_its_failed_server_a_success() -> None:
 @pytest.mark.parametrize("status", [None, "PENDING"])
 def test_a_server_without_a_status_is_pending_while_its_job_runs(status: str | None) -> None:
     watched = watch()
-    assert not watched.see_job(job(status), now=NOW)
+    assert not watched.apply_job(job(status), now=NOW)
     assert only(watched).launch_status is LaunchStatus.PENDING
     assert watched.unfinished_jobs == [JOB]
 
@@ -97,14 +97,14 @@ def test_a_server_without_a_status_is_pending_while_its_job_runs(status: str | N
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "SOMETHING_NEW", "launched"])
 def test_a_status_we_do_not_know_is_no_success(status: str) -> None:
     watched = watch()
-    assert not watched.see_job(job(status), now=NOW)
+    assert not watched.apply_job(job(status), now=NOW)
     assert only(watched).launch_status is LaunchStatus.IN_PROGRESS
     assert not watched.is_finished
 
 
 def test_a_server_that_its_job_does_not_name_is_pending() -> None:
     watched = watch(3)
-    watched.see_job(job("LAUNCHED", "LAUNCHED"), now=NOW)
+    watched.apply_job(job("LAUNCHED", "LAUNCHED"), now=NOW)
     assert only(watched).launch_status is LaunchStatus.PENDING
 
 
@@ -112,19 +112,19 @@ def test_a_server_that_its_job_does_not_name_is_pending() -> None:
 def test_a_job_in_a_status_we_do_not_know_is_not_over(status: str | None) -> None:
     watched = watch()
     for _ in range(3):
-        watched.see_job(job("PENDING", status=status), now=NOW)
+        watched.apply_job(job("PENDING", status=status), now=NOW)
     assert only(watched).launch_status is LaunchStatus.PENDING
 
 
 @pytest.mark.parametrize("status", [None, "PENDING", "IN_PROGRESS", "SOMETHING_NEW"])
-def test_a_server_left_behind_by_its_ended_job_fails_at_the_second_look(
+def test_a_server_that_its_ended_job_did_not_launch_fails_at_the_second_poll(
     status: str | None,
 ) -> None:
     watched = watch()
-    assert not watched.see_job(job(status, status="COMPLETED"), now=NOW)
+    assert not watched.apply_job(job(status, status="COMPLETED"), now=NOW)
     assert only(watched).launch_status is not LaunchStatus.FAILED
     over = job(status, status="COMPLETED", endDateTime="2024-11-23T01:00:00Z")
-    assert watched.see_job(over, now=NOW + 15)
+    assert watched.apply_job(over, now=NOW + 15)
     assert only(watched).launch_status is LaunchStatus.FAILED
     assert "ended COMPLETED without launching it" in str(only(watched).reason)
     assert only(watched).end_time == epoch("2024-11-23T01:00:00Z")
@@ -132,22 +132,22 @@ def test_a_server_left_behind_by_its_ended_job_fails_at_the_second_look(
 
 def test_a_server_that_follows_its_job_a_moment_later_is_launched() -> None:
     watched = watch()
-    watched.see_job(job("IN_PROGRESS", status="COMPLETED"), now=NOW)
-    assert watched.see_job(job("LAUNCHED", status="COMPLETED"), now=NOW + 15)
+    watched.apply_job(job("IN_PROGRESS", status="COMPLETED"), now=NOW)
+    assert watched.apply_job(job("LAUNCHED", status="COMPLETED"), now=NOW + 15)
     assert only(watched).launch_status is LaunchStatus.LAUNCHED
 
 
-def test_two_looks_at_an_ended_job_count_only_in_a_row() -> None:
+def test_only_consecutive_polls_of_an_ended_job_count() -> None:
     watched = watch()
-    watched.see_job(job("PENDING", status="COMPLETED"), now=NOW)
-    watched.see_job(job("PENDING", status="STARTED"), now=NOW + 15)
-    watched.see_job(job("PENDING", status="COMPLETED"), now=NOW + 30)
+    watched.apply_job(job("PENDING", status="COMPLETED"), now=NOW)
+    watched.apply_job(job("PENDING", status="STARTED"), now=NOW + 15)
+    watched.apply_job(job("PENDING", status="COMPLETED"), now=NOW + 30)
     assert only(watched).launch_status is LaunchStatus.PENDING
 
 
 def test_a_terminated_server_failed() -> None:
     watched = watch()
-    assert watched.see_job(job("TERMINATED"), now=NOW)
+    assert watched.apply_job(job("TERMINATED"), now=NOW)
     assert only(watched).launch_status is LaunchStatus.FAILED
     assert only(watched).reason == "terminated while its job ran"
     assert only(watched).end_time == NOW
@@ -155,22 +155,22 @@ def test_a_terminated_server_failed() -> None:
 
 def test_what_another_job_says_of_our_server_does_not_count() -> None:
     watched = watch()
-    assert not watched.see_job(job("LAUNCHED", job_id=OTHER_JOB), now=NOW)
+    assert not watched.apply_job(job("LAUNCHED", job_id=OTHER_JOB), now=NOW)
     assert only(watched).launch_status is LaunchStatus.PENDING
 
 
 @pytest.mark.parametrize("later", ["FAILED", "TERMINATED", "PENDING"])
 def test_a_launched_server_stays_launched_whatever_its_job_says_later(later: str) -> None:
     watched = launched()
-    watched.see_job(job(later, status="COMPLETED"), now=NOW + 15)
+    watched.apply_job(job(later, status="COMPLETED"), now=NOW + 15)
     assert only(watched).launch_status is LaunchStatus.LAUNCHED
 
 
 def test_a_failed_server_stays_failed() -> None:
     watched = watch()
-    watched.see_job(job("FAILED"), now=NOW)
-    assert not watched.see_job(job("LAUNCHED"), now=NOW + 15)
-    watched.see_instances([instance()], meant_to_run={}, now=NOW + 15)
+    watched.apply_job(job("FAILED"), now=NOW)
+    assert not watched.apply_job(job("LAUNCHED"), now=NOW + 15)
+    watched.apply_instances([instance()], should_run={}, now=NOW + 15)
     assert only(watched).launch_status is LaunchStatus.FAILED
     assert only(watched).verified is None
     assert watched.is_finished
@@ -180,7 +180,7 @@ def test_a_launched_server_is_not_finished_before_it_is_verified() -> None:
     watched = launched()
     assert not watched.is_finished
     assert watched.unfinished_jobs == []
-    watched.see_instances([instance()], meant_to_run={}, now=NOW)
+    watched.apply_instances([instance()], should_run={}, now=NOW)
     assert watched.is_finished
 
 
@@ -201,11 +201,11 @@ def test_what_is_no_timestamp_is_no_time(text: str | None) -> None:
     assert epoch(text) is None
 
 
-def test_the_log_tells_when_and_as_which_instance_a_server_was_launched() -> None:
+def test_the_log_has_the_time_and_the_instance_of_a_launch() -> None:
     watched = launched()
     assert only(watched).launch_time == NOW
     at = "2024-11-23T01:04:50.25+00:00"
-    watched.see_log(
+    watched.apply_log(
         JOB,
         [
             line("LAUNCH_START", at="2024-11-23T01:00:00Z"),
@@ -219,16 +219,16 @@ def test_the_log_tells_when_and_as_which_instance_a_server_was_launched() -> Non
 
 def test_a_launch_without_a_readable_time_keeps_the_time_we_saw_it() -> None:
     watched = launched()
-    watched.see_log(JOB, [line("LAUNCH_END", at="soon"), JobLogItem(), line("NEW_EVENT")])
+    watched.apply_log(JOB, [line("LAUNCH_END", at="soon"), JobLogItem(), line("NEW_EVENT")])
     assert only(watched).launch_time == only(watched).end_time == NOW
 
 
 def test_an_instance_that_job_and_log_leave_out_is_known_from_the_instances() -> None:
     watched = launched()
-    watched.see_log(JOB, [line("LAUNCH_END")])
+    watched.apply_log(JOB, [line("LAUNCH_END")])
     assert only(watched).recovery_instance_id is None
     found = [instance(job_id=OTHER_JOB, recoveryInstanceID="i-8"), instance()]
-    watched.see_instances(found, meant_to_run={}, now=NOW)
+    watched.apply_instances(found, should_run={}, now=NOW)
     assert only(watched).recovery_instance_id == "i-1"
     assert only(watched).verified is Verified.YES
 
@@ -238,16 +238,16 @@ def test_an_instance_that_the_job_names_is_kept() -> None:
     servers = [
         {"sourceServerID": server_id(1), "launchStatus": "LAUNCHED", "recoveryInstanceID": "i-5"}
     ]
-    watched.see_job(job(participatingServers=servers), now=NOW)
-    watched.see_log(JOB, [line("LAUNCH_END", targetInstanceID="i-7")])
+    watched.apply_job(job(participatingServers=servers), now=NOW)
+    watched.apply_log(JOB, [line("LAUNCH_END", targetInstanceID="i-7")])
     assert only(watched).recovery_instance_id == "i-5"
 
 
 def test_the_log_gives_the_last_reason_of_a_failure() -> None:
     watched = watch()
-    watched.see_job(job("FAILED"), now=NOW)
+    watched.apply_job(job("FAILED"), now=NOW)
     at = "2024-11-23T01:04:50Z"
-    watched.see_log(
+    watched.apply_log(
         JOB,
         [
             line("USING_PREVIOUS_SNAPSHOT_FAILED", rawError="first"),
@@ -261,23 +261,23 @@ def test_the_log_gives_the_last_reason_of_a_failure() -> None:
 
 def test_an_error_in_an_event_we_do_not_know_is_a_reason_too() -> None:
     watched = watch()
-    watched.see_job(job("FAILED"), now=NOW)
-    watched.see_log(JOB, [line("NEW_EVENT", rawError="no capacity"), line("LAUNCH_START")])
+    watched.apply_job(job("FAILED"), now=NOW)
+    watched.apply_log(JOB, [line("NEW_EVENT", rawError="no capacity"), line("LAUNCH_START")])
     assert only(watched).reason == "NEW_EVENT: no capacity"
 
 
 def test_a_failed_job_whose_log_is_silent_says_so() -> None:
     watched = watch()
     over = job("FAILED", status="COMPLETED", endDateTime="2024-11-23T01:04:50Z")
-    watched.see_job(over, now=NOW)
-    watched.see_log(JOB, [line("SNAPSHOT_END")])
+    watched.apply_job(over, now=NOW)
+    watched.apply_log(JOB, [line("SNAPSHOT_END")])
     assert "its job log says: no reason given" in str(only(watched).reason)
     assert only(watched).end_time == epoch("2024-11-23T01:04:50Z")
 
 
 def test_an_error_on_the_way_does_not_fail_a_server_that_launched() -> None:
     watched = launched()
-    watched.see_log(JOB, [line("SNAPSHOT_FAIL", rawError="tried again"), line("LAUNCH_END")])
+    watched.apply_log(JOB, [line("SNAPSHOT_FAIL", rawError="tried again"), line("LAUNCH_END")])
     assert only(watched).launch_status is LaunchStatus.LAUNCHED
     assert only(watched).reason is None
 
@@ -287,7 +287,7 @@ def test_an_error_on_the_way_does_not_fail_a_server_that_launched() -> None:
 
 def test_a_running_instance_of_the_job_verifies_its_server() -> None:
     watched = launched(1, 2)
-    watched.see_instances([instance(number=2)], meant_to_run={}, now=NOW)
+    watched.apply_instances([instance(number=2)], should_run={}, now=NOW)
     first, second = watched.results
     assert (first.verified, second.verified) == (None, Verified.YES)
     assert watched.unverified == [server_id(1)]
@@ -307,14 +307,14 @@ def test_a_stopped_instance_agrees_only_with_a_disposition_that_asks_for_it(
 ) -> None:
     watched = launched()
     meant = {} if runs is None else {server_id(1): runs}
-    watched.see_instances([instance(state)], meant_to_run=meant, now=NOW)
+    watched.apply_instances([instance(state)], should_run=meant, now=NOW)
     assert (only(watched).verified, only(watched).launch_status) == (verified, status)
 
 
 @pytest.mark.parametrize("state", ["TERMINATED", "SHUTTING-DOWN"])
 def test_a_launched_server_whose_instance_is_gone_failed(state: str) -> None:
     watched = launched()
-    watched.see_instances([instance(state)], meant_to_run={}, now=NOW + 30)
+    watched.apply_instances([instance(state)], should_run={}, now=NOW + 30)
     assert only(watched).launch_status is LaunchStatus.FAILED
     assert only(watched).verified is Verified.NO
     assert only(watched).reason == f"DRS reports LAUNCHED, but its instance is {state}"
@@ -324,22 +324,22 @@ def test_a_launched_server_whose_instance_is_gone_failed(state: str) -> None:
 @pytest.mark.parametrize("state", [None, "PENDING", "REBOOTING", "running"])
 def test_an_instance_in_no_clear_state_verifies_nothing(state: str | None) -> None:
     watched = launched()
-    watched.see_instances([instance(state)], meant_to_run={}, now=NOW)
+    watched.apply_instances([instance(state)], should_run={}, now=NOW)
     assert only(watched).verified is None
-    watched.settle_look_ups(now=NOW + LOOK_UP)
+    watched.end_lookups(now=NOW + LOOKUP)
     assert only(watched).verified is Verified.UNKNOWN
 
 
-def test_a_silent_look_up_is_unknown_after_its_time_and_may_still_become_yes() -> None:
+def test_an_empty_lookup_is_unknown_after_its_time_and_may_still_become_yes() -> None:
     watched = launched()
-    watched.see_instances([], meant_to_run={}, now=NOW)
-    watched.settle_look_ups(now=NOW + LOOK_UP - 1)
+    watched.apply_instances([], should_run={}, now=NOW)
+    watched.end_lookups(now=NOW + LOOKUP - 1)
     assert only(watched).verified is None
-    watched.settle_look_ups(now=NOW + LOOK_UP)
+    watched.end_lookups(now=NOW + LOOKUP)
     assert only(watched).verified is Verified.UNKNOWN
     assert "not found yet" in str(only(watched).reason)
     assert not watched.is_finished
-    watched.see_instances([instance()], meant_to_run={}, now=NOW + 900)
+    watched.apply_instances([instance()], should_run={}, now=NOW + 900)
     assert only(watched).verified is Verified.YES
     assert only(watched).reason is None
     assert only(watched).end_time == NOW
@@ -352,14 +352,14 @@ def test_a_silent_look_up_is_unknown_after_its_time_and_may_still_become_yes() -
         (instance("NOT_FOUND"), "does not exist in EC2"),
     ],
 )
-def test_a_contradicted_look_up_fails_the_server_only_when_its_time_is_over(
+def test_a_contradicted_lookup_fails_the_server_only_when_its_time_is_over(
     found: RecoveryInstance, why: str
 ) -> None:
     watched = launched()
-    watched.see_instances([found], meant_to_run={}, now=NOW)
-    watched.settle_look_ups(now=NOW + LOOK_UP - 1)
+    watched.apply_instances([found], should_run={}, now=NOW)
+    watched.end_lookups(now=NOW + LOOKUP - 1)
     assert only(watched).launch_status is LaunchStatus.LAUNCHED
-    watched.settle_look_ups(now=NOW + LOOK_UP)
+    watched.end_lookups(now=NOW + LOOKUP)
     assert only(watched).launch_status is LaunchStatus.FAILED
     assert only(watched).verified is Verified.NO
     assert why in str(only(watched).reason)
@@ -367,16 +367,16 @@ def test_a_contradicted_look_up_fails_the_server_only_when_its_time_is_over(
 
 def test_an_instance_that_names_no_job_contradicts_nothing() -> None:
     watched = launched()
-    watched.see_instances([instance(job_id=None)], meant_to_run={}, now=NOW)
-    watched.settle_look_ups(now=NOW + LOOK_UP)
+    watched.apply_instances([instance(job_id=None)], should_run={}, now=NOW)
+    watched.end_lookups(now=NOW + LOOKUP)
     assert only(watched).launch_status is LaunchStatus.LAUNCHED
 
 
-def test_what_is_left_of_an_earlier_drill_and_then_silence_is_unknown() -> None:
+def test_an_earlier_drills_instance_and_then_no_instance_is_unknown() -> None:
     watched = launched()
     old = instance("SHUTTING-DOWN", job_id=OTHER_JOB)
-    watched.see_instances([old], meant_to_run={}, now=NOW)
-    watched.settle_look_ups(now=NOW + LOOK_UP)
+    watched.apply_instances([old], should_run={}, now=NOW)
+    watched.end_lookups(now=NOW + LOOKUP)
     assert only(watched).launch_status is LaunchStatus.LAUNCHED
     assert only(watched).verified is Verified.UNKNOWN
 
@@ -384,33 +384,33 @@ def test_what_is_left_of_an_earlier_drill_and_then_silence_is_unknown() -> None:
 def test_an_earlier_drills_instance_contradicts_no_more_once_ours_is_there() -> None:
     watched = launched()
     old = instance("SHUTTING-DOWN", job_id=OTHER_JOB)
-    watched.see_instances([old], meant_to_run={}, now=NOW)
-    watched.see_instances([old, instance()], meant_to_run={}, now=NOW + 60)
-    watched.settle_look_ups(now=NOW + LOOK_UP)
+    watched.apply_instances([old], should_run={}, now=NOW)
+    watched.apply_instances([old, instance()], should_run={}, now=NOW + 60)
+    watched.end_lookups(now=NOW + LOOKUP)
     assert only(watched).verified is Verified.YES
     assert only(watched).launch_status is LaunchStatus.LAUNCHED
 
 
-def test_a_contradiction_that_the_next_look_does_not_bear_out_is_forgotten() -> None:
+def test_a_contradiction_that_the_next_poll_does_not_confirm_is_removed() -> None:
     watched = launched()
-    watched.see_instances([instance("NOT_FOUND")], meant_to_run={}, now=NOW)
-    watched.see_instances([], meant_to_run={}, now=NOW + 60)
-    watched.settle_look_ups(now=NOW + LOOK_UP)
+    watched.apply_instances([instance("NOT_FOUND")], should_run={}, now=NOW)
+    watched.apply_instances([], should_run={}, now=NOW + 60)
+    watched.end_lookups(now=NOW + LOOKUP)
     assert only(watched).launch_status is LaunchStatus.LAUNCHED
     assert only(watched).verified is Verified.UNKNOWN
 
 
-def test_a_watch_goes_on_from_what_the_attempt_before_saw() -> None:
+def test_a_watch_continues_from_the_previous_attempts_heartbeat() -> None:
     before = launched(1, 2)
-    before.see_instances([instance()], meant_to_run={}, now=NOW)
+    before.apply_instances([instance()], should_run={}, now=NOW)
     stored = [
         WatchedServer.model_validate(w.model_dump(mode="json", exclude_none=True))
         for w in before.servers.values()
     ]
-    after = ServerStatusTracker(stored, look_up_seconds=LOOK_UP)
+    after = ServerStatusTracker(stored, lookup_seconds=LOOKUP)
     assert after.results == before.results
     assert after.unverified == [server_id(2)]
-    after.settle_look_ups(now=NOW + LOOK_UP)
+    after.end_lookups(now=NOW + LOOKUP)
     assert after.results[1].verified is Verified.UNKNOWN
 
 
@@ -477,17 +477,17 @@ _steps = st.one_of(
 )
 
 
-class Telling:
+class ResponseSequence:
     """Answers, one after another, and what they have said so far."""
 
     def __init__(self) -> None:
         self.watched = watch(1, 2, 3)
         self.now = NOW
-        self.said_launched: set[str] = set()
+        self.reported_launched: set[str] = set()
         self.agreed: set[str] = set()
         self.failed: set[str] = set()
 
-    def take(self, step: Any) -> None:
+    def apply(self, step: Any) -> None:
         """One answer, or so many seconds."""
         match step:
             case Job():
@@ -495,16 +495,16 @@ class Telling:
                 said = step.participating_servers
                 words = {str(s.source_server_id): s.launch_status for s in said}
                 if step.job_id == JOB:
-                    self.said_launched |= {s for s, word in words.items() if word == "LAUNCHED"}
-                self.watched.see_job(step, now=self.now)
+                    self.reported_launched |= {s for s, word in words.items() if word == "LAUNCHED"}
+                self.watched.apply_job(step, now=self.now)
             case (str() as job_id, lines):
-                self.watched.see_log(job_id, lines)
+                self.watched.apply_log(job_id, lines)
             case (found, meant):
                 self.agreed |= {str(i.source_server_id) for i in found if agrees(i, meant)}
-                self.watched.see_instances(found, meant_to_run=meant, now=self.now)
+                self.watched.apply_instances(found, should_run=meant, now=self.now)
             case seconds:
                 self.now += seconds
-        self.watched.settle_look_ups(now=self.now)
+        self.watched.end_lookups(now=self.now)
 
     def check(self, result: ServerResult) -> None:
         """What must hold of a server after any answer."""
@@ -515,32 +515,32 @@ class Telling:
         if result.verified is Verified.NO or server in self.failed:
             assert result.launch_status is LaunchStatus.FAILED
         if result.launch_status is LaunchStatus.LAUNCHED:
-            assert server in self.said_launched
+            assert server in self.reported_launched
         if result.launch_status is LaunchStatus.FAILED:
             assert result.reason
             assert result.end_time is not None
             self.failed.add(server)
 
 
-def agrees(instance: RecoveryInstance, meant_to_run: dict[str, bool]) -> bool:
+def agrees(instance: RecoveryInstance, should_run: dict[str, bool]) -> bool:
     """Whether an instance bears out that its server is up."""
     server, state = instance.source_server_id, instance.ec2_instance_state
-    stopped_as_meant = state in ("STOPPED", "STOPPING") and meant_to_run.get(str(server)) is False
+    stopped_as_meant = state in ("STOPPED", "STOPPING") and should_run.get(str(server)) is False
     return instance.job_id == JOB and (state == "RUNNING" or stopped_as_meant)
 
 
 @given(st.lists(_steps, max_size=25))
 @settings(max_examples=150, deadline=None)
-def test_no_answers_whatsoever_make_a_server_up_that_was_never_said_to_be(
+def test_no_responses_make_a_server_up_that_drs_never_reported_up(
     steps: list[Any],
 ) -> None:
-    telling = Telling()
+    sequence = ResponseSequence()
     for step in steps:
-        telling.take(step)
-        results = telling.watched.results
+        sequence.apply(step)
+        results = sequence.watched.results
         for result in results:
-            telling.check(result)
+            sequence.check(result)
         verdict = judge_wave(results)
         if verdict.status is WaveStatus.COMPLETED:
-            assert {r.source_server_id for r in results} <= telling.said_launched
-        assert verdict.status.is_settled or not telling.watched.is_finished
+            assert {r.source_server_id for r in results} <= sequence.reported_launched
+        assert verdict.status.is_settled or not sequence.watched.is_finished

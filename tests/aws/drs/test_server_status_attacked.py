@@ -23,20 +23,20 @@ def job(launch_status: str) -> Job:
 @pytest.mark.parametrize("lagging", ["PENDING", "IN_PROGRESS"])
 def test_a_server_whose_status_follows_its_completed_job_seconds_later_is_up(lagging: str) -> None:
     server = WatchedServer(result=ServerResult(source_server_id=server_id(1), recovery_job_id=JOB))
-    watch = ServerStatusTracker([server], look_up_seconds=120.0)
+    watch = ServerStatusTracker([server], lookup_seconds=120.0)
     for look in range(4):
-        watch.see_job(job(lagging), now=NOW + 4 * look)
+        watch.apply_job(job(lagging), now=NOW + 4 * look)
         (result,) = watch.results
         assert result.launch_status is not LaunchStatus.FAILED
-    watch.see_job(job("LAUNCHED"), now=NOW + 16)
+    watch.apply_job(job("LAUNCHED"), now=NOW + 16)
     (result,) = watch.results
     assert result.launch_status is LaunchStatus.LAUNCHED
 
 
 def test_a_server_that_its_completed_job_never_launched_fails_in_the_end() -> None:
     server = WatchedServer(result=ServerResult(source_server_id=server_id(1), recovery_job_id=JOB))
-    watch = ServerStatusTracker([server], look_up_seconds=120.0)
+    watch = ServerStatusTracker([server], lookup_seconds=120.0)
     for look in range(400):
-        watch.see_job(job("PENDING"), now=NOW + 4 * look)
+        watch.apply_job(job("PENDING"), now=NOW + 4 * look)
     (result,) = watch.results
     assert result.launch_status is LaunchStatus.FAILED

@@ -106,7 +106,7 @@ def test_the_shell_completes_both(words: str, offered: set[str]) -> None:
         (difference(DifferenceKind.MISSING), 1),
         (difference(DifferenceKind.MISSING, is_repaired=True), 0),
         (difference(DifferenceKind.NEWER), 1),
-        (difference(DifferenceKind.NEWER, is_sound=True), 0),
+        (difference(DifferenceKind.NEWER, is_expected=True), 0),
         (difference(DifferenceKind.UNKNOWN), 1),
     ],
 )
@@ -126,7 +126,7 @@ def test_each_difference_is_a_line_with_what_was_done(capsys: pytest.CaptureFixt
     differences = [
         difference(DifferenceKind.MISSING, item="EXECUTION", is_repaired=True),
         difference(DifferenceKind.ALTERED, item="PLAN"),
-        difference(DifferenceKind.NEWER, is_sound=True),
+        difference(DifferenceKind.NEWER, is_expected=True),
         difference(DifferenceKind.NEWER, item="MESSAGE#0002"),
         difference(DifferenceKind.OUTDATED, item="DECISIONS#web", temporal="x" * 80),
     ]

@@ -18,7 +18,7 @@ from client.executions import RunningExecution
 from client.steering import send
 from contract.failures import FailureType
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
-from recovery.execution.wave import Decisions, OperatorAct, WaitingFor, WaveStatus
+from recovery.execution.wave import Decisions, OperatorDecision, WaitingFor, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import actions
 from tests.cli.executions import CHAIN, DIAMOND, START, begin, put, wave
@@ -33,7 +33,7 @@ def asking() -> ExecutionState:
     """App2 has failed and Web waits for a decision."""
     state = begin(DIAMOND)
     for name in ("Database", "App1", "App2"):
-        wave(state, name).handed_over = True
+        wave(state, name).has_workflow = True
         put(state, name, WaveStatus.COMPLETED, launched=2, start=START, end=START + 60)
     put(state, "App2", WaveStatus.FAILED, "1 of 2 launched", start=START, end=START + 60)
     put(state, "Web", WaveStatus.WAITING).waiting_for = WaitingFor.DECISION
@@ -50,7 +50,7 @@ def test_a_failed_wave_offers_a_retry_an_acceptance_and_to_skip_what_waits_for_i
 
 def test_a_launch_in_doubt_offers_both_answers() -> None:
     state = begin(DIAMOND)
-    wave(state, "Database").handed_over = True
+    wave(state, "Database").has_workflow = True
     put(state, "Database", WaveStatus.WAITING)
     wave(state, "Database").launches_in_doubt = ["crm-1/w0/1/0"]
     assert hints(state, width=80) == [
@@ -61,7 +61,7 @@ def test_a_launch_in_doubt_offers_both_answers() -> None:
 
 def test_of_several_launches_in_doubt_each_has_commands_that_name_it() -> None:
     state = begin(DIAMOND)
-    wave(state, "Database").handed_over = True
+    wave(state, "Database").has_workflow = True
     put(state, "Database", WaveStatus.WAITING)
     wave(state, "Database").launches_in_doubt = ["crm-1/w0/1/0", "crm-1/w0/1/1"]
     assert hints(state, width=80) == [
@@ -97,7 +97,7 @@ def test_a_paused_execution_offers_to_go_on() -> None:
 def test_a_running_wave_can_be_cancelled_and_accepted_but_not_skipped() -> None:
     state = begin(DIAMOND)
     running = put(state, "Database", WaveStatus.IN_PROGRESS, start=START)
-    running.handed_over = True
+    running.has_workflow = True
     assert {KEYS[a.name] for a in actions(state) if running in a.waves} == {"a", "c"}
 
 
@@ -135,7 +135,7 @@ def test_many_failures_are_counted_and_fit() -> None:
 
 def test_the_view_says_who_decided_and_which_attempt_it_is() -> None:
     state = asking()
-    act = OperatorAct(actor="ops@host", time=START)
+    act = OperatorDecision(actor="ops@host", time=START)
     failed = wave(state, "App2")
     failed.attempt, failed.decisions = 2, Decisions(accepted_by=act)
     assert "attempt 2; accepted by ops@host" in " ".join(
@@ -186,7 +186,7 @@ JOB = "drsjob-0123456789abcdef0"
 
 def in_doubt(*launches: str) -> ExecutionState:
     state = begin(CHAIN)
-    wave(state, "Database").handed_over = True
+    wave(state, "Database").has_workflow = True
     put(state, "Database", WaveStatus.WAITING)
     wave(state, "Database").launches_in_doubt = list(launches)
     return state
@@ -211,7 +211,7 @@ async def test_an_approval_that_was_given_can_only_be_withdrawn() -> None:
     state = begin(CHAIN)
     waiting = put(state, "Web", WaveStatus.WAITING)
     waiting.approval_required = True
-    waiting.decisions = Decisions(approved_by=OperatorAct(actor="ops@host", time=START))
+    waiting.decisions = Decisions(approved_by=OperatorDecision(actor="ops@host", time=START))
     sent, _ = await typed(state, "v\ry")
     assert sent == []
     sent, _ = await typed(state, "v\rr")

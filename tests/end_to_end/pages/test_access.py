@@ -10,7 +10,7 @@ import pytest
 from client.start import replace_drill, start_execution
 from recovery.execution.wave import WaitingFor
 from sandbox.stack import Stack
-from tests.end_to_end.conftest import House, wave_of
+from tests.end_to_end.conftest import E2eEnvironment, wave_of
 from tests.end_to_end.pages.conftest import Open, Tab, register
 
 _OPERATOR_TOKEN = "token-of-ops-the-operator"
@@ -38,7 +38,7 @@ async def sign_in(tab: Tab, token: str) -> None:
 
 
 async def test_an_unauthenticated_user_is_redirected_to_the_sign_in(
-    house: House, served_with_tokens: str, open_page: Open
+    env: E2eEnvironment, served_with_tokens: str, open_page: Open
 ) -> None:
     tab = await open_page(f"{served_with_tokens}/executions/some-execution")
     assert tab.page.url == f"{served_with_tokens}/sign-in?next=/executions/some-execution"
@@ -57,9 +57,9 @@ async def test_an_unauthenticated_user_is_redirected_to_the_sign_in(
 
 
 async def test_an_operator_who_signed_in_is_the_actor_in_the_history(
-    house: House, served_with_tokens: str, open_page: Open
+    env: E2eEnvironment, served_with_tokens: str, open_page: Open
 ) -> None:
-    plan = house.plan(house.wave("Web", approval_required=True))
+    plan = env.plan(env.wave("Web", approval_required=True))
     await register(plan)
     tab = await open_page(served_with_tokens)
     await sign_in(tab, _OPERATOR_TOKEN)
@@ -75,18 +75,18 @@ async def test_an_operator_who_signed_in_is_the_actor_in_the_history(
     await page.locator("#attention").get_by_role("button", name="Skip").click()
     await page.locator("#dialog").get_by_role("button", name="Skip", exact=True).click()
     await tab.sees("#dialog", "Done")
-    state = await house.end(plan, page.url.rpartition("/")[2])
+    state = await env.end(plan, page.url.rpartition("/")[2])
     assert state.started_by == "ops"
     assert (state.messages[0].actor, state.messages[0].actor_verified) == ("ops", True)
 
 
 async def test_a_viewer_has_no_enabled_action(
-    house: House, served_with_tokens: str, open_page: Open
+    env: E2eEnvironment, served_with_tokens: str, open_page: Open
 ) -> None:
-    plan = house.plan(house.wave("Web", approval_required=True))
+    plan = env.plan(env.wave("Web", approval_required=True))
     await register(plan)
-    execution_id = await start_execution(house.client, plan)
-    await house.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
+    execution_id = await start_execution(env.client, plan)
+    await env.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
     tab = await open_page(f"{served_with_tokens}/executions/{execution_id}#web")
     await sign_in(tab, _VIEWER_TOKEN)
     await tab.sees("#attention", "You may look, not act")
@@ -103,11 +103,11 @@ async def test_a_viewer_has_no_enabled_action(
     await tab.page.goto(served_with_tokens)
     await tab.sees("#plans", "You may look, not start")
     assert await tab.page.locator("[data-ask]:enabled").count() == 0
-    await replace_drill(house.client, plan.plan_id)
+    await replace_drill(env.client, plan.plan_id)
 
 
 async def test_the_sign_in_never_redirects_to_another_site(
-    house: House, served_with_tokens: str
+    env: E2eEnvironment, served_with_tokens: str
 ) -> None:
     async with httpx.AsyncClient() as client:
         for wanted in ("https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example"):
@@ -118,7 +118,7 @@ async def test_the_sign_in_never_redirects_to_another_site(
 
 
 async def test_a_link_on_another_site_opens_the_page_without_another_sign_in(
-    house: House, served_with_tokens: str, open_page: Open
+    env: E2eEnvironment, served_with_tokens: str, open_page: Open
 ) -> None:
     tab = await open_page(served_with_tokens)
     await sign_in(tab, _OPERATOR_TOKEN)

@@ -22,7 +22,7 @@ from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaitingFor
 from sandbox.stack import free_port
 from settings import get_settings
-from tests.end_to_end.conftest import House, wave_of
+from tests.end_to_end.conftest import E2eEnvironment, wave_of
 
 _PAGES = 50
 _WATCHED_SECONDS = 3.0
@@ -97,7 +97,7 @@ async def screen(host: str, execution_id: str) -> AsyncIterator[Screen]:
 
 @pytest.mark.slow
 async def test_fifty_pages_query_temporal_no_more_often_than_one(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    env: E2eEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queries = 0
 
@@ -107,26 +107,26 @@ async def test_fifty_pages_query_temporal_no_more_often_than_one(
         return await execution_state(client, plan_id)
 
     monkeypatch.setattr(hub, "execution_state", counted)
-    plan = house.plan(house.wave("Web", approval_required=True))
-    execution_id = await start_execution(house.client, plan)
-    await house.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
+    plan = env.plan(env.wave("Web", approval_required=True))
+    execution_id = await start_execution(env.client, plan)
+    await env.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
     async with serving_here() as host, AsyncExitStack() as screens:
         first = await screens.enter_async_context(screen(host, execution_id))
-        await house.eventually(lambda: _true(first.has_received("setAge")))
+        await env.eventually(lambda: _true(first.has_received("setAge")))
         queries = 0
         await asyncio.sleep(_WATCHED_SECONDS)
         by_one = queries
         others = [
             await screens.enter_async_context(screen(host, execution_id)) for _ in range(_PAGES - 1)
         ]
-        await house.eventually(lambda: _true(all(each.has_received("setAge") for each in others)))
+        await env.eventually(lambda: _true(all(each.has_received("setAge") for each in others)))
         queries = 0
         await asyncio.sleep(_WATCHED_SECONDS)
         by_all = queries
-        handle = house.client.get_workflow_handle(f"drs-plan/{plan.plan_id}")
+        handle = env.client.get_workflow_handle(f"drs-plan/{plan.plan_id}")
         await handle.signal("skip_wave", {"wave": "web"})
         all_screens = [first, *others]
-        await house.eventually(
+        await env.eventually(
             lambda: _true(all(each.has_received("SKIPPED") for each in all_screens))
         )
     # One query a second, plus one at the edges.

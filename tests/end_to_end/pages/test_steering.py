@@ -7,38 +7,38 @@ from client.start import start_execution
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.execution.wave import WaitingFor, WaveStatus
 from recovery.plan.model import RecoveryPlan
-from tests.end_to_end.conftest import House, wave_of
+from tests.end_to_end.conftest import E2eEnvironment, wave_of
 from tests.end_to_end.pages.conftest import Open, Tab, register
 
 _MOST_TABS = 60
 _LONG = "A wave whose name is far longer than a screen can show " * 3
 
 
-def plan_with_approval(house: House) -> RecoveryPlan:
+def plan_with_approval(env: E2eEnvironment) -> RecoveryPlan:
     """Web waits for an approval; Reports, which depends on it, can be skipped."""
-    return house.plan(
-        house.wave("Web", approval_required=True),
-        house.wave("Reports", "Web"),
+    return env.plan(
+        env.wave("Web", approval_required=True),
+        env.wave("Reports", "Web"),
         plan_name="Plan with approval",
     )
 
 
 async def page_at_approval(
-    house: House, served: str, open_page: Open, **how: bool
+    env: E2eEnvironment, served: str, open_page: Open, **how: bool
 ) -> tuple[Tab, str]:
     """A page of an execution that waits for an approval."""
-    plan = plan_with_approval(house)
-    execution_id = await start_execution(house.client, plan)
-    await house.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
+    plan = plan_with_approval(env)
+    execution_id = await start_execution(env.client, plan)
+    await env.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
     tab = await open_page(f"{served}/executions/{execution_id}", **how)
     await tab.sees("#attention", "Web waits for an approval")
     return tab, execution_id
 
 
 async def test_a_wave_is_skipped_and_another_approved_in_dialogs(
-    house: House, served: str, open_page: Open
+    env: E2eEnvironment, served: str, open_page: Open
 ) -> None:
-    tab, execution_id = await page_at_approval(house, served, open_page)
+    tab, execution_id = await page_at_approval(env, served, open_page)
     page = tab.page
     await tab.node("reports").click()
     await page.locator("#panel").get_by_role("button", name="Skip").click()
@@ -58,7 +58,7 @@ async def test_a_wave_is_skipped_and_another_approved_in_dialogs(
     await tab.sees("#head .plan", "PARTIAL")
     await tab.shows("web", "COMPLETED")
 
-    state = await house.recorded(execution_id)
+    state = await env.recorded(execution_id)
     assert [(m.name, m.reason, m.accepted) for m in state.messages] == [
         ("skip_wave", "not needed today", True),
         ("approve_wave", "", True),
@@ -66,14 +66,14 @@ async def test_a_wave_is_skipped_and_another_approved_in_dialogs(
 
 
 async def test_a_rejection_is_shown_and_what_was_filled_in_stays(
-    house: House, served: str, open_page: Open
+    env: E2eEnvironment, served: str, open_page: Open
 ) -> None:
-    tab, execution_id = await page_at_approval(house, served, open_page)
+    tab, execution_id = await page_at_approval(env, served, open_page)
     page = tab.page
     await page.locator("#attention").get_by_role("button", name="Skip").click()
     await page.get_by_label("Reason").fill("not needed")
     plan_id = execution_id.rpartition("-")[0]
-    handle = house.client.get_workflow_handle(f"drs-plan/{plan_id}")
+    handle = env.client.get_workflow_handle(f"drs-plan/{plan_id}")
     await handle.signal("skip_wave", {"wave": "web", "cascade": True})
     await tab.shows("web", "SKIPPED")
     await page.locator("#dialog").get_by_role("button", name="Skip", exact=True).click()
@@ -81,8 +81,10 @@ async def test_a_rejection_is_shown_and_what_was_filled_in_stays(
     assert await page.get_by_label("Reason").input_value() == "not needed"
 
 
-async def test_all_of_it_works_by_keyboard(house: House, served: str, open_page: Open) -> None:
-    tab, execution_id = await page_at_approval(house, served, open_page)
+async def test_all_of_it_works_by_keyboard(
+    env: E2eEnvironment, served: str, open_page: Open
+) -> None:
+    tab, execution_id = await page_at_approval(env, served, open_page)
     await tab_to(tab, 'button.node[data-choose="reports"]')
     await tab.page.keyboard.press("Enter")
     await tab.sees("#panel h2", "Reports")
@@ -111,14 +113,14 @@ async def test_all_of_it_works_by_keyboard(house: House, served: str, open_page:
     await tab.sees("#dialog", "It launches nothing new")
     await tab.page.keyboard.press("Enter")
     await tab.sees("#head .plan", "CANCELLED")
-    state = await house.recorded(execution_id)
+    state = await env.recorded(execution_id)
     assert state.messages[0].reason == "by keyboard"
 
 
 async def test_a_real_recovery_needs_the_plan_id_typed_to_start_and_to_cancel(
-    house: House, served: str, open_page: Open
+    env: E2eEnvironment, served: str, open_page: Open
 ) -> None:
-    plan = plan_with_approval(house)
+    plan = plan_with_approval(env)
     await register(plan)
     tab = await open_page(served)
     page = tab.page
@@ -145,18 +147,18 @@ async def test_a_real_recovery_needs_the_plan_id_typed_to_start_and_to_cancel(
     await cancel.click()
     await tab.sees("#head .plan", "CANCELLED")
     execution_id = page.url.rpartition("/")[2]
-    state = await house.end(plan, execution_id)
+    state = await env.end(plan, execution_id)
     assert state.execution_type is ExecutionType.RECOVERY
     assert state.status is PlanStatus.CANCELLED
-    assert not house.aws.accepted_launches(plan.waves[0].server_ids[0])
+    assert not env.aws.accepted_launches(plan.waves[0].server_ids[0])
 
 
 @pytest.mark.parametrize("dark", [False, True])
 async def test_the_pages_have_contrast_and_names_for_everything(
-    house: House, served: str, open_page: Open, dark: bool
+    env: E2eEnvironment, served: str, open_page: Open, dark: bool
 ) -> None:
-    tab, _ = await page_at_approval(house, served, open_page, dark=dark)
-    await register(plan_with_approval(house))
+    tab, _ = await page_at_approval(env, served, open_page, dark=dark)
+    await register(plan_with_approval(env))
     await tab.node("web").click()
     await tab.sees("#panel h2", "Web")
     await assert_accessible(tab)
@@ -171,14 +173,16 @@ async def test_the_pages_have_contrast_and_names_for_everything(
     await assert_accessible(overview)
 
 
-async def test_a_phone_never_scrolls_sideways(house: House, served: str, open_page: Open) -> None:
+async def test_a_phone_never_scrolls_sideways(
+    env: E2eEnvironment, served: str, open_page: Open
+) -> None:
     long = _LONG[:250]
-    waves = [house.wave(name) for name in ("One", "Two")]
-    waves.append(house.wave("Three", "One", "Two"))
+    waves = [env.wave(name) for name in ("One", "Two")]
+    waves.append(env.wave("Three", "One", "Two"))
     named = [wave.model_copy(update={"wave_name": f"{wave.wave_id} {long}"}) for wave in waves]
-    plan = house.plan(*named, plan_name="W" * 250)
+    plan = env.plan(*named, plan_name="W" * 250)
     await register(plan)
-    state = await house.run(plan)
+    state = await env.run(plan)
     assert {wave.status for wave in state.waves} == {WaveStatus.COMPLETED}
     tab = await open_page(f"{served}/executions/{state.execution_id}#three", phone=True)
     await tab.sees("#panel h2", "three A wave")

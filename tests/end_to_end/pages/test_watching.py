@@ -6,35 +6,35 @@ from client.start import start_execution
 from contract.identifiers import new_execution_id
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
-from recovery.text_format import clock, moment
+from recovery.text_format import running_duration, timestamp
 from sandbox.stack import free_port
-from tests.end_to_end.conftest import House, serving, wave_of
+from tests.end_to_end.conftest import E2eEnvironment, RunningWorkers, wave_of
 from tests.end_to_end.pages.conftest import Open, register
 
 _SCRIPT = "<script>window.hacked = true</script>"
 _IMAGE = "<img src=x onerror='window.hacked = true'>\u202e"
 
 
-def diamond(house: House, **fields: object) -> RecoveryPlan:
+def diamond(env: E2eEnvironment, **fields: object) -> RecoveryPlan:
     """Database; App1 and App2 after it; Web after both."""
-    return house.plan(
-        house.wave("Database", servers=house.aws.servers(2, LaunchSeconds=1000)),
-        house.wave("App1", "Database"),
-        house.wave("App2", "Database", servers=house.aws.servers(2, LaunchSeconds=1400)),
-        house.wave("Web", "App1", "App2"),
+    return env.plan(
+        env.wave("Database", servers=env.aws.servers(2, LaunchSeconds=1000)),
+        env.wave("App1", "Database"),
+        env.wave("App2", "Database", servers=env.aws.servers(2, LaunchSeconds=1400)),
+        env.wave("Web", "App1", "App2"),
         **fields,
     )
 
 
 async def test_the_page_shows_the_diamond_from_start_to_end(
-    house: House, served: str, open_page: Open
+    env: E2eEnvironment, served: str, open_page: Open
 ) -> None:
-    plan = diamond(house)
+    plan = diamond(env)
     execution_id = new_execution_id(plan.plan_id)
     # The page is opened first and shows the execution as soon as it exists.
     tab = await open_page(f"{served}/executions/{execution_id}")
     await tab.sees("h1", "Unknown")
-    await start_execution(house.client, plan, execution_id=execution_id)
+    await start_execution(env.client, plan, execution_id=execution_id)
 
     await tab.shows("app1", "Waiting for Database")
     await tab.shows("web", "Waiting for App1, App2")
@@ -45,24 +45,24 @@ async def test_the_page_shows_the_diamond_from_start_to_end(
     await tab.sees("#head .plan", "COMPLETED")
     await tab.sees("#status-line", "4 of 4 waves up, 6 of 6 servers launched")
 
-    recorded = await house.end(plan, execution_id)
+    recorded = await env.end(plan, execution_id)
     for number, wave in enumerate(recorded.waves):
         row = tab.page.locator(f"#r{number}")
         assert wave.start_time is not None
         assert wave.end_time is not None
         assert wave.completion_duration is not None
         times = await row.locator("time").evaluate_all("all => all.map(each => each.title)")
-        assert times == [moment(wave.start_time), moment(wave.end_time)]
+        assert times == [timestamp(wave.start_time), timestamp(wave.end_time)]
         duration = row.locator(".duration span")
         assert await duration.get_attribute("title") == f"{wave.completion_duration} s"
-        assert await duration.inner_text() == clock(wave.completion_duration)
+        assert await duration.inner_text() == running_duration(wave.completion_duration)
 
 
 async def test_a_selected_wave_shows_its_servers_with_their_instances(
-    house: House, served: str, open_page: Open
+    env: E2eEnvironment, served: str, open_page: Open
 ) -> None:
-    plan = house.plan(house.wave("Database", servers=2))
-    state = await house.run(plan)
+    plan = env.plan(env.wave("Database", servers=2))
+    state = await env.run(plan)
     tab = await open_page(f"{served}/executions/{state.execution_id}#database")
 
     await tab.sees("#panel h2", "Database")
@@ -79,11 +79,11 @@ async def test_a_selected_wave_shows_its_servers_with_their_instances(
     await tab.sees("#dialog-details", state.waves[0].servers[1].source_server_id)
 
 
-async def test_names_are_escaped(house: House, served: str, open_page: Open) -> None:
-    wave = house.wave("Database").model_copy(update={"wave_name": _IMAGE})
-    plan = house.plan(wave, plan_name=_SCRIPT)
+async def test_names_are_escaped(env: E2eEnvironment, served: str, open_page: Open) -> None:
+    wave = env.wave("Database").model_copy(update={"wave_name": _IMAGE})
+    plan = env.plan(wave, plan_name=_SCRIPT)
     await register(plan)
-    execution_id = await start_execution(house.client, plan, started_by=_SCRIPT)
+    execution_id = await start_execution(env.client, plan, started_by=_SCRIPT)
     tab = await open_page(f"{served}/executions/{execution_id}")
     await tab.sees("#head h1", _SCRIPT)
     await tab.node("database").click()
@@ -96,19 +96,19 @@ async def test_names_are_escaped(house: House, served: str, open_page: Open) -> 
     await overview.sees("#dialog h2", _SCRIPT)
     for each in (tab, overview):
         assert await each.page.evaluate("window.hacked") is None
-    await house.end(plan, execution_id)
+    await env.end(plan, execution_id)
 
 
 async def test_a_server_that_could_not_be_verified_is_shown_as_unknown(
-    house: House, served: str, open_page: Open
+    env: E2eEnvironment, served: str, open_page: Open
 ) -> None:
-    slow = house.aws.servers(1, LaunchSeconds=1000)
-    plan = house.plan(house.wave("Database", servers=slow), house.wave("Web", "Database"))
+    slow = env.aws.servers(1, LaunchSeconds=1000)
+    plan = env.plan(env.wave("Database", servers=slow), env.wave("Web", "Database"))
     execution_id = new_execution_id(plan.plan_id)
     tab = await open_page(f"{served}/executions/{execution_id}#database")
-    await start_execution(house.client, plan, execution_id=execution_id)
-    await house.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
-    house.aws.apply(
+    await start_execution(env.client, plan, execution_id=execution_id)
+    await env.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
+    env.aws.apply(
         Faults=[{"Operation": "DescribeRecoveryInstances", "Error": "ThrottlingException"}]
     )
 
@@ -119,20 +119,22 @@ async def test_a_server_that_could_not_be_verified_is_shown_as_unknown(
     await tab.sees("#panel .servers", "UNKNOWN")
     overview = await open_page(served)
     await overview.sees("#running", "Verified: UNKNOWN")
-    house.aws.clear_faults()
-    await house.end(plan, execution_id)
+    env.aws.clear_faults()
+    await env.end(plan, execution_id)
 
 
 async def test_a_page_is_marked_out_of_date_while_temporal_does_not_answer(
-    house_apart: House, open_page: Open
+    env_with_own_temporal: E2eEnvironment, open_page: Open
 ) -> None:
-    stack = house_apart.stack
+    stack = env_with_own_temporal.stack
     stack.api_port = free_port()
-    slow = house_apart.aws.servers(1, LaunchSeconds=100_000)
-    plan = house_apart.plan(house_apart.wave("Database", servers=slow, timeout_seconds=100_000.0))
-    async with serving(house_apart):
-        execution_id = await start_execution(house_apart.client, plan)
-        await house_apart.until(plan, lambda s: s.waves[0].start_time is not None)
+    slow = env_with_own_temporal.aws.servers(1, LaunchSeconds=100_000)
+    plan = env_with_own_temporal.plan(
+        env_with_own_temporal.wave("Database", servers=slow, timeout_seconds=100_000.0)
+    )
+    async with RunningWorkers(env_with_own_temporal):
+        execution_id = await start_execution(env_with_own_temporal.client, plan)
+        await env_with_own_temporal.until(plan, lambda s: s.waves[0].start_time is not None)
         await asyncio.to_thread(stack.start_server)
         tab = await open_page(f"{stack.pages_url}/executions/{execution_id}")
         await tab.shows("database", "IN_PROGRESS")
@@ -152,10 +154,10 @@ async def test_a_page_is_marked_out_of_date_while_temporal_does_not_answer(
 
 
 async def test_the_overview_shows_running_executions_and_the_last_drill_of_a_plan(
-    house: House, served: str, open_page: Open
+    env: E2eEnvironment, served: str, open_page: Open
 ) -> None:
-    waves = [house.wave("Database", servers=2), house.wave("Web", "Database", servers=4)]
-    plan = house.plan(*waves, plan_name="Overview plan")
+    waves = [env.wave("Database", servers=2), env.wave("Web", "Database", servers=4)]
+    plan = env.plan(*waves, plan_name="Overview plan")
     await register(plan)
     tab = await open_page(served)
     row = tab.page.locator(".plans li", has_text=plan.plan_id)
@@ -167,7 +169,7 @@ async def test_the_overview_shows_running_executions_and_the_last_drill_of_a_pla
     dialog = await tab.page.locator("#dialog").inner_text()
     assert plan.plan_hash in dialog
     assert "6 servers in 2 waves" in dialog
-    assert house.aws.account_id in dialog
+    assert env.aws.account_id in dialog
     await tab.page.get_by_role("button", name="Start the drill").click()
     await tab.sees("#dialog", "has been started")
     await tab.page.get_by_role("button", name="Close").click()
@@ -178,6 +180,6 @@ async def test_the_overview_shows_running_executions_and_the_last_drill_of_a_pla
     await running.get_by_role("link", name="Overview plan").click()
     await tab.sees("#head h1", "Overview plan")
     execution_id = tab.page.url.rpartition("/")[2]
-    await house.end(plan, execution_id)
+    await env.end(plan, execution_id)
     await tab.page.goto(served)
     await row.get_by_text("COMPLETED").wait_for()

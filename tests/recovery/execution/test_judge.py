@@ -69,7 +69,7 @@ def test_a_launched_server_whose_instance_was_not_looked_up_holds_its_wave_open(
     assert judge_wave([unlooked, up(2)]).status is WaveStatus.IN_PROGRESS
 
 
-def test_an_unknown_look_up_does_not_hold_a_wave_back_but_is_told() -> None:
+def test_an_unknown_lookup_does_not_delay_a_wave_but_is_reported() -> None:
     verdict = judge_wave([up(1), up(2, verified=Verified.UNKNOWN)])
     assert verdict.status is WaveStatus.COMPLETED
     assert verdict.reason == "every server is launched, 1 not verified"
@@ -171,7 +171,7 @@ def test_clocks_that_disagree_never_make_a_negative_duration() -> None:
     assert not state.completion_duration
 
 
-def test_a_clock_that_is_behind_does_not_unmake_an_acceptance() -> None:
+def test_a_clock_that_is_behind_keeps_the_acceptance() -> None:
     state = WaveState(wave_id="db", wave_name="Database", start_time=1000.5)
     state.ended(WaveStatus.CANCELLED, "Cancelled; still running: drsjob-1", at=1000.0)
     assert state.start_time == 1000.5
@@ -201,7 +201,9 @@ def test_the_jobs_of_a_wave_are_named_once_each() -> None:
         (["CANCELLED", "TIMED_OUT"], PlanStatus.FAILED),
     ],
 )
-def test_a_plan_is_as_good_as_its_worst_wave(statuses: list[str], outcome: PlanStatus) -> None:
+def test_a_plans_status_follows_from_its_worst_wave(
+    statuses: list[str], outcome: PlanStatus
+) -> None:
     waves = [wave(WaveStatus(s), name=f"W{n}") for n, s in enumerate(statuses)]
     assert judge_plan(waves, cancelled=False)[0] is outcome
 
@@ -233,7 +235,7 @@ def test_a_wave_skipped_for_another_reason_than_a_failure_leaves_the_plan_partia
 # The JSON
 
 
-def test_an_execution_reads_as_the_history_promises() -> None:
+def test_an_execution_is_rendered_as_documented() -> None:
     state = ExecutionState.begin(
         diamond(),
         execution_id="crm-1",

@@ -42,7 +42,7 @@ def begin(plan: RecoveryPlan) -> WaveScheduler:
     return WaveScheduler(plan, state)
 
 
-def told(
+def report_of(
     scheduler: WaveScheduler, wave_id: str, status: WaveStatus, *, now: float, late: bool = False
 ) -> WaveReport:
     """What a wave's workflow would report next."""
@@ -64,7 +64,7 @@ def told(
 def end(scheduler: WaveScheduler, wave_id: str, status: WaveStatus, *, now: float = NOW) -> None:
     """Start a wave and let it end."""
     scheduler.start(wave_id, now=now)
-    assert scheduler.report(told(scheduler, wave_id, status, now=now), now=now)
+    assert scheduler.report(report_of(scheduler, wave_id, status, now=now), now=now)
 
 
 def ids(waves: Iterable[WaveState]) -> list[str]:
@@ -123,7 +123,7 @@ def test_a_failed_wave_skips_all_that_is_downstream_with_the_reason() -> None:
     assert scheduler.all_settled
 
 
-def test_a_wave_that_lost_two_branches_names_both() -> None:
+def test_a_wave_with_two_failed_dependencies_names_both() -> None:
     scheduler = begin(diamond())
     end(scheduler, "db", WaveStatus.COMPLETED)
     end(scheduler, "app1", WaveStatus.FAILED)
@@ -147,11 +147,11 @@ def test_a_report_carries_only_the_servers_that_changed() -> None:
     scheduler = begin(diamond())
     scheduler.start("db", now=NOW)
     (server,) = scheduler.wave("db").servers
-    report = told(scheduler, "db", WaveStatus.IN_PROGRESS, now=NOW)
+    report = report_of(scheduler, "db", WaveStatus.IN_PROGRESS, now=NOW)
     changed = server.model_copy(update={"launch_status": LaunchStatus.IN_PROGRESS})
     report.wave.servers = [changed, ServerResult(source_server_id="s-0000000000000beef")]
     assert scheduler.report(report, now=NOW)
-    assert scheduler.report(told(scheduler, "db", WaveStatus.IN_PROGRESS, now=NOW), now=NOW)
+    assert scheduler.report(report_of(scheduler, "db", WaveStatus.IN_PROGRESS, now=NOW), now=NOW)
     assert scheduler.wave("db").servers == [changed]
 
 
@@ -159,7 +159,7 @@ def test_late_completion_makes_the_skipped_waves_pending_again() -> None:
     scheduler = begin(diamond())
     end(scheduler, "db", WaveStatus.TIMED_OUT)
     assert scheduler.ready() == []
-    report = told(scheduler, "db", WaveStatus.COMPLETED, now=NOW + 9, late=True)
+    report = report_of(scheduler, "db", WaveStatus.COMPLETED, now=NOW + 9, late=True)
     assert scheduler.report(report, now=NOW + 9)
     assert scheduler.wave("db").late
     assert ids(scheduler.ready()) == ["app1", "app2"]
@@ -174,7 +174,7 @@ def test_late_completion_leaves_skipped_what_another_failure_holds_back() -> Non
     scheduler = begin(plan_of({"a": [], "b": [], "of-a": ["a"], "of-both": ["a", "b"]}))
     end(scheduler, "a", WaveStatus.TIMED_OUT)
     end(scheduler, "b", WaveStatus.FAILED)
-    scheduler.report(told(scheduler, "a", WaveStatus.COMPLETED, now=NOW + 9), now=NOW + 9)
+    scheduler.report(report_of(scheduler, "a", WaveStatus.COMPLETED, now=NOW + 9), now=NOW + 9)
     assert ids(scheduler.ready()) == ["of-a"]
     assert scheduler.wave("of-both").status_reason == "Skipped because b FAILED"
 
@@ -183,7 +183,7 @@ def test_a_wave_that_fails_after_it_was_complete_stops_only_what_has_not_started
     scheduler = begin(diamond())
     end(scheduler, "db", WaveStatus.COMPLETED)
     scheduler.start("app1", now=NOW)
-    scheduler.report(told(scheduler, "db", WaveStatus.FAILED, now=NOW + 9), now=NOW + 9)
+    scheduler.report(report_of(scheduler, "db", WaveStatus.FAILED, now=NOW + 9), now=NOW + 9)
     assert scheduler.wave("app1").status is WaveStatus.WAITING
     assert scheduler.wave("app1").attempt == 1
     assert scheduler.wave("app2").status is WaveStatus.SKIPPED
@@ -199,14 +199,14 @@ def test_cancelling_cancels_what_was_not_started_and_launches_nothing_new() -> N
     for wave_id in ("app1", "app2", "web"):
         assert scheduler.wave(wave_id).status is WaveStatus.CANCELLED
         assert scheduler.wave(wave_id).status_reason == "enough"
-    scheduler.report(told(scheduler, "db", WaveStatus.COMPLETED, now=NOW + 2), now=NOW + 2)
+    scheduler.report(report_of(scheduler, "db", WaveStatus.COMPLETED, now=NOW + 2), now=NOW + 2)
     assert scheduler.ready() == []
     assert scheduler.wave("app1").status is WaveStatus.CANCELLED
     scheduler.close(now=NOW + 3)
     assert scheduler.state.status is PlanStatus.CANCELLED
 
 
-def test_a_wave_that_does_not_answer_its_cancellation_is_given_up() -> None:
+def test_a_wave_that_does_not_confirm_its_cancellation_is_cancelled() -> None:
     scheduler = begin(diamond())
     scheduler.start("db", now=NOW)
     scheduler.cancel("enough", now=NOW + 1)
@@ -214,14 +214,14 @@ def test_a_wave_that_does_not_answer_its_cancellation_is_given_up() -> None:
     assert scheduler.running() == []
     assert scheduler.all_settled
     assert scheduler.wave("db").status_reason == "no answer"
-    scheduler.report(told(scheduler, "db", WaveStatus.COMPLETED, now=NOW + 99), now=NOW + 99)
+    scheduler.report(report_of(scheduler, "db", WaveStatus.COMPLETED, now=NOW + 99), now=NOW + 99)
     assert scheduler.wave("db").status is WaveStatus.CANCELLED
 
 
-def test_a_restarted_wave_believes_the_attempt_that_lived_on() -> None:
+def test_after_a_reset_the_reports_of_the_running_attempt_count() -> None:
     scheduler = begin(diamond())
     scheduler.start("db", now=NOW + 100)
-    lived_on = told(scheduler, "db", WaveStatus.COMPLETED, now=NOW)
+    lived_on = report_of(scheduler, "db", WaveStatus.COMPLETED, now=NOW)
     lived_on.wave.revision = int(NOW * 1000)
     assert not scheduler.report(lived_on, now=NOW + 101)
     scheduler.attach("db")
@@ -230,7 +230,7 @@ def test_a_restarted_wave_believes_the_attempt_that_lived_on() -> None:
     assert ids(scheduler.ready()) == ["app1", "app2"]
 
 
-def test_a_state_that_was_read_back_goes_on_where_it_stood() -> None:
+def test_a_scheduler_continues_from_a_deserialized_state() -> None:
     before = begin(diamond())
     end(before, "db", WaveStatus.COMPLETED)
     before.start("app1", now=NOW)
@@ -277,7 +277,7 @@ def _out_of_date(report: WaveReport) -> None:
 def test_a_report_that_is_not_for_us_changes_nothing(spoil: object) -> None:
     scheduler = begin(diamond())
     scheduler.start("db", now=NOW)
-    report = told(scheduler, "db", WaveStatus.COMPLETED, now=NOW)
+    report = report_of(scheduler, "db", WaveStatus.COMPLETED, now=NOW)
     assert callable(spoil)
     spoil(report)
     before = scheduler.state.model_copy(deep=True)
@@ -288,7 +288,7 @@ def test_a_report_that_is_not_for_us_changes_nothing(spoil: object) -> None:
 def test_a_report_that_comes_twice_counts_once() -> None:
     scheduler = begin(diamond())
     scheduler.start("db", now=NOW)
-    report = told(scheduler, "db", WaveStatus.COMPLETED, now=NOW)
+    report = report_of(scheduler, "db", WaveStatus.COMPLETED, now=NOW)
     assert scheduler.report(report, now=NOW)
     before = scheduler.state.model_copy(deep=True)
     assert not scheduler.report(report, now=NOW + 1)
@@ -353,7 +353,7 @@ def test_a_failure_skips_exactly_the_waves_downstream_of_it(
 
 @given(dependency_maps(), st.data())
 @settings(max_examples=60)
-def test_late_completion_of_every_lost_wave_runs_the_whole_plan(
+def test_late_completion_of_every_failed_wave_runs_the_whole_plan(
     dependencies: dict[str, list[str]], data: st.DataObject
 ) -> None:
     names = list(dependencies)
@@ -364,7 +364,7 @@ def test_late_completion_of_every_lost_wave_runs_the_whole_plan(
     while late := [w for w in scheduler.state.waves if w.status is WaveStatus.TIMED_OUT]:
         now += 1
         chosen = data.draw(st.sampled_from(late)).wave_id
-        report = told(scheduler, chosen, WaveStatus.COMPLETED, now=now, late=True)
+        report = report_of(scheduler, chosen, WaveStatus.COMPLETED, now=now, late=True)
         assert scheduler.report(report, now=now)
         started += run_to_end(scheduler, lost)
     assert sorted(started) == sorted(names)
@@ -418,7 +418,7 @@ class Execution(RuleBasedStateMachine):
     def report(self, status: WaveStatus) -> None:
         chosen = self.random.choice(self.started_waves())
         was = chosen.status
-        report = told(self.scheduler, chosen.wave_id, status, now=self.now)
+        report = report_of(self.scheduler, chosen.wave_id, status, now=self.now)
         self.past.append(report.model_copy(deep=True))
         assert self.scheduler.report(report, now=self.now)
         expected = WaveStatus.CANCELLED if was is WaveStatus.CANCELLED else status
@@ -489,7 +489,7 @@ class Execution(RuleBasedStateMachine):
         if not hasattr(self, "scheduler"):
             return
         for each in self.scheduler.running():
-            report = told(self.scheduler, each.wave_id, WaveStatus.COMPLETED, now=self.now)
+            report = report_of(self.scheduler, each.wave_id, WaveStatus.COMPLETED, now=self.now)
             self.scheduler.report(report, now=self.now)
         run_to_end(self.scheduler, {})
         assert self.scheduler.all_settled

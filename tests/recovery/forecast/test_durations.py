@@ -5,7 +5,7 @@ import pytest
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveStatus
-from recovery.forecast.durations import LAUNCHES_REMEMBERED, learned
+from recovery.forecast.durations import LAUNCHES_REMEMBERED, learn_durations
 from tests.recovery.plans import diamond, server_id
 
 NOON = 1_800_000_000.0
@@ -44,11 +44,13 @@ def test_a_servers_latest_launches_count_by_their_median() -> None:
     old = [execution(9000.0)] * 10
     latest = [execution(took) for took in (600.0, 620.0, 610.0, 3000.0, 605.0)]
     assert len(latest) == LAUNCHES_REMEMBERED
-    assert learned([*latest, *old]).servers == {server_id(1): 610.0}
+    assert learn_durations([*latest, *old]).servers == {server_id(1): 610.0}
 
 
-def test_a_sandbox_that_runs_faster_teaches_real_durations() -> None:
-    assert learned([execution(9.0, speed=60.0)]).servers == {server_id(1): pytest.approx(540.0)}
+def test_durations_of_a_faster_sandbox_are_scaled_to_real_time() -> None:
+    assert learn_durations([execution(9.0, speed=60.0)]).servers == {
+        server_id(1): pytest.approx(540.0)
+    }
 
 
 @pytest.mark.parametrize(
@@ -60,8 +62,8 @@ def test_a_sandbox_that_runs_faster_teaches_real_durations() -> None:
     ],
     ids=["failed", "taken over", "launched before its wave"],
 )
-def test_what_is_no_launch_of_its_own_teaches_nothing(said_nothing: ExecutionState) -> None:
-    assert learned([said_nothing]).servers == {}
+def test_only_a_servers_own_launches_are_learned_from(said_nothing: ExecutionState) -> None:
+    assert learn_durations([said_nothing]).servers == {}
 
 
 def test_a_server_that_never_launched_is_expected_to_take_what_others_of_its_system_took() -> None:
@@ -71,7 +73,7 @@ def test_a_server_that_never_launched_is_expected_to_take_what_others_of_its_sys
         server_id(2): OperatingSystem.WINDOWS,
         server_id(3): OperatingSystem.LINUX,
     }
-    assert learned([told]).durations == {
+    assert learn_durations([told]).durations == {
         server_id(1): 700.0,
         server_id(2): 700.0,
         server_id(3): 540.0,
@@ -79,7 +81,7 @@ def test_a_server_that_never_launched_is_expected_to_take_what_others_of_its_sys
 
 
 def test_systems_that_are_learned_of_later_fill_in_but_never_replace_a_servers_own_time() -> None:
-    known = learned([execution(700.0)]).knowing(
+    known = learn_durations([execution(700.0)]).with_operating_systems(
         {server_id(1): OperatingSystem.WINDOWS, server_id(9): OperatingSystem.WINDOWS}
     )
     assert known.durations == {server_id(1): 700.0, server_id(9): 1200.0}

@@ -12,7 +12,7 @@ from recovery.forecast.estimates import (
     earliest_seconds,
     wave_seconds,
 )
-from recovery.forecast.simulation import HANDOVER_SECONDS, JOB_TAIL_SECONDS, Forecast, forecast
+from recovery.forecast.simulation import JOB_TAIL_SECONDS, START_DELAY_SECONDS, Forecast, forecast
 from recovery.launch.admission import Quotas
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
 from tests.recovery.plans import dependency_maps, server_id
@@ -44,7 +44,7 @@ def chain(length: int) -> dict[str, list[str]]:
     return {f"w{n}": [f"w{n - 1}"] if n else [] for n in range(length)}
 
 
-def test_a_wave_is_up_no_sooner_than_the_fastest_of_its_servers_was_or_may_be() -> None:
+def test_a_wave_is_not_expected_before_its_fastest_server() -> None:
     (wave,) = plan({"database": []}, servers=2).waves
     first, second = wave.server_ids
     assert earliest_seconds(wave, {}) == EARLIEST_SERVER_SECONDS
@@ -76,12 +76,12 @@ def test_every_wave_comes_up_in_order_and_the_quotas_hold_at_every_moment(
 ) -> None:
     plans, durations = drawn
     found = forecast(plans, durations, quotas)
-    for told in found.plans:
-        assert set(told.waves) == {w.wave_id for w in told.plan.waves}
-        assert told.seconds >= told.alone.seconds
-        for wave in told.plan.waves:
-            times = told.waves[wave.wave_id]
-            assert all(told.waves[d].end <= times.ready for d in wave.depends_on)
+    for expected in found.plans:
+        assert set(expected.waves) == {w.wave_id for w in expected.plan.waves}
+        assert expected.seconds >= expected.alone.seconds
+        for wave in expected.plan.waves:
+            times = expected.waves[wave.wave_id]
+            assert all(expected.waves[d].end <= times.ready for d in wave.depends_on)
             assert times.ready < times.start <= times.last_start < times.end
             assert times.end - times.start >= max(
                 durations.get(s, DEFAULT_SERVER_SECONDS) for s in wave.server_ids[:1]
@@ -100,11 +100,11 @@ def test_every_wave_comes_up_in_order_and_the_quotas_hold_at_every_moment(
 def _most_at_once(found: Forecast, quotas: Quotas) -> int:
     """How many servers of waves that one job launched were on their way at one moment."""
     whole = [
-        (times, len(told.plan.wave(wave_id).servers))
-        for told in found.plans
-        for wave_id, times in told.waves.items()
+        (times, len(expected.plan.wave(wave_id).servers))
+        for expected in found.plans
+        for wave_id, times in expected.waves.items()
         if times.start == times.last_start
-        and len(told.plan.wave(wave_id).servers) <= quotas.servers_per_job
+        and len(expected.plan.wave(wave_id).servers) <= quotas.servers_per_job
     ]
     return max(
         (
@@ -115,21 +115,21 @@ def _most_at_once(found: Forecast, quotas: Quotas) -> int:
     )
 
 
-def test_without_want_of_quota_a_plan_takes_its_critical_path() -> None:
+def test_with_enough_quota_a_plan_takes_its_critical_path() -> None:
     diamond = {"db": [], "app1": ["db"], "app2": ["db"], "web": ["app1", "app2"]}
-    (told,) = forecast([plan(diamond)], {}, Quotas()).plans
-    assert told.alone.seconds == 3 * DEFAULT_SERVER_SECONDS
-    assert told.seconds == told.alone.seconds + 3 * HANDOVER_SECONDS
-    assert told.waves["app1"].start == told.waves["app2"].start
-    assert told.waves["web"].waits == HANDOVER_SECONDS
+    (expected,) = forecast([plan(diamond)], {}, Quotas()).plans
+    assert expected.alone.seconds == 3 * DEFAULT_SERVER_SECONDS
+    assert expected.seconds == expected.alone.seconds + 3 * START_DELAY_SECONDS
+    assert expected.waves["app1"].start == expected.waves["app2"].start
+    assert expected.waves["web"].waits == START_DELAY_SECONDS
 
 
 def test_waves_beyond_the_job_quota_wait_for_a_job_to_end() -> None:
     found = forecast([plan({f"w{n}": [] for n in range(5)})], {}, Quotas(jobs=2, servers_per_job=1))
     starts = sorted(wave.start for wave in found.plans[0].waves.values())
-    next_ = HANDOVER_SECONDS + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
+    next_ = START_DELAY_SECONDS + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
     last = next_ + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
-    assert starts == pytest.approx([HANDOVER_SECONDS] * 2 + [next_] * 2 + [last])
+    assert starts == pytest.approx([START_DELAY_SECONDS] * 2 + [next_] * 2 + [last])
     assert found.jobs == 5
 
 
@@ -142,7 +142,7 @@ def test_a_wave_larger_than_the_quota_comes_up_in_parts() -> None:
     )
 
 
-def test_a_hundred_plans_at_once_are_told_under_the_quotas() -> None:
+def test_a_hundred_plans_at_once_are_forecast_under_the_quotas() -> None:
     plans = [plan(chain(4), number=number, servers=4) for number in range(100)]
     found = forecast(plans, {}, Quotas())
     # One job a wave, 20 jobs at a time, would be 20 rounds instead of 4.
@@ -157,16 +157,16 @@ def learned(of: RecoveryPlan, seconds: Sequence[float]) -> dict[str, float]:
 
 def test_a_wave_with_one_slow_server_is_the_one_to_split() -> None:
     found = plan(chain(2), servers=3)
-    (told,) = forecast([found], learned(found, [500.0, 520.0, 1500.0]), Quotas()).plans
+    (expected,) = forecast([found], learned(found, [500.0, 520.0, 1500.0]), Quotas()).plans
     assert wave_seconds(found.waves[0], learned(found, [500.0, 520.0, 1500.0])) == 1500.0
-    assert told.split is not None
-    assert told.split.wave_id == "w0"
-    assert told.split.servers == (found.waves[0].server_ids[2],)
+    assert expected.split is not None
+    assert expected.split.wave_id == "w0"
+    assert expected.split.servers == (found.waves[0].server_ids[2],)
     # The slow server itself is up after 1,500 s whatever waits for it.
-    assert told.split.saves == pytest.approx(1500.0 + DEFAULT_SERVER_SECONDS - 1500.0)
+    assert expected.split.saves == pytest.approx(1500.0 + DEFAULT_SERVER_SECONDS - 1500.0)
 
 
 def test_a_slow_server_that_nothing_waits_for_is_not_worth_a_split() -> None:
     found = plan({"w0": []}, servers=3)
-    (told,) = forecast([found], learned(found, [500.0, 520.0, 1500.0]), Quotas()).plans
-    assert told.split is None
+    (expected,) = forecast([found], learned(found, [500.0, 520.0, 1500.0]), Quotas()).plans
+    assert expected.split is None

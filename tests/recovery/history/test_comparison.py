@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
-from recovery.execution.wave import Decisions, OperatorAct, WaveState, WaveStatus
+from recovery.execution.wave import Decisions, OperatorDecision, WaveState, WaveStatus
 from recovery.history.comparison import (
     HEADER,
     PLAN,
@@ -18,14 +18,14 @@ from recovery.history.comparison import (
     compare,
     decisions_item,
     message_item,
-    repairing,
+    repair_record,
     wave_item,
 )
 from recovery.history.record import HistoryRecord
 from tests.recovery.plans import diamond
 
 NOW = 1_732_323_600.0
-ACT = OperatorAct(actor="ops", time=NOW)
+ACT = OperatorDecision(actor="ops", time=NOW)
 
 
 def message(number: int) -> MessageRecord:
@@ -47,19 +47,19 @@ def temporal_state(*, is_closed: bool = True, messages: int = 1) -> TemporalStat
     state.revision, state.status, state.end_time = 900, PlanStatus.PARTIAL, NOW + 900
     for number, wave in enumerate(state.waves):
         wave.revision, wave.status, wave.attempt = 100 + number, WaveStatus.COMPLETED, 1
-        wave.handed_over, wave.start_time = True, NOW + 10 * number
+        wave.has_workflow, wave.start_time = True, NOW + 10 * number
         wave.servers = [
             s.model_copy(update={"launch_status": LaunchStatus.LAUNCHED, "verified": Verified.YES})
             for s in wave.servers
         ]
     web = state.waves[-1]
-    web.status, web.attempt, web.handed_over = WaveStatus.SKIPPED, 0, False
+    web.status, web.attempt, web.has_workflow = WaveStatus.SKIPPED, 0, False
     web.decisions = Decisions(skipped_by=ACT)
     state.messages = [message(n) for n in range(messages)]
     own = {w.wave_id: w.model_copy(deep=True) for w in state.waves if w.attempt}
     for wave in own.values():
-        wave.handed_over = False
-    return TemporalState(state=state, plan=plan, own=own, is_closed=is_closed)
+        wave.has_workflow = False
+    return TemporalState(state=state, plan=plan, waves=own, is_closed=is_closed)
 
 
 def held(record: HistoryRecord) -> dict[str, Entry]:
@@ -89,15 +89,15 @@ def every_item(of: TemporalState) -> list[str]:
 
 
 def whole(of: TemporalState) -> dict[str, Entry]:
-    return held(repairing(of, every_item(of)))
+    return held(repair_record(of, every_item(of)))
 
 
 NEEDED = [HEADER, PLAN, *map(wave_item, ("db", "app1", "app2", "web")),
           decisions_item("web"), message_item(0)]  # fmt: skip
 
 
-def differences(of: TemporalState, there: dict[str, Entry]) -> list[tuple[str, DifferenceKind]]:
-    return [(each.item, each.kind) for each in compare(of, there)]
+def differences(of: TemporalState, items: dict[str, Entry]) -> list[tuple[str, DifferenceKind]]:
+    return [(each.item, each.kind) for each in compare(of, items)]
 
 
 def test_a_history_that_has_everything_agrees() -> None:
@@ -106,8 +106,8 @@ def test_a_history_that_has_everything_agrees() -> None:
 
 @given(st.sets(st.sampled_from(NEEDED)))
 def test_exactly_the_items_that_are_gone_are_missing(gone: set[str]) -> None:
-    there = {item: entry for item, entry in whole(temporal_state()).items() if item not in gone}
-    assert differences(temporal_state(), there) == [
+    items = {item: entry for item, entry in whole(temporal_state()).items() if item not in gone}
+    assert differences(temporal_state(), items) == [
         (item, DifferenceKind.MISSING) for item in NEEDED if item in gone
     ]
 
@@ -118,46 +118,46 @@ def test_exactly_the_items_that_are_gone_are_missing(gone: set[str]) -> None:
     )
 )
 def test_writing_what_was_found_leaves_nothing_that_differs(wrong: dict[str, str]) -> None:
-    there = whole(temporal_state())
+    items = whole(temporal_state())
     for item, how in wrong.items():
-        spoil(there, item, how)
-    found = compare(temporal_state(), there)
+        spoil(items, item, how)
+    found = compare(temporal_state(), items)
     assert {each.item for each in found} == set(wrong)
     assert all(each.can_be_repaired and not each.is_settled for each in found)
-    there |= held(repairing(temporal_state(), [each.item for each in found]))
-    assert compare(temporal_state(), there) == []
+    items |= held(repair_record(temporal_state(), [each.item for each in found]))
+    assert compare(temporal_state(), items) == []
 
 
-def spoil(there: dict[str, Entry], item: str, how: str) -> None:
-    entry = there[item]
+def spoil(items: dict[str, Entry], item: str, how: str) -> None:
+    entry = items[item]
     match how:
         case "gone":
-            del there[item]
+            del items[item]
         case "unreadable":
-            there[item] = entry.model_copy(update={"content": None})
+            items[item] = entry.model_copy(update={"content": None})
         case _:
             content = (entry.content or {}) | {"Status": "something else"}
             revision = entry.revision - (how == "older")
-            there[item] = Entry(revision=revision, content=content)
+            items[item] = Entry(revision=revision, content=content)
 
 
 @pytest.mark.parametrize("item", NEEDED)
-def test_what_was_altered_in_place_is_told_from_what_is_only_older(item: str) -> None:
+def test_an_altered_item_is_distinguished_from_an_outdated_one(item: str) -> None:
     for how, kind in (("altered", DifferenceKind.ALTERED), ("older", DifferenceKind.OUTDATED)):
-        there = whole(temporal_state())
-        spoil(there, item, how)
-        assert differences(temporal_state(), there) == [(item, kind)]
+        items = whole(temporal_state())
+        spoil(items, item, how)
+        assert differences(temporal_state(), items) == [(item, kind)]
 
 
-def test_a_difference_shows_what_either_side_says() -> None:
-    there = whole(temporal_state())
+def test_a_difference_shows_both_sides() -> None:
+    items = whole(temporal_state())
     db = (
         temporal_state()
         .state.waves[0]
         .model_copy(update={"status": WaveStatus.FAILED, "status_reason": "tampered"})
     )
-    there[wave_item("db")] = Entry.of_wave(db)
-    (found,) = compare(temporal_state(), there)
+    items[wave_item("db")] = Entry.of_wave(db)
+    (found,) = compare(temporal_state(), items)
     assert found.temporal == 'Status COMPLETED, StatusReason ""'
     assert found.dynamodb == "Status FAILED, StatusReason tampered"
 
@@ -168,34 +168,34 @@ def newer(wave: WaveState) -> Entry:
 
 def test_a_wave_that_is_still_observed_may_be_newer_in_the_history_and_is_left() -> None:
     known = temporal_state()
-    known.own["db"].servers[0].verified = Verified.UNKNOWN
-    there = whole(known) | {wave_item("db"): newer(known.own["db"])}
-    (found,) = compare(known, there)
+    known.waves["db"].servers[0].verified = Verified.UNKNOWN
+    items = whole(known) | {wave_item("db"): newer(known.waves["db"])}
+    (found,) = compare(known, items)
     assert (found.kind, found.can_be_repaired) == (DifferenceKind.NEWER, False)
     assert found.is_settled
 
 
-def test_a_wave_whose_own_workflow_is_forgotten_may_be_newer_in_the_history() -> None:
+def test_a_wave_whose_workflow_is_deleted_may_be_newer_in_the_history() -> None:
     known = temporal_state()
-    there = whole(known) | {wave_item("db"): newer(known.own.pop("db"))}
-    assert [each.is_settled for each in compare(known, there)] == [True]
+    items = whole(known) | {wave_item("db"): newer(known.waves.pop("db"))}
+    assert [each.is_settled for each in compare(known, items)] == [True]
 
 
 @pytest.mark.parametrize("item", [HEADER, wave_item("db"), message_item(0)])
 def test_what_is_newer_than_a_closed_execution_can_be_is_left_and_stays_a_difference(
     item: str,
 ) -> None:
-    there = whole(temporal_state())
-    entry = there[item]
-    there[item] = Entry(revision=entry.revision + 1, content={"Status": "forged"})
-    (found,) = compare(temporal_state(), there)
+    items = whole(temporal_state())
+    entry = items[item]
+    items[item] = Entry(revision=entry.revision + 1, content={"Status": "forged"})
+    (found,) = compare(temporal_state(), items)
     assert (found.kind, found.can_be_repaired) == (DifferenceKind.NEWER, False)
     assert not found.is_settled
 
 
 def test_while_an_execution_runs_its_history_may_be_ahead_of_what_was_asked() -> None:
     known = temporal_state(is_closed=False)
-    ahead = held(repairing(temporal_state(messages=2), every_item(temporal_state(messages=2))))
+    ahead = held(repair_record(temporal_state(messages=2), every_item(temporal_state(messages=2))))
     ahead[HEADER] = Entry(revision=901, content={"Status": "COMPLETED"})
     found = compare(known, ahead)
     assert [(each.item, each.kind) for each in found] == [
@@ -205,42 +205,42 @@ def test_while_an_execution_runs_its_history_may_be_ahead_of_what_was_asked() ->
     assert all(each.is_settled for each in found)
 
 
-def test_an_item_that_temporal_has_not_is_told_and_left() -> None:
-    there = whole(temporal_state()) | {message_item(7): Entry.of_message(message(7))}
-    (found,) = compare(temporal_state(), there)
+def test_an_item_that_temporal_lacks_is_reported_and_not_changed() -> None:
+    items = whole(temporal_state()) | {message_item(7): Entry.of_message(message(7))}
+    (found,) = compare(temporal_state(), items)
     assert (found.item, found.kind) == (message_item(7), DifferenceKind.UNKNOWN)
     assert not found.can_be_repaired
     assert not found.is_settled
 
 
-def test_a_waves_own_word_is_taken_once_it_is_newer_than_its_plans() -> None:
+def test_a_waves_own_state_counts_once_it_is_newer_than_its_plans() -> None:
     known = temporal_state()
-    late = known.own["db"] = known.own["db"].model_copy(update={"revision": 500, "late": True})
+    late = known.waves["db"] = known.waves["db"].model_copy(update={"revision": 500, "late": True})
     assert differences(known, whole(temporal_state())) == [
         (wave_item("db"), DifferenceKind.OUTDATED)
     ]
-    assert repairing(known, [wave_item("db")]).waves == [late]
+    assert repair_record(known, [wave_item("db")]).waves == [late]
 
 
 def test_at_one_revision_either_workflow_may_have_written_a_wave() -> None:
     known = temporal_state()
-    known.own["db"].status_reason = "2 of 2 launched"
-    by_plan, by_wave = known.state.waves[0], known.own["db"]
+    known.waves["db"].status_reason = "2 of 2 launched"
+    by_plan, by_wave = known.state.waves[0], known.waves["db"]
     for written in (by_plan, by_wave):
         assert compare(known, whole(known) | {wave_item("db"): Entry.of_wave(written)}) == []
 
 
-def test_a_wave_that_only_ever_waited_need_not_be_held() -> None:
+def test_a_wave_that_only_waited_need_not_be_recorded() -> None:
     known = temporal_state(is_closed=False)
     web = known.state.waves[-1]
     web.status, web.decisions = WaveStatus.WAITING, Decisions()
-    there = whole(known)
+    items = whole(known)
     for item in (wave_item("web"), decisions_item("web")):
-        del there[item]
-    assert compare(known, there) == []
+        del items[item]
+    assert compare(known, items) == []
 
 
-def test_nothing_is_lacking_of_a_recovery_that_was_refused_before_it_began() -> None:
+def test_nothing_is_missing_of_a_recovery_that_was_refused_before_its_start() -> None:
     refused = temporal_state(messages=0)
     refused.state.end_time = None
     for wave in refused.state.waves:
@@ -249,6 +249,6 @@ def test_nothing_is_lacking_of_a_recovery_that_was_refused_before_it_began() -> 
     assert compare(refused.model_copy(update={"is_closed": False}), {}) != []
 
 
-def test_repairing_takes_nothing_but_what_it_is_asked_for() -> None:
+def test_a_repair_record_has_only_the_requested_items() -> None:
     items: Iterable[str] = [wave_item("app1"), message_item(0)]
-    assert set(held(repairing(temporal_state(), items))) == set(items)
+    assert set(held(repair_record(temporal_state(), items))) == set(items)

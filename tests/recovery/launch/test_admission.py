@@ -47,7 +47,7 @@ def test_no_quota_is_ever_exceeded(
 
 
 @given(requests(), QUOTAS, st.integers(0, 6), st.integers(0, 60))
-def test_who_waits_waits_for_a_quota_and_is_not_overtaken(
+def test_a_launch_waits_only_for_a_quota_and_is_not_overtaken(
     wanted: list[AdmissionRequest], quotas: Quotas, jobs: int, servers: int
 ) -> None:
     planned = admit(wanted, quotas, jobs=jobs, servers=servers)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from recovery.execution.wave import WaitingFor
 from recovery.launch.admission import Quotas
 from recovery.launch.queue import (
-    LEAST_GATHER_POLLS,
+    MIN_GATHER_POLLS,
     Batch,
     LaunchQueue,
     LaunchQueueState,
@@ -41,7 +41,7 @@ def launch(launch_id: str, *servers: str, **fields: Any) -> QueuedLaunch:
 def queue_of(*launches: QueuedLaunch, **running: Any) -> LaunchQueue:
     """A queue of these launches that has seen these running jobs."""
     queue = LaunchQueue(LaunchQueueState())
-    queue.see(RunningJobs(**{"time": NOW} | running))
+    queue.update_running(RunningJobs(**{"time": NOW} | running))
     for each in launches:
         queue.add(each)
     return queue
@@ -125,7 +125,7 @@ def test_a_withdrawn_launch_that_got_its_job_is_settled_and_not_dropped() -> Non
     assert "crm/0" not in queue
 
 
-def test_what_the_deadline_of_its_plan_has_overtaken_is_dropped() -> None:
+def test_a_launch_past_its_plans_deadline_is_removed() -> None:
     queue = queue_of(
         launch("sent/0", launch_before=NOW + 10),
         launch("crm/0", launch_before=NOW + 10, not_before=FOREVER),
@@ -161,21 +161,23 @@ def test_the_next_run_goes_on_with_the_same_queue() -> None:
 # How long launches gather
 
 
-def test_launches_gather_longer_the_fewer_jobs_are_left_and_least_when_none_is() -> None:
+def test_launches_gather_longer_when_fewer_jobs_are_left_and_least_when_none_is() -> None:
     def polls(used: int) -> float:
-        return queue_of(launch("crm/0"), quotas=Quotas(jobs=20), jobs=jobs(used)).gather(NOW)[0]
+        return queue_of(launch("crm/0"), quotas=Quotas(jobs=20), jobs=jobs(used)).gather_time(NOW)[
+            0
+        ]
 
     gathered = [polls(used) for used in range(21)]
-    assert gathered[:11] == [LEAST_GATHER_POLLS] * 11
+    assert gathered[:11] == [MIN_GATHER_POLLS] * 11
     assert gathered[10:20] == sorted(set(gathered[10:20]))
-    assert gathered[19] > 30 * LEAST_GATHER_POLLS
-    assert gathered[20] == LEAST_GATHER_POLLS
-    assert polls(25) == LEAST_GATHER_POLLS
+    assert gathered[19] > 30 * MIN_GATHER_POLLS
+    assert gathered[20] == MIN_GATHER_POLLS
+    assert polls(25) == MIN_GATHER_POLLS
 
 
 def test_what_has_gathered_for_a_while_waits_for_the_rest_of_the_time_only() -> None:
     queue = queue_of(launch("crm/0", queued_time=NOW - 3), launch("erp/0", queued_time=NOW - 1))
-    assert queue.gather(NOW)[1] == pytest.approx(3)
+    assert queue.gather_time(NOW)[1] == pytest.approx(3)
 
 
 # What is sent
@@ -190,8 +192,8 @@ def test_launches_of_one_wave_share_a_job_and_those_of_two_do_while_jobs_are_sca
 
 def test_drills_and_recoveries_share_no_job() -> None:
     scarce = queue_of(
-        launch("crm/0", shares_with="drill"),
-        launch("erp/0", shares_with="recovery"),
+        launch("crm/0", share_key="drill"),
+        launch("erp/0", share_key="recovery"),
         quotas=Quotas(jobs=4),
         jobs=jobs(2),
     )
@@ -207,7 +209,7 @@ def test_a_server_that_is_being_launched_is_left_out() -> None:
     # Its job may still run, although DRS does not list it yet.
     finish(queue, batch, job_id="drsjob-a", settled=["crm/0"])
     assert batches(queue) == []
-    queue.see(RunningJobs(time=NOW + 1, jobs={}, listed=["drsjob-a"]))
+    queue.update_running(RunningJobs(time=NOW + 1, jobs={}, listed=["drsjob-a"]))
     assert batches(queue) == [["copy/0"]]
 
 
@@ -223,9 +225,9 @@ def test_accepted_jobs_and_batches_count_against_the_quota() -> None:
     finish(queue, batch, job_id="drsjob-a", settled=["crm/0"])
     assert (queue.jobs_in_use, queue.servers_in_use) == (2, 5)
     queue.add(launch("erp/0"))
-    queue.add(launch("shop/0", shares_with="recovery"))
+    queue.add(launch("shop/0", share_key="recovery"))
     assert batches(queue) == [["erp/0"]]
-    queue.see(
+    queue.update_running(
         RunningJobs(time=NOW + 1, jobs={"drsjob-a": 1}, listed=["drsjob-a"], quotas=Quotas(jobs=3))
     )
     assert queue.jobs_in_use == 2
@@ -236,15 +238,15 @@ def test_an_accepted_job_that_drs_does_not_list_expires() -> None:
     queue = queue_of(launch("crm/0"))
     (batch,) = queue.admit(NOW)
     finish(queue, batch, job_id="drsjob-a", settled=["crm/0"])
-    queue.see(RunningJobs(time=NOW + 299))
+    queue.update_running(RunningJobs(time=NOW + 299))
     assert queue.accepted == ["drsjob-a"]
-    queue.see(RunningJobs(time=NOW + 301))
+    queue.update_running(RunningJobs(time=NOW + 301))
     assert (queue.accepted, queue.jobs_in_use) == ([], 0)
 
 
-def test_an_older_view_of_the_running_jobs_changes_nothing() -> None:
+def test_an_older_list_of_the_running_jobs_changes_nothing() -> None:
     queue = queue_of(launch("crm/0"), jobs=jobs(2))
-    queue.see(RunningJobs(time=NOW - 1, jobs={}))
+    queue.update_running(RunningJobs(time=NOW - 1, jobs={}))
     assert queue.jobs_in_use == 2
 
 
@@ -268,10 +270,10 @@ def test_what_is_postponed_waits_for_its_jobs_and_for_a_poll() -> None:
     assert doubtful(queue) == []
     assert queue.next_time(NOW) == NOW + 5
     assert batches(queue, NOW + 4) == []
-    queue.see(RunningJobs(time=NOW + 6, jobs=jobs(1)))
+    queue.update_running(RunningJobs(time=NOW + 6, jobs=jobs(1)))
     assert batches(queue, NOW + 6) == []
     assert queue.next_time(NOW + 6) is None
-    queue.see(RunningJobs(time=NOW + 7, jobs={}))
+    queue.update_running(RunningJobs(time=NOW + 7, jobs={}))
     assert batches(queue, NOW + 7) == [["crm/0"]]
 
 
@@ -336,14 +338,14 @@ def test_an_answered_launch_is_sent_at_once_and_alone() -> None:
     queue = queue_of(*(launch(f"crm/{number}", possibly_sent=True) for number in range(3)))
     (batch,) = queue.admit(NOW)
     finish(queue, batch, postponed={"crm/1": ["drsjob-0"]}, in_doubt=True)
-    queue.see(RunningJobs(time=NOW + 1, jobs=jobs(1)))
-    queue.answered("crm/1")
+    queue.update_running(RunningJobs(time=NOW + 1, jobs=jobs(1)))
+    queue.resend_answered("crm/1")
     assert batches(queue) == [["crm/0", "crm/2"], ["crm/1"]]
 
 
 def test_an_answered_launch_stays_alone_if_it_is_in_doubt_again() -> None:
     queue = queue_of(*(launch(f"crm/{number}", possibly_sent=True) for number in range(2)))
-    queue.answered("crm/0")
+    queue.resend_answered("crm/0")
     for batch in queue.admit(NOW):
         finish(queue, batch, in_doubt=True)
     # Its request still has the answer, which must not count for the other launch.
@@ -374,7 +376,7 @@ def test_a_wave_learns_when_it_waits_for_something_else() -> None:
     (waiting,) = queue.unreported(NOW)
     assert waiting.waiting_for is WaitingFor.OTHER_JOB
     finish(queue, batch, settled=["crm/0"])
-    queue.see(RunningJobs(time=NOW + 1, quotas=Quotas(jobs=3), jobs=jobs(3)))
+    queue.update_running(RunningJobs(time=NOW + 1, quotas=Quotas(jobs=3), jobs=jobs(3)))
     (waiting,) = queue.unreported(NOW + 1)
     assert (waiting.launch.launch_id, waiting.waiting_for) == ("copy/0", WaitingFor.QUOTA)
     assert queue.unreported(NOW + 1) == []
@@ -394,7 +396,7 @@ def test_what_its_batch_has_reported_is_not_reported_again() -> None:
     assert not queue.report("crm/0", WaitingFor.QUOTA, "full")
     finish(queue, batch, postponed={"crm/0": []})
     assert queue.unreported(NOW) == []
-    queue.see(RunningJobs(time=NOW + 10, quotas=Quotas(jobs=1), jobs=jobs(1)))
+    queue.update_running(RunningJobs(time=NOW + 10, quotas=Quotas(jobs=1), jobs=jobs(1)))
     assert queue.unreported(NOW + 10) == []
 
 
@@ -404,9 +406,9 @@ def test_a_wave_whose_other_job_has_ended_learns_that_it_waits_for_a_quota() -> 
     finish(queue, batch, postponed={"crm/0": ["drsjob-x"]})
     queue.report("crm/0", WaitingFor.OTHER_JOB, "drsjob-1")
     full = RunningJobs(time=NOW + 10, quotas=Quotas(jobs=1), jobs=jobs(1))
-    queue.see(full.model_copy(update={"jobs": {"drsjob-x": 1}}))
+    queue.update_running(full.model_copy(update={"jobs": {"drsjob-x": 1}}))
     assert queue.unreported(NOW + 10) == []
-    queue.see(full.model_copy(update={"time": NOW + 11}))
+    queue.update_running(full.model_copy(update={"time": NOW + 11}))
     assert [w.waiting_for for w in queue.unreported(NOW + 11)] == [WaitingFor.QUOTA]
 
 
@@ -418,7 +420,7 @@ _LAUNCHES = st.builds(
     number=st.integers(0, 9),
     wave=st.sampled_from("abc"),
     servers=st.lists(st.sampled_from(_SERVERS), min_size=1, max_size=3, unique=True),
-    shares_with=st.sampled_from(["drill", "recovery"]),
+    share_key=st.sampled_from(["drill", "recovery"]),
     possibly_sent=st.booleans(),
     priority=st.integers(1, 5),
 )
@@ -467,7 +469,7 @@ class Drs:
         """Let the queue see DRS's jobs, of which the newest may not be listed yet."""
         if hidden := [job_id for job_id in self.running if job_id not in self.listed]:
             self.listed |= set(data.draw(st.lists(st.sampled_from(hidden), unique=True)))
-        self.queue.see(
+        self.queue.update_running(
             RunningJobs(
                 time=self.now,
                 jobs={i: len(s) for i, s in self.running.items() if i in self.listed},
@@ -489,7 +491,7 @@ class Drs:
         assert len(in_jobs) + len(sent) <= self.quotas.servers
         for batch in self.queue.batches:
             assert 0 < len(batch.server_ids) <= self.quotas.servers_per_job
-            assert len({launch.shares_with for launch in batch.launches}) == 1
+            assert len({launch.share_key for launch in batch.launches}) == 1
 
 
 _STEPS = st.lists(
@@ -520,7 +522,7 @@ def test_no_server_is_in_two_batches_and_no_quota_is_exceeded_whatever_happens(
                 queue.withdraw([data.draw(st.sampled_from(known))])
             case "answer" if queue.waiting:
                 answered = data.draw(st.sampled_from(ids(queue.waiting)))
-                queue.answered(answered)
+                queue.resend_answered(answered)
                 assert all(
                     len(batch.launches) == 1
                     for batch in queue.admit(drs.now)

@@ -79,7 +79,7 @@ def test_a_relaunch_names_the_servers_that_are_not_of_the_plan() -> None:
 
 
 @pytest.mark.parametrize("kind", [RECOVERY, None])
-def test_what_cannot_be_told_from_a_drill_is_cancelled_as_a_recovery(
+def test_an_execution_of_unknown_type_is_cancelled_as_a_recovery(
     kind: ExecutionType | None,
 ) -> None:
     refused = cancel_refusal("crm", kind, None)

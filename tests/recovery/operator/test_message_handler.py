@@ -138,7 +138,7 @@ TAKES: dict[str, set[str]] = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in MessageName if name.names_a_wave])
+@pytest.mark.parametrize("name", [name for name in MessageName if name.is_about_a_wave])
 @pytest.mark.parametrize("state", STATES)
 def test_every_message_against_every_state(state: str, name: MessageName) -> None:
     scheduler = execution()
@@ -155,8 +155,8 @@ def test_every_message_against_every_state(state: str, name: MessageName) -> Non
     assert scheduler.state.messages == [record]
     if not record.accepted:
         assert scheduler.state.model_dump(exclude={"messages", "revision"}) == before
-        assert not handler.to_cancel
-        assert not handler.to_answer
+        assert not handler.cancellations
+        assert not handler.launch_decisions
 
 
 def test_an_answer_to_a_doubt_is_passed_on_once() -> None:
@@ -165,7 +165,7 @@ def test_an_answer_to_a_doubt_is_passed_on_once() -> None:
     handler = MessageHandler(scheduler)
     record = handler.handle("adopt_job", ({"wave": "it", "job": JOB},), now=NOW)
     assert (record.accepted, record.launch_id) == (True, LAUNCH)
-    assert handler.to_answer == [(scheduler.wave("it"), LAUNCH, JOB)]
+    assert handler.launch_decisions == [(scheduler.wave("it"), LAUNCH, JOB)]
     again = handler.handle("launch_anyway", ("it",), now=NOW)
     assert again.refusal is RefusalCode.NOT_IN_DOUBT
 
@@ -182,13 +182,13 @@ def test_of_several_launches_in_doubt_the_answer_must_name_one() -> None:
     assert other in unnamed.effect
     unknown = handler.handle("launch_anyway", ({"wave": "it", "launch": "crm-1/it/9"},), now=NOW)
     assert unknown.refusal is RefusalCode.UNKNOWN_LAUNCH
-    assert handler.to_answer == []
+    assert handler.launch_decisions == []
     named = handler.handle("adopt_job", ({"wave": "it", "job": JOB, "LaunchId": other},), now=NOW)
     assert (named.accepted, named.launch_id) == (True, other)
-    assert handler.to_answer == [(scheduler.wave("it"), other, JOB)]
+    assert handler.launch_decisions == [(scheduler.wave("it"), other, JOB)]
     assert scheduler.wave("it").launches_in_doubt == [LAUNCH]
     assert handler.handle("launch_anyway", ("it",), now=NOW).accepted
-    assert handler.to_answer[1] == (scheduler.wave("it"), LAUNCH, None)
+    assert handler.launch_decisions[1] == (scheduler.wave("it"), LAUNCH, None)
 
 
 def test_a_retry_forgets_the_doubts_of_the_attempt_before() -> None:
@@ -258,7 +258,7 @@ def test_a_retry_makes_the_skipped_dependents_wait_again() -> None:
     assert scheduler.start("it", now=NOW).attempt == 2
 
 
-def test_asking_ends_at_its_deadline_with_the_dependents_skipped() -> None:
+def test_a_pending_decision_ends_at_its_deadline_with_the_dependents_skipped() -> None:
     scheduler = execution(policy=OnFailure.ASK)
     run_to(scheduler, WaveStatus.FAILED)
     assert scheduler.wave("after").status is WaveStatus.WAITING
@@ -316,7 +316,7 @@ def test_what_is_retried_is_launched_though_another_wave_has_stopped_the_plan() 
     assert [w.wave_id for w in scheduler.ready()] == ["it"]
 
 
-def test_asking_does_not_begin_anew_with_every_later_report() -> None:
+def test_the_decision_deadline_does_not_restart_with_later_reports() -> None:
     scheduler = execution(policy=OnFailure.ASK)
     run_to(scheduler, WaveStatus.TIMED_OUT)
     scheduler.tick(now=NOW + 4 * 3600)

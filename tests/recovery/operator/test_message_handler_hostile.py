@@ -80,7 +80,7 @@ class Execution:
                     self.scheduler.start(wave.wave_id, now=self.now)
             case "cancel" if self.state.end_time is None:
                 self.scheduler.cancel("\x1b", now=self.now)
-                self.handler.note_cancel("Cancelled with drs-waves by \x1b", now=self.now)
+                self.handler.record_cancellation("Cancelled with drs-waves by \x1b", now=self.now)
             case "close" if self.scheduler.all_settled and self.state.end_time is None:
                 self.scheduler.close(now=self.now)
             case float() as seconds:
@@ -102,7 +102,7 @@ class Execution:
 
     def _report(self, wave_id: str, status: WaveStatus) -> None:
         wave = self.scheduler.wave(wave_id)
-        if not wave.handed_over:
+        if not wave.has_workflow:
             return
         told = wave.model_copy(
             deep=True, update={"status": status, "revision": wave.revision + 1, "servers": []}

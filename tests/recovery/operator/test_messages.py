@@ -58,7 +58,7 @@ def test_a_wave_is_named_in_any_of_the_usual_ways(given_input: Any) -> None:
         ("launch_anyway", ({"wave": "a", "job": "drsjob-0123456789abcdef0"},), "belongs to adopt"),
     ],
 )
-def test_what_cannot_be_understood_is_rejected_with_the_reason(
+def test_a_malformed_message_is_rejected_with_the_reason(
     name: str, inputs: tuple[Any, ...], words: str
 ) -> None:
     with pytest.raises(MessageRejected, match=words.replace("?", r"\?")):
@@ -73,9 +73,7 @@ def test_a_bare_text_is_the_reason_of_a_pause() -> None:
     st.sampled_from(MessageName),
     st.lists(json_values | st.dictionaries(keys, json_values), max_size=2),
 )
-def test_no_input_does_anything_but_be_read_or_be_rejected(
-    name: MessageName, inputs: list[Any]
-) -> None:
+def test_any_input_is_read_or_rejected(name: MessageName, inputs: list[Any]) -> None:
     told: list[str] = []
     try:
         message = read_message(name, tuple(inputs))

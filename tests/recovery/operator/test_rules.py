@@ -19,8 +19,8 @@ from tests.recovery.operator.test_message_handler_hostile import STATUSES, WAVES
 from tests.recovery.plans import diamond
 
 JOB = "drsjob-0123456789abcdef0"
-BEGUN = {"handed_over": True}
-_ABOUT_WAVES = [name for name in MessageName if name.names_a_wave]
+BEGUN = {"has_workflow": True}
+_ABOUT_WAVES = [name for name in MessageName if name.is_about_a_wave]
 # Messages that are meant, so that many executions are reached that only they lead to.
 _MESSAGES = st.tuples(
     st.sampled_from(MessageName),
@@ -117,7 +117,7 @@ def test_a_wave_of_the_plan_waits_for_something_exactly_while_it_is_waiting(
         for wave in execution.state.waves:
             if wave.status is not WaveStatus.WAITING:
                 assert wave.waiting_for is None
-            elif not wave.handed_over:
+            elif not wave.has_workflow:
                 assert wave.waiting_for is not None
                 assert wave.status_reason.startswith(wave.waiting_for.text())
 
@@ -142,7 +142,7 @@ def state_with(status: WaveStatus, **fields: Any) -> tuple[ExecutionState, WaveS
         (
             "skip_wave",
             WaveStatus.IN_PROGRESS,
-            {"handed_over": True},
+            {"has_workflow": True},
             "WAVE_LAUNCHED",
             "accept_wave",
         ),
@@ -164,7 +164,7 @@ def test_a_refusal_says_what_can_be_done_instead(
     assert instead in refused.text.partition("; ")[2]
 
 
-def test_a_wave_that_nothing_is_known_of_is_refused_with_the_nearest_one() -> None:
+def test_an_unknown_wave_is_refused_with_the_nearest_one() -> None:
     state, _ = state_with(WaveStatus.PENDING)
     refused = refusal(state, OperatorMessage(MessageName.SKIP_WAVE, "wep"))
     assert refused is not None
@@ -172,8 +172,8 @@ def test_a_wave_that_nothing_is_known_of_is_refused_with_the_nearest_one() -> No
     assert "did you mean web?" in refused.text
 
 
-def test_an_end_and_a_cancellation_take_nothing_more() -> None:
-    state, _ = state_with(WaveStatus.FAILED, handed_over=True)
+def test_an_ended_or_cancelled_execution_accepts_no_message() -> None:
+    state, _ = state_with(WaveStatus.FAILED, has_workflow=True)
     message = OperatorMessage(MessageName.RETRY_WAVE, "db")
     assert refusal(state, message) is None
     state.status = PlanStatus.CANCELLED
@@ -197,7 +197,7 @@ def test_what_waits_for_an_operator_is_known_by_its_type_not_by_its_text() -> No
 
 
 def test_a_failure_is_decided_on_the_wave_or_on_what_depends_on_it() -> None:
-    state, wave = state_with(WaveStatus.FAILED, handed_over=True)
+    state, wave = state_with(WaveStatus.FAILED, has_workflow=True)
     assert all(s.launch_status is LaunchStatus.PENDING for s in wave.servers)
     [pending] = pending_decisions(state)
     assert pending.messages == (MessageName.RETRY_WAVE, MessageName.ACCEPT_WAVE)

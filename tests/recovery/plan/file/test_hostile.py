@@ -76,22 +76,22 @@ ANYTHING = st.recursive(
 @example('{"RTO": NaN}', "plan.json")
 @example('{"RTO": 1e999, "PlanId": "\\ud800"}', "plan.json")
 @example('{"\\ud800": 1}', "plan.json")
-def test_any_text_is_refused_politely(text: str, file: str) -> None:
+def test_any_invalid_text_is_refused_with_a_message(text: str, file: str) -> None:
     refused_or_runnable(text, file)
 
 
 @given(st.text(alphabet="{}[]:,-&*!|>'\"%@`#?<~ \n\tab01", max_size=60), FILES)
-def test_any_punctuation_is_refused_politely(text: str, file: str) -> None:
+def test_any_punctuation_is_refused_with_a_message(text: str, file: str) -> None:
     refused_or_runnable(text, file)
 
 
 @given(ANYTHING, FILES)
-def test_any_structure_is_refused_politely(value: Any, file: str) -> None:
+def test_any_invalid_structure_is_refused_with_a_message(value: Any, file: str) -> None:
     refused_or_runnable(json.dumps(value), file)
 
 
 @given(st.data())
-def test_a_plan_with_anything_anywhere_is_refused_politely(data: st.DataObject) -> None:
+def test_a_plan_with_any_invalid_value_is_refused_with_a_message(data: st.DataObject) -> None:
     content = json.loads(diamond().model_dump_json())
     place: Any = content
     while True:
@@ -106,7 +106,7 @@ def test_a_plan_with_anything_anywhere_is_refused_politely(data: st.DataObject) 
 
 
 @given(recovery_plans(), st.data())
-def test_a_damaged_file_is_refused_politely(plan: RecoveryPlan, data: st.DataObject) -> None:
+def test_a_damaged_file_is_refused_with_a_message(plan: RecoveryPlan, data: st.DataObject) -> None:
     text = yaml.safe_dump(json.loads(plan.model_dump_json()))
     cut = data.draw(st.integers(0, len(text)))
     length = data.draw(st.integers(0, 40))
@@ -208,7 +208,7 @@ def test_files_that_are_no_text_are_refused(
     assert problem.line == line
 
 
-def test_a_thousand_unknown_keys_are_told_in_a_few_lines() -> None:
+def test_a_thousand_unknown_keys_are_reported_in_a_few_lines() -> None:
     keys = "".join(f"Key{number}: 1\n" for number in range(1000))
     with pytest.raises(PlanError) as caught:
         parse_plan(f"PlanId: crm\nRegion: us-west-2\n{keys}", file="crm.yaml")

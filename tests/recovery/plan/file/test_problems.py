@@ -65,7 +65,7 @@ PLAN_MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", PLAN_MISTAKES)
-def test_a_mistake_of_the_plan_is_told_with_line_and_value(mistake: str) -> None:
+def test_a_mistake_of_the_plan_is_reported_with_line_and_value(mistake: str) -> None:
     line, value, words = PLAN_MISTAKES[mistake]
     problem = only_problem_of(f"{HEAD}{line}\n")
     assert (problem.file, problem.line, problem.wave) == ("crm.yaml", 6, None)
@@ -111,7 +111,7 @@ WAVE_MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", WAVE_MISTAKES)
-def test_a_mistake_of_a_wave_is_told_with_line_wave_and_value(mistake: str) -> None:
+def test_a_mistake_of_a_wave_is_reported_with_line_wave_and_value(mistake: str) -> None:
     lines, value, words = WAVE_MISTAKES[mistake]
     problem = only_problem_of(f"{HEAD}{APP}    {lines}\n")
     assert (problem.file, problem.line) == ("crm.yaml", 8 + lines.count("\n"))
@@ -159,7 +159,7 @@ SERVER_MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", SERVER_MISTAKES)
-def test_a_mistake_of_a_server_is_told_with_line_wave_and_value(mistake: str) -> None:
+def test_a_mistake_of_a_server_is_reported_with_line_wave_and_value(mistake: str) -> None:
     line, value, words = SERVER_MISTAKES[mistake]
     problem = only_problem_of(f"{HEAD}  - WaveId: app\n    {line}\n")
     # What is missing is told where the wave begins.
@@ -182,7 +182,7 @@ WAVE_ID_MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", WAVE_ID_MISTAKES)
-def test_a_mistaken_wave_id_is_told(mistake: str) -> None:
+def test_an_invalid_wave_id_is_reported(mistake: str) -> None:
     written, value, wave, words = WAVE_ID_MISTAKES[mistake]
     problem = only_problem_of(f"{HEAD}  - WaveId: {written}\n    ServerIds: [{S2}]\n")
     assert (problem.line, problem.wave, problem.value) == (6, wave, value)
@@ -206,7 +206,7 @@ def test_a_plan_without_a_list_of_waves_is_refused(mistake: str) -> None:
     assert "waves" in problem.message.lower()
 
 
-def test_a_wave_that_is_no_mapping_is_told_by_its_place() -> None:
+def test_a_wave_that_is_no_mapping_is_reported_by_its_number() -> None:
     problem = only_problem_of(f"{HEAD}  - {S2}\n")
     assert (problem.line, problem.wave, problem.value) == (6, "number 2", S2)
 
@@ -222,7 +222,7 @@ def test_two_spellings_of_approval_that_differ_are_refused() -> None:
     assert "PauseBeforeWave and ApprovalRequired" in problems_of(text)[-1].message
 
 
-def test_a_cycle_is_told_once_and_names_its_waves() -> None:
+def test_a_cycle_is_reported_once_and_names_its_waves() -> None:
     problem = only_problem_of(
         f"""\
 PlanId: crm
@@ -246,13 +246,13 @@ Waves:
     assert "db → web → app → db" in problem.message
 
 
-def test_a_missing_region_is_told_once_if_no_wave_has_one() -> None:
+def test_a_missing_region_is_reported_once_if_no_wave_has_one() -> None:
     problem = only_problem_of((HEAD + APP).replace("Region: us-west-2\n", ""))
     assert (problem.line, problem.wave) == (1, None)
     assert "Region is missing" in problem.message
 
 
-def test_a_missing_region_is_told_of_the_wave_if_others_have_one() -> None:
+def test_a_missing_region_is_reported_for_the_wave_if_others_have_one() -> None:
     text = (HEAD + APP).replace("Region: us-west-2\n", "") + "    Region: us-east-1\n"
     problem = only_problem_of(text)
     assert (problem.line, problem.wave) == (3, "db")

@@ -156,7 +156,7 @@ def test_a_wave_with_its_own_role_acts_in_the_account_of_that_role() -> None:
     assert [each.account_id for each in plan.targets] == [ONE, TWO]
 
 
-def test_a_role_of_another_partition_tells_its_account_too() -> None:
+def test_a_role_of_another_partition_has_its_account() -> None:
     role = role_arn(TWO).replace("arn:aws:", "arn:aws-us-gov:")
     assert plan_with({"Region": "us-gov-west-1", "RoleArn": role}, {}).targets[0].account_id == TWO
 
@@ -200,7 +200,7 @@ Waves:
 """
 
 
-def test_a_number_names_a_wave_by_its_place_and_is_warned_of() -> None:
+def test_a_number_names_a_wave_by_its_position_with_a_warning() -> None:
     read = parse_plan(BY_PLACE, file="crm.yaml")
     assert read.plan.wave("app").depends_on == ("cache",)
     (warning,) = read.warnings
@@ -208,13 +208,13 @@ def test_a_number_names_a_wave_by_its_place_and_is_warned_of() -> None:
     assert 'wave number 2, cache; write "DependsOnWaveId: cache"' in warning.message
 
 
-def test_a_plan_frozen_from_places_reads_back_without_warnings() -> None:
+def test_a_plan_frozen_from_positions_reads_back_without_warnings() -> None:
     plan = parse_plan(BY_PLACE, file="crm.yaml").plan
     assert plan_of(plan.model_dump_json(), "crm.json") == plan
 
 
 @pytest.mark.parametrize("one", ["db", "cache", "app"])
-def test_no_number_means_a_place_once_any_wave_id_ends_in_one(one: str) -> None:
+def test_no_number_means_a_position_once_any_wave_id_ends_in_one(one: str) -> None:
     text = BY_PLACE.replace(f"WaveId: {one}", f"WaveId: {one}-7")
     with pytest.raises(PlanError) as caught:
         parse_plan(text, file="crm.yaml")
@@ -234,7 +234,7 @@ def test_a_mistyped_wave_id_never_means_another_wave() -> None:
         )
 
 
-def test_a_cycle_through_places_is_found() -> None:
+def test_a_cycle_through_positions_is_found() -> None:
     text = BY_PLACE.replace(f"[{S2}]\n", f"[{S2}]\n    Dependencies: [{{DependsOnWaveId: x-3}}]\n")
     with pytest.raises(PlanError, match="cache → app → cache"):
         parse_plan(text, file="crm.yaml")

@@ -10,17 +10,17 @@ with workflow.unsafe.imports_passed_through():
     from contract.launch import BatchResult, LaunchesSettled, LaunchRequest, LaunchWaiting
 
 
-class WaveReports:
+class WaveSignals:
     """Signals to waves; the launcher does not wait for them."""
 
     def __init__(self) -> None:
         self._sending: set[asyncio.Task[None]] = set()
 
-    async def sent(self) -> None:
+    async def wait_until_sent(self) -> None:
         """Wait until all signals are sent."""
         await workflow.wait_condition(lambda: not self._sending)
 
-    def results(self, result: BatchResult, requests: Mapping[str, LaunchRequest]) -> None:
+    def send_results(self, result: BatchResult, requests: Mapping[str, LaunchRequest]) -> None:
         """Tell each wave of a batch what became of its launches."""
         settled: dict[str, LaunchesSettled] = {}
         for each in result.results:
@@ -29,12 +29,12 @@ class WaveReports:
         for wave, results in settled.items():
             self._signal(wave, "launches_settled", results)
 
-    def waiting(self, wave: str, waiting: LaunchWaiting) -> None:
+    def send_waiting(self, wave: str, waiting: LaunchWaiting) -> None:
         """Tell a wave what one of its launches waits for."""
         signal = LaunchWaiting.model_validate(waiting.model_dump(include=_FIELDS))
         self._signal(wave, "launch_waiting", signal)
 
-    def withdrawn(self, wave: str, launch_ids: list[str], in_doubt: bool) -> None:
+    def send_withdrawn(self, wave: str, launch_ids: list[str], in_doubt: bool) -> None:
         """Tell a wave that the launcher no longer has these launches."""
         if launch_ids:
             withdrawn = LaunchesSettled(withdrawn=launch_ids, in_doubt=in_doubt)

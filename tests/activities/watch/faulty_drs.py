@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 LISTINGS = ("DescribeJobs", "DescribeJobLogItems", "DescribeRecoveryInstances")
 OPERATIONS = (*LISTINGS, "GetLaunchConfiguration")
-UNHEARD_OF = "UNHEARD_OF"
+UNKNOWN_VALUE = "UNHEARD_OF"
 
 
 class Fault(StrEnum):
@@ -26,31 +26,31 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True)
-class Weather:
+class Faults:
     """What happens to the answers to one operation, for a while.
 
     Attributes:
         fault: what comes instead of any answer.
-        behind: how many answers to the same question ago this answer was true.
+        age: how many answers to the same question ago this answer was true.
         is_empty: the listing says that there is nothing.
-        turned_round: the items come in the opposite order.
+        is_reversed: the items come in the opposite order.
         without: the fields that are left out.
-        odd: the fields whose values nobody has heard of.
+        unknown_value_of: the fields whose values nobody has heard of.
         every_other: only the first, third, … item of each list is changed so.
     """
 
     fault: Fault | None = None
-    behind: int = 0
+    age: int = 0
     is_empty: bool = False
-    turned_round: bool = False
+    is_reversed: bool = False
     without: frozenset[str] = frozenset()
-    odd: frozenset[str] = frozenset()
+    unknown_value_of: frozenset[str] = frozenset()
     every_other: bool = False
 
     @property
-    def is_clear(self) -> bool:
+    def is_fault_free(self) -> bool:
         """Whether answers come as they are."""
-        return self == CLEAR
+        return self == NO_FAULTS
 
     def change(self, answer: dict[str, Any]) -> dict[str, Any]:
         """An answer as it arrives."""
@@ -58,77 +58,77 @@ class Weather:
         if "items" in answer:
             if self.is_empty:
                 arriving["items"] = []
-            if self.turned_round:
+            if self.is_reversed:
                 arriving["items"].reverse()
         return arriving
 
     def _changed(self, value: Any) -> Any:
         if isinstance(value, list):
             return [
-                each if self.every_other and place % 2 else self._changed(each)
-                for place, each in enumerate(value)
+                each if self.every_other and number % 2 else self._changed(each)
+                for number, each in enumerate(value)
             ]
         if not isinstance(value, dict):
             return value
         return {
-            key: UNHEARD_OF if key in self.odd else self._changed(each)
+            key: UNKNOWN_VALUE if key in self.unknown_value_of else self._changed(each)
             for key, each in value.items()
             if key not in self.without
         }
 
 
-CLEAR = Weather()
+NO_FAULTS = Faults()
 
 
 @dataclass(frozen=True)
-class Answer(Generic[T]):
+class Response(Generic[T]):
     """An answer that arrived, and what was true when DRS gave it."""
 
     operation: str
-    truth: T
-    weather: Weather
+    snapshot: T
+    faults: Faults
 
 
 @dataclass
-class WeatheredDrs(Generic[T]):
+class FaultyDrs(Generic[T]):
     """A WSGI application in front of the sandbox's.
 
     Attributes:
         sandbox: the application that knows the answers.
-        truth: what is true now.
-        weather: by operation; clear for those not named.
+        snapshot: what is true now.
+        faults: by operation; clear for those not named.
         arrived: the answers that arrived, oldest first.
     """
 
     sandbox: Callable[[dict[str, Any], Any], Iterable[bytes]]
-    truth: Callable[[], T]
-    weather: dict[str, Weather] = field(default_factory=dict)
-    arrived: list[Answer[T]] = field(default_factory=list)
-    _given: dict[bytes, list[tuple[T, dict[str, Any]]]] = field(default_factory=dict)
+    snapshot: Callable[[], T]
+    faults: dict[str, Faults] = field(default_factory=dict)
+    arrived: list[Response[T]] = field(default_factory=list)
+    _responses: dict[bytes, list[tuple[T, dict[str, Any]]]] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Forget all, and let the weather be clear."""
-        self.weather, self.arrived, self._given = {}, [], {}
+        self.faults, self.arrived, self._responses = {}, [], {}
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
         body: bytes = environ["wsgi.input"].getvalue()
         call = identify(environ, body)
         operation = call.operation if call else ""
-        weather = self.weather.get(operation, CLEAR)
-        if weather.fault is not None:
-            return _fault(weather.fault, start_response)
+        faults = self.faults.get(operation, NO_FAULTS)
+        if faults.fault is not None:
+            return _fault(faults.fault, start_response)
         status, content = self._ask(environ)
         headers = [("Content-Type", "application/json")]
         if not status.startswith("2") or operation not in OPERATIONS:
             start_response(status, [*headers, ("x-amzn-errortype", "ValidationException")])
             return [content]
-        given = self._given.setdefault(environ["PATH_INFO"].encode() + body, [])
-        given.append((self.truth(), json.loads(content)))
-        truth, answer = given[max(0, len(given) - 1 - weather.behind)]
-        self.arrived.append(Answer(operation, truth, weather))
+        given = self._responses.setdefault(environ["PATH_INFO"].encode() + body, [])
+        given.append((self.snapshot(), json.loads(content)))
+        snapshot, answer = given[max(0, len(given) - 1 - faults.age)]
+        self.arrived.append(Response(operation, snapshot, faults))
         start_response(status, headers)
-        return [json.dumps(weather.change(answer)).encode()]
+        return [json.dumps(faults.change(answer)).encode()]
 
     def _ask(self, environ: dict[str, Any]) -> tuple[str, bytes]:
         statuses: list[str] = []

@@ -42,11 +42,11 @@ ACCOUNT_ID = "123456789012"
 HOUR = 3600.0
 NEVER = float("inf")
 # A longer one would run past a deadline, which then ends the tries at once.
-_LONGEST_PAUSE = 900.0
+_MAX_PAUSE = 900.0
 _SHORT_PAUSE = 0.2
 
 
-class _Silent(ServiceQuotas):
+class _UnavailableQuotas(ServiceQuotas):
     """Service Quotas that may not be asked."""
 
     async def _ask(self, target: Target) -> dict[str, int]:
@@ -62,11 +62,11 @@ class _TargetClients:
 
     def quotas(self, settings: Settings) -> ServiceQuotas:
         """The quotas."""
-        return _Silent(AwsSessions(), settings)
+        return _UnavailableQuotas(AwsSessions(), settings)
 
 
 @dataclass
-class StandIns:
+class FakeActivities:
     """What happens to every wave; times are in seconds.
 
     An attempt that has to wait fails until the moment it waits for, because time is skipped only
@@ -74,24 +74,24 @@ class StandIns:
 
     Attributes:
         settings: the worker's.
-        accepts_after: from the first call until DRS accepts a launch.
-        next_job_after: by how much later DRS accepts a wave's later launches.
+        accepted_after: from the first call until DRS accepts a launch.
+        next_job_delay: by how much later DRS accepts a wave's later launches.
         next_job_from: the number of the first of those.
-        launch_breaks: happens in each attempt to launch a batch, before all else.
-        answers_after: from the acceptance until we learn of it.
+        before_launch: happens in each attempt to launch a batch, before all else.
+        responds_after: from the acceptance until we learn of it.
         found: whether a launch that was given up got a job all the same.
-        arrives_after: from the acceptance until all servers are up.
-        watch_breaks_for: from its first attempt until the watch works at all.
-        last_look_lags: by how much later than asked the look before TIMED_OUT answers, with what
+        launched_after: from the acceptance until all servers are up.
+        watch_fails_for: from its first attempt until the watch works at all.
+        last_poll_lag: by how much later than asked the look before TIMED_OUT answers, with what
             was known when it was asked; None: it answers like any watch.
-        look_error: why the watch cannot ask DRS.
-        records_after: from the first write until DynamoDB takes one.
+        poll_error: why the watch cannot ask DRS.
+        recorded_after: from the first write until DynamoDB takes one.
         warnings: what the worker warns of at the start.
         systems: the operating systems of servers, as it sees them then.
         records: what DynamoDB took.
         batches: the launch IDs that shared a job, job by job.
         gathers: for how many polls launches were to gather before each look at the quotas.
-        quiet_until: until when each watch expected nobody to be up, by its first server.
+        slow_poll_until: until when each watch expected nobody to be up, by its first server.
         recorded_at: when it took the last one.
         repairs: the executions whose history was completed after their end.
         cannot_repair: the items at which such a repair fails.
@@ -99,25 +99,25 @@ class StandIns:
 
     environment: WorkflowEnvironment
     settings: Settings = field(default_factory=Settings)
-    accepts_after: float = 0.0
-    next_job_after: float = 0.0
+    accepted_after: float = 0.0
+    next_job_delay: float = 0.0
     next_job_from: int = 1
-    launch_breaks: Callable[[], Awaitable[None]] | None = None
-    answers_after: float = 0.0
+    before_launch: Callable[[], Awaitable[None]] | None = None
+    responds_after: float = 0.0
     found: bool = False
-    arrives_after: float = 600.0
-    watch_breaks_for: float = 0.0
-    last_look_lags: float | None = None
-    look_error: str = ""
-    records_after: float = 0.0
+    launched_after: float = 600.0
+    watch_fails_for: float = 0.0
+    last_poll_lag: float | None = None
+    poll_error: str = ""
+    recorded_after: float = 0.0
     warnings: list[str] = field(default_factory=list)
     systems: dict[str, OperatingSystem] = field(default_factory=dict)
     records: list[HistoryRecord] = field(default_factory=list)
     launches: list[LaunchRequest] = field(default_factory=list)
     batches: list[list[str]] = field(default_factory=list)
     gathers: list[float] = field(default_factory=list)
-    quiet_until: dict[str, float] = field(default_factory=dict)
-    looked_for: int = 0
+    slow_poll_until: dict[str, float] = field(default_factory=dict)
+    find_calls: int = 0
     recorded_at: float = 0.0
     repairs: list[ExecutionRun] = field(default_factory=list)
     cannot_repair: list[str] = field(default_factory=list)
@@ -129,13 +129,13 @@ class StandIns:
     def activities(self) -> list[Any]:
         """All of them, to be registered."""
         return [self.queue_launches, self.launch_batch, self.read_running_jobs,
-                self.find_launch, self.watch_servers, self.record, self.look_at_targets,
-                self.look_at_wave, self.follow_wave, self.repair_history]  # fmt: skip
+                self.find_launch, self.watch_servers, self.record, self.check_targets,
+                self.read_wave_state, self.await_wave, self.repair_history]  # fmt: skip
 
     def recorded(self, wave_id: str) -> WaveState:
         """A wave's newest state in the history."""
-        told = [w for r in self.records for w in r.waves if w.wave_id == wave_id]
-        return max(told, key=lambda wave: wave.revision)
+        states = [w for r in self.records for w in r.waves if w.wave_id == wave_id]
+        return max(states, key=lambda wave: wave.revision)
 
     @activity.defn(name="queue_launches")
     async def queue_launches(self, wanted: QueueLaunches) -> str:
@@ -147,8 +147,8 @@ class StandIns:
     @activity.defn(name="launch_batch")
     async def launch_batch(self, request: BatchRequest) -> BatchResult:
         now = await self._now()
-        if self.launch_breaks is not None:
-            await self.launch_breaks()
+        if self.before_launch is not None:
+            await self.before_launch()
         moments = {each.launch_id: self._accepts(each, now) for each in request.requests}
         waits = [
             LaunchWaiting(
@@ -159,15 +159,15 @@ class StandIns:
             for each in request.requests
         ]
         assert await signal_caller("batch_progress", BatchProgress(waiting=waits))
-        await self._wait_until(min(moments.values()) + self.answers_after, now)
-        due = [r for r in request.requests if moments[r.launch_id] + self.answers_after <= now]
+        await self._wait_until(min(moments.values()) + self.responds_after, now)
+        due = [r for r in request.requests if moments[r.launch_id] + self.responds_after <= now]
         self.launches += due
         self.batches.append([each.launch_id for each in due])
         job_id = f"drsjob-{due[0].launch_id}"
         self._in_progress[job_id] = sum(len(each.servers) for each in due)
         return BatchResult(
             job_id=job_id,
-            results=[self._accepted(each, now - self.answers_after, job_id) for each in due],
+            results=[self._accepted(each, now - self.responds_after, job_id) for each in due],
             postponed=[
                 PostponedLaunch(
                     launch_id=each.launch_id, waiting_for=WaitingFor.QUOTA, reason="not yet"
@@ -191,18 +191,18 @@ class StandIns:
 
     @activity.defn(name="find_launch")
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
-        self.looked_for += 1
+        self.find_calls += 1
         job_id = f"drsjob-{request.launch_id}"
         return self._accepted(request, await self._now(), job_id) if self.found else None
 
     @activity.defn(name="watch_servers")
     async def watch_servers(self, request: WatchRequest) -> list[ServerResult]:
         now = await self._now()
-        self.quiet_until[request.servers[0].source_server_id] = request.quiet_until
-        await signal_caller("servers_changed", ServersChanged(error=self.look_error))
-        await self._wait_until(self._since("watch", now) + self.watch_breaks_for, now)
-        if self.last_look_lags is not None and not request.until:
-            await self._wait_until(self._since("last look", now) + self.last_look_lags, now)
+        self.slow_poll_until[request.servers[0].source_server_id] = request.slow_poll_until
+        await signal_caller("servers_changed", ServersChanged(error=self.poll_error))
+        await self._wait_until(self._since("watch", now) + self.watch_fails_for, now)
+        if self.last_poll_lag is not None and not request.until:
+            await self._wait_until(self._since("last look", now) + self.last_poll_lag, now)
             return request.servers
         arrival = self._arrivals[str(request.servers[0].recovery_job_id)]
         await self._wait_until(min(arrival, request.until), now)
@@ -223,19 +223,19 @@ class StandIns:
     @activity.defn(name="record")
     async def record(self, record: HistoryRecord) -> None:
         now = await self._now()
-        await self._wait_until(self._since("record", now) + self.records_after, now)
+        await self._wait_until(self._since("record", now) + self.recorded_after, now)
         self.records.append(record)
         self.recorded_at = now
 
     @activity.defn(name="repair_history")
     async def repair_history(self, run: ExecutionRun) -> HistoryRepair:
         now = await self._now()
-        await self._wait_until(self._since("record", now) + self.records_after, now)
+        await self._wait_until(self._since("record", now) + self.recorded_after, now)
         self.repairs.append(run)
-        return HistoryRepair(repaired=["EXECUTION"], left=self.cannot_repair)
+        return HistoryRepair(repaired=["EXECUTION"], remaining=self.cannot_repair)
 
-    @activity.defn(name="look_at_targets")
-    async def look_at_targets(
+    @activity.defn(name="check_targets")
+    async def check_targets(
         self, targets: list[Target], server_ids: list[list[str]] | None = None
     ) -> WorkerContext:
         return WorkerContext(
@@ -245,17 +245,17 @@ class StandIns:
             operating_systems=self.systems,
         )
 
-    @activity.defn(name="look_at_wave")
-    async def look_at_wave(self, workflow_id: str) -> WaveState:
+    @activity.defn(name="read_wave_state")
+    async def read_wave_state(self, workflow_id: str) -> WaveState:
         return WaveState(
             wave_id="database", wave_name="Database", status="WAITING", attempt=1, revision=5
         )
 
-    @activity.defn(name="follow_wave")
-    async def follow_wave(self, workflow_id: str) -> WaveOutcome | None:
+    @activity.defn(name="await_wave")
+    async def await_wave(self, workflow_id: str) -> WaveOutcome | None:
         return None
 
-    async def all_arrive(self) -> None:
+    async def launch_all_now(self) -> None:
         """Have the servers of all jobs up now."""
         now = await self._now()
         self._arrivals = {job_id: min(at, now) for job_id, at in self._arrivals.items()}
@@ -263,11 +263,11 @@ class StandIns:
     def _accepts(self, request: LaunchRequest, now: float) -> float:
         """When DRS accepts a launch."""
         number = int(request.launch_id.rpartition("/")[2])
-        later = self.next_job_after if number >= self.next_job_from else 0.0
-        return self._since(request.launch_id, now) + self.accepts_after + later
+        later = self.next_job_delay if number >= self.next_job_from else 0.0
+        return self._since(request.launch_id, now) + self.accepted_after + later
 
     def _accepted(self, request: LaunchRequest, now: float, job_id: str) -> LaunchResult:
-        self._arrivals[job_id] = now + self.arrives_after
+        self._arrivals[job_id] = now + self.launched_after
         return LaunchResult(
             launch_id=request.launch_id,
             account_id=ACCOUNT_ID,
@@ -290,5 +290,5 @@ class StandIns:
     async def _wait_until(self, moment: float, now: float) -> None:
         if now < moment:
             skips = self.environment.supports_time_skipping
-            left = min(moment - now, _LONGEST_PAUSE if skips else _SHORT_PAUSE)
+            left = min(moment - now, _MAX_PAUSE if skips else _SHORT_PAUSE)
             raise ApplicationError("not yet", next_retry_delay=timedelta(seconds=left))
