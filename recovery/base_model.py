@@ -8,7 +8,7 @@ class Model(BaseModel):
     """A data model whose attributes are snake_case and whose JSON keys are PascalCase.
 
     Either spelling builds a model; JSON is always written in PascalCase, the vocabulary of DRS.
-    Unknown keys are left aside: while a new version is rolled out, an old worker reads what a new
+    Unknown keys are ignored: while a new version is rolled out, an old worker reads what a new
     one wrote.
     """
 
@@ -22,6 +22,6 @@ class Model(BaseModel):
 
 
 class StrictModel(Model):
-    """What people may write by hand: a key that is ignored is a promise that is not kept."""
+    """A model that people may write by hand: an unknown key is an error, never ignored."""
 
     model_config = ConfigDict(extra="forbid")

@@ -1,10 +1,10 @@
-"""Times, durations and counts as people read them."""
+"""Times, durations and counts as text."""
 
 from datetime import datetime
 
 
 def running_duration(seconds: float) -> str:
-    """A duration that runs, as `0:09` or `1:02:03`."""
+    """An elapsed duration, as `0:09` or `1:02:03`."""
     whole = max(0, round(seconds))
     hours, rest = divmod(whole, 3600)
     minutes, left = divmod(rest, 60)
@@ -18,7 +18,7 @@ def hours_minutes(seconds: float) -> str:
 
 
 def rounded_duration(seconds: float) -> str:
-    """A duration in words: `45 s`, `9 min`, `1 h 12 min`."""
+    """A rounded duration: `45 s`, `9 min`, `1 h 12 min`."""
     if seconds < 90:
         return f"{max(0, round(seconds))} s"
     minutes = round(seconds / 60)
@@ -29,7 +29,7 @@ def rounded_duration(seconds: float) -> str:
 
 
 def timestamp(epoch: float) -> str:
-    """A point in time with its zone, as `2026-11-23 15:04:05+00:00`."""
+    """A time with its zone, as `2026-11-23 15:04:05+00:00`."""
     return datetime.fromtimestamp(epoch).astimezone().isoformat(sep=" ", timespec="seconds")
 
 
@@ -47,7 +47,7 @@ def shortened(reason: str, *, max_length: int = 400) -> str:
     """A reason on one printable line, short enough for 500 of them in one item of the history.
 
     AWS's encoded authorization failures alone are about 1 KB each; DynamoDB takes 400 KB an item.
-    Half a surrogate pair in a text could not even be sent to Temporal.
+    Temporal does not accept half a surrogate pair.
     """
     line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(reason.split()))
     return line if len(line) <= max_length else line[: max_length - 1] + "…"

@@ -6,7 +6,7 @@ from recovery.base_model import Model
 
 
 class CleanupStatus(StrEnum):
-    """Where a drill's clean-up stands."""
+    """The status of a clean-up."""
 
     WAITING = "WAITING"
     IN_PROGRESS = "IN_PROGRESS"
@@ -18,7 +18,7 @@ class LaunchedInstance(Model):
     """A recovery instance that an execution launched.
 
     Attributes:
-        reason: why it is still there, if it is.
+        reason: why it still exists, if it does.
     """
 
     recovery_instance_id: str
@@ -32,8 +32,8 @@ class CleanupState(Model):
     """The clean-up after an execution.
 
     Attributes:
-        terminated: instances that are gone, as DRS was seen to say.
-        leftovers: what is still there, or may be.
+        terminated: instances that DRS no longer lists as running.
+        leftovers: instances that still exist, or may exist.
     """
 
     execution_id: str

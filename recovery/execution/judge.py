@@ -1,4 +1,4 @@
-"""Judges a wave by its servers, and an execution by its waves."""
+"""Derives a wave's status from its servers, and an execution's from its waves."""
 
 from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
@@ -8,10 +8,10 @@ from recovery.plan.model import Impact
 
 
 class Verdict(Model):
-    """A judgement of a wave by its servers.
+    """A wave's status, derived from its servers.
 
     Attributes:
-        reason: why, without the count of launched servers, which the servers say themselves.
+        reason: why, without the number of launched servers, which is shown beside it.
     """
 
     status: WaveStatus
@@ -20,7 +20,7 @@ class Verdict(Model):
 
 
 def judge_wave(servers: list[ServerResult]) -> Verdict:
-    """Judge a wave from its servers' own results, never from a job's status.
+    """Derive a wave's status from its servers' own results, never from a job's status.
 
     Args:
         servers: the results of all the wave's servers.

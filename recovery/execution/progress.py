@@ -1,9 +1,9 @@
-"""How far a wave is, in words."""
+"""The progress of a wave as text."""
 
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.wave import Cause, WaveState, WaveStatus
 
-# Each status has a symbol of its own besides its word and its colour.
+# Each status has its own symbol: a reader may not see the color.
 SYMBOLS = {
     WaveStatus.PENDING: "·",
     WaveStatus.WAITING: "…",
@@ -18,7 +18,7 @@ SYMBOLS = {
 
 
 def unverified(wave: WaveState) -> int:
-    """How many servers of a wave are launched, but their instance could not be looked up."""
+    """The number of launched servers whose recovery instance could not be looked up."""
     return sum(
         s.launch_status is LaunchStatus.LAUNCHED and s.verified is Verified.UNKNOWN
         for s in wave.servers
@@ -26,7 +26,7 @@ def unverified(wave: WaveState) -> int:
 
 
 def progress(wave: WaveState) -> str:
-    """`1 of 2 launched`, with what is not verified."""
+    """`1 of 2 launched`, with the number of unverified servers."""
     text = f"{wave.launched_count} of {len(wave.servers)} launched"
     unverified_count = unverified(wave)
     text += f", {unverified_count} unverified" if unverified_count else ""
@@ -34,12 +34,12 @@ def progress(wave: WaveState) -> str:
 
 
 def detail(wave: WaveState) -> str:
-    """What a wave's reason says beyond its status and the count that stands beside it."""
+    """The part of a wave's reason that its status and its count do not show."""
     return "" if wave.status is WaveStatus.COMPLETED else wave.status_reason
 
 
 def operator_decisions(wave: WaveState) -> list[str]:
-    """What operators decided about a wave, where its own reason does not say it."""
+    """The operators' decisions about a wave, unless its reason shows them."""
     decisions = wave.decisions
     outcomes = (
         ("accepted", decisions.accepted_by, None),
@@ -55,7 +55,7 @@ def operator_decisions(wave: WaveState) -> list[str]:
 
 
 def wave_notes(wave: WaveState) -> str:
-    """What there is to say of a wave beside its status and its count."""
+    """Notes on a wave that its status and its count do not show."""
     parts = [f"attempt {wave.attempt}"] if wave.attempt > 1 else []
     if wave.late:
         parts.append("late")

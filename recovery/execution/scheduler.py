@@ -1,8 +1,8 @@
-"""The wave scheduler: given what has happened, which waves are ready, waiting or skipped.
+"""The wave scheduler: decides which waves are ready, waiting or skipped.
 
-It knows nothing of Temporal or AWS. What a wave that is not with its workflow is worth (PENDING,
-WAITING, SKIPPED…) follows from its dependencies, the policies and the operators' decisions alone,
-so a late success or a retry upstream makes skipped waves pending again without bookkeeping.
+It knows nothing of Temporal or AWS. The status of a wave without a workflow (PENDING, WAITING,
+SKIPPED…) follows only from its dependencies, the policies and the operators' decisions, so a late
+success or a retry upstream makes skipped waves pending again.
 """
 
 from recovery.execution.judge import judge_plan
@@ -20,7 +20,7 @@ from recovery.plan.model import OnFailure, RecoveryPlan
 
 ASK_SECONDS = 4 * 3600.0
 _FAILED_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
-# What a wave's workflow reports; the rest of a wave's state is the plan's own.
+# The fields that a wave's workflow reports; the plan's workflow sets the others.
 _REPORTED = (
     "status",
     "status_reason",
@@ -37,7 +37,7 @@ _REPORTED = (
 
 
 class WaveScheduler:
-    """Walks the wave graph of one execution, keeping its `state` true."""
+    """Applies events to the `state` of one execution, along its wave graph."""
 
     def __init__(self, plan: RecoveryPlan, state: ExecutionState) -> None:
         self.plan = plan
@@ -60,7 +60,7 @@ class WaveScheduler:
         return self._waves[wave_id]
 
     def policy(self, wave_id: str) -> OnFailure:
-        """What happens when a wave fails: its own policy, the plan's, or the kind's default."""
+        """The failure policy of a wave: its own, the plan's, or the execution type's default."""
         kinds = {ExecutionType.RECOVERY: OnFailure.ASK}
         default = kinds.get(self.state.execution_type, OnFailure.SKIP_DEPENDENTS)
         return self._planned[wave_id].on_failure or self.plan.on_failure or default
@@ -73,21 +73,21 @@ class WaveScheduler:
         return [w for w in waves if w.status is WaveStatus.PENDING and not w.has_workflow]
 
     def running(self) -> list[WaveState]:
-        """The waves that their workflows have and that are still waited for."""
+        """The waves that have a workflow and are not settled."""
         return [w for w in self.state.waves if w.is_running]
 
     @property
     def all_settled(self) -> bool:
-        """Whether nothing more is awaited of any wave."""
+        """Whether every wave is settled."""
         return all(w.status.is_settled for w in self.state.waves)
 
     def next_deadline(self) -> float | None:
-        """When time alone next changes something (epoch seconds): `tick` then."""
+        """The next deadline (epoch seconds); call `tick` then."""
         ends = [w.ask_until for w in self.state.waves if w.ask_until is not None]
         undecided = [w for w in self.state.waves if not w.has_workflow and not w.status.is_settled]
         approvals = [w.decisions.approved_by for w in undecided]
         ends += [a.expires for a in approvals if a is not None and a.expires is not None]
-        # What waits for other waves is bounded by theirs; what waits for people, by the deadline.
+        # Waits for other waves end with those; waits for people end at the plan's deadline.
         for_people = [w for w in undecided if self._paused or self._needs_approval(w, now=0.0)]
         if for_people and not self._is_deadline_passed:
             ends.append(self._deadline)
@@ -95,7 +95,7 @@ class WaveScheduler:
 
     @property
     def stop_reason(self) -> str | None:
-        """Why nothing new is launched by the policy STOP; None where it does not apply."""
+        """Why the policy STOP prevents new launches; None if it does not."""
         stoppers = self._stopping_waves()
         return "Stopped because " + _names(stoppers) if stoppers else None
 
@@ -113,7 +113,7 @@ class WaveScheduler:
         ]
 
     def tick(self, *, now: float) -> None:
-        """Let what has run out run out."""
+        """Apply the deadlines that have passed."""
         self._is_deadline_passed = now >= self._deadline
         for wave in self.state.waves:
             if wave.ask_until is not None and wave.ask_until <= now:
@@ -121,7 +121,7 @@ class WaveScheduler:
         self._resettle(self._order, now=now)
 
     def start(self, wave_id: str, *, now: float) -> WaveState:
-        """Mark a ready wave as handed to its workflow."""
+        """Record that a ready wave's workflow is started."""
         wave = self._waves[wave_id]
         wave.attempt += 1
         wave.has_workflow = True
@@ -129,17 +129,17 @@ class WaveScheduler:
         return wave
 
     def attach(self, wave_id: str) -> None:
-        """Let an attempt that has outlived a reset of the plan speak for its wave.
+        """Accept the reports of an attempt that was already running when the plan was reset.
 
-        Its revisions are older than the start that was made anew, but they are the true ones.
+        Its revisions are older than that of the repeated start, but they are the correct ones.
         """
         self._waves[wave_id].revision = 0
 
     def report(self, report: WaveReport, *, now: float) -> bool:
-        """Take what a wave's workflow says of its wave.
+        """Apply a report of a wave's workflow.
 
-        Reports of other executions, of unknown waves, of earlier attempts and out of date ones
-        are left aside.
+        Reports of other executions, unknown waves and earlier attempts, and outdated reports, are
+        ignored.
 
         Returns:
             Whether anything changed.
@@ -169,7 +169,7 @@ class WaveScheduler:
         return True
 
     def fail(self, wave_id: str, reason: str, *, now: float, may_retry: bool = True) -> None:
-        """Settle a wave as FAILED when its workflow cannot say how it went."""
+        """Settle a wave as FAILED when its workflow ended without a result."""
         wave = self._waves[wave_id]
         wave.has_workflow = True
         wave.revision = next_revision(wave.revision, now)
@@ -178,7 +178,7 @@ class WaveScheduler:
         self._after_end(wave, now=now, may_retry=may_retry)
 
     def refuse(self, region: str, role_arn: str | None, reason: str, *, now: float) -> None:
-        """Launch nothing at all, whatever the policies say: a target is not what the plan names."""
+        """Launch nothing, regardless of policies: a target has another account than planned."""
         planned = self._planned
         wrong = [
             w
@@ -203,7 +203,7 @@ class WaveScheduler:
                 )
 
     def reopen(self, wave_id: str, reason: str, *, now: float) -> None:
-        """Make a wave that ended the plan's to decide about again, for another attempt."""
+        """Reset a wave that has ended, for another attempt."""
         wave = self._waves[wave_id]
         wave.has_workflow, wave.late, wave.ask_until = False, False, None
         wave.end_time = wave.completion_duration = None
@@ -219,7 +219,7 @@ class WaveScheduler:
             self._change(wave, WaveStatus.PENDING, reason, now=now)
 
     def decide(self, wave_id: str, *, now: float, **decision: OperatorDecision) -> None:
-        """Keep an operator's decision about a wave and let it have its effect."""
+        """Record an operator's decision about a wave and apply it."""
         wave = self._waves[wave_id]
         wave.decisions = wave.decisions.model_copy(update=decision)
         wave.ask_until = None
@@ -241,7 +241,7 @@ class WaveScheduler:
         self._resettle(self._order, now=now)
 
     def cancel(self, reason: str, *, now: float) -> None:
-        """Launch nothing new: every wave that its workflow does not have is CANCELLED."""
+        """Launch nothing new: every wave without a workflow becomes CANCELLED."""
         self.state.status, self.state.status_reason = PlanStatus.CANCELLED, reason
         self.touch(now)
         for wave in self.state.waves:
@@ -249,12 +249,12 @@ class WaveScheduler:
                 self._change(wave, WaveStatus.CANCELLED, reason, now=now, cause=Cause.CANCELLED)
 
     def cancel_running(self, wave_id: str, reason: str, *, now: float) -> None:
-        """Stop waiting for a wave that did not answer its cancellation in time."""
+        """Mark a wave CANCELLED whose workflow did not confirm the cancellation in time."""
         wave = self._waves[wave_id]
         self._change(wave, WaveStatus.CANCELLED, reason, now=now, cause=Cause.CANCELLED)
 
     def close(self, *, now: float) -> None:
-        """Give the execution its outcome."""
+        """Set the execution's final status."""
         cancelled = self.state.status is PlanStatus.CANCELLED
         self.state.status, self.state.status_reason = judge_plan(
             self.state.waves, cancelled=cancelled
@@ -263,13 +263,13 @@ class WaveScheduler:
         self.touch(now)
 
     def touch(self, now: float) -> None:
-        """Count a change of the execution itself."""
+        """Increase the execution's own revision."""
         self.state.revision = next_revision(self.state.revision, now)
 
     def _after_end(
         self, wave: WaveState, *, now: float, had_failed: bool = False, may_retry: bool = True
     ) -> None:
-        """Retry a failed wave by itself where the plan says so; else let its policy apply."""
+        """Retry a failed wave automatically if retries are left; otherwise apply its policy."""
         retries = self._planned[wave.wave_id].retries
         is_open = self.state.status in (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
         has_retries = wave.automatic_retries < retries and may_retry
@@ -293,7 +293,7 @@ class WaveScheduler:
         return (wave_id, *self.graph.downstream_of(wave_id))
 
     def _resettle(self, wave_ids: tuple[str, ...], *, now: float) -> None:
-        """Derive anew the status of those waves that the plan decides about."""
+        """Derive the status of those waves that have no workflow."""
         if self.state.status is PlanStatus.CANCELLED or self.state.end_time is not None:
             return
         stopped_by = self._stopping_waves()
@@ -316,7 +316,7 @@ class WaveScheduler:
         elif approval is not None and expired and not is_settled:
             self._expire(wave, approval, now=now)
         elif (others := [w for w in stopped_by if w is not wave]) and not wave.attempt:
-            # What an operator retries is launched again all the same.
+            # A wave that an operator retries is launched in spite of STOP.
             self._change(
                 wave,
                 WaveStatus.SKIPPED,
@@ -361,7 +361,7 @@ class WaveScheduler:
             self._change(wave, WaveStatus.PENDING, "Ready to launch", now=now)
 
     def _releases(self, wave: WaveState) -> bool:
-        """Whether a wave's dependents may go on."""
+        """Whether a wave's dependents may start."""
         continues = (
             wave.status in _FAILED_STATUSES and self.policy(wave.wave_id) is OnFailure.CONTINUE
         )
@@ -373,7 +373,7 @@ class WaveScheduler:
         return needed and (approval is None or _is_expired(approval, now=now))
 
     def _fail_at_deadline(self, wave: WaveState, *, now: float) -> None:
-        """Fail a wave that waited for a person until the plan's deadline."""
+        """Fail a wave that waits for a person at the plan's deadline."""
         if wave.status is not WaveStatus.FAILED:
             reason = f"Not launched before the plan's deadline ({wave.status_reason})"
             self._change(wave, WaveStatus.FAILED, reason, now=now, cause=Cause.DEADLINE)

@@ -1,4 +1,4 @@
-"""What is known of one server's launch."""
+"""The state of one server's launch."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from recovery.text_format import shortened
 
 
 class LaunchStatus(StrEnum):
-    """How far a server's launch is, judged from DRS's answers."""
+    """The status of a server's launch, derived from DRS's responses."""
 
     PENDING = "PENDING"
     IN_PROGRESS = "IN_PROGRESS"
@@ -17,7 +17,7 @@ class LaunchStatus(StrEnum):
 
 
 class Verified(StrEnum):
-    """What the look-up of a launched server's recovery instance said."""
+    """The result of looking up a launched server's recovery instance."""
 
     YES = "YES"
     NO = "NO"
@@ -32,13 +32,13 @@ class OperatingSystem(StrEnum):
 
 
 class ServerResult(Model):
-    """What is known of one server's launch.
+    """The state of one server's launch.
 
     Attributes:
-        taken_over: its job is another's: of an earlier execution, or of somebody else.
-        launch_time: when DRS launched it, by the job's log where that is readable.
+        taken_over: its job belongs to an earlier execution or to another client of DRS.
+        launch_time: when DRS launched it, from the job's log if that can be read.
         end_time: when it reached its final state, LAUNCHED or FAILED.
-        reason: why it failed, or what is still doubtful.
+        reason: why it failed, or what is not verified.
     """
 
     source_server_id: str
@@ -54,13 +54,13 @@ class ServerResult(Model):
 
     @property
     def is_final(self) -> bool:
-        """Whether the launch is over: failed, or launched with the look-up made or out of time."""
+        """Whether the launch is over: failed, or launched and its lookup done or timed out."""
         if self.launch_status is LaunchStatus.LAUNCHED:
             return self.verified is not None
         return self.launch_status is LaunchStatus.FAILED
 
     def is_behind(self, known: "ServerResult") -> bool:
-        """Whether this is an earlier view than `known` of the same launch."""
+        """Whether this is an earlier state than `known` of the same launch."""
         same_launch = self.recovery_job_id == known.recovery_job_id
         return same_launch and self._progress < known._progress
 

@@ -1,7 +1,7 @@
-"""What an execution of a recovery plan is and knows: statuses, server, wave and plan results.
+"""The state of an execution of a recovery plan.
 
-One `ExecutionState` is what the status query answers, what the terminal shows and what the
-history stores. Times are epoch seconds.
+The status query returns one `ExecutionState`; the terminal shows it and the history stores it.
+Times are epoch seconds.
 """
 
 from enum import StrEnum
@@ -13,14 +13,14 @@ from recovery.plan.model import RecoveryPlan
 
 
 class ExecutionType(StrEnum):
-    """A drill rehearses; a recovery is the real thing."""
+    """A drill is a rehearsal; a recovery is real."""
 
     DRILL = "DRILL"
     RECOVERY = "RECOVERY"
 
 
 class PlanStatus(StrEnum):
-    """Where an execution stands."""
+    """The status of an execution."""
 
     IN_PROGRESS = "IN_PROGRESS"
     PAUSED = "PAUSED"
@@ -51,12 +51,12 @@ class RefusalCode(StrEnum):
 
 
 class MessageRecord(Model):
-    """A message of an operator and what it did.
+    """An operator's message and its effect.
 
     Attributes:
         launch_id: the launch in doubt that it answers.
         refusal: why it was rejected; None where it was accepted.
-        actor_verified: our own client vouches for the actor; the `temporal` CLI does not.
+        actor_verified: our own client verified the actor; the `temporal` CLI does not.
         accepted: whether it had an effect.
         effect: what it did, or why it was rejected.
     """
@@ -76,7 +76,7 @@ class MessageRecord(Model):
     def revision(self) -> int:
         """Its revision in the history.
 
-        A reset may number its messages anew: the later one is the true one.
+        After a reset, messages get their numbers again: the later one is correct.
         """
         return int(self.time * 1000)
 
@@ -86,9 +86,9 @@ class ExecutionState(Model):
 
     Attributes:
         revision: grows with every change of the execution itself (its waves have their own).
-        speed: by how much our polls and deadlines are divided; 1 everywhere but in a sandbox.
+        speed: our polls and deadlines are divided by it; 1 except in a sandbox.
         from_execution: the earlier execution whose servers this one took over.
-        warnings: what is wrong around it, such as a history in the Region that is recovered.
+        warnings: risks for the execution, such as a history table in the Region that is lost.
     """
 
     execution_id: str
@@ -119,7 +119,7 @@ class ExecutionState(Model):
         started_by: str,
         now: float,
     ) -> "ExecutionState":
-        """The state of an execution that begins now."""
+        """The state of an execution that starts now."""
         return cls(
             execution_id=execution_id,
             plan_id=plan.plan_id,
@@ -132,5 +132,5 @@ class ExecutionState(Model):
         )
 
     def without_waves(self) -> "ExecutionState":
-        """The execution's own part, as it stands now."""
+        """The execution without its waves and messages."""
         return self.model_copy(update={"waves": [], "messages": []})

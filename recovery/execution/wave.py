@@ -1,4 +1,4 @@
-"""What is known of one wave, and what operators decided about it."""
+"""The state of one wave, and the operators' decisions about it."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -9,7 +9,7 @@ from recovery.plan.model import Wave
 
 
 class WaveStatus(StrEnum):
-    """Where a wave stands."""
+    """The status of a wave."""
 
     PENDING = "PENDING"
     WAITING = "WAITING"
@@ -23,7 +23,7 @@ class WaveStatus(StrEnum):
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing more is awaited of the wave."""
+        """Whether the wave is neither pending, waiting nor in progress."""
         return self not in _OPEN
 
     @property
@@ -44,12 +44,12 @@ class WaitingFor(StrEnum):
     """An operator's decision on a dependency that failed or timed out."""
     RESUME = "RESUME"
     REVIEW = "REVIEW"
-    """What became of earlier launches of its servers."""
+    """The results of earlier launches of its servers."""
     LAUNCH = "LAUNCH"
     """DRS to accept its launch."""
     QUOTA = "QUOTA"
     OTHER_JOB = "OTHER_JOB"
-    """A job that works on its servers."""
+    """Another job with its servers."""
     LAUNCH_DECISION = "LAUNCH_DECISION"
     """An operator to say whether DRS has the job of its launch."""
 
@@ -57,7 +57,7 @@ class WaitingFor(StrEnum):
         """The reason of a wave that waits for this.
 
         Args:
-            detail: for whom or what exactly, such as the names of the dependencies.
+            detail: what exactly, such as the names of the dependencies.
         """
         text, separator = _WAITING_TEXTS[self]
         return f"{text}{separator}{detail}" if detail else text
@@ -69,7 +69,7 @@ _WAITING_TEXTS = {
     WaitingFor.APPROVAL: ("Waiting for approval (approve_wave)", ": "),
     WaitingFor.DECISION: ("Waiting for an operator's decision", " on "),
     WaitingFor.RESUME: ("Waiting for resume", ". "),
-    WaitingFor.REVIEW: ("Waiting to learn what became of earlier launches", ": "),
+    WaitingFor.REVIEW: ("Waiting for the results of earlier launches", ": "),
     WaitingFor.LAUNCH: ("Waiting for DRS to accept the launch", ": "),
     WaitingFor.QUOTA: ("Waiting for quota", ": "),
     WaitingFor.OTHER_JOB: ("Waiting for another job", ": "),
@@ -78,10 +78,10 @@ _WAITING_TEXTS = {
 
 
 class Cause(StrEnum):
-    """Why the plan settled a wave, where not its servers' results did."""
+    """Why the plan settled a wave, unless its servers' results did."""
 
     DEPENDENCY = "DEPENDENCY"
-    """A wave that it depends on is not up; `caused_by` has the first ones."""
+    """A wave that it depends on is not up; `caused_by` names the first ones."""
     STOP_POLICY = "STOP_POLICY"
     SKIPPED_BY_OPERATOR = "SKIPPED_BY_OPERATOR"
     APPROVAL_REFUSED = "APPROVAL_REFUSED"
@@ -95,10 +95,10 @@ class Cause(StrEnum):
 
 
 class OperatorDecision(Model):
-    """What an operator did to a wave.
+    """A decision of an operator about a wave.
 
     Attributes:
-        expires: until when it holds (epoch seconds); None for ever.
+        expires: until when it is valid (epoch seconds); None: without limit.
     """
 
     actor: str
@@ -111,7 +111,7 @@ class OperatorDecision(Model):
 
 
 class Decisions(Model):
-    """What operators have decided about a wave."""
+    """The operators' decisions about a wave."""
 
     skipped_by: OperatorDecision | None = None
     accepted_by: OperatorDecision | None = None
@@ -120,22 +120,22 @@ class Decisions(Model):
 
 
 class WaveState(Model):
-    """What is known of one wave.
+    """The state of one wave.
 
     Attributes:
         waiting_for: what it waits for; None unless it is WAITING.
-        cause: why the plan settled it; None where its servers' results did.
+        cause: why the plan settled it; None if its servers' results did.
         approval_required: whether an operator must approve it before it is launched.
         revision: grows with every change; an older state never replaces a newer one.
         start_time: when DRS accepted the launch.
         end_time: when the last server reached its final state.
         completion_duration: seconds between the two.
-        late: the wave completed after its waiting had ended.
+        late: the wave completed after it was TIMED_OUT.
         caused_by: the waves whose failure made it SKIPPED.
-        has_workflow: its workflow decides about it; before, and after a retry, the plan does.
+        has_workflow: its workflow sets its status; otherwise the plan's scheduler does.
         automatic_retries: how many of the plan's `Retries` were used.
         ask_until: until when its dependents wait for an operator's decision (epoch seconds).
-        launches_in_doubt: launch IDs of which it cannot be known whether DRS has the job; an
+        launches_in_doubt: launch IDs for which it is unknown whether DRS has the job; an
             operator must answer.
         expected_seconds: what it is expected to take from acceptance on; None if nothing is known.
         operating_systems: of its servers, where DRS says so.
@@ -169,7 +169,7 @@ class WaveState(Model):
 
     @classmethod
     def of(cls, wave: Wave) -> "WaveState":
-        """The state of a wave that nothing has happened to yet."""
+        """The initial state of a wave."""
         return cls(
             wave_id=wave.wave_id,
             wave_name=wave.wave_name,
@@ -184,19 +184,19 @@ class WaveState(Model):
 
     @property
     def releases_dependents(self) -> bool:
-        """Whether it is up, or an operator said to go on without it."""
+        """Whether it is up, or an operator accepted or skipped it."""
         decided = self.decisions
         skipped = self.status is WaveStatus.SKIPPED and decided.skipped_by is not None
         return self.status.satisfies or decided.accepted_by is not None or skipped
 
     @property
     def is_running(self) -> bool:
-        """Whether its workflow has it and it is still waited for."""
+        """Whether it has a workflow and is not settled."""
         return self.has_workflow and not self.status.is_settled
 
     @property
     def launch_in_doubt(self) -> bool:
-        """Whether an operator must say if DRS has the job of a launch."""
+        """Whether an operator must decide about a launch in doubt."""
         return bool(self.launches_in_doubt)
 
     @property
@@ -229,7 +229,7 @@ class WaveState(Model):
 
 
 class WaveReport(Model):
-    """What a wave's workflow tells the plan's: the wave's state with the changed servers only."""
+    """A wave's state with its changed servers only, from its workflow to the plan's."""
 
     execution_id: str
     wave: WaveState
@@ -238,7 +238,7 @@ class WaveReport(Model):
 def next_revision(previous: int, now: float) -> int:
     """The revision that follows `previous` at `now` (epoch seconds).
 
-    It is the time in milliseconds, so that a run that was reset, and counts anew from an earlier
-    state, still writes newer revisions than the run it replaces.
+    It is the time in milliseconds, so that a run that was reset to an earlier state still writes
+    newer revisions than the run it replaces.
     """
     return max(previous + 1, int(now * 1000))

@@ -9,7 +9,7 @@ from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
 
-# More would hold on to what a server took before it was changed.
+# More would include durations from before the server was changed.
 LAUNCHES_REMEMBERED = 5
 # Source for Windows: AWS's documentation of DRS, 20 minutes on average.
 _SYSTEM_SECONDS = {
@@ -19,7 +19,7 @@ _SYSTEM_SECONDS = {
 
 
 class LearnedDurations(Model):
-    """What is known of how long servers take, in seconds from acceptance to LAUNCHED.
+    """How long servers take, in seconds from acceptance to LAUNCHED.
 
     Attributes:
         servers: by source server, for those that have launched before.
@@ -33,7 +33,7 @@ class LearnedDurations(Model):
 
     @property
     def durations(self) -> dict[str, float]:
-        """By source server: its own, or else that of its operating system."""
+        """By source server: its own duration, otherwise that of its operating system."""
         by_system = _SYSTEM_SECONDS | self.systems
         return {i: by_system[system] for i, system in self.operating_systems.items()} | self.servers
 
@@ -47,11 +47,11 @@ class LearnedDurations(Model):
 
 
 def learn_durations(executions: Iterable[ExecutionState]) -> LearnedDurations:
-    """What executions tell of how long servers take.
+    """Learn from executions how long servers take.
 
     Args:
-        executions: with their waves, newest first. Drills and recoveries count alike; what was
-            only taken over, or launched before a retry, says nothing and is left out.
+        executions: with their waves, newest first. Drills and recoveries count alike; servers that
+            were taken over, or launched before a retry, are ignored.
 
     Returns:
         The median of each server's latest launches, and of those of all servers of a system.

@@ -1,4 +1,4 @@
-"""How long a wave is expected to take, from what is known of its servers."""
+"""How long a wave is expected to take, from its servers' durations."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,7 +6,7 @@ from recovery.plan.model import Wave
 
 # Source: a recorded drill of two small Linux servers, job accepted to last LAUNCH_END.
 DEFAULT_SERVER_SECONDS = 540.0
-# No server of which nothing is known is up sooner.
+# A server without a known duration is not expected earlier.
 EARLIEST_SERVER_SECONDS = 120.0
 
 
@@ -14,17 +14,17 @@ Durations = Mapping[str, float]
 
 
 def wave_seconds(wave: Wave, durations: Durations) -> float:
-    """Seconds that a wave is expected to take: its slowest server's.
+    """Seconds that a wave is expected to take: those of its slowest server.
 
     Args:
         wave: the wave.
-        durations: seconds by source server; the default where one is not known.
+        durations: seconds by source server; others have the default.
     """
     return slowest_seconds(wave.server_ids, durations)
 
 
 def expected_seconds(wave: Wave, durations: Durations) -> float | None:
-    """The same, or None if nothing is known of any of its servers."""
+    """The same, or None if no server of the wave has a known duration."""
     return wave_seconds(wave, durations) if any(i in durations for i in wave.server_ids) else None
 
 
@@ -33,8 +33,8 @@ def earliest_seconds(wave: Wave, learned: Durations) -> float:
 
     Args:
         wave: the wave.
-        learned: what its own earlier launches tell of a server; what others of its operating
-            system take says nothing of how soon it may be up.
+        learned: seconds by source server, from its own earlier launches; an average of other
+            servers is no lower bound.
     """
     known = (learned.get(server, EARLIEST_SERVER_SECONDS) for server in wave.server_ids)
     return min(known, default=EARLIEST_SERVER_SECONDS)

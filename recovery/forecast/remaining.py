@@ -1,4 +1,4 @@
-"""How long waves are expected to take, and how long an execution still needs."""
+"""How long waves are expected to take, and the remaining time of an execution."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ def expected_durations(plan: RecoveryPlan) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Remaining:
-    """What an execution still needs.
+    """The remaining time of an execution.
 
     Attributes:
         seconds: until its last wave is expected to be up.
@@ -28,10 +28,10 @@ class Remaining:
 
 
 def remaining(state: ExecutionState, *, now: float) -> Remaining:
-    """Estimate what is left of an execution, along the longest chain of open waves.
+    """Estimate the remaining time of an execution, along the longest chain of open waves.
 
     Args:
-        state: how it stands.
+        state: the execution.
         now: epoch seconds.
     """
     left: dict[str, float] = {}
@@ -49,7 +49,7 @@ def remaining(state: ExecutionState, *, now: float) -> Remaining:
 
 
 def _awaited(state: ExecutionState) -> WaveGraph:
-    """The graph of those dependencies that still hold a wave back."""
+    """The graph of those dependencies that a wave still waits for."""
     passed = {wave.wave_id for wave in state.waves if wave.releases_dependents}
     return WaveGraph({w.wave_id: [d for d in w.depends_on if d not in passed] for w in state.waves})
 

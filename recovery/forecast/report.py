@@ -1,4 +1,4 @@
-"""A forecast as it is told to programs."""
+"""A forecast as JSON."""
 
 from recovery.base_model import Model
 from recovery.forecast.durations import LearnedDurations
@@ -11,7 +11,7 @@ class WaveExpectation(Model):
 
     Attributes:
         expected_seconds: from acceptance until its slowest server is up.
-        learned_servers: of how many servers the duration is known from the history.
+        learned_servers: the number of servers with a duration from the history.
         ready_seconds: when its last dependency is up.
         start_seconds: when its first server is launched.
         end_seconds: when its last server is up.
@@ -26,11 +26,11 @@ class WaveExpectation(Model):
 
 
 class SplitAdvice(Model):
-    """A wave that is best split.
+    """A wave that should be split.
 
     Attributes:
-        server_ids: those that are slower than its others.
-        saves_seconds: by which the plan is shorter if nothing waited for them.
+        server_ids: the servers that are slower than its others.
+        saves_seconds: how much shorter the plan is if nothing waits for them.
     """
 
     wave_id: str
@@ -43,7 +43,7 @@ class PlanExpectation(Model):
 
     Attributes:
         seconds_alone: its critical path.
-        seconds_at_once: beside the other plans that were asked about, under the quotas.
+        seconds_at_once: together with the other requested plans, under the quotas.
     """
 
     plan_id: str
@@ -59,7 +59,7 @@ class ForecastReport(Model):
 
     Attributes:
         seconds: until the last wave of all is up.
-        jobs: how many DRS jobs are asked for.
+        jobs: the number of DRS jobs.
     """
 
     seconds: float
@@ -68,7 +68,7 @@ class ForecastReport(Model):
 
     @classmethod
     def of(cls, found: Forecast, known: LearnedDurations) -> "ForecastReport":
-        """The report of a forecast that was made with the durations of this experience."""
+        """The report of a forecast that was made with these durations."""
         plans = [_plan(each, known) for each in found.plans]
         return cls(seconds=found.seconds, jobs=found.jobs, plans=plans)
 

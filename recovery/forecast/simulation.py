@@ -1,4 +1,4 @@
-"""How long plans will take: the graph and the quotas played through with expected durations."""
+"""Simulates plans with expected durations, under the wave graph and the quotas."""
 
 import heapq
 import itertools
@@ -25,7 +25,7 @@ from recovery.plan.model import RecoveryPlan, Target, Wave
 
 # Source: the same drill, last LAUNCH_END to JOB_END.
 JOB_TAIL_SECONDS = 3.0
-# From a wave's last dependency being seen up to its own StartRecovery, generously.
+# An upper bound of the time from a wave's last dependency being up to its own StartRecovery.
 START_DELAY_SECONDS = 1.0
 
 
@@ -47,17 +47,17 @@ class WaveForecast:
 
     @property
     def waits(self) -> float:
-        """Seconds for which quotas hold some of it back."""
+        """Seconds for which some of its servers wait for a quota."""
         return self.last_start - self.ready
 
 
 @dataclass(frozen=True)
 class Split:
-    """A wave on the critical path that is slow because of few of its servers.
+    """A wave on the critical path whose slowest servers determine its duration.
 
     Attributes:
-        servers: those that are slower than the rest.
-        saves: seconds by which the plan is shorter if nothing waited for them.
+        servers: the slowest servers.
+        saves: seconds by which the plan is shorter if nothing waits for them.
     """
 
     wave_id: str
@@ -67,12 +67,12 @@ class Split:
 
 @dataclass(frozen=True)
 class PlanForecast:
-    """What is expected of one plan.
+    """The forecast of one plan.
 
     Attributes:
-        alone: its critical path, which it takes if nothing but the graph holds it back.
-        seconds: until its last wave is up, beside the other plans and under the quotas.
-        split: the wave that is best split, if any is worth it.
+        alone: its critical path, its duration if no quota applies.
+        seconds: until its last wave is up, with the other plans and under the quotas.
+        split: the wave whose split saves most, if any.
     """
 
     plan: RecoveryPlan
@@ -84,11 +84,11 @@ class PlanForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is expected of several plans that start together.
+    """The forecast of several plans that start together.
 
     Attributes:
         seconds: until the last wave of all is up.
-        jobs: how many jobs are asked for.
+        jobs: the number of jobs.
     """
 
     plans: tuple[PlanForecast, ...]
@@ -97,10 +97,10 @@ class Forecast:
 
 
 def forecast(plans: Sequence[RecoveryPlan], durations: Durations, quotas: Quotas) -> Forecast:
-    """Play plans through that start together, each wave as soon as graph and quotas allow.
+    """Simulate plans that start together, each wave as soon as graph and quotas allow.
 
     Args:
-        plans: the plans; each target (Region and role) has the quotas for itself.
+        plans: the plans; the quotas apply to each target (Region and role).
         durations: seconds from a job's acceptance to LAUNCHED, by source server.
         quotas: of each target.
     """
@@ -132,7 +132,7 @@ def _wave_durations(plan: RecoveryPlan, durations: Durations) -> dict[str, float
 
 
 def _best_split(plan: RecoveryPlan, durations: Durations) -> Split | None:
-    """The wave whose slowest servers cost the plan most, if the others wait for them at all."""
+    """The wave whose slowest servers delay the plan most, if others wait for them."""
     wave_durations = _wave_durations(plan, durations)
     path = plan.graph.critical_path(wave_durations)
     found = []
@@ -143,7 +143,7 @@ def _best_split(plan: RecoveryPlan, durations: Durations) -> Split | None:
         }
         slowest = max(times.values())
         others = [seconds for seconds in times.values() if seconds < slowest]
-        # Servers that nothing waits for still have to come up themselves.
+        # A split saves nothing where no wave waits.
         if not others or not plan.graph.dependents_of(wave_id):
             continue
         shorter = plan.graph.critical_path(wave_durations | {wave_id: max(others)}).seconds
@@ -157,7 +157,7 @@ def _best_split(plan: RecoveryPlan, durations: Durations) -> Split | None:
 
 @dataclass
 class _WaveProgress:
-    """A wave on its way."""
+    """A wave in the simulation."""
 
     plan: int
     wave: Wave
@@ -180,14 +180,14 @@ class _WaveProgress:
 
 @dataclass
 class _TargetUsage:
-    """What the jobs of a target hold."""
+    """The quota usage of a target."""
 
     jobs: int = 0
     servers: int = 0
 
 
 class _Simulation:
-    """A simulation in which only servers, the handover and the end of jobs take time."""
+    """A simulation in which only servers, starts and the end of jobs take time."""
 
     def __init__(self, plans: Sequence[RecoveryPlan], durations: Durations, quotas: Quotas) -> None:
         self.jobs = 0
@@ -208,14 +208,14 @@ class _Simulation:
                 self._waves_in_progress[each.key] = each
 
     def run(self) -> None:
-        """Play to the end."""
+        """Run the simulation."""
         for each in self._waves_in_progress.values():
             if not each.open_dependencies:
                 self._make_ready(each, 0.0)
         while self._events:
             now, _, action = heapq.heappop(self._events)
             action(now)
-            # What happens at one moment is seen together, as by one look at DRS.
+            # Events of the same time are handled together, as one poll of DRS would show them.
             if not self._events or self._events[0][0] > now:
                 for target in list(self._queued):
                     self._launch(target, now)
@@ -245,7 +245,7 @@ class _Simulation:
             del queued[key]
 
     def _requests(self, each: _WaveProgress) -> list[AdmissionRequest]:
-        """What of a wave is not launched yet, in parts that are launched whole."""
+        """The unlaunched servers of a wave, in parts that are launched together."""
         max_servers = min(SERVERS_PER_LAUNCH, self._quotas.servers_per_job, self._quotas.servers)
         return [
             AdmissionRequest(

@@ -1,4 +1,4 @@
-"""The record of an execution, and how it is compared with Temporal's.
+"""What is recorded of an execution, and its comparison with Temporal.
 
 Tested in tests/recovery/history/ and tests/storage/test_history.py.
 """

@@ -1,7 +1,7 @@
-"""Compares an execution as Temporal knows it with what the history holds, item by item.
+"""Compares an execution in Temporal with the history, item by item.
 
-Temporal's history is the write-ahead log: what it has is correct, and what the history lacks is
-written from it. Only an item that is newer than anything Temporal knows is left as it is.
+Temporal's history is the write-ahead log: it is correct, and missing items are written from it.
+Only an item that is newer than Temporal's state is not changed.
 """
 
 import json
@@ -20,7 +20,7 @@ from recovery.plan.model import RecoveryPlan
 HEADER = "EXECUTION"
 PLAN = "PLAN"
 _PLAN_REVISION = 1
-# The plan's own notes on a wave: the wave's workflow, which mostly writes the item, has none.
+# Only the plan's workflow sets these fields; the wave's workflow, which mostly writes, does not.
 _PLAN_FIELDS = {"decisions", "has_workflow", "automatic_retries", "ask_until"}
 _MAX_LEAVES = 2
 _SUMMARY_FIELDS = ("Status", "StatusReason", "Name", "WaveId", "Actor", "PlanId")
@@ -32,7 +32,7 @@ def wave_item(wave_id: str) -> str:
 
 
 def decisions_item(wave_id: str) -> str:
-    """The key of the item of what operators decided about a wave."""
+    """The key of the item with the operators' decisions about a wave."""
     return f"DECISIONS#{wave_id}"
 
 
@@ -45,7 +45,7 @@ class Entry(Model):
     """One item of the history.
 
     Attributes:
-        revision: grows with every change of it.
+        revision: increases with every change.
         content: as JSON; None where it cannot be read.
     """
 
@@ -71,7 +71,7 @@ class Entry(Model):
 
     @classmethod
     def of_decisions(cls, decisions: Decisions, revision: int) -> "Entry":
-        """The entry of what operators decided about a wave."""
+        """The entry of the operators' decisions about a wave."""
         return cls(revision=revision, content=_json(decisions))
 
     @classmethod
@@ -81,12 +81,12 @@ class Entry(Model):
 
 
 class TemporalState(Model):
-    """An execution as Temporal knows it.
+    """An execution in Temporal.
 
     Attributes:
-        state: by the plan's workflow.
+        state: from the plan's workflow.
         plan: the frozen plan.
-        waves: waves by their own workflows, by WaveId; the others could not be queried.
+        waves: by WaveId, the state from the wave's own workflow, where that could be queried.
         is_closed: whether the plan's workflow has ended.
     """
 
@@ -97,17 +97,17 @@ class TemporalState(Model):
 
     @property
     def has_started(self) -> bool:
-        """Whether there is anything to record: a recovery that was refused never began."""
+        """Whether there is anything to record: a refused recovery has not started."""
         ran = any(wave.attempt for wave in self.state.waves)
         return ran or not self.is_closed or self.state.end_time is not None
 
     def wave(self, planned: WaveState) -> WaveState:
-        """The newest state of a wave, given the one that the plan's workflow has."""
+        """The newest state of a wave: its own workflow's or this one, from the plan's."""
         own = self.waves.get(planned.wave_id)
         return planned if own is None or own.revision < planned.revision else own
 
     def may_be_outdated(self, item: str) -> bool:
-        """Whether the history may rightly be newer than what was read from Temporal."""
+        """Whether the history may correctly be newer than the state read from Temporal."""
         wave_id = item.partition("#")[2]
         if not self.is_closed:
             return True
@@ -118,7 +118,7 @@ class TemporalState(Model):
 
 
 class DifferenceKind(StrEnum):
-    """How an item of the history differs from what Temporal knows."""
+    """How an item of the history differs from Temporal's state."""
 
     MISSING = "MISSING"
     OUTDATED = "OUTDATED"
@@ -135,8 +135,8 @@ class Difference(Model):
         kind: how it differs; UNKNOWN is an item that Temporal does not have.
         temporal: what Temporal has, in short.
         dynamodb: what the history has, in short.
-        is_expected: the history may rightly be newer here, so nothing is wrong.
-        is_repaired: the item was written again, and read back as Temporal has it.
+        is_expected: the history may correctly be newer here, so this is no error.
+        is_repaired: the item was written again, and read back as in Temporal.
     """
 
     item: str
@@ -148,17 +148,17 @@ class Difference(Model):
 
     @property
     def can_be_repaired(self) -> bool:
-        """Whether writing what Temporal knows can make it agree."""
+        """Whether writing Temporal's state repairs it."""
         return self.kind not in (DifferenceKind.NEWER, DifferenceKind.UNKNOWN)
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is left to do about it."""
+        """Whether it needs no further action."""
         return self.is_expected or self.is_repaired
 
 
 def compare(temporal_state: TemporalState, recorded: Mapping[str, Entry]) -> list[Difference]:
-    """Say what of the history differs from what Temporal knows.
+    """List how the history differs from Temporal's state.
 
     Args:
         temporal_state: the execution in Temporal.
@@ -188,7 +188,7 @@ def compare(temporal_state: TemporalState, recorded: Mapping[str, Entry]) -> lis
 
 
 def repair_record(temporal_state: TemporalState, items: Iterable[str]) -> HistoryRecord:
-    """What to write so that these items are as Temporal knows them."""
+    """The record that makes these items agree with Temporal's state."""
     wanted = set(items)
     state = temporal_state.state
     decided = {w.wave_id: w.decisions for w in state.waves if decisions_item(w.wave_id) in wanted}
@@ -205,11 +205,11 @@ def repair_record(temporal_state: TemporalState, items: Iterable[str]) -> Histor
 
 @dataclass(frozen=True)
 class _Expected:
-    """What the history may hold under a key.
+    """The expected content of an item.
 
     Attributes:
-        entries: what agrees; the first one is what would be written.
-        is_required: whether something is lacking without it.
+        entries: the contents that agree; a repair writes the first one.
+        is_required: whether the history is incomplete without it.
     """
 
     item: str
@@ -225,7 +225,7 @@ def _expected(temporal_state: TemporalState) -> Iterator[_Expected]:
         newest = temporal_state.wave(wave)
         # At one revision, the plan's workflow and the wave's may both have written it.
         both = [newest, *([wave] if wave.revision == newest.revision else [])]
-        # A wave that only ever waited reads as PENDING from the plan alone.
+        # A wave that never started can be read as PENDING from the plan.
         is_needed = wave.status.is_settled or wave.attempt > 0
         yield _Expected(wave_item(wave.wave_id), [Entry.of_wave(each) for each in both], is_needed)
     for wave in state.waves:
@@ -256,7 +256,7 @@ def _difference(
 
 
 def _is_observed(wave: WaveState) -> bool:
-    """Whether a wave's workflow may go on writing, as its servers are not all judged for good."""
+    """Whether a wave's workflow may still write, because some servers are not final."""
     return any(not s.is_final or s.verified is Verified.UNKNOWN for s in wave.servers)
 
 
@@ -266,7 +266,7 @@ def _describe(item: str, kind: DifferenceKind, wanted: Entry, recorded: Entry | 
         return Difference(item=item, kind=kind, temporal=_summary(wanted), dynamodb=text)
     known, found = _leaves(wanted.content), _leaves(recorded.content)
     paths = [path for path in {**known, **found} if known.get(path) != found.get(path)]
-    # Where anything else differs too, the revision says the least.
+    # If anything else differs too, the revision comes last.
     paths.sort(key=lambda path: path == "Revision")
     return Difference(
         item=item,
@@ -277,7 +277,7 @@ def _describe(item: str, kind: DifferenceKind, wanted: Entry, recorded: Entry | 
 
 
 def _summary(entry: Entry) -> str:
-    """What an item is, by the first fields that say something about it."""
+    """A short description of an item, from its first known fields."""
     if entry.content is None:
         return "cannot be read"
     text = {key: str(entry.content[key]) for key in _SUMMARY_FIELDS if entry.content.get(key)}

@@ -1,4 +1,4 @@
-"""What the history of an execution still lacks."""
+"""The unwritten part of an execution's history."""
 
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
@@ -30,10 +30,10 @@ class HistoryRecord(Model):
 
 
 class HistoryDelta:
-    """Computes what to write next; the plan's workflow and its waves' workflows share the writing.
+    """Computes what the plan's workflow must write next.
 
-    A wave's own workflow writes the wave while it runs. The plan writes the rest, and at its end
-    everything that was not confirmed as written.
+    A wave's own workflow writes the wave while it runs. The plan's workflow writes the rest, and
+    at its end everything that is not confirmed as written.
     """
 
     def __init__(self, plan: RecoveryPlan, state: ExecutionState) -> None:
@@ -43,14 +43,14 @@ class HistoryDelta:
         self._decisions: dict[str, Decisions] = {}
 
     def unwritten(self, waves: dict[str, int], execution: int) -> HistoryRecord | None:
-        """Take what the history lacks; all of it is copied, for the state goes on changing.
+        """Return what is not written yet, as a copy, because the state continues to change.
 
         Args:
-            waves: by WaveId, the revision that the history is known to have.
-            execution: the execution's revision that it is known to have.
+            waves: by WaveId, the recorded revision.
+            execution: the recorded revision of the execution.
 
         Returns:
-            None when it lacks nothing.
+            None if everything is written.
         """
         state = self._state
         missing = [w for w in state.waves if self._is_missing(w, waves)][:WAVES_PER_RECORD]
@@ -70,7 +70,7 @@ class HistoryDelta:
 
     def _is_missing(self, wave: WaveState, written: dict[str, int]) -> bool:
         ours = not wave.has_workflow or self._state.end_time is not None
-        # A wave that only ever waited reads as PENDING from the plan alone.
+        # A wave that never started can be read as PENDING from the plan.
         is_needed = wave.status.is_settled or wave.wave_id in written
         return ours and is_needed and wave.revision > written.get(wave.wave_id, 0)
 

@@ -1,4 +1,4 @@
-"""Which launches are admitted under the quotas, and which share a job.
+"""Admits launches under the quotas, and combines them into jobs.
 
 Tested in tests/recovery/launch/.
 """

@@ -1,6 +1,6 @@
-"""Which servers may be launched now, and in how many jobs, under DRS's quotas.
+"""Decides which servers may be launched now, and in which jobs, under DRS's quotas.
 
-Plain numbers in, plain numbers out: what is queued, what runs already, what the quotas leave.
+The input is what is queued, what is running and the quotas.
 """
 
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ from pydantic import ConfigDict
 from recovery.base_model import Model
 
 DEFAULT_PRIORITY = 3
-# So many launch IDs tag a job, of the 50 tags that AWS allows a resource.
+# Each launch of a job is a tag; AWS allows 50 tags per resource.
 LAUNCHES_PER_JOB = 45
-# A wave is launched in parts of so many servers, so that it can begin where a quota is short.
+# A wave is launched in parts of this many servers, so that it can start when a quota is scarce.
 SERVERS_PER_LAUNCH = 10
 
 
@@ -37,16 +37,16 @@ class Quotas(Model):
 
 @dataclass(frozen=True)
 class AdmissionRequest:
-    """Servers that are launched together or not at all.
+    """Servers that are launched together.
 
     Attributes:
         key: identifies it.
         servers: how many.
-        group: what may share a job with it: the same execution type and target.
+        group: the execution type and target; only requests of the same group share a job.
         priority: its plan's, 1 the first.
-        remaining_seconds: how long its plan takes from here on, along the longest chain.
+        remaining_seconds: how long its plan still takes, along the longest chain.
         queued_time: when it was queued (epoch seconds).
-        wave: the wave it is of; requests of one wave go into one job where they fit.
+        wave: its wave; requests of one wave share a job if they fit.
     """
 
     key: str
@@ -59,15 +59,15 @@ class AdmissionRequest:
 
     @property
     def order(self) -> tuple[int, float, float, str, int, str]:
-        """Which goes first: the plan's priority, then what the longest chain waits for."""
+        """The sort key: the plan's priority, then the longest remaining chain."""
         first = (self.priority, -self.remaining_seconds, self.queued_time)
-        # Keys of one wave end with numbers, of which 10 comes after 9.
+        # Keys of one wave end with numbers, and 10 comes after 9.
         return *first, self.wave, len(self.key), self.key
 
 
 @dataclass
 class PlannedJob:
-    """One job to ask for."""
+    """A job to start."""
 
     group: str
     wave: str
@@ -87,17 +87,17 @@ class PlannedJob:
 def admit(
     requests: Iterable[AdmissionRequest], quotas: Quotas, *, jobs: int, servers: int
 ) -> list[PlannedJob]:
-    """Say what to launch now, in which jobs.
+    """Choose what to launch now, in which jobs.
 
-    Waves have jobs of their own as long as those leave half of the job quota free; beyond it they
-    share jobs, as few as possible, so that one is left for what becomes ready next. A request is
-    never overtaken by a later one that happens to fit.
+    Each wave has its own job while half of the job quota is free. Otherwise waves share as few jobs
+    as possible, so that one is left for the next wave. A request is never overtaken by a later
+    one that fits.
 
     Args:
-        requests: what is queued; each fits into a job, or is launched when nothing else runs.
-        quotas: what DRS allows.
-        jobs: how many jobs are in progress, whoever started them.
-        servers: how many source servers those hold.
+        requests: the queued requests; one that fits into no job is launched when no job runs.
+        quotas: DRS's quotas.
+        jobs: the number of jobs in progress, of any client.
+        servers: the number of source servers in them.
     """
     planned: list[PlannedJob] = []
     for request in sorted(requests, key=lambda each: each.order):
@@ -119,7 +119,7 @@ def admit(
 def _find_job(
     planned: Iterable[PlannedJob], request: AdmissionRequest, quotas: Quotas, *, is_scarce: bool
 ) -> PlannedJob | None:
-    """A job that a request can join: its own wave's, or any if jobs are scarce."""
+    """The job that a request can join: its own wave's, or any if jobs are scarce."""
     for job in planned:
         if (
             job.group == request.group

@@ -1,6 +1,6 @@
-"""The launches of one account and Region: which wait, which are sent together, and why one waits.
+"""The launch queue of one account and Region: batches, and why a launch waits.
 
-It knows nothing of Temporal or DRS: what DRS's jobs are goes in, batches and reasons come out.
+It knows nothing of Temporal or DRS: its input is DRS's jobs, its output batches and reasons.
 """
 
 import math
@@ -11,11 +11,11 @@ from recovery.base_model import Model
 from recovery.execution.wave import WaitingFor
 from recovery.launch.admission import DEFAULT_PRIORITY, AdmissionRequest, Quotas, admit
 
-# An accepted job that DRS has not listed after this time does not exist.
+# An accepted job that DRS does not list within this time does not exist.
 _UNLISTED_SECONDS = 300.0
-# For how much of a poll launches gather that become ready together, and how many times longer when
-# the last job of the quota is at stake. A hundred waves do not become ready at one moment; what
-# finds no job left waits until one ends, which takes minutes.
+# How long launches gather, in poll intervals, and its factor when one job of the quota is left.
+# A hundred waves do not become ready at the same time, and a launch that finds no job left waits
+# minutes until one ends.
 MIN_GATHER_POLLS = 0.05
 _MAX_GATHER_FACTOR = 60.0
 
@@ -24,15 +24,15 @@ class QueuedLaunch(Model):
     """A launch in the queue.
 
     Attributes:
-        wave: the wave's workflow, whose launches go into one job where they fit.
-        share_key: the execution type and target; only launches that agree in it share a job.
+        wave: the wave's workflow; launches of one wave share a job if they fit.
+        share_key: the execution type and target; only launches with the same key share a job.
         possibly_sent: DRS may have its job already.
         queued_time: when it was queued (epoch seconds).
         batch_key: launches of different batch keys do not share a job.
-        blocked_by: jobs that must end first.
-        not_before: when it may be sent again (epoch seconds).
-        reported: what its wave knows that it waits for.
-        reported_reason: the same in words.
+        blocked_by: jobs that must end before it.
+        not_before: the earliest time to send it again (epoch seconds).
+        reported: what it waits for, as last signaled to its wave.
+        reported_reason: the same as text.
     """
 
     launch_id: str
@@ -52,7 +52,7 @@ class QueuedLaunch(Model):
 
     @property
     def admission(self) -> AdmissionRequest:
-        """What admission needs of it."""
+        """The admission request for it."""
         return AdmissionRequest(
             key=self.launch_id,
             servers=len(self.server_ids),
@@ -64,12 +64,12 @@ class QueuedLaunch(Model):
         )
 
     def separate(self) -> None:
-        """Have it share a job with its own wave only; one that is isolated stays so."""
+        """Share a job with its own wave only; an isolated launch stays isolated."""
         if self.batch_key != self._own_key:
             self.batch_key = f"wave {self.wave} "
 
     def isolate(self) -> None:
-        """Have it share a job with no other launch."""
+        """Share a job with no other launch."""
         self.batch_key = self._own_key
 
     @property
@@ -86,14 +86,14 @@ class AcceptedJob(Model):
 
 
 class RunningJobs(Model):
-    """The jobs in progress in an account and Region, whoever started them.
+    """The jobs in progress in an account and Region, of any client.
 
     Attributes:
-        time: when DRS was asked (epoch seconds).
+        time: when they were read (epoch seconds).
         jobs: by job ID, how many source servers it holds.
-        listed: those of the accepted jobs that DRS lists, in progress or over.
-        quotas: what DRS allows.
-        poll_seconds: how often the worker asks DRS.
+        listed: the accepted jobs that DRS lists, in progress or completed.
+        quotas: DRS's quotas.
+        poll_seconds: the worker's poll interval.
     """
 
     time: float = 0.0
@@ -104,7 +104,7 @@ class RunningJobs(Model):
 
 
 class LaunchQueueState(Model):
-    """What one run of the launcher leaves to the next."""
+    """What the launcher passes to its next run."""
 
     launches: list[QueuedLaunch] = []
     accepted: list[AcceptedJob] = []
@@ -113,10 +113,10 @@ class LaunchQueueState(Model):
 
 @dataclass(eq=False)
 class Batch:
-    """Launches that one job is asked for.
+    """Launches that are sent as one job.
 
     Attributes:
-        withdrawn: launch IDs that their wave has taken back meanwhile.
+        withdrawn: launch IDs that their wave has withdrawn since.
     """
 
     launches: list[QueuedLaunch]
@@ -129,7 +129,7 @@ class Batch:
 
     @property
     def launch_ids(self) -> list[str]:
-        """What identifies its launches."""
+        """The IDs of its launches."""
         return [launch.launch_id for launch in self.launches]
 
 
@@ -153,7 +153,7 @@ class LaunchQueue:
 
     @property
     def state(self) -> LaunchQueueState:
-        """What the next run of the launcher begins with."""
+        """The state for the launcher's next run."""
         return LaunchQueueState(
             launches=list(self._launches.values()),
             accepted=list(self._accepted.values()),
@@ -173,22 +173,22 @@ class LaunchQueue:
 
     @property
     def running(self) -> RunningJobs:
-        """DRS's jobs as last seen."""
+        """DRS's running jobs, as read last."""
         return self._running
 
     @property
     def waiting(self) -> list[QueuedLaunch]:
-        """What is in no batch, most urgent first."""
+        """The launches that are in no batch, most urgent first."""
         sent = {i for batch in self.batches for i in batch.launch_ids}
         queued = [e for e in self._launches.values() if e.launch_id not in sent]
         return sorted(queued, key=lambda launch: launch.admission.order)
 
     def next_time(self, now: float) -> float | None:
-        """When a launch may be sent again (epoch seconds), if time alone decides."""
+        """The next time at which a launch may be sent again (epoch seconds), if any."""
         return min((e.not_before for e in self.waiting if e.not_before > now), default=None)
 
     def add(self, launch: QueuedLaunch) -> None:
-        """Queue a launch; one that is queued already stays as it is."""
+        """Queue a launch; a launch that is already queued is not changed."""
         if launch.launch_id in self._launches:
             return
         if launch.possibly_sent:
@@ -196,14 +196,14 @@ class LaunchQueue:
         self._launches[launch.launch_id] = launch
 
     def batch_of(self, launch_id: str) -> Batch | None:
-        """The batch that a launch is sent with at present."""
+        """The batch with a launch, if it is being sent."""
         return next((b for b in self.batches if launch_id in b.launch_ids), None)
 
     def withdraw(self, launch_ids: Iterable[str]) -> list[QueuedLaunch]:
-        """Take launches out.
+        """Remove launches from the queue.
 
         Returns:
-            Those that are out; what is in a batch comes out when that ends.
+            The removed launches; those in a batch are removed when it ends.
         """
         removed = []
         for launch_id in launch_ids:
@@ -214,19 +214,19 @@ class LaunchQueue:
         return removed
 
     def drop_overdue(self, now: float) -> list[QueuedLaunch]:
-        """Take out what the plan's deadline has overtaken."""
+        """Remove the launches whose plan's deadline has passed."""
         overdue = [e for e in self.waiting if e.launch_before <= now]
         return self.withdraw([e.launch_id for e in overdue])
 
     def resend_answered(self, launch_id: str) -> None:
-        """Send a launch again at once, because an operator has answered about its job."""
+        """Send a launch again at once, after an operator's answer about its job."""
         launch = self._launches[launch_id]
-        # The answer is about this launch alone.
+        # The answer applies to this launch only.
         launch.isolate()
         launch.not_before, launch.blocked_by = 0.0, []
 
     def update_running(self, running: RunningJobs) -> None:
-        """Take DRS's jobs as they were seen; an older view changes nothing."""
+        """Update DRS's running jobs; an older list is ignored."""
         if running.time < self._running.time:
             return
         self._running = running
@@ -236,21 +236,21 @@ class LaunchQueue:
                 del self._accepted[job.job_id]
 
     def gather_time(self, now: float) -> tuple[float, float]:
-        """How long launches gather before they are sent: the longer, the fewer jobs are left.
+        """How long launches gather before they are sent; longer when fewer jobs are left.
 
         Returns:
-            For how many polls, and for how many seconds they have gathered so far.
+            The number of poll intervals, and the seconds that they have gathered so far.
         """
         used = self.jobs_in_use / self._running.quotas.jobs
         if used >= 1:
-            # None is left, so nothing is gained by waiting.
+            # No job is left, so waiting has no benefit.
             return MIN_GATHER_POLLS, 0.0
         longest = math.pow(_MAX_GATHER_FACTOR, max(0.0, 2 * used - 1))
         oldest = min((launch.queued_time for launch in self.waiting), default=now)
         return MIN_GATHER_POLLS * longest, now - oldest
 
     def admit(self, now: float) -> list[Batch]:
-        """Form batches of all that may be sent now under the quotas."""
+        """Form batches of the launches that may be sent now under the quotas."""
         busy_servers = self._busy_servers()
         sendable: list[QueuedLaunch] = []
         for launch in self.waiting:
@@ -279,19 +279,19 @@ class LaunchQueue:
         in_doubt: bool,
         now: float,
     ) -> list[QueuedLaunch]:
-        """Take what became of a batch; what it did not settle is queued again.
+        """Apply the result of a batch; launches that it did not settle are queued again.
 
         Args:
             batch: the batch.
-            job_id: the job that it got.
-            settled: launch IDs of what is over.
+            job_id: its job, if any.
+            settled: launch IDs of the settled launches.
             postponed: by launch ID, the jobs that must end before it is sent again.
-            split: send what is left in two halves.
-            in_doubt: DRS may have a job of what is neither settled nor postponed.
+            split: send the others in two halves.
+            in_doubt: DRS may have a job of those that are neither settled nor postponed.
             now: epoch seconds.
 
         Returns:
-            What is out of the queue because its wave took it back.
+            The launches that are removed because their wave withdrew them.
         """
         self.batches.remove(batch)
         if job_id is not None:
@@ -319,11 +319,11 @@ class LaunchQueue:
         return self.withdraw([e.launch_id for e in left if e.launch_id in batch.withdrawn])
 
     def unreported(self, now: float) -> list[Waiting]:
-        """What waits for something else than its wave knows, one launch a wave."""
+        """The launches whose reason to wait is not signaled yet, one per wave."""
         found: dict[str, Waiting] = {}
         for launch in self.waiting:
             if self._is_held(launch, now):
-                # The batch that postponed it has said so.
+                # The batch that postponed it has signaled the reason.
                 continue
             waiting_for, reason = self._reason(launch)
             if launch.reported is not waiting_for:
@@ -332,10 +332,10 @@ class LaunchQueue:
         return list(found.values())
 
     def report(self, launch_id: str, waiting_for: WaitingFor, reason: str) -> bool:
-        """Note what the wave of a launch is told that it waits for.
+        """Record the reason to wait that is signaled to a launch's wave.
 
         Returns:
-            Whether the wave does not know it yet.
+            Whether it is new.
         """
         launch = self._launches.get(launch_id)
         if launch is None or (launch.reported, launch.reported_reason) == (waiting_for, reason):
@@ -345,7 +345,7 @@ class LaunchQueue:
 
     @property
     def jobs_in_use(self) -> int:
-        """Jobs that count against the quota: running, accepted, or being asked for."""
+        """The jobs that count against the quota: running, accepted, or being sent."""
         return len(self._running.jobs) + len(self._accepted) + len(self.batches)
 
     @property
@@ -356,19 +356,19 @@ class LaunchQueue:
         return sum(self._running.jobs.values()) + sum(ours)
 
     def _is_held(self, launch: QueuedLaunch, now: float) -> bool:
-        """Whether what postponed a launch still holds it."""
+        """Whether a launch is still postponed."""
         blocked = any(job in self._running.jobs for job in launch.blocked_by)
         return blocked or launch.not_before > now
 
     def _busy_servers(self) -> set[str]:
-        """The servers that a job of ours works on, or is asked for."""
+        """The servers in our jobs and in batches."""
         busy_servers = {i for batch in self.batches for i in batch.server_ids}
         return busy_servers | {i for job in self._accepted.values() for i in job.server_ids}
 
     def _reason(self, launch: QueuedLaunch) -> tuple[WaitingFor, str]:
         quotas = self._running.quotas
         if self._busy_servers() & set(launch.server_ids):
-            detail = "one of this launcher works on these servers"
+            detail = "a job of this launcher has these servers"
             return WaitingFor.OTHER_JOB, WaitingFor.OTHER_JOB.text(detail)
         if self.jobs_in_use >= quotas.jobs:
             detail = f"{self.jobs_in_use} of {quotas.jobs} jobs are in progress"

@@ -1,6 +1,6 @@
-"""What has to be confirmed before a start, a cancellation or a clean-up: one rule for all callers.
+"""What must be confirmed before a start, a cancellation or a clean-up: one rule for all callers.
 
-What cannot be taken back is confirmed with the PlanId, which a person types and a script passes.
+An irreversible request is confirmed with the PlanId, which a person types and a script passes.
 """
 
 from collections.abc import Collection
@@ -13,12 +13,12 @@ _CHANGES_SHOWN = 20
 
 
 class RequestRefusalCode(StrEnum):
-    """Why something is not done as it was asked for."""
+    """Why a request is refused."""
 
     MISSING = "MISSING"
-    """It needs the PlanId as its confirmation, and none was given."""
+    """The PlanId is required as confirmation, and none was given."""
     WRONG = "WRONG"
-    """Another text than the PlanId was given."""
+    """The confirmation is not the PlanId."""
     NOT_FOR_A_DRILL = "NOT_FOR_A_DRILL"
     NOT_FOR_A_RECOVERY = "NOT_FOR_A_RECOVERY"
     UNKNOWN_SERVERS = "UNKNOWN_SERVERS"
@@ -27,7 +27,7 @@ class RequestRefusalCode(StrEnum):
 
 @dataclass(frozen=True)
 class RequestRefusal:
-    """Why something is not done; the text says what was not done, and why."""
+    """A refused request; the text says what was not done, and why."""
 
     code: RequestRefusalCode
     text: str
@@ -35,14 +35,14 @@ class RequestRefusal:
 
 @dataclass(frozen=True)
 class IntendedStart:
-    """A start, as far as it decides what has to be confirmed.
+    """The parts of a start that decide what must be confirmed.
 
     Attributes:
-        relaunch: servers that are launched even if that destroys a live recovery instance.
+        relaunch: servers that are launched even if this destroys a live recovery instance.
         server_ids: the servers of the plan; None while the plan is not read yet.
         replaces_drill: first end a running drill of the plan.
-        is_cleaned_up: its instances are terminated some time after its end.
-        plan_changes: how the plan differs from that of the execution it goes on from.
+        is_cleaned_up: its instances are terminated after its end.
+        plan_changes: how the plan differs from that of the execution it continues.
     """
 
     plan_id: str
@@ -55,7 +55,7 @@ class IntendedStart:
 
     @property
     def confirmed_for(self) -> str | None:
-        """What the PlanId confirms; None where no confirmation is needed."""
+        """What the PlanId confirms; None if no confirmation is needed."""
         if self.execution_type is ExecutionType.RECOVERY:
             return "a real RECOVERY"
         if self.relaunch:
@@ -67,7 +67,7 @@ class IntendedStart:
 
 
 def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
-    """Why a start's options do not go together; None where they do."""
+    """Why a start's options contradict each other; None if they do not."""
     is_recovery = start.execution_type is ExecutionType.RECOVERY
     if is_recovery and start.is_cleaned_up:
         return RequestRefusal(
@@ -91,10 +91,10 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
 
 
 def start_refusal(start: IntendedStart, confirmation: str | None) -> RequestRefusal | None:
-    """Why an execution is not started; None where it may be.
+    """Why an execution may not be started; None if it may.
 
     Args:
-        start: what is to be started.
+        start: the start.
         confirmation: what was typed or passed as the PlanId.
     """
     return start_options_refusal(start) or _refusal(
@@ -105,11 +105,11 @@ def start_refusal(start: IntendedStart, confirmation: str | None) -> RequestRefu
 def cancel_refusal(
     plan_id: str, execution_type: ExecutionType | None, confirmation: str | None
 ) -> RequestRefusal | None:
-    """Why an execution is not cancelled; None where it may be.
+    """Why an execution may not be cancelled; None if it may.
 
     Args:
         plan_id: its plan.
-        execution_type: None where that is not known: such an execution counts as a recovery.
+        execution_type: None if unknown: such an execution counts as a recovery.
         confirmation: what was typed or passed as the PlanId.
     """
     is_recovery = execution_type is not ExecutionType.DRILL
@@ -124,7 +124,7 @@ def cleanup_refusal(
     *,
     is_forced: bool = True,
 ) -> RequestRefusal | None:
-    """Why what an execution launched is not terminated; None where it may be.
+    """Why an execution's instances may not be terminated; None if they may.
 
     Args:
         plan_id: its plan.

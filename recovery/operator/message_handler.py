@@ -1,4 +1,4 @@
-"""Handles operators' messages: what each does to an execution, or why it does nothing."""
+"""Handles operators' messages: applies or rejects each, and records it."""
 
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ _MAX_RECORDS = 1000
 
 
 class LaunchDecision(NamedTuple):
-    """An operator's answer about a launch in doubt.
+    """An operator's decision about a launch in doubt.
 
     Attributes:
         job_id: the job to adopt; None to launch.
@@ -47,11 +47,11 @@ class MessageHandler:
         self.launch_decisions: list[LaunchDecision] = []
 
     def handle(self, name: str, inputs: tuple[Any, ...], *, now: float) -> MessageRecord:
-        """Handle a message; whatever it is, the answer is a record that is kept.
+        """Handle a message, and record it even if it is rejected.
 
         Args:
             name: the message's name, known or not.
-            inputs: what it came with.
+            inputs: its inputs.
             now: epoch seconds.
         """
         message: OperatorMessage | None = None
@@ -77,10 +77,10 @@ class MessageHandler:
         return record
 
     def record_cancellation(self, text: str, *, now: float) -> None:
-        """Keep a record of the execution's cancellation, which is no message of ours.
+        """Record the execution's cancellation, which is a request to Temporal, not a message.
 
         Args:
-            text: the reason as Temporal has it.
+            text: Temporal's cancellation reason.
             now: epoch seconds.
         """
         actor, reason, is_verified = read_cancel_reason(text)
@@ -91,7 +91,7 @@ class MessageHandler:
             time=now,
             reason=shortened(reason),
             accepted=True,
-            effect="nothing new is launched; what runs is observed on",
+            effect="nothing new is launched; running jobs are still observed",
         )
         self._keep_record(record, now=now)
 
@@ -102,7 +102,7 @@ class MessageHandler:
         self._scheduler.touch(now)
 
     def _with_launch(self, message: OperatorMessage) -> OperatorMessage:
-        """The message with the launch that it answers, where only one is in doubt."""
+        """The message with its launch, if only one is in doubt."""
         if not message.name.is_launch_answer or message.launch is not None:
             return message
         waves = self._scheduler.state.waves
@@ -160,23 +160,23 @@ class MessageHandler:
         for each in skipped:
             self._scheduler.decide(each.wave_id, now=now, skipped_by=decision)
         names = ", ".join(w.wave_name for w in skipped)
-        return f"skipped {names}" + ("" if cascade else "; its dependents go on without it")
+        return f"skipped {names}" + ("" if cascade else "; its dependents start without it")
 
     def _accept(self, wave: WaveState, decision: OperatorDecision, *, now: float) -> str:
         self._scheduler.decide(wave.wave_id, now=now, accepted_by=decision)
         launched = f"{wave.launched_count} of {len(wave.servers)} are up"
-        return f"accepted as {wave.status} ({launched}); its dependents go on"
+        return f"accepted as {wave.status} ({launched}); its dependents may start"
 
     def _cancel(self, wave: WaveState, decision: OperatorDecision) -> str:
         self.cancellations.append((wave, f"Cancelled by {decision}"))
         jobs = ", ".join(wave.open_job_ids)
-        still = f"; {jobs} cannot be stopped and are observed on" if jobs else ""
-        return f"no longer waited for, its dependents are skipped{still}"
+        still = f"; {jobs} cannot be stopped in DRS and are still observed" if jobs else ""
+        return f"cancelled, its dependents are skipped{still}"
 
     def _retry(self, wave: WaveState, decision: OperatorDecision, *, now: float) -> str:
-        self._scheduler.reopen(wave.wave_id, f"Retry asked for by {decision}", now=now)
+        self._scheduler.reopen(wave.wave_id, f"Retry by {decision}", now=now)
         return (
-            f"attempt {wave.attempt + 1}: servers that are up or still launching are kept, the "
+            f"attempt {wave.attempt + 1}: servers that are up or launching are kept, the "
             "others are launched again"
         )
 
@@ -186,9 +186,9 @@ class MessageHandler:
         wave.launches_in_doubt = [each for each in wave.launches_in_doubt if each != launch_id]
         self.launch_decisions.append(LaunchDecision(wave, launch_id, message.job))
         if message.job is None:
-            return f"DRS is asked to launch its servers, as it has no job of launch {launch_id}"
+            return f"its servers are launched again, because DRS has no job of launch {launch_id}"
         return (
-            f"{message.job} is taken for launch {launch_id} and watched, once DRS confirms that "
+            f"{message.job} is adopted for launch {launch_id} and watched, once DRS confirms that "
             "it has its servers"
         )
 

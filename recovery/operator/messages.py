@@ -1,4 +1,4 @@
-"""What operators send: read leniently, rejected with the reason, never a crash."""
+"""Operators' messages: read in any usual form, rejected with the reason, never a crash."""
 
 import difflib
 import re
@@ -32,12 +32,12 @@ class MessageName(StrEnum):
 
     @property
     def is_launch_answer(self) -> bool:
-        """Whether the message says if DRS has the job of a launch in doubt."""
+        """Whether the message answers if DRS has the job of a launch in doubt."""
         return self in (MessageName.ADOPT_JOB, MessageName.LAUNCH_ANYWAY)
 
 
 class MessageRejected(Exception):
-    """A message that changes nothing; the text says why and what to do."""
+    """A rejected message; the text says why and what to do."""
 
     def __init__(self, text: str, code: RefusalCode = RefusalCode.MALFORMED) -> None:
         super().__init__(text)
@@ -46,15 +46,15 @@ class MessageRejected(Exception):
 
 @dataclass(frozen=True)
 class OperatorMessage:
-    """One message, whatever form it came in.
+    """An operator's message.
 
     Attributes:
-        execution_id: the execution it is meant for; None for the one that runs.
-        client: which of our clients sent it and vouches for the actor; None for the
+        execution_id: the execution that it is for; None for the running one.
+        client: our client that sent it and verified the actor; None for the
             `temporal` CLI.
-        expires_in_seconds: how long an approval holds.
+        expires_in_seconds: how long an approval is valid.
         job: the DRS job to adopt.
-        launch: the launch ID that an answer about a launch in doubt is for; None where only one
+        launch: the launch ID that an answer about a launch in doubt is for; None if only one
             of the wave's is.
     """
 
@@ -87,7 +87,7 @@ class OperatorMessage:
         return {key: value for key, value in fields.items() if value is not None}
 
 
-# By key without case, "_" and "-": operators type these under stress.
+# By key without case, "_" and "-", because operators type these under stress.
 _TEXTS = {
     "wave": "wave",
     "waveid": "wave",
@@ -111,11 +111,11 @@ def read_message(name: MessageName, inputs: tuple[Any, ...]) -> OperatorMessage:
 
     Args:
         name: the message.
-        inputs: what came: nothing, one object, or a bare wave ID (a bare reason for pause and
+        inputs: nothing, one object, or a wave ID as text (a reason as text for pause and
             resume).
 
     Raises:
-        MessageRejected: it cannot be understood.
+        MessageRejected: it is malformed.
     """
     if len(inputs) > 1:
         raise MessageRejected(f"{name} takes one input, an object; {len(inputs)} were given")
@@ -147,21 +147,21 @@ def cancel_reason(actor: str, reason: str) -> str:
 
 
 def read_cancel_reason(text: str) -> tuple[str, str, bool]:
-    """The actor and the reason of a cancellation, and whether our own client vouches for them."""
+    """The actor and the reason of a cancellation, and whether our own client verified them."""
     is_ours = text.startswith(_CANCELLED_BY)
     actor, colon, reason = text.removeprefix(_CANCELLED_BY).partition(": ")
     return (actor, reason, True) if is_ours and colon else ("unknown", text, False)
 
 
 def guess_actor(inputs: tuple[Any, ...]) -> str:
-    """The actor of a message that cannot be read, as far as it names one."""
+    """The actor of a malformed message, if it names one."""
     given = inputs[0] if inputs else None
     actor = given.get("actor") or given.get("Actor") if isinstance(given, dict) else None
     return _printable(actor) if isinstance(actor, str) else "unknown"
 
 
 def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
-    """A hint at what was meant, or at what there is."""
+    """A hint: the nearest known word, or the list of known words."""
     close = difflib.get_close_matches(word[:100], known, n=1)
     if close:
         return f"did you mean {close[0]}?"

@@ -1,4 +1,4 @@
-"""What of an execution waits for an operator's decision, and the messages that decide it."""
+"""The decisions that an execution waits for, and the messages that make them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,24 +12,24 @@ _FAILED_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 
 
 class DecisionKind(StrEnum):
-    """What is to be decided."""
+    """What must be decided."""
 
     RESUME = "RESUME"
     APPROVAL = "APPROVAL"
     LAUNCH = "LAUNCH"
     """Whether DRS has the job of a launch."""
     FAILURE = "FAILURE"
-    """How to go on after a wave that FAILED or TIMED_OUT."""
+    """How to continue after a wave that FAILED or TIMED_OUT."""
 
 
 @dataclass(frozen=True)
 class PendingDecision:
-    """Something that an operator should decide.
+    """A decision that an operator should make.
 
     Attributes:
-        wave: the wave that it is about; None where it is about the execution.
-        messages: what decides it, as far as it is allowed now.
-        skippable: dependents of the wave that may be left out instead.
+        wave: its wave; None if it is about the execution.
+        messages: the messages that make it and are allowed now.
+        skippable: dependents of the wave that may be skipped instead.
     """
 
     kind: DecisionKind
@@ -39,7 +39,7 @@ class PendingDecision:
 
 
 def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
-    """What waits for an operator, most urgent first; nothing once the execution has ended."""
+    """The pending decisions, most urgent first; none once the execution has ended."""
     if not accepts_messages(state):
         return []
     found = []

@@ -1,6 +1,6 @@
-"""What operators may do about an execution now: one rule a message, which everybody asks.
+"""Which operators' messages an execution allows now: one rule per message.
 
-The workflow's handler refuses by these rules; the terminal, the pages and the API offer by them.
+The workflow's handler applies these rules; terminal, pages and API show what they allow.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _ACCEPTABLE = (WaveStatus.IN_PROGRESS, WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a message is not allowed now; the text says what to do instead."""
+    """A message that is not allowed now; the text says why and what to do instead."""
 
     code: RefusalCode
     text: str
@@ -27,8 +27,8 @@ class Action:
     """A message that is allowed now.
 
     Attributes:
-        waves: the waves it can be about; empty where it is about the whole execution.
-        effect: what it will do, said before it is sent.
+        waves: the waves that it is allowed for; empty if it is about the execution.
+        effect: its effect, shown before it is sent.
     """
 
     name: MessageName
@@ -49,7 +49,7 @@ def _refuse_retry(wave: WaveState, _: OperatorMessage) -> Refusal | None:
 def _refuse_accept(wave: WaveState, _: OperatorMessage) -> Refusal | None:
     if wave.decisions.accepted_by:
         return Refusal(
-            RefusalCode.DECIDED_ALREADY, f"it was accepted already by {wave.decisions.accepted_by}"
+            RefusalCode.DECIDED_ALREADY, f"it was already accepted by {wave.decisions.accepted_by}"
         )
     if wave.status in _ACCEPTABLE:
         return None
@@ -63,7 +63,7 @@ def _refuse_accept(wave: WaveState, _: OperatorMessage) -> Refusal | None:
 def _refuse_skip(wave: WaveState, _: OperatorMessage) -> Refusal | None:
     if wave.decisions.skipped_by:
         return Refusal(
-            RefusalCode.DECIDED_ALREADY, f"it was skipped already by {wave.decisions.skipped_by}"
+            RefusalCode.DECIDED_ALREADY, f"it was already skipped by {wave.decisions.skipped_by}"
         )
     if wave.has_workflow or wave.attempt:
         return Refusal(
@@ -89,8 +89,8 @@ def _refuse_approval(wave: WaveState, message: OperatorMessage) -> Refusal | Non
     if message.approve and wave.decisions.approved_by:
         return Refusal(
             RefusalCode.DECIDED_ALREADY,
-            f"it was approved already by {wave.decisions.approved_by}; with approve false it is "
-            "refused after all",
+            f"it was already approved by {wave.decisions.approved_by}; send approve false to "
+            "refuse it",
         )
     return None
 
@@ -128,7 +128,7 @@ def _refuse_pause(state: ExecutionState) -> Refusal | None:
         return None
     return Refusal(
         RefusalCode.PAUSED_ALREADY,
-        "the execution is paused already; resume launches ready waves again",
+        "the execution is already paused; resume launches ready waves again",
     )
 
 
@@ -137,7 +137,7 @@ def _refuse_resume(state: ExecutionState) -> Refusal | None:
         return None
     return Refusal(
         RefusalCode.NOT_PAUSED,
-        "the execution is not paused; pause holds back what is not launched yet",
+        "the execution is not paused; pause prevents new launches",
     )
 
 
@@ -147,7 +147,7 @@ _ExecutionRule = Callable[[ExecutionState], Refusal | None]
 
 @dataclass(frozen=True)
 class _Rule:
-    """When a message is allowed, once the execution takes messages at all.
+    """When a message is allowed, while the execution accepts messages.
 
     Attributes:
         effect: what it does; to the wave whose name follows, or to the execution.
@@ -162,11 +162,11 @@ class _Rule:
 
 _RULES: dict[MessageName, _Rule] = {
     MessageName.RETRY_WAVE: _Rule("launches again what is not up in", _refuse_retry),
-    MessageName.ACCEPT_WAVE: _Rule("lets the dependents go on after", _refuse_accept),
-    MessageName.SKIP_WAVE: _Rule("leaves out", _refuse_skip),
+    MessageName.ACCEPT_WAVE: _Rule("lets the dependents start after", _refuse_accept),
+    MessageName.SKIP_WAVE: _Rule("skips", _refuse_skip),
     MessageName.APPROVE_WAVE: _Rule("approves the launch of", _refuse_approval),
     MessageName.CANCEL_WAVE: _Rule("stops waiting for", _refuse_cancel),
-    MessageName.ADOPT_JOB: _Rule("watches a job that DRS has already for", _refuse_launch_answer),
+    MessageName.ADOPT_JOB: _Rule("adopts a job of DRS for", _refuse_launch_answer),
     MessageName.LAUNCH_ANYWAY: _Rule(
         "launches, as DRS has no job of them, servers of", _refuse_launch_answer
     ),
@@ -176,7 +176,7 @@ _RULES: dict[MessageName, _Rule] = {
 
 
 def refusal(state: ExecutionState, message: OperatorMessage) -> Refusal | None:
-    """Why an execution does not take a message now; None where it takes it."""
+    """Why an execution does not accept a message now; None if it does."""
     if message.execution_id and message.execution_id != state.execution_id:
         return Refusal(
             RefusalCode.OTHER_EXECUTION,
@@ -244,7 +244,7 @@ def actions_about(state: ExecutionState, wave: WaveState | None) -> list[Action]
 
 
 def accepts_messages(state: ExecutionState) -> bool:
-    """Whether the execution still takes messages."""
+    """Whether the execution accepts messages."""
     return _refuse_all(state) is None
 
 
@@ -258,13 +258,13 @@ def _refuse_all(state: ExecutionState) -> Refusal | None:
         return Refusal(
             RefusalCode.EXECUTION_CANCELLED,
             "the execution is being cancelled; once it has ended, "
-            f"`drs-waves run --from {state.execution_id}` goes on",
+            f"`drs-waves run --from {state.execution_id}` continues it",
         )
     return None
 
 
 def _forms(wave: WaveState, name: MessageName) -> list[OperatorMessage]:
-    """The forms of a message about a wave that its rule tells from each other."""
+    """The forms of a message about a wave that its rule distinguishes."""
     match name:
         case MessageName.APPROVE_WAVE:
             return [OperatorMessage(name, approve=approve) for approve in (True, False)]
@@ -285,15 +285,15 @@ def _allowed_forms(wave: WaveState, name: MessageName) -> list[OperatorMessage]:
 
 
 def _alternatives(wave: WaveState, refused: MessageName) -> str:
-    """The messages that the wave takes instead of a refused one."""
+    """Text with the messages that the wave accepts instead of a refused one."""
     allowed = [name for name in MessageName if name.is_about_a_wave and _allowed_forms(wave, name)]
     if others := [name for name in allowed if name is not refused]:
-        return f"; instead it takes {', '.join(others)}"
+        return f"; it accepts {', '.join(others)}"
     if allowed:
         return ""
     if wave.status.is_settled:
-        return "; nothing can be done about it now"
-    return "; its next attempt has not begun, and pause holds that back"
+        return "; it accepts no message now"
+    return "; its next attempt has not started, and pause prevents that"
 
 
 def _status_text(wave: WaveState) -> str:

@@ -1,4 +1,4 @@
-"""The plan: what it is made of, its graph, what differs between two.
+"""The plan: its model, its graph, the differences between two plans.
 
 Tested in tests/recovery/plan/.
 """

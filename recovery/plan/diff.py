@@ -1,4 +1,4 @@
-"""What a corrected plan changes, one line a difference."""
+"""The differences between two plans, one line each."""
 
 from collections.abc import Mapping
 
@@ -10,14 +10,14 @@ _COMPARED_SEPARATELY = ("waves", "servers", "dependencies", "wave_id", "source_s
 
 
 def differences(before: RecoveryPlan, after: RecoveryPlan) -> list[str]:
-    """Say what differs between two versions of a plan.
+    """List the differences between two versions of a plan.
 
     Args:
         before: the plan that ran.
-        after: the plan that is to run.
+        after: the plan to run.
 
     Returns:
-        A line each: `+` for what is new, `-` for what is gone, `~` for what has changed.
+        A line each: `+` for an addition, `-` for a removal, `~` for a change.
     """
     old = {wave.wave_id: wave for wave in before.waves}
     new = {wave.wave_id: wave for wave in after.waves}
@@ -56,7 +56,7 @@ def _servers(old: Mapping[str, Wave], new: Mapping[str, Wave]) -> list[str]:
         lines += [f"~ server {server_id}: {change}" for change in _fields(before, server)]
     for server_id, (wave, _) in servers_before.items():
         if server_id not in servers_after and wave.wave_id in new:
-            lines.append(f"- server {server_id} of {_named(wave)}; what it launched is left alone")
+            lines.append(f"- server {server_id} of {_named(wave)}; its instance is kept")
     return lines
 
 
@@ -65,7 +65,7 @@ def _servers_by_id(waves: Mapping[str, Wave]) -> dict[str, tuple[Wave, Server]]:
 
 
 def _fields(before: Model, after: Model) -> list[str]:
-    """The values that differ, each with the key under which the plan file has it."""
+    """The values that differ, each with its key in the plan file."""
     changes = []
     for name, field in type(after).model_fields.items():
         old, new = getattr(before, name), getattr(after, name)

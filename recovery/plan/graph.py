@@ -1,8 +1,8 @@
 """The wave graph: which waves may start, what depends on what, and the critical path.
 
-It knows wave IDs only. All walks are loops, so that a chain of 1,000 waves does not meet
-Python's recursion limit, and no result is ordered by iterating a set, so that a workflow's
-replay sees the same order every time.
+It knows wave IDs only. All traversals are loops, so that a chain of 1,000 waves does not reach
+Python's recursion limit. No result is ordered by iterating a set, so that a workflow's replay gets
+the same order.
 """
 
 import heapq
@@ -106,8 +106,8 @@ class WaveGraph:
         """Return the waves that may start now, in the order of the file.
 
         Args:
-            satisfied: Waves that hold nobody back any more.
-            started: Waves that have been started, or are not to be.
+            satisfied: Waves whose dependents may start.
+            started: Waves that are started, or must not be.
         """
         return tuple(
             wave
@@ -180,7 +180,7 @@ class WaveGraph:
         return CriticalPath(tuple(path), seconds)
 
     def schedule(self, durations: Mapping[str, float]) -> dict[str, tuple[float, float]]:
-        """Return when each wave starts and ends if nothing but its dependencies holds it back.
+        """Return when each wave starts and ends if it waits for its dependencies only.
 
         Args:
             durations: Seconds that each wave takes.

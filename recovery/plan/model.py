@@ -1,6 +1,6 @@
 """The recovery plan as it runs: waves with resolved targets, exact dependencies and servers.
 
-Pure data. `recovery.plan_file` reads a plan from a file and makes the checks across waves.
+Pure data. `recovery.plan.file` reads a plan from a file and makes the checks across waves.
 """
 
 import hashlib
@@ -73,9 +73,9 @@ class Target(Model):
 
     region: Region
     role_arn: RoleArn | None = None
-    """The role to assume; None for the worker's own identity."""
+    """The role to assume; None for the worker's own credentials."""
     account_id: AccountId | None = None
-    """The account the worker must really act in; None if the plan does not say."""
+    """The account that the worker must act in; None if the plan does not name one."""
 
 
 class Dependency(Model):
@@ -140,7 +140,7 @@ class RecoveryPlan(Model):
     priority: Annotated[int, Field(strict=True, ge=1, le=5)] | None = None
     on_failure: OnFailure | None = None
     deadline_seconds: Seconds = 86400.0
-    """Seconds that waves may wait in all before they are given up."""
+    """Seconds from the plan's start after which no wave is launched."""
     waves: list[Wave]
 
     @property
@@ -159,7 +159,7 @@ class RecoveryPlan(Model):
 
     @property
     def graph(self) -> WaveGraph:
-        """The graph of the plan's waves, built anew at each call."""
+        """The graph of the plan's waves, built at each call."""
         return WaveGraph({wave.wave_id: wave.depends_on for wave in self.waves})
 
     @property

@@ -283,7 +283,7 @@ async def test_the_wave_is_signalled_why_its_review_has_not_ended(
     error = await Attempt(temporal).run_failing(watches.review_launches, request)
     assert (error.type, error.non_retryable) == (AwsErrorKind.THROTTLED, False)
     (progress,) = temporal.sent("review_progress")
-    assert progress.reason.startswith("Waiting to learn what became of earlier launches: Describe")
+    assert progress.reason.startswith("Waiting for the results of earlier launches: Describe")
 
 
 # What cannot be said

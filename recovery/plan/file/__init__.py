@@ -1,4 +1,4 @@
-"""Plan files: read, checked, and refused with all problems at once.
+"""Plan files: read and checked; a refused file gets all its problems at once.
 
 Tested in tests/recovery/plan/file/.
 """

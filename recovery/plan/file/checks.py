@@ -1,4 +1,4 @@
-"""What the parts of a plan say to each other: names, servers, targets, dependencies."""
+"""Checks across the parts of a plan: names, servers, targets, dependencies."""
 
 import difflib
 import re
@@ -9,15 +9,15 @@ from recovery.plan.graph import WaveGraph
 from recovery.plan.model import MAX_SERVERS_PER_PLAN
 
 _ENDS_IN_NUMBER = re.compile(r"-([0-9]+)\Z")
-# Comparing names takes long, and whoever got this many wrong needs no more hints.
+# Comparing names is slow, and more hints do not help.
 _MAX_HINTS = 20
 
 
 def check_plan(plan: PlanDraft, report: Report) -> None:
-    """Report what does not fit together, and settle each wave's target and dependencies.
+    """Report contradictions, and resolve each wave's target and dependencies.
 
     Afterwards every wave's values hold its own Region, RoleArn and AccountId, and every
-    dependency that can be understood holds the exact WaveId.
+    dependency that can be resolved holds the exact WaveId.
     """
     _check_wave_ids(plan)
     _check_servers(plan)
@@ -34,7 +34,7 @@ def _check_wave_ids(plan: PlanDraft) -> None:
             continue
         line = wave.section.given["WaveId"].line
         if wave.wave_id in lines:
-            message = f"the WaveId is taken already, in line {lines[wave.wave_id]}"
+            message = f"the WaveId is already used in line {lines[wave.wave_id]}"
             wave.section.problem(line, f"{message}; give each wave its own", value=wave.wave_id)
         else:
             lines[wave.wave_id] = line
@@ -97,7 +97,7 @@ def _resolve_targets(plan: PlanDraft) -> None:
 def _resolve_target(wave: WaveDraft, plan: PlanDraft) -> None:
     values, section = wave.values, wave.section
     for key in ("Region", "RoleArn", "AccountId"):
-        # Blank could mean the plan's, or none at all: a guess could launch in a wrong account.
+        # Blank could mean the plan's value or none: a guess could launch in a wrong account.
         if key in section.blank and key in plan.section.given:
             message = f"{key} is blank, but the plan has one; leave the key out to use the plan's"
             section.problem(section.blank[key], message)
@@ -127,8 +127,8 @@ def _resolve_target(wave: WaveDraft, plan: PlanDraft) -> None:
 def _resolve_dependencies(plan: PlanDraft, report: Report) -> None:
     """Turn every dependency into an exact WaveId.
 
-    Only in a plan none of whose WaveIds ends in a number can a number at the end of a
-    dependency name a wave by its place: elsewhere it may as well be a slip in a WaveId.
+    Only in a plan none of whose WaveIds ends in a number may a number at the end of a
+    dependency name a wave by its position: in others it may be a typo in a WaveId.
     """
     wave_ids = {wave.wave_id: None for wave in plan.waves if wave.wave_id is not None}
     by_number = not any(_ENDS_IN_NUMBER.search(wave_id) for wave_id in wave_ids)
@@ -158,7 +158,7 @@ def _resolve_dependencies(plan: PlanDraft, report: Report) -> None:
 
 
 def _number_of(written: str) -> int | None:
-    # No plan has waves of so many digits, and Python refuses to convert thousands of them.
+    # Python refuses to convert thousands of digits.
     found = _ENDS_IN_NUMBER.search(written) if len(written) <= 64 else None
     return int(found.group(1)) if found else None
 

@@ -1,4 +1,4 @@
-"""The text of a plan file, YAML or JSON, as values that know their lines."""
+"""Parses the text of a plan file, YAML or JSON, into nodes with line numbers."""
 
 import re
 

@@ -1,7 +1,6 @@
-"""A plan as its file has it: the readable parts of what may still be full of mistakes.
+"""The readable parts of a plan file, which may contain mistakes.
 
-What one part says wrong is reported here; what parts say to each other is for
-`recovery.plan_checks`.
+Mistakes in one part are reported here; `recovery.plan.file.checks` compares the parts.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from recovery.plan.file.nodes import Kind, Node
 from recovery.plan.file.problems import Report, printable
 from recovery.plan.model import MAX_SERVERS_PER_WAVE, MAX_WAVES
 
-# Not read one by one like the keys of single values.
+# Keys that have no single value.
 _NOT_SINGLE = (
     "Waves",
     "Servers",
@@ -63,7 +62,7 @@ class WaveDraft:
 
     Attributes:
         section: Its mapping.
-        wave_id: Its WaveId as written, even if malformed, for other waves may name it; None
+        wave_id: Its WaveId as written, even if malformed, because other waves may name it; None
             if there is none.
         values: The valid values of its keys.
         servers: Its servers with a valid ID.
@@ -97,7 +96,7 @@ class PlanDraft:
 
 
 def read_draft(root: Node, report: Report) -> PlanDraft | None:
-    """Read what is readable, and report what is not.
+    """Read the readable parts, and report the others.
 
     Returns:
         The draft; None if the file is not a mapping.
@@ -245,7 +244,7 @@ def _read_dependencies(wave: WaveDraft, report: Report) -> None:
 
 
 def _entries(section: Section, key: str, given: Node) -> list[Node]:
-    """Return a list's items; of what is not a list, the one item that it seems to mean."""
+    """Return a list's items; for another value, report it and return it as the only item."""
     if given.kind is Kind.LIST:
         return given.items
     message = f'{key} is {given.kind}; write a list of "- {_ENTRY[key]}"'

@@ -1,7 +1,7 @@
-"""JSON as values that know their lines.
+"""Parses JSON into nodes with line numbers.
 
-Python's own reader says whether it is JSON, exactly; it does not tell the lines of values.
-What is known to be valid needs no more than a walk over its tokens.
+Python's own reader checks the syntax, but does not give the lines of values. Valid JSON
+then only needs a pass over its tokens.
 """
 
 import json
@@ -26,7 +26,7 @@ def _load_json(text: str) -> None:
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is not a JSON number")
 
-    # Numbers stay text here, for Python refuses to convert integers of thousands of digits.
+    # Numbers stay text here, because Python refuses to convert integers of thousands of digits.
     json.loads(text, parse_int=str, parse_float=str, parse_constant=refuse)
 
 

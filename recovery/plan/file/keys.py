@@ -1,4 +1,4 @@
-"""The keys of a plan file: which there are, what their values must be, which are built."""
+"""The keys of a plan file, and the values that they take."""
 
 import difflib
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _MINUTES = "a whole number of minutes, 1 or more (at most a year)"
 _BOOLEAN = "true or false"
 _SERVER_ID = '"s-" and 17 of the characters 0-9 and a-f'
 
-# What to write, by key: the words for what the models check.
+# By key, what to write: the models' checks as text.
 _EXPECTED = {
     "PlanId": _ID,
     "PlanName": _NAME,
@@ -75,8 +75,8 @@ DEPENDENCY_KEYS = tuple(_keys(Dependency))
 class Section:
     """One mapping of the file: the plan, a wave, a server or a dependency.
 
-    A key without a value counts as left out. A misspelled key is reported and then read as the
-    known key that it resembles, so that one slip does not bring a second problem with it.
+    A key without a value counts as missing. A misspelled key is reported and then read as the
+    known key that it resembles, so that one typo does not cause a second problem.
 
     Attributes:
         line: Where the mapping begins.
@@ -100,7 +100,7 @@ class Section:
                 self._add(key, value)
         for key, value in node.entries.items():
             if key not in known:
-                # Comparing takes long, and a mapping with more unknown keys is no slip.
+                # Comparing is slow, and more unknown keys are no typos.
                 few = len(self._unknown) < _MAX_UNKNOWN_KEYS
                 nearest = _nearest(key, known) if few else None
                 self._unknown.append((key, nearest, value))
@@ -108,7 +108,7 @@ class Section:
                     self._add(nearest, value)
 
     def report_keys(self) -> None:
-        """Report the keys that this mapping cannot have, or has twice."""
+        """Report unknown and repeated keys."""
         for key in self._repeated:
             first = self._first[key.text].line
             self.problem(
@@ -124,11 +124,11 @@ class Section:
             self.problem(more[0][2], f"{len(more)} more unknown keys; remove them")
 
     def values(self, keys: Iterable[str], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return the valid ones of these keys' values, and report the others.
+        """Return the valid values of these keys, and report the others.
 
         Args:
             keys: Keys of single values.
-            required: Those among them that must be there.
+            required: The keys that must be present.
         """
         values = {}
         for key in keys:
@@ -159,14 +159,14 @@ class Section:
 
 
 class InvalidValue:
-    """Why a value is not one that its key can have."""
+    """Why a value is not valid for its key."""
 
     def __init__(self, message: str) -> None:
         self.message = message
 
 
 def check_value(key: str, node: Node) -> Any:
-    """Return the value as the models take it, or Refused."""
+    """Return the value as the models take it, or InvalidValue."""
     if not node.is_scalar:
         return InvalidValue(f"{key} is {node.kind}; write {_EXPECTED[key]}")
     is_text = key not in _NUMBER_KEYS and key not in _BOOLEAN_KEYS
@@ -186,7 +186,7 @@ def check_value(key: str, node: Node) -> Any:
 @cache
 def _nearest(key: str, known: tuple[str, ...]) -> str | None:
     plain = {_plain(each): each for each in known}
-    # Longer ones are no slips of the hand, and comparing them takes long.
+    # Longer keys are no typos, and comparing them is slow.
     matches = difflib.get_close_matches(_plain(key), plain, n=1) if len(key) <= 40 else []
     return plain[matches[0]] if matches else None
 

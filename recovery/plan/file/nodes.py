@@ -1,8 +1,8 @@
-"""Values that know their place in a file.
+"""Values of a plan file with their line numbers.
 
-Built without recursion, so that no nesting is too deep to be refused politely. A value that
-is aliased is shared, never copied, and counted each time, so that a few lines of aliases
-cannot stand for millions of values.
+Built without recursion, so that deep nesting is an ordinary problem of the file. An aliased value
+is shared, not copied, and counted each time, so that a few lines of aliases cannot expand to
+millions of values.
 """
 
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ MAX_VALUES = 500_000
 
 
 class Kind(StrEnum):
-    """What a value is, in the words of the messages."""
+    """The type of a value, as shown in messages."""
 
     TEXT = "text"
     NUMBER = "a number"
@@ -30,16 +30,16 @@ class Kind(StrEnum):
 
 @dataclass(slots=True)
 class Node:
-    """A value and its place.
+    """A value and its line.
 
     Attributes:
-        kind: What it is.
+        kind: Its type.
         line: Its line, counted from 1; for a mapping's value the line of its key.
         text: A scalar as it is written; "" for lists and mappings.
         value: A scalar's value; None for lists and mappings.
         items: A list's items.
         entries: A mapping's values by key.
-        repeated: A mapping's keys that were there before; the first ones count.
+        repeated: A mapping's repeated keys; the first ones count.
         size: The number of values in it when all aliases are expanded, itself included.
     """
 
@@ -54,7 +54,7 @@ class Node:
 
     @property
     def is_scalar(self) -> bool:
-        """Whether it is a single value, and there is one."""
+        """Whether it is a single value that is not null."""
         return self.kind not in (Kind.LIST, Kind.MAPPING, Kind.NULL)
 
 
@@ -69,7 +69,7 @@ class _Frame:
 
 
 class NodeBuilder:
-    """Puts values together without recursion."""
+    """Builds the tree of nodes without recursion."""
 
     def __init__(self, file: str) -> None:
         self.root: Node | None = None
@@ -84,7 +84,7 @@ class NodeBuilder:
         return self.root
 
     def reject(self, line: int | None, message: str, value: str | None = None) -> NoReturn:
-        """Give up reading."""
+        """Raise a problem that ends the reading."""
         raise PlanError((Problem(message, self._file, line, value=value),))
 
     def open(self, kind: Kind, line: int, anchor: str | None = None) -> None:
@@ -107,7 +107,7 @@ class NodeBuilder:
         self._add(node, anchor)
 
     def alias(self, anchor: str, line: int) -> None:
-        """Add the value of an anchor once more."""
+        """Add the value of an anchor again."""
         if any(frame.anchor == anchor for frame in self._frames):
             self.reject(line, f"*{anchor} is inside the value it stands for", anchor)
         if anchor not in self._anchors:

@@ -1,4 +1,4 @@
-"""What is wrong with a plan file, told so that it can be put right without asking anybody."""
+"""Problems of a plan file, each with its place and what to do."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,7 @@ _MAX_LENGTH = 100
 
 
 def printable(text: str) -> str:
-    """Return the text fit for a terminal: control characters escaped, long texts cut."""
+    """Return the text for a terminal: control characters escaped, long texts truncated."""
     if len(text) > _MAX_LENGTH:
         text = f"{text[: _MAX_LENGTH - 1]}…"
     return "".join(
@@ -63,13 +63,13 @@ class Report:
     def problem(
         self, line: int | None, message: str, *, wave: str | None = None, value: str | None = None
     ) -> None:
-        """Add what must be put right before the plan can run."""
+        """Add a problem that must be corrected before the plan can run."""
         self.problems.append(Problem(message, self.file, line, wave, value))
 
     def warning(
         self, line: int | None, message: str, *, wave: str | None = None, value: str | None = None
     ) -> None:
-        """Add what the plan can run with."""
+        """Add a warning; the plan can run with it."""
         self.warnings.append(Problem(message, self.file, line, wave, value))
 
     def raise_if_any(self) -> None:

@@ -1,4 +1,4 @@
-"""Reads a plan file, YAML or JSON, into the frozen plan, or says all that is wrong with it."""
+"""Reads a plan file, YAML or JSON, into the frozen plan, or raises all its problems."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ MAX_BYTES = 5_000_000
 
 @dataclass(frozen=True)
 class ReadPlan:
-    """A plan that may run.
+    """A valid plan.
 
     Attributes:
         plan: The frozen plan.
@@ -36,7 +36,7 @@ def read_plan(path: Path) -> ReadPlan:
         path: A YAML or JSON file; it is JSON if its name ends in `.json`.
 
     Raises:
-        PlanError: The file cannot be read, or is no plan that may run; all problems at once.
+        PlanError: The file cannot be read, or is no valid plan; with all problems.
     """
     return parse_plan(_text_of(path), file=str(path))
 
@@ -46,10 +46,10 @@ def parse_plan(text: str, *, file: str) -> ReadPlan:
 
     Args:
         text: YAML or JSON.
-        file: What to call the file in problems; its ending tells JSON from YAML.
+        file: The file's name in problems; its extension says whether it must be JSON.
 
     Raises:
-        PlanError: The text is no plan that may run; all problems at once.
+        PlanError: The text is no valid plan; with all problems.
     """
     report = Report(file)
     if len(text) > MAX_BYTES:

@@ -1,4 +1,4 @@
-"""YAML as values that know their lines.
+"""Parses YAML into nodes with line numbers.
 
 Read event by event: PyYAML's own composer recurses, and its constructors lose the lines.
 """
@@ -13,7 +13,7 @@ from yaml.resolver import Resolver
 from recovery.plan.file.nodes import Kind, Node, NodeBuilder
 from recovery.plan.file.problems import printable
 
-# libyaml is some ten times faster; PyYAML has it wherever it comes as a wheel.
+# libyaml is about ten times faster; PyYAML's wheels include it.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # PyYAML has no type hints for the parts that resolve and construct a single scalar.
 _resolver: Any = Resolver()
@@ -33,7 +33,7 @@ def read_yaml(text: str, builder: NodeBuilder) -> Node:
     """Read one YAML document.
 
     Raises:
-        PlanError: It is not YAML, or YAML that no plan needs.
+        PlanError: It is not YAML, or uses YAML features that plans do not allow.
     """
     try:
         for event in _yaml_events(text, builder):
@@ -81,7 +81,7 @@ def _yaml_scalar(event: yaml.ScalarEvent, line: int, builder: NodeBuilder) -> No
     tag = _resolver.resolve(yaml.ScalarNode, text, event.implicit)
     kind = _KINDS.get(tag.rpartition(":")[2], Kind.TEXT)
     if kind is Kind.NUMBER and ":" in text:
-        # YAML 1.1 reads 1:30 as 90, to a base of 60. Nobody who writes it means that.
+        # YAML 1.1 reads 1:30 as 90, to the base 60, which no author of a plan means.
         kind = Kind.TEXT
     return Node(kind, line, text, _value(kind, text, tag))
 

@@ -42,7 +42,7 @@ async def test_a_wave_is_skipped_and_another_approved_in_dialogs(
     page = tab.page
     await tab.node("reports").click()
     await page.locator("#panel").get_by_role("button", name="Skip").click()
-    await tab.sees("#dialog", "It leaves out Reports (reports).")
+    await tab.sees("#dialog", "It skips Reports (reports).")
     await page.get_by_label("Reason").fill("not needed today")
     await page.locator("#dialog").get_by_role("button", name="Skip").click()
     await tab.sees("#dialog", "Done")

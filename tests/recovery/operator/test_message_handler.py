@@ -103,7 +103,7 @@ def in_doubt(scheduler: WaveScheduler) -> None:
 def retried_while_paused(scheduler: WaveScheduler) -> None:
     run_to(scheduler, WaveStatus.FAILED)
     scheduler.pause("Paused by ops", now=NOW)
-    scheduler.reopen("it", "Retry asked for by ops", now=NOW)
+    scheduler.reopen("it", "Retry by ops", now=NOW)
 
 
 STATES: dict[str, Callable[[WaveScheduler], None]] = {

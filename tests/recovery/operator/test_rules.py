@@ -151,7 +151,7 @@ def state_with(status: WaveStatus, **fields: Any) -> tuple[ExecutionState, WaveS
         ("accept_wave", WaveStatus.PENDING, {}, "WAVE_STATUS", "skip_wave"),
         ("approve_wave", WaveStatus.PENDING, {}, "NO_APPROVAL_NEEDED", "skip_wave"),
         ("launch_anyway", WaveStatus.WAITING, BEGUN, "NOT_IN_DOUBT", "cancel_wave"),
-        ("accept_wave", WaveStatus.COMPLETED, BEGUN, "WAVE_STATUS", "nothing"),
+        ("accept_wave", WaveStatus.COMPLETED, BEGUN, "WAVE_STATUS", "no message"),
     ],
 )
 def test_a_refusal_says_what_can_be_done_instead(

@@ -26,5 +26,5 @@ def test_each_difference_of_a_plan_is_a_line() -> None:
         f"+ server {server_id(77)} in App (w1)",
         "~ server s-00000000000000004: moved from Web (w2) to Cache (cache)",
         "~ server s-00000000000000005: moved from Web (w2) to Cache (cache)",
-        "- server s-00000000000000003 of App (w1); what it launched is left alone",
+        "- server s-00000000000000003 of App (w1); its instance is kept",
     ]

@@ -177,7 +177,7 @@ WAVE_ID_MISTAKES = {
     "empty": ('""', None, "number 2", "1 to 64 letters"),
     "blank": ("", None, "number 2", "WaveId is missing"),
     "list": ("[a]", None, "number 2", "WaveId is a list"),
-    "repeated": ("db", "db", "db", "taken already, in line 4"),
+    "repeated": ("db", "db", "db", "already used in line 4"),
 }
 
 
