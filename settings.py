@@ -1,4 +1,4 @@
-"""The settings that are ours, read from `DRS_WAVES_*`.
+"""Our own settings, read from `DRS_WAVES_*`.
 
 Temporal's connection comes from the `temporal` CLI's own profile and variables, AWS's from AWS's.
 """
@@ -17,20 +17,20 @@ from recovery.base_model import Model
 
 HEARTBEAT_TIMEOUT_SECONDS = 20.0
 UNSETTLED_SECONDS = 35.0
-"""For how long after Temporal confirmed an attempt its StartRecovery may still be accepted."""
+"""How long after Temporal's confirmation of an attempt DRS may still accept its StartRecovery."""
 
 
 class Role(StrEnum):
     """What a caller of the API may do."""
 
     VIEWER = "viewer"
-    """Look at everything."""
+    """Read everything."""
     OPERATOR = "operator"
-    """Register plans, start executions, steer them, clean up after drills."""
+    """Register plans, start and steer executions, clean up after drills."""
     APPROVER = "approver"
     """Approve and refuse waves."""
     ADMIN = "admin"
-    """All of it, and what destroys live recovery instances."""
+    """Everything, including requests that destroy live recovery instances."""
 
 
 class StaticToken(Model):
@@ -41,7 +41,7 @@ class StaticToken(Model):
 
 
 class Settings(BaseSettings):
-    """What can be set, each as `DRS_WAVES_<NAME>`."""
+    """All settings, each set as `DRS_WAVES_<NAME>`."""
 
     model_config = SettingsConfigDict(env_prefix="DRS_WAVES_", extra="ignore", frozen=True)
 
@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     history_region: str | None = Field(
         default=None,
         description="Region of that table; default: AWS's own region setting. "
-        "Keep it out of the Region that is recovered.",
+        "Use another Region than the one that may be lost.",
     )
     plan_table: str = Field(
         default="drs-waves-plans",
@@ -68,29 +68,29 @@ class Settings(BaseSettings):
         default=5.0,
         ge=1.0,
         le=300.0,
-        description="Seconds between two looks at jobs; three times that while none is expected "
+        description="Seconds between two polls of jobs; three times that while none is expected "
         "to end soon.",
     )
     absent_after_seconds: float = Field(
         default=60.0,
         ge=5.0,
         le=600.0,
-        description="Seconds for which an unanswered StartRecovery is looked for before it is "
-        "asked again. Never scaled.",
+        description="Seconds for which the job of an unanswered StartRecovery is searched before "
+        "the call is sent again. Never scaled.",
     )
     heartbeat_timeout_seconds: float = Field(
         default=HEARTBEAT_TIMEOUT_SECONDS,
         ge=1.0,
         le=300.0,
         description="Seconds without a heartbeat after which an activity counts as lost and is "
-        "tried again. Never scaled; less than the default only with a sandbox on this machine.",
+        "retried. Never scaled; less than the default only with a sandbox on this machine.",
     )
     sticky_timeout_seconds: float = Field(
         default=10.0,
         ge=1.0,
         le=60.0,
-        description="Seconds after which a workflow goes to another worker if the one that has it "
-        "in memory does not take it.",
+        description="Seconds after which a workflow task goes to another worker if the one that "
+        "has the workflow in memory does not take it.",
     )
     speed: float = Field(
         default=1.0,
@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     )
     api_host: str = Field(
         default="127.0.0.1",
-        description="Address that `drs-waves serve` listens on. One that others reach needs "
+        description="Address that `drs-waves serve` listens on. A public one needs "
         "authentication: API_TOKENS, or OIDC_ISSUER and OIDC_AUDIENCE.",
     )
     api_port: int = Field(default=8080, ge=1, le=65535, description="Port of `drs-waves serve`.")
@@ -138,11 +138,11 @@ class Settings(BaseSettings):
     oidc_jwks_url: str | None = Field(
         default=None,
         pattern=r"^https?://\S+$",
-        description="Where the issuer's keys are; default: as its discovery document says.",
+        description="URL of the issuer's keys; default: from its discovery document.",
     )
     oidc_roles_claim: str = Field(
         default="roles",
-        description="Claim with the roles viewer, operator, approver, admin; dots lead inside.",
+        description="Claim with the roles viewer, operator, approver, admin; dots separate keys.",
     )
     starts_a_minute: int = Field(
         default=10, ge=1, description="Executions that one subject may start within a minute."
@@ -173,7 +173,7 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
-        # What Compose and Kubernetes make of a variable that has no value.
+        # Compose and Kubernetes set a variable without a value to "".
         return value or None
 
     @model_validator(mode="after")
@@ -209,16 +209,16 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _next_attempt_is_late_enough(self) -> Self:
-        # DRS may still accept the request of a lost attempt; the next one must not have given up
-        # looking for its job by then.
-        timeout, looked = self.heartbeat_timeout_seconds, self.absent_after_seconds
+        # DRS may still accept the request of a lost attempt; until then the next attempt must
+        # search for its job.
+        timeout, search = self.heartbeat_timeout_seconds, self.absent_after_seconds
         is_short = timeout < HEARTBEAT_TIMEOUT_SECONDS
-        if (is_short or timeout + looked <= UNSETTLED_SECONDS) and (where := _elsewhere()):
+        if (is_short or timeout + search <= UNSETTLED_SECONDS) and (where := _elsewhere()):
             wrong = (
                 f"DRS_WAVES_HEARTBEAT_TIMEOUT_SECONDS={timeout:g} is refused: less than "
                 f"{HEARTBEAT_TIMEOUT_SECONDS:g} s"
                 if is_short
-                else f"DRS_WAVES_ABSENT_AFTER_SECONDS={looked:g} is refused: at most "
+                else f"DRS_WAVES_ABSENT_AFTER_SECONDS={search:g} is refused: at most "
                 f"{UNSETTLED_SECONDS:g} s together with DRS_WAVES_HEARTBEAT_TIMEOUT_SECONDS"
             )
             raise ValueError(
@@ -229,12 +229,12 @@ class Settings(BaseSettings):
 
     @property
     def scaled_poll_seconds(self) -> float:
-        """Wall-clock seconds between two looks at a job."""
+        """Wall-clock seconds between two polls of a job."""
         return self.poll_seconds / self.speed
 
 
 def _elsewhere() -> str | None:
-    """The first AWS endpoint of the environment that is not on this machine, or None."""
+    """The first AWS endpoint in the environment that is not on this machine, or None."""
     if not os.environ.get("AWS_ENDPOINT_URL"):
         return "AWS itself"
     if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
@@ -244,12 +244,12 @@ def _elsewhere() -> str | None:
 
 
 def is_loopback(url: str | None) -> bool:
-    """Whether a URL leads to this machine only."""
+    """Whether a URL is a loopback address."""
     try:
         host = urlsplit(url).hostname if url else None
         return host is not None and (host == "localhost" or ip_address(host).is_loopback)
     except ValueError:
-        # Neither a URL nor an address.
+        # It is neither a URL nor an address.
         return False
 
 
@@ -258,6 +258,6 @@ def get_settings() -> Settings:
     """The settings of this process.
 
     Raises:
-        pydantic.ValidationError: naming each variable that is wrong.
+        pydantic.ValidationError: with each invalid variable.
     """
     return Settings()

@@ -1,4 +1,4 @@
-"""What the clean-up after an execution is asked, and what it finds."""
+"""The input, requests and results of the clean-up after an execution."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,13 +10,13 @@ from recovery.plan.model import RecoveryPlan, Target
 
 
 class TargetScope(Model):
-    """What an execution may have launched in one target.
+    """The scope of a clean-up in one target.
 
     Attributes:
-        job_ids: the jobs that it recorded as its own.
-        launch_prefix: how the execution's launch IDs begin; they find jobs that were never
+        job_ids: the jobs that the execution recorded as its own.
+        launch_prefix: the prefix of the execution's launch IDs, which finds jobs that were not
             recorded.
-        since: epoch seconds before which it launched nothing.
+        since: the execution's start (epoch seconds).
     """
 
     target: Target
@@ -27,7 +27,7 @@ class TargetScope(Model):
 
 
 class CleanupScope(Model):
-    """What an execution may have launched, everywhere."""
+    """The scope of a clean-up in all targets."""
 
     plan_id: str
     plan_name: str
@@ -62,7 +62,7 @@ class FoundInstances(Model):
     """The instances that an execution launched in one target.
 
     Attributes:
-        unfinished: its jobs that had not ended when waiting for them did.
+        unfinished: its jobs that had not ended in time.
     """
 
     instances: list[LaunchedInstance]

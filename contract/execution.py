@@ -1,4 +1,4 @@
-"""What the plan's workflow is started with, and where an execution is found in Temporal."""
+"""The input of the plan's workflow, and references to executions in Temporal."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from recovery.plan.model import RecoveryPlan
 
 
 class Takeover(Model):
-    """An earlier execution of the same mode whose servers are taken over.
+    """An earlier execution of the same type whose servers are taken over.
 
     Attributes:
-        since: when it began (epoch seconds).
-        servers: what it recorded of servers that have a job, whatever became of them.
+        since: its start (epoch seconds).
+        servers: its recorded results of servers that have a job.
     """
 
     execution_id: str
@@ -31,10 +31,10 @@ class StartExecution(StrictModel):
         execution_id: the execution's own ID; it survives resets, which change the run ID.
         start_time: when it was started (epoch seconds); a reset does not change it.
         confirmation: the PlanId, typed by the operator; a real recovery is refused without it.
-        relaunch: servers that may be launched although that destroys a live recovery instance.
-        takeover: what an earlier execution has launched already, to be taken over.
-        expected: seconds that servers are expected to take, by source server, where that is known.
-        learned: what that is known from; it tells of other servers by their operating systems.
+        relaunch: servers that may be launched although this destroys a live recovery instance.
+        takeover: the earlier execution that is taken over.
+        expected: seconds that servers are expected to take, by source server, if known.
+        learned: the learned durations, which also give defaults by operating system.
     """
 
     execution_id: str
@@ -51,14 +51,14 @@ class StartExecution(StrictModel):
     @field_validator("plan", mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, plan: Any) -> Any:
-        """Refuse them deep in the plan too, which elsewhere may come from a later version."""
+        """Reject unknown keys in the whole plan, because a person may have written it."""
         if isinstance(plan, RecoveryPlan):
             return plan
         return RecoveryPlan.model_validate(plan, extra="forbid")
 
 
 class ExecutionEndRequest(Model):
-    """Which execution's end to await, under the workflow ID of its plan."""
+    """The execution whose end to await, and the workflow ID of its plan."""
 
     workflow_id: str
     execution_id: str
@@ -66,11 +66,11 @@ class ExecutionEndRequest(Model):
 
 
 class ExecutionRun(Model):
-    """Where an execution is found in Temporal.
+    """A reference to an execution in Temporal.
 
     Attributes:
-        workflow_id: of its plan's workflow.
-        run_id: one run of that; a reset gives it another.
+        workflow_id: the ID of its plan's workflow.
+        run_id: a run of that workflow; a reset starts another.
     """
 
     execution_id: str

@@ -1,11 +1,11 @@
-"""The types of the errors that our workflows close with."""
+"""The types of our workflows' application errors."""
 
 from enum import StrEnum, unique
 
 
 @unique
 class FailureType(StrEnum):
-    """The types of the errors that our workflows close with."""
+    """The types of our workflows' application errors."""
 
     PLAN_FAILED = "PlanFailed"
     PLAN_REFUSED = "PlanRefused"

@@ -1,10 +1,10 @@
-"""What a repair of the history answers."""
+"""The result of a repair of the history."""
 
 from recovery.base_model import Model
 
 
 class HistoryRepair(Model):
-    """What became of a repair.
+    """The result of a repair.
 
     Attributes:
         repaired: keys of the items that were written.

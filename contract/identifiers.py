@@ -25,18 +25,18 @@ SEARCH_ATTRIBUTES = (PLAN_ID_KEY, EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, STATUS_K
 
 
 def new_execution_id(plan_id: str, key: str | None = None) -> str:
-    """The ID of a new execution of a plan; always the same for the same `key`."""
+    """The ID of a new execution of a plan; the same for the same `key`."""
     unique = uuid4().hex if key is None else hashlib.sha256(key.encode()).hexdigest()
     return f"{plan_id}-{unique[:_UNIQUE_CHARACTERS]}"
 
 
 def plan_id_of(execution_id: str) -> str:
-    """The plan that an execution is of."""
+    """The PlanId of an execution."""
     return execution_id[: -_UNIQUE_CHARACTERS - 1]
 
 
 def plan_workflow_id(plan_id: str) -> str:
-    """The workflow ID under which a plan runs; one at a time."""
+    """The workflow ID of a plan; one execution runs at a time."""
     return f"drs-plan/{plan_id}"
 
 
@@ -46,10 +46,10 @@ def cleanup_workflow_id(execution_id: str) -> str:
 
 
 def launch_prefix(execution_id: str, wave_id: str = "") -> str:
-    """How the launch IDs of an execution, or of one of its waves, begin."""
+    """The prefix of the launch IDs of an execution, or of one of its waves."""
     return f"{execution_id}/{wave_id}/" if wave_id else f"{execution_id}/"
 
 
 def history_workflow_id(execution_id: str) -> str:
-    """The workflow ID under which the rest of an execution's history is written."""
+    """The workflow ID of the repair of an execution's history."""
     return f"drs-history/{execution_id}"

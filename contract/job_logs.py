@@ -1,23 +1,23 @@
-"""What DRS logged of jobs, as it is shown to people."""
+"""Job logs of DRS, as shown to users."""
 
 from recovery.base_model import Model
 from recovery.plan.model import Target
 
 
 class JobLogsRequest(Model):
-    """Which jobs' logs to read, and where they are."""
+    """The jobs whose logs to read, and their target."""
 
     target: Target
     job_ids: list[str]
 
 
 class Conversion(Model):
-    """What DRS made a server's volumes into.
+    """The conversion of a server's volumes.
 
     Attributes:
-        data_timestamp: the moment that the data is of, as DRS writes it.
+        data_timestamp: the time of the data, as DRS writes it.
         volume_to_volume_size: bytes by source volume.
-        volume_to_conversion_map: by source volume, the kinds of conversion and what came of them.
+        volume_to_conversion_map: by source volume, the kinds of conversion and their results.
     """
 
     root_volume_name: str | None = None
@@ -40,10 +40,10 @@ class JobLogLine(Model):
     """An event of a job.
 
     Attributes:
-        event: DRS's own word, such as LAUNCH_FAILED; also one that its model lacks.
-        time: epoch seconds; None where DRS's timestamp is not understood.
-        raw_error: why it failed, in AWS's own words.
-        attempt_count: which attempt of `max_attempts_count` it is of.
+        event: DRS's name, such as LAUNCH_FAILED; may be missing in DRS's model.
+        time: epoch seconds; None if DRS's timestamp cannot be parsed.
+        raw_error: AWS's error message.
+        attempt_count: the attempt, of `max_attempts_count`.
     """
 
     event: str
@@ -62,8 +62,8 @@ class JobLog(Model):
     """A DRS job with its log.
 
     Attributes:
-        type: DRS's own word, such as LAUNCH; None where the job is not known any more.
-        status: DRS's own word; a job ends COMPLETED even when its servers FAILED.
+        type: DRS's name, such as LAUNCH; None if DRS no longer has the job.
+        status: DRS's name; a job ends COMPLETED even if its servers FAILED.
         creation_time: epoch seconds.
         end_time: epoch seconds.
         lines: what was logged, the oldest first.

@@ -1,4 +1,4 @@
-"""A launch of a wave's servers: its request, its result, and what is reported until then."""
+"""Launches of a wave's servers: requests, results and signals."""
 
 from recovery.base_model import Model
 from recovery.execution.server import ServerResult
@@ -10,8 +10,8 @@ class LaunchAnswer(Model):
     """An operator's answer to whether DRS has a launch's job.
 
     Attributes:
-        launch_id: the launch that is meant.
-        job_id: the job to adopt; None: there is none, launch.
+        launch_id: the launch.
+        job_id: the job to adopt; None: launch, DRS has no job.
     """
 
     launch_id: str = ""
@@ -19,13 +19,13 @@ class LaunchAnswer(Model):
 
 
 class LaunchRequest(Model):
-    """Servers of one wave that are launched by one job, alone or together with others.
+    """Servers of one wave that one job launches, alone or with other launches.
 
     Attributes:
-        launch_id: its tag on the job, fixed in Temporal's history before the call.
-        since: epoch seconds before which no job of this launch can exist.
-        requested_time: when the wave first asked for it (epoch seconds).
-        relaunch: servers that may be launched although a live recovery instance is lost.
+        launch_id: its tag on the job, recorded in Temporal's history before the call.
+        since: no job of this launch is older (epoch seconds).
+        requested_time: when the wave first requested it (epoch seconds).
+        relaunch: servers that may be launched although this destroys a live recovery instance.
         possibly_sent: an earlier attempt, or an earlier run that was reset, may have sent it.
         answer: an operator's answer about its job.
         wave_workflow_id: the wave's workflow, which gets the result.
@@ -49,10 +49,10 @@ class LaunchRequest(Model):
 
 
 class LaunchResult(Model):
-    """What became of a launch.
+    """The result of a launch.
 
     Attributes:
-        job_id: its own job; None if it needed none, or DRS accepted none.
+        job_id: its own job; None if it needed none, or DRS did not accept it.
         accepted_time: when DRS created the job, or servers were taken over (epoch seconds); None
             if there is nothing to watch.
         servers: every server of the request: with its job, or FAILED with the reason.
@@ -66,7 +66,7 @@ class LaunchResult(Model):
 
 
 class LaunchWaiting(Model):
-    """Signal to a wave: one of its launches waits, and for what."""
+    """Signal to a wave: what one of its launches waits for."""
 
     launch_id: str
     waiting_for: WaitingFor
@@ -74,11 +74,11 @@ class LaunchWaiting(Model):
 
 
 class LaunchesSettled(Model):
-    """Signal to a wave: the results of its launches, or that the launcher has dropped them.
+    """Signal to a wave: its launches are settled, or withdrawn from the launcher's queue.
 
     Attributes:
-        withdrawn: launch IDs of those that the launcher no longer has.
-        in_doubt: whether DRS may have a job of the withdrawn ones all the same.
+        withdrawn: launch IDs that the launcher no longer has.
+        in_doubt: whether DRS may have a job of the withdrawn launches.
     """
 
     results: list[LaunchResult] = []
@@ -87,10 +87,10 @@ class LaunchesSettled(Model):
 
 
 class BatchRequest(Model):
-    """Launches of one target and execution type that one job is asked for.
+    """Launches of one target and execution type that are sent as one job.
 
     Attributes:
-        jobs_read_after: DRS's jobs must have been read then or later (epoch seconds).
+        jobs_read_after: DRS's jobs must be read at this time or later (epoch seconds).
     """
 
     requests: list[LaunchRequest]
@@ -98,27 +98,27 @@ class BatchRequest(Model):
 
 
 class BatchProgress(Model):
-    """Signal to the launcher, from a batch that it runs: what its launches wait for."""
+    """Signal to the launcher, from its running batch: what launches wait for."""
 
     waiting: list[LaunchWaiting] = []
 
 
 class PostponedLaunch(LaunchWaiting):
-    """A launch that DRS, or another job, does not allow yet.
+    """A launch that must wait for a quota or another job.
 
     Attributes:
-        job_ids: the jobs that must end first, where they are known.
+        job_ids: the jobs that must end first, if known.
     """
 
     job_ids: list[str] = []
 
 
 class BatchResult(Model):
-    """What became of a batch. Launches that it does not name were not sent, or are in doubt.
+    """The result of a batch. Launches that it does not name were not sent, or are in doubt.
 
     Attributes:
-        job_id: its own job, if it got one.
-        split: DRS refused the call because of one of the launches, it is not known which.
+        job_id: its own job, if any.
+        split: DRS refused the call because of one launch, but did not name it.
         in_doubt: whether DRS may have a job of the launches that are not named.
     """
 
@@ -130,15 +130,15 @@ class BatchResult(Model):
 
 
 class LaunchHeartbeat(Model):
-    """What an attempt leaves to the next, in its heartbeat.
+    """The heartbeat details of a launch, which the next attempt reads.
 
     Attributes:
-        unanswered: StartRecovery was sent and its answer is not known.
+        unanswered: StartRecovery may have been sent, and no response was received.
         sent_time: when it was sent (epoch seconds).
-        searched_seconds: for how long the job of such a call has been looked for. Counted, not
-            taken from clocks, because those may jump.
-        guard_unread_since: since when live instances cannot be read (epoch seconds).
-        reported: the reason that the launcher was given last.
+        searched_seconds: for how long the job of such a call has been searched. Counted, because
+            clocks may jump.
+        guard_unread_since: when reading live instances first failed (epoch seconds).
+        reported: the reason that was signaled to the launcher last.
     """
 
     unanswered: bool = True
@@ -149,12 +149,12 @@ class LaunchHeartbeat(Model):
 
 
 class ReviewRequest(Model):
-    """The servers of a wave whose earlier launches are looked up.
+    """The servers of a wave whose earlier launches are reviewed.
 
     Attributes:
-        launch_prefixes: how the launch IDs of the earlier attempts begin.
-        own_prefix: how those of this execution begin; other jobs are taken over.
-        since: epoch seconds before which there were none.
+        launch_prefixes: the prefixes of the launch IDs of earlier attempts.
+        own_prefix: the prefix of this execution's launch IDs; other jobs are taken over.
+        since: no earlier launch is older (epoch seconds).
     """
 
     target: Target
@@ -166,6 +166,6 @@ class ReviewRequest(Model):
 
 
 class ReviewProgress(Model):
-    """Signal to a wave, from the review that it runs: why that has not ended yet."""
+    """Signal to a wave, from its running review: why the review has not ended."""
 
     reason: str

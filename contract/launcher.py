@@ -1,4 +1,4 @@
-"""What the launcher of an account and Region is started with, signalled and asks."""
+"""The input, signals and requests of the launcher of an account and Region."""
 
 from contract.launch import LaunchAnswer, LaunchRequest
 from recovery.base_model import Model
@@ -8,12 +8,12 @@ from recovery.plan.model import Target
 
 
 class QueueLaunches(Model):
-    """Signal to the launcher: a wave asks for launches.
+    """Signal to the launcher: a wave requests launches.
 
     Attributes:
-        priority: the plan's, 1 the first.
-        remaining_seconds: how long the plan takes from here on, along its longest chain.
-        launch_before: when the plan's deadline passes (epoch seconds).
+        priority: the plan's; 1 is the highest.
+        remaining_seconds: how long the plan still takes, along its longest chain.
+        launch_before: the plan's deadline (epoch seconds).
     """
 
     requests: list[LaunchRequest]
@@ -23,18 +23,18 @@ class QueueLaunches(Model):
 
 
 class WithdrawLaunches(Model):
-    """Signal to the launcher: a wave takes launches back."""
+    """Signal to the launcher: a wave withdraws launches."""
 
     wave_workflow_id: str
     launch_ids: list[str]
 
 
 class LauncherInput(Model):
-    """Input of the launcher; more than where it works only if it continues an earlier run.
+    """Input of the launcher; all but its account and Region come from its previous run.
 
     Attributes:
-        max_history_events: after so many events it continues as new, if Temporal does not suggest
-            it earlier.
+        max_history_events: the number of events after which it continues as new, if Temporal does
+            not suggest it earlier.
     """
 
     account_id: str
@@ -46,12 +46,12 @@ class LauncherInput(Model):
 
 
 class RunningJobsRequest(Model):
-    """Which jobs are running, and when to answer.
+    """Reads which jobs are running, now or after a change.
 
     Attributes:
-        seen: the jobs that were running; the answer waits for a change. None: answer at once.
-        accepted: jobs of which to say whether DRS lists them yet.
-        gather_polls: for how many polls launches gather before DRS is asked.
+        seen: the known running jobs; the result waits for a change. None: return at once.
+        accepted: accepted jobs; the result says which of them DRS lists.
+        gather_polls: for how many poll intervals launches gather before jobs are read.
         waited_seconds: how much of that time has passed.
     """
 

@@ -1,4 +1,4 @@
-"""What the worker sees of a plan's targets and servers."""
+"""The targets and servers of a plan, as the worker sees them."""
 
 from recovery.base_model import Model
 from recovery.execution.server import OperatingSystem
@@ -23,11 +23,11 @@ class TargetContext(Model):
 
 
 class WorkerContext(Model):
-    """What a plan needs to know of the worker before it starts.
+    """The worker's targets and warnings, which a plan needs before it starts.
 
     Attributes:
-        warnings: what is wrong around the plan; none of it holds a launch back.
-        operating_systems: of its source servers, as far as DRS says so at once.
+        warnings: risks for the plan; they prevent no launch.
+        operating_systems: of its source servers, if DRS responds at once.
     """
 
     speed: float
@@ -37,11 +37,11 @@ class WorkerContext(Model):
 
 
 class Finding(Model):
-    """Something a readiness check found.
+    """A finding of a readiness check.
 
     Attributes:
-        job_id: the DRS job that it is about.
-        blocks: DRS or our guard would refuse to launch this server as things are.
+        job_id: its DRS job.
+        blocks: DRS or our guard would refuse to launch this server now.
     """
 
     wave_id: str | None = None
@@ -54,7 +54,7 @@ class Finding(Model):
 
 
 class Readiness(Model):
-    """What a dry run tells."""
+    """The result of a dry run."""
 
     context: WorkerContext
     findings: list[Finding]

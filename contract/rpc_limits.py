@@ -1,4 +1,4 @@
-"""How long a call to Temporal may take before it counts as unanswered."""
+"""Timeouts of calls to Temporal."""
 
 from datetime import timedelta
 

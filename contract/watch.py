@@ -1,4 +1,4 @@
-"""What a watch of a wave's servers is asked, signals and remembers."""
+"""The request, signal and heartbeat details of a watch of a wave's servers."""
 
 from recovery.base_model import Model
 from recovery.execution.server import ServerResult
@@ -6,12 +6,12 @@ from recovery.plan.model import Target
 
 
 class WatchedServer(Model):
-    """One server under watch; what the heartbeat carries from attempt to attempt.
+    """A watched server, as stored in the heartbeat details.
 
     Attributes:
-        launched_seen_time: when it was first seen LAUNCHED; the lookup's two minutes begin.
-        ended_without_launch: its job was seen COMPLETED while the server was neither up nor failed.
-        contradiction: what speaks against it, until the look-up is over.
+        launched_seen_time: when it was first seen LAUNCHED; the lookup's two minutes start.
+        ended_without_launch: its job was COMPLETED while the server was neither up nor failed.
+        contradiction: what contradicts LAUNCHED, until the lookup is over.
     """
 
     result: ServerResult
@@ -24,7 +24,7 @@ class WatchRequest(Model):
     """The servers of one wave to watch, each with its job.
 
     Attributes:
-        until: epoch seconds after which watching ends whatever is still open.
+        until: when the watch ends, even if servers are open (epoch seconds).
         slow_poll_until: epoch seconds; none is expected to be up before, so polls are rarer.
     """
 
@@ -38,7 +38,7 @@ class ServersChanged(Model):
     """Signal to a wave, from its watch: the servers that changed.
 
     Attributes:
-        error: why DRS cannot be asked at present; empty if it can.
+        error: why DRS cannot be polled at present; empty if it can.
     """
 
     servers: list[ServerResult] = []
@@ -46,7 +46,7 @@ class ServersChanged(Model):
 
 
 class WatchHeartbeat(Model):
-    """The watched servers, in the heartbeat, for the next attempt to go on from."""
+    """The heartbeat details of a watch, from which the next attempt continues."""
 
     servers: list[WatchedServer]
     error: str = ""

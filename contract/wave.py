@@ -1,4 +1,4 @@
-"""What a wave's workflow is started with and signalled, and what it ends with."""
+"""The input, a signal and the result of a wave's workflow."""
 
 from recovery.base_model import Model
 from recovery.execution.server import OperatingSystem, ServerResult
@@ -10,22 +10,22 @@ from recovery.plan.model import Wave
 
 
 class WaveInput(Model):
-    """Input of a wave's workflow: its wave and nothing of the others.
+    """Input of a wave's workflow: its own wave only.
 
     Attributes:
         plan_workflow_id: the workflow that it reports to.
-        since: when the execution began (epoch seconds); no job of it is older.
-        earlier: what is known of the servers from earlier attempts or an earlier execution; DRS is
-            asked about them before anything is launched.
-        launch_prefixes: how the launch IDs of those begin; empty if there are none.
+        since: the execution's start (epoch seconds); none of its jobs is older.
+        earlier: the servers' results of earlier attempts or of an earlier execution; they are
+            reviewed with DRS before anything is launched.
+        launch_prefixes: the prefixes of their launch IDs; empty if there are none.
         paused: the plan is paused: launch nothing until `resume`.
-        launch_before: when the plan's deadline passes (epoch seconds).
-        priority: the plan's, 1 the first.
+        launch_before: the plan's deadline (epoch seconds).
+        priority: the plan's; 1 is the highest.
         remaining_seconds: how long the plan is expected to take from this wave on, along its
             longest chain.
-        expected: seconds that servers are expected to take, where that is known.
+        expected: seconds that servers are expected to take, if known.
         earliest_seconds: seconds before which none of them is expected to be up.
-        operating_systems: of the wave's servers, where DRS says so.
+        operating_systems: of the wave's servers, if DRS returns them.
     """
 
     execution_id: str
@@ -60,11 +60,11 @@ class StopWave(Model):
 
 
 class WaveOutcome(Model):
-    """What a wave's workflow ends with.
+    """The result of a wave's workflow.
 
     Attributes:
-        wave: its last state, without the servers, which its reports carried.
-        recorded_revision: up to which revision the history has the wave.
+        wave: its last state, without the servers, which its reports contain.
+        recorded_revision: the wave's revision in the history.
     """
 
     wave: WaveState
