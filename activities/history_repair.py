@@ -5,8 +5,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.execution_state import StateUnavailableError, read_temporal_state
 from activities.heartbeat import heartbeating
-from contract.execution import ExecutionRun
-from contract.history import HistoryRepair
+from contract.execution import ExecutionRun, HistoryRepair
 from recovery.history.comparison import Difference, TemporalState, compare, repair_record
 from storage.history import HistoryError, HistoryTable
 

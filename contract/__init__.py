@@ -1,4 +1,4 @@
-"""The wire format of Temporal: inputs, results, signals, IDs, task queues.
+"""What crosses Temporal: inputs, results, signals, identifiers. Models only.
 
-Tested in tests/workflows/test_recorded_inputs.py and tests/end_to_end/.
+Tested in tests/contract/test_models.py, and by what sends and takes them in tests/workflows.
 """

@@ -76,3 +76,15 @@ class ExecutionRun(Model):
     execution_id: str
     workflow_id: str
     run_id: str
+
+
+class HistoryRepair(Model):
+    """The result of a repair.
+
+    Attributes:
+        repaired: keys of the items that were written.
+        remaining: keys of the items that still differ.
+    """
+
+    repaired: list[str]
+    remaining: list[str]

@@ -12,9 +12,8 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.history_repair import RepairActivities
-    from contract.execution import ExecutionRun, StartExecution
+    from contract.execution import ExecutionRun, HistoryRepair, StartExecution
     from contract.failures import FailureType
-    from contract.history import HistoryRepair
     from contract.identifiers import (
         EXECUTION_ID_KEY,
         EXECUTION_TYPE_KEY,

@@ -67,7 +67,7 @@ async def test_a_message_goes_as_a_signal_where_temporal_takes_no_more_updates(
 async def test_an_update_that_is_rejected_is_none_of_the_two_thousand(
     house: FakedEnvironment, name: str, message: dict[str, Any]
 ) -> None:
-    house.fakes.arrives_after = HOUR
+    house.fakes.launched_after = HOUR
     a_wave = wave("Database")
     a_wave.servers = [Server(source_server_id=server_id(1))]
     run = await house.start(a_wave)

@@ -16,8 +16,7 @@ from aws.errors import AwsError, AwsErrorKind
 from aws.quotas import ServiceQuotas
 from aws.sessions import AwsSessions
 from aws.targets import TargetClients
-from contract.execution import ExecutionRun
-from contract.history import HistoryRepair
+from contract.execution import ExecutionRun, HistoryRepair
 from contract.launch import (
     BatchProgress,
     BatchRequest,

@@ -207,22 +207,11 @@ class LauncherWorkflow:
             gather_polls=polls,
             waited_seconds=waited,
         )
-        self._queue.update_running(await self._read_jobs(request))
+        self._queue.update_running(await _read_jobs(request))
 
     @property
     def _target(self) -> Any:
         return self._requests[self._queue.waiting[0].launch_id].target
-
-    async def _read_jobs(self, request: RunningJobsRequest) -> RunningJobs:
-        return await workflow.execute_activity_method(
-            WatchActivities.read_running_jobs,
-            request,
-            task_queue=WATCH_TASK_QUEUE,
-            summary="Read running jobs" if request.seen is None else "Await a change of jobs",
-            start_to_close_timeout=timedelta(hours=24),
-            heartbeat_timeout=heartbeat_timeout(),
-            retry_policy=LAUNCH_RETRY,
-        )
 
     def _watch_jobs(self) -> None:
         """Await a change of the running jobs, for launches that wait for one."""
@@ -242,7 +231,7 @@ class LauncherWorkflow:
 
     async def _await_job_change(self, request: RunningJobsRequest) -> None:
         try:
-            self._queue.update_running(await self._read_jobs(request))
+            self._queue.update_running(await _read_jobs(request))
         except ActivityError:
             workflow.logger.info("A look at jobs was cancelled")
         finally:
@@ -360,3 +349,15 @@ def _signal_of(waiting: Waiting) -> LaunchWaiting:
 def _awaited(request: RunningJobsRequest) -> tuple[set[str], set[str]]:
     """From which jobs a change is awaited, and which may become listed."""
     return set(request.seen or ()), set(request.accepted)
+
+
+async def _read_jobs(request: RunningJobsRequest) -> RunningJobs:
+    return await workflow.execute_activity_method(
+        WatchActivities.read_running_jobs,
+        request,
+        task_queue=WATCH_TASK_QUEUE,
+        summary="Read running jobs" if request.seen is None else "Await a change of jobs",
+        start_to_close_timeout=timedelta(hours=24),
+        heartbeat_timeout=heartbeat_timeout(),
+        retry_policy=LAUNCH_RETRY,
+    )

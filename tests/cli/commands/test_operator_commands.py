@@ -205,7 +205,7 @@ def test_a_wave_is_skipped_and_a_wrong_one_is_refused_with_a_hint(operator: Oper
     assert wrong.stdout == ""
     response = operator.read("skip-wave", "skips", "app", "--reason", "not needed")
     assert response["ExecutionId"] == execution_id
-    assert response["Effect"] == "skipped app; its dependents go on without it"
+    assert response["Effect"] == "skipped app; its dependents start without it"
     state = operator.end("skips", 3)
     assert statuses(state) == ["COMPLETED", "SKIPPED", "COMPLETED"]
     late = operator.do("pause", "skips", code=2)
@@ -246,7 +246,7 @@ def test_waves_are_approved_and_refused_and_a_failure_is_accepted(operator: Oper
     assert "refused; it is not launched" in refused.stdout
     operator.until("gates", lambda state: wave(state, "db")["Status"] == "FAILED")
     accepted = operator.do("accept-wave", "gates", "db", "--reason", "one is enough")
-    assert "accepted as FAILED (1 of 2 are up); its dependents go on" in accepted.stdout
+    assert "accepted as FAILED (1 of 2 are up); its dependents may start" in accepted.stdout
     assert "for 1800 s" in operator.do("approve-wave", "gates", "app", "--expires", "30m").stdout
     state = operator.end("gates", 1)
     assert statuses(state) == ["FAILED", "COMPLETED", "CANCELLED"]
@@ -258,7 +258,7 @@ def test_waves_are_approved_and_refused_and_a_failure_is_accepted(operator: Oper
 def test_a_drill_is_cancelled_at_once_and_a_wave_alone_too(operator: OperatorShell) -> None:
     operator.run(operator.plan("stops", {"db": [], "cache": [], "app": ["db"]}))
     operator.until("stops", lambda state: wave(state, "cache")["Status"] == "IN_PROGRESS")
-    assert "no longer waited for" in operator.do("cancel-wave", "stops", "cache").stdout
+    assert "its dependents are skipped" in operator.do("cancel-wave", "stops", "cache").stdout
     done = operator.do("cancel", "stops", "--reason", "wrong plan")
     assert done.stdout.startswith("stops: nothing new is launched")
     state = operator.end("stops", 4)
