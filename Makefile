@@ -81,13 +81,8 @@ page-lag: $(BIN)/drs-waves ## How late a page shows a change; needs Chromium.
 
 RECORD = --record-histories tests/workflows/histories
 
-histories: $(BIN)/drs-waves ## Record histories of kinds of runs that the replay tests lack.
-	@$(BIN)/pytest tests/end_to_end $(RECORD) \
-		-k "diamond and order0 or completed_job or retried or arrives_late or cancelled_plan \
-		or reset or paused or approval_and or accepted_failure or terminates_what or takes_over \
-		or split_into or replaces_a_running or only_slow or two_accounts or skipped_wave \
-		or operator_adopts or launch_anyway or dynamodb or share_jobs or jobs_of_others"
-	@exec $(BIN)/pytest -m soak -o addopts= $(RECORD) -k 1000_waves
+histories: $(BIN)/drs-waves ## Record histories of the kinds of runs that the replay tests lack.
+	@exec $(BIN)/pytest tests/end_to_end $(RECORD) -k "$$($(BIN)/python -m tests.workflows.recorded_kinds)"
 
 lock: $(BIN)/drs-waves ## Pin anew what is installed.
 	@$(BIN)/python -m pip install --quiet uv

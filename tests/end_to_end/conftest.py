@@ -37,9 +37,9 @@ from settings import get_settings
 from storage.history import HistoryTable
 from storage.plans import PlanTable
 from tests.shared_servers import REGION, SPEED, own_stack, stop
+from tests.workflows.recorded_kinds import PER_TYPE
 
 # Of each kind of workflow in a test's histories; the waves of a large plan are all alike.
-_MAX_PER_TYPE = 12
 _numbers = itertools.count(1)
 
 
@@ -253,7 +253,7 @@ def environment_variables(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 @pytest.fixture
 async def env_without_worker(
-    stack: Stack, environment_variables: None
+    stack: Stack, environment_variables: None, request: pytest.FixtureRequest
 ) -> AsyncIterator[E2eEnvironment]:
     """The stack with its tables; no worker serves it.
 
@@ -264,43 +264,30 @@ async def env_without_worker(
     await PlanTable(get_settings()).create()
     client = await connect_to_temporal()
     aws = LocalAws(stack.aws_url, stack.variables["AWS_ACCESS_KEY_ID"])
-    yield E2eEnvironment(stack=stack, aws=aws, client=client, table=table)
+    env = E2eEnvironment(stack=stack, aws=aws, client=client, table=table)
+    yield env
     assert aws.accepted_twice() == []
+    folder = request.config.getoption("--record-histories")
+    if folder is not None:
+        name = request.node.name.removeprefix("test_").partition("[")[0]
+        await record_histories(env, Path(folder) / name)
 
 
 async def record_histories(env: E2eEnvironment, folder: Path) -> None:
-    """Keep the histories of all workflows that a test's plans had, for the replay tests."""
+    """Keep histories of all types of workflows that a test had, for the replay tests."""
     # Temporal's visibility follows a moment later.
     await asyncio.sleep(2)
-    folder.mkdir(parents=True)
-    queries = [f"DrsPlanId = '{plan_id}'" for plan_id in env.made]
-    for query in [*queries, "WorkflowType = 'LauncherWorkflow'"]:
-        kept: Counter[str | None] = Counter()
-        async for found in env.client.list_workflows(query):
-            kept[found.workflow_type] += 1
-            if kept[found.workflow_type] > _MAX_PER_TYPE:
-                continue
-            handle = env.client.get_workflow_handle(found.id, run_id=found.run_id)
-            history = await handle.fetch_history()
-            run = found.run_id[-6:]
-            name = f"{found.workflow_type}-{found.id.replace('/', '_')}-{run}.json.gz"
-            with gzip.open(folder / name, "wt") as file:
-                file.write(history.to_json())
-
-
-@pytest.fixture(autouse=True)
-async def _keep_histories(request: pytest.FixtureRequest) -> AsyncIterator[None]:
-    folder = request.config.getoption("--record-histories")
-    if folder is None:
-        yield
-        return
-    env: E2eEnvironment = request.getfixturevalue("env_without_worker")
-    env.made.clear()
-    yield
-    name = request.node.name.removeprefix("test_").partition("[")[0]
-    # A history that is there was recorded by an earlier version, which is what it is kept for.
-    if not (Path(folder) / name).exists():
-        await record_histories(env, Path(folder) / name)
+    folder.mkdir(parents=True, exist_ok=True)
+    kept: Counter[str] = Counter()
+    async for found in env.client.list_workflows():
+        kept[found.workflow_type] += 1
+        if kept[found.workflow_type] > PER_TYPE:
+            continue
+        handle = env.client.get_workflow_handle(found.id, run_id=found.run_id)
+        history = await handle.fetch_history()
+        name = f"{found.workflow_type}-{kept[found.workflow_type]}.json.gz"
+        with gzip.open(folder / name, "wt") as file:
+            file.write(history.to_json())
 
 
 @pytest.fixture

@@ -16,18 +16,11 @@ from runtime.worker import WORKFLOWS
 HISTORIES = Path(__file__).parent / "histories"
 
 
-# The plan of 1,000 waves takes as long to replay as all others together.
-_LARGE_BYTES = 100_000
-
-
-async def replay(
-    folder: Path, *, large: bool = False, runner: WorkflowRunner | None = None
-) -> list[str]:
+async def replay(folder: Path, *, runner: WorkflowRunner | None = None) -> list[str]:
     """Replay the histories below a folder.
 
     Args:
         folder: where they are.
-        large: replay only those of large plans, instead of all others.
         runner: what runs the workflows; default: in the SDK's sandbox, which loads them each time.
 
     Returns:
@@ -40,8 +33,6 @@ async def replay(
     )
     failures = []
     for path in sorted(folder.rglob("*.json.gz")):
-        if (path.stat().st_size > _LARGE_BYTES) is not large:
-            continue
         with gzip.open(path, "rt") as file:
             history = WorkflowHistory.from_json(path.stem, file.read())
         result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
@@ -52,7 +43,7 @@ async def replay(
 
 if __name__ == "__main__":
     runner = UnsandboxedWorkflowRunner() if "unsandboxed" in sys.argv else None
-    told = asyncio.run(replay(HISTORIES, large="large" in sys.argv, runner=runner))
-    print("\n".join(told), flush=True)
+    failures = asyncio.run(replay(HISTORIES, runner=runner))
+    print("\n".join(failures), flush=True)
     # A process in which the SDK's core has run now and then crashes when the interpreter ends.
-    os._exit(bool(told))
+    os._exit(bool(failures))

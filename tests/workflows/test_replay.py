@@ -5,10 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from runtime.worker import WORKFLOWS
+from tests.workflows.recorded_kinds import KINDS, PER_TYPE
 from tests.workflows.replay import HISTORIES, replay
 
 ROOT = Path(__file__).parents[2]
@@ -20,11 +23,9 @@ ROOT = Path(__file__).parents[2]
         ("0", "sandboxed"),
         # Another order of sets needs no sandbox, without which replays take a quarter of the time.
         ("4711", "unsandboxed"),
-        pytest.param("4711", "large", marks=pytest.mark.slow),
     ],
 )
 def test_recorded_histories_replay(seed: str, how: str) -> None:
-    assert list(HISTORIES.rglob("*.json.gz")), "no histories: `make histories` records them"
     done = subprocess.run(
         [sys.executable, "-m", "tests.workflows.replay", how],
         cwd=ROOT,
@@ -35,6 +36,15 @@ def test_recorded_histories_replay(seed: str, how: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_workflow_and_each_kind_of_run_is_recorded_and_few_of_a_kind() -> None:
+    kept = Counter(
+        (path.parent.name, path.name.partition("-")[0]) for path in HISTORIES.rglob("*.json.gz")
+    )
+    assert {kind for kind, _ in kept} == set(KINDS), "`make histories` records what is missing"
+    assert {workflow for _, workflow in kept} == {each.__name__ for each in WORKFLOWS}
+    assert max(kept.values()) <= PER_TYPE
 
 
 async def test_a_history_that_does_not_replay_is_reported(tmp_path: Path) -> None:

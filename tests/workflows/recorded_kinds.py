@@ -1,0 +1,34 @@
+"""The kinds of runs whose histories are recorded: `make histories`.
+
+`python -m tests.workflows.recorded_kinds` prints pytest's expression that selects their tests.
+"""
+
+# By the name of the end-to-end test that is recorded, without `test_`.
+KINDS = (
+    "each_wave_of_a_chain_begins_after_the_last_server_of_the_one_before",
+    "a_plan_spans_two_accounts_and_two_regions",
+    "a_large_wave_is_split_into_jobs_of_at_most_100_servers",
+    "plans_at_once_share_jobs_under_the_quota_and_none_is_refused",
+    "a_foreign_job_is_waited_for_and_named",
+    "an_operator_adopts_a_job_of_unknown_origin",
+    "after_launch_anyway_a_foreign_job_is_waited_for_and_taken_over",
+    "a_failed_server_in_a_completed_job_fails_its_wave_and_skips_only_its_dependents",
+    "a_wave_that_arrives_late_while_the_plan_is_open_completes_and_its_dependents_run",
+    "a_retry_of_a_wave_whose_job_was_only_slow_launches_nothing_again",
+    "a_skipped_wave_is_not_launched_and_its_dependents_go_on",
+    "an_accepted_failure_stays_true_and_lets_dependents_go_on",
+    "a_wave_waits_for_approval_and_runs_when_approved",
+    "a_paused_plan_launches_nothing_new_until_it_is_resumed",
+    "a_cancelled_plan_launches_nothing_new_and_names_the_jobs_that_go_on",
+    "a_recovery_replaces_a_running_drill_and_waits_for_its_jobs",
+    "a_new_execution_takes_over_what_is_up_and_runs_the_rest",
+    "a_reset_plan_attaches_to_its_running_waves",
+    "a_clean_up_terminates_what_the_drill_launched_and_leaves_foreign_instances",
+    "a_drill_that_a_recovery_replaces_while_dynamodb_is_unavailable_is_recorded",
+    "readiness_names_each_server_that_is_not_ready_and_launches_nothing",
+    "the_job_log_of_a_wave_says_why_a_server_failed",
+)
+PER_TYPE = 3
+
+if __name__ == "__main__":
+    print(" or ".join(KINDS))
