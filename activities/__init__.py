@@ -1,4 +1,4 @@
-"""What the workflows have done: DRS, DynamoDB and STS are only reached from here.
+"""Activities: the only code that calls DRS, DynamoDB and STS for workflows.
 
 Tested in tests/activities/ and tests/end_to_end/.
 """

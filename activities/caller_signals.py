@@ -11,14 +11,14 @@ _RPC_TIMEOUT = timedelta(seconds=10)
 
 
 async def signal_caller(name: str, signal: Model) -> bool:
-    """Signal the workflow that runs this activity, while the activity goes on.
+    """Signal the workflow that runs this activity, while the activity continues.
 
     Args:
         name: the signal.
         signal: its input.
 
     Returns:
-        Whether nothing is left to send: Temporal took it, or the workflow has ended.
+        Whether the signal is done: Temporal accepted it, or the workflow has ended.
     """
     workflow_id = activity.info().workflow_id
     if workflow_id is None:

@@ -1,4 +1,4 @@
-"""Cleaning up after a drill: terminate exactly the recovery instances that it launched."""
+"""Clean-up after a drill: terminates exactly the recovery instances that it launched."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ _GONE = ("TERMINATED", "NOT_FOUND")
 
 
 class CleanupActivities:
-    """The activities that clean up."""
+    """The activities of the clean-up."""
 
     def __init__(self, clients: TargetClients, settings: Settings) -> None:
         self._clients = clients
@@ -34,7 +34,7 @@ class CleanupActivities:
 
     @activity.defn
     async def find_instances(self, scope: TargetScope) -> FoundInstances:
-        """Await the end of the execution's jobs, then list the instances that are of them."""
+        """Await the end of the execution's jobs, then list their instances."""
         async with heartbeating():
             return await _retried_by_temporal(
                 self._find(scope), after=self._settings.scaled_poll_seconds
@@ -42,10 +42,10 @@ class CleanupActivities:
 
     @activity.defn
     async def terminate(self, request: TerminateRequest) -> list[LaunchedInstance]:
-        """Terminate instances and verify that they are gone.
+        """Terminate instances and verify that they no longer exist.
 
         Returns:
-            Those that are still there, each with the reason.
+            Those that still exist, each with the reason.
         """
         async with heartbeating():
             work = self._terminate(request)
@@ -64,7 +64,7 @@ class CleanupActivities:
             if not running or time.time() > deadline:
                 break
             await asyncio.sleep(self._settings.scaled_poll_seconds)
-        # DRS may have forgotten a job whose instance lives on; its recorded ID then speaks for it.
+        # DRS may have deleted a job whose instance still exists; then its recorded ID counts.
         listed_ids = {job.job_id for job in listed_jobs}
         own_job_ids = {*jobs, *(i for i in scope.job_ids if i not in listed_ids)}
         found = [
@@ -82,7 +82,7 @@ class CleanupActivities:
             await self._request_termination(api, remaining, refusals)
             await asyncio.sleep(self._settings.scaled_poll_seconds)
             listed = await _still_there(api, remaining)
-            # A listing that lacks one for once proves nothing; that DRS took the order does.
+            # One listing without an instance proves nothing; DRS's acceptance of the call does.
             remaining = [i for i in remaining if i in listed or _is_undecided(i, refusals)]
         return [
             i.model_copy(
@@ -97,7 +97,7 @@ class CleanupActivities:
         instances: Sequence[LaunchedInstance],
         refusals: dict[str, AwsError],
     ) -> None:
-        """Ask for all at once; where one stands in the way of the others, for each alone."""
+        """Terminate all in one call; if one of them makes it fail, each in its own call."""
         ids = [i.recovery_instance_id for i in instances]
         try:
             await api.terminate(ids)
@@ -114,11 +114,11 @@ class CleanupActivities:
                 refusals.pop(instance_id, None)
 
 
-_STILL_PRESENT = "it was asked to terminate and is still there"
+_STILL_PRESENT = "DRS accepted its termination, but it still exists"
 
 
 def _is_undecided(instance: LaunchedInstance, refusals: dict[str, AwsError]) -> bool:
-    """Whether DRS neither took the order to terminate an instance nor said that it knows none."""
+    """Whether DRS neither accepted the termination nor reported the instance as unknown."""
     error = refusals.get(instance.recovery_instance_id)
     return error is not None and error.kind is not AwsErrorKind.UNKNOWN_SERVER
 
@@ -126,7 +126,7 @@ def _is_undecided(instance: LaunchedInstance, refusals: dict[str, AwsError]) -> 
 async def _still_there(
     api: DrsClient, instances: Sequence[LaunchedInstance]
 ) -> list[LaunchedInstance]:
-    """Those instances that DRS still lists, of the same job."""
+    """The instances that DRS still lists with the same job."""
     wanted = {(i.recovery_instance_id, i.recovery_job_id): i for i in instances}
     servers = list(dict.fromkeys(i.source_server_id for i in instances))
     found = await api.recovery_instances(servers)
@@ -136,7 +136,7 @@ async def _still_there(
 
 
 def _is_own(job: Job, scope: TargetScope) -> bool:
-    """By its launch IDs; one that an operator had us adopt has none, only its recorded ID."""
+    """By its launch IDs; an adopted job has none, only its recorded ID."""
     if not job.launch_ids:
         return job.job_id in scope.job_ids
     return any(launch_id.startswith(scope.launch_prefix) for launch_id in job.launch_ids)
@@ -154,7 +154,7 @@ def _launched(instance: RecoveryInstance, target: Target) -> LaunchedInstance | 
 
 
 async def _retried_by_temporal(work: Awaitable[T], *, after: float) -> T:
-    """Leave it to Temporal to try again what AWS did not answer."""
+    """Turn an AWS error into one that Temporal retries."""
     try:
         return await work
     except WrongAccountError as wrong:

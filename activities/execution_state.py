@@ -1,6 +1,6 @@
-"""An execution as Temporal knows it, running or closed, read from its workflows' queries.
+"""Reads the state of an execution, running or closed, by queries of its workflows.
 
-A worker answers them, by replaying the workflow's history; Temporal alone has nothing but that.
+A worker must answer queries, for which it replays the workflow's history.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ _QUERIES_AT_ONCE = 16
 
 
 class StateUnavailableError(Exception):
-    """Temporal, or a worker behind it, does not tell how an execution stands."""
+    """Temporal or its workers do not return the state of an execution."""
 
 
 async def read_temporal_state(client: Client, run: ExecutionRun) -> TemporalState:
-    """How an execution stands, by its plan's workflow and by the waves' own.
+    """Read an execution's state from its plan's workflow and from those of its waves.
 
     Raises:
-        StateUnavailableError: no answer; asking again may help.
+        StateUnavailableError: no response; a retry may succeed.
     """
     try:
         described = await _latest(client, run)
@@ -47,7 +47,7 @@ async def read_temporal_state(client: Client, run: ExecutionRun) -> TemporalStat
         waves = await _wave_states(client, state)
     except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
         raise StateUnavailableError(
-            f"Temporal does not tell how {run.execution_id} stands: {error}. Is a worker running? "
+            f"The state of {run.execution_id} cannot be read: {error}. Is a worker running? "
             "`drs-waves worker` starts one"
         ) from error
     is_closed = described.status is not WorkflowExecutionStatus.RUNNING
@@ -55,7 +55,7 @@ async def read_temporal_state(client: Client, run: ExecutionRun) -> TemporalStat
 
 
 async def _latest(client: Client, run: ExecutionRun) -> WorkflowExecutionDescription:
-    """The execution's last run: after a reset, not the one that was known."""
+    """The execution's last run; after a reset, another than the given one."""
     latest = await client.get_workflow_handle(run.workflow_id).describe(rpc_timeout=REPLAY_TIMEOUT)
     if latest.typed_search_attributes.get(EXECUTION_ID_KEY) == run.execution_id:
         return latest
@@ -64,7 +64,7 @@ async def _latest(client: Client, run: ExecutionRun) -> WorkflowExecutionDescrip
 
 
 async def _wave_states(client: Client, state: ExecutionState) -> dict[str, WaveState]:
-    """The waves as their own workflows tell them, which outlive the plan and know more then."""
+    """By WaveId, the states from the waves' own workflows, which may outlive the plan's."""
     semaphore = asyncio.Semaphore(_QUERIES_AT_ONCE)
 
     async def query(wave: WaveState) -> WaveState | None:

@@ -1,4 +1,4 @@
-"""What workflows ask of Temporal itself."""
+"""Reads and awaits other workflows."""
 
 import asyncio
 
@@ -15,11 +15,11 @@ from recovery.execution.wave import WaveState
 
 
 class ExecutionActivities:
-    """The activities that look at other workflows."""
+    """The activities that read and await other workflows."""
 
     @activity.defn
     async def read_wave_state(self, workflow_id: str) -> WaveState:
-        """Say how a wave stands by its own workflow, running or ended."""
+        """Read a wave's state from its own workflow, running or closed."""
         handle = activity.client().get_workflow_handle(workflow_id)
         async with heartbeating():
             wave: WaveState = await handle.query("status", result_type=WaveState)
@@ -27,11 +27,11 @@ class ExecutionActivities:
 
     @activity.defn
     async def await_wave(self, workflow_id: str) -> WaveOutcome | None:
-        """Await the end of a wave's workflow that is no child of the caller any more.
+        """Await the end of a wave's workflow that is no longer a child of the caller.
 
         Returns:
-            The wave's outcome as its workflow told it, and None when it ended without one
-            (terminated, say).
+            The outcome from the wave's workflow; None if it closed without one
+            (if it was terminated, for example).
         """
         handle = activity.client().get_workflow_handle(workflow_id, result_type=WaveOutcome)
         async with heartbeating():
@@ -42,13 +42,13 @@ class ExecutionActivities:
                 if not isinstance(cause, ApplicationError) or not cause.details:
                     return None
                 outcome = WaveOutcome.model_validate(cause.details[0])
-            # The outcome leaves the servers to the reports, some of which a reset may have lost.
+            # The outcome has no servers; the reports have them, but a reset may have lost some.
             wave: WaveState = await handle.query("status", result_type=WaveState)
         return outcome.model_copy(update={"wave": wave})
 
     @activity.defn
     async def await_execution_end(self, request: ExecutionEndRequest) -> None:
-        """Await the end of an execution; one that Temporal does not know counts as ended."""
+        """Await the end of an execution; an execution unknown to Temporal counts as ended."""
         client = activity.client()
         async with heartbeating():
             while True:

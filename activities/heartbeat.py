@@ -1,4 +1,4 @@
-"""Heartbeats beside an activity's work, so that a slow call never looks like a dead worker."""
+"""Heartbeats during an activity's work, so that a slow call is not taken for a lost worker."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +15,7 @@ _HEARTBEATS_PER_TIMEOUT = 5
 
 
 def heartbeat_timeout() -> timedelta:
-    """After how long without a heartbeat Temporal starts another attempt.
+    """The time without a heartbeat after which Temporal starts another attempt.
 
     Workflow code may call this: replay does not compare the timeouts of activities.
     """
@@ -23,7 +23,7 @@ def heartbeat_timeout() -> timedelta:
 
 
 def heartbeat_interval() -> timedelta:
-    """How often heartbeats go out, and so how soon a cancellation reaches an activity."""
+    """The interval of heartbeats, and so of the delivery of a cancellation."""
     return heartbeat_timeout() / _HEARTBEATS_PER_TIMEOUT
 
 
@@ -46,7 +46,7 @@ async def heartbeating(details: Callable[[], Model | None] = lambda: None) -> As
 
 
 def send_heartbeat(details: Model | None) -> None:
-    """Send one heartbeat; a resumed activity reads its details back."""
+    """Send one heartbeat; the next attempt reads its details."""
     if details is None:
         activity.heartbeat()
     else:
@@ -54,5 +54,5 @@ def send_heartbeat(details: Model | None) -> None:
 
 
 def heartbeat_details(details: Model) -> dict[str, Any]:
-    """What a heartbeat carries of a model."""
+    """A model as heartbeat details."""
     return details.model_dump(mode="json", exclude_none=True)

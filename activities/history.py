@@ -11,14 +11,14 @@ from storage.history import HistoryError, HistoryTable, first_error
 
 
 class HistoryActivities:
-    """The activities that record, and that read back what was recorded."""
+    """The activities that write and read the history."""
 
     def __init__(self, table: HistoryTable) -> None:
         self._table = table
 
     @activity.defn
     async def record(self, record: HistoryRecord) -> None:
-        """Write a record to the history; Temporal tries again until DynamoDB takes it."""
+        """Write a record to the history; Temporal retries until DynamoDB accepts it."""
         async with heartbeating():
             try:
                 await self._table.write(record)
@@ -30,7 +30,7 @@ class HistoryActivities:
 
     @activity.defn
     async def cleanup_scope(self, execution_id: str) -> CleanupScope:
-        """Say what an execution has launched, from the history alone.
+        """Read from the history what an execution has launched.
 
         Raises:
             ApplicationError: the history cannot be read now; not retryable if it does not have

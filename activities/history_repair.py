@@ -1,4 +1,4 @@
-"""Makes the history agree with Temporal: what it lacks is written, what was altered put right."""
+"""Repairs the history from Temporal: writes missing, outdated and altered items."""
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -13,18 +13,17 @@ from storage.history import HistoryError, HistoryTable
 async def verify(
     table: HistoryTable, temporal_state: TemporalState, *, repair: bool
 ) -> list[Difference]:
-    """Compare the history with what Temporal knows of an execution.
+    """Compare the history with Temporal's state of an execution.
 
-    It may run beside the workflows that record the execution: nothing older ever replaces
-    anything newer.
+    It may run while workflows record the execution: an older item never replaces a newer one.
 
     Args:
         table: the history.
-        temporal_state: read before; what was recorded since is newer, not wrong.
-        repair: also write what differs, and read it back.
+        temporal_state: read before; items that were recorded since are newer, not wrong.
+        repair: also write the items that differ, and read them back.
 
     Returns:
-        What differed, each with whether it was repaired.
+        The differences, each with whether it was repaired.
 
     Raises:
         HistoryError: the history cannot be read, or not be written now.
@@ -46,21 +45,21 @@ async def verify(
 
 
 class RepairActivities:
-    """The activity that writes what an execution's own recording could not."""
+    """The activity that repairs the history after an execution's end."""
 
     def __init__(self, table: HistoryTable) -> None:
         self._table = table
 
     @activity.defn
     async def repair_history(self, run: ExecutionRun) -> HistoryRepair:
-        """Write what the history lacks of an execution; Temporal tries again until it is there.
+        """Repair the history of an execution; Temporal retries until it is complete.
 
         Raises:
             ApplicationError: DynamoDB or Temporal does not answer now.
         """
         async with heartbeating():
             try:
-                # While DynamoDB is away, nobody need replay a thousand workflows at each try.
+                # First, so that no attempt replays many workflows while DynamoDB is unavailable.
                 await self._table.entries(run.execution_id)
                 temporal_state = await read_temporal_state(activity.client(), run)
                 differences = await verify(self._table, temporal_state, repair=True)

@@ -1,4 +1,4 @@
-"""What DRS logged of jobs, for people who ask why a server did not come up."""
+"""Reads job logs of DRS, which show why a server failed."""
 
 import asyncio
 
@@ -18,14 +18,14 @@ _MAX_CHARACTERS = 1_500_000
 
 
 class JobLogActivities:
-    """The activity that reads job logs; it never touches anything."""
+    """The activity that reads job logs; it changes nothing."""
 
     def __init__(self, clients: TargetClients) -> None:
         self._clients = clients
 
     @activity.defn
     async def read_job_logs(self, request: JobLogsRequest) -> JobLogs:
-        """Read what DRS logged of jobs; a job that cannot be read says so itself."""
+        """Read the logs of jobs; a job that cannot be read has its error."""
         api = self._clients.drs(request.target)
         async with heartbeating():
             jobs, error = await _known_jobs(api, request.job_ids)
@@ -69,7 +69,7 @@ async def _read(api: DrsClient, log: JobLog) -> JobLog:
 
 
 def _within_payload(logs: list[JobLog]) -> JobLogs:
-    """Leave out the oldest lines of what would be too much; errors come last in a log."""
+    """Omit the oldest lines of logs that are too long, because errors come last."""
     max_characters = _MAX_CHARACTERS // max(1, len(logs))
     for log in logs:
         used = 0

@@ -1,4 +1,4 @@
-"""The job pollers of a worker, one an account and Region, shared by its launches and watches."""
+"""The job pollers of a worker, one per account and Region, shared by launches and watches."""
 
 from aws.drs.job_poller import JobPoller
 from aws.targets import TargetClients
@@ -7,7 +7,7 @@ from settings import Settings
 
 
 class JobPollers:
-    """One poller a target, however many plans ask."""
+    """One poller per target, shared by all plans."""
 
     def __init__(self, clients: TargetClients, settings: Settings) -> None:
         self._clients = clients
@@ -15,7 +15,7 @@ class JobPollers:
         self._pollers: dict[Target, JobPoller] = {}
 
     def of(self, target: Target) -> JobPoller:
-        """The poller of a target; plans share it whether or not they name the account."""
+        """The poller of a target, with or without its account."""
         key = target.model_copy(update={"account_id": None})
         if key not in self._pollers:
             pause = self._settings.scaled_poll_seconds

@@ -1,4 +1,4 @@
-"""How an activity leaves to Temporal what AWS did not answer."""
+"""Turns AWS errors into errors that Temporal retries."""
 
 import random
 from datetime import timedelta
@@ -9,7 +9,7 @@ from aws.errors import AwsError
 
 
 def retry_later(error: AwsError, *, after: float) -> ApplicationError:
-    """An expected failure that Temporal tries again after some seconds, with jitter."""
+    """An expected failure that Temporal retries after some seconds, with jitter."""
     delay = max(error.retry_after or 0.0, after) * random.uniform(0.8, 1.2)
     return ApplicationError(
         str(error),

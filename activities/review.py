@@ -1,8 +1,8 @@
-"""What became of a wave's servers in earlier attempts, or in an earlier execution.
+"""Reviews what earlier attempts, or an earlier execution, did with a wave's servers.
 
-Asked before every retry and every taken-over run: servers that are up stay up, servers in a
-running job are watched on, and only servers whose job ended without launching them, or that no
-job ever had, are launched again.
+It runs before every retry and every run with a takeover: servers that are up stay up, servers in a
+running job are still watched, and only servers whose job ended without launching them, or that
+never had a job, are launched again.
 """
 
 import time
@@ -20,7 +20,7 @@ _UP = ("RUNNING", "STOPPED", "STOPPING", "PENDING")
 
 
 class Review:
-    """Compares what was known of servers with what DRS says of them now."""
+    """Compares the recorded results of servers with DRS's current state."""
 
     def __init__(self, api: DrsClient, request: ReviewRequest, *, poll_seconds: float) -> None:
         self._api = api
@@ -29,10 +29,10 @@ class Review:
         self._terminations: list[Job] = []
 
     async def run(self) -> list[ServerResult]:
-        """The servers: with a job to watch on, or without one, to be launched.
+        """The servers: with a job to watch, or without one, to be launched.
 
         Raises:
-            ApplicationError: retryable, while DRS cannot say what became of a server.
+            ApplicationError: retryable, while DRS cannot be read.
         """
         request = self._request
         try:
@@ -72,7 +72,7 @@ class Review:
         if own and not own[0].is_over:
             return self._keep_watching(blank, own[0])
         if running is not None:
-            # Watched on, so that it is judged like any other: by its job and its instance.
+            # Still watched, so that its job and its instance decide its status, as for others.
             runs = running.ec2_instance_state == "RUNNING"
             known = server.launch_status is LaunchStatus.LAUNCHED and runs and not own
             return blank.model_copy(
@@ -87,27 +87,27 @@ class Review:
             and _reports_launched(own[0], server_id)
             and not self._is_gone(own[0], server_id, theirs)
         ):
-            # Its instance is not listed, or not of a job: unknown is not gone, and launching it
-            # again could destroy it. Watched on, it ends verified, contradicted or UNKNOWN.
+            # Its instance is not listed, or without a job. It may still exist, and another launch
+            # could destroy it. The watch ends with it verified, contradicted or UNKNOWN.
             return self._keep_watching(blank, own[0])
         without_servers = [job for job in jobs if not job.server_ids]
         if not own and without_servers:
-            # An answer that names no servers says nothing of this one.
+            # A job without servers may have this one.
             return self._keep_watching(blank, without_servers[0])
         if server.recovery_job_id and not own and server.launch_status is not LaunchStatus.FAILED:
-            # DRS does not say what became of it. It is not launched again; watched on, it ends
-            # up, or times out.
+            # DRS does not report it. It is not launched again; the watch ends with it up or
+            # timed out.
             return blank.model_copy(update={"recovery_job_id": server.recovery_job_id})
         return blank.model_copy(update={"taken_over": False})
 
     def _keep_watching(self, server: ServerResult, job: Job) -> ServerResult:
-        """The server of a job that goes on, or whose end is to be judged."""
+        """The server with a job to watch."""
         ids, own = job.launch_ids, self._request.own_prefix
         ownership = {"taken_over": not any(i.startswith(own) for i in ids)} if ids else {}
         return server.model_copy(update={"recovery_job_id": job.job_id} | ownership)
 
     def _is_gone(self, job: Job, server_id: str, instances: list[RecoveryInstance]) -> bool:
-        """Whether DRS says that what a job launched for a server is no more."""
+        """Whether DRS reports that a job's instance of a server no longer exists."""
         ours = [i for i in instances if i.job_id == job.job_id]
         if ours:
             return all(i.ec2_instance_state in _GONE for i in ours)
@@ -116,7 +116,7 @@ class Review:
         launched = epoch(job.creation_date_time)
         if launched is None:
             return False
-        # One that still runs may not have terminated it yet.
+        # A running termination may not have reached it yet.
         terminated = [t for t in self._terminations if t.is_over and server_id in t.server_ids]
         return any((epoch(t.creation_date_time) or 0.0) > launched for t in terminated)
 
@@ -136,7 +136,7 @@ def _reports_launched(job: Job, server_id: str) -> bool:
 
 
 def _still_up(server: ServerResult) -> dict[str, object]:
-    """What stays true of a server that is up, though DRS has forgotten its job."""
+    """The results to keep of a server that is up, if DRS has deleted its job."""
     return {
         "launch_status": LaunchStatus.LAUNCHED,
         "verified": Verified.YES,

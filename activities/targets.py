@@ -1,4 +1,4 @@
-"""What the worker sees of the places a plan is launched in: account, endpoint, readiness."""
+"""Checks a plan's targets from the worker: account, endpoint, readiness."""
 
 import asyncio
 import time
@@ -19,14 +19,14 @@ from recovery.plan.model import RecoveryPlan, Target
 from settings import Settings, is_loopback
 
 _RESPONSE_TIMEOUT_SECONDS = 20.0
-# A warning is not worth more of a recovery's time, nor many calls.
+# A warning does not justify a longer delay of a recovery, nor many calls.
 _ORIGIN_TIMEOUT_SECONDS = 2.0
 MAX_ORIGIN_SERVERS = 200
 _NOT_LAUNCHABLE = ("INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED")
 
 
 class TargetActivities:
-    """The activities that look and never touch."""
+    """The activities that check targets; they change nothing."""
 
     def __init__(
         self,
@@ -43,12 +43,12 @@ class TargetActivities:
     async def check_targets(
         self, targets: list[Target], server_ids: list[list[str]] | None = None
     ) -> WorkerContext:
-        """Say in which account and endpoint each target really is.
+        """Return the account and endpoint of each target.
 
         Args:
-            targets: where a plan is launched.
-            server_ids: source servers of each target, which tell the Regions they are from and
-                their operating systems.
+            targets: the plan's targets.
+            server_ids: source servers of each target, to read the Regions they are in and their
+                operating systems.
         """
         async with heartbeating():
             context, servers = await asyncio.gather(
@@ -67,7 +67,7 @@ class TargetActivities:
 
     @activity.defn
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
-        """Look at replication, live instances, running jobs and quotas of all servers."""
+        """Check replication, live instances, running jobs and quotas of all servers."""
         async with heartbeating():
             context = await self._context(plan.targets)
             checks = [self._check(plan, t) for t in plan.targets]
@@ -81,7 +81,7 @@ class TargetActivities:
     async def _servers(
         self, targets: Sequence[Target], server_ids: Sequence[list[str]]
     ) -> list[SourceServer]:
-        """Source servers, as far as DRS knows them at once."""
+        """The source servers that DRS returns in time."""
 
         async def read(target: Target, ids: list[str]) -> list[SourceServer]:
             try:
@@ -124,7 +124,7 @@ class TargetActivities:
 
 
 def origins_of(servers: Iterable[SourceServer]) -> list[str]:
-    """The Regions that source servers replicate from, where DRS names them."""
+    """The Regions that source servers replicate from, if DRS returns them."""
     return [server.origin_region for server in servers if server.origin_region]
 
 
@@ -163,7 +163,7 @@ class _TargetCheck:
         """All findings.
 
         Raises:
-            AwsError: DRS did not answer; what was found so far is in `findings`.
+            AwsError: DRS did not respond; earlier findings are in `findings`.
         """
         ids = list(self._wave_of)
         known = {s.source_server_id: s for s in await self._api.source_servers(ids)}
@@ -185,7 +185,7 @@ class _TargetCheck:
 
     def _check_replication(self, server_id: str, server: SourceServer | None) -> None:
         if server is None:
-            self._add_finding("DRS does not know this source server here", server_id, blocks=True)
+            self._add_finding("DRS has no such source server here", server_id, blocks=True)
             return
         state = server.replication_state or "unknown"
         lag = server.lag_duration
@@ -208,14 +208,14 @@ class _TargetCheck:
                 if server_id in self._wave_of:
                     self._add_finding(
                         f"is in running job {job.job_id} ({job.initiated_by or job.type}); "
-                        "its launch will wait for it",
+                        "its launch waits for it",
                         server_id,
                         job_id=job.job_id,
                         blocks=True,
                     )
         jobs, servers = self._quotas.jobs, self._quotas.servers
         if len(running) >= jobs:
-            message = f"{len(running)} of {jobs} jobs are in progress: launches will wait for quota"
+            message = f"{len(running)} of {jobs} jobs are in progress: launches wait for quota"
             self._add_finding(message, blocks=True)
         in_jobs = sum(len(job.server_ids) for job in running)
         if in_jobs + len(self._wave_of) > servers:

@@ -1,4 +1,4 @@
-"""Launches: one StartRecovery for the launches that share a job.
+"""Launches: one StartRecovery for all launches of a job.
 
 Tested in tests/activities/launch/.
 """

@@ -1,10 +1,10 @@
-"""One attempt at launching a batch: exactly one job.
+"""One attempt to launch a batch: exactly one job.
 
 StartRecovery has no idempotency token, so a launch is identified by its launch ID, a tag on the
-job: before the call is sent again, the job is looked for. Launches of several waves may share a
-job, which then has a tag of each. A relaunch destroys a server's earlier instance, so servers with
-a live instance of a real recovery are not launched. Where it cannot be known whether DRS has the
-job, nothing is sent and an operator decides.
+job: before the call is sent again, the job is searched. Launches of several waves may share a
+job, which then has a tag for each. A relaunch destroys a server's earlier instance, so servers with
+a live instance of a real recovery are not launched. If it is unknown whether DRS has the job,
+nothing is sent and an operator decides.
 """
 
 import asyncio
@@ -47,15 +47,15 @@ from recovery.plan.model import Server
 from settings import Settings
 
 # StartRecovery is sent within this time after Temporal confirmed that the attempt is the current
-# one, or not at all. With its read timeout that is less than the time after which a next attempt
-# has begun and has looked for the job.
+# one, or not at all. With the call's read timeout, this is less than the time until a next attempt
+# has started and searched for the job.
 _FENCE_SECONDS = 10.0
 
 JobListing = Callable[[float], Awaitable[list[Job]]]
 
 
 class _Launch:
-    """One launch of the batch, and what is known of it so far."""
+    """One launch of the batch, and its state."""
 
     def __init__(self, request: LaunchRequest) -> None:
         self.request = request
@@ -63,28 +63,28 @@ class _Launch:
         self.postponed: PostponedLaunch | None = None
         self.refused: dict[str, ServerResult] = {}
         self.taken_over: dict[str, Job] = {}
-        # Whether DRS may have its job all the same.
+        # Whether DRS may have its job.
         self.undecided = False
 
     @property
     def is_open(self) -> bool:
-        """Whether it may still be asked for."""
+        """Whether it may still be sent."""
         return self.job is None and self.postponed is None and not self.undecided
 
     @property
     def launchable(self) -> list[Server]:
-        """The servers that another job has not launched, and that nothing forbids."""
+        """The servers that are neither refused nor launched by another job."""
         excluded = {**self.refused, **self.taken_over}
         return [s for s in self.request.servers if s.source_server_id not in excluded]
 
     def refuse(self, server_id: str, reason: str) -> None:
-        """Settle one of its servers as failed."""
+        """Mark one of its servers as failed."""
         server = next(s for s in self.request.servers if s.source_server_id == server_id)
         result = ServerResult(source_server_id=server_id, impact=server.impact)
         self.refused[server_id] = result.failed(reason, at=time.time())
 
     def postpone(self, waiting_for: WaitingFor, reason: str, jobs: Iterable[Job] = ()) -> None:
-        """Leave it for later."""
+        """Postpone it."""
         self.postponed = PostponedLaunch(
             launch_id=self.request.launch_id,
             waiting_for=waiting_for,
@@ -93,7 +93,7 @@ class _Launch:
         )
 
     def result(self, account_id: str | None) -> LaunchResult:
-        """Every server with its job, or with why it has none."""
+        """Every server with its job, or with the reason why it has none."""
         results = [self._result_of(server) for server in self.request.servers]
         watched = any(r.recovery_job_id for r in results)
         accepted = (epoch(self.job.creation_date_time) if self.job else None) or time.time()
@@ -117,20 +117,18 @@ class _Launch:
         elif job is not None and (not job.server_ids or server_id in job.server_ids):
             result.recovery_job_id = job.job_id
         else:
-            # An adopted job may have been asked for without the servers that the guard refused.
+            # An adopted job may have been started without the servers that the guard refused.
             requested = job.job_id if job else "the launch"
-            result = result.failed(
-                f"not launched: {requested} was asked without it", at=time.time()
-            )
+            result = result.failed(f"not launched: {requested} does not include it", at=time.time())
         return result
 
 
 class LaunchAttempt:
-    """One attempt at launching a batch: launches of one target and type that share a job.
+    """One attempt to launch a batch: launches of one target and type that share a job.
 
     Attributes:
-        heartbeat: what the attempt leaves to the next.
-        split: DRS refused the call because of one of the launches.
+        heartbeat: the heartbeat details, for the next attempt.
+        split: DRS refused the call because of one unnamed launch.
     """
 
     def __init__(
@@ -148,10 +146,10 @@ class LaunchAttempt:
         Args:
             clients: of DRS, by target.
             settings: the worker's.
-            requests: what to launch; one with an operator's answer comes alone.
-            heartbeat: what the attempt before has left.
-            in_doubt: whether an earlier attempt may have sent it.
-            listing: reads the jobs since a moment, as seen recently; None: they are read again.
+            requests: the launches; one with an operator's answer is alone.
+            heartbeat: the details of the previous attempt's last heartbeat.
+            in_doubt: whether an earlier attempt may have sent the call.
+            listing: returns the jobs since a time, as read recently; None: reads them again.
         """
         first = requests[0]
         self._clients = clients
@@ -165,15 +163,15 @@ class LaunchAttempt:
         self._account_id: str | None = None
         self.heartbeat = heartbeat
         self.split = False
-        # Whether a job may exist that we do not know of. The heartbeat says so throughout the
-        # attempt, because the last one before a worker's death may not have left it.
+        # Whether an unknown job may exist. The heartbeat says so throughout the attempt, because
+        # the last heartbeat before a worker's end may be lost.
         self._in_doubt = in_doubt
         heartbeat.unanswered = True
         self._settings = settings
 
     @property
     def in_doubt(self) -> bool:
-        """Whether DRS may have a job of what is not settled."""
+        """Whether DRS may have a job of the launches that are not settled."""
         return self._in_doubt or any(launch.undecided for launch in self._launches)
 
     @property
@@ -183,17 +181,17 @@ class LaunchAttempt:
 
     @property
     def postponed(self) -> list[PostponedLaunch]:
-        """What must be asked for later."""
+        """The launches that must be sent later."""
         return [m.postponed for m in self._launches if m.postponed is not None]
 
     async def run(self) -> list[LaunchResult]:
-        """Find the launches' job, or get one.
+        """Find the launches' job, or start one.
 
         Returns:
-            What is settled; the rest is postponed, to be split, or in doubt.
+            The settled launches; the others are postponed, to be split, or in doubt.
 
         Raises:
-            ApplicationError: what could not be done now, or at all.
+            ApplicationError: retryable, or not if the launch failed.
         """
         try:
             self._account_id = await self._clients.account_of(self._target)
@@ -206,7 +204,7 @@ class LaunchAttempt:
         return self.settled()
 
     def settled(self) -> list[LaunchResult]:
-        """The results of the launches that are over: with a job, or in need of none."""
+        """The results of the launches that are settled: with a job, or without need of one."""
         return [
             launch.result(self._account_id)
             for launch in self._launches
@@ -214,9 +212,9 @@ class LaunchAttempt:
         ]
 
     def failed(self, reason: str) -> list[LaunchResult]:
-        """The results if nothing more can be asked for: servers that are in no job have failed.
+        """The results if no more calls can be sent: servers without a job have failed.
 
-        What is postponed or in doubt stays so.
+        Launches that are postponed or in doubt are not changed.
         """
         for launch in self._open:
             for server in launch.launchable:
@@ -224,9 +222,9 @@ class LaunchAttempt:
         return self.settled()
 
     async def find(self) -> LaunchResult | None:
-        """Look for the job of one launch without asking for one.
+        """Search the job of one launch without starting one.
 
-        Jobs that may be it are watched like those that are taken over.
+        Jobs that may be it are watched like jobs that are taken over.
         """
         (launch,) = self._launches
         try:
@@ -244,7 +242,7 @@ class LaunchAttempt:
         return launch.result(None)
 
     async def _adopt(self) -> None:
-        """Take the job that an operator said is the launches'."""
+        """Adopt the job that an operator named."""
         if self._answer is None or self._answer.job_id is None:
             return
         job_id = self._answer.job_id
@@ -252,9 +250,9 @@ class LaunchAttempt:
         job = next(iter(await self._api.jobs([job_id])), None)
         mismatch = None
         if job is None:
-            mismatch = f"DRS knows no job {job_id} here"
+            mismatch = f"DRS has no job {job_id} here"
         elif not ours.intersection(job.server_ids):
-            mismatch = f"{job.job_id} works on none of these servers"
+            mismatch = f"{job.job_id} has none of these servers"
         elif is_of_other_mode(job, is_drill=self._is_drill):
             mismatch = f"{job.job_id} is a {job.initiated_by}"
         if mismatch is not None:
@@ -263,7 +261,7 @@ class LaunchAttempt:
             launch.job = job
 
     async def _find_jobs(self) -> None:
-        """Find the launches' own jobs; what others' jobs hold is postponed."""
+        """Find the launches' own jobs; launches with servers in other jobs are postponed."""
         if not self._open:
             return
         if self._in_doubt:
@@ -289,7 +287,7 @@ class LaunchAttempt:
                 launch.taken_over = seen.launched_by_others
 
     async def _settle_candidates(self, found: list[tuple[_Launch, SearchResult]]) -> None:
-        """Leave to the operator what cannot be decided, once the others are settled."""
+        """Ask the operator about ambiguous launches, once the others are settled."""
         ambiguous = [m for m, seen in found if seen.own is None and seen.candidates]
         if not ambiguous:
             return
@@ -302,17 +300,17 @@ class LaunchAttempt:
         await self._ask_operator(f"it may be {names}")
 
     async def _search(self, listing: JobListing) -> list[tuple[_Launch, SearchResult]]:
-        """Look once.
+        """Read the jobs once.
 
         Raises:
-            AwsError: DescribeJobs did not answer, so nothing is known.
+            AwsError: DescribeJobs failed.
         """
         jobs = await listing(self._since)
         launches = self._open
         batch_server_ids = [i for launch in launches for i in launch.request.server_ids]
         criteria = [launch_criteria(m.request, batch_server_ids=batch_server_ids) for m in launches]
         found = [search(jobs, each) for each in criteria]
-        # DescribeJobs may leave tags out; they are asked for before a job counts as untagged.
+        # DescribeJobs may omit tags; they are read before a job counts as untagged.
         ambiguous = [job for seen in found if seen.own is None for job in seen.candidates]
         for job in ambiguous:
             if not job.tags and job.arn:
@@ -320,7 +318,7 @@ class LaunchAttempt:
         return list(zip(launches, (search(jobs, each) for each in criteria), strict=True))
 
     async def _search_once(self) -> list[tuple[_Launch, SearchResult]]:
-        """Look once; an operator who said "launch" is obeyed where DRS cannot be asked."""
+        """Read the jobs once; if that fails after an operator's `launch_anyway`, assume none."""
         try:
             return await self._search(self._listing)
         except AwsError:
@@ -329,16 +327,16 @@ class LaunchAttempt:
             return [(launch, SearchResult()) for launch in self._open]
 
     async def _search_in_doubt(self) -> list[tuple[_Launch, SearchResult]]:
-        """Look for the job of an unanswered call, which may appear only a while later.
+        """Search the job of an unanswered call, which may appear with a delay.
 
         Raises:
-            AwsError: DescribeJobs did not answer at the end of that while either.
+            AwsError: DescribeJobs still failed at the end of the search.
         """
         search_seconds = self._settings.absent_after_seconds
         searched_before, started = self.heartbeat.searched_seconds, time.monotonic()
         if searched_before < search_seconds:
             await self._report(
-                WaitingFor.LAUNCH, "Waiting to learn whether DRS accepted the launch"
+                WaitingFor.LAUNCH, "Waiting for DRS to show whether it accepted the launch"
             )
         while True:
             found, error = None, None
@@ -355,7 +353,7 @@ class LaunchAttempt:
             await asyncio.sleep(min(2.0, search_seconds / 4))
 
     async def _ask_operator(self, evidence: str) -> NoReturn:
-        """Launch nothing, ask the operator, and look again later."""
+        """Launch nothing, ask the operator, and retry later."""
         sent_time = self.heartbeat.sent_time
         when = f" at {datetime.fromtimestamp(sent_time, UTC):%H:%M:%S} UTC" if sent_time else ""
         await self._report(
@@ -373,7 +371,7 @@ class LaunchAttempt:
         return [launch for launch in self._launches if launch.is_open]
 
     async def _refuse_live_servers(self) -> None:
-        """Refuse servers with a live instance of a real recovery."""
+        """Refuse servers that have a live instance of a real recovery."""
         to_check = [
             (launch, server.source_server_id)
             for launch in self._open
@@ -387,7 +385,7 @@ class LaunchAttempt:
                 launch.refuse(server_id, reason)
 
     async def _start_recovery(self) -> None:
-        """Call StartRecovery once; what DRS does not take is left out, and reported."""
+        """Call StartRecovery; servers that DRS does not accept are excluded and reported."""
         while requested := [launch for launch in self._open if launch.launchable]:
             self._in_doubt = True
             self.heartbeat.sent_time, self.heartbeat.searched_seconds = time.time(), 0.0
@@ -413,13 +411,13 @@ class LaunchAttempt:
                 return
 
     async def _exclude(self, requested: list[_Launch], error: AwsError) -> bool:
-        """Leave out whatever the call was refused for.
+        """Exclude what the call was refused for.
 
         Returns:
-            Whether the rest is to be asked for at once.
+            Whether to send the rest at once.
 
         Raises:
-            AwsError: it concerns all of it.
+            AwsError: the error concerns the whole call.
         """
         if error.kind is AwsErrorKind.QUOTA:
             for launch in requested:
@@ -439,7 +437,7 @@ class LaunchAttempt:
     async def _postpone_conflicting(
         self, requested: list[_Launch], named: list[_Launch], error: AwsError
     ) -> bool:
-        reasons = {id(m): "one that works on these servers" for m in named}
+        reasons = {id(m): "one with these servers" for m in named}
         jobs: dict[int, Sequence[Job]] = {}
         try:
             for launch, seen in await self._search(self._api.jobs_since):
@@ -452,9 +450,7 @@ class LaunchAttempt:
             self.split = True
             return False
         for launch in requested:
-            if reason := reasons.get(id(launch)) or (
-                not reasons and "one that works on these servers"
-            ):
+            if reason := reasons.get(id(launch)) or (not reasons and "one with these servers"):
                 postponed = f"Waiting for another job: {reason}"
                 launch.postpone(WaitingFor.OTHER_JOB, postponed, jobs.get(id(launch), ()))
         return True
@@ -462,10 +458,10 @@ class LaunchAttempt:
     async def _fence(self) -> None:
         """Have Temporal confirm that this attempt is the current one.
 
-        A worker that was cut off may have been replaced without knowing it.
+        A worker without a connection may have been replaced without noticing.
 
         Raises:
-            AwsError: it was not confirmed, or was called off, so nothing was asked.
+            AwsError: it was not confirmed, or was cancelled, so nothing was sent.
         """
         token = activity.info().task_token
         handle = activity.client().get_async_activity_handle(task_token=token)
@@ -474,20 +470,20 @@ class LaunchAttempt:
                 heartbeat_details(self.heartbeat), rpc_timeout=timedelta(seconds=_FENCE_SECONDS)
             )
         except AsyncActivityCancelledError as cancelled:
-            # The cancellation (or a pause or reset by an operator in Temporal) is on its way to
-            # this attempt; until it arrives, a CancelledError of our own would count as a failure.
+            # The cancellation (or a pause or reset by an operator in Temporal) has not reached
+            # this attempt yet; until then, a CancelledError of our own would count as a failure.
             raise AwsError(
-                AwsErrorKind.THROTTLED, "the launch was called off, so DRS was not asked"
+                AwsErrorKind.THROTTLED, "the launch was cancelled, so DRS was not called"
             ) from cancelled
         except RPCError as error:
             raise AwsError(
                 AwsErrorKind.THROTTLED,
-                f"Temporal did not confirm the launch, so DRS was not asked: {error.message}",
+                f"Temporal did not confirm the launch, so DRS was not called: {error.message}",
             ) from error
 
     async def _retry_later(self, error: AwsError) -> NoReturn:
-        """Say what the launch waits for, and have Temporal try again."""
-        # A lasting trouble settles nothing while a job may exist that we do not know of.
+        """Report what the launch waits for, and let Temporal retry."""
+        # A permanent error fails nothing while an unknown job may exist.
         if not error.kind.is_retryable and not self._in_doubt:
             raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
         await self._report(WaitingFor.LAUNCH, f"Waiting for DRS: {error}")
@@ -495,12 +491,12 @@ class LaunchAttempt:
         raise retry_later(error, after=2.0) from error
 
     def save_heartbeat(self) -> None:
-        """Leave to the next attempt whether anything is in doubt."""
+        """Store in the heartbeat whether the launch is in doubt."""
         self.heartbeat.unanswered = self._in_doubt
         send_heartbeat(self.heartbeat)
 
     async def _report(self, waiting_for: WaitingFor, reason: str) -> None:
-        """Say to the launcher why servers are not launched yet, once for each wave."""
+        """Signal to the launcher why servers are not launched yet, once for each wave."""
         if reason == self.heartbeat.reported:
             return
         by_wave: dict[str, list[_Launch]] = {}
@@ -524,7 +520,7 @@ class LaunchAttempt:
 
 
 async def _finish_call(call: Coroutine[Any, Any, Job]) -> Job:
-    """Await a call that must not be left in the middle: its job's ID would be lost."""
+    """Await a call even if we are cancelled: otherwise its job's ID would be lost."""
     task = asyncio.create_task(call)
     while not task.done():
         with contextlib.suppress(asyncio.CancelledError):
@@ -534,7 +530,7 @@ async def _finish_call(call: Coroutine[Any, Any, Job]) -> Job:
 
 def _holding(launch: _Launch, job: Job) -> str:
     server_ids = [i for i in launch.request.server_ids if i in job.server_ids]
-    return f"{job.job_id} ({job.initiated_by or job.type}) works on {_names(server_ids)}"
+    return f"{job.job_id} ({job.initiated_by or job.type}) has {_names(server_ids)}"
 
 
 def _described(job: Job) -> str:

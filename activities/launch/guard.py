@@ -1,4 +1,4 @@
-"""The guard before every launch: a server of a live real recovery is left as it is."""
+"""The guard before every launch: a server with a live real recovery is not launched."""
 
 import time
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ GUARD_SECONDS = 120.0
 async def refused_servers(
     api: DrsClient, server_ids: Sequence[str], heartbeat: LaunchHeartbeat, *, is_drill: bool
 ) -> dict[str, str]:
-    """Say which servers must not be launched, each with the reason.
+    """Return the servers that must not be launched, each with the reason.
 
     Args:
         api: DRS in the launch's target.
-        server_ids: those that are to be launched.
-        heartbeat: keeps since when live instances cannot be read.
-        is_drill: a drill gives up where live instances cannot be read, a recovery waits.
+        server_ids: the servers to launch.
+        heartbeat: stores since when live instances cannot be read.
+        is_drill: if live instances cannot be read, a drill fails and a recovery waits.
 
     Raises:
         AwsError: live instances cannot be read now.
-        ApplicationError: not retryable; they cannot be read, and a drill is not worth the risk.
+        ApplicationError: not retryable; they cannot be read, and a drill must not take the risk.
     """
     if not server_ids:
         return {}
@@ -43,8 +43,8 @@ async def refused_servers(
                 type=error.kind,
                 non_retryable=True,
             ) from error
-        # A recovery is never given up for it: it waits for the operator, who can restore the
-        # access, or start anew with --relaunch, which names the servers and needs no look.
+        # A recovery does not fail for this: it waits for an operator, who can restore the access,
+        # or start again with --relaunch, which names the servers and skips this check.
         raise AwsError(
             AwsErrorKind.THROTTLED,
             "an operator's decision: nothing is launched before it is known whether these "
@@ -55,7 +55,7 @@ async def refused_servers(
         server_id: (
             f"not launched: it has a live instance {instance.recovery_instance_id} of a real "
             f"recovery (job {instance.job_id}), which a launch would destroy; "
-            "`--relaunch` launches it all the same"
+            "`--relaunch` launches it anyway"
         )
         for server_id, instance in live_recoveries(instances).items()
         if server_id in server_ids

@@ -1,4 +1,4 @@
-"""The activities of a launch: queue it with its launcher, launch a batch, find a launch's job."""
+"""The activities of a launch: queue launches, launch a batch, find a launch's job."""
 
 import asyncio
 from collections.abc import Sequence
@@ -32,16 +32,16 @@ class LaunchActivities:
 
     @activity.defn
     async def queue_launches(self, request: QueueLaunches) -> str:
-        """Queue launches with the launcher of their account and Region, which starts if need be.
+        """Queue launches with the launcher of their account and Region, and start it if necessary.
 
-        Queuing a launch twice is as good as once.
+        Queuing a launch again has no effect.
 
         Returns:
             The launcher's workflow ID.
 
         Raises:
             ApplicationError: not retryable, if the worker acts in another account than the plan
-                names; retryable, if Temporal does not take it.
+                names; retryable, if Temporal does not accept it.
         """
         target = request.requests[0].target
         async with heartbeating():
@@ -60,17 +60,17 @@ class LaunchActivities:
                     rpc_timeout=RPC_TIMEOUT,
                 )
             except RPCError as error:
-                raise ApplicationError(f"Temporal did not take it: {error.message}") from error
+                raise ApplicationError(f"Temporal did not accept it: {error.message}") from error
         return workflow_id
 
     @activity.defn
     async def launch_batch(self, request: BatchRequest) -> BatchResult:
-        """Ask DRS for one job for several launches, exactly once, after the guards.
+        """Start exactly one job for several launches, after the guard.
 
-        Until it ends, the launcher learns by signal what the launches wait for.
+        Until it ends, it signals to the launcher what the launches wait for.
 
         Raises:
-            ApplicationError: retryable, for what can pass (throttling, network).
+            ApplicationError: retryable, for temporary errors (throttling, network).
         """
         poller = self._pollers.of(request.requests[0].target)
 
@@ -87,7 +87,7 @@ class LaunchActivities:
                     raise
                 results = attempt.failed(error.message)
             except asyncio.CancelledError:
-                # Cancelled by Temporal, not by a worker that stops: what is known now counts.
+                # Cancelled by Temporal, not by the worker's shutdown: return what is settled.
                 details = activity.cancellation_details()
                 if details is None or not details.cancel_requested:
                     raise
@@ -102,14 +102,14 @@ class LaunchActivities:
 
     @activity.defn
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
-        """Look for the job of a launch that was withdrawn; None if there is none."""
+        """Search the job of a withdrawn launch; None if there is none."""
         heartbeat = _last_heartbeat() or LaunchHeartbeat()
         attempt = LaunchAttempt(self._clients, self._settings, [request], heartbeat, in_doubt=True)
         async with heartbeating(lambda: attempt.heartbeat):
             return await attempt.find()
 
     async def _account_of(self, target: Target) -> str | None:
-        """The account; if STS does not answer, as the plan or the role names it."""
+        """The account; if STS fails, the one that the plan or the role names."""
         try:
             return await self._clients.account_of(target)
         except WrongAccountError as wrong:
@@ -125,7 +125,7 @@ class LaunchActivities:
         *,
         listing: JobListing,
     ) -> LaunchAttempt:
-        """One attempt, which knows whether an earlier one may have sent the call."""
+        """Make an attempt that knows whether an earlier one may have sent the call."""
         is_retry = activity.info().attempt > 1
         may_be_sent = is_retry or any(r.possibly_sent and r.answer is None for r in requests)
         return LaunchAttempt(
@@ -134,12 +134,12 @@ class LaunchActivities:
             requests,
             before or LaunchHeartbeat(),
             in_doubt=before.unanswered if before else may_be_sent,
-            # An attempt before may have seen more than the last listing.
+            # An earlier attempt may have read newer jobs than the last listing.
             listing=None if is_retry else listing,
         )
 
 
 def _last_heartbeat() -> LaunchHeartbeat | None:
-    """What the attempt before left, if it left anything."""
+    """The previous attempt's last heartbeat details, if any."""
     details = activity.info().heartbeat_details
     return LaunchHeartbeat.model_validate(details[0]) if details else None

@@ -1,4 +1,4 @@
-"""Watches a wave's servers from the acceptance of its job on.
+"""Watches a wave's servers after DRS has accepted their job.
 
 Tested in tests/activities/watch/.
 """

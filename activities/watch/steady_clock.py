@@ -1,18 +1,18 @@
-"""Time for measuring how long something has lasted, on a machine whose clock may be set."""
+"""A clock for measuring durations on a machine whose own clock may be set."""
 
 import time
 from datetime import datetime
 
 
 class SteadyClock:
-    """Epoch seconds by another's clock, counted on without looking at this machine's.
+    """Epoch seconds of another clock, continued with this machine's monotonic clock.
 
-    A clock that is wrong, or is set while we wait (an NTP correction, a machine that was
-    suspended), must neither end a wait early nor prolong it.
+    A clock that is wrong, or is set during a wait (an NTP correction, a suspended machine), must
+    not change the length of the wait.
     """
 
     def __init__(self, now: datetime) -> None:
-        """Begin with what the other's clock says now."""
+        """Start with the current time of the other clock."""
         self._offset = now.timestamp() - time.monotonic()
 
     def now(self) -> float:

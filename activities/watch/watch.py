@@ -1,4 +1,4 @@
-"""Watching one wave's servers until each has failed, or is up and verified."""
+"""The watch of one wave's servers until each has failed, or is up and verified."""
 
 import asyncio
 import random
@@ -22,17 +22,17 @@ _LOG_READ_ATTEMPTS = 5
 
 
 class JobSource(Protocol):
-    """Where jobs are looked at."""
+    """A source of jobs and their logs."""
 
     async def jobs(self, job_ids: Sequence[str], /, *, soon: bool) -> list[Job]:
-        """Those of the jobs that DRS knows, as the next look sees them."""
+        """The jobs of these IDs that DRS has, from the next poll."""
 
     async def log(self, job_id: str, /) -> list[JobLogItem]:
-        """What a job's log says, read after the last look."""
+        """A job's log, read after the last poll."""
 
 
 class Watch:
-    """The watching of one wave's servers."""
+    """The watch of one wave's servers."""
 
     def __init__(
         self,
@@ -49,21 +49,21 @@ class Watch:
         self._settings = settings
         lookup_seconds = LOOKUP_SECONDS / settings.speed
         self._tracker = ServerStatusTracker(heartbeat.servers, lookup_seconds=lookup_seconds)
-        # Temporal's clock, which the wave's workflow uses too.
+        # Temporal's clock, which the wave's workflow uses as well.
         self._clock = SteadyClock(activity.info().started_time)
         self._should_run: dict[str, bool] = {}
         self._logs_to_read: dict[str, int] = {}
-        # Copies, because the watch changes its results in place.
+        # Copies, because the tracker changes its results in place.
         self._reported = {s.source_server_id: s.model_copy() for s in request.servers}
 
     async def run(self) -> list[ServerResult]:
-        """Watch; returns the servers as they were seen last."""
+        """Watch; returns the servers' last results."""
         while True:
             error = ""
             try:
                 await self._poll()
             except AwsError as failed:
-                error = f"DRS cannot be asked at present: {failed}"
+                error = f"DRS cannot be polled at present: {failed}"
                 activity.logger.warning(error)
             self._tracker.end_lookups(now=self._clock.now())
             finished = self._tracker.is_finished and not self._logs_to_read
@@ -71,11 +71,11 @@ class Watch:
                 return self._tracker.results
             await self._report(error)
             if not self._tracker.unfinished_jobs:
-                # The looks at jobs have a pace of their own.
+                # Polls of jobs have their own interval.
                 await asyncio.sleep(self._settings.scaled_poll_seconds * random.uniform(0.8, 1.2))
 
     async def _poll(self) -> None:
-        """Look at jobs, logs and instances; what does not answer hides nothing of the others."""
+        """Poll jobs, logs and instances; an error of one does not hide the others."""
         try:
             await self._poll_jobs()
         finally:
@@ -92,7 +92,7 @@ class Watch:
 
     @property
     def _is_last_poll(self) -> bool:
-        """Whether time is up: then DRS is asked at once, and by itself."""
+        """Whether the time is over: then DRS is called directly, without the poller."""
         return self._clock.now() >= self._request.until
 
     async def _jobs(self, job_ids: list[str]) -> list[Job]:
@@ -103,9 +103,9 @@ class Watch:
         return await self._job_source.jobs(job_ids, soon=now >= self._request.slow_poll_until)
 
     async def _read_log(self, job_id: str) -> None:
-        """Learn times and reasons; a log that cannot be read is tried again, and not for ever."""
+        """Read times and reasons from a log; an unreadable log is retried a few times."""
         try:
-            # The board's log may be older than a look that was not the board's.
+            # The poller's log may be older than a direct poll.
             read = self._api.job_log if self._is_last_poll else self._job_source.log
             self._tracker.apply_log(job_id, await read(job_id))
         except AwsError as error:
@@ -116,7 +116,7 @@ class Watch:
         del self._logs_to_read[job_id]
 
     async def _verify(self) -> None:
-        """Look launched servers' instances up; silence is no trouble, it is UNKNOWN."""
+        """Look up launched servers' instances; a failed lookup is UNKNOWN, not an error."""
         servers = self._tracker.unverified
         if not servers:
             return
@@ -129,12 +129,12 @@ class Watch:
         try:
             await self._read_dispositions(instances)
         except AwsError as error:
-            # It says nothing of the servers that run.
+            # Running servers do not need it.
             activity.logger.warning("Launch configurations cannot be read: %s", error)
         self._tracker.apply_instances(instances, should_run=self._should_run, now=self._clock.now())
 
     async def _read_dispositions(self, instances: Iterable[RecoveryInstance]) -> None:
-        """Ask whether stopped servers are meant to be; one that says nothing is asked again."""
+        """Read the launch dispositions of stopped servers; an empty response is retried."""
         for instance in instances:
             server_id = instance.source_server_id
             stopped = instance.ec2_instance_state in ("STOPPED", "STOPPING")
@@ -145,7 +145,7 @@ class Watch:
                 self._should_run[server_id] = runs
 
     async def _report(self, error: str) -> None:
-        """Signal what changed; what could not be signalled is sent the next time."""
+        """Signal the changes; a failed signal is sent again with the next one."""
         self._heartbeat.servers = list(self._tracker.servers.values())
         changed = [
             s.model_copy()

@@ -1,4 +1,4 @@
-"""The activities that look at DRS: watch a wave's servers, read which jobs run, review launches."""
+"""The activities that only read DRS: watch servers, read running jobs, review launches."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ from settings import Settings
 
 
 class WatchActivities:
-    """The activities that look at DRS and change nothing."""
+    """The activities that read DRS and change nothing."""
 
     def __init__(self, clients: TargetClients, pollers: JobPollers, settings: Settings) -> None:
         self._clients = clients
@@ -37,8 +37,8 @@ class WatchActivities:
     async def watch_servers(self, request: WatchRequest) -> list[ServerResult]:
         """Watch servers until each has failed, or is up and verified, or `until` has passed.
 
-        Changes are signalled to the wave as they are seen. An error of DRS never ends the watch
-        and never decides about a server.
+        Each change is signaled to the wave. An error of DRS never ends the watch and never changes
+        a server.
         """
         heartbeat = WatchHeartbeat(servers=[WatchedServer(result=s) for s in request.servers])
         if details := activity.info().heartbeat_details:
@@ -50,9 +50,9 @@ class WatchActivities:
 
     @activity.defn
     async def read_running_jobs(self, request: RunningJobsRequest) -> RunningJobs:
-        """Read which jobs run in an account and Region, whoever started them, and the quotas.
+        """Read the running jobs of an account and Region, of any client, and the quotas.
 
-        If DRS cannot be asked, no jobs are reported at once; a change is waited for.
+        If DRS fails, a request without `seen` returns no jobs at once; others wait for a change.
         """
         poller = self._pollers.of(request.target)
         since = time.time() - DAY_SECONDS
@@ -74,13 +74,13 @@ class WatchActivities:
                         return found
                     continue
                 found = _with_jobs(found, listing, request.accepted)
-                # One that was not listed before, and is, may have come and gone meanwhile.
+                # A newly listed job may have started and ended since.
                 if request.seen is None or set(found.jobs) != set(request.seen) or found.listed:
                     return found
 
     @activity.defn
     async def review_launches(self, request: ReviewRequest) -> list[ServerResult]:
-        """Say what became of servers that earlier attempts launched; launches nothing."""
+        """Review servers that earlier attempts launched; launches nothing."""
         async with heartbeating():
             poll = self._settings.scaled_poll_seconds
             try:
@@ -92,7 +92,7 @@ class WatchActivities:
                 raise
 
     def _gather_seconds(self, request: RunningJobsRequest) -> float:
-        """How long launches still gather; Temporal's timers would be up to a second late."""
+        """How long launches still gather, in the activity, as Temporal's timers may be 1 s late."""
         if not request.gather_polls:
             return 0.0
         poll = self._settings.scaled_poll_seconds

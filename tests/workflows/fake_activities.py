@@ -78,7 +78,7 @@ class FakeActivities:
         next_job_from: the number of the first of those.
         before_launch: happens in each attempt to launch a batch, before all else.
         responds_after: from the acceptance until we learn of it.
-        found: whether a launch that was given up got a job all the same.
+        found: whether a withdrawn launch has a job.
         launched_after: from the acceptance until all servers are up.
         watch_fails_for: from its first attempt until the watch works at all.
         last_poll_lag: by how much later than asked the look before TIMED_OUT answers, with what

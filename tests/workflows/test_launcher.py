@@ -200,7 +200,7 @@ async def test_a_launch_that_fails_while_it_is_withdrawn_is_made_after_the_resum
         while not await _is_calling_off(launcher):
             await asyncio.sleep(0.05)
         called_off.set()
-        raise ApplicationError("the launch was called off, so DRS was not asked")
+        raise ApplicationError("the launch was cancelled, so DRS was not called")
 
     env_on_real_server.fakes.launched_after = 0.5
     env_on_real_server.fakes.before_launch = fail_once

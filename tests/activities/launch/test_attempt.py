@@ -127,7 +127,7 @@ async def test_a_call_that_never_arrived_is_sent_again_after_the_search_finds_no
     assert len(aws.accepted(servers[0])) == 1
     waiting = temporal.waiting()[-1]
     assert waiting.waiting_for is WaitingFor.LAUNCH
-    assert waiting.reason == "Waiting to learn whether DRS accepted the launch"
+    assert waiting.reason == "Waiting for DRS to show whether it accepted the launch"
 
 
 async def test_a_job_that_shows_up_late_is_still_found(
@@ -417,7 +417,7 @@ async def test_what_can_pass_is_tried_again_by_temporal(
     ("code", "reason"),
     [
         ("ServiceQuotaExceededException", (WaitingFor.QUOTA, "Waiting for quota: StartRecovery")),
-        ("ConflictException", (WaitingFor.OTHER_JOB, "Waiting for another job: one that works")),
+        ("ConflictException", (WaitingFor.OTHER_JOB, "Waiting for another job: one with these ")),
     ],
 )
 async def test_what_a_job_must_end_for_is_postponed(

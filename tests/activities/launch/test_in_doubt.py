@@ -222,7 +222,7 @@ async def test_a_blocking_job_is_named_and_waited_for_without_a_decision(
     before = aws.calls("StartRecovery")
     postponed = await postponed_launch(Attempt(temporal), launches, launch([held, free]))
     assert (postponed.waiting_for, postponed.job_ids) == (WaitingFor.OTHER_JOB, [job_id])
-    assert f"{job_id} (START_DRILL) works on {held.source_server_id}" in postponed.reason
+    assert f"{job_id} (START_DRILL) has {held.source_server_id}" in postponed.reason
     assert aws.calls("StartRecovery") == before
 
 

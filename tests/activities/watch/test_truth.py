@@ -251,7 +251,7 @@ class Wave:
                 tags={LAUNCH_ID_TAG: f"{PREFIX}{attempt}/{job}"},
             )
         except ClientError:
-            # Somebody else's job is at work on one of them.
+            # A job of another client has one of them.
             return
         for server in servers:
             self.known[server] = ServerResult(
