@@ -1,1 +1,1 @@
-"""Decides over time; only workflow code. Tested in tests/workflows/ and tests/end_to_end/."""
+"""Workflows only. Tested in tests/workflows/ and tests/end_to_end/."""

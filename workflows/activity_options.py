@@ -1,4 +1,4 @@
-"""How workflows call activities: retry policies and heartbeats."""
+"""Retry policies of the activities that workflows call."""
 
 from datetime import timedelta
 

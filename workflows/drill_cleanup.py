@@ -1,4 +1,4 @@
-"""Cleans up after a drill: terminates exactly the recovery instances that it launched."""
+"""The clean-up after a drill: terminates exactly the recovery instances that it launched."""
 
 import asyncio
 from datetime import timedelta
@@ -35,7 +35,7 @@ _LONGEST = timedelta(days=8)
 
 @workflow.defn(versioning_behavior=LONG_LIVED)
 class DrillCleanupWorkflow:
-    """Terminates what one execution launched, verifies that it is gone, lists what is left."""
+    """Terminates one execution's instances, verifies it, and lists what is left."""
 
     @workflow.init
     def __init__(self, start: StartCleanup) -> None:
@@ -54,12 +54,12 @@ class DrillCleanupWorkflow:
         """Clean up.
 
         Raises:
-            ApplicationError: CleanupRefused, or CleanupIncomplete when something is left.
+            ApplicationError: CleanupRefused, or CleanupIncomplete if instances are left.
         """
         await self._wait_for_start()
         scope = await self._scope()
         self._refuse_unconfirmed(scope)
-        # A history that is away must not hold the clean-up back: recording goes beside it.
+        # Recording runs in the background: an unavailable history must not delay the clean-up.
         self._recorder.begin()
         self._set_status(CleanupStatus.IN_PROGRESS, "Waiting for the jobs of the execution to end")
         found = await asyncio.gather(*(self._find(target) for target in scope.targets))
@@ -73,7 +73,7 @@ class DrillCleanupWorkflow:
 
     @workflow.query
     def status(self) -> CleanupState:
-        """How the clean-up stands."""
+        """The state of the clean-up."""
         return self._state
 
     async def _wait_for_start(self) -> None:
@@ -90,13 +90,13 @@ class DrillCleanupWorkflow:
             retry_policy=LAUNCH_RETRY,
         )
         if start.after_seconds:
-            await workflow.sleep(start.after_seconds, summary="Clean up after this time")
+            await workflow.sleep(start.after_seconds, summary="Clean up after this delay")
 
     async def _scope(self) -> CleanupScope:
         return await workflow.execute_activity_method(
             HistoryActivities.cleanup_scope,
             self._start.execution_id,
-            summary="Read from the history what was launched",
+            summary="Read launched servers from the history",
             start_to_close_timeout=timedelta(minutes=2),
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=LAUNCH_RETRY,
@@ -114,7 +114,7 @@ class DrillCleanupWorkflow:
             CleanupActivities.find_instances,
             scope,
             task_queue=WATCH_TASK_QUEUE,
-            summary=f"Find what was launched in {scope.target.region}",
+            summary=f"Find launched instances in {scope.target.region}",
             start_to_close_timeout=_LONGEST,
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=LAUNCH_RETRY,
@@ -144,7 +144,7 @@ class DrillCleanupWorkflow:
         self._state.leftovers = left
         self._state.end_time = workflow.time()
         unfinished = [job for each in found for job in each.unfinished]
-        reason = f"{len(self._state.terminated)} recovery instances are gone"
+        reason = f"{len(self._state.terminated)} recovery instances are terminated"
         if left:
             reason += f", {len(left)} are left"
         if unfinished:

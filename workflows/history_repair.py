@@ -1,4 +1,4 @@
-"""Writes what DynamoDB had not taken when a plan ended, so that the plan need not wait for it."""
+"""Repairs an execution's history after its end, so that the plan need not wait for DynamoDB."""
 
 from datetime import timedelta
 
@@ -28,25 +28,25 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(versioning_behavior=LONG_LIVED)
 class HistoryRepairWorkflow:
-    """Makes the history of one ended execution complete, for at most 24 hours.
+    """Completes the history of one ended execution, for at most 24 hours.
 
-    It carries nothing of the execution: its activity asks the plan's workflow, which is closed, and
-    those of its waves.
+    It holds no state of the execution: its activity queries the closed workflows of the plan and
+    of its waves.
     """
 
     @workflow.run
     async def run(self, run: ExecutionRun) -> HistoryRepair:
-        """Write what the history lacks.
+        """Repair the history.
 
         Raises:
-            ApplicationError: HistoryIncomplete, when some of it could not be written.
-            ActivityError: DynamoDB stayed away.
+            ApplicationError: HistoryIncomplete, if some items could not be repaired.
+            ActivityError: DynamoDB remained unavailable.
         """
         repair = await workflow.execute_activity_method(
             RepairActivities.repair_history,
             run,
             task_queue=WATCH_TASK_QUEUE,
-            summary=f"Write what DynamoDB lacks of {run.execution_id}",
+            summary=f"Repair the history of {run.execution_id}",
             schedule_to_close_timeout=timedelta(seconds=MAX_RECORD_SECONDS),
             start_to_close_timeout=timedelta(minutes=15),
             heartbeat_timeout=heartbeat_timeout(),
@@ -63,7 +63,7 @@ class HistoryRepairWorkflow:
 
 
 async def start_history_repair(start: StartExecution) -> None:
-    """Start the repair of an execution's history from its plan's workflow, which it outlives."""
+    """Start the repair of an execution's history, which outlives the plan's workflow."""
     info = workflow.info()
     try:
         await workflow.start_child_workflow(
@@ -74,7 +74,7 @@ async def start_history_repair(start: StartExecution) -> None:
             id=history_workflow_id(start.execution_id),
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
-            static_summary=f"Record the rest of {start.execution_id}"[:190],
+            static_summary=f"Repair the history of {start.execution_id}"[:190],
             search_attributes=TypedSearchAttributes(
                 [
                     SearchAttributePair(PLAN_ID_KEY, start.plan.plan_id),
@@ -84,5 +84,5 @@ async def start_history_repair(start: StartExecution) -> None:
             ),
         )
     except WorkflowAlreadyStartedError:
-        # We were reset while it worked: it asks the plan's latest run at each of its tries.
-        workflow.logger.info("The history is being repaired already")
+        # The plan was reset during a repair, whose attempts each query the plan's latest run.
+        workflow.logger.info("The repair of the history is already running")

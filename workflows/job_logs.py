@@ -1,4 +1,4 @@
-"""Asks the worker, which holds the credentials, what DRS logged of jobs."""
+"""Reads job logs of DRS on the worker, which has the credentials."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn
 class JobLogWorkflow:
-    """Reads the logs of DRS jobs; touches nothing."""
+    """Reads the logs of DRS jobs; changes nothing."""
 
     @workflow.run
     async def run(self, request: JobLogsRequest) -> JobLogs:

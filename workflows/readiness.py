@@ -1,4 +1,4 @@
-"""Asks the worker, which holds the credentials, whether a plan could be launched now."""
+"""Checks on the worker, which has the credentials, whether a plan could be launched now."""
 
 from datetime import timedelta
 

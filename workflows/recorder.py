@@ -1,4 +1,4 @@
-"""How workflows record: beside their work, one write at a time, the newest state winning."""
+"""Records a workflow's state in the background, one write at a time, always the newest."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,22 +17,22 @@ MAX_RECORD_SECONDS = 24 * 3600.0
 
 
 class Recorder:
-    """Writes what `changes` returns, whenever there is something; nothing waits for it.
+    """Writes the records that `changes` returns; the workflow does not wait for it.
 
     Attributes:
-        recorded: by WaveId, the revision that the history is known to have.
-        recorded_execution: the same of the execution itself.
-        recorded_cleanup: the same of its clean-up.
+        recorded: by WaveId, the recorded revision.
+        recorded_execution: the recorded revision of the execution itself.
+        recorded_cleanup: the recorded revision of its clean-up.
     """
 
     def __init__(
         self, changes: Callable[[], HistoryRecord | None], *, pause_seconds: float
     ) -> None:
-        """Make a recorder; `begin` starts it.
+        """Create a recorder; `begin` starts it.
 
         Args:
-            changes: what is not written yet, or None; asked before each write.
-            pause_seconds: the least time between two writes, in which changes gather.
+            changes: returns what is not written yet, or None; called before each write.
+            pause_seconds: the minimum time between two writes, in which changes gather.
         """
         self.recorded: dict[str, int] = {}
         self.recorded_execution = 0
@@ -44,18 +44,18 @@ class Recorder:
         self._task: asyncio.Task[bool] | None = None
 
     def begin(self) -> None:
-        """Start recording beside the workflow's work."""
+        """Start recording in the background."""
         self._task = asyncio.create_task(self._run())
 
     def wake(self) -> None:
-        """Say that something changed."""
+        """Request a write after a change."""
         self._is_requested = True
 
     async def finish(self, *, within_seconds: float) -> bool:
-        """Write what is left, without pauses; what is not written in time is given up.
+        """Write the rest, without pauses, until the time is over.
 
         Returns:
-            Whether the history has all of it.
+            Whether the history is complete.
         """
         if self._task is None:
             return True
@@ -63,7 +63,7 @@ class Recorder:
         task = self._task
         try:
             await workflow.wait_condition(
-                task.done, timeout=within_seconds, timeout_summary="Give up recording"
+                task.done, timeout=within_seconds, timeout_summary="Stop recording"
             )
         except TimeoutError:
             task.cancel()
@@ -111,7 +111,7 @@ class Recorder:
                 retry_policy=WRITE_RETRY,
             )
         except ActivityError as error:
-            workflow.logger.error("The history was given up: %s", error)
+            workflow.logger.error("Recording failed: %s", error)
             return False
         for wave in record.waves:
             self.recorded[wave.wave_id] = wave.revision

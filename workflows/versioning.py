@@ -1,11 +1,11 @@
-"""Which of our workflows stay with a version of the worker, where Worker Versioning is on."""
+"""The versioning behavior of our long-lived workflows, if Worker Versioning is on."""
 
 import os
 
 from temporalio.common import VersioningBehavior
 
-# The worker's default is PINNED. A workflow that outlives deploys would hang once the workers of
-# its version are gone. Unless versioning is on, Temporal refuses a behavior with every task.
+# The worker's default is PINNED. A pinned workflow that outlives deploys would hang once the
+# workers of its version have stopped. If versioning is off, Temporal rejects tasks with a behavior.
 LONG_LIVED = (
     VersioningBehavior.AUTO_UPGRADE
     if os.environ.get("DRS_WAVES_BUILD_ID")

@@ -146,8 +146,8 @@ async def test_a_wave_whose_workflow_is_terminated_fails_with_the_reason(
     state = await run.end()
     database, app = state.waves
     assert database.status is WaveStatus.FAILED
-    assert "ended abnormally" in database.status_reason
-    assert "look at its jobs in DRS" in database.status_reason
+    assert "ended without a result" in database.status_reason
+    assert "check its jobs in DRS" in database.status_reason
     assert app.status is WaveStatus.SKIPPED
     assert app.status_reason == "Skipped because Database FAILED"
     assert state.status is PlanStatus.FAILED

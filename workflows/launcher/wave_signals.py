@@ -1,4 +1,4 @@
-"""What the launcher tells waves of their launches."""
+"""The launcher's signals to waves about their launches."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class WaveSignals:
-    """Signals to waves; the launcher does not wait for them."""
+    """Sends signals to waves; the launcher does not wait for them."""
 
     def __init__(self) -> None:
         self._sending: set[asyncio.Task[None]] = set()
@@ -21,7 +21,7 @@ class WaveSignals:
         await workflow.wait_condition(lambda: not self._sending)
 
     def send_results(self, result: BatchResult, requests: Mapping[str, LaunchRequest]) -> None:
-        """Tell each wave of a batch what became of its launches."""
+        """Send each wave of a batch the results of its launches."""
         settled: dict[str, LaunchesSettled] = {}
         for each in result.results:
             wave = requests[each.launch_id].wave_workflow_id
@@ -30,12 +30,12 @@ class WaveSignals:
             self._signal(wave, "launches_settled", results)
 
     def send_waiting(self, wave: str, waiting: LaunchWaiting) -> None:
-        """Tell a wave what one of its launches waits for."""
+        """Send a wave what one of its launches waits for."""
         signal = LaunchWaiting.model_validate(waiting.model_dump(include=_FIELDS))
         self._signal(wave, "launch_waiting", signal)
 
     def send_withdrawn(self, wave: str, launch_ids: list[str], in_doubt: bool) -> None:
-        """Tell a wave that the launcher no longer has these launches."""
+        """Send a wave that the launcher no longer has these launches."""
         if launch_ids:
             withdrawn = LaunchesSettled(withdrawn=launch_ids, in_doubt=in_doubt)
             self._signal(wave, "launches_settled", withdrawn)

@@ -1,4 +1,4 @@
-"""The launcher of one account and Region: the only one that launches there."""
+"""The launcher of one account and Region; all launches there go through it."""
 
 import asyncio
 from collections.abc import Iterable
@@ -39,16 +39,16 @@ _DRAIN_SECONDS = 30.0
 
 @workflow.defn(versioning_behavior=LONG_LIVED)
 class LauncherWorkflow:
-    """Launches what the waves of all executions ask for in one account and Region.
+    """Makes the launches of all executions' waves in one account and Region.
 
-    The first wave that asks starts it; it ends when nothing was asked for a while. It alone tells
-    waves what their launches wait for, and what became of them.
+    The first request starts it; it ends after some time without requests. It alone signals to
+    waves what their launches wait for, and their results.
     """
 
     @workflow.init
     def __init__(self, start: LauncherInput) -> None:
         info = workflow.info()
-        # A run that was reset may have sent what it does not remember.
+        # Before a reset, the run may have sent launches that its history no longer has.
         self._was_reset = info.run_id != info.original_execution_run_id
         self._start = start
         self._requests = {request.launch_id: request for request in start.requests}
@@ -65,12 +65,12 @@ class LauncherWorkflow:
 
     @workflow.run
     async def run(self, start: LauncherInput) -> None:
-        """Launch until nothing was asked for ten minutes."""
+        """Launch until no request came for ten minutes."""
         idle_check = asyncio.create_task(self._detect_idle())
         while await self._wait_for_work():
             if self._is_history_long:
                 await self._continue_as_new()
-            # Their waves know the deadline themselves, and look for their jobs.
+            # Their waves know the deadline themselves, and search for their jobs.
             self._drop(self._queue.drop_overdue(workflow.time()))
             if self._queue.waiting:
                 await self._gather_launches()
@@ -86,7 +86,7 @@ class LauncherWorkflow:
 
     @workflow.signal
     def queue_launches(self, *inputs: Any) -> None:
-        """A wave asks for launches; those that are queued already stay as they are."""
+        """Handle a wave's request for launches; queued launches are not changed."""
         request_signal = parse_signal(QueueLaunches, inputs)
         if request_signal is None:
             return
@@ -99,7 +99,7 @@ class LauncherWorkflow:
 
     @workflow.signal
     def withdraw_launches(self, *inputs: Any) -> None:
-        """A wave takes launches back; it learns when they are out, or their results."""
+        """Handle a wave's withdrawal of launches; it gets their results or their removal."""
         request_signal = parse_signal(WithdrawLaunches, inputs)
         if request_signal is None:
             return
@@ -114,7 +114,7 @@ class LauncherWorkflow:
 
     @workflow.signal
     def answer_launch(self, *inputs: Any) -> None:
-        """An operator answers whether DRS has the job of a launch."""
+        """Handle an operator's answer to whether DRS has the job of a launch."""
         answer = parse_signal(LaunchAnswer, inputs)
         if answer is None or answer.launch_id not in self._queue:
             return
@@ -128,7 +128,7 @@ class LauncherWorkflow:
 
     @workflow.signal
     def batch_progress(self, *inputs: Any) -> None:
-        """A batch that runs says what its launches wait for."""
+        """Handle a running batch's signal of what its launches wait for."""
         progress = parse_signal(BatchProgress, inputs)
         for waiting in progress.waiting if progress else []:
             self._report_waiting(waiting)
@@ -148,7 +148,7 @@ class LauncherWorkflow:
         )
 
     async def _wait_for_work(self) -> bool:
-        """Wait for it; False when nothing was asked for a while."""
+        """Wait for a change; False after the idle time."""
         now = workflow.time()
         due = self._queue.next_time(now)
         try:
@@ -162,7 +162,7 @@ class LauncherWorkflow:
         return not self._is_idle
 
     async def _detect_idle(self) -> None:
-        """One timer an interval, however often the launcher is woken meanwhile."""
+        """Set `_is_idle` after an interval without requests, with one timer per interval."""
         while not self._is_idle:
             before = self._requests_seen
             await workflow.sleep(_IDLE_SECONDS)
@@ -175,13 +175,13 @@ class LauncherWorkflow:
         return info.is_continue_as_new_suggested() or length > self._start.max_history_events
 
     async def _continue_as_new(self) -> None:
-        """Continue in a new run, once no batch is being sent."""
+        """Continue as new, once no batch is running."""
         if self._batch_tasks:
             try:
                 await workflow.wait_condition(
                     lambda: not self._batch_tasks,
                     timeout=_DRAIN_SECONDS,
-                    timeout_summary="Let the batches that are sent be answered",
+                    timeout_summary="Wait for running batches",
                 )
             except TimeoutError:
                 for call in self._calls.values():
@@ -199,7 +199,7 @@ class LauncherWorkflow:
         )
 
     async def _gather_launches(self) -> None:
-        """Read which jobs run, while launches gather that become ready together."""
+        """Read the running jobs, while launches gather that become ready together."""
         polls, waited = self._queue.gather_time(workflow.time())
         request = RunningJobsRequest(
             target=self._target,
@@ -214,7 +214,7 @@ class LauncherWorkflow:
         return self._requests[self._queue.waiting[0].launch_id].target
 
     def _watch_jobs(self) -> None:
-        """Await a change of the running jobs, for launches that wait for one."""
+        """Await a change of the running jobs, for launches that wait."""
         request = RunningJobsRequest(
             target=self._target,
             seen=list(self._queue.running.jobs),
@@ -222,7 +222,7 @@ class LauncherWorkflow:
         )
         before = self._jobs_request
         if before and self._jobs_watch is not None and not self._jobs_watch.done():
-            # A job that has come meanwhile would end without a change from what was seen then.
+            # A job that started since is unknown to the running request, which would miss its end.
             if _awaited(before) == _awaited(request):
                 return
             self._jobs_watch.cancel()
@@ -233,7 +233,7 @@ class LauncherWorkflow:
         try:
             self._queue.update_running(await _read_jobs(request))
         except ActivityError:
-            workflow.logger.info("A look at jobs was cancelled")
+            workflow.logger.info("A read of the running jobs was cancelled")
         finally:
             if request is self._jobs_request:
                 self._changed = True
@@ -262,7 +262,7 @@ class LauncherWorkflow:
         try:
             result = await call
         except (ActivityError, asyncio.CancelledError):
-            # Cancelled before it could say how far it had come.
+            # Cancelled before it returned a result.
             result = BatchResult(in_doubt=True)
         del self._calls[batch]
         dropped = self._queue.finish(
@@ -284,16 +284,16 @@ class LauncherWorkflow:
         self._changed = True
 
     def _apply_answer(self, launch_id: str) -> None:
-        """Have a launch follow an operator's answer."""
+        """Apply an operator's answer to a launch."""
         answer = self._answers.pop(launch_id)
         request = self._requests[launch_id]
         self._requests[launch_id] = request.model_copy(update={"answer": answer})
         self._queue.resend_answered(launch_id)
 
     def _discard_used_answers(self, batch: Batch) -> None:
-        """Have the jobs of launches that an operator had sent looked for before the next call.
+        """Discard `launch_anyway` answers after their call, so that the next one searches the job.
 
-        "There is no job" says nothing of the call that was sent since. "It is this job" holds on.
+        "There is no job" does not cover the call that was sent since. "It is this job" stays valid.
         """
         for launch_id in batch.launch_ids:
             request = self._requests.get(launch_id)
@@ -309,7 +309,7 @@ class LauncherWorkflow:
         self._answers.pop(launch_id, None)
 
     def _report_results(self, result: BatchResult) -> None:
-        """Tell each wave what became of its launches, or what they wait for."""
+        """Signal to each wave the results of its launches, or what they wait for."""
         self._wave_signals.send_results(result, self._requests)
         for each in result.results:
             self._remove_request(each.launch_id)
@@ -322,13 +322,13 @@ class LauncherWorkflow:
             self._wave_signals.send_waiting(request.wave_workflow_id, waiting)
 
     def _drop(self, launches: Iterable[QueuedLaunch]) -> None:
-        """Tell waves of launches that are out of the queue, and forget these."""
+        """Signal to waves that launches are removed from the queue, and remove their requests."""
         for launch in launches:
             self._wave_signals.send_withdrawn(launch.wave, [launch.launch_id], launch.possibly_sent)
             self._remove_request(launch.launch_id)
 
     def _update_details(self) -> None:
-        """Update the Web UI."""
+        """Update the details in the Web UI."""
         queue = self._queue
         quotas = queue.running.quotas
         workflow.set_current_details(
@@ -347,7 +347,7 @@ def _signal_of(waiting: Waiting) -> LaunchWaiting:
 
 
 def _awaited(request: RunningJobsRequest) -> tuple[set[str], set[str]]:
-    """From which jobs a change is awaited, and which may become listed."""
+    """The jobs whose change is awaited, and those that may become listed."""
     return set(request.seen or ()), set(request.accepted)
 
 

@@ -7,7 +7,7 @@ _ROWS = 100
 
 
 def plan_details(state: ExecutionState) -> str:
-    """The execution as a table of its waves, the open ones first where there are many."""
+    """The execution as a table of its waves; of many waves, the open ones come first."""
     waves = state.waves
     if len(waves) > _ROWS:
         waves = sorted(waves, key=lambda wave: wave.status.is_settled)[:_ROWS]
@@ -15,7 +15,7 @@ def plan_details(state: ExecutionState) -> str:
     head = (
         f"**{state.execution_type} of {state.plan_name}: {state.status}** {state.status_reason}\n\n"
         + "".join(f"Warning: {each}\n\n" for each in state.warnings)
-        + "| wave | status | servers | why |\n|---|---|---|---|"
+        + "| wave | status | servers | reason |\n|---|---|---|---|"
     )
     rows = [_row(wave) for wave in waves]
     return "\n".join([head, *rows, *([f"\n…and {more} more waves"] if more else [])])

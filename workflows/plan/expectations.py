@@ -13,11 +13,11 @@ with workflow.unsafe.imports_passed_through():
 
 
 class Expectations:
-    """What is known of the servers' durations, and what follows for the waves.
+    """The expected durations of servers and waves.
 
     Attributes:
         durations: seconds that servers are expected to take, by source server.
-        remaining: by WaveId, how long the plan takes from that wave on, along its longest chain.
+        remaining: by WaveId, the plan's duration from the wave's start, along its longest chain.
     """
 
     def __init__(self, start: StartExecution, state: ExecutionState) -> None:
@@ -26,7 +26,7 @@ class Expectations:
         self.update({})
 
     def update(self, operating_systems: Mapping[str, OperatingSystem]) -> None:
-        """Estimate how long waves take, by their servers and these operating systems."""
+        """Estimate how long waves take, from their servers and these operating systems."""
         start = self._start
         self.durations = (
             start.learned.with_operating_systems(operating_systems).durations | start.expected
@@ -37,7 +37,7 @@ class Expectations:
                 i: operating_systems[i] for i in planned.server_ids if i in operating_systems
             }
             if systems != wave.operating_systems and wave.revision:
-                # An operator's message came first, and the history has the wave already.
+                # An operator's message came before, so the history already has the wave.
                 wave.revision = next_revision(wave.revision, workflow.time())
             wave.operating_systems = systems
         seconds = {w.wave_id: wave_seconds(w, self.durations) for w in start.plan.waves}

@@ -1,4 +1,4 @@
-"""The waves' workflows of one execution: started, signalled and followed by their plan."""
+"""The waves' workflows of one execution: started, signaled and awaited by their plan."""
 
 import asyncio
 from collections.abc import Callable
@@ -44,7 +44,7 @@ WaveSignal = StopWave | LaunchAnswer
 
 
 class WaveRuns:
-    """Starts a workflow for each attempt at a wave, and sees to it that the wave settles."""
+    """Starts a workflow for each attempt of a wave, and settles the wave at its end."""
 
     def __init__(
         self,
@@ -63,8 +63,8 @@ class WaveRuns:
             scheduler: says which waves are ready.
             expectations: how long they are expected to take.
             on_change: called when a wave's workflow has ended.
-            on_outcome: takes what a wave's workflow ended with.
-            on_report: takes how a wave stands that has outlived a reset.
+            on_outcome: called with the result of a wave's workflow.
+            on_report: called with the state of a wave that was running during a reset.
         """
         self._start = start
         self._scheduler = scheduler
@@ -75,7 +75,7 @@ class WaveRuns:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._started_workflows: dict[str, bool] = {}
-        # By workflow ID: signals to a workflow that has not begun yet.
+        # By workflow ID: signals to a workflow that has not started yet.
         self._pending_signals: dict[str, list[tuple[str, WaveSignal | None]]] = {}
 
     def start_ready(self) -> None:
@@ -88,25 +88,25 @@ class WaveRuns:
             self._tasks[wave.wave_id] = task
 
     def raise_failures(self) -> None:
-        """Raise what went wrong in following a wave."""
+        """Raise errors of the tasks that await waves."""
         for task in self._tasks.values():
             if task.done():
                 task.result()
 
     async def close(self) -> None:
-        """Leave the waves that still observe their servers to themselves."""
+        """Stop awaiting waves that still observe their servers."""
         for wave_id, task in self._tasks.items():
             if not task.done():
                 await self._send(self._scheduler.wave(wave_id), "plan_closed")
                 task.cancel()
 
     def signal_running(self, name: str) -> None:
-        """Signal every wave that runs."""
+        """Signal every running wave."""
         for wave in self._scheduler.running():
             self.signal(wave, name)
 
     def signal(self, wave: WaveState, name: str, signal: WaveSignal | None = None) -> None:
-        """Signal a wave's workflow, as soon as it has begun, without waiting for it."""
+        """Signal a wave's workflow, once it has started, without waiting for it."""
         if not self._has_started(wave):
             self._pending_signals.setdefault(self._workflow_id(wave), []).append((name, signal))
             return
@@ -116,7 +116,7 @@ class WaveRuns:
         task.add_done_callback(self._sending.discard)
 
     def stop(self, wave: WaveState, reason: str) -> None:
-        """Stop waiting for a wave; one whose workflow was not started yet never is."""
+        """Stop a wave; if its workflow is not started yet, it never will be."""
         if self._workflow_id(wave) in self._pending_signals or self._has_started(wave):
             self.signal(wave, "stop", StopWave(reason=reason))
         else:
@@ -126,7 +126,7 @@ class WaveRuns:
         return self._started_workflows.get(self._workflow_id(wave), False)
 
     def _mark_started(self, wave: WaveState) -> None:
-        """Send a wave's workflow the signals that came before it had begun."""
+        """Send a wave's workflow the signals that came before its start."""
         workflow_id = self._workflow_id(wave)
         self._started_workflows[workflow_id] = True
         for name, signal in self._pending_signals.pop(workflow_id, []):
@@ -140,13 +140,13 @@ class WaveRuns:
     ) -> None:
         """Start a wave's workflow, and settle the wave when it ends."""
         if earlier is not None:
-            # Only once the earlier attempt has ended is it known what it has launched.
+            # What the earlier attempt launched is known only after its end.
             await self._send(wave, "superseded", attempt=attempt - 1)
             await asyncio.gather(earlier, return_exceptions=True)
             if wave.attempt != attempt or not wave.is_running:
                 return
         outcome: WaveOutcome | None
-        why = "it was ended from outside"
+        why = "it was terminated"
         workflow_id = self._workflow_id(wave, attempt)
         try:
             outcome = await self._run_or_attach(wave, workflow_id)
@@ -156,14 +156,14 @@ class WaveRuns:
         if outcome is not None:
             self._on_outcome(outcome)
         if wave.is_running and wave.attempt == attempt:
-            reason = f"Its workflow ended abnormally ({why}); look at its jobs in DRS"
+            reason = f"Its workflow ended without a result ({why}); check its jobs in DRS"
             self._scheduler.fail(wave.wave_id, reason, now=workflow.time())
 
     async def _run_or_attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
         try:
             return await self._run(wave, workflow_id)
         except WorkflowAlreadyStartedError:
-            # The plan was reset: the wave's workflow has lived on and is not its child any more.
+            # The plan was reset: the wave's workflow still runs and is no longer its child.
             return await self._attach(wave, workflow_id)
 
     async def _run(self, wave: WaveState, workflow_id: str) -> WaveOutcome:
@@ -217,7 +217,7 @@ class WaveRuns:
         )
 
     def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:
-        """What is known of a wave's servers from before this attempt."""
+        """The servers' results of earlier attempts or of the execution that is taken over."""
         if wave.attempt > 1:
             return [s for s in wave.servers if s.recovery_job_id]
         taken_over = self._start.takeover.servers if self._start.takeover else []
@@ -226,7 +226,7 @@ class WaveRuns:
         return [s.model_copy(update={"taken_over": True}) for s in theirs]
 
     def _earlier_prefixes(self, wave: WaveState) -> list[str]:
-        """How the launch IDs of those earlier launches begin."""
+        """The prefixes of the launch IDs of those earlier launches."""
         start = self._start
         prefixes = [launch_prefix(start.takeover.execution_id)] if start.takeover else []
         if wave.attempt > 1:
@@ -234,14 +234,14 @@ class WaveRuns:
         return prefixes
 
     async def _attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
-        """Learn how a wave stands whose workflow has outlived a reset, then await its end."""
+        """Read the state of a wave that was running during a reset, then await its end."""
         self._scheduler.attach(wave.wave_id)
         self._mark_started(wave)
         state = await workflow.execute_activity_method(
             ExecutionActivities.read_wave_state,
             workflow_id,
             task_queue=WATCH_TASK_QUEUE,
-            summary=f"Look at {wave.wave_name}, which outlived a reset",
+            summary=f"Read the state of {wave.wave_name} after a reset",
             start_to_close_timeout=timedelta(seconds=30),
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=READ_RETRY,
@@ -251,7 +251,7 @@ class WaveRuns:
             ExecutionActivities.await_wave,
             workflow_id,
             task_queue=WATCH_TASK_QUEUE,
-            summary=f"Follow {wave.wave_name}, which outlived a reset",
+            summary=f"Await {wave.wave_name} after a reset",
             start_to_close_timeout=timedelta(seconds=2 * MAX_RECORD_SECONDS),
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=READ_RETRY,
@@ -268,7 +268,7 @@ class WaveRuns:
 
 
 def _outcome_in(error: FailureError) -> WaveOutcome | None:
-    """The outcome that a failed wave's workflow carries in its error."""
+    """The outcome in the error of a failed wave's workflow."""
     cause = error.cause
     if not isinstance(cause, ApplicationError) or cause.type != FailureType.WAVE_FAILED:
         return None

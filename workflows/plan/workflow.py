@@ -1,4 +1,4 @@
-"""The plan's workflow: walks the wave graph and starts each wave when its last dependency is up."""
+"""The plan's workflow: starts each wave of the graph when its last dependency is up."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -46,9 +46,9 @@ _CONTEXT_SECONDS = 60.0
 _MIN_TIMER_SECONDS = 0.2
 _CANCEL_TIMEOUT_SECONDS = 60.0
 _RECORD_PAUSE_SECONDS = 2.0
-# What DynamoDB has not taken by then is written beside, so that the plan can be started anew.
+# Later, a repair writes the rest of the history, so that the plan can be started again.
 RECORD_TIMEOUT_SECONDS = 30.0
-# Whoever cancels may need the plan at once, for a real recovery.
+# After a cancellation, an operator may need the plan at once, for a real recovery.
 _CANCELLED_RECORD_TIMEOUT_SECONDS = 5.0
 
 
@@ -56,8 +56,8 @@ _CANCELLED_RECORD_TIMEOUT_SECONDS = 5.0
 class RecoveryPlanWorkflow:
     """Runs one execution of one plan.
 
-    It holds the whole state of the execution, in `WaveScheduler`; each wave's own workflow
-    reports by signal. It never continues as new: that would drop its running children.
+    Its `WaveScheduler` holds the whole state of the execution; each wave's own workflow reports by
+    signal. It never continues as new, because that would drop its running children.
     """
 
     @workflow.init
@@ -79,7 +79,7 @@ class RecoveryPlanWorkflow:
         self._register_message_handlers()
         self._changed = True
         self._history_delta = HistoryDelta(start.plan, state)
-        # The start gives the attribute this first value.
+        # The client sets this first value at the start.
         self._indexed_status = state.status
         self._waves = WaveRuns(
             start,
@@ -100,7 +100,7 @@ class RecoveryPlanWorkflow:
             The execution without its servers: COMPLETED or PARTIAL.
 
         Raises:
-            ApplicationError: PlanRefused, before anything was launched; PlanFailed at the end.
+            ApplicationError: PlanRefused, before anything is launched; PlanFailed at the end.
             CancelledError: the execution was cancelled.
         """
         self._refuse_unconfirmed()
@@ -129,16 +129,16 @@ class RecoveryPlanWorkflow:
 
     @workflow.signal
     def wave_report(self, *report: Any) -> None:
-        """A wave's workflow tells how its wave stands."""
+        """Handle a report of a wave's workflow."""
         parsed = parse_signal(WaveReport, report)
         if parsed is not None:
             self._apply_report(parsed)
 
     def _register_message_handlers(self) -> None:
-        """Take each operator's message as a signal and as an update of the same name.
+        """Accept each operator's message as a signal and as an update of the same name.
 
-        Handlers take any input: one that is missing or malformed must leave a record, not fail
-        the workflow task.
+        Handlers accept any input: a missing or malformed one must be recorded, not fail the
+        workflow task.
         """
         for name in MessageName:
             workflow.set_signal_handler(name, self._on_signal(name))
@@ -186,7 +186,7 @@ class RecoveryPlanWorkflow:
         return record.effect
 
     def _apply_stop_policy(self) -> None:
-        """Once STOP is in force, call off the launches that DRS has not accepted."""
+        """Once the policy STOP applies, cancel the launches that DRS has not accepted."""
         stopped, before = self._scheduler.stop_reason, self._stopped
         self._stopped = stopped
         if stopped is None or before is not None:
@@ -211,7 +211,7 @@ class RecoveryPlanWorkflow:
             raise ApplicationError(refused.text, type=FailureType.PLAN_REFUSED, non_retryable=True)
 
     async def _run_waves(self) -> None:
-        """Start each wave the moment its last dependency is up, until all are settled."""
+        """Start each wave when its last dependency is up, until all are settled."""
         while not self._scheduler.all_settled:
             self._waves.start_ready()
             self._update_details()
@@ -219,9 +219,9 @@ class RecoveryPlanWorkflow:
             self._waves.raise_failures()
 
     async def _wait_for_change(self) -> None:
-        """Wait for a report, a message, or the time at which something runs out."""
+        """Wait for a report, a message or the next deadline."""
         deadline = self._scheduler.next_deadline()
-        # Never less than a moment, so that a deadline that nothing answers cannot spin.
+        # A minimum, so that a deadline without an effect does not cause a busy loop.
         left = None if deadline is None else max(_MIN_TIMER_SECONDS, deadline - workflow.time())
         try:
             await workflow.wait_condition(
@@ -233,7 +233,7 @@ class RecoveryPlanWorkflow:
         self._changed = False
 
     async def _check_targets(self) -> None:
-        """Learn the worker's speed and accounts; a wrong account refuses the whole plan."""
+        """Read the worker's speed and accounts; a wrong account refuses the whole plan."""
         plan = self._start.plan
         context = await workflow.execute_activity_method(
             TargetActivities.check_targets,
@@ -265,7 +265,7 @@ class RecoveryPlanWorkflow:
             self._mark_changed()
 
     async def _cancel(self) -> None:
-        """Launch nothing new, stop waiting for what runs, and learn which jobs go on."""
+        """Launch nothing new, cancel running waves, and read which jobs continue."""
         reason = shortened(workflow.cancellation_reason() or "Cancelled")
         now = workflow.time()
         self._scheduler.cancel(reason, now=now)
@@ -277,22 +277,22 @@ class RecoveryPlanWorkflow:
             await workflow.wait_condition(
                 lambda: not self._scheduler.running(),
                 timeout=_CANCEL_TIMEOUT_SECONDS,
-                timeout_summary="Waves answer the cancellation",
+                timeout_summary="Wait for waves to confirm the cancellation",
             )
         except TimeoutError:
             for wave in self._scheduler.running():
-                why = f"{reason}; its workflow did not answer, look at its jobs in DRS"
+                why = f"{reason}; its workflow did not confirm, check its jobs in DRS"
                 self._scheduler.cancel_running(wave.wave_id, why, now=workflow.time())
 
     async def _end(self) -> None:
-        """Give the outcome, have the history completed, and leave the observers to themselves."""
+        """Set the final status, complete the history, and stop awaiting waves."""
         self._scheduler.close(now=workflow.time())
         self._mark_changed()
         self._update_details()
         try:
             is_recorded = await self._recorder.finish(within_seconds=self._record_timeout)
         except asyncio.CancelledError:
-            # The outcome stands; somebody needs the plan at once.
+            # The status is final; an operator needs the plan at once.
             is_recorded = False
         if not is_recorded:
             await self._start_history_repair()
@@ -304,7 +304,7 @@ class RecoveryPlanWorkflow:
         return _CANCELLED_RECORD_TIMEOUT_SECONDS if cancelled else RECORD_TIMEOUT_SECONDS
 
     async def _start_history_repair(self) -> None:
-        """Have the rest of the history written, also when we are cancelled at this moment."""
+        """Start the repair of the history, even if we are cancelled now."""
         starting = asyncio.create_task(start_history_repair(self._start))
         try:
             await asyncio.shield(starting)
@@ -329,7 +329,7 @@ class RecoveryPlanWorkflow:
         self._recorder.wake()
 
     def _update_details(self) -> None:
-        """Tell the Web UI."""
+        """Update the details and the status in the Web UI."""
         workflow.set_current_details(plan_details(self._state))
         if self._indexed_status != self._state.status:
             self._indexed_status = self._state.status
@@ -341,6 +341,6 @@ class RecoveryPlanWorkflow:
 
 
 def _servers_in(plan: RecoveryPlan, target: Target) -> list[str]:
-    """Servers of a plan in one target, enough of them to learn where they are from."""
+    """Servers of a plan in one target, up to the number that is read for their Regions."""
     ids = [i for wave in plan.waves if wave.target == target for i in wave.server_ids]
     return ids[:MAX_ORIGIN_SERVERS]

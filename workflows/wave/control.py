@@ -1,4 +1,4 @@
-"""What a wave's workflow was told from outside, and how it waits."""
+"""The control state of a wave's workflow, set by signals, and its waiting."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,13 +7,13 @@ from temporalio import workflow
 
 
 class WaveControl:
-    """Orders to a wave, and waiting that obeys them.
+    """The control state of a wave, and waiting that respects it.
 
     Attributes:
-        stop_reason: why nothing more is launched or waited for; None while the wave goes on.
-        paused: the plan is paused, so what DRS has not accepted is not launched.
+        stop_reason: why the wave is stopped; None while it continues.
+        paused: the plan is paused, so launches that DRS has not accepted are withdrawn.
         superseded: another attempt has taken over what this one launched.
-        plan_closed: the plan's workflow has ended; what is seen from now on is only recorded.
+        plan_closed: the plan's workflow has ended; changes are only recorded.
     """
 
     def __init__(self, *, paused: bool) -> None:
@@ -24,7 +24,7 @@ class WaveControl:
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing more is launched or waited for."""
+        """Whether the wave is stopped."""
         return self.stop_reason is not None
 
     async def wait_until(
@@ -35,15 +35,15 @@ class WaveControl:
         summary: str | None = None,
         ignore_stop: bool = False,
     ) -> bool:
-        """Wait until `done`, the end of `seconds` or the order to stop.
+        """Wait until `done`, the end of `seconds` or the stop of the wave.
 
-        An operator who cancels the workflow in Temporal gives that order too.
+        A cancellation of the workflow in Temporal stops the wave too.
 
         Args:
             done: the condition.
-            seconds: how long to wait at most; None: without a limit.
+            seconds: the maximum wait; None: without limit.
             summary: of the timer, for the Web UI.
-            ignore_stop: go on waiting although the wave was stopped.
+            ignore_stop: continue to wait after the wave is stopped.
 
         Returns:
             False at the end of `seconds`.

@@ -1,4 +1,4 @@
-"""How a wave gets its servers launched: it asks the launcher, and takes back what is left."""
+"""The launches of a wave: requested from the launcher, and withdrawn if necessary."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -28,14 +28,14 @@ with workflow.unsafe.imports_passed_through():
 
 _MIN_TIMEOUT = timedelta(seconds=45)
 _SEARCH_TIMEOUT = timedelta(hours=24)
-# A launcher that was terminated has forgotten what it was asked.
+# A terminated launcher has lost its requests.
 _QUEUE_AGAIN_SECONDS = 300.0
 
 OnResults = Callable[[Sequence[LaunchResult]], None]
 
 
 class WaveLaunch:
-    """The launches of one attempt at a wave."""
+    """The launches of one attempt of a wave."""
 
     def __init__(
         self,
@@ -49,22 +49,22 @@ class WaveLaunch:
 
         Args:
             start: the wave.
-            tracker: keeps its state.
-            control: what it was told from outside.
-            on_results: takes what became of launches.
+            tracker: its state.
+            control: its control state.
+            on_results: called with the results of launches.
         """
         self._start = start
         self._tracker = tracker
         self._control = control
         self._on_results = on_results
-        # By launch ID: what the launcher has not settled yet.
+        # By launch ID: the launches that the launcher has not settled yet.
         self._queued: dict[str, LaunchRequest] = {}
         self._withdrawn_in_doubt: list[LaunchRequest] = []
         self._answers: list[LaunchAnswer] = []
         self._launcher = ""
 
     async def run(self) -> None:
-        """Have the servers launched that have no job, until all is settled or the wave stops."""
+        """Launch the servers without a job, until all are settled or the wave is stopped."""
         requests = self._requests(
             [s.source_server_id for s in self._tracker.state.servers if not s.recovery_job_id]
         )
@@ -77,13 +77,13 @@ class WaveLaunch:
         self._tracker.launch_reason = ""
 
     def answer(self, answer: LaunchAnswer) -> None:
-        """Take an operator's answer to whether DRS has the job of a launch."""
+        """Apply an operator's answer to whether DRS has the job of a launch."""
         if answer.launch_id in self._queued:
             self._answers.append(answer)
             self._tracker.end_doubt(answer.launch_id)
 
     def apply_settled(self, settled: LaunchesSettled) -> None:
-        """Take what the launcher says of launches; what it was not asked for is left aside."""
+        """Apply the launcher's signal about launches; others than the queued are ignored."""
         results = [r for r in settled.results if self._queued.pop(r.launch_id, None)]
         self._tracker.end_doubt(*(result.launch_id for result in results))
         self._on_results(results)
@@ -93,10 +93,10 @@ class WaveLaunch:
                 self._withdrawn_in_doubt.append(request)
 
     async def review(self) -> bool:
-        """Learn from DRS what became of the servers before.
+        """Review the servers' earlier launches with DRS.
 
         Returns:
-            Whether it is known, so that the others may be launched.
+            Whether the review succeeded, so that the others may be launched.
         """
         start, tracker = self._start, self._tracker
         tracker.wait_for(WaitingFor.REVIEW)
@@ -111,7 +111,7 @@ class WaveLaunch:
                 since=start.since,
                 own_prefix=launch_prefix(start.execution_id),
             ),
-            summary="Ask DRS what became of earlier launches",
+            summary="Review earlier launches",
             schedule_to_close_timeout=self._time_left,
             start_to_close_timeout=timedelta(minutes=5),
             heartbeat_timeout=heartbeat_timeout(),
@@ -125,7 +125,7 @@ class WaveLaunch:
             tracker.apply(reviewing.result())
             tracker.wait_for(WaitingFor.LAUNCH)
             return True
-        reason = "not launched: what became of its earlier launch could not be learned"
+        reason = "not launched: its earlier launch could not be reviewed"
         tracker.fail(tracker.unlaunched, reason)
         return False
 
@@ -157,10 +157,10 @@ class WaveLaunch:
         )
 
     async def _launch(self, requests: list[LaunchRequest]) -> list[LaunchRequest]:
-        """Have the launcher launch, until all is settled, or the wave is stopped or paused.
+        """Queue launches with the launcher, until all are settled or the wave stops or pauses.
 
         Returns:
-            The launches that it has not made, to be asked for again under the same launch IDs.
+            The launches that were not made, to be requested again with the same launch IDs.
         """
         control = self._control
         self._queued = {request.launch_id: request for request in requests}
@@ -177,7 +177,7 @@ class WaveLaunch:
             done = await control.wait_until(
                 lambda: not self._queued or control.paused or bool(self._answers),
                 seconds=min(_QUEUE_AGAIN_SECONDS, left),
-                summary="Make sure that the launcher still has it",
+                summary="Queue again in case the launcher lost it",
             )
             if self._answers:
                 await self._forward_answers()
@@ -198,10 +198,10 @@ class WaveLaunch:
         return not_launched
 
     async def _queue(self, requests: list[LaunchRequest]) -> str | None:
-        """Queue launches with the launcher, which knows each by its ID.
+        """Queue launches with the launcher, which identifies each by its ID.
 
         Returns:
-            Why that failed; None if it did not.
+            Why this failed; None if it did not.
         """
         start = self._start
         try:
@@ -230,7 +230,7 @@ class WaveLaunch:
             await self._signal_launcher("answer_launch", answer)
 
     async def _withdraw(self) -> None:
-        """Take back what is not settled, and learn whether it got a job all the same."""
+        """Withdraw launches that are not settled, and search for their jobs."""
         while self._queued:
             withdrawn = WithdrawLaunches(
                 wave_workflow_id=workflow.info().workflow_id, launch_ids=list(self._queued)
@@ -241,7 +241,7 @@ class WaveLaunch:
             await self._control.wait_until(
                 lambda: not self._queued,
                 seconds=_QUEUE_AGAIN_SECONDS,
-                summary="The launcher answers",
+                summary="Wait for the launcher's response",
                 ignore_stop=True,
             )
         for request in self._withdrawn_in_doubt:
@@ -249,11 +249,11 @@ class WaveLaunch:
             self._on_results([found] if found else [])
 
     async def _find_job(self, request: LaunchRequest) -> LaunchResult | None:
-        """A launch that was withdrawn while it was sent may have its job all the same."""
+        """Search the job of a launch that was withdrawn while it was being sent."""
         return await workflow.execute_activity_method(
             LaunchActivities.find_launch,
             request,
-            summary="Look whether the launch that was withdrawn got a job",
+            summary="Search the job of the withdrawn launch",
             schedule_to_close_timeout=_SEARCH_TIMEOUT,
             start_to_close_timeout=timedelta(minutes=10),
             heartbeat_timeout=heartbeat_timeout(),
@@ -261,7 +261,7 @@ class WaveLaunch:
         )
 
     async def _signal_launcher(self, name: str, signal: WithdrawLaunches | LaunchAnswer) -> bool:
-        """Signal the launcher; False if it has ended, so that it launches nothing more."""
+        """Signal the launcher; False if it has ended and so launches nothing more."""
         launcher = workflow.get_external_workflow_handle(self._launcher)
         try:
             await launcher.signal(name, signal)
@@ -276,7 +276,7 @@ class WaveLaunch:
 
     @property
     def _time_left(self) -> timedelta:
-        """The time until the plan's deadline, but enough for one look."""
+        """The time until the plan's deadline, but at least enough for one attempt."""
         return max(_MIN_TIMEOUT, timedelta(seconds=self._start.launch_before - workflow.time()))
 
     @property
@@ -289,6 +289,6 @@ def _reason_of(error: ActivityError) -> str:
     if isinstance(cause, ApplicationError):
         if cause.non_retryable:
             return cause.message
-        # The server gives up a retry that would come after the deadline.
+        # Temporal makes no retry that would come after the deadline.
         return f"not accepted by DRS before the plan's deadline; last: {cause.message}"
     return "not accepted by DRS before the plan's deadline"

@@ -1,4 +1,4 @@
-"""A wave's reports to its plan."""
+"""Reports of a wave to its plan's workflow."""
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class PlanReporter:
-    """Reports a change of status at once, progress at intervals."""
+    """Reports a change of status at once, and progress at intervals."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class PlanReporter:
             self._reported_revision = wave.revision
 
     async def finish(self) -> None:
-        """Report what is left."""
+        """Report the rest."""
         self._tracker.report_now = True
         await workflow.wait_condition(lambda: self._is_current)
 

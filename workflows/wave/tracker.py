@@ -1,4 +1,4 @@
-"""The state of one attempt at a wave: what changes it, and how it is judged."""
+"""The state of one attempt of a wave, and what changes it."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,12 +14,12 @@ with workflow.unsafe.imports_passed_through():
 
 
 class WaveTracker:
-    """Keeps the wave's state true, and counts its changes.
+    """Applies events to the wave's state, and increases its revision.
 
     Attributes:
-        state: the wave as it stands.
-        report_now: the plan must know of a change at once.
-        poll_error: why DRS cannot be asked about the servers at present; empty if it can.
+        state: the wave's state.
+        report_now: a change must be reported to the plan at once.
+        poll_error: why DRS cannot be polled at present; empty if it can.
         launch_reason: what a launch waits for; empty if none does.
     """
 
@@ -27,7 +27,7 @@ class WaveTracker:
         self._timeout_seconds = start.wave.timeout_seconds
         self._on_change = on_change
         self.state = WaveState.of(start.wave)
-        # What was up or running before stays shown while DRS is asked about it again.
+        # Earlier results stay visible during the review.
         self.state.merge_servers(server.model_copy() for server in start.earlier)
         self.state.attempt, self.state.revision = start.attempt, start.revision
         self.state.expected_seconds = expected_seconds(start.wave, start.expected)
@@ -52,23 +52,23 @@ class WaveTracker:
         ]
 
     def take_unreported(self) -> WaveState:
-        """The state with the servers that changed since it was taken last."""
+        """The state with the servers that changed since the last call."""
         servers, self._unreported = list(self._unreported.values()), {}
         self.report_now = False
         return self.state.model_copy(update={"servers": servers})
 
     def wait_for(self, waiting_for: WaitingFor, reason: str = "") -> None:
-        """Show what the wave waits for before its launch."""
+        """Set what the wave waits for before its launch."""
         if self.state.status is WaveStatus.WAITING:
             self._change(WaveStatus.WAITING, reason or waiting_for.text(), waiting_for)
 
     def apply_waiting(self, waiting: LaunchWaiting) -> None:
-        """Take what one of the launches waits for."""
+        """Apply what one of the launches waits for."""
         self._in_doubt.pop(waiting.launch_id, None)
         if waiting.waiting_for is WaitingFor.LAUNCH_DECISION:
             self._in_doubt[waiting.launch_id] = waiting.reason
         self._update_doubts()
-        # What an operator must decide is never hidden by what another launch waits for.
+        # A pending decision has priority over what other launches wait for.
         self.launch_reason = "; ".join(dict.fromkeys(self._in_doubt.values())) or waiting.reason
         waiting_for = WaitingFor.LAUNCH_DECISION if self._in_doubt else waiting.waiting_for
         self.wait_for(waiting_for, self.launch_reason)
@@ -76,14 +76,14 @@ class WaveTracker:
             self.judge()
 
     def apply_results(self, results: Sequence[LaunchResult]) -> None:
-        """Take what became of launches."""
+        """Apply the results of launches."""
         for result in results:
             self.state.account_id = result.account_id or self.state.account_id
             self.apply(result.servers)
             self._has_own_job |= result.job_id is not None
 
     def end_doubt(self, *launch_ids: str) -> None:
-        """Note that an operator no longer has to answer about these launches."""
+        """Remove these launches from those that an operator must decide about."""
         for launch_id in launch_ids:
             self._in_doubt.pop(launch_id, None)
         if self.state.launches_in_doubt and not self._in_doubt:
@@ -94,16 +94,16 @@ class WaveTracker:
         self._update_doubts()
 
     def doubt_reason(self, launch_id: str) -> str | None:
-        """What an operator was asked about a launch."""
+        """The reason why a launch is in doubt, if it is."""
         return self._in_doubt.get(launch_id)
 
     def set_accepted(self, accepted_time: float) -> None:
-        """Note when DRS accepted a launch (epoch seconds)."""
+        """Set when DRS accepted a launch (epoch seconds)."""
         start_time = self.state.start_time
         self.state.start_time = min(start_time or accepted_time, accepted_time)
 
     def judge(self) -> None:
-        """Judge the wave by its servers; one that is up after its waiting ended is late."""
+        """Derive the wave's status from its servers; a TIMED_OUT wave that is up is late."""
         verdict, wave = judge_wave(self.state.servers), self.state
         if verdict.status is WaveStatus.IN_PROGRESS:
             if wave.start_time is not None and wave.status in _OPEN:
@@ -117,13 +117,13 @@ class WaveTracker:
         self._end(verdict.status, verdict.reason, at=verdict.end_time)
 
     def time_out(self) -> None:
-        """Stop waiting because TimeoutSeconds have passed."""
+        """Mark the wave TIMED_OUT because TimeoutSeconds have passed."""
         open_ = [s.source_server_id for s in self.state.servers if not s.is_final]
         reason = f"Not up within {self._timeout_seconds:g} s: {', '.join(open_[:5])}"
         self._end(WaveStatus.TIMED_OUT, reason, at=workflow.time())
 
     def cancel(self, reason: str) -> None:
-        """Stop waiting because an operator, or the plan, said so."""
+        """Mark the wave CANCELLED."""
         jobs = ", ".join(self.state.open_job_ids)
         still = f"; still running: {jobs}" if jobs else ""
         self.state.cause = Cause.CANCELLED
@@ -135,13 +135,13 @@ class WaveTracker:
         self.apply([s.failed(reason, at=workflow.time()) for s in servers])
 
     def apply_watched(self, servers: Sequence[ServerResult]) -> None:
-        """Take what a watch saw; if two watch, the one that answers later may know less."""
+        """Apply a watch's results; of two watches, the later result may be the older one."""
         known = {s.source_server_id: s for s in self.state.servers}
         ours = [(s, known[s.source_server_id]) for s in servers if s.source_server_id in known]
         self.apply([seen for seen, before in ours if not seen.is_behind(before)])
 
     def apply(self, servers: Sequence[ServerResult]) -> None:
-        """Take servers as they are."""
+        """Apply servers' results."""
         known = {s.source_server_id: s for s in self.state.servers}
         changed = [s for s in servers if s != known.get(s.source_server_id)]
         if changed:
@@ -160,7 +160,7 @@ class WaveTracker:
         self._change(status, reason)
         start_time = self.state.start_time
         if not self._has_own_job and at is not None and start_time and at < start_time:
-            # All of it was up before this attempt, which therefore had nothing accepted.
+            # Everything was up before this attempt, so DRS accepted nothing for it.
             self.state.start_time = None
         self.state.ended(status, reason, at=at)
 

@@ -1,4 +1,4 @@
-"""How a wave watches its servers: from the acceptance of their job until all is known."""
+"""The watches of a wave's servers, from the acceptance of their job to their final state."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ with workflow.unsafe.imports_passed_through():
 OBSERVE_SECONDS = 24 * 3600.0
 _OBSERVE_TIMEOUT = timedelta(seconds=OBSERVE_SECONDS + 3600)
 _LAST_POLL_TIMEOUT = timedelta(seconds=45)
-# Of the time that its fastest server is expected to take, none is expected to be up.
+# The share of the fastest server's expected time in which no server is expected to be up.
 _SLOW_POLL_SHARE = 0.6
 
 
 class WaveWatch:
-    """The watches of one attempt at a wave, one a set of servers whose launch was accepted."""
+    """The watches of one attempt of a wave, one per set of servers whose launch was accepted."""
 
     def __init__(self, start: WaveInput, tracker: WaveTracker, control: WaveControl) -> None:
         self._start = start
@@ -54,7 +54,7 @@ class WaveWatch:
         self._tracker.judge()
 
     async def await_servers(self) -> None:
-        """Wait for the servers until TimeoutSeconds are over, then go on observing them."""
+        """Wait for the servers until TimeoutSeconds are over, then continue to observe them."""
         control, tracker = self._control, self._tracker
         timeout = self._start.wave.timeout_seconds / self._start.speed
         await control.wait_until(
@@ -81,7 +81,7 @@ class WaveWatch:
         return self._tracker.state.status.is_settled
 
     async def _poll_once_more(self) -> None:
-        """Ask DRS before the wave is TIMED_OUT: the watching worker may have been away."""
+        """Poll DRS before the wave is TIMED_OUT, in case the watching worker was down."""
         servers = [s for s in self._tracker.state.servers if s.recovery_job_id and not s.is_final]
         request = WatchRequest(target=self._start.wave.target, servers=servers, until=0.0)
         polling = asyncio.create_task(self._watch(request, within=_LAST_POLL_TIMEOUT))

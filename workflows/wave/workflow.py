@@ -1,4 +1,4 @@
-"""One attempt at one wave: launch its servers, watch until they are up, judge, record."""
+"""The workflow of one attempt of a wave: launch its servers, watch them, record the result."""
 
 import asyncio
 from collections.abc import Sequence
@@ -37,10 +37,10 @@ _LAST_RECORD_SECONDS = 5.0
 
 @workflow.defn
 class WaveWorkflow:
-    """Launches a wave's servers and reports to its plan how they are.
+    """Launches and watches a wave's servers, and reports their state to its plan.
 
-    TIMED_OUT and CANCELLED end the waiting, not the observing, so this workflow may outlive its
-    plan: it goes on recording its servers until their jobs end, for at most 24 hours.
+    A TIMED_OUT or CANCELLED wave is still observed, so this workflow may outlive its plan: it
+    records its servers until their jobs end, for at most 24 hours.
     """
 
     @workflow.init
@@ -57,10 +57,10 @@ class WaveWorkflow:
 
     @workflow.run
     async def run(self, start: WaveInput) -> WaveOutcome:
-        """Launch, watch, judge; returns when nothing is left to observe.
+        """Launch and watch the servers; returns when nothing is left to observe.
 
         Raises:
-            ApplicationError: WaveFailed, if the wave ends otherwise than up.
+            ApplicationError: WaveFailed, if the wave is not up at the end.
         """
         self._recorder.begin()
         reporting = asyncio.create_task(self._reporter.run())
@@ -82,40 +82,40 @@ class WaveWorkflow:
 
     @workflow.query
     def status(self) -> WaveState:
-        """The wave as it stands."""
+        """The wave's state."""
         return self._tracker.state
 
     @workflow.signal
     def launch_waiting(self, *inputs: Any) -> None:
-        """The launcher says what a launch waits for."""
+        """Handle the launcher's signal of what a launch waits for."""
         waiting = parse_signal(LaunchWaiting, inputs)
         if waiting is not None and not self._control.paused:
             self._tracker.apply_waiting(waiting)
 
     @workflow.signal
     def launches_settled(self, *inputs: Any) -> None:
-        """The launcher says what became of launches, or that it no longer has them."""
+        """Handle the launcher's results of launches, or their removal from its queue."""
         settled = parse_signal(LaunchesSettled, inputs)
         if settled is not None:
             self._launch.apply_settled(settled)
 
     @workflow.signal
     def answer_launch(self, *inputs: Any) -> None:
-        """An operator answers whether DRS has the job of a launch."""
+        """Handle an operator's answer to whether DRS has the job of a launch."""
         answer = parse_signal(LaunchAnswer, inputs)
         if answer is not None:
             self._launch.answer(answer)
 
     @workflow.signal
     def review_progress(self, *inputs: Any) -> None:
-        """The review of earlier launches says why it has not ended."""
+        """Handle the review's signal of why it has not ended."""
         progress = parse_signal(ReviewProgress, inputs)
         if progress is not None:
             self._tracker.wait_for(WaitingFor.REVIEW, progress.reason)
 
     @workflow.signal
     def servers_changed(self, *inputs: Any) -> None:
-        """A watch says which servers changed."""
+        """Handle a watch's signal of changed servers."""
         changed = parse_signal(ServersChanged, inputs)
         if changed is not None:
             self._tracker.poll_error = changed.error
@@ -124,39 +124,39 @@ class WaveWorkflow:
 
     @workflow.signal
     def stop(self, *inputs: Any) -> None:
-        """The wave or its plan was cancelled: launch nothing more, observe what was launched."""
+        """Stop the wave: launch nothing more, observe what is launched."""
         stop = parse_signal(StopWave, inputs)
         if stop is not None:
             self._control.stop_reason = stop.reason
 
     @workflow.signal
     def pause(self, *_: Any) -> None:
-        """The plan is paused: what DRS has not accepted yet is not launched."""
+        """Pause launches that DRS has not accepted yet."""
         self._control.paused = True
 
     @workflow.signal
     def resume(self, *_: Any) -> None:
-        """The plan goes on."""
+        """Resume launches."""
         self._control.paused = False
 
     @workflow.signal
     def superseded(self, *_: Any) -> None:
-        """Another attempt has taken over what this one launched."""
+        """End this attempt: another one has taken over what it launched."""
         self._control.superseded = True
 
     @workflow.signal
     def plan_closed(self, *_: Any) -> None:
-        """The plan's workflow ends; what is seen from now on is only recorded."""
+        """Only record changes from now on: the plan's workflow has ended."""
         self._control.plan_closed = True
 
     def _watch_earlier_jobs(self) -> None:
-        """Go on watching jobs of earlier attempts; the wave gets its whole time again."""
+        """Watch jobs of earlier attempts; the wave gets its whole TimeoutSeconds again."""
         servers = self._tracker.state.servers
         if kept := [s for s in servers if s.recovery_job_id and not s.is_final]:
             self._watch.begin(kept, accepted_time=workflow.time())
 
     def _take_results(self, results: Sequence[LaunchResult]) -> None:
-        """Take what became of launches, and watch what has a job."""
+        """Apply the results of launches, and watch the servers with a job."""
         self._tracker.apply_results(results)
         accepted = [r for r in results if r.accepted_time is not None]
         if not accepted:
@@ -175,7 +175,7 @@ class WaveWorkflow:
         wave = self._tracker.state
         if wave.revision <= self._recorder.recorded.get(wave.wave_id, 0) or not wave.revision:
             return None
-        # A copy, for the wave goes on changing while it is written.
+        # A copy, because the wave continues to change while it is written.
         snapshot = wave.model_copy(deep=True)
         return HistoryRecord(execution_id=self._start.execution_id, waves=[snapshot])
 
