@@ -15,7 +15,7 @@ from settings import Settings
 
 # Source: AWS General Reference, "Elastic Disaster Recovery endpoints and quotas".
 CODES = {"jobs": "L-D88FAC3A", "servers": "L-05AFA8C6", "servers_per_job": "L-B827C881"}
-# A launch waits for the answer, and can do without it.
+# A launch waits for this call, but does not need its result.
 _RESPONSE_TIMEOUT_SECONDS = 2.0
 _CACHED_SECONDS = 600.0
 _RETRY_SECONDS = 60.0
@@ -74,7 +74,7 @@ class ServiceQuotas:
 
 
 def _by_code(answers: list[dict[str, Any]]) -> dict[str, int]:
-    """The values by code; one of an unknown form is ignored."""
+    """The values by code; values of an unknown form are ignored."""
     values = {}
     for answer in answers:
         try:

@@ -1,6 +1,6 @@
 """The Regions that drs-waves itself depends on, compared with those that a plan recovers from.
 
-A history table or a Temporal server in the lost Region is lost too, when it is needed most.
+A history table or a Temporal server in the lost Region would be lost too.
 """
 
 import os
@@ -22,11 +22,11 @@ _REGION = re.compile(
 
 @dataclass(frozen=True)
 class DependencyRegions:
-    """The Regions that recording and deciding depend on, as the worker sees them.
+    """The Regions that the history and Temporal are in, as the worker sees them.
 
     Attributes:
-        history: of the history table; None where it is not known.
-        temporal: of Temporal; None where it is not known.
+        history: the history table's; None if unknown.
+        temporal: Temporal's; None if unknown.
     """
 
     history: str | None = None
@@ -34,14 +34,14 @@ class DependencyRegions:
 
     @classmethod
     def of(cls, settings: Settings, temporal_address: str) -> "DependencyRegions":
-        """The Regions by the settings, and by Temporal's address where they do not say."""
+        """The Regions from the settings, or otherwise from Temporal's address."""
         return cls(
             history=history_region(settings),
             temporal=settings.temporal_region or region_in(temporal_address),
         )
 
     def warnings(self, origins: Iterable[str]) -> list[str]:
-        """What to warn of.
+        """The warnings for a plan.
 
         Args:
             origins: the Regions that source servers replicate from.

@@ -1,7 +1,7 @@
 """Sessions and calls to AWS: one session a role, typed errors instead of botocore's.
 
 Credentials, endpoint and proxies come from AWS's own environment and files. A target with a role
-is assumed through the Region's own STS endpoint, so that no other Region is needed.
+is assumed through the regional STS endpoint, so that no other Region is needed.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ def checked_session(
 
 
 class AwsSessions:
-    """One boto3 session a role, one client a service and Region; shared by all activities."""
+    """One boto3 session per role, one client per service and Region, shared by all activities."""
 
     def __init__(self) -> None:
         self._sessions: dict[tuple[str | None, str], boto3.Session] = {}
@@ -131,10 +131,10 @@ async def call(operation: str, function: Callable[..., Any], /, *args: Any, **kw
 
 
 async def pages(operation: str, client: Any, /, **request: Any) -> AsyncIterator[dict[str, Any]]:
-    """The pages of an answer, each fetched in a thread when it is needed.
+    """The pages of a response, each read in a thread when it is needed.
 
     Args:
-        operation: as AWS calls it, such as DescribeJobs.
+        operation: AWS's name, such as DescribeJobs.
         client: a boto3 client of the service.
         request: the operation's parameters.
 

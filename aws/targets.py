@@ -28,7 +28,7 @@ class TargetClients:
         return ServiceQuotas(self._sessions, settings)
 
     async def _check(self, target: Target) -> None:
-        """Refuse a wrong account; go on where STS does not answer."""
+        """Raise for a wrong account; ignore a failure of STS."""
         if not target.account_id:
             return
         try:

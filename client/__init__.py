@@ -1,4 +1,4 @@
-"""What the command line, the API and the pages share: connect, start, steer, list.
+"""Functions for the command line, the API and the pages: connect, start, steer, list.
 
 Tested in tests/client/, tests/cli/ and tests/end_to_end/.
 """

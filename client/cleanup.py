@@ -21,7 +21,7 @@ async def start_cleanup(client: Client, start: StartCleanup) -> str:
         Its workflow ID.
 
     Raises:
-        RefusedError: it runs already.
+        RefusedError: it is already running.
         UnreachableError: Temporal did not answer.
     """
     workflow_id = cleanup_workflow_id(start.execution_id)
@@ -44,27 +44,27 @@ async def start_cleanup(client: Client, start: StartCleanup) -> str:
             )
     except WorkflowAlreadyStartedError as error:
         raise RefusedError(
-            f"The clean-up after {start.execution_id} is running already; look at it with "
+            f"The clean-up after {start.execution_id} is already running; see it with "
             f"`temporal workflow describe --workflow-id {workflow_id}`"
         ) from error
     return workflow_id
 
 
 async def cleanup_state(client: Client, execution_id: str) -> CleanupState:
-    """How the clean-up after an execution stands.
+    """The state of the clean-up after an execution.
 
     Raises:
-        RefusedError: Temporal knows none.
-        UnreachableError: neither Temporal nor a worker answered.
+        RefusedError: Temporal has none.
+        UnreachableError: Temporal or its workers did not respond.
     """
     workflow_id = cleanup_workflow_id(execution_id)
-    async with explained_errors(f"Temporal knows no clean-up after {execution_id!r}"):
+    async with explained_errors(f"Temporal has no clean-up after {execution_id!r}"):
         handle = client.get_workflow_handle_for(DrillCleanupWorkflow.run, workflow_id)
         return await handle.query(DrillCleanupWorkflow.status, rpc_timeout=RPC_TIMEOUT)
 
 
 async def cancel_cleanups(client: Client, plan_id: str) -> None:
-    """Cancel the clean-ups of a plan's drills: they hold servers that a recovery needs.
+    """Cancel the clean-ups of a plan's drills, whose jobs have servers that a recovery needs.
 
     Raises:
         UnreachableError: Temporal did not answer.
@@ -76,5 +76,5 @@ async def cancel_cleanups(client: Client, plan_id: str) -> None:
     async with explained_errors():
         async for found in client.list_workflows(query, rpc_timeout=RPC_TIMEOUT):
             await client.get_workflow_handle(found.id, run_id=found.run_id).cancel(
-                reason="A real recovery begins", rpc_timeout=RPC_TIMEOUT
+                reason="A real recovery starts", rpc_timeout=RPC_TIMEOUT
             )

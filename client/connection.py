@@ -1,4 +1,4 @@
-"""The connection to Temporal, and what its errors mean for a user."""
+"""The connection to Temporal, and explanations of its errors."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ from client.errors import RefusedError, UnreachableError
 from contract.rpc_limits import CONNECT_SECONDS, RPC_TIMEOUT
 
 _PROBE_SECONDS = 2.0
-# How a query ends that no worker takes.
+# The statuses of a query that no worker accepts.
 _NO_WORKER = (
     RPCStatusCode.CANCELLED,
     RPCStatusCode.DEADLINE_EXCEEDED,
@@ -24,18 +24,18 @@ _NO_WORKER = (
 
 
 async def connect_to_temporal() -> Client:
-    """Connect as the `temporal` CLI does: by the same profile and variables.
+    """Connect as the `temporal` CLI does, with the same profile and variables.
 
     Raises:
-        RefusedError: that profile or those variables are wrong.
+        RefusedError: the profile or a variable is invalid.
         UnreachableError: Temporal does not answer.
     """
     try:
         config = ClientConfig.load_client_connect_config()
     except (OSError, RuntimeError, ValueError) as error:
         raise RefusedError(
-            f"The settings for Temporal cannot be read: {error}. Look at the TEMPORAL_… "
-            "variables, or at `temporal config list`"
+            f"The settings for Temporal cannot be read: {error}. Check the TEMPORAL_… "
+            "variables, or run `temporal config list`"
         ) from error
     address = config.setdefault("target_host", "localhost:7233")
     try:
@@ -51,7 +51,7 @@ async def connect_to_temporal() -> Client:
 
 
 async def require_namespace(client: Client) -> None:
-    """Check that Temporal has the namespace that is set.
+    """Check that Temporal has the configured namespace.
 
     Raises:
         RefusedError: it does not.
@@ -66,9 +66,9 @@ async def require_namespace(client: Client) -> None:
 
 
 def _connection_error(address: str) -> str | None:
-    """Why no connection to an address can be made; None if one can, or for another reason.
+    """Why an address refuses connections; None if it does not, or if that is unknown.
 
-    The SDK has no kinds of connection errors, only a text.
+    The SDK's connection errors have no types, only a text.
     """
     host, _, port = address.rpartition(":")
     try:
@@ -81,15 +81,15 @@ def _connection_error(address: str) -> str | None:
 
 
 @asynccontextmanager
-async def explained_errors(not_found: str = "Temporal does not know it") -> AsyncIterator[None]:
-    """Raise what Temporal refuses or does not answer as errors that say what to do.
+async def explained_errors(not_found: str = "Temporal does not have it") -> AsyncIterator[None]:
+    """Turn Temporal's errors into errors that say what to do.
 
     Args:
-        not_found: what it means that Temporal does not find what was asked for.
+        not_found: the message for NOT_FOUND.
 
     Raises:
         RefusedError: Temporal refused.
-        UnreachableError: Temporal, or a worker behind it, did not answer.
+        UnreachableError: Temporal or its workers did not respond.
     """
     try:
         yield
@@ -101,10 +101,12 @@ async def explained_errors(not_found: str = "Temporal does not know it") -> Asyn
         if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED):
             hint = ""
             if error.status is RPCStatusCode.INVALID_ARGUMENT:
-                # Temporal gives this no kind of its own.
-                hint = ". `drs-waves init-tables` registers our search attributes, if those lack"
+                # Temporal has no separate status for unknown search attributes.
+                hint = (
+                    ". `drs-waves init-tables` registers our search attributes, if they are missing"
+                )
             raise RefusedError(f"Temporal refused: {error.message}{hint}") from error
         hint = ""
         if error.status in _NO_WORKER:
-            hint = ", nor did a worker. Is one running? `drs-waves worker` starts one"
+            hint = ". Is a worker running? `drs-waves worker` starts one"
         raise UnreachableError(f"No answer: {error.message}{hint}") from error

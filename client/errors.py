@@ -1,17 +1,17 @@
-"""Why a client could not do what it was asked."""
+"""Errors of the client functions."""
 
 from recovery.execution.state import RefusalCode
 
 
 class RefusedError(Exception):
-    """What was asked is refused; the message says why and what to do."""
+    """A request is refused; the message says why and what to do."""
 
 
 class RejectedError(RefusedError):
     """An execution rejected an operator's message.
 
     Attributes:
-        code: why; None where the execution's worker is of a version that has another reason.
+        code: why; None if a worker of another version sent an unknown code.
     """
 
     def __init__(self, text: str, code: RefusalCode | None) -> None:
@@ -20,4 +20,4 @@ class RejectedError(RefusedError):
 
 
 class UnreachableError(Exception):
-    """Temporal, or a worker behind it, does not answer; the message says what to do."""
+    """Temporal or its workers do not respond; the message says what to do."""

@@ -25,10 +25,10 @@ _EXECUTION_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 @dataclass(frozen=True)
 class RunningExecution:
-    """A plan's running execution, as Temporal knows it without a worker.
+    """A plan's running execution, as read from Temporal without a worker.
 
     Attributes:
-        run_id: Temporal's run, which a later execution of the plan does not share.
+        run_id: Temporal's run ID, which identifies this execution among those of the plan.
     """
 
     plan_id: str
@@ -41,7 +41,7 @@ async def find_running(client: Client, plan_id: str) -> RunningExecution | None:
     """The running execution of a plan, or None; it needs no worker.
 
     Raises:
-        RPCError: Temporal did not answer.
+        RPCError: Temporal did not respond.
     """
     handle = client.get_workflow_handle(plan_workflow_id(plan_id))
     try:
@@ -66,7 +66,7 @@ async def require_running(client: Client, plan_id: str) -> RunningExecution:
     """The running execution of a plan.
 
     Raises:
-        RefusedError: nothing of it runs.
+        RefusedError: no execution is running.
     """
     found = await find_running(client, plan_id)
     if found is None:
@@ -80,29 +80,29 @@ async def execution_state(client: Client, plan_id: str) -> ExecutionState:
     """The whole state of a plan's running execution, or of its last one.
 
     Raises:
-        RefusedError: Temporal knows no execution of this plan.
-        UnreachableError: neither Temporal nor a worker answered.
+        RefusedError: Temporal has no execution of this plan.
+        UnreachableError: Temporal or its workers did not respond.
     """
-    async with explained_errors(f"Temporal knows no execution of plan {plan_id!r}"):
+    async with explained_errors(f"Temporal has no execution of plan {plan_id!r}"):
         handle = client.get_workflow_handle_for(RecoveryPlanWorkflow.run, plan_workflow_id(plan_id))
         return await handle.query(RecoveryPlanWorkflow.status, rpc_timeout=RPC_TIMEOUT)
 
 
 async def list_runs(client: Client, execution_id: str | None = None) -> list[ExecutionRun]:
-    """The executions that Temporal still knows, the newest first; after a reset, the last run.
+    """The executions that Temporal still has, the newest first; after a reset, the last run.
 
     Args:
-        client: asks Temporal.
+        client: Temporal's.
         execution_id: only this one.
 
     Raises:
-        RefusedError: that is no execution ID.
+        RefusedError: the execution ID is malformed.
         UnreachableError: Temporal did not answer.
     """
     query = f"WorkflowType = 'RecoveryPlanWorkflow' AND {EXECUTION_ID_KEY.name} IS NOT NULL"
     if execution_id is not None:
         if not _EXECUTION_ID.fullmatch(execution_id):
-            raise RefusedError(f"{execution_id!r} is no execution ID")
+            raise RefusedError(f"{execution_id!r} is not an execution ID")
         query += f" AND {EXECUTION_ID_KEY.name} = '{execution_id}'"
     async with explained_errors():
         listed = [each async for each in client.list_workflows(query, rpc_timeout=RPC_TIMEOUT)]
@@ -116,16 +116,16 @@ async def list_runs(client: Client, execution_id: str | None = None) -> list[Exe
 
 
 async def request_of(client: Client, execution_id: str) -> str | None:
-    """What an execution was started for, as `start_execution` was given it.
+    """The request that an execution was started for, as passed to `start_execution`.
 
     Returns:
-        "" where it was not given; None where Temporal does not know the execution.
+        "" if none was passed; None if Temporal does not have the execution.
 
     Raises:
-        RefusedError: that is no execution ID.
+        RefusedError: the execution ID is malformed.
         UnreachableError: Temporal did not answer.
     """
-    # What runs is looked up by its workflow, because what was just started is not listed yet.
+    # By its workflow first, because a new execution is not listed yet.
     workflow_id = plan_workflow_id(plan_id_of(execution_id))
     try:
         described = await describe_workflow(client, workflow_id)
@@ -142,12 +142,12 @@ async def request_of(client: Client, execution_id: str) -> str | None:
 async def describe_workflow(
     client: Client, workflow_id: str, run_id: str | None = None
 ) -> WorkflowExecutionDescription:
-    """What Temporal knows of a workflow without a worker.
+    """Describe a workflow, which needs no worker.
 
     Raises:
-        RefusedError: Temporal does not know it.
+        RefusedError: Temporal does not have it.
         UnreachableError: Temporal did not answer.
     """
-    async with explained_errors(f"Temporal knows no workflow {workflow_id}"):
+    async with explained_errors(f"Temporal has no workflow {workflow_id}"):
         handle = client.get_workflow_handle(workflow_id, run_id=run_id)
         return await handle.describe(rpc_timeout=RPC_TIMEOUT)

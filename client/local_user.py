@@ -1,11 +1,11 @@
-"""Who works on this machine."""
+"""The user of this machine."""
 
 import getpass
 import socket
 
 
 def whoami() -> str:
-    """Who starts an execution from this machine, as `user@host`."""
+    """The user of this machine, as `user@host`."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):

@@ -1,4 +1,4 @@
-"""Executions in a list: what runs, from Temporal, and what has run, from DynamoDB."""
+"""A list of executions: running ones from Temporal, ended ones from DynamoDB."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class ExecutionRow(Model):
     """An execution in a list.
 
     Attributes:
-        running: whether Temporal says that it runs; None where Temporal could not be asked.
+        running: whether it is running in Temporal; None if Temporal did not respond.
     """
 
     execution_id: str
@@ -43,11 +43,11 @@ class ExecutionRow(Model):
 
     @property
     def note(self) -> str:
-        """What its status does not say."""
+        """A note that its status does not show."""
         if self.running:
-            return "runs now"
+            return "running"
         if self.running is False and self.status in _OPEN:
-            return "not running any more; its end was not recorded"
+            return "no longer running; its end was not recorded"
         return ""
 
 
@@ -56,7 +56,7 @@ class Overview:
     """Executions, those that run first and the newest first.
 
     Attributes:
-        warnings: which side could not be asked, and what is therefore not known.
+        warnings: which source did not respond, and what is therefore unknown.
     """
 
     rows: list[ExecutionRow]
@@ -64,7 +64,7 @@ class Overview:
 
     @property
     def latest_of_plans(self) -> list[ExecutionRow]:
-        """Of each plan its running execution, or its last one."""
+        """For each plan, its running execution or its last one."""
         latest: dict[str, ExecutionRow] = {}
         for row in self.rows:
             latest.setdefault(row.plan_id, row)
@@ -79,17 +79,17 @@ async def overview(
     state: PlanStatus | None = None,
     limit: int = MAX_ROWS,
 ) -> Overview:
-    """List executions as Temporal and the history know them; one of the two may be away.
+    """List executions from Temporal and the history; one of them may be unavailable.
 
     Args:
         table: the history.
         client: None to connect now.
         plan_id: only this plan's.
         state: only those in this state.
-        limit: at most so many.
+        limit: the maximum number.
 
     Raises:
-        UnreachableError: both are away.
+        UnreachableError: both are unavailable.
     """
     running, recorded = await asyncio.gather(
         _running(client, plan_id),
@@ -103,10 +103,10 @@ async def overview(
     if isinstance(running, BaseException):
         if isinstance(recorded, BaseException):
             raise UnreachableError(f"{running}\n{recorded}")
-        warnings.append(f"what runs is not known: {running}")
+        warnings.append(f"running executions are unknown: {running}")
         rows = merged(None, recorded)
     elif isinstance(recorded, BaseException):
-        warnings.append(f"only what runs is listed: {recorded}")
+        warnings.append(f"only running executions are listed: {recorded}")
         rows = merged(running, [])
     else:
         rows = merged(running, recorded)
@@ -117,11 +117,11 @@ async def overview(
 def merged(
     running: Sequence[ExecutionRow] | None, recorded: Sequence[ExecutionState]
 ) -> list[ExecutionRow]:
-    """What runs, then what is recorded, each execution once and the newest first.
+    """Running executions, then recorded ones, each once and the newest first.
 
     Args:
-        running: what Temporal says runs; None where it could not be asked.
-        recorded: what the history holds.
+        running: from Temporal; None if it did not respond.
+        recorded: from the history.
     """
     live = {row.execution_id: row for row in running or ()}
     rows = []

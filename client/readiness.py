@@ -1,4 +1,4 @@
-"""Whether a plan could be launched now."""
+"""The readiness check of a plan."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -17,10 +17,10 @@ _CHECK_TIMEOUT = timedelta(seconds=150)
 
 
 async def check_readiness(client: Client, plan: RecoveryPlan) -> Readiness:
-    """What the worker sees of a plan's servers and targets; launches nothing.
+    """Check a plan's servers and targets on the worker; launches nothing.
 
     Raises:
-        UnreachableError: no worker answered.
+        UnreachableError: no worker responded.
     """
     await require_worker(client)
     async with explained_errors():

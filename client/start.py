@@ -32,7 +32,7 @@ from workflows.plan.workflow import RECORD_TIMEOUT_SECONDS, RecoveryPlanWorkflow
 
 # A workflow task of a plan of 1,000 waves takes seconds.
 _TASK_TIMEOUT = timedelta(seconds=60)
-# Running waves answer a cancellation within a minute; then the history has its patience.
+# Running waves confirm a cancellation within a minute; then the history is completed.
 _DRILL_END_SECONDS = 90.0 + RECORD_TIMEOUT_SECONDS
 _DRILL_POLL_SECONDS = 0.5
 
@@ -55,20 +55,20 @@ async def start_execution(
     Args:
         client: Temporal's.
         plan: the frozen plan.
-        execution_type: a drill, or the real thing.
+        execution_type: a drill or a recovery.
         confirmation: the PlanId, typed; a recovery is refused without it.
         relaunch: servers that may lose a live recovery instance.
         takeover: an earlier execution whose servers are taken over.
-        learned: what is known of how long servers take.
-        started_by: who starts it; default: this user on this machine.
-        execution_id: its ID, of `new_execution_id`; default: a new one.
-        request: what was asked for, kept beside it to know the same request again.
+        learned: the learned durations of servers.
+        started_by: the starter; default: this user on this machine.
+        execution_id: its ID, from `new_execution_id`; default: a new one.
+        request: the request, stored with it to recognize the same request again.
 
     Returns:
         The execution's ID.
 
     Raises:
-        RefusedError: the plan runs already, or Temporal refused the start.
+        RefusedError: the plan is already running, or Temporal refused the start.
         UnreachableError: Temporal did not answer.
     """
     execution_id = execution_id or new_execution_id(plan.plan_id)
@@ -111,26 +111,26 @@ async def start_execution(
 
 
 async def already_running_text(client: Client, plan_id: str) -> str:
-    """Why a plan cannot be started, and what to do."""
+    """Why a plan that is running cannot be started, and what to do."""
     hint_watch = f"Watch it with `drs-waves watch {plan_id}`"
     try:
         running = await execution_state(client, plan_id)
     except (RefusedError, UnreachableError):
-        return f"{plan_id} is running already; one execution of a plan runs at a time. {hint_watch}"
-    what = f"{plan_id} is running already ({running.execution_type} {running.execution_id})"
+        return f"{plan_id} is already running; one execution of a plan runs at a time. {hint_watch}"
+    what = f"{plan_id} is already running ({running.execution_type} {running.execution_id})"
     if running.end_time is not None:
         return (
-            f"{what}: it ended {running.status} and closes within "
+            f"{what}: it ended {running.status} and its workflow closes within "
             f"{RECORD_TIMEOUT_SECONDS:g} s; start it again then"
         )
     hint = ""
     if running.execution_type is ExecutionType.DRILL:
-        hint = "; a real recovery takes its place with `--recovery --replace-drill`"
+        hint = "; a real recovery replaces it with `--recovery --replace-drill`"
     return f"{what}; one execution of a plan runs at a time{hint}. {hint_watch}"
 
 
 async def replace_drill(client: Client, plan_id: str) -> bool:
-    """Cancel the running drill of a plan and its pending clean-up, and await its end.
+    """Cancel the running drill of a plan and its pending clean-up, and await the end.
 
     Returns:
         Whether there was one.
@@ -166,7 +166,7 @@ async def replace_drill(client: Client, plan_id: str) -> bool:
 
 
 async def _running_run(client: Client, workflow_id: str, run_id: str | None = None) -> str | None:
-    """The run ID of a workflow, or of this run of it; None where it does not run."""
+    """The run ID of a workflow, or of this run; None if it is not running."""
     try:
         described = await describe_workflow(client, workflow_id, run_id)
     except RefusedError:

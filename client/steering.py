@@ -1,4 +1,4 @@
-"""Sends operators' messages to the execution that is meant, and to no other."""
+"""Sends operators' messages to exactly one execution."""
 
 import asyncio
 from dataclasses import replace
@@ -23,7 +23,7 @@ from recovery.execution.state import RefusalCode
 from recovery.operator.messages import OperatorMessage, cancel_reason
 
 CLIENT = "drs-waves"
-WITHOUT_WORKER = "taken; it has its effect when a worker comes"
+WITHOUT_WORKER = "accepted; it takes effect when a worker runs"
 _RETRY_SECONDS = 0.2
 
 
@@ -33,7 +33,7 @@ async def send(
     """Send a message to exactly this execution.
 
     Returns:
-        Its effect; None when no worker is up, and it is kept until one comes.
+        Its effect; None if no worker is running, and Temporal keeps it until one is.
 
     Raises:
         RejectedError: the execution rejected it.
@@ -43,14 +43,14 @@ async def send(
     handle = client.get_workflow_handle(plan_workflow_id(running.plan_id), run_id=running.run_id)
     try:
         if await has_worker(client):
-            # Without an answer an update is asked for again and again, for ever.
+            # The SDK repeats an update until it gets a response.
             async with asyncio.timeout(UPDATE_SECONDS):
                 return await _effect_of(handle, meant)
     except WorkflowUpdateFailedError as error:
         raise _rejection(meant, error) from error
     except (RPCTimeoutOrCancelledError, TimeoutError):
-        # Temporal lists a worker for minutes after its death. A second copy of a message that
-        # was taken after all is rejected and recorded, so sending it again does no harm.
+        # Temporal lists a worker for minutes after its end. A second copy of a message that was
+        # accepted is rejected and recorded, so sending it again is safe.
         pass
     except RPCError as error:
         _refuse_ended(running, error)
@@ -64,14 +64,14 @@ async def send(
 def _rejection(message: OperatorMessage, error: WorkflowUpdateFailedError) -> RefusedError:
     cause = error.cause
     if not isinstance(cause, ApplicationError):
-        return RefusedError(f"{message.name} was not taken: {cause}")
+        return RefusedError(f"{message.name} was not accepted: {cause}")
     code = cause.details[0] if cause.details else None
     known = RefusalCode(code) if code in list(RefusalCode) else None
     return RejectedError(f"{message.name} was rejected: {cause.message}", known)
 
 
 async def _effect_of(handle: WorkflowHandle[Any, Any], message: OperatorMessage) -> str:
-    """Send a message as an update, again where the worker that got it cannot take it yet."""
+    """Send a message as an update, again if a worker has just loaded the execution."""
     while True:
         try:
             effect: str = await handle.execute_update(
@@ -92,10 +92,10 @@ async def cancel(
     """Cancel exactly this execution, with or without a worker.
 
     Returns:
-        Its effect; None when no worker is up.
+        Its effect; None if no worker is running.
 
     Raises:
-        RefusedError: it has ended meanwhile.
+        RefusedError: it has ended.
     """
     handle = client.get_workflow_handle(plan_workflow_id(running.plan_id), run_id=running.run_id)
     try:
@@ -104,10 +104,10 @@ async def cancel(
         _refuse_ended(running, error)
     if not await has_worker(client):
         return None
-    return "nothing new is launched; what DRS launches already goes on and is observed"
+    return "nothing new is launched; running jobs continue and are observed"
 
 
 def _refuse_ended(running: RunningExecution, error: RPCError) -> NoReturn:
     if error.status is RPCStatusCode.NOT_FOUND:
-        raise RefusedError(f"{running.execution_id} has ended meanwhile") from error
+        raise RefusedError(f"{running.execution_id} has ended") from error
     raise error

@@ -1,4 +1,4 @@
-"""Going on from an execution that has ended: what a new one takes over from it."""
+"""Continues an execution that has ended: what a new one takes over from it."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,10 @@ from storage.history import HistoryTable
 
 
 async def recorded_execution(execution_id: str) -> tuple[ExecutionState, RecoveryPlan]:
-    """An execution and its frozen plan, from DynamoDB alone.
+    """An execution and its frozen plan, from DynamoDB only.
 
     Raises:
-        RefusedError: it is not there.
+        RefusedError: the history does not have it.
         HistoryError: the history cannot be read.
     """
     table = HistoryTable(get_settings())
@@ -35,28 +35,28 @@ async def recorded_execution(execution_id: str) -> tuple[ExecutionState, Recover
 
 
 async def refuse_while_running(client: Client, state: ExecutionState, then: str) -> None:
-    """Refuse to go on from an execution that has not ended.
+    """Refuse to continue an execution that has not ended.
 
     Args:
-        client: asks Temporal.
+        client: Temporal's.
         state: the execution.
         then: what to do instead.
 
     Raises:
-        RefusedError: it still runs.
+        RefusedError: it is still running.
     """
     running = await find_running(client, state.plan_id)
     if running is not None and running.execution_id == state.execution_id:
-        raise RefusedError(f"{state.execution_id} still runs; {then}")
+        raise RefusedError(f"{state.execution_id} is still running; {then}")
 
 
 @dataclass(frozen=True)
 class PreviousExecution:
-    """An earlier execution that a new one goes on from.
+    """An earlier execution that a new one continues.
 
     Attributes:
-        state: how it was recorded.
-        plan: the plan that is to run now.
+        state: its recorded state.
+        plan: the plan to run now.
         changes: how that plan differs from the earlier one, a line each.
     """
 
@@ -66,7 +66,7 @@ class PreviousExecution:
 
     @property
     def takeover(self) -> Takeover:
-        """What is recorded of the servers that were asked to launch, whatever became of them."""
+        """The recorded results of the servers that have a job."""
         servers = [s for wave in self.state.waves for s in wave.servers if s.recovery_job_id]
         return Takeover(
             execution_id=self.state.execution_id, since=self.state.start_time, servers=servers
@@ -87,7 +87,7 @@ class PreviousExecution:
         ]
 
     def without_own(self, readiness: Readiness) -> Readiness:
-        """What a check found, without what is about the jobs that are taken over."""
+        """The result of a check, without findings about the jobs that are taken over."""
         own = {(s.source_server_id, s.recovery_job_id) for s in self.takeover.servers}
         findings = [f for f in readiness.findings if (f.source_server_id, f.job_id) not in own]
         return readiness.model_copy(update={"findings": findings})
@@ -100,16 +100,16 @@ async def previous_execution(
     *,
     replace_drill: bool = False,
 ) -> PreviousExecution:
-    """Look up an execution to go on from.
+    """Read an execution to continue.
 
     Args:
         execution_id: the earlier execution.
         corrected: the plan to run instead of the frozen one.
-        execution_type: what the new execution is to be.
-        replace_drill: a running drill of the plan will be ended first.
+        execution_type: the type of the new execution.
+        replace_drill: a running drill of the plan is cancelled first.
 
     Raises:
-        RefusedError: it is another mode or plan, or still runs; nothing was started.
+        RefusedError: it has another type or plan, or is still running; nothing was started.
     """
     state, frozen = await recorded_execution(execution_id)
     _refuse_other_mode(state, execution_type)
@@ -122,7 +122,7 @@ async def previous_execution(
     running = await find_running(await connect_to_temporal(), state.plan_id)
     if running is not None and running.execution_id == execution_id:
         raise RefusedError(
-            f"nothing was started: {execution_id} still runs; steer it (drs-waves watch "
+            f"nothing was started: {execution_id} is still running; steer it (drs-waves watch "
             f"{state.plan_id}), or cancel it first (drs-waves cancel {state.plan_id})"
         )
     drill = running is not None and running.execution_type is ExecutionType.DRILL
@@ -140,9 +140,9 @@ def _refuse_other_mode(state: ExecutionState, wanted: ExecutionType) -> None:
     if wanted is ExecutionType.RECOVERY:
         raise RefusedError(
             f"nothing was started: {state.execution_id} is a DRILL, and a recovery never takes "
-            "over a drill's servers. Leave --from out: drs-waves run PLAN --recovery"
+            "over a drill's servers. Omit --from: drs-waves run PLAN --recovery"
         )
     raise RefusedError(
         f"nothing was started: {state.execution_id} is a RECOVERY, and a drill never takes over "
-        "a recovery's servers. To go on with it, add --recovery"
+        "a recovery's servers. To continue it, add --recovery"
     )

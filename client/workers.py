@@ -1,4 +1,4 @@
-"""Whether a worker is there to run what is started."""
+"""Checks whether a worker is running."""
 
 from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -13,18 +13,18 @@ from runtime.deployment import set_current
 
 
 async def has_worker(client: Client) -> bool:
-    """Whether a worker has asked for workflow tasks within the last minutes."""
+    """Whether a worker has polled for workflow tasks within the last minutes."""
     return bool((await _task_queue(client)).pollers)
 
 
 async def require_worker(client: Client) -> None:
-    """Raises UnreachableError when no worker would run a new execution."""
+    """Raise UnreachableError if no worker would run a new execution."""
     if idle := await idle_reason(client):
         raise UnreachableError(idle)
 
 
 async def idle_reason(client: Client) -> str | None:
-    """Why a new execution would not begin now, and what to do; None where it would."""
+    """Why a new execution would not start now, and what to do; None if it would."""
     queue = await _task_queue(client)
     if not queue.pollers:
         return (
@@ -38,7 +38,7 @@ async def idle_reason(client: Client) -> str | None:
     if queue.versioning_info.current_deployment_version.build_id:
         return None
     command = set_current(versions[0].deployment_name, versions[0].build_id, client.namespace)
-    return f"Workers run, but none of their versions is current, so nothing begins. Do: {command}"
+    return f"Workers run, but none of their versions is current, so nothing starts. Run: {command}"
 
 
 async def _task_queue(client: Client) -> DescribeTaskQueueResponse:

@@ -1,6 +1,6 @@
 """Worker Versioning: off unless a deployment name and a build ID are set.
 
-With it, Temporal starts nothing until a version is current. That is easily forgotten and looks like
+With it, Temporal starts nothing until a version is current. This is easily forgotten and looks like
 a worker that does nothing, so the worker logs a warning until one is.
 """
 
@@ -31,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def deployment_config(settings: Settings) -> WorkerDeploymentConfig | None:
-    """How a worker is versioned; None where it is not."""
+    """The deployment configuration of a worker; None if versioning is off."""
     if settings.deployment_name is None or settings.build_id is None:
         return None
     return WorkerDeploymentConfig(
@@ -72,11 +72,11 @@ async def _log_changes(client: Client, ours: WorkerDeploymentVersion) -> None:
         pause = _CHECK_SECONDS
         try:
             current = await _current_build(client, ours.deployment_name)
-            # Before that the command that makes it current would be refused.
+            # Before, Temporal would refuse the command that makes it current.
             known = current == ours.build_id or await _is_known(client, ours)
         except RPCError as error:
             if error.status is RPCStatusCode.UNIMPLEMENTED:
-                _LOG.warning("This Temporal server does not know Worker Versioning")
+                _LOG.warning("This Temporal server does not support Worker Versioning")
                 return
             # The worker's own polls report a Temporal that cannot be reached.
             known, current = False, ""
@@ -91,7 +91,7 @@ async def _log_changes(client: Client, ours: WorkerDeploymentVersion) -> None:
 
 
 async def _current_build(client: Client, deployment_name: str) -> str:
-    """The build ID of the current version; empty where there is none."""
+    """The build ID of the current version; empty if there is none."""
     request = DescribeWorkerDeploymentRequest(
         namespace=client.namespace, deployment_name=deployment_name
     )
@@ -108,7 +108,7 @@ async def _current_build(client: Client, deployment_name: str) -> str:
 
 
 async def _is_known(client: Client, ours: WorkerDeploymentVersion) -> bool:
-    """Whether Temporal knows of both task queues that they are served by this version."""
+    """Whether Temporal has both task queues registered with this version."""
     request = DescribeWorkerDeploymentVersionRequest(
         namespace=client.namespace,
         deployment_version=DeploymentVersion(
@@ -140,5 +140,5 @@ def _log_current(current: str, ours: WorkerDeploymentVersion, namespace: str) ->
     else:
         _LOG.info(
             "Build %s of deployment %s is current: new plans start there, and this worker's build "
-            "%s only ends what it began. To run new ones here: %s", current, name, build, command,
+            "%s only ends its own. To run new ones here: %s", current, name, build, command,
         )  # fmt: skip

@@ -23,7 +23,7 @@ DEBUG_VARIABLE = "DRS_WAVES_DEBUG"
 
 
 class ExitCode(IntEnum):
-    """What a command ends with."""
+    """The exit code of a command."""
 
     COMPLETED = 0
     FAILED = 1
@@ -72,7 +72,7 @@ def exit_code_of(status: PlanStatus) -> ExitCode:
 
 
 def worst_exit_code(codes: list[ExitCode]) -> ExitCode:
-    """The exit code of several executions."""
+    """The worst of several exit codes."""
     return max(codes, key=_WORST_LAST.index, default=ExitCode.COMPLETED)
 
 
@@ -95,7 +95,7 @@ def explain(error: BaseException) -> CliError | None:
         case ValidationError() if error.title == "Settings":
             known = CliError("\n".join(setting_problems(error)))
         case SettingsError():
-            known = CliError(f"a DRS_WAVES_… setting is no JSON: {error}")
+            known = CliError(f"a DRS_WAVES_… setting is not JSON: {error}")
     return known
 
 
@@ -124,20 +124,20 @@ def exit_process(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()
-    # Threads of Temporal's core outlive its clients. One run in 15 crashed in them as Python ended,
+    # Threads of Temporal's core outlive its clients. In one run of 15 they crashed at Python's end,
     # and a crash must not replace the exit code of a recovery.
     os._exit(code)
 
 
 def report(error: Exception, say: Callable[[str], None]) -> ExitCode:
-    """Print what went wrong, a line at a time.
+    """Print an error, line by line.
 
     Args:
-        error: what ended the process.
-        say: takes each line.
+        error: the exception that ended the process.
+        say: prints a line.
 
     Returns:
-        What to exit with.
+        The exit code.
     """
     if os.environ.get(DEBUG_VARIABLE):
         traceback.print_exception(error)
@@ -149,5 +149,5 @@ def report(error: Exception, say: Callable[[str], None]) -> ExitCode:
     summary = str(error).splitlines()[0] if str(error) else "no message"
     say(f"error: unexpected {type(error).__name__}: {summary}")
     if not os.environ.get(DEBUG_VARIABLE):
-        say(f"Set {DEBUG_VARIABLE}=1 to see where it came from.")
+        say(f"Set {DEBUG_VARIABLE}=1 to see the traceback.")
     return ExitCode.UNEXPECTED

@@ -1,4 +1,4 @@
-"""How a worker logs."""
+"""The logging configuration of a worker."""
 
 import logging
 import sys
@@ -7,7 +7,7 @@ import structlog
 
 
 def configure_logging(*, as_json: bool) -> None:
-    """Log to standard error, by structlog, the SDK's and boto3's lines included."""
+    """Log to standard error with structlog, including the SDK's and boto3's messages."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

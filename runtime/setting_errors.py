@@ -1,4 +1,4 @@
-"""Messages for wrong settings."""
+"""Messages for invalid settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ _ALLOWED = {
 
 
 def setting_problems(error: ValidationError) -> list[str]:
-    """What is wrong with the settings, a line each, by the variable's name."""
+    """The problems of the settings, one line each, with the variable's name."""
     return [_problem(dict(detail)) for detail in error.errors()]
 
 
@@ -31,7 +31,7 @@ def _problem(detail: Mapping[str, Any]) -> str:
         return message
     name = str(place[0])
     if len(place) > 1:
-        # What was given there may be a secret.
+        # The value may be a secret.
         inside = ".".join(str(part) for part in place[1:])
         return f"DRS_WAVES_{name.upper()} is refused: {inside}: {message}"
     if allowed := _ALLOWED.get(detail["type"]):

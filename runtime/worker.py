@@ -1,4 +1,4 @@
-"""The worker: its workflows and activities, and how it starts and stops."""
+"""The worker: its workflows and activities, its start and its shutdown."""
 
 import asyncio
 import os
@@ -69,7 +69,7 @@ _STOP_TIMEOUT_SECONDS = 25.0
 
 
 def make_workers(client: Client, settings: Settings) -> list[Worker]:
-    """The workers of both task queues; long watches have slots of their own."""
+    """The workers of both task queues; long watches have their own slots."""
     clients = TargetClients(AwsSessions())
     pollers = JobPollers(clients, settings)
     launch = LaunchActivities(clients, pollers, settings)
@@ -130,10 +130,10 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
 
 
 async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set, then hand running work over.
+    """Serve until `stop` is set, then shut down; other workers continue running work.
 
     Raises:
-        UnreachableError: Temporal does not let this worker serve any more.
+        UnreachableError: Temporal no longer accepts this worker.
     """
     loop = asyncio.get_running_loop()
     calls = ThreadPoolExecutor(_AWS_CALLS_AT_ONCE, thread_name_prefix="aws")
@@ -148,30 +148,30 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None
             )
             async with logging_current_version(client, settings):
                 await stop.wait()
-            structlog.get_logger().info("worker stops and hands its work over")
+            structlog.get_logger().info("worker shuts down; other workers continue its work")
             await _shut_down(workers)
     except (RuntimeError, RPCError) as error:
         reason = str(error).partition(": Status {")[0]
-        raise UnreachableError(f"Temporal no longer takes this worker: {reason}") from error
+        raise UnreachableError(f"Temporal no longer accepts this worker: {reason}") from error
     finally:
-        # The end of the event loop would wait for calls that AWS does not answer.
+        # The end of the event loop would wait for AWS calls without a response.
         calls.shutdown(wait=False, cancel_futures=True)
         loop.set_default_executor(ThreadPoolExecutor(1))
 
 
 async def _shut_down(workers: Sequence[Worker]) -> None:
-    """Stop all workers at once; end the process where Temporal takes too long to answer."""
+    """Shut down all workers; end the process if Temporal takes too long to respond."""
     stopping = asyncio.gather(*(worker.shutdown() for worker in workers))
     try:
         await asyncio.wait_for(stopping, _STOP_TIMEOUT_SECONDS)
     except TimeoutError:
-        _end_process("Temporal does not answer")
+        _end_process("Temporal does not respond")
 
 
 def _end_process(why: str) -> NoReturn:
-    """End without a call to Temporal, as if killed; that loses nothing either."""
+    """End the process without a call to Temporal, like a kill; this loses nothing."""
     structlog.get_logger().warning(
-        f"worker ends at once: {why}; other workers take its work over after "
+        f"worker ends at once: {why}; other workers continue its work after "
         f"{heartbeat_timeout().total_seconds():g} s"
     )
     os._exit(ExitCode.COMPLETED)
@@ -181,8 +181,8 @@ async def run_worker() -> None:
     """Run the worker until SIGTERM or Ctrl-C; a second one ends it at once.
 
     Raises:
-        pydantic.ValidationError: a setting is wrong.
-        RefusedError: a setting of Temporal's is wrong, or it has no such namespace.
+        pydantic.ValidationError: a setting is invalid.
+        RefusedError: a setting of Temporal is invalid, or its namespace is missing.
         UnreachableError: Temporal cannot be reached.
     """
     settings = get_settings()

@@ -1,18 +1,18 @@
-"""Makes what a worker first does with a run agree with every later replay.
+"""Makes a worker's first activations of a loaded run agree with every later replay.
 
-The SDK's core (temporalio 1.35) cuts the history of a run that it has just loaded into activations
-in another way than later replays do, in two cases. The workflow's commands may then come in another
-order, and this history can never be replayed again: the workflow is stuck.
+The SDK's core (temporalio 1.35) splits the history of a run that it has just loaded into
+activations differently than later replays do, in two cases. The workflow's commands may then come
+in another order, and this history can never be replayed again: the workflow is stuck.
 
 **Queries.** A query to a worker that does not hold the run is answered from its history. Core then
 also applies the events after the last workflow task, although no task has begun for them yet, and
-keeps the run. The next task brings only the events since: two activations of what a replay shows in
-one. Go's SDK does not keep what it loaded for a query. Here such a run is evicted together with the
+keeps the run. The next task has only the events since: two activations of what a replay does in
+one. Go's SDK does not keep a run that it loads for a query. Here such a run is evicted with the
 answer, so that its next task replays it.
 
 **Updates.** Core takes a task that ended without commands, and that another one directly follows,
 for a heartbeat, and shows the events of both at once; unless the second task accepted an update,
-which only later replays can see. So the first task after a load accepts no update together with
+which only later replays see. So the first task after a load accepts no update together with
 other events: it is rejected, which leaves no trace in the history, and has to be sent again.
 """
 
@@ -34,7 +34,7 @@ from temporalio.workflow import Info
 
 from contract.failures import FailureType
 
-# How core names a query that came by itself and not with a workflow task.
+# Core's ID of a query that came without a workflow task.
 _DIRECT_QUERY_ID = "legacy_query"
 _SEND_AGAIN = "a worker has just loaded this execution; nothing was done, send it again"
 
@@ -47,7 +47,7 @@ class ReplayableRunner(WorkflowRunner):
         self._worker: Worker | None = None
 
     def serve(self, worker: Worker) -> Worker:
-        """Evict from this worker, which must be the one that was made with this runner."""
+        """Set the worker to evict runs from; it must be the one that uses this runner."""
         self._worker = worker
         return worker
 
@@ -56,18 +56,18 @@ class ReplayableRunner(WorkflowRunner):
         self._sandboxed.prepare_workflow(defn)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """A run of a workflow, as it is held in the cache."""
+        """Create a run of a workflow for the cache."""
         return _LoadedRun(self._sandboxed.create_instance(det), self._evict)
 
     def set_worker_level_failure_exception_types(
         self, types: Sequence[type[BaseException]]
     ) -> None:
-        """Which errors fail a workflow instead of its task."""
+        """Set which errors fail a workflow instead of its task."""
         self._sandboxed.set_worker_level_failure_exception_types(types)
 
     def _evict(self, run_id: str) -> None:
         if self._worker is not None:
-            # The SDK has no other way to it.
+            # The SDK has no public method for it.
             self._worker._bridge_worker.request_workflow_eviction(run_id)
 
 
@@ -86,7 +86,7 @@ class _LoadedRun(WorkflowInstance):
         kinds = {job.WhichOneof("variant") for job in act.jobs}
         if kinds == {"query_workflow"}:
             if self._has_later_events and act.jobs[0].query_workflow.query_id == _DIRECT_QUERY_ID:
-                # Before the answer goes out, and another task may come.
+                # Before the response is sent, after which another task may come.
                 self._evict(act.run_id)
             return self._inner.activate(act)
         # All activations of a task carry the time at which it began.
@@ -115,14 +115,14 @@ class _LoadedRun(WorkflowInstance):
         return completion
 
     def get_serialization_context(self, command_info: Any) -> None:
-        """None, as our payloads are written the same way whatever they are part of.
+        """None, because our payloads are encoded the same way everywhere.
 
-        The SDK would run code in the workflow's sandbox for it, once a payload: a quarter of what
-        a busy worker did.
+        The SDK would run code in the workflow's sandbox for each payload: a quarter of a busy
+        worker's CPU time.
         """
 
     def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
-        """Nothing, as no payload is kept elsewhere; what goes for the other context does here."""
+        """Empty, because no payload is stored externally; otherwise as the other context."""
         return StorageDriverStoreContext(target=None)
 
     def get_info(self) -> Info:

@@ -14,7 +14,7 @@ _RESPONSE_TIMEOUT_SECONDS = 2.0
 
 
 async def learned_durations(table: HistoryTable, plans: Sequence[RecoveryPlan]) -> LearnedDurations:
-    """How long servers take, by the latest executions of their plans.
+    """How long servers take, from the latest executions of their plans.
 
     Raises:
         HistoryError: the history cannot be read.
@@ -32,7 +32,7 @@ async def learned_durations(table: HistoryTable, plans: Sequence[RecoveryPlan]) 
 
 
 async def learned_durations_in_time(table: HistoryTable, plan: RecoveryPlan) -> LearnedDurations:
-    """The same for a plan that is about to start; empty where that takes over 2 s."""
+    """The same for a plan that is about to start; empty if this takes more than 2 s."""
     try:
         async with asyncio.timeout(_RESPONSE_TIMEOUT_SECONDS):
             return await learned_durations(table, [plan])

@@ -23,13 +23,13 @@ class TableError(Exception):
 
 
 class DynamoTable:
-    """A table keyed by two texts, with one index over those of its items that have a `Kind`.
+    """A table with two string keys, and one index of the items that have a `Kind`.
 
     Attributes:
-        what: the table's name in messages.
+        what: the kind of table, for messages.
         key: its hash key and its range key.
         index: the index's name and its numeric range key; its hash key is `Kind`.
-        error: what its methods raise.
+        error: the exception of its methods.
     """
 
     what: ClassVar[str]
@@ -43,10 +43,10 @@ class DynamoTable:
         self._client: Any = None
 
     async def create(self) -> bool:
-        """Create the table where it is missing.
+        """Create the table if it is missing.
 
         Returns:
-            Whether it was created now.
+            Whether it was created.
         """
         index, sorted_by = self.index
         kinds = {**dict.fromkeys((*self.key, "Kind"), "S"), sorted_by: "N"}
@@ -77,13 +77,13 @@ class DynamoTable:
         return True
 
     async def _put(self, item: Mapping[str, Any], condition: ConditionBase | None = None) -> bool:
-        """Write an item, over one that is there, where a condition holds.
+        """Write an item if a condition is met, and replace an existing one.
 
         Returns:
-            Whether it held.
+            Whether it was met.
 
         Raises:
-            AwsError: DynamoDB did not take it.
+            AwsError: DynamoDB did not accept it.
         """
         request = {"TableName": self.name, "Item": item}
         request |= _expressions(ConditionExpression=condition)
@@ -108,7 +108,7 @@ class DynamoTable:
             yield item
 
     async def _with_key(self, value: str, begins_with: str = "") -> list[dict[str, Any]]:
-        """All items of a hash key, or those whose range key begins so; as they are now."""
+        """All items of a hash key, or those with a prefix of the range key, read consistently."""
         condition: ConditionBase = Key(self.key[0]).eq(value)
         if begins_with:
             condition &= Key(self.key[1]).begins_with(begins_with)
@@ -125,9 +125,9 @@ class DynamoTable:
             raise self._error("read", error) from error
 
     async def _boto3_client(self) -> Any:
-        """The client of boto3's DynamoDB resource: it takes and returns Python's types.
+        """The client of boto3's DynamoDB resource, which uses Python's types.
 
-        boto3's own `Table` does too, but must not be shared by threads.
+        boto3's `Table` does too, but is not safe for threads.
         """
         if self._client is None:
             config = Config(
@@ -158,7 +158,7 @@ class DynamoTable:
 
 
 def plain_item(model: BaseModel, *, leave_out: Iterable[str] = ()) -> dict[str, Any]:
-    """A model as an item, without what is not known."""
+    """A model as an item, without null values."""
     text = model.model_dump_json(exclude_none=True, exclude=set(leave_out))
     return cast(dict[str, Any], json.loads(text, parse_float=Decimal))
 
@@ -167,7 +167,7 @@ def read_item(model: type[M], item: Item) -> M:
     """A model from an item, without the table's own attributes.
 
     Raises:
-        pydantic.ValidationError: the item is not what it should be.
+        pydantic.ValidationError: the item is invalid.
     """
     fields = {field.alias for field in model.model_fields.values()}
     return model.model_validate({key: value for key, value in item.items() if key in fields})
@@ -177,7 +177,7 @@ def _expressions(**conditions: ConditionBase | None) -> dict[str, Any]:
     """Conditions as a request's parameters.
 
     Built here, because boto3 1.44 builds all conditions of a client with one builder, which mixes
-    up the placeholders of requests that are made at once in several threads.
+    up the placeholders of concurrent requests.
     """
     builder = ConditionExpressionBuilder()
     request: dict[str, Any] = {}

@@ -1,8 +1,7 @@
 """The execution history in DynamoDB, which outlives Temporal's retention.
 
-One table, keyed by `ExecutionId` and `Item`; `storage/history_items.py` has what the items are.
-Every write carries a revision and never replaces a newer one, so writes may come twice or out of
-order.
+One table, keyed by `ExecutionId` and `Item`; `storage/history_items.py` describes the items. Every
+write has a revision and never replaces a newer one, so writes may come twice or out of order.
 """
 
 import asyncio
@@ -40,21 +39,21 @@ class HistoryTable(DynamoTable):
         super().__init__(settings.history_table, settings.history_region)
 
     async def write(self, record: HistoryRecord) -> None:
-        """Write a record's items, leaving those as they are that are as new or newer.
+        """Write a record's items, except those that exist with the same or a newer revision.
 
         Raises:
-            AwsError: DynamoDB did not take an item; writing the record again is safe.
+            AwsError: DynamoDB did not accept an item; writing the record again is safe.
         """
         await self._write(record, Attr("Revision").lt)
 
     async def rewrite(self, record: HistoryRecord) -> None:
-        """Write a record's items, leaving newer ones as they are but replacing those as new.
+        """Write a record's items, except those that exist with a newer revision.
 
-        For an item that was altered after it was written; any write of ours at the same moment
-        has the same content at the same revision.
+        This repairs an item that was altered after it was written; our own concurrent writes have
+        the same content at the same revision.
 
         Raises:
-            HistoryError: DynamoDB did not take an item; writing the record again is safe.
+            HistoryError: DynamoDB did not accept an item; writing the record again is safe.
         """
         try:
             await self._write(record, Attr("Revision").lte)
@@ -65,8 +64,8 @@ class HistoryTable(DynamoTable):
         """Write a record's items over those whose revision may be replaced.
 
         Args:
-            record: what to write.
-            replaces: by the new revision, what the one that is there must be.
+            record: the record.
+            replaces: the condition on the existing revision, for a new revision.
         """
         limit = asyncio.Semaphore(_WRITES_AT_ONCE)
 
@@ -92,7 +91,7 @@ class HistoryTable(DynamoTable):
         return found
 
     async def execution(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan] | None:
-        """An execution as it was recorded, and its frozen plan; None where there is none."""
+        """A recorded execution and its frozen plan; None if there is none."""
         items = await self._with_key(execution_id)
         try:
             plan = frozen_plan_of(items)
@@ -103,17 +102,17 @@ class HistoryTable(DynamoTable):
             return None
         if plan.plan_hash != header.get("PlanHash"):
             raise HistoryError(
-                f"The frozen plan of {execution_id} in {self.name} is not whole; its waves are "
+                f"The frozen plan of {execution_id} in {self.name} is incomplete; its waves are "
                 "listed by `aws dynamodb query`"
             )
         return execution_of(items, plan), plan
 
     async def entries(self, execution_id: str) -> dict[str, Entry]:
-        """What there is of an execution, item by item, whole or not."""
+        """All items of an execution, complete or not."""
         return entries_of(await self._with_key(execution_id))
 
 
 def first_error(group: BaseExceptionGroup[AwsError]) -> AwsError:
-    """One of several errors of writes that ran side by side."""
+    """The first error of concurrent writes."""
     first = group.exceptions[0]
     return first_error(first) if isinstance(first, BaseExceptionGroup) else first

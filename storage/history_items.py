@@ -1,9 +1,9 @@
-"""The items of the history table: how a record becomes items, and items become models again.
+"""Converts records to items of the history table, and items to models.
 
 An execution has one `EXECUTION` (the header), `PLAN#0000`… (the frozen plan in chunks),
-`WAVE#<WaveId>`, `DECISIONS#<WaveId>` (what operators decided about a wave), `MESSAGE#0000`…, a
-message each, and `CLEANUP`. One item a wave keeps a plan of 1,000 waves clear of DynamoDB's 400 KB
-an item. Each carries the revision by which a newer one is known.
+`WAVE#<WaveId>`, `DECISIONS#<WaveId>` (the operators' decisions about a wave), `MESSAGE#0000`… (one
+message each) and `CLEANUP`. One item per wave keeps a plan of 1,000 waves below DynamoDB's limit of
+400 KB per item. Each has a revision, and a higher one is newer.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -53,11 +53,11 @@ def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
     """An execution, read from its items.
 
     Args:
-        items: all of the execution, with a header among them.
-        plan: its frozen plan, which has the waves that were never written.
+        items: all items of the execution, including its header.
+        plan: its frozen plan, for the waves that were never written.
 
     Raises:
-        pydantic.ValidationError: an item is not what it should be.
+        pydantic.ValidationError: an item is invalid.
     """
     of_kind = _by_kind(items)
     waves = {
@@ -84,7 +84,7 @@ def frozen_plan_of(items: Sequence[Item]) -> RecoveryPlan | None:
     """The frozen plan; None where there is none.
 
     Raises:
-        pydantic.ValidationError: it is not whole.
+        pydantic.ValidationError: it is incomplete.
     """
     chunks = _by_kind(items).get(PLAN)
     if not chunks:
@@ -93,7 +93,7 @@ def frozen_plan_of(items: Sequence[Item]) -> RecoveryPlan | None:
 
 
 def entries_of(items: Sequence[Item]) -> dict[str, Entry]:
-    """The items to be compared with what Temporal knows, by key; the plan's chunks are one."""
+    """By key, the items to compare with Temporal's state; the plan's chunks are one item."""
     entries = {str(item["Item"]): _entry(item) for item in items if _kind(item) in _READERS}
     if any(_kind(item) == PLAN for item in items):
         entries[PLAN] = Entry(revision=1, content=None)

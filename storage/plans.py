@@ -1,8 +1,8 @@
 """Registered plans in DynamoDB: every version with its hash and its author.
 
-One table, keyed by `PlanId` and `Item`: `VERSION#00001`… say what a version is and who registered
-it when; `TEXT#<hash>#0000`… hold a plan in chunks, written before the version that names them, so
-that a version is whole as soon as it is there.
+One table, keyed by `PlanId` and `Item`: `VERSION#00001`… describe a version and who registered it
+when; `TEXT#<hash>#0000`… hold a plan in chunks. Chunks are written before the version that names
+them, so that an existing version is complete.
 """
 
 import hashlib
@@ -33,8 +33,8 @@ class PlanVersion(Model):
     Attributes:
         version: counted from 1.
         registered_time: epoch seconds.
-        waves: how many.
-        servers: how many in all waves.
+        waves: the number of waves.
+        servers: the number of servers in all waves.
     """
 
     plan_id: str
@@ -66,14 +66,14 @@ class PlanTable(DynamoTable):
         super().__init__(settings.plan_table, settings.history_region)
 
     async def register(self, plan: RecoveryPlan, *, author: str) -> tuple[PlanVersion, bool]:
-        """Keep a plan as the newest version of its PlanId.
+        """Register a plan as the newest version of its PlanId.
 
         Args:
             plan: the plan.
-            author: who registers it.
+            author: the person who registers it.
 
         Returns:
-            The version, and whether it is new: a plan that is as its newest version is not
+            The version, and whether it is new: a plan equal to its newest version is not
             registered again.
         """
         try:
@@ -91,7 +91,7 @@ class PlanTable(DynamoTable):
         return [_version_of(newest[plan_id]) for plan_id in sorted(newest)]
 
     async def versions(self, plan_id: str) -> list[PlanVersion]:
-        """All versions of a plan, the newest first; older ones that cannot be read are left out."""
+        """All versions of a plan, the newest first; older ones that cannot be read are omitted."""
         items = await self._version_items(plan_id)
         found = [_version_of(item) for item in items[:1]]
         for item in items[1:]:
@@ -102,7 +102,7 @@ class PlanTable(DynamoTable):
         return found
 
     async def plan(self, plan_id: str, version: int | None = None) -> RegisteredPlan | None:
-        """A version of a plan; None where there is none.
+        """A version of a plan; None if there is none.
 
         Args:
             plan_id: the plan.
@@ -122,7 +122,7 @@ class PlanTable(DynamoTable):
         return RegisteredPlan(version=found, plan=plan)
 
     async def _text_of(self, item: Item) -> RecoveryPlan | None:
-        """The plan of a version; None where it is not there as it was registered."""
+        """The plan of a version; None if it is missing or altered."""
         chunks = await self._with_key(str(item["PlanId"]), f"TEXT#{item.get('TextHash')}#")
         text = "".join(str(chunk.get("Text")) for chunk in chunks)
         if _hash(text) != item.get("TextHash"):
@@ -138,7 +138,7 @@ class PlanTable(DynamoTable):
 
     async def _register(self, plan: RecoveryPlan, author: str) -> tuple[PlanVersion, bool]:
         text, plan_hash = plan.model_dump_json(exclude_none=True), plan.plan_hash
-        # Plans of one hash may differ in what has no effect, such as the order of their waves.
+        # Plans with the same hash may differ in parts without effect, such as the order of waves.
         text_hash = _hash(text)
         written = False
         while True:
@@ -159,12 +159,12 @@ class PlanTable(DynamoTable):
                 waves=len(plan.waves),
                 servers=plan.server_count,
             )
-            # Another caller may have registered a version meanwhile.
+            # Another caller may have registered a version since.
             if await self._put(_item_of(version, text_hash), Attr("PlanId").not_exists()):
                 return version, True
 
     async def _registered_as(self, item: Item, plan_hash: str) -> PlanVersion | None:
-        """The version of an item, if it is whole and of this hash."""
+        """The version of an item, if it is complete and has this hash."""
         if item.get("PlanHash") != plan_hash or await self._text_of(item) is None:
             return None
         try:
@@ -173,7 +173,7 @@ class PlanTable(DynamoTable):
             return None
 
     async def _write_text(self, plan_id: str, text: str, text_hash: str) -> None:
-        """Write a plan in chunks, over what may be there and no longer be whole."""
+        """Write a plan in chunks, and replace existing chunks, which may be incomplete."""
         for number, start in enumerate(range(0, len(text), _CHUNK_CHARACTERS)):
             chunk = text[start : start + _CHUNK_CHARACTERS]
             item = f"TEXT#{text_hash}#{number:04}"
@@ -185,7 +185,7 @@ def _hash(text: str) -> str:
 
 
 def _number(item: Item) -> int:
-    """The number of a version, by its key, which is readable whatever else is not."""
+    """The number of a version, from its key, which is readable even if the rest is not."""
     number = str(item["Item"]).removeprefix(f"{_KIND}#")
     return int(number) if number.isdecimal() else 0
 

@@ -1,4 +1,4 @@
-"""What is known of DRS; what comes out of here is already true.
+"""The client of DRS; it corrects DRS's known deviations from its documentation.
 
 Tested in tests/aws/drs/ and tests/activities/.
 """

@@ -42,7 +42,7 @@ class DrsClient:
 
         Args:
             sessions: the clients to call with.
-            target: where.
+            target: the target.
             check: awaited before each call; raises if the call must not be made.
         """
         self._sessions = sessions
@@ -115,8 +115,8 @@ class DrsClient:
     async def jobs_since(self, moment: float) -> list[Job]:
         """The jobs created since a day before `moment` (epoch seconds), newest first.
 
-        A day, because the clocks of AWS, of Temporal and of the caller that started an execution
-        differ, and because a job of yesterday may still hold a server.
+        A day, because the clocks of AWS, Temporal and the client that started an execution differ,
+        and because a job of yesterday may still have a server.
         """
         return await self.jobs_from(moment - DAY_SECONDS)
 

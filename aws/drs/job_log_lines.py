@@ -1,4 +1,4 @@
-"""Lines of a job's log as users see them."""
+"""Converts items of a job's log for users."""
 
 from typing import Any, TypeVar
 
@@ -44,7 +44,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _parsed(model: type[M], value: Any) -> M | None:
-    """A part of DRS's response; None where its form is unknown."""
+    """A part of DRS's response; None if its form is unknown."""
     if not isinstance(value, dict):
         return None
     known = {to_snake(key): field for key, field in value.items()}

@@ -1,4 +1,4 @@
-"""Polls DRS's jobs for a whole worker: one call a poll, however many plans run."""
+"""Polls DRS's jobs for a whole worker: one call per poll for all plans."""
 
 import asyncio
 import random
@@ -11,12 +11,12 @@ from aws.drs.client import DrsClient
 from aws.drs.models import DAY_SECONDS, Job, JobLogItem, epoch
 from aws.errors import AwsError, AwsErrorKind
 
-# Polls are this many times rarer while no server is expected to be up, and at most this many while
+# The factors of the poll interval while no server is expected to be up, and at most while
 # calls fail.
 SLOW = 3.0
 _SLOWEST = 4.0
-# This many pauses (5 min by default) allow for the difference of AWS's clock and ours, for jobs
-# that are listed late, and for a server's status that follows its job's end.
+# This many intervals (5 min by default) cover the difference of AWS's clock and ours, jobs that are
+# listed late, and a server's status that changes after its job's end.
 _MARGIN = 60.0
 
 
@@ -26,7 +26,7 @@ class JobList:
 
     Attributes:
         jobs: newest first.
-        time: when DRS was asked (epoch seconds).
+        time: when they were read (epoch seconds).
     """
 
     jobs: list[Job]
@@ -78,7 +78,7 @@ class JobPoller:
         return await asyncio.shield(reading)
 
     async def jobs(self, job_ids: Sequence[str], /, *, soon: bool = True) -> list[Job]:
-        """Those of the jobs that DRS knows, by the next poll.
+        """The jobs of these IDs that DRS has, from the next poll.
 
         Args:
             job_ids: the jobs.
@@ -137,7 +137,7 @@ class JobPoller:
             await self._poll(requests)
 
     async def _pause(self) -> None:
-        """Wait until the next poll is due; who expects a change soon waits less."""
+        """Wait until the next poll is due, which is earlier if a caller expects a change soon."""
         while True:
             self._requested.clear()
             slow = 1.0 if any(r.soon for r in self._requests.values()) else SLOW
@@ -158,7 +158,7 @@ class JobPoller:
             self._backing_off = min(self._backing_off * 2, _SLOWEST)
             refused = isinstance(error, AwsError) and error.kind is AwsErrorKind.INVALID
             if refused and len(requests) > 1:
-                # One ID that DRS refuses must not hide the jobs of the others.
+                # One ID that DRS rejects must not hide the other jobs.
                 await asyncio.gather(*(self._poll({a: r}) for a, r in requests.items()))
                 return
             for answer in requests:
@@ -174,7 +174,7 @@ class JobPoller:
         now = time.time()
         since = min((r.since for r in requests), default=now)
         if self._complete_since == float("inf") or since < self._complete_since:
-            # Nothing is known yet, or not of as long ago.
+            # No jobs are known yet, or none from that time.
             since = min(since, now - DAY_SECONDS)
             self._complete_since = float("inf")
         else:
@@ -183,7 +183,7 @@ class JobPoller:
         wanted = dict.fromkeys(job_id for r in requests for job_id in r.job_ids)
         if unlisted := [job_id for job_id in wanted if job_id not in seen]:
             seen |= {job.job_id: job for job in await self._api.jobs(unlisted)}
-        # A job that ran, or was asked for, and that DRS no longer returns is not known.
+        # A running or requested job that DRS no longer returns is removed.
         over = {i: job for i, job in self._jobs.items() if job.is_over and i not in wanted}
         self._jobs = over | seen
         self._time, self._complete_since = now, min(self._complete_since, since)
@@ -192,7 +192,7 @@ class JobPoller:
         return self._job_list()
 
     def _open_since(self) -> list[float]:
-        """When the jobs were created that may still change."""
+        """The creation times of the jobs that may still change."""
         ended_after = self._time - _MARGIN * self._pause_seconds
         return [
             epoch(job.creation_date_time) or 0.0

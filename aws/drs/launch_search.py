@@ -1,7 +1,7 @@
 """Finds the job of a launch among DRS's jobs. No I/O.
 
-A job is identified by its launch ID. Any other job with the same servers is someone else's: the
-launch waits for it, and takes over what it launched instead of launching it again.
+A job is identified by its launch ID. Any other job with the same servers belongs to another client:
+the launch waits for it, and takes over what it launched instead of launching it again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,18 +12,18 @@ from contract.launch import LaunchRequest
 
 DRILL_JOB = "START_DRILL"
 RECOVERY_JOB = "START_RECOVERY"
-# AWS's clock and ours may disagree by this much (seconds).
+# The maximum difference of AWS's clock and ours (seconds).
 _SKEW_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class LaunchCriteria:
-    """What is needed of a launch to find its job.
+    """The criteria to find a launch's job.
 
     Attributes:
-        since: when the wave began to want it (epoch seconds).
+        since: when the wave requested it (epoch seconds).
         relaunch: servers to launch although another job has launched them.
-        batch_server_ids: servers of other launches that the same call may have asked for.
+        batch_server_ids: servers of other launches that the same call may include.
     """
 
     launch_id: str
@@ -37,11 +37,11 @@ class LaunchCriteria:
 def launch_criteria(
     request: LaunchRequest, *, batch_server_ids: Sequence[str] = ()
 ) -> LaunchCriteria:
-    """What to look for among DRS's jobs.
+    """The criteria for a request.
 
     Args:
         request: the launch.
-        batch_server_ids: servers that the same call may have asked for.
+        batch_server_ids: servers that the same call may include.
     """
     return LaunchCriteria(
         launch_id=request.launch_id,
@@ -55,15 +55,15 @@ def launch_criteria(
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a look at the jobs found.
+    """The result of a search.
 
     Attributes:
         own: the job of this launch.
-        candidates: untagged jobs that may be an unanswered call's: of some of these servers and
-            no others than the call was for, of this mode, new enough.
-        blocking: running jobs of others that hold some of the servers.
-        launched_by_others: by server, the job of another that launched it in the same mode while
-            this launch was wanted.
+        candidates: untagged jobs that may belong to an unanswered call: with some of these servers
+            and none that the call did not include, of this type, new enough.
+        blocking: other running jobs with some of the servers.
+        launched_by_others: by server, another job of the same type that launched it after this
+            launch was requested.
     """
 
     own: Job | None = None
@@ -73,11 +73,11 @@ class SearchResult:
 
 
 def search(jobs: Iterable[Job], criteria: LaunchCriteria) -> SearchResult:
-    """Find a launch's job, and what others do with its servers.
+    """Find a launch's job, and other jobs with its servers.
 
     Args:
-        jobs: every job since the launch was first wanted, and those before that may still run.
-        criteria: the launch.
+        jobs: every job since the launch was first requested, and earlier ones that may still run.
+        criteria: of the launch.
     """
     found = list(jobs)
     own = next((j for j in found if criteria.launch_id in j.launch_ids), None)
@@ -98,34 +98,34 @@ def search(jobs: Iterable[Job], criteria: LaunchCriteria) -> SearchResult:
 
 
 def is_of_mode(job: Job, *, is_drill: bool) -> bool:
-    """Whether a job certainly is a drill's, or a recovery's."""
+    """Whether a job certainly is a drill, or a recovery."""
     return job.initiated_by == (DRILL_JOB if is_drill else RECOVERY_JOB)
 
 
 def is_of_other_mode(job: Job, *, is_drill: bool) -> bool:
-    """Whether a job certainly is no drill's, or no recovery's."""
+    """Whether a job certainly is not a drill, or not a recovery."""
     return job.initiated_by is not None and not is_of_mode(job, is_drill=is_drill)
 
 
 def _is_candidate(job: Job, criteria: LaunchCriteria) -> bool:
-    """Whether a job may be the one that an unanswered call got, though it shows no launch ID.
+    """Whether a job without a launch ID may belong to an unanswered call.
 
-    One that shows other tags would show ours too.
+    A job with other tags would have ours too.
     """
     if job.tags or is_of_other_mode(job, is_drill=criteria.is_drill):
         return False
     created = epoch(job.creation_date_time)
     if created is not None and created < criteria.since - _SKEW_SECONDS:
         return False
-    # A job that names no servers may be anybody's, so it may be ours.
+    # A job without servers may be ours.
     named, ours = set(job.server_ids), set(criteria.server_ids)
     return not named or (bool(named & ours) and named <= ours.union(criteria.batch_server_ids))
 
 
 def _launching_job(server_id: str, jobs: list[Job], criteria: LaunchCriteria) -> Job | None:
-    """The job of another that launched a server while the launch was wanted, if it was the last.
+    """The last job of a server, if it launched the server after the launch was requested.
 
-    A job that ended before is ignored: a drill launches its servers again.
+    A job that ended earlier is ignored, because a drill launches its servers again.
     """
     own = sorted(
         (j for j in jobs if server_id in j.server_ids),

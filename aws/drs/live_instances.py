@@ -8,7 +8,7 @@ _NOT_LIVE = ("TERMINATED", "SHUTTING-DOWN", "NOT_FOUND")
 
 
 def live_recoveries(instances: Iterable[RecoveryInstance]) -> dict[str, RecoveryInstance]:
-    """By server, its live instance of a real recovery; what is not known to be a drill is real."""
+    """By server, its live instance of a real recovery, or of an unknown type."""
     return {
         i.source_server_id: i
         for i in instances

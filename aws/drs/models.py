@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from recovery.execution.server import OperatingSystem
 
-# Further launches that share a job have tags that begin so.
+# The tags of further launches of a job start with it.
 LAUNCH_ID_TAG = "drs-waves:launch-id"
 DAY_SECONDS = 86_400.0
 
@@ -51,7 +51,7 @@ class Job(DrsResponse):
 
     @property
     def launch_ids(self) -> tuple[str, ...]:
-        """The launches that it was started for; empty for a job that is not ours."""
+        """The IDs of its launches; empty for a job that is not ours."""
         return tuple(v for key, v in self.tags.items() if key.startswith(LAUNCH_ID_TAG))
 
     @property
@@ -104,10 +104,10 @@ class RecoveryInstance(DrsResponse):
 
 
 class SourceServer(DrsResponse):
-    """A source server, as far as readiness needs it.
+    """A source server, with the fields that readiness needs.
 
     Attributes:
-        origin_region: where a server in AWS runs: the Region that a disaster takes away.
+        origin_region: the Region in which a server in AWS runs, and which may be lost.
         system: its operating system's name and version, in no fixed form.
     """
 
@@ -128,7 +128,7 @@ class SourceServer(DrsResponse):
 
     @property
     def operating_system(self) -> OperatingSystem | None:
-        """Windows where the name says so; DRS replicates nothing else but Linux."""
+        """Windows if the name contains it; otherwise Linux, the only other system in DRS."""
         if not self.system:
             return None
         named_windows = "windows" in self.system.lower()
@@ -136,7 +136,7 @@ class SourceServer(DrsResponse):
 
 
 def epoch(text: str | None) -> float | None:
-    """Epoch seconds of a DRS timestamp, in either of its two forms; None where it is neither."""
+    """Epoch seconds of a DRS timestamp, in either of its two forms; None if it is neither."""
     if not text:
         return None
     try:

@@ -1,7 +1,7 @@
 """Derives the status of each server of a launch from DRS's responses. No I/O.
 
-DRS's known oddities (a job COMPLETED with FAILED servers, a missing instance ID, values that the
-model lacks) are handled here; a result is correct or says that it is not known.
+DRS's known deviations (a job COMPLETED with FAILED servers, a missing instance ID, values that the
+model lacks) are handled here; a result is correct, or it says that it is unknown.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ class ServerStatusTracker:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing is left to learn: every server failed, or is up and verified."""
+        """Whether every server has failed, or is up and verified."""
         return not self.unfinished_jobs and not self.unverified
 
     @property
@@ -87,7 +87,7 @@ class ServerStatusTracker:
                     watched.result = result.failed(reason, at=ended if job.is_over else now)
                     is_changed = True
                 case _ if job.is_over and watched.ended_without_launch:
-                    # Asked twice, because a server's status may follow its job's a moment later.
+                    # Two polls, because a server's status may change after its job's.
                     reason = f"its job ended COMPLETED without launching it (status {status})"
                     watched.result = result.failed(reason, at=ended)
                     is_changed = True

@@ -98,7 +98,7 @@ async def test_a_clean_up_asked_for_in_advance_waits_and_does_not_hold_the_plan(
         execution_id=execution_id, plan_id=plan.plan_id, actor="ops@test", after_seconds=2
     )
     await start_cleanup(env.client, start)
-    with pytest.raises(RefusedError, match="is running already"):
+    with pytest.raises(RefusedError, match="is already running"):
         await start_cleanup(env.client, start)
     state = await env.end(plan, execution_id)
     assert len(env.aws.instances_up(plan.waves[0].server_ids[0])) == 1

@@ -26,7 +26,7 @@ async def a_plan_in_doubt(env: E2eEnvironment) -> tuple[RecoveryPlan, str, str]:
     plan = env.plan(env.wave("Database", servers=slow), env.wave("App", "Database"))
     env.aws.apply(Faults=[{"Operation": "StartRecovery", "Effect": "drop", "Times": 1}])
     execution_id = await start_execution(env.client, plan)
-    await env.until(plan, lambda s: "to learn whether" in wave_of(s, "Database").status_reason)
+    await env.until(plan, lambda s: "whether it accepted" in wave_of(s, "Database").status_reason)
     job_id = await asyncio.to_thread(somebodys_job, *slow)
     state = await env.until(plan, lambda s: wave_of(s, "Database").launch_in_doubt)
     reason = wave_of(state, "Database").status_reason

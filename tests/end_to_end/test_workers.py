@@ -49,10 +49,10 @@ async def test_a_worker_without_temporal_ends_at_the_second_stop_signal(
     one.send_signal(signal.SIGTERM)
     log = env.stack.folder / "one.log"
 
-    async def hands_over() -> bool:
-        return "hands its work over" in log.read_text()
+    async def is_shutting_down() -> bool:
+        return "worker shuts down" in log.read_text()
 
-    await env.eventually(hands_over)
+    await env.eventually(is_shutting_down)
     assert await stop_worker(env, "one", signal.SIGINT) == 0
     assert "Traceback" not in log.read_text()
     process_of(env, "temporal").resume()
