@@ -55,7 +55,7 @@ class LocalAws:
         self.server = SandboxAws(clock=lambda: time.time() + self.ahead)
 
     def pass_time(self, seconds: float) -> None:
-        """Let AWS's time pass at once."""
+        """Advance AWS's clock."""
         self.ahead += seconds
 
     def servers(self, count: int = 1, **scenario: Any) -> list[Server]:
@@ -70,11 +70,11 @@ class LocalAws:
         self.server.control.apply(json.dumps(scenario))
 
     def fault(self, operation: str, **what: Any) -> None:
-        """Let calls of an operation go wrong."""
+        """Add a fault to an operation."""
         self.apply(Faults=[{"Operation": operation} | what])
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong from now on."""
+        """Remove all faults."""
         self.server.control.clear_faults()
 
     def calls(self, operation: str, service: str = "drs") -> int:
@@ -83,7 +83,7 @@ class LocalAws:
         return sum(calls.get(f"{service}.{operation}", {}).values())
 
     def faults_applied(self) -> int:
-        """How often a fault has struck."""
+        """How often a fault was applied."""
         return sum(self.server.control.calls()["FaultsApplied"].values())
 
     def accepted(self, server: Server) -> list[dict[str, Any]]:
@@ -97,13 +97,13 @@ class LocalAws:
         ]
 
     def client(self, service: str) -> Any:
-        """A client of somebody else's."""
+        """Another client."""
         return boto3.client(cast(Any, service), region_name=REGION)
 
 
 @dataclass
 class Temporal:
-    """A stand-in for the client: it records the signals to the workflow of the activity.
+    """A fake of Temporal's client: it records the signals to the activity's workflow.
 
     Attributes:
         is_down: signals are not taken.
@@ -139,7 +139,7 @@ class Temporal:
 
 
 class Attempt:
-    """One attempt at an activity, with what the attempt before left."""
+    """One attempt of an activity, with the previous attempt's heartbeat details."""
 
     def __init__(
         self, temporal: Temporal, *, number: int = 1, details: dict[str, Any] | None = None
@@ -224,7 +224,7 @@ async def until(condition: Callable[[], object], *, within: float = 10.0) -> Non
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
-    """A local AWS, and an environment in which boto3 finds no other."""
+    """A local AWS, and environment variables that lead boto3 to it only."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "DRS_WAVES_")):
             monkeypatch.delenv(name)
@@ -250,7 +250,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
 
 @pytest.fixture
 def fast(aws: LocalAws) -> Settings:
-    """Settings under which a look-up's two minutes are over after 0.6 s."""
+    """Settings with which a lookup's two minutes are over after 0.6 s."""
     return Settings(poll_seconds=4.0, speed=200.0).model_copy(update={"absent_after_seconds": 0.4})
 
 
@@ -268,12 +268,12 @@ def launches(fast: Settings) -> LaunchActivities:
 
 @pytest.fixture
 def watches(fast: Settings) -> WatchActivities:
-    """The activities of a worker that look at DRS."""
+    """The activities of a worker that read DRS."""
     clients = TargetClients(AwsSessions())
     return WatchActivities(clients, JobPollers(clients, fast), fast)
 
 
 @pytest.fixture
 def temporal() -> Temporal:
-    """A stand-in for Temporal's client."""
+    """A fake of Temporal's client."""
     return Temporal()

@@ -35,7 +35,7 @@ SPEED = 250.0
 REGION = "us-west-2"
 _VARIABLES = {
     "DRS_WAVES_ABSENT_AFTER_SECONDS": "5",
-    # Five looks a second are enough; the default would be fifty at this speed.
+    # Five polls a second are enough; the default would be fifty at this speed.
     "DRS_WAVES_POLL_SECONDS": str(SPEED / 5),
     # How long a killed worker is waited for. Longer than a busy machine may stall a live one.
     "DRS_WAVES_HEARTBEAT_TIMEOUT_SECONDS": "6",
@@ -79,14 +79,14 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = Path(tempfile.mkdtemp(prefix="drs-waves-tests-"))
         ports = {name: free_port() for name in _ports}
     else:
-        told = json.loads(config.workerinput["shared_servers"])  # type: ignore[attr-defined]  # xdist
-        folder, ports = Path(told.pop("folder")), told
+        received = json.loads(config.workerinput["shared_servers"])  # type: ignore[attr-defined]  # xdist
+        folder, ports = Path(received.pop("folder")), received
     config.stash[_servers] = _stack(folder, ports)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a process of xdist where the servers are."""
+    """Send the servers' addresses to an xdist process."""
     servers = node.config.stash[_servers]
     where = {name: getattr(servers, name) for name in _ports} | {"folder": str(servers.folder)}
     node.workerinput["shared_servers"] = json.dumps(where)

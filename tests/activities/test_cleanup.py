@@ -1,4 +1,4 @@
-"""Cleaning up: what is said to be gone is gone, whatever the answers look like."""
+"""The clean-up: an instance reported as terminated is terminated, for any responses."""
 
 import time
 from typing import Any
@@ -64,7 +64,7 @@ async def until_gone(
     instances: list[LaunchedInstance],
     monkeypatch: pytest.MonkeyPatch,
 ) -> list[LaunchedInstance]:
-    """Terminate them, while AWS's time passes with every look."""
+    """Terminate them, while AWS's time passes with every poll."""
     recovery_instances = DrsClient.recovery_instances
 
     async def later(api: DrsClient, ids: list[str]) -> list[RecoveryInstance]:
@@ -85,12 +85,12 @@ async def test_one_empty_listing_does_not_end_the_clean_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     instances = await launched(aws, launches, cleanup, temporal)
-    recovery_instances, looks = DrsClient.recovery_instances, 0
+    recovery_instances, calls = DrsClient.recovery_instances, 0
 
     async def nothing_at_first(api: DrsClient, ids: list[str]) -> list[RecoveryInstance]:
-        nonlocal looks
-        looks += 1
-        return await recovery_instances(api, ids) if looks > 1 else []
+        nonlocal calls
+        calls += 1
+        return await recovery_instances(api, ids) if calls > 1 else []
 
     monkeypatch.setattr(DrsClient, "recovery_instances", nothing_at_first)
     aws.fault("TerminateRecoveryInstances", Error="ThrottlingException", Times=3)

@@ -82,7 +82,7 @@ async def temporal_state(table: HistoryTable) -> TemporalState:
 
 
 class Tamperer:
-    """Somebody else who writes to the table."""
+    """Another client that writes to the table."""
 
     def __init__(self, aws: LocalAws, table: HistoryTable) -> None:
         self._client = aws.client("dynamodb")
@@ -109,7 +109,7 @@ class Tamperer:
 
 @pytest.fixture
 def tamperer(aws: LocalAws, table: HistoryTable) -> Tamperer:
-    """Somebody else who writes to the table."""
+    """Another client that writes to the table."""
     return Tamperer(aws, table)
 
 

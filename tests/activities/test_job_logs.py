@@ -1,4 +1,4 @@
-"""The job log as people read it: whatever DRS tells is shown, what it does not is not made up."""
+"""Job logs for users: all fields of DRS are shown, and none is invented."""
 
 from typing import Any
 
@@ -85,7 +85,7 @@ def test_a_line_of_an_unknown_form_keeps_its_known_fields(event: dict[str, Any])
 
 
 def test_all_fields_of_an_event_are_returned() -> None:
-    told = {
+    event_data = {
         "event": "CONVERSION_END",
         "logDateTime": "2024-11-23T08:00:00+00:00",
         "eventData": {
@@ -107,7 +107,7 @@ def test_all_fields_of_an_event_are_returned() -> None:
             },
         },
     }
-    line = line_of(JobLogEvent.model_validate(told))
+    line = line_of(JobLogEvent.model_validate(event_data))
     assert line.model_dump(mode="json", exclude_none=True) == {
         "Event": "CONVERSION_END",
         "Time": 1_732_348_800.0,

@@ -32,10 +32,10 @@ LATER = "2024-11-23T01:10:00+00:00"
 
 @dataclass
 class Answers:
-    """A stand-in for DRS with these answers.
+    """A fake DRS with these responses.
 
     Attributes:
-        recent: the jobs of the time that is looked at, newest first.
+        recent: the jobs of the listing, newest first.
         older: jobs that DRS still knows by their IDs.
         troubles: what each method raises.
     """
@@ -58,8 +58,8 @@ class Answers:
         return self.instances
 
     def _raise(self, method: str) -> None:
-        if trouble := self.troubles.get(method):
-            raise trouble
+        if error := self.troubles.get(method):
+            raise error
 
 
 def job(
@@ -265,10 +265,10 @@ async def test_a_server_that_drs_says_is_launched_is_never_launched_again(
     client = aws.client("drs")
     client.disconnect_recovery_instance(recoveryInstanceID=up.recovery_instance_id)
     client.delete_recovery_instance(recoveryInstanceID=up.recovery_instance_id)
-    looked = ReviewRequest(
+    review = ReviewRequest(
         target=TARGET, servers=[up], launch_prefixes=[PREFIX], is_drill=False, since=time.time()
     )
-    (seen,) = await Attempt(temporal).run(watches.review_launches, looked)
+    (seen,) = await Attempt(temporal).run(watches.review_launches, review)
     assert seen.recovery_job_id == first.job_id
     assert len(aws.accepted(asked)) == 1
 

@@ -146,9 +146,9 @@ async def test_the_check_of_targets_returns_the_operating_systems_of_servers(
     # In a mere two seconds DRS may say nothing: that is asked of it once more, not believed.
     systems: dict[str, OperatingSystem] = {}
 
-    async def look(_: object) -> WorkerContext:
+    async def check(_: object) -> WorkerContext:
         return await targets.check_targets([here], [ids])
 
     while not systems:
-        systems = (await Attempt(Temporal()).run(look, None)).operating_systems
+        systems = (await Attempt(Temporal()).run(check, None)).operating_systems
     assert systems == {ids[0]: OperatingSystem.WINDOWS, ids[1]: OperatingSystem.LINUX}

@@ -1,4 +1,4 @@
-"""The quotas: as they are set, as AWS tells them, or its defaults."""
+"""The quotas: from the settings, from Service Quotas, or AWS's defaults."""
 
 from aws.quotas import ServiceQuotas, configured
 from aws.sessions import AwsSessions
@@ -13,15 +13,15 @@ HERE = Target(region="us-west-2")
 async def test_the_quotas_of_service_quotas_are_used(aws: LocalAws) -> None:
     aws.servers()
     aws.apply(Quotas={"JobsInProgress": 7, "ServersInAllJobs": 200, "ServersInJob": 50})
-    told = await ServiceQuotas(AwsSessions(), Settings()).of(HERE)
-    assert told == Quotas(jobs=7, servers=200, servers_per_job=50)
+    quotas = await ServiceQuotas(AwsSessions(), Settings()).of(HERE)
+    assert quotas == Quotas(jobs=7, servers=200, servers_per_job=50)
 
 
 async def test_settings_override_service_quotas(aws: LocalAws) -> None:
     aws.servers()
     aws.apply(Quotas={"JobsInProgress": 7, "ServersInAllJobs": 200})
-    told = await ServiceQuotas(AwsSessions(), Settings(jobs_quota=5)).of(HERE)
-    assert told == Quotas(jobs=5, servers=200)
+    quotas = await ServiceQuotas(AwsSessions(), Settings(jobs_quota=5)).of(HERE)
+    assert quotas == Quotas(jobs=5, servers=200)
 
 
 async def test_without_permission_the_defaults_are_used_and_the_call_is_not_repeated_at_once(

@@ -26,9 +26,9 @@ async def looked_at(
 ) -> WorkerContext:
     """What a plan of these servers learns at its start."""
     attempt = Attempt(Temporal())
-    look = activities(fast, ours).check_targets
+    check = activities(fast, ours).check_targets
     ids = None if servers is None else [[s.source_server_id for s in servers]]
-    return await attempt.environment.run(look, [Target(region=REGION)], ids)
+    return await attempt.environment.run(check, [Target(region=REGION)], ids)
 
 
 @pytest.mark.parametrize(

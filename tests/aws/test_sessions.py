@@ -1,4 +1,4 @@
-"""How failures of AWS are told apart, and in whose name we call."""
+"""The kinds of AWS errors, and the credentials of calls."""
 
 import asyncio
 import math
@@ -78,9 +78,9 @@ def test_each_answer_of_aws_has_its_kind(code: str, status: int, kind: AwsErrorK
     ],
 )
 def test_a_call_that_was_never_made_had_no_effect(error: BotoCoreError, kind: AwsErrorKind) -> None:
-    trouble = AwsError.of(error, "StartRecovery")
-    assert trouble.kind is kind
-    assert trouble.kind.had_no_effect
+    classified = AwsError.of(error, "StartRecovery")
+    assert classified.kind is kind
+    assert classified.kind.had_no_effect
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_a_call_that_was_never_made_had_no_effect(error: BotoCoreError, kind: Aw
     ],
 )
 def test_a_call_whose_answer_is_lost_may_have_had_its_effect(error: Exception) -> None:
-    trouble = AwsError.of(error, "StartRecovery")
-    assert not trouble.kind.had_no_effect
-    assert trouble.kind.is_retryable
+    classified = AwsError.of(error, "StartRecovery")
+    assert not classified.kind.had_no_effect
+    assert classified.kind.is_retryable
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ async def test_without_a_role_we_act_in_the_workers_own_account(aws: LocalAws) -
 async def test_a_role_is_assumed_once_through_the_regional_sts(
     aws: LocalAws,
 ) -> None:
-    # A fault that strikes calls to this Region only, to see where STS was asked.
+    # A fault of calls to this Region only, to see which STS was called.
     aws.fault("AssumeRole", Service="sts", Effect="delay", Seconds=0.0, Region="eu-central-1")
     aws.servers(Region="eu-central-1", AccountId=OTHER_ACCOUNT)
     sessions = AwsSessions()

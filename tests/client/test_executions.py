@@ -16,6 +16,6 @@ def test_lists_have_each_execution_once_running_first() -> None:
         start_time=START,
     )
     rows = merged([live], [old, ours])
-    told = [(row.execution_id, row.status, row.running) for row in rows]
-    assert told == [("crm-0f3b52a1c7d9", "PAUSED", True), ("crm-old", "FAILED", False)]
+    listed = [(row.execution_id, row.status, row.running) for row in rows]
+    assert listed == [("crm-0f3b52a1c7d9", "PAUSED", True), ("crm-old", "FAILED", False)]
     assert [row.running for row in merged(None, [old])] == [None]

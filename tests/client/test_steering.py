@@ -17,7 +17,7 @@ from recovery.operator.messages import MessageName, OperatorMessage
 
 @dataclass
 class Execution:
-    """A stand-in for Temporal's client and a plan's handle; its answers are given."""
+    """A fake of Temporal's client and a plan's handle, with given responses."""
 
     answers: list[str]
     sent: int = 0

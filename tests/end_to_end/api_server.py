@@ -40,7 +40,7 @@ class Served:
     def with_token(self, token: str | None) -> httpx.AsyncClient:
         """A client with a token."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # What a request may take that awaits a worker.
+        # The maximum time of a request that waits for a worker.
         client = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60.0)
         self.clients.append(client)
         return client
@@ -83,7 +83,7 @@ async def served(started_server: Served) -> AsyncIterator[Served]:
 
 
 def as_file(plan: RecoveryPlan) -> dict[str, Any]:
-    """A plan as somebody would write it."""
+    """A plan as a user would write it."""
     return plan.model_dump(mode="json", exclude_none=True)
 
 

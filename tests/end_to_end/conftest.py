@@ -45,7 +45,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class LocalAws:
-    """An account of the local AWS, seen from outside."""
+    """A test's account of the local AWS, used over HTTP."""
 
     url: str
     account_id: str
@@ -69,7 +69,7 @@ class LocalAws:
         self._ask("POST", "scenario", json.dumps(scenario).encode())
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong in this account from now on."""
+        """Remove all faults of this account."""
         self._ask("DELETE", f"faults?name={self.account_id}")
 
     def accepted_launches(self, server_id: str) -> list[dict[str, Any]]:
@@ -116,7 +116,7 @@ class LocalAws:
 
 @dataclass
 class E2eEnvironment:
-    """The stack, with what tests ask of it."""
+    """The stack of a test, with its clients and helpers."""
 
     stack: Stack
     aws: LocalAws
@@ -148,12 +148,12 @@ class E2eEnvironment:
         )
 
     async def run(self, plan: RecoveryPlan, **how: Any) -> ExecutionState:
-        """Run a plan to its end; what the history then says."""
+        """Run a plan to its end, and return its state from the history."""
         execution_id = await start_execution(self.client, plan, **how)
         return await self.end(plan, execution_id)
 
     async def end(self, plan: RecoveryPlan, execution_id: str) -> ExecutionState:
-        """Await the end of an execution; what the history then says."""
+        """Await the end of an execution, and return its state from the history."""
         handle = self.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
         with suppress(WorkflowFailureError):
             await handle.result()
@@ -164,20 +164,20 @@ class E2eEnvironment:
         return state
 
     async def agrees(self, plan: RecoveryPlan, execution_id: str, run_id: str) -> bool:
-        """Whether the history holds exactly what Temporal knows of an execution."""
+        """Whether the history agrees with Temporal's state of an execution."""
         return not await self.differences(plan, execution_id, run_id)
 
     async def differences(
         self, plan: RecoveryPlan, execution_id: str, run_id: str
     ) -> list[Difference]:
-        """What of the history differs from what Temporal knows of an execution."""
+        """The differences between the history and Temporal's state of an execution."""
         workflow_id = plan_workflow_id(plan.plan_id)
         run = ExecutionRun(execution_id=execution_id, workflow_id=workflow_id, run_id=run_id)
         temporal_state = await read_temporal_state(self.client, run)
         return await verify(self.table, temporal_state, repair=False)
 
     async def recorded(self, execution_id: str) -> ExecutionState:
-        """What the history says of an execution."""
+        """An execution's state from the history."""
         found = await self.table.execution(execution_id)
         assert found is not None, f"{execution_id} is not in the history"
         return found[0]
@@ -233,7 +233,7 @@ def end_of(state: ExecutionState, name: str) -> float:
 async def stack(
     shared_servers: Stack, shared_temporal: Client, tmp_path: Path
 ) -> AsyncIterator[Stack]:
-    """A namespace, an account and processes of the test's own."""
+    """A namespace, an account and processes of the test."""
     own = await own_stack(shared_servers, shared_temporal, tmp_path / "stack")
     yield own
     await stop(own)
@@ -241,7 +241,7 @@ async def stack(
 
 @pytest.fixture
 def environment_variables(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The variables that lead to the test's part of the servers."""
+    """Set the environment variables of the test's namespace and account."""
     for name, value in stack.env.items():
         monkeypatch.setenv(name, value)
     # It keeps the credentials that it found first.
@@ -301,7 +301,7 @@ async def env(env_without_worker: E2eEnvironment) -> AsyncIterator[E2eEnvironmen
 async def env_with_own_temporal(
     env_without_worker: E2eEnvironment, tmp_path: Path
 ) -> AsyncIterator[E2eEnvironment]:
-    """The same AWS beside a Temporal that the test may do anything to."""
+    """The same AWS with a Temporal server of its own, which the test may stop."""
     shared = env_without_worker.stack
     stack = replace(
         shared,

@@ -113,8 +113,8 @@ async def test_a_drill_goes_from_registration_to_clean_up_over_http(
     )
 
     assert (await ops.get(f"/executions/{execution_id}/cleanup")).status_code == 404
-    begun = await ops.post(f"/executions/{execution_id}/cleanup")
-    assert begun.status_code == 202
+    accepted = await ops.post(f"/executions/{execution_id}/cleanup")
+    assert accepted.status_code == 202
     for _ in range(100):
         cleanup = (await ops.get(f"/executions/{execution_id}/cleanup")).json()
         if cleanup["Status"] not in ("WAITING", "IN_PROGRESS"):
@@ -169,8 +169,8 @@ async def test_a_message_is_kept_with_the_authenticated_subject_as_its_actor(
     assert (await ops.post(f"{at}/pause")).status_code == 200
     assert (await ops.post(f"{at}/cancel", json={"Reason": "enough"})).status_code == 200
     await until_ended(ops, execution_id)
-    told = (await ops.get(f"{at}/messages")).json()["Messages"]
-    assert [(m["Name"], m["Actor"], m["ActorVerified"], m["Accepted"]) for m in told] == [
+    body = (await ops.get(f"{at}/messages")).json()["Messages"]
+    assert [(m["Name"], m["Actor"], m["ActorVerified"], m["Accepted"]) for m in body] == [
         ("skip_wave", "ops", True, True),
         ("approve_wave", "lead", True, True),
         ("retry_wave", "ops", True, False),
@@ -200,7 +200,7 @@ async def test_a_key_starts_one_execution_however_often_and_late_it_comes(
     other = await start(ops, CleanupAfterSeconds=60)
     assert other.status_code == 422
     assert "another request" in other.json()["detail"]
-    # Somebody else's key of the same name is another.
+    # Another subject's key of the same name is a different key.
     assert (await start(night)).status_code == 409
     await until_ended(ops, execution_id)
     late = await start(ops)
@@ -310,10 +310,10 @@ async def test_forecasts_are_of_one_plan_and_of_several_at_once(
 async def queries_answered(env: E2eEnvironment) -> float:
     """How many QueryWorkflow calls Temporal has served, by its own count."""
     async with httpx.AsyncClient() as client:
-        told = (await client.get(f"http://127.0.0.1:{env.stack.metrics_port}/metrics")).text
+        body = (await client.get(f"http://127.0.0.1:{env.stack.metrics_port}/metrics")).text
     return sum(
         float(line.rpartition(" ")[2])
-        for line in told.splitlines()
+        for line in body.splitlines()
         if line.startswith("service_requests{") and 'operation="QueryWorkflow"' in line
         and f'namespace="{env.client.namespace}"' in line
         and 'service_name="frontend"' in line
@@ -366,8 +366,8 @@ async def test_polling_stops_after_the_last_watcher_disconnects(
 async def test_health_reports_its_parts_without_a_token(
     env: E2eEnvironment, served: Served
 ) -> None:
-    nobody = served.with_token(None)
-    assert (await nobody.get("/health")).json() == {
+    anonymous = served.with_token(None)
+    assert (await anonymous.get("/health")).json() == {
         "Temporal": True,
         "Worker": True,
         "History": True,
@@ -382,6 +382,6 @@ async def test_an_invalid_plan_is_rejected_with_all_problems_and_lines(
     text = "PlanId: crm\nWaves:\n  - WaveId: db\n    ServerIds: [x]\n    Retry: 1\n"
     answer = await ops.post("/plans/validate", content=text, headers={"Content-Type": kind})
     assert answer.status_code == 422
-    told = {each["pointer"]: each["detail"] for each in answer.json()["problems"]}
-    assert {"line 4", "line 5"} <= set(told)
-    assert "wave db" in told["line 5"]
+    body = {each["pointer"]: each["detail"] for each in answer.json()["problems"]}
+    assert {"line 4", "line 5"} <= set(body)
+    assert "wave db" in body["line 5"]

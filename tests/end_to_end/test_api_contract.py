@@ -18,7 +18,7 @@ __all__ = ["served", "stack", "started_server"]
 
 _EXECUTION = "/executions/{execution_id}"
 _WAVE = {"Wave": "database"}
-# Nothing of these names exists, so whoever may do it is told that.
+# Nothing with these names exists, so a permitted request gets 404.
 _NAMES = {"plan_id": "none", "execution_id": "none-0f3b52a1c7d9", "wave_id": "database"}
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
 
@@ -62,16 +62,16 @@ TABLE = {
 
 
 def may(role: Role, needed: Role | None) -> bool:
-    """Whether a role is enough: everybody may look, an admin may do all, else none is another."""
+    """Whether a role is sufficient: all may read, an admin may do everything, others differ."""
     return needed in (None, Role.VIEWER, role) or role is Role.ADMIN
 
 
 async def test_every_endpoint_is_in_the_table_of_roles(served: Served) -> None:
     document = (await served.with_token(None).get("/openapi.json")).json()
-    told = {
+    output = {
         (method.upper(), path) for path, methods in document["paths"].items() for method in methods
     }
-    assert told == set(TABLE)
+    assert output == set(TABLE)
 
 
 async def statuses(client: httpx.AsyncClient) -> dict[tuple[str, str], int]:
@@ -145,11 +145,11 @@ async def test_the_api_follows_its_openapi_document_for_any_request(
         SCHEMATHESIS, *words, cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    told, _ = await process.communicate()
-    assert process.returncode == 0, told.decode()
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
 
 
-# Rules that no schema tells, such as that of the confirmation, refuse what its form allows.
+# Rules outside the schema, such as that of the confirmation, reject requests that it allows.
 _CONFIG = """\
 [checks]
 positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "409", "422", "429"]

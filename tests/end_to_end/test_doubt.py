@@ -1,4 +1,4 @@
-"""A launch of which nobody knows whether DRS has the job, and jobs of others in the way."""
+"""Launches in doubt, and blocking jobs of other clients."""
 
 import asyncio
 from typing import Any
@@ -13,21 +13,21 @@ from tests.end_to_end.conftest import REGION, SPEED, E2eEnvironment, wave_of
 from tests.end_to_end.test_operators import effects, update
 
 
-def somebodys_job(*server_ids: str) -> str:
-    """A job that somebody asks for in the console."""
-    asked: list[Any] = [{"sourceServerID": i} for i in server_ids]
+def foreign_job(*server_ids: str) -> str:
+    """A job that another client starts in the console."""
+    servers: list[Any] = [{"sourceServerID": i} for i in server_ids]
     client = boto3.client("drs", region_name=REGION)
-    return str(client.start_recovery(sourceServers=asked, isDrill=True)["job"]["jobID"])
+    return str(client.start_recovery(sourceServers=servers, isDrill=True)["job"]["jobID"])
 
 
-async def a_plan_in_doubt(env: E2eEnvironment) -> tuple[RecoveryPlan, str, str]:
-    """A plan whose first call was lost while somebody launched the same servers untagged."""
+async def plan_in_doubt(env: E2eEnvironment) -> tuple[RecoveryPlan, str, str]:
+    """A plan whose first call was lost while another client launched the same servers."""
     slow = env.aws.servers(2, LaunchSeconds=12 * SPEED)
     plan = env.plan(env.wave("Database", servers=slow), env.wave("App", "Database"))
     env.aws.apply(Faults=[{"Operation": "StartRecovery", "Effect": "drop", "Times": 1}])
     execution_id = await start_execution(env.client, plan)
     await env.until(plan, lambda s: "whether it accepted" in wave_of(s, "Database").status_reason)
-    job_id = await asyncio.to_thread(somebodys_job, *slow)
+    job_id = await asyncio.to_thread(foreign_job, *slow)
     state = await env.until(plan, lambda s: wave_of(s, "Database").launch_in_doubt)
     reason = wave_of(state, "Database").status_reason
     assert job_id in reason
@@ -41,7 +41,7 @@ def jobs_of(state: ExecutionState, name: str) -> set[str | None]:
 
 
 async def test_an_operator_adopts_a_job_of_unknown_origin(env: E2eEnvironment) -> None:
-    plan, execution_id, job_id = await a_plan_in_doubt(env)
+    plan, execution_id, job_id = await plan_in_doubt(env)
     await update(env, plan, "adopt_job", {"wave": "database", "job": job_id})
     state = await env.end(plan, execution_id)
     assert state.status is PlanStatus.COMPLETED
@@ -55,7 +55,7 @@ async def test_an_operator_adopts_a_job_of_unknown_origin(env: E2eEnvironment) -
 async def test_after_launch_anyway_a_foreign_job_is_waited_for_and_taken_over(
     env: E2eEnvironment,
 ) -> None:
-    plan, execution_id, job_id = await a_plan_in_doubt(env)
+    plan, execution_id, job_id = await plan_in_doubt(env)
     await update(env, plan, "launch_anyway", {"wave": "database"})
     state = await env.until(
         plan, lambda s: "Waiting for another job" in wave_of(s, "Database").status_reason
@@ -83,7 +83,7 @@ async def test_without_describe_jobs_a_lost_response_waits_for_the_operator(
     state = await env.until(plan, lambda s: wave_of(s, "Database").launch_in_doubt, within=60)
     assert "DescribeJobs" in wave_of(state, "Database").status_reason
     env.aws.clear_faults()
-    # Nobody has answered: the job is found as soon as DRS can be asked again.
+    # Without a decision, the job is found as soon as DRS can be read again.
     state = await env.end(plan, execution_id)
     assert state.status is PlanStatus.COMPLETED
     assert len(env.aws.accepted_launches(server_id)) == 1
@@ -91,7 +91,7 @@ async def test_without_describe_jobs_a_lost_response_waits_for_the_operator(
 
 
 async def test_cancelling_a_wave_in_doubt_launches_nothing(env: E2eEnvironment) -> None:
-    plan, execution_id, job_id = await a_plan_in_doubt(env)
+    plan, execution_id, job_id = await plan_in_doubt(env)
     await update(env, plan, "cancel_wave", {"wave": "database"})
     state = await env.end(plan, execution_id)
     assert wave_of(state, "Database").status is WaveStatus.CANCELLED

@@ -116,8 +116,8 @@ async def test_verify_finds_and_repairs_what_was_deleted_altered_or_is_old(
     before = await env.run(plan)
     execution_id = before.execution_id
     command = ("verify", execution_id)
-    told = await history_command(*command)
-    assert told == f"{execution_id}: the history agrees with Temporal.\n"
+    output = await history_command(*command)
+    assert output == f"{execution_id}: the history agrees with Temporal.\n"
     spoil(env, execution_id, "WAVE#database")
     spoil(env, execution_id, "WAVE#app", Status="FAILED")
     spoil(env, execution_id, "EXECUTION", Status="IN_PROGRESS", Revision=5)
@@ -181,7 +181,7 @@ async def test_verify_of_everything_handles_one_execution_at_a_time(env: E2eEnvi
         return {run.execution_id for run in await list_runs(env.client)} >= set(ids)
 
     await env.eventually(are_listed)
-    told = json.loads(await history_command("verify", "--all", "--json"))
-    of_ours = {each["ExecutionId"]: each for each in told if each["ExecutionId"] in ids}
+    output = json.loads(await history_command("verify", "--all", "--json"))
+    of_ours = {each["ExecutionId"]: each for each in output if each["ExecutionId"] in ids}
     assert [len(of_ours[i]["Differences"]) for i in ids] == [0, 1]
     assert all(each["Agrees"] for each in of_ours.values())

@@ -310,7 +310,7 @@ async def test_ten_messages_at_once_and_malformed_ones_leave_a_valid_state_and_a
     )
     execution_id = await start_execution(env.client, plan)
     await in_progress(env, plan, "Database")
-    odd: list[tuple[str, Any]] = [
+    malformed: list[tuple[str, Any]] = [
         ("skip_wave", "app"),
         ("skip_wave", "app"),
         ("skip_wave", None),
@@ -322,8 +322,8 @@ async def test_ten_messages_at_once_and_malformed_ones_leave_a_valid_state_and_a
         ("resume", [1, 2]),
         ("resume", {"reason": "go", "ExecutionId": "another"}),
     ]
-    await asyncio.gather(*(signal(env, plan, name, given) for name, given in odd))
-    state = await env.until(plan, lambda s: len(s.messages) == len(odd))
+    await asyncio.gather(*(signal(env, plan, name, given) for name, given in malformed))
+    state = await env.until(plan, lambda s: len(s.messages) == len(malformed))
     await signal(env, plan, "resume")
     state = await env.end(plan, execution_id)
     assert sorted(effects(state)) == sorted(
@@ -331,8 +331,8 @@ async def test_ten_messages_at_once_and_malformed_ones_leave_a_valid_state_and_a
          ("skip_wav", False), ("skip_wave", False), ("retry_wave", False), ("pause", True),
          ("resume", False), ("resume", False), ("resume", True)]
     )  # fmt: skip
-    told = " ".join(message.effect for message in state.messages)
+    effects_text = " ".join(message.effect for message in state.messages)
     for hint in ("did you mean reason?", "did you mean skip_wave?", "did you mean web?",
                  "needs a wave", "already skipped", "meant for execution another"):  # fmt: skip
-        assert hint in told
+        assert hint in effects_text
     assert wave_of(state, "Web").status is WaveStatus.COMPLETED

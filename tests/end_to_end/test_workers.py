@@ -1,4 +1,4 @@
-"""Workers are stopped, deployed anew and versioned in mid-plan: nothing is lost."""
+"""Workers are stopped, deployed again and versioned during a plan: nothing is lost."""
 
 import signal
 
@@ -76,7 +76,7 @@ async def test_a_rolling_deploy_and_its_rollback_during_a_plan_change_nothing(
     with_worker_module(env.stack, "newer_worker").start_worker("new")
     await wait_until_ready(env, "new")
     assert await stop_worker(env, "old") == 0
-    # Were it the missing heartbeat that tells, the wave would be up before anybody took it up.
+    # After a missed heartbeat instead, the wave would be up before another worker watched it.
     assert await wait_for_watch(env, execution_id, "database", by="new") == 2
     await wait_until_in_progress(env, plan, "App")
     env.stack.start_worker("rolled-back")
@@ -95,17 +95,17 @@ async def test_versioned_workers_log_what_is_missing_and_keep_their_executions(
         own = {"DRS_WAVES_DEPLOYMENT_NAME": "drs", "DRS_WAVES_BUILD_ID": build_id}
         env.stack.start_worker(build_id, variables=own)
 
-    async def told(build_id: str, what: str) -> str:
+    async def logged(build_id: str, what: str) -> str:
         log = env.stack.folder / f"{build_id}.log"
 
-        async def is_told() -> bool:
+        async def is_logged() -> bool:
             return any(what in line for line in log.read_text().splitlines())
 
-        await env.eventually(is_told)
+        await env.eventually(is_logged)
         return next(line for line in log.read_text().splitlines() if what in line)
 
     async def make_current(build_id: str) -> None:
-        line = await told(build_id, "temporal worker deployment set-current-version")
+        line = await logged(build_id, "temporal worker deployment set-current-version")
         await temporal(env, *line[line.index("temporal worker") :].split()[1:])
 
     async def version_of(plan: RecoveryPlan) -> str:
@@ -119,19 +119,19 @@ async def test_versioned_workers_log_what_is_missing_and_keep_their_executions(
         env.wave("App", "Database"),
     )
     first_id = await start_execution(env.client, first)
-    await told("1.0", "Nothing will start: deployment drs has no current version")
+    await logged("1.0", "Nothing will start: deployment drs has no current version")
 
     async def is_explained() -> bool:
         return "--build-id 1.0 --yes" in str(await idle_reason(env.client))
 
     await env.eventually(is_explained)
     await make_current("1.0")
-    await told("1.0", "Build 1.0 of deployment drs is current")
+    await logged("1.0", "Build 1.0 of deployment drs is current")
     await wait_until_in_progress(env, first, "Database")
     assert await idle_reason(env.client) is None
     started("2.0")
     await make_current("2.0")
-    await told("1.0", "Build 2.0 of deployment drs is current")
+    await logged("1.0", "Build 2.0 of deployment drs is current")
     second = env.plan(env.wave("Database"))
     second_id = await start_execution(env.client, second)
     assert_launched_once(env, await env.end(second, second_id), [second])

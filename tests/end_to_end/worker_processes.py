@@ -1,4 +1,4 @@
-"""What tests of worker processes share: who serves, who watches, who ends and how."""
+"""Helpers for tests of worker processes: start, watch, stop."""
 
 import asyncio
 import signal
@@ -23,7 +23,7 @@ SLOW_SECONDS = 6 * SPEED
 
 
 def with_worker_module(stack: Stack, module: str) -> Stack:
-    """The stack, with workers of another kind."""
+    """The stack, with workers of another module."""
     return replace(stack, worker=[sys.executable, "-m", f"tests.end_to_end.{module}"])
 
 
@@ -43,7 +43,7 @@ async def stop_worker(
 
 
 async def wait_until_ready(env: E2eEnvironment, name: str) -> None:
-    """Await a worker's own word that it serves."""
+    """Await a worker's log message that it is ready."""
     log = env.stack.folder / f"{name}.log"
 
     async def says_so() -> bool:
@@ -96,26 +96,26 @@ async def wait_until_in_progress(
 
 
 async def wait_for_delayed_call(env: E2eEnvironment, operation: str = "StartRecovery") -> None:
-    """Await the next call of an operation that a fault strikes."""
-    struck = f"drs.{operation} delay"
-    before: int = env.aws.calls()["FaultsApplied"].get(struck, 0)
+    """Await the next delayed call of an operation."""
+    key = f"drs.{operation} delay"
+    before: int = env.aws.calls()["FaultsApplied"].get(key, 0)
 
-    async def strikes() -> bool:
-        applied: int = env.aws.calls()["FaultsApplied"].get(struck, 0)
+    async def is_applied() -> bool:
+        applied: int = env.aws.calls()["FaultsApplied"].get(key, 0)
         return applied > before
 
-    await env.eventually(strikes)
+    await env.eventually(is_applied)
 
 
 def delay_start_recovery(env: E2eEnvironment, seconds: float) -> None:
-    """Have StartRecovery take its time from now on."""
+    """Delay StartRecovery from now on."""
     env.aws.apply(Faults=[{"Operation": "StartRecovery", "Effect": "delay", "Seconds": seconds}])
 
 
 def assert_launched_once(
     env: E2eEnvironment, state: ExecutionState, plans: Sequence[RecoveryPlan]
 ) -> None:
-    """Everything is up, and was launched a single time."""
+    """Check that every server is up, and was launched once."""
     assert state.status is PlanStatus.COMPLETED, state.status_reason
     for plan in plans:
         for wave in plan.waves:

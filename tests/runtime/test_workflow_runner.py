@@ -91,7 +91,7 @@ class Recorded:
         return given
 
 
-# The recording and the look at the targets have both ended, the second one after the task was
+# The recording and the check of the targets have both ended, the second one after the task was
 # scheduled, at event 9.
 TWO_RESULTS = Recorded("two_results_in_one_task.json.gz", last_task=3, started=12)
 SCHEDULED = 9
@@ -156,7 +156,7 @@ def handler(
     return grpc.unary_unary_rpc_method_handler(
         answer,
         request_deserializer=kind.FromString,
-        response_serializer=lambda told: told.SerializeToString(),
+        response_serializer=lambda response: response.SerializeToString(),
     )
 
 

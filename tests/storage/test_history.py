@@ -239,9 +239,9 @@ async def test_a_wave_of_500_servers_with_awss_long_authorization_errors_fits(
     ]
     await table.write(record(execution()))
     await table.write(HistoryRecord(execution_id="crm-1", waves=[wave(2, servers=servers)]))
-    told = (await the_wave(table)).servers
-    assert len(told) == 500
-    assert all(str(s.reason).startswith("LAUNCH_FAILED: An error occurred") for s in told)
+    servers = (await the_wave(table)).servers
+    assert len(servers) == 500
+    assert all(str(s.reason).startswith("LAUNCH_FAILED: An error occurred") for s in servers)
 
 
 async def test_a_plan_with_a_missing_chunk_is_not_shown_as_complete(

@@ -1,4 +1,4 @@
-"""Registered plans: every version is kept, whole, and counted once, whoever comes at once."""
+"""Registered plans: every version is complete and counted once, also if registered at once."""
 
 import asyncio
 from typing import Any
@@ -32,7 +32,7 @@ def items(aws: LocalAws, table: PlanTable) -> list[dict[str, Any]]:
 
 
 def spoil(aws: LocalAws, table: PlanTable, item: str, **fields: Any) -> None:
-    """Write other fields into an item, as somebody might by hand."""
+    """Write other fields into an item, as a user might by hand."""
     (found,) = [each for each in items(aws, table) if each["Item"]["S"].startswith(item)]
     aws.client("dynamodb").put_item(TableName=table.name, Item={**found, **fields})
 
@@ -85,15 +85,15 @@ async def test_the_latest_versions_are_sorted_by_plan_id(table: PlanTable) -> No
 
 async def test_versions_that_are_registered_at_once_are_all_kept(table: PlanTable) -> None:
     plans = [named(f"Plan {number}") for number in range(8)]
-    told = await asyncio.gather(*(table.register(plan, author="ops") for plan in plans))
-    assert sorted(version.version for version, _ in told) == list(range(1, 9))
+    registered = await asyncio.gather(*(table.register(plan, author="ops") for plan in plans))
+    assert sorted(version.version for version, _ in registered) == list(range(1, 9))
     kept = {v.version: v.plan_name for v in await table.versions("crm")}
-    assert kept == {version.version: version.plan_name for version, _ in told}
+    assert kept == {version.version: version.plan_name for version, _ in registered}
 
 
 async def test_the_same_plan_registered_at_once_is_one_version(table: PlanTable) -> None:
-    told = await asyncio.gather(*(table.register(named("One"), author="ops") for _ in range(8)))
-    assert [is_new for _, is_new in told].count(True) == 1
+    versions = await asyncio.gather(*(table.register(named("One"), author="ops") for _ in range(8)))
+    assert [is_new for _, is_new in versions].count(True) == 1
     assert len(await table.versions("crm")) == 1
 
 

@@ -1,4 +1,4 @@
-"""A time-skipping Temporal, where a day passes in a second, and a worker with stand-ins."""
+"""A time-skipping Temporal, where a day passes in a second, and a worker with fake activities."""
 
 import asyncio
 import itertools
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def client(self) -> Client:
-        """What people's tools see."""
+        """Temporal's client."""
         return self.environment.client
 
     @property
@@ -106,7 +106,7 @@ class Run:
         return await execution_state(self.client, self.plan.plan_id)
 
     async def wave(self, wave_id: str) -> WaveState:
-        """A wave as its own workflow tells it."""
+        """A wave's state from its own workflow."""
         state: WaveState = await self.wave_handle(wave_id).query("status", result_type=WaveState)
         return state
 
@@ -147,7 +147,7 @@ async def lifetime(handle: WorkflowHandle[Any, Any]) -> float:
 
 @dataclass
 class FakedEnvironment:
-    """Temporal with a worker, and what happens to AWS meanwhile."""
+    """Temporal with a worker, and the fake activities of AWS and DynamoDB."""
 
     environment: WorkflowEnvironment
     fakes: FakeActivities
@@ -186,7 +186,7 @@ async def temporal_env() -> AsyncIterator[WorkflowEnvironment]:
 
 @pytest.fixture
 async def env(temporal_env: WorkflowEnvironment) -> AsyncIterator[FakedEnvironment]:
-    """A worker with stand-ins; by default all goes well."""
+    """A worker with fake activities; by default all succeed."""
     async with serving(temporal_env) as env:
         yield env
 
@@ -207,7 +207,7 @@ async def env_on_real_server(
 
 @asynccontextmanager
 async def serving(environment: WorkflowEnvironment) -> AsyncIterator[FakedEnvironment]:
-    """Serve the task queues with stand-ins inside the block."""
+    """Serve the task queues with fake activities inside the block."""
     fakes = FakeActivities(environment)
     async with AsyncExitStack() as stack:
         for queue in (TASK_QUEUE, WATCH_TASK_QUEUE):

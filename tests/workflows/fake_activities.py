@@ -1,4 +1,4 @@
-"""Activities that stand in for AWS and DynamoDB, on the time of a time-skipping Temporal."""
+"""Fake activities instead of AWS and DynamoDB, on the time of a time-skipping Temporal."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -46,14 +46,14 @@ _SHORT_PAUSE = 0.2
 
 
 class _UnavailableQuotas(ServiceQuotas):
-    """Service Quotas that may not be asked."""
+    """Service Quotas without permission to read."""
 
     async def _ask(self, target: Target) -> dict[str, int]:
         raise AwsError(AwsErrorKind.INVALID, "ListServiceQuotas: AccessDeniedException")
 
 
 class _TargetClients:
-    """AWS, as far as whose account it is."""
+    """AWS clients that know the account only."""
 
     async def account_of(self, target: Target) -> str:
         """The account."""
@@ -66,7 +66,7 @@ class _TargetClients:
 
 @dataclass
 class FakeActivities:
-    """What happens to every wave; times are in seconds.
+    """Fake activities for all waves; times are in seconds.
 
     An attempt that has to wait fails until the moment it waits for, because time is skipped only
     while no activity runs.
@@ -76,21 +76,21 @@ class FakeActivities:
         accepted_after: from the first call until DRS accepts a launch.
         next_job_delay: by how much later DRS accepts a wave's later launches.
         next_job_from: the number of the first of those.
-        before_launch: happens in each attempt to launch a batch, before all else.
-        responds_after: from the acceptance until we learn of it.
+        before_launch: runs first in each attempt to launch a batch.
+        responds_after: from the acceptance until the activity returns it.
         found: whether a withdrawn launch has a job.
         launched_after: from the acceptance until all servers are up.
-        watch_fails_for: from its first attempt until the watch works at all.
-        last_poll_lag: by how much later than asked the look before TIMED_OUT answers, with what
-            was known when it was asked; None: it answers like any watch.
+        watch_fails_for: from the watch's first attempt until it succeeds.
+        last_poll_lag: the delay of the poll before TIMED_OUT, which returns the state at its
+            request; None: it returns like any watch.
         poll_error: why the watch cannot ask DRS.
         recorded_after: from the first write until DynamoDB takes one.
         warnings: what the worker warns of at the start.
         systems: the operating systems of servers, as it sees them then.
         records: what DynamoDB took.
         batches: the launch IDs that shared a job, job by job.
-        gathers: for how many polls launches were to gather before each look at the quotas.
-        slow_poll_until: until when each watch expected nobody to be up, by its first server.
+        gathers: the poll intervals for which launches gathered before each read of running jobs.
+        slow_poll_until: until when each watch polls slowly, by its first server.
         recorded_at: when it took the last one.
         repairs: the executions whose history was completed after their end.
         cannot_repair: the items at which such a repair fails.
@@ -255,7 +255,7 @@ class FakeActivities:
         return None
 
     async def launch_all_now(self) -> None:
-        """Have the servers of all jobs up now."""
+        """Launch the servers of all jobs now."""
         now = await self._now()
         self._arrivals = {job_id: min(at, now) for job_id, at in self._arrivals.items()}
 

@@ -191,25 +191,25 @@ async def test_a_launch_that_fails_while_it_is_withdrawn_is_made_after_the_resum
 ) -> None:
     # An attempt that fails before its cancellation has reached it is not tried again by Temporal.
     launcher = env_on_real_server.environment.client.get_workflow_handle(LAUNCHER)
-    begun, called_off = asyncio.Event(), asyncio.Event()
+    started, withdrawn = asyncio.Event(), asyncio.Event()
 
     async def fail_once() -> None:
-        if called_off.is_set():
+        if withdrawn.is_set():
             return
-        begun.set()
+        started.set()
         while not await _is_calling_off(launcher):
             await asyncio.sleep(0.05)
-        called_off.set()
+        withdrawn.set()
         raise ApplicationError("the launch was cancelled, so DRS was not called")
 
     env_on_real_server.fakes.launched_after = 0.5
     env_on_real_server.fakes.before_launch = fail_once
     run = await env_on_real_server.start(wave("Database"))
     async with asyncio.timeout(60):
-        await begun.wait()
+        await started.wait()
     await run.handle.signal("pause", {"Actor": "ada", "Reason": "look"})
     async with asyncio.timeout(60):
-        await called_off.wait()
+        await withdrawn.wait()
     await run.handle.signal("resume", {"Actor": "ada", "Reason": "go"})
     await all_ended(run)
     assert len(env_on_real_server.fakes.launches) == 1
@@ -219,14 +219,14 @@ async def test_an_answer_that_there_is_no_job_counts_for_one_call_only(
     env_on_real_server: FakedEnvironment,
 ) -> None:
     launcher = env_on_real_server.environment.client.get_workflow_handle(LAUNCHER)
-    begun = asyncio.Event()
+    started = asyncio.Event()
     calls = 0
 
     async def stay_in_doubt_twice() -> None:
         nonlocal calls
         calls += 1
         if calls == 1:
-            begun.set()
+            started.set()
             while not await _is_calling_off(launcher):
                 await asyncio.sleep(0.05)
         if calls <= 2:
@@ -236,13 +236,13 @@ async def test_an_answer_that_there_is_no_job_counts_for_one_call_only(
     env_on_real_server.fakes.before_launch = stay_in_doubt_twice
     run = await env_on_real_server.start(wave("Database"))
     async with asyncio.timeout(60):
-        await begun.wait()
+        await started.wait()
     answer = LaunchAnswer(launch_id=f"{run.execution_id}/database/1/0")
     await launcher.signal("answer_launch", answer)
     await all_ended(run)
     (launched,) = env_on_real_server.fakes.launches
     assert calls == 3
-    # The call that the answer allowed may have had its effect, so its job is looked for.
+    # The call after the answer may have had its effect, so its job is searched.
     assert (launched.answer, launched.possibly_sent) == (None, True)
 
 

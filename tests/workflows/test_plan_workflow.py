@@ -99,12 +99,12 @@ async def test_the_plan_can_be_started_again_while_its_history_is_still_being_wr
 async def test_the_workers_warnings_are_in_the_state_and_in_the_history(
     env: FakedEnvironment,
 ) -> None:
-    told = "The history is in us-east-1, a Region this plan recovers from"
-    env.fakes.warnings = [told]
+    shown = "The history is in us-east-1, a Region this plan recovers from"
+    env.fakes.warnings = [shown]
     run = await env.start(wave("Database"))
-    assert (await run.end()).warnings == [told]
+    assert (await run.end()).warnings == [shown]
     headers = [r.execution for r in env.fakes.records if r.execution]
-    assert headers[-1].warnings == [told]
+    assert headers[-1].warnings == [shown]
 
 
 async def test_a_wave_that_completes_after_the_plans_end_reopens_nothing(
@@ -240,11 +240,11 @@ async def test_a_report_of_another_execution_changes_nothing(
     env.fakes.launched_after = NEVER
     run = await env.start(wave("Database"), wave("App", "Database"))
     await run.wave_until("database", lambda w: w.status is WaveStatus.IN_PROGRESS)
-    told = await run.wave("database")
-    lie = told.model_copy(
-        update={"status": WaveStatus.COMPLETED, "revision": told.revision + 10**9}
+    shown = await run.wave("database")
+    forged = shown.model_copy(
+        update={"status": WaveStatus.COMPLETED, "revision": shown.revision + 10**9}
     )
-    await run.handle.signal("wave_report", {"ExecutionId": "another", "Wave": lie})
+    await run.handle.signal("wave_report", {"ExecutionId": "another", "Wave": forged})
     state = await run.state()
     assert state.waves[0].status is not WaveStatus.COMPLETED
     assert state.waves[1].status is WaveStatus.WAITING

@@ -52,9 +52,9 @@ async def test_a_history_that_does_not_replay_is_reported(tmp_path: Path) -> Non
     with gzip.open(recorded, "rt") as file:
         history = json.load(file)
     for event in history["events"]:
-        told = event.get("activityTaskScheduledEventAttributes")
-        if told is not None:
-            told["activityType"]["name"] = "another"
+        scheduled = event.get("activityTaskScheduledEventAttributes")
+        if scheduled is not None:
+            scheduled["activityType"]["name"] = "another"
     with gzip.open(tmp_path / "altered.json.gz", "wt") as file:
         json.dump(history, file)
     assert len(await replay(tmp_path)) == 1

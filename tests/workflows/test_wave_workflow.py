@@ -68,9 +68,9 @@ async def test_a_late_poll_result_overwrites_nothing_newer(env: FakedEnvironment
     env.fakes.last_poll_lag = 20.0
     run = await env.start(wave("Database", timeout_seconds=HOUR))
     state = await run.end()
-    for told in (state.waves[0], env.fakes.recorded("database")):
-        assert told.status is WaveStatus.COMPLETED
-        assert all(s.launch_status is LaunchStatus.LAUNCHED for s in told.servers)
+    for states in (state.waves[0], env.fakes.recorded("database")):
+        assert states.status is WaveStatus.COMPLETED
+        assert all(s.launch_status is LaunchStatus.LAUNCHED for s in states.servers)
 
 
 async def test_a_job_that_never_ends_is_observed_for_24_hours(env: FakedEnvironment) -> None:
@@ -125,8 +125,8 @@ async def test_servers_of_an_accepted_job_are_watched_while_the_waves_next_job_w
     state = await run.end()
     assert state.status is PlanStatus.COMPLETED
     assert len(env.fakes.launches) == 13
-    told = sorted((w for r in env.fakes.records for w in r.waves), key=lambda w: w.revision)
-    first = next(w for w in told if w.launched_count)
+    states = sorted((w for r in env.fakes.records for w in r.waves), key=lambda w: w.revision)
+    first = next(w for w in states if w.launched_count)
     assert first.launched_count == 100
     # A revision is the time of its change, in milliseconds.
     assert first.revision / 1000 - state.start_time < HOUR

@@ -138,12 +138,12 @@ async def test_a_job_that_shows_up_late_is_still_found(
     aws.fault("StartRecovery", Effect="answer-lost", Times=1)
     first = Attempt(temporal)
     await first.run_failing(launches.launch_batch, batch(request))
-    jobs_since, looks = DrsClient.jobs_since, 0
+    jobs_since, calls = DrsClient.jobs_since, 0
 
     async def jobs_late(api: DrsClient, moment: float) -> list[Job]:
-        nonlocal looks
-        looks += 1
-        return await jobs_since(api, moment) if looks > 2 else []
+        nonlocal calls
+        calls += 1
+        return await jobs_since(api, moment) if calls > 2 else []
 
     monkeypatch.setattr(DrsClient, "jobs_since", jobs_late)
     result = await launch_result(first.next(), launches, request)

@@ -27,8 +27,8 @@ from tests.aws_in_process import (
 LAUNCH = LaunchAnswer(launch_id=LAUNCH_ID)
 
 
-def somebodys_job(aws: LocalAws, *servers: Server, is_drill: bool = True) -> str:
-    """A job that somebody asks for in the console, without tags."""
+def foreign_job(aws: LocalAws, *servers: Server, is_drill: bool = True) -> str:
+    """A job that another client starts in the console, without tags."""
     asked = [{"sourceServerID": s.source_server_id} for s in servers]
     answer = aws.client("drs").start_recovery(sourceServers=asked, isDrill=is_drill)
     return str(answer["job"]["jobID"])
@@ -37,12 +37,12 @@ def somebodys_job(aws: LocalAws, *servers: Server, is_drill: bool = True) -> str
 async def in_doubt(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, request: LaunchRequest
 ) -> ApplicationError:
-    """Ask, have the call dropped, and look for the job in vain."""
+    """Launch with a dropped call, and search the job without success."""
     aws.fault("StartRecovery", Effect="drop", Times=1)
     first = Attempt(temporal)
     await first.run_failing(launches.launch_batch, batch(request))
     if request.is_drill:
-        somebodys_job(aws, *request.servers)
+        foreign_job(aws, *request.servers)
     second = first.next()
     error = await second.run_failing(launches.launch_batch, batch(request))
     assert second.heartbeats[-1]["Unanswered"] is True
@@ -90,8 +90,8 @@ async def test_a_job_that_cannot_be_the_launchs_is_not_adopted(
     servers, others = aws.servers(2), aws.servers(1)
     jobs: dict[str, Callable[[], str]] = {
         "unknown": lambda: "drsjob-00000000000000000",
-        "of other servers": lambda: somebodys_job(aws, *others),
-        "of the other mode": lambda: somebodys_job(aws, *servers, is_drill=False),
+        "of other servers": lambda: foreign_job(aws, *others),
+        "of the other mode": lambda: foreign_job(aws, *servers, is_drill=False),
     }
     request = launch(servers)
     adopt = answered(request, LaunchAnswer(launch_id=LAUNCH_ID, job_id=jobs[wrong]()))
@@ -218,7 +218,7 @@ async def test_a_blocking_job_is_named_and_waited_for_without_a_decision(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     held, free = aws.servers(2)
-    job_id = somebodys_job(aws, held)
+    job_id = foreign_job(aws, held)
     before = aws.calls("StartRecovery")
     postponed = await postponed_launch(Attempt(temporal), launches, launch([held, free]))
     assert (postponed.waiting_for, postponed.job_ids) == (WaitingFor.OTHER_JOB, [job_id])
@@ -231,7 +231,7 @@ async def test_what_a_blocking_job_launched_is_taken_over_and_the_rest_is_launch
 ) -> None:
     held, broken, free = [*aws.servers(1), *aws.servers(1, Outcome="failed-early"), *aws.servers(1)]
     request = launch([held, broken, free])
-    job_id = somebodys_job(aws, held, broken)
+    job_id = foreign_job(aws, held, broken)
     await postponed_launch(Attempt(temporal), launches, request)
     aws.pass_time(700)
     result = await launch_result(Attempt(temporal), launches, request)
@@ -246,7 +246,7 @@ async def test_a_drills_job_that_blocks_a_recovery_is_waited_for_and_never_taken
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
-    job_id = somebodys_job(aws, *servers)
+    job_id = foreign_job(aws, *servers)
     request = launch(servers, is_drill=False)
     await postponed_launch(Attempt(temporal), launches, request)
     aws.pass_time(700)
@@ -260,7 +260,7 @@ async def test_all_of_a_wave_taken_over_needs_no_job_of_its_own(
 ) -> None:
     servers = aws.servers(2)
     request = launch(servers)
-    job_id = somebodys_job(aws, *servers)
+    job_id = foreign_job(aws, *servers)
     aws.pass_time(700)
     result = await launch_result(Attempt(temporal), launches, request)
     assert result.job_id is None
@@ -273,7 +273,7 @@ async def test_what_ended_before_the_request_is_launched_again(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     servers = aws.servers()
-    job_id = somebodys_job(aws, *servers)
+    job_id = foreign_job(aws, *servers)
     aws.pass_time(700)
     request = launch(servers, requested_time=time.time() + 600)
     result = await launch_result(Attempt(temporal), launches, request)

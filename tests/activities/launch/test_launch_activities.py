@@ -32,8 +32,8 @@ def by_launch(result: BatchResult) -> dict[str, LaunchResult]:
     return {each.launch_id: each for each in result.results}
 
 
-def somebodys_job(aws: LocalAws, *servers: Server) -> str:
-    """An untagged drill that somebody starts in the console."""
+def foreign_job(aws: LocalAws, *servers: Server) -> str:
+    """An untagged drill that another client starts in the console."""
     asked = [{"sourceServerID": s.source_server_id} for s in servers]
     answer = aws.client("drs").start_recovery(sourceServers=asked, isDrill=True)
     return str(answer["job"]["jobID"])
@@ -85,7 +85,7 @@ async def test_a_server_in_a_job_of_others_holds_back_only_its_own_launch(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     crm, erp = wave("crm", aws.servers(1)), wave("erp", aws.servers(1))
-    theirs = somebodys_job(aws, *erp.servers)
+    theirs = foreign_job(aws, *erp.servers)
     result = await Attempt(temporal).run(launches.launch_batch, batch(crm, erp))
     assert list(by_launch(result)) == [crm.launch_id]
     (postponed,) = result.postponed
@@ -105,7 +105,7 @@ async def test_a_job_of_others_that_begins_meanwhile_holds_back_only_its_own_lau
     request = batch(crm, erp)
     # What is listed is from before their job.
     await pollers.of(TARGET).listed(0.0)
-    theirs = somebodys_job(aws, *erp.servers)
+    theirs = foreign_job(aws, *erp.servers)
     request.jobs_read_after -= 60
     result = await Attempt(temporal).run(launches.launch_batch, request)
     assert list(by_launch(result)) == [crm.launch_id]
@@ -178,7 +178,7 @@ async def test_what_an_operator_must_decide_is_signalled_for_each_launch(
         wave("crm", aws.servers(1), launch_id=f"crm-1/crm/1/{number}", possibly_sent=True)
         for number in range(2)
     ]
-    job_id = somebodys_job(aws, *parts[0].servers, *parts[1].servers)
+    job_id = foreign_job(aws, *parts[0].servers, *parts[1].servers)
     error = await Attempt(temporal).run_failing(launches.launch_batch, batch(*parts))
     assert error.type == "LaunchInDoubt"
     decisions = temporal.sent("batch_progress")[-1].waiting
@@ -193,7 +193,7 @@ async def test_a_launch_stays_in_doubt_while_another_finds_its_job(
     crm, erp = (wave(name, aws.servers(1), possibly_sent=True) for name in ("crm", "erp"))
     accepted = await Attempt(temporal).run(launches.launch_batch, batch(crm))
     # It may be of an earlier call for the second one; an operator must say so.
-    somebodys_job(aws, *erp.servers)
+    foreign_job(aws, *erp.servers)
     result = await Attempt(temporal).run(launches.launch_batch, batch(crm, erp))
     assert (list(by_launch(result)), result.job_id) == ([crm.launch_id], accepted.job_id)
     assert (result.postponed, result.in_doubt) == ([], True)
@@ -204,7 +204,7 @@ async def test_a_launch_in_doubt_does_not_hold_back_another(
 ) -> None:
     unsure = {"possibly_sent": True}
     crm, erp = wave("crm", aws.servers(1), **unsure), wave("erp", aws.servers(1), **unsure)
-    somebodys_job(aws, *crm.servers)
+    foreign_job(aws, *crm.servers)
     result = await Attempt(temporal).run(launches.launch_batch, batch(crm, erp))
     assert list(by_launch(result)) == [erp.launch_id]
     assert (result.postponed, result.in_doubt) == ([], True)
@@ -218,12 +218,12 @@ async def test_an_operators_answer_counts_for_the_launch_it_names_only(
         wave("crm", aws.servers(1), launch_id=f"crm-1/crm/1/{number}", possibly_sent=True)
         for number in range(2)
     )
-    job_id = somebodys_job(aws, *first.servers, *second.servers)
+    job_id = foreign_job(aws, *first.servers, *second.servers)
     answer = LaunchAnswer(launch_id=first.launch_id, job_id=job_id)
     answered = first.model_copy(update={"answer": answer})
     result = await Attempt(temporal).run(launches.launch_batch, batch(answered))
     assert (list(by_launch(result)), result.job_id) == ([first.launch_id], job_id)
-    # The other one is not adopted by it: its servers are in a job of somebody else's.
+    # The job does not belong to the other launch, whose servers are in a foreign job.
     other = await Attempt(temporal).run(launches.launch_batch, batch(second))
     assert (other.job_id, other.results) == (None, [])
     assert [(p.launch_id, p.job_ids) for p in other.postponed] == [(second.launch_id, [job_id])]
@@ -258,7 +258,7 @@ async def test_a_postponed_launch_does_not_fail_with_another(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     crm, erp = wave("crm", aws.servers(1)), wave("erp", aws.servers(1))
-    somebodys_job(aws, *crm.servers)
+    foreign_job(aws, *crm.servers)
     aws.fault("StartRecovery", Error="ValidationException")
     result = await Attempt(temporal).run(launches.launch_batch, batch(crm, erp))
     assert list(by_launch(result)) == [erp.launch_id]
@@ -269,7 +269,7 @@ async def test_a_server_that_is_taken_over_does_not_fail_with_the_rest_of_its_la
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
     crm = wave("crm", aws.servers(2))
-    theirs = somebodys_job(aws, crm.servers[0])
+    theirs = foreign_job(aws, crm.servers[0])
     aws.pass_time(700)
     aws.fault("StartRecovery", Error="ValidationException")
     (result,) = (await Attempt(temporal).run(launches.launch_batch, batch(crm))).results

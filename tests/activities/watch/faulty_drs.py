@@ -1,4 +1,4 @@
-"""The local DRS in bad weather: answers are late, repeated, stripped or lost, never invented."""
+"""A faulty local DRS: responses are late, repeated, incomplete or lost, never invented."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ UNKNOWN_VALUE = "UNHEARD_OF"
 
 
 class Fault(StrEnum):
-    """What comes instead of an answer."""
+    """What replaces a response."""
 
     THROTTLED = "throttled"
     BROKEN = "broken"
@@ -27,16 +27,16 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True)
 class Faults:
-    """What happens to the answers to one operation, for a while.
+    """The faults of one operation's responses.
 
     Attributes:
-        fault: what comes instead of any answer.
-        age: how many answers to the same question ago this answer was true.
-        is_empty: the listing says that there is nothing.
-        is_reversed: the items come in the opposite order.
-        without: the fields that are left out.
-        unknown_value_of: the fields whose values nobody has heard of.
-        every_other: only the first, third, … item of each list is changed so.
+        fault: replaces every response.
+        age: by how many responses to the same request the response is outdated.
+        is_empty: the listing is empty.
+        is_reversed: the items are in reverse order.
+        without: the omitted fields.
+        unknown_value_of: the fields with unknown values.
+        every_other: only the first, third, … item of each list is changed.
     """
 
     fault: Fault | None = None
@@ -49,11 +49,11 @@ class Faults:
 
     @property
     def is_fault_free(self) -> bool:
-        """Whether answers come as they are."""
+        """Whether responses are unchanged."""
         return self == NO_FAULTS
 
     def change(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """An answer as it arrives."""
+        """A response with these faults."""
         arriving: dict[str, Any] = self._changed(answer)
         if "items" in answer:
             if self.is_empty:
@@ -82,7 +82,7 @@ NO_FAULTS = Faults()
 
 @dataclass(frozen=True)
 class Response(Generic[T]):
-    """An answer that arrived, and what was true when DRS gave it."""
+    """A response that arrived, and the ledger when DRS created it."""
 
     operation: str
     snapshot: T
@@ -94,10 +94,10 @@ class FaultyDrs(Generic[T]):
     """A WSGI application in front of the sandbox's.
 
     Attributes:
-        sandbox: the application that knows the answers.
-        snapshot: what is true now.
-        faults: by operation; clear for those not named.
-        arrived: the answers that arrived, oldest first.
+        sandbox: the application with the correct responses.
+        snapshot: returns the current ledger.
+        faults: by operation; none for the others.
+        arrived: the responses that arrived, oldest first.
     """
 
     sandbox: Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -107,11 +107,11 @@ class FaultyDrs(Generic[T]):
     _responses: dict[bytes, list[tuple[T, dict[str, Any]]]] = field(default_factory=dict)
 
     def begin(self) -> None:
-        """Forget all, and let the weather be clear."""
+        """Remove all responses and faults."""
         self.faults, self.arrived, self._responses = {}, [], {}
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Answer one request."""
+        """Handle one request."""
         body: bytes = environ["wsgi.input"].getvalue()
         call = identify(environ, body)
         operation = call.operation if call else ""

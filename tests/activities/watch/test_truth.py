@@ -1,8 +1,8 @@
-"""No sequence of AWS's answers makes a server up that, by the sandbox's ledger, is not.
+"""No sequence of AWS's responses makes a server up that is not up in the sandbox's ledger.
 
-The real watch and review ask the real sandbox over HTTP, on a clock that stands still between
-their looks. Meanwhile answers are lost, late, repeated or stripped, other people terminate, stop
-and launch, and the worker dies.
+The real watch and review poll the real sandbox over HTTP, on a clock that stops between polls.
+Responses are lost, late, repeated or incomplete, other clients terminate, stop and launch, and
+the worker is killed.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class LedgerSnapshot:
-    """What the ledger says at one moment: by server, the instances that exist."""
+    """The ledger at one time: by server, the instances that exist."""
 
     time: float
     up: dict[str, list[Facts]]
@@ -77,14 +77,14 @@ class LedgerSnapshot:
         return [i for i in self.up.get(server, []) if i["JobId"] == job]
 
     def is_down(self, server: str, job: str | None, *, should_run: bool) -> bool:
-        """Whether a job's own instance is listed as something that nothing makes good again."""
+        """Whether a job's own instance is listed in a final state other than up."""
         states = [i["State"] for i in self.instances(server, job) if i["KnownToDrs"]]
         return bool(states) and (
             states[0] == "SHUTTING-DOWN" or (states[0] == "STOPPED" and should_run)
         )
 
     def contradicts(self, server: str, job: str | None, *, should_run: bool) -> bool:
-        """Whether DRS lists something that a launched server must not be."""
+        """Whether DRS lists a state that contradicts LAUNCHED."""
         listed = [i for i in self.up.get(server, []) if i["KnownToDrs"]]
         if any(i["JobId"] == job for i in listed):
             return self.is_down(server, job, should_run=should_run)
@@ -93,12 +93,12 @@ class LedgerSnapshot:
 
 @dataclass(frozen=True)
 class Step:
-    """What happens between two looks, and what comes of the next one.
+    """What happens between two polls, and in the next one.
 
     Attributes:
         faults: by operation.
-        action: what somebody else does, and to which server.
-        pause: seconds for which we are away, besides our own pause.
+        action: what another client does, and to which server.
+        pause: seconds of delay, in addition to the poll interval.
         heartbeats_lost: the worker dies; the next starts that many heartbeats earlier.
     """
 
@@ -111,14 +111,14 @@ class Step:
 
 @dataclass
 class _Polls:
-    """Looks at jobs with a pause between them; only one watch asks here."""
+    """Polls of jobs with a pause between them, for one watch."""
 
     api: DrsClient
     pause: Callable[[float], Awaitable[None]]
     begun: bool = False
 
     async def jobs(self, job_ids: Sequence[str], /, *, soon: bool) -> list[Job]:
-        """The next look."""
+        """The next poll."""
         if self.begun:
             await self.pause(POLL)
         self.begun = True
@@ -130,12 +130,12 @@ class _Polls:
 
 
 class WorkerDied(Exception):
-    """The worker is gone in the middle of its watch."""
+    """The worker is killed during its watch."""
 
 
 @dataclass
 class DrsSimulation:
-    """The sandbox, the weather before it, and the clock of both."""
+    """The sandbox, the faults of its responses, and their clock."""
 
     now: float = NOON
 
@@ -180,7 +180,7 @@ class DrsSimulation:
 
 @pytest.fixture(scope="module")
 def simulation() -> Iterator[DrsSimulation]:
-    """A sandbox in all weathers, and an environment in which boto3 finds no other."""
+    """A sandbox with faults, and environment variables that lead boto3 to it only."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("AWS_", "DRS_WAVES_")):
@@ -209,12 +209,12 @@ def sessions() -> AwsSessions:
 
 @cache
 def other_client(endpoint: str) -> Any:
-    """A client of somebody else's; making one takes longer than an example."""
+    """Another client; cached, because creating one takes longer than an example."""
     return boto3.client("drs", region_name=REGION, endpoint_url=endpoint)
 
 
 class Wave:
-    """A wave's servers in the sandbox, watched by the real code, as its workflow hears of them."""
+    """A wave's servers in the sandbox, watched by the real code, as its workflow sees them."""
 
     def __init__(
         self, simulation: DrsSimulation, sessions: AwsSessions, servers: list[Facts]
@@ -266,7 +266,7 @@ class Wave:
         return among[number % len(among)]
 
     def _perform(self, action: str, server: str) -> None:
-        """What somebody else does to a server; DRS may refuse it."""
+        """Perform another client's action on a server; DRS may refuse it."""
         try:
             self._call(action, server)
         except ClientError as error:
@@ -304,10 +304,10 @@ class Wave:
         )
         return found
 
-    # What we make of it
+    # The watch and the review
 
     async def watch(self, steps: list[Step]) -> None:
-        """Watch the servers that have a job through these moments, then on in clear weather."""
+        """Watch the servers that have a job through these steps, then without faults."""
         with pytest.MonkeyPatch.context() as patch:
             clock = SimpleNamespace(now=lambda: self._simulation.now)
             patch.setattr(watching, "SteadyClock", lambda *_: clock)
@@ -345,7 +345,7 @@ class Wave:
         return await Watch(self._api, polls, self._request, self._heartbeat, settings).run()
 
     async def review(self, faults: list[dict[str, Faults]], *, is_drill: bool) -> None:
-        """Ask again and again what became of the servers, in ever other weather, clear at last."""
+        """Review the servers repeatedly with these faults, and without faults at the end."""
         request = ReviewRequest(
             target=Target(region=REGION),
             servers=[s.model_copy() for s in self.known.values()],
@@ -367,12 +367,12 @@ class Wave:
         self.snapshots.append(self._simulation.snapshot())
 
     def _heartbeat_json(self) -> Facts:
-        """What a heartbeat carries."""
+        """The heartbeat details."""
         carried: Facts = json.loads(self._heartbeat.model_dump_json(exclude_none=True))
         return carried
 
     async def _sleep(self, seconds: float) -> None:
-        """Between two looks."""
+        """Sleep between two polls."""
         self._check_poll()
         self._heartbeats.append(self._heartbeat_json())
         self._apply_signals()
@@ -396,7 +396,7 @@ class Wave:
         self._simulation.sandbox.control.apply(json.dumps({"TimestampForm": self._step.form}))
 
     def _end_disturbances(self) -> None:
-        """Nothing is disturbed from here on."""
+        """Stop all faults and actions."""
         self.open_without_faults = {s for s, r in self.known.items() if r.recovery_job_id}
         self.open_without_faults -= {
             w.result.source_server_id for w in self._heartbeat.servers if w.result.is_final
@@ -405,7 +405,7 @@ class Wave:
         self._request.until = ends
 
     def _apply_signals(self) -> None:
-        """The wave's workflow takes what the watch has signalled."""
+        """Apply the watch's signals, as the wave's workflow does."""
         news = self.temporal.sent("servers_changed")
         for each in news[self._signals_applied :]:
             self._update_known(each.servers)
@@ -423,7 +423,7 @@ class Wave:
         return judge_wave(list(self.known.values()))
 
     def _check(self) -> None:
-        """The wave's word against the ledger's."""
+        """Compare the wave's state with the ledger."""
         self.snapshots.append(self._simulation.snapshot())
         for server in self.known.values():
             self._check_server(server)
@@ -432,7 +432,7 @@ class Wave:
                 assert self._was_up(server), f"COMPLETED, but {server} was never up"
 
     def _was_up(self, server: ServerResult) -> bool:
-        """Whether the ledger had an instance of the very job it is recorded with."""
+        """Whether the ledger had an instance of the recorded job."""
         job = server.recovery_job_id
         return any(t.instances(server.source_server_id, job) for t in self.snapshots)
 
@@ -455,7 +455,7 @@ class Wave:
             assert server.reason
 
     def _confirms(self, server: ServerResult, snapshot: LedgerSnapshot) -> bool:
-        """Whether the instance that we name was up, or stopped on purpose, at that moment."""
+        """Whether the recorded instance was up, or stopped on purpose, at that time."""
         on_purpose = server.source_server_id in self._stopped_on_purpose
         return any(
             i["State"] == "RUNNING" or (i["State"] == "STOPPED" and on_purpose)
@@ -464,13 +464,13 @@ class Wave:
         )
 
     def _instance_responses(self) -> list[Response[LedgerSnapshot]]:
-        """The answers of recovery instances that reached us."""
+        """The responses with recovery instances that arrived."""
         return [
             a for a in self._simulation.drs.arrived if a.operation == "DescribeRecoveryInstances"
         ]
 
     def _check_poll(self) -> None:
-        """A clear answer that contradicts a server which was never verified fails it."""
+        """Check that a response without faults that contradicts an unverified server fails it."""
         arrived = self._simulation.drs.arrived[self._arrived_before :]
         self._arrived_before = len(self._simulation.drs.arrived)
         read = [a for a in arrived if a.operation == "DescribeRecoveryInstances"]
@@ -492,7 +492,7 @@ class Wave:
             assert not snapshot.is_down(result.source_server_id, job, should_run=meant), result
 
     def check_end(self) -> None:
-        """What was open when the weather cleared has ended as the ledger has it."""
+        """Check that what was open when the faults stopped has ended as in the ledger."""
         for server_id_ in self.open_without_faults:
             self._check_end(self.known[server_id_])
 
@@ -542,7 +542,7 @@ _UNKNOWN_FIELDS = (
 
 
 def faults_of(operation: str) -> st.SearchStrategy[Faults]:
-    """Weather that keeps some of an operation's answers from arriving as they are."""
+    """Faults that change some of an operation's responses."""
     fields = _FIELDS[operation]
     faults = st.sampled_from(Fault).map(lambda fault: Faults(fault=fault))
     late = st.integers(1, 4).map(lambda age: Faults(age=age))

@@ -1,4 +1,4 @@
-"""Watching against the local AWS: until all is known, through trouble, attempt after attempt."""
+"""The watch with the local AWS: to its end, through errors and over several attempts."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Whatever AWS answers: it is understood, or it is one typed trouble. Never another error."""
+"""Any response of AWS is parsed, or it is one AwsError, never another exception."""
 
 import asyncio
 import json
@@ -79,7 +79,7 @@ def aws() -> Iterator[Aws]:
 
 @pytest.fixture(scope="module")
 def api() -> DrsClient:
-    """DRS as the activities ask it."""
+    """DRS as the activities call it."""
     return DrsClient(AwsSessions(), Target(region=REGION))
 
 
@@ -179,7 +179,7 @@ STATUSES = st.sampled_from([200, 200, 200, 202, 204, 301, 400, 402, 403, 404, 40
 
 
 def check_error(problem: AwsError) -> None:
-    """What an operator and Temporal get to see of a trouble."""
+    """Check what an operator and Temporal get of an error."""
     text = str(problem)
     assert text.isprintable()
     assert 0 < len(text) < 3000
@@ -216,7 +216,7 @@ async def _awaited(call_result: Awaitable[Any]) -> Any:
 
 
 def response_items(aws: Aws, call_result: Awaitable[Any], items: list[Any]) -> list[Any]:
-    """What our code makes of these items; nothing when it cannot read them."""
+    """These items as our code parses them; none if it cannot."""
     aws.status, aws.headers = "200 OK", []
     aws.body = json.dumps({"items": items}).encode()
     try:

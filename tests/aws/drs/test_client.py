@@ -13,7 +13,7 @@ from tests.aws_in_process import TARGET
 
 
 class Session:
-    """A stand-in for our sessions, their client and its paginator, with the pages of one answer."""
+    """A fake of our sessions, their client and its paginator, with the pages of one response."""
 
     def __init__(self, pages: Iterable[dict[str, Any]]) -> None:
         self._pages = pages

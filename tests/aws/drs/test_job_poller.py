@@ -1,4 +1,4 @@
-"""One look at DRS for everybody: each learns of its own jobs, and nobody waits for another."""
+"""One poll of DRS for all callers: each gets its own jobs, and none waits for another."""
 
 import asyncio
 import time
@@ -29,14 +29,14 @@ class Drs:
         running: the jobs in progress, by job ID when they were created (seconds before now).
         listed: since when jobs were listed (seconds before now), one a call.
         asked: job IDs that were asked for, a list a call.
-        trouble: how the next calls fail, one each.
+        errors: the errors of the next calls, one each.
     """
 
     running: dict[str, float] = field(default_factory=dict)
     over: dict[str, float] = field(default_factory=dict)
     listed: list[float] = field(default_factory=list)
     asked: list[list[str]] = field(default_factory=list)
-    trouble: list[Exception] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
     logs_read: list[str] = field(default_factory=list)
 
     async def job_log(self, job_id: str) -> list[JobLogItem]:
@@ -44,8 +44,8 @@ class Drs:
         self.logs_read.append(job_id)
         number = len(self.logs_read)
         await asyncio.sleep(0)
-        if self.trouble:
-            raise self.trouble.pop(0)
+        if self.errors:
+            raise self.errors.pop(0)
         return [JobLogItem(event=f"READ_{number}")]
 
     async def jobs_from(self, moment: float) -> list[Job]:
@@ -53,8 +53,8 @@ class Drs:
         now = time.time()
         self.listed.append(now - moment)
         await asyncio.sleep(0)
-        if self.trouble:
-            raise self.trouble.pop(0)
+        if self.errors:
+            raise self.errors.pop(0)
         return [self._job(i) for i, ago in self._all.items() if now - ago >= moment]
 
     async def jobs(self, job_ids: Sequence[str]) -> list[Job]:
@@ -152,15 +152,15 @@ async def test_a_caller_that_expects_nothing_soon_polls_rarely_but_never_delays_
 
 
 @pytest.mark.parametrize(
-    "trouble", [AwsError(AwsErrorKind.THROTTLED, "slow down"), RuntimeError("a defect")]
+    "error", [AwsError(AwsErrorKind.THROTTLED, "slow down"), RuntimeError("a defect")]
 )
 async def test_an_error_is_raised_for_every_caller_and_the_next_poll_works(
-    trouble: Exception,
+    error: Exception,
 ) -> None:
-    drs = Drs(jobs("a", "b"), trouble=[trouble])
+    drs = Drs(jobs("a", "b"), errors=[error])
     poller = drs.poller()
     asked = [poller.jobs(["a"]), poller.jobs(["b"])]
-    assert await asyncio.gather(*asked, return_exceptions=True) == [trouble, trouble]
+    assert await asyncio.gather(*asked, return_exceptions=True) == [error, error]
     assert names(await poller.jobs(["a"])) == ["a"]
 
 
@@ -215,7 +215,7 @@ async def test_a_log_is_read_once_per_poll_for_all_callers() -> None:
 
 
 async def test_a_log_that_could_not_be_read_is_read_again_for_the_next_caller() -> None:
-    drs = Drs(trouble=[AwsError(AwsErrorKind.THROTTLED, "slow down")])
+    drs = Drs(errors=[AwsError(AwsErrorKind.THROTTLED, "slow down")])
     poller = drs.poller()
     with pytest.raises(AwsError):
         await poller.log("one")

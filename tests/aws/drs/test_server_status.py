@@ -282,7 +282,7 @@ def test_an_error_on_the_way_does_not_fail_a_server_that_launched() -> None:
     assert only(watched).reason is None
 
 
-# The look-up of the instance
+# The lookup of the instance
 
 
 def test_a_running_instance_of_the_job_verifies_its_server() -> None:
@@ -414,7 +414,7 @@ def test_a_watch_continues_from_the_previous_attempts_heartbeat() -> None:
     assert after.results[1].verified is Verified.UNKNOWN
 
 
-# Any answers at all
+# Any responses
 
 _words = st.text(st.characters(codec="ascii"), max_size=6)
 _launch_statuses = st.sampled_from(
@@ -478,7 +478,7 @@ _steps = st.one_of(
 
 
 class ResponseSequence:
-    """Answers, one after another, and what they have said so far."""
+    """A sequence of responses, and what they reported so far."""
 
     def __init__(self) -> None:
         self.watched = watch(1, 2, 3)
@@ -488,7 +488,7 @@ class ResponseSequence:
         self.failed: set[str] = set()
 
     def apply(self, step: Any) -> None:
-        """One answer, or so many seconds."""
+        """Apply one response, or let seconds pass."""
         match step:
             case Job():
                 # DRS may name a server twice in nonsense; the last word is what counts.
@@ -507,7 +507,7 @@ class ResponseSequence:
         self.watched.end_lookups(now=self.now)
 
     def check(self, result: ServerResult) -> None:
-        """What must hold of a server after any answer."""
+        """Check a server after any response."""
         server = result.source_server_id
         if result.verified is Verified.YES:
             assert server in self.agreed
@@ -523,7 +523,7 @@ class ResponseSequence:
 
 
 def agrees(instance: RecoveryInstance, should_run: dict[str, bool]) -> bool:
-    """Whether an instance bears out that its server is up."""
+    """Whether an instance confirms that its server is up."""
     server, state = instance.source_server_id, instance.ec2_instance_state
     stopped_as_meant = state in ("STOPPED", "STOPPING") and should_run.get(str(server)) is False
     return instance.job_id == JOB and (state == "RUNNING" or stopped_as_meant)

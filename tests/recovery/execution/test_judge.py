@@ -210,8 +210,8 @@ def test_a_plans_status_follows_from_its_worst_wave(
 
 @pytest.mark.parametrize("status", ["COMPLETED", "PARTIAL", "FAILED", "TIMED_OUT", "SKIPPED"])
 def test_a_cancelled_plan_is_cancelled_however_its_waves_ended(status: str) -> None:
-    told, reason = judge_plan([wave(WaveStatus(status))], cancelled=True)
-    assert told is PlanStatus.CANCELLED
+    outcome, reason = judge_plan([wave(WaveStatus(status))], cancelled=True)
+    assert outcome is PlanStatus.CANCELLED
     assert status in reason
 
 
@@ -228,8 +228,8 @@ def test_a_wave_skipped_for_another_reason_than_a_failure_leaves_the_plan_partia
     cancelled = wave(WaveStatus.CANCELLED)
     skipped = wave(WaveStatus.SKIPPED, name="App", caused_by=["database"])
     by_operator = wave(WaveStatus.SKIPPED, name="Extra")
-    told = judge_plan([cancelled, skipped, by_operator], cancelled=False)
-    assert told[0] is PlanStatus.PARTIAL
+    outcome = judge_plan([cancelled, skipped, by_operator], cancelled=False)
+    assert outcome[0] is PlanStatus.PARTIAL
 
 
 # The JSON
@@ -250,9 +250,9 @@ def test_an_execution_is_rendered_as_documented() -> None:
     database.servers[0].recovery_instance_id = "i-1"
     database.ended(WaveStatus.COMPLETED, "1 of 1 launched", at=1732323890.125)
     rendered = json.loads(state.model_dump_json())
-    told = {"ExecutionId", "PlanId", "PlanName", "PlanHash", "ExecutionType", "Status",
+    outcome = {"ExecutionId", "PlanId", "PlanName", "PlanHash", "ExecutionType", "Status",
             "StartedBy", "StartTime", "EndTime", "Waves"}  # fmt: skip
-    assert told <= rendered.keys()
+    assert outcome <= rendered.keys()
     assert (rendered["ExecutionId"], rendered["PlanId"]) == ("crm-1", "crm")
     assert (rendered["ExecutionType"], rendered["Status"]) == ("DRILL", "IN_PROGRESS")
     assert rendered["StartTime"] == 1732323600

@@ -52,7 +52,7 @@ def report_of(
         wave=known.model_copy(
             update={
                 "status": status,
-                "status_reason": f"{status} as told",
+                "status_reason": f"{status} as reported",
                 "revision": next_revision(known.revision, now),
                 "late": late,
                 "servers": [],

@@ -67,13 +67,13 @@ def test_only_a_servers_own_launches_are_learned_from(said_nothing: ExecutionSta
 
 
 def test_a_server_that_never_launched_is_expected_to_take_what_others_of_its_system_took() -> None:
-    told = execution(700.0)
-    told.waves[0].operating_systems = {
+    recorded = execution(700.0)
+    recorded.waves[0].operating_systems = {
         server_id(1): OperatingSystem.WINDOWS,
         server_id(2): OperatingSystem.WINDOWS,
         server_id(3): OperatingSystem.LINUX,
     }
-    assert learn_durations([told]).durations == {
+    assert learn_durations([recorded]).durations == {
         server_id(1): 700.0,
         server_id(2): 700.0,
         server_id(3): 540.0,

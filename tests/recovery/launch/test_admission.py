@@ -1,4 +1,4 @@
-"""What may be launched now: within the quotas, nothing held back without need, nobody overtaken."""
+"""Admission: within the quotas, nothing delayed without need, nothing overtaken."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -266,7 +266,7 @@ def test_what_is_postponed_waits_for_its_jobs_and_for_a_poll() -> None:
     queue = queue_of(launch("crm/0", possibly_sent=True), poll_seconds=5.0)
     (batch,) = queue.admit(NOW)
     finish(queue, batch, postponed={"crm/0": ["drsjob-0"]})
-    # Its own job was looked for in vain.
+    # The search did not find its own job.
     assert doubtful(queue) == []
     assert queue.next_time(NOW) == NOW + 5
     assert batches(queue, NOW + 4) == []

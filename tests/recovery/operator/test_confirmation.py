@@ -1,4 +1,4 @@
-"""What has to be confirmed, and by what, whoever asks."""
+"""Which requests need a confirmation, and which one."""
 
 from typing import Any
 

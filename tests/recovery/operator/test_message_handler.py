@@ -63,7 +63,7 @@ def report(
     """Have a wave's workflow say how it stands."""
     known = scheduler.wave(wave_id)
     launched = LaunchStatus.FAILED if status is WaveStatus.FAILED else LaunchStatus.PENDING
-    told = known.model_copy(
+    reported = known.model_copy(
         update={
             "status": status,
             "status_reason": str(status),
@@ -76,7 +76,7 @@ def report(
             ],
         }
     )
-    assert scheduler.report(WaveReport(execution_id="crm-1", wave=told), now=NOW)
+    assert scheduler.report(WaveReport(execution_id="crm-1", wave=reported), now=NOW)
 
 
 def run_to(scheduler: WaveScheduler, *statuses: WaveStatus) -> None:

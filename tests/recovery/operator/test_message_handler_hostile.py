@@ -104,15 +104,15 @@ class Execution:
         wave = self.scheduler.wave(wave_id)
         if not wave.has_workflow:
             return
-        told = wave.model_copy(
+        reported = wave.model_copy(
             deep=True, update={"status": status, "revision": wave.revision + 1, "servers": []}
         )
         if status is WaveStatus.FAILED:
-            told.servers = [
+            reported.servers = [
                 ServerResult(source_server_id=s.source_server_id).failed("broke", at=self.now)
                 for s in wave.servers
             ]
-        self.scheduler.report(WaveReport(execution_id="crm-1", wave=told), now=self.now)
+        self.scheduler.report(WaveReport(execution_id="crm-1", wave=reported), now=self.now)
 
     def check(self) -> None:
         """What is left can be answered to a query, stored and shown."""

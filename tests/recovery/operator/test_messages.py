@@ -74,13 +74,13 @@ def test_a_bare_text_is_the_reason_of_a_pause() -> None:
     st.lists(json_values | st.dictionaries(keys, json_values), max_size=2),
 )
 def test_any_input_is_read_or_rejected(name: MessageName, inputs: list[Any]) -> None:
-    told: list[str] = []
+    texts: list[str] = []
     try:
         message = read_message(name, tuple(inputs))
-        told += [message.reason, message.actor, message.name]
+        texts += [message.reason, message.actor, message.name]
     except MessageRejected as rejected:
-        told += [str(rejected)]
-    assert all(text.isprintable() for text in told)
+        texts += [str(rejected)]
+    assert all(text.isprintable() for text in texts)
 
 
 @given(

@@ -19,7 +19,7 @@ from tests.recovery.operator.test_message_handler_hostile import STATUSES, WAVES
 from tests.recovery.plans import diamond
 
 JOB = "drsjob-0123456789abcdef0"
-BEGUN = {"has_workflow": True}
+STARTED = {"has_workflow": True}
 _ABOUT_WAVES = [name for name in MessageName if name.is_about_a_wave]
 # Messages that are meant, so that many executions are reached that only they lead to.
 _MESSAGES = st.tuples(
@@ -38,7 +38,7 @@ _STEPS = (
 
 
 def forms(wave: WaveState, name: MessageName) -> list[dict[str, Any]]:
-    """Every input that somebody could send about a wave."""
+    """Every input that a client could send about a wave."""
     about: dict[str, Any] = {"wave": wave.wave_id}
     if name is MessageName.ADOPT_JOB:
         about["job"] = JOB
@@ -138,7 +138,7 @@ def state_with(status: WaveStatus, **fields: Any) -> tuple[ExecutionState, WaveS
 @pytest.mark.parametrize(
     ("name", "status", "fields", "code", "instead"),
     [
-        ("retry_wave", WaveStatus.IN_PROGRESS, BEGUN, "WAVE_STATUS", "cancel_wave"),
+        ("retry_wave", WaveStatus.IN_PROGRESS, STARTED, "WAVE_STATUS", "cancel_wave"),
         (
             "skip_wave",
             WaveStatus.IN_PROGRESS,
@@ -147,11 +147,11 @@ def state_with(status: WaveStatus, **fields: Any) -> tuple[ExecutionState, WaveS
             "accept_wave",
         ),
         ("skip_wave", WaveStatus.WAITING, {"attempt": 1}, "WAVE_LAUNCHED", "pause"),
-        ("cancel_wave", WaveStatus.FAILED, BEGUN, "WAVE_STATUS", "retry_wave"),
+        ("cancel_wave", WaveStatus.FAILED, STARTED, "WAVE_STATUS", "retry_wave"),
         ("accept_wave", WaveStatus.PENDING, {}, "WAVE_STATUS", "skip_wave"),
         ("approve_wave", WaveStatus.PENDING, {}, "NO_APPROVAL_NEEDED", "skip_wave"),
-        ("launch_anyway", WaveStatus.WAITING, BEGUN, "NOT_IN_DOUBT", "cancel_wave"),
-        ("accept_wave", WaveStatus.COMPLETED, BEGUN, "WAVE_STATUS", "no message"),
+        ("launch_anyway", WaveStatus.WAITING, STARTED, "NOT_IN_DOUBT", "cancel_wave"),
+        ("accept_wave", WaveStatus.COMPLETED, STARTED, "WAVE_STATUS", "no message"),
     ],
 )
 def test_a_refusal_says_what_can_be_done_instead(

@@ -162,7 +162,7 @@ SERVER_MISTAKES = {
 def test_a_mistake_of_a_server_is_reported_with_line_wave_and_value(mistake: str) -> None:
     line, value, words = SERVER_MISTAKES[mistake]
     problem = only_problem_of(f"{HEAD}  - WaveId: app\n    {line}\n")
-    # What is missing is told where the wave begins.
+    # A missing key is reported at the first line of the wave.
     assert problem.line == (6 if mistake == "left out" else 7)
     assert problem.wave == "app"
     assert problem.value == value
@@ -305,8 +305,10 @@ Waves:
 
 
 def test_ten_mistakes_in_one_file_are_all_listed() -> None:
-    told = [(problem.line, problem.wave, problem.value) for problem in problems_of(TEN_MISTAKES)]
-    assert told == [
+    problems = [
+        (problem.line, problem.wave, problem.value) for problem in problems_of(TEN_MISTAKES)
+    ]
+    assert problems == [
         (2, None, "PlanNam"),
         (3, None, "us-west"),
         (4, None, "yes"),

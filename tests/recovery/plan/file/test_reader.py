@@ -1,4 +1,4 @@
-"""What a plan file may look like and how it is understood: targets, places, spellings, YAML."""
+"""How plan files are read: targets, positions, spellings, YAML."""
 
 import json
 
