@@ -74,7 +74,7 @@ async def test_nothing_at_all_is_launched_when_the_worker_acts_in_another_accoun
 async def test_a_plan_that_runs_is_not_started_twice(env: E2eEnvironment) -> None:
     plan = env.plan(env.wave("Database"))
     execution_id = await start_execution(env.client, plan)
-    with pytest.raises(RefusedError, match=r"running already.*drs-waves watch"):
+    with pytest.raises(RefusedError, match=r"already running.*drs-waves watch"):
         await start_execution(env.client, plan)
     await env.end(plan, execution_id)
     assert len(env.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1
@@ -159,7 +159,7 @@ async def test_readiness_names_each_server_that_is_not_ready_and_launches_nothin
     assert "PT4H" in found[lagging[0]].message
     assert "running job" in found[busy[0]].message
     assert "live instance" in found[live[0]].message
-    assert "does not know" in found[unknown[0]].message
+    assert "no such source server" in found[unknown[0]].message
     assert fine[0] not in found
     assert not found[lagging[0]].blocks
     assert found[syncing[0]].blocks

@@ -185,8 +185,8 @@ def test_without_a_worker_a_message_is_taken_and_has_its_effect_when_one_comes(
     started = without_worker.do("run", plan, "--no-watch")
     assert "it has not begun yet. No worker serves" in started.stderr
     taken = without_worker.do("skip-wave", "late-worker", "app", "--reason", "not today")
-    assert taken.stdout == "app: taken; it has its effect when a worker comes\n"
-    assert without_worker.do("pause", "late-worker").stdout.startswith("late-worker: taken; ")
+    assert taken.stdout == "app: accepted; it takes effect when a worker runs\n"
+    assert without_worker.do("pause", "late-worker").stdout.startswith("late-worker: accepted; ")
     without_worker.stack.start_worker()
     without_worker.until("late-worker", lambda state: state["Status"] == "PAUSED")
     resumed = without_worker.do("resume", "late-worker", "--actor", "ops@host")
@@ -280,7 +280,7 @@ def test_a_recovery_is_cancelled_and_cleaned_up_only_when_it_is_confirmed(
         "nothing was cancelled" in operator.do("cancel", "real", "--confirm", "rael", code=2).stderr
     )
     running = operator.do("cleanup", execution_id, "--force", "--confirm", "real", code=2)
-    assert f"{execution_id} still runs" in running.stderr
+    assert f"{execution_id} is still running" in running.stderr
     operator.do("cancel", "real", "--confirm", "real")
     operator.end("real", 4)
     assert "a real RECOVERY" in operator.do("cleanup", execution_id, code=2).stderr
@@ -302,7 +302,7 @@ def test_a_failed_drill_is_continued_and_cleaned_up(operator: OperatorShell) -> 
     first = operator.run(plan)
     operator.until("onwards", lambda state: wave(state, "db")["Status"] == "IN_PROGRESS")
     still = operator.do("run", "--from", first, "--no-watch", code=2)
-    assert f"{first} still runs" in still.stderr
+    assert f"{first} is still running" in still.stderr
     assert statuses(operator.end("onwards", 1)) == ["FAILED", "SKIPPED"]
     as_recovery = operator.do("run", "--from", first, "--recovery", "--confirm", "onwards", code=2)
     assert "is a DRILL, and a recovery never takes over" in as_recovery.stderr
@@ -362,7 +362,7 @@ def test_one_unreachable_side_is_reported_and_the_other_is_listed(
 ) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     listed = operator.do("executions")
-    assert "what runs is not known: Temporal at 127.0.0.1:1 cannot be reached" in listed.stderr
+    assert "running executions are unknown: Temporal at 127.0.0.1:1 cannot be reached" in listed.stderr
     monkeypatch.setenv("TEMPORAL_ADDRESS", operator.stack.env["TEMPORAL_ADDRESS"])
     monkeypatch.setenv("DRS_WAVES_HISTORY_TABLE", "no-such-table")
     get_settings.cache_clear()
