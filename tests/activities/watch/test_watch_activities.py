@@ -88,6 +88,7 @@ async def test_launches_gather_for_as_many_polls_as_asked_less_what_they_waited(
             gather_polls=0.4 / fast.scaled_poll_seconds,
             waited_seconds=waited,
         )
+        assert watches._gather_seconds(request) == pytest.approx(expected)
         began = time.monotonic()
         await Attempt(temporal).run(watches.read_running_jobs, request)
-        assert expected <= time.monotonic() - began < expected + 0.3
+        assert time.monotonic() - began >= expected
