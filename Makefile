@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPEED ?= 60
 
-# Workflows are loaded anew for each run; without compiled modules they are compiled each time.
+# Workflows are loaded again for each run; without compiled modules they are compiled each time.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -84,7 +84,7 @@ RECORD = --record-histories tests/workflows/histories
 histories: $(BIN)/drs-waves ## Record histories of the kinds of runs that the replay tests lack.
 	@exec $(BIN)/pytest tests/end_to_end $(RECORD) -k "$$($(BIN)/python -m tests.workflows.recorded_kinds)"
 
-lock: $(BIN)/drs-waves ## Pin anew what is installed.
+lock: $(BIN)/drs-waves ## Pin the newest versions.
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --no-header --extra dev \
 		--python-version 3.11 --no-emit-package drs-waves -o requirements.lock pyproject.toml
