@@ -146,6 +146,9 @@ class Stack:
             "--ui-port", str(self.ui_port), "--ui-disable-news-fetch",
             "--db-filename", str(self.folder / "temporal.db"),
             "--log-level", "error",
+            # One partition is enough here, and takes a tenth less CPU time than four.
+            "--dynamic-config-value", "matching.numTaskqueueReadPartitions=1",
+            "--dynamic-config-value", "matching.numTaskqueueWritePartitions=1",
             # Faster. The database survives SIGKILL of the process, but not a crash of the host.
             "--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=OFF",
         ]  # fmt: skip

@@ -65,12 +65,12 @@ async def test_a_message_goes_as_a_signal_where_temporal_takes_no_more_updates(
     ],
 )
 async def test_an_update_that_is_rejected_is_none_of_the_two_thousand(
-    house: FakedEnvironment, name: str, message: dict[str, Any]
+    env: FakedEnvironment, name: str, message: dict[str, Any]
 ) -> None:
-    house.fakes.launched_after = HOUR
+    env.fakes.launched_after = HOUR
     a_wave = wave("Database")
     a_wave.servers = [Server(source_server_id=server_id(1))]
-    run = await house.start(a_wave)
+    run = await env.start(a_wave)
     await run.wave_until("database", lambda w: w.start_time)
     with pytest.raises(WorkflowUpdateFailedError):
         await run.handle.execute_update(name, message)

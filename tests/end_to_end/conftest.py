@@ -326,13 +326,13 @@ class RunningWorkers:
 
     def __init__(self, env: E2eEnvironment) -> None:
         self._workers = make_workers(env.client, get_settings())
-        self._house = env
+        self._env = env
 
     async def __aenter__(self) -> None:
         for worker in self._workers:
             await worker.__aenter__()
         # Commands refuse to wait for a worker that Temporal does not list yet.
-        await self._house.eventually(lambda: has_worker(self._house.client))
+        await self._env.eventually(lambda: has_worker(self._env.client))
 
     async def __aexit__(self, *error: Any) -> None:
         for worker in self._workers:

@@ -113,7 +113,8 @@ async def test_a_job_that_never_shows_an_instance_id_is_verified_by_its_source_s
 
 
 async def test_an_empty_lookup_is_shown_as_unknown_and_blocks_nothing(env: E2eEnvironment) -> None:
-    plan = env.plan(env.wave("Database"), env.wave("App", "Database"))
+    slow = env.aws.servers(1, LaunchSeconds=8 * SPEED)
+    plan = env.plan(env.wave("Database", servers=slow), env.wave("App", "Database"))
     execution_id = await start_execution(env.client, plan)
     await env.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
     env.aws.apply(

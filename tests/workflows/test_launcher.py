@@ -173,7 +173,7 @@ async def test_a_withdrawn_launch_is_removed_and_the_others_of_its_job_are_launc
     env_on_real_server: FakedEnvironment,
 ) -> None:
     env_on_real_server.fakes.settings = Settings(jobs_quota=1)
-    env_on_real_server.fakes.accepted_after, env_on_real_server.fakes.launched_after = 2.0, 0.5
+    env_on_real_server.fakes.accepted_after, env_on_real_server.fakes.launched_after = NEVER, 0.5
     cancelled = await env_on_real_server.start(wave("First"), wave("Second"))
     others = await env_on_real_server.start(wave("Third"))
     for run, name in ((cancelled, "first"), (cancelled, "second"), (others, "third")):
@@ -181,6 +181,7 @@ async def test_a_withdrawn_launch_is_removed_and_the_others_of_its_job_are_launc
     await cancelled.handle.cancel()
     await cancelled.end()
     assert {w.status for w in (await cancelled.state()).waves} == {WaveStatus.CANCELLED}
+    env_on_real_server.fakes.accepted_after = 0
     await all_ended(others)
     launched = {each.launch_id.partition("/")[0] for each in env_on_real_server.fakes.launches}
     assert launched == {others.execution_id}

@@ -200,7 +200,7 @@ async def test_malformed_signals_stop_neither_plan_nor_wave(
     env_on_real_server: FakedEnvironment,
 ) -> None:
     env = env_on_real_server
-    env.fakes.launched_after = 3
+    env.fakes.launched_after = NEVER
     run = await env.start(wave("Database"))
     await run.wave_until("database", lambda w: w.status is WaveStatus.IN_PROGRESS)
     for handle, names in (
@@ -213,6 +213,7 @@ async def test_malformed_signals_stop_neither_plan_nor_wave(
     with pytest.raises(WorkflowQueryFailedError):
         await run.handle.query("no_such_query")
     assert (await run.state()).status is PlanStatus.IN_PROGRESS
+    await env.fakes.launch_all_now()
     assert (await run.end()).status is PlanStatus.COMPLETED
     assert len(env.fakes.launches) == 1
 
