@@ -7,7 +7,7 @@ drill of two small Linux servers (us-west-2, December 2022), to the microsecond.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 JOB_START = 0.357363
@@ -121,58 +121,48 @@ class JobTimeline:
         return "STARTED" if offset >= self.start else "PENDING"
 
 
-@dataclass(frozen=True)
-class _Phases:
-    snapshot_start: float
-    snapshot_end: float
-    conversion_start: float
-    conversion_end: float
-    launch_start: float
-    launch_end: float
-
-    def ending_at(self, seconds: float) -> _Phases:
-        """Scale the conversion and the launch so that the launch ends at `seconds`."""
-        # The wait after SNAPSHOT_END is scaled too, so that a launch can take less than 53 s. If
-        # the launch is shorter than the snapshot, all phases are scaled to keep the log in order.
-        anchor = self.snapshot_end if seconds > self.snapshot_end else 0.0
-        factor = (seconds - anchor) / (self.launch_end - anchor)
-
-        def scaled(offset: float) -> float:
-            return offset if offset <= anchor else anchor + (offset - anchor) * factor
-
-        return _Phases(
-            scaled(self.snapshot_start),
-            scaled(self.snapshot_end),
-            scaled(self.conversion_start),
-            scaled(self.conversion_end),
-            scaled(self.launch_start),
-            seconds,
-        )
-
-    def stuck_until(self, seconds: float) -> _Phases:
-        """Extend only the conversion, where a stuck server waits, if `seconds` allows it."""
-        shift = seconds - self.launch_end
-        if self.conversion_end + shift <= self.conversion_start:
-            return self.ending_at(seconds)
-        return replace(
-            self,
-            conversion_end=self.conversion_end + shift,
-            launch_start=self.launch_start + shift,
-            launch_end=seconds,
-        )
+# The recorded offsets of the first server's log events, and the delay of those of each further one.
+_RECORDED_PHASES = {
+    "SNAPSHOT_START": (0.761221, 0.02552),
+    "SNAPSHOT_END": (0.951705, 0.026002),
+    "CONVERSION_START": (52.920144, 0.026272),
+    "CONVERSION_END": (250.434163, 0.061614),
+    "LAUNCH_START": (251.007593, 0.189609),
+}
+# The offset of each log event of a launch, in order. Real logs contain LAUNCH_END, although the API
+# model does not list it.
+_Phases = dict[str, float]
 
 
 def _recorded_phases(position: int, windows: bool) -> _Phases:
     # In the recorded job the second server's LAUNCH_END comes 1.4 s before the first's.
     launch_end = 529.126341 if position == 1 else 530.527781 + 0.3 * max(position - 1, 0)
-    return _Phases(
-        snapshot_start=0.761221 + 0.02552 * position,
-        snapshot_end=0.951705 + 0.026002 * position,
-        conversion_start=52.920144 + 0.026272 * position,
-        conversion_end=250.434163 + 0.061614 * position,
-        launch_start=251.007593 + 0.189609 * position,
-        launch_end=launch_end + (WINDOWS_EXTRA_BOOT if windows else 0.0),
-    )
+    return {
+        **{event: first + delay * position for event, (first, delay) in _RECORDED_PHASES.items()},
+        "LAUNCH_END": launch_end + (WINDOWS_EXTRA_BOOT if windows else 0.0),
+    }
+
+
+def _ending_at(phases: _Phases, seconds: float) -> _Phases:
+    """Scale the conversion and the launch so that the launch ends at `seconds`."""
+    # The wait after SNAPSHOT_END is scaled too, so that a launch can take less than 53 s. If the
+    # launch is shorter than the snapshot, all phases are scaled to keep the log in order.
+    anchor = phases["SNAPSHOT_END"] if seconds > phases["SNAPSHOT_END"] else 0.0
+    factor = (seconds - anchor) / (phases["LAUNCH_END"] - anchor)
+    scaled = {
+        event: at if at <= anchor else anchor + (at - anchor) * factor
+        for event, at in phases.items()
+    }
+    return {**scaled, "LAUNCH_END": seconds}
+
+
+def _stuck_until(phases: _Phases, seconds: float) -> _Phases:
+    """Extend only the conversion, where a stuck server waits, if `seconds` allows it."""
+    shift = seconds - phases["LAUNCH_END"]
+    if phases["CONVERSION_END"] + shift <= phases["CONVERSION_START"]:
+        return _ending_at(phases, seconds)
+    later = {event: phases[event] + shift for event in ("CONVERSION_END", "LAUNCH_START")}
+    return {**phases, **later, "LAUNCH_END": seconds}
 
 
 def server_timeline(position: int, behavior: LaunchBehavior) -> ServerTimeline:
@@ -187,71 +177,46 @@ def server_timeline(position: int, behavior: LaunchBehavior) -> ServerTimeline:
     """
     phases = _recorded_phases(position, behavior.windows)
     if behavior.launch_seconds is not None:
-        phases = phases.ending_at(behavior.launch_seconds)
+        phases = _ending_at(phases, behavior.launch_seconds)
+    if behavior.outcome is Outcome.STUCK and behavior.stuck_seconds is not None:
+        phases = _stuck_until(phases, behavior.stuck_seconds)
+    events = [LogEvent(at, event, position) for event, at in phases.items()]
+    end, final = phases["LAUNCH_END"], LaunchStatus.LAUNCHED
+    reason = behavior.raw_error
     match behavior.outcome:
         case Outcome.SKIPPED:
-            return _skipped(position, phases, behavior)
+            at = phases["SNAPSHOT_START"]
+            return _failing_early([LogEvent(at, "SERVER_SKIPPED", position, reason)])
         case Outcome.FAILED_EARLY:
-            return _failed_early(position, phases, behavior)
-        case Outcome.STUCK:
-            if behavior.stuck_seconds is None:
-                events = _conversion(position, phases)[:-1]
-                return ServerTimeline(events, None, None, LaunchStatus.PENDING)
-            phases = phases.stuck_until(behavior.stuck_seconds)
+            # In field reports, no event is logged between SNAPSHOT_END and JOB_END. A reason is
+            # logged only if the scenario specifies one.
+            events = events[:2]
+            if reason is not None:
+                at = phases["SNAPSHOT_END"]
+                events.append(LogEvent(at, "CONVERSION_FAIL", position, reason))
+            return _failing_early(events)
+        case Outcome.STUCK if behavior.stuck_seconds is None:
+            # It never gets past CONVERSION_START.
+            return ServerTimeline(tuple(events[:3]), None, None, LaunchStatus.PENDING)
+        case Outcome.FAILED_LATE:
+            end, final = end + LATE_FAILURE_DELAY, LaunchStatus.FAILED
+            events[-1] = LogEvent(end, "LAUNCH_FAILED", position, reason or DEFAULT_LATE_ERROR)
         case _:
             pass
-    events = _conversion(position, phases) + _launch_start(position, phases, behavior)
-    if behavior.outcome is Outcome.FAILED_LATE:
-        end, final = phases.launch_end + LATE_FAILURE_DELAY, LaunchStatus.FAILED
-        reason = behavior.raw_error or DEFAULT_LATE_ERROR
-        last = LogEvent(end, "LAUNCH_FAILED", position, reason)
-    else:
-        end, final = phases.launch_end, LaunchStatus.LAUNCHED
-        # Real logs contain LAUNCH_END, although the API model does not list it.
-        last = LogEvent(end, "LAUNCH_END", position)
-    return ServerTimeline((*events, last), phases.launch_start, end, final)
+    if behavior.cleans_up:
+        converted = phases["CONVERSION_END"]
+        third = (phases["LAUNCH_START"] - converted) / 3
+        # Between CONVERSION_END and LAUNCH_START.
+        events[4:4] = [
+            LogEvent(converted + third, "CLEANUP_START", position),
+            LogEvent(converted + 2 * third, "CLEANUP_END", position),
+        ]
+    return ServerTimeline(tuple(events), phases["LAUNCH_START"], end, final)
 
 
-def _skipped(position: int, phases: _Phases, behavior: LaunchBehavior) -> ServerTimeline:
-    event = LogEvent(phases.snapshot_start, "SERVER_SKIPPED", position, behavior.raw_error)
-    end = phases.snapshot_start
-    return ServerTimeline((event,), None, end, LaunchStatus.FAILED, EARLY_FAILURE_TAIL)
-
-
-def _failed_early(position: int, phases: _Phases, behavior: LaunchBehavior) -> ServerTimeline:
-    # In field reports, no event is logged between SNAPSHOT_END and JOB_END. A reason is logged only
-    # if the scenario specifies one.
-    events = _snapshot(position, phases)
-    end = phases.snapshot_end
-    if behavior.raw_error is not None:
-        events = (*events, LogEvent(end, "CONVERSION_FAIL", position, behavior.raw_error))
-    return ServerTimeline(events, None, end, LaunchStatus.FAILED, EARLY_FAILURE_TAIL)
-
-
-def _snapshot(position: int, phases: _Phases) -> tuple[LogEvent, ...]:
-    return (
-        LogEvent(phases.snapshot_start, "SNAPSHOT_START", position),
-        LogEvent(phases.snapshot_end, "SNAPSHOT_END", position),
-    )
-
-
-def _conversion(position: int, phases: _Phases) -> tuple[LogEvent, ...]:
-    return (
-        *_snapshot(position, phases),
-        LogEvent(phases.conversion_start, "CONVERSION_START", position),
-        LogEvent(phases.conversion_end, "CONVERSION_END", position),
-    )
-
-
-def _launch_start(position: int, phases: _Phases, behavior: LaunchBehavior) -> tuple[LogEvent, ...]:
-    start = LogEvent(phases.launch_start, "LAUNCH_START", position)
-    if not behavior.cleans_up:
-        return (start,)
-    third = (phases.launch_start - phases.conversion_end) / 3
-    return (
-        LogEvent(phases.conversion_end + third, "CLEANUP_START", position),
-        LogEvent(phases.conversion_end + 2 * third, "CLEANUP_END", position),
-        start,
+def _failing_early(events: Sequence[LogEvent]) -> ServerTimeline:
+    return ServerTimeline(
+        tuple(events), None, events[-1].offset, LaunchStatus.FAILED, EARLY_FAILURE_TAIL
     )
 
 
