@@ -6,11 +6,6 @@ from dataclasses import dataclass
 
 from .exceptions import ServiceQuotaExceededException
 
-# Codes in Service Quotas (AWS General Reference, "Elastic Disaster Recovery").
-JOBS_IN_PROGRESS_CODE = "L-D88FAC3A"
-SERVERS_IN_JOB_CODE = "L-B827C881"
-SERVERS_IN_ALL_JOBS_CODE = "L-05AFA8C6"
-
 
 @dataclass
 class Quotas:
@@ -24,6 +19,17 @@ class Quotas:
     servers_in_job: int = 100
     servers_in_all_jobs: int = 500
 
+    def listed(self) -> list[tuple[str, str, int]]:
+        """Return the code, the name and the value of each quota in Service Quotas.
+
+        Source: AWS General Reference, "Elastic Disaster Recovery".
+        """
+        return [
+            ("L-B827C881", "Max source servers in a single Job", self.servers_in_job),
+            ("L-D88FAC3A", "Concurrent jobs in progress", self.jobs_in_progress),
+            ("L-05AFA8C6", "Max source servers in all Jobs", self.servers_in_all_jobs),
+        ]
+
     def check(self, account_id: str, *, requested: int, jobs: int, servers: int) -> None:
         """Reject a new job that exceeds a quota.
 
@@ -33,31 +39,8 @@ class Quotas:
             jobs: Number of jobs in progress.
             servers: Number of source servers in these jobs.
         """
-        if requested > self.servers_in_job:
-            raise _exceeded(
-                "source servers in a single job",
-                self.servers_in_job,
-                account_id,
-                SERVERS_IN_JOB_CODE,
-            )
-        if jobs >= self.jobs_in_progress:
-            raise _exceeded(
-                "concurrent jobs in progress",
-                self.jobs_in_progress,
-                account_id,
-                JOBS_IN_PROGRESS_CODE,
-            )
-        if servers + requested > self.servers_in_all_jobs:
-            raise _exceeded(
-                "source servers in all jobs",
-                self.servers_in_all_jobs,
-                account_id,
-                SERVERS_IN_ALL_JOBS_CODE,
-            )
-
-
-def _exceeded(
-    what: str, quota: int, account_id: str, quota_code: str
-) -> ServiceQuotaExceededException:
-    message = f"The maximum number of {what} ({quota}) would be exceeded."
-    return ServiceQuotaExceededException(message, account_id, "JOB", quota_code)
+        needed = (requested, jobs + 1, servers + requested)
+        for (code, name, value), need in zip(self.listed(), needed, strict=True):
+            if need > value:
+                message = f"The quota would be exceeded: {name} ({value})."
+                raise ServiceQuotaExceededException(message, account_id, "JOB", code)
