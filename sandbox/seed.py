@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from sandbox.drs import drs_backends
 from sandbox.drs.jobs.timeline import Outcome
@@ -66,17 +67,15 @@ def _update_server(server: DrsServer, entry: SourceServer) -> None:
     fields_set = entry.model_fields_set
     for key in fields_set & {"os", "replication_state", "lag_duration", "recovery_snapshot_ids"}:
         setattr(server, key, getattr(entry, key))
-    for key in fields_set & {"launch_seconds", "stuck_seconds", "raw_error"}:
-        setattr(server.behavior, key, getattr(entry, key))
+    behavior = fields_set & {"launch_seconds", "stuck_seconds", "raw_error"}
+    server.behavior = replace(server.behavior, **{key: getattr(entry, key) for key in behavior})
     if "outcome" in fields_set:
-        server.behavior.outcomes = tuple(Outcome(each) for each in entry.outcome)
-        server.reset_outcomes()
+        server.outcomes = tuple(Outcome(each) for each in entry.outcome)
+        server.launches = 0
     if "recovery_instance_id_missing" in fields_set:
-        server.behavior.reports_instance_id = not entry.recovery_instance_id_missing
+        server.reports_instance_id = not entry.recovery_instance_id_missing
     if "launch_disposition" in fields_set:
         server.launch_configuration["launchDisposition"] = entry.launch_disposition
-    if entry.name is not None:
-        server.name = entry.name
     # One assignment, because another thread may read the tags at the same time.
     named = {} if entry.name is None else {"Name": entry.name}
     server.tags = {**server.tags, **named, **entry.tags}

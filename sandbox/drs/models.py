@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from moto.core.base_backend import BackendDict
@@ -13,13 +14,12 @@ from .exceptions import (
     ValidationException,
 )
 from .jobs.job import Job
-from .jobs.job_operations import JobOperations, Page
-from .ledger import LedgerEvent
-from .pagination import paginate
+from .jobs.job_operations import JobOperations
 from .servers import recovery_snapshots
 from .servers.initial_state import InitialState
 from .servers.recovery_instances import RecoveryInstance
 from .servers.source_servers import SourceServer
+from .simulation import simulation
 from .state import RECOVERY_INSTANCE
 from .validation import (
     RECOVERY_INSTANCE_ID,
@@ -27,6 +27,7 @@ from .validation import (
     check_ids,
     check_launch_configuration,
     check_tags,
+    is_admitted,
     read_date,
 )
 
@@ -41,68 +42,35 @@ class DRSBackend(JobOperations, InitialState):
 
     def describe_source_servers(
         self,
-        source_server_ids: list[str] | None,
+        source_server_ids: list[str],
         hardware_id: str | None,
-        staging_account_ids: list[str] | None,
-        max_results: int | None,
-        next_token: str | None,
-    ) -> Page:
+        staging_account_ids: list[str],
+    ) -> list[SourceServer]:
         self._require_initialized()
-        wanted = source_server_ids or []
-        check_ids("filters.sourceServerIDs", wanted, SOURCE_SERVER_ID, maximum=200)
-        now = self.simulation.now()
-        servers = [
+        check_ids("filters.sourceServerIDs", source_server_ids, SOURCE_SERVER_ID, maximum=200)
+        return [
             server
             for server in list(self.source_servers.values())
-            if (not wanted or server.source_server_id in wanted)
-            and (not staging_account_ids or server.account_id in staging_account_ids)
-            and (
-                not hardware_id
-                or hardware_id == server.properties()["identificationHints"]["awsInstanceID"]
-            )
+            if is_admitted(server.source_server_id, source_server_ids)
+            and is_admitted(server.account_id, staging_account_ids)
+            and hardware_id in (None, server.properties()["identificationHints"]["awsInstanceID"])
         ]
-        page, token = paginate(
-            "DescribeSourceServers",
-            servers,
-            lambda server: (server.source_server_id,),
-            max_results,
-            next_token,
-        )
-        return [self._describe_server(server, now) for server in page], token
-
-    def _describe_server(self, server: SourceServer, now: float) -> dict[str, Any]:
-        instances = self.instances_of(server.source_server_id, now)
-        return server.describe(now, instances[0].recovery_instance_id if instances else None)
 
     def describe_recovery_snapshots(
         self,
         source_server_id: str,
-        *,
         from_date: str | None,
         to_date: str | None,
         order: str | None,
-        max_results: int | None,
-        next_token: str | None,
-    ) -> Page:
+    ) -> tuple[SourceServer, list[float]]:
         self._require_initialized()
         server = self._source_server(source_server_id)
         if order not in (None, "ASC", "DESC"):
             raise ValidationException("order", "must be one of ASC, DESC")
-        since = read_date("filters.fromDateTime", from_date)
-        until = read_date("filters.toDateTime", to_date)
-        sign = 1 if order == "ASC" else -1
-        page, token = paginate(
-            "DescribeRecoverySnapshots",
-            [
-                taken
-                for taken in recovery_snapshots.taken_at(server, self.simulation.now())
-                if (since is None or taken >= since) and (until is None or taken <= until)
-            ],
-            lambda taken: (sign * taken,),
-            max_results,
-            next_token,
-        )
-        return [recovery_snapshots.describe(server, taken) for taken in page], token
+        since = read_date("filters.fromDateTime", from_date, default=-math.inf)
+        until = read_date("filters.toDateTime", to_date, default=math.inf)
+        times = recovery_snapshots.taken_at(server, simulation.now())
+        return server, [taken for taken in times if since <= taken <= until]
 
     def get_launch_configuration(self, source_server_id: str) -> dict[str, Any]:
         self._require_initialized()
@@ -121,36 +89,26 @@ class DRSBackend(JobOperations, InitialState):
     # Recovery instances
 
     def describe_recovery_instances(
-        self,
-        recovery_instance_ids: list[str] | None,
-        source_server_ids: list[str] | None,
-        max_results: int | None,
-        next_token: str | None,
-    ) -> Page:
+        self, recovery_instance_ids: list[str], source_server_ids: list[str]
+    ) -> list[RecoveryInstance]:
         self._require_initialized()
-        instances, servers = recovery_instance_ids or [], source_server_ids or []
-        check_ids("filters.recoveryInstanceIDs", instances, RECOVERY_INSTANCE_ID, maximum=200)
-        check_ids("filters.sourceServerIDs", servers, SOURCE_SERVER_ID, maximum=200)
-        now = self.simulation.now()
-        page, token = paginate(
-            "DescribeRecoveryInstances",
-            [
-                instance
-                for instance in list(self.recovery_instances.values())
-                if instance.is_listed(now)
-                and (not instances or instance.recovery_instance_id in instances)
-                and (not servers or instance.source_server.source_server_id in servers)
-            ],
-            lambda instance: (instance.recovery_instance_id,),
-            max_results,
-            next_token,
+        check_ids(
+            "filters.recoveryInstanceIDs", recovery_instance_ids, RECOVERY_INSTANCE_ID, maximum=200
         )
-        return [instance.describe(now) for instance in page], token
+        check_ids("filters.sourceServerIDs", source_server_ids, SOURCE_SERVER_ID, maximum=200)
+        now = simulation.now()
+        return [
+            instance
+            for instance in list(self.recovery_instances.values())
+            if instance.is_listed(now)
+            and is_admitted(instance.recovery_instance_id, recovery_instance_ids)
+            and is_admitted(instance.source_server.source_server_id, source_server_ids)
+        ]
 
     def _idle_instance(self, recovery_instance_id: str) -> RecoveryInstance:
-        now = self.simulation.now()
+        now = simulation.now()
         instance = self._recovery_instance(recovery_instance_id, now)
-        if self._busy([instance.source_server.source_server_id], now):
+        if instance.source_server.source_server_id in self._busy_servers(now):
             raise ConflictException(SERVERS_IN_A_JOB, recovery_instance_id, RECOVERY_INSTANCE)
         return instance
 
@@ -158,7 +116,6 @@ class DRSBackend(JobOperations, InitialState):
         self._require_initialized()
         with self._lock:
             self._idle_instance(recovery_instance_id).disconnected = True
-            self._record(LedgerEvent.DISCONNECTED, RecoveryInstanceIds=(recovery_instance_id,))
 
     def delete_recovery_instance(self, recovery_instance_id: str) -> None:
         self._require_initialized()
@@ -169,7 +126,6 @@ class DRSBackend(JobOperations, InitialState):
                 raise ConflictException(message, recovery_instance_id, RECOVERY_INSTANCE)
             # DRS removes the instance from its inventory; the EC2 instance keeps running.
             instance.deleted = True
-            self._record(LedgerEvent.DELETED, RecoveryInstanceIds=(recovery_instance_id,))
 
     # Tags
 
@@ -191,7 +147,7 @@ class DRSBackend(JobOperations, InitialState):
             }
 
     def _tagged_resource(self, resource_arn: str) -> SourceServer | Job | RecoveryInstance:
-        now = self.simulation.now()
+        now = simulation.now()
         resource: SourceServer | Job | RecoveryInstance | None = None
         kind, _, resource_id = resource_arn.rpartition(":")[2].partition("/")
         match kind:

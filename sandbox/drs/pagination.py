@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -18,7 +17,7 @@ Key = tuple[float | str, ...]
 
 
 def paginate(
-    operation: str,
+    listing: str,
     items: Sequence[Item],
     key: Callable[[Item], Key],
     max_results: int | None,
@@ -30,7 +29,7 @@ def paginate(
     calls therefore neither repeat nor hide an item.
 
     Args:
-        operation: The API operation. A token of another operation is rejected.
+        listing: What is listed. A token of another listing is rejected.
         items: All items, in any order.
         key: Returns the sort key of an item, which must be unique.
         max_results: The requested page size.
@@ -40,39 +39,22 @@ def paginate(
         The page, and the token of the next page or None.
 
     Raises:
-        ValidationException: The token is from another operation, or the page size is below 1.
+        ValidationException: The token is from another listing, or the page size is below 1.
     """
     if max_results is not None and max_results < 1:
         raise ValidationException("maxResults", "must be at least 1")
     ordered = sorted(items, key=key)
     if next_token:
-        last = _read_token(operation, next_token)
-        ordered = [item for item in ordered if _comparable(key(item), last) and key(item) > last]
+        try:
+            token_listing, *last = json.loads(base64.urlsafe_b64decode(next_token))
+            if token_listing != listing:
+                raise ValueError(token_listing)
+            ordered = [item for item in ordered if key(item) > tuple(last)]
+        except (TypeError, ValueError):
+            raise ValidationException("nextToken", "is not valid") from None
     size = min(max_results or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
     page = ordered[:size]
     if len(ordered) <= size:
         return page, None
-    return page, _write_token(operation, key(page[-1]))
-
-
-def _comparable(key: Key, last: Key) -> bool:
-    kinds = [isinstance(part, str) for part in key]
-    if kinds != [isinstance(part, str) for part in last]:
-        raise ValidationException("nextToken", "is not valid")
-    return True
-
-
-def _write_token(operation: str, last: Key) -> str:
-    return base64.urlsafe_b64encode(json.dumps([operation, *last]).encode()).decode()
-
-
-def _read_token(operation: str, token: str) -> Key:
-    try:
-        token_operation, *last = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (binascii.Error, ValueError, TypeError):
-        raise ValidationException("nextToken", "is not valid") from None
-    if token_operation != operation or not all(
-        isinstance(part, int | float | str) for part in last
-    ):
-        raise ValidationException("nextToken", "is not valid")
-    return tuple(last)
+    token = json.dumps([listing, *key(page[-1])])
+    return page, base64.urlsafe_b64encode(token.encode()).decode()

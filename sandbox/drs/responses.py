@@ -1,10 +1,14 @@
 """Handles incoming drs requests, invokes methods, returns responses."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 
 from .models import DRSBackend, drs_backends
+from .pagination import Item, Key, paginate
+from .servers import recovery_snapshots
+from .simulation import simulation
 
 
 class DRSResponse(BaseResponse):
@@ -19,32 +23,55 @@ class DRSResponse(BaseResponse):
         """Return backend instance specific for this region."""
         return drs_backends[self.current_account][self.region]
 
+    def _page(
+        self,
+        items: Sequence[Item],
+        *,
+        key: Callable[[Item], Key],
+        describe: Callable[[Item], dict[str, Any]],
+    ) -> ActionResult:
+        page, next_token = paginate(
+            # A token is valid for the log of one job only.
+            f"{self._get_action()}/{self._get_param('jobID', '')}",
+            items,
+            key,
+            self._get_int_param("maxResults"),
+            self._get_param("nextToken"),
+        )
+        return ActionResult({"items": [describe(item) for item in page], "nextToken": next_token})
+
     def initialize_service(self) -> ActionResult:
         self.drs_backend.initialize_service()
         return EmptyResult()
 
     def describe_source_servers(self) -> ActionResult:
+        now = simulation.now()
         filters = self._get_param("filters", {})
-        page = self.drs_backend.describe_source_servers(
-            source_server_ids=filters.get("sourceServerIDs"),
+        servers = self.drs_backend.describe_source_servers(
+            source_server_ids=filters.get("sourceServerIDs", []),
             hardware_id=filters.get("hardwareId"),
-            staging_account_ids=filters.get("stagingAccountIDs"),
-            max_results=self._get_int_param("maxResults"),
-            next_token=self._get_param("nextToken"),
+            staging_account_ids=filters.get("stagingAccountIDs", []),
         )
-        return _page(*page)
+        return self._page(
+            servers,
+            key=lambda server: (server.source_server_id,),
+            describe=lambda server: server.describe(now),
+        )
 
     def describe_recovery_snapshots(self) -> ActionResult:
         filters = self._get_param("filters", {})
-        page = self.drs_backend.describe_recovery_snapshots(
+        server, snapshots = self.drs_backend.describe_recovery_snapshots(
             source_server_id=self._get_param("sourceServerID"),
             from_date=filters.get("fromDateTime"),
             to_date=filters.get("toDateTime"),
             order=self._get_param("order"),
-            max_results=self._get_int_param("maxResults"),
-            next_token=self._get_param("nextToken"),
         )
-        return _page(*page)
+        sign = 1 if self._get_param("order") == "ASC" else -1
+        return self._page(
+            snapshots,
+            key=lambda taken: (sign * taken,),
+            describe=lambda taken: recovery_snapshots.describe(server, taken),
+        )
 
     def start_recovery(self) -> ActionResult:
         job = self.drs_backend.start_recovery(
@@ -52,46 +79,50 @@ class DRSResponse(BaseResponse):
             is_drill=bool(self._get_bool_param("isDrill", False)),
             tags=self._get_param("tags", {}),
         )
-        return ActionResult({"job": job})
+        return ActionResult({"job": job.describe(job.created)})
 
     def terminate_recovery_instances(self) -> ActionResult:
         job = self.drs_backend.terminate_recovery_instances(
             self._get_param("recoveryInstanceIDs", [])
         )
-        return ActionResult({"job": job})
+        return ActionResult({"job": job.describe(job.created)})
 
     def describe_jobs(self) -> ActionResult:
+        now = simulation.now()
         filters = self._get_param("filters", {})
-        page = self.drs_backend.describe_jobs(
-            job_ids=filters.get("jobIDs"),
+        jobs = self.drs_backend.describe_jobs(
+            job_ids=filters.get("jobIDs", []),
             from_date=filters.get("fromDate"),
             to_date=filters.get("toDate"),
-            max_results=self._get_int_param("maxResults"),
-            next_token=self._get_param("nextToken"),
         )
-        return _page(*page)
+        return self._page(
+            jobs,
+            key=lambda job: (-job.created, job.job_id),
+            describe=lambda job: job.describe(now),
+        )
 
     def describe_job_log_items(self) -> ActionResult:
-        page = self.drs_backend.describe_job_log_items(
-            job_id=self._get_param("jobID"),
-            max_results=self._get_int_param("maxResults"),
-            next_token=self._get_param("nextToken"),
+        log = self.drs_backend.describe_job_log_items(self._get_param("jobID"))
+        return self._page(
+            range(len(log)), key=lambda place: (place,), describe=lambda place: log[place]
         )
-        return _page(*page)
 
     def delete_job(self) -> ActionResult:
         self.drs_backend.delete_job(self._get_param("jobID"))
         return EmptyResult()
 
     def describe_recovery_instances(self) -> ActionResult:
+        now = simulation.now()
         filters = self._get_param("filters", {})
-        page = self.drs_backend.describe_recovery_instances(
-            recovery_instance_ids=filters.get("recoveryInstanceIDs"),
-            source_server_ids=filters.get("sourceServerIDs"),
-            max_results=self._get_int_param("maxResults"),
-            next_token=self._get_param("nextToken"),
+        instances = self.drs_backend.describe_recovery_instances(
+            recovery_instance_ids=filters.get("recoveryInstanceIDs", []),
+            source_server_ids=filters.get("sourceServerIDs", []),
         )
-        return _page(*page)
+        return self._page(
+            instances,
+            key=lambda instance: (instance.recovery_instance_id,),
+            describe=lambda instance: instance.describe(now),
+        )
 
     def disconnect_recovery_instance(self) -> ActionResult:
         self.drs_backend.disconnect_recovery_instance(self._get_param("recoveryInstanceID"))
@@ -123,10 +154,3 @@ class DRSResponse(BaseResponse):
             self._get_param("resourceArn"), self._get_param("tagKeys", [])
         )
         return EmptyResult()
-
-
-def _page(items: list[dict[str, Any]], next_token: str | None) -> ActionResult:
-    result: dict[str, Any] = {"items": items}
-    if next_token:
-        result["nextToken"] = next_token
-    return ActionResult(result)

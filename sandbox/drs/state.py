@@ -19,7 +19,7 @@ from .jobs.timeline import (
     launch_timeline,
     termination_timeline,
 )
-from .ledger import Ledger, LedgerEntry, LedgerEvent
+from .ledger import LedgerEntry, LedgerEvent
 from .quotas import Quotas
 from .servers.recovery_instances import RecoveryInstance
 from .servers.source_servers import SourceServer
@@ -40,10 +40,9 @@ class DRSState(BaseBackend):
 
     def __init__(self, region_name: str, account_id: str):
         super().__init__(region_name, account_id)
-        self.simulation = simulation
         self.initialized = False
         self.quotas = Quotas()
-        self.ledger = Ledger()
+        self.ledger: list[LedgerEntry] = []
         self.source_servers: dict[str, SourceServer] = {}
         self.jobs: dict[str, Job] = {}
         self.recovery_instances: dict[str, RecoveryInstance] = {}
@@ -60,13 +59,15 @@ class DRSState(BaseBackend):
         if not self.initialized:
             raise UninitializedAccountException()
 
-    def _record(self, event: LedgerEvent, **fields: Any) -> None:
+    def _record(self, event: LedgerEvent, job: Job, **fields: Any) -> None:
         self.ledger.append(
             LedgerEntry(
-                Time=self.simulation.now(),
+                Time=job.created,
                 Event=event,
                 AccountId=self.account_id,
                 Region=self.region_name,
+                JobId=job.job_id,
+                SourceServerIds=tuple(each.source_server_id for each in job.participants),
                 **fields,
             )
         )
@@ -77,51 +78,27 @@ class DRSState(BaseBackend):
         """Return the jobs that are not COMPLETED."""
         return [job for job in list(self.jobs.values()) if job.in_progress(now)]
 
-    def instances_of(self, source_server_id: str, now: float) -> list[RecoveryInstance]:
-        """Return the recovery instances of a server that DRS lists, newest first."""
-        found = [
-            instance
-            for instance in list(self.recovery_instances.values())
-            if instance.source_server.source_server_id == source_server_id
-            and instance.is_listed(now)
-        ]
-        return sorted(found, key=lambda instance: instance.launched_at, reverse=True)
-
     def ledger_servers(self) -> list[dict[str, Any]]:
         """Return the current state of the source servers for the ledger.
 
         Returns:
             One mapping for each source server, ordered by ID. `InstancesUp` lists every EC2
-            instance that exists, including those deleted from DRS. Times are epoch seconds.
+            instance that exists, including those deleted from DRS.
         """
-        now = self.simulation.now()
-        busy = {
-            participant.source_server_id: job.job_id
-            for job in self.jobs_in_progress(now)
-            for participant in job.participants
-        }
-        up: dict[str, list[RecoveryInstance]] = {}
-        for instance in list(self.recovery_instances.values()):
-            if instance.exists(now):
-                up.setdefault(instance.source_server.source_server_id, []).append(instance)
+        now = simulation.now()
         return [
             {
                 "SourceServerId": server_id,
-                "LastJobId": server.last_job.job_id if server.last_job else None,
-                "LastLaunchStatus": (
-                    server.last_job.launch_status(server_id, now).value if server.last_job else None
-                ),
-                "BusyInJobId": busy.get(server_id),
                 "InstancesUp": [
                     {
                         "RecoveryInstanceId": instance.recovery_instance_id,
                         "JobId": instance.job_id,
                         "IsDrill": instance.is_drill,
                         "State": instance.ec2_state(now),
-                        "UpSince": instance.launched_at,
                         "KnownToDrs": instance.is_listed(now),
                     }
-                    for instance in up.get(server_id, [])
+                    for instance in list(server.instances)
+                    if instance.exists(now)
                 ],
             }
             for server_id, server in sorted(self.source_servers.items())
@@ -134,7 +111,7 @@ class DRSState(BaseBackend):
             One mapping for each job, oldest first. `Ends` and `FinalTime` are epoch seconds, which
             can lie in the future, or None for never.
         """
-        now = self.simulation.now()
+        now = simulation.now()
         return [job.as_ledger_json(now) for job in list(self.jobs.values())]
 
     def _source_server(self, source_server_id: str) -> SourceServer:
@@ -151,13 +128,12 @@ class DRSState(BaseBackend):
             raise ResourceNotFoundException(recovery_instance_id, RECOVERY_INSTANCE)
         return instance
 
-    def _busy(self, source_server_ids: Sequence[str], now: float) -> list[str]:
-        held = {
+    def _busy_servers(self, now: float) -> set[str]:
+        return {
             participant.source_server_id
             for job in self.jobs_in_progress(now)
             for participant in job.participants
         }
-        return [server_id for server_id in source_server_ids if server_id in held]
 
     # Jobs
 
@@ -171,20 +147,19 @@ class DRSState(BaseBackend):
     ) -> Job:
         """Create a LAUNCH job of (server, behavior, time of the snapshot) and its instances."""
         job = self._create_job(
+            "START_DRILL" if is_drill else "START_RECOVERY",
             launch_timeline([behavior for _, behavior, _ in launches]),
             [
                 Participant(
                     server.source_server_id,
                     recovery_instance_id=_ec2_instance_id(),
                     conversion_server_id=_ec2_instance_id(),
-                    reports_instance_id=server.behavior.reports_instance_id,
+                    reports_instance_id=server.reports_instance_id,
                 )
                 for server, _, _ in launches
             ],
-            job_type="LAUNCH",
-            initiated_by="START_DRILL" if is_drill else "START_RECOVERY",
-            tags=tags,
-            created=created,
+            tags,
+            created,
         )
         for index, (server, _, snapshot_taken) in enumerate(launches):
             timeline = job.timeline.servers[index]
@@ -196,11 +171,9 @@ class DRSState(BaseBackend):
 
     def _create_job(
         self,
+        initiated_by: str,
         timeline: JobTimeline,
         participants: Sequence[Participant],
-        *,
-        job_type: str,
-        initiated_by: str,
         tags: dict[str, str],
         created: float,
     ) -> Job:
@@ -208,12 +181,10 @@ class DRSState(BaseBackend):
         job = Job(
             job_id=job_id,
             arn=self._arn("job", job_id),
-            type=job_type,
             initiated_by=initiated_by,
             created=created,
             timeline=timeline,
             participants=tuple(participants),
-            simulation=self.simulation,
             tags=dict(tags),
         )
         self.jobs[job_id] = job
@@ -223,7 +194,7 @@ class DRSState(BaseBackend):
         if timeline.launch_start is None:
             return
         starts = [at.offset for at in timeline.events if at.event == "CLEANUP_START"]
-        for instance in self.instances_of(server.source_server_id, job.created):
+        for instance in server.listed_instances(job.created):
             instance.terminating_at = job.at(starts[0] if starts else timeline.launch_start)
             instance.terminated_at = job.at(timeline.launch_start)
 
@@ -234,21 +205,23 @@ class DRSState(BaseBackend):
         assert end is not None, "a server that is LAUNCHED has an end"
         instance_id = job.participants[index].recovery_instance_id
         configuration = server.launch_configuration
-        self.recovery_instances[instance_id] = RecoveryInstance(
+        instance = RecoveryInstance(
             recovery_instance_id=instance_id,
             arn=self._arn("recovery-instance", instance_id),
             job_id=job.job_id,
             source_server=server,
-            is_drill=job.initiated_by == "START_DRILL",
-            simulation=self.simulation,
+            is_drill=job.is_drill,
             snapshot_taken=snapshot_taken,
             launched_at=job.at(end),
             stopped=configuration["launchDisposition"] == "STOPPED",
             tags=dict(server.tags) if configuration["copyTags"] else {},
         )
+        self.recovery_instances[instance_id] = instance
+        server.instances.append(instance)
 
     def _terminate(self, instances: Sequence[RecoveryInstance], created: float) -> Job:
         job = self._create_job(
+            "TERMINATE_RECOVERY_INSTANCES",
             termination_timeline(len(instances)),
             [
                 Participant(
@@ -256,10 +229,8 @@ class DRSState(BaseBackend):
                 )
                 for instance in instances
             ],
-            job_type="TERMINATE",
-            initiated_by="TERMINATE_RECOVERY_INSTANCES",
-            tags={},
-            created=created,
+            {},
+            created,
         )
         for instance, timeline in zip(instances, job.timeline.servers, strict=True):
             assert timeline.end is not None, "a termination ends"

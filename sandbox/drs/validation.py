@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +40,13 @@ def check_ids(
         check_id(field, value, pattern)
 
 
+def check_new_job_ids(field: str, values: Sequence[str], pattern: re.Pattern[str]) -> None:
+    """Reject a list of servers or instances that cannot be in one job."""
+    check_ids(field, values, pattern, minimum=1, maximum=200)
+    if len(set(values)) != len(values):
+        raise ValidationException(field, "must not contain a member twice")
+
+
 def check_tags(tags: dict[str, str]) -> None:
     """Reject tags that AWS does not allow."""
     if len(tags) > _MAX_TAGS:
@@ -60,10 +67,15 @@ def check_launch_configuration(changes: dict[str, Any]) -> None:
         raise ValidationException("name", "is longer than 128")
 
 
-def read_date(field: str, text: str | None) -> float | None:
+def is_admitted(value: str, filter_values: Collection[str]) -> bool:
+    """Return whether a filter admits a value. An empty filter admits every value."""
+    return not filter_values or value in filter_values
+
+
+def read_date(field: str, text: str | None, *, default: float) -> float:
     """Convert an ISO 8601 date and time to epoch seconds."""
     if text is None:
-        return None
+        return default
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Container, Iterable
+from dataclasses import asdict
 from http import HTTPStatus
 from threading import Lock
 from typing import Any
@@ -110,13 +111,12 @@ class SandboxControl:
                 {
                     "AccountId": backend.account_id,
                     "Region": backend.region_name,
-                    "Events": [entry.as_json() for entry in backend.ledger.entries],
+                    "Events": [asdict(entry) for entry in backend.ledger],
                     "Jobs": backend.ledger_jobs(),
                     "Servers": backend.ledger_servers(),
                 }
                 for backend in all_backends()
-                if account_id in (None, backend.account_id)
-                and (backend.initialized or backend.ledger.entries)
+                if backend.initialized and account_id in (None, backend.account_id)
             ],
         }
 

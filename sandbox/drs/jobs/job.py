@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..jobs.timeline import JobTimeline, LaunchStatus, LogEvent
-from ..simulation import Simulation
+from ..simulation import simulation
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,23 @@ class Job:
 
     job_id: str
     arn: str
-    type: str
     initiated_by: str
     created: float
     timeline: JobTimeline
     participants: tuple[Participant, ...]
-    simulation: Simulation
     tags: dict[str, str] = field(default_factory=dict)
-    speed: float = field(init=False)
+    speed: float = field(default_factory=lambda: simulation.speed)
 
-    def __post_init__(self) -> None:
-        self.speed = self.simulation.speed
+    @property
+    def type(self) -> str:
+        """LAUNCH or TERMINATE."""
+        ends = self.initiated_by == "TERMINATE_RECOVERY_INSTANCES"
+        return "TERMINATE" if ends else "LAUNCH"
+
+    @property
+    def is_drill(self) -> bool:
+        """Whether it launches for a drill."""
+        return self.initiated_by == "START_DRILL"
 
     def at(self, offset: float) -> float:
         """Convert an offset in unscaled seconds to epoch seconds."""
@@ -62,12 +68,8 @@ class Job:
 
     def launch_status(self, source_server_id: str, now: float) -> LaunchStatus:
         """Return the launch status of a participating server."""
-        index = next(
-            index
-            for index, participant in enumerate(self.participants)
-            if participant.source_server_id == source_server_id
-        )
-        return self.timeline.servers[index].status(self.offset(now))
+        servers = [participant.source_server_id for participant in self.participants]
+        return self.timeline.servers[servers.index(source_server_id)].status(self.offset(now))
 
     def as_ledger_json(self, now: float) -> dict[str, Any]:
         """Return the job for the ledger, including results that lie in the future."""
@@ -99,7 +101,7 @@ class Job:
             "arn": self.arn,
             "type": self.type,
             "initiatedBy": self.initiated_by,
-            "creationDateTime": self.simulation.timestamp(self.created),
+            "creationDateTime": simulation.timestamp(self.created),
             "status": self.status(now),
             "participatingServers": [
                 self._describe_server(index, now) for index in range(len(self.participants))
@@ -107,7 +109,7 @@ class Job:
             "tags": dict(self.tags),
         }
         if self.timeline.end is not None and not self.in_progress(now):
-            description["endDateTime"] = self.simulation.timestamp(self.at(self.timeline.end))
+            description["endDateTime"] = simulation.timestamp(self.at(self.timeline.end))
         return description
 
     def _describe_server(self, index: int, now: float) -> dict[str, Any]:
@@ -127,7 +129,7 @@ class Job:
         offset = self.offset(now)
         return [
             {
-                "logDateTime": self.simulation.timestamp(self.at(event.offset)),
+                "logDateTime": simulation.timestamp(self.at(event.offset)),
                 "event": event.event,
                 "eventData": self._event_data(event),
             }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..servers.source_servers import SourceServer
-from ..simulation import Simulation
+from ..simulation import simulation
 
 
 @dataclass
@@ -27,7 +27,6 @@ class RecoveryInstance:
     job_id: str
     source_server: SourceServer
     is_drill: bool
-    simulation: Simulation
     snapshot_taken: float
     launched_at: float
     terminating_at: float | None = None
@@ -53,7 +52,7 @@ class RecoveryInstance:
 
     def describe(self, now: float) -> dict[str, Any]:
         """Return the RecoveryInstance structure of the API."""
-        stamp = self.simulation.timestamp
+        stamp = simulation.timestamp
         server = self.source_server.properties()
         digits = self.source_server.fingerprint
         replication = "STOPPED" if self.disconnected else "NOT_STARTED"

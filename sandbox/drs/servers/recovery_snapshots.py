@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 from ..servers.source_servers import NEVER_SYNCED, SourceServer
+from ..simulation import simulation
 
 # DRS's default retention: every 10 minutes for an hour, hourly for a day, daily for a week (AWS
 # documentation). Pairs of period and age, both in seconds.
@@ -32,7 +33,7 @@ def snapshot_id(server: SourceServer, taken: float) -> str:
 
 def describe(server: SourceServer, taken: float) -> dict[str, Any]:
     """Return the RecoverySnapshot structure of the API."""
-    stamp = server.simulation.timestamp(taken)
+    stamp = simulation.timestamp(taken)
     return {
         "snapshotID": snapshot_id(server, taken),
         "sourceServerID": server.source_server_id,

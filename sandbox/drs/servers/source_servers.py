@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from ..jobs.job import Job
 from ..jobs.timeline import LaunchBehavior, LaunchStatus, Outcome
-from ..simulation import Simulation
+from ..simulation import simulation
+
+if TYPE_CHECKING:
+    from ..servers.recovery_instances import RecoveryInstance
 
 # A server can be launched after its initial sync (AWS documentation).
 NEVER_SYNCED = frozenset({"INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED"})
@@ -39,49 +42,39 @@ _INITIATION_STEPS = (
 
 
 @dataclass
-class ServerBehavior:
-    """The behavior of a source server's launches.
+class SourceServer:
+    """A source server of one account and Region.
 
     Attributes:
         outcomes: The outcomes of successive launches. The last outcome repeats.
-        launch_seconds: From the call to LAUNCH_END; None means the recorded duration.
-        stuck_seconds: From the call to LAUNCH_END of a stuck launch; None means never.
-        raw_error: The logged reason of a failure; None means the default of the outcome.
-        reports_instance_id: Whether jobs name the server's recovery instance.
+        behavior: The rest of the behavior of its launches.
+        reports_instance_id: Whether jobs name its recovery instance.
+        launches: The number of launches with an outcome of `outcomes`.
+        instances: Its recovery instances, also those that do not exist any more or yet.
     """
-
-    outcomes: tuple[Outcome, ...] = (Outcome.LAUNCHED,)
-    launch_seconds: float | None = None
-    stuck_seconds: float | None = None
-    raw_error: str | None = None
-    reports_instance_id: bool = True
-
-
-@dataclass
-class SourceServer:
-    """A source server of one account and Region."""
 
     source_server_id: str
     arn: str
     account_id: str
     region: str
     added: float
-    simulation: Simulation
-    name: str = ""
     os: str = "linux"
     replication_state: str = "CONTINUOUS"
     lag_duration: str = "P0D"
-    behavior: ServerBehavior = field(default_factory=ServerBehavior)
+    outcomes: tuple[Outcome, ...] = (Outcome.LAUNCHED,)
+    behavior: LaunchBehavior = field(default_factory=LaunchBehavior)
+    reports_instance_id: bool = True
     tags: dict[str, str] = field(default_factory=dict)
-    launch_configuration: dict[str, Any] = field(default_factory=dict)
+    launch_configuration: dict[str, Any] = field(init=False)
     recovery_snapshot_ids: tuple[str, ...] = ()
     launches: int = 0
     last_job: Job | None = None
+    instances: list[RecoveryInstance] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.launch_configuration = {
             "sourceServerID": self.source_server_id,
-            "name": self.name,
+            "name": self.tags.get("Name", ""),
             "ec2LaunchTemplateID": f"lt-0{self.fingerprint[:16]}",
             "launchDisposition": "STARTED",
             "targetInstanceTypeRightSizingMethod": "BASIC",
@@ -89,7 +82,6 @@ class SourceServer:
             "copyTags": True,
             "licensing": {"osByol": False},
             "postLaunchEnabled": False,
-            **self.launch_configuration,
         }
 
     @property
@@ -97,11 +89,12 @@ class SourceServer:
         """Hexadecimal digits derived from the server ID."""
         return hashlib.sha256(self.source_server_id.encode()).hexdigest()
 
-    def reset_outcomes(self) -> None:
-        """Use the first outcome for the next launch."""
-        self.launches = 0
+    def listed_instances(self, now: float) -> list[RecoveryInstance]:
+        """Return its recovery instances that DRS lists, newest first."""
+        listed = [instance for instance in self.instances if instance.is_listed(now)]
+        return sorted(listed, key=lambda instance: instance.launched_at, reverse=True)
 
-    def next_launch_behavior(self, *, cleans_up: bool) -> LaunchBehavior:
+    def next_launch_behavior(self, now: float) -> LaunchBehavior:
         """Return the behavior of the next launch, and count the launch."""
         if self.replication_state in NEVER_SYNCED:
             reason = (
@@ -109,35 +102,29 @@ class SourceServer:
                 f"its data replication state is {self.replication_state}."
             )
             return LaunchBehavior(Outcome.SKIPPED, raw_error=self.behavior.raw_error or reason)
-        index = min(self.launches, len(self.behavior.outcomes) - 1)
+        index = min(self.launches, len(self.outcomes) - 1)
         self.launches += 1
-        return self.launch_behavior(self.behavior.outcomes[index], cleans_up=cleans_up)
+        return self.launch_behavior(self.outcomes[index], now)
 
-    def launch_behavior(self, outcome: Outcome, *, cleans_up: bool) -> LaunchBehavior:
+    def launch_behavior(self, outcome: Outcome, now: float) -> LaunchBehavior:
         """Return the behavior of a launch with the given outcome."""
-        return LaunchBehavior(
+        return replace(
+            self.behavior,
             outcome=outcome,
             windows=self.os == "windows",
-            launch_seconds=self.behavior.launch_seconds,
-            stuck_seconds=self.behavior.stuck_seconds,
-            raw_error=self.behavior.raw_error,
-            cleans_up=cleans_up,
+            cleans_up=bool(self.listed_instances(now)),
         )
 
-    def describe(self, now: float, recovery_instance_id: str | None) -> dict[str, Any]:
-        """Return the SourceServer structure of the API.
-
-        Args:
-            now: Epoch seconds.
-            recovery_instance_id: Its current recovery instance, if it has one.
-        """
+    def describe(self, now: float) -> dict[str, Any]:
+        """Return the SourceServer structure of the API."""
+        instance = next(iter(self.listed_instances(now)), None)
         item: dict[str, Any] = {
             "sourceServerID": self.source_server_id,
             "arn": self.arn,
             "tags": dict(self.tags),
             "lastLaunchResult": self._last_launch_result(now),
             "dataReplicationInfo": self._describe_replication(now),
-            "lifeCycle": self._describe_life_cycle(now, recovery_instance_id),
+            "lifeCycle": self._describe_life_cycle(now, is_up=instance is not None),
             "sourceProperties": self.properties(),
             "stagingArea": {"status": "NOT_EXTENDED", "stagingAccountID": self.account_id},
             "sourceCloudProperties": {
@@ -148,8 +135,8 @@ class SourceServer:
             "replicationDirection": "FAILOVER",
             "agentVersion": "5.0.24",
         }
-        if recovery_instance_id is not None:
-            item["recoveryInstanceId"] = recovery_instance_id
+        if instance is not None:
+            item["recoveryInstanceId"] = instance.recovery_instance_id
         return item
 
     def _last_launch_result(self, now: float) -> str:
@@ -163,18 +150,17 @@ class SourceServer:
             case _:
                 return "PENDING"
 
-    def _describe_life_cycle(self, now: float, recovery_instance_id: str | None) -> dict[str, Any]:
-        stamp = self.simulation.timestamp
+    def _describe_life_cycle(self, now: float, *, is_up: bool) -> dict[str, Any]:
+        stamp = simulation.timestamp
         last_launch: dict[str, Any] = {"initiated": {}}
         if self.last_job is not None:
-            drill = self.last_job.initiated_by == "START_DRILL"
             last_launch["initiated"] = {
                 "apiCallDateTime": stamp(self.last_job.created),
                 "jobID": self.last_job.job_id,
-                "type": "DRILL" if drill else "RECOVERY",
+                "type": "DRILL" if self.last_job.is_drill else "RECOVERY",
             }
             status = self.last_job.launch_status(self.source_server_id, now)
-            if status is LaunchStatus.LAUNCHED and recovery_instance_id is None:
+            if status is LaunchStatus.LAUNCHED and not is_up:
                 status = LaunchStatus.TERMINATED
             last_launch["status"] = status.value
         return {
@@ -186,7 +172,7 @@ class SourceServer:
         }
 
     def _describe_replication(self, now: float) -> dict[str, Any]:
-        stamp = self.simulation.timestamp
+        stamp = simulation.timestamp
         total = 8 * _GIB
         synced = {"INITIATING": 0, "INITIAL_SYNC": total // 2}.get(self.replication_state, total)
         lagging = self.replication_state in {"BACKLOG", "STALLED", "PAUSED"}
@@ -219,26 +205,21 @@ class SourceServer:
     def _device(self) -> str:
         return "c:0" if self.os == "windows" else "/dev/nvme0n1"
 
-    @property
-    def private_ip(self) -> str:
-        """The private IP address of the source server."""
-        digits = self.fingerprint
-        return f"10.0.{int(digits[:2], 16)}.{int(digits[2:4], 16)}"
-
     def properties(self) -> dict[str, Any]:
         """Return the SourceProperties structure of the API."""
         digits = self.fingerprint
-        host = f"ip-{self.private_ip.replace('.', '-')}.ec2.internal"
+        private_ip = f"10.0.{int(digits[:2], 16)}.{int(digits[2:4], 16)}"
+        host = f"ip-{private_ip.replace('.', '-')}.ec2.internal"
         mac = ":".join(["02", *(digits[index : index + 2] for index in range(4, 14, 2))])
         return {
-            "lastUpdatedDateTime": self.simulation.timestamp(self.added - 1240),
+            "lastUpdatedDateTime": simulation.timestamp(self.added - 1240),
             "recommendedInstanceType": "c5.large",
             "identificationHints": {
                 "awsInstanceID": f"i-0{digits[:16]}",
                 "fqdn": host,
                 "hostname": host,
             },
-            "networkInterfaces": [{"macAddress": mac, "ips": [self.private_ip], "isPrimary": True}],
+            "networkInterfaces": [{"macAddress": mac, "ips": [private_ip], "isPrimary": True}],
             "disks": [{"deviceName": self._device, "bytes": 8 * _GIB}],
             "cpus": [{"cores": 1, "modelName": _CPU}, {"cores": 1, "modelName": _CPU}],
             "ramBytes": 1_002_663_936,

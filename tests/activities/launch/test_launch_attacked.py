@@ -121,7 +121,7 @@ def instances_up(aws: LocalAws, server: Server) -> list[dict[str, Any]]:
 
 def lists_no_instances(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let DescribeRecoveryInstances say that there is nothing, whatever there is."""
-    monkeypatch.setattr(DRSBackend, "describe_recovery_instances", lambda *_, **__: ([], None))
+    monkeypatch.setattr(DRSBackend, "describe_recovery_instances", lambda *_, **__: [])
 
 
 @pytest.fixture
