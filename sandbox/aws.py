@@ -22,11 +22,12 @@ from typing import Any, Self
 
 from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.wrappers import Request, Response
 
 from sandbox import service_quotas
 from sandbox.drs import register
 from sandbox.drs.simulation import TimestampForm, simulation
-from sandbox.http.aws_call import Call, error_code, identify
+from sandbox.http.aws_call import error_code, identify
 from sandbox.http.call_log import OK
 from sandbox.http.control import PREFIX, SandboxControl
 from sandbox.http.drs_resources import with_drs_resources
@@ -34,17 +35,13 @@ from sandbox.http.faults import render_error
 from sandbox.http.wsgi_server import LOOPBACK, LoopbackServer, ResponseTruncated, ResponseWithheld
 from sandbox.scenario import (
     Effect,
-    Fault,
     Scenario,
-    ScenarioError,
     SourceServer,
     load_scenario,
     load_source_servers,
 )
 
 _EXIT_BAD_INPUT = 2
-
-HttpResponse = tuple[str, list[tuple[str, str]], bytes]
 
 
 class SandboxApplication:
@@ -58,67 +55,47 @@ class SandboxApplication:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Serve one request. `wsgi.input` must be an in-memory buffer."""
-        body = environ["wsgi.input"].getvalue()
-        path = environ.get("PATH_INFO", "")
-        if path.startswith(PREFIX):
-            code, content = self._control.handle_request(
-                environ["REQUEST_METHOD"],
-                path,
-                body,
-                query=environ.get("QUERY_STRING", ""),
-            )
-            start_response(_status_line(code), [("Content-Type", "application/json")])
-            return [content]
-        self._control.record_caller(environ.get("werkzeug.socket"))
-        call = identify(environ, body)
+        return self._respond(environ)(environ, start_response)
+
+    def _respond(self, environ: dict[str, Any]) -> Response:
+        if environ["PATH_INFO"].startswith(PREFIX):
+            return self._control.respond(Request(environ))
+        connection = environ["werkzeug.socket"]
+        self._control.record_caller(connection)
+        call = identify(environ, environ["wsgi.input"].getvalue())
         if call is None:
-            return list(self._aws(environ, start_response))
+            return self._execute(environ)
         call = with_drs_resources(call)
         decision = self._control.faults.decide(call)
-        if decision.delay:
-            time.sleep(decision.delay)
-        status, headers, content = self._respond(environ, call, decision.fault)
-        start_response(status, headers)
-        return [content]
-
-    def _respond(self, environ: dict[str, Any], call: Call, fault: Fault | None) -> HttpResponse:
-        name = fault.name if fault else None
-        if fault is not None and fault.effect is Effect.DROP:
-            self._control.log(call, Effect.DROP.value, fault=name)
+        time.sleep(decision.delay)
+        fault = decision.fault
+        effect, name = (fault.effect, fault.name) if fault else (None, None)
+        if effect is Effect.DROP:
+            self._control.log(call, effect, fault=name)
             raise ResponseWithheld
-        if fault is not None and fault.error is not None:
+        if fault and fault.error:
             self._control.log(call, fault.error, fault=name)
-            content_type = environ.get("CONTENT_TYPE", "")
-            code, headers, content = render_error(call, fault, content_type)
-            return _status_line(code), headers, content
+            return render_error(call, fault, environ.get("CONTENT_TYPE", ""))
         with self._dynamodb if call.service == "dynamodb" else nullcontext():
-            status, headers, content = self._execute(environ)
-        failed = int(status.split()[0]) >= HTTPStatus.BAD_REQUEST
-        result = error_code(headers, content) if failed else OK
-        if fault is not None and fault.effect is Effect.ANSWER_LOST:
-            self._control.log(call, Effect.ANSWER_LOST.value, fault=name)
-            raise ResponseWithheld
-        if fault is not None and fault.effect is Effect.ANSWER_CUT:
-            self._control.log(call, Effect.ANSWER_CUT.value, fault=name)
-            raise ResponseTruncated(status, headers, content)
-        if fault is not None and fault.effect is Effect.HOLD:
-            connection = environ.get("werkzeug.socket")
-            if not self._control.hold(call, result, connection, fault=name):
+            response = self._execute(environ)
+        failed = response.status_code >= HTTPStatus.BAD_REQUEST
+        result = error_code(response.headers, response.get_data()) if failed else OK
+        match effect:
+            case Effect.ANSWER_LOST:
+                self._control.log(call, effect, fault=name)
                 raise ResponseWithheld
-        else:
-            self._control.log(call, result)
-        return status, headers, content
+            case Effect.ANSWER_CUT:
+                self._control.log(call, effect, fault=name)
+                raise ResponseTruncated(response)
+            case Effect.HOLD:
+                if not self._control.hold(call, result, connection, fault=name):
+                    raise ResponseWithheld
+            case _:
+                self._control.log(call, result)
+        return response
 
-    def _execute(self, environ: dict[str, Any]) -> HttpResponse:
-        response: list[Any] = []
-
-        def start_response(
-            status: str, headers: list[tuple[str, str]], exc_info: Any = None
-        ) -> None:
-            response[:] = [status, list(headers)]
-
-        content = b"".join(self._aws(environ, start_response))
-        return response[0], response[1], content
+    def _execute(self, environ: dict[str, Any]) -> Response:
+        return Response.from_app(self._aws, environ, buffered=True)
 
     def warm_up(self, services: Iterable[str]) -> None:
         """Import services now rather than during the first call."""
@@ -150,7 +127,6 @@ class SandboxAws:
         speed: float = 1.0,
         port: int = 0,
         clock: Callable[[], float] = time.time,
-        verbose: bool = False,
     ) -> None:
         """Prepare a server.
 
@@ -160,7 +136,6 @@ class SandboxAws:
             speed: Divides the durations of AWS operations.
             port: The port on 127.0.0.1. 0 selects a free port.
             clock: Returns the current time in epoch seconds. All DRS state is computed from it.
-            verbose: Whether to log requests.
         """
         if speed <= 0:
             raise ValueError("speed must be greater than 0")
@@ -169,7 +144,6 @@ class SandboxAws:
         self._speed = speed
         self._port = port
         self._clock = clock
-        self._verbose = verbose
         self._server: LoopbackServer | None = None
         self._thread: Thread | None = None
         self.control = SandboxControl()
@@ -193,8 +167,7 @@ class SandboxAws:
         self.control.apply(self._scenario)
         application = SandboxApplication(self.control)
         application.warm_up(warm_up)
-        self._server = LoopbackServer(application, self._port, verbose=self._verbose)
-        self.control.close_connections = self._server.close_connections
+        self._server = LoopbackServer(application, self._port)
         self._thread = Thread(
             target=self._server.serve_forever, args=(0.05,), name="sandbox-aws", daemon=True
         )
@@ -241,27 +214,20 @@ class SandboxAws:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT."""
     options = _parser().parse_args(arguments)
+    stopped = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
     try:
         sandbox = SandboxAws(
             servers=load_source_servers(options.servers) if options.servers else (),
             scenario=load_scenario(options.scenario) if options.scenario else None,
             speed=options.speed,
             port=options.port,
-            verbose=options.verbose,
-        )
-    except (ScenarioError, OSError, ValueError) as error:
+        ).start(warm_up=("drs", "sts", "dynamodb"))
+    except (OSError, ValueError) as error:
+        # ScenarioError is a ValueError.
         print(f"sandbox.aws: {error}", file=sys.stderr)
         return _EXIT_BAD_INPUT
-    stopped = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    try:
-        sandbox.start(warm_up=("drs", "sts", "dynamodb"))
-    except (ScenarioError, OSError) as error:
-        print(f"sandbox.aws: {error}", file=sys.stderr)
-        return _EXIT_BAD_INPUT
-    if options.port_file:
-        _write_atomically(options.port_file, str(sandbox.port))
     ready = {"Endpoint": sandbox.endpoint_url, "Port": sandbox.port, "Pid": os.getpid()}
     print(json.dumps(ready), flush=True)
     stopped.wait()
@@ -279,22 +245,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--servers", type=Path, help="JSON list of the initial source servers")
     parser.add_argument("--scenario", type=Path, help="scenario file, YAML")
-    parser.add_argument(
-        "--port-file", type=Path, help="file that receives the port when the server is ready"
-    )
-    parser.add_argument("--verbose", action="store_true", help="log requests")
     return parser
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    # A process that waits for the file must not read an empty one.
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
-
-
-def _status_line(code: int | HTTPStatus) -> str:
-    return f"{code} {HTTPStatus(code).phrase}"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from threading import Condition, Event
@@ -45,10 +45,6 @@ class LoggedCall:
     Fault: str | None = None
     Held: bool = False
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the entry as plain JSON types."""
-        return asdict(self)
-
 
 class CallLog:
     """An append-only log with blocking reads. It keeps the latest 100,000 calls."""
@@ -56,8 +52,8 @@ class CallLog:
     def __init__(self) -> None:
         self._entries: deque[LoggedCall] = deque(maxlen=_MAX_CALLS)
         self._last = 0
-        # Of each account and operation, by result.
-        self._counts: dict[tuple[str, str], Counter[str]] = {}
+        # By account, `service.Operation` and result.
+        self._counts: Counter[tuple[str, str, str]] = Counter()
         self._held: dict[int, Event] = {}
         self._changed = Condition()
 
@@ -92,7 +88,7 @@ class CallLog:
             if held:
                 self._held[entry.Number] = Event()
             else:
-                self._counts.setdefault((call.account_id, call.name), Counter())[result] += 1
+                self._count(entry)
             self._changed.notify_all()
             return entry
 
@@ -105,8 +101,11 @@ class CallLog:
         with self._changed:
             entry.Held, entry.Result = False, result
             del self._held[entry.Number]
-            name = f"{entry.Service}.{entry.Operation}"
-            self._counts.setdefault((entry.AccountId, name), Counter())[result] += 1
+            self._count(entry)
+
+    def _count(self, entry: LoggedCall) -> None:
+        name = f"{entry.Service}.{entry.Operation}"
+        self._counts[entry.AccountId, name, entry.Result] += 1
 
     def release(self, numbers: Iterable[int] | None = None) -> int:
         """Release held responses.
@@ -136,7 +135,7 @@ class CallLog:
                 self._changed.wait(left)
             first = self._last - len(self._entries) + 1
             start = max(0, number + 1 - first)
-            return [self._entries[index].as_json() for index in range(start, len(self._entries))]
+            return [asdict(self._entries[index]) for index in range(start, len(self._entries))]
 
     def counts(self, account_id: str | None = None) -> dict[str, dict[str, int]]:
         """Return by `service.Operation` how often it was called with which result.
@@ -144,9 +143,9 @@ class CallLog:
         Args:
             account_id: In which account; None means in all.
         """
-        found: dict[str, Counter[str]] = {}
+        found: defaultdict[str, Counter[str]] = defaultdict(Counter)
         with self._changed:
-            for (account, name), results in sorted(self._counts.items()):
+            for (account, name, result), count in self._counts.items():
                 if account_id in (None, account):
-                    found.setdefault(name, Counter()).update(results)
+                    found[name][result] += count
         return {name: dict(results) for name, results in sorted(found.items())}

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from http import HTTPStatus
 from threading import Lock
 from typing import Any
-from urllib.parse import parse_qs
 from weakref import WeakSet
+
+from werkzeug.wrappers import Request, Response
 
 from sandbox.drs.simulation import simulation
 from sandbox.http.aws_call import Call
 from sandbox.http.call_log import GONE, HELD, CallLog
 from sandbox.http.faults import FaultInjector
-from sandbox.http.wsgi_server import is_disconnected
+from sandbox.http.wsgi_server import close_connections, is_disconnected
 from sandbox.scenario import Quotas, Scenario, SourceServer, read_scenario
 from sandbox.seed import all_backends, apply_quotas, apply_source_server
 
@@ -28,15 +29,10 @@ _MAX_WAIT_SECONDS = 60.0
 
 
 class SandboxControl:
-    """The active scenario and the log of API calls.
-
-    Attributes:
-        close_connections: Closes connections, even during a request.
-    """
+    """The active scenario, the log of API calls, and the connections of their callers."""
 
     def __init__(self) -> None:
         self.faults = FaultInjector()
-        self.close_connections: Callable[[Container[socket.socket]], None] = lambda _: None
         self._client_connections: WeakSet[socket.socket] = WeakSet()
         # In the order in which they were given: later ones hold.
         self._quotas: list[Quotas] = []
@@ -80,7 +76,7 @@ class SandboxControl:
         self._calls.add(call, result, now=simulation.now(), fault=fault)
 
     def hold(
-        self, call: Call, result: str, connection: socket.socket | None, *, fault: str | None
+        self, call: Call, result: str, connection: socket.socket, *, fault: str | None
     ) -> bool:
         """Hold a response until it is released or the caller closes the connection.
 
@@ -120,10 +116,15 @@ class SandboxControl:
             ],
         }
 
-    def record_caller(self, connection: socket.socket | None) -> None:
-        """Record the connection of an API call, if it is known."""
-        if connection is not None:
+    def record_caller(self, connection: socket.socket) -> None:
+        """Record the connection of an API call."""
+        with self._lock:
             self._client_connections.add(connection)
+
+    def close_connections(self) -> None:
+        """Close the connections of API calls. Those of control clients stay open."""
+        with self._lock:
+            close_connections(list(self._client_connections))
 
     def calls(self, account_id: str | None = None) -> dict[str, Any]:
         """Return how often each operation was called with which result, and the faults applied.
@@ -140,44 +141,33 @@ class SandboxControl:
         """Return the status, the clock and the speed of the sandbox."""
         return {**_OK, "Now": simulation.now(), "Speed": simulation.speed}
 
-    def handle_request(
-        self,
-        method: str,
-        path: str,
-        body: bytes,
-        *,
-        query: str = "",
-    ) -> tuple[int, bytes]:
-        """Handle one request under `/_sandbox/`.
-
-        Returns:
-            The HTTP status and the JSON body.
-        """
-        parameters = {name: values[-1] for name, values in parse_qs(query).items()}
+    def respond(self, request: Request) -> Response:
+        """Handle one request under `/_sandbox/`."""
+        given = request.args
         routes: dict[tuple[str, str], Callable[[], dict[str, Any] | None]] = {
             ("GET", "health"): self.health,
-            ("GET", "ledger"): lambda: self.ledger(parameters.get("account")),
-            ("GET", "calls"): lambda: self.calls(parameters.get("account")),
+            ("GET", "ledger"): lambda: self.ledger(given.get("account")),
+            ("GET", "calls"): lambda: self.calls(given.get("account")),
             ("GET", "log"): lambda: self.logged(
-                after=int(parameters.get("after", 0)), wait=float(parameters.get("wait", 0))
+                after=int(given.get("after", 0)), wait=float(given.get("wait", 0))
             ),
             ("POST", "release"): lambda: self.release(
-                [int(parameters["number"])] if "number" in parameters else None
+                [int(given["number"])] if "number" in given else None
             ),
-            ("DELETE", "faults"): lambda: self.clear_faults(parameters.get("name", "")),
-            # Connections of control clients stay open.
-            ("DELETE", "connections"): lambda: self.close_connections(self._client_connections),
-            ("POST", "scenario"): lambda: self.apply(body.decode()),
+            ("DELETE", "faults"): lambda: self.clear_faults(given.get("name", "")),
+            ("DELETE", "connections"): self.close_connections,
+            ("POST", "scenario"): lambda: self.apply(request.get_data().decode()),
         }
-        route = routes.get((method, path.removeprefix(PREFIX).strip("/")))
+        route = routes.get((request.method, request.path.removeprefix(PREFIX).strip("/")))
         if route is None:
             known = ", ".join(f"{verb} {PREFIX}{name}" for verb, name in routes)
-            return _json(HTTPStatus.NOT_FOUND, {"Error": f"unknown request; use one of: {known}"})
+            content = {"Error": f"unknown request; use one of: {known}"}
+            return _json(HTTPStatus.NOT_FOUND, content)
         try:
             return _json(HTTPStatus.OK, route() or _OK)
         except ValueError as error:
             return _json(HTTPStatus.BAD_REQUEST, {"Error": str(error)})
 
 
-def _json(status: HTTPStatus, content: dict[str, Any]) -> tuple[int, bytes]:
-    return status, json.dumps(content).encode()
+def _json(status: HTTPStatus, content: dict[str, Any]) -> Response:
+    return Response(json.dumps(content), status, mimetype="application/json")

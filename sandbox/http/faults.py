@@ -15,6 +15,7 @@ from moto.core.exceptions import ServiceException
 from moto.core.request import determine_request_protocol
 from moto.core.serialize import XFormedAttributePicker, get_serializer_class
 from moto.core.utils import get_service_model
+from werkzeug.wrappers import Response
 
 from sandbox.drs.exceptions import SERVERS_IN_A_JOB
 from sandbox.http.aws_call import UNKNOWN_OPERATION, Call
@@ -156,18 +157,13 @@ class FaultInjector:
         return dict(sorted(found.items()))
 
 
-def render_error(
-    call: Call, fault: Fault, content_type: str
-) -> tuple[int, list[tuple[str, str]], bytes]:
+def render_error(call: Call, fault: Fault, content_type: str) -> Response:
     """Serialize the error of a fault in the protocol of the service.
 
     Args:
         call: The API call.
         fault: A fault with an error code.
         content_type: The content type of the request, which selects the protocol.
-
-    Returns:
-        HTTP status, headers and body.
     """
     assert fault.error is not None, "the fault has an error code"
     model = get_service_model(call.service)
@@ -178,18 +174,14 @@ def render_error(
     serializer = get_serializer_class(call.service, determine_request_protocol(model, content_type))
     rendered = serializer(operation, value_picker=XFormedAttributePicker()).serialize(error)
     status = int(rendered["status_code"])
-    shape = next(
-        (
-            shape
-            for shape in model.error_shapes
-            if fault.error in (shape.name, shape.metadata.get("error", {}).get("code"))
-        ),
-        None,
-    )
-    if shape is None or "httpStatusCode" not in shape.metadata.get("error", {}):
+    modelled = [(shape.name, shape.metadata.get("error", {})) for shape in model.error_shapes]
+    if not any(
+        fault.error in (name, error.get("code")) and "httpStatusCode" in error
+        for name, error in modelled
+    ):
         status = int(_STATUS.get(fault.error, status))
-    headers = [*rendered["headers"].items(), ("x-amzn-requestid", str(uuid.uuid4()))]
+    response = Response(rendered["body"], status, rendered["headers"])
+    response.headers["x-amzn-requestid"] = str(uuid.uuid4())
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or "Throttling" in fault.error:
-        headers.append(("Retry-After", str(fault.retry_after_seconds)))
-    body = rendered["body"]
-    return status, headers, body if isinstance(body, bytes) else str(body).encode()
+        response.headers["Retry-After"] = str(fault.retry_after_seconds)
+    return response

@@ -6,14 +6,16 @@ import io
 import select
 import socket
 import traceback
-from collections.abc import Container
+from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
-from threading import Lock
 from typing import Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.datastructures import Headers
 from werkzeug.serving import ThreadedWSGIServer
+from werkzeug.test import run_wsgi_app
+from werkzeug.wrappers import Response
 
 LOOPBACK = "127.0.0.1"
 
@@ -25,20 +27,13 @@ class ResponseWithheld(Exception):
 class ResponseTruncated(Exception):
     """Raised by an application to close the connection during the response."""
 
-    def __init__(self, status: str, headers: list[tuple[str, str]], content: bytes) -> None:
-        super().__init__(status)
-        self.status, self.headers, self.content = status, headers, content
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status)
+        self.response = response
 
 
-def is_disconnected(connection: socket.socket | None, *, within: float) -> bool:
-    """Return whether a caller that waits for a response closes its connection.
-
-    Args:
-        connection: The connection; None if it is not known, which counts as closed.
-        within: Seconds to wait for the close.
-    """
-    if connection is None:
-        return True
+def is_disconnected(connection: socket.socket, *, within: float) -> bool:
+    """Return whether a caller closes its connection in `within` seconds instead of waiting."""
     try:
         watch = select.poll()
         watch.register(connection, select.POLLIN)
@@ -47,6 +42,14 @@ def is_disconnected(connection: socket.socket | None, *, within: float) -> bool:
         return connection.recv(1, socket.MSG_PEEK) == b""
     except (OSError, ValueError):
         return True
+
+
+def close_connections(connections: Iterable[socket.socket]) -> None:
+    """Close connections, even during a request."""
+    for connection in connections:
+        # The client may have closed the connection.
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 class ConnectionHandler(MotoRequestHandler):
@@ -62,14 +65,6 @@ class ConnectionHandler(MotoRequestHandler):
     disable_nagle_algorithm = True
     server: LoopbackServer
 
-    def setup(self) -> None:
-        super().setup()
-        self.server.add_connection(self.connection)
-
-    def finish(self) -> None:
-        self.server.remove_connection(self.connection)
-        super().finish()
-
     def run_wsgi(self) -> None:
         environ = self.make_environ()
         if environ.get("wsgi.input_terminated"):
@@ -79,59 +74,28 @@ class ConnectionHandler(MotoRequestHandler):
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         try:
-            status, headers, content = self._call_application(environ)
+            chunks, status, headers = run_wsgi_app(self.server.app, environ, buffered=True)
         except ResponseTruncated as truncated:
-            self._send_response(
-                truncated.status,
-                truncated.headers,
-                truncated.content,
-                limit=len(truncated.content) // 2,
-            )
-            self._drop_connection()
-            return
+            response = truncated.response
+            content = response.get_data()
+            self._send(response.status, response.headers, content, limit=len(content) // 2)
+            self._close()
         except ResponseWithheld:
-            self._drop_connection()
-            return
+            self._close()
         except Exception:
             self.server.log("error", f"Error on request:\n{traceback.format_exc()}")
-            status, headers, content = "500 Internal Server Error", [], b""
-        self._send_response(status, headers, content)
+            self._send("500 Internal Server Error", Headers(), b"")
+        else:
+            self._send(status, headers, b"".join(chunks))
 
-    def _drop_connection(self) -> None:
+    def _close(self) -> None:
         self.close_connection = True
-        # The caller may have closed the connection.
-        with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
+        close_connections([self.connection])
 
-    def _call_application(
-        self, environ: dict[str, Any]
-    ) -> tuple[str, list[tuple[str, str]], bytes]:
-        status, headers = "", list[tuple[str, str]]()
-
-        def start_response(
-            new_status: str, new_headers: list[tuple[str, str]], exc_info: Any = None
-        ) -> Any:
-            nonlocal status, headers
-            status, headers = new_status, list(new_headers)
-            return None
-
-        chunks = self.server.app(environ, start_response)
-        try:
-            return status, headers, b"".join(chunks)
-        finally:
-            if hasattr(chunks, "close"):
-                chunks.close()
-
-    def _send_response(
-        self,
-        status: str,
-        headers: list[tuple[str, str]],
-        content: bytes,
-        *,
-        limit: int | None = None,
+    def _send(
+        self, status: str, headers: Headers, content: bytes, *, limit: int | None = None
     ) -> None:
         code, _, reason = status.partition(" ")
-        self.log_request(code, len(content))
         self.send_response_only(int(code), reason)
         for name, value in headers:
             if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
@@ -143,38 +107,22 @@ class ConnectionHandler(MotoRequestHandler):
             self.wfile.write(content[:limit])
         self.wfile.flush()
 
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        if self.server.verbose:
-            super().log_request(code, size)
-
 
 class LoopbackServer(ThreadedWSGIServer):
     """A threaded server on 127.0.0.1. It stops even if clients keep connections open."""
 
-    def __init__(self, app: Any, port: int, *, verbose: bool) -> None:
-        self.verbose = verbose
-        self._connections: set[socket.socket] = set()
-        self._lock = Lock()
+    def __init__(self, app: Any, port: int) -> None:
+        self._connections: set[Any] = set()
         super().__init__(LOOPBACK, port, app, handler=ConnectionHandler)
 
-    def add_connection(self, connection: socket.socket) -> None:
-        """Add an open connection."""
-        with self._lock:
-            self._connections.add(connection)
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
 
-    def remove_connection(self, connection: socket.socket) -> None:
-        """Remove a closed connection."""
-        with self._lock:
-            self._connections.discard(connection)
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
 
-    def close_connections(self, of: Container[socket.socket] | None = None) -> None:
-        """Close the open connections: those in `of`, or all."""
-        with self._lock:
-            for connection in self._connections:
-                if of is not None and connection not in of:
-                    continue
-                try:
-                    connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    # The client has closed the connection.
-                    continue
+    def close_connections(self) -> None:
+        """Close all open connections."""
+        close_connections(list(self._connections))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import boto3
 import pytest
@@ -149,13 +150,13 @@ def test_one_connection_serves_many_calls() -> None:
         opened: list[object] = []
         server = aws.server._server
         assert server is not None
-        remember = server.add_connection
+        process = server.process_request
 
-        def counted(connection: object) -> None:
-            opened.append(connection)
-            remember(connection)  # type: ignore[arg-type]  # a socket
+        def counted(request: Any, client_address: Any) -> None:
+            opened.append(request)
+            process(request, client_address)
 
-        server.add_connection = counted  # type: ignore[method-assign]  # to count connections
+        server.process_request = counted  # type: ignore[method-assign]  # to count connections
         for _ in range(20):
             aws.drs.describe_jobs()
             aws.drs.describe_source_servers()

@@ -73,32 +73,31 @@ def test_the_aws_command_line_drills_and_terminates() -> None:
 
 
 @pytest.fixture
-def process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any], Path]]:
-    """A server process with two source servers at speed 30, its output and its port file."""
-    seed, scenario, port = tmp_path / "seed.json", tmp_path / "scenario.yaml", tmp_path / "port"
+def process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """A server process with two source servers at speed 30, and its output."""
+    seed, scenario = tmp_path / "seed.json", tmp_path / "scenario.yaml"
     seed.write_text(json.dumps([{"SourceServerId": DATABASE}, {"SourceServerId": WEB}]))
     scenario.write_text(f"SourceServers: [{{SourceServerId: {DATABASE}, Outcome: failed-early}}]")
     options = ["--speed", "30", "--servers", str(seed), "--scenario", str(scenario)]
     started = subprocess.Popen(
-        [sys.executable, "-m", "sandbox.aws", "--port", "0", "--port-file", str(port), *options],
+        [sys.executable, "-m", "sandbox.aws", "--port", "0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     assert started.stdout is not None
     try:
-        yield started, json.loads(started.stdout.readline()), port
+        yield started, json.loads(started.stdout.readline())
     finally:
         started.kill()
         started.communicate()
 
 
 def test_the_server_process_prints_its_endpoint_serves_and_ends_on_sigterm(
-    process: tuple[subprocess.Popen[str], dict[str, Any], Path],
+    process: tuple[subprocess.Popen[str], dict[str, Any]],
 ) -> None:
-    server, ready, port = process
+    server, ready = process
     assert ready["Endpoint"] == f"http://127.0.0.1:{ready['Port']}"
-    assert port.read_text() == str(ready["Port"])
     started = run_aws(
         ready["Endpoint"], "start-recovery", "--source-servers", f"sourceServerID={DATABASE}"
     )

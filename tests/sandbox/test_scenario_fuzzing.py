@@ -9,6 +9,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
+from werkzeug.wrappers import Request
 
 from cli.app import app
 from sandbox.http.control import SandboxControl
@@ -118,8 +119,8 @@ def test_the_control_returns_200_or_400_for_any_scenario(value: Any) -> None:
             body = yaml.safe_dump(value).encode()
         except (yaml.YAMLError, ValueError):
             return
-    status, _ = SandboxControl().handle_request("POST", "/_sandbox/scenario", body)
-    assert status in (200, 400)
+    request = Request.from_values("/_sandbox/scenario", method="POST", data=body)
+    assert SandboxControl().respond(request).status_code in (200, 400)
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ class DrsSimulation:
             self.drs: FaultyDrs[LedgerSnapshot] = FaultyDrs(
                 SandboxApplication(self.sandbox.control), self.snapshot
             )
-            server = LoopbackServer(self.drs, 0, verbose=False)
+            server = LoopbackServer(self.drs, 0)
             thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
             thread.start()
             self.endpoint = f"http://127.0.0.1:{server.server_port}"
@@ -299,10 +299,8 @@ class Wave:
                 pass
 
     def _instances(self, server: str) -> list[RecoveryInstance]:
-        found: list[RecoveryInstance] = drs_backends[ACCOUNT][REGION].instances_of(
-            server, self._simulation.now
-        )
-        return found
+        backend = drs_backends[ACCOUNT][REGION]
+        return list(backend.source_servers[server].listed_instances(self._simulation.now))
 
     # The watch and the review
 

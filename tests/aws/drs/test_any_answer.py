@@ -51,7 +51,7 @@ class Aws:
 def aws() -> Iterator[Aws]:
     """An AWS that answers anything, and an environment in which boto3 finds no other."""
     server_app = Aws()
-    server = LoopbackServer(server_app, 0, verbose=False)
+    server = LoopbackServer(server_app, 0)
     thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     with pytest.MonkeyPatch.context() as patch:
