@@ -90,7 +90,7 @@ async def running_testbed(
     with _environment():
         try:
             await asyncio.to_thread(stack.start_temporal)
-            await asyncio.to_thread(stack.start_aws, servers=None, scenario=None)
+            await asyncio.to_thread(stack.start_aws)
             os.environ.update(stack.env)
             get_settings.cache_clear()
             table = HistoryTable(get_settings())

@@ -1,7 +1,7 @@
 """A local AWS: DRS beside moto's DynamoDB, STS, SQS and the rest, over HTTP.
 
-`python -m sandbox.aws --port 0 --speed 30 --servers seed.json --scenario scenario.yaml` prints one
-line of JSON with its endpoint when it is ready.
+`python -m sandbox.aws --port 0 --speed 30 --scenario scenario.yaml` prints one line of JSON with
+its endpoint when it is ready.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ from sandbox.http.wsgi_server import LOOPBACK, LoopbackServer, ResponseTruncated
 from sandbox.scenario import (
     Effect,
     Scenario,
-    SourceServer,
     load_scenario,
-    load_source_servers,
 )
 
 _EXIT_BAD_INPUT = 2
@@ -122,8 +120,7 @@ class SandboxAws:
     def __init__(
         self,
         *,
-        servers: Iterable[SourceServer] = (),
-        scenario: Scenario | None = None,
+        scenarios: Iterable[Scenario] = (),
         speed: float = 1.0,
         port: int = 0,
         clock: Callable[[], float] = time.time,
@@ -131,16 +128,14 @@ class SandboxAws:
         """Prepare a server.
 
         Args:
-            servers: The initial source servers.
-            scenario: Applied after the source servers are created.
+            scenarios: Applied in this order before the first request.
             speed: Divides the durations of AWS operations.
             port: The port on 127.0.0.1. 0 selects a free port.
             clock: Returns the current time in epoch seconds. All DRS state is computed from it.
         """
         if speed <= 0:
             raise ValueError("speed must be greater than 0")
-        self._servers = tuple(servers)
-        self._scenario = scenario or Scenario()
+        self._scenarios = tuple(scenarios)
         self._speed = speed
         self._port = port
         self._clock = clock
@@ -149,7 +144,7 @@ class SandboxAws:
         self.control = SandboxControl()
 
     def start(self, warm_up: Sequence[str] = ("drs",)) -> Self:
-        """Clear moto's state, create the source servers and start serving.
+        """Clear moto's state, apply the scenarios and start serving.
 
         Args:
             warm_up: Services to import before the first call.
@@ -163,8 +158,8 @@ class SandboxAws:
         simulation.speed = self._speed
         simulation.timestamp_form = TimestampForm.OFFSET
         self.control = SandboxControl()
-        self.control.add_source_servers(self._servers)
-        self.control.apply(self._scenario)
+        for scenario in self._scenarios:
+            self.control.apply(scenario)
         application = SandboxApplication(self.control)
         application.warm_up(warm_up)
         self._server = LoopbackServer(application, self._port)
@@ -219,8 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stopped.set())
     try:
         sandbox = SandboxAws(
-            servers=load_source_servers(options.servers) if options.servers else (),
-            scenario=load_scenario(options.scenario) if options.scenario else None,
+            scenarios=[load_scenario(path) for path in options.scenario],
             speed=options.speed,
             port=options.port,
         ).start(warm_up=("drs", "sts", "dynamodb"))
@@ -243,8 +237,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--speed", type=float, default=1.0, help="divides the durations of DRS jobs (default 1)"
     )
-    parser.add_argument("--servers", type=Path, help="JSON list of the initial source servers")
-    parser.add_argument("--scenario", type=Path, help="scenario file, YAML")
+    parser.add_argument(
+        "--scenario", type=Path, action="append", default=[],
+        help="scenario file, YAML; if given more than once, applied in order",
+    )  # fmt: skip
     return parser
 
 

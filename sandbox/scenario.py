@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from botocore.exceptions import UnknownServiceError
@@ -17,7 +17,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
@@ -215,41 +214,19 @@ def read_scenario(text: str) -> Scenario:
         ScenarioError: The message lists every problem and its location in the file.
     """
     try:
-        return Scenario.model_validate(_read_yaml(text) or {})
+        return Scenario.model_validate(yaml.safe_load(text) or {})
     except ValidationError as error:
         raise ScenarioError(_problems(error)) from None
-
-
-def load_scenario(path: Path) -> Scenario:
-    """Read a scenario file."""
-    return read_scenario(path.read_text())
-
-
-def read_source_servers(text: str) -> tuple[SourceServer, ...]:
-    """Read a list of source servers in JSON or YAML.
-
-    Raises:
-        ScenarioError: The message lists every problem and its location in the file.
-    """
-    try:
-        return TypeAdapter(tuple[SourceServer, ...]).validate_python(_read_yaml(text) or [])
-    except ValidationError as error:
-        raise ScenarioError(_problems(error)) from None
-
-
-def load_source_servers(path: Path) -> tuple[SourceServer, ...]:
-    """Read a file with a list of source servers."""
-    return read_source_servers(path.read_text())
-
-
-def _read_yaml(text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
     except RecursionError:
         raise ScenarioError("not YAML: the nesting is too deep") from None
     except (yaml.YAMLError, ValueError) as error:
         # PyYAML raises a plain ValueError for invalid dates and very long numbers.
         raise ScenarioError(f"not YAML: {error}") from None
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Read a scenario file."""
+    return read_scenario(path.read_text())
 
 
 def _problems(error: ValidationError) -> str:

@@ -42,10 +42,8 @@ class Part:
         started: the creation time of the process, because process IDs are reused.
     """
 
-    name: str
     pid: int
     started: float
-    command: list[str]
 
     def process(self) -> psutil.Process | None:
         """The process, or None if it has ended."""
@@ -93,12 +91,13 @@ class Stack:
         """The stack that runs in `folder`, or None."""
         try:
             stored = json.loads((folder / "stack.json").read_text())
+            parts = {name: Part(**part) for name, part in stored.pop("parts").items()}
+            return cls(folder=folder, parts=parts, **stored)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            # Another version of the command line wrote other keys.
             raise StackError(f"{folder / 'stack.json'} cannot be read: {error}") from error
-        parts = {name: Part(**part) for name, part in stored.pop("parts").items()}
-        return cls(folder=folder, parts=parts, **stored)
 
     @property
     def env(self) -> dict[str, str]:
@@ -158,16 +157,14 @@ class Stack:
             command += ["--search-attribute", attribute]
         self._start("temporal", command, {}, self._is_temporal_healthy)
 
-    def start_aws(self, *, servers: Path | None, scenario: Path | None) -> None:
-        """Start the local AWS with source servers and a scenario."""
+    def start_aws(self, *scenarios: Path) -> None:
+        """Start the local AWS and apply scenario files, in this order."""
         self.aws_port = self.aws_port or free_port(5055)
         command = [
             sys.executable, "-m", "sandbox.aws",
             "--port", str(self.aws_port), "--speed", f"{self.speed:g}",
         ]  # fmt: skip
-        if servers:
-            command += ["--servers", str(servers)]
-        if scenario:
+        for scenario in scenarios:
             command += ["--scenario", str(scenario)]
         self._start("aws", command, {}, self._is_aws_healthy)
 
@@ -192,7 +189,7 @@ class Stack:
         self.api_port = self.api_port or free_port(8080)
         command = [*self.server, "--port", str(self.api_port)]
         env = {**self.env, "AWS_SDK_UA_APP_ID": "server", **(variables or {})}
-        self._start("server", command, env, self._is_server_listening)
+        self._start("server", command, env, lambda: _is_listening(self.api_port))
 
     def stop_part(self, name: str, *, kill: bool = False) -> None:
         """Stop one part and its child processes. `kill` sends SIGKILL instead of SIGTERM."""
@@ -204,11 +201,9 @@ class Stack:
 
     def stop(self) -> None:
         """Stop every part; Temporal and AWS last."""
-        order = sorted(self.parts, key=lambda name: name in ("temporal", "aws"))
-        parts = [p for name in order if (p := self.parts[name].process())]
-        workers = [p for p in parts if p.pid not in self._server_pids()]
-        _terminate(workers)
-        _terminate([p for p in parts if p not in workers])
+        servers = {"temporal", "aws"}
+        for names in (self.parts.keys() - servers, self.parts.keys() & servers):
+            _terminate([process for name in names if (process := self.parts[name].process())])
         self.parts.clear()
         (self.folder / "stack.json").unlink(missing_ok=True)
         (self.folder / "env").unlink(missing_ok=True)
@@ -217,9 +212,6 @@ class Stack:
         """Stop every part and delete the folder."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _server_pids(self) -> list[int]:
-        return [p.pid for name, p in self.parts.items() if name in ("temporal", "aws")]
 
     def _start(
         self, name: str, command: list[str], env: Mapping[str, str], is_ready: Callable[[], bool]
@@ -238,7 +230,7 @@ class Stack:
                 start_new_session=True,
             )
         process = psutil.Process(popen.pid)
-        self.parts[name] = Part(name, popen.pid, process.create_time(), command)
+        self.parts[name] = Part(popen.pid, process.create_time())
         self._save()
         deadline = time.monotonic() + _START_SECONDS
         while not is_ready():
@@ -264,9 +256,6 @@ class Stack:
                 return bool(response.status == 200)
         except OSError:
             return False
-
-    def _is_server_listening(self) -> bool:
-        return _is_listening(self.api_port)
 
     def _save(self) -> None:
         stored = asdict(self)

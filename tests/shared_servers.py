@@ -69,7 +69,7 @@ def _is_controller(config: pytest.Config) -> bool:
 
 def _start(servers: Stack) -> None:
     servers.start_temporal()
-    servers.start_aws(servers=None, scenario=None)
+    servers.start_aws()
     (servers.folder / "ready").touch()
 
 

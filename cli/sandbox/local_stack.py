@@ -139,13 +139,13 @@ def start_stack(
     """
     _clear_cloud_variables()
     stack.folder.mkdir(parents=True, exist_ok=True)
-    seed = stack.folder / "servers.json"
-    seed.write_text(json.dumps(source_servers(plans), indent=1))
+    seed = stack.folder / "servers.scenario.json"
+    seed.write_text(json.dumps({"SourceServers": source_servers(plans)}, indent=1))
     try:
         with step("Starting Temporal"):
             stack.start_temporal()
         with step("Starting AWS"):
-            stack.start_aws(servers=seed, scenario=scenario.absolute() if scenario else None)
+            stack.start_aws(seed, *([scenario.absolute()] if scenario else []))
         use_stack(stack)
         with step("Creating the tables"):
             asyncio.run(HistoryTable(get_settings()).create())

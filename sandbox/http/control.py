@@ -18,7 +18,7 @@ from sandbox.http.aws_call import Call
 from sandbox.http.call_log import GONE, HELD, CallLog
 from sandbox.http.faults import FaultInjector
 from sandbox.http.wsgi_server import close_connections, is_disconnected
-from sandbox.scenario import Quotas, Scenario, SourceServer, read_scenario
+from sandbox.scenario import Quotas, Scenario, read_scenario
 from sandbox.seed import all_backends, apply_quotas, apply_source_server
 
 PREFIX = "/_sandbox/"
@@ -39,14 +39,6 @@ class SandboxControl:
         self._calls = CallLog()
         self._lock = Lock()
 
-    def add_source_servers(self, entries: Iterable[SourceServer]) -> None:
-        """Create source servers, or update existing ones."""
-        with self._lock:
-            for entry in entries:
-                holders = apply_source_server(entry)
-                for quotas in self._quotas:
-                    apply_quotas(quotas, holders)
-
     def apply(self, scenario: Scenario | str) -> None:
         """Merge source servers, replace the specified quotas, append faults.
 
@@ -64,7 +56,10 @@ class SandboxControl:
             if scenario.quotas.model_fields_set:
                 self._quotas.append(scenario.quotas)
                 apply_quotas(scenario.quotas, all_backends())
-        self.add_source_servers(scenario.source_servers)
+            for entry in scenario.source_servers:
+                holders = apply_source_server(entry)
+                for quotas in self._quotas:
+                    apply_quotas(quotas, holders)
         self.faults.add(scenario.faults, scenario.seed)
 
     def clear_faults(self, name: str = "") -> None:

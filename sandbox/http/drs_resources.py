@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from sandbox.drs.models import DRSBackend
+from sandbox.drs import drs_backends
 from sandbox.http.aws_call import Call
-from sandbox.seed import all_backends
 
 _RESOURCE = re.compile(r"\b(?:s|i|drsjob)-[0-9a-zA-Z]{17}\b")
 
@@ -20,22 +19,16 @@ def with_drs_resources(call: Call) -> Call:
     """
     if call.service != "drs":
         return call
-    backend = _backend(call)
     named = dict.fromkeys(_RESOURCE.findall(call.text))
     tags: list[str] = []
-    for resource_id in list(named):
-        if backend is None:
-            break
-        if job := backend.jobs.get(resource_id):
-            named.update(dict.fromkeys(each.source_server_id for each in job.participants))
-            tags += job.tags.values()
-        if instance := backend.recovery_instances.get(resource_id):
-            named[instance.source_server.source_server_id] = None
+    # A lookup by index in moto's BackendDict would create the backend.
+    account = drs_backends.get(call.account_id)
+    if account and (backend := account.get(call.region)):
+        for resource_id in list(named):
+            if job := backend.jobs.get(resource_id):
+                named.update(dict.fromkeys(each.source_server_id for each in job.participants))
+                tags += job.tags.values()
+            if instance := backend.recovery_instances.get(resource_id):
+                named[instance.source_server.source_server_id] = None
     text = "\n".join((call.text, *named, *tags))
     return replace(call, resource_ids=tuple(named), text=text)
-
-
-def _backend(call: Call) -> DRSBackend | None:
-    # A lookup in moto's BackendDict would create the backend.
-    where = (call.account_id, call.region)
-    return next((b for b in all_backends() if (b.account_id, b.region_name) == where), None)

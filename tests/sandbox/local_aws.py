@@ -45,7 +45,7 @@ class LocalAws:
     def __init__(self, scenario: str = TWO_SERVERS, speed: float = 1.0) -> None:
         self.now = 1_700_000_000.0
         self.server = SandboxAws(
-            scenario=read_scenario(scenario), speed=speed, clock=lambda: self.now
+            scenarios=[read_scenario(scenario)], speed=speed, clock=lambda: self.now
         )
 
     def __enter__(self) -> Self:

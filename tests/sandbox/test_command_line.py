@@ -76,9 +76,10 @@ def test_the_aws_command_line_drills_and_terminates() -> None:
 def process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """A server process with two source servers at speed 30, and its output."""
     seed, scenario = tmp_path / "seed.json", tmp_path / "scenario.yaml"
-    seed.write_text(json.dumps([{"SourceServerId": DATABASE}, {"SourceServerId": WEB}]))
+    servers = [{"SourceServerId": DATABASE}, {"SourceServerId": WEB}]
+    seed.write_text(json.dumps({"SourceServers": servers}))
     scenario.write_text(f"SourceServers: [{{SourceServerId: {DATABASE}, Outcome: failed-early}}]")
-    options = ["--speed", "30", "--servers", str(seed), "--scenario", str(scenario)]
+    options = ["--speed", "30", "--scenario", str(seed), "--scenario", str(scenario)]
     started = subprocess.Popen(
         [sys.executable, "-m", "sandbox.aws", "--port", "0", *options],
         stdout=subprocess.PIPE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.scenario import ScenarioError, read_scenario, read_source_servers
+from sandbox.scenario import ScenarioError, read_scenario
 
 SERVER = "s-51d6b65c73391918f"
 
@@ -33,9 +33,8 @@ def test_an_empty_scenario_is_valid() -> None:
 
 
 def test_an_account_id_may_be_written_as_a_number() -> None:
-    (server,) = read_source_servers(
-        f'[{{"SourceServerId": "{SERVER}", "AccountId": 123456789012}}]'
-    )
+    keys = f"SourceServerId: {SERVER}, AccountId: 123456789012"
+    (server,) = read_scenario(f"SourceServers: [{{{keys}}}]").source_servers
     assert server.account_id == "123456789012"
 
 

@@ -14,7 +14,6 @@ from werkzeug.wrappers import Request
 from cli.app import app
 from sandbox.http.control import SandboxControl
 from sandbox.scenario import Fault, Quotas, Scenario, ScenarioError, SourceServer, read_scenario
-from sandbox.scenario import read_source_servers as read_servers
 from tests.examples import examples
 
 SERVER = "s-51d6b65c73391918f"
@@ -59,17 +58,12 @@ SCENARIOS = ANYTHING | st.fixed_dictionaries(
 
 def read_or_refused(text: str) -> Scenario | None:
     """Return the scenario if it is valid. Every error message can be printed."""
-    refusals: list[str] = []
-    scenario = None
-    for read in (read_servers, read_scenario):
-        try:
-            read(text)
-        except ScenarioError as error:
-            refusals.append(str(error))
-        else:
-            scenario = read_scenario(text) if read is read_scenario else None
-    assert all(refusal and refusal.encode() for refusal in refusals)
-    return scenario
+    try:
+        return read_scenario(text)
+    except ScenarioError as error:
+        refusal = str(error)
+    assert refusal.encode()
+    return None
 
 
 @given(st.text() | st.text(alphabet="{}[]:,-&*!|>'\"%@`#?<~ \n\tab01", max_size=60))
