@@ -17,7 +17,6 @@ from contextlib import nullcontext
 from http import HTTPStatus
 from pathlib import Path
 from threading import Event, Lock, Thread
-from types import TracebackType
 from typing import Any, Self
 
 from moto.core.base_backend import BackendDict
@@ -64,9 +63,8 @@ class SandboxApplication:
         if call is None:
             return self._execute(environ)
         call = with_drs_resources(call)
-        decision = self._control.faults.decide(call)
-        time.sleep(decision.delay)
-        fault = decision.fault
+        delay, fault = self._control.faults.decide(call)
+        time.sleep(delay)
         effect, name = (fault.effect, fault.name) if fault else (None, None)
         if effect is Effect.DROP:
             self._control.log(call, effect, fault=name)
@@ -185,12 +183,7 @@ class SandboxAws:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     @property

@@ -75,7 +75,7 @@ class LocalAws:
 
     def clear_faults(self) -> None:
         """Remove all faults."""
-        self.server.control.clear_faults()
+        self.server.control.faults.clear()
 
     def calls(self, operation: str, service: str = "drs") -> int:
         """How often an operation was called, whatever came of it."""

@@ -148,21 +148,15 @@ class DRSBackend(JobOperations, InitialState):
 
     def _tagged_resource(self, resource_arn: str) -> SourceServer | Job | RecoveryInstance:
         now = simulation.now()
-        resource: SourceServer | Job | RecoveryInstance | None = None
-        kind, _, resource_id = resource_arn.rpartition(":")[2].partition("/")
-        match kind:
-            case "source-server":
-                resource = self.source_servers.get(resource_id)
-            case "job":
-                resource = self.jobs.get(resource_id)
-            case "recovery-instance":
-                instance = self.recovery_instances.get(resource_id)
-                resource = instance if instance and instance.is_listed(now) else None
-            case _:
-                pass
-        if resource is None or resource.arn != resource_arn:
-            raise ResourceNotFoundException(resource_arn, "RESOURCE")
-        return resource
+        resources: list[SourceServer | Job | RecoveryInstance] = [
+            *self.source_servers.values(),
+            *self.jobs.values(),
+            *(each for each in list(self.recovery_instances.values()) if each.is_listed(now)),
+        ]
+        for resource in resources:
+            if resource.arn == resource_arn:
+                return resource
+        raise ResourceNotFoundException(resource_arn, "RESOURCE")
 
 
 drs_backends = BackendDict(DRSBackend, "drs")

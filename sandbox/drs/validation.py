@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+from moto.core.utils import get_service_model
 
 from .exceptions import ValidationException
 
@@ -15,11 +18,6 @@ RECOVERY_SNAPSHOT_ID = re.compile(r"pit-[0-9a-zA-Z]{17}")
 JOB_ID = re.compile(r"drsjob-[0-9a-zA-Z]{17}")
 
 _MAX_TAGS = 50
-_LAUNCH_CONFIGURATION_ENUMS = {
-    "launchDisposition": ("STOPPED", "STARTED"),
-    "targetInstanceTypeRightSizingMethod": ("NONE", "BASIC", "IN_AWS"),
-    "recoveryMode": ("FAST", "OPTIMAL"),
-}
 
 
 def check_id(field: str, value: str, pattern: re.Pattern[str]) -> None:
@@ -59,12 +57,14 @@ def check_tags(tags: dict[str, str]) -> None:
 
 
 def check_launch_configuration(changes: dict[str, Any]) -> None:
-    """Reject launch configuration values that are not in the enumeration."""
-    for field, admitted in _LAUNCH_CONFIGURATION_ENUMS.items():
-        if field in changes and changes[field] not in admitted:
-            raise ValidationException(field, f"must be one of {', '.join(admitted)}")
-    if len(changes.get("name", "")) > 128:
-        raise ValidationException("name", "is longer than 128")
+    """Reject launch configuration values that the model of the API does not admit."""
+    shape = get_service_model("drs").operation_model("UpdateLaunchConfiguration").input_shape
+    for field, value in changes.items():
+        limits = shape.members[field].metadata
+        if value not in limits.get("enum", [value]):
+            raise ValidationException(field, f"must be one of {', '.join(limits['enum'])}")
+        if isinstance(value, str) and len(value) > limits.get("max", math.inf):
+            raise ValidationException(field, f"is longer than {limits['max']}")
 
 
 def is_admitted(value: str, filter_values: Collection[str]) -> bool:

@@ -62,10 +62,6 @@ class SandboxControl:
                     apply_quotas(quotas, holders)
         self.faults.add(scenario.faults, scenario.seed)
 
-    def clear_faults(self, name: str = "") -> None:
-        """Remove the faults whose names start with `name`, or all faults without a name."""
-        self.faults.clear(name)
-
     def log(self, call: Call, result: str, *, fault: str | None = None) -> None:
         """Log the result of a call: OK, an error code, or the effect of a fault."""
         self._calls.add(call, result, now=simulation.now(), fault=fault)
@@ -149,7 +145,7 @@ class SandboxControl:
             ("POST", "release"): lambda: self.release(
                 [int(given["number"])] if "number" in given else None
             ),
-            ("DELETE", "faults"): lambda: self.clear_faults(given.get("name", "")),
+            ("DELETE", "faults"): lambda: self.faults.clear(given.get("name", "")),
             ("DELETE", "connections"): self.close_connections,
             ("POST", "scenario"): lambda: self.apply(request.get_data().decode()),
         }

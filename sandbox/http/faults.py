@@ -54,14 +54,6 @@ class InjectedError(ServiceException):
     service_code: str
 
 
-@dataclass(frozen=True)
-class FaultDecision:
-    """The faults of one call: a delay in seconds, then an optional fault."""
-
-    delay: float = 0.0
-    fault: Fault | None = None
-
-
 @dataclass(eq=False)
 class _ActiveFault:
     fault: Fault
@@ -124,8 +116,8 @@ class FaultInjector:
             if not name:
                 self._added = 0
 
-    def decide(self, call: Call) -> FaultDecision:
-        """Select the fault of a call, and count it."""
+    def decide(self, call: Call) -> tuple[float, Fault | None]:
+        """Return the delay of a call in seconds and its fault, and count both."""
         delay = 0.0
         with self._lock:
             # Every fault counts its matching calls, even if another fault applies.
@@ -139,9 +131,9 @@ class FaultInjector:
                 if active.is_exhausted:
                     self._active.remove(active)
                 if fault.effect is not Effect.DELAY:
-                    return FaultDecision(delay, fault)
+                    return delay, fault
                 delay += fault.seconds or 0.0
-        return FaultDecision(delay)
+        return delay, None
 
     def applied(self, account_id: str | None = None) -> dict[str, int]:
         """Return how often each kind of fault struck, by `service.Operation Error`.

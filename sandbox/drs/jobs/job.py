@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..jobs.timeline import JobTimeline, LaunchStatus, LogEvent
+from ..jobs.timeline import JobTimeline, LaunchStatus, LogEvent, ServerTimeline
 from ..simulation import simulation
 
 
@@ -68,8 +69,11 @@ class Job:
 
     def launch_status(self, source_server_id: str, now: float) -> LaunchStatus:
         """Return the launch status of a participating server."""
-        servers = [participant.source_server_id for participant in self.participants]
-        return self.timeline.servers[servers.index(source_server_id)].status(self.offset(now))
+        servers = {participant.source_server_id: server for participant, server in self._servers()}
+        return servers[source_server_id].status(self.offset(now))
+
+    def _servers(self) -> Iterator[tuple[Participant, ServerTimeline]]:
+        return zip(self.participants, self.timeline.servers, strict=True)
 
     def as_ledger_json(self, now: float) -> dict[str, Any]:
         """Return the job for the ledger, including results that lie in the future."""
@@ -88,9 +92,7 @@ class Job:
                     "FinalTime": None if server.end is None else self.at(server.end),
                     "RecoveryInstanceId": participant.recovery_instance_id,
                 }
-                for participant, server in zip(
-                    self.participants, self.timeline.servers, strict=True
-                )
+                for participant, server in self._servers()
             ],
         }
 
@@ -104,7 +106,8 @@ class Job:
             "creationDateTime": simulation.timestamp(self.created),
             "status": self.status(now),
             "participatingServers": [
-                self._describe_server(index, now) for index in range(len(self.participants))
+                self._describe_server(participant, server.status(self.offset(now)))
+                for participant, server in self._servers()
             ],
             "tags": dict(self.tags),
         }
@@ -112,9 +115,7 @@ class Job:
             description["endDateTime"] = simulation.timestamp(self.at(self.timeline.end))
         return description
 
-    def _describe_server(self, index: int, now: float) -> dict[str, Any]:
-        participant = self.participants[index]
-        status = self.timeline.servers[index].status(self.offset(now))
+    def _describe_server(self, participant: Participant, status: LaunchStatus) -> dict[str, Any]:
         item: dict[str, Any] = {
             "sourceServerID": participant.source_server_id,
             "launchStatus": status.value,
