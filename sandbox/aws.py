@@ -152,7 +152,7 @@ class SandboxAws:
         register()
         service_quotas.register()
         BackendDict.reset()
-        simulation.clock = self._clock
+        simulation.now = self._clock
         simulation.speed = self._speed
         simulation.timestamp_form = TimestampForm.OFFSET
         self.control = SandboxControl()
@@ -178,7 +178,7 @@ class SandboxAws:
         self._thread.join()
         self._server = self._thread = None
         SandboxAws._running = None
-        simulation.clock, simulation.speed = time.time, 1.0
+        simulation.now, simulation.speed = time.time, 1.0
 
     def __enter__(self) -> Self:
         return self.start()

@@ -21,18 +21,14 @@ class Simulation:
     """Settings that the DRS backends of all accounts and Regions share.
 
     Attributes:
-        clock: Returns the current time in epoch seconds.
+        now: Returns the current time in epoch seconds.
         speed: Divides the durations of AWS operations, such as the phases of a job.
         timestamp_form: The timestamp format in responses.
     """
 
-    clock: Callable[[], float] = time.time
+    now: Callable[[], float] = time.time
     speed: float = 1.0
     timestamp_form: TimestampForm = TimestampForm.OFFSET
-
-    def now(self) -> float:
-        """Return the current time in epoch seconds."""
-        return self.clock()
 
     def timestamp(self, epoch_seconds: float) -> str:
         """Format a time as in DRS responses."""

@@ -166,15 +166,7 @@ def _stuck_until(phases: _Phases, seconds: float) -> _Phases:
 
 
 def server_timeline(position: int, behavior: LaunchBehavior) -> ServerTimeline:
-    """Compute the timeline of one server in a launch.
-
-    Args:
-        position: The index of the server in the job, from 0.
-        behavior: The behavior of the server.
-
-    Returns:
-        Its ordered events and its statuses.
-    """
+    """Compute the timeline of the server at a position of a launch, from 0."""
     phases = _recorded_phases(position, behavior.windows)
     if behavior.launch_seconds is not None:
         phases = _ending_at(phases, behavior.launch_seconds)
