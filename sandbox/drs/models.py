@@ -53,7 +53,10 @@ class DRSBackend(JobOperations, InitialState):
             for server in list(self.source_servers.values())
             if is_admitted(server.source_server_id, source_server_ids)
             and is_admitted(server.account_id, staging_account_ids)
-            and hardware_id in (None, server.properties()["identificationHints"]["awsInstanceID"])
+            and (
+                not hardware_id
+                or hardware_id == server.properties()["identificationHints"]["awsInstanceID"]
+            )
         ]
 
     def describe_recovery_snapshots(
