@@ -122,6 +122,7 @@ async def test_a_body_above_the_limit_is_not_read(isolated_environment: None) ->
                 headers={"Content-Type": "application/json"},
             )
             assert answer.status_code == 413
+            assert answer.json()["detail"] == "the request is larger than 6 MB"
             assert answer.headers["content-type"] == "application/problem+json"
 
 
@@ -182,10 +183,6 @@ async def test_the_documentation_page_loads_nothing_from_another_host(
         for path in re.findall(r"""(?:src|href|url)[=:] ?["']([^"']+)["']""", page):
             answer = await client.get(f"/{path}")
             assert answer.status_code == 200, path
-        # The bundled Swagger UI does not support later versions.
-        document = (await client.get("/docs/openapi.json")).json()
-        assert document["openapi"] == "3.0.3"
-        assert '{"type": "null"}' not in json.dumps(document)
 
 
 async def test_every_endpoint_documents_its_summary_response_and_problems(
