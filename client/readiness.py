@@ -1,19 +1,13 @@
 """The readiness check of a plan."""
 
-from datetime import timedelta
-from uuid import uuid4
+from temporalio.client import Client
 
-from temporalio.client import Client, WorkflowFailureError
-
-from client.connection import explained_errors
-from client.errors import UnreachableError
-from client.workers import require_worker
+from client.workers import read_on_worker
 from contract.readiness import Readiness
-from contract.task_queues import TASK_QUEUE
 from recovery.plan.model import RecoveryPlan
 from workflows.readiness import ReadinessWorkflow
 
-_CHECK_TIMEOUT = timedelta(seconds=150)
+_CHECK_SECONDS = 150.0
 
 
 async def check_readiness(client: Client, plan: RecoveryPlan) -> Readiness:
@@ -22,16 +16,11 @@ async def check_readiness(client: Client, plan: RecoveryPlan) -> Readiness:
     Raises:
         UnreachableError: no worker responded.
     """
-    await require_worker(client)
-    async with explained_errors():
-        try:
-            return await client.execute_workflow(
-                ReadinessWorkflow.run,
-                plan,
-                id=f"drs-readiness/{plan.plan_id}/{uuid4().hex[:8]}",
-                task_queue=TASK_QUEUE,
-                static_summary=f"Readiness of {plan.plan_name}"[:190],
-                execution_timeout=_CHECK_TIMEOUT,
-            )
-        except WorkflowFailureError as error:
-            raise UnreachableError(f"The check did not end: {error.cause}") from error
+    return await read_on_worker(
+        client,
+        ReadinessWorkflow.run,
+        plan,
+        workflow_id=f"drs-readiness/{plan.plan_id}",
+        what=f"Readiness of {plan.plan_name}",
+        timeout_seconds=_CHECK_SECONDS,
+    )

@@ -1,15 +1,23 @@
-"""Checks whether a worker is running."""
+"""Checks whether a worker is running, and reads through one."""
+
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import uuid4
 
 from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.types import MethodAsyncSingleParam
 
 from client.connection import explained_errors
 from client.errors import UnreachableError
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
 from runtime.deployment import set_current
+
+P = TypeVar("P")
+R = TypeVar("R")
 
 
 async def has_worker(client: Client) -> bool:
@@ -21,6 +29,43 @@ async def require_worker(client: Client) -> None:
     """Raise UnreachableError if no worker would run a new execution."""
     if idle := await idle_reason(client):
         raise UnreachableError(idle)
+
+
+async def read_on_worker(
+    client: Client,
+    workflow: MethodAsyncSingleParam[Any, P, R],
+    request: P,
+    *,
+    workflow_id: str,
+    what: str,
+    timeout_seconds: float,
+) -> R:
+    """Read something that only workers can, by a workflow.
+
+    Args:
+        client: Temporal's.
+        workflow: the run method of the workflow.
+        request: its input.
+        workflow_id: the beginning of its ID.
+        what: what is read.
+        timeout_seconds: how long it may take.
+
+    Raises:
+        UnreachableError: no worker responded.
+    """
+    await require_worker(client)
+    async with explained_errors():
+        try:
+            return await client.execute_workflow(
+                workflow,
+                request,
+                id=f"{workflow_id}/{uuid4().hex[:8]}",
+                task_queue=TASK_QUEUE,
+                static_summary=what[:190],
+                execution_timeout=timedelta(seconds=timeout_seconds),
+            )
+        except WorkflowFailureError as error:
+            raise UnreachableError(f"{what} was not read: {error.cause}") from error
 
 
 async def idle_reason(client: Client) -> str | None:

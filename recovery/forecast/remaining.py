@@ -1,7 +1,6 @@
 """How long waves are expected to take, and the remaining time of an execution."""
 
-from dataclasses import dataclass
-
+from recovery.base_model import Model
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, wave_seconds
@@ -14,8 +13,12 @@ def expected_durations(plan: RecoveryPlan) -> dict[str, float]:
     return {wave.wave_id: wave_seconds(wave, {}) for wave in plan.waves}
 
 
-@dataclass(frozen=True)
-class Remaining:
+def expected_seconds(wave: WaveState, speed: float) -> float:
+    """Seconds by the wall clock that a wave of an execution is expected to take."""
+    return (wave.expected_seconds or DEFAULT_SERVER_SECONDS) / speed
+
+
+class Remaining(Model):
     """The remaining time of an execution.
 
     Attributes:
@@ -40,12 +43,38 @@ def remaining(state: ExecutionState, *, now: float) -> Remaining:
         if wave.status.is_settled:
             left[wave.wave_id] = 0.0
             continue
-        expected = wave.expected_seconds or DEFAULT_SERVER_SECONDS
-        whole, spent = expected / state.speed, _elapsed(wave, now=now)
+        whole, spent = expected_seconds(wave, state.speed), _elapsed(wave, now=now)
         left[wave.wave_id] = max(0.0, whole - spent)
         overdue = overdue or spent > whole
     longest = _awaited(state).remaining(left)
-    return Remaining(max(longest.values(), default=0.0), overdue)
+    return Remaining(seconds=max(longest.values(), default=0.0), overdue=overdue)
+
+
+def critical_path(state: ExecutionState, *, now: float) -> tuple[str, ...]:
+    """The chain of waves that determines the duration of an execution.
+
+    An ended wave counts with its actual duration, a running wave with the longer of its expected
+    duration and its time so far, and a settled wave that was never launched with 0.
+
+    Args:
+        state: the execution.
+        now: epoch seconds.
+    """
+    durations = {wave.wave_id: _duration(wave, state.speed, now=now) for wave in state.waves}
+    return graph_of(state).critical_path(durations).waves
+
+
+def graph_of(state: ExecutionState) -> WaveGraph:
+    """The graph of an execution's waves."""
+    return WaveGraph({wave.wave_id: wave.depends_on for wave in state.waves})
+
+
+def _duration(wave: WaveState, speed: float, *, now: float) -> float:
+    if wave.completion_duration is not None:
+        return wave.completion_duration
+    if wave.status.is_settled:
+        return 0.0
+    return max(expected_seconds(wave, speed), _elapsed(wave, now=now))
 
 
 def _awaited(state: ExecutionState) -> WaveGraph:
