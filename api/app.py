@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI, Request, Response
 from starlette.routing import Mount
 
-from api import endpoints, openapi, pages, problems
+from api import docs_page, endpoints, pages, problems
 from api.auth.request_guard import BodyLimit, LocalOnly
 from api.service import ExecutionService
 from settings import Settings
@@ -66,10 +66,11 @@ def create_api(service: ExecutionService) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     api.state.service = service
+    # FastAPI's own limit does not answer with problem details.
     api.add_middleware(BodyLimit)
     problems.add_to(api)
     endpoints.add_to(api)
-    openapi.add_to(api)
+    docs_page.add_to(api)
     return api
 
 

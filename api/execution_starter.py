@@ -5,7 +5,6 @@ import hashlib
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 from weakref import WeakValueDictionary
@@ -13,14 +12,14 @@ from weakref import WeakValueDictionary
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
-from pydantic import Field
+from pydantic import Field, StrictBool
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api.auth.roles import require
 from api.auth.tokens import Principal
 from api.parameters import EXECUTION_ID_PATTERN, MAX_VERSIONS
-from api.problems import ApiProblem
+from api.problems import ApiProblem, raise_if_refused
 from client.cleanup import start_cleanup
 from client.errors import RefusedError, UnreachableError
 from client.executions import request_of
@@ -29,7 +28,7 @@ from client.takeover import PreviousExecution, previous_execution
 from client.workers import idle_reason
 from contract.cleanup import StartCleanup
 from contract.identifiers import new_execution_id, plan_id_of
-from recovery.base_model import StrictModel
+from recovery.base_model import Model, StrictModel
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import MAX_SERVERS_PER_PLAN, SERVER_ID_PATTERN, PlanOrWaveId, RecoveryPlan
@@ -60,24 +59,23 @@ class StartRequest(StrictModel):
     confirmation: PlanOrWaveId | None = None
     version: Annotated[int, Field(strict=True, ge=1, le=MAX_VERSIONS)] | None = None
     relaunch: Annotated[list[_ServerId], Field(max_length=MAX_SERVERS_PER_PLAN)] = []
-    replace_drill: Annotated[bool, Field(strict=True)] = False
+    replace_drill: StrictBool = False
     from_execution: Annotated[str, Field(pattern=f"^{EXECUTION_ID_PATTERN}$")] | None = None
     cleanup_after_seconds: _SECONDS | None = None
 
 
-@dataclass(frozen=True)
-class StartResult:
+class StartedExecution(Model):
     """The execution that a request started.
 
     Attributes:
         is_new: false if an earlier request with the same key started it.
-        warnings: steps that failed, such as scheduling the clean-up.
+        warnings: steps that failed, although the execution was started.
     """
 
-    plan_id: str
     execution_id: str
+    plan_id: str
     is_new: bool
-    warnings: tuple[str, ...] = ()
+    warnings: list[str] = []
 
 
 class ExecutionStarter:
@@ -108,7 +106,7 @@ class ExecutionStarter:
 
     async def start(
         self, caller: Principal, plan_id: str, request: StartRequest, *, key: str | None = None
-    ) -> StartResult:
+    ) -> StartedExecution:
         """Start an execution of a registered plan.
 
         Args:
@@ -127,51 +125,66 @@ class ExecutionStarter:
         if request.relaunch:
             require(caller, Role.ADMIN)
         execution_id = new_execution_id(plan_id, key and f"{caller.subject}\n{plan_id}\n{key}")
+        request_hash = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+        started = StartedExecution(execution_id=execution_id, plan_id=plan_id, is_new=False)
+        client = await self._connect()
         # Repeats may run concurrently. `lock` keeps the lock alive: `_locks` has weak references.
         lock = self._locks.setdefault(execution_id, asyncio.Lock())
         async with lock:
-            return await self._start(caller, plan_id, request, execution_id, key=key)
+            if key is not None and await self._was_started(client, execution_id, request_hash):
+                return started
+            await asyncio.to_thread(self._count_start, caller)
+            try:
+                await self._start(client, caller, execution_id, request, request_hash)
+            except RefusedError:
+                # The same request may reach another server at the same time.
+                if key is None or not await self._was_started(client, execution_id, request_hash):
+                    raise
+                return started
+        started.is_new = True
+        if request.cleanup_after_seconds is not None:
+            after_seconds = request.cleanup_after_seconds / self._settings.speed
+            try:
+                await start_cleanup(
+                    client,
+                    StartCleanup(
+                        execution_id=execution_id,
+                        plan_id=plan_id,
+                        actor=caller.subject,
+                        after_seconds=after_seconds,
+                    ),
+                )
+            except (RefusedError, UnreachableError, RPCError) as error:
+                started.warnings.append(f"its clean-up could not be scheduled: {error}")
+        if idle := await idle_reason(client):
+            started.warnings.append(f"it has not begun yet. {idle}")
+        return started
 
     async def _start(
         self,
+        client: Client,
         caller: Principal,
-        plan_id: str,
-        request: StartRequest,
         execution_id: str,
-        *,
-        key: str | None,
-    ) -> StartResult:
-        request_hash = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-        client = await self._connect()
-        if key is not None and await self._was_started(client, execution_id, request_hash):
-            return StartResult(plan_id, execution_id, is_new=False)
-        await asyncio.to_thread(self._count_start, caller)
+        request: StartRequest,
+        request_hash: str,
+    ) -> None:
+        plan_id = plan_id_of(execution_id)
         plan, previous = await self._to_run(plan_id, request)
         _refuse(plan_id, request, plan, previous.changes if previous else ())
-        try:
-            if request.replace_drill:
-                await replace_drill(client, plan_id)
-            await start_execution(
-                client,
-                plan,
-                execution_type=request.execution_type,
-                confirmation=request.confirmation,
-                relaunch=request.relaunch,
-                takeover=previous.takeover if previous else None,
-                learned=await learned_durations_in_time(self._history, plan),
-                started_by=caller.subject,
-                execution_id=execution_id,
-                request=request_hash,
-            )
-        except RefusedError:
-            # The same request may reach another server at the same time.
-            if key is None or not await self._was_started(client, execution_id, request_hash):
-                raise
-            return StartResult(plan_id, execution_id, is_new=False)
-        warnings = await self._schedule_cleanup(client, caller, execution_id, request)
-        if idle := await idle_reason(client):
-            warnings = (*warnings, f"it has not begun yet. {idle}")
-        return StartResult(plan_id, execution_id, is_new=True, warnings=warnings)
+        if request.replace_drill:
+            await replace_drill(client, plan_id)
+        await start_execution(
+            client,
+            plan,
+            execution_type=request.execution_type,
+            confirmation=request.confirmation,
+            relaunch=request.relaunch,
+            takeover=previous.takeover if previous else None,
+            learned=await learned_durations_in_time(self._history, plan),
+            started_by=caller.subject,
+            execution_id=execution_id,
+            request=request_hash,
+        )
 
     def _count_start(self, caller: Principal) -> None:
         """Count a start, and refuse it above the limit per minute."""
@@ -230,23 +243,6 @@ class ExecutionStarter:
             )
         return True
 
-    async def _schedule_cleanup(
-        self, client: Client, caller: Principal, execution_id: str, request: StartRequest
-    ) -> tuple[str, ...]:
-        if request.cleanup_after_seconds is None:
-            return ()
-        start = StartCleanup(
-            execution_id=execution_id,
-            plan_id=plan_id_of(execution_id),
-            actor=caller.subject,
-            after_seconds=request.cleanup_after_seconds / self._settings.speed,
-        )
-        try:
-            await start_cleanup(client, start)
-        except (RefusedError, UnreachableError, RPCError) as error:
-            return (f"its clean-up could not be scheduled: {error}",)
-        return ()
-
 
 def _refuse(
     plan_id: str,
@@ -254,7 +250,7 @@ def _refuse(
     plan: RecoveryPlan | None = None,
     changes: Sequence[str] = (),
 ) -> None:
-    """Apply the rules for starts.
+    """Apply the rules for starts, again once the plan is read.
 
     Args:
         plan_id: the plan to start.
@@ -274,5 +270,4 @@ def _refuse(
         is_cleaned_up=request.cleanup_after_seconds is not None,
         plan_changes=changes,
     )
-    if (refusal := start_refusal(intended, request.confirmation)) is not None:
-        raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, refusal.text)
+    raise_if_refused(start_refusal(intended, request.confirmation))

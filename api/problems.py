@@ -1,14 +1,14 @@
-"""Errors as problem details (RFC 9457)."""
+"""Errors as problem details (RFC 9457), and how the OpenAPI document describes them."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from temporalio.service import RPCError
@@ -16,12 +16,17 @@ from temporalio.service import RPCError
 from api.auth.tokens import NotAuthenticatedError, ProviderUnavailableError, TokenMissingError
 from api.hub import UnknownExecutionError
 from client.errors import RefusedError, UnreachableError
+from recovery.operator.confirmation import RequestRefusal
 from recovery.plan.file.problems import printable
 from recovery.plan.file.reader import PlanError
 from storage.dynamodb import TableError
 
 MEDIA_TYPE = "application/problem+json"
+# The problems of a request with a body, beside those of every request.
+BODY_PROBLEMS = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 _RETRY_AFTER_SECONDS = "5"
+# Quoted input may contain lone surrogates, which cannot be encoded.
+_Text = Annotated[str, BeforeValidator(lambda text: text.encode(errors="replace").decode())]
 
 
 class FieldProblem(BaseModel):
@@ -32,8 +37,8 @@ class FieldProblem(BaseModel):
         detail: what is wrong.
     """
 
-    pointer: str
-    detail: str
+    pointer: _Text
+    detail: _Text
 
 
 class ProblemDetails(BaseModel):
@@ -49,8 +54,8 @@ class ProblemDetails(BaseModel):
     type: str = "about:blank"
     title: str
     status: int
-    detail: str
-    instance: str
+    detail: _Text
+    instance: _Text
     problems: list[FieldProblem] | None = None
 
 
@@ -72,12 +77,14 @@ class ApiProblem(Exception):
         self.problems = problems
 
 
-def unauthenticated(error: NotAuthenticatedError) -> ApiProblem:
-    """The problem of a caller that is not authenticated (RFC 6750)."""
-    missing = isinstance(error, TokenMissingError)
-    challenge = "Bearer" if missing else 'Bearer error="invalid_token"'
-    detail = f"{error}; send it as `Authorization: Bearer …`"
-    return ApiProblem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge})
+def raise_if_refused(refusal: RequestRefusal | None) -> None:
+    """Raise the refusal of a rule, if there is one.
+
+    Raises:
+        ApiProblem: has the text of the refusal.
+    """
+    if refusal is not None:
+        raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, refusal.text)
 
 
 def problem_of(error: Exception) -> ApiProblem:
@@ -87,7 +94,12 @@ def problem_of(error: Exception) -> ApiProblem:
         case ApiProblem():
             found = error
         case NotAuthenticatedError():
-            found = unauthenticated(error)
+            challenge = "" if isinstance(error, TokenMissingError) else ' error="invalid_token"'
+            found = ApiProblem(
+                HTTPStatus.UNAUTHORIZED,
+                f"{detail}; send it as `Authorization: Bearer …`",
+                headers={"WWW-Authenticate": f"Bearer{challenge}"},
+            )
         case ProviderUnavailableError():
             found = _unavailable(f"your token cannot be verified now: {detail}")
         case PlanError():
@@ -121,14 +133,13 @@ async def respond(request: Request, error: Exception) -> JSONResponse:
     """Respond to a request that raised an error."""
     problem = problem_of(error)
     if problem.status is HTTPStatus.METHOD_NOT_ALLOWED and isinstance(request.app, FastAPI):
-        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-        problem.headers["Allow"] = ", ".join(_allowed(request.app, path))
+        problem.headers["Allow"] = ", ".join(_allowed(request))
     details = ProblemDetails(
         title=problem.status.phrase,
         status=problem.status,
-        detail=_sendable(problem.detail),
-        instance=_sendable(request.url.path),
-        problems=problem.problems and [_sendable_problem(each) for each in problem.problems],
+        detail=problem.detail,
+        instance=request.url.path,
+        problems=problem.problems,
     )
     return JSONResponse(
         details.model_dump(mode="json", exclude_none=True),
@@ -138,39 +149,39 @@ async def respond(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _allowed(api: FastAPI, path: str) -> list[str]:
+def _allowed(request: Request) -> list[str]:
     """All methods of a path; Starlette returns those of the first matching route only."""
-    paths = api.openapi()["paths"]
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    paths = request.app.openapi()["paths"]
     # A literal path takes precedence over templates that match it.
-    templates = (
-        [path] if path in paths else [t for t in paths if compile_path(t)[0].fullmatch(path)]
-    )
-    return sorted(method.upper() for template in templates for method in paths[template])
+    matching = [path] if path in paths else filter(lambda t: compile_path(t)[0].match(path), paths)
+    return sorted(method.upper() for template in matching for method in paths[template])
 
 
-def _sendable(text: str) -> str:
-    """Replace lone surrogates, which may be in quoted input and cannot be encoded."""
-    return text.encode(errors="replace").decode()
-
-
-def _sendable_problem(problem: FieldProblem) -> FieldProblem:
-    return FieldProblem(pointer=_sendable(problem.pointer), detail=_sendable(problem.detail))
-
-
-def add_to(app: FastAPI) -> None:
-    """Make an application respond to all errors with problem details."""
+def add_to(api: FastAPI) -> None:
+    """Make an API respond to all errors with problem details, and document them."""
     handled: tuple[type[Exception], ...] = (
         ApiProblem, NotAuthenticatedError, ProviderUnavailableError, PlanError,
         UnknownExecutionError, RefusedError, UnreachableError, TableError, RPCError,
         RequestValidationError, HTTPException, Exception,
     )  # fmt: skip
     for each in handled:
-        app.add_exception_handler(each, respond)
+        api.add_exception_handler(each, respond)
+    generate = api.openapi
+
+    def document() -> dict[str, Any]:
+        found = generate()
+        schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        found["components"]["schemas"] |= schema.pop("$defs") | {"ProblemDetails": schema}
+        return found
+
+    # FastAPI's documented way to change the document.
+    api.openapi = document  # type: ignore[method-assign]
 
 
 def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The problem responses of an endpoint, for the OpenAPI document."""
-    # Not `model`, which FastAPI documents as application/json; `api/openapi.py` adds the schema.
+    # Not `model`, which FastAPI documents as application/json; `add_to` adds the schema.
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     return {int(status): {"description": status.phrase, "content": content} for status in statuses}
 
@@ -195,14 +206,8 @@ def _message(error: Mapping[str, Any]) -> str:
 
 def _request_problem(error: RequestValidationError) -> ApiProblem:
     problems = [
-        FieldProblem(
-            pointer="/" + "/".join(str(part) for part in each["loc"]),
-            detail=_message(each),
-        )
+        FieldProblem(pointer="/" + "/".join(map(str, each["loc"])), detail=_message(each))
         for each in error.errors()
     ]
-    first = (
-        problems[0] if problems else FieldProblem(pointer="/", detail="the request cannot be read")
-    )
-    detail = f"{first.pointer}: {first.detail}"
+    detail = f"{problems[0].pointer}: {problems[0].detail}"
     return ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, problems=problems)

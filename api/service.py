@@ -1,6 +1,7 @@
 """What the API and the pages do for a caller: read, start, steer, clean up."""
 
 import asyncio
+from collections.abc import Iterable
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -8,9 +9,9 @@ from temporalio.client import Client, WorkflowQueryFailedError
 
 from api.auth.roles import require
 from api.auth.tokens import Authenticator, Principal
-from api.execution_starter import ExecutionStarter, StartRequest, StartResult
+from api.execution_starter import ExecutionStarter
 from api.hub import ExecutionHub
-from api.problems import ApiProblem
+from api.problems import ApiProblem, raise_if_refused
 from aws.quotas import configured
 from client.cleanup import cleanup_state, start_cleanup
 from client.connection import connect_to_temporal
@@ -27,15 +28,13 @@ from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import forecast
-from recovery.operator.confirmation import RequestRefusal, cancel_refusal, cleanup_refusal
+from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.plan.model import RecoveryPlan
 from settings import Role, Settings
 from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
 from storage.plans import PlanTable, RegisteredPlan
-
-__all__ = ["ExecutionService", "StartRequest", "StartResult", "require", "web_ui_link"]
 
 
 class ExecutionService:
@@ -49,7 +48,7 @@ class ExecutionService:
         self.hub = ExecutionHub(self.client, self.history)
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
-        self._starter = ExecutionStarter(settings, self.client, self.plan, self.history)
+        self.starter = ExecutionStarter(settings, self.client, self.plan, self.history)
 
     async def client(self) -> Client:
         """The connection to Temporal, which is made on first use.
@@ -112,8 +111,9 @@ class ExecutionService:
             raise UnreachableError(f"the plan of {execution_id} cannot be read: {error}") from error
         return plan
 
-    async def forecast(self, plans: list[RecoveryPlan]) -> ForecastReport:
-        """Forecast the durations of plans that start together."""
+    async def forecast(self, plan_ids: Iterable[str]) -> ForecastReport:
+        """Forecast the durations of registered plans that start together."""
+        plans = [(await self.plan(plan_id)).plan for plan_id in dict.fromkeys(plan_ids)]
         try:
             known = await learned_durations(self.history, plans)
         except HistoryError:
@@ -121,12 +121,6 @@ class ExecutionService:
         quotas = configured(self.settings)
         found = await asyncio.to_thread(forecast, plans, known.durations, quotas)
         return ForecastReport.of(found, known)
-
-    async def start(
-        self, caller: Principal, plan_id: str, request: StartRequest, *, key: str | None = None
-    ) -> StartResult:
-        """Start an execution of a registered plan; see `ExecutionStarter.start`."""
-        return await self._starter.start(caller, plan_id, request, key=key)
 
     async def send_message(
         self, caller: Principal, execution_id: str, message: OperatorMessage
@@ -157,7 +151,7 @@ class ExecutionService:
         require(caller, Role.OPERATOR)
         client = await self.client()
         running = await self._running(client, execution_id)
-        _raise_if_refused(cancel_refusal(running.plan_id, running.execution_type, confirmation))
+        raise_if_refused(cancel_refusal(running.plan_id, running.execution_type, confirmation))
         return await cancel(client, running, actor=caller.subject, reason=reason)
 
     async def clean_up(
@@ -177,7 +171,7 @@ class ExecutionService:
         state = found[0]
         if state.execution_type is ExecutionType.RECOVERY:
             require(caller, Role.ADMIN)
-        _raise_if_refused(
+        raise_if_refused(
             cleanup_refusal(state.plan_id, state.execution_type, confirmation, is_forced=force)
         )
         client = await self.client()
@@ -216,6 +210,23 @@ class ExecutionService:
         await self.hub.state(execution_id)
         raise ApiProblem(HTTPStatus.NOT_FOUND, f"there is no clean-up after {execution_id}")
 
+    def web_ui_link(self, workflow_id: str, run_id: str | None = None) -> str | None:
+        """The URL of a workflow in Temporal's Web UI.
+
+        Args:
+            workflow_id: the workflow.
+            run_id: one run of the workflow; None for the last.
+
+        Returns:
+            None if no Web UI is configured, or Temporal has not answered yet.
+        """
+        if self.settings.temporal_ui is None or self._client is None:
+            return None
+        ui = self.settings.temporal_ui.rstrip("/")
+        run = f"/{run_id}/history" if run_id else ""
+        workflow = quote(workflow_id, safe="")
+        return f"{ui}/namespaces/{self._client.namespace}/workflows/{workflow}{run}"
+
     async def close(self) -> None:
         """Stop all polling."""
         await self.hub.close()
@@ -226,31 +237,3 @@ class ExecutionService:
             await self.hub.state(execution_id)
             raise RefusedError(f"{execution_id} does not run any more")
         return running
-
-
-def _raise_if_refused(refusal: RequestRefusal | None) -> None:
-    """Raise the refusal of a rule, if there is one.
-
-    Raises:
-        ApiProblem: has the text of the refusal.
-    """
-    if refusal is not None:
-        raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, refusal.text)
-
-
-def web_ui_link(
-    settings: Settings, namespace: str, workflow_id: str, run_id: str | None = None
-) -> str | None:
-    """The URL of a workflow in Temporal's Web UI; None if no Web UI is configured.
-
-    Args:
-        settings: have the address of the Web UI.
-        namespace: the Temporal namespace.
-        workflow_id: the workflow.
-        run_id: one run of the workflow; None for the last.
-    """
-    if settings.temporal_ui is None:
-        return None
-    ui = settings.temporal_ui.rstrip("/")
-    run = f"/{run_id}/history" if run_id else ""
-    return f"{ui}/namespaces/{namespace}/workflows/{quote(workflow_id, safe='')}{run}"

@@ -3,26 +3,39 @@
 Tested in tests/api/ and tests/end_to_end/test_api.py.
 """
 
+from http import HTTPStatus
+
 from fastapi import FastAPI
 
-from api import docs_page
 from api.endpoints import (
     caller,
     cleanup,
-    events,
+    execution_state,
     executions,
-    forecasts,
     health,
-    job_logs,
     plans,
     registration,
-    starts,
     steering,
 )
+from api.problems import problem_responses
+
+_PROBLEMS = problem_responses(
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+_UNKNOWN_EXECUTION = problem_responses(HTTPStatus.NOT_FOUND)
 
 
 def add_to(api: FastAPI) -> None:
     """Add all endpoints."""
-    for each in (caller, health, plans, registration, forecasts, starts, executions, events,
-                 job_logs, steering, cleanup, docs_page):  # fmt: skip
-        api.include_router(each.router)
+    api.include_router(health.router)
+    for of_api in (caller, plans, registration, executions):
+        api.include_router(of_api.router, responses=_PROBLEMS)
+    for of_execution in (execution_state, steering, cleanup):
+        api.include_router(
+            of_execution.router,
+            prefix="/executions/{execution_id}",
+            responses=_PROBLEMS | _UNKNOWN_EXECUTION,
+        )

@@ -3,7 +3,6 @@
 from fastapi import APIRouter
 
 from api.auth.access import Caller, Service
-from api.problem_responses import read_responses
 from recovery.base_model import Model
 from settings import Role
 
@@ -24,7 +23,7 @@ class Me(Model):
     is_open: bool
 
 
-@router.get("/me", summary="Get the caller and its roles", responses=read_responses())
+@router.get("/me", summary="Get the caller and its roles")
 async def me(service: Service, caller: Caller) -> Me:
     """Return the subject and the roles of the token."""
     roles = [role for role in Role if caller.may(role)]

@@ -1,14 +1,13 @@
 """Starts and reports clean-ups."""
 
 from http import HTTPStatus
-from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import Field
+from pydantic import StrictBool
 
 from api.auth.access import Caller, Operator, Service
 from api.parameters import ExecutionId
-from api.problem_responses import read_responses, write_responses
+from api.problems import BODY_PROBLEMS, problem_responses
 from recovery.base_model import Model, StrictModel
 from recovery.execution.cleanup_state import CleanupState
 from recovery.plan.model import PlanOrWaveId
@@ -24,7 +23,7 @@ class CleanupRequest(StrictModel):
         confirmation: the PlanId; required after a real recovery.
     """
 
-    force: Annotated[bool, Field(strict=True)] = False
+    force: StrictBool = False
     confirmation: PlanOrWaveId | None = None
 
 
@@ -35,10 +34,10 @@ class StartedCleanup(Model):
 
 
 @router.post(
-    "/executions/{execution_id}/cleanup",
+    "/cleanup",
     summary="Terminate the instances of an execution",
     status_code=HTTPStatus.ACCEPTED,
-    responses=write_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    responses=problem_responses(HTTPStatus.CONFLICT, *BODY_PROBLEMS),
 )
 async def clean_up(
     service: Service,
@@ -56,11 +55,7 @@ async def clean_up(
     return StartedCleanup(execution_id=execution_id)
 
 
-@router.get(
-    "/executions/{execution_id}/cleanup",
-    summary="Get the state of a clean-up",
-    responses=read_responses(HTTPStatus.NOT_FOUND),
-)
+@router.get("/cleanup", summary="Get the state of a clean-up")
 async def cleanup(service: Service, caller: Caller, execution_id: ExecutionId) -> CleanupState:
     """Return the terminated and the remaining instances, from Temporal or the history."""
     return await service.cleanup(execution_id)

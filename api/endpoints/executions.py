@@ -1,22 +1,30 @@
-"""Lists executions and returns their state."""
+"""Starts and lists executions."""
 
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query, Response
 
-from api.auth.access import Caller, Service
-from api.parameters import ExecutionId, PlanIdFilter
-from api.problem_responses import read_responses
-from api.views import ExecutionView, view_of
+from api.auth.access import Caller, Operator, Service
+from api.execution_starter import StartedExecution, StartRequest
+from api.parameters import PlanId, PlanIdFilter
+from api.problems import BODY_PROBLEMS, problem_responses
 from client.overview import MAX_ROWS, ExecutionRow
 from recovery.base_model import Model
-from recovery.execution.state import MessageRecord, PlanStatus
+from recovery.execution.state import PlanStatus
 
 router = APIRouter(tags=["Executions"])
 
 State = Annotated[PlanStatus | None, Query(description="Only executions in this state.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_ROWS, description="The maximum number of executions.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\x21-\x7e]{1,200}$",
+        description="A unique key, such as a UUID. A repeat with the same key starts nothing.",
+    ),
+]
+_START_PROBLEMS = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class ExecutionList(Model):
@@ -30,13 +38,7 @@ class ExecutionList(Model):
     warnings: list[str] = []
 
 
-class MessageList(Model):
-    """The messages of operators to an execution, oldest first."""
-
-    messages: list[MessageRecord]
-
-
-@router.get("/executions", summary="List executions", responses=read_responses())
+@router.get("/executions", summary="List executions")
 async def executions(
     service: Service,
     caller: Caller,
@@ -52,23 +54,34 @@ async def executions(
     return ExecutionList(executions=known.rows, warnings=list(known.warnings))
 
 
-@router.get(
-    "/executions/{execution_id}",
-    summary="Get an execution",
-    responses=read_responses(HTTPStatus.NOT_FOUND),
+@router.post(
+    "/plans/{plan_id}/executions",
+    summary="Start a drill or a recovery",
+    status_code=HTTPStatus.ACCEPTED,
+    responses={
+        **problem_responses(*_START_PROBLEMS, *BODY_PROBLEMS),
+        200: {
+            "description": "An earlier request with the same Idempotency-Key started the execution",
+            "model": StartedExecution,
+        },
+    },
 )
-async def execution(service: Service, caller: Caller, execution_id: ExecutionId) -> ExecutionView:
-    """Return its state, its remaining time, and links to Temporal's Web UI."""
-    async with service.hub.execution(execution_id).subscribed() as poller:
-        snapshot = await poller.fresh()
-    return await view_of(service, snapshot)
+async def start(
+    *,
+    service: Service,
+    caller: Operator,
+    plan_id: PlanId,
+    request: StartRequest,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> StartedExecution:
+    """Start an execution of a registered plan.
 
-
-@router.get(
-    "/executions/{execution_id}/messages",
-    summary="List the messages to an execution",
-    responses=read_responses(HTTPStatus.NOT_FOUND),
-)
-async def messages(service: Service, caller: Caller, execution_id: ExecutionId) -> MessageList:
-    """Return each message with its actor and its effect, or why it was rejected."""
-    return MessageList(messages=(await service.hub.state(execution_id)).messages)
+    A real recovery needs the PlanId as its Confirmation. Relaunch, which may destroy live
+    instances, needs the role admin.
+    """
+    started = await service.starter.start(caller, plan_id, request, key=idempotency_key)
+    if not started.is_new:
+        response.status_code = HTTPStatus.OK
+    response.headers["Location"] = f"/api/executions/{started.execution_id}"
+    return started

@@ -1,21 +1,29 @@
-"""Lists registered plans and their versions."""
+"""Registered plans: their versions, forecasts and readiness."""
 
 import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Annotated
 
 from fastapi import APIRouter
+from pydantic import Field
 
 from api.auth.access import Caller, Service
 from api.parameters import PlanId, Version
-from api.problem_responses import read_responses
-from api.problems import ApiProblem
+from api.problems import BODY_PROBLEMS, ApiProblem, problem_responses
 from client.overview import MAX_ROWS, ExecutionRow
-from recovery.base_model import Model
+from client.readiness import check_readiness
+from contract.readiness import Readiness
+from recovery.base_model import Model, StrictModel
 from recovery.execution.state import ExecutionType
+from recovery.forecast.report import ForecastReport
+from recovery.plan.model import PlanOrWaveId
 from storage.plans import PlanVersion, RegisteredPlan
 
 router = APIRouter(tags=["Plans"])
+
+_MAX_PLANS = 200
+_UNKNOWN_PLAN = problem_responses(HTTPStatus.NOT_FOUND)
 
 
 class PlanRow(Model):
@@ -60,7 +68,13 @@ class VersionList(Model):
     versions: list[PlanVersion]
 
 
-@router.get("/plans", summary="List registered plans", responses=read_responses())
+class ForecastRequest(StrictModel):
+    """The plans to forecast as if all start at the same time."""
+
+    plan_ids: Annotated[list[PlanOrWaveId], Field(min_length=1, max_length=_MAX_PLANS)]
+
+
+@router.get("/plans", summary="List registered plans")
 async def plans(service: Service, caller: Caller) -> PlanList:
     """Return each plan's newest version, its last execution and its last drill."""
     newest, known = await asyncio.gather(service.plans.latest(), service.executions())
@@ -70,11 +84,7 @@ async def plans(service: Service, caller: Caller) -> PlanList:
     return PlanList(plans=[PlanRow.of(each, known.rows) for each in newest], warnings=warnings)
 
 
-@router.get(
-    "/plans/{plan_id}",
-    summary="Get a registered plan",
-    responses=read_responses(HTTPStatus.NOT_FOUND),
-)
+@router.get("/plans/{plan_id}", summary="Get a registered plan", responses=_UNKNOWN_PLAN)
 async def plan(
     service: Service, caller: Caller, plan_id: PlanId, version: Version = None
 ) -> RegisteredPlan:
@@ -83,9 +93,7 @@ async def plan(
 
 
 @router.get(
-    "/plans/{plan_id}/versions",
-    summary="List the versions of a plan",
-    responses=read_responses(HTTPStatus.NOT_FOUND),
+    "/plans/{plan_id}/versions", summary="List the versions of a plan", responses=_UNKNOWN_PLAN
 )
 async def versions(service: Service, caller: Caller, plan_id: PlanId) -> VersionList:
     """Return each version with its hash, author and time; the newest first."""
@@ -93,3 +101,30 @@ async def versions(service: Service, caller: Caller, plan_id: PlanId) -> Version
     if not found:
         raise ApiProblem(HTTPStatus.NOT_FOUND, f"there is no registered plan {plan_id!r}")
     return VersionList(versions=found)
+
+
+@router.get("/plans/{plan_id}/forecast", summary="Forecast a plan", responses=_UNKNOWN_PLAN)
+async def forecast_of_plan(service: Service, caller: Caller, plan_id: PlanId) -> ForecastReport:
+    """Estimate the duration from recorded executions, and from defaults for other servers."""
+    return await service.forecast([plan_id])
+
+
+@router.post(
+    "/forecast",
+    summary="Forecast several plans that start together",
+    responses=problem_responses(HTTPStatus.NOT_FOUND, *BODY_PROBLEMS),
+)
+async def forecast_of_plans(
+    service: Service, caller: Caller, request: ForecastRequest
+) -> ForecastReport:
+    """Estimate each plan alone, and all together under DRS's quotas. Starts nothing."""
+    return await service.forecast(request.plan_ids)
+
+
+@router.get(
+    "/plans/{plan_id}/readiness", summary="Check the readiness of a plan", responses=_UNKNOWN_PLAN
+)
+async def readiness(service: Service, caller: Caller, plan_id: PlanId) -> Readiness:
+    """Return what the worker, which has the AWS credentials, finds. Launches nothing."""
+    plan = (await service.plan(plan_id)).plan
+    return await check_readiness(await service.client(), plan)

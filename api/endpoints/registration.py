@@ -4,18 +4,21 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
+import yaml
 from fastapi import APIRouter, Request, Response
 
 from api.auth.access import Caller, Operator, Service
 from api.parameters import PlanId
-from api.problem_responses import write_responses
-from api.problems import ApiProblem, FieldProblem
+from api.problems import BODY_PROBLEMS, ApiProblem, FieldProblem, problem_responses
 from recovery.base_model import Model
 from recovery.forecast.remaining import expected_durations
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, parse_plan
 from storage.plans import PlanVersion
 
-router = APIRouter(tags=["Plans"])
+router = APIRouter(
+    tags=["Plans"],
+    responses=problem_responses(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, *BODY_PROBLEMS),
+)
 
 _NAMES = {
     "application/json": "plan.json",
@@ -34,20 +37,7 @@ Waves:
     Dependencies:
       - DependsOnWaveId: database
 """
-_EXAMPLE_JSON = {
-    "PlanId": "crm",
-    "PlanName": "CRM",
-    "Region": "us-west-2",
-    "Waves": [
-        {"WaveId": "database", "ServerIds": ["s-3a1f0c5d7e9b2468a"]},
-        {
-            "WaveId": "app",
-            "ServerIds": ["s-0b9e8d7c6f5a43210"],
-            "Dependencies": [{"DependsOnWaveId": "database"}],
-        },
-    ],
-}
-_OBJECT = {"schema": {"type": "object"}, "example": _EXAMPLE_JSON}
+_OBJECT = {"schema": {"type": "object"}, "example": yaml.safe_load(_EXAMPLE)}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -72,11 +62,6 @@ class PlanProblem(Model):
     message: str
     line: int | None = None
     wave: str | None = None
-
-    @classmethod
-    def of(cls, problem: Problem) -> "PlanProblem":
-        """Convert a problem from the plan file reader."""
-        return cls(message=problem.message, line=problem.line, wave=problem.wave)
 
 
 class CheckedWave(Model):
@@ -133,7 +118,10 @@ class CheckedPlan(Model):
                 )
                 for wave in plan.waves
             ],
-            warnings=[PlanProblem.of(warning) for warning in read.warnings],
+            warnings=[
+                PlanProblem(message=each.message, line=each.line, wave=each.wave)
+                for each in read.warnings
+            ],
         )
 
 
@@ -158,12 +146,7 @@ async def read_body(request: Request) -> ReadPlan:
     return await asyncio.to_thread(parse_plan, text, file=name)
 
 
-@router.post(
-    "/plans/validate",
-    summary="Validate a plan file",
-    responses=write_responses(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
-    openapi_extra=_BODY,
-)
+@router.post("/plans/validate", summary="Validate a plan file", openapi_extra=_BODY)
 async def validate(caller: Caller, request: Request) -> CheckedPlan:
     """Return all problems with their lines, or a summary of the plan. Stores nothing."""
     return await asyncio.to_thread(CheckedPlan.of, await read_body(request))
@@ -174,11 +157,7 @@ async def validate(caller: Caller, request: Request) -> CheckedPlan:
     summary="Register a plan",
     status_code=HTTPStatus.CREATED,
     responses={
-        **write_responses(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
-        200: {
-            "description": "The newest version is the same; it is returned",
-            "model": PlanVersion,
-        },
+        200: {"description": "The newest version is the same; it is returned", "model": PlanVersion}
     },
     openapi_extra=_BODY,
 )

@@ -5,12 +5,12 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from api.auth.access import Approver, Operator, Service
 from api.auth.tokens import Principal
 from api.parameters import ExecutionId
-from api.problem_responses import write_responses
+from api.problems import BODY_PROBLEMS, problem_responses
 from api.service import ExecutionService
 from client.steering import WITHOUT_WORKER
 from recovery.base_model import Model, StrictModel
@@ -24,9 +24,12 @@ from recovery.operator.messages import (
 )
 from recovery.plan.model import TEXT_PATTERN, PlanOrWaveId
 
-router = APIRouter(tags=["Steering"])
+router = APIRouter(
+    tags=["Steering"], responses=problem_responses(HTTPStatus.CONFLICT, *BODY_PROBLEMS)
+)
 
 Reason = Annotated[str, Field(pattern=f"^{TEXT_PATTERN}$", max_length=MAX_CHARACTERS)]
+Expiry = Annotated[float, Field(strict=True, gt=0, le=MAX_EXPIRY_SECONDS, allow_inf_nan=False)]
 
 
 class ExecutionMessageRequest(StrictModel):
@@ -35,11 +38,10 @@ class ExecutionMessageRequest(StrictModel):
     reason: Reason = ""
 
 
-class WaveMessageRequest(StrictModel):
+class WaveMessageRequest(ExecutionMessageRequest):
     """A message about one wave."""
 
     wave: PlanOrWaveId
-    reason: Reason = ""
 
 
 class SkipWaveRequest(WaveMessageRequest):
@@ -49,7 +51,7 @@ class SkipWaveRequest(WaveMessageRequest):
         cascade: also skip every wave that depends on it.
     """
 
-    cascade: Annotated[bool, Field(strict=True)] = False
+    cascade: StrictBool = False
 
 
 class ApproveWaveRequest(WaveMessageRequest):
@@ -59,11 +61,8 @@ class ApproveWaveRequest(WaveMessageRequest):
         expires_in_seconds: how long the approval is valid; without a limit if not set.
     """
 
-    approve: Annotated[bool, Field(strict=True)] = True
-    expires_in_seconds: (
-        Annotated[float, Field(strict=True, gt=0, le=MAX_EXPIRY_SECONDS, allow_inf_nan=False)]
-        | None
-    ) = None
+    approve: StrictBool = True
+    expires_in_seconds: Expiry | None = None
 
 
 class LaunchAnywayRequest(WaveMessageRequest):
@@ -87,14 +86,13 @@ class AdoptJobRequest(LaunchAnywayRequest):
     job: Annotated[str, Field(pattern=f"^{JOB_ID_PATTERN}$")]
 
 
-class CancelExecutionRequest(StrictModel):
+class CancelExecutionRequest(ExecutionMessageRequest):
     """Cancel an execution.
 
     Attributes:
         confirmation: the PlanId; required for a real recovery.
     """
 
-    reason: Reason = ""
     confirmation: PlanOrWaveId | None = None
 
 
@@ -129,7 +127,6 @@ _BODIES: dict[MessageName, tuple[type[StrictModel], str]] = {
         "Confirm that DRS has no job for a launch in doubt",
     ),
 }
-_ANSWERS = write_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
 def _endpoint(
@@ -156,7 +153,7 @@ def _endpoint(
 for _name in MessageName:
     _model, _summary = _BODIES[_name]
     router.add_api_route(
-        f"/executions/{{execution_id}}/{_name}",
+        f"/{_name}",
         _endpoint(_name, _model),
         methods=["POST"],
         response_model=MessageResult,
@@ -164,11 +161,10 @@ for _name in MessageName:
         summary=_summary,
         description=f"Send the message `{_name}` to a running execution. Returns its effect, or "
         "409 with the reason if the execution rejects it.",
-        responses=_ANSWERS,
     )
 
 
-@router.post("/executions/{execution_id}/cancel", summary="Cancel an execution", responses=_ANSWERS)
+@router.post("/cancel", summary="Cancel an execution")
 async def cancel(
     service: Service, caller: Operator, execution_id: ExecutionId, request: CancelExecutionRequest
 ) -> MessageResult:

@@ -1,0 +1,115 @@
+"""The state of one execution: at once, as events, its messages, its waves' job logs."""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.auth.access import Caller, Service
+from api.hub import POLL_SECONDS, ExecutionPoller
+from api.parameters import ExecutionId, WaveId
+from api.problems import ApiProblem
+from api.views import ExecutionView, view_of
+from client.workers import read_on_worker
+from contract.job_logs import JobLogs, JobLogsRequest
+from recovery.base_model import Model
+from recovery.execution.state import MessageRecord
+from workflows.job_logs import JobLogWorkflow
+
+router = APIRouter(tags=["Executions"])
+
+_JOB_LOG_SECONDS = 100.0
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Event `state`, with an ExecutionState as its data, at once and on every "
+        "change; event `unavailable`, with the error as text, when the state cannot be read; event "
+        "`end` when there are no more events. IDs increase within one stream only.",
+        # FastAPI adds the schema of an event.
+        "content": {"text/event-stream": {}},
+    }
+}
+
+
+class MessageList(Model):
+    """The messages of operators to an execution, oldest first."""
+
+    messages: list[MessageRecord]
+
+
+@router.get("", summary="Get an execution")
+async def execution(service: Service, caller: Caller, execution_id: ExecutionId) -> ExecutionView:
+    """Return its state, its remaining time, and links to Temporal's Web UI."""
+    async with service.hub.execution(execution_id).subscribed() as poller:
+        snapshot = await poller.fresh()
+    return await view_of(service, snapshot)
+
+
+@router.get("/messages", summary="List the messages to an execution")
+async def messages(service: Service, caller: Caller, execution_id: ExecutionId) -> MessageList:
+    """Return each message with its actor and its effect, or why it was rejected."""
+    return MessageList(messages=(await service.hub.state(execution_id)).messages)
+
+
+async def subscribed_poller(
+    service: Service, caller: Caller, execution_id: ExecutionId
+) -> AsyncIterator[ExecutionPoller]:
+    """The poller of an existing execution; subscribed until the response is sent.
+
+    Raises:
+        UnknownExecutionError: neither Temporal nor the history has the execution.
+        UnreachableError: neither Temporal nor the history answered.
+    """
+    async with service.hub.execution(execution_id).subscribed() as poller:
+        await poller.fresh()
+        yield poller
+
+
+@router.get(
+    "/events",
+    summary="Watch an execution",
+    response_class=EventSourceResponse,
+    responses=_STREAM,
+)
+async def events(
+    request: Request, poller: Annotated[ExecutionPoller, Depends(subscribed_poller)]
+) -> AsyncIterator[ServerSentEvent]:
+    """Send events until the execution has ended and the history has its final state."""
+    number, sent = 0, 0
+    while not (0 < sent == number and poller.is_settled):
+        snapshot = await poller.newer_within(POLL_SECONDS, number)
+        if snapshot is not None:
+            number = snapshot.number
+            if snapshot.error:
+                # Not `error`: a browser's EventSource uses that name for lost connections.
+                yield ServerSentEvent(event="unavailable", data=snapshot.error, id=str(number))
+            else:
+                sent = number
+                state = snapshot.value.model_dump_json()
+                yield ServerSentEvent(event="state", raw_data=state, id=str(number))
+        if await request.is_disconnected():
+            return
+    yield ServerSentEvent(event="end", data="the execution has ended and is recorded")
+
+
+@router.get("/waves/{wave_id}/jobs", summary="Get the job logs of a wave")
+async def jobs(
+    service: Service, caller: Caller, execution_id: ExecutionId, wave_id: WaveId
+) -> JobLogs:
+    """Return the DRS jobs of the wave's last attempt with their logs, which a worker reads."""
+    state = await service.hub.state(execution_id)
+    wave = next((each for each in state.waves if each.wave_id == wave_id), None)
+    if wave is None:
+        raise ApiProblem(HTTPStatus.NOT_FOUND, f"{execution_id} has no wave {wave_id!r}")
+    if not wave.job_ids:
+        return JobLogs(jobs=[])
+    target = (await service.frozen_plan(execution_id)).wave(wave_id).target
+    return await read_on_worker(
+        await service.client(),
+        JobLogWorkflow.run,
+        JobLogsRequest(target=target, job_ids=list(wave.job_ids)),
+        workflow_id=f"drs-job-log/{execution_id}/{wave_id}",
+        what=f"Job log of {execution_id}/{wave_id}",
+        timeout_seconds=_JOB_LOG_SECONDS,
+    )
