@@ -17,33 +17,32 @@ class PageElement(Element, component="static/page_element.js"):
     scroll position and selection.
     """
 
-    def __init__(self, html: str, handlers: Mapping[str, EventHandler]) -> None:
+    def __init__(
+        self, html: str, parts: Mapping[str, str], handlers: Mapping[str, EventHandler]
+    ) -> None:
         """Show HTML.
 
         Args:
             html: the whole page; values in it are already escaped.
+            parts: the parts that it contains, by ID.
             handlers: what to do on events from the browser, by event name; each gets the event's
                 fields.
         """
         super().__init__()
         self._props["html"] = html
-        self._sent: dict[str, str] = {}
+        self._sent = dict(parts)
         for name, handler in handlers.items():
             self.on(name, _with_fields(handler))
 
-    def replace_page(self, html: str, parts: Mapping[str, str] | None = None) -> None:
+    def replace_page(self, html: str, parts: Mapping[str, str]) -> None:
         """Replace the whole page.
 
         Args:
             html: the new page.
             parts: the parts that it contains, by ID.
         """
-        self._sent = dict(parts or {})
-        self.run_method("replacePage", html)
-
-    def set_sent(self, parts: Mapping[str, str]) -> None:
-        """Set the parts that the first page contains, by ID."""
         self._sent = dict(parts)
+        self.run_method("replacePage", html)
 
     def update_parts(self, parts: Mapping[str, str]) -> None:
         """Send the parts that changed."""

@@ -3,23 +3,20 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar
 
+from fastapi import Request
 from nicegui import Client, background_tasks
-from temporalio.service import RPCError
 
 from api.auth.tokens import NotAuthenticatedError, Principal, ProviderUnavailableError
-from api.hub import Poller, Snapshot, UnknownExecutionError
+from api.hub import POLL_ERRORS, Poller, Snapshot, UnknownExecutionError
 from api.pages.dialogs import Dialog, error_dialog, outcome_dialog
 from api.pages.page_element import EventHandler, PageElement
 from api.pages.rendering import render
-from api.pages.sign_in import sign_in_address
+from api.pages.sign_in import sign_in_address, token_of
 from api.problems import problem_of
 from api.service import ExecutionService
-from client.errors import RefusedError, UnreachableError
-from storage.dynamodb import TableError
 
 T = TypeVar("T")
 
@@ -27,43 +24,35 @@ _AGE_SECONDS = 2.0
 _RETRY_SECONDS = 1.0
 _AUTHENTICATE_SECONDS = 30.0
 _FIRST_SNAPSHOT_SECONDS = 1.5
-_POLL_ERRORS = (UnknownExecutionError, RefusedError, UnreachableError, RPCError, TableError)
-
-
-@dataclass(frozen=True)
-class PageRequest:
-    """The request for a page.
-
-    Attributes:
-        service: reads and controls executions.
-        user: the authenticated user.
-        token: the user's token, which may expire.
-    """
-
-    service: ExecutionService
-    user: Principal
-    token: str | None
 
 
 class PageSession(ABC, Generic[T]):
     """An open page that shows the snapshots of a poller.
 
     Attributes:
+        template: the template of the whole page.
+        service: reads and controls executions.
         user: the authenticated user; authenticated again before each action.
     """
 
-    def __init__(self, page_request: PageRequest, path: str, title: str) -> None:
+    template: ClassVar[str]
+
+    def __init__(
+        self, service: ExecutionService, request: Request, user: Principal, title: str
+    ) -> None:
         """Create a session.
 
         Args:
-            page_request: the request that opened the page.
-            path: the path of the page.
+            service: reads and controls executions.
+            request: the request that opened the page.
+            user: the authenticated user.
             title: the title of the page in the navigation.
         """
-        self.service = page_request.service
-        self.user = page_request.user
-        self._token = page_request.token
-        self._path = path
+        self.service = service
+        self.user = user
+        # It may expire.
+        self._token = token_of(request)
+        self._path = request.url.path
         self._title = title
         self._dialog: Dialog | None = None
         self._authenticated_at = time.monotonic()
@@ -74,9 +63,9 @@ class PageSession(ABC, Generic[T]):
     def parts(self, snapshot: Snapshot[T]) -> dict[str, str]:
         """Render the parts that change, by the ID of their element."""
 
-    @abstractmethod
-    def page(self, snapshot: Snapshot[T]) -> str:
-        """Render the whole page."""
+    def frame(self, snapshot: Snapshot[T]) -> dict[str, Any]:
+        """The values for the template of the whole page, beside its parts."""
+        return {}
 
     @abstractmethod
     def old_after(self, snapshot: Snapshot[T]) -> float:
@@ -86,44 +75,39 @@ class PageSession(ABC, Generic[T]):
     async def dialog(self, fields: Mapping[str, Any]) -> Dialog | None:
         """The dialog that a button opens; None if its action is no longer possible."""
 
-    def open(
-        self,
-        client: Client,
-        poller: Callable[[], Poller[T]],
-        first: Snapshot[T] | None,
-        handlers: Mapping[str, EventHandler] | None = None,
+    async def open(
+        self, client: Client, poller: Poller[T], handlers: Mapping[str, EventHandler] | None = None
     ) -> None:
         """Show the page and update it until the user closes it.
 
         Args:
             client: the browser's connection.
-            poller: returns the poller of what the page shows.
-            first: the first snapshot; None if it is not there yet.
+            poller: polls what the page shows.
             handlers: what to do on further events of the page, by event name.
         """
-        html = self.page(first) if first else self.notice("Loading…", "Waiting for Temporal.")
+        first = await _first_snapshot(poller)
+        self._shown = first is not None
+        parts = self.parts(first) if first else {}
         own = {"ask": self._open_dialog, "send": self._send, "closed": self._close_dialog}
-        self.element = PageElement(html, own | dict(handlers or {}))
-        if first:
-            self._shown = True
-            self.element.set_sent(self.parts(first))
+        html = (
+            self._page(first, parts) if first else self._notice("Loading…", "Waiting for Temporal.")
+        )
+        self.element = PageElement(html, parts, own | dict(handlers or {}))
         task = background_tasks.create(self._follow(poller), name=f"follow {self._path}")
         client.on_delete(task.cancel)
 
-    def notice(self, title: str, text: str) -> str:
-        """Render a page with a single message."""
-        return render("notice", title=title, text=text, back=True, **self.top)
+    def _page(self, snapshot: Snapshot[T], parts: Mapping[str, str]) -> str:
+        return self._with_top(self.template, parts=parts, **self.frame(snapshot))
 
-    @property
-    def top(self) -> dict[str, Any]:
-        """The values for the top bar of the page."""
-        return {
-            "user": self.user,
-            "is_open": self.service.authenticator.is_open,
-            "here": self._title,
-        }
+    def _notice(self, title: str, text: str) -> str:
+        return self._with_top("notice", title=title, text=text)
 
-    async def caller(self) -> Principal:
+    def _with_top(self, template: str, **values: Any) -> str:
+        """Render a whole page, with the values of its top bar."""
+        is_open = self.service.authenticator.is_open
+        return render(template, user=self.user, is_open=is_open, here=self._title, **values)
+
+    async def _caller(self) -> Principal:
         """Authenticate the user again.
 
         Raises:
@@ -132,55 +116,51 @@ class PageSession(ABC, Generic[T]):
         """
         return await self.service.authenticator.authenticate(self._token)
 
-    async def _follow(self, poller: Callable[[], Poller[T]]) -> None:
-        async with poller().subscribed() as source:
+    async def _follow(self, poller: Poller[T]) -> None:
+        async with poller.subscribed():
             number = 0
             while True:
                 await self._authenticate_again()
                 try:
-                    async with asyncio.timeout(_AGE_SECONDS):
-                        snapshot = await source.newer_than(number)
-                except TimeoutError:
-                    if source.latest is None:
-                        continue
-                    snapshot = source.latest
-                except _POLL_ERRORS as error:
-                    self._show_error(source.latest, error)
+                    # Without a newer snapshot, the age of the last one is shown again.
+                    snapshot = await poller.newer_within(_AGE_SECONDS, number) or poller.latest
+                except POLL_ERRORS as error:
+                    self._show_error(poller.latest, error)
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
-                number = snapshot.number
-                self.show(snapshot)
+                if snapshot is not None:
+                    number = snapshot.number
+                    self._show(snapshot)
 
-    def show(self, snapshot: Snapshot[T]) -> None:
-        """Update the page to a snapshot, with its age."""
+    def _show(self, snapshot: Snapshot[T]) -> None:
+        parts = self.parts(snapshot)
         if self._shown:
-            self.element.update_parts(self.parts(snapshot))
+            self.element.update_parts(parts)
         else:
             self._shown = True
-            self.element.replace_page(self.page(snapshot), self.parts(snapshot))
-        self.show_age(snapshot, snapshot.error)
+            self.element.replace_page(self._page(snapshot, parts), parts)
+        self._show_age(snapshot, snapshot.error)
 
-    def show_age(self, snapshot: Snapshot[T], error: str) -> None:
-        """Show how old the snapshot is."""
+    def _show_age(self, snapshot: Snapshot[T], error: str) -> None:
         seen_text = render("time", at=snapshot.seen_time).strip()
         self.element.set_age(snapshot.seen_time, seen_text, self.old_after(snapshot), error)
 
     def _show_error(self, snapshot: Snapshot[T] | None, error: Exception) -> None:
         if snapshot is not None:
-            self.show_age(snapshot, problem_of(error).detail)
+            self._show_age(snapshot, problem_of(error).detail)
             return
         self._shown = False
         unknown = isinstance(error, UnknownExecutionError)
         title = "Unknown" if unknown else "Not available"
         retry = "" if unknown else " Trying again."
-        self.element.replace_page(self.notice(title, f"{problem_of(error).detail}.{retry}"))
+        self.element.replace_page(self._notice(title, f"{problem_of(error).detail}.{retry}"), {})
 
     async def _authenticate_again(self) -> None:
         if time.monotonic() - self._authenticated_at < _AUTHENTICATE_SECONDS:
             return
         self._authenticated_at = time.monotonic()
         try:
-            self.user = await self.caller()
+            self.user = await self._caller()
         except NotAuthenticatedError:
             self.element.go_to(sign_in_address(self._path))
         except ProviderUnavailableError:
@@ -210,7 +190,7 @@ class PageSession(ABC, Generic[T]):
         if dialog is None or dialog.send is None:
             return
         try:
-            caller = await self.caller()
+            caller = await self._caller()
             texts = {str(k): v for k, v in fields.items() if isinstance(v, str)}
             outcome = await dialog.send(caller, texts)
         except Exception as error:
@@ -224,10 +204,10 @@ class PageSession(ABC, Generic[T]):
         self._dialog = None
 
 
-async def first_snapshot(poller: Callable[[], Poller[T]]) -> Snapshot[T] | None:
+async def _first_snapshot(poller: Poller[T]) -> Snapshot[T] | None:
     """The snapshot to render a page with; None if it takes longer than a user likes to wait."""
     try:
-        async with poller().subscribed() as source, asyncio.timeout(_FIRST_SNAPSHOT_SECONDS):
-            return await source.newer_than(0)
-    except (TimeoutError, *_POLL_ERRORS):
+        async with poller.subscribed():
+            return await poller.newer_within(_FIRST_SNAPSHOT_SECONDS, 0)
+    except POLL_ERRORS:
         return None

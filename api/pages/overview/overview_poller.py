@@ -4,12 +4,9 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from temporalio.service import RPCError
-
-from api.hub import Poller, UnknownExecutionError
+from api.hub import POLL_ERRORS, Poller
 from api.service import ExecutionService
-from client.errors import RefusedError, UnreachableError
-from client.overview import ExecutionRow, Overview
+from client.overview import ExecutionRow, Overview, merged
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from storage.dynamodb import TableError
 from storage.history import HistoryError
@@ -19,12 +16,10 @@ _MAX_ROWS = 60
 _MAX_STATES = 40
 _STATE_TIMEOUT_SECONDS = 2.0
 _POLL_SECONDS = 1.0
-# Limits the queries to Temporal.
 _STATES_PER_SECOND = 20
 _PLANS_SECONDS = 5.0
 _DRILLS_SECONDS = 60.0
 _OPEN = (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
-_UNAVAILABLE = (UnknownExecutionError, RefusedError, UnreachableError, RPCError, TableError)
 
 
 @dataclass(frozen=True)
@@ -66,23 +61,29 @@ class OverviewState:
         plans_known: whether the registered plans could be read.
     """
 
-    running: tuple[OverviewExecution, ...]
-    past: tuple[ExecutionRow, ...]
-    plans: tuple[OverviewPlan, ...]
-    warnings: tuple[str, ...] = ()
-    plans_known: bool = True
+    running: list[OverviewExecution]
+    past: list[ExecutionRow]
+    plans: list[OverviewPlan]
+    warnings: list[str]
+    plans_known: bool
 
 
-class OverviewPoller:
+class OverviewPoller(Poller[OverviewState]):
     """Polls the data of the overview; plans and drills less often than executions."""
 
     def __init__(self, service: ExecutionService) -> None:
+        super().__init__()
         self._service = service
         self._plans: tuple[float, list[PlanVersion]] | None = None
         self._drills: dict[str, tuple[float, ExecutionRow | None]] = {}
-        self.poller: Poller[OverviewState] = Poller(self._fetch, _pause)
 
-    async def _fetch(self, _: OverviewState | None) -> OverviewState:
+    def pause(self, known: OverviewState | None) -> float:
+        """Longer, the more executions run, to limit the queries to Temporal."""
+        running = min(len(known.running), _MAX_STATES) if known else 0
+        return max(_POLL_SECONDS, running / _STATES_PER_SECOND)
+
+    async def fetch(self, known: OverviewState | None) -> OverviewState:
+        """Read executions, plans and drills."""
         found = await self._service.executions(limit=_MAX_ROWS)
         warnings = list(found.warnings)
         may_run = [row for row in found.rows if _may_run(row)]
@@ -92,11 +93,9 @@ class OverviewPoller:
             OverviewExecution(row, None, "not read: too many executions run")
             for row in may_run[_MAX_STATES:]
         ]
-        versions, known = await self._versions(warnings)
+        versions, plans_known = await self._versions(warnings)
         plans = await asyncio.gather(*(self._plan(version, found) for version in versions))
-        return OverviewState(
-            (*running, *not_read), tuple(past), tuple(plans), tuple(warnings), plans_known=known
-        )
+        return OverviewState([*running, *not_read], past, plans, warnings, plans_known)
 
     async def _read(self, row: ExecutionRow) -> OverviewExecution:
         try:
@@ -104,7 +103,7 @@ class OverviewPoller:
                 return OverviewExecution(row, await self._service.hub.state(row.execution_id))
         except TimeoutError:
             return OverviewExecution(row, None, "no worker answered in time")
-        except _UNAVAILABLE as error:
+        except POLL_ERRORS as error:
             return OverviewExecution(row, None, str(error))
 
     async def _versions(self, warnings: list[str]) -> tuple[list[PlanVersion], bool]:
@@ -119,13 +118,13 @@ class OverviewPoller:
 
     async def _plan(self, version: PlanVersion, found: Overview) -> OverviewPlan:
         rows = [row for row in found.rows if row.plan_id == version.plan_id]
-        running = next((row for row in rows if _may_run(row)), None)
+        running = next(filter(_may_run, rows), None)
         drill = next(filter(_is_past_drill, rows), None)
-        if drill is not None:
-            self._drills[version.plan_id] = time.monotonic(), drill
-            return OverviewPlan(version, drill, drill_known=True, running=running)
         try:
-            drill = await self._older_drill(version.plan_id)
+            if drill is None:
+                drill = await self._older_drill(version.plan_id)
+            else:
+                self._drills[version.plan_id] = time.monotonic(), drill
         except HistoryError:
             return OverviewPlan(version, None, drill_known=False, running=running)
         return OverviewPlan(version, drill, drill_known=True, running=running)
@@ -136,8 +135,7 @@ class OverviewPoller:
         if known is not None and time.monotonic() - known[0] < _DRILLS_SECONDS:
             return known[1]
         states = await self._service.history.executions(plan_id=plan_id, limit=_MAX_ROWS)
-        rows = [_row_of(state) for state in states]
-        drill = next(filter(_is_past_drill, rows), None)
+        drill = next(filter(_is_past_drill, merged([], states)), None)
         self._drills[plan_id] = time.monotonic(), drill
         return drill
 
@@ -149,22 +147,3 @@ def _may_run(row: ExecutionRow) -> bool:
 
 def _is_past_drill(row: ExecutionRow) -> bool:
     return row.execution_type == ExecutionType.DRILL and row.end_time is not None
-
-
-def _row_of(state: ExecutionState) -> ExecutionRow:
-    return ExecutionRow(
-        execution_id=state.execution_id,
-        plan_id=state.plan_id,
-        plan_name=state.plan_name,
-        execution_type=state.execution_type,
-        status=state.status,
-        running=False,
-        started_by=state.started_by,
-        start_time=state.start_time,
-        end_time=state.end_time,
-    )
-
-
-def _pause(known: OverviewState | None) -> float:
-    count = len(known.running) if known else 0
-    return max(_POLL_SECONDS, min(count, _MAX_STATES) / _STATES_PER_SECOND)

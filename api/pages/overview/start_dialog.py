@@ -6,9 +6,10 @@ from uuid import uuid4
 from temporalio.service import RPCError
 
 from api.auth.tokens import Principal
+from api.execution_starter import StartRequest
 from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
-from api.service import ExecutionService, StartRequest
+from api.service import ExecutionService
 from client.errors import RefusedError, UnreachableError
 from client.readiness import check_readiness
 from contract.readiness import Finding, Readiness, TargetContext
@@ -41,7 +42,7 @@ async def start_dialog(service: ExecutionService, plan_id: str, kind: ExecutionT
             replace_drill=is_recovery and fields.get("replace") == "yes",
             cleanup_after_seconds=None if is_recovery else _CLEANUPS.get(fields.get("cleanup", "")),
         )
-        result = await service.start(caller, plan_id, request, key=key)
+        result = await service.starter.start(caller, plan_id, request, key=key)
         text = f"{kind} {result.execution_id} of {plan.plan_name} has been started."
         address = f"/executions/{result.execution_id}"
         return Outcome(" ".join((text, *result.warnings)), address, "Watch it")
