@@ -43,6 +43,23 @@ def render(template: str, **values: Any) -> Markup:
     return Markup(_ENVIRONMENT.get_template(f"{template}.jinja").render(values))
 
 
-def macro(template: str, name: str) -> Any:
-    """A macro of a template; faster than `render` for a thousand small parts."""
-    return getattr(_ENVIRONMENT.get_template(f"{template}.jinja").module, name)
+class MacroCache:
+    """Renders macros; a part whose values have not changed is not rendered again."""
+
+    def __init__(self) -> None:
+        self._rendered: dict[str, tuple[tuple[Any, ...], Markup]] = {}
+
+    def render(self, part: str, template: str, macro: str, *values: Any) -> Markup:
+        """Render a part; faster than `render` for a thousand small ones.
+
+        Args:
+            part: its ID.
+            template: the name of the file that has the macro.
+            macro: the name of the macro.
+            values: its arguments.
+        """
+        known = self._rendered.get(part)
+        if known is None or known[0] != values:
+            module = _ENVIRONMENT.get_template(f"{template}.jinja").module
+            known = self._rendered[part] = values, Markup(getattr(module, macro)(*values))
+        return known[1]

@@ -1,7 +1,8 @@
 """The controls on an execution's page, and the dialogs that they open."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from api.auth.tokens import Principal
 from api.pages.dialogs import Dialog, Fields, Outcome
@@ -12,10 +13,10 @@ from recovery.execution.cleanup_state import CleanupStatus
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
+from recovery.forecast.remaining import graph_of
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import Action, accepts_messages, actions_about, allowed_forms
-from recovery.plan.graph import WaveGraph
 from recovery.text_format import count
 from settings import Role
 
@@ -37,6 +38,7 @@ _LABELS: dict[str, str] = {
 _BUTTONS: dict[str, str] = {
     **_LABELS,
     MessageName.APPROVE_WAVE: "Approve",
+    CANCEL: "Cancel the execution",
     CLEAN_UP: "Terminate the instances",
 }
 
@@ -64,23 +66,21 @@ class Control:
 def controls(
     state: ExecutionState, user: Principal, wave: WaveState | None = None
 ) -> list[Control]:
-    """The controls of a wave or of the execution that are possible now.
-
-    Args:
-        state: the state of the execution.
-        user: the user of the page.
-        wave: the wave; None for the execution.
-    """
+    """The controls of a wave, or else of the execution, that are possible now."""
     names: list[str] = [each.name for each in actions_about(state, wave)]
     if wave is None and accepts_messages(state):
         names.append(CANCEL)
     if wave is None and _may_clean_up(state):
         names.append(CLEAN_UP)
     wave_id = wave.wave_id if wave else None
-    return [Control(name, wave_id, _missing_role(user, name, state)) for name in names]
+    roles = [_role_for(name, state) for name in names]
+    return [
+        Control(name, wave_id, None if user.may(role) else role)
+        for name, role in zip(names, roles, strict=True)
+    ]
 
 
-def role_for(name: str, state: ExecutionState) -> Role:
+def _role_for(name: str, state: ExecutionState) -> Role:
     """The role that an action needs."""
     if name == MessageName.APPROVE_WAVE:
         return Role.APPROVER
@@ -102,19 +102,23 @@ def action_dialog(
     return _message_dialog(service, state, action, wave) if action else None
 
 
-def _missing_role(user: Principal, name: str, state: ExecutionState) -> Role | None:
-    role = role_for(name, state)
-    return None if user.may(role) else role
-
-
 def _may_clean_up(state: ExecutionState) -> bool:
     launched = any(s.recovery_job_id for wave in state.waves for s in wave.servers)
-    is_running = state.cleanup is not None and state.cleanup.status in (
-        CleanupStatus.WAITING,
-        CleanupStatus.IN_PROGRESS,
-    )
-    is_done = state.cleanup is not None and state.cleanup.status is CleanupStatus.COMPLETED
-    return state.end_time is not None and launched and not is_running and not is_done
+    # A clean-up that left instances may be repeated.
+    is_due = state.cleanup is None or state.cleanup.status is CleanupStatus.PARTIAL
+    return state.end_time is not None and launched and is_due
+
+
+def _dialog(
+    state: ExecutionState,
+    name: str,
+    send: Callable[[Principal, Fields], Awaitable[Outcome]],
+    **values: Any,
+) -> Dialog:
+    """The form of an action; `values` are those of its template."""
+    defaults = {"dependents": 0, "typed": None, "launches": [], "answers": [True]}
+    values = {"state": state, "name": name, "button": _BUTTONS[name]} | defaults | values
+    return Dialog(render("action_dialog", **values), send)
 
 
 def _message_dialog(
@@ -135,22 +139,19 @@ def _message_dialog(
 
     effect = f"{action.effect} {wave.wave_name} ({wave.wave_id})" if wave else action.effect
     forms = allowed_forms(state, action.name, wave) if wave else []
-    html = render(
-        "action_dialog",
-        state=state,
-        title=f"{_LABELS[action.name]}: {wave.wave_name}" if wave else _LABELS[action.name],
+    label = _LABELS[action.name]
+    skipped = wave if action.name is MessageName.SKIP_WAVE else None
+    return _dialog(
+        state,
+        action.name,
+        send,
+        title=f"{label}: {wave.wave_name}" if wave else label,
         effect=f"It {effect}.",
         details=_details(state, action.name, wave),
-        name=str(action.name),
-        dependents=len(_dependents(state, wave))
-        if wave and action.name is MessageName.SKIP_WAVE
-        else 0,
-        button=_BUTTONS[action.name],
-        typed=None,
+        dependents=len(graph_of(state).downstream_of(skipped.wave_id)) if skipped else 0,
         launches=[form.launch for form in forms if form.launch is not None],
         answers=[form.approve for form in forms] or [True],
     )
-    return Dialog(html, send)
 
 
 def _details(state: ExecutionState, name: MessageName, wave: WaveState | None) -> Sequence[str]:
@@ -174,11 +175,6 @@ def _details(state: ExecutionState, name: MessageName, wave: WaveState | None) -
     return details
 
 
-def _dependents(state: ExecutionState, wave: WaveState) -> tuple[str, ...]:
-    graph = WaveGraph({each.wave_id: each.depends_on for each in state.waves})
-    return graph.downstream_of(wave.wave_id)
-
-
 def _cancel_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
     async def send(caller: Principal, fields: Fields) -> Outcome:
         effect = await service.cancel(
@@ -192,21 +188,16 @@ def _cancel_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
     pending = sum(not wave.status.is_settled and not wave.has_workflow for wave in state.waves)
     running = sum(wave.is_running for wave in state.waves)
     needs_plan_id = cancel_refusal(state.plan_id, state.execution_type, None) is not None
-    html = render(
-        "action_dialog",
-        state=state,
+    return _dialog(
+        state,
+        CANCEL,
+        send,
         title=f"Cancel {state.execution_id}",
         effect="It launches nothing new. DRS cannot cancel a job: jobs that run continue "
         "and are observed.",
         details=[f"{count(running, 'wave')} run now; {pending} more will not be launched."],
-        name=CANCEL,
-        dependents=0,
-        button="Cancel the execution",
         typed=state.plan_id if needs_plan_id else None,
-        launches=[],
-        answers=[True],
     )
-    return Dialog(html, send)
 
 
 def _cleanup_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
@@ -224,17 +215,12 @@ def _cleanup_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
     details = [f"{count(launched, 'server')} are recorded as launched."]
     if is_recovery:
         details.insert(0, "This was a REAL RECOVERY: its instances may be serving customers.")
-    html = render(
-        "action_dialog",
-        state=state,
+    return _dialog(
+        state,
+        CLEAN_UP,
+        send,
         title=f"Clean up after {state.execution_id}",
         effect="It terminates exactly the instances that this execution launched.",
         details=details,
-        name=CLEAN_UP,
-        dependents=0,
-        button=_BUTTONS[CLEAN_UP],
         typed=state.plan_id if needs_plan_id else None,
-        launches=[],
-        answers=[True],
     )
-    return Dialog(html, send)

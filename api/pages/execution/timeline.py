@@ -7,9 +7,8 @@ times are scaled down.
 from dataclasses import dataclass
 
 from recovery.execution.state import ExecutionState
-from recovery.execution.wave import WaveState, WaveStatus
-from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
-from recovery.plan.graph import WaveGraph
+from recovery.execution.wave import WaveState
+from recovery.forecast.remaining import critical_path, expected_seconds, graph_of
 
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 _MAX_TICKS = 8
@@ -33,13 +32,11 @@ class WaveTimes:
     Attributes:
         planned: by the graph and the expected durations.
         actual: from DRS's acceptance to the end of the last server; None before the acceptance.
-        is_critical: on the critical path.
     """
 
     wave_id: str
     planned: Span
     actual: Span | None
-    is_critical: bool
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,14 @@ class Timeline:
         length: the length of the axis in seconds.
         step: seconds between two ticks.
         planned_seconds: the planned duration of the execution.
+        critical_path: the chain of waves that determines the duration.
     """
 
     rows: tuple[WaveTimes, ...]
     length: float
     step: float
     planned_seconds: float
+    critical_path: tuple[str, ...]
 
     @property
     def ticks(self) -> tuple[float, ...]:
@@ -70,61 +69,19 @@ def timeline(state: ExecutionState, *, now: float) -> Timeline:
         state: the state of the execution.
         now: epoch seconds.
     """
-    graph = graph_of(state)
-    planned = graph.schedule(planned_seconds(state))
-    critical = set(critical_path(state, graph, now=now))
-    rows = tuple(
-        WaveTimes(
-            wave.wave_id,
-            Span(*planned[wave.wave_id]),
-            _actual(wave, since=state.start_time),
-            wave.wave_id in critical,
-        )
+    expected = {wave.wave_id: expected_seconds(wave, state.speed) for wave in state.waves}
+    planned = graph_of(state).schedule(expected)
+    rows = [
+        WaveTimes(wave.wave_id, Span(*planned[wave.wave_id]), _actual(wave, since=state.start_time))
         for wave in state.waves
-    )
+    ]
     planned_end = max((row.planned.end or 0.0 for row in rows), default=0.0)
     elapsed = (state.end_time or now) - state.start_time
     ends = [row.actual.end for row in rows if row.actual and row.actual.end is not None]
     running = [elapsed + _REDRAW_SECONDS] if state.end_time is None else []
     length, step = _axis(max([planned_end, *ends, *running], default=1.0))
-    ordered = sorted(rows, key=lambda row: row.planned.start)
-    return Timeline(tuple(ordered), length, step, planned_end)
-
-
-def planned_seconds(state: ExecutionState) -> dict[str, float]:
-    """The expected duration of each wave in wall-clock seconds."""
-    return {
-        wave.wave_id: (wave.expected_seconds or DEFAULT_SERVER_SECONDS) / state.speed
-        for wave in state.waves
-    }
-
-
-def graph_of(state: ExecutionState) -> WaveGraph:
-    """The graph of an execution's waves."""
-    return WaveGraph({wave.wave_id: wave.depends_on for wave in state.waves})
-
-
-def critical_path(state: ExecutionState, graph: WaveGraph, *, now: float) -> tuple[str, ...]:
-    """The chain of waves that determines the duration of the execution.
-
-    An ended wave counts with its actual duration, a running wave with the longer of its expected
-    duration and its time so far, and a settled wave that was never launched with 0.
-    """
-    planned = planned_seconds(state)
-    durations = {
-        wave.wave_id: _duration(wave, planned[wave.wave_id], now=now) for wave in state.waves
-    }
-    return graph.critical_path(durations).waves
-
-
-def _duration(wave: WaveState, planned: float, *, now: float) -> float:
-    if wave.completion_duration is not None:
-        return wave.completion_duration
-    if wave.status.is_settled:
-        return 0.0
-    if wave.status is WaveStatus.IN_PROGRESS and wave.start_time is not None:
-        return max(planned, now - wave.start_time)
-    return planned
+    rows.sort(key=lambda row: row.planned.start)
+    return Timeline(tuple(rows), length, step, planned_end, critical_path(state, now=now))
 
 
 def _actual(wave: WaveState, *, since: float) -> Span | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.pages.execution.timeline import Span, critical_path, graph_of, timeline
+from api.pages.execution.timeline import Span, timeline
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState, WaveStatus
 
@@ -95,12 +95,11 @@ def test_the_critical_path_follows_actual_times(late: float, path: tuple[str, ..
     """A wave that runs longer than all others is on the critical path."""
     waves = diamond()
     waves[2] = wave("app2", "database", start_time=_STARTED, status=WaveStatus.IN_PROGRESS)
-    found = state(*waves)
-    assert critical_path(found, graph_of(found), now=_STARTED + late) == path
+    assert timeline(state(*waves), now=_STARTED + late).critical_path == path
 
 
 def test_a_skipped_wave_is_not_on_the_critical_path() -> None:
     waves = diamond()
     waves[1] = wave("app1", "database", expected_seconds=300.0, status=WaveStatus.SKIPPED)
-    found = state(*waves)
-    assert critical_path(found, graph_of(found), now=_STARTED) == ("database", "app2", "web")
+    found = timeline(state(*waves), now=_STARTED)
+    assert found.critical_path == ("database", "app2", "web")
