@@ -1,8 +1,9 @@
 """Sign-in: the token is in a cookie that scripts cannot read and other sites cannot send."""
 
-from urllib.parse import parse_qs, quote, urlsplit
+from typing import Annotated
+from urllib.parse import quote, urlsplit
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.auth.tokens import (
@@ -53,12 +54,15 @@ def add_to(app: FastAPI, authenticator: Authenticator) -> None:
     async def sign_in_form(request: Request) -> Response:
         if authenticator.is_open:
             return RedirectResponse("/", status_code=303)
-        return _form_page(_local_path(request.query_params.get("next")))
+        return _form_page(_local_path(request.query_params.get("next", "/")))
 
-    @app.post("/sign-in", include_in_schema=False)
-    async def sign_in(request: Request) -> Response:
-        fields = await _form_fields(request)
-        token, next_path = fields.get("token", "").strip(), _local_path(fields.get("next"))
+    @app.post("/sign-in", include_in_schema=False, max_body_size=_MAX_FORM_BYTES)
+    async def sign_in(
+        request: Request,
+        token: Annotated[str, Form()] = "",
+        next_: Annotated[str, Form(alias="next")] = "/",
+    ) -> Response:
+        token, next_path = token.strip(), _local_path(next_)
         if len(token) > _MAX_TOKEN_CHARACTERS:
             return _form_page(
                 next_path, f"the token is longer than {_MAX_TOKEN_CHARACTERS} characters"
@@ -94,22 +98,8 @@ def _document(title: str, body: str, *, status: int = 200) -> Response:
     return HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
 
 
-def _local_path(given: str | None) -> str:
+def _local_path(path: str) -> str:
     """A path on this server; "/" for anything else, so that no redirect leads to another site."""
-    path = given or "/"
     parts = urlsplit(path)
     is_local = not parts.scheme and not parts.netloc and path.startswith("/") and "\\" not in path
     return path if is_local and not path.startswith("//") and path.isprintable() else "/"
-
-
-async def _form_fields(request: Request) -> dict[str, str]:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM_BYTES:
-            return {}
-    try:
-        parsed = parse_qs(bytes(body).decode())
-    except (UnicodeDecodeError, ValueError):
-        return {}
-    return {name: values[0] for name, values in parsed.items()}
