@@ -124,16 +124,6 @@ def lay_out(dependencies: Mapping[str, Sequence[str]], sizes: Sizes) -> Layout:
     return Layout(sizes, {wave: boxes[wave] for wave in graph.waves}, edges, width, height)
 
 
-def crossings(layout: Layout) -> int:
-    """The number of crossings of edges between neighbouring columns."""
-    by_columns: dict[tuple[float, float], list[tuple[float, float]]] = {}
-    for edge in layout.edges:
-        for (x1, y1), (x2, y2) in pairwise(edge.points):
-            if x2 - x1 <= layout.sizes.column_gap:
-                by_columns.setdefault((x1, x2), []).append((y1, y2))
-    return sum(_inversions(pairs) for pairs in by_columns.values())
-
-
 def _layered(graph: WaveGraph) -> tuple[list[list[_Item]], list[list[_Item]]]:
     """The layers, and for each edge the items that it connects."""
     layers: list[list[_Item]] = []
@@ -164,23 +154,18 @@ def _order(layers: list[list[_Item]]) -> None:
     _number(layers)
     if sum(map(len, layers)) > _MAX_SORTED:
         return
-    best, fewest = _orders(layers), _count(layers)
+    best, fewest = list(map(list, layers)), _count(layers)
     for sweep in range(_SWEEPS):
         if not fewest:
             break
         forward = sweep % 2 == 0
         for layer in layers if forward else reversed(layers):
             layer.sort(key=lambda item: _barycenter(item, forward=forward))
-            for position, item in enumerate(layer):
-                item.position = position
+            _number([layer])
         if (found := _count(layers)) < fewest:
-            best, fewest = _orders(layers), found
+            best, fewest = list(map(list, layers)), found
     layers[:] = best
     _number(layers)
-
-
-def _orders(layers: list[list[_Item]]) -> list[list[_Item]]:
-    return [list(layer) for layer in layers]
 
 
 def _number(layers: list[list[_Item]]) -> None:
@@ -198,12 +183,12 @@ def _barycenter(item: _Item, *, forward: bool) -> float:
 
 def _count(layers: list[list[_Item]]) -> int:
     return sum(
-        _inversions([(item.position, right.position) for item in layer for right in item.after])
+        inversions([(item.position, right.position) for item in layer for right in item.after])
         for layer in layers
     )
 
 
-def _inversions(pairs: list[tuple[float, float]]) -> int:
+def inversions(pairs: list[tuple[float, float]]) -> int:
     """The number of edge pairs that cross; each edge has a start and an end position."""
     ends: list[float] = []
     found = 0
