@@ -2,11 +2,8 @@
 
 import time
 
-from temporalio.service import RPCError
-
-from api.hub import Snapshot
+from api.hub import POLL_ERRORS, Snapshot
 from api.service import ExecutionService
-from client.errors import RefusedError, UnreachableError
 from client.executions import list_runs
 from contract.identifiers import plan_workflow_id, wave_workflow_id
 from recovery.base_model import Model
@@ -77,7 +74,7 @@ async def _links(service: ExecutionService, state: ExecutionState) -> Links:
             if not runs:
                 return Links()
             run_id = runs[0].run_id
-    except (RefusedError, UnreachableError, RPCError):
+    except POLL_ERRORS:
         return Links()
     links = Links(execution=service.web_ui_link(plan_workflow_id(state.plan_id), run_id))
     for wave in state.waves:

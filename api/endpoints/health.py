@@ -4,14 +4,12 @@ import asyncio
 from collections.abc import Awaitable
 
 from fastapi import APIRouter
-from temporalio.service import RPCError
 
 from api.auth.access import Service
+from api.hub import POLL_ERRORS
 from api.service import ExecutionService
-from client.errors import RefusedError, UnreachableError
 from client.workers import idle_reason
 from recovery.base_model import Model
-from storage.dynamodb import TableError
 
 router = APIRouter(tags=["Health"])
 
@@ -56,5 +54,5 @@ async def _with_timeout(check: Awaitable[bool]) -> bool | None:
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
             return await check
-    except (TimeoutError, RPCError, TableError, RefusedError, UnreachableError):
+    except (TimeoutError, *POLL_ERRORS):
         return None

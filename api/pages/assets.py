@@ -25,12 +25,8 @@ def serve_files() -> None:
 @cache
 def page_head() -> Markup:
     """The HTML that loads the files; with a digest, so that browsers reload a changed file."""
-    tags = []
-    for name in ("theme.js", "pages.css"):
-        digest = hashlib.sha256((_FOLDER / name).read_bytes()).hexdigest()[:12]
-        address = f"{_ADDRESS}/{name}?{digest}"
-        if name.endswith(".js"):
-            tags.append(f'<script src="{address}"></script>')
-        else:
-            tags.append(f'<link rel="stylesheet" href="{address}">')
-    return Markup("".join(tags))
+    script, style = (
+        f"{_ADDRESS}/{name}?{hashlib.sha256((_FOLDER / name).read_bytes()).hexdigest()[:12]}"
+        for name in ("theme.js", "pages.css")
+    )
+    return Markup(f'<script src="{script}"></script><link rel="stylesheet" href="{style}">')

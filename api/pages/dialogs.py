@@ -1,10 +1,9 @@
-"""The dialogs of pages: a form for an action, its outcome, an error."""
+"""The dialogs of pages."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from api.auth.tokens import Principal
-from api.pages.rendering import render
 
 Fields = Mapping[str, str]
 
@@ -38,13 +37,3 @@ class Dialog:
     html: str
     send: Callable[[Principal, Fields], Awaitable[Outcome]] | None
     load_details: Callable[[], Awaitable[str]] | None = None
-
-
-def outcome_dialog(outcome: Outcome) -> str:
-    """The dialog that shows the outcome of an action."""
-    return render("outcome_dialog", outcome=outcome)
-
-
-def error_dialog(error: str) -> str:
-    """The dialog that shows why an action failed or is not possible."""
-    return render("error_dialog", error=error)

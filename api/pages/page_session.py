@@ -11,7 +11,7 @@ from nicegui import Client, background_tasks
 
 from api.auth.tokens import NotAuthenticatedError, Principal, ProviderUnavailableError
 from api.hub import POLL_ERRORS, Poller, Snapshot, UnknownExecutionError
-from api.pages.dialogs import Dialog, error_dialog, outcome_dialog
+from api.pages.dialogs import Dialog
 from api.pages.page_element import EventHandler, PageElement
 from api.pages.rendering import render
 from api.pages.sign_in import sign_in_address, token_of
@@ -172,11 +172,11 @@ class PageSession(ABC, Generic[T]):
             self._dialog = dialog = await self.dialog(fields)
         except Exception as error:
             # Without a visible error the user would press the button again and again.
-            self.element.open_dialog(error_dialog(problem_of(error).detail))
+            self.element.open_dialog(render("error_dialog", error=problem_of(error).detail))
             return
         if dialog is None:
             text = "This action is no longer possible; see the current state on the page."
-            self.element.open_dialog(error_dialog(text))
+            self.element.open_dialog(render("error_dialog", error=text))
             return
         self.element.open_dialog(dialog.html)
         if dialog.load_details is None:
@@ -198,7 +198,7 @@ class PageSession(ABC, Generic[T]):
             self.element.show_dialog_error(problem_of(error).detail)
             return
         self._dialog = None
-        self.element.open_dialog(outcome_dialog(outcome))
+        self.element.open_dialog(render("outcome_dialog", outcome=outcome))
 
     async def _close_dialog(self, _: dict[str, Any]) -> None:
         self._dialog = None

@@ -3,10 +3,11 @@
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from api.hub import Snapshot
-from api.pages.execution.graph_layout import MAX_STANDARD_WAVES, Layout, lay_out, sizes_for
+from api.pages.execution.graph_layout import COMPACT, Layout, lay_out, sizes_for
 from api.pages.execution.timeline import Timeline, timeline
 from api.pages.execution.wave_view import edges_into, wave_views
 from api.pages.rendering import MacroCache, render
@@ -48,7 +49,6 @@ class ExecutionRenderer:
 
     def __init__(self) -> None:
         self._macros = MacroCache()
-        self._layout: tuple[tuple[tuple[str, ...], ...], Layout] | None = None
         self._last: tuple[tuple[int, int], RenderedExecution] | None = None
 
     def render(self, snapshot: Snapshot[ExecutionState]) -> RenderedExecution:
@@ -61,9 +61,10 @@ class ExecutionRenderer:
         return self._last[1]
 
     def _rendered(self, state: ExecutionState, now: float) -> RenderedExecution:
-        layout, times = self._graph_layout(state), timeline(state, now=now)
+        layout = _layout(tuple((wave.wave_id, *wave.depends_on) for wave in state.waves))
+        times = timeline(state, now=now)
         views = wave_views(state, set(times.critical_path))
-        compact = len(views) > MAX_STANDARD_WAVES
+        compact = layout.sizes is COMPACT
         macro = self._macros.render
         parts = _summary_parts(state, times, now=now)
         for wave_id, view in views.items():
@@ -85,13 +86,11 @@ class ExecutionRenderer:
         }
         return RenderedExecution(frame, parts)
 
-    def _graph_layout(self, state: ExecutionState) -> Layout:
-        key = tuple((wave.wave_id, *wave.depends_on) for wave in state.waves)
-        if self._layout is None or self._layout[0] != key:
-            sizes = sizes_for(len(state.waves))
-            found = lay_out({wave.wave_id: wave.depends_on for wave in state.waves}, sizes)
-            self._layout = key, found
-        return self._layout[1]
+
+@lru_cache(maxsize=100)
+def _layout(waves: tuple[tuple[str, ...], ...]) -> Layout:
+    """The layout of waves, each given with the waves that it depends on."""
+    return lay_out({wave: after for wave, *after in waves}, sizes_for(len(waves)))
 
 
 def _summary_parts(state: ExecutionState, times: Timeline, *, now: float) -> dict[str, str]:

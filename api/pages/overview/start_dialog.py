@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from uuid import uuid4
 
-from temporalio.service import RPCError
-
 from api.auth.tokens import Principal
 from api.execution_starter import StartRequest
+from api.hub import POLL_ERRORS
 from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
 from api.service import ExecutionService
-from client.errors import RefusedError, UnreachableError
 from client.readiness import check_readiness
-from contract.readiness import Finding, Readiness, TargetContext
+from contract.readiness import Finding, TargetContext
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
@@ -47,9 +45,6 @@ async def start_dialog(service: ExecutionService, plan_id: str, kind: ExecutionT
         address = f"/executions/{result.execution_id}"
         return Outcome(" ".join((text, *result.warnings)), address, "Watch it")
 
-    async def load_details() -> str:
-        return await _checked_targets(service, plan)
-
     html = render(
         "start_dialog",
         plan=plan,
@@ -57,20 +52,18 @@ async def start_dialog(service: ExecutionService, plan_id: str, kind: ExecutionT
         plan_hash=plan.plan_hash,
         kind=kind,
         typed=plan.plan_id if IntendedStart(plan_id, kind).confirmed_for else None,
-        details=_targets(plan, _planned_targets(plan), is_checking=True),
+        details=_targets(plan, _planned_targets(plan)),
     )
-    return Dialog(html, send, load_details)
+    return Dialog(html, send, lambda: _checked_targets(service, plan))
 
 
 async def _checked_targets(service: ExecutionService, plan: RecoveryPlan) -> str:
     try:
         readiness = await check_readiness(await service.client(), plan)
-    except (UnreachableError, RefusedError, RPCError) as error:
+    except POLL_ERRORS as error:
         return _targets(plan, _planned_targets(plan), error=str(error))
-    targets = readiness.context.targets
-    is_sandbox = bool(targets) and all(target.is_sandbox for target in targets)
     findings = sorted(readiness.findings, key=lambda each: not each.blocks)
-    return _targets(plan, targets, findings=findings, is_sandbox=is_sandbox, readiness=readiness)
+    return _targets(plan, readiness.context.targets, findings=findings, is_checked=True)
 
 
 def _planned_targets(plan: RecoveryPlan) -> list[TargetContext]:
@@ -85,22 +78,27 @@ def _targets(
     targets: Sequence[TargetContext],
     *,
     findings: Sequence[Finding] = (),
-    is_sandbox: bool = False,
-    is_checking: bool = False,
+    is_checked: bool = False,
     error: str = "",
-    readiness: Readiness | None = None,
 ) -> str:
-    """Render the targets of a plan, with the findings of the readiness check."""
+    """Render the targets of a plan, with the findings of the readiness check.
+
+    Args:
+        plan: the plan.
+        targets: its targets, as the plan or the worker says.
+        findings: what the check found.
+        is_checked: whether the check has ended.
+        error: why it failed.
+    """
     return render(
         "targets",
         targets=[(each, _servers(plan, each)) for each in targets],
         names={wave.wave_id: wave.wave_name for wave in plan.waves},
         findings=findings[:_MAX_FINDINGS],
         more=len(findings) - _MAX_FINDINGS,
-        is_sandbox=is_sandbox,
-        is_checking=is_checking,
+        is_sandbox=bool(targets) and all(each.is_sandbox for each in targets),
+        is_checked=is_checked,
         error=error,
-        is_checked=readiness is not None,
     )
 
 
