@@ -26,11 +26,7 @@ _HEADERS = {
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Create the application; NiceGUI allows one per process.
-
-    Args:
-        settings: the tables and the authentication.
-    """
+    """Create the application; NiceGUI allows one per process."""
     service = ExecutionService(settings)
 
     @asynccontextmanager

@@ -143,7 +143,6 @@ class ExecutionStarter:
                 return started
         started.is_new = True
         if request.cleanup_after_seconds is not None:
-            after_seconds = request.cleanup_after_seconds / self._settings.speed
             try:
                 await start_cleanup(
                     client,
@@ -151,7 +150,7 @@ class ExecutionStarter:
                         execution_id=execution_id,
                         plan_id=plan_id,
                         actor=caller.subject,
-                        after_seconds=after_seconds,
+                        after_seconds=request.cleanup_after_seconds / self._settings.speed,
                     ),
                 )
             except (RefusedError, UnreachableError, RPCError) as error:

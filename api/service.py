@@ -5,16 +5,16 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from urllib.parse import quote
 
-from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.client import Client
 
-from api.auth.roles import require
+from api.auth.roles import require, role_for
 from api.auth.tokens import Authenticator, Principal
 from api.execution_starter import ExecutionStarter
 from api.hub import ExecutionHub
 from api.problems import ApiProblem, raise_if_refused
 from aws.quotas import configured
 from client.cleanup import cleanup_state, start_cleanup
-from client.connection import connect_to_temporal
+from client.connection import connect_to_temporal, explained_errors
 from client.errors import RefusedError, UnreachableError
 from client.executions import RunningExecution, find_running, list_runs
 from client.overview import MAX_ROWS, Overview, overview
@@ -29,12 +29,13 @@ from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import forecast
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
-from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.operator.messages import OperatorMessage
 from recovery.plan.model import RecoveryPlan
 from settings import Role, Settings
 from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
 from storage.plans import PlanTable, RegisteredPlan
+from workflows.plan.workflow import RecoveryPlanWorkflow
 
 
 class ExecutionService:
@@ -102,14 +103,11 @@ class ExecutionService:
         runs = await list_runs(client, execution_id)
         if not runs:
             raise UnreachableError(f"the plan of {execution_id} is not known yet; try again")
-        handle = client.get_workflow_handle(runs[0].workflow_id, run_id=runs[0].run_id)
-        try:
-            plan: RecoveryPlan = await handle.query(
-                "plan", result_type=RecoveryPlan, rpc_timeout=RPC_TIMEOUT
+        async with explained_errors():
+            handle = client.get_workflow_handle_for(
+                RecoveryPlanWorkflow.run, runs[0].workflow_id, run_id=runs[0].run_id
             )
-        except WorkflowQueryFailedError as error:
-            raise UnreachableError(f"the plan of {execution_id} cannot be read: {error}") from error
-        return plan
+            return await handle.query(RecoveryPlanWorkflow.plan, rpc_timeout=RPC_TIMEOUT)
 
     async def forecast(self, plan_ids: Iterable[str]) -> ForecastReport:
         """Forecast the durations of registered plans that start together."""
@@ -134,8 +132,7 @@ class ExecutionService:
             RefusedError: the execution rejected the message, or does not run.
             UnreachableError: Temporal did not answer.
         """
-        role = Role.APPROVER if message.name is MessageName.APPROVE_WAVE else Role.OPERATOR
-        require(caller, role)
+        require(caller, role_for(message.name))
         client = await self.client()
         running = await self._running(client, execution_id)
         return await send(client, running, message, actor=caller.subject)
@@ -211,11 +208,7 @@ class ExecutionService:
         raise ApiProblem(HTTPStatus.NOT_FOUND, f"there is no clean-up after {execution_id}")
 
     def web_ui_link(self, workflow_id: str, run_id: str | None = None) -> str | None:
-        """The URL of a workflow in Temporal's Web UI.
-
-        Args:
-            workflow_id: the workflow.
-            run_id: one run of the workflow; None for the last.
+        """The URL of a workflow, or of one run of it, in Temporal's Web UI.
 
         Returns:
             None if no Web UI is configured, or Temporal has not answered yet.

@@ -38,7 +38,7 @@ Service = Annotated[ExecutionService, Depends(service_of)]
 Caller = Annotated[Principal, Depends(caller_of)]
 
 
-def _in_role(role: Role) -> Callable[[Principal], Awaitable[Principal]]:
+def in_role(role: Role) -> Callable[[Principal], Awaitable[Principal]]:
     """A dependency that refuses callers without the role, before the body is validated."""
 
     async def authorized(caller: Caller) -> Principal:
@@ -48,5 +48,4 @@ def _in_role(role: Role) -> Callable[[Principal], Awaitable[Principal]]:
     return authorized
 
 
-Operator = Annotated[Principal, Depends(_in_role(Role.OPERATOR))]
-Approver = Annotated[Principal, Depends(_in_role(Role.APPROVER))]
+Operator = Annotated[Principal, Depends(in_role(Role.OPERATOR))]

@@ -1,10 +1,16 @@
-"""Checks the roles of callers."""
+"""Which roles callers need."""
 
 from http import HTTPStatus
 
 from api.auth.tokens import Principal
 from api.problems import ApiProblem
+from recovery.operator.messages import MessageName
 from settings import Role
+
+
+def role_for(message: MessageName) -> Role:
+    """The role that sends a message."""
+    return Role.APPROVER if message is MessageName.APPROVE_WAVE else Role.OPERATOR
 
 
 def require(caller: Principal, role: Role) -> None:

@@ -118,10 +118,7 @@ class CheckedPlan(Model):
                 )
                 for wave in plan.waves
             ],
-            warnings=[
-                PlanProblem(message=each.message, line=each.line, wave=each.wave)
-                for each in read.warnings
-            ],
+            warnings=[PlanProblem.model_validate(w, from_attributes=True) for w in read.warnings],
         )
 
 

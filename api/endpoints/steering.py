@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import Field, StrictBool
 
-from api.auth.access import Approver, Operator, Service
+from api.auth.access import Operator, Service, in_role
+from api.auth.roles import role_for
 from api.auth.tokens import Principal
 from api.parameters import ExecutionId
 from api.problems import BODY_PROBLEMS, problem_responses
@@ -140,10 +141,12 @@ def _endpoint(
         message = OperatorMessage(name=name, **body.model_dump(by_alias=False))
         return MessageResult.of(await service.send_message(caller, execution_id, message))
 
-    caller: Any = Approver if name is MessageName.APPROVE_WAVE else Operator
     send.__annotations__ |= {
-        "service": Service, "caller": caller, "execution_id": ExecutionId, "body": body_model
-    }  # fmt: skip
+        "service": Service,
+        "caller": Annotated[Principal, Depends(in_role(role_for(name)))],
+        "execution_id": ExecutionId,
+        "body": body_model,
+    }
     if not any(field.is_required() for field in body_model.model_fields.values()):
         # So that `pause` works without the body `{}`.
         send.__kwdefaults__ = {"body": body_model()}

@@ -14,13 +14,11 @@ class Outcome:
 
     Attributes:
         text: one sentence.
-        address: a page that shows more; None if there is none.
-        link_text: the text of the link to that page.
+        address: a page to watch; None if there is none.
     """
 
     text: str
     address: str | None = None
-    link_text: str = ""
 
 
 @dataclass(frozen=True)

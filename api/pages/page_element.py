@@ -35,12 +35,7 @@ class PageElement(Element, component="static/page_element.js"):
             self.on(name, _with_fields(handler))
 
     def replace_page(self, html: str, parts: Mapping[str, str]) -> None:
-        """Replace the whole page.
-
-        Args:
-            html: the new page.
-            parts: the parts that it contains, by ID.
-        """
+        """Replace the whole page by one with these parts, by ID."""
         self._sent = dict(parts)
         self.run_method("replacePage", html)
 

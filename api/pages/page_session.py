@@ -40,14 +40,7 @@ class PageSession(ABC, Generic[T]):
     def __init__(
         self, service: ExecutionService, request: Request, user: Principal, title: str
     ) -> None:
-        """Create a session.
-
-        Args:
-            service: reads and controls executions.
-            request: the request that opened the page.
-            user: the authenticated user.
-            title: the title of the page in the navigation.
-        """
+        """Create a session for a request; `title` is the page's in the navigation."""
         self.service = service
         self.user = user
         # It may expire.

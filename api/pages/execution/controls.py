@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from api.auth.roles import role_for
 from api.auth.tokens import Principal
 from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
@@ -82,11 +83,9 @@ def controls(
 
 def _role_for(name: str, state: ExecutionState) -> Role:
     """The role that an action needs."""
-    if name == MessageName.APPROVE_WAVE:
-        return Role.APPROVER
     if name == CLEAN_UP and state.execution_type is ExecutionType.RECOVERY:
         return Role.ADMIN
-    return Role.OPERATOR
+    return role_for(MessageName(name)) if name in list(MessageName) else Role.OPERATOR
 
 
 def action_dialog(
@@ -187,7 +186,6 @@ def _cancel_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
 
     pending = sum(not wave.status.is_settled and not wave.has_workflow for wave in state.waves)
     running = sum(wave.is_running for wave in state.waves)
-    needs_plan_id = cancel_refusal(state.plan_id, state.execution_type, None) is not None
     return _dialog(
         state,
         CANCEL,
@@ -196,13 +194,12 @@ def _cancel_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
         effect="It launches nothing new. DRS cannot cancel a job: jobs that run continue "
         "and are observed.",
         details=[f"{count(running, 'wave')} run now; {pending} more will not be launched."],
-        typed=state.plan_id if needs_plan_id else None,
+        typed=state.plan_id if cancel_refusal(state.plan_id, state.execution_type, None) else None,
     )
 
 
 def _cleanup_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
     is_recovery = state.execution_type is ExecutionType.RECOVERY
-    needs_plan_id = cleanup_refusal(state.plan_id, state.execution_type, None) is not None
 
     async def send(caller: Principal, fields: Fields) -> Outcome:
         confirmation = fields.get("typed") or None
@@ -222,5 +219,5 @@ def _cleanup_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
         title=f"Clean up after {state.execution_id}",
         effect="It terminates exactly the instances that this execution launched.",
         details=details,
-        typed=state.plan_id if needs_plan_id else None,
+        typed=state.plan_id if cleanup_refusal(state.plan_id, state.execution_type, None) else None,
     )

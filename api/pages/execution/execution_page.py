@@ -13,8 +13,7 @@ from api.pages.dialogs import Dialog
 from api.pages.execution.attention import attention
 from api.pages.execution.controls import action_dialog, controls
 from api.pages.execution.execution_renderer import ExecutionRenderer
-from api.pages.execution.job_log import job_log_dialog
-from api.pages.execution.wave_panel import wave_panel
+from api.pages.execution.wave_panel import job_log_dialog, wave_panel
 from api.pages.page_session import PageSession
 from api.pages.rendering import render
 from api.pages.sign_in import user_of

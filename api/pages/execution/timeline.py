@@ -63,12 +63,7 @@ class Timeline:
 
 
 def timeline(state: ExecutionState, *, now: float) -> Timeline:
-    """Compute an execution's timeline.
-
-    Args:
-        state: the state of the execution.
-        now: epoch seconds.
-    """
+    """Compute an execution's timeline as of `now` (epoch seconds)."""
     expected = {wave.wave_id: expected_seconds(wave, state.speed) for wave in state.waves}
     planned = graph_of(state).schedule(expected)
     rows = [

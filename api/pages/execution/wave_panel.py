@@ -1,8 +1,11 @@
 """The panel of the selected wave: its servers, its jobs, its controls."""
 
 from api.auth.tokens import Principal
+from api.endpoints.execution_state import jobs
+from api.pages.dialogs import Dialog
 from api.pages.execution.controls import controls
 from api.pages.rendering import render
+from api.problems import problem_of
 from api.service import ExecutionService
 from contract.identifiers import wave_workflow_id
 from recovery.execution.progress import SYMBOLS, detail, operator_decisions, unverified
@@ -34,6 +37,23 @@ def wave_panel(
         controls=controls(state, user, wave),
         link=service.web_ui_link(workflow_id) if wave.attempt else None,
     )
+
+
+def job_log_dialog(
+    service: ExecutionService, user: Principal, state: ExecutionState, wave_id: str
+) -> Dialog:
+    """The dialog with the DRS job logs of a wave; it opens at once and loads the logs then."""
+    names = {wave.wave_id: wave.wave_name for wave in state.waves}
+
+    async def load_details() -> str:
+        try:
+            found = await jobs(service, user, state.execution_id, wave_id)
+        except Exception as error:
+            return render("job_log", logs=[], error=problem_of(error).detail)
+        return render("job_log", logs=found.jobs, error="")
+
+    name = names.get(wave_id, wave_id)
+    return Dialog(render("job_log_dialog", name=name), None, load_details)
 
 
 def _verified_word(server: ServerResult) -> str:

@@ -42,8 +42,7 @@ async def start_dialog(service: ExecutionService, plan_id: str, kind: ExecutionT
         )
         result = await service.starter.start(caller, plan_id, request, key=key)
         text = f"{kind} {result.execution_id} of {plan.plan_name} has been started."
-        address = f"/executions/{result.execution_id}"
-        return Outcome(" ".join((text, *result.warnings)), address, "Watch it")
+        return Outcome(" ".join((text, *result.warnings)), f"/executions/{result.execution_id}")
 
     html = render(
         "start_dialog",
