@@ -44,15 +44,12 @@ def attention(state: ExecutionState, user: Principal) -> str:
 
 def _controls(state: ExecutionState, user: Principal, pending: PendingDecision) -> list[Control]:
     """The controls for a decision; skipping a dependent only if there is exactly one."""
-    found = _named(controls(state, user, pending.wave), pending.messages)
+    possible = {control.name: control for control in controls(state, user, pending.wave)}
+    found = [possible[name] for name in pending.messages if name in possible]
     if len(pending.skippable) == 1:
         of_dependent = controls(state, user, pending.skippable[0])
-        found += _named(of_dependent, (MessageName.SKIP_WAVE,))
+        found += [control for control in of_dependent if control.name == MessageName.SKIP_WAVE]
     return found
-
-
-def _named(found: list[Control], names: tuple[MessageName, ...]) -> list[Control]:
-    return [control for name in names for control in found if control.name == name]
 
 
 def _text(pending: PendingDecision) -> str:

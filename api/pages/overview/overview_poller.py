@@ -121,10 +121,7 @@ class OverviewPoller(Poller[OverviewState]):
         running = next(filter(_may_run, rows), None)
         drill = next(filter(_is_past_drill, rows), None)
         try:
-            if drill is None:
-                drill = await self._older_drill(version.plan_id)
-            else:
-                self._drills[version.plan_id] = time.monotonic(), drill
+            drill = drill or await self._older_drill(version.plan_id)
         except HistoryError:
             return OverviewPlan(version, None, drill_known=False, running=running)
         return OverviewPlan(version, drill, drill_known=True, running=running)
