@@ -154,8 +154,10 @@ def _allowed(request: Request) -> list[str]:
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     paths = request.app.openapi()["paths"]
     # A literal path takes precedence over templates that match it.
-    matching = [path] if path in paths else filter(lambda t: compile_path(t)[0].match(path), paths)
-    return sorted(method.upper() for template in matching for method in paths[template])
+    if path in paths:
+        return sorted(method.upper() for method in paths[path])
+    templates = [template for template in paths if compile_path(template)[0].fullmatch(path)]
+    return sorted(method.upper() for template in templates for method in paths[template])
 
 
 def add_to(api: FastAPI) -> None:
