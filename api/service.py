@@ -78,12 +78,7 @@ class ExecutionService:
         self, *, plan_id: str | None = None, state: PlanStatus | None = None, limit: int = MAX_ROWS
     ) -> Overview:
         """List executions from Temporal and the history; one of the two may not answer."""
-        try:
-            client = await self.client()
-        except UnreachableError:
-            # The overview then returns a warning.
-            client = None
-        return await overview(self.history, client, plan_id=plan_id, state=state, limit=limit)
+        return await overview(self.history, self.client, plan_id=plan_id, state=state, limit=limit)
 
     async def frozen_plan(self, execution_id: str) -> RecoveryPlan:
         """The plan that an execution runs or ran.

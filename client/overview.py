@@ -1,7 +1,7 @@
 """A list of executions: running ones from Temporal, ended ones from DynamoDB."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from temporalio.client import Client
@@ -73,7 +73,7 @@ class Overview:
 
 async def overview(
     table: HistoryTable,
-    client: Client | None = None,
+    connect: Callable[[], Awaitable[Client]] = connect_to_temporal,
     *,
     plan_id: str | None = None,
     state: PlanStatus | None = None,
@@ -83,7 +83,7 @@ async def overview(
 
     Args:
         table: the history.
-        client: None to connect now.
+        connect: returns the connection to Temporal.
         plan_id: only this plan's.
         state: only those in this state.
         limit: the maximum number.
@@ -92,7 +92,7 @@ async def overview(
         UnreachableError: both are unavailable.
     """
     running, recorded = await asyncio.gather(
-        _running(client, plan_id),
+        _running(connect, plan_id),
         table.executions(plan_id=plan_id, limit=MAX_ROWS if state else limit),
         return_exceptions=True,
     )
@@ -144,8 +144,10 @@ def merged(
     return sorted(rows, key=lambda row: (not row.running, -row.start_time))
 
 
-async def _running(client: Client | None, plan_id: str | None) -> list[ExecutionRow]:
-    client = client or await connect_to_temporal()
+async def _running(
+    connect: Callable[[], Awaitable[Client]], plan_id: str | None
+) -> list[ExecutionRow]:
+    client = await connect()
     rows = []
     async for found in client.list_workflows(RUNNING, rpc_timeout=RPC_TIMEOUT):
         known = found.typed_search_attributes
