@@ -14,19 +14,17 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from pydantic import Field, StrictBool
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from api.auth.roles import require
 from api.auth.tokens import Principal
 from api.parameters import EXECUTION_ID_PATTERN, MAX_VERSIONS
 from api.problems import ApiProblem, raise_if_refused
-from client.cleanup import start_cleanup
-from client.errors import RefusedError, UnreachableError
+from client.cleanup import schedule_cleanup
+from client.errors import RefusedError
 from client.executions import request_of
 from client.start import replace_drill, start_execution
 from client.takeover import PreviousExecution, previous_execution
 from client.workers import idle_reason
-from contract.cleanup import StartCleanup
 from contract.identifiers import new_execution_id, plan_id_of
 from recovery.base_model import Model, StrictModel
 from recovery.execution.state import ExecutionType
@@ -143,18 +141,11 @@ class ExecutionStarter:
                 return started
         started.is_new = True
         if request.cleanup_after_seconds is not None:
-            try:
-                await start_cleanup(
-                    client,
-                    StartCleanup(
-                        execution_id=execution_id,
-                        plan_id=plan_id,
-                        actor=caller.subject,
-                        after_seconds=request.cleanup_after_seconds / self._settings.speed,
-                    ),
-                )
-            except (RefusedError, UnreachableError, RPCError) as error:
-                started.warnings.append(f"its clean-up could not be scheduled: {error}")
+            after_seconds = request.cleanup_after_seconds / self._settings.speed
+            warning = await schedule_cleanup(
+                client, execution_id, actor=caller.subject, after_seconds=after_seconds
+            )
+            started.warnings += [warning] if warning else []
         if idle := await idle_reason(client):
             started.warnings.append(f"it has not begun yet. {idle}")
         return started

@@ -5,9 +5,14 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes, Workfl
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from client.connection import explained_errors
-from client.errors import RefusedError
+from client.errors import RefusedError, UnreachableError
 from contract.cleanup import StartCleanup
-from contract.identifiers import EXECUTION_ID_KEY, PLAN_ID_KEY, cleanup_workflow_id
+from contract.identifiers import (
+    EXECUTION_ID_KEY,
+    PLAN_ID_KEY,
+    cleanup_workflow_id,
+    plan_id_of,
+)
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.cleanup_state import CleanupState
@@ -48,6 +53,35 @@ async def start_cleanup(client: Client, start: StartCleanup) -> str:
             f"`temporal workflow describe --workflow-id {workflow_id}`"
         ) from error
     return workflow_id
+
+
+async def schedule_cleanup(
+    client: Client, execution_id: str, *, actor: str, after_seconds: float
+) -> str | None:
+    """Schedule the clean-up of a drill for some time after its end.
+
+    An error is returned and not raised, because the drill itself has started.
+
+    Args:
+        client: Temporal's.
+        execution_id: the drill's execution.
+        actor: who asks for it.
+        after_seconds: seconds after the drill's end, already divided by a sandbox's speed.
+
+    Returns:
+        Why it could not be scheduled; None if it was.
+    """
+    start = StartCleanup(
+        execution_id=execution_id,
+        plan_id=plan_id_of(execution_id),
+        actor=actor,
+        after_seconds=after_seconds,
+    )
+    try:
+        await start_cleanup(client, start)
+    except (RefusedError, UnreachableError) as error:
+        return f"its clean-up could not be scheduled: {error}"
+    return None
 
 
 async def cleanup_state(client: Client, execution_id: str) -> CleanupState:

@@ -16,7 +16,7 @@ from recovery.execution.state import ExecutionState, PlanStatus
 from storage.history import HistoryError, HistoryTable
 
 MAX_ROWS = 1000
-RUNNING = (
+_RUNNING = (
     f"{PLAN_ID_KEY.name} IS NOT NULL AND ExecutionStatus = 'Running' "
     "AND WorkflowType = 'RecoveryPlanWorkflow'"
 )
@@ -92,7 +92,7 @@ async def overview(
         UnreachableError: both are unavailable.
     """
     running, recorded = await asyncio.gather(
-        _running(connect, plan_id),
+        running_executions(connect, plan_id),
         table.executions(plan_id=plan_id, limit=MAX_ROWS if state else limit),
         return_exceptions=True,
     )
@@ -144,12 +144,18 @@ def merged(
     return sorted(rows, key=lambda row: (not row.running, -row.start_time))
 
 
-async def _running(
-    connect: Callable[[], Awaitable[Client]], plan_id: str | None
+async def running_executions(
+    connect: Callable[[], Awaitable[Client]] = connect_to_temporal, plan_id: str | None = None
 ) -> list[ExecutionRow]:
+    """The executions that run in Temporal, of all plans or of one.
+
+    Args:
+        connect: returns the connection to Temporal.
+        plan_id: only this plan's.
+    """
     client = await connect()
     rows = []
-    async for found in client.list_workflows(RUNNING, rpc_timeout=RPC_TIMEOUT):
+    async for found in client.list_workflows(_RUNNING, rpc_timeout=RPC_TIMEOUT):
         known = found.typed_search_attributes
         row = ExecutionRow(
             execution_id=known.get(EXECUTION_ID_KEY, ""),

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import timedelta
 
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -43,7 +43,7 @@ async def start_execution(
     *,
     execution_type: ExecutionType = ExecutionType.DRILL,
     confirmation: str | None = None,
-    relaunch: Sequence[str] = (),
+    relaunch: Collection[str] = (),
     takeover: Takeover | None = None,
     learned: LearnedDurations | None = None,
     started_by: str | None = None,

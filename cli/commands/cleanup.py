@@ -9,9 +9,9 @@ import typer
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
 from cli.commands.validate import Confirmation, Follow, Json
+from cli.input.completion import ExecutionId
 from cli.input.confirmation import require_confirmation
-from cli.input.execution_argument import ExecutionId
-from cli.render.output import notice, show, stderr_console, warn, write_model
+from cli.render.output import notice, show, stderr_console, warn, write_json
 from cli.render.records import cleanup_lines
 from client.cleanup import cleanup_state, start_cleanup
 from client.connection import connect_to_temporal
@@ -25,7 +25,7 @@ from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.operator.confirmation import RequestRefusalCode, cleanup_refusal
-from recovery.text_format import count, rounded_duration
+from recovery.text_format import count
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
 
@@ -69,38 +69,6 @@ def cleanup(
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
-async def schedule_cleanup(
-    client: Client, execution_id: str, plan_id: str, after_seconds: float
-) -> None:
-    """Schedule the clean-up of a drill for some time after its end.
-
-    An error is printed as a warning only, because the drill itself has started.
-
-    Args:
-        client: a client of Temporal.
-        execution_id: the drill's execution.
-        plan_id: its plan.
-        after_seconds: seconds after the drill's end; a sandbox divides them by its speed.
-    """
-    speed = get_settings().speed
-    start = StartCleanup(
-        execution_id=execution_id,
-        plan_id=plan_id,
-        actor=whoami(),
-        after_seconds=after_seconds / speed,
-    )
-    try:
-        await start_cleanup(client, start)
-    except Exception as error:
-        warn(
-            f"its clean-up could not be scheduled: {error}. Once it has ended: "
-            f"drs-waves cleanup {execution_id}"
-        )
-        return
-    scaled = f" ({rounded_duration(after_seconds / speed)} at speed {speed:g})" if speed > 1 else ""
-    notice(f"Its instances are terminated {rounded_duration(after_seconds)}{scaled} after its end")
-
-
 def _confirm(state: ExecutionState, given: str | None, *, force: bool) -> str | None:
     """Ask for the confirmation that a real recovery needs besides `--force`.
 
@@ -133,10 +101,9 @@ async def _run_cleanup(
         return ExitCode.COMPLETED
     ended = await _follow(client, start.execution_id)
     if json:
-        write_model(ended)
+        write_json(ended)
     else:
-        for line in cleanup_lines(ended):
-            show(line)
+        show(*cleanup_lines(ended))
     return ExitCode.COMPLETED if ended.status is CleanupStatus.COMPLETED else ExitCode.FAILED
 
 

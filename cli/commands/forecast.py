@@ -9,7 +9,7 @@ import typer
 from aws.quotas import configured
 from cli.commands.validate import Json, PlanFiles, compare_with_rto, read_all
 from cli.render.cells import fit, list_within
-from cli.render.output import show, step, warn, write_model
+from cli.render.output import show, step, warn, write_json
 from cli.render.tables import aligned
 from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, wave_seconds
@@ -57,10 +57,9 @@ def forecast_plans(
     quotas = configured(get_settings())
     found = forecast(read, learned.durations, quotas)
     if json:
-        write_model(ForecastReport.of(found, learned))
-        return
-    for line in _lines(found, learned, quotas):
-        show(visible(line))
+        write_json(ForecastReport.of(found, learned))
+    else:
+        show(*map(visible, _lines(found, learned, quotas)))
 
 
 def _learned_durations(plans: Sequence[RecoveryPlan]) -> LearnedDurations:

@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 from cli.commands.validate import Json
 from cli.commands.verify import verify
 from cli.input.completion import complete_history
-from cli.render.output import json_values, show, write_json, write_model
+from cli.render.output import show, write_json
 from cli.render.records import operator_lines
 from cli.render.tables import execution_lines, execution_table
 from client.takeover import recorded_execution
@@ -86,20 +86,18 @@ history.command()(verify)
 def _show_one(execution: str, *, json: bool) -> None:
     state, _ = asyncio.run(recorded_execution(execution))
     if json:
-        write_model(state)
-        return
-    for line in execution_lines(state) + operator_lines(state):
-        show(line)
+        write_json(state)
+    else:
+        show(*execution_lines(state), *operator_lines(state))
 
 
 def _show_list(plan_id: str | None, limit: int, *, json: bool) -> None:
     table = HistoryTable(get_settings())
     found = asyncio.run(table.executions(plan_id=plan_id, limit=limit))
     if json:
-        write_json([json_values(each, exclude=["waves"]) for each in found])
+        write_json([each.model_dump(exclude={"waves"}, exclude_none=True) for each in found])
     elif found:
-        for line in execution_table(found):
-            show(line)
+        show(*execution_table(found))
     else:
         of = f" of {plan_id}" if plan_id else ""
         show(f"The history table {table.name} holds no execution{of}.")

@@ -1,7 +1,6 @@
 """`plans` and `executions`: lists from Temporal and DynamoDB, what runs first."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -9,13 +8,15 @@ import typer
 from cli.commands.validate import Json
 from cli.input.completion import complete_plan
 from cli.render.cells import fit
-from cli.render.output import json_values, show, warn, write_json
+from cli.render.output import show, warn, write_json
 from cli.render.tables import aligned
 from client.overview import MAX_ROWS, ExecutionRow, Overview, overview
 from recovery.execution.state import PlanStatus
 from recovery.text_format import rounded_duration, timestamp
 from settings import get_settings
 from storage.history import HistoryTable
+
+_HEADING = ("STATUS", "TYPE", "STARTED", "TOOK", "")
 
 
 def plans(json: Json = False) -> None:
@@ -26,13 +27,12 @@ def plans(json: Json = False) -> None:
     """
     rows = _load_overview().latest_of_plans
     if json:
-        write_json([json_values(row) for row in rows])
-        return
-    _show(
-        [(fit(row.plan_id, 24), row.execution_id, *_cells(row)) for row in rows],
-        ("PLAN", "LAST EXECUTION", "STATUS", "TYPE", "STARTED", "TOOK", ""),
-        "No plan has run yet. `drs-waves run PLAN` starts a drill.",
-    )
+        write_json(rows)
+    elif rows:
+        cells = [(fit(row.plan_id, 24), row.execution_id, *_cells(row)) for row in rows]
+        show(*aligned(cells, heading=("PLAN", "LAST EXECUTION", *_HEADING)))
+    else:
+        show("No plan has run yet. `drs-waves run PLAN` starts a drill.")
 
 
 def executions(
@@ -60,13 +60,12 @@ def executions(
     """
     rows = _load_overview(plan_id=plan_id, state=state, limit=limit).rows
     if json:
-        write_json([json_values(row) for row in rows])
-        return
-    _show(
-        [(row.execution_id, *_cells(row)) for row in rows],
-        ("EXECUTION", "STATUS", "TYPE", "STARTED", "TOOK", ""),
-        "None of those that could be looked at.",
-    )
+        write_json(rows)
+    elif rows:
+        cells = [(row.execution_id, *_cells(row)) for row in rows]
+        show(*aligned(cells, heading=("EXECUTION", *_HEADING)))
+    else:
+        show("None of those that could be looked at.")
 
 
 def _load_overview(
@@ -83,10 +82,3 @@ def _load_overview(
 def _cells(row: ExecutionRow) -> tuple[str, ...]:
     took = "" if row.end_time is None else rounded_duration(row.end_time - row.start_time)
     return row.status, row.execution_type, timestamp(row.start_time), took, row.note
-
-
-def _show(rows: Sequence[tuple[str, ...]], heading: tuple[str, ...], empty: str) -> None:
-    if not rows:
-        show(empty)
-    for line in aligned(rows, heading=heading) if rows else ():
-        show(line)

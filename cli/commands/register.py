@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from cli.commands.validate import Json, PlanFiles, read_all
-from cli.render.output import json_values, show, step, write_json
+from cli.render.output import show, step, write_json
 from client.local_user import whoami
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count, visible
@@ -31,10 +31,9 @@ def register(plans: PlanFiles, json: Json = False) -> None:
     with step("Registering"):
         registered = asyncio.run(_register(read))
     if json:
-        write_json([{**json_values(version), "IsNew": is_new} for version, is_new in registered])
-        return
-    for version, is_new in registered:
-        show(visible(_line(version, is_new=is_new)))
+        write_json([{**version.model_dump(), "IsNew": is_new} for version, is_new in registered])
+    else:
+        show(*(visible(_line(version, is_new=is_new)) for version, is_new in registered))
 
 
 async def _register(plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:

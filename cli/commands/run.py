@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from cli.input.completion import complete_execution
 from cli.input.confirmation import raise_if_refused
 from cli.input.durations import parse_duration
 from cli.input.start import PlanStart
-from cli.render.output import show, step, write_model
+from cli.render.output import show, step, write_json
 from cli.render.records import print_takeover
 from cli.render.tables import finding_table, target_table
 from client.connection import connect_to_temporal
@@ -94,7 +95,11 @@ def run(
     execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
     # Options that contradict each other are refused before the plan is read, so it has no ID yet.
     options = IntendedStart(
-        "", execution_type, replaces_drill=replace_drill, is_cleaned_up=cleanup_after is not None
+        "",
+        execution_type,
+        relaunch=relaunch or (),
+        replaces_drill=replace_drill,
+        is_cleaned_up=cleanup_after is not None,
     )
     raise_if_refused(start_options_refusal(options))
     delay = None if cleanup_after is None else parse_duration(cleanup_after, "--cleanup-after")
@@ -109,15 +114,13 @@ def run(
         previous = asyncio.run(lookup)
         requested = previous.plan
     assert requested is not None
-    start = PlanStart(
-        requested,
-        execution_type,
-        relaunch=list(relaunch or ()),
-        confirmation=confirm_id,
-        replace_drill=replace_drill,
-        previous=previous,
-        cleanup_after=delay,
+    intended = replace(
+        options,
+        plan_id=requested.plan_id,
+        server_ids=[server_id for wave in requested.waves for server_id in wave.server_ids],
+        plan_changes=previous.changes if previous is not None else (),
     )
+    start = PlanStart(requested, intended, confirm_id, previous, delay)
     try:
         if dry_run:
             if previous is not None:
@@ -161,20 +164,16 @@ async def _check_readiness(
         target.error for target in readiness.context.targets
     )
     if json:
-        write_model(readiness)
+        write_json(readiness)
     else:
         _show_readiness(plan, readiness, blocked=blocked)
     return ExitCode.FAILED if blocked else ExitCode.COMPLETED
 
 
 def _show_readiness(plan: RecoveryPlan, readiness: Readiness, *, blocked: bool) -> None:
-    for line in target_table(plan, readiness.context.targets):
-        show(line)
-    show()
+    show(*target_table(plan, readiness.context.targets), "")
     if readiness.findings:
-        for line in finding_table(plan, readiness):
-            show(line)
-        show()
+        show(*finding_table(plan, readiness), "")
     servers = count(plan.server_count, "server")
     if blocked:
         show(f"{plan.plan_name} is not ready; nothing was launched.")

@@ -6,20 +6,17 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli.commands.steer import PlanId
 from cli.commands.validate import Json
-from cli.input.completion import complete_plan
+from cli.input.completion import PlanId, complete_plan
 from cli.live.follow import follow_execution, print_detached_notice
 from cli.live.view import WatchedExecution, view
 from cli.live.watch import unknown_execution
-from cli.render.output import show, stdout_console, write_json, write_model
+from cli.render.output import show, stdout_console, write_json
 from cli.render.tables import aligned
 from client.connection import connect_to_temporal
 from client.errors import RefusedError
 from client.executions import execution_state
-from client.overview import RUNNING
-from contract.identifiers import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY
-from contract.rpc_limits import RPC_TIMEOUT
+from client.overview import running_executions
 from recovery.execution.state import ExecutionState
 from recovery.text_format import timestamp
 from runtime.exit import CliError, ExitCode
@@ -50,9 +47,9 @@ def status(
     if plan_id is None:
         if follow:
             raise CliError("--watch needs a PLAN_ID; `drs-waves status` lists what runs")
-        asyncio.run(_list_running(json=json))
-        return
-    _show_or_follow(plan_id, follow=follow, json=json)
+        _list_running(json=json)
+    else:
+        _show_or_follow(plan_id, follow=follow, json=json)
 
 
 def watch_plan(plan_id: PlanId, json: Json = False) -> None:
@@ -87,7 +84,7 @@ async def _show_one(plan_id: str, *, follow: bool, json: bool) -> ExitCode:
     except RefusedError as error:
         raise unknown_execution(plan_id, error) from error
     if json:
-        write_model(watched.state)
+        write_json(watched.state)
     else:
         _draw(watched, watched.state)
     return ExitCode.COMPLETED
@@ -100,29 +97,18 @@ def _draw(watched: WatchedExecution, state: ExecutionState) -> None:
     height_of_all_waves = 2 * len(state.waves) + 20
     drawn = view(watched, now=time.time(), width=width, height=height_of_all_waves)
     console.print(drawn, width=width)
-    show()
-    show(f"Servers: drs-waves history {state.execution_id}")
+    show("", f"Servers: drs-waves history {state.execution_id}")
 
 
-async def _list_running(*, json: bool) -> None:
-    client = await connect_to_temporal()
-    rows: list[tuple[str, str, str, float]] = []
-    async for workflow in client.list_workflows(RUNNING, rpc_timeout=RPC_TIMEOUT):
-        attributes = workflow.typed_search_attributes
-        rows.append(
-            (
-                attributes.get(PLAN_ID_KEY, workflow.id),
-                attributes.get(EXECUTION_ID_KEY, ""),
-                attributes.get(EXECUTION_TYPE_KEY, ""),
-                workflow.start_time.timestamp(),
-            )
-        )
+def _list_running(*, json: bool) -> None:
+    rows = asyncio.run(running_executions())
     if json:
-        names = ("PlanId", "ExecutionId", "ExecutionType", "StartTime")
-        write_json([dict(zip(names, row, strict=True)) for row in rows])
+        write_json(rows)
     elif rows:
-        cells = [(*row[:3], timestamp(row[3])) for row in rows]
-        for line in aligned(cells, heading=("PLAN", "EXECUTION", "TYPE", "STARTED")):
-            show(line)
+        cells = [
+            (row.plan_id, row.execution_id, row.execution_type, timestamp(row.start_time))
+            for row in rows
+        ]
+        show(*aligned(cells, heading=("PLAN", "EXECUTION", "TYPE", "STARTED")))
     else:
         show("Nothing is running. `drs-waves history` lists what has ended.")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.commands.validate import Confirmation, Json
-from cli.input.completion import complete_plan, complete_wave
+from cli.input.completion import PlanId, WaveId
 from cli.input.confirmation import require_confirmation
 from cli.input.durations import parse_duration
 from cli.render.output import notice, show, write_json
@@ -18,8 +18,6 @@ from client.steering import WITHOUT_WORKER, cancel, send
 from recovery.operator.confirmation import cancel_refusal
 from recovery.operator.messages import MessageName, OperatorMessage
 
-PlanId = Annotated[str, typer.Argument(metavar="PLAN_ID", autocompletion=complete_plan)]
-WaveId = Annotated[str, typer.Argument(metavar="WAVE_ID", autocompletion=complete_wave)]
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the history.")]
 LaunchId = Annotated[
     str | None,

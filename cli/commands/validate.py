@@ -103,11 +103,8 @@ def _show_plan(read: ReadPlan) -> None:
     path = plan.graph.critical_path(durations)
     title = f"{plan.plan_name} ({plan.plan_id})" if plan.plan_name != plan.plan_id else plan.plan_id
     size = f"{count(len(plan.waves), 'wave')}, {count(plan.server_count, 'server')}"
-    show(f"{visible(title)}: {size}")
-    show()
-    for line in graph_lines(plan, durations, width=min(_WIDTH, stdout_console().width)):
-        show(line)
-    show()
+    show(f"{visible(title)}: {size}", "")
+    show(*graph_lines(plan, durations, width=min(_WIDTH, stdout_console().width)), "")
     names = [plan.wave(wave_id).wave_name for wave_id in path.waves]
     expected = [rounded_duration(path.seconds), compare_with_rto(plan, path.seconds)]
     show(f"Expected      {', '.join(filter(None, expected))}")

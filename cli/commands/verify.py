@@ -12,7 +12,7 @@ from activities.history_repair import verify as compare_and_repair
 from cli.commands.validate import Json
 from cli.input.completion import complete_execution
 from cli.render.cells import fit
-from cli.render.output import json_values, show, step, warn, write_json
+from cli.render.output import show, step, warn, write_json
 from cli.render.tables import aligned
 from client.connection import connect_to_temporal
 from client.executions import list_runs
@@ -75,8 +75,7 @@ def verify(
         raise CliError("which execution? drs-waves history verify EXECUTION, or --all")
     results = asyncio.run(_verify(execution, repair=repair))
     if json:
-        values = [json_values(each) for each in results]
-        write_json(values if all_executions else values[0])
+        write_json(results if all_executions else results[0])
     else:
         print_verifications(results, repair=repair)
     raise typer.Exit(exit_code_of(results))
@@ -163,8 +162,8 @@ def _show_differences(result: VerificationResult, *, repair: bool) -> None:
         )
         for each in differences
     ]
-    for line in aligned(rows, heading=("WHAT", "", "TEMPORAL", "DYNAMODB", "DONE")):
-        show(f"  {line}")
+    lines = aligned(rows, heading=("WHAT", "", "TEMPORAL", "DYNAMODB", "DONE"))
+    show(*(f"  {line}" for line in lines))
 
 
 def _item_name(item: str) -> str:

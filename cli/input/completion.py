@@ -1,21 +1,21 @@
 """Completes plan, wave and execution IDs in the shell.
 
-The shell waits for a completion, so each one takes at most a second and reports no error.
+The shell waits for a completion, so each one takes at most a second and reports no error. Typer
+leaves out what does not begin with what was typed.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from contextlib import suppress
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from temporalio.runtime import Runtime, TelemetryConfig
 
 from client.connection import connect_to_temporal
 from client.executions import execution_state
-from client.overview import RUNNING
-from contract.identifiers import PLAN_ID_KEY
+from client.overview import running_executions
 from settings import get_settings
 from storage.history import HistoryTable
 
@@ -25,32 +25,30 @@ _TIMEOUT_SECONDS = 1.0
 _LIMIT = 50
 
 
-def complete_plan(incomplete: str) -> list[str]:
+def complete_plan() -> list[str]:
     """Complete the ID of a running plan."""
-    return _matching(_within_timeout(_running_plans), incomplete)
+    return _within_timeout(_running_plans)
 
 
-def complete_wave(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+def complete_wave(context: typer.Context) -> list[tuple[str, str]]:
     """Complete the ID of a wave of the plan before it, with its name and status."""
     plan_id = str(context.params.get("plan_id") or "")
-    waves = _within_timeout(lambda: _waves(plan_id)) if plan_id else []
-    return [
-        (wave_id, description) for wave_id, description in waves if wave_id.startswith(incomplete)
-    ]
+    return _within_timeout(lambda: _waves(plan_id)) if plan_id else []
 
 
-def complete_execution(incomplete: str) -> list[str]:
+def complete_execution() -> list[str]:
     """Complete the ID of one of the latest recorded executions."""
-    return _matching(_within_timeout(_recorded), incomplete)
+    return _within_timeout(_recorded)
 
 
-def complete_history(incomplete: str) -> list[str]:
+def complete_history() -> list[str]:
     """Complete an execution ID or a subcommand of `history`."""
-    return _matching(["verify"], incomplete) + complete_execution(incomplete)
+    return ["verify", *complete_execution()]
 
 
-def _matching(found: list[str], incomplete: str) -> list[str]:
-    return [each for each in found if each.startswith(incomplete)]
+PlanId = Annotated[str, typer.Argument(metavar="PLAN_ID", autocompletion=complete_plan)]
+WaveId = Annotated[str, typer.Argument(metavar="WAVE_ID", autocompletion=complete_wave)]
+ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION", autocompletion=complete_execution)]
 
 
 def _within_timeout(query: Callable[[], Coroutine[Any, Any, list[T]]]) -> list[T]:
@@ -58,11 +56,9 @@ def _within_timeout(query: Callable[[], Coroutine[Any, Any, list[T]]]) -> list[T
     found: list[T] = []
 
     def run_query() -> None:
-        try:
+        with suppress(Exception):
             disable_temporal_logging()
             found.extend(asyncio.run(query()))
-        except Exception:
-            return
 
     # A daemon thread, so that a query without a response does not keep the process alive.
     thread = Thread(target=run_query, daemon=True)
@@ -79,10 +75,7 @@ def disable_temporal_logging() -> None:
 
 
 async def _running_plans() -> list[str]:
-    client = await connect_to_temporal()
-    timeout = timedelta(seconds=_TIMEOUT_SECONDS)
-    listed = client.list_workflows(RUNNING, limit=_LIMIT, rpc_timeout=timeout)
-    return sorted([w.typed_search_attributes.get(PLAN_ID_KEY, "") async for w in listed])
+    return sorted(row.plan_id for row in await running_executions())
 
 
 async def _waves(plan_id: str) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Asks the operator to confirm what cannot be undone."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 import typer
 
@@ -21,9 +21,9 @@ def print_start_details(
     plan: RecoveryPlan,
     execution_type: ExecutionType,
     readiness: Readiness | None,
-    relaunch: Sequence[str],
+    relaunch: Collection[str],
     *,
-    taken_over: Sequence[str] = (),
+    taken_over: Collection[str] = (),
 ) -> None:
     """Print what the operator confirms to standard error.
 

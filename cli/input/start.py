@@ -1,75 +1,53 @@
 """Starts a plan, after the confirmation that the start needs."""
 
 import asyncio
+from dataclasses import dataclass, field
 from functools import partial
 
 from temporalio.client import Client
 
-from cli.commands.cleanup import schedule_cleanup
-from cli.input.confirmation import (
-    check_confirmation,
-    print_start_details,
-    raise_if_refused,
-    require_confirmation,
-)
+from cli.input.confirmation import check_confirmation, print_start_details, require_confirmation
 from cli.live.follow import follow_execution, print_detached_notice
 from cli.live.view import WatchedExecution
 from cli.render.output import notice, step, warn, write_json
 from cli.render.records import print_takeover
+from client.cleanup import schedule_cleanup
 from client.connection import connect_to_temporal
 from client.errors import RefusedError, UnreachableError
 from client.executions import find_running
+from client.local_user import whoami
 from client.readiness import check_readiness
 from client.start import already_running_text, replace_drill, start_execution
 from client.takeover import PreviousExecution
 from client.workers import idle_reason, require_worker
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType
-from recovery.operator.confirmation import (
-    IntendedStart,
-    start_options_refusal,
-    start_refusal,
-)
+from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
+from recovery.text_format import rounded_duration
 from runtime.exit import ExitCode
 from settings import get_settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryTable
 
 
+@dataclass
 class PlanStart:
-    """One start of a plan: its confirmation, the start, and what follows it."""
+    """One start of a plan: its confirmation, the start, and what follows it.
 
-    def __init__(
-        self,
-        plan: RecoveryPlan,
-        execution_type: ExecutionType,
-        *,
-        relaunch: list[str],
-        confirmation: str | None,
-        replace_drill: bool = False,
-        previous: PreviousExecution | None = None,
-        cleanup_after: float | None = None,
-    ) -> None:
-        self._plan = plan
-        self._type = execution_type
-        self._relaunch = relaunch
-        self._confirmation = confirmation
-        self._replace_drill = replace_drill
-        self._previous = previous
-        self._cleanup_after = cleanup_after
-        self._intended_start = IntendedStart(
-            plan.plan_id,
-            execution_type,
-            relaunch=relaunch,
-            server_ids=[server_id for wave in plan.waves for server_id in wave.server_ids],
-            replaces_drill=replace_drill,
-            is_cleaned_up=cleanup_after is not None,
-            plan_changes=previous.changes if previous is not None else (),
-        )
-        self._rule = partial(start_refusal, self._intended_start)
-        self._is_start_sent = False
-        self._execution_id: str | None = None
+    Attributes:
+        confirmation: the PlanId as it was passed; once confirmed, as it was typed.
+        previous: the execution that it continues.
+        cleanup_after: seconds from a drill's end until its instances are terminated.
+    """
+
+    plan: RecoveryPlan
+    intended: IntendedStart
+    confirmation: str | None
+    previous: PreviousExecution | None = None
+    cleanup_after: float | None = None
+    _is_start_sent: bool = field(default=False, init=False)
+    _execution_id: str | None = field(default=None, init=False)
 
     def confirm(self) -> None:
         """Ask for the confirmation that the start needs.
@@ -79,39 +57,61 @@ class PlanStart:
         Raises:
             CliError: the start was not confirmed; nothing was started.
         """
-        raise_if_refused(start_options_refusal(self._intended_start))
-        if self._previous is not None:
-            print_takeover(self._previous)
-        if self._type is ExecutionType.DRILL and not self._relaunch:
-            self._confirmation = self._require_confirmation()
-            return
-        check_confirmation(self._rule, self._plan.plan_id, self._confirmation)
-        asyncio.run(_refuse_while_it_runs(self._plan.plan_id, replace_drill=self._replace_drill))
-        readiness = asyncio.run(_readiness(self._plan))
-        taken_over: list[str] = []
-        if self._previous is not None:
-            taken_over = self._previous.up
-            readiness = readiness and self._previous.without_own(readiness)
-        print_start_details(
-            self._plan, self._type, readiness, self._relaunch, taken_over=taken_over
-        )
-        self._confirmation = self._require_confirmation()
+        intended = self.intended
+        if self.previous is not None:
+            print_takeover(self.previous)
+        rule = partial(start_refusal, intended)
+        if intended.execution_type is ExecutionType.RECOVERY or intended.relaunch:
+            check_confirmation(rule, self.plan.plan_id, self.confirmation)
+            readiness = asyncio.run(self._readiness())
+            taken_over: list[str] = []
+            if self.previous is not None:
+                taken_over = self.previous.up
+                readiness = readiness and self.previous.without_own(readiness)
+            print_start_details(
+                self.plan,
+                intended.execution_type,
+                readiness,
+                intended.relaunch,
+                taken_over=taken_over,
+            )
+        self.confirmation = require_confirmation(rule, self.plan.plan_id, self.confirmation)
 
-    def _require_confirmation(self) -> str | None:
-        return require_confirmation(self._rule, self._plan.plan_id, self._confirmation)
+    async def _readiness(self) -> Readiness | None:
+        """Have the worker check the readiness; None if the check fails or takes too long.
+
+        Raises:
+            RefusedError: an execution of the plan runs that must not be replaced; Temporal would
+                refuse the start too, but only after the operator has typed the PlanId.
+            UnreachableError: no worker runs, so the targets are not known.
+        """
+        client = await connect_to_temporal()
+        running = await find_running(client, self.plan.plan_id)
+        drill = running is not None and running.execution_type is ExecutionType.DRILL
+        if running is not None and not (self.intended.replaces_drill and drill):
+            why = await already_running_text(client, self.plan.plan_id)
+            raise RefusedError(f"nothing was started: {why}")
+        await require_worker(client)
+        try:
+            with step("Looking at the targets, as the worker sees them"):
+                return await check_readiness(client, self.plan)
+        except UnreachableError as error:
+            # A failed check must not block a real recovery.
+            warn(f"readiness is not known: {error}")
+            return None
 
     async def start(self, *, follow: bool, json: bool) -> ExitCode:
         """Start the execution, and follow it if asked to."""
         client = await connect_to_temporal()
-        plan_id = self._plan.plan_id
-        if self._replace_drill:
-            with step(f"Ending the drill of {self._plan.plan_name}"):
+        plan_id = self.plan.plan_id
+        if self.intended.replaces_drill:
+            with step(f"Ending the drill of {self.plan.plan_name}"):
                 replaced = await replace_drill(client, plan_id)
             notice("The drill was cancelled." if replaced else "No drill was running.")
-        execution_id = await self._start_execution(client)
-        notice(f"Started {self._type} {execution_id}")
-        if self._cleanup_after is not None:
-            await schedule_cleanup(client, execution_id, plan_id, self._cleanup_after)
+        execution_id = await self.start_execution(client)
+        notice(f"Started {self.intended.execution_type} {execution_id}")
+        if self.cleanup_after is not None:
+            await _schedule_cleanup(client, execution_id, self.cleanup_after)
         if idle := await _why_idle(client):
             warn(f"it has not begun yet. {idle}")
         if follow:
@@ -124,23 +124,24 @@ class PlanStart:
             notice(f"Watch it: drs-waves watch {plan_id}")
         return ExitCode.COMPLETED
 
-    async def _start_execution(self, client: Client) -> str:
-        learned = await learned_durations_in_time(HistoryTable(get_settings()), self._plan)
+    async def start_execution(self, client: Client) -> str:
+        """Start the execution, and return its ID."""
+        learned = await learned_durations_in_time(HistoryTable(get_settings()), self.plan)
         self._is_start_sent = True
         self._execution_id = await start_execution(
             client,
-            self._plan,
-            execution_type=self._type,
-            confirmation=self._confirmation,
-            relaunch=self._relaunch,
-            takeover=self._previous.takeover if self._previous else None,
+            self.plan,
+            execution_type=self.intended.execution_type,
+            confirmation=self.confirmation,
+            relaunch=self.intended.relaunch,
+            takeover=self.previous.takeover if self.previous else None,
             learned=learned,
         )
         return self._execution_id
 
     def print_interrupted(self) -> None:
         """Print what Ctrl-C has ended and what goes on."""
-        plan_id = self._plan.plan_id
+        plan_id = self.plan.plan_id
         if self._execution_id is not None:
             print_detached_notice(plan_id)
         elif self._is_start_sent:
@@ -150,34 +151,16 @@ class PlanStart:
             notice("\nInterrupted; nothing was started.")
 
 
-async def _refuse_while_it_runs(plan_id: str, *, replace_drill: bool) -> None:
-    """Refuse a start that Temporal would refuse, before the operator types the PlanId for it.
-
-    Raises:
-        RefusedError: an execution of the plan runs that must not be replaced.
-    """
-    client = await connect_to_temporal()
-    running = await find_running(client, plan_id)
-    if running is None or (replace_drill and running.execution_type is ExecutionType.DRILL):
+async def _schedule_cleanup(client: Client, execution_id: str, after: float) -> None:
+    speed = get_settings().speed
+    warning = await schedule_cleanup(
+        client, execution_id, actor=whoami(), after_seconds=after / speed
+    )
+    if warning is not None:
+        warn(f"{warning}. Once it has ended: drs-waves cleanup {execution_id}")
         return
-    raise RefusedError(f"nothing was started: {await already_running_text(client, plan_id)}")
-
-
-async def _readiness(plan: RecoveryPlan) -> Readiness | None:
-    """Have the worker check the readiness; None if the check fails or takes too long.
-
-    Raises:
-        UnreachableError: no worker runs, so the targets are not known.
-    """
-    client = await connect_to_temporal()
-    await require_worker(client)
-    try:
-        with step("Looking at the targets, as the worker sees them"):
-            return await check_readiness(client, plan)
-    except UnreachableError as error:
-        # A failed check must not block a real recovery.
-        warn(f"readiness is not known: {error}")
-        return None
+    scaled = f" ({rounded_duration(after / speed)} at speed {speed:g})" if speed > 1 else ""
+    notice(f"Its instances are terminated {rounded_duration(after)}{scaled} after its end")
 
 
 async def _why_idle(client: Client) -> str | None:

@@ -4,7 +4,7 @@ from temporalio.client import Client
 
 from cli.live.view import WatchedExecution
 from cli.live.watch import display_on, watch
-from cli.render.output import notice, show, stderr_console, stdout_console, write_model
+from cli.render.output import notice, show, stderr_console, stdout_console, write_json
 from cli.render.summary import next_steps, summary
 from runtime.exit import CliError, ExitCode, exit_code_of
 
@@ -21,7 +21,7 @@ async def follow_execution(client: Client, watched: WatchedExecution, *, json: b
         client, [watched], display_on(stderr_console() if json else stdout_console()), steer=True
     )
     if json and watched.state is not None:
-        write_model(watched.state)
+        write_json(watched.state)
     return print_outcome(watched, to_stderr=json)
 
 

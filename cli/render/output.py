@@ -1,13 +1,11 @@
 """Prints results to standard output, and notices, progress and errors to standard error."""
 
-import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+import typer
+from pydantic_core import to_json
 from rich.console import Console
-
-from recovery.base_model import Model
 
 _MAX_WIDTH = 100
 
@@ -45,25 +43,14 @@ def warn(text: str) -> None:
     notice(f"warning: {text}", style="yellow")
 
 
-def show(text: str = "") -> None:
-    """Print a line of the result to standard output."""
-    stdout_console().print(text, soft_wrap=True)
+def show(*lines: str) -> None:
+    """Print lines of the result to standard output; an empty line if none is given."""
+    stdout_console().print(*lines, sep="\n", soft_wrap=True)
 
 
 def write_json(value: object) -> None:
-    """Print a value as JSON to standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
-
-
-def write_model(model: Model) -> None:
-    """Print a model as JSON, in PascalCase and without unknown values."""
-    write_json(json_values(model))
-
-
-def json_values(model: Model, *, exclude: Sequence[str] = ()) -> dict[str, object]:
-    """Convert a model to JSON values, in PascalCase and without unknown values."""
-    return model.model_dump(mode="json", exclude_none=True, exclude=set(exclude))
+    """Print a value as JSON to standard output; models without their unknown values."""
+    typer.echo(to_json(value, indent=2, exclude_none=True).decode())
 
 
 @contextmanager

@@ -5,14 +5,15 @@ import fcntl
 import importlib.util
 import json
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Annotated
 
 import psutil
+import typer
 
 from cli.render.output import step
 from client.local_user import whoami
@@ -26,6 +27,12 @@ from storage.history import HistoryTable
 from storage.plans import PlanTable
 
 DEFAULT_ACCOUNT_ID = "123456789012"
+Scenario = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="What the servers are like, what goes wrong.")
+]
+Speed = Annotated[
+    float, typer.Option(min=1, max=10_000, help="How many times faster than real AWS.")
+]
 _CLOUD_VARIABLES = ("AWS_", "TEMPORAL_", "DRS_WAVES_")
 _KEPT_VARIABLES = ("DRS_WAVES_DEBUG", "DRS_WAVES_LOG_JSON")
 
@@ -101,16 +108,6 @@ def _module_command(module: str) -> list[str]:
     if found is None or found.origin is None:
         raise CliError(f"the {module} is not installed: pip install drs-waves", ExitCode.UNEXPECTED)
     return [sys.executable, found.origin]
-
-
-def assign_free_ports(stack: Stack) -> None:
-    """Assign ports that no sandbox that starts at the same time takes."""
-    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
-        ports = []
-        for probe in (one, two, three):
-            probe.bind(("127.0.0.1", 0))
-            ports.append(int(probe.getsockname()[1]))
-    stack.temporal_port, stack.ui_port, stack.aws_port = ports
 
 
 @contextmanager
@@ -198,15 +195,9 @@ def stop_stack(stack: Stack) -> None:
     # An interrupt may arrive after a part has started and before the stack records it.
     remaining = psutil.Process().children(recursive=True)
     for process in remaining:
-        _kill(process)
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs(remaining, timeout=5)
-
-
-def _kill(process: psutil.Process) -> None:
-    try:
-        process.kill()
-    except psutil.NoSuchProcess:
-        return
 
 
 @contextmanager

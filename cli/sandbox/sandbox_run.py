@@ -6,14 +6,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.commands.validate import Json, PlanFiles, read_all
-from cli.input.confirmation import print_start_details, require_confirmation
+from cli.input.start import PlanStart
 from cli.live.follow import print_outcome
 from cli.live.view import WatchedExecution
 from cli.live.watch import display_on, watch
@@ -25,28 +24,26 @@ from cli.render.output import (
     step,
     warn,
     write_json,
-    write_model,
 )
 from cli.render.tables import wave_table
 from cli.sandbox.local_stack import (
-    assign_free_ports,
+    Scenario,
+    Speed,
     check_scenario,
     new_stack,
     start_stack,
     stop_stack,
 )
 from client.connection import connect_to_temporal
-from client.readiness import check_readiness
-from client.start import start_execution
+from client.errors import RefusedError
+from client.takeover import recorded_execution
 from client.workers import has_worker
-from contract.readiness import Readiness
 from recovery.execution.state import ExecutionState, ExecutionType
-from recovery.operator.confirmation import IntendedStart, start_refusal
+from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
 from runtime.exit import CliError, ExitCode, worst_exit_code
-from sandbox.stack import Stack
-from settings import get_settings
-from storage.history import HistoryError, HistoryTable
+from sandbox.stack import Stack, free_port
+from storage.history import HistoryError
 
 _WORKER_TIMEOUT_SECONDS = 60.0
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -55,13 +52,8 @@ _END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def sandbox_run(
     plans: PlanFiles,
     *,
-    scenario: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="What the servers are like, what goes wrong."),
-    ] = None,
-    speed: Annotated[
-        float, typer.Option(min=1, max=10_000, help="How many times faster than real AWS.")
-    ] = 60.0,
+    scenario: Scenario = None,
+    speed: Speed = 60.0,
     recovery: Annotated[
         bool, typer.Option("--recovery", help="A recovery instead of a drill.")
     ] = False,
@@ -85,18 +77,19 @@ def sandbox_run(
     read = [each.plan for each in read_all(plans)]
     _refuse_duplicates(read)
     check_scenario(scenario)
-    execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
+    starts = [_new_start(plan, confirm_ids or [], is_recovery=recovery) for plan in read]
     stack = new_stack(
         Path(tempfile.mkdtemp(prefix="drs-waves-")), speed=speed, end_with_parent=True
     )
-    assign_free_ports(stack)
+    # Not the usual ports, so that it runs beside a sandbox that is up.
+    stack.temporal_port, stack.ui_port, stack.aws_port = free_port(), free_port(), free_port()
     try:
         with _interrupt_on_signals(), _stopped_at_end(stack):
             start_stack(stack, read, scenario, worker=True)
             asyncio.run(_await_worker())
-            if recovery:
-                _confirm_all(read, confirm_ids or [])
-            code = asyncio.run(_run_all(stack, read, execution_type, json=json))
+            for start in starts:
+                start.confirm()
+            code = asyncio.run(_run_all(stack, starts, json=json))
     except KeyboardInterrupt:
         notice("Interrupted; the sandbox is taken down.")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
@@ -150,43 +143,29 @@ async def _await_worker() -> None:
     )
 
 
-def _confirm_all(plans: Sequence[RecoveryPlan], given: Sequence[str]) -> None:
-    for plan in plans:
-        readiness = asyncio.run(_readiness(plan))
-        print_start_details(plan, ExecutionType.RECOVERY, readiness, ())
-        confirmation = plan.plan_id if plan.plan_id in given else (given[0] if given else None)
-        intended = IntendedStart(plan.plan_id, ExecutionType.RECOVERY)
-        require_confirmation(partial(start_refusal, intended), plan.plan_id, confirmation)
+def _new_start(plan: RecoveryPlan, given: Sequence[str], *, is_recovery: bool) -> PlanStart:
+    plan_id = plan.plan_id
+    if not is_recovery:
+        return PlanStart(plan, IntendedStart(plan_id, ExecutionType.DRILL), None)
+    confirmation = plan_id if plan_id in given else next(iter(given), None)
+    return PlanStart(plan, IntendedStart(plan_id, ExecutionType.RECOVERY), confirmation)
 
 
-async def _readiness(plan: RecoveryPlan) -> Readiness:
+async def _run_all(stack: Stack, starts: Sequence[PlanStart], *, json: bool) -> ExitCode:
     client = await connect_to_temporal()
-    return await check_readiness(client, plan)
-
-
-async def _run_all(
-    stack: Stack, plans: Sequence[RecoveryPlan], execution_type: ExecutionType, *, json: bool
-) -> ExitCode:
-    client = await connect_to_temporal()
-    watched = []
-    for plan in plans:
-        execution_id = await start_execution(
-            client, plan, execution_type=execution_type, confirmation=plan.plan_id
-        )
-        watched.append(WatchedExecution(plan.plan_id, execution_id, sandbox=True))
+    watched = [
+        WatchedExecution(start.plan.plan_id, await start.start_execution(client), sandbox=True)
+        for start in starts
+    ]
     notice(f"Web UI: {stack.ui_url}")
     await watch(client, watched, display_on(stderr_console() if json else stdout_console()))
     codes = [print_outcome(each, to_stderr=json, with_next_steps=False) for each in watched]
     recorded = [await _recorded(each) for each in watched]
+    states = [state for state in recorded if state is not None]
     if json:
-        states = [state for state in recorded if state is not None]
-        if len(plans) == 1 and states:
-            write_model(states[0])
-        else:
-            write_json([state.model_dump(mode="json", exclude_none=True) for state in states])
-        return worst_exit_code(codes)
-    for state in recorded:
-        if state is not None:
+        write_json(states[0] if len(starts) == 1 and states else states)
+    else:
+        for state in states:
             _show_record(state)
     return worst_exit_code(codes)
 
@@ -194,18 +173,13 @@ async def _run_all(
 async def _recorded(watched: WatchedExecution) -> ExecutionState | None:
     assert watched.execution_id is not None
     try:
-        found = await HistoryTable(get_settings()).execution(watched.execution_id)
-    except HistoryError as error:
+        state, _ = await recorded_execution(watched.execution_id)
+    except (HistoryError, RefusedError) as error:
         warn(str(error))
         return None
-    if found is None:
-        warn(f"DynamoDB holds no record of {watched.execution_id}")
-        return None
-    return found[0]
+    return state
 
 
 def _show_record(state: ExecutionState) -> None:
-    show()
-    show(f"Recorded in DynamoDB: {state.execution_id} {state.status}")
-    for line in wave_table(state.waves):
-        show(f"  {line}")
+    show("", f"Recorded in DynamoDB: {state.execution_id} {state.status}")
+    show(*(f"  {line}" for line in wave_table(state.waves)))

@@ -10,6 +10,8 @@ from cli.commands.validate import Json, read_all
 from cli.render.output import notice, show, step, write_json
 from cli.render.tables import aligned
 from cli.sandbox.local_stack import (
+    Scenario,
+    Speed,
     check_scenario,
     exclusive_start,
     new_stack,
@@ -22,13 +24,6 @@ from runtime.exit import CliError, ExitCode
 from sandbox.stack import Stack
 
 FOLDER = Path(".sandbox")
-
-Scenario = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="What the servers are like, what goes wrong.")
-]
-Speed = Annotated[
-    float, typer.Option(min=1, max=10_000, help="How many times faster than real AWS.")
-]
 
 sandbox = typer.Typer(
     no_args_is_help=True,
@@ -81,8 +76,7 @@ def up(
             stop_stack(stack)
             raise
     _show_addresses(stack)
-    show("Use it:     source .sandbox/env")
-    show("Stop it:    drs-waves sandbox down")
+    show("Use it:     source .sandbox/env", "Stop it:    drs-waves sandbox down")
 
 
 @sandbox.command()
@@ -146,9 +140,7 @@ def sandbox_status(json: Json = False) -> None:
             (name, "running" if part["Running"] else "STOPPED", str(part["Pid"]), str(part["Log"]))
             for name, part in parts.items()
         ]
-        show()
-        for line in aligned(rows, heading=("PART", "STATE", "PID", "LOG")):
-            show(line)
+        show("", *aligned(rows, heading=("PART", "STATE", "PID", "LOG")))
     if len(running) < len(parts):
         raise typer.Exit(ExitCode.FAILED)
 
