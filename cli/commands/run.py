@@ -69,8 +69,12 @@ def run(
     ] = False,
     relaunch: Relaunch = None,
     cleanup_after: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Terminate a drill's instances so long after its end."),
+        float | None,
+        typer.Option(
+            metavar="TIME",
+            parser=parse_duration,
+            help="Terminate a drill's instances so long after its end.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -102,7 +106,6 @@ def run(
         is_cleaned_up=cleanup_after is not None,
     )
     raise_if_refused(start_options_refusal(options))
-    delay = None if cleanup_after is None else parse_duration(cleanup_after, "--cleanup-after")
     follow = watch if watch is not None else sys.stdout.isatty() and not json
     requested = _requested_plan(plan, corrected, from_execution)
     get_settings()
@@ -120,7 +123,7 @@ def run(
         server_ids=[server_id for wave in requested.waves for server_id in wave.server_ids],
         plan_changes=previous.changes if previous is not None else (),
     )
-    start = PlanStart(requested, intended, confirm_id, previous, delay)
+    start = PlanStart(requested, intended, confirm_id, previous, cleanup_after)
     try:
         if dry_run:
             if previous is not None:

@@ -79,7 +79,8 @@ def approve_wave(
     *,
     refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it instead.")] = False,
     expires: Annotated[
-        str | None, typer.Option(metavar="TIME", help="How long it holds, such as 30m.")
+        float | None,
+        typer.Option(metavar="TIME", parser=parse_duration, help="How long it holds, such as 30m."),
     ] = None,
     reason: Reason = "",
     actor: Actor = None,
@@ -91,7 +92,7 @@ def approve_wave(
         wave_id,
         reason,
         approve=not refuse,
-        expires_in_seconds=None if expires is None else parse_duration(expires, "--expires"),
+        expires_in_seconds=expires,
     )
     _steer(plan_id, message, actor, json=json)
 

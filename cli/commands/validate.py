@@ -1,6 +1,7 @@
 """`validate`: prints a plan's problems, or its wave graph."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -142,13 +143,9 @@ def _refused_json(path: Path, error: PlanError) -> dict[str, object]:
 
 
 def _problem_json(problem: Problem) -> dict[str, object]:
-    values = {
-        "Message": problem.message,
-        "Line": problem.line,
-        "Wave": problem.wave,
-        "Value": problem.value,
-    }
-    return {key: value for key, value in values.items() if value is not None}
+    values = asdict(problem)
+    del values["file"]
+    return {key.capitalize(): value for key, value in values.items() if value is not None}
 
 
 def _plan_json(read: ReadPlan) -> dict[str, object]:

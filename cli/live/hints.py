@@ -4,7 +4,6 @@ from rich.cells import cell_len
 
 from cli.render.cells import fit
 from recovery.execution.state import ExecutionState
-from recovery.execution.wave import WaveState
 from recovery.operator.messages import MessageName
 from recovery.operator.pending_decisions import DecisionKind, PendingDecision, pending_decisions
 
@@ -20,11 +19,10 @@ KEYS = {
     MessageName.PAUSE: "p",
     MessageName.RESUME: "p",
 }
-_COMMANDS = {name: name.replace("_", "-") for name in MessageName}
 _MAX_HINTS = 4
 
-# A command's name and its arguments.
-Command = tuple[str, tuple[str, ...]]
+# The words of a command, after `drs-waves`.
+Command = tuple[str, ...]
 
 
 def hints(state: ExecutionState, *, width: int) -> list[str]:
@@ -64,55 +62,45 @@ def _commands(plan_id: str, pending: PendingDecision) -> list[list[Command]]:
     """The commands that decide it; for launches in doubt, a list of commands a launch."""
     wave = pending.wave
     if wave is None:
-        return [[(_COMMANDS[name], (plan_id,)) for name in pending.messages]]
-    wave_args = (plan_id, wave.wave_id)
+        return [[_command(name, plan_id) for name in pending.messages]]
     match pending.kind:
         case DecisionKind.APPROVAL:
-            approve = MessageName.APPROVE_WAVE
-            return [[(_COMMANDS[approve], (*wave_args, "[--refuse]"))]]
+            return [[_command(MessageName.APPROVE_WAVE, plan_id, wave.wave_id, "[--refuse]")]]
         case DecisionKind.LAUNCH:
+            launches = wave.launches_in_doubt
+            options = [("--launch", each) for each in launches] if len(launches) > 1 else [()]
+            jobs = {MessageName.ADOPT_JOB: ("JOB",)}
             return [
-                [_launch_command(wave_args, name, option) for name in pending.messages]
-                for option in _launch_options(wave)
+                [
+                    _command(name, plan_id, wave.wave_id, *jobs.get(name, ()), *option)
+                    for name in pending.messages
+                ]
+                for option in options
             ]
         case _:
-            commands: list[Command] = [(_COMMANDS[name], wave_args) for name in pending.messages]
-            skip = _COMMANDS[MessageName.SKIP_WAVE]
-            commands += [(skip, (plan_id, each.wave_id)) for each in pending.skippable[:1]]
-            return [commands]
+            commands = [_command(name, plan_id, wave.wave_id) for name in pending.messages]
+            skippable = pending.skippable[:1]
+            skip = MessageName.SKIP_WAVE
+            return [commands + [_command(skip, plan_id, each.wave_id) for each in skippable]]
 
 
-def _launch_options(wave: WaveState) -> list[tuple[str, ...]]:
-    """The option that names a launch; none is needed where only one is in doubt."""
-    if len(wave.launches_in_doubt) < 2:
-        return [()]
-    return [("--launch", launch) for launch in wave.launches_in_doubt]
-
-
-def _launch_command(
-    wave_args: tuple[str, ...], name: MessageName, option: tuple[str, ...]
-) -> Command:
-    job = ("JOB",) if name is MessageName.ADOPT_JOB else ()
-    return _COMMANDS[name], (*wave_args, *job, *option)
+def _command(name: MessageName, *args: str) -> Command:
+    return (name.replace("_", "-"), *args)
 
 
 def _hint(heading: str, commands: list[Command], width: int) -> list[str]:
     """Join what waits and its commands: in one line if it fits."""
-    (name, first_args), *others = commands
-    short = [
-        _line(name, first_args),
-        *(_without_repeated(name, args, first_args) for name, args in others),
-    ]
+    first, *others = commands
+    short = [" ".join(first), *(_without_repeated(each, first) for each in others)]
     line = f"{heading}: drs-waves {' · '.join(short)}"
     if cell_len(line) <= width:
         return [line]
-    return [f"{heading}:", *(f"  drs-waves {_line(name, args)}" for name, args in commands)]
+    return [f"{heading}:", *(f"  drs-waves {' '.join(each)}" for each in commands)]
 
 
-def _line(name: str, args: tuple[str, ...]) -> str:
-    return " ".join((name, *args))
-
-
-def _without_repeated(name: str, args: tuple[str, ...], first_args: tuple[str, ...]) -> str:
+def _without_repeated(command: Command, first: Command) -> str:
     """A further command, without the arguments that the first one has."""
-    return name if first_args[: len(args)] == args else _line(name, args[1:] or args)
+    name, *args = command
+    if args == list(first[1 : len(command)]):
+        return name
+    return " ".join((name, *(args[1:] or args)))

@@ -13,8 +13,7 @@ from types import FrameType
 
 ESCAPE = "\x1b"
 ENTER = "\n"
-_ERASE = ("\x7f", "\b")
-_MAX_LENGTH = 400
+ERASE = ("\x7f", "\b")
 
 
 class Keyboard:
@@ -40,20 +39,6 @@ class Keyboard:
             return
         for each in text:
             self._keys.put_nowait(ENTER if each == "\r" else each)
-
-
-class LineEditor:
-    """A line of text, typed key by key."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def apply(self, key: str) -> None:
-        """Add a key to the line, or erase the last one."""
-        if key in _ERASE:
-            self.text = self.text[:-1]
-        elif key.isprintable() and len(self.text) < _MAX_LENGTH:
-            self.text += key
 
 
 def has_keyboard() -> bool:

@@ -32,7 +32,6 @@ _STYLES = {
     WaveStatus.SKIPPED: "yellow",
     WaveStatus.CANCELLED: "yellow",
 }
-STATUS_STYLES = {status: (symbol, _STYLES[status]) for status, symbol in SYMBOLS.items()}
 
 
 @dataclass
@@ -56,12 +55,6 @@ class WatchedExecution:
     unreachable_since: float | None = None
     error: str = ""
     closed_status: str | None = None
-
-
-def status_text(wave: WaveState) -> Text:
-    """Return a wave's status as its symbol and name."""
-    symbol, style = STATUS_STYLES[wave.status]
-    return Text(f"{symbol} {wave.status}", style=style)
 
 
 def view(
@@ -149,7 +142,7 @@ def _wave_table(
     table.add_column("", ratio=1, no_wrap=crowded, overflow="ellipsis" if crowded else "fold")
     for wave in waves:
         table.add_row(
-            status_text(wave),
+            Text(f"{SYMBOLS[wave.status]} {wave.status}", style=_STYLES[wave.status]),
             fit(wave.wave_name, name),
             f"{wave.launched_count}/{len(wave.servers)}",
             _elapsed(wave, now=now),

@@ -3,8 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Protocol
+from contextlib import ExitStack, contextmanager, nullcontext
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -36,43 +35,18 @@ _OUTAGE_TIMEOUT_SECONDS = 300.0
 _CLOSE_TIMEOUT_SECONDS = 15.0
 
 
-class Display(Protocol):
-    """Shows executions as they change.
-
-    Attributes:
-        has_outage_timeout: whether a long outage of Temporal ends the command.
-    """
-
-    has_outage_timeout: bool
-
-    def __enter__(self) -> "Display": ...
-    def __exit__(self, *_: object) -> None: ...
-    def show(self, watched: Sequence[WatchedExecution]) -> None:
-        """Show the current states of the executions."""
-
-
-class LiveDisplay:
+class LiveDisplay(Live):
     """Redraws the screen."""
 
-    has_outage_timeout = False
-
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+        super().__init__(console=console, auto_refresh=False, vertical_overflow="crop")
         self._watched: Sequence[WatchedExecution] = ()
         self.footer: Callable[[], Sequence[str]] = tuple
-
-    def __enter__(self) -> "LiveDisplay":
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
 
     def show(self, watched: Sequence[WatchedExecution]) -> None:
         """Redraw."""
         self._watched = watched
-        width, height = self._console.size
+        width, height = self.console.size
         share = max(1, (height - 1) // max(1, len(watched)))
         views = [
             view(
@@ -84,28 +58,21 @@ class LiveDisplay:
             )
             for each in watched
         ]
-        self._live.update(Group(*views), refresh=True)
+        self.update(Group(*views), refresh=True)
 
     def redraw(self) -> None:
         """Draw the last states again."""
         self.show(self._watched)
 
 
-class LineDisplay:
+class LineDisplay(nullcontext[None]):
     """Prints a line for each change."""
 
-    has_outage_timeout = True
-
     def __init__(self, console: Console) -> None:
+        super().__init__()
         self._console = console
         self._printed: dict[str, ExecutionState] = {}
         self._unreachable: set[str] = set()
-
-    def __enter__(self) -> "LineDisplay":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
 
     def show(self, watched: Sequence[WatchedExecution]) -> None:
         """Print what changed since the last call."""
@@ -131,6 +98,9 @@ class LineDisplay:
         self._console.print(f"{timestamp(time.time())} {visible(line)}", soft_wrap=True)
 
 
+Display = LiveDisplay | LineDisplay
+
+
 def display_on(console: Console) -> Display:
     """Choose the display for a console."""
     return LiveDisplay(console) if can_redraw(console) else LineDisplay(console)
@@ -148,7 +118,7 @@ async def watch(
         steer: offer keys to steer a single execution, where keys can be read.
 
     Raises:
-        CliError: the outage timeout of the display has passed, Temporal does not know an
+        CliError: without a live view, an outage of Temporal is too long; Temporal does not know an
             execution, or another execution of its plan has started.
         KeyboardInterrupt: the operator detached by a key.
     """
@@ -190,7 +160,7 @@ def _prompts(client: Client, watched: WatchedExecution, display: LiveDisplay) ->
     async def send_message(message: OperatorMessage) -> str | None:
         running = await require_running(client, watched.plan_id)
         if running.execution_id != watched.execution_id:
-            raise CliError(f"{watched.execution_id} does not run any more")
+            raise RefusedError(f"{watched.execution_id} does not run any more")
         return await send(client, running, message, actor=whoami())
 
     with keyboard() as keys:
@@ -216,12 +186,9 @@ async def _poll_until_closed(client: Client, watched: WatchedExecution, display:
             ended = watched.state is not None and watched.state.end_time is not None
             if ended and ended_at is None:
                 ended_at = time.monotonic()
-            if ended or polls % _DESCRIBE_EVERY_POLLS == 0:
-                closed = await _closed_status(client, watched)
-                if closed is not None:
-                    await _update_state(client, watched)
-                    _record_close(watched, closed)
-                    return
+            is_described = ended or polls % _DESCRIBE_EVERY_POLLS == 0
+            if is_described and await _has_closed(client, watched):
+                return
             if ended_at is not None and time.monotonic() - ended_at > _CLOSE_TIMEOUT_SECONDS:
                 return
             watched.unreachable_since = None
@@ -249,18 +216,17 @@ async def _update_state(client: Client, watched: WatchedExecution) -> None:
     watched.execution_id, watched.state = state.execution_id, state
 
 
-async def _closed_status(
-    client: Client, watched: WatchedExecution
-) -> WorkflowExecutionStatus | None:
+async def _has_closed(client: Client, watched: WatchedExecution) -> bool:
+    """Whether the workflow is closed; its last state, and a close from outside, are recorded."""
     handle = client.get_workflow_handle(plan_workflow_id(watched.plan_id))
     status = (await handle.describe(rpc_timeout=RPC_TIMEOUT)).status
-    return None if status is WorkflowExecutionStatus.RUNNING else status
-
-
-def _record_close(watched: WatchedExecution, status: WorkflowExecutionStatus) -> None:
+    if status in (None, WorkflowExecutionStatus.RUNNING):
+        return False
+    await _update_state(client, watched)
     watched.unreachable_since = None
     if watched.state is not None and watched.state.end_time is None:
         watched.closed_status = status.name
+    return True
 
 
 def _record_outage(watched: WatchedExecution, error: Exception, display: Display) -> None:
@@ -268,7 +234,8 @@ def _record_outage(watched: WatchedExecution, error: Exception, display: Display
     if watched.unreachable_since is None:
         watched.unreachable_since = now
     watched.error = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if display.has_outage_timeout and now - watched.unreachable_since > _OUTAGE_TIMEOUT_SECONDS:
+    has_timeout = isinstance(display, LineDisplay)
+    if has_timeout and now - watched.unreachable_since > _OUTAGE_TIMEOUT_SECONDS:
         raise CliError(
             f"Temporal has not answered since {timestamp(watched.unreachable_since)}: "
             f"{watched.error}. The execution goes on; "

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
 
-from cli.live.view import STATUS_STYLES
 from cli.render.cells import fit, pad, wrapped
 from contract.readiness import Readiness, TargetContext
-from recovery.execution.progress import unverified
+from recovery.execution.progress import SYMBOLS, unverified
 from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
@@ -114,7 +113,7 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
     """List waves, a line each."""
     rows = [
         (
-            f"{STATUS_STYLES[wave.status][0]} {wave.status}",
+            f"{SYMBOLS[wave.status]} {wave.status}",
             fit(wave.wave_name, 24),
             f"{wave.launched_count}/{len(wave.servers)}",
             "" if wave.start_time is None else timestamp(wave.start_time)[11:],
@@ -127,7 +126,7 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
 
 
 def _wave_lines(wave: WaveState) -> list[str]:
-    symbol = STATUS_STYLES[wave.status][0]
+    symbol = SYMBOLS[wave.status]
     target = " ".join(part for part in (wave.account_id, wave.region) if part)
     took = (
         ""

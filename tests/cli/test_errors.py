@@ -259,8 +259,8 @@ def test_a_scenario_is_checked_before_anything_starts(tmp_path: Path) -> None:
             ["run", CRM, "--recovery", "--cleanup-after", "2h"],
             "a clean-up afterwards is for a drill",
         ),
-        (["run", CRM, "--cleanup-after", "later"], "--cleanup-after 'later' is not a duration"),
-        (["approve-wave", "crm", "web", "--expires", "0"], "--expires '0' is not a duration"),
+        (["run", CRM, "--cleanup-after", "later"], "'--cleanup-after': 'later' is not a duration"),
+        (["approve-wave", "crm", "web", "--expires", "0"], "'--expires': '0' is not a duration"),
         (["executions", "--state", "GONE"], "GONE"),
     ],
 )

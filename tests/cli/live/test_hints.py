@@ -143,11 +143,15 @@ def test_the_view_says_who_decided_and_which_attempt_it_is() -> None:
     )
 
 
-async def typed(state: ExecutionState, text: str) -> tuple[list[OperatorMessage], Prompts]:
-    """Press keys below the live view, one by one."""
+async def typed(
+    state: ExecutionState, text: str, *, error: Exception | None = None
+) -> tuple[list[OperatorMessage], Prompts]:
+    """Press keys below the live view, one by one; sending raises `error`."""
     sent: list[OperatorMessage] = []
 
     async def take(message: OperatorMessage) -> str:
+        if error is not None:
+            raise error
         sent.append(message)
         return "done"
 
@@ -170,6 +174,13 @@ async def test_a_key_asks_for_a_reason_and_sends_only_after_a_yes() -> None:
     sent, prompts = await typed(asking(), "rwhy\rn")
     assert sent == []
     assert prompts.footer()[0] == "retry App2: nothing was sent"
+
+
+async def test_a_rejection_is_shown_and_the_view_goes_on() -> None:
+    rejection = RejectedError("retry_wave was rejected: no", RefusalCode.WAVE_STATUS)
+    _, prompts = await typed(asking(), "r\ry", error=rejection)
+    assert prompts.footer()[0] == "retry App2: NOT DONE: retry_wave was rejected: no"
+    assert "r retry" in prompts.footer()[-1]
 
 
 async def test_of_several_waves_one_is_chosen_and_escape_sends_nothing() -> None:
