@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 
 from cli.commands.validate import Confirmation, Follow, Json
 from cli.input.completion import ExecutionId
-from cli.input.confirmation import require_confirmation
+from cli.input.confirmation import RECOVERY_BANNER, require_confirmation
 from cli.render.output import notice, show, stderr_console, warn, write_json
 from cli.render.records import cleanup_lines
 from client.cleanup import cleanup_state, start_cleanup
@@ -81,7 +81,7 @@ def _confirm(state: ExecutionState, given: str | None, *, force: bool) -> str | 
         raise CliError(f"{refusal.text}. Add --force for that")
     if state.execution_type is ExecutionType.RECOVERY:
         servers = sum(wave.launched_count for wave in state.waves)
-        stderr_console().print("  R E C O V E R Y   This is not a drill.  ", style="bold reverse")
+        stderr_console().print(RECOVERY_BANNER, style="bold reverse")
         notice(f"{count(servers, 'recovery instance')} of {state.execution_id} will be TERMINATED.")
     return require_confirmation(rule, state.plan_id, given, what="terminate them")
 

@@ -12,6 +12,7 @@ from cli.input.completion import complete_history
 from cli.render.output import show, write_json
 from cli.render.records import operator_lines
 from cli.render.tables import execution_lines, execution_table
+from client.overview import merged
 from client.takeover import recorded_execution
 from settings import get_settings
 from storage.history import HistoryTable
@@ -97,7 +98,7 @@ def _show_list(plan_id: str | None, limit: int, *, json: bool) -> None:
     if json:
         write_json([each.model_dump(exclude={"waves"}, exclude_none=True) for each in found])
     elif found:
-        show(*execution_table(found))
+        show(*execution_table(merged(None, found)))
     else:
         of = f" of {plan_id}" if plan_id else ""
         show(f"The history table {table.name} holds no execution{of}.")

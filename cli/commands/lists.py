@@ -1,22 +1,19 @@
 """`plans` and `executions`: lists from Temporal and DynamoDB, what runs first."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from cli.commands.validate import Json
 from cli.input.completion import complete_plan
-from cli.render.cells import fit
 from cli.render.output import show, warn, write_json
-from cli.render.tables import aligned
+from cli.render.tables import execution_table
 from client.overview import MAX_ROWS, ExecutionRow, Overview, overview
 from recovery.execution.state import PlanStatus
-from recovery.text_format import rounded_duration, timestamp
 from settings import get_settings
 from storage.history import HistoryTable
-
-_HEADING = ("STATUS", "TYPE", "STARTED", "TOOK", "")
 
 
 def plans(json: Json = False) -> None:
@@ -26,13 +23,8 @@ def plans(json: Json = False) -> None:
     Exit codes: 0 shown, 5 neither Temporal nor AWS can be reached.
     """
     rows = _load_overview().latest_of_plans
-    if json:
-        write_json(rows)
-    elif rows:
-        cells = [(fit(row.plan_id, 24), row.execution_id, *_cells(row)) for row in rows]
-        show(*aligned(cells, heading=("PLAN", "LAST EXECUTION", *_HEADING)))
-    else:
-        show("No plan has run yet. `drs-waves run PLAN` starts a drill.")
+    empty = "No plan has run yet. `drs-waves run PLAN` starts a drill."
+    show_executions(rows, empty, by_plan=True, json=json)
 
 
 def executions(
@@ -59,13 +51,17 @@ def executions(
     Exit codes: 0 shown, 5 neither Temporal nor AWS can be reached.
     """
     rows = _load_overview(plan_id=plan_id, state=state, limit=limit).rows
+    show_executions(rows, "None of those that could be looked at.", json=json)
+
+
+def show_executions(
+    rows: Sequence[ExecutionRow], empty: str, *, by_plan: bool = False, json: bool
+) -> None:
+    """Print a list of executions, or the text `empty` if there are none."""
     if json:
         write_json(rows)
-    elif rows:
-        cells = [(row.execution_id, *_cells(row)) for row in rows]
-        show(*aligned(cells, heading=("EXECUTION", *_HEADING)))
     else:
-        show("None of those that could be looked at.")
+        show(*(execution_table(rows, by_plan=by_plan) if rows else [empty]))
 
 
 def _load_overview(
@@ -77,8 +73,3 @@ def _load_overview(
     for warning in loaded.warnings:
         warn(warning)
     return loaded
-
-
-def _cells(row: ExecutionRow) -> tuple[str, ...]:
-    took = "" if row.end_time is None else rounded_duration(row.end_time - row.start_time)
-    return row.status, row.execution_type, timestamp(row.start_time), took, row.note

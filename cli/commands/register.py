@@ -29,14 +29,15 @@ def register(plans: PlanFiles, json: Json = False) -> None:
     """
     read = [each.plan for each in read_all(plans)]
     with step("Registering"):
-        registered = asyncio.run(_register(read))
+        registered = asyncio.run(register_all(read))
     if json:
         write_json([{**version.model_dump(), "IsNew": is_new} for version, is_new in registered])
     else:
         show(*(visible(_line(version, is_new=is_new)) for version, is_new in registered))
 
 
-async def _register(plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
+async def register_all(plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
+    """Register plans; returns each one's newest version and whether it is new."""
     table, author = PlanTable(get_settings()), whoami()
     # In order, because the files may contain several versions of one plan.
     return [await table.register(plan, author=author) for plan in plans]

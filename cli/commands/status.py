@@ -6,19 +6,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from cli.commands.lists import show_executions
 from cli.commands.validate import Json
 from cli.input.completion import PlanId, complete_plan
 from cli.live.follow import follow_execution, print_detached_notice
 from cli.live.view import WatchedExecution, view
 from cli.live.watch import unknown_execution
 from cli.render.output import show, stdout_console, write_json
-from cli.render.tables import aligned
 from client.connection import connect_to_temporal
 from client.errors import RefusedError
 from client.executions import execution_state
 from client.overview import running_executions
 from recovery.execution.state import ExecutionState
-from recovery.text_format import timestamp
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
 
@@ -47,7 +46,8 @@ def status(
     if plan_id is None:
         if follow:
             raise CliError("--watch needs a PLAN_ID; `drs-waves status` lists what runs")
-        _list_running(json=json)
+        empty = "Nothing is running. `drs-waves history` lists what has ended."
+        show_executions(asyncio.run(running_executions()), empty, by_plan=True, json=json)
     else:
         _show_or_follow(plan_id, follow=follow, json=json)
 
@@ -98,17 +98,3 @@ def _draw(watched: WatchedExecution, state: ExecutionState) -> None:
     drawn = view(watched, now=time.time(), width=width, height=height_of_all_waves)
     console.print(drawn, width=width)
     show("", f"Servers: drs-waves history {state.execution_id}")
-
-
-def _list_running(*, json: bool) -> None:
-    rows = asyncio.run(running_executions())
-    if json:
-        write_json(rows)
-    elif rows:
-        cells = [
-            (row.plan_id, row.execution_id, row.execution_type, timestamp(row.start_time))
-            for row in rows
-        ]
-        show(*aligned(cells, heading=("PLAN", "EXECUTION", "TYPE", "STARTED")))
-    else:
-        show("Nothing is running. `drs-waves history` lists what has ended.")

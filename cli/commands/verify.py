@@ -123,12 +123,7 @@ async def _verify_one(
 
 
 def print_verifications(results: Sequence[VerificationResult], *, repair: bool) -> None:
-    """Print the results, one execution after the other.
-
-    Args:
-        results: the results.
-        repair: whether the command repairs differences.
-    """
+    """Print the results, one execution after the other."""
     for each in results:
         if each.error is not None:
             warn(each.error)

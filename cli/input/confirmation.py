@@ -14,7 +14,9 @@ from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count
 from runtime.exit import CliError
 
+# Why a PlanId, or none, is refused as the confirmation; None if it is not.
 ConfirmationRule = Callable[[str | None], RequestRefusal | None]
+RECOVERY_BANNER = "  R E C O V E R Y   This is not a drill.  "
 
 
 def print_start_details(
@@ -29,15 +31,16 @@ def print_start_details(
 
     Args:
         plan: the plan.
-        execution_type: a drill or a real recovery.
+        execution_type: of the start.
         readiness: what the worker found; None if the check failed.
         relaunch: servers whose live recovery instance may be destroyed.
         taken_over: servers that a previous execution launched.
     """
     console = stderr_console()
     targets = readiness.context.targets if readiness else []
+    is_recovery = execution_type is ExecutionType.RECOVERY
     console.print()
-    console.print(_banner(execution_type), style="bold reverse")
+    console.print(RECOVERY_BANNER if is_recovery else "  D R I L L  ", style="bold reverse")
     if targets and all(target.is_sandbox for target in targets):
         console.print(" SANDBOX: the AWS endpoint is on this machine ", style="bold")
     notice("")
@@ -77,18 +80,8 @@ def _print_targets(plan: RecoveryPlan, readiness: Readiness | None) -> None:
             notice(line, style="yellow")
 
 
-def _banner(execution_type: ExecutionType) -> str:
-    if execution_type is ExecutionType.RECOVERY:
-        return "  R E C O V E R Y   This is not a drill.  "
-    return "  D R I L L  "
-
-
 def raise_if_refused(refusal: RequestRefusal | None) -> None:
-    """Raise the refusal, if there is one.
-
-    Raises:
-        CliError: with the refusal's text.
-    """
+    """Raise the refusal, if there is one, as an error of the command line."""
     if refusal is not None:
         raise CliError(refusal.text)
 
@@ -96,16 +89,8 @@ def raise_if_refused(refusal: RequestRefusal | None) -> None:
 def check_confirmation(rule: ConfirmationRule, plan_id: str, given: str | None) -> bool:
     """Refuse a wrong confirmation, or a missing one if there is no terminal to ask on.
 
-    Args:
-        rule: whether a PlanId, or none, is refused as the confirmation.
-        plan_id: the PlanId that confirms.
-        given: the value of `--confirm`.
-
     Returns:
         Whether the operator must type the PlanId.
-
-    Raises:
-        CliError: the confirmation is refused.
     """
     refusal = rule(given)
     if refusal is not None and refusal.code is RequestRefusalCode.MISSING:
@@ -126,12 +111,6 @@ def require_confirmation(
     what: str = "start it",
 ) -> str | None:
     """Take the PlanId from `--confirm`, or ask for it where the rule needs it.
-
-    Args:
-        rule: whether a PlanId, or none, is refused as the confirmation.
-        plan_id: the PlanId that confirms.
-        given: the value of `--confirm`.
-        what: what it confirms, in the prompt.
 
     Returns:
         The PlanId; None if none is needed and none was given.

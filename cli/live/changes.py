@@ -8,12 +8,7 @@ from recovery.execution.wave import WaveState, WaveStatus
 
 
 def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:
-    """Describe what changed, a line a wave or server, without time stamps.
-
-    Args:
-        before: the state that was printed last; None if none was.
-        after: the current state.
-    """
+    """Describe what changed since the last printed state, a line a wave or server."""
     lines = []
     if before is None:
         lines.append(

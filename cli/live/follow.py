@@ -28,15 +28,12 @@ async def follow_execution(client: Client, watched: WatchedExecution, *, json: b
 def print_outcome(
     watched: WatchedExecution, *, to_stderr: bool = False, with_next_steps: bool = True
 ) -> ExitCode:
-    """Print the summary of an execution that has ended.
+    """Print the summary of an execution that has ended, and return its exit code.
 
     Args:
         watched: the execution.
         to_stderr: keep standard output for JSON.
         with_next_steps: say where the operator finds more.
-
-    Returns:
-        Its exit code.
     """
     write = notice if to_stderr else show
     state = watched.state

@@ -60,14 +60,9 @@ class WatchedExecution:
 def view(
     watched: WatchedExecution, *, now: float, width: int, height: int, footer: Sequence[str] = ()
 ) -> RenderableType:
-    """Draw an execution.
+    """Draw an execution within so many cells and lines, with a footer such as a prompt below it.
 
-    Args:
-        watched: the execution.
-        now: epoch seconds.
-        width: cells of the screen.
-        height: lines of the screen that may be used.
-        footer: lines below it, such as a prompt.
+    `now` is in epoch seconds.
     """
     below = [Text(fit(line, width), style="bold") for line in footer]
     lines: list[RenderableType] = []

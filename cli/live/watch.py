@@ -49,13 +49,7 @@ class LiveDisplay(Live):
         width, height = self.console.size
         share = max(1, (height - 1) // max(1, len(watched)))
         views = [
-            view(
-                each,
-                now=time.time(),
-                width=min(width, 80),
-                height=share,
-                footer=self.footer(),
-            )
+            view(each, now=time.time(), width=min(width, 80), height=share, footer=self.footer())
             for each in watched
         ]
         self.update(Group(*views), refresh=True)
@@ -111,11 +105,7 @@ async def watch(
 ) -> None:
     """Follow executions until all have ended; their last states are in `watched`.
 
-    Args:
-        client: a client of Temporal.
-        watched: the executions.
-        display: shows them.
-        steer: offer keys to steer a single execution, where keys can be read.
+    With `steer`, keys to steer a single execution are offered, where keys can be read.
 
     Raises:
         CliError: without a live view, an outage of Temporal is too long; Temporal does not know an

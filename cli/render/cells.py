@@ -28,13 +28,7 @@ def wrapped(text: str, width: int, *, indent: str = "") -> list[str]:
 
 
 def list_within(names: Sequence[str], width: int, *, start: str = "") -> str:
-    """Join names with commas; names that do not fit are counted.
-
-    Args:
-        names: the names.
-        width: cells that the line may have.
-        start: text before the first name.
-    """
+    """Join names with commas after `start`; names that do not fit `width` cells are counted."""
     for shown in range(len(names), 0, -1):
         more = len(names) - shown
         line = start + ", ".join(visible(name) for name in names[:shown])

@@ -5,8 +5,8 @@ dependents, each in a column, as in `git log --graph`. A graph that needs too ma
 listed by depth instead.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from rich.cells import cell_len
 
@@ -24,51 +24,37 @@ _NODE = "●"
 def graph_lines(
     plan: RecoveryPlan, durations: Mapping[str, float], *, width: int = 80
 ) -> list[str]:
-    """Draw a plan's waves.
-
-    Args:
-        plan: the plan.
-        durations: seconds that each wave is expected to take.
-        width: cells that a line may have.
-
-    Returns:
-        The lines of the drawing.
-    """
+    """Draw a plan's waves, which take so many seconds each, in lines of at most `width` cells."""
     labels = _WaveLabels(plan, durations, width)
     rows = list(_rows(plan.graph))
-    edge_width = max(len(row.edges) for row in rows)
+    edge_width = max(len(edges) for edges, _ in rows)
     if (edge_width + 1) // 2 <= _MAX_COLUMNS:
         return [
-            f"{row.edges.ljust(edge_width)}  {labels.label(row.wave, edge_width + 2)}".rstrip()
-            if row.wave
-            else row.edges
-            for row in rows
+            f"{edges.ljust(edge_width)}  {labels.label(wave, edge_width + 2)}" if wave else edges
+            for edges, wave in rows
         ]
     return list(_by_depth(plan.graph, labels))
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One line of the drawing: its edges, and the wave whose label follows them."""
+def _rows(graph: WaveGraph) -> Iterator[tuple[str, str | None]]:
+    """Draw the edges: for each line these, and the wave whose label follows them, if any.
 
-    edges: str
-    wave: str | None = None
-
-
-def _rows(graph: WaveGraph) -> Iterator[_Row]:
-    """Draw the edges. Each column leads to a wave that is not drawn yet, or is free (None)."""
+    Each column leads to a wave that is not drawn yet, or is free (None).
+    """
     columns: list[str | None] = []
     above: int | None = None
-    for wave in (wave for level in graph.levels() for wave in level):
+    order = {wave: n for n, wave in enumerate(itertools.chain.from_iterable(graph.levels()))}
+    for wave in order:
         awaited = wave in columns
         own = columns.index(wave) if awaited else _free_column(columns)
         if awaited and own == above:
             # Without an edge between them, the waves of a chain would look independent.
-            yield _Row(_column_marks(columns, None))
+            yield _column_marks(columns, None), None
         columns[own] = wave
-        yield _Row(_column_marks(columns, own), wave)
-        targets = [t for t in _dependents_by_depth(graph, wave) if t not in columns]
-        joined = [t for t in graph.dependents_of(wave) if t in columns]
+        yield _column_marks(columns, own), wave
+        dependents = sorted(graph.dependents_of(wave), key=order.__getitem__)
+        targets = [each for each in dependents if each not in columns]
+        joined = [columns.index(each) for each in dependents if each in columns]
         columns[own] = targets.pop(0) if targets else None
         opened = []
         for target in targets:
@@ -76,19 +62,12 @@ def _rows(graph: WaveGraph) -> Iterator[_Row]:
             columns[column] = target
             opened.append(column)
         ends = columns[own] is None
-        joined_columns = [columns.index(target) for target in joined]
         above = own
-        if opened or joined_columns:
-            yield _Row(_junction(columns, own, opened, joined_columns, ends=ends))
+        if opened or joined:
+            yield _junction(columns, own, opened, joined, ends=ends), None
             above = None
         while columns and columns[-1] is None:
             columns.pop()
-
-
-def _dependents_by_depth(graph: WaveGraph, wave: str) -> list[str]:
-    waves = (wave for level in graph.levels() for wave in level)
-    order = {wave: position for position, wave in enumerate(waves)}
-    return sorted(graph.dependents_of(wave), key=order.__getitem__)
 
 
 def _free_column(columns: list[str | None], *, after: int = -1) -> int:
@@ -120,7 +99,7 @@ def _junction(
     """Draw the line below a wave where its column splits or joins columns of other waves."""
     turns = [*opened, *joined]
     first, last = min([own, *turns]), max([own, *turns])
-    cells = []
+    text = ""
     for column, awaited in enumerate(columns):
         directions = 0
         if column == own:
@@ -134,10 +113,7 @@ def _junction(
             directions |= (_RIGHT if column < last else 0) | (_LEFT if column > first else 0)
         elif first < column < last and not awaited:
             directions |= _LEFT | _RIGHT
-        cells.append(_LINE_CHARACTERS[directions])
-    text = ""
-    for column, cell in enumerate(cells):
-        text += cell + ("─" if first <= column < last else " ")
+        text += _LINE_CHARACTERS[directions] + ("─" if first <= column < last else " ")
     return text.rstrip()
 
 
@@ -147,7 +123,7 @@ def _by_depth(graph: WaveGraph, labels: "_WaveLabels") -> Iterator[str]:
             yield "│"
         yield f"├─ depth {depth}: {count(len(level), 'wave')}"
         for wave in level:
-            yield f"│  {_NODE} {labels.label(wave, 5)}".rstrip()
+            yield f"│  {_NODE} {labels.label(wave, 5)}"
 
 
 class _WaveLabels:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.cells import cell_len
 
 from cli.render.cells import fit, pad, wrapped
+from client.overview import ExecutionRow
 from contract.readiness import Readiness, TargetContext
 from recovery.execution.progress import SYMBOLS, unverified
 from recovery.execution.server import ServerResult
@@ -77,21 +78,23 @@ def finding_table(plan: RecoveryPlan, readiness: Readiness) -> list[str]:
     return lines
 
 
-def execution_table(executions: Sequence[ExecutionState]) -> list[str]:
-    """List executions, a line each."""
-    rows = [
+def execution_table(rows: Sequence[ExecutionRow], *, by_plan: bool = False) -> list[str]:
+    """List executions, a line each; with `by_plan`, each with its plan before it."""
+    cells = [
         (
-            execution.execution_id,
-            execution.execution_type,
-            execution.status,
-            timestamp(execution.start_time),
-            ""
-            if execution.end_time is None
-            else rounded_duration(execution.end_time - execution.start_time),
+            *([fit(row.plan_id, 24)] if by_plan else []),
+            row.execution_id,
+            row.status,
+            row.execution_type,
+            timestamp(row.start_time),
+            "" if row.end_time is None else rounded_duration(row.end_time - row.start_time),
+            row.note,
         )
-        for execution in executions
+        for row in rows
     ]
-    return aligned(rows, heading=("EXECUTION", "TYPE", "STATUS", "STARTED", "TOOK"))
+    plan = ["PLAN"] if by_plan else []
+    heading = (*plan, "EXECUTION", "STATUS", "TYPE", "STARTED", "TOOK", "")
+    return aligned(cells, heading=heading)
 
 
 def execution_lines(state: ExecutionState) -> list[str]:

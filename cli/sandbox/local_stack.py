@@ -15,18 +15,17 @@ from typing import Annotated
 import psutil
 import typer
 
+from cli.commands.register import register_all
 from cli.render.output import step
-from client.local_user import whoami
 from contract.identifiers import SEARCH_ATTRIBUTES
 from recovery.plan.model import RecoveryPlan, Wave
 from runtime.exit import CliError, ExitCode
-from sandbox.scenario import ScenarioError, load_scenario
+from sandbox.scenario import DEFAULT_ACCOUNT_ID, ScenarioError, load_scenario
 from sandbox.stack import Stack, StackError
 from settings import get_settings
 from storage.history import HistoryTable
 from storage.plans import PlanTable
 
-DEFAULT_ACCOUNT_ID = "123456789012"
 Scenario = Annotated[
     Path | None, typer.Option(metavar="FILE", help="What the servers are like, what goes wrong.")
 ]
@@ -80,13 +79,7 @@ def check_scenario(path: Path | None) -> None:
 
 
 def new_stack(folder: Path, *, speed: float, end_with_parent: bool = False) -> Stack:
-    """Create a sandbox in a folder without starting it.
-
-    Args:
-        folder: where its logs and its state are.
-        speed: how many times faster than real AWS.
-        end_with_parent: whether its parts end when this process ends or is killed.
-    """
+    """Create a sandbox in a folder without starting it; `Stack` describes the arguments."""
     return Stack(
         folder=folder.absolute(),
         worker=_module_command("worker"),
@@ -152,16 +145,10 @@ def start_stack(
                 stack.start_worker()
         if pages:
             with step("Starting the pages"):
-                asyncio.run(_register(plans))
+                asyncio.run(register_all(plans))
                 stack.start_server()
     except StackError as error:
         raise CliError(f"{error}{_log_tail(stack)}", ExitCode.UNREACHABLE) from error
-
-
-async def _register(plans: Sequence[RecoveryPlan]) -> None:
-    table = PlanTable(get_settings())
-    for plan in plans:
-        await table.register(plan, author=whoami())
 
 
 def use_stack(stack: Stack) -> None:
