@@ -9,8 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from cli.render.output import notice
-from runtime.exit import ExitCode
-from runtime.exit import report as report_error
+from runtime.exit import ExitCode, report
 
 
 class RootGroup(TyperGroup):
@@ -31,13 +30,4 @@ class RootGroup(TyperGroup):
             # Typer's own exceptions (usage errors, exits) have their messages and codes.
             if type(error).__module__.startswith(("typer", "click")):
                 raise
-            raise typer.Exit(report(error)) from None
-
-
-def report(error: Exception) -> ExitCode:
-    """Print an error to standard error.
-
-    Returns:
-        The exit code.
-    """
-    return report_error(error, partial(notice, style="red"))
+            raise typer.Exit(report(error, partial(notice, style="red"))) from None

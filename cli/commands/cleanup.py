@@ -64,8 +64,9 @@ def cleanup(
     try:
         raise typer.Exit(asyncio.run(_run_cleanup(state, start, follow=follow, json=json)))
     except KeyboardInterrupt:
-        notice("\nDetached; the clean-up goes on. Its record:")
-        notice(f"  drs-waves history {execution}")
+        notice(
+            "", "Detached; the clean-up goes on. Its record:", f"  drs-waves history {execution}"
+        )
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
@@ -122,17 +123,12 @@ async def _follow(client: Client, execution_id: str) -> CleanupState:
             if state.end_time is not None:
                 return state
             if described.status is not WorkflowExecutionStatus.RUNNING:
-                raise CliError(await _failure_reason(client, execution_id), ExitCode.FAILED)
+                try:
+                    await handle.result(rpc_timeout=RPC_TIMEOUT)
+                except WorkflowFailureError as error:
+                    why = f"the clean-up ended before it was done: {error.cause}"
+                    raise CliError(why, ExitCode.FAILED) from error
         if status != printed:
             notice(status)
             printed = status
         await asyncio.sleep(_POLL_SECONDS / min(4.0, get_settings().speed))
-
-
-async def _failure_reason(client: Client, execution_id: str) -> str:
-    handle = client.get_workflow_handle(cleanup_workflow_id(execution_id))
-    try:
-        await handle.result(rpc_timeout=RPC_TIMEOUT)
-    except WorkflowFailureError as error:
-        return f"the clean-up ended before it was done: {error.cause}"
-    return "the clean-up ended before it was done"

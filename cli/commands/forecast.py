@@ -17,7 +17,7 @@ from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import Forecast, PlanForecast, forecast
 from recovery.launch.admission import Quotas
 from recovery.plan.model import RecoveryPlan
-from recovery.text_format import count, rounded_duration, visible
+from recovery.text_format import count, rounded_duration
 from settings import get_settings
 from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
@@ -59,7 +59,7 @@ def forecast_plans(
     if json:
         write_json(ForecastReport.of(found, learned))
     else:
-        show(*map(visible, _lines(found, learned, quotas)))
+        show(*_lines(found, learned, quotas))
 
 
 def _learned_durations(plans: Sequence[RecoveryPlan]) -> LearnedDurations:

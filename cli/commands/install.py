@@ -88,7 +88,9 @@ async def _register_search_attributes() -> ExitCode:
 
 def _print_manual_commands(reason: str, code: ExitCode) -> ExitCode:
     notice(f"error: the search attributes were not registered. {reason}", style="red")
-    notice("A user with the permission can register them (in Temporal Cloud: web page or `tcld`):")
-    for key in SEARCH_ATTRIBUTES:
-        notice(f"  temporal operator search-attribute create --name {key.name} --type Keyword")
+    command = "temporal operator search-attribute create --type Keyword --name"
+    notice(
+        "A user with the permission can register them (in Temporal Cloud: web page or `tcld`):",
+        *(f"  {command} {key.name}" for key in SEARCH_ATTRIBUTES),
+    )
     return code

@@ -7,7 +7,7 @@ from cli.commands.validate import Json, PlanFiles, read_all
 from cli.render.output import show, step, write_json
 from client.local_user import whoami
 from recovery.plan.model import RecoveryPlan
-from recovery.text_format import count, visible
+from recovery.text_format import count
 from settings import get_settings
 from storage.plans import PlanTable, PlanVersion
 
@@ -33,7 +33,7 @@ def register(plans: PlanFiles, json: Json = False) -> None:
     if json:
         write_json([{**version.model_dump(), "IsNew": is_new} for version, is_new in registered])
     else:
-        show(*(visible(_line(version, is_new=is_new)) for version, is_new in registered))
+        show(*(_line(version, is_new=is_new) for version, is_new in registered))
 
 
 async def register_all(plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:

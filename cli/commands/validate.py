@@ -92,8 +92,7 @@ def read_all(paths: Sequence[Path]) -> list[ReadPlan]:
 
 
 def _print_problems(error: PlanError) -> None:
-    for problem in error.problems:
-        notice(f"error: {problem}", style="red")
+    notice(*(f"error: {problem}" for problem in error.problems), style="red")
     if len(error.problems) > 1:
         notice(f"{count(len(error.problems), 'problem')}; nothing was started.")
 
@@ -104,15 +103,17 @@ def _show_plan(read: ReadPlan) -> None:
     path = plan.graph.critical_path(durations)
     title = f"{plan.plan_name} ({plan.plan_id})" if plan.plan_name != plan.plan_id else plan.plan_id
     size = f"{count(len(plan.waves), 'wave')}, {count(plan.server_count, 'server')}"
-    show(f"{visible(title)}: {size}", "")
+    show(f"{title}: {size}", "")
     show(*graph_lines(plan, durations, width=min(_WIDTH, stdout_console().width)), "")
     names = [plan.wave(wave_id).wave_name for wave_id in path.waves]
     expected = [rounded_duration(path.seconds), compare_with_rto(plan, path.seconds)]
-    show(f"Expected      {', '.join(filter(None, expected))}")
     each = rounded_duration(DEFAULT_SERVER_SECONDS)
-    show(f"              ({each} a wave, as in a recorded drill; times are h:mm)")
-    show(f"Longest chain {_chain_text(names)}")
-    show(f"Plan hash     {plan.plan_hash[:12]}")
+    show(
+        f"Expected      {', '.join(filter(None, expected))}",
+        f"              ({each} a wave, as in a recorded drill; times are h:mm)",
+        f"Longest chain {_chain_text(names)}",
+        f"Plan hash     {plan.plan_hash[:12]}",
+    )
     print_warnings(read)
 
 

@@ -43,23 +43,17 @@ def print_start_details(
     console.print(RECOVERY_BANNER if is_recovery else "  D R I L L  ", style="bold reverse")
     if targets and all(target.is_sandbox for target in targets):
         console.print(" SANDBOX: the AWS endpoint is on this machine ", style="bold")
-    notice("")
-    notice(f"Plan     {plan.plan_name} ({plan.plan_id})")
-    notice(f"Hash     {plan.plan_hash}")
+    notice("", f"Plan     {plan.plan_name} ({plan.plan_id})", f"Hash     {plan.plan_hash}")
     kept = len([each for each in taken_over if each not in relaunch])
     waves = count(len(plan.waves), "wave")
     if kept:
-        notice(
-            f"Keeps    {count(kept, 'server')} that {'is' if kept == 1 else 'are'} recorded as up"
-        )
-    notice(f"Launches {count(plan.server_count - kept, 'server')} in {waves}")
-    notice("")
+        verb = "is" if kept == 1 else "are"
+        notice(f"Keeps    {count(kept, 'server')} that {verb} recorded as up")
+    notice(f"Launches {count(plan.server_count - kept, 'server')} in {waves}", "")
     _print_targets(plan, readiness)
     if relaunch:
-        notice("")
-        notice("These servers are launched even if that DESTROYS a live recovery instance:")
-        for server_id in relaunch:
-            notice(f"  {server_id}")
+        notice("", "These servers are launched even if that DESTROYS a live recovery instance:")
+        notice(*(f"  {server_id}" for server_id in relaunch))
     notice("")
 
 
@@ -72,12 +66,9 @@ def _print_targets(plan: RecoveryPlan, readiness: Readiness | None) -> None:
         ]
     else:
         targets = readiness.context.targets
-    for line in target_table(plan, targets):
-        notice(line)
+    notice(*target_table(plan, targets))
     if readiness is not None and readiness.findings:
-        notice("")
-        for line in finding_table(plan, readiness):
-            notice(line, style="yellow")
+        notice("", *finding_table(plan, readiness), style="yellow")
 
 
 def raise_if_refused(refusal: RequestRefusal | None) -> None:

@@ -145,10 +145,10 @@ class PlanStart:
         if self._execution_id is not None:
             print_detached_notice(plan_id)
         elif self._is_start_sent:
-            notice("\nInterrupted while starting; it may have begun. Look with:")
+            notice("", "Interrupted while starting; it may have begun. Look with:")
             notice(f"  drs-waves status {plan_id}")
         else:
-            notice("\nInterrupted; nothing was started.")
+            notice("", "Interrupted; nothing was started.")
 
 
 async def _schedule_cleanup(client: Client, execution_id: str, after: float) -> None:

@@ -11,8 +11,7 @@ from runtime.exit import CliError, ExitCode, exit_code_of
 
 def print_detached_notice(plan_id: str) -> None:
     """Say that the execution goes on, and how to follow it again."""
-    notice("\nDetached; the execution goes on. Come back with:")
-    notice(f"  drs-waves watch {plan_id}")
+    notice("", "Detached; the execution goes on. Come back with:", f"  drs-waves watch {plan_id}")
 
 
 async def follow_execution(client: Client, watched: WatchedExecution, *, json: bool) -> ExitCode:
@@ -45,7 +44,5 @@ def print_outcome(
             f"({watched.closed_status}) before its end; jobs may still run in DRS"
         )
         return ExitCode.FAILED
-    write("")
-    for line in summary(state) + (next_steps(state) if with_next_steps else []):
-        write(line)
+    write("", *summary(state), *(next_steps(state) if with_next_steps else []))
     return exit_code_of(state.status)

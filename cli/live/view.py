@@ -100,17 +100,13 @@ def _header(
     unverified_count = sum(unverified(wave) for wave in state.waves)
     if unverified_count:
         times += f", {unverified_count} unverified"
-    lines = [title, Text(fit(f" {_identity(state)}", width)), Text(fit(times, width))]
+    earlier = f", going on from {state.from_execution}" if state.from_execution else ""
+    identity = f" {state.execution_id}{earlier}"
+    lines = [title, Text(fit(identity, width)), Text(fit(times, width))]
     if state.end_time is None and state.status_reason:
         lines.append(Text(fit(f" {state.status_reason}", width), style="bold"))
     lines += [Text(fit(f" warning: {each}", width), style="yellow") for each in state.warnings]
     return [*lines, Text("")]
-
-
-def _identity(state: ExecutionState) -> str:
-    if state.from_execution is None:
-        return state.execution_id
-    return f"{state.execution_id}, going on from {state.from_execution}"
 
 
 def _remaining(state: ExecutionState, *, now: float) -> str:

@@ -21,9 +21,11 @@ def pad(text: str, width: int) -> str:
     return set_cell_size(fit(text, width), width)
 
 
-def wrapped(text: str, width: int, *, indent: str = "") -> list[str]:
-    """Wrap the text into lines of at most `width` cells; a longer word is not broken."""
-    lines = textwrap.wrap(visible(text), width, break_long_words=False, break_on_hyphens=False)
+def wrapped(text: str, width: int, *, indent: str) -> list[str]:
+    """Wrap the text into indented lines of at most `width` cells; a longer word is not broken."""
+    lines = textwrap.wrap(
+        visible(text), width - len(indent), break_long_words=False, break_on_hyphens=False
+    )
     return [indent + line for line in lines]
 
 

@@ -7,6 +7,8 @@ import typer
 from pydantic_core import to_json
 from rich.console import Console
 
+from recovery.text_format import visible
+
 _MAX_WIDTH = 100
 
 
@@ -33,9 +35,9 @@ def can_redraw(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal
 
 
-def notice(text: str, *, style: str = "") -> None:
+def notice(*lines: str, style: str = "") -> None:
     """Print a notice to standard error; the terminal wraps its lines."""
-    stderr_console().print(text, style=style or None, soft_wrap=True)
+    stderr_console().print(*lines, sep="\n", style=style or None, soft_wrap=True)
 
 
 def warn(text: str) -> None:
@@ -45,7 +47,7 @@ def warn(text: str) -> None:
 
 def show(*lines: str) -> None:
     """Print lines of the result to standard output; an empty line if none is given."""
-    stdout_console().print(*lines, sep="\n", soft_wrap=True)
+    stdout_console().print(*map(visible, lines), sep="\n", soft_wrap=True)
 
 
 def write_json(value: object) -> None:

@@ -1,13 +1,11 @@
 """Lines about an execution's operator messages, decisions, clean-up and takeover."""
 
-from collections.abc import Sequence
-
 from cli.render.output import notice
 from client.takeover import PreviousExecution
-from recovery.execution.cleanup_state import CleanupState, LaunchedInstance
+from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, MessageRecord
 from recovery.execution.wave import OperatorDecision
-from recovery.text_format import count, timestamp, visible
+from recovery.text_format import count, timestamp
 
 
 def operator_lines(state: ExecutionState) -> list[str]:
@@ -21,7 +19,7 @@ def operator_lines(state: ExecutionState) -> list[str]:
         lines += ["", "Decisions", *decisions]
     if state.cleanup is not None:
         lines += ["", *cleanup_lines(state.cleanup)]
-    return [visible(line) for line in lines]
+    return lines
 
 
 def _message_lines(message: MessageRecord) -> list[str]:
@@ -41,17 +39,11 @@ def cleanup_lines(cleanup: CleanupState) -> list[str]:
     lines = [f"Clean-up {cleanup.status} {when}, asked for by {cleanup.actor}"]
     if cleanup.status_reason:
         lines.append(f"  {cleanup.status_reason}")
-    lines += _instances("terminated", cleanup.terminated)
-    lines += _instances("LEFT", cleanup.leftovers)
-    return [visible(line) for line in lines]
-
-
-def _instances(state: str, instances: Sequence[LaunchedInstance]) -> list[str]:
-    return [
-        f"  {state}  {each.recovery_instance_id}  of {each.source_server_id}  {each.region}"
-        + (f"  {each.reason}" if each.reason else "")
-        for each in instances
-    ]
+    for outcome, instances in (("terminated", cleanup.terminated), ("LEFT", cleanup.leftovers)):
+        for each in instances:
+            server = f"of {each.source_server_id}  {each.region}  {each.reason or ''}"
+            lines.append(f"  {outcome}  {each.recovery_instance_id}  {server}".rstrip())
+    return lines
 
 
 def _decisions(state: ExecutionState) -> list[str]:
@@ -76,21 +68,14 @@ def _act(act: OperatorDecision) -> str:
     return f"{act} ({timestamp(act.time)}{expiry})"
 
 
-def _takeover_line(state: ExecutionState) -> str:
-    """Summarize the previous execution that a new one takes over."""
-    servers = [server for wave in state.waves for server in wave.servers]
-    launched = sum(wave.launched_count for wave in state.waves)
-    return (
-        f"Goes on from {state.execution_id} ({state.status}, {timestamp(state.start_time)}): "
-        f"{launched} of {count(len(servers), 'server')} recorded as launched; "
-        "each is looked at again"
-    )
-
-
 def print_takeover(previous: PreviousExecution) -> None:
     """Print what is taken over, and how the plan differs."""
-    notice(_takeover_line(previous.state))
+    state = previous.state
+    servers = sum(len(wave.servers) for wave in state.waves)
+    launched = sum(wave.launched_count for wave in state.waves)
+    notice(
+        f"Goes on from {state.execution_id} ({state.status}, {timestamp(state.start_time)}): "
+        f"{launched} of {count(servers, 'server')} recorded as launched; each is looked at again"
+    )
     if previous.changes:
-        notice("The plan was changed since:")
-        for line in previous.changes:
-            notice(f"  {line}")
+        notice("The plan was changed since:", *(f"  {line}" for line in previous.changes))

@@ -2,7 +2,7 @@
 
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import ExecutionState, PlanStatus
-from recovery.execution.wave import WaveState, WaveStatus
+from recovery.execution.wave import WaveStatus
 from recovery.text_format import count, rounded_duration, visible
 
 _MAX_SERVERS = 50
@@ -13,7 +13,9 @@ def summary(state: ExecutionState) -> list[str]:
     lines = [_outcome(state), *_incomplete(state), *_failures(state)]
     for wave in state.waves:
         if wave.late:
-            lines.append(f"  {wave.wave_name} arrived late: {_duration(wave)} after its launch")
+            took = wave.completion_duration
+            after = "unknown" if took is None else rounded_duration(took)
+            lines.append(f"  {wave.wave_name} arrived late: {after} after its launch")
     lines += _unverified(state)
     return [visible(line) for line in lines]
 
@@ -30,12 +32,11 @@ def _incomplete(state: ExecutionState) -> list[str]:
     """The settled waves that are not COMPLETED, each with its reason."""
     lines = []
     for wave in state.waves:
-        failed = any(s.launch_status is LaunchStatus.FAILED for s in wave.servers)
-        if wave.status is WaveStatus.COMPLETED or not wave.status.is_settled:
-            continue
-        # The failed servers are listed one by one; the reason would repeat them.
-        reason = "" if failed else f": {wave.status_reason}"
-        lines.append(f"  {wave.wave_name} {wave.status}{reason}")
+        if wave.status.is_settled and wave.status is not WaveStatus.COMPLETED:
+            # The failed servers are listed one by one; the reason would repeat them.
+            failed = any(s.launch_status is LaunchStatus.FAILED for s in wave.servers)
+            reason = "" if failed else f": {wave.status_reason}"
+            lines.append(f"  {wave.wave_name} {wave.status}{reason}")
     return lines
 
 
@@ -66,14 +67,6 @@ def _unverified(state: ExecutionState) -> list[str]:
         reason = f": {server.reason}" if server.reason else ""
         lines.append(f"    {wave.wave_name}: {server.source_server_id} ({instance}){reason}")
     return lines
-
-
-def _duration(wave: WaveState) -> str:
-    return (
-        "unknown"
-        if wave.completion_duration is None
-        else rounded_duration(wave.completion_duration)
-    )
 
 
 def next_steps(state: ExecutionState) -> list[str]:

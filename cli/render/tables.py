@@ -20,19 +20,11 @@ _WIDTH = 80
 
 def aligned(rows: Sequence[Sequence[str]], *, heading: Sequence[str] = ()) -> list[str]:
     """Align rows in columns; the last column is neither padded nor cut."""
-    all_rows = [list(heading), *map(list, rows)] if heading else [list(row) for row in rows]
-    if not all_rows:
-        return []
-    last = max(map(len, all_rows)) - 1
-    widths = [
-        max(cell_len(visible(row[n])) for row in all_rows if n < len(row)) for n in range(last)
-    ]
-    return [
-        "  ".join(
-            [pad(cell, widths[n]) if n < last else visible(cell) for n, cell in enumerate(row)]
-        ).rstrip()
-        for row in all_rows
-    ]
+    all_rows = [[visible(cell) for cell in row] for row in (heading, *rows) if row]
+    last = max(map(len, all_rows), default=1) - 1
+    widths = [max(cell_len(row[n]) for row in all_rows if n < len(row)) for n in range(last)]
+    padded = [[*map(pad, row, widths), *row[last:]] for row in all_rows]
+    return ["  ".join(cells).rstrip() for cells in padded]
 
 
 def target_table(plan: RecoveryPlan, targets: Iterable[TargetContext]) -> list[str]:
@@ -74,7 +66,7 @@ def finding_table(plan: RecoveryPlan, readiness: Readiness) -> list[str]:
     heading, *aligned_rows = aligned(rows, heading=("", "WAVE", "SERVER", "REGION"))
     lines = [heading]
     for row, finding in zip(aligned_rows, findings, strict=True):
-        lines += [row, *wrapped(finding.message, _WIDTH - len(_INDENT), indent=_INDENT)]
+        lines += [row, *wrapped(finding.message, _WIDTH, indent=_INDENT)]
     return lines
 
 
@@ -109,7 +101,7 @@ def execution_lines(state: ExecutionState) -> list[str]:
     ]
     for wave in state.waves:
         lines += ["", *_wave_lines(wave)]
-    return [visible(line) for line in lines]
+    return lines
 
 
 def wave_table(waves: Sequence[WaveState]) -> list[str]:

@@ -183,9 +183,10 @@ def _discard_stopped_sandbox() -> None:
 
 
 def _show_addresses(stack: Stack) -> None:
-    show(f"Temporal:   {stack.env['TEMPORAL_ADDRESS']}")
-    show(f"Web UI:     {stack.ui_url}")
-    show(f"AWS:        {stack.aws_url}")
-    if "server" in stack.parts:
-        show(f"Pages:      {stack.pages_url}")
-    show(f"Speed:      {stack.speed:g}")
+    show(
+        f"Temporal:   {stack.env['TEMPORAL_ADDRESS']}",
+        f"Web UI:     {stack.ui_url}",
+        f"AWS:        {stack.aws_url}",
+        *([f"Pages:      {stack.pages_url}"] if "server" in stack.parts else []),
+        f"Speed:      {stack.speed:g}",
+    )
