@@ -29,15 +29,13 @@ except ModuleNotFoundError as error:
         raise
     from cli.sandbox.not_installed import sandbox
 
-_CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
-
 app = typer.Typer(
     name="drs-waves",
     cls=RootGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings=_CONTEXT_SETTINGS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import importlib.util
 import json
 import os
 import sys
@@ -32,6 +31,8 @@ Scenario = Annotated[
 Speed = Annotated[
     float, typer.Option(min=1, max=10_000, help="How many times faster than real AWS.")
 ]
+# Our modules are run by their paths; `-m worker` would run a worker.py of the current directory.
+_MODULES = Path(__file__).parents[2]
 _CLOUD_VARIABLES = ("AWS_", "TEMPORAL_", "DRS_WAVES_")
 _KEPT_VARIABLES = ("DRS_WAVES_DEBUG", "DRS_WAVES_LOG_JSON")
 
@@ -82,25 +83,14 @@ def new_stack(folder: Path, *, speed: float, end_with_parent: bool = False) -> S
     """Create a sandbox in a folder without starting it; `Stack` describes the arguments."""
     return Stack(
         folder=folder.absolute(),
-        worker=_module_command("worker"),
-        server=[*_module_command("starter"), "serve"],
+        worker=[sys.executable, str(_MODULES / "worker.py")],
+        server=[sys.executable, str(_MODULES / "starter.py"), "serve"],
         search_attributes=[f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
         speed=speed,
         end_with_parent=end_with_parent,
         # The user's AWS configuration may name real endpoints, roles and credentials.
         variables={"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull},
     )
-
-
-def _module_command(module: str) -> list[str]:
-    """Return the command that runs one of our modules.
-
-    It names the path, because `-m worker` would run a worker.py of the current directory.
-    """
-    found = importlib.util.find_spec(module)
-    if found is None or found.origin is None:
-        raise CliError(f"the {module} is not installed: pip install drs-waves", ExitCode.UNEXPECTED)
-    return [sys.executable, found.origin]
 
 
 @contextmanager

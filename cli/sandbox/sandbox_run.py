@@ -84,7 +84,7 @@ def sandbox_run(
     # Not the usual ports, so that it runs beside a sandbox that is up.
     stack.temporal_port, stack.ui_port, stack.aws_port = free_port(), free_port(), free_port()
     try:
-        with _interrupt_on_signals(), _stopped_at_end(stack):
+        with _stopped_at_end(stack):
             start_stack(stack, read, scenario, worker=True)
             asyncio.run(_await_worker())
             for start in starts:
@@ -105,8 +105,11 @@ def _refuse_duplicates(plans: Sequence[RecoveryPlan]) -> None:
 
 
 @contextmanager
-def _interrupt_on_signals() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP interrupt the command as Ctrl-C does."""
+def _stopped_at_end(stack: Stack) -> Iterator[None]:
+    """Stop the sandbox at the end.
+
+    SIGTERM and SIGHUP end the block as Ctrl-C does. While the sandbox stops, signals are ignored.
+    """
     before = {number: signal.getsignal(number) for number in _END_SIGNALS}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -114,19 +117,11 @@ def _interrupt_on_signals() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _stopped_at_end(stack: Stack) -> Iterator[None]:
-    """Stop the sandbox at the end, and ignore signals while it stops."""
-    try:
-        yield
-    finally:
         for number in _END_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         stop_stack(stack)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _await_worker() -> None:
@@ -137,10 +132,8 @@ async def _await_worker() -> None:
             if await has_worker(client):
                 return
             await asyncio.sleep(0.1)
-    raise CliError(
-        f"the worker did not start within {_WORKER_TIMEOUT_SECONDS:g} s",
-        ExitCode.UNREACHABLE,
-    )
+    why = f"the worker did not start within {_WORKER_TIMEOUT_SECONDS:g} s"
+    raise CliError(why, ExitCode.UNREACHABLE)
 
 
 def _new_start(plan: RecoveryPlan, given: Sequence[str], *, is_recovery: bool) -> PlanStart:
@@ -160,26 +153,16 @@ async def _run_all(stack: Stack, starts: Sequence[PlanStart], *, json: bool) -> 
     notice(f"Web UI: {stack.ui_url}")
     await watch(client, watched, display_on(stderr_console() if json else stdout_console()))
     codes = [print_outcome(each, to_stderr=json, with_next_steps=False) for each in watched]
-    recorded = [await _recorded(each) for each in watched]
-    states = [state for state in recorded if state is not None]
+    states: list[ExecutionState] = []
+    for each in watched:
+        try:
+            states.append((await recorded_execution(each.execution_id or ""))[0])
+        except (HistoryError, RefusedError) as error:
+            warn(str(error))
     if json:
         write_json(states[0] if len(starts) == 1 and states else states)
     else:
         for state in states:
-            _show_record(state)
+            show("", f"Recorded in DynamoDB: {state.execution_id} {state.status}")
+            show(*(f"  {line}" for line in wave_table(state.waves)))
     return worst_exit_code(codes)
-
-
-async def _recorded(watched: WatchedExecution) -> ExecutionState | None:
-    assert watched.execution_id is not None
-    try:
-        state, _ = await recorded_execution(watched.execution_id)
-    except (HistoryError, RefusedError) as error:
-        warn(str(error))
-        return None
-    return state
-
-
-def _show_record(state: ExecutionState) -> None:
-    show("", f"Recorded in DynamoDB: {state.execution_id} {state.status}")
-    show(*(f"  {line}" for line in wave_table(state.waves)))
