@@ -75,21 +75,17 @@ def show_history(
     """
     if context.invoked_subcommand is not None:
         return
-    if execution:
-        _show_one(execution, json=json)
-    else:
+    if not execution:
         _show_list(plan_id, limit, json=json)
-
-
-history.command()(verify)
-
-
-def _show_one(execution: str, *, json: bool) -> None:
+        return
     state, _ = asyncio.run(recorded_execution(execution))
     if json:
         write_json(state)
     else:
         show(*execution_lines(state), *operator_lines(state))
+
+
+history.command()(verify)
 
 
 def _show_list(plan_id: str | None, limit: int, *, json: bool) -> None:

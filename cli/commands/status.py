@@ -17,7 +17,6 @@ from client.connection import connect_to_temporal
 from client.errors import RefusedError
 from client.executions import execution_state
 from client.overview import running_executions
-from recovery.execution.state import ExecutionState
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
 
@@ -85,16 +84,12 @@ async def _show_one(plan_id: str, *, follow: bool, json: bool) -> ExitCode:
         raise unknown_execution(plan_id, error) from error
     if json:
         write_json(watched.state)
-    else:
-        _draw(watched, watched.state)
-    return ExitCode.COMPLETED
-
-
-def _draw(watched: WatchedExecution, state: ExecutionState) -> None:
+        return ExitCode.COMPLETED
     console = stdout_console()
     # A pipe has no screen width.
     width = min(console.width, 80) if console.is_terminal else 80
-    height_of_all_waves = 2 * len(state.waves) + 20
+    height_of_all_waves = 2 * len(watched.state.waves) + 20
     drawn = view(watched, now=time.time(), width=width, height=height_of_all_waves)
     console.print(drawn, width=width)
-    show("", f"Servers: drs-waves history {state.execution_id}")
+    show("", f"Servers: drs-waves history {watched.state.execution_id}")
+    return ExitCode.COMPLETED

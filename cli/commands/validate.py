@@ -51,7 +51,8 @@ def validate(plans: PlanFiles, json: Json = False) -> None:
             read = read_plan(path)
         except PlanError as error:
             refused = True
-            output.append(_refused_json(path, error))
+            problems = [_problem_json(problem) for problem in error.problems]
+            output.append({"File": str(path), "Valid": False, "Problems": problems})
             _print_problems(error)
             continue
         output.append(_plan_json(read))
@@ -133,14 +134,6 @@ def _chain_text(names: Sequence[str]) -> str:
         return text
     first, last = (fit(name, 24) for name in (names[0], names[-1]))
     return f"{first} → … → {last} ({len(names)} waves)"
-
-
-def _refused_json(path: Path, error: PlanError) -> dict[str, object]:
-    return {
-        "File": str(path),
-        "Valid": False,
-        "Problems": [_problem_json(problem) for problem in error.problems],
-    }
 
 
 def _problem_json(problem: Problem) -> dict[str, object]:

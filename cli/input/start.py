@@ -1,6 +1,7 @@
 """Starts a plan, after the confirmation that the start needs."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -112,8 +113,10 @@ class PlanStart:
         notice(f"Started {self.intended.execution_type} {execution_id}")
         if self.cleanup_after is not None:
             await _schedule_cleanup(client, execution_id, self.cleanup_after)
-        if idle := await _why_idle(client):
-            warn(f"it has not begun yet. {idle}")
+        # The execution has started; the live view shows whether a worker serves it.
+        with suppress(UnreachableError):
+            if idle := await idle_reason(client):
+                warn(f"it has not begun yet. {idle}")
         if follow:
             is_sandbox = get_settings().speed > 1
             watched = WatchedExecution(plan_id, execution_id, sandbox=is_sandbox)
@@ -161,11 +164,3 @@ async def _schedule_cleanup(client: Client, execution_id: str, after: float) -> 
         return
     scaled = f" ({rounded_duration(after / speed)} at speed {speed:g})" if speed > 1 else ""
     notice(f"Its instances are terminated {rounded_duration(after)}{scaled} after its end")
-
-
-async def _why_idle(client: Client) -> str | None:
-    try:
-        return await idle_reason(client)
-    except UnreachableError:
-        # The execution has started; the live view shows whether a worker serves it.
-        return None

@@ -9,7 +9,6 @@ import termios
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 ESCAPE = "\x1b"
 ENTER = "\n"
@@ -56,7 +55,8 @@ def keyboard() -> Iterator[Keyboard]:
     before = termios.tcgetattr(fd)
     keys = Keyboard()
     loop = asyncio.get_running_loop()
-    handler = signal.signal(signal.SIGTERM, _exit_on_signal)
+    # The default handler would end the process without restoring the terminal.
+    handler = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         # Ctrl-C and Ctrl-Z keep their meaning in this mode.
         tty.setcbreak(fd)
@@ -80,8 +80,3 @@ def _read(loop: asyncio.AbstractEventLoop, fd: int, keys: Keyboard) -> None:
         loop.remove_reader(fd)
         return
     keys.feed(data)
-
-
-def _exit_on_signal(number: int, _: FrameType | None) -> None:
-    # The default handler would end the process without restoring the terminal.
-    raise SystemExit(128 + number)

@@ -39,9 +39,7 @@ class WatchedExecution:
     """An execution that the command follows.
 
     Attributes:
-        plan_id: its plan.
-        execution_id: its ID; None for the plan's last execution, until the first response.
-        sandbox: whether it runs in a sandbox.
+        execution_id: None for the plan's last execution, until the first response.
         state: its state in the last response; None before the first response.
         unreachable_since: since when Temporal does not respond (epoch seconds).
         error: why Temporal does not respond.

@@ -4,7 +4,6 @@ from cli.render.output import notice
 from client.takeover import PreviousExecution
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, MessageRecord
-from recovery.execution.wave import OperatorDecision
 from recovery.text_format import count, timestamp
 
 
@@ -55,17 +54,12 @@ def _decisions(state: ExecutionState) -> list[str]:
             "approved": wave.decisions.approved_by,
             "refused": wave.decisions.refused_by,
         }
-        lines += [
-            f"  {wave.wave_name} {decision} by {_act(act)}"
-            for decision, act in decisions.items()
-            if act
-        ]
+        for decision, act in decisions.items():
+            if act is not None:
+                expiry = f", holds until {timestamp(act.expires)}" if act.expires else ""
+                when = f"({timestamp(act.time)}{expiry})"
+                lines.append(f"  {wave.wave_name} {decision} by {act} {when}")
     return lines
-
-
-def _act(act: OperatorDecision) -> str:
-    expiry = f", holds until {timestamp(act.expires)}" if act.expires is not None else ""
-    return f"{act} ({timestamp(act.time)}{expiry})"
 
 
 def print_takeover(previous: PreviousExecution) -> None:

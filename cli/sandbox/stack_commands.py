@@ -103,7 +103,9 @@ def restart(
 
     AWS keeps its state in memory, so it cannot be restarted alone.
     """
-    stack = _running_stack()
+    stack = _loaded()
+    if stack is None or not stack.running():
+        raise _not_up()
     with stack_errors():
         if part in (None, RestartablePart.TEMPORAL):
             with step("Restarting Temporal"):
@@ -122,7 +124,7 @@ def sandbox_status(json: Json = False) -> None:
     """Show which parts of the sandbox run, and where."""
     stack = _loaded()
     if stack is None:
-        raise CliError(f"no sandbox is up in {FOLDER.absolute()}; start one: drs-waves sandbox up")
+        raise _not_up()
     running = stack.running()
     parts = {
         name: {
@@ -153,11 +155,8 @@ def _loaded() -> Stack | None:
         return Stack.load(FOLDER.absolute())
 
 
-def _running_stack() -> Stack:
-    stack = _loaded()
-    if stack is None or not stack.running():
-        raise CliError(f"no sandbox is up in {FOLDER.absolute()}; start one: drs-waves sandbox up")
-    return stack
+def _not_up() -> CliError:
+    return CliError(f"no sandbox is up in {FOLDER.absolute()}; start one: drs-waves sandbox up")
 
 
 def _discard_stopped_sandbox() -> None:
