@@ -28,17 +28,40 @@ MAX_SERVERS_PER_PLAN = 4000
 MAX_SECONDS = 7 * 24 * 3600
 MAX_MINUTES = 365 * 24 * 60
 
-PlanOrWaveId = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
+
+def _matching(pattern: str, description: str) -> Any:
+    return Field(pattern=f"^{pattern}$", description=description)
+
+
+# The descriptions say what to write; problems of a plan file show them.
+PlanOrWaveId = Annotated[str, _matching(ID_PATTERN, '1 to 64 letters, digits, ".", "_" or "-"')]
 # Names and texts are shown on terminals, where a control character could rewrite what the
 # operator reads.
-Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
-Text = Annotated[str, Field(pattern=f"^{TEXT_PATTERN}$")]
-Region = Annotated[str, Field(pattern=f"^{REGION_PATTERN}$")]
-RoleArn = Annotated[str, Field(pattern=f"^{ROLE_ARN_PATTERN}$")]
-AccountId = Annotated[str, Field(pattern=f"^{ACCOUNT_ID_PATTERN}$")]
+Name = Annotated[str, _matching(NAME_PATTERN, "1 to 256 characters on one line")]
+Text = Annotated[str, _matching(TEXT_PATTERN, "text without control characters")]
+Region = Annotated[str, _matching(REGION_PATTERN, "an AWS Region such as us-west-2")]
+_ROLE_ARN = "the ARN of an IAM role such as arn:aws:iam::123456789012:role/Recovery"
+RoleArn = Annotated[str, _matching(ROLE_ARN_PATTERN, _ROLE_ARN)]
+AccountId = Annotated[
+    str, _matching(ACCOUNT_ID_PATTERN, "the 12 digits of an AWS account, in quotes")
+]
+ServerId = Annotated[str, _matching(SERVER_ID_PATTERN, '"s-" and 17 of the characters 0-9 and a-f')]
+SnapshotId = Annotated[
+    str, _matching(SNAPSHOT_ID_PATTERN, '"pit-" and 17 of the characters 0-9 and a-f')
+]
+_SECONDS = "a number of seconds above 0 and at most 604800 (7 days)"
+_MINUTES = "a whole number of minutes, 1 or more (at most a year)"
 # Strict, because YAML's `yes` would otherwise be one second.
-Seconds = Annotated[float, Field(strict=True, gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
-Minutes = Annotated[int, Field(strict=True, ge=1, le=MAX_MINUTES)]
+Seconds = Annotated[
+    float,
+    Field(strict=True, gt=0, le=MAX_SECONDS, allow_inf_nan=False, description=_SECONDS),
+]
+Minutes = Annotated[int, Field(strict=True, ge=1, le=MAX_MINUTES, description=_MINUTES)]
+Priority = Annotated[int, Field(strict=True, ge=1, le=5, description="a whole number from 1 to 5")]
+Retries = Annotated[
+    int, Field(strict=True, ge=0, le=100, description="a whole number from 0 to 100")
+]
+YesOrNo = Annotated[bool, Field(strict=True, description="true or false")]
 
 
 class Impact(StrEnum):
@@ -60,9 +83,9 @@ class OnFailure(StrEnum):
 class Server(Model):
     """A source server that a wave launches."""
 
-    source_server_id: Annotated[str, Field(pattern=f"^{SERVER_ID_PATTERN}$")]
+    source_server_id: ServerId
     impact: Impact = Impact.CRITICAL
-    recovery_snapshot_id: Annotated[str, Field(pattern=f"^{SNAPSHOT_ID_PATTERN}$")] | None = None
+    recovery_snapshot_id: SnapshotId | None = None
     """The point in time to recover to; None for the latest."""
 
 
@@ -81,7 +104,9 @@ class Target(Model):
 class Dependency(Model):
     """A wave that must be complete first."""
 
-    depends_on_wave_id: PlanOrWaveId
+    depends_on_wave_id: Annotated[
+        PlanOrWaveId, Field(description="the WaveId of the wave to wait for")
+    ]
 
 
 def _same_as(field: str) -> Any:
@@ -104,8 +129,8 @@ class Wave(Model):
     """Seconds from the acceptance of StartRecovery until the wave is TIMED_OUT."""
     on_failure: OnFailure | None = None
     """None: the plan's policy, or else the default of the kind of execution."""
-    retries: Annotated[int, Field(strict=True, ge=0, le=100)] = 0
-    approval_required: Annotated[bool, Field(strict=True)] = False
+    retries: Retries = 0
+    approval_required: YesOrNo = False
 
     @property
     def target(self) -> Target:
@@ -137,7 +162,7 @@ class RecoveryPlan(Model):
     """Recovery time objective, in minutes."""
     rpo: Minutes | None = Field(default=None, alias="RPO")
     """Recovery point objective, in minutes."""
-    priority: Annotated[int, Field(strict=True, ge=1, le=5)] | None = None
+    priority: Priority | None = None
     on_failure: OnFailure | None = None
     deadline_seconds: Seconds = 86400.0
     """Seconds from the plan's start after which no wave is launched."""

@@ -3,8 +3,9 @@
 import difflib
 import re
 
-from recovery.plan.file.draft import DependencyDraft, PlanDraft, ServerDraft, WaveDraft
-from recovery.plan.file.problems import Report, printable
+from recovery.plan.file.draft import PlanDraft, WaveDraft
+from recovery.plan.file.keys import Section
+from recovery.plan.file.problems import printable
 from recovery.plan.graph import WaveGraph
 from recovery.plan.model import MAX_SERVERS_PER_PLAN
 
@@ -13,17 +14,17 @@ _ENDS_IN_NUMBER = re.compile(r"-([0-9]+)\Z")
 _MAX_HINTS = 20
 
 
-def check_plan(plan: PlanDraft, report: Report) -> None:
+def check_plan(plan: PlanDraft) -> None:
     """Report contradictions, and resolve each wave's target and dependencies.
 
-    Afterwards every wave's values hold its own Region, RoleArn and AccountId, and every
-    dependency that can be resolved holds the exact WaveId.
+    Afterwards every wave's values hold its own Region, RoleArn and AccountId, and its
+    dependencies, each once, the exact WaveId.
     """
     _check_wave_ids(plan)
     _check_servers(plan)
     _resolve_targets(plan)
     if plan.all_waves_read:
-        _resolve_dependencies(plan, report)
+        _resolve_dependencies(plan)
         _check_cycles(plan)
 
 
@@ -32,99 +33,89 @@ def _check_wave_ids(plan: PlanDraft) -> None:
     for wave in plan.waves:
         if wave.wave_id is None:
             continue
-        line = wave.section.given["WaveId"].line
-        if wave.wave_id in lines:
-            message = f"the WaveId is already used in line {lines[wave.wave_id]}"
-            wave.section.problem(line, f"{message}; give each wave its own", value=wave.wave_id)
-        else:
-            lines[wave.wave_id] = line
+        line = wave.given["WaveId"].line
+        first = lines.setdefault(wave.wave_id, line)
+        if first != line:
+            message = f"the WaveId is already used in line {first}; give each wave its own"
+            wave.problem(line, message, value=wave.wave_id)
 
 
 def _check_servers(plan: PlanDraft) -> None:
     total = sum(wave.server_total for wave in plan.waves)
     if total > MAX_SERVERS_PER_PLAN:
-        plan.section.problem(
-            plan.section.given["Waves"],
+        plan.problem(
+            plan.given["Waves"],
             f"the plan has {total:,} servers; split it, at most {MAX_SERVERS_PER_PLAN:,} a plan",
             value=str(total),
         )
-    seen: dict[str, tuple[WaveDraft, ServerDraft]] = {}
+    seen: dict[str, tuple[WaveDraft, Section]] = {}
     for wave in plan.waves:
         for server in wave.servers:
-            if server.id not in seen:
-                seen[server.id] = (wave, server)
+            server_id = server.values["SourceServerId"]
+            first_wave, first = seen.setdefault(server_id, (wave, server))
+            if first is server:
                 continue
-            first_wave, first = seen[server.id]
             if first_wave is wave:
-                message = f"{server.id} is listed twice, first in line {first.line}"
-                message = f"{message}; remove one of them"
+                message = f"listed twice, first in line {first.line}; remove one of them"
             else:
-                other = printable(str(first_wave.section.wave))
-                message = f"{server.id} is already in wave {other}, line {first.line}"
-                message = f"{message}; a server belongs to one wave"
-            wave.section.problem(server.line, message, value=server.id)
-
-
-def _account_of(role_arn: str) -> str:
-    return role_arn.split(":")[4]
+                other = f"wave {printable(str(first_wave.wave))}, line {first.line}"
+                message = f"already in {other}; a server belongs to one wave"
+            wave.problem(server.line, f"{server_id} is {message}", value=server_id)
 
 
 def _resolve_targets(plan: PlanDraft) -> None:
-    values, section = plan.values, plan.section
-    role = values.get("RoleArn")
-    if role is not None and "AccountId" not in section.given:
-        values["AccountId"] = _account_of(role)
-    elif role is not None and "AccountId" in values and values["AccountId"] != _account_of(role):
-        section.problem(
-            section.given["AccountId"],
-            f"AccountId {values['AccountId']} contradicts RoleArn, which acts in "
-            f"{_account_of(role)}; correct one of them",
-            value=values["AccountId"],
-        )
-    without_region = [wave for wave in plan.waves if "Region" not in wave.section.given]
-    if "Region" not in section.given and without_region:
+    _resolve_account(plan, "RoleArn", "correct one of them")
+    without_region = [wave for wave in plan.waves if "Region" not in wave.given]
+    if "Region" not in plan.given and without_region:
         if len(without_region) == len(plan.waves):
-            location = section.blank.get("Region", section.line)
-            section.problem(location, "Region is missing; give one to the plan, or to each wave")
+            location = plan.blank.get("Region", plan.line)
+            plan.problem(location, "Region is missing; give one to the plan, or to each wave")
         else:
             for wave in without_region:
                 message = "the wave has no Region; give one to the wave, or to the plan"
-                wave.section.problem(wave.section.blank.get("Region", wave.section.line), message)
+                wave.problem(wave.blank.get("Region", wave.line), message)
     for wave in plan.waves:
         _resolve_target(wave, plan)
 
 
 def _resolve_target(wave: WaveDraft, plan: PlanDraft) -> None:
-    values, section = wave.values, wave.section
-    for key in ("Region", "RoleArn", "AccountId"):
+    target = ("Region", "RoleArn", "AccountId")
+    for key in target:
         # Blank could mean the plan's value or none: a guess could launch in a wrong account.
-        if key in section.blank and key in plan.section.given:
+        if key in wave.blank and key in plan.given:
             message = f"{key} is blank, but the plan has one; leave the key out to use the plan's"
-            section.problem(section.blank[key], message)
-    if "Region" in plan.values:
-        values.setdefault("Region", plan.values["Region"])
-    own_role = "RoleArn" in section.given
-    if not own_role and "RoleArn" in plan.values:
-        values["RoleArn"] = plan.values["RoleArn"]
-    role, account = values.get("RoleArn"), values.get("AccountId")
-    if "AccountId" in section.given:
-        if role is not None and account is not None and account != _account_of(role):
-            role_key = "RoleArn" if own_role else "the plan's RoleArn"
-            fix = "correct one of them" if own_role else "give the wave a RoleArn of its own"
-            section.problem(
-                section.given["AccountId"],
-                f"AccountId {account} contradicts {role_key}, which acts in {_account_of(role)}; "
-                f"{fix}",
-                value=account,
-            )
-    elif own_role:
-        if role is not None:
-            values["AccountId"] = _account_of(role)
-    elif "AccountId" in plan.values:
-        values["AccountId"] = plan.values["AccountId"]
+            wave.problem(wave.blank[key], message)
+    own_role = "RoleArn" in wave.given
+    inherited = {key: plan.values[key] for key in target if key in plan.values}
+    if own_role:
+        # The plan's account is that of another role.
+        inherited.pop("RoleArn", None)
+        inherited.pop("AccountId", None)
+    wave.values = inherited | wave.values
+    if own_role:
+        _resolve_account(wave, "RoleArn", "correct one of them")
+    else:
+        _resolve_account(wave, "the plan's RoleArn", "give the wave a RoleArn of its own")
 
 
-def _resolve_dependencies(plan: PlanDraft, report: Report) -> None:
+def _resolve_account(section: Section, role_name: str, fix: str) -> None:
+    """Add the account of the role, or report that another one is given."""
+    if "RoleArn" not in section.values:
+        return
+    role_account = section.values["RoleArn"].split(":")[4]
+    if "AccountId" not in section.given:
+        section.values["AccountId"] = role_account
+        return
+    account = section.values.get("AccountId", role_account)
+    if account != role_account:
+        section.problem(
+            section.given["AccountId"],
+            f"AccountId {account} contradicts {role_name}, which acts in {role_account}; {fix}",
+            value=account,
+        )
+
+
+def _resolve_dependencies(plan: PlanDraft) -> None:
     """Turn every dependency into an exact WaveId.
 
     Only in a plan none of whose WaveIds ends in a number may a number at the end of a
@@ -134,27 +125,39 @@ def _resolve_dependencies(plan: PlanDraft, report: Report) -> None:
     by_number = not any(_ENDS_IN_NUMBER.search(wave_id) for wave_id in wave_ids)
     hints = _MAX_HINTS
     for wave in plan.waves:
-        resolved = []
+        resolved: dict[str, Section] = {}
         for dependency in wave.dependencies:
-            written = dependency.wave_id
+            written = exact = dependency.values["DependsOnWaveId"]
+            node = dependency.given["DependsOnWaveId"]
             if written not in wave_ids:
                 number = _number_of(written) if by_number else None
                 if number is None or not 1 <= number <= len(plan.waves):
+                    message = f'DependsOnWaveId "{printable(written)}" is no WaveId of this plan'
+                    if number is not None:
+                        among = f"a wave number {number} among its {len(plan.waves)}"
+                        message += f", nor is there {among}"
                     hint = _hint(written, list(wave_ids)) if hints else "write an exact WaveId"
                     hints = max(0, hints - 1)
-                    _report_unknown(wave, dependency, number, len(plan.waves), hint)
+                    wave.problem(node, f"{message}; {hint}", value=written)
                     continue
                 named = plan.waves[number - 1].wave_id
                 if named is None:
                     continue
-                dependency.wave_id = named
-                _warn_of_number(wave, dependency, written, number, report)
-            if dependency.wave_id == wave.wave_id:
+                exact = dependency.values["DependsOnWaveId"] = named
+                message = f"is read as wave number {number}, {printable(exact)}"
+                wave.report.warning(
+                    node.line,
+                    f'DependsOnWaveId "{written}" is no WaveId, so it {message}; '
+                    f'write "DependsOnWaveId: {printable(exact)}"',
+                    wave=wave.wave,
+                    value=written,
+                )
+            if exact == wave.wave_id:
                 message = "the wave depends on itself; remove this dependency"
-                wave.section.problem(dependency.line, message, value=written)
-                continue
-            resolved.append(dependency)
-        wave.dependencies = resolved
+                wave.problem(node, message, value=written)
+            else:
+                resolved.setdefault(exact, dependency)
+        wave.dependencies = list(resolved.values())
 
 
 def _number_of(written: str) -> int | None:
@@ -163,32 +166,9 @@ def _number_of(written: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def _report_unknown(
-    wave: WaveDraft, dependency: DependencyDraft, number: int | None, count: int, hint: str
-) -> None:
-    shown = printable(dependency.wave_id)
-    message = f'DependsOnWaveId "{shown}" is no WaveId of this plan'
-    if number is not None:
-        message = f"{message}, nor is there a wave number {number} among its {count}"
-    wave.section.problem(dependency.line, f"{message}; {hint}", value=dependency.wave_id)
-
-
 def _hint(written: str, wave_ids: list[str]) -> str:
     nearest = difflib.get_close_matches(written[:64], wave_ids, n=1, cutoff=0.4)
     return f"did you mean {printable(nearest[0])}?" if nearest else "write an exact WaveId"
-
-
-def _warn_of_number(
-    wave: WaveDraft, dependency: DependencyDraft, written: str, number: int, report: Report
-) -> None:
-    exact = printable(dependency.wave_id)
-    report.warning(
-        dependency.line,
-        f'DependsOnWaveId "{written}" is no WaveId, so it is read as wave number {number}, '
-        f'{exact}; write "DependsOnWaveId: {exact}"',
-        wave=wave.section.wave,
-        value=written,
-    )
 
 
 def _check_cycles(plan: PlanDraft) -> None:
@@ -198,16 +178,16 @@ def _check_cycles(plan: PlanDraft) -> None:
             waves.setdefault(wave.wave_id, wave)
     graph = WaveGraph(
         {
-            wave_id: [dependency.wave_id for dependency in wave.dependencies]
+            wave_id: [each.values["DependsOnWaveId"] for each in wave.dependencies]
             for wave_id, wave in waves.items()
         }
     )
     for cycle in graph.cycles():
         first = waves[cycle[0]]
-        line = next(each.line for each in first.dependencies if each.wave_id == cycle[1])
+        needed = {each.values["DependsOnWaveId"]: each for each in first.dependencies}
         path = " → ".join(printable(wave_id) for wave_id in (*cycle, cycle[0]))
-        first.section.problem(
-            line,
+        first.problem(
+            needed[cycle[1]].given["DependsOnWaveId"],
             f"waves wait for each other: {path}; remove one of these dependencies",
             value=path,
         )

@@ -1,7 +1,8 @@
-"""The keys of a plan file, and the values that they take."""
+"""The keys of a plan file, and the mappings that have them."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -10,66 +11,51 @@ from pydantic import TypeAdapter, ValidationError
 from recovery.base_model import Model
 from recovery.plan.file.nodes import Kind, Node
 from recovery.plan.file.problems import Report, printable
-from recovery.plan.model import Dependency, Impact, OnFailure, RecoveryPlan, Server, Wave
+from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
 
-_ID = '1 to 64 letters, digits, ".", "_" or "-"'
-_NAME = "1 to 256 characters on one line"
-_TEXT = "text without control characters"
-_SECONDS = "a number of seconds above 0 and at most 604800 (7 days)"
-_MINUTES = "a whole number of minutes, 1 or more (at most a year)"
-_BOOLEAN = "true or false"
-_SERVER_ID = '"s-" and 17 of the characters 0-9 and a-f'
-
-# By key, what to write: the models' checks as text.
-_EXPECTED = {
-    "PlanId": _ID,
-    "PlanName": _NAME,
-    "Description": _TEXT,
-    "Owner": _TEXT,
-    "Region": "an AWS Region such as us-west-2",
-    "RoleArn": "the ARN of an IAM role such as arn:aws:iam::123456789012:role/Recovery",
-    "AccountId": "the 12 digits of an AWS account, in quotes",
-    "RTO": _MINUTES,
-    "RPO": _MINUTES,
-    "Priority": "a whole number from 1 to 5",
-    "OnFailure": f"one of {', '.join(OnFailure)}",
-    "DeadlineSeconds": _SECONDS,
-    "WaveId": _ID,
-    "WaveName": _NAME,
-    "WaveDescription": _TEXT,
-    "TimeoutSeconds": _SECONDS,
-    "Retries": "a whole number from 0 to 100",
-    "ApprovalRequired": _BOOLEAN,
-    "PauseBeforeWave": _BOOLEAN,
-    "SourceServerId": _SERVER_ID,
-    "Impact": f"one of {', '.join(Impact)}",
-    "RecoverySnapshotId": '"pit-" and 17 of the characters 0-9 and a-f',
-    "DependsOnWaveId": "the WaveId of the wave to wait for",
-}
-_NUMBER_KEYS = ("RTO", "RPO", "Priority", "DeadlineSeconds", "TimeoutSeconds", "Retries")
-_BOOLEAN_KEYS = ("ApprovalRequired", "PauseBeforeWave")
 _MAX_UNKNOWN_KEYS = 20
 
 
-def _keys(model: type[Model]) -> dict[str, TypeAdapter[Any]]:
-    return {
-        field.alias or name: TypeAdapter(field.rebuild_annotation())
-        for name, field in model.model_fields.items()
-    }
+@dataclass(frozen=True)
+class Key:
+    """What the models say about a key.
+
+    Attributes:
+        check: Validates its value.
+        type: Its type in JSON Schema; "array" for a list of mappings.
+        expected: What to write.
+    """
+
+    check: TypeAdapter[Any]
+    type: str
+    expected: str
 
 
-# A key has the same type in every model that has it.
-_TYPES = {
-    key: check
-    for model in (RecoveryPlan, Wave, Server, Dependency)
-    for key, check in _keys(model).items()
-}
-_TYPES["PauseBeforeWave"] = _TYPES["ApprovalRequired"]
+def _keys(model: type[Model]) -> dict[str, Key]:
+    schema = model.model_json_schema()
+    keys = {}
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        value = schema["properties"][key]
+        # A value that may be left out is any of its own type and null.
+        value = value.get("anyOf", [value])[0]
+        if "$ref" in value:
+            value = schema["$defs"][value["$ref"].rpartition("/")[2]]
+        choices = value.get("enum")
+        expected = f"one of {', '.join(choices)}" if choices else value.get("description", "")
+        keys[key] = Key(TypeAdapter(field.rebuild_annotation()), value["type"], expected)
+    return keys
 
-PLAN_KEYS = tuple(_keys(RecoveryPlan))
-WAVE_KEYS = (*_keys(Wave), "ServerIds", "PauseBeforeWave")
-SERVER_KEYS = tuple(_keys(Server))
-DEPENDENCY_KEYS = tuple(_keys(Dependency))
+
+# The first key of each identifies the mapping, and is required.
+PLAN_KEYS = _keys(RecoveryPlan)
+WAVE_KEYS = _keys(Wave)
+WAVE_KEYS["ServerIds"] = WAVE_KEYS["Servers"]
+WAVE_KEYS["PauseBeforeWave"] = WAVE_KEYS["ApprovalRequired"]
+SERVER_KEYS = _keys(Server)
+# Any text, because a wave whose WaveId is malformed is reported there.
+_depends_on = _keys(Dependency)["DependsOnWaveId"]
+DEPENDENCY_KEYS = {"DependsOnWaveId": replace(_depends_on, check=TypeAdapter(str))}
 
 
 class Section:
@@ -83,34 +69,55 @@ class Section:
         wave: The wave it belongs to, as problems name it.
         given: The keys that have a value.
         blank: The keys that have none.
+        values: The valid values, by key; without lists of mappings.
     """
 
     def __init__(
-        self, node: Node, known: tuple[str, ...], report: Report, *, wave: str | None = None
+        self, node: Node, keys: Mapping[str, Key], report: Report, *, wave: str | None = None
     ) -> None:
         self.line = node.line
         self.wave = wave
         self.given: dict[str, Node] = {}
         self.blank: dict[str, Node] = {}
-        self._report = report
-        self._first, self._repeated = node.entries, node.repeated
+        self.values: dict[str, Any] = {}
+        self.report = report
+        self._keys = keys
+        self._node = node
         self._unknown: list[tuple[str, str | None, Node]] = []
         for key, value in node.entries.items():
-            if key in known:
+            if key in keys:
                 self._add(key, value)
         for key, value in node.entries.items():
-            if key not in known:
+            if key not in keys:
                 # Comparing is slow, and more unknown keys are no typos.
                 few = len(self._unknown) < _MAX_UNKNOWN_KEYS
-                nearest = _nearest(key, known) if few else None
+                nearest = _nearest(key, tuple(keys)) if few else None
                 self._unknown.append((key, nearest, value))
                 if nearest is not None and nearest not in node.entries:
                     self._add(nearest, value)
 
-    def report_keys(self) -> None:
-        """Report unknown and repeated keys."""
-        for key in self._repeated:
-            first = self._first[key.text].line
+    def read(self) -> None:
+        """Read the values, and report every key and value that is not valid."""
+        self._report_keys()
+        required = next(iter(self._keys))
+        if required not in self.given:
+            location = self.blank.get(required, self.line)
+            self.problem(location, f"{required} is missing; write {self._keys[required].expected}")
+        for key, node in self.given.items():
+            if self._keys[key].type != "array":
+                self._read_value(key, self._keys[key], node)
+
+    def problem(self, location: Node | int, message: str, *, value: str | None = None) -> None:
+        """Report a problem of this mapping."""
+        line = location.line if isinstance(location, Node) else location
+        self.report.problem(line, message, wave=self.wave, value=value)
+
+    def _add(self, key: str, node: Node) -> None:
+        (self.blank if node.kind is Kind.NULL else self.given)[key] = node
+
+    def _report_keys(self) -> None:
+        for key in self._node.repeated:
+            first = self._node.entries[key.text].line
             self.problem(
                 key,
                 f"key {printable(key.text)} is given twice, first in line {first}; "
@@ -123,64 +130,24 @@ class Section:
         if more := self._unknown[_MAX_UNKNOWN_KEYS:]:
             self.problem(more[0][2], f"{len(more)} more unknown keys; remove them")
 
-    def values(self, keys: Iterable[str], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return the valid values of these keys, and report the others.
-
-        Args:
-            keys: Keys of single values.
-            required: The keys that must be present.
-        """
-        values = {}
-        for key in keys:
-            if key not in self.given:
-                if key in required:
-                    location = self.blank.get(key, self.line)
-                    self.problem(location, f"{key} is missing; write {_EXPECTED[key]}")
-                continue
-            value = self._value(key, self.given[key])
-            if value is not None:
-                values[key] = value
-        return values
-
-    def problem(self, location: Node | int, message: str, *, value: str | None = None) -> None:
-        """Report a problem of this mapping."""
-        line = location.line if isinstance(location, Node) else location
-        self._report.problem(line, message, wave=self.wave, value=value)
-
-    def _add(self, key: str, node: Node) -> None:
-        (self.blank if node.kind is Kind.NULL else self.given)[key] = node
-
-    def _value(self, key: str, node: Node) -> Any:
-        value = check_value(key, node)
-        if isinstance(value, InvalidValue):
-            self.problem(node, value.message, value=node.text or None)
-            return None
-        return value
-
-
-class InvalidValue:
-    """Why a value is not valid for its key."""
-
-    def __init__(self, message: str) -> None:
-        self.message = message
-
-
-def check_value(key: str, node: Node) -> Any:
-    """Return the value as the models take it, or InvalidValue."""
-    if not node.is_scalar:
-        return InvalidValue(f"{key} is {node.kind}; write {_EXPECTED[key]}")
-    is_text = key not in _NUMBER_KEYS and key not in _BOOLEAN_KEYS
-    shown = printable(node.text)
-    try:
-        value = _TYPES[key].validate_python(node.text if is_text else node.value)
-    except ValidationError:
-        hint = ""
-        if not is_text and node.kind is Kind.TEXT:
-            hint = ", without quotes and in digits" if key in _NUMBER_KEYS else ", without quotes"
-        return InvalidValue(f'{key} "{shown}" is not valid; write {_EXPECTED[key]}{hint}')
-    if is_text and node.kind not in (Kind.TEXT, Kind.MERGE):
-        return InvalidValue(f'{key} {shown} is read as {node.kind}; quote it: {key}: "{shown}"')
-    return value
+    def _read_value(self, name: str, key: Key, node: Node) -> None:
+        is_text, shown = key.type == "string", printable(node.text)
+        try:
+            value = key.check.validate_python(node.text if is_text else node.value)
+        except ValidationError:
+            value = None
+        if not node.is_scalar:
+            message = f"{name} is {node.kind}; write {key.expected}"
+        elif value is None:
+            message = f'{name} "{shown}" is not valid; write {key.expected}'
+            if not is_text and node.kind is Kind.TEXT:
+                message += ", without quotes" + (" and in digits" * (key.type != "boolean"))
+        elif is_text and node.kind not in (Kind.TEXT, Kind.MERGE):
+            message = f'{name} {shown} is read as {node.kind}; quote it: {name}: "{shown}"'
+        else:
+            self.values[name] = value
+            return
+        self.problem(node, message, value=node.text or None)
 
 
 @cache

@@ -1,17 +1,21 @@
 """Reads a plan file, YAML or JSON, into the frozen plan, or raises all its problems."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from recovery.plan.file.checks import check_plan
-from recovery.plan.file.document import read_document
-from recovery.plan.file.draft import PlanDraft, read_draft
+from recovery.plan.file.draft import PlanDraft
+from recovery.plan.file.json_reader import json_mistake, read_json
+from recovery.plan.file.nodes import Kind, Node, NodeBuilder
 from recovery.plan.file.problems import PlanError, Problem, Report, in_line_order
+from recovery.plan.file.yaml_reader import read_yaml
 from recovery.plan.model import RecoveryPlan
 
 __all__ = ["PlanError", "Problem", "ReadPlan", "parse_plan", "read_plan"]
 
 MAX_BYTES = 5_000_000
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -54,27 +58,39 @@ def parse_plan(text: str, *, file: str) -> ReadPlan:
     report = Report(file)
     if len(text) > MAX_BYTES:
         raise _unreadable(file, f"the text is larger than {MAX_BYTES // 1_000_000} MB; split it")
-    draft = read_draft(read_document(text, file), report)
-    if draft is not None:
-        check_plan(draft, report)
+    root = _read_document(text, file)
+    if root.kind is not Kind.MAPPING:
+        what = "the file is empty" if root.kind is Kind.NULL else f"the file holds {root.kind}"
+        raise _unreadable(file, f"{what}; a plan is a mapping with PlanId and Waves", root.line)
+    draft = PlanDraft(root, report)
+    check_plan(draft)
     report.raise_if_any()
-    assert draft is not None
-    return ReadPlan(_freeze(draft), in_line_order(report.warnings), file)
+    plan = RecoveryPlan.model_validate(draft.content())
+    return ReadPlan(plan, in_line_order(report.warnings), file)
 
 
-def _freeze(draft: PlanDraft) -> RecoveryPlan:
-    waves = [
-        {
-            **wave.values,
-            "Servers": [server.values for server in wave.servers],
-            "Dependencies": [
-                {"DependsOnWaveId": wave_id}
-                for wave_id in dict.fromkeys(each.wave_id for each in wave.dependencies)
-            ],
-        }
-        for wave in draft.waves
-    ]
-    return RecoveryPlan.model_validate({**draft.values, "Waves": waves})
+def _read_document(text: str, file: str) -> Node:
+    """Read a file named `.json` as JSON, any other as YAML, of which JSON is one spelling."""
+    text = text.removeprefix("\ufeff")
+    builder = NodeBuilder(file)
+    if not text.strip():
+        builder.reject(None, "the file is empty; a plan needs PlanId and Waves")
+    if found := _CONTROL.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        code = f"U+{ord(found.group()):04X}"
+        builder.reject(line, f"there is a control character ({code}); save the file as plain text")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        builder.reject(None, "the text is not valid Unicode; save the file as UTF-8")
+    must_be_json = file.lower().endswith(".json")
+    if must_be_json or text.lstrip().startswith(("{", "[")):
+        mistake = json_mistake(text)
+        if mistake is None:
+            return read_json(text, builder)
+        if must_be_json:
+            builder.reject(*mistake)
+    return read_yaml(text, builder)
 
 
 def _text_of(path: Path) -> str:

@@ -87,22 +87,15 @@ def _yaml_scalar(event: yaml.ScalarEvent, line: int, builder: NodeBuilder) -> No
 
 
 def _value(kind: Kind, text: str, tag: str) -> str | int | float | bool | None:
-    node = yaml.ScalarNode(tag, text)
-    match kind:
-        case Kind.BOOLEAN:
-            return bool(_constructor.construct_yaml_bool(node))
-        case Kind.NUMBER:
-            try:
-                if tag.endswith(":int"):
-                    return int(_constructor.construct_yaml_int(node))
-                return float(_constructor.construct_yaml_float(node))
-            except ValueError:
-                # Python refuses to convert integers of thousands of digits.
-                return float("inf")
-        case Kind.TEXT:
-            return text
-        case _:
-            return None
+    if kind in (Kind.BOOLEAN, Kind.NUMBER):
+        construct: Any = SafeConstructor.yaml_constructors[tag]
+        try:
+            value: int | float | bool = construct(_constructor, yaml.ScalarNode(tag, text))
+        except ValueError:
+            # Python refuses to convert integers of thousands of digits.
+            return float("inf")
+        return value
+    return text if kind is Kind.TEXT else None
 
 
 def _reject_tag(tag: str, line: int, builder: NodeBuilder) -> NoReturn:
