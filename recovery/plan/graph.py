@@ -7,7 +7,7 @@ the same order.
 
 import heapq
 from collections import deque
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -25,7 +25,11 @@ class CriticalPath:
 
 
 class WaveGraph:
-    """Waves and their dependencies, in the order of the plan file."""
+    """Waves and their dependencies, in the order of the plan file.
+
+    Methods that follow the dependencies raise ValueError if these have a cycle, and methods that
+    take the seconds of each wave raise KeyError if a wave has none.
+    """
 
     def __init__(self, dependencies: Mapping[str, Sequence[str]]) -> None:
         """Build the graph.
@@ -63,20 +67,9 @@ class WaveGraph:
         return self._dependents[wave]
 
     def downstream_of(self, wave: str) -> tuple[str, ...]:
-        """Return every wave that waits for this one, directly or not, in dependency order.
-
-        Raises:
-            ValueError: The graph has a cycle.
-        """
-        reached = {wave}
-        pending = [wave]
-        while pending:
-            for dependent in self._dependents[pending.pop()]:
-                if dependent not in reached:
-                    reached.add(dependent)
-                    pending.append(dependent)
-        reached.remove(wave)
-        return tuple(candidate for candidate in self.order() if candidate in reached)
+        """Return every wave that waits for this one, directly or not, in dependency order."""
+        reached = self._reach(wave)
+        return tuple(other for other in self.order() if other in reached and other != wave)
 
     def cycles(self) -> tuple[tuple[str, ...], ...]:
         """Find waves that wait for each other.
@@ -89,11 +82,7 @@ class WaveGraph:
         return tuple(self._cycle_through(component) for component in self._cyclic_components())
 
     def order(self) -> tuple[str, ...]:
-        """Return all waves, each after its dependencies, otherwise in the order of the file.
-
-        Raises:
-            ValueError: The graph has a cycle.
-        """
+        """Return all waves, each after its dependencies, otherwise in the order of the file."""
         if self._order is None:
             order = self._sorted()
             if len(order) < len(self._dependencies):
@@ -102,29 +91,11 @@ class WaveGraph:
             self._order = order
         return self._order
 
-    def ready(self, satisfied: Container[str], started: Container[str]) -> tuple[str, ...]:
-        """Return the waves that may start now, in the order of the file.
-
-        Args:
-            satisfied: Waves whose dependents may start.
-            started: Waves that are started, or must not be.
-        """
-        return tuple(
-            wave
-            for wave, needed in self._dependencies.items()
-            if wave not in started
-            and wave not in satisfied
-            and all(dependency in satisfied for dependency in needed)
-        )
-
     def levels(self) -> tuple[tuple[str, ...], ...]:
         """Group the waves by the length of the longest chain of dependencies above them.
 
         For display only: a wave starts when its own dependencies are complete, not when the
         level above it is.
-
-        Raises:
-            ValueError: The graph has a cycle.
         """
         level: dict[str, int] = {}
         for wave in self.order():
@@ -142,10 +113,6 @@ class WaveGraph:
 
         Returns:
             For each wave the seconds of the longest chain that starts with it, itself included.
-
-        Raises:
-            ValueError: The graph has a cycle.
-            KeyError: A wave has no duration.
         """
         longest: dict[str, float] = {}
         for wave in reversed(self.order()):
@@ -161,10 +128,6 @@ class WaveGraph:
 
         Args:
             durations: Seconds that each wave takes.
-
-        Raises:
-            ValueError: The graph has a cycle.
-            KeyError: A wave has no duration.
         """
         longest = self.remaining(durations)
 
@@ -187,10 +150,6 @@ class WaveGraph:
 
         Returns:
             For each wave its start and end, in seconds after the start of the plan.
-
-        Raises:
-            ValueError: The graph has a cycle.
-            KeyError: A wave has no duration.
         """
         times: dict[str, tuple[float, float]] = {}
         for wave in self.order():
@@ -213,56 +172,53 @@ class WaveGraph:
                     heapq.heappush(free, self._position[dependent])
         return tuple(order)
 
-    def _cyclic_components(self) -> list[dict[str, None]]:
-        """Return the strongly connected components that hold a cycle, each in file order.
+    def _reach(self, wave: str, *, without: Container[str] = ()) -> set[str]:
+        """Return the wave and those that wait for it, directly or not, except through `without`."""
+        reached = {wave}
+        pending = [wave]
+        while pending:
+            for dependent in self._dependents[pending.pop()]:
+                if dependent not in reached and dependent not in without:
+                    reached.add(dependent)
+                    pending.append(dependent)
+        return reached
 
-        Tarjan's algorithm (1972) with its call stack held in a list.
+    def _cyclic_components(self) -> list[set[str]]:
+        """Return the strongly connected components that hold a cycle, in the order of the file.
+
+        Kosaraju's algorithm, as in Sharir (1981).
         """
-        index: dict[str, int] = {}
-        low: dict[str, int] = {}
-        stack: list[str] = []
-        on_stack: set[str] = set()
-        components: list[list[str]] = []
-        calls: list[tuple[str, Iterator[str]]] = []
+        components = []
+        done: set[str] = set()
+        for wave in reversed(self._postorder()):
+            if wave in done:
+                continue
+            component = self._reach(wave, without=done)
+            done |= component
+            if len(component) > 1 or wave in self._dependencies[wave]:
+                components.append(component)
+        return sorted(
+            components, key=lambda component: min(self._position[wave] for wave in component)
+        )
 
-        def enter(wave: str) -> None:
-            index[wave] = low[wave] = len(index)
-            stack.append(wave)
-            on_stack.add(wave)
-            calls.append((wave, iter(self._dependencies[wave])))
+    def _postorder(self) -> list[str]:
+        """Return all waves in the order in which a depth-first search leaves them."""
+        entered: set[str] = set()
+        order: list[str] = []
+        pending = [(wave, False) for wave in self._dependencies]
+        while pending:
+            wave, is_left = pending.pop()
+            if is_left:
+                order.append(wave)
+            elif wave not in entered:
+                entered.add(wave)
+                pending.append((wave, True))
+                pending += [(needed, False) for needed in self._dependencies[wave]]
+        return order
 
-        def leave(wave: str) -> None:
-            calls.pop()
-            if calls:
-                caller = calls[-1][0]
-                low[caller] = min(low[caller], low[wave])
-            if low[wave] == index[wave]:
-                start = stack.index(wave) if stack[-1] != wave else len(stack) - 1
-                component = stack[start:]
-                del stack[start:]
-                on_stack.difference_update(component)
-                if len(component) > 1 or wave in self._dependencies[wave]:
-                    components.append(sorted(component, key=self._position.__getitem__))
-
-        for root in self._dependencies:
-            if root not in index:
-                enter(root)
-            while calls:
-                wave, rest = calls[-1]
-                for needed in rest:
-                    if needed not in index:
-                        enter(needed)
-                        break
-                    if needed in on_stack:
-                        low[wave] = min(low[wave], index[needed])
-                else:
-                    leave(wave)
-        components.sort(key=lambda component: self._position[component[0]])
-        return [dict.fromkeys(component) for component in components]
-
-    def _cycle_through(self, component: Mapping[str, None]) -> tuple[str, ...]:
+    def _cycle_through(self, component: set[str]) -> tuple[str, ...]:
         """Return a shortest cycle through the first wave of a strongly connected component."""
-        first = next(iter(component))
+        first = min(component, key=self._position.__getitem__)
         reached_from: dict[str, str] = {}
         pending = deque([first])
         while first not in reached_from:

@@ -1,10 +1,7 @@
 """The wave graph, on random graphs and on the largest ones."""
 
-from random import Random
-
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from recovery.plan.graph import CriticalPath, WaveGraph
 from tests.recovery.plans import any_dependency_maps, dependency_maps
@@ -29,30 +26,6 @@ def test_no_wave_comes_before_its_dependencies_and_each_comes_once(
     assert sorted(order) == sorted(dependencies)
     for wave, needed in dependencies.items():
         assert all(order.index(each) < order.index(wave) for each in needed)
-
-
-@given(dependency_maps(), st.randoms(use_true_random=False))
-def test_starting_whatever_is_ready_reaches_every_wave_once(
-    dependencies: dict[str, list[str]], chance: Random
-) -> None:
-    graph = WaveGraph(dependencies)
-    started: list[str] = []
-    complete: set[str] = set()
-    while len(complete) < len(dependencies):
-        for wave in graph.ready(complete, started):
-            assert complete.issuperset(dependencies[wave])
-            started.append(wave)
-        running = [wave for wave in started if wave not in complete]
-        assert running, "nothing runs, so nothing would ever be ready"
-        complete.add(chance.choice(running))
-    assert sorted(started) == sorted(dependencies)
-    assert graph.ready(complete, started) == ()
-
-
-@given(dependency_maps())
-def test_ready_waves_come_in_the_order_of_the_file(dependencies: dict[str, list[str]]) -> None:
-    ready = WaveGraph(dependencies).ready((), ())
-    assert ready == tuple(wave for wave, needed in dependencies.items() if not needed)
 
 
 @given(dependency_maps())
@@ -136,10 +109,6 @@ def test_cycles_are_found_if_there_are_any_and_are_cycles(
 
 def test_in_a_diamond_web_waits_for_both_application_waves() -> None:
     graph = WaveGraph(DIAMOND)
-    assert graph.ready((), ()) == ("db",)
-    assert graph.ready({"db"}, {"db"}) == ("app2", "app1")
-    assert graph.ready({"db", "app1"}, {"db", "app1", "app2"}) == ()
-    assert graph.ready({"db", "app1", "app2"}, {"db", "app1", "app2"}) == ("web",)
     assert graph.levels() == (("db",), ("app2", "app1"), ("web",))
     assert graph.downstream_of("db") == ("app2", "app1", "web")
     assert graph.dependents_of("app1") == ("web",)
@@ -167,7 +136,6 @@ def test_a_plan_without_waves_has_an_empty_graph() -> None:
     assert graph.order() == ()
     assert graph.levels() == ()
     assert graph.cycles() == ()
-    assert graph.ready((), ()) == ()
     assert graph.critical_path({}) == CriticalPath((), 0.0)
 
 
