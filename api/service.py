@@ -112,8 +112,7 @@ class ExecutionService:
         except HistoryError:
             known = LearnedDurations()
         quotas = configured(self.settings)
-        found = await asyncio.to_thread(forecast, plans, known.durations, quotas)
-        return ForecastReport.of(found, known)
+        return await asyncio.to_thread(forecast, plans, known, quotas)
 
     async def send_message(
         self, caller: Principal, execution_id: str, message: OperatorMessage

@@ -11,7 +11,7 @@ from api.auth.access import Caller, Operator, Service
 from api.parameters import PlanId
 from api.problems import BODY_PROBLEMS, ApiProblem, FieldProblem, problem_responses
 from recovery.base_model import Model
-from recovery.forecast.remaining import expected_durations
+from recovery.forecast.estimates import expected_durations
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, parse_plan
 from storage.plans import PlanVersion
 
@@ -98,7 +98,7 @@ class CheckedPlan(Model):
     @classmethod
     def of(cls, read: ReadPlan) -> "CheckedPlan":
         """Describe a plan that was read."""
-        plan, durations = read.plan, expected_durations(read.plan)
+        plan, durations = read.plan, expected_durations(read.plan, {})
         path, times = plan.graph.critical_path(durations), plan.graph.schedule(durations)
         return cls(
             plan_id=plan.plan_id,

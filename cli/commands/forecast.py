@@ -1,7 +1,7 @@
 """`forecast`: how long plans will take, alone and all at once."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -12,9 +12,9 @@ from cli.render.cells import fit, list_within
 from cli.render.output import show, step, warn, write_json
 from cli.render.tables import aligned
 from recovery.forecast.durations import LearnedDurations
-from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, wave_seconds
-from recovery.forecast.report import ForecastReport
-from recovery.forecast.simulation import Forecast, PlanForecast, forecast
+from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
+from recovery.forecast.report import ForecastReport, PlanExpectation
+from recovery.forecast.simulation import forecast
 from recovery.launch.admission import Quotas
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count, rounded_duration
@@ -55,11 +55,11 @@ def forecast_plans(
     read = [each.plan for each in read_all(plans)]
     learned = _learned_durations(read) if history else LearnedDurations()
     quotas = configured(get_settings())
-    found = forecast(read, learned.durations, quotas)
+    found = forecast(read, learned, quotas)
     if json:
-        write_json(ForecastReport.of(found, learned))
+        write_json(found)
     else:
-        show(*_lines(found, learned, quotas))
+        show(*_lines(read, found, learned, quotas))
 
 
 def _learned_durations(plans: Sequence[RecoveryPlan]) -> LearnedDurations:
@@ -72,33 +72,39 @@ def _learned_durations(plans: Sequence[RecoveryPlan]) -> LearnedDurations:
             return LearnedDurations()
 
 
-def _lines(found: Forecast, learned: LearnedDurations, quotas: Quotas) -> list[str]:
+def _lines(
+    plans: Sequence[RecoveryPlan],
+    found: ForecastReport,
+    learned: LearnedDurations,
+    quotas: Quotas,
+) -> list[str]:
+    expected = list(zip(plans, found.plans, strict=True))
     rows = [
         (
-            fit(each.plan.plan_name, 28),
-            str(len(each.plan.waves)),
-            str(each.plan.server_count),
-            rounded_duration(each.alone.seconds),
-            rounded_duration(each.seconds),
-            compare_with_rto(each.plan, each.seconds),
+            fit(plan.plan_name, 28),
+            str(len(plan.waves)),
+            str(plan.server_count),
+            rounded_duration(each.seconds_alone),
+            rounded_duration(each.seconds_at_once),
+            compare_with_rto(plan, each.seconds_at_once),
         )
-        for each in found.plans
+        for plan, each in expected
     ]
     heading = ("PLAN", "WAVES", "SERVERS", "ALONE", "AT ONCE", "")
     lines = aligned(rows, heading=heading)
-    for each in found.plans:
-        lines += ["", *_plan_lines(each, learned.durations)]
+    for plan, each in expected:
+        lines += ["", *_plan_lines(plan, each)]
     together = (
         f"All at once: {rounded_duration(found.seconds)}, {count(found.jobs, 'job')}, under "
         f"{count(quotas.jobs, 'job')} and {count(quotas.servers, 'server')} at a time in each "
         "account and Region."
     )
-    return [*lines, "", *([together] if len(found.plans) > 1 else []), _assumptions(found, learned)]
+    return [*lines, "", *([together] if len(found.plans) > 1 else []), _assumptions(plans, learned)]
 
 
-def _assumptions(found: Forecast, learned: LearnedDurations) -> str:
+def _assumptions(plans: Sequence[RecoveryPlan], learned: LearnedDurations) -> str:
     """Say where the durations of the servers come from."""
-    servers = {s for each in found.plans for w in each.plan.waves for s in w.server_ids}
+    servers = {s for plan in plans for w in plan.waves for s in w.server_ids}
     unlearned = servers - learned.servers.keys()
     by_system = sum(server in learned.operating_systems for server in unlearned)
     text = (
@@ -110,25 +116,25 @@ def _assumptions(found: Forecast, learned: LearnedDurations) -> str:
     return f"{text}the others {rounded_duration(DEFAULT_SERVER_SECONDS)}."
 
 
-def _plan_lines(each: PlanForecast, durations: Mapping[str, float]) -> list[str]:
+def _plan_lines(plan: RecoveryPlan, each: PlanExpectation) -> list[str]:
     """Say what determines how long one plan takes, and what would shorten it."""
-    plan = each.plan
+    waves = {wave.wave_id: wave for wave in each.waves}
     chain = [
-        f"{plan.wave(w).wave_name} {rounded_duration(wave_seconds(plan.wave(w), durations))}"
-        for w in each.alone.waves
+        f"{plan.wave(w).wave_name} {rounded_duration(waves[w].expected_seconds)}"
+        for w in each.critical_path
     ]
     lines = [fit(plan.plan_name, _WIDTH), list_within(chain, _WIDTH, start="  Critical path: ")]
     waiting = [
-        f"{plan.wave(wave_id).wave_name} {rounded_duration(wave.waits)}"
-        for wave_id, wave in each.waves.items()
-        if wave.waits >= _MIN_SHOWN_SECONDS
+        f"{plan.wave(wave.wave_id).wave_name} {rounded_duration(wave.waiting_seconds)}"
+        for wave in each.waves
+        if wave.waiting_seconds >= _MIN_SHOWN_SECONDS
     ]
     if waiting:
         lines.append(list_within(waiting, _WIDTH, start="  Waits for quota: "))
-    if each.split is not None and each.split.saves >= _MIN_SHOWN_SECONDS:
+    if each.split is not None and each.split.saves_seconds >= _MIN_SHOWN_SECONDS:
         name = fit(plan.wave(each.split.wave_id).wave_name, 24)
+        less = f"{rounded_duration(each.split.saves_seconds)} less"
         lines.append(
-            f"  Split {name}: {rounded_duration(each.split.saves)} less if nothing waits for "
-            + list_within(each.split.servers, 45)
+            f"  Split {name}: {less} if nothing waits for " + list_within(each.split.server_ids, 45)
         )
     return lines

@@ -11,8 +11,7 @@ from rich.cells import cell_len
 from cli.render.cells import fit
 from cli.render.graph import graph_lines
 from cli.render.output import notice, show, stdout_console, write_json
-from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
-from recovery.forecast.remaining import expected_durations
+from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, expected_durations
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, read_plan
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count, rounded_duration, visible
@@ -100,7 +99,7 @@ def _print_problems(error: PlanError) -> None:
 
 def _show_plan(read: ReadPlan) -> None:
     plan = read.plan
-    durations = expected_durations(plan)
+    durations = expected_durations(plan, {})
     path = plan.graph.critical_path(durations)
     title = f"{plan.plan_name} ({plan.plan_id})" if plan.plan_name != plan.plan_id else plan.plan_id
     size = f"{count(len(plan.waves), 'wave')}, {count(plan.server_count, 'server')}"
@@ -144,7 +143,7 @@ def _problem_json(problem: Problem) -> dict[str, object]:
 
 def _plan_json(read: ReadPlan) -> dict[str, object]:
     plan, graph = read.plan, read.plan.graph
-    durations = expected_durations(plan)
+    durations = expected_durations(plan, {})
     path = graph.critical_path(durations)
     times = graph.schedule(durations)
     depth = {wave: n for n, level in enumerate(graph.levels(), start=1) for wave in level}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from recovery.plan.model import Wave
+from recovery.plan.model import RecoveryPlan, Wave
 
 # Source: a recorded drill of two small Linux servers, job accepted to last LAUNCH_END.
 DEFAULT_SERVER_SECONDS = 540.0
@@ -21,6 +21,11 @@ def wave_seconds(wave: Wave, durations: Durations) -> float:
         durations: seconds by source server; others have the default.
     """
     return slowest_seconds(wave.server_ids, durations)
+
+
+def expected_durations(plan: RecoveryPlan, durations: Durations) -> dict[str, float]:
+    """Seconds that each wave of a plan is expected to take, by WaveId."""
+    return {wave.wave_id: wave_seconds(wave, durations) for wave in plan.waves}
 
 
 def expected_seconds(wave: Wave, durations: Durations) -> float | None:

@@ -1,16 +1,10 @@
-"""How long waves are expected to take, and the remaining time of an execution."""
+"""The remaining time of an execution."""
 
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
-from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, wave_seconds
+from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
 from recovery.plan.graph import WaveGraph
-from recovery.plan.model import RecoveryPlan
-
-
-def expected_durations(plan: RecoveryPlan) -> dict[str, float]:
-    """Seconds that each wave of a plan is expected to take, by WaveId."""
-    return {wave.wave_id: wave_seconds(wave, {}) for wave in plan.waves}
 
 
 def expected_seconds(wave: WaveState, speed: float) -> float:

@@ -1,9 +1,6 @@
-"""A forecast as JSON."""
+"""How long plans are expected to take."""
 
 from recovery.base_model import Model
-from recovery.forecast.durations import LearnedDurations
-from recovery.forecast.estimates import wave_seconds
-from recovery.forecast.simulation import Forecast, PlanForecast
 
 
 class WaveExpectation(Model):
@@ -14,6 +11,7 @@ class WaveExpectation(Model):
         learned_servers: the number of servers with a duration from the history.
         ready_seconds: when its last dependency is up.
         start_seconds: when its first server is launched.
+        last_start_seconds: when its last server is launched.
         end_seconds: when its last server is up.
     """
 
@@ -22,11 +20,17 @@ class WaveExpectation(Model):
     learned_servers: int
     ready_seconds: float
     start_seconds: float
+    last_start_seconds: float
     end_seconds: float
+
+    @property
+    def waiting_seconds(self) -> float:
+        """Seconds for which some of its servers wait for a quota."""
+        return self.last_start_seconds - self.ready_seconds
 
 
 class SplitAdvice(Model):
-    """A wave that should be split.
+    """A wave on the critical path that should be split.
 
     Attributes:
         server_ids: the servers that are slower than its others.
@@ -42,8 +46,9 @@ class PlanExpectation(Model):
     """How long a plan is expected to take.
 
     Attributes:
-        seconds_alone: its critical path.
+        seconds_alone: its critical path, its duration if no quota applies.
         seconds_at_once: together with the other requested plans, under the quotas.
+        split: the wave whose split saves most, if any.
     """
 
     plan_id: str
@@ -65,34 +70,3 @@ class ForecastReport(Model):
     seconds: float
     jobs: int
     plans: list[PlanExpectation]
-
-    @classmethod
-    def of(cls, found: Forecast, known: LearnedDurations) -> "ForecastReport":
-        """The report of a forecast that was made with these durations."""
-        plans = [_plan(each, known) for each in found.plans]
-        return cls(seconds=found.seconds, jobs=found.jobs, plans=plans)
-
-
-def _plan(each: PlanForecast, known: LearnedDurations) -> PlanExpectation:
-    split, durations = each.split, known.durations
-    return PlanExpectation(
-        plan_id=each.plan.plan_id,
-        seconds_alone=each.alone.seconds,
-        seconds_at_once=each.seconds,
-        critical_path=list(each.alone.waves),
-        waves=[
-            WaveExpectation(
-                wave_id=wave.wave_id,
-                expected_seconds=wave_seconds(wave, durations),
-                learned_servers=sum(server in known.servers for server in wave.server_ids),
-                ready_seconds=each.waves[wave.wave_id].ready,
-                start_seconds=each.waves[wave.wave_id].start,
-                end_seconds=each.waves[wave.wave_id].end,
-            )
-            for wave in each.plan.waves
-        ],
-        split=split
-        and SplitAdvice(
-            wave_id=split.wave_id, server_ids=list(split.servers), saves_seconds=split.saves
-        ),
-    )

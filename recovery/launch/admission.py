@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pydantic import ConfigDict
 
 from recovery.base_model import Model
+from recovery.execution.wave import WaitingFor
 
 DEFAULT_PRIORITY = 3
 # Each launch of a job is a tag; AWS allows 50 tags per resource.
@@ -35,97 +36,130 @@ class Quotas(Model):
     servers_per_job: int = 100
 
 
-@dataclass(frozen=True)
-class AdmissionRequest:
-    """Servers that are launched together.
+class QueuedLaunch(Model):
+    """A launch in the queue.
 
     Attributes:
-        key: identifies it.
-        servers: how many.
-        group: the execution type and target; only requests of the same group share a job.
+        wave: the wave's workflow; launches of one wave share a job if they fit.
+        share_key: the execution type and target; only launches with the same key share a job.
+        possibly_sent: DRS may have its job already.
+        queued_time: when it was queued (epoch seconds).
         priority: its plan's, 1 the first.
         remaining_seconds: how long its plan still takes, along the longest chain.
-        queued_time: when it was queued (epoch seconds).
-        wave: its wave; requests of one wave share a job if they fit.
+        launch_before: its plan's deadline (epoch seconds).
+        batch_key: launches of different batch keys do not share a job.
+        blocked_by: jobs that must end before it.
+        not_before: the earliest time to send it again (epoch seconds).
+        reported: what it waits for, as last signaled to its wave.
+        reported_reason: the same as text.
     """
 
-    key: str
-    servers: int
-    group: str = ""
+    launch_id: str
+    server_ids: tuple[str, ...]
+    wave: str
+    share_key: str = ""
+    possibly_sent: bool = False
     priority: int = DEFAULT_PRIORITY
     remaining_seconds: float = 0.0
-    queued_time: float = 0.0
-    wave: str = ""
+    launch_before: float
+    queued_time: float
+    batch_key: str = ""
+    blocked_by: list[str] = []
+    not_before: float = 0.0
+    reported: WaitingFor | None = None
+    reported_reason: str = ""
+
+    @property
+    def group(self) -> str:
+        """Only launches of the same group share a job."""
+        return f"{self.share_key} {self.batch_key}"
 
     @property
     def order(self) -> tuple[int, float, float, str, int, str]:
         """The sort key: the plan's priority, then the longest remaining chain."""
         first = (self.priority, -self.remaining_seconds, self.queued_time)
-        # Keys of one wave end with numbers, and 10 comes after 9.
-        return *first, self.wave, len(self.key), self.key
+        # Launch IDs of one wave end with numbers, and 10 comes after 9.
+        return *first, self.wave, len(self.launch_id), self.launch_id
 
+    def separate(self) -> None:
+        """Share a job with its own wave only; an isolated launch stays isolated."""
+        if self.batch_key != self._own_key:
+            self.batch_key = f"wave {self.wave} "
 
-@dataclass
-class PlannedJob:
-    """A job to start."""
-
-    group: str
-    wave: str
-    requests: list[AdmissionRequest] = field(default_factory=list)
-
-    @property
-    def servers(self) -> int:
-        """How many servers it launches."""
-        return sum(request.servers for request in self.requests)
+    def isolate(self) -> None:
+        """Share a job with no other launch."""
+        self.batch_key = self._own_key
 
     @property
-    def keys(self) -> list[str]:
-        """The keys of its requests."""
-        return [request.key for request in self.requests]
+    def _own_key(self) -> str:
+        return f"launch {self.launch_id} "
+
+
+@dataclass(eq=False)
+class Batch:
+    """Launches that are sent as one job.
+
+    Attributes:
+        withdrawn: launch IDs that their wave has withdrawn since.
+    """
+
+    launches: list[QueuedLaunch]
+    withdrawn: set[str] = field(default_factory=set)
+
+    @property
+    def server_ids(self) -> list[str]:
+        """The servers that it launches."""
+        return [i for launch in self.launches for i in launch.server_ids]
+
+    @property
+    def launch_ids(self) -> list[str]:
+        """The IDs of its launches."""
+        return [launch.launch_id for launch in self.launches]
 
 
 def admit(
-    requests: Iterable[AdmissionRequest], quotas: Quotas, *, jobs: int, servers: int
-) -> list[PlannedJob]:
+    launches: Iterable[QueuedLaunch], quotas: Quotas, *, jobs: int, servers: int
+) -> list[Batch]:
     """Choose what to launch now, in which jobs.
 
     Each wave has its own job while half of the job quota is free. Otherwise waves share as few jobs
-    as possible, so that one is left for the next wave. A request is never overtaken by a later
+    as possible, so that one is left for the next wave. A launch is never overtaken by a later
     one that fits.
 
     Args:
-        requests: the queued requests; one that fits into no job is launched when no job runs.
+        launches: the queued launches; one that fits into no job is sent when no job runs.
         quotas: DRS's quotas.
         jobs: the number of jobs in progress, of any client.
         servers: the number of source servers in them.
     """
-    planned: list[PlannedJob] = []
-    for request in sorted(requests, key=lambda each: each.order):
-        in_jobs = servers + sum(job.servers for job in planned)
-        in_use = jobs + len(planned)
+    batches: list[Batch] = []
+    for launch in sorted(launches, key=lambda each: each.order):
+        in_jobs = servers + sum(len(batch.server_ids) for batch in batches)
+        in_use = jobs + len(batches)
         is_idle = not in_use and not in_jobs
-        if in_jobs + request.servers > quotas.servers and not is_idle:
+        if in_jobs + len(launch.server_ids) > quotas.servers and not is_idle:
             break
-        job = _find_job(planned, request, quotas, is_scarce=in_use >= quotas.jobs // 2)
-        if job is None:
-            if in_use >= quotas.jobs:
-                break
-            job = PlannedJob(request.group, request.wave)
-            planned.append(job)
-        job.requests.append(request)
-    return planned
+        batch = _find_batch(batches, launch, quotas, is_scarce=in_use >= quotas.jobs // 2)
+        if batch is not None:
+            batch.launches.append(launch)
+        elif in_use >= quotas.jobs:
+            break
+        else:
+            batches.append(Batch([launch]))
+    return batches
 
 
-def _find_job(
-    planned: Iterable[PlannedJob], request: AdmissionRequest, quotas: Quotas, *, is_scarce: bool
-) -> PlannedJob | None:
-    """The job that a request can join: its own wave's, or any if jobs are scarce."""
-    for job in planned:
+def _find_batch(
+    batches: Iterable[Batch], launch: QueuedLaunch, quotas: Quotas, *, is_scarce: bool
+) -> Batch | None:
+    """The batch that a launch can join: its own wave's, or any if jobs are scarce."""
+    for batch in batches:
+        first = batch.launches[0]
         if (
-            job.group == request.group
-            and (is_scarce or job.wave == request.wave)
-            and job.servers + request.servers <= quotas.servers_per_job
-            and len(job.requests) < LAUNCHES_PER_JOB
+            first.group == launch.group
+            and (is_scarce or first.wave == launch.wave)
+            and len(batch.server_ids) + len(launch.server_ids) <= quotas.servers_per_job
+            and len(batch.launches) < LAUNCHES_PER_JOB
         ):
-            return job
+            return batch
     return None

@@ -5,11 +5,11 @@ It knows nothing of Temporal or DRS: its input is DRS's jobs, its output batches
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from recovery.base_model import Model
 from recovery.execution.wave import WaitingFor
-from recovery.launch.admission import DEFAULT_PRIORITY, AdmissionRequest, Quotas, admit
+from recovery.launch.admission import Batch, QueuedLaunch, Quotas, admit
 
 # An accepted job that DRS does not list within this time does not exist.
 _UNLISTED_SECONDS = 300.0
@@ -18,63 +18,6 @@ _UNLISTED_SECONDS = 300.0
 # minutes until one ends.
 MIN_GATHER_POLLS = 0.05
 _MAX_GATHER_FACTOR = 60.0
-
-
-class QueuedLaunch(Model):
-    """A launch in the queue.
-
-    Attributes:
-        wave: the wave's workflow; launches of one wave share a job if they fit.
-        share_key: the execution type and target; only launches with the same key share a job.
-        possibly_sent: DRS may have its job already.
-        queued_time: when it was queued (epoch seconds).
-        batch_key: launches of different batch keys do not share a job.
-        blocked_by: jobs that must end before it.
-        not_before: the earliest time to send it again (epoch seconds).
-        reported: what it waits for, as last signaled to its wave.
-        reported_reason: the same as text.
-    """
-
-    launch_id: str
-    server_ids: tuple[str, ...]
-    wave: str
-    share_key: str = ""
-    possibly_sent: bool = False
-    priority: int = DEFAULT_PRIORITY
-    remaining_seconds: float = 0.0
-    launch_before: float
-    queued_time: float
-    batch_key: str = ""
-    blocked_by: list[str] = []
-    not_before: float = 0.0
-    reported: WaitingFor | None = None
-    reported_reason: str = ""
-
-    @property
-    def admission(self) -> AdmissionRequest:
-        """The admission request for it."""
-        return AdmissionRequest(
-            key=self.launch_id,
-            servers=len(self.server_ids),
-            group=f"{self.share_key} {self.batch_key}",
-            priority=self.priority,
-            remaining_seconds=self.remaining_seconds,
-            queued_time=self.queued_time,
-            wave=self.wave,
-        )
-
-    def separate(self) -> None:
-        """Share a job with its own wave only; an isolated launch stays isolated."""
-        if self.batch_key != self._own_key:
-            self.batch_key = f"wave {self.wave} "
-
-    def isolate(self) -> None:
-        """Share a job with no other launch."""
-        self.batch_key = self._own_key
-
-    @property
-    def _own_key(self) -> str:
-        return f"launch {self.launch_id} "
 
 
 class AcceptedJob(Model):
@@ -109,28 +52,6 @@ class LaunchQueueState(Model):
     launches: list[QueuedLaunch] = []
     accepted: list[AcceptedJob] = []
     running: RunningJobs = RunningJobs()
-
-
-@dataclass(eq=False)
-class Batch:
-    """Launches that are sent as one job.
-
-    Attributes:
-        withdrawn: launch IDs that their wave has withdrawn since.
-    """
-
-    launches: list[QueuedLaunch]
-    withdrawn: set[str] = field(default_factory=set)
-
-    @property
-    def server_ids(self) -> list[str]:
-        """The servers that it launches."""
-        return [i for launch in self.launches for i in launch.server_ids]
-
-    @property
-    def launch_ids(self) -> list[str]:
-        """The IDs of its launches."""
-        return [launch.launch_id for launch in self.launches]
 
 
 @dataclass(frozen=True)
@@ -181,7 +102,7 @@ class LaunchQueue:
         """The launches that are in no batch, most urgent first."""
         sent = {i for batch in self.batches for i in batch.launch_ids}
         queued = [e for e in self._launches.values() if e.launch_id not in sent]
-        return sorted(queued, key=lambda launch: launch.admission.order)
+        return sorted(queued, key=lambda launch: launch.order)
 
     def next_time(self, now: float) -> float | None:
         """The next time at which a launch may be sent again (epoch seconds), if any."""
@@ -258,13 +179,8 @@ class LaunchQueue:
                 continue
             busy_servers |= set(launch.server_ids)
             sendable.append(launch)
-        groups = admit(
-            (launch.admission for launch in sendable),
-            self._running.quotas,
-            jobs=self.jobs_in_use,
-            servers=self.servers_in_use,
-        )
-        new = [Batch([self._launches[key] for key in group.keys]) for group in groups]
+        jobs, servers = self.jobs_in_use, self.servers_in_use
+        new = admit(sendable, self._running.quotas, jobs=jobs, servers=servers)
         self.batches += new
         return new
 

@@ -27,7 +27,8 @@ with workflow.unsafe.imports_passed_through():
         WithdrawLaunches,
     )
     from contract.task_queues import WATCH_TASK_QUEUE
-    from recovery.launch.queue import Batch, LaunchQueue, QueuedLaunch, RunningJobs, Waiting
+    from recovery.launch.admission import Batch, QueuedLaunch
+    from recovery.launch.queue import LaunchQueue, RunningJobs, Waiting
     from workflows.activity_options import LAUNCH_RETRY
     from workflows.launcher.wave_signals import WaveSignals
     from workflows.signal_input import parse_signal

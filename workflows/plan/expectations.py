@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.server import OperatingSystem
     from recovery.execution.state import ExecutionState
     from recovery.execution.wave import next_revision
-    from recovery.forecast.estimates import expected_seconds, wave_seconds
+    from recovery.forecast.estimates import expected_durations, expected_seconds
 
 
 class Expectations:
@@ -40,5 +40,5 @@ class Expectations:
                 # An operator's message came before, so the history already has the wave.
                 wave.revision = next_revision(wave.revision, workflow.time())
             wave.operating_systems = systems
-        seconds = {w.wave_id: wave_seconds(w, self.durations) for w in start.plan.waves}
+        seconds = expected_durations(start.plan, self.durations)
         self.remaining = start.plan.graph.remaining(seconds)

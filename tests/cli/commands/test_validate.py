@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.render.graph import graph_lines
-from recovery.forecast.remaining import expected_durations
+from recovery.forecast.estimates import expected_durations
 from recovery.plan.model import RecoveryPlan
 from tests.cli.executions import CHAIN, DIAMOND, plan_of, server_id
 
@@ -19,7 +19,7 @@ runner = CliRunner()
 
 
 def draw(plan: RecoveryPlan) -> str:
-    lines = graph_lines(plan, expected_durations(plan))
+    lines = graph_lines(plan, expected_durations(plan, {}))
     assert all(cell_len(line) <= 80 for line in lines)
     return "\n".join(lines)
 

@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.estimates import (
     DEFAULT_SERVER_SECONDS,
     EARLIEST_SERVER_SECONDS,
     earliest_seconds,
     wave_seconds,
 )
-from recovery.forecast.simulation import JOB_TAIL_SECONDS, START_DELAY_SECONDS, Forecast, forecast
+from recovery.forecast.report import ForecastReport, PlanExpectation, WaveExpectation
+from recovery.forecast.simulation import JOB_TAIL_SECONDS, START_DELAY_SECONDS, forecast
 from recovery.launch.admission import Quotas
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
 from tests.recovery.plans import dependency_maps, server_id
@@ -38,6 +40,10 @@ def plan(dependencies: dict[str, list[str]], *, number: int = 0, servers: int = 
             for place, (wave_id, needed) in enumerate(dependencies.items())
         ],
     )
+
+
+def by_id(expected: PlanExpectation) -> dict[str, WaveExpectation]:
+    return {wave.wave_id: wave for wave in expected.waves}
 
 
 def chain(length: int) -> dict[str, list[str]]:
@@ -75,15 +81,17 @@ def test_every_wave_comes_up_in_order_and_the_quotas_hold_at_every_moment(
     drawn: tuple[list[RecoveryPlan], dict[str, float]], quotas: Quotas
 ) -> None:
     plans, durations = drawn
-    found = forecast(plans, durations, quotas)
-    for expected in found.plans:
-        assert set(expected.waves) == {w.wave_id for w in expected.plan.waves}
-        assert expected.seconds >= expected.alone.seconds
-        for wave in expected.plan.waves:
-            times = expected.waves[wave.wave_id]
-            assert all(expected.waves[d].end <= times.ready for d in wave.depends_on)
-            assert times.ready < times.start <= times.last_start < times.end
-            assert times.end - times.start >= max(
+    found = forecast(plans, LearnedDurations(servers=durations), quotas)
+    for plan_, expected in zip(plans, found.plans, strict=True):
+        waves = by_id(expected)
+        assert list(waves) == [w.wave_id for w in plan_.waves]
+        assert expected.seconds_at_once >= expected.seconds_alone
+        for wave in plan_.waves:
+            times = waves[wave.wave_id]
+            assert all(waves[d].end_seconds <= times.ready_seconds for d in wave.depends_on)
+            assert times.ready_seconds < times.start_seconds <= times.last_start_seconds
+            assert times.last_start_seconds < times.end_seconds
+            assert times.end_seconds - times.start_seconds >= max(
                 durations.get(s, DEFAULT_SERVER_SECONDS) for s in wave.server_ids[:1]
             )
     work = sum(
@@ -94,21 +102,25 @@ def test_every_wave_comes_up_in_order_and_the_quotas_hold_at_every_moment(
     )
     assert found.seconds >= work / quotas.servers
     assert found.seconds * quotas.jobs * quotas.servers_per_job >= work
-    assert _most_at_once(found, quotas) <= quotas.servers
+    assert _most_at_once(plans, found, quotas) <= quotas.servers
 
 
-def _most_at_once(found: Forecast, quotas: Quotas) -> int:
+def _most_at_once(plans: list[RecoveryPlan], found: ForecastReport, quotas: Quotas) -> int:
     """How many servers of waves that one job launched were on their way at one moment."""
     whole = [
-        (times, len(expected.plan.wave(wave_id).servers))
-        for expected in found.plans
-        for wave_id, times in expected.waves.items()
-        if times.start == times.last_start
-        and len(expected.plan.wave(wave_id).servers) <= quotas.servers_per_job
+        (times, len(wave.servers))
+        for plan_, expected in zip(plans, found.plans, strict=True)
+        for wave, times in zip(plan_.waves, expected.waves, strict=True)
+        if times.start_seconds == times.last_start_seconds
+        and len(wave.servers) <= quotas.servers_per_job
     ]
     return max(
         (
-            sum(n for other, n in whole if other.start <= times.start < other.end)
+            sum(
+                n
+                for other, n in whole
+                if other.start_seconds <= times.start_seconds < other.end_seconds
+            )
             for times, _ in whole
         ),
         default=0,
@@ -117,16 +129,18 @@ def _most_at_once(found: Forecast, quotas: Quotas) -> int:
 
 def test_with_enough_quota_a_plan_takes_its_critical_path() -> None:
     diamond = {"db": [], "app1": ["db"], "app2": ["db"], "web": ["app1", "app2"]}
-    (expected,) = forecast([plan(diamond)], {}, Quotas()).plans
-    assert expected.alone.seconds == 3 * DEFAULT_SERVER_SECONDS
-    assert expected.seconds == expected.alone.seconds + 3 * START_DELAY_SECONDS
-    assert expected.waves["app1"].start == expected.waves["app2"].start
-    assert expected.waves["web"].waits == START_DELAY_SECONDS
+    (expected,) = forecast([plan(diamond)], LearnedDurations(), Quotas()).plans
+    assert expected.seconds_alone == 3 * DEFAULT_SERVER_SECONDS
+    assert expected.seconds_at_once == expected.seconds_alone + 3 * START_DELAY_SECONDS
+    waves = by_id(expected)
+    assert waves["app1"].start_seconds == waves["app2"].start_seconds
+    assert waves["web"].waiting_seconds == START_DELAY_SECONDS
 
 
 def test_waves_beyond_the_job_quota_wait_for_a_job_to_end() -> None:
-    found = forecast([plan({f"w{n}": [] for n in range(5)})], {}, Quotas(jobs=2, servers_per_job=1))
-    starts = sorted(wave.start for wave in found.plans[0].waves.values())
+    quotas = Quotas(jobs=2, servers_per_job=1)
+    found = forecast([plan({f"w{n}": [] for n in range(5)})], LearnedDurations(), quotas)
+    starts = sorted(wave.start_seconds for wave in found.plans[0].waves)
     next_ = START_DELAY_SECONDS + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
     last = next_ + DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS
     assert starts == pytest.approx([START_DELAY_SECONDS] * 2 + [next_] * 2 + [last])
@@ -134,36 +148,38 @@ def test_waves_beyond_the_job_quota_wait_for_a_job_to_end() -> None:
 
 
 def test_a_wave_larger_than_the_quota_comes_up_in_parts() -> None:
-    found = forecast([plan({"all": []}, servers=25)], {}, Quotas(servers=10, servers_per_job=5))
-    wave = found.plans[0].waves["all"]
+    quotas = Quotas(servers=10, servers_per_job=5)
+    found = forecast([plan({"all": []}, servers=25)], LearnedDurations(), quotas)
+    (wave,) = found.plans[0].waves
     assert found.jobs == 5
-    assert wave.last_start - wave.start == pytest.approx(
+    assert wave.last_start_seconds - wave.start_seconds == pytest.approx(
         2 * (DEFAULT_SERVER_SECONDS + JOB_TAIL_SECONDS)
     )
 
 
 def test_a_hundred_plans_at_once_are_forecast_under_the_quotas() -> None:
     plans = [plan(chain(4), number=number, servers=4) for number in range(100)]
-    found = forecast(plans, {}, Quotas())
+    found = forecast(plans, LearnedDurations(), Quotas())
     # One job a wave, 20 jobs at a time, would be 20 rounds instead of 4.
     assert found.seconds == pytest.approx(4 * DEFAULT_SERVER_SECONDS, rel=0.01)
     assert found.jobs < 100
 
 
-def learned(of: RecoveryPlan, seconds: Sequence[float]) -> dict[str, float]:
+def learned(of: RecoveryPlan, seconds: Sequence[float]) -> LearnedDurations:
     """What the servers of the first wave take."""
-    return dict(zip(of.waves[0].server_ids, seconds, strict=True))
+    return LearnedDurations(servers=dict(zip(of.waves[0].server_ids, seconds, strict=True)))
 
 
 def test_a_wave_with_one_slow_server_is_the_one_to_split() -> None:
     found = plan(chain(2), servers=3)
-    (expected,) = forecast([found], learned(found, [500.0, 520.0, 1500.0]), Quotas()).plans
-    assert wave_seconds(found.waves[0], learned(found, [500.0, 520.0, 1500.0])) == 1500.0
+    durations = learned(found, [500.0, 520.0, 1500.0])
+    (expected,) = forecast([found], durations, Quotas()).plans
+    assert wave_seconds(found.waves[0], durations.servers) == 1500.0
     assert expected.split is not None
     assert expected.split.wave_id == "w0"
-    assert expected.split.servers == (found.waves[0].server_ids[2],)
+    assert expected.split.server_ids == [found.waves[0].server_ids[2]]
     # The slow server itself is up after 1,500 s whatever waits for it.
-    assert expected.split.saves == pytest.approx(1500.0 + DEFAULT_SERVER_SECONDS - 1500.0)
+    assert expected.split.saves_seconds == pytest.approx(1500.0 + DEFAULT_SERVER_SECONDS - 1500.0)
 
 
 def test_a_slow_server_that_nothing_waits_for_is_not_worth_a_split() -> None:

@@ -9,15 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recovery.execution.wave import WaitingFor
-from recovery.launch.admission import Quotas
-from recovery.launch.queue import (
-    MIN_GATHER_POLLS,
-    Batch,
-    LaunchQueue,
-    LaunchQueueState,
-    QueuedLaunch,
-    RunningJobs,
-)
+from recovery.launch.admission import Batch, QueuedLaunch, Quotas
+from recovery.launch.queue import MIN_GATHER_POLLS, LaunchQueue, LaunchQueueState, RunningJobs
 from tests.examples import examples
 
 NOW = 1_700_000_000.0
