@@ -116,37 +116,29 @@ class MessageHandler:
         if message.name is MessageName.PAUSE:
             return self._pause(decision, now=now)
         if message.name is MessageName.RESUME:
-            return self._resume(now=now)
-        return self._apply_to_wave(
-            self._scheduler.wave(message.wave or ""), message, decision, now=now
-        )
-
-    def _apply_to_wave(
-        self, wave: WaveState, message: OperatorMessage, decision: OperatorDecision, *, now: float
-    ) -> str:
+            self._scheduler.resume(now=now)
+            return "ready waves are launched again"
+        wave = self._scheduler.wave(message.wave or "")
         match message.name:
             case MessageName.SKIP_WAVE:
-                return self._skip(wave, decision, cascade=message.cascade, now=now)
+                effect = self._skip(wave, decision, cascade=message.cascade, now=now)
             case MessageName.ACCEPT_WAVE:
-                return self._accept(wave, decision, now=now)
+                effect = self._accept(wave, decision, now=now)
             case MessageName.CANCEL_WAVE:
-                return self._cancel(wave, decision)
+                effect = self._cancel(wave, decision)
             case MessageName.RETRY_WAVE:
-                return self._retry(wave, decision, now=now)
+                effect = self._retry(wave, decision, now=now)
+            case MessageName.APPROVE_WAVE:
+                effect = self._approve(wave, decision, message, now=now)
             case MessageName.ADOPT_JOB | MessageName.LAUNCH_ANYWAY:
-                return self._answer_launch(wave, message)
-            case _:
-                return self._approve(wave, decision, message, now=now)
+                effect = self._answer_launch(wave, message)
+        return effect
 
     def _pause(self, decision: OperatorDecision, *, now: float) -> str:
         self._scheduler.pause(f"Paused by {decision}", now=now)
         running = [w.wave_name for w in self._scheduler.running() if w.start_time is not None]
         still = f"; still running: {', '.join(running)}" if running else ""
         return f"nothing new is launched until resume{still}"
-
-    def _resume(self, *, now: float) -> str:
-        self._scheduler.resume(now=now)
-        return "ready waves are launched again"
 
     def _skip(
         self, wave: WaveState, decision: OperatorDecision, *, cascade: bool, now: float

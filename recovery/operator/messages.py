@@ -1,10 +1,11 @@
 """Operators' messages: read in any usual form, rejected with the reason, never a crash."""
 
 import difflib
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from recovery.execution.state import RefusalCode
 
@@ -33,7 +34,7 @@ class MessageName(StrEnum):
     @property
     def is_launch_answer(self) -> bool:
         """Whether the message answers if DRS has the job of a launch in doubt."""
-        return self in (MessageName.ADOPT_JOB, MessageName.LAUNCH_ANYWAY)
+        return self in _LAUNCH_ANSWERS
 
 
 class MessageRejected(Exception):
@@ -42,6 +43,25 @@ class MessageRejected(Exception):
     def __init__(self, text: str, code: RefusalCode = RefusalCode.MALFORMED) -> None:
         super().__init__(text)
         self.code = code
+
+
+# Source: botocore's model of DRS, shape JobID.
+JOB_ID_PATTERN = "drsjob-[0-9a-zA-Z]{17}"
+# Execution ID, WaveId, attempt and number: our own launch IDs.
+LAUNCH_ID_PATTERN = "[A-Za-z0-9._/-]{1,200}"
+
+
+def _printable(value: Any) -> str:
+    """Short text without control characters, for terminals."""
+    text = value if isinstance(value, str) else repr(value)
+    printable = "".join(c if c.isprintable() else " " for c in text[: MAX_CHARACTERS + 1])
+    return printable if len(printable) <= MAX_CHARACTERS else printable[:MAX_CHARACTERS] + "…"
+
+
+_Text = Annotated[str, AfterValidator(_printable)]
+_Flag = Annotated[bool, Field(strict=True)]
+_Expiry = Annotated[float, Field(strict=True, gt=0, le=MAX_EXPIRY_SECONDS)]
+_JobId = Annotated[str, Field(pattern=f"^{JOB_ID_PATTERN}$")]
 
 
 @dataclass(frozen=True)
@@ -59,51 +79,53 @@ class OperatorMessage:
     """
 
     name: MessageName
-    wave: str | None = None
-    reason: str = ""
-    actor: str = "unknown"
-    execution_id: str | None = None
-    client: str | None = None
-    cascade: bool = False
-    approve: bool = True
-    expires_in_seconds: float | None = None
-    job: str | None = None
-    launch: str | None = None
+    wave: _Text | None = None
+    reason: _Text = ""
+    actor: _Text = "unknown"
+    execution_id: Annotated[_Text | None, Field(serialization_alias="ExecutionId")] = None
+    client: _Text | None = None
+    cascade: _Flag = False
+    approve: _Flag = True
+    expires_in_seconds: _Expiry | None = None
+    job: _JobId | None = None
+    launch: _Text | None = None
 
     def as_input(self) -> dict[str, Any]:
         """The input that `read_message` reads back."""
-        fields = {
-            "wave": self.wave,
-            "reason": self.reason,
-            "actor": self.actor,
-            "ExecutionId": self.execution_id,
-            "client": self.client,
-            "cascade": self.cascade or None,
-            "approve": None if self.approve else False,
-            "expires_in_seconds": self.expires_in_seconds,
-            "job": self.job,
-            "launch": self.launch,
-        }
-        return {key: value for key, value in fields.items() if value is not None}
+        fields = _MESSAGE.dump_python(self, mode="json", by_alias=True, exclude_defaults=True)
+        del fields["name"]
+        return dict(fields)
+
+
+# What is read is checked; what our own clients build is checked where it is read.
+_MESSAGE = TypeAdapter(OperatorMessage)
+_FIELDS = ("wave", "reason", "actor", "ExecutionId", "client", "cascade", "approve",
+           "expires_in_seconds", "job", "launch")  # fmt: skip
+_LAUNCH_ANSWERS = (MessageName.ADOPT_JOB, MessageName.LAUNCH_ANYWAY)
+# The fields of some messages only, and of which; the other fields are text of any message.
+_OWNERS = {
+    "cascade": (MessageName.SKIP_WAVE,),
+    "approve": (MessageName.APPROVE_WAVE,),
+    "expires_in_seconds": (MessageName.APPROVE_WAVE,),
+    "job": (MessageName.ADOPT_JOB,),
+    "launch": _LAUNCH_ANSWERS,
+}
+_EXPECTED = {
+    "cascade": "true or false",
+    "approve": "true or false",
+    "expires_in_seconds": "seconds above 0",
+    "job": "a DRS job ID, drsjob- and 17 letters or digits",
+    "launch": "a launch ID",
+}
+
+
+def _plain(key: str) -> str:
+    return key.lower().replace("_", "").replace("-", "")
 
 
 # By key without case, "_" and "-", because operators type these under stress.
-_TEXTS = {
-    "wave": "wave",
-    "waveid": "wave",
-    "reason": "reason",
-    "actor": "actor",
-    "executionid": "execution_id",
-    "client": "client",
-}
-_FLAGS = {"cascade": MessageName.SKIP_WAVE, "approve": MessageName.APPROVE_WAVE}
-_KEYS = ("wave", "reason", "actor", "ExecutionId", "client", "cascade", "approve",
-         "expires_in_seconds", "job", "launch")  # fmt: skip
-# Source: botocore's model of DRS, shape JobID.
-JOB_ID_PATTERN = "drsjob-[0-9a-zA-Z]{17}"
-# Execution ID, WaveId, attempt and number: our own launch IDs.
-LAUNCH_ID_PATTERN = "[A-Za-z0-9._/-]{1,200}"
-_JOB_ID = re.compile(JOB_ID_PATTERN)
+_NAMES = {_plain(field.name): field.name for field in fields(OperatorMessage)[1:]}
+_NAMES |= {"waveid": "wave", "jobid": "job", "launchid": "launch"}
 
 
 def read_message(name: MessageName, inputs: tuple[Any, ...]) -> OperatorMessage:
@@ -129,8 +151,7 @@ def read_message(name: MessageName, inputs: tuple[Any, ...]) -> OperatorMessage:
             f"the input of {name} must be an object such as {_example(name)}, "
             f"not {_printable(given)}"
         )
-    fields = dict(_read(name, str(key), value) for key, value in given.items())
-    message = OperatorMessage(name=name, **fields)
+    message = _read_fields(name, {str(key): value for key, value in given.items()})
     if name.is_about_a_wave and not message.wave:
         raise MessageRejected(f"{name} needs a wave: send {_example(name)}")
     if name is MessageName.ADOPT_JOB and not message.job:
@@ -169,66 +190,28 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     return f"there are {shown}" + (" and more" if len(known) > 10 else "")
 
 
-def _read(name: MessageName, key: str, value: Any) -> tuple[str, Any]:
-    plain = key.lower().replace("_", "").replace("-", "")
-    if plain in _TEXTS:
-        if value is None:
-            return _TEXTS[plain], {"reason": "", "actor": "unknown"}.get(plain)
-        if not isinstance(value, str):
-            raise MessageRejected(f"{key} must be text, not {_printable(value)}")
-        text = _printable(value)
-        return _TEXTS[plain], text or ("unknown" if plain == "actor" else text)
-    if plain in _FLAGS:
-        if _FLAGS[plain] is not name:
-            raise MessageRejected(f"{key} belongs to {_FLAGS[plain]}, not to {name}")
-        if not isinstance(value, bool):
-            raise MessageRejected(f"{key} must be true or false, not {_printable(value)}")
-        return plain, value
-    if plain in ("job", "jobid"):
-        return "job", _job(name, key, value)
-    if plain in ("launch", "launchid"):
-        return "launch", _launch(name, key, value)
-    if plain == "expiresinseconds":
-        return "expires_in_seconds", _expiry(name, key, value)
-    raise MessageRejected(f"unknown field {_printable(key)}; {nearest(key, _KEYS)}")
-
-
-def _expiry(name: MessageName, key: str, value: Any) -> float:
-    if name is not MessageName.APPROVE_WAVE:
-        raise MessageRejected(f"{key} belongs to {MessageName.APPROVE_WAVE}, not to {name}")
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value <= MAX_EXPIRY_SECONDS:
-        raise MessageRejected(f"{key} must be seconds above 0, not {_printable(value)}")
-    return float(value)
-
-
-def _job(name: MessageName, key: str, value: Any) -> str:
-    if name is not MessageName.ADOPT_JOB:
-        raise MessageRejected(f"{key} belongs to {MessageName.ADOPT_JOB}, not to {name}")
-    if not isinstance(value, str) or not _JOB_ID.fullmatch(value):
-        raise MessageRejected(
-            f"{key} must be a DRS job ID, drsjob- and 17 letters or digits, not {_printable(value)}"
-        )
-    return value
-
-
-def _launch(name: MessageName, key: str, value: Any) -> str | None:
-    if not name.is_launch_answer:
-        owners = " and ".join(each for each in MessageName if each.is_launch_answer)
-        raise MessageRejected(f"{key} belongs to {owners}, not to {name}")
-    if value is not None and not isinstance(value, str):
-        raise MessageRejected(f"{key} must be a launch ID, not {_printable(value)}")
-    return _printable(value) if value else None
+def _read_fields(name: MessageName, given: dict[str, Any]) -> OperatorMessage:
+    keys: dict[str, str] = {}
+    for key, value in given.items():
+        field = _NAMES.get(_plain(key))
+        if field is None:
+            raise MessageRejected(f"unknown field {_printable(key)}; {nearest(key, _FIELDS)}")
+        owners = _OWNERS.get(field)
+        if owners is not None and name not in owners:
+            raise MessageRejected(f"{key} belongs to {' and '.join(owners)}, not to {name}")
+        # A blank field counts as left out.
+        if value is not None and value != "":
+            keys[field] = key
+    values = {field: given[key] for field, key in keys.items()}
+    try:
+        return _MESSAGE.validate_python({"name": name, **values})
+    except ValidationError as error:
+        field = str(error.errors()[0]["loc"][0])
+        what = f"{_EXPECTED.get(field, 'text')}, not {_printable(values[field])}"
+        raise MessageRejected(f"{keys[field]} must be {what}") from None
 
 
 def _example(name: MessageName) -> str:
     wave = '"wave": "…", ' if name.is_about_a_wave else ""
     wave += '"job": "drsjob-…", ' if name is MessageName.ADOPT_JOB else ""
     return f'{{{wave}"reason": "…", "actor": "…"}}'
-
-
-def _printable(value: Any) -> str:
-    """Short text without control characters, for terminals."""
-    text = value if isinstance(value, str) else repr(value)
-    printable = "".join(c if c.isprintable() else " " for c in text[: MAX_CHARACTERS + 1])
-    return printable if len(printable) <= MAX_CHARACTERS else printable[:MAX_CHARACTERS] + "…"

@@ -3,7 +3,6 @@
 The workflow's handler applies these rules; terminal, pages and API show what they allow.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from recovery.execution.state import ExecutionState, PlanStatus, RefusalCode
@@ -123,55 +122,40 @@ def _refuse_launch_answer(wave: WaveState, message: OperatorMessage) -> Refusal 
     return None
 
 
-def _refuse_pause(state: ExecutionState) -> Refusal | None:
-    if state.status is not PlanStatus.PAUSED:
-        return None
-    return Refusal(
-        RefusalCode.PAUSED_ALREADY,
-        "the execution is already paused; resume launches ready waves again",
-    )
+def _refuse_about_execution(state: ExecutionState, name: MessageName) -> Refusal | None:
+    is_paused = state.status is PlanStatus.PAUSED
+    if name is MessageName.PAUSE and is_paused:
+        return Refusal(
+            RefusalCode.PAUSED_ALREADY,
+            "the execution is already paused; resume launches ready waves again",
+        )
+    if name is MessageName.RESUME and not is_paused:
+        return Refusal(
+            RefusalCode.NOT_PAUSED, "the execution is not paused; pause prevents new launches"
+        )
+    return None
 
 
-def _refuse_resume(state: ExecutionState) -> Refusal | None:
-    if state.status is PlanStatus.PAUSED:
-        return None
-    return Refusal(
-        RefusalCode.NOT_PAUSED,
-        "the execution is not paused; pause prevents new launches",
-    )
-
-
-_WaveRule = Callable[[WaveState, OperatorMessage], Refusal | None]
-_ExecutionRule = Callable[[ExecutionState], Refusal | None]
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """When a message is allowed, while the execution accepts messages.
-
-    Attributes:
-        effect: what it does; to the wave whose name follows, or to the execution.
-        of_wave: refuses a message about a wave.
-        of_execution: refuses a message about the execution.
-    """
-
-    effect: str
-    of_wave: _WaveRule | None = None
-    of_execution: _ExecutionRule | None = None
-
-
-_RULES: dict[MessageName, _Rule] = {
-    MessageName.RETRY_WAVE: _Rule("launches again what is not up in", _refuse_retry),
-    MessageName.ACCEPT_WAVE: _Rule("lets the dependents start after", _refuse_accept),
-    MessageName.SKIP_WAVE: _Rule("skips", _refuse_skip),
-    MessageName.APPROVE_WAVE: _Rule("approves the launch of", _refuse_approval),
-    MessageName.CANCEL_WAVE: _Rule("stops waiting for", _refuse_cancel),
-    MessageName.ADOPT_JOB: _Rule("adopts a job of DRS for", _refuse_launch_answer),
-    MessageName.LAUNCH_ANYWAY: _Rule(
-        "launches, as DRS has no job of them, servers of", _refuse_launch_answer
-    ),
-    MessageName.PAUSE: _Rule("launches nothing new until resumed", of_execution=_refuse_pause),
-    MessageName.RESUME: _Rule("launches ready waves again", of_execution=_refuse_resume),
+_RULES = {
+    MessageName.RETRY_WAVE: _refuse_retry,
+    MessageName.ACCEPT_WAVE: _refuse_accept,
+    MessageName.SKIP_WAVE: _refuse_skip,
+    MessageName.APPROVE_WAVE: _refuse_approval,
+    MessageName.CANCEL_WAVE: _refuse_cancel,
+    MessageName.ADOPT_JOB: _refuse_launch_answer,
+    MessageName.LAUNCH_ANYWAY: _refuse_launch_answer,
+}
+# What a message does; to the wave whose name follows, or to the execution.
+_EFFECTS = {
+    MessageName.RETRY_WAVE: "launches again what is not up in",
+    MessageName.ACCEPT_WAVE: "lets the dependents start after",
+    MessageName.SKIP_WAVE: "skips",
+    MessageName.APPROVE_WAVE: "approves the launch of",
+    MessageName.CANCEL_WAVE: "stops waiting for",
+    MessageName.ADOPT_JOB: "adopts a job of DRS for",
+    MessageName.LAUNCH_ANYWAY: "launches, as DRS has no job of them, servers of",
+    MessageName.PAUSE: "launches nothing new until resumed",
+    MessageName.RESUME: "launches ready waves again",
 }
 
 
@@ -184,15 +168,14 @@ def refusal(state: ExecutionState, message: OperatorMessage) -> Refusal | None:
         )
     if (closed := _refuse_all(state)) is not None:
         return closed
-    rule = _RULES[message.name]
-    if rule.of_execution is not None:
-        return rule.of_execution(state)
+    if not message.name.is_about_a_wave:
+        return _refuse_about_execution(state, message.name)
     wave = next((w for w in state.waves if w.wave_id == message.wave), None)
     if wave is None:
         ids = [w.wave_id for w in state.waves]
         given_id = message.wave or ""
         return Refusal(RefusalCode.UNKNOWN_WAVE, f"no wave {given_id!r}; {nearest(given_id, ids)}")
-    refused = rule.of_wave and rule.of_wave(wave, message)
+    refused = _RULES[message.name](wave, message)
     if refused is None:
         return None
     return Refusal(refused.code, refused.text + _alternatives(wave, message.name))
@@ -211,25 +194,20 @@ def allowed_forms(
 
 def is_allowed(state: ExecutionState, name: MessageName, wave: WaveState | None = None) -> bool:
     """Whether a message is allowed now, in any of its forms."""
-    if not accepts_messages(state):
+    if not accepts_messages(state) or name.is_about_a_wave is (wave is None):
         return False
-    of_execution = _RULES[name].of_execution
-    if of_execution is not None:
-        return wave is None and of_execution(state) is None
-    return wave is not None and bool(_allowed_forms(wave, name))
+    if wave is None:
+        return _refuse_about_execution(state, name) is None
+    return bool(_allowed_forms(wave, name))
 
 
 def actions(state: ExecutionState) -> list[Action]:
     """The messages that are allowed now; none once the execution has ended."""
     found = []
-    if not accepts_messages(state):
-        return []
-    for name, rule in _RULES.items():
-        if rule.of_execution is not None:
-            if rule.of_execution(state) is None:
-                found.append(Action(name, (), rule.effect))
-        elif waves := tuple(wave for wave in state.waves if _allowed_forms(wave, name)):
-            found.append(Action(name, waves, rule.effect))
+    for name, effect in _EFFECTS.items():
+        waves = tuple(wave for wave in state.waves if is_allowed(state, name, wave))
+        if waves or is_allowed(state, name):
+            found.append(Action(name, waves, effect))
     return found
 
 
@@ -237,8 +215,8 @@ def actions_about(state: ExecutionState, wave: WaveState | None) -> list[Action]
     """The messages that are allowed now about one wave, or else about the execution."""
     about = () if wave is None else (wave,)
     return [
-        Action(name, about, rule.effect)
-        for name, rule in _RULES.items()
+        Action(name, about, effect)
+        for name, effect in _EFFECTS.items()
         if is_allowed(state, name, wave)
     ]
 
@@ -278,10 +256,7 @@ _PLAIN = {name: OperatorMessage(name) for name in MessageName}
 
 
 def _allowed_forms(wave: WaveState, name: MessageName) -> list[OperatorMessage]:
-    rule = _RULES[name].of_wave
-    if rule is None:
-        return []
-    return [form for form in _forms(wave, name) if rule(wave, form) is None]
+    return [form for form in _forms(wave, name) if _RULES[name](wave, form) is None]
 
 
 def _alternatives(wave: WaveState, refused: MessageName) -> str:
