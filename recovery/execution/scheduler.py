@@ -61,8 +61,8 @@ class WaveScheduler:
 
     def policy(self, wave_id: str) -> OnFailure:
         """The failure policy of a wave: its own, the plan's, or the execution type's default."""
-        kinds = {ExecutionType.RECOVERY: OnFailure.ASK}
-        default = kinds.get(self.state.execution_type, OnFailure.SKIP_DEPENDENTS)
+        is_recovery = self.state.execution_type is ExecutionType.RECOVERY
+        default = OnFailure.ASK if is_recovery else OnFailure.SKIP_DEPENDENTS
         return self._planned[wave_id].on_failure or self.plan.on_failure or default
 
     def ready(self) -> list[WaveState]:
@@ -193,14 +193,7 @@ class WaveScheduler:
             if wave in wrong:
                 self._change(wave, WaveStatus.FAILED, reason, now=now, cause=refused)
             else:
-                self._change(
-                    wave,
-                    WaveStatus.SKIPPED,
-                    f"Not launched: {reason}",
-                    now=now,
-                    cause=refused,
-                    caused_by=[w.wave_id for w in wrong],
-                )
+                self._skip(wave, f"Not launched: {reason}", refused, wrong, now=now)
 
     def reopen(self, wave_id: str, reason: str, *, now: float) -> None:
         """Reset a wave that has ended, for another attempt."""
@@ -208,11 +201,9 @@ class WaveScheduler:
         wave.has_workflow, wave.late, wave.ask_until = False, False, None
         wave.end_time = wave.completion_duration = None
         wave.launches_in_doubt = []
-        wave.decisions = wave.decisions.model_copy(
-            update={"approved_by": None, "refused_by": None, "accepted_by": None}
-            if not wave.attempt
-            else {"refused_by": None, "accepted_by": None}
-        )
+        wave.decisions = wave.decisions.model_copy(update={"refused_by": None, "accepted_by": None})
+        if not wave.attempt:
+            wave.decisions.approved_by = None
         self._change(wave, WaveStatus.PENDING, reason, now=now)
         self._resettle((wave_id, *self.graph.downstream_of(wave_id)), now=now)
         if wave.status is WaveStatus.PENDING:
@@ -228,15 +219,14 @@ class WaveScheduler:
 
     def pause(self, reason: str, *, now: float) -> None:
         """Launch nothing new until `resume`."""
-        self.state.status, self.state.status_reason = PlanStatus.PAUSED, reason
-        self._paused = reason
-        self.touch(now)
-        self._resettle(self._order, now=now)
+        self._set_status(PlanStatus.PAUSED, reason, now=now)
 
     def resume(self, *, now: float) -> None:
         """Launch ready waves again."""
-        self.state.status, self.state.status_reason = PlanStatus.IN_PROGRESS, ""
-        self._paused = ""
+        self._set_status(PlanStatus.IN_PROGRESS, "", now=now)
+
+    def _set_status(self, status: PlanStatus, paused: str, *, now: float) -> None:
+        self.state.status, self.state.status_reason, self._paused = status, paused, paused
         self.touch(now)
         self._resettle(self._order, now=now)
 
@@ -317,14 +307,8 @@ class WaveScheduler:
             self._expire(wave, approval, now=now)
         elif (others := [w for w in stopped_by if w is not wave]) and not wave.attempt:
             # A wave that an operator retries is launched in spite of STOP.
-            self._change(
-                wave,
-                WaveStatus.SKIPPED,
-                "Stopped because " + _names(others),
-                now=now,
-                cause=Cause.STOP_POLICY,
-                caused_by=[w.wave_id for w in others],
-            )
+            stopped = "Stopped because " + _names(others)
+            self._skip(wave, stopped, Cause.STOP_POLICY, others, now=now)
         else:
             self._settle_by_dependencies(wave, now=now)
 
@@ -334,17 +318,10 @@ class WaveScheduler:
         undecided_waves = [d for d in awaited if d.ask_until is not None]
         unmet = [d for d in awaited if d.status.is_settled and d.ask_until is None]
         if unmet:
-            roots: dict[str, None] = {}
-            for dependency in unmet:
-                roots.update(dict.fromkeys(dependency.caused_by or [dependency.wave_id]))
-            self._change(
-                wave,
-                WaveStatus.SKIPPED,
-                "Skipped because " + _names([self._waves[r] for r in roots]),
-                now=now,
-                cause=Cause.DEPENDENCY,
-                caused_by=list(roots),
-            )
+            ids = dict.fromkeys(i for d in unmet for i in d.caused_by or [d.wave_id])
+            roots = [self._waves[i] for i in ids]
+            skipped = "Skipped because " + _names(roots)
+            self._skip(wave, skipped, Cause.DEPENDENCY, roots, now=now)
         elif undecided_waves:
             answers = "retry_wave, accept_wave, or skip_wave this one"
             self._wait(wave, WaitingFor.DECISION, f"{_names(undecided_waves)}: {answers}", now=now)
@@ -393,6 +370,12 @@ class WaveScheduler:
     ) -> None:
         reason = waiting_for.text(detail)
         self._change(wave, WaveStatus.WAITING, reason, now=now, waiting_for=waiting_for)
+
+    def _skip(
+        self, wave: WaveState, reason: str, cause: Cause, by: list[WaveState], *, now: float
+    ) -> None:
+        skipped, ids = WaveStatus.SKIPPED, [w.wave_id for w in by]
+        self._change(wave, skipped, reason, now=now, cause=cause, caused_by=ids)
 
     def _change(
         self,

@@ -6,9 +6,8 @@ Only an item that is newer than Temporal's state is not changed.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from recovery.base_model import Model
 from recovery.execution.server import Verified
@@ -203,8 +202,7 @@ def repair_record(temporal_state: TemporalState, items: Iterable[str]) -> Histor
     )
 
 
-@dataclass(frozen=True)
-class _Expected:
+class _Expected(NamedTuple):
     """The expected content of an item.
 
     Attributes:
@@ -241,18 +239,21 @@ def _difference(
 ) -> Difference | None:
     item, wanted = expected.item, expected.entries[0]
     if recorded is None:
-        missing = _describe(item, DifferenceKind.MISSING, wanted, None)
-        return missing if expected.is_required else None
-    if recorded.content is None:
-        return _describe(item, DifferenceKind.ALTERED, wanted, recorded)
-    if any(recorded.content == each.content for each in expected.entries):
+        if not expected.is_required:
+            return None
+        kind, known, found = DifferenceKind.MISSING, _summary(wanted), "missing"
+    elif recorded.content is None:
+        kind, known, found = DifferenceKind.ALTERED, _summary(wanted), "cannot be read"
+    elif any(recorded.content == each.content for each in expected.entries):
         return None
-    if recorded.revision > wanted.revision:
-        newer = _describe(item, DifferenceKind.NEWER, wanted, recorded)
-        return newer.model_copy(update={"is_expected": temporal_state.may_be_outdated(item)})
-    is_older = recorded.revision < wanted.revision
-    kind = DifferenceKind.OUTDATED if is_older else DifferenceKind.ALTERED
-    return _describe(item, kind, wanted, recorded)
+    else:
+        known, found = _changed(wanted.content, recorded.content)
+        kind = DifferenceKind.ALTERED
+        if recorded.revision != wanted.revision:
+            is_older = recorded.revision < wanted.revision
+            kind = DifferenceKind.OUTDATED if is_older else DifferenceKind.NEWER
+    is_expected = kind is DifferenceKind.NEWER and temporal_state.may_be_outdated(item)
+    return Difference(item=item, kind=kind, temporal=known, dynamodb=found, is_expected=is_expected)
 
 
 def _is_observed(wave: WaveState) -> bool:
@@ -260,20 +261,14 @@ def _is_observed(wave: WaveState) -> bool:
     return any(not s.is_final or s.verified is Verified.UNKNOWN for s in wave.servers)
 
 
-def _describe(item: str, kind: DifferenceKind, wanted: Entry, recorded: Entry | None) -> Difference:
-    if recorded is None or recorded.content is None:
-        text = "missing" if recorded is None else "cannot be read"
-        return Difference(item=item, kind=kind, temporal=_summary(wanted), dynamodb=text)
-    known, found = _leaves(wanted.content), _leaves(recorded.content)
+def _changed(wanted: Any, recorded: Any) -> tuple[str, str]:
+    """The values that differ, in short, on either side."""
+    known, found = _leaves(wanted), _leaves(recorded)
     paths = [path for path in {**known, **found} if known.get(path) != found.get(path)]
     # If anything else differs too, the revision comes last.
     paths.sort(key=lambda path: path == "Revision")
-    return Difference(
-        item=item,
-        kind=kind,
-        temporal=_joined({path: known.get(path, "none") for path in paths}),
-        dynamodb=_joined({path: found.get(path, "none") for path in paths}),
-    )
+    known_text = _joined({path: known.get(path, "none") for path in paths})
+    return known_text, _joined({path: found.get(path, "none") for path in paths})
 
 
 def _summary(entry: Entry) -> str:

@@ -1,6 +1,7 @@
 """What must be confirmed before a start, a cancellation or a clean-up: one rule for all callers.
 
-An irreversible request is confirmed with the PlanId, which a person types and a script passes.
+An irreversible request is confirmed with the PlanId, which a person types and a script passes as
+`confirmation`.
 """
 
 from collections.abc import Collection
@@ -91,12 +92,7 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
 
 
 def start_refusal(start: IntendedStart, confirmation: str | None) -> RequestRefusal | None:
-    """Why an execution may not be started; None if it may.
-
-    Args:
-        start: the start.
-        confirmation: what was typed or passed as the PlanId.
-    """
+    """Why an execution may not be started; None if it may."""
     return start_options_refusal(start) or _refusal(
         start.plan_id, confirmation, start.confirmed_for, outcome="nothing was started"
     )
@@ -107,10 +103,7 @@ def cancel_refusal(
 ) -> RequestRefusal | None:
     """Why an execution may not be cancelled; None if it may.
 
-    Args:
-        plan_id: its plan.
-        execution_type: None if unknown: such an execution counts as a recovery.
-        confirmation: what was typed or passed as the PlanId.
+    An execution of an unknown type counts as a recovery.
     """
     is_recovery = execution_type is not ExecutionType.DRILL
     what = "the cancellation of a real RECOVERY" if is_recovery else None
@@ -126,11 +119,7 @@ def cleanup_refusal(
 ) -> RequestRefusal | None:
     """Why an execution's instances may not be terminated; None if they may.
 
-    Args:
-        plan_id: its plan.
-        execution_type: a recovery's instances are terminated by force only.
-        confirmation: what was typed or passed as the PlanId.
-        is_forced: whether the caller asked for the termination of a recovery's instances.
+    A recovery's instances are terminated by force only, where the caller asked for that.
     """
     is_recovery = execution_type is ExecutionType.RECOVERY
     if is_recovery and not is_forced:

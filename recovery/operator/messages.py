@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from recovery.execution.state import RefusalCode
+from recovery.text_format import visible
 
 MAX_CHARACTERS = 500
 MAX_EXPIRY_SECONDS = 30 * 86_400.0
@@ -54,7 +55,7 @@ LAUNCH_ID_PATTERN = "[A-Za-z0-9._/-]{1,200}"
 def _printable(value: Any) -> str:
     """Short text without control characters, for terminals."""
     text = value if isinstance(value, str) else repr(value)
-    printable = "".join(c if c.isprintable() else " " for c in text[: MAX_CHARACTERS + 1])
+    printable = visible(text[: MAX_CHARACTERS + 1])
     return printable if len(printable) <= MAX_CHARACTERS else printable[:MAX_CHARACTERS] + "…"
 
 

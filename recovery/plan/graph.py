@@ -27,8 +27,8 @@ class CriticalPath:
 class WaveGraph:
     """Waves and their dependencies, in the order of the plan file.
 
-    Methods that follow the dependencies raise ValueError if these have a cycle, and methods that
-    take the seconds of each wave raise KeyError if a wave has none.
+    Methods that follow the dependencies raise ValueError if these have a cycle. Methods that take
+    `durations`, the seconds of each wave, raise KeyError if a wave has none.
     """
 
     def __init__(self, dependencies: Mapping[str, Sequence[str]]) -> None:
@@ -84,11 +84,7 @@ class WaveGraph:
     def order(self) -> tuple[str, ...]:
         """Return all waves, each after its dependencies, otherwise in the order of the file."""
         if self._order is None:
-            order = self._sorted()
-            if len(order) < len(self._dependencies):
-                cycle = self.cycles()[0]
-                raise ValueError(f"waves wait for each other: {' -> '.join((*cycle, cycle[0]))}")
-            self._order = order
+            self._order = self._sorted()
         return self._order
 
     def levels(self) -> tuple[tuple[str, ...], ...]:
@@ -106,14 +102,7 @@ class WaveGraph:
         return tuple(tuple(group) for group in groups)
 
     def remaining(self, durations: Mapping[str, float]) -> dict[str, float]:
-        """Return how long the plan still takes from the start of each wave.
-
-        Args:
-            durations: Seconds that each wave takes.
-
-        Returns:
-            For each wave the seconds of the longest chain that starts with it, itself included.
-        """
+        """Return for each wave the seconds of the longest chain that starts with it."""
         longest: dict[str, float] = {}
         for wave in reversed(self.order()):
             after = max((longest[dependent] for dependent in self._dependents[wave]), default=0.0)
@@ -125,9 +114,6 @@ class WaveGraph:
 
         Of equally long chains the one whose waves come first by ID is taken, so that the
         order of the file does not change the answer.
-
-        Args:
-            durations: Seconds that each wave takes.
         """
         longest = self.remaining(durations)
 
@@ -145,11 +131,7 @@ class WaveGraph:
     def schedule(self, durations: Mapping[str, float]) -> dict[str, tuple[float, float]]:
         """Return when each wave starts and ends if it waits for its dependencies only.
 
-        Args:
-            durations: Seconds that each wave takes.
-
-        Returns:
-            For each wave its start and end, in seconds after the start of the plan.
+        Both are in seconds after the start of the plan.
         """
         times: dict[str, tuple[float, float]] = {}
         for wave in self.order():
@@ -158,7 +140,6 @@ class WaveGraph:
         return {wave: times[wave] for wave in self._dependencies}
 
     def _sorted(self) -> tuple[str, ...]:
-        """Sort topologically; waves on or behind a cycle are left out."""
         waiting_for = {wave: len(needed) for wave, needed in self._dependencies.items()}
         free = [self._position[wave] for wave, count in waiting_for.items() if count == 0]
         waves = self.waves
@@ -170,6 +151,9 @@ class WaveGraph:
                 waiting_for[dependent] -= 1
                 if waiting_for[dependent] == 0:
                     heapq.heappush(free, self._position[dependent])
+        if len(order) < len(waves):
+            cycle = self.cycles()[0]
+            raise ValueError(f"waves wait for each other: {' -> '.join((*cycle, cycle[0]))}")
         return tuple(order)
 
     def _reach(self, wave: str, *, without: Container[str] = ()) -> set[str]:

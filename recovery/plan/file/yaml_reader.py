@@ -35,10 +35,13 @@ def read_yaml(text: str, builder: NodeBuilder) -> Node:
     Raises:
         PlanError: It is not YAML, or uses YAML features that plans do not allow.
     """
+    events: Iterator[Any] = yaml.parse(text, Loader=_Loader)
     try:
-        for event in _yaml_events(text, builder):
+        for event in events:
             line = event.start_mark.line + 1
             match event:
+                case yaml.DocumentStartEvent() if builder.root is not None:
+                    builder.reject(line, "a second document begins; write one plan to a file")
                 case yaml.ScalarEvent():
                     builder.scalar(_yaml_scalar(event, line, builder), event.anchor)
                 case yaml.AliasEvent():
@@ -58,18 +61,6 @@ def read_yaml(text: str, builder: NodeBuilder) -> Node:
     except yaml.YAMLError as error:
         builder.reject(None, f"this is not valid YAML: {printable(' '.join(str(error).split()))}")
     return builder.finish()
-
-
-def _yaml_events(text: str, builder: NodeBuilder) -> Iterator[Any]:
-    documents = 0
-    events: Iterator[Any] = yaml.parse(text, Loader=_Loader)
-    for event in events:
-        if isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
-            if documents > 1:
-                mark: Any = event.start_mark
-                builder.reject(mark.line + 1, "a second document begins; write one plan to a file")
-        yield event
 
 
 def _yaml_scalar(event: yaml.ScalarEvent, line: int, builder: NodeBuilder) -> Node:
