@@ -45,13 +45,16 @@ def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
     found = []
     if state.status is PlanStatus.PAUSED:
         found.append(PendingDecision(DecisionKind.RESUME, None, (MessageName.RESUME,)))
-    for kind in (DecisionKind.APPROVAL, DecisionKind.LAUNCH, DecisionKind.FAILURE):
+    for kind, names in _MESSAGES.items():
         for wave in state.waves:
             if _kind(wave) is kind:
-                found.append(_decision(state, kind, wave))
+                allowed = tuple(name for name in names if is_allowed(state, name, wave))
+                skippable = _skippable(state, wave) if kind is DecisionKind.FAILURE else ()
+                found.append(PendingDecision(kind, wave, allowed, skippable))
     return found
 
 
+# By kind, most urgent first, the messages that make the decision.
 _MESSAGES = {
     DecisionKind.APPROVAL: (MessageName.APPROVE_WAVE, MessageName.SKIP_WAVE),
     DecisionKind.LAUNCH: (MessageName.ADOPT_JOB, MessageName.LAUNCH_ANYWAY),
@@ -67,12 +70,6 @@ def _kind(wave: WaveState) -> DecisionKind | None:
     return DecisionKind.FAILURE if wave.status in _FAILED_STATUSES else None
 
 
-def _decision(state: ExecutionState, kind: DecisionKind, wave: WaveState) -> PendingDecision:
-    allowed = tuple(name for name in _MESSAGES[kind] if is_allowed(state, name, wave))
-    dependents = (
-        [each for each in state.waves if wave.wave_id in each.depends_on]
-        if kind is DecisionKind.FAILURE
-        else []
-    )
-    skippable = tuple(w for w in dependents if is_allowed(state, MessageName.SKIP_WAVE, w))
-    return PendingDecision(kind, wave, allowed, skippable)
+def _skippable(state: ExecutionState, wave: WaveState) -> tuple[WaveState, ...]:
+    dependents = (each for each in state.waves if wave.wave_id in each.depends_on)
+    return tuple(w for w in dependents if is_allowed(state, MessageName.SKIP_WAVE, w))

@@ -6,7 +6,7 @@ The workflow's handler applies these rules; terminal, pages and API show what th
 from dataclasses import dataclass
 
 from recovery.execution.state import ExecutionState, PlanStatus, RefusalCode
-from recovery.execution.wave import WaveState, WaveStatus
+from recovery.execution.wave import OperatorDecision, WaveState, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage, nearest
 
 _RETRYABLE = (WaveStatus.FAILED, WaveStatus.TIMED_OUT, WaveStatus.CANCELLED)
@@ -35,35 +35,31 @@ class Action:
     effect: str
 
 
+def _wrong_status(wave: WaveState, allowed: str) -> Refusal:
+    return Refusal(RefusalCode.WAVE_STATUS, f"it is {_status_text(wave)}; only {allowed}")
+
+
+def _decided_already(verb: str, decision: OperatorDecision, hint: str = "") -> Refusal:
+    return Refusal(RefusalCode.DECIDED_ALREADY, f"it was already {verb} by {decision}{hint}")
+
+
 def _refuse_retry(wave: WaveState, _: OperatorMessage) -> Refusal | None:
     if wave.status in _RETRYABLE:
         return None
-    return Refusal(
-        RefusalCode.WAVE_STATUS,
-        f"it is {_status_text(wave)}; only a wave that is FAILED, TIMED_OUT or CANCELLED can be "
-        "retried",
-    )
+    return _wrong_status(wave, "a wave that is FAILED, TIMED_OUT or CANCELLED can be retried")
 
 
 def _refuse_accept(wave: WaveState, _: OperatorMessage) -> Refusal | None:
-    if wave.decisions.accepted_by:
-        return Refusal(
-            RefusalCode.DECIDED_ALREADY, f"it was already accepted by {wave.decisions.accepted_by}"
-        )
+    if decision := wave.decisions.accepted_by:
+        return _decided_already("accepted", decision)
     if wave.status in _ACCEPTABLE:
         return None
-    return Refusal(
-        RefusalCode.WAVE_STATUS,
-        f"it is {_status_text(wave)}; only a wave that is IN_PROGRESS, FAILED or TIMED_OUT can be "
-        "accepted",
-    )
+    return _wrong_status(wave, "a wave that is IN_PROGRESS, FAILED or TIMED_OUT can be accepted")
 
 
 def _refuse_skip(wave: WaveState, _: OperatorMessage) -> Refusal | None:
-    if wave.decisions.skipped_by:
-        return Refusal(
-            RefusalCode.DECIDED_ALREADY, f"it was already skipped by {wave.decisions.skipped_by}"
-        )
+    if decision := wave.decisions.skipped_by:
+        return _decided_already("skipped", decision)
     if wave.has_workflow or wave.attempt:
         return Refusal(
             RefusalCode.WAVE_LAUNCHED,
@@ -71,9 +67,7 @@ def _refuse_skip(wave: WaveState, _: OperatorMessage) -> Refusal | None:
             "launched can be skipped",
         )
     if wave.status.is_settled and wave.status is not WaveStatus.SKIPPED:
-        return Refusal(
-            RefusalCode.WAVE_STATUS, f"it is {_status_text(wave)}; only an open wave can be skipped"
-        )
+        return _wrong_status(wave, "an open wave can be skipped")
     return None
 
 
@@ -85,21 +79,15 @@ def _refuse_approval(wave: WaveState, message: OperatorMessage) -> Refusal | Non
             RefusalCode.WAVE_LAUNCHED if wave.has_workflow else RefusalCode.WAVE_STATUS,
             f"it is {_status_text(wave)}; an approval is for a wave not launched yet",
         )
-    if message.approve and wave.decisions.approved_by:
-        return Refusal(
-            RefusalCode.DECIDED_ALREADY,
-            f"it was already approved by {wave.decisions.approved_by}; send approve false to "
-            "refuse it",
-        )
+    if message.approve and (decision := wave.decisions.approved_by):
+        return _decided_already("approved", decision, "; send approve false to refuse it")
     return None
 
 
 def _refuse_cancel(wave: WaveState, _: OperatorMessage) -> Refusal | None:
     if wave.is_running:
         return None
-    return Refusal(
-        RefusalCode.WAVE_STATUS, f"it is {_status_text(wave)}; only a running wave can be cancelled"
-    )
+    return _wrong_status(wave, "a running wave can be cancelled")
 
 
 def _refuse_launch_answer(wave: WaveState, message: OperatorMessage) -> Refusal | None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from recovery.plan.file.keys import DEPENDENCY_KEYS, PLAN_KEYS, SERVER_KEYS, WAVE_KEYS
 from recovery.plan.file.reader import PlanError, Problem, parse_plan
 from tests.recovery.plans import server_id
 
@@ -343,3 +344,8 @@ def test_a_malformed_wave_id_does_not_make_its_dependents_wrong() -> None:
     text = (HEAD + APP).replace("WaveId: db", "WaveId: my db")
     problem = only_problem_of(f"{text}    Dependencies: [{{DependsOnWaveId: my db}}]\n")
     assert (problem.line, problem.value) == (4, "my db")
+
+
+def test_every_key_of_a_single_value_says_what_to_write() -> None:
+    for keys in (PLAN_KEYS, WAVE_KEYS, SERVER_KEYS, DEPENDENCY_KEYS):
+        assert all(key.expected for key in keys.values() if key.type != "array")
