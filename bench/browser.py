@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, ViewportSize, async_playwright
 
 # The name on Debian, then the names on other systems.
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -19,8 +19,8 @@ _ARGUMENTS = (
     "--disable-sync",
     "--force-color-profile=srgb",
 )
-DESKTOP_VIEWPORT = {"width": 1440, "height": 900}
-PHONE_VIEWPORT = {"width": 390, "height": 844}
+_DESKTOP: ViewportSize = {"width": 1440, "height": 900}
+_PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def chromium_path() -> str | None:
@@ -36,35 +36,21 @@ async def running_browser() -> AsyncIterator[Browser]:
             browser = await playwright.chromium.launch(
                 executable_path=chromium_path(), args=list(_ARGUMENTS), env={"HOME": home}
             )
-            try:
+            async with browser:
                 yield browser
-            finally:
-                await browser.close()
 
 
 @asynccontextmanager
 async def window(
-    browser: Browser, *, dark: bool = False, phone: bool = False, high_resolution: bool = False
+    browser: Browser, *, dark: bool = False, phone: bool = False
 ) -> AsyncIterator[BrowserContext]:
-    """A browser context without cookies or history.
-
-    Args:
-        browser: the browser.
-        dark: whether the color scheme is dark.
-        phone: whether the viewport has the size of a phone.
-        high_resolution: whether to render two device pixels per CSS pixel, for screenshots.
-    """
+    """A browser context without cookies or history, with the viewport of a desktop or a phone."""
     context = await browser.new_context(
-        viewport={"width": PHONE_VIEWPORT["width"], "height": PHONE_VIEWPORT["height"]}
-        if phone
-        else {"width": DESKTOP_VIEWPORT["width"], "height": DESKTOP_VIEWPORT["height"]},
+        viewport=_PHONE if phone else _DESKTOP,
         color_scheme="dark" if dark else "light",
-        device_scale_factor=2 if high_resolution else 1,
         is_mobile=phone,
         has_touch=phone,
         timezone_id="UTC",
     )
-    try:
+    async with context:
         yield context
-    finally:
-        await context.close()

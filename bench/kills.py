@@ -15,38 +15,28 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 from rich.table import Table
 from temporalio.client import WorkflowFailureError
 
-from bench.sandbox_client import CallLogPoller
-from bench.testbed import ACCOUNT, Testbed, run_bench, running_testbed, scratch_folder
+from bench.display import counts_table, progress_bars
+from bench.plans import new_plan, new_wave
+from bench.sandbox_client import CallLogReader
+from bench.testbed import REGIONS, Testbed, run_bench, running_testbed
 from client.start import start_execution
 from contract.identifiers import plan_workflow_id
 from recovery.execution.wave import WaveStatus
-from recovery.plan.model import MAX_SECONDS, RecoveryPlan, Server, Wave
+from recovery.plan.model import RecoveryPlan
 
 _FAULT = "accepted, not recorded"
 _SPEED = 600.0
 # Every worker polls every Region.
 _POLL_SECONDS = 300.0
-_REGIONS = (
-    "us-west-2",
-    "eu-west-1",
-    "us-east-1",
-    "eu-central-1",
-    "ap-northeast-1",
-    "ap-southeast-2",
-    "sa-east-1",
-    "ca-central-1",
-    "us-east-2",
-    "eu-north-1",
-)
+_MAX_REGIONS = 10
 _LAUNCHES_PER_REGION = 4
 # The call of a launch is late if its launcher was on a killed worker. Another launch is started
 # meanwhile.
@@ -58,68 +48,33 @@ _DISCONNECT_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass
-class KillsResult:
-    """The result, from the call log, the ledger and the history.
-
-    Attributes:
-        launchers: the number of accounts and Regions with launches.
-        interrupted: launches whose worker was killed before it received the response.
-        max_per_kill: the maximum number of launches that one kill interrupted.
-        jobs: StartRecovery calls that AWS accepted.
-        launch_ids: distinct launch IDs of these calls.
-        completed: waves that are COMPLETED in the history.
-    """
-
-    launches: int
-    launchers: int
-    kills: int = 0
-    interrupted: int = 0
-    max_per_kill: int = 0
-    jobs: int = 0
-    launch_ids: int = 0
-    completed: int = 0
-    seconds: float = 0.0
-    violations: list[str] = field(default_factory=list)
-
-    def check_totals(self) -> None:
-        """Add wrong totals to the violations."""
-        expected = {
-            "launches interrupted between acceptance and recording": self.interrupted,
-            "jobs in the ledger": self.jobs,
-            "launch IDs among these jobs": self.launch_ids,
-            "waves COMPLETED": self.completed,
-        }
-        for what, count in expected.items():
-            if count != self.launches:
-                self.violations.append(f"{what}: {count}, not {self.launches}")
-
-
-@dataclass
 class LaunchInterrupter:
     """Starts launches one after another, and kills the workers that wait for their responses.
 
     Attributes:
         executions: the execution ID by plan ID.
         killed: the killed workers.
+        violations: what is not as it must be.
     """
 
     testbed: Testbed
-    result: KillsResult
+    calls: CallLogReader
     progress: Progress
     plans: list[RecoveryPlan]
     executions: dict[str, str] = field(default_factory=dict)
     killed: set[str] = field(default_factory=set)
+    violations: list[str] = field(default_factory=list)
     _interrupted: set[str] = field(default_factory=set)
 
-    async def run(self, calls: CallLogPoller) -> None:
+    async def run(self) -> None:
         """Interrupt every launch, then wait for all plans."""
-        await self._interrupt_all(calls)
+        await self._interrupt_all()
         await self.testbed.aws.clear_faults()
         await self._wait_for_disconnect()
         await self.testbed.aws.release()
         await self._wait_for_plans()
 
-    async def _interrupt_all(self, calls: CallLogPoller) -> None:
+    async def _interrupt_all(self) -> None:
         """Interrupt launches until none remains, or no new call is held."""
         task = self.progress.add_task("launches interrupted", total=len(self.plans))
         waiting = list(reversed(self.plans))
@@ -129,35 +84,30 @@ class LaunchInterrupter:
                 plan = waiting.pop()
                 self.executions[plan.plan_id] = await start_execution(self.testbed.client, plan)
                 last_progress = time.monotonic()
-            if await self._interrupt_next(calls):
+            if await self._interrupt_next():
                 last_progress = time.monotonic()
                 self.progress.update(task, completed=len(self._interrupted))
             elif time.monotonic() > last_progress + _STALL_TIMEOUT_SECONDS:
-                self.result.violations.append(
+                self.violations.append(
                     f"no new StartRecovery was held for {_STALL_TIMEOUT_SECONDS:g} s; "
                     f"{len(left)} launches were not interrupted: {', '.join(left)}"
                 )
                 return
 
-    async def _interrupt_next(self, calls: CallLogPoller) -> bool:
+    async def _interrupt_next(self) -> bool:
         """Kill the worker that waits for the next held StartRecovery.
 
         Returns:
             Whether the kill interrupted a launch for the first time.
         """
-        deadline = time.monotonic() + _HELD_CALL_TIMEOUT_SECONDS
-        while (left := deadline - time.monotonic()) > 0:
-            entry = await calls.next(within=left)
-            if entry is None:
-                break
-            if entry["Fault"] != _FAULT:
+        async for call in self.calls.follow(within=_HELD_CALL_TIMEOUT_SECONDS):
+            if call["Fault"] != _FAULT:
                 continue
             # The worker may have been killed for another launch meanwhile.
-            if await self.testbed.workers.kill(entry["Caller"]):
-                self.result.kills += 1
-                self.killed.add(entry["Caller"])
-            if entry["Caller"] in self.killed:
-                subjects = set(entry["Subjects"])
+            if await self.testbed.workers.kill(call["Caller"]):
+                self.killed.add(call["Caller"])
+            if call["Caller"] in self.killed:
+                subjects = set(call["Subjects"])
                 is_new = not subjects <= self._interrupted
                 self._interrupted |= subjects
                 return is_new
@@ -168,7 +118,7 @@ class LaunchInterrupter:
         deadline = time.monotonic() + _DISCONNECT_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             log = await self.testbed.aws.log()
-            if not any(e["Held"] and e["Caller"] in self.killed for e in log):
+            if not any(call["Held"] and call["Caller"] in self.killed for call in log):
                 return
             await asyncio.sleep(0.1)
 
@@ -186,25 +136,18 @@ class LaunchInterrupter:
                 for plan in self.plans:
                     group.create_task(end_of(plan))
         except TimeoutError:
-            self.result.violations.append(
-                f"not all plans ended in {_COMPLETION_TIMEOUT_SECONDS:g} s"
-            )
+            self.violations.append(f"not all plans ended in {_COMPLETION_TIMEOUT_SECONDS:g} s")
 
 
-async def bench(folder: Path, console: Console, *, launches: int, workers: int) -> KillsResult:
-    """Interrupt `launches` launches and return the result."""
-    regions = _REGIONS[: max(1, launches // _LAUNCHES_PER_REGION)]
-    result = KillsResult(launches, len(regions))
+async def bench(*, launches: int, workers: int) -> tuple[Table, list[str]]:
+    """Interrupt `launches` launches. Returns the results and the violations."""
+    regions = REGIONS[: min(max(1, launches // _LAUNCHES_PER_REGION), _MAX_REGIONS)]
+    plans = [_plan(number, regions[number % len(regions)]) for number in range(launches)]
     # A high quota: with few free jobs, launches share a job.
     quota = 10 * launches
-    variables = {
-        "DRS_WAVES_POLL_SECONDS": f"{_POLL_SECONDS:g}",
-        "DRS_WAVES_JOBS_QUOTA": f"{quota}",
-    }
     async with running_testbed(
-        folder, speed=_SPEED, workers=workers, variables=variables
+        speed=_SPEED, workers=workers, poll_seconds=_POLL_SECONDS, jobs_quota=quota
     ) as testbed:
-        plans = [_plan(number, regions[number % len(regions)]) for number in range(launches)]
         await testbed.aws.apply(
             Quotas={"JobsInProgress": quota, "ServersInAllJobs": quota},
             SourceServers=[
@@ -214,110 +157,85 @@ async def bench(folder: Path, console: Console, *, launches: int, workers: int) 
             Faults=[{"Operation": "StartRecovery", "Effect": "hold", "Name": _FAULT}],
         )
         started = time.monotonic()
-        with _progress(console) as progress:
-            async with CallLogPoller(testbed.aws) as calls:
-                interrupter = LaunchInterrupter(testbed, result, progress, plans)
-                await interrupter.run(calls)
-        result.seconds = time.monotonic() - started
-        await _collect_results(testbed, result, interrupter)
-    result.check_totals()
-    return result
+        with progress_bars() as progress:
+            calls = CallLogReader(testbed.aws)
+            interrupter = LaunchInterrupter(testbed, calls, progress, plans)
+            await interrupter.run()
+        seconds = time.monotonic() - started
+        rows = {
+            "one-wave launches": launches,
+            "launchers": len(regions),
+            f"kills (kill -9; {workers} workers, each replaced)": len(interrupter.killed),
+            **await _evaluate(interrupter),
+            "seconds": round(seconds),
+        }
+        testbed.keep_logs = bool(interrupter.violations)
+    title = "kill -9 between the acceptance of StartRecovery and its recording"
+    return counts_table(title, "item", rows), interrupter.violations
 
 
 def _plan(number: int, region: str) -> RecoveryPlan:
-    wave = Wave(
-        wave_id="database",
-        servers=[Server(source_server_id=f"s-{0xD1E0000 + number:017x}")],
-        region=region,
-        account_id=ACCOUNT,
-        timeout_seconds=MAX_SECONDS,
-    )
-    return RecoveryPlan(plan_id=f"kills-{number:04}", deadline_seconds=MAX_SECONDS, waves=[wave])
+    wave = new_wave("database", [f"s-{0xD1E0000 + number:017x}"], region=region)
+    return new_plan(f"kills-{number:04}", wave)
 
 
 def _server_of(plan: RecoveryPlan) -> str:
     return plan.waves[0].server_ids[0]
 
 
-async def _collect_results(
-    testbed: Testbed, result: KillsResult, interrupter: LaunchInterrupter
-) -> None:
-    """Count from the ledger, the call log and the recorded history."""
-    ledger = await testbed.aws.ledger()
-    accepted = [
-        event
-        for backend in ledger["Backends"]
-        for event in backend["Events"]
-        if event["Event"] == "START_RECOVERY_ACCEPTED"
-    ]
-    result.jobs = len(accepted)
-    result.launch_ids = len({i for event in accepted for i in event["Tags"].values()})
+async def _evaluate(interrupter: LaunchInterrupter) -> dict[str, int]:
+    """Count from the ledger, the call log and the recorded history, and add violations."""
+    testbed, violations = interrupter.testbed, interrupter.violations
+    events = (await testbed.aws.ledger())["Events"]
+    accepted = [event for event in events if event["Event"] == "START_RECOVERY_ACCEPTED"]
     of_server = Counter(server for event in accepted for server in event["SourceServerIds"])
     for server, count in of_server.items():
         if count != 1:
-            result.violations.append(f"{server} was launched {count} times")
+            violations.append(f"{server} was launched {count} times")
     # A worker whose call timed out also closes its connection; count killed workers only.
     disconnected = {
-        (entry["Caller"], subject)
-        for entry in await testbed.aws.log()
-        if entry["Fault"] == _FAULT and entry["Result"] == "gone"
-        if entry["Caller"] in interrupter.killed
-        for subject in entry["Subjects"]
+        (call["Caller"], subject)
+        for call in await testbed.aws.log()
+        if call["Fault"] == _FAULT and call["Result"] == "gone"
+        if call["Caller"] in interrupter.killed
+        for subject in call["Subjects"]
     }
-    result.interrupted = len({subject for _, subject in disconnected})
-    result.max_per_kill = max(Counter(caller for caller, _ in disconnected).values(), default=0)
     for name, code in testbed.workers.unexpected_exits.items():
-        result.violations.append(f"{name} exited with code {code}")
+        violations.append(f"{name} exited with code {code}")
+    completed = 0
     for plan_id, execution_id in interrupter.executions.items():
         found = await testbed.table.execution(execution_id)
         status = found[0].waves[0].status if found else "not recorded"
         if status is WaveStatus.COMPLETED:
-            result.completed += 1
+            completed += 1
         else:
-            result.violations.append(f"the wave of {plan_id} is {status}")
+            violations.append(f"the wave of {plan_id} is {status}")
+    totals = {
+        "interrupted launches": len({subject for _, subject in disconnected}),
+        "jobs in the ledger": len(accepted),
+        "launch IDs among these jobs": len({i for e in accepted for i in e["Tags"].values()}),
+        "waves COMPLETED in the history": completed,
+    }
+    launches = len(interrupter.plans)
+    violations += [
+        f"{what}: {count}, not {launches}" for what, count in totals.items() if count != launches
+    ]
+    per_kill = Counter(caller for caller, _ in disconnected)
+    return {**totals, "maximum interrupted per kill": max(per_kill.values(), default=0)}
 
 
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description:22}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
-
-
-def _table(result: KillsResult, *, workers: int) -> Table:
-    table = Table(title="kill -9 between the acceptance of StartRecovery and its recording")
-    table.add_column("item")
-    table.add_column("count", justify="right")
-    table.add_row("one-wave launches", f"{result.launches}")
-    table.add_row("launchers", f"{result.launchers}")
-    table.add_row(f"kills (kill -9; {workers} workers, each replaced)", f"{result.kills}")
-    table.add_row("interrupted launches", f"{result.interrupted}")
-    table.add_row("  maximum per kill", f"{result.max_per_kill}")
-    table.add_row("jobs in the ledger", f"{result.jobs}")
-    table.add_row("waves COMPLETED in the history", f"{result.completed}")
-    table.add_row("seconds", f"{result.seconds:.0f}")
-    return table
-
-
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
-
-
-@app.command()
 def main(
     launches: Annotated[int, typer.Option(min=1, help="Number of launches to interrupt.")] = 100,
     workers: Annotated[int, typer.Option(min=1, help="Number of workers.")] = 3,
 ) -> None:
     """Kill the worker after the acceptance of each launch. The exit code is 1 on a violation."""
-    console = Console(stderr=True)
-    keep = [True]
-    with scratch_folder(keep) as folder:
-        result = run_bench(bench(folder, console, launches=launches, workers=workers))
-        keep[:] = [bool(result.violations)]
-        Console().print(_table(result, workers=workers))
-        for violation in result.violations:
-            console.print(f"VIOLATION: {violation}", markup=False)
-        if result.violations:
-            console.print(f"Logs are in {folder}", markup=False)
-            raise typer.Exit(1)
+    table, violations = run_bench(bench(launches=launches, workers=workers))
+    Console().print(table)
+    for violation in violations:
+        Console(stderr=True).print(f"VIOLATION: {violation}", markup=False)
+    if violations:
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":
-    app()
+    typer.run(main)

@@ -1,29 +1,30 @@
 """Takes screenshots of the pages for the documentation: `make screenshots`."""
 
-import argparse
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from playwright.async_api import Browser, Page
 
 from bench.browser import running_browser, window
-from bench.testbed import ACCOUNT, REGION, Testbed, run_bench, running_testbed, scratch_folder
+from bench.plans import new_wave
+from bench.testbed import ACCOUNT, REGION, Testbed, run_bench, running_testbed
 from client.executions import execution_state
 from client.start import start_execution
 from contract.identifiers import plan_workflow_id
-from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveStatus
-from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, Server, Wave
+from recovery.plan.model import OnFailure, RecoveryPlan, Wave
 from settings import get_settings
 from storage.plans import PlanTable
 
 _SPEED = 60.0
 _WAIT_TIMEOUT_SECONDS = 120.0
 _MAX_BYTES = 300_000
-_THEMES = (("light", False), ("dark", True))
+_WINDOWS = {"light": {}, "dark": {"dark": True}, "phone": {"phone": True}}
+_OPERATOR = "ops@operations"
 
 
 class ScenarioBuilder:
@@ -34,26 +35,21 @@ class ScenarioBuilder:
 
     def wave(self, name: str, *after: str, seconds: list[float], **fields: Any) -> Wave:
         """A wave with one server for each launch duration (seconds, before the speed factor)."""
-        servers = []
-        for each in seconds:
-            server_id = f"s-{0x5C0000 + len(self.source_servers):017x}"
-            self.source_servers.append(
-                {
-                    "SourceServerId": server_id,
-                    "Region": REGION,
-                    "AccountId": ACCOUNT,
-                    "LaunchSeconds": each,
-                }
-            )
-            servers.append(Server(source_server_id=server_id))
-        return Wave(
-            wave_id=_id_of(name),
-            wave_name=name,
-            servers=servers,
-            dependencies=[Dependency(depends_on_wave_id=_id_of(each)) for each in after],
-            region=REGION,
-            **fields,
-        )
+        servers = [
+            {
+                "SourceServerId": f"s-{0x5C0000 + len(self.source_servers) + number:017x}",
+                "Region": REGION,
+                "AccountId": ACCOUNT,
+                "LaunchSeconds": each,
+            }
+            for number, each in enumerate(seconds)
+        ]
+        self.source_servers += servers
+        ids = [str(server["SourceServerId"]) for server in servers]
+        # As in a plan file without these keys.
+        defaults = {"account_id": None, "timeout_seconds": 3600.0}
+        after_ids = map(_id_of, after)
+        return new_wave(_id_of(name), ids, *after_ids, wave_name=name, **defaults | fields)
 
 
 def _id_of(name: str) -> str:
@@ -61,7 +57,7 @@ def _id_of(name: str) -> str:
 
 
 def _webshop_plan(builder: ScenarioBuilder) -> RecoveryPlan:
-    """A diamond and a separate branch. One server fails."""
+    """A diamond and a separate branch. The last server fails."""
     plan = RecoveryPlan(
         plan_id="webshop",
         plan_name="Webshop",
@@ -77,11 +73,10 @@ def _webshop_plan(builder: ScenarioBuilder) -> RecoveryPlan:
             builder.wave("Reporting and nightly batch jobs", "Database", seconds=[600]),
         ],
     )
-    failing = plan.wave("reporting-and-nightly-batch-jobs").server_ids[0]
-    for server in builder.source_servers:
-        if server["SourceServerId"] == failing:
-            server["Outcome"] = "failed-late"
-            server["RawError"] = "InsufficientInstanceCapacity: no r6i.4xlarge in us-west-2a"
+    builder.source_servers[-1] |= {
+        "Outcome": "failed-late",
+        "RawError": "InsufficientInstanceCapacity: no r6i.4xlarge in us-west-2a",
+    }
     return plan
 
 
@@ -104,65 +99,44 @@ async def _screenshot(page: Page, path: Path) -> None:
 
 
 async def _page_screenshots(
-    browser: Browser,
-    url: str,
-    folder: Path,
-    name: str,
-    prepare: Callable[[Page], Awaitable[None]],
+    browser: Browser, url: str, path: Path, prepare: Callable[[Page], Awaitable[None]]
 ) -> None:
-    """Take a page in both themes, and on a phone."""
-    for theme, dark in _THEMES:
-        async with window(browser, dark=dark) as context:
+    """Take a page in both themes, and on a phone. `path` lacks the last part of the name."""
+    for name, options in _WINDOWS.items():
+        async with window(browser, **options) as context:
             page = await context.new_page()
             await page.goto(url)
             await prepare(page)
-            await _screenshot(page, folder / f"page-{name}-{theme}.png")
-    async with window(browser, phone=True) as context:
-        page = await context.new_page()
-        await page.goto(url)
-        await prepare(page)
-        await _screenshot(page, folder / f"page-{name}-phone.png")
+            await _screenshot(page, path.with_name(f"{path.name}-{name}.png"))
 
 
-async def _wait_until(
-    testbed: Testbed, plan: RecoveryPlan, condition: Callable[[ExecutionState], bool]
-) -> ExecutionState:
+async def _wait_for_wave(testbed: Testbed, plan: RecoveryPlan, wave_id: str) -> None:
+    """Wait until a wave is COMPLETED."""
     async with asyncio.timeout(_WAIT_TIMEOUT_SECONDS):
         while True:
             state = await execution_state(testbed.client, plan.plan_id)
-            if condition(state):
-                return state
+            if {w.wave_id: w.status for w in state.waves}[wave_id] is WaveStatus.COMPLETED:
+                return
             await asyncio.sleep(0.2)
 
 
-def _status(state: ExecutionState, wave_id: str) -> WaveStatus:
-    return next(wave.status for wave in state.waves if wave.wave_id == wave_id)
-
-
-async def _run_to_end(testbed: Testbed, plan: RecoveryPlan) -> None:
-    """Run a drill to its end."""
-    await start_execution(testbed.client, plan, started_by="ops@operations")
-    await testbed.client.get_workflow_handle(plan_workflow_id(plan.plan_id)).result()
-
-
 async def _take_screenshots(testbed: Testbed, browser: Browser, folder: Path) -> None:
-    builder = ScenarioBuilder()
+    builder, client = ScenarioBuilder(), testbed.client
     shop, crm = _webshop_plan(builder), _two_wave_plan(builder, "CRM", 90)
-    payroll, never = (
-        _two_wave_plan(builder, "Payroll", 200),
-        _two_wave_plan(builder, "Data warehouse", 90),
-    )
+    payroll = _two_wave_plan(builder, "Payroll", 200)
+    never_drilled = _two_wave_plan(builder, "Data warehouse", 90)
     await testbed.aws.apply(SourceServers=builder.source_servers)
     table = PlanTable(get_settings())
     await table.create()
-    for plan in (shop, crm, payroll, never):
-        await table.register(plan, author="ops@operations")
+    for plan in (shop, crm, payroll, never_drilled):
+        await table.register(plan, author=_OPERATOR)
     await asyncio.to_thread(testbed.stack.start_server)
     url = testbed.stack.pages_url
-    await _run_to_end(testbed, crm)
-    execution_id = await start_execution(testbed.client, shop, started_by="ops@operations")
-    await _wait_until(testbed, shop, lambda s: _status(s, "app1") is WaveStatus.COMPLETED)
-    await start_execution(testbed.client, payroll, started_by="bo@operations")
+    await start_execution(client, crm, started_by=_OPERATOR)
+    await client.get_workflow_handle(plan_workflow_id(crm.plan_id)).result()
+    execution_id = await start_execution(client, shop, started_by=_OPERATOR)
+    await _wait_for_wave(testbed, shop, "app1")
+    await start_execution(client, payroll, started_by="bo@operations")
 
     async def overview_ready(page: Page) -> None:
         await page.get_by_role("button", name="Start drill of Payroll").wait_for()
@@ -174,9 +148,9 @@ async def _take_screenshots(testbed: Testbed, browser: Browser, folder: Path) ->
         await page.evaluate("window.scrollTo(0, 0)")
         await page.wait_for_timeout(500)
 
-    await _page_screenshots(browser, url, folder, "overview", overview_ready)
-    address = f"{url}/executions/{execution_id}"
-    await _page_screenshots(browser, address, folder, "execution", execution_ready)
+    await _page_screenshots(browser, url, folder / "page-overview", overview_ready)
+    execution_url = f"{url}/executions/{execution_id}"
+    await _page_screenshots(browser, execution_url, folder / "page-execution", execution_ready)
     async with window(browser) as context:
         page = await context.new_page()
         await page.goto(url)
@@ -187,23 +161,19 @@ async def _take_screenshots(testbed: Testbed, browser: Browser, folder: Path) ->
 
 async def _main(folder: Path) -> None:
     started = time.monotonic()
-    with scratch_folder([]) as scratch:
-        async with (
-            running_testbed(scratch, speed=_SPEED, workers=1) as testbed,
-            running_browser() as browser,
-        ):
-            await _take_screenshots(testbed, browser, folder)
+    async with (
+        running_testbed(speed=_SPEED, workers=1) as testbed,
+        running_browser() as browser,
+    ):
+        await _take_screenshots(testbed, browser, folder)
     print(f"{time.monotonic() - started:.0f} s", flush=True)
 
 
-def main() -> None:
-    """Take the screenshots."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("docs"), help="output folder")
-    folder: Path = parser.parse_args().folder
+def main(folder: Annotated[Path, typer.Option(help="Output folder.")] = Path("docs")) -> None:
+    """Take screenshots of the pages for the documentation."""
     folder.mkdir(parents=True, exist_ok=True)
     run_bench(_main(folder))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

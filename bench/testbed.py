@@ -1,14 +1,13 @@
 """The stack for a bench: Temporal, the local AWS, the history table and workers."""
 
 import asyncio
-import os
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,32 +17,40 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, Telemetr
 
 from bench.sandbox_client import SandboxClient
 from bench.worker_pool import WorkerPool
+from cli.sandbox.local_stack import new_stack, use_stack
 from client.connection import connect_to_temporal
-from contract.identifiers import SEARCH_ATTRIBUTES
 from sandbox.stack import Stack, free_port
 from settings import get_settings
 from storage.history import HistoryTable
 
 T = TypeVar("T")
 
+REGIONS = (
+    "us-west-2", "us-east-1", "us-east-2", "us-west-1", "eu-west-1", "eu-west-2", "eu-west-3",
+    "eu-central-1", "eu-north-1", "eu-south-1", "ap-south-1", "ap-east-1", "ap-southeast-1",
+    "ap-southeast-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ca-central-1",
+    "sa-east-1", "me-south-1", "af-south-1",
+)  # fmt: skip
 REGION = "us-west-2"
 OTHER_REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 _THREADS = 64
-# The exit code that a shell reports after SIGTERM.
-_SIGTERM_EXIT_CODE = 143
-_CLOUD_VARIABLES = ("AWS_", "TEMPORAL_", "DRS_WAVES_")
 
 
 @dataclass
 class Testbed:
-    """A running stack and its clients."""
+    """A running stack and its clients.
+
+    Attributes:
+        keep_logs: whether the folder of the stack is kept at the end. It is after a failure.
+    """
 
     stack: Stack
     aws: SandboxClient
     client: Client
     table: HistoryTable
     workers: WorkerPool
+    keep_logs: bool = False
 
     async def restart_temporal(self) -> None:
         """Stop Temporal and start it again with the same database."""
@@ -54,102 +61,60 @@ class Testbed:
 
 @asynccontextmanager
 async def running_testbed(
-    folder: Path,
-    *,
-    speed: float,
-    workers: int,
-    proxied: bool = False,
-    variables: Mapping[str, str] | None = None,
+    *, speed: float, workers: int, proxied: bool = False, **settings: float
 ) -> AsyncIterator[Testbed]:
-    """Start a stack for the block, and always stop it after the block.
+    """Start a stack for the block, connect this process to it, and always stop it at the end.
 
     Args:
-        folder: the folder for logs and Temporal's database. It is not deleted.
         speed: divides the durations of DRS operations, polls and deadlines.
         workers: the number of workers.
         proxied: whether each worker connects to Temporal through a TCP proxy.
-        variables: additional environment variables for the workers.
+        settings: settings of the workers, by their names in `Settings`.
     """
-    stack = Stack(
-        folder=folder,
-        worker=[sys.executable, "-m", "worker"],
-        server=[sys.executable, "-m", "starter", "serve"],
-        search_attributes=[f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
-        speed=speed,
-        region=REGION,
-        variables={"DRS_WAVES_ABSENT_AFTER_SECONDS": "5", **(variables or {})},
-        end_with_parent=True,
-        temporal_port=free_port(),
-        ui_port=free_port(),
-        aws_port=free_port(),
-        api_port=free_port(),
+    folder = Path(tempfile.mkdtemp(prefix="drs-waves-bench-"))
+    stack = new_stack(folder, speed=speed, end_with_parent=True)
+    settings = {"absent_after_seconds": 5.0} | settings
+    variables = {f"DRS_WAVES_{name.upper()}": f"{value:g}" for name, value in settings.items()}
+    stack.variables = {**stack.variables, **variables}
+    stack.temporal_port, stack.ui_port, stack.aws_port, stack.api_port = (
+        free_port() for _ in range(4)
     )
+    use_stack(stack)
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS))
     pool = WorkerPool(stack, workers, proxied)
-    with _environment():
-        try:
-            await asyncio.to_thread(stack.start_temporal)
-            await asyncio.to_thread(stack.start_aws)
-            os.environ.update(stack.env)
-            get_settings.cache_clear()
-            table = HistoryTable(get_settings())
-            await table.create()
-            client = await connect_to_temporal()
-            await pool.start()
-            yield Testbed(stack, SandboxClient(stack.aws_url), client, table, pool)
-        finally:
-            await pool.stop()
-            await asyncio.to_thread(stack.stop)
-
-
-@contextmanager
-def scratch_folder(keep: list[bool]) -> Iterator[Path]:
-    """A folder for the block. It is deleted after the block unless `keep` contains True.
-
-    It is also deleted after an interruption.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="drs-waves-bench-"))
+    aws = SandboxClient(stack.aws_url)
+    keep_logs = True
     try:
-        yield folder
-    except (KeyboardInterrupt, SystemExit):
-        keep.clear()
+        await asyncio.to_thread(stack.start_temporal)
+        await asyncio.to_thread(stack.start_aws)
+        table = HistoryTable(get_settings())
+        await table.create()
+        client = await connect_to_temporal()
+        await pool.start()
+        testbed = Testbed(stack, aws, client, table, pool)
+        yield testbed
+        keep_logs = testbed.keep_logs
+    except asyncio.CancelledError:
+        keep_logs = False
         raise
     finally:
-        if not any(keep):
+        await pool.stop()
+        await aws.close()
+        await asyncio.to_thread(stack.stop)
+        if keep_logs:
+            print(f"Logs are in {folder}", file=sys.stderr)
+        else:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_bench(work: Coroutine[Any, Any, T]) -> T:
     """Run a bench. SIGTERM stops the bench and its processes, as Ctrl-C does."""
-
     # A bench stops Temporal on purpose; the retry warnings are not useful.
     quiet = TelemetryFilter(core_level="ERROR", other_level="ERROR")
     telemetry = TelemetryConfig(logging=LoggingConfig(filter=quiet))
     Runtime.set_default(Runtime(telemetry=telemetry))
-
-    async def main() -> T:
-        task = asyncio.current_task()
-        assert task is not None, "a coroutine runs in a task"
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await work
-
-    try:
-        return asyncio.run(main())
-    except asyncio.CancelledError:
-        raise SystemExit(_SIGTERM_EXIT_CODE) from None
-
-
-@contextmanager
-def _environment() -> Iterator[None]:
-    """Remove the AWS and Temporal variables of this shell for the block."""
-    before = dict(os.environ)
-    for name in before:
-        if name.startswith(_CLOUD_VARIABLES):
-            del os.environ[name]
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        get_settings.cache_clear()
+    # A shell starts a background process with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    return asyncio.run(work)

@@ -2,9 +2,9 @@
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import psutil
 
@@ -24,7 +24,7 @@ class WorkerPool:
         proxied: whether each worker connects to Temporal through its own TCP proxy.
         lock: protects the parts of the stack.
         unexpected_exits: exit codes of workers that ended without a request from the pool; None if
-            a worker did not end after SIGTERM.
+            a worker did not end after a signal.
     """
 
     stack: Stack
@@ -35,22 +35,19 @@ class WorkerPool:
     _processes: dict[str, psutil.Process] = field(default_factory=dict)
     _proxies: dict[str, TcpProxy] = field(default_factory=dict)
     _started: int = 0
-    _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
-    _supervisor: asyncio.Task[None] | None = None
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def start(self) -> None:
         """Start the workers, and replace workers that end."""
-        async with self.lock:
-            for _ in range(self.size):
-                await self._start_one()
-        self._supervisor = asyncio.create_task(self._supervise())
+        for _ in range(self.size):
+            await self.add()
+        self._run_in_background(self._supervise())
 
     async def stop(self) -> None:
         """Stop replacing workers, and stop the proxies. The stack stops the processes."""
-        tasks = [*self._tasks, *([self._supervisor] if self._supervisor else [])]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for proxy in self._proxies.values():
             await proxy.stop()
 
@@ -59,38 +56,33 @@ class WorkerPool:
         """The names of the running workers, oldest first."""
         return list(self._processes)
 
-    async def kill(self, name: str) -> bool:
-        """Stop a worker with SIGKILL, and start another one.
-
-        Returns:
-            Whether the worker was running.
-        """
-        if not await self.remove(name):
-            return False
-        async with self.lock:
-            await self._start_one()
-        return True
-
     async def add(self) -> None:
         """Start one more worker."""
         async with self.lock:
-            await self._start_one()
+            self._started += 1
+            name = f"worker-{self._started}"
+            variables = {}
+            if self.proxied:
+                proxy = await TcpProxy(self.stack.temporal_port).start()
+                self._proxies[name] = proxy
+                variables["TEMPORAL_ADDRESS"] = f"127.0.0.1:{proxy.port}"
+            self.stack.start_worker(name, variables)
+            if process := self.stack.parts[name].process():
+                self._processes[name] = process
+
+    async def kill(self, name: str) -> bool:
+        """Stop a worker with SIGKILL, and start another one. Returns whether it was running."""
+        was_running = await self.remove(name)
+        if was_running:
+            await self.add()
+        return was_running
 
     async def remove(self, name: str) -> bool:
-        """Stop a worker with SIGKILL without a replacement.
-
-        Returns:
-            Whether the worker was running.
-        """
-        process = self._processes.pop(name, None)
-        if process is None:
-            return False
-        # Before the lock: a wait for the lock must not delay the kill.
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGKILL)
-        await asyncio.to_thread(psutil.wait_procs, [process], timeout=_GRACE_SECONDS)
-        await self._discard(name)
-        return True
+        """Stop a worker with SIGKILL without a replacement. Returns whether it was running."""
+        process = self._take_and_signal(name, signal.SIGKILL)
+        if process is not None:
+            await self._wait_for_exit(name, process)
+        return process is not None
 
     async def terminate(self, name: str) -> bool:
         """Send SIGTERM to a worker, and start another one before it ends.
@@ -98,53 +90,41 @@ class WorkerPool:
         Returns:
             Whether the worker was running.
         """
-        process = self._processes.pop(name, None)
-        if process is None:
-            return False
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGTERM)
-        async with self.lock:
-            await self._start_one()
-        self._run_in_background(self._wait_for_exit(name, process))
-        return True
+        process = self._take_and_signal(name, signal.SIGTERM)
+        if process is not None:
+            await self.add()
+            self._run_in_background(self._wait_for_exit(name, process))
+        return process is not None
 
-    def interrupt(self, name: str, fault: NetworkFault) -> bool:
+    def interrupt(self, name: str, fault: NetworkFault, *, seconds: float) -> bool:
         """Start a network fault between a worker and Temporal. Returns whether it has a proxy."""
         if name not in self._processes or name not in self._proxies:
             return False
-        self._proxies[name].interrupt(fault)
+        proxy = self._proxies[name]
+        proxy.interrupt(fault)
+        asyncio.get_running_loop().call_later(seconds, proxy.restore)
         return True
 
-    def restore(self, name: str) -> None:
-        """End the network fault of a worker, if it still has a proxy."""
-        if name in self._proxies:
-            self._proxies[name].restore()
-
-    async def _start_one(self) -> None:
-        self._started += 1
-        name = f"worker-{self._started}"
-        variables = {}
-        if self.proxied:
-            proxy = await TcpProxy(self.stack.temporal_port).start()
-            self._proxies[name] = proxy
-            variables["TEMPORAL_ADDRESS"] = f"127.0.0.1:{proxy.port}"
-        self.stack.start_worker(name, variables)
-        process = self.stack.parts[name].process()
+    def _take_and_signal(self, name: str, number: signal.Signals) -> psutil.Process | None:
+        """Remove a worker from the running ones and send it a signal, without delay."""
+        process = self._processes.pop(name, None)
         if process is not None:
-            self._processes[name] = process
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        return process
+
+    async def _wait_for_exit(self, name: str, process: psutil.Process) -> None:
+        """Wait until a worker ends after a signal; kill it after a timeout."""
+        _, left = await asyncio.to_thread(psutil.wait_procs, [process], timeout=_GRACE_SECONDS)
+        if left:
+            self.unexpected_exits[name] = None
+            process.kill()
+        await self._discard(name)
 
     async def _discard(self, name: str) -> None:
         self.stack.parts.pop(name, None)
         if proxy := self._proxies.pop(name, None):
             await proxy.stop()
-
-    async def _wait_for_exit(self, name: str, process: psutil.Process) -> None:
-        """Wait until a worker ends after SIGTERM; kill it after a timeout."""
-        _, left = await asyncio.to_thread(psutil.wait_procs, [process], timeout=_GRACE_SECONDS)
-        for each in left:
-            self.unexpected_exits[name] = None
-            each.kill()
-        await self._discard(name)
 
     async def _supervise(self) -> None:
         while True:
@@ -156,7 +136,7 @@ class WorkerPool:
                     await self._discard(name)
                     await self.add()
 
-    def _run_in_background(self, work: Any) -> None:
+    def _run_in_background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

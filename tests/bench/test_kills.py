@@ -1,6 +1,7 @@
 """Which launches count as interrupted, and the end of the bench without new calls."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from rich.progress import Progress
 
 from bench import kills
-from bench.kills import KillsResult, LaunchInterrupter
+from bench.kills import LaunchInterrupter
 
 
 def held(server: str, *, caller: str, now: bool = True) -> dict[str, Any]:
@@ -36,11 +37,10 @@ class FakeTestbed:
             clear_faults=self._nothing, release=self._nothing, log=self._log_now
         )
 
-    async def next(self, *, within: float) -> dict[str, Any] | None:
-        if not self._left:
-            await asyncio.sleep(within)
-            return None
-        return self._left.pop(0)
+    async def follow(self, *, within: float) -> AsyncIterator[dict[str, Any]]:
+        while self._left:
+            yield self._left.pop(0)
+        await asyncio.sleep(within)
 
     def get_workflow_handle(self, workflow_id: str) -> Any:
         return SimpleNamespace(result=self._nothing)
@@ -62,13 +62,13 @@ class FakeTestbed:
         return [{**entry, "Held": entry["Caller"] in self.alive} for entry in self._log]
 
 
-async def interrupt(fake: FakeTestbed, launches: int) -> KillsResult:
+async def interrupt(fake: FakeTestbed, launches: int) -> LaunchInterrupter:
     """Interrupt `launches` launches."""
-    result = KillsResult(launches, launchers=1)
     plans = [kills._plan(number, "us-west-2") for number in range(launches)]
     testbed: Any = fake
-    await LaunchInterrupter(testbed, result, Progress(disable=True), plans).run(testbed)
-    return result
+    interrupter = LaunchInterrupter(testbed, testbed, Progress(disable=True), plans)
+    await interrupter.run()
+    return interrupter
 
 
 @pytest.fixture(autouse=True)
@@ -89,20 +89,22 @@ async def test_one_kill_interrupts_all_launches_that_its_worker_waits_for() -> N
         held(server(2), caller="worker-2"),
     ]
     fake = FakeTestbed(log, workers={"worker-1", "worker-2"})
-    result = await interrupt(fake, 3)
+    interrupter = await interrupt(fake, 3)
     assert fake.killed == ["worker-1", "worker-2"]
-    assert result.kills == 2
-    assert result.violations == []
+    assert interrupter.killed == {"worker-1", "worker-2"}
+    assert interrupter.violations == []
 
 
 async def test_launches_without_an_interruption_end_the_bench_and_are_reported() -> None:
     fake = FakeTestbed([held(server(0), caller="worker-1")], workers={"worker-1"})
-    result = await interrupt(fake, 3)
-    assert len(result.violations) == 1
-    assert "kills-0001, kills-0002" in result.violations[0]
+    interrupter = await interrupt(fake, 3)
+    assert len(interrupter.violations) == 1
+    assert "kills-0001, kills-0002" in interrupter.violations[0]
 
 
 async def test_a_launch_whose_worker_was_not_killed_is_not_interrupted() -> None:
-    result = await interrupt(FakeTestbed([held(server(0), caller="worker-9")], workers=set()), 1)
-    assert result.kills == 0
-    assert "kills-0000" in result.violations[0]
+    interrupter = await interrupt(
+        FakeTestbed([held(server(0), caller="worker-9")], workers=set()), 1
+    )
+    assert interrupter.killed == set()
+    assert "kills-0000" in interrupter.violations[0]

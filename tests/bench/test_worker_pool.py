@@ -77,11 +77,10 @@ async def test_a_removed_worker_is_not_replaced_and_an_added_one_serves(tmp_path
 
 async def test_only_a_proxied_worker_can_be_interrupted(tmp_path: Path) -> None:
     async with pool_of(tmp_path / "proxied", 1, proxied=True) as pool:
-        assert pool.interrupt("worker-1", NetworkFault.RESET)
-        pool.restore("worker-1")
-        assert not pool.interrupt("worker-9", NetworkFault.RESET)
+        assert pool.interrupt("worker-1", NetworkFault.RESET, seconds=0.0)
+        assert not pool.interrupt("worker-9", NetworkFault.RESET, seconds=0.0)
     async with pool_of(tmp_path / "direct", 1) as pool:
-        assert not pool.interrupt("worker-1", NetworkFault.RESET)
+        assert not pool.interrupt("worker-1", NetworkFault.RESET, seconds=0.0)
 
 
 async def test_no_process_remains_after_the_stop(tmp_path: Path) -> None:
