@@ -1,12 +1,14 @@
 """Performs the actions of the scripts while the local AWS holds the matching calls."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.chaos.run_results import RunResults
+from bench.chaos.results import RunResults
 from bench.chaos.script import ChaosAction, ChaosActionKind
+from bench.sandbox_client import CallLogReader
 from bench.testbed import Testbed
 
 SendMessage = Callable[[ChaosAction], Awaitable[str]]
@@ -22,7 +24,7 @@ class ActionRunner:
 
     testbed: Testbed
     results: RunResults
-    performed: dict[str, list[str]] = field(default_factory=dict)
+    performed: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     _pending: dict[str, tuple[ChaosAction, SendMessage]] = field(default_factory=dict)
 
     def schedule(self, actions: list[ChaosAction], send: SendMessage) -> None:
@@ -38,46 +40,37 @@ class ActionRunner:
     async def follow(self) -> None:
         """Perform an action for each held call that matches one, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            async for call in self.testbed.aws.follow():
+            async for call in CallLogReader(self.testbed.aws).follow():
                 matched = self._pending.pop(call["Fault"] or "", None)
                 if matched is not None:
                     group.create_task(self._perform(*matched, call))
 
     async def _perform(self, action: ChaosAction, send: SendMessage, call: dict[str, Any]) -> None:
-        text = (
-            f"at call {action.after + 1} of {action.operation} by {call['Caller']}: {action.kind}"
+        caller = call["Caller"]
+        performed = self.performed[action.name.partition("/")[0]]
+        performed.append(
+            f"at call {action.after + 1} of {action.operation} by {caller}: {action.kind}"
         )
-        self.performed.setdefault(action.name.partition("/")[0], []).append(text)
-        restoring: asyncio.Task[None] | None = None
         workers = self.testbed.workers
         succeeded, response = True, ""
         try:
             match action.kind:
                 case ChaosActionKind.KILL:
-                    succeeded = await workers.kill(call["Caller"])
+                    succeeded = await workers.kill(caller)
                 case ChaosActionKind.TERMINATE:
-                    succeeded = await workers.terminate(call["Caller"])
+                    succeeded = await workers.terminate(caller)
                 case ChaosActionKind.RESTART_TEMPORAL:
                     await self.testbed.restart_temporal()
                 case ChaosActionKind.CLOSE_CONNECTIONS:
                     await self.testbed.aws.close_connections()
                 case ChaosActionKind.INTERRUPT_NETWORK:
-                    succeeded = workers.interrupt(call["Caller"], action.network_fault)
-                    restoring = asyncio.create_task(
-                        self._restore_later(call["Caller"], action.outage_seconds)
-                    )
+                    fault, seconds = action.network_fault, action.outage_seconds
+                    succeeded = workers.interrupt(caller, fault, seconds=seconds)
                 case ChaosActionKind.MESSAGE | ChaosActionKind.CANCEL:
                     response = await send(action)
-                    what = action.message or "cancel"
-                    self.performed[action.name.partition("/")[0]].append(f"{what} was {response}")
+                    performed.append(f"{action.message or 'cancel'} was {response}")
         finally:
             await self.testbed.aws.release(call["Number"])
         if response != "unanswered":
             self.results.actions[action.kind] += succeeded
         self.results.without_target += not succeeded
-        if restoring is not None:
-            await restoring
-
-    async def _restore_later(self, worker: str, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        self.testbed.workers.restore(worker)

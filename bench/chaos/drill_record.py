@@ -1,5 +1,6 @@
 """The evidence of a drill: its launches in the ledger of AWS, and its recorded history."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,18 +37,17 @@ class Launch:
     @property
     def wave_id(self) -> str:
         """The wave in the launch ID, or empty."""
-        parts = self.launch_id.split("/")
-        return parts[1] if len(parts) == 4 else ""
+        return self._parts[1]
 
     @property
     def attempt(self) -> int:
         """The attempt of the wave in the launch ID, or 0."""
-        parts = self.launch_id.split("/")
-        return int(parts[2]) if len(parts) == 4 and parts[2].isdigit() else 0
+        return int(self._parts[2])
 
-    def is_up_by(self, time: float) -> bool:
-        """Whether the server is LAUNCHED at `time` (epoch seconds)."""
-        return self.outcome == LAUNCHED and self.ended is not None and self.ended <= time
+    @property
+    def _parts(self) -> list[str]:
+        parts = self.launch_id.split("/")
+        return parts if len(parts) == 4 else ["", "", "0", ""]
 
     def has_ended_by(self, time: float) -> bool:
         """Whether the server has its final status at `time` (epoch seconds)."""
@@ -67,24 +67,20 @@ class PlanLedger:
     instances_up: dict[str, list[str]]
 
     @classmethod
-    def read(cls, ledger: dict[str, Any], plan: RecoveryPlan) -> "PlanLedger":
+    def read(cls, ledger: Mapping[str, list[dict[str, Any]]], plan: RecoveryPlan) -> "PlanLedger":
         """Read the entries about the servers of a plan."""
         wave_ids = {server: wave.wave_id for wave in plan.waves for server in wave.server_ids}
-        jobs = {
-            job["JobId"]: job for backend in ledger["Backends"] for job in backend["Jobs"]
-        }  # fmt: skip
+        jobs = {job["JobId"]: job for job in ledger["Jobs"]}
         launches = [
-            _launch(event, server_id, jobs[event["JobId"]], plan.plan_id, wave_ids[server_id])
-            for backend in ledger["Backends"]
-            for event in backend["Events"]
+            _launch(event, jobs[event["JobId"]], server_id, f"{plan.plan_id}-", wave_ids[server_id])
+            for event in ledger["Events"]
             if event["Event"] == "START_RECOVERY_ACCEPTED"
             for server_id in event["SourceServerIds"]
             if server_id in wave_ids
         ]
         instances_up = {
             server["SourceServerId"]: [i["RecoveryInstanceId"] for i in server["InstancesUp"]]
-            for backend in ledger["Backends"]
-            for server in backend["Servers"]
+            for server in ledger["Servers"]
             if server["SourceServerId"] in wave_ids
         }
         return cls(sorted(launches, key=lambda launch: launch.created), instances_up)
@@ -93,19 +89,26 @@ class PlanLedger:
         """The launches of a server, oldest first."""
         return [launch for launch in self.launches if launch.server_id == server_id]
 
+    def last_of(self, server_id: str) -> Launch | None:
+        """The last launch of a server."""
+        return next(reversed(self.of_server(server_id)), None)
+
     def of_wave(self, wave_id: str) -> list[Launch]:
         """The launches whose launch ID contains a wave, oldest first."""
         return [launch for launch in self.launches if launch.wave_id == wave_id]
 
 
 def _launch(
-    event: dict[str, Any], server_id: str, job: dict[str, Any], plan_id: str, wave_id: str
+    event: dict[str, Any], job: dict[str, Any], server_id: str, prefix: str, wave_id: str
 ) -> Launch:
     server = next(s for s in job["Servers"] if s["SourceServerId"] == server_id)
+    # A shared job has the launch IDs of several waves. Without one of this wave, take any.
+    ids = [value for key, value in event["Tags"].items() if key.startswith(LAUNCH_ID_TAG)]
+    own = [i for i in ids if i.startswith(prefix) and i.split("/")[1:2] == [wave_id]]
     return Launch(
         server_id=server_id,
-        job_id=event["JobId"],
-        launch_id=_launch_id(event["Tags"], plan_id, wave_id),
+        job_id=job["JobId"],
+        launch_id=next(iter(own + ids), ""),
         created=job["Created"],
         outcome=server["FinalStatus"],
         ended=server["FinalTime"],
@@ -113,14 +116,7 @@ def _launch(
     )
 
 
-def _launch_id(tags: dict[str, str], plan_id: str, wave_id: str) -> str:
-    """The launch ID of the wave among the tags of a shared job, or else any launch ID."""
-    ids = [value for key, value in tags.items() if key.startswith(LAUNCH_ID_TAG)]
-    own = [i for i in ids if i.startswith(f"{plan_id}-") and i.split("/")[1:2] == [wave_id]]
-    return next(iter(own + ids), "")
-
-
-@dataclass(frozen=True)
+@dataclass
 class SentMessage:
     """A message that the operator sent.
 
@@ -131,7 +127,7 @@ class SentMessage:
 
     name: str
     reason: str
-    accepted: bool | None
+    accepted: bool | None = None
 
 
 @dataclass(frozen=True)

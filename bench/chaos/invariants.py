@@ -1,8 +1,10 @@
 """The invariants of a drill: its recorded history must agree with the ledger.
 
-Each check takes a drill record and returns one sentence for each violation. The checks implement
+Each check takes a drill record and yields one sentence for each violation. The checks implement
 the rules again and do not use the code under test.
 """
+
+from collections.abc import Iterator
 
 from bench.chaos.drill_record import BROKEN_STATUSES, DrillRecord, PlanLedger
 from bench.chaos.launch_checks import check_launched_once, check_order
@@ -24,20 +26,18 @@ def check(drill: DrillRecord) -> list[str]:
     ]
 
 
-def check_outcome(drill: DrillRecord) -> list[str]:
+def check_outcome(drill: DrillRecord) -> Iterator[str]:
     """The execution has ended, its status follows from its waves, and Temporal agrees."""
     state = drill.state
-    found = []
     if state.end_time is None:
-        found.append(f"the execution has no recorded end ({state.status})")
+        yield f"the execution has no recorded end ({state.status})"
     allowed = _outcomes(state)
     if state.status not in allowed:
         statuses = ", ".join(f"{w.wave_id} {w.status}" for w in state.waves)
-        found.append(f"the execution is {state.status}, not {' or '.join(allowed)} ({statuses})")
+        yield f"the execution is {state.status}, not {' or '.join(allowed)} ({statuses})"
     closes = {PlanStatus.FAILED: "FAILED", PlanStatus.CANCELLED: "CANCELED"}
     if drill.closed != closes.get(state.status, "COMPLETED"):
-        found.append(f"the execution is {state.status}, but its workflow closed as {drill.closed}")
-    return found
+        yield f"the execution is {state.status}, but its workflow closed as {drill.closed}"
 
 
 def _outcomes(state: ExecutionState) -> list[PlanStatus]:
@@ -56,22 +56,16 @@ def _outcomes(state: ExecutionState) -> list[PlanStatus]:
     return [as_recorded, PlanStatus.FAILED] if late else [as_recorded]
 
 
-def check_messages(drill: DrillRecord) -> list[str]:
+def check_messages(drill: DrillRecord) -> Iterator[str]:
     """Every message with a response is in the history, with the same response."""
-    found = []
-    responses: dict[str, list[bool]] = {}
-    for record in drill.state.messages:
-        responses.setdefault(record.reason, []).append(record.accepted)
     for message in drill.sent:
-        kept = responses.get(message.reason, [])
-        if message.accepted is None or message.accepted in kept:
-            continue
-        response = "accepted" if message.accepted else "rejected"
-        found.append(
-            f"{message.name} ({message.reason}) was {response}, but the history has "
-            + ("the other result" if kept else "no record of it")
-        )
-    return found
+        kept = [m.accepted for m in drill.state.messages if m.reason == message.reason]
+        if message.accepted is not None and message.accepted not in kept:
+            response = "accepted" if message.accepted else "rejected"
+            history = "the other result" if kept else "no record of it"
+            yield (
+                f"{message.name} ({message.reason}) was {response}, but the history has {history}"
+            )
 
 
 def check_cleaned_up(plan_ledger: PlanLedger) -> list[str]:

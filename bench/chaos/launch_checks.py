@@ -1,31 +1,29 @@
 """Checks of launches: no duplicates, and the order of the dependencies."""
 
 import itertools
+from collections.abc import Iterator
 
-from bench.chaos.drill_record import BROKEN_STATUSES, FAILED, DrillRecord
+from bench.chaos.drill_record import BROKEN_STATUSES, FAILED, LAUNCHED, DrillRecord
 from recovery.execution.server import LaunchStatus
 from recovery.plan.model import Impact, OnFailure, Wave
 
 
-def check_launched_once(drill: DrillRecord) -> list[str]:
+def check_launched_once(drill: DrillRecord) -> Iterator[str]:
     """No launch is accepted twice, and only failed servers are launched again."""
-    found = []
     prefix = f"{drill.state.execution_id}/"
     for server_id in (i for wave in drill.plan.waves for i in wave.server_ids):
         launches = drill.plan_ledger.of_server(server_id)
         for launch in launches:
             if not launch.launch_id.startswith(prefix):
-                found.append(
-                    f"{server_id} was launched by {launch.job_id}, a job of another execution"
-                )
+                yield f"{server_id} was launched by {launch.job_id}, a job of another execution"
         for before, after in itertools.pairwise(launches):
             if before.attempt == after.attempt:
-                found.append(
+                yield (
                     f"{server_id} was launched twice in attempt {after.attempt} of "
                     f"{after.wave_id}: {before.job_id} and {after.job_id}"
                 )
             elif before.outcome != FAILED or not before.has_ended_by(after.created):
-                found.append(
+                yield (
                     f"{server_id} was launched again by {after.job_id} although {before.job_id} "
                     f"had not failed before (its final status is {before.outcome})"
                 )
@@ -34,39 +32,34 @@ def check_launched_once(drill: DrillRecord) -> list[str]:
         jobs_of.setdefault(launch.launch_id, set()).add(launch.job_id)
     for launch_id, jobs in jobs_of.items():
         if len(jobs) > 1:
-            found.append(f"the launch {launch_id} was accepted {len(jobs)} times")
-    return found
+            yield f"the launch {launch_id} was accepted {len(jobs)} times"
 
 
-def check_order(drill: DrillRecord) -> list[str]:
+def check_order(drill: DrillRecord) -> Iterator[str]:
     """A wave is launched after its dependencies are up, unless a decision or policy allows it."""
-    found = []
     for wave in drill.plan.waves:
-        launch_times = sorted(
-            {launch.created for launch in drill.plan_ledger.of_wave(wave.wave_id)}
-        )
-        for dependency in (drill.plan.wave(d) for d in wave.depends_on):
-            for time in launch_times:
-                if not (
-                    _is_up(drill, dependency, time)
-                    or _was_released(drill, dependency, time)
-                    or _is_continued_without(drill, dependency, time)
-                ):
-                    found.append(
-                        f"{wave.wave_id} was launched at {time:.3f}, before {dependency.wave_id} "
-                        "was up, without a decision that allows it"
-                    )
-    return found
+        times = sorted({launch.created for launch in drill.plan_ledger.of_wave(wave.wave_id)})
+        dependencies = [drill.plan.wave(d) for d in wave.depends_on]
+        for dependency, time in itertools.product(dependencies, times):
+            if not (
+                _is_up(drill, dependency, time)
+                or _was_released(drill, dependency, time)
+                or _is_continued_without(drill, dependency, time)
+            ):
+                yield (
+                    f"{wave.wave_id} was launched at {time:.3f}, before {dependency.wave_id} "
+                    "was up, without a decision that allows it"
+                )
 
 
 def _is_up(drill: DrillRecord, wave: Wave, time: float) -> bool:
     """Whether all servers of a wave are up at `time`. OPTIONAL servers may have failed."""
     for server in wave.servers:
         launches = drill.plan_ledger.of_server(server.source_server_id)
-        if any(launch.is_up_by(time) for launch in launches):
+        ended = [launch for launch in launches if launch.has_ended_by(time)]
+        if any(launch.outcome == LAUNCHED for launch in ended):
             continue
-        may_fail = server.impact is Impact.OPTIONAL
-        if not may_fail or not all(launch.has_ended_by(time) for launch in launches):
+        if server.impact is not Impact.OPTIONAL or ended != launches:
             return False
     return True
 
@@ -74,8 +67,7 @@ def _is_up(drill: DrillRecord, wave: Wave, time: float) -> bool:
 def _was_released(drill: DrillRecord, wave: Wave, time: float) -> bool:
     """Whether an operator has skipped or accepted a wave before `time`."""
     decided = drill.wave(wave.wave_id).decisions
-    decisions = [each for each in (decided.skipped_by, decided.accepted_by) if each is not None]
-    if any(each.time <= time for each in decisions):
+    if any(each and each.time <= time for each in (decided.skipped_by, decided.accepted_by)):
         return True
     # A retry revokes an acceptance, but not the launches that it allowed.
     return any(

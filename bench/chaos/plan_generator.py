@@ -1,6 +1,5 @@
 """Generates random recovery plans and the launch behavior of their servers."""
 
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -23,25 +22,11 @@ _SERVERS_PER_DRILL = 0x100
 _MAX_DEPENDENCIES = 3
 
 
-@dataclass(frozen=True)
-class GeneratedPlan:
-    """A plan, and its source servers in the format of a scenario."""
-
-    plan: RecoveryPlan
-    source_servers: list[dict[str, Any]]
-
-    @property
-    def server_ids(self) -> tuple[str, ...]:
-        """The servers of the plan."""
-        return tuple(i for wave in self.plan.waves for i in wave.server_ids)
-
-
-def generate_plan(rng: Random, *, drill: int) -> GeneratedPlan:
+def generate_plan(rng: Random, *, drill: int) -> tuple[RecoveryPlan, list[dict[str, Any]]]:
     """Generate a plan of 1 to 8 waves of 1 to 4 servers. The server IDs are unique to the drill.
 
-    Args:
-        rng: the random number generator.
-        drill: the number of the drill.
+    Returns:
+        The plan, and its source servers in the format of a scenario.
     """
     count = rng.choices(range(1, 9), weights=(1, 2, 4, 4, 3, 2, 1, 1))[0]
     regions = (REGION, OTHER_REGION) if rng.random() < 0.3 else (REGION,)
@@ -59,7 +44,7 @@ def generate_plan(rng: Random, *, drill: int) -> GeneratedPlan:
         deadline_seconds=MAX_SECONDS,
         waves=waves,
     )
-    return GeneratedPlan(plan, source_servers)
+    return plan, source_servers
 
 
 def _generate_wave(

@@ -1,13 +1,14 @@
 """Generates the faults and actions of a drill. Each is bound to an API call, not to a time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 from typing import Any, TypeVar
 
-from bench.chaos.plan_generator import GeneratedPlan, generate_plan
+from bench.chaos.plan_generator import generate_plan
 from recovery.operator.messages import MessageName
+from recovery.plan.model import RecoveryPlan
 from sandbox.http.tcp_proxy import NetworkFault
 
 T = TypeVar("T")
@@ -51,34 +52,30 @@ class ChaosAction:
     cascade: bool = False
 
 
-class Reaction(StrEnum):
-    """The reaction of the operator to a FAILED or TIMED_OUT wave."""
-
-    RETRY = "retry_wave"
-    ACCEPT = "accept_wave"
-    NOTHING = "nothing"
-
-
 @dataclass(frozen=True)
 class Script:
     """The plan of a drill, its faults and its actions.
 
     Attributes:
+        drill: the number of the drill.
+        source_servers: the servers of the plan, in the format of a scenario.
         actions: the actions, in no order.
         faults: the faults that the local AWS applies to the calls of the drill.
-        reactions: by wave, the successive reactions of the operator to FAILED or TIMED_OUT.
+        reactions: by wave, what the operator sends at each FAILED or TIMED_OUT; None for nothing.
     """
 
-    generated: GeneratedPlan
+    drill: int
+    plan: RecoveryPlan
+    source_servers: list[dict[str, Any]]
     actions: list[ChaosAction]
     faults: list[dict[str, Any]]
-    reactions: dict[str, list[Reaction]] = field(default_factory=dict)
+    reactions: dict[str, list[MessageName | None]]
 
     @property
     def holds(self) -> list[dict[str, Any]]:
         """The faults that hold the calls of the actions."""
         return [
-            _fault_of_drill(self.generated, action.operation)
+            _fault_of_drill(self.plan, action.operation)
             | {"Effect": "hold", "After": action.after, "Times": 1, "Name": action.name}
             for action in self.actions
         ]
@@ -112,6 +109,7 @@ _MESSAGES = {
     MessageName.PAUSE: 4,
     MessageName.RESUME: 1,
 }
+_REACTIONS = {MessageName.RETRY_WAVE: 5, MessageName.ACCEPT_WAVE: 3, None: 4}
 _THROTTLED = {"Error": "ThrottlingException", "RetryAfterSeconds": 1}
 _BROKEN = {"Error": "InternalServerException", "RetryAfterSeconds": 1}
 _LOST = {"Effect": "answer-lost"}
@@ -145,29 +143,29 @@ def generate_script(seed: str, drill: int) -> Script:
     The result depends on the seed and the number only.
     """
     rng = Random(f"{seed}:{drill}")
-    generated = generate_plan(rng, drill=drill)
+    plan, source_servers = generate_plan(rng, drill=drill)
     kinds = [kind for kind, chance in _CHANCES if rng.random() < chance]
     return Script(
-        generated,
-        actions=[
-            _generate_action(rng, generated, kind, number) for number, kind in enumerate(kinds)
-        ],
-        faults=_generate_faults(rng, generated),
-        reactions={w.wave_id: _generate_reactions(rng) for w in generated.plan.waves},
+        drill,
+        plan,
+        source_servers,
+        actions=[_generate_action(rng, plan, kind, number) for number, kind in enumerate(kinds)],
+        faults=_generate_faults(rng, plan),
+        reactions={w.wave_id: _weighted(rng, _REACTIONS, k=3) for w in plan.waves},
     )
 
 
 def _generate_action(
-    rng: Random, generated: GeneratedPlan, kind: ChaosActionKind, number: int
+    rng: Random, plan: RecoveryPlan, kind: ChaosActionKind, number: int
 ) -> ChaosAction:
-    operation = _weighted(rng, _OPERATIONS)
-    waves = len(generated.plan.waves)
+    operation = _weighted(rng, _OPERATIONS)[0]
+    waves = len(plan.waves)
     after = rng.randint(0, waves - 1 if operation == _START else 3 * waves)
-    message = _weighted(rng, _MESSAGES)
-    wave = rng.choice(generated.plan.waves)
+    message = _weighted(rng, _MESSAGES)[0]
+    wave = rng.choice(plan.waves)
     sent = kind is ChaosActionKind.MESSAGE
     return ChaosAction(
-        name=f"{generated.plan.plan_id}/action/{number}",
+        name=f"{plan.plan_id}/action/{number}",
         kind=kind,
         operation=operation,
         after=after,
@@ -179,35 +177,30 @@ def _generate_action(
     )
 
 
-def _generate_faults(rng: Random, generated: GeneratedPlan) -> list[dict[str, Any]]:
+def _generate_faults(rng: Random, plan: RecoveryPlan) -> list[dict[str, Any]]:
     return [
-        _fault_of_drill(generated, operation)
+        _fault_of_drill(plan, operation)
         | effect
         | {
             "Times": rng.randint(1, max_times),
             "After": rng.randint(0, max_after),
-            "Name": f"{generated.plan.plan_id}/fault/{number}",
+            "Name": f"{plan.plan_id}/fault/{number}",
         }
         for number, (operation, chance, effect, max_times, max_after) in enumerate(_FAULTS)
         if rng.random() < chance
     ]
 
 
-def _generate_reactions(rng: Random) -> list[Reaction]:
-    reactions = (Reaction.RETRY, Reaction.ACCEPT, Reaction.NOTHING)
-    return rng.choices(reactions, weights=(5, 3, 4), k=3)
+def _weighted(rng: Random, weights: Mapping[T, int], *, k: int = 1) -> list[T]:
+    return rng.choices(list(weights), weights=list(weights.values()), k=k)
 
 
-def _weighted(rng: Random, weights: Mapping[T, int]) -> T:
-    return rng.choices(list(weights), weights=list(weights.values()))[0]
-
-
-def _fault_of_drill(generated: GeneratedPlan, operation: str) -> dict[str, Any]:
+def _fault_of_drill(plan: RecoveryPlan, operation: str) -> dict[str, Any]:
     """Return the keys of a fault that limit it to the calls of this drill."""
     service, _, name = operation.partition(".")
     if operation == _DESCRIBE_JOBS:
         # One call polls the jobs of all drills, so it has no text of one drill.
         return {"Service": service, "Operation": name}
     # Launch IDs and history items contain the execution ID, which starts with this text.
-    mentions = [f"{generated.plan.plan_id}-", *generated.server_ids]
+    mentions = [f"{plan.plan_id}-", *(i for wave in plan.waves for i in wave.server_ids)]
     return {"Service": service, "Operation": name, "Mentions": mentions}

@@ -6,20 +6,19 @@ from dataclasses import dataclass, field
 
 from temporalio.service import RPCError
 
-from bench.chaos.drill_record import PlanLedger, SentMessage
-from bench.chaos.run_results import RunResults
-from bench.chaos.script import ChaosAction, ChaosActionKind, Reaction, Script
+from bench.chaos.drill_record import BROKEN_STATUSES, PlanLedger, SentMessage
+from bench.chaos.results import RunResults
+from bench.chaos.script import ChaosAction, ChaosActionKind, Script
 from bench.testbed import Testbed
 from client.errors import RefusedError, RejectedError, UnreachableError
 from client.executions import execution_state, require_running
 from client.steering import cancel, send
 from recovery.execution.state import ExecutionState, PlanStatus, RefusalCode
-from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
+from recovery.execution.wave import WaitingFor, WaveState
 from recovery.operator.messages import MessageName, OperatorMessage
 
 _POLL_INTERVAL_SECONDS = 3.0
 _ACTOR = "bench"
-_BROKEN = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 
 
 @dataclass
@@ -34,26 +33,28 @@ class SimulatedOperator:
     _handled_attempts: dict[str, int] = field(default_factory=dict)
 
     async def perform(self, action: ChaosAction) -> str:
-        """Send the message or the cancellation of an action. Returns the outcome."""
+        """Send the message or the cancellation of an action.
+
+        Returns:
+            accepted, rejected or unanswered.
+        """
         if action.kind is ChaosActionKind.CANCEL:
             return await self._cancel()
         assert action.message is not None, "a message has a name"
-        return await self.send_message(action.message, action.wave_id, cascade=action.cascade)
+        return await self._send(action.message, action.wave_id, cascade=action.cascade)
 
     async def run(self) -> None:
         """Respond to approvals, pauses, launches in doubt and broken waves, until cancelled."""
         while True:
             await asyncio.sleep(_POLL_INTERVAL_SECONDS)
             try:
-                state = await execution_state(
-                    self.testbed.client, self.script.generated.plan.plan_id
-                )
+                state = await execution_state(self.testbed.client, self.script.plan.plan_id)
             except (RefusedError, UnreachableError):
                 continue
             if state.end_time is None:
                 await self._respond(state)
 
-    async def send_message(
+    async def _send(
         self,
         name: MessageName,
         wave_id: str | None = None,
@@ -62,76 +63,63 @@ class SimulatedOperator:
         job: str | None = None,
         launch: str | None = None,
     ) -> str:
-        """Send one message.
-
-        Returns:
-            accepted, rejected or unanswered.
-        """
-        plan_id = self.script.generated.plan.plan_id
+        plan_id = self.script.plan.plan_id
         reason = f"{plan_id} message {len(self.sent) + 1}"
         message = OperatorMessage(
             name=name, wave=wave_id, reason=reason, cascade=cascade, job=job, launch=launch
         )
-        response: bool | None = None
-        index = len(self.sent)
-        self.sent.append(SentMessage(name, reason, None))
+        sent = SentMessage(name, reason)
+        self.sent.append(sent)
         try:
             running = await require_running(self.testbed.client, plan_id)
             if await send(self.testbed.client, running, message, actor=_ACTOR) is not None:
-                response = True
+                sent.accepted = True
         except RejectedError as rejected:
             # One that comes after the end leaves no record.
-            response = None if rejected.code is RefusalCode.EXECUTION_ENDED else False
+            sent.accepted = None if rejected.code is RefusalCode.EXECUTION_ENDED else False
         except (RefusedError, RPCError, UnreachableError):
-            response = None
-        self.sent[index] = SentMessage(name, reason, response)
-        outcome = {True: "accepted", False: "rejected", None: "unanswered"}[response]
+            pass
+        outcome = {True: "accepted", False: "rejected", None: "unanswered"}[sent.accepted]
         self.results.message_outcomes[outcome] += 1
         return outcome
 
     async def _cancel(self) -> str:
-        plan_id = self.script.generated.plan.plan_id
         try:
-            running = await require_running(self.testbed.client, plan_id)
-            await cancel(
-                self.testbed.client, running, actor=_ACTOR, reason="cancelled by the script"
-            )
+            running = await require_running(self.testbed.client, self.script.plan.plan_id)
+            reason = "cancelled by the script"
+            await cancel(self.testbed.client, running, actor=_ACTOR, reason=reason)
         except (RefusedError, RPCError, UnreachableError):
             return "unanswered"
         return "accepted"
 
     async def _respond(self, state: ExecutionState) -> None:
         if state.status is PlanStatus.PAUSED:
-            await self.send_message(MessageName.RESUME)
+            await self._send(MessageName.RESUME)
         for wave in state.waves:
             if wave.launch_in_doubt:
                 await self._resolve_launch_in_doubt(wave)
             elif wave.waiting_for is WaitingFor.APPROVAL:
-                await self.send_message(MessageName.APPROVE_WAVE, wave.wave_id)
-            elif (
-                wave.status in _BROKEN and self._handled_attempts.get(wave.wave_id) != wave.attempt
-            ):
+                await self._send(MessageName.APPROVE_WAVE, wave.wave_id)
+            elif wave.status in BROKEN_STATUSES:
                 await self._handle_broken_wave(wave)
 
     async def _handle_broken_wave(self, wave: WaveState) -> None:
         """React to a broken wave according to the script, once per attempt."""
+        if self._handled_attempts.get(wave.wave_id) == wave.attempt:
+            return
         self._handled_attempts[wave.wave_id] = wave.attempt
         generated = self.script.reactions[wave.wave_id]
         index = self._reaction_counts[wave.wave_id]
         self._reaction_counts[wave.wave_id] += 1
-        reaction = generated[index] if index < len(generated) else Reaction.NOTHING
-        if reaction is not Reaction.NOTHING:
-            await self.send_message(MessageName(reaction.value), wave.wave_id)
+        if index < len(generated) and (reaction := generated[index]):
+            await self._send(reaction, wave.wave_id)
 
     async def _resolve_launch_in_doubt(self, wave: WaveState) -> None:
         """Look up the job in the ledger, as an operator does in the console, and report it."""
-        ledger = await self.testbed.aws.ledger()
-        plan_ledger = PlanLedger.read(ledger, self.script.generated.plan)
+        plan_ledger = PlanLedger.read(await self.testbed.aws.ledger(), self.script.plan)
+        launches = plan_ledger.of_wave(wave.wave_id)
         for launch_id in wave.launches_in_doubt:
-            launches = plan_ledger.of_wave(wave.wave_id)
             jobs = [x.job_id for x in launches if x.launch_id == launch_id]
-            if jobs:
-                response, job = MessageName.ADOPT_JOB, jobs[-1]
-            else:
-                response, job = MessageName.LAUNCH_ANYWAY, None
-            await self.send_message(response, wave.wave_id, job=job, launch=launch_id)
+            response = MessageName.ADOPT_JOB if jobs else MessageName.LAUNCH_ANYWAY
+            job = jobs[-1] if jobs else None
+            await self._send(response, wave.wave_id, job=job, launch=launch_id)

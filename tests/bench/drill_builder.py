@@ -48,8 +48,8 @@ class DrillBuilder:
             ],
         )
     )
-    ledger: dict[str, Any] = field(
-        default_factory=lambda: {"Backends": [{"Events": [], "Jobs": [], "Servers": []}]}
+    ledger: dict[str, list[dict[str, Any]]] = field(
+        default_factory=lambda: {"Events": [], "Jobs": [], "Servers": []}
     )
     closed: str = "COMPLETED"
     sent: list[SentMessage] = field(default_factory=list)
@@ -77,10 +77,9 @@ class DrillBuilder:
         launch_id: str | None = None,
     ) -> None:
         """Add an accepted launch to the ledger."""
-        backend = self.ledger["Backends"][0]
         given = launch_id or f"{EXECUTION_ID}/{wave_id}/{attempt}/{number}"
         tags = {"drs-waves:launch-id": given}
-        backend["Events"].append(
+        self.ledger["Events"].append(
             {
                 "Event": "START_RECOVERY_ACCEPTED",
                 "JobId": job_id,
@@ -97,23 +96,25 @@ class DrillBuilder:
             }
             for i in server_ids
         ]
-        backend["Jobs"].append({"JobId": job_id, "Created": at, "Tags": tags, "Servers": servers})
+        self.ledger["Jobs"].append(
+            {"JobId": job_id, "Created": at, "Tags": tags, "Servers": servers}
+        )
         for server in servers:
             if server["FinalStatus"] == "LAUNCHED":
                 self.add_instance(str(server["SourceServerId"]), str(server["RecoveryInstanceId"]))
 
     def add_instance(self, server_id: str, instance: str) -> None:
         """Add an instance of a server to the ledger."""
-        backend = self.ledger["Backends"][0]
-        backend["Servers"] = [s for s in backend["Servers"] if s["SourceServerId"] != server_id]
-        backend["Servers"].append(
+        self.remove_instances(server_id)
+        self.ledger["Servers"].append(
             {"SourceServerId": server_id, "InstancesUp": [{"RecoveryInstanceId": instance}]}
         )
 
     def remove_instances(self, server_id: str) -> None:
         """Remove the instances of a server from the ledger."""
-        backend = self.ledger["Backends"][0]
-        backend["Servers"] = [s for s in backend["Servers"] if s["SourceServerId"] != server_id]
+        self.ledger["Servers"] = [
+            s for s in self.ledger["Servers"] if s["SourceServerId"] != server_id
+        ]
 
     def wave(self, wave_id: str) -> WaveState:
         """A wave in the history."""

@@ -57,7 +57,7 @@ def test_a_server_that_was_launched_again_before_its_failure_was_known_is_report
 
 def test_a_failed_server_may_be_launched_again_in_a_retry() -> None:
     drill = completed_drill()
-    drill.ledger["Backends"][0]["Jobs"][1]["Servers"][0]["FinalStatus"] = "FAILED"
+    drill.ledger["Jobs"][1]["Servers"][0]["FinalStatus"] = "FAILED"
     drill.accept("app", APP, at=1020.0, job_id="drsjob-3", attempt=2, ended=1025.0)
     drill.record("app", WaveStatus.COMPLETED, job_id="drsjob-3", start=1020.0, end=1025.0)
     drill.wave("app").attempt = 2
@@ -66,7 +66,7 @@ def test_a_failed_server_may_be_launched_again_in_a_retry() -> None:
 
 def test_a_job_that_carries_no_launch_id_of_ours_is_reported() -> None:
     drill = completed_drill()
-    drill.ledger["Backends"][0]["Events"][1]["Tags"] = {}
+    drill.ledger["Events"][1]["Tags"] = {}
     assert any("a job of another execution" in each for each in check(drill.build()))
 
 
@@ -75,7 +75,7 @@ def test_a_job_that_carries_no_launch_id_of_ours_is_reported() -> None:
 
 def test_a_wave_that_was_launched_before_its_dependency_was_up_is_reported() -> None:
     drill = completed_drill()
-    drill.ledger["Backends"][0]["Jobs"][0]["Servers"][0]["FinalTime"] = 1007.5
+    drill.ledger["Jobs"][0]["Servers"][0]["FinalTime"] = 1007.5
     drill.server(DATABASE).end_time = drill.wave("database").end_time = 1007.5
     assert "app was launched at 1007.000, before database was up" in violation(drill)
 
@@ -105,7 +105,7 @@ def test_the_policy_continue_allows_it() -> None:
 def test_the_policy_continue_does_not_allow_it_before_the_failure() -> None:
     drill = launched_without_database()
     drill.on_failure("database", OnFailure.CONTINUE)
-    drill.ledger["Backends"][0]["Jobs"][0]["Servers"][0]["FinalTime"] = 1011.0
+    drill.ledger["Jobs"][0]["Servers"][0]["FinalTime"] = 1011.0
     assert "before database was up" in violation(drill)
 
 
@@ -149,7 +149,7 @@ def test_a_skipped_dependency_does_not_block_from_its_time_on(at: float, allowed
 
 def test_a_failed_optional_server_does_not_block_dependents() -> None:
     drill = completed_drill()
-    drill.ledger["Backends"][0]["Jobs"][0]["Servers"][1]["FinalStatus"] = "FAILED"
+    drill.ledger["Jobs"][0]["Servers"][1]["FinalStatus"] = "FAILED"
     drill.remove_instances(REPLICA)
     drill.record_failure(REPLICA)
     drill.wave("database").status = WaveStatus.PARTIAL

@@ -17,20 +17,19 @@ def test_the_same_seed_generates_the_same_drill() -> None:
 def test_another_seed_or_another_number_generates_another_drill() -> None:
     scripts = [generate_script("a", 7), generate_script("a", 8), generate_script("b", 7)]
     assert scripts[0] != scripts[2]
-    assert scripts[0].generated.plan.model_dump(exclude={"plan_id"}) != scripts[
-        1
-    ].generated.plan.model_dump(exclude={"plan_id"})
+    plans = [script.plan.model_dump(exclude={"plan_id"}) for script in scripts]
+    assert plans[0] != plans[1]
 
 
 @pytest.mark.parametrize("drill", DRILLS)
 def test_a_generated_drill_can_be_run(drill: int) -> None:
     script = generate_script("a", drill)
-    plan = script.generated.plan
+    plan = script.plan
     plan.graph.order()
     assert 1 <= len(plan.waves) <= 8
     assert all(1 <= len(wave.servers) <= 4 for wave in plan.waves)
     scenario = {
-        "SourceServers": script.generated.source_servers,
+        "SourceServers": script.source_servers,
         "Faults": [*script.holds, *script.faults],
     }
     Scenario.model_validate(scenario)
@@ -39,7 +38,9 @@ def test_a_generated_drill_can_be_run(drill: int) -> None:
 
 def test_no_two_drills_share_a_server_or_the_name_of_an_action() -> None:
     scripts = [generate_script("a", drill) for drill in DRILLS]
-    servers = Counter(i for script in scripts for i in script.generated.server_ids)
+    servers = Counter(
+        i for script in scripts for wave in script.plan.waves for i in wave.server_ids
+    )
     actions = Counter(action.name for script in scripts for action in script.actions)
     assert max(servers.values()) == 1
     assert max(actions.values()) == 1
