@@ -10,10 +10,10 @@ Each wave is one job. A call that DRS rejects because of a quota is repeated aft
 """
 
 import asyncio
+import math
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -23,8 +23,40 @@ from botocore.exceptions import ClientError
 from bench.speed.loads import Load
 from recovery.plan.model import RecoveryPlan, Wave
 
-_SLOW_POLL = 30.0
-_FAST_POLL = 5.0
+CUTOFF = 3.0
+"""The makespan / limit at which a launch is stopped."""
+
+
+@dataclass(frozen=True)
+class LaunchMethod:
+    """A launch method.
+
+    Attributes:
+        poll: seconds between two polls, before the speed factor.
+        steps: the waves in the order in which they are launched, those of a step together.
+        waits: whether the next step waits until all waves of the last are up.
+    """
+
+    name: str
+    poll: float
+    steps: Callable[[RecoveryPlan], list[list[Wave]]]
+    waits: bool
+
+
+def _one_by_one(plan: RecoveryPlan) -> list[list[Wave]]:
+    return [[wave] for wave in plan.waves]
+
+
+def _by_level(plan: RecoveryPlan) -> list[list[Wave]]:
+    return [[plan.wave(wave_id) for wave_id in level] for level in plan.graph.levels()]
+
+
+LIST_ORDER = LaunchMethod("list order", 30.0, _one_by_one, waits=False)
+METHODS = (
+    LIST_ORDER,
+    LaunchMethod("sequential", 30.0, _one_by_one, waits=True),
+    LaunchMethod("levels", 5.0, _by_level, waits=True),
+)
 
 
 @dataclass
@@ -32,47 +64,46 @@ class Baseline:
     """One launch method for one load.
 
     Attributes:
-        seconds: wall-clock seconds from the start until all servers are up.
-        calls: the number of calls by operation.
-        refusals: the number of rejected calls by error code.
+        ratio: makespan / limit until all servers are up; infinite beyond the cutoff. All of it is
+            scaled: the poll intervals and the durations of DRS.
+        refusals: the number of calls that DRS rejected.
     """
 
-    name: str
+    method: LaunchMethod
     load: Load
     url: str
     speed: float
-    poll: float
-    order: Callable[[RecoveryPlan], list[list[Wave]]]
-    blocks: bool
-    cutoff: float
-    seconds: float | None = None
-    calls: Counter[str] = field(default_factory=Counter)
-    refusals: Counter[str] = field(default_factory=Counter)
+    ratio: float = math.inf
+    refusals: int = 0
     _client: Any = None
 
     async def run(self) -> None:
         """Launch all plans of the load at once, with the same method."""
-        region = self.load.plans[0].waves[0].region
         retries: Any = {"total_max_attempts": 5, "mode": "standard"}
-        quiet = Config(retries=retries, max_pool_connections=64)
-        self._client = boto3.client("drs", region_name=region, endpoint_url=self.url, config=quiet)
+        self._client = boto3.client(
+            "drs",
+            region_name=self.load.region,
+            endpoint_url=self.url,
+            config=Config(retries=retries, max_pool_connections=64),
+        )
+        limit = self.load.limit / self.speed
         started = time.monotonic()
         try:
-            async with asyncio.timeout(self.cutoff):
+            async with asyncio.timeout(CUTOFF * limit):
                 await asyncio.gather(*(self._run(plan) for plan in self.load.plans))
         except TimeoutError:
             return
-        self.seconds = time.monotonic() - started
+        self.ratio = (time.monotonic() - started) / limit
 
     async def _run(self, plan: RecoveryPlan) -> None:
         jobs: dict[str, str] = {}
         up: set[str] = set()
-        for step in self.order(plan):
+        for step in self.method.steps(plan):
             for wave in step:
                 while not up.issuperset(wave.depends_on):
                     await self._poll(jobs, up)
                 jobs[wave.wave_id] = await self._launch(wave)
-            while self.blocks and not up.issuperset(wave.wave_id for wave in step):
+            while self.method.waits and not up.issuperset(wave.wave_id for wave in step):
                 await self._poll(jobs, up)
         while len(up) < len(plan.waves):
             await self._poll(jobs, up)
@@ -81,9 +112,11 @@ class Baseline:
         servers = [{"sourceServerID": i} for i in wave.server_ids]
         while True:
             try:
-                response = await self._call("start_recovery", sourceServers=servers, isDrill=True)
-            except ClientError as error:
-                self.refusals[error.response["Error"]["Code"]] += 1
+                response = await asyncio.to_thread(
+                    self._client.start_recovery, sourceServers=servers, isDrill=True
+                )
+            except ClientError:
+                self.refusals += 1
                 await self._pause()
             else:
                 return str(response["job"]["jobID"])
@@ -93,8 +126,8 @@ class Baseline:
         open_ = {job_id: wave for wave, job_id in jobs.items() if wave not in up}
         if not open_:
             return
-        response = await self._call(
-            "describe_jobs", filters={"jobIDs": list(open_)}, maxResults=1000
+        response = await asyncio.to_thread(
+            self._client.describe_jobs, filters={"jobIDs": list(open_)}, maxResults=1000
         )
         for job in response["items"]:
             statuses = [s.get("launchStatus") for s in job["participatingServers"]]
@@ -102,40 +135,4 @@ class Baseline:
                 up.add(open_[job["jobID"]])
 
     async def _pause(self) -> None:
-        await asyncio.sleep(self.poll / self.speed)
-
-    async def _call(self, method: str, **requested: Any) -> Any:
-        self.calls[method] += 1
-        return await asyncio.to_thread(getattr(self._client, method), **requested)
-
-
-def list_order(load: Load, url: str, speed: float, cutoff: float) -> Baseline:
-    """Waves in the order of the plan."""
-    return Baseline(
-        "list order", load, url, speed, _SLOW_POLL, lambda p: [[w] for w in p.waves], False, cutoff
-    )
-
-
-def sequential(load: Load, url: str, speed: float, cutoff: float) -> Baseline:
-    """One wave at a time."""
-    return Baseline(
-        "sequential", load, url, speed, _SLOW_POLL, lambda p: [[w] for w in p.waves], True, cutoff
-    )
-
-
-def levels(load: Load, url: str, speed: float, cutoff: float) -> Baseline:
-    """One level of the graph at a time."""
-    return Baseline("levels", load, url, speed, _FAST_POLL, _levels, True, cutoff)
-
-
-def _levels(plan: RecoveryPlan) -> list[list[Wave]]:
-    depth: dict[str, int] = {}
-    left: Iterable[Wave] = plan.waves
-    while left := [wave for wave in left if wave.wave_id not in depth]:
-        for wave in left:
-            if all(needed in depth for needed in wave.depends_on):
-                depth[wave.wave_id] = 1 + max((depth[d] for d in wave.depends_on), default=-1)
-    found: list[list[Wave]] = [[] for _ in range(max(depth.values()) + 1)]
-    for wave in plan.waves:
-        found[depth[wave.wave_id]].append(wave)
-    return found
+        await asyncio.sleep(self.method.poll / self.speed)

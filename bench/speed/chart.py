@@ -14,13 +14,11 @@ _COLORS = {
 }
 
 
-def write_chart(
-    compared: Mapping[str, Mapping[str, float | None]], path: Path, *, cutoff: float
-) -> None:
+def write_chart(compared: Mapping[str, Mapping[str, float]], path: Path, *, cutoff: float) -> None:
     """Write a bar chart as SVG.
 
     Args:
-        compared: makespan / limit, by load and launch method; None if it exceeds the cutoff.
+        compared: makespan / limit, by load and launch method.
         path: the output file.
         cutoff: the maximum of the axis.
     """
@@ -40,10 +38,6 @@ def write_chart(
     loads = list(compared)[::-1]
     chart.x_labels = loads
     for name in _COLORS:
-        values = [compared[load].get(name, 0.0) for load in loads]
-        bars = [
-            cutoff if name in compared[load] and value is None else value or None
-            for load, value in zip(loads, values, strict=True)
-        ]
-        chart.add(name, bars)
+        ratios = [compared[load].get(name) for load in loads]
+        chart.add(name, [None if ratio is None else min(ratio, cutoff) for ratio in ratios])
     chart.render_to_file(str(path))

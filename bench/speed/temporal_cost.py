@@ -1,13 +1,16 @@
 """Counts the Temporal events and billable actions of an execution, by workflow type."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
+# Maximum per workflow type; the others count as the average. To read the histories of 1,000 waves
+# takes longer than to run them.
+_MAX_HISTORIES = 50
 # Events that Temporal Cloud bills as actions. Heartbeats and queries are not in histories. A child
 # workflow is one action for the parent, and its start is another action.
 # Source: https://docs.temporal.io/cloud/actions
@@ -29,51 +32,53 @@ class TemporalCost:
     Attributes:
         events: the number of history events.
         actions: the number of billable actions.
+        longest_task: seconds of the longest workflow task.
     """
 
     events: Counter[str] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)
+    longest_task: float = 0.0
 
-    def minus(self, before: "TemporalCost") -> "TemporalCost":
-        """The difference."""
-        return TemporalCost(self.events - before.events, self.actions - before.actions)
-
-    def plus(self, other: "TemporalCost") -> "TemporalCost":
+    def __add__(self, other: "TemporalCost") -> "TemporalCost":
         """The sum."""
-        return TemporalCost(self.events + other.events, self.actions + other.actions)
+        return TemporalCost(
+            self.events + other.events,
+            self.actions + other.actions,
+            max(self.longest_task, other.longest_task),
+        )
 
 
-async def cost_of(client: Client, query: str, *, max_histories: int) -> TemporalCost:
+async def cost_of(client: Client, query: str, *, since: float = 0.0) -> TemporalCost:
     """Count the histories of the workflows that a query finds.
 
     Args:
         client: the Temporal client.
         query: the list filter of the workflows.
-        max_histories: how many histories of a type to read. The others count as the average.
+        since: earlier events do not count (epoch seconds).
     """
     cost, seen, read = TemporalCost(), Counter[str](), Counter[str]()
     async for found in client.list_workflows(query):
         kind = found.workflow_type
         seen[kind] += 1
-        if read[kind] >= max_histories:
+        if read[kind] >= _MAX_HISTORIES:
             continue
         read[kind] += 1
         handle = client.get_workflow_handle(found.id, run_id=found.run_id)
-        events, actions = await _count(handle.fetch_history_events())
-        cost.events[kind] += events
-        cost.actions[kind] += actions
+        task_started = 0.0
+        async for event in handle.fetch_history_events():
+            time = event.event_time.ToDatetime(UTC).timestamp()
+            if time < since:
+                continue
+            cost.events[kind] += 1
+            cost.actions[kind] += event.event_type in _ACTIONS or _is_signal_from_outside(event)
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+                task_started = time
+            elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                cost.longest_task = max(cost.longest_task, time - task_started)
     for kind, count in seen.items():
         for counter in (cost.events, cost.actions):
             counter[kind] = round(counter[kind] * count / read[kind])
     return cost
-
-
-async def _count(history: AsyncIterator[HistoryEvent]) -> tuple[int, int]:
-    events = actions = 0
-    async for event in history:
-        events += 1
-        actions += event.event_type in _ACTIONS or _is_signal_from_outside(event)
-    return events, actions
 
 
 def _is_signal_from_outside(event: HistoryEvent) -> bool:
