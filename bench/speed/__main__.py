@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench.display import progress_bars
-from bench.speed.baselines import CUTOFF, LIST_ORDER, METHODS, Baseline, LaunchMethod
+from bench.speed.baselines import LIST_ORDER, METHODS, Baseline, LaunchMethod
 from bench.speed.chart import write_chart
 from bench.speed.loads import (
     HUNDRED_PLANS,
@@ -134,7 +134,7 @@ def main(
         compared = makespans(work.runs, work.baselines)
         out.print(comparison_table(compared, sum(run.refusals for run in work.baselines)))
         if chart is not None:
-            write_chart(compared, chart, cutoff=CUTOFF)
+            write_chart(compared, chart)
 
 
 if __name__ == "__main__":
