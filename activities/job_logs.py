@@ -6,15 +6,16 @@ from temporalio import activity
 
 from activities.heartbeat import heartbeating
 from aws.drs.client import DrsClient
-from aws.drs.job_log_lines import line_of
-from aws.drs.models import Job, epoch
+from aws.drs.models import Job, JobLogItem, epoch
 from aws.errors import AwsError
 from aws.targets import TargetClients
-from contract.job_logs import JobLog, JobLogs, JobLogsRequest
+from contract.job_logs import JobLog, JobLogLine, JobLogs, JobLogsRequest
+from recovery.text_format import shortened
 
 _JOBS_AT_ONCE = 4
 # Temporal takes 2 MB a payload.
 _MAX_CHARACTERS = 1_500_000
+_MAX_ERROR_LENGTH = 2000
 
 
 class JobLogActivities:
@@ -62,10 +63,17 @@ def _job_header(job_id: str, job: Job | None, error: str | None) -> JobLog:
 
 async def _read(api: DrsClient, log: JobLog) -> JobLog:
     try:
-        lines = [line_of(item) for item in await api.job_log_events(log.job_id)]
+        lines = [line_of(item) for item in await api.job_log(log.job_id)]
     except AwsError as error:
         return log.model_copy(update={"error": str(error)})
     return log.model_copy(update={"lines": lines})
+
+
+def line_of(item: JobLogItem) -> JobLogLine:
+    """A line for users."""
+    error = item.raw_error and shortened(item.raw_error, max_length=_MAX_ERROR_LENGTH)
+    known = {"time": epoch(item.log_date_time), "raw_error": error}
+    return JobLogLine.model_validate(dict(item) | known)
 
 
 def _within_payload(logs: list[JobLog]) -> JobLogs:

@@ -23,13 +23,7 @@ from activities.caller_signals import signal_caller
 from activities.heartbeat import heartbeat_details, send_heartbeat
 from activities.launch.guard import refused_servers
 from activities.retry import retry_later
-from aws.drs.launch_search import (
-    SearchResult,
-    is_of_mode,
-    is_of_other_mode,
-    launch_criteria,
-    search,
-)
+from aws.drs.launch_search import SearchResult, is_of_mode, is_of_other_mode, search
 from aws.drs.models import Job, epoch
 from aws.errors import AwsError, AwsErrorKind
 from aws.targets import TargetClients
@@ -307,15 +301,16 @@ class LaunchAttempt:
         """
         jobs = await listing(self._since)
         launches = self._open
-        batch_server_ids = [i for launch in launches for i in launch.request.server_ids]
-        criteria = [launch_criteria(m.request, batch_server_ids=batch_server_ids) for m in launches]
-        found = [search(jobs, each) for each in criteria]
+        in_batch = [i for launch in launches for i in launch.request.server_ids]
+
+        def find() -> list[tuple[_Launch, SearchResult]]:
+            return [(m, search(jobs, m.request, batch_server_ids=in_batch)) for m in launches]
+
         # DescribeJobs may omit tags; they are read before a job counts as untagged.
-        ambiguous = [job for seen in found if seen.own is None for job in seen.candidates]
-        for job in ambiguous:
+        for job in [job for _, seen in find() for job in seen.candidates]:
             if not job.tags and job.arn:
                 job.tags = await self._api.tags_of(job.arn)
-        return list(zip(launches, (search(jobs, each) for each in criteria), strict=True))
+        return find()
 
     async def _search_once(self) -> list[tuple[_Launch, SearchResult]]:
         """Read the jobs once; if that fails after an operator's `launch_anyway`, assume none."""

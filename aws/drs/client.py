@@ -12,7 +12,6 @@ from aws.drs.models import (
     LAUNCH_ID_TAG,
     DrsResponse,
     Job,
-    JobLogEvent,
     JobLogItem,
     RecoveryInstance,
     SourceServer,
@@ -135,10 +134,6 @@ class DrsClient:
     async def job_log(self, job_id: str) -> list[JobLogItem]:
         """A job's log, oldest line first."""
         return await self._all("DescribeJobLogItems", JobLogItem, jobID=job_id)
-
-    async def job_log_events(self, job_id: str) -> list[JobLogEvent]:
-        """The same log with all fields that DRS returns."""
-        return await self._all("DescribeJobLogItems", JobLogEvent, jobID=job_id)
 
     async def recovery_instances(self, server_ids: Sequence[str]) -> list[RecoveryInstance]:
         """All recovery instances of these source servers."""

@@ -17,43 +17,6 @@ _SKEW_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class LaunchCriteria:
-    """The criteria to find a launch's job.
-
-    Attributes:
-        since: when the wave requested it (epoch seconds).
-        relaunch: servers to launch although another job has launched them.
-        batch_server_ids: servers of other launches that the same call may include.
-    """
-
-    launch_id: str
-    server_ids: tuple[str, ...]
-    is_drill: bool
-    since: float
-    relaunch: tuple[str, ...] = ()
-    batch_server_ids: tuple[str, ...] = ()
-
-
-def launch_criteria(
-    request: LaunchRequest, *, batch_server_ids: Sequence[str] = ()
-) -> LaunchCriteria:
-    """The criteria for a request.
-
-    Args:
-        request: the launch.
-        batch_server_ids: servers that the same call may include.
-    """
-    return LaunchCriteria(
-        launch_id=request.launch_id,
-        server_ids=request.server_ids,
-        is_drill=request.is_drill,
-        since=request.since if request.requested_time is None else request.requested_time,
-        relaunch=tuple(request.relaunch),
-        batch_server_ids=tuple(batch_server_ids),
-    )
-
-
-@dataclass(frozen=True)
 class SearchResult:
     """The result of a search.
 
@@ -72,27 +35,30 @@ class SearchResult:
     launched_by_others: dict[str, Job] = field(default_factory=dict)
 
 
-def search(jobs: Iterable[Job], criteria: LaunchCriteria) -> SearchResult:
+def search(
+    jobs: Sequence[Job], request: LaunchRequest, *, batch_server_ids: Iterable[str] = ()
+) -> SearchResult:
     """Find a launch's job, and other jobs with its servers.
 
     Args:
         jobs: every job since the launch was first requested, and earlier ones that may still run.
-        criteria: of the launch.
+        request: the launch.
+        batch_server_ids: servers that the same call may include.
     """
-    found = list(jobs)
-    own = next((j for j in found if criteria.launch_id in j.launch_ids), None)
+    own = next((j for j in jobs if request.launch_id in j.launch_ids), None)
     if own is not None:
         return SearchResult(own=own)
-    ours = set(criteria.server_ids)
-    others = [j for j in found if ours.intersection(j.server_ids)]
+    ours = set(request.server_ids)
+    others = [j for j in jobs if ours.intersection(j.server_ids)]
+    in_batch = ours.union(batch_server_ids)
     return SearchResult(
-        candidates=tuple(j for j in found if _is_candidate(j, criteria)),
+        candidates=tuple(j for j in jobs if _is_candidate(j, request, in_batch)),
         blocking=tuple(j for j in others if not j.is_over),
         launched_by_others={
             server_id: job
-            for server_id in criteria.server_ids
-            if server_id not in criteria.relaunch
-            and (job := _launching_job(server_id, others, criteria)) is not None
+            for server_id in request.server_ids
+            if server_id not in request.relaunch
+            and (job := _launching_job(server_id, others, request)) is not None
         },
     )
 
@@ -107,22 +73,27 @@ def is_of_other_mode(job: Job, *, is_drill: bool) -> bool:
     return job.initiated_by is not None and not is_of_mode(job, is_drill=is_drill)
 
 
-def _is_candidate(job: Job, criteria: LaunchCriteria) -> bool:
+def _requested_at(request: LaunchRequest) -> float:
+    """When the wave requested it (epoch seconds)."""
+    return request.since if request.requested_time is None else request.requested_time
+
+
+def _is_candidate(job: Job, request: LaunchRequest, in_batch: set[str]) -> bool:
     """Whether a job without a launch ID may belong to an unanswered call.
 
     A job with other tags would have ours too.
     """
-    if job.tags or is_of_other_mode(job, is_drill=criteria.is_drill):
+    if job.tags or is_of_other_mode(job, is_drill=request.is_drill):
         return False
     created = epoch(job.creation_date_time)
-    if created is not None and created < criteria.since - _SKEW_SECONDS:
+    if created is not None and created < _requested_at(request) - _SKEW_SECONDS:
         return False
     # A job without servers may be ours.
-    named, ours = set(job.server_ids), set(criteria.server_ids)
-    return not named or (bool(named & ours) and named <= ours.union(criteria.batch_server_ids))
+    named = set(job.server_ids)
+    return not named or (not named.isdisjoint(request.server_ids) and named <= in_batch)
 
 
-def _launching_job(server_id: str, jobs: list[Job], criteria: LaunchCriteria) -> Job | None:
+def _launching_job(server_id: str, jobs: list[Job], request: LaunchRequest) -> Job | None:
     """The last job of a server, if it launched the server after the launch was requested.
 
     A job that ended earlier is ignored, because a drill launches its servers again.
@@ -135,9 +106,9 @@ def _launching_job(server_id: str, jobs: list[Job], criteria: LaunchCriteria) ->
         return None
     job = own[-1]
     ended = epoch(job.end_date_time)
-    overlaps = not job.is_over or (ended is not None and ended >= criteria.since)
+    overlaps = not job.is_over or (ended is not None and ended >= _requested_at(request))
     statuses = [
         s.launch_status for s in job.participating_servers if s.source_server_id == server_id
     ]
-    launched = "LAUNCHED" in statuses and is_of_mode(job, is_drill=criteria.is_drill)
+    launched = "LAUNCHED" in statuses and is_of_mode(job, is_drill=request.is_drill)
     return job if overlaps and launched else None

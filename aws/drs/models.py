@@ -5,11 +5,21 @@ service's model lacks and omit fields that it requires. Timestamps come in two f
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import (
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic.alias_generators import to_camel, to_snake
 
+from contract.job_logs import Conversion, SourceNetwork
 from recovery.execution.server import OperatingSystem
 
 # The tags of further launches of a job start with it.
@@ -67,30 +77,41 @@ class TagList(DrsResponse):
     tags: dict[str, str] = {}
 
 
+def _none_if_invalid(value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return parse(value)
+    except ValidationError:
+        return None
+
+
+def _snake_keys(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {to_snake(key): each for key, each in value.items() if each is not None}
+
+
+T = TypeVar("T")
+# None if it is missing or its form is unknown.
+Lenient = Annotated[T | None, BeforeValidator(_snake_keys), WrapValidator(_none_if_invalid)]
+
+
+def _event_data(*path: str) -> Any:
+    return Field(default=None, validation_alias=AliasPath("eventData", *path))
+
+
 class JobLogItem(DrsResponse):
-    """A line of a job's log."""
+    """A line of a job's log; what it says about its event has no fixed form."""
 
     event: str = ""
     log_date_time: str | None = None
-    source_server_id: str | None = Field(
-        default=None, validation_alias=AliasPath("eventData", "sourceServerID")
-    )
-    target_instance_id: str | None = Field(
-        default=None, validation_alias=AliasPath("eventData", "targetInstanceID")
-    )
-    raw_error: str | None = Field(default=None, validation_alias=AliasPath("eventData", "rawError"))
-
-
-class JobLogEvent(DrsResponse):
-    """A line of a job's log with all fields that DRS returns, in no fixed form.
-
-    Attributes:
-        event_data: as it came.
-    """
-
-    event: str = ""
-    log_date_time: str | None = None
-    event_data: dict[str, Any] | None = None
+    source_server_id: Lenient[str] = _event_data("sourceServerID")
+    conversion_server_id: Lenient[str] = _event_data("conversionServerID")
+    target_instance_id: Lenient[str] = _event_data("targetInstanceID")
+    raw_error: Lenient[str] = _event_data("rawError")
+    attempt_count: Lenient[int] = _event_data("attemptCount")
+    max_attempts_count: Lenient[int] = _event_data("maxAttemptsCount")
+    conversion: Lenient[Conversion] = _event_data("conversionProperties")
+    network: Lenient[SourceNetwork] = _event_data("eventResourceData", "sourceNetworkData")
 
 
 class RecoveryInstance(DrsResponse):

@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from activities.job_logs import JobLogActivities
+from activities.job_logs import JobLogActivities, line_of
 from aws.drs.client import DrsClient
-from aws.drs.job_log_lines import line_of
-from aws.drs.models import JobLogEvent
+from aws.drs.models import JobLogItem
 from aws.sessions import AwsSessions
 from aws.targets import TargetClients
 from contract.job_logs import JobLogs, JobLogsRequest
@@ -79,7 +78,7 @@ async def test_an_aws_error_is_reported_for_each_job(aws: LocalAws) -> None:
     ],
 )
 def test_a_line_of_an_unknown_form_keeps_its_known_fields(event: dict[str, Any]) -> None:
-    line = line_of(JobLogEvent.model_validate(event))
+    line = line_of(JobLogItem.model_validate(event))
     assert line.event == event.get("event", "")
     assert (line.time, line.raw_error, line.conversion, line.network) == (None, None, None, None)
 
@@ -107,7 +106,7 @@ def test_all_fields_of_an_event_are_returned() -> None:
             },
         },
     }
-    line = line_of(JobLogEvent.model_validate(event_data))
+    line = line_of(JobLogItem.model_validate(event_data))
     assert line.model_dump(mode="json", exclude_none=True) == {
         "Event": "CONVERSION_END",
         "Time": 1_732_348_800.0,

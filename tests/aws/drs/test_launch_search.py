@@ -1,18 +1,24 @@
 """What DRS's jobs say of a launch: its own, one that may be it, one in the way, one that did it."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from aws.drs.launch_search import LaunchCriteria, search
+from aws.drs.launch_search import search
 from aws.drs.models import LAUNCH_ID_TAG, Job
+from contract.launch import LaunchRequest
+from recovery.plan.model import Server, Target
 from tests.recovery.plans import server_id
 
 SINCE = 1_700_000_000.0
 BEFORE, AFTER = "2023-11-14T22:00:00Z", "2023-11-14T22:14:00Z"  # 22:13:20 is SINCE
-WANTED = LaunchCriteria(
-    launch_id="crm-1/db/1/0", server_ids=(server_id(1), server_id(2)), is_drill=True, since=SINCE
+WANTED = LaunchRequest(
+    launch_id="crm-1/db/1/0",
+    target=Target(region="us-west-2"),
+    servers=[Server(source_server_id=server_id(n)) for n in (1, 2)],
+    is_drill=True,
+    since=SINCE,
+    wave_workflow_id="drs-wave/crm-1/db/1",
 )
 
 
@@ -75,8 +81,8 @@ def test_only_an_untagged_new_job_of_these_servers_and_mode_may_be_it(
 def test_a_job_of_a_shared_call_may_be_it_if_it_works_on_one_of_the_launchs_own_servers(
     numbers: tuple[int, ...], may_be_it: bool
 ) -> None:
-    criteria = replace(WANTED, batch_server_ids=(server_id(3),))
-    assert bool(search([job(*numbers)], criteria).candidates) == may_be_it
+    found = search([job(*numbers)], WANTED, batch_server_ids=[server_id(3)])
+    assert bool(found.candidates) == may_be_it
 
 
 @pytest.mark.parametrize("initiated_by", ["START_DRILL", "START_RECOVERY", "SOMETHING_NEW", None])
@@ -110,12 +116,6 @@ def test_what_another_job_of_the_mode_launched_meanwhile_is_taken_over(
 
 
 def test_a_server_that_is_to_be_relaunched_is_not_taken_over() -> None:
-    criteria = LaunchCriteria(
-        launch_id="x",
-        server_ids=WANTED.server_ids,
-        is_drill=True,
-        since=SINCE,
-        relaunch=(server_id(1),),
-    )
-    found = search([ended(1, 2, launched=(1, 2))], criteria)
+    wanted = WANTED.model_copy(update={"relaunch": [server_id(1)]})
+    found = search([ended(1, 2, launched=(1, 2))], wanted)
     assert list(found.launched_by_others) == [server_id(2)]
