@@ -10,10 +10,10 @@ from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
 from activities.retry import retry_later
-from aws.drs.client import DrsClient
+from aws.drs.client import DrsClient, WrongAccountError
 from aws.drs.models import Job, RecoveryInstance
 from aws.errors import AwsError, AwsErrorKind
-from aws.targets import TargetClients, WrongAccountError
+from aws.targets import TargetClients
 from contract.cleanup import FoundInstances, TargetScope, TerminateRequest
 from recovery.execution.cleanup_state import LaunchedInstance
 from recovery.plan.model import Target
@@ -52,8 +52,8 @@ class CleanupActivities:
             return await _retried_by_temporal(work, after=self._settings.scaled_poll_seconds)
 
     async def _find(self, scope: TargetScope) -> FoundInstances:
-        await self._clients.account_of(scope.target)
         api = self._clients.drs(scope.target)
+        await api.account_id()
         deadline = activity.info().scheduled_time.timestamp()
         deadline += JOBS_TIMEOUT_SECONDS / self._settings.speed
         while True:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
-from aws.drs.client import DrsClient
+from aws.drs.client import DrsClient, WrongAccountError
 from aws.drs.live_instances import live_recoveries
 from aws.drs.models import Job, SourceServer
 from aws.errors import AwsError
 from aws.regions import DependencyRegions
-from aws.targets import TargetClients, WrongAccountError
+from aws.targets import TargetClients
 from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
 from recovery.launch.admission import Quotas
 from recovery.plan.model import RecoveryPlan, Target
@@ -36,7 +36,6 @@ class TargetActivities:
     ) -> None:
         self._clients = clients
         self._settings = settings
-        self._quotas = clients.quotas(settings)
         self._dependencies = dependencies or DependencyRegions()
 
     @activity.defn
@@ -104,7 +103,7 @@ class TargetActivities:
         api = self._clients.drs(target)
         try:
             async with asyncio.timeout(_RESPONSE_TIMEOUT_SECONDS):
-                context.account_id = await self._clients.account_of(target)
+                context.account_id = await api.account_id()
             context.endpoint = api.endpoint
         except WrongAccountError as error:
             context.error, context.mismatch = str(error), True
@@ -114,7 +113,7 @@ class TargetActivities:
         return context
 
     async def _check(self, plan: RecoveryPlan, target: Target) -> tuple[list[Finding], list[str]]:
-        quotas = await self._quotas.of(target)
+        quotas = await self._clients.quotas.of(target)
         check = _TargetCheck(plan, target, self._clients.drs(target), quotas)
         try:
             return await check.run(), check.origins

@@ -20,12 +20,10 @@ from activities.heartbeat import heartbeat_interval, heartbeat_timeout
 from activities.history import HistoryActivities
 from activities.history_repair import RepairActivities
 from activities.job_logs import JobLogActivities
-from activities.job_pollers import JobPollers
 from activities.launch.launch_activities import LaunchActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.regions import DependencyRegions
-from aws.sessions import AwsSessions
 from aws.targets import TargetClients
 from client.connection import connect_to_temporal, require_namespace
 from client.errors import UnreachableError
@@ -70,10 +68,9 @@ _STOP_TIMEOUT_SECONDS = 25.0
 
 def make_workers(client: Client, settings: Settings) -> list[Worker]:
     """The workers of both task queues; long watches have their own slots."""
-    clients = TargetClients(AwsSessions())
-    pollers = JobPollers(clients, settings)
-    launch = LaunchActivities(clients, pollers, settings)
-    watch = WatchActivities(clients, pollers, settings)
+    clients = TargetClients(settings)
+    launch = LaunchActivities(clients, settings)
+    watch = WatchActivities(clients, settings)
     table = HistoryTable(settings)
     history = HistoryActivities(table)
     repair = RepairActivities(table)

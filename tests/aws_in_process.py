@@ -18,10 +18,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from activities import heartbeat
-from activities.job_pollers import JobPollers
 from activities.launch.launch_activities import LaunchActivities
 from activities.watch.watch_activities import WatchActivities
-from aws.sessions import AwsSessions
 from aws.targets import TargetClients
 from contract.launch import (
     BatchRequest,
@@ -256,8 +254,7 @@ def fast(aws: LocalAws) -> Settings:
 
 def launch_activities(settings: Settings) -> LaunchActivities:
     """The launch activities of a worker of its own."""
-    clients = TargetClients(AwsSessions())
-    return LaunchActivities(clients, JobPollers(clients, settings), settings)
+    return LaunchActivities(TargetClients(settings), settings)
 
 
 @pytest.fixture
@@ -269,8 +266,7 @@ def launches(fast: Settings) -> LaunchActivities:
 @pytest.fixture
 def watches(fast: Settings) -> WatchActivities:
     """The activities of a worker that read DRS."""
-    clients = TargetClients(AwsSessions())
-    return WatchActivities(clients, JobPollers(clients, fast), fast)
+    return WatchActivities(TargetClients(fast), fast)
 
 
 @pytest.fixture

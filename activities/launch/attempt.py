@@ -23,10 +23,10 @@ from activities.caller_signals import signal_caller
 from activities.heartbeat import heartbeat_details, send_heartbeat
 from activities.launch.guard import refused_servers
 from activities.retry import retry_later
+from aws.drs.client import DrsClient
 from aws.drs.launch_search import SearchResult, is_of_mode, is_of_other_mode, search
 from aws.drs.models import Job, epoch
 from aws.errors import AwsError, AwsErrorKind
-from aws.targets import TargetClients
 from contract.launch import (
     BatchProgress,
     LaunchHeartbeat,
@@ -127,7 +127,7 @@ class LaunchAttempt:
 
     def __init__(
         self,
-        clients: TargetClients,
+        api: DrsClient,
         settings: Settings,
         requests: Sequence[LaunchRequest],
         heartbeat: LaunchHeartbeat,
@@ -138,7 +138,7 @@ class LaunchAttempt:
         """Prepare an attempt.
 
         Args:
-            clients: of DRS, by target.
+            api: DRS in their target.
             settings: the worker's.
             requests: the launches; one with an operator's answer is alone.
             heartbeat: the details of the previous attempt's last heartbeat.
@@ -146,9 +146,7 @@ class LaunchAttempt:
             listing: returns the jobs since a time, as read recently; None: reads them again.
         """
         first = requests[0]
-        self._clients = clients
-        self._target = first.target
-        self._api = clients.drs(first.target)
+        self._api = api
         self._listing = listing or self._api.jobs_since
         self._launches = [_Launch(request) for request in requests]
         self._is_drill = first.is_drill
@@ -188,7 +186,7 @@ class LaunchAttempt:
             ApplicationError: retryable, or not if the launch failed.
         """
         try:
-            self._account_id = await self._clients.account_of(self._target)
+            self._account_id = await self._api.account_id()
             await self._adopt()
             await self._find_jobs()
             await self._refuse_live_servers()

@@ -8,11 +8,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.heartbeat import heartbeating
-from activities.job_pollers import JobPollers
 from activities.launch.attempt import JobListing, LaunchAttempt
+from aws.drs.client import WrongAccountError
 from aws.drs.models import DAY_SECONDS, Job
 from aws.errors import AwsError
-from aws.targets import TargetClients, WrongAccountError
+from aws.targets import TargetClients
 from contract.identifiers import launcher_workflow_id
 from contract.launch import BatchRequest, BatchResult, LaunchHeartbeat, LaunchRequest, LaunchResult
 from contract.launcher import LauncherInput, QueueLaunches
@@ -25,9 +25,8 @@ from settings import Settings
 class LaunchActivities:
     """The activities of a launch."""
 
-    def __init__(self, clients: TargetClients, pollers: JobPollers, settings: Settings) -> None:
+    def __init__(self, clients: TargetClients, settings: Settings) -> None:
         self._clients = clients
-        self._pollers = pollers
         self._settings = settings
 
     @activity.defn
@@ -72,7 +71,7 @@ class LaunchActivities:
         Raises:
             ApplicationError: retryable, for temporary errors (throttling, network).
         """
-        poller = self._pollers.of(request.requests[0].target)
+        poller = self._clients.poller(request.requests[0].target)
 
         async def list_jobs(since: float) -> list[Job]:
             listing = await poller.listed(since - DAY_SECONDS, seen_after=request.jobs_read_after)
@@ -103,15 +102,15 @@ class LaunchActivities:
     @activity.defn
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
         """Search the job of a withdrawn launch; None if there is none."""
-        heartbeat = _last_heartbeat() or LaunchHeartbeat()
-        attempt = LaunchAttempt(self._clients, self._settings, [request], heartbeat, in_doubt=True)
+        api, heartbeat = self._clients.drs(request.target), _last_heartbeat() or LaunchHeartbeat()
+        attempt = LaunchAttempt(api, self._settings, [request], heartbeat, in_doubt=True)
         async with heartbeating(lambda: attempt.heartbeat):
             return await attempt.find()
 
     async def _account_of(self, target: Target) -> str | None:
         """The account; if STS fails, the one that the plan or the role names."""
         try:
-            return await self._clients.account_of(target)
+            return await self._clients.drs(target).account_id()
         except WrongAccountError as wrong:
             raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
         except AwsError:
@@ -129,7 +128,7 @@ class LaunchActivities:
         is_retry = activity.info().attempt > 1
         may_be_sent = is_retry or any(r.possibly_sent and r.answer is None for r in requests)
         return LaunchAttempt(
-            self._clients,
+            self._clients.drs(requests[0].target),
             self._settings,
             requests,
             before or LaunchHeartbeat(),

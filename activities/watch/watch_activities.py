@@ -8,7 +8,6 @@ from temporalio.exceptions import ApplicationError
 
 from activities.caller_signals import signal_caller
 from activities.heartbeat import heartbeating
-from activities.job_pollers import JobPollers
 from activities.review import Review
 from activities.watch.watch import Watch
 from aws.drs.job_poller import JobList
@@ -27,11 +26,9 @@ from settings import Settings
 class WatchActivities:
     """The activities that read DRS and change nothing."""
 
-    def __init__(self, clients: TargetClients, pollers: JobPollers, settings: Settings) -> None:
+    def __init__(self, clients: TargetClients, settings: Settings) -> None:
         self._clients = clients
-        self._pollers = pollers
         self._settings = settings
-        self._quotas = clients.quotas(settings)
 
     @activity.defn
     async def watch_servers(self, request: WatchRequest) -> list[ServerResult]:
@@ -43,7 +40,7 @@ class WatchActivities:
         heartbeat = WatchHeartbeat(servers=[WatchedServer(result=s) for s in request.servers])
         if details := activity.info().heartbeat_details:
             heartbeat = WatchHeartbeat.model_validate(details[0])
-        api, poller = self._clients.drs(request.target), self._pollers.of(request.target)
+        api, poller = self._clients.drs(request.target), self._clients.poller(request.target)
         watch = Watch(api, poller, request, heartbeat, self._settings)
         async with heartbeating(lambda: heartbeat):
             return await watch.run()
@@ -54,10 +51,10 @@ class WatchActivities:
 
         If DRS fails, a request without `seen` returns no jobs at once; others wait for a change.
         """
-        poller = self._pollers.of(request.target)
+        poller = self._clients.poller(request.target)
         since = time.time() - DAY_SECONDS
         async with heartbeating():
-            quotas = await self._quotas.of(request.target)
+            quotas = await self._clients.quotas.of(request.target)
             await asyncio.sleep(self._gather_seconds(request))
             while True:
                 found = RunningJobs(

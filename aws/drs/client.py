@@ -1,7 +1,7 @@
 """A client of DRS that parses each response into a typed model."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -27,26 +27,20 @@ _MAX_PAGES = 200
 T = TypeVar("T", bound=DrsResponse)
 
 
+class WrongAccountError(AwsError):
+    """The worker acts in another account than the plan names."""
+
+
 class DrsClient:
-    """DRS in one target. Every method raises `AwsError` when its call fails."""
+    """DRS in one target. Every method raises `AwsError` when its call fails.
 
-    def __init__(
-        self,
-        sessions: AwsSessions,
-        target: Target,
-        *,
-        check: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        """Make a client for a target.
+    Calls are made only in the account that the target names, if it names one.
+    """
 
-        Args:
-            sessions: the clients to call with.
-            target: the target.
-            check: awaited before each call; raises if the call must not be made.
-        """
+    def __init__(self, sessions: AwsSessions, target: Target) -> None:
         self._sessions = sessions
         self._target = target
-        self._check = check
+        self._account_id: str | None = None
 
     @property
     def endpoint(self) -> str:
@@ -54,21 +48,37 @@ class DrsClient:
         return str(self._sessions.client("drs", self._target).meta.endpoint_url)
 
     async def check(self) -> None:
-        """Check that calls may be made here; see `TargetClients.drs`.
-
-        Raises:
-            AwsError: they may not.
-        """
-        if self._check is not None:
-            await self._check()
+        """Raise `WrongAccountError` for a wrong account; ignore a failure of STS."""
+        if not self._target.account_id:
+            return
+        try:
+            await self.account_id()
+        except WrongAccountError:
+            raise
+        except AwsError:
+            return
 
     async def account_id(self) -> str:
-        """The account that calls act in, by STS."""
-        client = await call(
-            "GetCallerIdentity", self._sessions.client, service="sts", target=self._target
-        )
-        response = await call("GetCallerIdentity", client.get_caller_identity)
-        return str(response.get("Account", ""))
+        """The account that calls act in, by STS; looked up once.
+
+        Raises:
+            WrongAccountError: it is not the account the plan names.
+        """
+        if self._account_id is None:
+            client = await call(
+                "GetCallerIdentity", self._sessions.client, service="sts", target=self._target
+            )
+            response = await call("GetCallerIdentity", client.get_caller_identity)
+            account_id, named = str(response.get("Account", "")), self._target.account_id
+            if named and account_id != named:
+                raise WrongAccountError(
+                    AwsErrorKind.INVALID,
+                    f"Nothing was launched in {self._target.region}: the plan names account "
+                    f"{named}, but the worker acts in {account_id}. Correct AccountId or RoleArn, "
+                    "or the worker's credentials",
+                )
+            self._account_id = account_id
+        return self._account_id
 
     async def start_recovery(
         self,
@@ -106,10 +116,7 @@ class DrsClient:
 
     async def jobs(self, job_ids: Sequence[str]) -> list[Job]:
         """The jobs of these IDs that DRS knows."""
-        found: list[Job] = []
-        for some in _slices(job_ids, _MAX_JOB_IDS):
-            found += await self._all("DescribeJobs", Job, filters={"jobIDs": some})
-        return found
+        return await self._with_ids("DescribeJobs", Job, "jobIDs", job_ids, size=_MAX_JOB_IDS)
 
     async def jobs_since(self, moment: float) -> list[Job]:
         """The jobs created since a day before `moment` (epoch seconds), newest first.
@@ -137,19 +144,13 @@ class DrsClient:
 
     async def recovery_instances(self, server_ids: Sequence[str]) -> list[RecoveryInstance]:
         """All recovery instances of these source servers."""
-        found: list[RecoveryInstance] = []
-        for some in _slices(server_ids, _MAX_IDS):
-            filters = {"sourceServerIDs": some}
-            found += await self._all("DescribeRecoveryInstances", RecoveryInstance, filters=filters)
-        return found
+        operation = "DescribeRecoveryInstances"
+        return await self._with_ids(operation, RecoveryInstance, "sourceServerIDs", server_ids)
 
     async def source_servers(self, server_ids: Sequence[str]) -> list[SourceServer]:
         """The source servers of these IDs that DRS knows."""
-        found: list[SourceServer] = []
-        for some in _slices(server_ids, _MAX_IDS):
-            filters = {"sourceServerIDs": some}
-            found += await self._all("DescribeSourceServers", SourceServer, filters=filters)
-        return found
+        operation = "DescribeSourceServers"
+        return await self._with_ids(operation, SourceServer, "sourceServerIDs", server_ids)
 
     async def terminate(self, recovery_instance_ids: Sequence[str]) -> None:
         """Start jobs that terminate recovery instances."""
@@ -170,6 +171,15 @@ class DrsClient:
         return await call(
             operation, self._sessions.client, service="drs", target=self._target, retries=retries
         )
+
+    async def _with_ids(
+        self, operation: str, model: type[T], name: str, ids: Sequence[str], size: int = _MAX_IDS
+    ) -> list[T]:
+        """The items that a filter `name` by IDs finds, with at most `size` IDs in a call."""
+        found: list[T] = []
+        for some in _slices(ids, size):
+            found += await self._all(operation, model, filters={name: some})
+        return found
 
     async def _all(self, operation: str, model: type[T], **request: Any) -> list[T]:
         """The items of all pages of a response."""

@@ -9,7 +9,6 @@ from activities.cleanup import CleanupActivities
 from activities.launch.launch_activities import LaunchActivities
 from aws.drs.client import DrsClient
 from aws.drs.models import RecoveryInstance
-from aws.sessions import AwsSessions
 from aws.targets import TargetClients
 from contract.cleanup import TargetScope, TerminateRequest
 from recovery.execution.cleanup_state import LaunchedInstance
@@ -42,7 +41,7 @@ async def launched(
 @pytest.fixture
 def cleanup(fast: Settings) -> CleanupActivities:
     """The activities under test."""
-    return CleanupActivities(TargetClients(AwsSessions()), fast)
+    return CleanupActivities(TargetClients(fast), fast)
 
 
 def still_up(aws: LocalAws, instances: list[LaunchedInstance]) -> list[str]:

@@ -10,6 +10,7 @@ from aws.drs.models import JobLogItem
 from aws.sessions import AwsSessions
 from aws.targets import TargetClients
 from contract.job_logs import JobLogs, JobLogsRequest
+from settings import Settings
 from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal
 
 UNKNOWN = "drsjob-0123456789abcdefg"
@@ -17,7 +18,7 @@ UNKNOWN = "drsjob-0123456789abcdefg"
 
 async def read(*job_ids: str) -> JobLogs:
     """Read job logs as a worker does."""
-    activities = JobLogActivities(TargetClients(AwsSessions()))
+    activities = JobLogActivities(TargetClients(Settings()))
     asked = JobLogsRequest(target=TARGET, job_ids=list(job_ids))
     return await Attempt(Temporal()).run(activities.read_job_logs, asked)
 

@@ -3,7 +3,6 @@
 import pytest
 
 from activities.targets import TargetActivities
-from aws.sessions import AwsSessions
 from aws.targets import TargetClients
 from contract.readiness import Finding, Readiness, WorkerContext
 from recovery.execution.server import OperatingSystem
@@ -33,7 +32,7 @@ def plan(*waves: list[Server], account_id: str | None = None) -> RecoveryPlan:
 
 
 async def readiness(of: RecoveryPlan, settings: Settings) -> Readiness:
-    targets = TargetActivities(TargetClients(AwsSessions()), settings)
+    targets = TargetActivities(TargetClients(settings), settings)
     return await Attempt(Temporal()).run(targets.check_readiness, of)
 
 
@@ -128,7 +127,7 @@ async def test_a_target_with_an_error_does_not_hide_the_others(
 async def test_another_account_than_the_plan_names_is_a_mismatch(
     aws: LocalAws, fast: Settings
 ) -> None:
-    targets = TargetActivities(TargetClients(AwsSessions()), fast)
+    targets = TargetActivities(TargetClients(fast), fast)
     named = [Target(region=REGION, account_id=a) for a in (ACCOUNT, OTHER_ACCOUNT)]
     context = await Attempt(Temporal()).run(targets.check_targets, named)
     assert [target.mismatch for target in context.targets] == [False, True]
@@ -140,7 +139,7 @@ async def test_the_check_of_targets_returns_the_operating_systems_of_servers(
     aws: LocalAws, fast: Settings
 ) -> None:
     windows, linux = *aws.servers(1, Os="windows"), *aws.servers(1)
-    targets = TargetActivities(TargetClients(AwsSessions()), fast)
+    targets = TargetActivities(TargetClients(fast), fast)
     here = Target(region=REGION)
     ids = [windows.source_server_id, linux.source_server_id]
     # In a mere two seconds DRS may say nothing: that is asked of it once more, not believed.

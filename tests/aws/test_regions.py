@@ -4,7 +4,6 @@ import pytest
 
 from activities.targets import TargetActivities
 from aws.regions import DependencyRegions, history_region, region_in
-from aws.sessions import AwsSessions
 from aws.targets import TargetClients
 from contract.readiness import WorkerContext
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
@@ -18,7 +17,7 @@ LOST = DependencyRegions(history=ORIGIN, temporal=ORIGIN)
 
 
 def activities(fast: Settings, ours: DependencyRegions) -> TargetActivities:
-    return TargetActivities(TargetClients(AwsSessions()), fast, ours)
+    return TargetActivities(TargetClients(fast), fast, ours)
 
 
 async def looked_at(

@@ -10,7 +10,6 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.caller_signals import signal_caller
-from activities.job_pollers import JobPollers
 from activities.launch.launch_activities import LaunchActivities
 from aws.errors import AwsError, AwsErrorKind
 from aws.quotas import ServiceQuotas
@@ -55,13 +54,13 @@ class _UnavailableQuotas(ServiceQuotas):
 class _TargetClients:
     """AWS clients that know the account only."""
 
-    async def account_of(self, target: Target) -> str:
+    def drs(self, target: Target) -> "_TargetClients":
+        """The client of a target."""
+        return self
+
+    async def account_id(self) -> str:
         """The account."""
         return ACCOUNT_ID
-
-    def quotas(self, settings: Settings) -> ServiceQuotas:
-        """The quotas."""
-        return _UnavailableQuotas(AwsSessions(), settings)
 
 
 @dataclass
@@ -140,8 +139,7 @@ class FakeActivities:
     async def queue_launches(self, wanted: QueueLaunches) -> str:
         # The real one, but for AWS, which says whose account it is.
         clients = cast(TargetClients, _TargetClients())
-        pollers = JobPollers(clients, self.settings)
-        return await LaunchActivities(clients, pollers, self.settings).queue_launches(wanted)
+        return await LaunchActivities(clients, self.settings).queue_launches(wanted)
 
     @activity.defn(name="launch_batch")
     async def launch_batch(self, request: BatchRequest) -> BatchResult:
@@ -185,7 +183,7 @@ class FakeActivities:
         listed = [i for i in request.accepted if i in self._in_progress]
         if request.seen is not None and set(jobs) == set(request.seen) and not listed:
             await self._wait_until(min((self._arrivals[i] for i in jobs), default=NEVER), now)
-        quotas = await _TargetClients().quotas(self.settings).of(request.target)
+        quotas = await _UnavailableQuotas(AwsSessions(), self.settings).of(request.target)
         return RunningJobs(time=now, jobs=jobs, listed=listed, quotas=quotas)
 
     @activity.defn(name="find_launch")

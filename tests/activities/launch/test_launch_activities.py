@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from activities.job_pollers import JobPollers
 from activities.launch.launch_activities import LaunchActivities
-from aws.sessions import AwsSessions
 from aws.targets import TargetClients
 from contract.launch import BatchResult, LaunchAnswer, LaunchRequest, LaunchResult
 from recovery.execution.server import LaunchStatus
@@ -98,13 +96,12 @@ async def test_a_server_in_a_job_of_others_holds_back_only_its_own_launch(
 async def test_a_job_of_others_that_begins_meanwhile_holds_back_only_its_own_launch(
     aws: LocalAws, temporal: Temporal, fast: Settings
 ) -> None:
-    clients = TargetClients(AwsSessions())
-    pollers = JobPollers(clients, fast)
-    launches = LaunchActivities(clients, pollers, fast)
+    clients = TargetClients(fast)
+    launches = LaunchActivities(clients, fast)
     crm, erp = wave("crm", aws.servers(1)), wave("erp", aws.servers(1))
     request = batch(crm, erp)
     # What is listed is from before their job.
-    await pollers.of(TARGET).listed(0.0)
+    await clients.poller(TARGET).listed(0.0)
     theirs = foreign_job(aws, *erp.servers)
     request.jobs_read_after -= 60
     result = await Attempt(temporal).run(launches.launch_batch, request)

@@ -127,7 +127,7 @@ def lists_no_instances(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def cleanup(fast: Settings) -> CleanupActivities:
     """The clean-up's activities."""
-    return CleanupActivities(TargetClients(AwsSessions()), fast)
+    return CleanupActivities(TargetClients(fast), fast)
 
 
 # 1: a fence holds until the bytes leave
@@ -336,7 +336,7 @@ async def readiness(temporal: Temporal, fast: Settings, servers: list[Server]) -
         region=REGION,
         waves=[Wave(wave_id="db", region=REGION, servers=servers)],
     )
-    targets = TargetActivities(TargetClients(AwsSessions()), fast)
+    targets = TargetActivities(TargetClients(fast), fast)
     return (await Attempt(temporal).run(targets.check_readiness, plan)).findings
 
 

@@ -98,7 +98,7 @@ CALLS: dict[str, Callable[[DrsClient], Awaitable[Any]]] = {
     "TerminateRecoveryInstances": lambda api: api.terminate(["i-0123456789abcdef0"]),
     "GetLaunchConfiguration": lambda api: api.should_run(server_id(1)),
     "ListTagsForResource": lambda api: api.tags_of("arn:aws:drs:us-west-2:1:job/drsjob-1"),
-    "GetCallerIdentity": lambda api: api.account_id(),
+    "GetCallerIdentity": lambda api: DrsClient(api._sessions, Target(region=REGION)).account_id(),
 }
 
 WORDS = st.sampled_from(
