@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
-from activities.retry import retry_later
-from aws.drs.client import DrsClient, WrongAccountError
+from activities.retry import retried_later
+from aws.drs.client import DrsClient
 from aws.drs.models import Job, RecoveryInstance
 from aws.errors import AwsError, AwsErrorKind
 from aws.targets import TargetClients
@@ -19,7 +17,6 @@ from recovery.execution.cleanup_state import LaunchedInstance
 from recovery.plan.model import Target
 from settings import Settings
 
-T = TypeVar("T")
 JOBS_TIMEOUT_SECONDS = 24 * 3600.0
 TERMINATION_TIMEOUT_SECONDS = 1800.0
 _GONE = ("TERMINATED", "NOT_FOUND")
@@ -36,9 +33,8 @@ class CleanupActivities:
     async def find_instances(self, scope: TargetScope) -> FoundInstances:
         """Await the end of the execution's jobs, then list their instances."""
         async with heartbeating():
-            return await _retried_by_temporal(
-                self._find(scope), after=self._settings.scaled_poll_seconds
-            )
+            with retried_later(after=self._settings.scaled_poll_seconds):
+                return await self._find(scope)
 
     @activity.defn
     async def terminate(self, request: TerminateRequest) -> list[LaunchedInstance]:
@@ -48,8 +44,8 @@ class CleanupActivities:
             Those that still exist, each with the reason.
         """
         async with heartbeating():
-            work = self._terminate(request)
-            return await _retried_by_temporal(work, after=self._settings.scaled_poll_seconds)
+            with retried_later(after=self._settings.scaled_poll_seconds):
+                return await self._terminate(request)
 
     async def _find(self, scope: TargetScope) -> FoundInstances:
         api = self._clients.drs(scope.target)
@@ -151,13 +147,3 @@ def _launched(instance: RecoveryInstance, target: Target) -> LaunchedInstance | 
         recovery_job_id=instance.job_id or "",
         region=target.region,
     )
-
-
-async def _retried_by_temporal(work: Awaitable[T], *, after: float) -> T:
-    """Turn an AWS error into one that Temporal retries."""
-    try:
-        return await work
-    except WrongAccountError as wrong:
-        raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
-    except AwsError as error:
-        raise retry_later(error, after=after) from error

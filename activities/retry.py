@@ -1,10 +1,13 @@
 """Turns AWS errors into errors that Temporal retries."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from aws.drs.client import WrongAccountError
 from aws.errors import AwsError
 
 
@@ -17,3 +20,14 @@ def retry_later(error: AwsError, *, after: float) -> ApplicationError:
         next_retry_delay=timedelta(seconds=delay),
         category=ApplicationErrorCategory.BENIGN,
     )
+
+
+@contextmanager
+def retried_later(*, after: float) -> Iterator[None]:
+    """Raise an AWS error of the block as one that Temporal retries, unless the account is wrong."""
+    try:
+        yield
+    except WrongAccountError as wrong:
+        raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
+    except AwsError as error:
+        raise retry_later(error, after=after) from error

@@ -8,10 +8,9 @@ never had a job, are launched again.
 import time
 from collections.abc import Iterable
 
-from activities.retry import retry_later
+from activities.retry import retried_later
 from aws.drs.client import DrsClient
 from aws.drs.models import Job, RecoveryInstance, epoch
-from aws.errors import AwsError
 from contract.launch import ReviewRequest
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 
@@ -35,12 +34,10 @@ class Review:
             ApplicationError: retryable, while DRS cannot be read.
         """
         request = self._request
-        try:
+        with retried_later(after=self._poll_seconds):
             jobs = await self._earlier_jobs()
             ids = [s.source_server_id for s in request.servers]
             instances = await self._api.recovery_instances(ids)
-        except AwsError as error:
-            raise retry_later(error, after=self._poll_seconds) from error
         return [self._review(server, jobs, instances) for server in request.servers]
 
     async def _earlier_jobs(self) -> list[Job]:

@@ -8,8 +8,7 @@ from temporalio import activity
 
 from activities.heartbeat import heartbeating
 from aws.drs.client import DrsClient, WrongAccountError
-from aws.drs.live_instances import live_recoveries
-from aws.drs.models import Job, SourceServer
+from aws.drs.models import Job, SourceServer, live_recoveries
 from aws.errors import AwsError
 from aws.regions import DependencyRegions
 from aws.targets import TargetClients
@@ -69,12 +68,11 @@ class TargetActivities:
         """Check replication, live instances, running jobs and quotas of all servers."""
         async with heartbeating():
             context = await self._context(plan.targets)
-            checks = [self._check(plan, t) for t in plan.targets]
-            found = await asyncio.gather(*checks)
-        messages = self._dependencies.warnings(origin for _, origins in found for origin in origins)
+            checks = await asyncio.gather(*(self._check(plan, t) for t in plan.targets))
+        messages = self._dependencies.warnings(i for check in checks for i in check.origins)
         warnings = [Finding(region=plan.region, message=message) for message in messages]
         return Readiness(
-            context=context, findings=[f for some, _ in found for f in some] + warnings
+            context=context, findings=[f for check in checks for f in check.findings] + warnings
         )
 
     async def _servers(
@@ -112,14 +110,11 @@ class TargetActivities:
         context.is_sandbox = is_loopback(context.endpoint)
         return context
 
-    async def _check(self, plan: RecoveryPlan, target: Target) -> tuple[list[Finding], list[str]]:
+    async def _check(self, plan: RecoveryPlan, target: Target) -> "_TargetCheck":
         quotas = await self._clients.quotas.of(target)
         check = _TargetCheck(plan, target, self._clients.drs(target), quotas)
-        try:
-            return await check.run(), check.origins
-        except AwsError as error:
-            message = f"readiness could not be read: {error}"
-            return [*check.findings, check.finding(message, blocks=True)], check.origins
+        await check.run()
+        return check
 
 
 def origins_of(servers: Iterable[SourceServer]) -> list[str]:
@@ -128,7 +123,11 @@ def origins_of(servers: Iterable[SourceServer]) -> list[str]:
 
 
 class _TargetCheck:
-    """The readiness of a plan's servers in one target."""
+    """The readiness of a plan's servers in one target.
+
+    Attributes:
+        origins: the Regions that they replicate from.
+    """
 
     def __init__(self, plan: RecoveryPlan, target: Target, api: DrsClient, quotas: Quotas) -> None:
         self.findings: list[Finding] = []
@@ -139,31 +138,14 @@ class _TargetCheck:
         waves = [w for w in plan.waves if w.target == target]
         self._wave_of = {s: w.wave_id for w in waves for s in w.server_ids}
 
-    def finding(
-        self,
-        message: str,
-        server_id: str | None = None,
-        *,
-        job_id: str | None = None,
-        blocks: bool = False,
-    ) -> Finding:
-        """A finding in this target."""
-        return Finding(
-            wave_id=self._wave_of.get(server_id or ""),
-            source_server_id=server_id,
-            region=self._target.region,
-            account_id=self._target.account_id,
-            message=message,
-            job_id=job_id,
-            blocks=blocks,
-        )
+    async def run(self) -> None:
+        """Check everything; DRS that does not respond is a finding."""
+        try:
+            await self._check_servers_and_jobs()
+        except AwsError as error:
+            self._add_finding(f"readiness could not be read: {error}", blocks=True)
 
-    async def run(self) -> list[Finding]:
-        """All findings.
-
-        Raises:
-            AwsError: DRS did not respond; earlier findings are in `findings`.
-        """
+    async def _check_servers_and_jobs(self) -> None:
         ids = list(self._wave_of)
         known = {s.source_server_id: s for s in await self._api.source_servers(ids)}
         self.origins = origins_of(known.values())
@@ -180,25 +162,20 @@ class _TargetCheck:
             )
         jobs = await self._api.jobs_since(time.time())
         self._check_jobs([job for job in jobs if not job.is_over])
-        return self.findings
 
     def _check_replication(self, server_id: str, server: SourceServer | None) -> None:
         if server is None:
             self._add_finding("DRS has no such source server here", server_id, blocks=True)
             return
         state = server.replication_state or "unknown"
-        lag = server.lag_duration
-        is_lagging = bool(lag) and lag not in ("P0D", "PT0S")
+        lag = "" if server.lag_duration in (None, "P0D", "PT0S") else server.lag_duration
         if state in _NOT_LAUNCHABLE:
             message = f"replication is {state}: DRS cannot launch it yet"
-            self._add_finding(
-                message + (f" (lag {lag})" if is_lagging else ""), server_id, blocks=True
-            )
+            self._add_finding(message + (f" (lag {lag})" if lag else ""), server_id, blocks=True)
         elif state != "CONTINUOUS":
-            self._add_finding(
-                f"replication is {state}" + (f", lag {lag}" if is_lagging else ""), server_id
-            )
-        elif is_lagging:
+            message = f"replication is {state}"
+            self._add_finding(message + (f", lag {lag}" if lag else ""), server_id)
+        elif lag:
             self._add_finding(f"replication lags by {lag}", server_id)
 
     def _check_jobs(self, running: list[Job]) -> None:
@@ -231,4 +208,14 @@ class _TargetCheck:
         job_id: str | None = None,
         blocks: bool = False,
     ) -> None:
-        self.findings.append(self.finding(message, server_id, job_id=job_id, blocks=blocks))
+        self.findings.append(
+            Finding(
+                wave_id=self._wave_of.get(server_id or ""),
+                source_server_id=server_id,
+                region=self._target.region,
+                account_id=self._target.account_id,
+                message=message,
+                job_id=job_id,
+                blocks=blocks,
+            )
+        )

@@ -22,7 +22,7 @@ from temporalio.service import RPCError
 from activities.caller_signals import signal_caller
 from activities.heartbeat import heartbeat_details, send_heartbeat
 from activities.launch.guard import refused_servers
-from activities.retry import retry_later
+from activities.retry import retried_later, retry_later
 from aws.drs.client import DrsClient
 from aws.drs.launch_search import SearchResult, is_of_mode, is_of_other_mode, search
 from aws.drs.models import Job, epoch
@@ -219,10 +219,8 @@ class LaunchAttempt:
         Jobs that may be it are watched like jobs that are taken over.
         """
         (launch,) = self._launches
-        try:
+        with retried_later(after=self._settings.scaled_poll_seconds):
             ((_, found),) = await self._search_in_doubt()
-        except AwsError as error:
-            raise retry_later(error, after=self._settings.scaled_poll_seconds) from error
         if found.own is not None:
             launch.job = found.own
             return launch.result(None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from temporalio.exceptions import ApplicationError
 
 from aws.drs.client import DrsClient
-from aws.drs.live_instances import live_recoveries
+from aws.drs.models import live_recoveries
 from aws.errors import AwsError, AwsErrorKind
 from contract.launch import LaunchHeartbeat
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from temporalio import activity
 
 from activities.caller_signals import signal_caller
-from activities.watch.steady_clock import SteadyClock
 from aws.drs.client import DrsClient
 from aws.drs.models import Job, JobLogItem, RecoveryInstance
 from aws.drs.server_status import ServerStatusTracker
@@ -31,6 +32,21 @@ class JobSource(Protocol):
         """A job's log, read after the last poll."""
 
 
+class SteadyClock:
+    """Temporal's clock, which the wave's workflow uses as well, as this machine continues it.
+
+    A clock that is wrong, or is set during a wait (an NTP correction, a suspended machine), must
+    not change the length of the wait.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        self._offset = now.timestamp() - time.monotonic()
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        return self._offset + time.monotonic()
+
+
 class Watch:
     """The watch of one wave's servers."""
 
@@ -49,7 +65,6 @@ class Watch:
         self._settings = settings
         lookup_seconds = LOOKUP_SECONDS / settings.speed
         self._tracker = ServerStatusTracker(heartbeat.servers, lookup_seconds=lookup_seconds)
-        # Temporal's clock, which the wave's workflow uses as well.
         self._clock = SteadyClock(activity.info().started_time)
         self._should_run: dict[str, bool] = {}
         self._logs_to_read: dict[str, int] = {}

@@ -4,6 +4,7 @@ Every field is optional and no enum is validated, because real responses hold va
 service's model lacks and omit fields that it requires. Timestamps come in two forms.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -122,6 +123,16 @@ class RecoveryInstance(DrsResponse):
     job_id: str | None = Field(default=None, alias="jobID")
     source_server_id: str | None = Field(default=None, alias="sourceServerID")
     is_drill: bool | None = None
+
+
+def live_recoveries(instances: Iterable[RecoveryInstance]) -> dict[str, RecoveryInstance]:
+    """By server, its live instance of a real recovery, or of an unknown type."""
+    not_live = ("TERMINATED", "SHUTTING-DOWN", "NOT_FOUND")
+    return {
+        i.source_server_id: i
+        for i in instances
+        if i.source_server_id and not i.is_drill and i.ec2_instance_state not in not_live
+    }
 
 
 class SourceServer(DrsResponse):

@@ -15,8 +15,7 @@ from activities.launch import attempt as launching
 from activities.launch import guard as launch_guard
 from activities.launch.launch_activities import LaunchActivities
 from aws.drs.client import DrsClient
-from aws.drs.live_instances import live_recoveries
-from aws.drs.models import Job, RecoveryInstance
+from aws.drs.models import Job, RecoveryInstance, live_recoveries
 from contract.launch import LaunchAnswer, LaunchRequest, LaunchResult
 from recovery.execution.server import LaunchStatus
 from recovery.execution.wave import WaitingFor
