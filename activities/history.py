@@ -1,46 +1,44 @@
-"""The activities that write the execution history."""
+"""The activities that write, read and repair the execution history."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.execution_state import StateUnavailableError, read_temporal_state
 from activities.heartbeat import heartbeating
-from aws.errors import AwsError
 from contract.cleanup import CleanupScope
+from contract.execution import ExecutionRun, HistoryRepair
+from recovery.history.comparison import Difference, TemporalState, compare, repair_record
 from recovery.history.record import HistoryRecord
-from storage.history import HistoryError, HistoryTable, first_error
+from storage.history import HistoryError, HistoryTable
 
 
 class HistoryActivities:
-    """The activities that write and read the history."""
+    """The activities of the history.
+
+    Temporal retries them while DynamoDB or Temporal does not answer.
+    """
 
     def __init__(self, table: HistoryTable) -> None:
         self._table = table
 
     @activity.defn
     async def record(self, record: HistoryRecord) -> None:
-        """Write a record to the history; Temporal retries until DynamoDB accepts it."""
-        async with heartbeating():
-            try:
-                await self._table.write(record)
-            except* AwsError as group:
-                first = first_error(group)
-                raise ApplicationError(
-                    f"The history could not be written: {first}", type="HistoryUnavailable"
-                ) from first
+        """Write a record to the history."""
+        async with _retried_while_unavailable():
+            await self._table.write(record)
 
     @activity.defn
     async def cleanup_scope(self, execution_id: str) -> CleanupScope:
         """Read from the history what an execution has launched.
 
         Raises:
-            ApplicationError: the history cannot be read now; not retryable if it does not have
-                the execution.
+            ApplicationError: not retryable; the history does not have the execution.
         """
-        async with heartbeating():
-            try:
-                recorded = await self._table.execution(execution_id)
-            except HistoryError as error:
-                raise ApplicationError(str(error), type="HistoryUnavailable") from error
+        async with _retried_while_unavailable():
+            recorded = await self._table.execution(execution_id)
         if recorded is None:
             raise ApplicationError(
                 f"The history table {self._table.name} holds no execution {execution_id!r}",
@@ -48,3 +46,59 @@ class HistoryActivities:
                 non_retryable=True,
             )
         return CleanupScope.of(*recorded)
+
+    @activity.defn
+    async def repair_history(self, run: ExecutionRun) -> HistoryRepair:
+        """Repair the history of an execution after its end, until it is complete."""
+        async with _retried_while_unavailable():
+            # First, so that no attempt replays many workflows while DynamoDB is unavailable.
+            await self._table.entries(run.execution_id)
+            temporal_state = await read_temporal_state(activity.client(), run)
+            differences = await verify(self._table, temporal_state, repair=True)
+        return HistoryRepair(
+            repaired=[each.item for each in differences if each.is_repaired],
+            remaining=[each.item for each in differences if not each.is_settled],
+        )
+
+
+async def verify(
+    table: HistoryTable, temporal_state: TemporalState, *, repair: bool
+) -> list[Difference]:
+    """Compare the history with Temporal's state of an execution.
+
+    It may run while workflows record the execution: an older item never replaces a newer one.
+
+    Args:
+        table: the history.
+        temporal_state: read before; items that were recorded since are newer, not wrong.
+        repair: also write the items that are missing, outdated or altered, and read them back.
+
+    Returns:
+        The differences, each with whether it was repaired.
+
+    Raises:
+        HistoryError: the history cannot be read, or not be written now.
+    """
+    execution_id = temporal_state.state.execution_id
+    differences = compare(temporal_state, await table.entries(execution_id))
+    repairable = [each.item for each in differences if each.can_be_repaired]
+    if not repair or not repairable:
+        return differences
+    await table.rewrite(repair_record(temporal_state, repairable))
+    after = compare(temporal_state, await table.entries(execution_id))
+    remaining = [each.item for each in after if not each.is_expected]
+    return [
+        each.model_copy(
+            update={"is_repaired": each.item in repairable and each.item not in remaining}
+        )
+        for each in differences
+    ]
+
+
+@asynccontextmanager
+async def _retried_while_unavailable() -> AsyncIterator[None]:
+    async with heartbeating():
+        try:
+            yield
+        except (HistoryError, StateUnavailableError) as error:
+            raise ApplicationError(str(error), type="HistoryUnavailable") from error

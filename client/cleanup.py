@@ -1,18 +1,13 @@
 """Starts, reads and cancels the clean-up after an execution."""
 
 from temporalio.client import Client
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from client.connection import explained_errors
 from client.errors import RefusedError, UnreachableError
 from contract.cleanup import StartCleanup
-from contract.identifiers import (
-    EXECUTION_ID_KEY,
-    PLAN_ID_KEY,
-    cleanup_workflow_id,
-    plan_id_of,
-)
+from contract.identifiers import PLAN_ID_KEY, cleanup_workflow_id, plan_id_of, search_attributes
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.cleanup_state import CleanupState
@@ -40,12 +35,7 @@ async def start_cleanup(client: Client, start: StartCleanup) -> str:
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 rpc_timeout=RPC_TIMEOUT,
                 static_summary=f"Clean up after {start.execution_id}"[:190],
-                search_attributes=TypedSearchAttributes(
-                    [
-                        SearchAttributePair(PLAN_ID_KEY, start.plan_id),
-                        SearchAttributePair(EXECUTION_ID_KEY, start.execution_id),
-                    ]
-                ),
+                search_attributes=search_attributes(start.plan_id, start.execution_id),
             )
     except WorkflowAlreadyStartedError as error:
         raise RefusedError(

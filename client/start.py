@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from client.cleanup import cancel_cleanups
@@ -15,17 +15,10 @@ from client.errors import RefusedError, UnreachableError
 from client.executions import REQUEST_MEMO, describe_workflow, execution_state
 from client.local_user import whoami
 from contract.execution import StartExecution, Takeover
-from contract.identifiers import (
-    EXECUTION_ID_KEY,
-    EXECUTION_TYPE_KEY,
-    PLAN_ID_KEY,
-    STATUS_KEY,
-    new_execution_id,
-    plan_workflow_id,
-)
+from contract.identifiers import new_execution_id, plan_workflow_id, search_attributes
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
-from recovery.execution.state import ExecutionType
+from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.forecast.durations import LearnedDurations
 from recovery.plan.model import RecoveryPlan
 from workflows.plan.workflow import RECORD_TIMEOUT_SECONDS, RecoveryPlanWorkflow
@@ -96,13 +89,8 @@ async def start_execution(
                 static_summary=f"{execution_type} of {plan.plan_name}"[:190],
                 static_details=_static_details(start),
                 memo={REQUEST_MEMO: request} if request else None,
-                search_attributes=TypedSearchAttributes(
-                    [
-                        SearchAttributePair(PLAN_ID_KEY, plan.plan_id),
-                        SearchAttributePair(EXECUTION_ID_KEY, execution_id),
-                        SearchAttributePair(EXECUTION_TYPE_KEY, execution_type),
-                        SearchAttributePair(STATUS_KEY, "IN_PROGRESS"),
-                    ]
+                search_attributes=search_attributes(
+                    plan.plan_id, execution_id, execution_type, PlanStatus.IN_PROGRESS
                 ),
             )
     except WorkflowAlreadyStartedError as error:

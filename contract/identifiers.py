@@ -3,7 +3,7 @@
 import hashlib
 from uuid import uuid4
 
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 
 def wave_workflow_id(execution_id: str, wave_id: str, attempt: int) -> str:
@@ -22,6 +22,20 @@ EXECUTION_ID_KEY = SearchAttributeKey.for_keyword("DrsExecutionId")
 EXECUTION_TYPE_KEY = SearchAttributeKey.for_keyword("DrsExecutionType")
 STATUS_KEY = SearchAttributeKey.for_keyword("DrsStatus")
 SEARCH_ATTRIBUTES = (PLAN_ID_KEY, EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, STATUS_KEY)
+
+
+def search_attributes(
+    plan_id: str, execution_id: str, execution_type: str | None = None, status: str | None = None
+) -> TypedSearchAttributes:
+    """The search attributes of a workflow of an execution, as far as it has them."""
+    values = (plan_id, execution_id, execution_type, status)
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(key, value)
+            for key, value in zip(SEARCH_ATTRIBUTES, values, strict=True)
+            if value is not None
+        ]
+    )
 
 
 def new_execution_id(plan_id: str, key: str | None = None) -> str:

@@ -18,7 +18,6 @@ from activities.cleanup import CleanupActivities
 from activities.executions import ExecutionActivities
 from activities.heartbeat import heartbeat_interval, heartbeat_timeout
 from activities.history import HistoryActivities
-from activities.history_repair import RepairActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.targets import TargetActivities
@@ -71,9 +70,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
     clients = TargetClients(settings)
     launch = LaunchActivities(clients, settings)
     watch = WatchActivities(clients, settings)
-    table = HistoryTable(settings)
-    history = HistoryActivities(table)
-    repair = RepairActivities(table)
+    history = HistoryActivities(HistoryTable(settings))
     dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
     targets = TargetActivities(clients, settings, dependencies)
     job_logs = JobLogActivities(clients)
@@ -115,7 +112,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
             executions.read_wave_state,
             executions.await_wave,
             executions.await_execution_end,
-            repair.repair_history,
+            history.repair_history,
             cleanup.find_instances,
             cleanup.terminate,
         ],

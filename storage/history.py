@@ -28,7 +28,7 @@ class HistoryError(TableError):
 
 
 class HistoryTable(DynamoTable):
-    """The DynamoDB table. Its methods raise `HistoryError`, but for `write`."""
+    """The DynamoDB table. Its methods raise `HistoryError`."""
 
     what = "history table"
     key = ("ExecutionId", "Item")
@@ -41,8 +41,7 @@ class HistoryTable(DynamoTable):
     async def write(self, record: HistoryRecord) -> None:
         """Write a record's items, except those that exist with the same or a newer revision.
 
-        Raises:
-            AwsError: DynamoDB did not accept an item; writing the record again is safe.
+        If DynamoDB does not accept an item, writing the record again is safe.
         """
         await self._write(record, Attr("Revision").lt)
 
@@ -51,14 +50,8 @@ class HistoryTable(DynamoTable):
 
         This repairs an item that was altered after it was written; our own concurrent writes have
         the same content at the same revision.
-
-        Raises:
-            HistoryError: DynamoDB did not accept an item; writing the record again is safe.
         """
-        try:
-            await self._write(record, Attr("Revision").lte)
-        except* AwsError as group:
-            raise self._error("write", first_error(group)) from group
+        await self._write(record, Attr("Revision").lte)
 
     async def _write(self, record: HistoryRecord, replaces: Callable[[int], ConditionBase]) -> None:
         """Write a record's items over those whose revision may be replaced.
@@ -74,9 +67,14 @@ class HistoryTable(DynamoTable):
                 unreadable = ~Attr("Revision").attribute_type("N")
                 await self._put(item, unreadable | replaces(item["Revision"]))
 
-        async with asyncio.TaskGroup() as group:
-            for item in items_of(record):
-                group.create_task(put(item))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for item in items_of(record):
+                    group.create_task(put(item))
+        except* AwsError as failed:
+            # Only the tasks of this group fail so, each with one error.
+            first = next(error for error in failed.exceptions if isinstance(error, AwsError))
+            raise self._error("write", first) from first
 
     async def executions(
         self, *, plan_id: str | None = None, limit: int = 50
@@ -110,9 +108,3 @@ class HistoryTable(DynamoTable):
     async def entries(self, execution_id: str) -> dict[str, Entry]:
         """All items of an execution, complete or not."""
         return entries_of(await self._with_key(execution_id))
-
-
-def first_error(group: BaseExceptionGroup[AwsError]) -> AwsError:
-    """The first error of concurrent writes."""
-    first = group.exceptions[0]
-    return first_error(first) if isinstance(first, BaseExceptionGroup) else first

@@ -3,23 +3,14 @@
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-)
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
-    from activities.history_repair import RepairActivities
+    from activities.history import HistoryActivities
     from contract.execution import ExecutionRun, HistoryRepair, StartExecution
     from contract.failures import FailureType
-    from contract.identifiers import (
-        EXECUTION_ID_KEY,
-        EXECUTION_TYPE_KEY,
-        PLAN_ID_KEY,
-        history_workflow_id,
-    )
+    from contract.identifiers import history_workflow_id, search_attributes
     from contract.task_queues import WATCH_TASK_QUEUE
     from workflows.activity_options import WRITE_RETRY
     from workflows.recorder import MAX_RECORD_SECONDS
@@ -43,7 +34,7 @@ class HistoryRepairWorkflow:
             ActivityError: DynamoDB remained unavailable.
         """
         repair = await workflow.execute_activity_method(
-            RepairActivities.repair_history,
+            HistoryActivities.repair_history,
             run,
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Repair the history of {run.execution_id}",
@@ -75,12 +66,8 @@ async def start_history_repair(start: StartExecution) -> None:
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
             static_summary=f"Repair the history of {start.execution_id}"[:190],
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(PLAN_ID_KEY, start.plan.plan_id),
-                    SearchAttributePair(EXECUTION_ID_KEY, start.execution_id),
-                    SearchAttributePair(EXECUTION_TYPE_KEY, start.execution_type),
-                ]
+            search_attributes=search_attributes(
+                start.plan.plan_id, start.execution_id, start.execution_type
             ),
         )
     except WorkflowAlreadyStartedError:

@@ -8,7 +8,7 @@ import typer
 from temporalio.client import Client
 
 from activities.execution_state import StateUnavailableError, read_temporal_state
-from activities.history_repair import verify as compare_and_repair
+from activities.history import verify as compare_and_repair
 from cli.commands.validate import Json
 from cli.input.completion import complete_execution
 from cli.render.cells import fit

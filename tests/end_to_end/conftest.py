@@ -19,7 +19,7 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.execution_state import read_temporal_state
-from activities.history_repair import verify
+from activities.history import verify
 from aws.drs.models import LAUNCH_ID_TAG
 from client.connection import connect_to_temporal
 from client.executions import execution_state

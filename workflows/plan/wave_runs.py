@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -19,13 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from contract.execution import StartExecution
     from contract.failures import FailureType
-    from contract.identifiers import (
-        EXECUTION_ID_KEY,
-        EXECUTION_TYPE_KEY,
-        PLAN_ID_KEY,
-        launch_prefix,
-        wave_workflow_id,
-    )
+    from contract.identifiers import launch_prefix, search_attributes, wave_workflow_id
     from contract.launch import LaunchAnswer
     from contract.task_queues import WATCH_TASK_QUEUE
     from contract.wave import StopWave, WaveInput, WaveOutcome
@@ -180,12 +174,8 @@ class WaveRuns:
             static_summary=(
                 f"{wave.wave_name}: {len(planned.servers)} servers in {planned.region}"[:190]
             ),
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(PLAN_ID_KEY, self._start.plan.plan_id),
-                    SearchAttributePair(EXECUTION_ID_KEY, self._start.execution_id),
-                    SearchAttributePair(EXECUTION_TYPE_KEY, self._start.execution_type),
-                ]
+            search_attributes=search_attributes(
+                self._start.plan.plan_id, self._start.execution_id, self._start.execution_type
             ),
         )
         self._mark_started(wave)

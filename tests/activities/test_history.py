@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activities.history_repair import verify
+from activities.history import verify
 from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
 from recovery.execution.wave import Decisions, OperatorDecision, WaveStatus
 from recovery.history.comparison import DifferenceKind, TemporalState, compare
