@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.history import HistoryActivities
     from recovery.history.record import WAVES_PER_RECORD, HistoryRecord
     from workflows.activity_options import WRITE_RETRY
+    from workflows.waiting import wait_at_most
 
 MAX_RECORD_SECONDS = 24 * 3600.0
 
@@ -61,11 +62,7 @@ class Recorder:
             return True
         self._is_finishing = True
         task = self._task
-        try:
-            await workflow.wait_condition(
-                task.done, timeout=within_seconds, timeout_summary="Stop recording"
-            )
-        except TimeoutError:
+        if not await wait_at_most(within_seconds, task.done, summary="Stop recording"):
             task.cancel()
             return False
         return task.exception() is None and task.result()
@@ -74,7 +71,10 @@ class Recorder:
         written_at = -self._pause
         while True:
             await workflow.wait_condition(lambda: self._is_requested or self._is_finishing)
-            await self._pause_between_writes(written_at + self._pause - workflow.time())
+            pause = written_at + self._pause - workflow.time()
+            if pause > 0 and not self._is_finishing:
+                summary = "Gather changes to record"
+                await wait_at_most(pause, lambda: self._is_finishing, summary=summary)
             self._is_requested = False
             record = self._changes()
             if record is None and self._is_finishing:
@@ -85,18 +85,6 @@ class Recorder:
                 written_at = workflow.time()
                 # A full record leaves the rest to the next.
                 self._is_requested |= len(record.waves) >= WAVES_PER_RECORD
-
-    async def _pause_between_writes(self, seconds: float) -> None:
-        if seconds <= 0 or self._is_finishing:
-            return
-        try:
-            await workflow.wait_condition(
-                lambda: self._is_finishing,
-                timeout=seconds,
-                timeout_summary="Gather changes to record",
-            )
-        except TimeoutError:
-            return
 
     async def _write(self, record: HistoryRecord) -> bool:
         what = ", ".join(wave.wave_name for wave in record.waves) or "the execution"

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Mapping
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from contract.launch import BatchResult, LaunchesSettled, LaunchRequest, LaunchWaiting
+    from workflows.signals import signal_workflow
 
 
 class WaveSignals:
@@ -42,9 +42,7 @@ class WaveSignals:
 
     def _signal(self, wave: str, name: str, signal: LaunchWaiting | LaunchesSettled) -> None:
         async def send() -> None:
-            try:
-                await workflow.get_external_workflow_handle(wave).signal(name, signal)
-            except ApplicationError:
+            if not await signal_workflow(wave, name, signal):
                 workflow.logger.info("%s has ended", wave)
 
         task = asyncio.create_task(send())

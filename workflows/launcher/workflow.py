@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -29,10 +28,12 @@ with workflow.unsafe.imports_passed_through():
     from contract.task_queues import WATCH_TASK_QUEUE
     from recovery.launch.admission import Batch, QueuedLaunch
     from recovery.launch.queue import LaunchQueue, RunningJobs, Waiting
+    from recovery.plan.model import Target
     from workflows.activity_options import LAUNCH_RETRY
     from workflows.launcher.wave_signals import WaveSignals
-    from workflows.signal_input import parse_signal
+    from workflows.signals import model_signal
     from workflows.versioning import LONG_LIVED
+    from workflows.waiting import wait_at_most
 
 _IDLE_SECONDS = 600.0
 _DRAIN_SECONDS = 30.0
@@ -85,12 +86,9 @@ class LauncherWorkflow:
         idle_check.cancel()
         await self._wave_signals.wait_until_sent()
 
-    @workflow.signal
-    def queue_launches(self, *inputs: Any) -> None:
+    @model_signal
+    def queue_launches(self, request_signal: QueueLaunches) -> None:
         """Handle a wave's request for launches; queued launches are not changed."""
-        request_signal = parse_signal(QueueLaunches, inputs)
-        if request_signal is None:
-            return
         for request in request_signal.requests:
             if request.launch_id not in self._requests:
                 self._requests[request.launch_id] = request
@@ -98,12 +96,9 @@ class LauncherWorkflow:
         self._requests_seen += 1
         self._changed = True
 
-    @workflow.signal
-    def withdraw_launches(self, *inputs: Any) -> None:
+    @model_signal
+    def withdraw_launches(self, request_signal: WithdrawLaunches) -> None:
         """Handle a wave's withdrawal of launches; it gets their results or their removal."""
-        request_signal = parse_signal(WithdrawLaunches, inputs)
-        if request_signal is None:
-            return
         known = [i for i in request_signal.launch_ids if i in self._queue]
         dropped = self._queue.withdraw(known)
         for batch in self._batches_of(known):
@@ -113,11 +108,10 @@ class LauncherWorkflow:
         self._wave_signals.send_withdrawn(request_signal.wave_workflow_id, unknown, in_doubt=True)
         self._changed = True
 
-    @workflow.signal
-    def answer_launch(self, *inputs: Any) -> None:
+    @model_signal
+    def answer_launch(self, answer: LaunchAnswer) -> None:
         """Handle an operator's answer to whether DRS has the job of a launch."""
-        answer = parse_signal(LaunchAnswer, inputs)
-        if answer is None or answer.launch_id not in self._queue:
+        if answer.launch_id not in self._queue:
             return
         self._answers[answer.launch_id] = answer
         batch = self._queue.batch_of(answer.launch_id)
@@ -127,11 +121,10 @@ class LauncherWorkflow:
             self._calls[batch].cancel()
         self._changed = True
 
-    @workflow.signal
-    def batch_progress(self, *inputs: Any) -> None:
+    @model_signal
+    def batch_progress(self, progress: BatchProgress) -> None:
         """Handle a running batch's signal of what its launches wait for."""
-        progress = parse_signal(BatchProgress, inputs)
-        for waiting in progress.waiting if progress else []:
+        for waiting in progress.waiting:
             self._report_waiting(waiting)
 
     def _queue_entry(self, request: LaunchRequest, request_signal: QueueLaunches) -> QueuedLaunch:
@@ -152,12 +145,8 @@ class LauncherWorkflow:
         """Wait for a change; False after the idle time."""
         now = workflow.time()
         due = self._queue.next_time(now)
-        try:
-            await workflow.wait_condition(
-                lambda: self._changed or self._is_idle,
-                timeout=None if due is None else max(0.0, due - now),
-            )
-        except TimeoutError:
+        seconds = None if due is None else max(0.0, due - now)
+        if not await wait_at_most(seconds, lambda: self._changed or self._is_idle):
             return True
         self._changed = False
         return not self._is_idle
@@ -177,17 +166,12 @@ class LauncherWorkflow:
 
     async def _continue_as_new(self) -> None:
         """Continue as new, once no batch is running."""
-        if self._batch_tasks:
-            try:
-                await workflow.wait_condition(
-                    lambda: not self._batch_tasks,
-                    timeout=_DRAIN_SECONDS,
-                    timeout_summary="Wait for running batches",
-                )
-            except TimeoutError:
-                for call in self._calls.values():
-                    call.cancel()
-                await workflow.wait_condition(lambda: not self._batch_tasks)
+        if self._batch_tasks and not await wait_at_most(
+            _DRAIN_SECONDS, lambda: not self._batch_tasks, summary="Wait for running batches"
+        ):
+            for call in self._calls.values():
+                call.cancel()
+            await workflow.wait_condition(lambda: not self._batch_tasks)
         await self._wave_signals.wait_until_sent()
         workflow.continue_as_new(
             self._start.model_copy(
@@ -211,7 +195,7 @@ class LauncherWorkflow:
         self._queue.update_running(await _read_jobs(request))
 
     @property
-    def _target(self) -> Any:
+    def _target(self) -> Target:
         return self._requests[self._queue.waiting[0].launch_id].target
 
     def _watch_jobs(self) -> None:

@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.activity_options import READ_RETRY
     from workflows.plan.expectations import Expectations
     from workflows.recorder import MAX_RECORD_SECONDS
+    from workflows.signals import signal_workflow
     from workflows.wave.workflow import WaveWorkflow
 
 WaveSignal = StopWave | LaunchAnswer
@@ -250,10 +251,7 @@ class WaveRuns:
     async def _send(
         self, wave: WaveState, name: str, *args: WaveSignal, attempt: int | None = None
     ) -> None:
-        handle = workflow.get_external_workflow_handle(self._workflow_id(wave, attempt))
-        try:
-            await handle.signal(name, args=args)
-        except ApplicationError:
+        if not await signal_workflow(self._workflow_id(wave, attempt), name, *args):
             workflow.logger.info("%s has ended", wave.wave_name)
 
 

@@ -6,23 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import (
-    RawValue,
-)
-from temporalio.exceptions import (
-    ActivityError,
-    ApplicationError,
-    is_cancelled_exception,
-)
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.targets import MAX_ORIGIN_SERVERS, TargetActivities
     from contract.execution import StartExecution
     from contract.failures import FailureType
-    from contract.identifiers import (
-        STATUS_KEY,
-    )
+    from contract.identifiers import STATUS_KEY
     from contract.launch import LaunchAnswer
     from contract.wave import WaveOutcome
     from recovery.execution.scheduler import WaveScheduler
@@ -40,7 +32,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.plan.expectations import Expectations
     from workflows.plan.wave_runs import WaveRuns
     from workflows.recorder import Recorder
-    from workflows.signal_input import parse_signal
+    from workflows.signals import model_signal
+    from workflows.waiting import wait_at_most
 
 _CONTEXT_SECONDS = 60.0
 _MIN_TIMER_SECONDS = 0.2
@@ -127,12 +120,10 @@ class RecoveryPlanWorkflow:
         """The frozen plan."""
         return self._start.plan
 
-    @workflow.signal
-    def wave_report(self, *report: Any) -> None:
+    @model_signal
+    def wave_report(self, report: WaveReport) -> None:
         """Handle a report of a wave's workflow."""
-        parsed = parse_signal(WaveReport, report)
-        if parsed is not None:
-            self._apply_report(parsed)
+        self._apply_report(report)
 
     def _register_message_handlers(self) -> None:
         """Accept each operator's message as a signal and as an update of the same name.
@@ -223,11 +214,7 @@ class RecoveryPlanWorkflow:
         deadline = self._scheduler.next_deadline()
         # A minimum, so that a deadline without an effect does not cause a busy loop.
         left = None if deadline is None else max(_MIN_TIMER_SECONDS, deadline - workflow.time())
-        try:
-            await workflow.wait_condition(
-                lambda: self._changed, timeout=left, timeout_summary="A decision is due"
-            )
-        except TimeoutError:
+        if not await wait_at_most(left, lambda: self._changed, summary="A decision is due"):
             self._scheduler.tick(now=workflow.time())
             self._recorder.wake()
         self._changed = False
@@ -273,16 +260,14 @@ class RecoveryPlanWorkflow:
         self._mark_changed()
         for wave in self._scheduler.running():
             self._waves.stop(wave, reason)
-        try:
-            await workflow.wait_condition(
-                lambda: not self._scheduler.running(),
-                timeout=_CANCEL_TIMEOUT_SECONDS,
-                timeout_summary="Wait for waves to confirm the cancellation",
-            )
-        except TimeoutError:
-            for wave in self._scheduler.running():
-                why = f"{reason}; its workflow did not confirm, check its jobs in DRS"
-                self._scheduler.cancel_running(wave.wave_id, why, now=workflow.time())
+        await wait_at_most(
+            _CANCEL_TIMEOUT_SECONDS,
+            lambda: not self._scheduler.running(),
+            summary="Wait for waves to confirm the cancellation",
+        )
+        for wave in self._scheduler.running():
+            why = f"{reason}; its workflow did not confirm, check its jobs in DRS"
+            self._scheduler.cancel_running(wave.wave_id, why, now=workflow.time())
 
     async def _end(self) -> None:
         """Set the final status, complete the history, and stop awaiting waves."""

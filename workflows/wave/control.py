@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from temporalio import workflow
 
+from workflows.waiting import wait_at_most
+
 
 class WaveControl:
     """The control state of a wave, and waiting that respects it.
@@ -49,13 +51,11 @@ class WaveControl:
             False at the end of `seconds`.
         """
         try:
-            await workflow.wait_condition(
+            return await wait_at_most(
+                None if seconds is None else max(0.0, seconds),
                 lambda: done() or (not ignore_stop and self.stopped),
-                timeout=None if seconds is None else max(0.0, seconds),
-                timeout_summary=summary,
+                summary=summary,
             )
-        except TimeoutError:
-            return False
         except asyncio.CancelledError:
             self.stop_reason = "Cancelled by an operator in Temporal"
             if ignore_stop:

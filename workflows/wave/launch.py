@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.wave import WaitingFor
     from recovery.launch.admission import SERVERS_PER_LAUNCH
     from workflows.activity_options import READ_RETRY
+    from workflows.signals import signal_workflow
     from workflows.wave.control import WaveControl
     from workflows.wave.tracker import WaveTracker
 
@@ -227,7 +228,7 @@ class WaveLaunch:
     async def _forward_answers(self) -> None:
         answers, self._answers = self._answers, []
         for answer in answers:
-            await self._signal_launcher("answer_launch", answer)
+            await signal_workflow(self._launcher, "answer_launch", answer)
 
     async def _withdraw(self) -> None:
         """Withdraw launches that are not settled, and search for their jobs."""
@@ -235,7 +236,7 @@ class WaveLaunch:
             withdrawn = WithdrawLaunches(
                 wave_workflow_id=workflow.info().workflow_id, launch_ids=list(self._queued)
             )
-            if not await self._signal_launcher("withdraw_launches", withdrawn):
+            if not await signal_workflow(self._launcher, "withdraw_launches", withdrawn):
                 self._withdrawn_in_doubt += self._queued.values()
                 self._queued = {}
             await self._control.wait_until(
@@ -259,15 +260,6 @@ class WaveLaunch:
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=READ_RETRY,
         )
-
-    async def _signal_launcher(self, name: str, signal: WithdrawLaunches | LaunchAnswer) -> bool:
-        """Signal the launcher; False if it has ended and so launches nothing more."""
-        launcher = workflow.get_external_workflow_handle(self._launcher)
-        try:
-            await launcher.signal(name, signal)
-        except ApplicationError:
-            return False
-        return True
 
     def _fail(self, requests: list[LaunchRequest], reason: str) -> None:
         for request in requests:

@@ -1,11 +1,12 @@
 """Reports of a wave to its plan's workflow."""
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from contract.wave import WaveInput
     from recovery.execution.wave import WaveReport
+    from workflows.signals import signal_workflow
+    from workflows.waiting import wait_at_most
     from workflows.wave.control import WaveControl
     from workflows.wave.tracker import WaveTracker
 
@@ -30,18 +31,19 @@ class PlanReporter:
 
     async def run(self) -> None:
         """Report until cancelled."""
-        plan = workflow.get_external_workflow_handle(self._plan)
         tracker = self._tracker
         while True:
             await workflow.wait_condition(lambda: not self._is_current)
             if not tracker.report_now:
-                await self._gather()
+                await wait_at_most(
+                    self._pause_seconds,
+                    lambda: tracker.report_now,
+                    summary="Gather progress for the plan",
+                )
             wave = tracker.take_unreported()
             if not self._control.plan_closed:
                 report = WaveReport(execution_id=self._execution_id, wave=wave)
-                try:
-                    await plan.signal("wave_report", report)
-                except ApplicationError:
+                if not await signal_workflow(self._plan, "wave_report", report):
                     self._control.plan_closed = True
             self._reported_revision = wave.revision
 
@@ -53,13 +55,3 @@ class PlanReporter:
     @property
     def _is_current(self) -> bool:
         return self._reported_revision >= self._tracker.state.revision
-
-    async def _gather(self) -> None:
-        try:
-            await workflow.wait_condition(
-                lambda: self._tracker.report_now,
-                timeout=self._pause_seconds,
-                timeout_summary="Gather progress for the plan",
-            )
-        except TimeoutError:
-            return

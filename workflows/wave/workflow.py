@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.wave import WaitingFor, WaveState
     from recovery.history.record import HistoryRecord
     from workflows.recorder import MAX_RECORD_SECONDS, Recorder
-    from workflows.signal_input import parse_signal
+    from workflows.signals import model_signal
     from workflows.wave.control import WaveControl
     from workflows.wave.launch import WaveLaunch
     from workflows.wave.plan_reporter import PlanReporter
@@ -85,49 +85,38 @@ class WaveWorkflow:
         """The wave's state."""
         return self._tracker.state
 
-    @workflow.signal
-    def launch_waiting(self, *inputs: Any) -> None:
+    @model_signal
+    def launch_waiting(self, waiting: LaunchWaiting) -> None:
         """Handle the launcher's signal of what a launch waits for."""
-        waiting = parse_signal(LaunchWaiting, inputs)
-        if waiting is not None and not self._control.paused:
+        if not self._control.paused:
             self._tracker.apply_waiting(waiting)
 
-    @workflow.signal
-    def launches_settled(self, *inputs: Any) -> None:
+    @model_signal
+    def launches_settled(self, settled: LaunchesSettled) -> None:
         """Handle the launcher's results of launches, or their removal from its queue."""
-        settled = parse_signal(LaunchesSettled, inputs)
-        if settled is not None:
-            self._launch.apply_settled(settled)
+        self._launch.apply_settled(settled)
 
-    @workflow.signal
-    def answer_launch(self, *inputs: Any) -> None:
+    @model_signal
+    def answer_launch(self, answer: LaunchAnswer) -> None:
         """Handle an operator's answer to whether DRS has the job of a launch."""
-        answer = parse_signal(LaunchAnswer, inputs)
-        if answer is not None:
-            self._launch.answer(answer)
+        self._launch.answer(answer)
 
-    @workflow.signal
-    def review_progress(self, *inputs: Any) -> None:
+    @model_signal
+    def review_progress(self, progress: ReviewProgress) -> None:
         """Handle the review's signal of why it has not ended."""
-        progress = parse_signal(ReviewProgress, inputs)
-        if progress is not None:
-            self._tracker.wait_for(WaitingFor.REVIEW, progress.reason)
+        self._tracker.wait_for(WaitingFor.REVIEW, progress.reason)
 
-    @workflow.signal
-    def servers_changed(self, *inputs: Any) -> None:
+    @model_signal
+    def servers_changed(self, changed: ServersChanged) -> None:
         """Handle a watch's signal of changed servers."""
-        changed = parse_signal(ServersChanged, inputs)
-        if changed is not None:
-            self._tracker.poll_error = changed.error
-            self._tracker.apply_watched(changed.servers)
-            self._tracker.judge()
+        self._tracker.poll_error = changed.error
+        self._tracker.apply_watched(changed.servers)
+        self._tracker.judge()
 
-    @workflow.signal
-    def stop(self, *inputs: Any) -> None:
+    @model_signal
+    def stop(self, signal: StopWave) -> None:
         """Stop the wave: launch nothing more, observe what is launched."""
-        stop = parse_signal(StopWave, inputs)
-        if stop is not None:
-            self._control.stop_reason = stop.reason
+        self._control.stop_reason = signal.reason
 
     @workflow.signal
     def pause(self, *_: Any) -> None:
