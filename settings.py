@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from recovery.base_model import Model
@@ -43,7 +43,13 @@ class StaticToken(Model):
 class Settings(BaseSettings):
     """All settings, each set as `DRS_WAVES_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix="DRS_WAVES_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="DRS_WAVES_",
+        # Compose and Kubernetes set a variable without a value to "".
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
 
     history_table: str = Field(
         default="drs-waves-history",
@@ -159,42 +165,19 @@ class Settings(BaseSettings):
         description="The worker's version within its deployment.",
     )
 
-    @field_validator(
-        "deployment_name",
-        "build_id",
-        "jobs_quota",
-        "servers_quota",
-        "temporal_ui",
-        "api_tokens",
-        "oidc_issuer",
-        "oidc_audience",
-        "oidc_jwks_url",
-        mode="before",
-    )
-    @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        # Compose and Kubernetes set a variable without a value to "".
-        return value or None
-
     @model_validator(mode="after")
-    def _versioned_by_name_and_build(self) -> Self:
-        if (self.deployment_name is None) is not (self.build_id is None):
-            given, missing = "DRS_WAVES_DEPLOYMENT_NAME", "DRS_WAVES_BUILD_ID"
-            if self.deployment_name is None:
-                given, missing = missing, given
-            raise ValueError(
-                f"{given} is set and {missing} is not: Worker Versioning needs both; without "
-                "either it is off"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _oidc_by_issuer_and_audience(self) -> Self:
-        if (self.oidc_issuer is None) is not (self.oidc_audience is None):
-            given, missing = "DRS_WAVES_OIDC_ISSUER", "DRS_WAVES_OIDC_AUDIENCE"
-            if self.oidc_issuer is None:
-                given, missing = missing, given
-            raise ValueError(f"{given} is set and {missing} is not: JWTs need both")
+    def _set_in_pairs(self) -> Self:
+        versioning = "Worker Versioning needs both; without either it is off"
+        for one, other, why in (
+            ("deployment_name", "build_id", versioning),
+            ("oidc_issuer", "oidc_audience", "JWTs need both"),
+        ):
+            for given, missing in ((one, other), (other, one)):
+                if getattr(self, given) is not None and getattr(self, missing) is None:
+                    given_name, missing_name = given.upper(), missing.upper()
+                    raise ValueError(
+                        f"DRS_WAVES_{given_name} is set and DRS_WAVES_{missing_name} is not: {why}"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -81,11 +81,11 @@ def _connection_error(address: str) -> str | None:
 
 
 @asynccontextmanager
-async def explained_errors(not_found: str = "Temporal does not have it") -> AsyncIterator[None]:
+async def explained_errors(not_found: str | None = None) -> AsyncIterator[None]:
     """Turn Temporal's errors into errors that say what to do.
 
     Args:
-        not_found: the message for NOT_FOUND.
+        not_found: the message for NOT_FOUND; default: Temporal's.
 
     Raises:
         RefusedError: Temporal refused.
@@ -96,17 +96,21 @@ async def explained_errors(not_found: str = "Temporal does not have it") -> Asyn
     except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
         raise UnreachableError(f"The state cannot be read: {error}") from error
     except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise RefusedError(not_found) from error
-        if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED):
-            hint = ""
-            if error.status is RPCStatusCode.INVALID_ARGUMENT:
-                # Temporal has no separate status for unknown search attributes.
-                hint = (
-                    ". `drs-waves init-tables` registers our search attributes, if they are missing"
-                )
-            raise RefusedError(f"Temporal refused: {error.message}{hint}") from error
-        hint = ""
-        if error.status in _NO_WORKER:
-            hint = ". Is a worker running? `drs-waves worker` starts one"
-        raise UnreachableError(f"No answer: {error.message}{hint}") from error
+        raise explained(error, not_found) from error
+
+
+def explained(error: RPCError, not_found: str | None = None) -> RefusedError | UnreachableError:
+    """One of Temporal's errors as one that says what to do; see `explained_errors`."""
+    message, hint = error.message or error.status.name, ""
+    match error.status:
+        case RPCStatusCode.NOT_FOUND:
+            return RefusedError(not_found or f"Temporal refused: {message}")
+        case RPCStatusCode.INVALID_ARGUMENT:
+            # Temporal has no separate status for unknown search attributes.
+            hint = ". `drs-waves init-tables` registers our search attributes, if they are missing"
+            return RefusedError(f"Temporal refused: {message}{hint}")
+        case RPCStatusCode.PERMISSION_DENIED:
+            return RefusedError(f"Temporal refused: {message}")
+    if error.status in _NO_WORKER:
+        hint = ". Is a worker running? `drs-waves worker` starts one"
+    return UnreachableError(f"Temporal did not answer: {message}{hint}")

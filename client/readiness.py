@@ -5,7 +5,7 @@ from temporalio.client import Client
 from client.workers import read_on_worker
 from contract.readiness import Readiness
 from recovery.plan.model import RecoveryPlan
-from workflows.readiness import ReadinessWorkflow
+from workflows.reads import ReadinessWorkflow
 
 _CHECK_SECONDS = 150.0
 

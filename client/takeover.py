@@ -75,16 +75,9 @@ class PreviousExecution:
     @property
     def up(self) -> list[str]:
         """The servers of the plan to run that are recorded as launched."""
-        recorded_servers = {
-            s.source_server_id: s for wave in self.state.waves for s in wave.servers
-        }
-        planned = [server_id for wave in self.plan.waves for server_id in wave.server_ids]
-        return [
-            each
-            for each in planned
-            if each in recorded_servers
-            and recorded_servers[each].launch_status is LaunchStatus.LAUNCHED
-        ]
+        recorded = [server for wave in self.state.waves for server in wave.servers]
+        up = {s.source_server_id for s in recorded if s.launch_status is LaunchStatus.LAUNCHED}
+        return [i for wave in self.plan.waves for i in wave.server_ids if i in up]
 
     def without_own(self, readiness: Readiness) -> Readiness:
         """The result of a check, without findings about the jobs that are taken over."""

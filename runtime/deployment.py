@@ -7,8 +7,9 @@ a worker that does nothing, so the worker logs a warning until one is.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 from temporalio.api.deployment.v1 import WorkerDeploymentVersion as DeploymentVersion
 from temporalio.api.workflowservice.v1 import (
@@ -27,6 +28,7 @@ from settings import Settings
 _CHECK_SECONDS = 5.0
 _SOON_SECONDS = 1.0
 _REPEAT_SECONDS = 300.0
+R = TypeVar("R")
 _LOG = logging.getLogger(__name__)
 
 
@@ -95,14 +97,11 @@ async def _current_build(client: Client, deployment_name: str) -> str:
     request = DescribeWorkerDeploymentRequest(
         namespace=client.namespace, deployment_name=deployment_name
     )
-    try:
-        answer = await client.workflow_service.describe_worker_deployment(
-            request, timeout=RPC_TIMEOUT
-        )
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return ""
-        raise
+    answer = await _found(
+        client.workflow_service.describe_worker_deployment(request, timeout=RPC_TIMEOUT)
+    )
+    if answer is None:
+        return ""
     routing = answer.worker_deployment_info.routing_config
     return routing.current_deployment_version.build_id
 
@@ -115,16 +114,21 @@ async def _is_known(client: Client, ours: WorkerDeploymentVersion) -> bool:
             deployment_name=ours.deployment_name, build_id=ours.build_id
         ),
     )
+    answer = await _found(
+        client.workflow_service.describe_worker_deployment_version(request, timeout=RPC_TIMEOUT)
+    )
+    served = {queue.name for queue in answer.version_task_queues} if answer else set()
+    return served >= {TASK_QUEUE, WATCH_TASK_QUEUE}
+
+
+async def _found(call: Awaitable[R]) -> R | None:
+    """The response to a call; None if Temporal does not have what it is about."""
     try:
-        answer = await client.workflow_service.describe_worker_deployment_version(
-            request, timeout=RPC_TIMEOUT
-        )
+        return await call
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            return False
+            return None
         raise
-    served = {queue.name for queue in answer.version_task_queues}
-    return served >= {TASK_QUEUE, WATCH_TASK_QUEUE}
 
 
 def _log_current(current: str, ours: WorkerDeploymentVersion, namespace: str) -> None:

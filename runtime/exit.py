@@ -10,9 +10,10 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from aws.errors import AwsError, AwsErrorKind
+from client.connection import explained
 from client.errors import RefusedError, UnreachableError
 from recovery.execution.state import PlanStatus
 from recovery.plan.file.reader import PlanError
@@ -37,14 +38,6 @@ class ExitCode(IntEnum):
     """128 and SIGINT, as shells have it."""
 
 
-_BY_STATUS = {
-    PlanStatus.COMPLETED: ExitCode.COMPLETED,
-    PlanStatus.FAILED: ExitCode.FAILED,
-    PlanStatus.PARTIAL: ExitCode.PARTIAL,
-    PlanStatus.CANCELLED: ExitCode.CANCELLED,
-}
-
-
 _WORST_LAST = (
     ExitCode.COMPLETED,
     ExitCode.PARTIAL,
@@ -53,8 +46,6 @@ _WORST_LAST = (
     ExitCode.BAD_INPUT,
     ExitCode.UNREACHABLE,
 )
-
-
 _REFUSALS = (AwsErrorKind.INVALID, AwsErrorKind.UNKNOWN_SERVER)
 
 
@@ -68,7 +59,7 @@ class CliError(Exception):
 
 def exit_code_of(status: PlanStatus) -> ExitCode:
     """The exit code of an execution that has ended."""
-    return _BY_STATUS.get(status, ExitCode.FAILED)
+    return ExitCode.__members__.get(status, ExitCode.FAILED)
 
 
 def worst_exit_code(codes: list[ExitCode]) -> ExitCode:
@@ -91,7 +82,7 @@ def explain(error: BaseException) -> CliError | None:
         case TableError():
             known = CliError(_sentence(str(error)), _table_code(error))
         case RPCError():
-            known = _explain_rpc(error)
+            known = explain(explained(error))
         case ValidationError() if error.title == "Settings":
             known = CliError("\n".join(setting_problems(error)))
         case SettingsError():
@@ -107,16 +98,6 @@ def _table_code(error: TableError) -> ExitCode:
     cause = error.__cause__
     refused = isinstance(cause, AwsError) and cause.kind in _REFUSALS
     return ExitCode.BAD_INPUT if refused else ExitCode.UNREACHABLE
-
-
-def _explain_rpc(error: RPCError) -> CliError:
-    message = error.message or error.status.name
-    if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED):
-        hint = ""
-        if "search attribute" in message.lower() or "DrsPlanId" in message:
-            hint = ". Register our search attributes with `drs-waves init-tables`"
-        return CliError(f"Temporal refused: {message}{hint}")
-    return CliError(f"Temporal did not answer: {message}", ExitCode.UNREACHABLE)
 
 
 def exit_process(code: int) -> NoReturn:

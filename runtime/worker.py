@@ -35,10 +35,9 @@ from settings import Settings, get_settings
 from storage.history import HistoryTable
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
-from workflows.job_logs import JobLogWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
-from workflows.readiness import ReadinessWorkflow
+from workflows.reads import JobLogWorkflow, ReadinessWorkflow
 from workflows.wave.workflow import WaveWorkflow
 
 WORKFLOWS = (
@@ -50,17 +49,9 @@ WORKFLOWS = (
     JobLogWorkflow,
     HistoryRepairWorkflow,
 )
-
-
 _AWS_CALLS_AT_ONCE = 64
-
-
 _WATCHES_AT_ONCE = 5000
-
-
 _GRACE_PERIOD = timedelta(seconds=10)
-
-
 # Less than the 30 s after which Docker and Kubernetes kill what does not stop.
 _STOP_TIMEOUT_SECONDS = 25.0
 

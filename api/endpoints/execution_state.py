@@ -16,7 +16,7 @@ from client.workers import read_on_worker
 from contract.job_logs import JobLogs, JobLogsRequest
 from recovery.base_model import Model
 from recovery.execution.state import MessageRecord
-from workflows.job_logs import JobLogWorkflow
+from workflows.reads import JobLogWorkflow
 
 router = APIRouter(tags=["Executions"])
 
