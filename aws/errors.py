@@ -130,14 +130,10 @@ class AwsError(Exception):
         text = str(response.get("Error", {}).get("Message", "")) or str(error)
         meta = response.get("ResponseMetadata", {})
         status = int(meta.get("HTTPStatusCode") or 0)
-        kind = _CODES.get(code)
-        if kind is None:
-            if status == 429:
-                kind = AwsErrorKind.THROTTLED
-            else:
-                kind = AwsErrorKind.INVALID if 400 <= status < 500 else AwsErrorKind.UNCLEAR
+        refused = AwsErrorKind.INVALID if 400 <= status < 500 else AwsErrorKind.UNCLEAR
+        by_status = AwsErrorKind.THROTTLED if status == 429 else refused
         return cls(
-            kind,
+            _CODES.get(code, by_status),
             f"{operation}: {code}: {text}",
             retry_after=_seconds_in(meta.get("HTTPHeaders", {}).get("retry-after", "")),
             resource_id=response.get("resourceId"),

@@ -47,12 +47,11 @@ class DependencyRegions:
             origins: the Regions that source servers replicate from.
         """
         lost = set(origins)
-        warnings = []
-        if self.history in lost:
-            warnings.append(f"The history is in {self.history}, a Region this plan recovers from")
-        if self.temporal in lost:
-            warnings.append(f"Temporal is in {self.temporal}, a Region this plan recovers from")
-        return warnings
+        return [
+            f"{what} is in {region}, a Region this plan recovers from"
+            for what, region in (("The history", self.history), ("Temporal", self.temporal))
+            if region in lost
+        ]
 
 
 def history_region(settings: Settings) -> str | None:

@@ -127,19 +127,10 @@ def merged(
     rows = []
     for state in recorded:
         known = live.pop(state.execution_id, None)
-        rows.append(
-            ExecutionRow(
-                execution_id=state.execution_id,
-                plan_id=state.plan_id,
-                plan_name=state.plan_name,
-                execution_type=state.execution_type,
-                status=known.status if known else state.status,
-                running=known is not None if running is not None else None,
-                started_by=state.started_by,
-                start_time=state.start_time,
-                end_time=state.end_time,
-            )
-        )
+        row = ExecutionRow.model_validate(dict(state))
+        row.status = known.status if known else state.status
+        row.running = known is not None if running is not None else None
+        rows.append(row)
     rows += live.values()
     return sorted(rows, key=lambda row: (not row.running, -row.start_time))
 

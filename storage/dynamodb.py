@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar, cast
 
-from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder, Key
+from boto3.dynamodb.conditions import ConditionBase, Key
+from boto3.dynamodb.transform import TransformationInjector
 from botocore.config import Config
 from pydantic import BaseModel
 
@@ -85,10 +86,12 @@ class DynamoTable:
         Raises:
             AwsError: DynamoDB did not accept it.
         """
-        request = {"TableName": self.name, "Item": item}
-        request |= _expressions(ConditionExpression=condition)
+        request: dict[str, Any] = {"TableName": self.name, "Item": item}
+        if condition is not None:
+            request["ConditionExpression"] = condition
         try:
-            await call("PutItem", (await self._boto3_client()).put_item, **request)
+            client = await self._boto3_client()
+            await call("PutItem", client.put_item, **_expressed(client, "PutItem", request))
         except AwsError as error:
             if "ConditionalCheckFailedException" in str(error):
                 return False
@@ -99,12 +102,10 @@ class DynamoTable:
         self, kind: str, *, where: ConditionBase | None = None
     ) -> AsyncIterator[dict[str, Any]]:
         """The items of a `Kind` that pass a filter, by the index's range key, highest first."""
-        expressions = _expressions(
-            KeyConditionExpression=Key("Kind").eq(kind), FilterExpression=where
-        )
-        async for item in self._query(
-            IndexName=self.index[0], ScanIndexForward=False, **expressions
-        ):
+        request: dict[str, Any] = {"IndexName": self.index[0], "ScanIndexForward": False}
+        if where is not None:
+            request["FilterExpression"] = where
+        async for item in self._query(Key("Kind").eq(kind), **request):
             yield item
 
     async def _with_key(self, value: str, begins_with: str = "") -> list[dict[str, Any]]:
@@ -112,13 +113,13 @@ class DynamoTable:
         condition: ConditionBase = Key(self.key[0]).eq(value)
         if begins_with:
             condition &= Key(self.key[1]).begins_with(begins_with)
-        expressions = _expressions(KeyConditionExpression=condition)
-        return [item async for item in self._query(ConsistentRead=True, **expressions)]
+        return [item async for item in self._query(condition, ConsistentRead=True)]
 
-    async def _query(self, **request: Any) -> AsyncIterator[dict[str, Any]]:
+    async def _query(self, key: ConditionBase, **request: Any) -> AsyncIterator[dict[str, Any]]:
+        request |= {"TableName": self.name, "KeyConditionExpression": key}
         try:
             client = await self._boto3_client()
-            async for page in pages("Query", client, TableName=self.name, **request):
+            async for page in pages("Query", client, **_expressed(client, "Query", request)):
                 for item in page["Items"]:
                     yield item
         except AwsError as error:
@@ -173,26 +174,15 @@ def read_item(model: type[M], item: Item) -> M:
     return model.model_validate({key: value for key, value in item.items() if key in fields})
 
 
-def _expressions(**conditions: ConditionBase | None) -> dict[str, Any]:
-    """Conditions as a request's parameters.
+def _expressed(client: Any, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    """A request whose conditions are expressions with placeholders.
 
-    Built here, because boto3 1.44 builds all conditions of a client with one builder, which mixes
-    up the placeholders of concurrent requests.
+    boto3 1.44 would do it with one builder for all requests of a client, which mixes up the
+    placeholders of concurrent ones.
     """
-    builder = ConditionExpressionBuilder()
-    request: dict[str, Any] = {}
-    for name, condition in conditions.items():
-        if condition is not None:
-            built = builder.build_expression(
-                condition, is_key_condition=name == "KeyConditionExpression"
-            )
-            request[name] = built.condition_expression
-            values = request.setdefault("ExpressionAttributeValues", {})
-            values.update(built.attribute_value_placeholders)
-            names = request.setdefault("ExpressionAttributeNames", {})
-            names.update(built.attribute_name_placeholders)
-    # DynamoDB refuses empty ones.
-    return {name: value for name, value in request.items() if value}
+    model = client.meta.service_model.operation_model(operation)
+    TransformationInjector().inject_condition_expressions(request, model)
+    return request
 
 
 def _keys(hash_key: str, range_key: str) -> list[dict[str, str]]:

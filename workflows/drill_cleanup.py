@@ -65,11 +65,14 @@ class DrillCleanupWorkflow:
         found = await asyncio.gather(*(self._find(target) for target in scope.targets))
         count = sum(len(each.instances) for each in found)
         self._set_status(CleanupStatus.IN_PROGRESS, f"Terminating {count} recovery instances")
-        pairs = list(zip(scope.targets, found, strict=True))
-        left = await asyncio.gather(*(self._terminate(t, f) for t, f in pairs))
+        left = await asyncio.gather(*map(self._terminate, scope.targets, found))
         self._end(found, [instance for some in left for instance in some])
         await self._recorder.finish(within_seconds=MAX_RECORD_SECONDS)
-        return self._close()
+        if self._state.status is CleanupStatus.COMPLETED:
+            return self._state
+        raise ApplicationError(
+            self._state.status_reason, type=FailureType.CLEANUP_INCOMPLETE, non_retryable=True
+        )
 
     @workflow.query
     def status(self) -> CleanupState:
@@ -151,13 +154,6 @@ class DrillCleanupWorkflow:
             reason += f"; jobs still run: {', '.join(unfinished)}"
         clean = not left and not unfinished
         self._set_status(CleanupStatus.COMPLETED if clean else CleanupStatus.PARTIAL, reason)
-
-    def _close(self) -> CleanupState:
-        if self._state.status is CleanupStatus.COMPLETED:
-            return self._state
-        raise ApplicationError(
-            self._state.status_reason, type=FailureType.CLEANUP_INCOMPLETE, non_retryable=True
-        )
 
     def _set_status(self, status: CleanupStatus, reason: str) -> None:
         self._state.status, self._state.status_reason = status, reason

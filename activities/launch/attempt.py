@@ -86,6 +86,20 @@ class _Launch:
             job_ids=[job.job_id for job in jobs],
         )
 
+    def wait_for_jobs(self, jobs: Sequence[Job], *, unknown: str = "") -> None:
+        """Postpone it until other jobs with its servers have ended.
+
+        Args:
+            jobs: these jobs.
+            unknown: what is known of a job that DRS does not list.
+        """
+        names = []
+        for job in jobs[:3]:
+            shared = [i for i in self.request.server_ids if i in job.server_ids]
+            names.append(f"{job.job_id} ({job.initiated_by or job.type}) has {_names(shared)}")
+        reason = f"Waiting for another job: {'; '.join(names) or unknown}"
+        self.postpone(WaitingFor.OTHER_JOB, reason, jobs)
+
     def result(self, account_id: str | None) -> LaunchResult:
         """Every server with its job, or with the reason why it has none."""
         results = [self._result_of(server) for server in self.request.servers]
@@ -269,10 +283,7 @@ class LaunchAttempt:
             if seen.own is not None:
                 launch.job = seen.own
             elif seen.blocking:
-                names = "; ".join(_holding(launch, job) for job in seen.blocking[:3])
-                launch.postpone(
-                    WaitingFor.OTHER_JOB, f"Waiting for another job: {names}", seen.blocking
-                )
+                launch.wait_for_jobs(seen.blocking)
             else:
                 launch.taken_over = seen.launched_by_others
 
@@ -428,22 +439,23 @@ class LaunchAttempt:
     async def _postpone_conflicting(
         self, requested: list[_Launch], named: list[_Launch], error: AwsError
     ) -> bool:
-        reasons = {id(m): "one with these servers" for m in named}
-        jobs: dict[int, Sequence[Job]] = {}
         try:
-            for launch, seen in await self._search(self._api.jobs_since):
-                if seen.blocking:
-                    names = "; ".join(_holding(launch, job) for job in seen.blocking[:3])
-                    reasons[id(launch)], jobs[id(launch)] = names, seen.blocking
+            found = await self._search(self._api.jobs_since)
         except AwsError as failed:
-            reasons = {id(m): f"one that cannot be read ({failed})" for m in named or requested}
-        if not reasons and len(requested) > 1:
-            self.split = True
-            return False
-        for launch in requested:
-            if reason := reasons.get(id(launch)) or (not reasons and "one with these servers"):
-                postponed = f"Waiting for another job: {reason}"
-                launch.postpone(WaitingFor.OTHER_JOB, postponed, jobs.get(id(launch), ()))
+            for launch in named or requested:
+                launch.wait_for_jobs([], unknown=f"one that cannot be read ({failed})")
+            return True
+        for launch, seen in found:
+            if seen.blocking and launch.launchable:
+                launch.wait_for_jobs(seen.blocking)
+        if not named and all(launch.is_open for launch in requested):
+            if len(requested) > 1:
+                self.split = True
+                return False
+            named = requested
+        for launch in named:
+            if launch.is_open:
+                launch.wait_for_jobs([], unknown="one with these servers")
         return True
 
     async def _fence(self) -> None:
@@ -478,13 +490,9 @@ class LaunchAttempt:
         if not error.kind.is_retryable and not self._in_doubt:
             raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
         await self._report(WaitingFor.LAUNCH, f"Waiting for DRS: {error}")
-        self.save_heartbeat()
-        raise retry_later(error, after=2.0) from error
-
-    def save_heartbeat(self) -> None:
-        """Store in the heartbeat whether the launch is in doubt."""
         self.heartbeat.unanswered = self._in_doubt
         send_heartbeat(self.heartbeat)
+        raise retry_later(error, after=2.0) from error
 
     async def _report(self, waiting_for: WaitingFor, reason: str) -> None:
         """Signal to the launcher why servers are not launched yet, once for each wave."""
@@ -517,11 +525,6 @@ async def _finish_call(call: Coroutine[Any, Any, Job]) -> Job:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([task])
     return task.result()
-
-
-def _holding(launch: _Launch, job: Job) -> str:
-    server_ids = [i for i in launch.request.server_ids if i in job.server_ids]
-    return f"{job.job_id} ({job.initiated_by or job.type}) has {_names(server_ids)}"
 
 
 def _described(job: Job) -> str:

@@ -7,6 +7,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from contract.launch import BatchResult, LaunchesSettled, LaunchRequest, LaunchWaiting
+    from recovery.execution.wave import WaitingFor
     from workflows.signals import signal_workflow
 
 
@@ -29,9 +30,9 @@ class WaveSignals:
         for wave, results in settled.items():
             self._signal(wave, "launches_settled", results)
 
-    def send_waiting(self, wave: str, waiting: LaunchWaiting) -> None:
+    def send_waiting(self, wave: str, launch_id: str, waiting_for: WaitingFor, reason: str) -> None:
         """Send a wave what one of its launches waits for."""
-        signal = LaunchWaiting.model_validate(waiting.model_dump(include=_FIELDS))
+        signal = LaunchWaiting(launch_id=launch_id, waiting_for=waiting_for, reason=reason)
         self._signal(wave, "launch_waiting", signal)
 
     def send_withdrawn(self, wave: str, launch_ids: list[str], in_doubt: bool) -> None:
@@ -48,6 +49,3 @@ class WaveSignals:
         task = asyncio.create_task(send())
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
-
-
-_FIELDS = {"launch_id", "waiting_for", "reason"}

@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contract.task_queues import WATCH_TASK_QUEUE
     from recovery.launch.admission import Batch, QueuedLaunch
-    from recovery.launch.queue import LaunchQueue, RunningJobs, Waiting
+    from recovery.launch.queue import LaunchQueue, RunningJobs
     from recovery.plan.model import Target
     from workflows.activity_options import LAUNCH_RETRY
     from workflows.launcher.wave_signals import WaveSignals
@@ -80,7 +80,12 @@ class LauncherWorkflow:
                 self._start_batch(batch)
             if self._queue.waiting:
                 for waiting in self._queue.unreported(workflow.time()):
-                    self._wave_signals.send_waiting(waiting.launch.wave, _signal_of(waiting))
+                    self._wave_signals.send_waiting(
+                        waiting.launch.wave,
+                        waiting.launch.launch_id,
+                        waiting.waiting_for,
+                        waiting.reason,
+                    )
                 self._watch_jobs()
             self._update_details()
         idle_check.cancel()
@@ -304,7 +309,9 @@ class LauncherWorkflow:
     def _report_waiting(self, waiting: LaunchWaiting) -> None:
         is_new = self._queue.report(waiting.launch_id, waiting.waiting_for, waiting.reason)
         if is_new and (request := self._requests.get(waiting.launch_id)):
-            self._wave_signals.send_waiting(request.wave_workflow_id, waiting)
+            self._wave_signals.send_waiting(
+                request.wave_workflow_id, waiting.launch_id, waiting.waiting_for, waiting.reason
+            )
 
     def _drop(self, launches: Iterable[QueuedLaunch]) -> None:
         """Signal to waves that launches are removed from the queue, and remove their requests."""
@@ -321,14 +328,6 @@ class LauncherWorkflow:
             f"{queue.jobs_in_use} of {quotas.jobs} jobs, {queue.servers_in_use} of "
             f"{quotas.servers} servers in jobs"
         )
-
-
-def _signal_of(waiting: Waiting) -> LaunchWaiting:
-    return LaunchWaiting(
-        launch_id=waiting.launch.launch_id,
-        waiting_for=waiting.waiting_for,
-        reason=waiting.reason,
-    )
 
 
 def _awaited(request: RunningJobsRequest) -> tuple[set[str], set[str]]:

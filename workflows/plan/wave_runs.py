@@ -51,16 +51,7 @@ class WaveRuns:
         on_outcome: Callable[[WaveOutcome], None],
         on_report: Callable[[WaveReport], None],
     ) -> None:
-        """Prepare to start waves.
-
-        Args:
-            start: the execution.
-            scheduler: says which waves are ready.
-            expectations: how long they are expected to take.
-            on_change: called when a wave's workflow has ended.
-            on_outcome: called with the result of a wave's workflow.
-            on_report: called with the state of a wave that was running during a reset.
-        """
+        """Prepare to start waves; `on_report` gets the state of one that ran during a reset."""
         self._start = start
         self._scheduler = scheduler
         self._expectations = expectations
@@ -144,7 +135,11 @@ class WaveRuns:
         why = "it was terminated"
         workflow_id = self._workflow_id(wave, attempt)
         try:
-            outcome = await self._run_or_attach(wave, workflow_id)
+            try:
+                outcome = await self._run(wave, workflow_id)
+            except WorkflowAlreadyStartedError:
+                # The plan was reset: the wave's workflow still runs and is no longer its child.
+                outcome = await self._attach(wave, workflow_id)
         except (ChildWorkflowError, ActivityError) as error:
             why = error.cause.message if isinstance(error.cause, FailureError) else str(error)
             outcome = _outcome_in(error)
@@ -153,13 +148,6 @@ class WaveRuns:
         if wave.is_running and wave.attempt == attempt:
             reason = f"Its workflow ended without a result ({why}); check its jobs in DRS"
             self._scheduler.fail(wave.wave_id, reason, now=workflow.time())
-
-    async def _run_or_attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
-        try:
-            return await self._run(wave, workflow_id)
-        except WorkflowAlreadyStartedError:
-            # The plan was reset: the wave's workflow still runs and is no longer its child.
-            return await self._attach(wave, workflow_id)
 
     async def _run(self, wave: WaveState, workflow_id: str) -> WaveOutcome:
         planned = self._start.plan.wave(wave.wave_id)

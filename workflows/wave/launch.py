@@ -32,8 +32,6 @@ _SEARCH_TIMEOUT = timedelta(hours=24)
 # A terminated launcher has lost its requests.
 _QUEUE_AGAIN_SECONDS = 300.0
 
-OnResults = Callable[[Sequence[LaunchResult]], None]
-
 
 class WaveLaunch:
     """The launches of one attempt of a wave."""
@@ -44,16 +42,8 @@ class WaveLaunch:
         tracker: WaveTracker,
         control: WaveControl,
         *,
-        on_results: OnResults,
+        on_results: Callable[[Sequence[LaunchResult]], None],
     ) -> None:
-        """Prepare the launches.
-
-        Args:
-            start: the wave.
-            tracker: its state.
-            control: its control state.
-            on_results: called with the results of launches.
-        """
         self._start = start
         self._tracker = tracker
         self._control = control
