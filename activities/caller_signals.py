@@ -13,10 +13,6 @@ _RPC_TIMEOUT = timedelta(seconds=10)
 async def signal_caller(name: str, signal: Model) -> bool:
     """Signal the workflow that runs this activity, while the activity continues.
 
-    Args:
-        name: the signal.
-        signal: its input.
-
     Returns:
         Whether the signal is done: Temporal accepted it, or the workflow has ended.
     """

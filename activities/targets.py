@@ -43,10 +43,7 @@ class TargetActivities:
     ) -> WorkerContext:
         """Return the account and endpoint of each target.
 
-        Args:
-            targets: the plan's targets.
-            server_ids: source servers of each target, to read the Regions they are in and their
-                operating systems.
+        The source servers of each, if given, are read for their Regions and operating systems.
         """
         async with heartbeating():
             context, servers = await asyncio.gather(

@@ -41,11 +41,7 @@ class DependencyRegions:
         )
 
     def warnings(self, origins: Iterable[str]) -> list[str]:
-        """The warnings for a plan.
-
-        Args:
-            origins: the Regions that source servers replicate from.
-        """
+        """The warnings for a plan whose source servers replicate from these Regions."""
         lost = set(origins)
         return [
             f"{what} is in {region}, a Region this plan recovers from"

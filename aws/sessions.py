@@ -131,12 +131,7 @@ async def call(operation: str, function: Callable[..., Any], /, *args: Any, **kw
 
 
 async def pages(operation: str, client: Any, /, **request: Any) -> AsyncIterator[dict[str, Any]]:
-    """The pages of a response, each read in a thread when it is needed.
-
-    Args:
-        operation: AWS's name, such as DescribeJobs.
-        client: a boto3 client of the service.
-        request: the operation's parameters.
+    """The pages of an operation such as DescribeJobs, each read in a thread when it is needed.
 
     Raises:
         AwsError: a page could not be read.

@@ -91,10 +91,6 @@ async def execution_state(client: Client, plan_id: str) -> ExecutionState:
 async def list_runs(client: Client, execution_id: str | None = None) -> list[ExecutionRun]:
     """The executions that Temporal still has, the newest first; after a reset, the last run.
 
-    Args:
-        client: Temporal's.
-        execution_id: only this one.
-
     Raises:
         RefusedError: the execution ID is malformed.
         UnreachableError: Temporal did not answer.

@@ -35,12 +35,7 @@ async def recorded_execution(execution_id: str) -> tuple[ExecutionState, Recover
 
 
 async def refuse_while_running(client: Client, state: ExecutionState, then: str) -> None:
-    """Refuse to continue an execution that has not ended.
-
-    Args:
-        client: Temporal's.
-        state: the execution.
-        then: what to do instead.
+    """Refuse to continue an execution that has not ended; `then` is what to do instead.
 
     Raises:
         RefusedError: it is still running.
@@ -93,13 +88,9 @@ async def previous_execution(
     *,
     replace_drill: bool = False,
 ) -> PreviousExecution:
-    """Read an execution to continue.
+    """Read an execution to continue, with its frozen plan or a corrected one.
 
-    Args:
-        execution_id: the earlier execution.
-        corrected: the plan to run instead of the frozen one.
-        execution_type: the type of the new execution.
-        replace_drill: a running drill of the plan is cancelled first.
+    With `replace_drill`, a running drill of the plan will be cancelled first.
 
     Raises:
         RefusedError: it has another type or plan, or is still running; nothing was started.

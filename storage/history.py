@@ -54,12 +54,7 @@ class HistoryTable(DynamoTable):
         await self._write(record, Attr("Revision").lte)
 
     async def _write(self, record: HistoryRecord, replaces: Callable[[int], ConditionBase]) -> None:
-        """Write a record's items over those whose revision may be replaced.
-
-        Args:
-            record: the record.
-            replaces: the condition on the existing revision, for a new revision.
-        """
+        """Write a record's items where the existing revision meets the condition for the new."""
         limit = asyncio.Semaphore(_WRITES_AT_ONCE)
 
         async def put(item: dict[str, Any]) -> None:

@@ -68,10 +68,6 @@ class PlanTable(DynamoTable):
     async def register(self, plan: RecoveryPlan, *, author: str) -> tuple[PlanVersion, bool]:
         """Register a plan as the newest version of its PlanId.
 
-        Args:
-            plan: the plan.
-            author: the person who registers it.
-
         Returns:
             The version, and whether it is new: a plan equal to its newest version is not
             registered again.
@@ -102,12 +98,7 @@ class PlanTable(DynamoTable):
         return found
 
     async def plan(self, plan_id: str, version: int | None = None) -> RegisteredPlan | None:
-        """A version of a plan; None if there is none.
-
-        Args:
-            plan_id: the plan.
-            version: its version; None for the newest.
-        """
+        """A version of a plan, or its newest one; None if there is none."""
         items = await self._version_items(plan_id)
         item = next((i for i in items if version in (None, _number(i))), None)
         if item is None:
@@ -159,8 +150,10 @@ class PlanTable(DynamoTable):
                 waves=len(plan.waves),
                 servers=plan.server_count,
             )
+            key = {"Item": f"{_KIND}#{version.version:05}", "Kind": _KIND}
+            item = plain_item(version) | key | {"TextHash": text_hash}
             # Another caller may have registered a version since.
-            if await self._put(_item_of(version, text_hash), Attr("PlanId").not_exists()):
+            if await self._put(item, Attr("PlanId").not_exists()):
                 return version, True
 
     async def _registered_as(self, item: Item, plan_hash: str) -> PlanVersion | None:
@@ -188,12 +181,6 @@ def _number(item: Item) -> int:
     """The number of a version, from its key, which is readable even if the rest is not."""
     number = str(item["Item"]).removeprefix(f"{_KIND}#")
     return int(number) if number.isdecimal() else 0
-
-
-def _item_of(version: PlanVersion, text_hash: str) -> dict[str, Any]:
-    item = f"{_KIND}#{version.version:05}"
-    own = {"Item": item, "Kind": _KIND, "TextHash": text_hash}
-    return plain_item(version) | own
 
 
 def _version_of(item: Item) -> PlanVersion:

@@ -18,7 +18,7 @@ MAX_RECORD_SECONDS = 24 * 3600.0
 
 
 class Recorder:
-    """Writes the records that `changes` returns; the workflow does not wait for it.
+    """Writes what `changes` returns as not written yet; the workflow does not wait for it.
 
     Attributes:
         recorded: by WaveId, the recorded revision.
@@ -29,12 +29,7 @@ class Recorder:
     def __init__(
         self, changes: Callable[[], HistoryRecord | None], *, pause_seconds: float
     ) -> None:
-        """Create a recorder; `begin` starts it.
-
-        Args:
-            changes: returns what is not written yet, or None; called before each write.
-            pause_seconds: the minimum time between two writes, in which changes gather.
-        """
+        """Create a recorder, which waits `pause_seconds` between writes; `begin` starts it."""
         self.recorded: dict[str, int] = {}
         self.recorded_execution = 0
         self.recorded_cleanup = 0

@@ -1,14 +1,13 @@
 """The activities of a launch: queue launches, launch a batch, find a launch's job."""
 
 import asyncio
-from collections.abc import Sequence
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.heartbeat import heartbeating
-from activities.launch.attempt import JobListing, LaunchAttempt
+from activities.launch.attempt import LaunchAttempt
 from aws.drs.client import WrongAccountError
 from aws.drs.models import DAY_SECONDS, Job
 from aws.errors import AwsError
@@ -77,7 +76,17 @@ class LaunchActivities:
             listing = await poller.listed(since - DAY_SECONDS, seen_after=request.jobs_read_after)
             return listing.jobs
 
-        attempt = self._attempt(request.requests, _last_heartbeat(), listing=list_jobs)
+        before, is_retry = _last_heartbeat(), activity.info().attempt > 1
+        unanswered = any(r.possibly_sent and r.answer is None for r in request.requests)
+        attempt = LaunchAttempt(
+            self._clients.drs(request.requests[0].target),
+            self._settings,
+            request.requests,
+            before or LaunchHeartbeat(),
+            in_doubt=before.unanswered if before else is_retry or unanswered,
+            # An earlier attempt may have read newer jobs than the last listing.
+            listing=None if is_retry else list_jobs,
+        )
         async with heartbeating(lambda: attempt.heartbeat):
             try:
                 results = await attempt.run()
@@ -116,26 +125,6 @@ class LaunchActivities:
         except AwsError:
             role_account = target.role_arn.split(":")[4] if target.role_arn else None
             return target.account_id or role_account
-
-    def _attempt(
-        self,
-        requests: Sequence[LaunchRequest],
-        before: LaunchHeartbeat | None,
-        *,
-        listing: JobListing,
-    ) -> LaunchAttempt:
-        """Make an attempt that knows whether an earlier one may have sent the call."""
-        is_retry = activity.info().attempt > 1
-        may_be_sent = is_retry or any(r.possibly_sent and r.answer is None for r in requests)
-        return LaunchAttempt(
-            self._clients.drs(requests[0].target),
-            self._settings,
-            requests,
-            before or LaunchHeartbeat(),
-            in_doubt=before.unanswered if before else may_be_sent,
-            # An earlier attempt may have read newer jobs than the last listing.
-            listing=None if is_retry else listing,
-        )
 
 
 def _last_heartbeat() -> LaunchHeartbeat | None:

@@ -3,15 +3,15 @@
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol
 
 from temporalio import activity
 
 from activities.caller_signals import signal_caller
 from aws.drs.client import DrsClient
-from aws.drs.models import Job, JobLogItem, RecoveryInstance
+from aws.drs.job_poller import JobPoller
+from aws.drs.models import Job, RecoveryInstance
 from aws.drs.server_status import ServerStatusTracker
 from aws.errors import AwsError
 from contract.watch import ServersChanged, WatchHeartbeat, WatchRequest
@@ -20,16 +20,6 @@ from settings import Settings
 
 LOOKUP_SECONDS = 120.0
 _LOG_READ_ATTEMPTS = 5
-
-
-class JobSource(Protocol):
-    """A source of jobs and their logs."""
-
-    async def jobs(self, job_ids: Sequence[str], /, *, soon: bool) -> list[Job]:
-        """The jobs of these IDs that DRS has, from the next poll."""
-
-    async def log(self, job_id: str, /) -> list[JobLogItem]:
-        """A job's log, read after the last poll."""
 
 
 class SteadyClock:
@@ -53,13 +43,13 @@ class Watch:
     def __init__(
         self,
         api: DrsClient,
-        job_source: JobSource,
+        poller: JobPoller,
         request: WatchRequest,
         heartbeat: WatchHeartbeat,
         settings: Settings,
     ) -> None:
         self._api = api
-        self._job_source = job_source
+        self._poller = poller
         self._request = request
         self._heartbeat = heartbeat
         self._settings = settings
@@ -115,13 +105,13 @@ class Watch:
         if self._is_last_poll:
             return await self._api.jobs(job_ids)
         await self._api.check()
-        return await self._job_source.jobs(job_ids, soon=now >= self._request.slow_poll_until)
+        return await self._poller.jobs(job_ids, soon=now >= self._request.slow_poll_until)
 
     async def _read_log(self, job_id: str) -> None:
         """Read times and reasons from a log; an unreadable log is retried a few times."""
         try:
             # The poller's log may be older than a direct poll.
-            read = self._api.job_log if self._is_last_poll else self._job_source.log
+            read = self._api.job_log if self._is_last_poll else self._poller.log
             self._tracker.apply_log(job_id, await read(job_id))
         except AwsError as error:
             activity.logger.warning("The log of %s cannot be read: %s", job_id, error)

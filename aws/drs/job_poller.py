@@ -64,7 +64,7 @@ class JobPoller:
         # By job ID: the time of the poll after which it was read, and the read.
         self._logs: dict[str, tuple[float, asyncio.Task[list[JobLogItem]]]] = {}
 
-    async def log(self, job_id: str, /) -> list[JobLogItem]:
+    async def log(self, job_id: str) -> list[JobLogItem]:
         """A job's log, read once after each poll for all callers.
 
         Raises:
@@ -77,7 +77,7 @@ class JobPoller:
         # A cancelled caller does not cancel the read for the others.
         return await asyncio.shield(reading)
 
-    async def jobs(self, job_ids: Sequence[str], /, *, soon: bool = True) -> list[Job]:
+    async def jobs(self, job_ids: Sequence[str], *, soon: bool = True) -> list[Job]:
         """The jobs of these IDs that DRS has, from the next poll.
 
         Args:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from threading import Thread
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -27,6 +27,7 @@ from activities.review import Review
 from activities.watch import watch as watching
 from activities.watch.watch import LOOKUP_SECONDS, Watch
 from aws.drs.client import DrsClient
+from aws.drs.job_poller import JobPoller
 from aws.drs.models import LAUNCH_ID_TAG, Job, JobLogItem
 from aws.sessions import AwsSessions
 from contract.launch import ReviewRequest
@@ -339,7 +340,7 @@ class Wave:
 
     async def _run_watch(self) -> list[ServerResult]:
         settings = Settings(poll_seconds=POLL)
-        polls = _Polls(self._api, self._sleep)
+        polls = cast(JobPoller, _Polls(self._api, self._sleep))
         return await Watch(self._api, polls, self._request, self._heartbeat, settings).run()
 
     async def review(self, faults: list[dict[str, Faults]], *, is_drill: bool) -> None:
