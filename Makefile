@@ -41,7 +41,7 @@ imports: $(BIN)/drs-waves ## The packages import in one direction only.
 	@$(BIN)/lint-imports
 
 # The end-to-end tests mostly wait for DRS's clock, so more of them run than there are cores.
-PROCESSES ?= 5
+PROCESSES ?= 7
 
 # `+` has make show their progress, which it would hold back until the end.
 tests: $(BIN)/drs-waves
