@@ -29,15 +29,15 @@ def check_plan(plan: PlanDraft) -> None:
 
 
 def _check_wave_ids(plan: PlanDraft) -> None:
-    lines: dict[str, int] = {}
+    named: dict[str, WaveDraft] = {}
     for wave in plan.waves:
         if wave.wave_id is None:
             continue
-        line = wave.given["WaveId"].line
-        first = lines.setdefault(wave.wave_id, line)
-        if first != line:
-            message = f"the WaveId is already used in line {first}; give each wave its own"
-            wave.problem(line, message, value=wave.wave_id)
+        first = named.setdefault(wave.wave_id, wave)
+        if first is not wave:
+            line = first.given["WaveId"].line
+            message = f"the WaveId is already used in line {line}; give each wave its own"
+            wave.problem(wave.given["WaveId"], message, value=wave.wave_id)
 
 
 def _check_servers(plan: PlanDraft) -> None:

@@ -1,5 +1,7 @@
 """Plan files that are refused: each with its line, its wave, its value and what to do."""
 
+import json
+
 import pytest
 
 from recovery.plan.file.keys import DEPENDENCY_KEYS, PLAN_KEYS, SERVER_KEYS, WAVE_KEYS
@@ -188,6 +190,23 @@ def test_an_invalid_wave_id_is_reported(mistake: str) -> None:
     problem = only_problem_of(f"{HEAD}  - WaveId: {written}\n    ServerIds: [{S2}]\n")
     assert (problem.line, problem.wave, problem.value) == (6, wave, value)
     assert words in problem.message
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_json_plan_has_the_same_problems_on_one_line_as_on_many(indent: int | None) -> None:
+    waves = [
+        {"WaveId": "db", "ServerIds": [S1, S1], "Dependencies": [{"DependsOnWaveId": "app"}]},
+        {"WaveId": "app", "ServerIds": [S1], "Dependencies": [{"DependsOnWaveId": "db"}]},
+        {"WaveId": "db", "ServerIds": [S2]},
+    ]
+    plan = {"PlanId": "crm", "Region": "us-west-2", "Waves": waves}
+    found = problems_of(json.dumps(plan, indent=indent), "crm.json")
+    assert {(each.wave, each.value) for each in found} == {
+        ("db", "db"),
+        ("db", S1),
+        ("app", S1),
+        ("db", "db → app → db"),
+    }
 
 
 PLANS_WITHOUT_WAVES = {
