@@ -57,9 +57,12 @@ class PageElement(Element, component="static/page_element.js"):
         """
         self.run_method("setAge", time.time(), seen_time, seen_text, old_after, error)
 
-    def open_dialog(self, html: str) -> None:
-        """Open the dialog with this content, or replace the content of the open dialog."""
-        self.run_method("openDialog", html)
+    def open_dialog(self, html: str, number: int) -> None:
+        """Open the dialog with this content, or replace the content of the open dialog.
+
+        The events `send` and `closed` return the dialog's number.
+        """
+        self.run_method("openDialog", html, number)
 
     def show_dialog_error(self, error: str) -> None:
         """Show in the open dialog why the action failed; the form keeps its input."""

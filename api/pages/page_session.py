@@ -48,6 +48,7 @@ class PageSession(ABC, Generic[T]):
         self._path = request.url.path
         self._title = title
         self._dialog: Dialog | None = None
+        self._dialog_number = 0
         self._authenticated_at = time.monotonic()
         self._shown = False
         self.element: PageElement
@@ -162,39 +163,51 @@ class PageSession(ABC, Generic[T]):
 
     async def _open_dialog(self, fields: dict[str, Any]) -> None:
         try:
-            self._dialog = dialog = await self.dialog(fields)
+            dialog = await self.dialog(fields)
         except Exception as error:
             # Without a visible error the user would press the button again and again.
-            self.element.open_dialog(render("error_dialog", error=problem_of(error).detail))
+            self._show_dialog(render("error_dialog", error=problem_of(error).detail))
             return
         if dialog is None:
             text = "This action is no longer possible; see the current state on the page."
-            self.element.open_dialog(render("error_dialog", error=text))
+            self._show_dialog(render("error_dialog", error=text))
             return
-        self.element.open_dialog(dialog.html)
+        self._show_dialog(dialog.html, dialog)
         if dialog.load_details is None:
             return
         details = await dialog.load_details()
         if self._dialog is dialog:
             self.element.update_parts({"dialog-details": details})
 
-    async def _send(self, fields: dict[str, Any]) -> None:
-        dialog = self._dialog
-        if dialog is None or dialog.send is None:
+    def _show_dialog(self, html: str, dialog: Dialog | None = None) -> None:
+        self._dialog = dialog
+        self._dialog_number += 1
+        self.element.open_dialog(html, self._dialog_number)
+
+    def _is_open(self, event: dict[str, Any]) -> bool:
+        """Whether an event is of the dialog that is open, not of one before it."""
+        return event.get("dialog") == self._dialog_number
+
+    async def _send(self, event: dict[str, Any]) -> None:
+        dialog, fields = self._dialog, event.get("fields")
+        if not self._is_open(event) or dialog is None or dialog.send is None:
+            text = "this dialog is no longer open; close it, and open it again"
+            self.element.show_dialog_error(text)
             return
         try:
             caller = await self._caller()
-            texts = {str(k): v for k, v in fields.items() if isinstance(v, str)}
+            given = fields if isinstance(fields, dict) else {}
+            texts = {str(k): v for k, v in given.items() if isinstance(v, str)}
             outcome = await dialog.send(caller, texts)
         except Exception as error:
             # Even after an unexpected error the user must see that the action failed.
             self.element.show_dialog_error(problem_of(error).detail)
             return
-        self._dialog = None
-        self.element.open_dialog(render("outcome_dialog", outcome=outcome))
+        self._show_dialog(render("outcome_dialog", outcome=outcome))
 
-    async def _close_dialog(self, _: dict[str, Any]) -> None:
-        self._dialog = None
+    async def _close_dialog(self, event: dict[str, Any]) -> None:
+        if self._is_open(event):
+            self._dialog = None
 
 
 async def _first_snapshot(poller: Poller[T]) -> Snapshot[T] | None:

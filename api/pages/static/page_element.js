@@ -161,8 +161,9 @@ export default {
     },
 
     // The browser's own dialogs keep the focus inside and close with Escape.
-    openDialog(html) {
+    openDialog(html, number) {
       const dialog = document.getElementById("dialog");
+      this.dialogNumber = number;
       dialog.querySelector("#dialog-content").innerHTML = html;
       if (!dialog.open) dialog.showModal();
       this.typed();
@@ -188,10 +189,10 @@ export default {
       for (const each of event.target.querySelectorAll("button[type=submit]")) each.disabled = true;
       const outcome = event.target.querySelector("#dialog-outcome");
       if (outcome) outcome.textContent = "Sending…";
-      this.$emit("send", fields);
+      this.$emit("send", { dialog: this.dialogNumber, fields });
     },
     closed(event) {
-      if (event.target.id === "dialog") this.$emit("closed", {});
+      if (event.target.id === "dialog") this.$emit("closed", { dialog: this.dialogNumber });
     },
   },
 };
