@@ -83,6 +83,9 @@ def _server(settings: Settings, address: str, port_number: int) -> "Server":
             host=address,
             port=port_number,
             log_level="warning",
+            # Longer than clients keep idle connections: a request on one that the server closes
+            # at that moment would fail.
+            timeout_keep_alive=75,
             # Event streams and pages stay open, so the server would wait for ever.
             timeout_graceful_shutdown=2,
         )
