@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,11 +15,14 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowU
 from temporalio.common import RawValue
 from temporalio.service import RPCError
 
+from client.errors import UnreachableError
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.operator.messages import MessageName
 from tests.examples import examples
 from tests.workflows.conftest import FakedEnvironment, Run, wave
+
+T = TypeVar("T")
 
 SIGNALS = ("wave_report", "launch_waiting", "launches_settled", "answer_launch", "review_progress",
            "servers_changed", "stop", "superseded", "plan_closed", "no_such_signal",
@@ -113,8 +118,8 @@ async def test_the_workflows_respond_and_end_after_any_message(
     for message in messages:
         handle = run.wave_handle("database") if message.to_wave else run.handle
         await send(handle, message)
-        assert isinstance(await run.state(), ExecutionState)
-        assert isinstance(await run.wave("database"), WaveState)
+        assert isinstance(await answer(run.state), ExecutionState)
+        assert isinstance(await answer(lambda: run.wave("database")), WaveState)
     # Paused it would wait for the rest of the day.
     await send(run.handle, Message("resume", [], to_wave=False, is_update=False))
     async with asyncio.timeout(60):
@@ -123,6 +128,14 @@ async def test_the_workflows_respond_and_end_after_any_message(
     for handle in (run.handle, run.wave_handle("database")):
         await assert_no_task_failed(handle)
     await assert_told(run)
+
+
+async def answer(read: Callable[[], Awaitable[T]]) -> T:
+    """A workflow's answer to a query; a busy machine may need several queries."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(UnreachableError, RPCError):
+                return await read()
 
 
 async def send(handle: WorkflowHandle[Any, Any], message: Message) -> None:
