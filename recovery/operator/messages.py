@@ -118,6 +118,8 @@ _EXPECTED = {
     "job": "a DRS job ID, drsjob- and 17 letters or digits",
     "launch": "a launch ID",
 }
+# A blank text counts as left out.
+_NEVER_BLANK = ("cascade", "approve", "expires_in_seconds", "job")
 
 
 def _plain(key: str) -> str:
@@ -200,16 +202,24 @@ def _read_fields(name: MessageName, given: dict[str, Any]) -> OperatorMessage:
         owners = _OWNERS.get(field)
         if owners is not None and name not in owners:
             raise MessageRejected(f"{key} belongs to {' and '.join(owners)}, not to {name}")
-        # A blank field counts as left out.
-        if value is not None and value != "":
+        is_blank = value is None or value == ""
+        if is_blank and field in _NEVER_BLANK:
+            # It might mean the default, which approves or never expires.
+            raise MessageRejected(_expectation(key, field, value))
+        if field in keys and not is_blank:
+            raise MessageRejected(f"{keys[field]} and {key} are the same field; send one of them")
+        if not is_blank:
             keys[field] = key
     values = {field: given[key] for field, key in keys.items()}
     try:
         return _MESSAGE.validate_python({"name": name, **values})
     except ValidationError as error:
         field = str(error.errors()[0]["loc"][0])
-        what = f"{_EXPECTED.get(field, 'text')}, not {_printable(values[field])}"
-        raise MessageRejected(f"{keys[field]} must be {what}") from None
+        raise MessageRejected(_expectation(keys[field], field, values[field])) from None
+
+
+def _expectation(key: str, field: str, value: Any) -> str:
+    return f"{key} must be {_EXPECTED.get(field, 'text')}, not {_printable(value)}"
 
 
 def _example(name: MessageName) -> str:
