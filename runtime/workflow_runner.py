@@ -6,9 +6,11 @@ in another order, and this history can never be replayed again: the workflow is 
 
 **Queries.** A query to a worker that does not hold the run is answered from its history. Core then
 also applies the events after the last workflow task, although no task has begun for them yet, and
+those of a last task without commands, which may turn out to be a heartbeat (see below); and it
 keeps the run. The next task has only the events since: two activations of what a replay does in
 one. Go's SDK does not keep a run that it loads for a query. Here such a run is evicted with the
-answer, so that its next task replays it.
+answer, so that its next task replays it; unless commands ended its last task, for then a replay
+cuts the history there too.
 
 **Updates.** Core takes a task that ended without commands, and that another one directly follows,
 for a heartbeat, and shows the events of both at once; unless the second task accepted an update,
@@ -77,22 +79,30 @@ class _LoadedRun(WorkflowInstance):
     def __init__(self, inner: WorkflowInstance, evict: Callable[[str], None]) -> None:
         self._inner = inner
         self._evict = evict
+        # Of the last activation: when its task began, and the last event that it covers.
         self._task_time = 0
-        self._has_later_events = False
+        self._end = 0
         self._was_replayed = False
+        self._has_begun_task = False
+        self._answers_tasks = False
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Handle an activation."""
         kinds = {job.WhichOneof("variant") for job in act.jobs}
         if kinds == {"query_workflow"}:
-            if self._has_later_events and act.jobs[0].query_workflow.query_id == _DIRECT_QUERY_ID:
+            is_direct = act.jobs[0].query_workflow.query_id == _DIRECT_QUERY_ID
+            if is_direct and not self._answers_tasks and self._end == act.history_length:
                 # Before the response is sent, after which another task may come.
                 self._evict(act.run_id)
             return self._inner.activate(act)
-        # All activations of a task carry the time at which it began.
+        # All activations of a task carry the time at which it began, and so do later events.
         task_time = act.timestamp.ToNanoseconds()
-        self._has_later_events = not act.is_replaying and task_time == self._task_time
-        self._task_time = task_time
+        begins_task = not act.is_replaying and task_time != self._task_time
+        # A loaded run's first may show a query the events after what may be a heartbeat.
+        is_known = self._has_begun_task or "initialize_workflow" in kinds
+        self._answers_tasks = begins_task and is_known
+        self._has_begun_task |= begins_task
+        self._task_time, self._end = task_time, act.history_length
         is_first_after_replay = self._was_replayed and not act.is_replaying
         self._was_replayed = act.is_replaying
         if is_first_after_replay and "do_update" in kinds and len(kinds) > 1:

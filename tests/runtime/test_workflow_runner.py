@@ -180,6 +180,15 @@ UPDATE = Beginning(
     last_task=12,
     update="ask",
 )
+# The same, but a query comes while the update's task waits for a worker, and a report follows.
+UPDATE_AFTER_QUERY = Beginning(
+    *UPDATE.events[:13],
+    event(14, "WORKFLOW_TASK_SCHEDULED", task_queue=_QUEUE),
+    event(15, "WORKFLOW_EXECUTION_SIGNALED", signal_name="report"),
+    event(16, "WORKFLOW_TASK_STARTED", scheduled_event_id=14),
+    last_task=12,
+    update="ask",
+)
 
 
 class ScriptedServer:
@@ -367,6 +376,13 @@ async def test_an_update_at_a_fresh_worker_is_to_be_sent_again() -> None:
     assert rejection.failure.application_failure_info.type == "SendAgain"
     assert commands(answer) == ["START_TIMER"]
     assert await replays(continued(UPDATE, answer))
+
+
+@pytest.mark.parametrize("query_at", [None, 4, 6, 8, 9, 11, 12, 13, 14, 15])
+async def test_a_query_before_an_update_changes_no_command(query_at: int | None) -> None:
+    answer = await answer_of(ReplayableRunner(), UPDATE_AFTER_QUERY, query_at)
+    assert commands(answer) == ["START_TIMER"]
+    assert await replays(continued(UPDATE_AFTER_QUERY, answer))
 
 
 async def test_the_sdk_alone_still_accepts_what_cannot_be_replayed() -> None:
