@@ -46,7 +46,13 @@ class ServersChanged(Model):
 
 
 class WatchHeartbeat(Model):
-    """The heartbeat details of a watch, from which the next attempt continues."""
+    """The heartbeat details of a watch, from which the next attempt continues.
+
+    Attributes:
+        logs_to_read: how often the log of a job, by ID, may still be tried; until it is read, its
+            servers' launch times are those of polls, and their failures have no reasons.
+    """
 
     servers: list[WatchedServer]
+    logs_to_read: dict[str, int] = {}
     error: str = ""

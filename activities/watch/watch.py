@@ -57,7 +57,6 @@ class Watch:
         self._tracker = ServerStatusTracker(heartbeat.servers, lookup_seconds=lookup_seconds)
         self._clock = SteadyClock(activity.info().started_time)
         self._should_run: dict[str, bool] = {}
-        self._logs_to_read: dict[str, int] = {}
         # Copies, because the tracker changes its results in place.
         self._reported = {s.source_server_id: s.model_copy() for s in request.servers}
 
@@ -71,7 +70,7 @@ class Watch:
                 error = f"DRS cannot be polled at present: {failed}"
                 activity.logger.warning(error)
             self._tracker.end_lookups(now=self._clock.now())
-            finished = self._tracker.is_finished and not self._logs_to_read
+            finished = self._tracker.is_finished and not self._heartbeat.logs_to_read
             if finished or self._clock.now() >= self._request.until:
                 return self._tracker.results
             await self._report(error)
@@ -91,8 +90,8 @@ class Watch:
         if open_jobs := tracker.unfinished_jobs:
             for job in await self._jobs(open_jobs):
                 if tracker.apply_job(job, now=self._clock.now()):
-                    self._logs_to_read[job.job_id] = _LOG_READ_ATTEMPTS
-        for job_id in list(self._logs_to_read):
+                    self._heartbeat.logs_to_read[job.job_id] = _LOG_READ_ATTEMPTS
+        for job_id in list(self._heartbeat.logs_to_read):
             await self._read_log(job_id)
 
     @property
@@ -115,10 +114,10 @@ class Watch:
             self._tracker.apply_log(job_id, await read(job_id))
         except AwsError as error:
             activity.logger.warning("The log of %s cannot be read: %s", job_id, error)
-            self._logs_to_read[job_id] -= 1
-            if self._logs_to_read[job_id] > 0:
+            self._heartbeat.logs_to_read[job_id] -= 1
+            if self._heartbeat.logs_to_read[job_id] > 0:
                 return
-        del self._logs_to_read[job_id]
+        del self._heartbeat.logs_to_read[job_id]
 
     async def _verify(self) -> None:
         """Look up launched servers' instances; a failed lookup is UNKNOWN, not an error."""

@@ -149,6 +149,29 @@ async def test_the_next_attempt_polls_only_what_is_not_settled(
     ]
 
 
+@pytest.mark.parametrize("outcome", ["launched", "failed-late"])
+async def test_the_next_attempt_reads_the_log_that_the_last_one_could_not(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal, outcome: str
+) -> None:
+    servers = launched_by(aws, *aws.servers(1, Outcome=outcome, RawError="no capacity"))
+    aws.pass_time(5000)
+    aws.fault("DescribeJobLogItems", Error="AccessDeniedException", Times=4)
+    first = Attempt(temporal)
+    running = asyncio.create_task(first.run(watches.watch_servers, watch(servers)))
+    await until(lambda: first.heartbeats and first.heartbeats[-1]["LogsToRead"])
+    first.environment.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    (result,) = await first.next().run(watches.watch_servers, watch(servers))
+    if outcome == "failed-late":
+        assert result.reason == "LAUNCH_FAILED: no capacity"
+    else:
+        log = aws.client("drs").describe_job_log_items(jobID=servers[0].recovery_job_id)["items"]
+        assert result.launch_time == next(
+            epoch(item["logDateTime"]) for item in log if item["event"] == "LAUNCH_END"
+        )
+
+
 async def test_an_attempt_with_everything_settled_calls_nothing(
     aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
