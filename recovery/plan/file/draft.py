@@ -8,7 +8,7 @@ from typing import Any
 
 from recovery.plan.file.keys import DEPENDENCY_KEYS, PLAN_KEYS, SERVER_KEYS, WAVE_KEYS, Key, Section
 from recovery.plan.file.nodes import Kind, Node
-from recovery.plan.file.problems import Report, printable
+from recovery.plan.file.problems import Report, printable, unusual_characters
 from recovery.plan.model import MAX_SERVERS_PER_WAVE, MAX_WAVES
 
 _ENTRY = {
@@ -145,7 +145,10 @@ class PlanDraft(Section):
 def _entries(section: Section, key: str, given: Node, limit: int) -> list[Node]:
     """Return a list's items; for another value, report it and return it as the only item."""
     if given.kind is not Kind.LIST:
-        message = f'{key} is {given.kind}; write a list of "- {_ENTRY[key]}"'
+        # A no-break space after "-" makes a list a text or a mapping.
+        named = unusual_characters(given.text or "".join(given.entries))
+        what = f"{given.kind} with {named}" if named else given.kind
+        message = f'{key} is {what}; write a list of "- {_ENTRY[key]}"'
         section.problem(given, message, value=given.text or None)
         return [given]
     if (length := len(given.items)) > limit:

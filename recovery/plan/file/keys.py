@@ -1,6 +1,8 @@
 """The keys of a plan file, and the mappings that have them."""
 
 import difflib
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -10,10 +12,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from recovery.base_model import Model
 from recovery.plan.file.nodes import Kind, Node
-from recovery.plan.file.problems import Report, printable
+from recovery.plan.file.problems import Report, printable, unusual_characters
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
 
 _MAX_UNKNOWN_KEYS = 20
+# What YAML 1.1, YAML 1.2, JSON and people read as the same number.
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_WITH_BASE = re.compile(r"[-+]?0[xob].*", re.IGNORECASE)
+_MAX_NUMBER_LENGTH = 20
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,9 @@ class Section:
             )
         for name, nearest, node in self._unknown[:_MAX_UNKNOWN_KEYS]:
             hint = "remove it" if nearest is None else f"did you mean {nearest}?"
-            self.problem(node, f"unknown key {printable(name)}; {hint}", value=name)
+            named = unusual_characters(name)
+            what = f"{printable(name)}, with {named}" if named else printable(name)
+            self.problem(node, f"unknown key {what}; {hint}", value=name)
         if more := self._unknown[_MAX_UNKNOWN_KEYS:]:
             self.problem(more[0][2], f"{len(more)} more unknown keys; remove them")
 
@@ -142,12 +150,31 @@ class Section:
             message = f'{name} "{shown}" is not valid; write {key.expected}'
             if not is_text and node.kind is Kind.TEXT:
                 message += ", without quotes" + (" and in digits" * (key.type != "boolean"))
+                if plain := _plain_number(node.text):
+                    message += f": {plain}"
         elif is_text and node.kind not in (Kind.TEXT, Kind.MERGE):
             message = f'{name} {shown} is read as {node.kind}; quote it: {name}: "{shown}"'
+        elif node.kind is Kind.NUMBER and not is_text and not _PLAIN_NUMBER.fullmatch(node.text):
+            # YAML 1.1 reads 0600 to the base 8.
+            message = f"{name} {shown} is read as {node.value}; write {_plain_number(node.text)}"
         else:
             self.values[name] = value
             return
         self.problem(node, message, value=node.text or None)
+
+
+def _plain_number(text: str) -> str:
+    """Return what a number looks like, in plain digits; "" if it does not look like a number."""
+    digits = text.replace("_", "")
+    if len(digits) > _MAX_NUMBER_LENGTH:
+        return ""
+    try:
+        if _WITH_BASE.fullmatch(digits):
+            return str(int(digits, 0))
+        number = float(digits)
+    except ValueError:
+        return ""
+    return f"{number:.15g}" if math.isfinite(number) else ""
 
 
 @cache

@@ -1,8 +1,10 @@
 """Problems of a plan file, each with its place and what to do."""
 
+import unicodedata
 from dataclasses import dataclass, field
 
 _MAX_LENGTH = 100
+_MAX_CHARACTERS_NAMED = 3
 
 
 def printable(text: str) -> str:
@@ -12,6 +14,12 @@ def printable(text: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
+
+
+def unusual_characters(text: str) -> str:
+    """Return the characters outside ASCII by name: some are invisible, others look like letters."""
+    found = [each for each in dict.fromkeys(text) if not each.isascii()][:_MAX_CHARACTERS_NAMED]
+    return ", ".join(f"U+{ord(c):04X} {unicodedata.name(c, '')}".strip() for c in found)
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,30 @@
 """Reads a plan file, YAML or JSON, into the frozen plan, or raises all its problems."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recovery.plan.file.checks import check_plan
 from recovery.plan.file.draft import PlanDraft
 from recovery.plan.file.json_reader import json_mistake, read_json
 from recovery.plan.file.nodes import Kind, Node, NodeBuilder
-from recovery.plan.file.problems import PlanError, Problem, Report, in_line_order
+from recovery.plan.file.problems import (
+    PlanError,
+    Problem,
+    Report,
+    in_line_order,
+    unusual_characters,
+)
 from recovery.plan.file.yaml_reader import read_yaml
 from recovery.plan.model import RecoveryPlan
 
 __all__ = ["PlanError", "Problem", "ReadPlan", "parse_plan", "read_plan"]
 
 MAX_BYTES = 5_000_000
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# Where only spaces may be: in the indentation, before a key, or beside its colon.
+_NO_WORD = r"[^\w\x00-\x7f]"
+_MAY_BE_SPACE = re.compile(rf"(?m)^[ \t\-{{\[]*({_NO_WORD})|:({_NO_WORD})|({_NO_WORD}):")
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,10 @@ def parse_plan(text: str, *, file: str) -> ReadPlan:
     report = Report(file)
     if len(text) > MAX_BYTES:
         raise _unreadable(file, f"the text is larger than {MAX_BYTES // 1_000_000} MB; split it")
-    root = _read_document(text, file)
+    try:
+        root = _read_document(text, file)
+    except PlanError as error:
+        raise _with_invisible_characters(error, text) from None
     if root.kind is not Kind.MAPPING:
         what = "the file is empty" if root.kind is Kind.NULL else f"the file holds {root.kind}"
         raise _unreadable(file, f"{what}; a plan is a mapping with PlanId and Waves", root.line)
@@ -118,6 +130,23 @@ def _text_of(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise _unreadable(file, "this is not UTF-8 text; save the file as UTF-8", line) from None
+
+
+def _with_invisible_characters(error: PlanError, text: str) -> PlanError:
+    """Name the last character up to a mistake that looks like a space and is none."""
+    (problem,) = error.problems
+    until = "\n".join(text.split("\n")[: problem.line])
+    found = [each for each in _MAY_BE_SPACE.finditer(until) if not _is_visible(each)]
+    if not found:
+        return error
+    line = until.count("\n", 0, found[-1].end()) + 1
+    named = unusual_characters(found[-1].group())
+    message = f"{problem.message}; line {line} has {named} in place of a space"
+    return PlanError((replace(problem, message=message, line=problem.line or line),))
+
+
+def _is_visible(found: re.Match[str]) -> bool:
+    return "".join(filter(None, found.groups())).isprintable()
 
 
 def _unreadable(file: str, message: str, line: int | None = None) -> PlanError:

@@ -368,3 +368,112 @@ def test_a_malformed_wave_id_does_not_make_its_dependents_wrong() -> None:
 def test_every_key_of_a_single_value_says_what_to_write() -> None:
     for keys in (PLAN_KEYS, WAVE_KEYS, SERVER_KEYS, DEPENDENCY_KEYS):
         assert all(key.expected for key in keys.values() if key.type != "array")
+
+
+@pytest.mark.parametrize(
+    ("written", "looks_like"),
+    [
+        ("TimeoutSeconds: 0600", "600"),
+        ("TimeoutSeconds: 0_600", "600"),
+        ("TimeoutSeconds: +0600", "600"),
+        ("TimeoutSeconds: 0x258", "600"),
+        ("TimeoutSeconds: 0b1001011000", "600"),
+        ("TimeoutSeconds: 0o600", "384"),
+        ("TimeoutSeconds: 08", "8"),
+        ("TimeoutSeconds: 1_000", "1000"),
+        ("TimeoutSeconds: +600", "600"),
+        ("TimeoutSeconds: 600.", "600"),
+        ("TimeoutSeconds: .5", "0.5"),
+        ("TimeoutSeconds: 6_0.5", "60.5"),
+        ("TimeoutSeconds: 1e3", "1000"),
+        ("TimeoutSeconds: \uff16\uff10\uff10", "600"),
+        ("Retries: 010", "10"),
+    ],
+)
+def test_a_number_that_is_not_what_it_looks_like_is_refused_with_what_to_write(
+    written: str, looks_like: str
+) -> None:
+    (problem,) = problems_of(f"{HEAD}    {written}\n")
+    assert problem.line == 6
+    assert problem.value == written.partition(": ")[2]
+    assert problem.message.endswith((f"write {looks_like}", f"in digits: {looks_like}"))
+
+
+@pytest.mark.parametrize("key", ["RTO", "RPO", "DeadlineSeconds"])
+def test_a_number_of_the_plan_is_not_read_as_octal_either(key: str) -> None:
+    (problem,) = problems_of(f"{key}: 0600\n{HEAD}")
+    assert problem.line == 1
+    assert problem.message == f"{key} 0600 is read as 384; write 600"
+
+
+# Characters that nobody sees.
+INVISIBLE = {
+    "U+00A0": "\u00a0",
+    "U+200B": "\u200b",
+    "U+2060": "\u2060",
+    "U+FEFF": "\ufeff",
+    "U+3000": "\u3000",
+    "U+00AD": "\u00ad",
+}
+
+
+@pytest.mark.parametrize("name", INVISIBLE)
+def test_an_invisible_character_in_the_indentation_is_named(name: str) -> None:
+    (problem, *_) = problems_of(f"{HEAD}   {INVISIBLE[name]}TimeoutSeconds: 60\n")
+    assert problem.line == 6
+    assert name in problem.message
+
+
+@pytest.mark.parametrize("name", INVISIBLE)
+def test_an_invisible_character_in_a_key_is_named(name: str) -> None:
+    (problem, *_) = problems_of(f"{HEAD}    Timeout{INVISIBLE[name]}Seconds: 60\n")
+    assert problem.line == 6
+    assert name in problem.message
+
+
+def test_an_invisible_character_in_a_key_of_json_is_named() -> None:
+    text = '{"PlanId": "crm",\n "Region\u200b": "us-west-2",\n "Waves": []}'
+    with pytest.raises(PlanError) as caught:
+        parse_plan(text, file="crm.json")
+    (named,) = [each for each in caught.value.problems if "U+200B" in each.message]
+    assert named.line == 2
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "  TimeoutSeconds:\u00a060\n",
+        "  Dependencies:\n     -\u00a0DependsOnWaveId: a\n",
+        "  Dependencies:\n     -\u00a0a\n",
+        "\u00a0 TimeoutSeconds: 60\n",
+        "  WaveDescription: Reprise\u00a0: base\n",
+    ],
+)
+def test_a_no_break_space_where_a_space_belongs_is_named(written: str) -> None:
+    problems = problems_of(f"{HEAD}  {written}")
+    assert "U+00A0 NO-BREAK SPACE" in problems[0].message
+
+
+def test_a_no_break_space_in_the_indentation_of_json_is_named() -> None:
+    with pytest.raises(PlanError) as caught:
+        parse_plan('{"PlanId": "crm",\n \u00a0"Region": "us-west-2"}', file="crm.json")
+    (problem,) = caught.value.problems
+    assert problem.line == 2
+    assert "line 2 has U+00A0 NO-BREAK SPACE" in problem.message
+
+
+def test_a_letter_of_another_alphabet_in_a_key_is_named() -> None:
+    (problem,) = problems_of(HEAD.replace("Region", "Regi\u043en"))
+    assert "U+043E CYRILLIC SMALL LETTER O; did you mean Region?" in problem.message
+
+
+def test_texts_may_have_invisible_characters() -> None:
+    text = f"{HEAD}    WaveDescription: |\n      \u3000\u672c\u6587\n      Reprise\u00a0: base\n"
+    plan = parse_plan(text, file="crm.yaml").plan
+    assert plan.waves[0].wave_description == "\u3000\u672c\u6587\nReprise\u00a0: base\n"
+
+
+def test_a_mistake_below_an_invisible_character_of_a_text_is_not_blamed_on_it() -> None:
+    text = HEAD.replace("PlanId: crm", "PlanId: crm\nDescription: Reprise\u00a0!")
+    (problem,) = problems_of(f"{text}   a: b\n")
+    assert "U+00A0" not in problem.message
