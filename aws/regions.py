@@ -1,23 +1,26 @@
 """The Regions that drs-waves itself depends on, compared with those that a plan recovers from.
 
-A history table or a Temporal server in the lost Region would be lost too.
+A history table or a Temporal server in the lost Region would be lost too. What AWS's SDK knows
+about Regions is read here as well.
 """
 
 import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError
+from botocore.loaders import create_loader
+from botocore.regions import EndpointResolver
 
+from recovery.plan.file.regions import KnownRegions
 from settings import Settings
 
 # As in us-west-2.aws.api.temporal.io or vpce-svc-0a1b.eu-central-1.vpce.amazonaws.com.
-_REGION = re.compile(
-    r"(?<![a-z0-9-])[a-z]{2}(?:-gov|-iso[a-z]?)?-"
-    r"(?:central|(?:north|south)(?:east|west)?|east|west)-\d(?![a-z0-9-])"
-)
+_NAME = re.compile(r"(?<![a-z0-9-])[a-z]+(?:-[a-z]+)+-\d+(?![a-z0-9-])")
 
 
 @dataclass(frozen=True)
@@ -63,5 +66,27 @@ def history_region(settings: Settings) -> str | None:
 
 def region_in(address: str) -> str | None:
     """The AWS Region that a host name names, or None."""
-    found = _REGION.search(address.lower())
-    return found[0] if found else None
+    regions = {name for partition in _partitions() for name in partition["regions"]}
+    return next((name for name in _NAME.findall(address.lower()) if name in regions), None)
+
+
+@cache
+def known_regions() -> KnownRegions:
+    """The partitions and the Regions with DRS that botocore knows."""
+    endpoints = EndpointResolver({"partitions": _partitions()})
+    partitions = {each["partition"]: each["regionRegex"] for each in _partitions()}
+    return KnownRegions(
+        partitions=partitions,
+        with_drs=tuple(
+            region
+            for name in partitions
+            for region in endpoints.get_available_endpoints("drs", name)
+        ),
+    )
+
+
+@cache
+def _partitions() -> list[dict[str, Any]]:
+    # Not through a session, which fails if the profile does not exist.
+    partitions: list[dict[str, Any]] = create_loader().load_data("endpoints")["partitions"]
+    return partitions

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from api.auth.access import Caller, Operator, Service
 from api.parameters import PlanId
 from api.problems import BODY_PROBLEMS, ApiProblem, FieldProblem, problem_responses
+from aws.regions import known_regions
 from recovery.base_model import Model
 from recovery.forecast.estimates import expected_durations
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, parse_plan
@@ -140,7 +141,11 @@ async def read_body(request: Request) -> ReadPlan:
         text = (await request.body()).decode()
     except UnicodeDecodeError as error:
         raise PlanError((Problem("this is not UTF-8 text", name),)) from error
-    return await asyncio.to_thread(parse_plan, text, file=name)
+    return await asyncio.to_thread(_parse, text, name)
+
+
+def _parse(text: str, name: str) -> ReadPlan:
+    return parse_plan(text, file=name, regions=known_regions())
 
 
 @router.post("/plans/validate", summary="Validate a plan file", openapi_extra=_BODY)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.cells import cell_len
 
+from aws.regions import known_regions
 from cli.render.cells import fit
 from cli.render.graph import graph_lines
 from cli.render.output import notice, show, stdout_console, write_json
@@ -47,7 +48,7 @@ def validate(plans: PlanFiles, json: Json = False) -> None:
     output: list[dict[str, object]] = []
     for number, path in enumerate(plans):
         try:
-            read = read_plan(path)
+            read = read_plan(path, regions=known_regions())
         except PlanError as error:
             refused = True
             problems = [_problem_json(problem) for problem in error.problems]
@@ -81,7 +82,7 @@ def read_all(paths: Sequence[Path]) -> list[ReadPlan]:
     problems: list[Problem] = []
     for path in paths:
         try:
-            read.append(read_plan(path))
+            read.append(read_plan(path, regions=known_regions()))
         except PlanError as error:
             problems += error.problems
     if problems:

@@ -16,9 +16,9 @@ from recovery.plan.graph import WaveGraph
 SERVER_ID_PATTERN = "s-[0-9a-f]{17}"
 SNAPSHOT_ID_PATTERN = "pit-[0-9a-f]{17}"
 ID_PATTERN = "[A-Za-z0-9._-]{1,64}"
-REGION_PATTERN = "[a-z]{2}(-[a-z]+)+-[0-9]"
+REGION_PATTERN = "[a-z]{2,}(-[a-z]+)+-[0-9]+"
 ACCOUNT_ID_PATTERN = "[0-9]{12}"
-ROLE_ARN_PATTERN = r"arn:aws(-cn|-us-gov)?:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+"
+ROLE_ARN_PATTERN = r"arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+"
 NAME_PATTERN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,256}"
 TEXT_PATTERN = r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from activities.targets import TargetActivities
-from aws.regions import DependencyRegions, history_region, region_in
+from aws.regions import DependencyRegions, history_region, known_regions, region_in
 from aws.targets import TargetClients
 from contract.readiness import WorkerContext
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
@@ -37,6 +37,10 @@ async def looked_at(
         ("vpce-0a1b.vpce-svc-0c2d.ap-southeast-1.vpce.amazonaws.com:7233", "ap-southeast-1"),
         ("temporal.us-gov-east-1.example.com", "us-gov-east-1"),
         ("TEMPORAL.EU-CENTRAL-1.EXAMPLE.COM:7233", "eu-central-1"),
+        ("temporal.eusc-de-east-1.example.com:7233", "eusc-de-east-1"),
+        ("EUSC-DE-EAST-1.tmprl.cloud:7233", "eusc-de-east-1"),
+        ("temporal.us-isob-east-1.example.com", "us-isob-east-1"),
+        ("node-pool-1.eu-west-3.example.com", "eu-west-3"),
         ("localhost:7233", None),
         ("us-central1.gcp.api.temporal.io:7233", None),
         ("prod.a1b2c.tmprl.cloud:7233", None),
@@ -49,6 +53,18 @@ def test_the_region_is_read_from_an_address_only_where_it_is_one(
     address: str, region: str | None
 ) -> None:
     assert region_in(address) == region
+
+
+def test_the_partitions_and_regions_are_known_without_a_profile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    known = known_regions.__wrapped__()
+    assert known.partition_of("eusc-de-east-1") == "aws-eusc"
+    assert known.partition_of("us-gov-east-9") == "aws-us-gov"
+    assert known.partition_of("xx-north-1") is None
+    assert {"us-west-2", "us-gov-west-1", "eusc-de-east-1"} <= set(known.with_drs)
+    assert "cn-north-1" not in known.with_drs
 
 
 def test_a_setting_overrides_the_address(aws: LocalAws) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from recovery.plan.model import Dependency, Impact, OnFailure, RecoveryPlan, Server, Wave
 
-REGIONS = ("us-west-2", "eu-central-1", "us-gov-west-1")
+REGIONS = ("us-west-2", "eu-central-1", "ap-south-1")
 ACCOUNTS = ("111111111111", "222222222222")
 
 

@@ -6,6 +6,7 @@ import re
 from recovery.plan.file.draft import PlanDraft, WaveDraft
 from recovery.plan.file.keys import Section
 from recovery.plan.file.problems import printable
+from recovery.plan.file.regions import KnownRegions
 from recovery.plan.graph import WaveGraph
 from recovery.plan.model import MAX_SERVERS_PER_PLAN
 
@@ -14,7 +15,7 @@ _ENDS_IN_NUMBER = re.compile(r"-([0-9]+)\Z")
 _MAX_HINTS = 20
 
 
-def check_plan(plan: PlanDraft) -> None:
+def check_plan(plan: PlanDraft, regions: KnownRegions) -> None:
     """Report contradictions, and resolve each wave's target and dependencies.
 
     Afterwards every wave's values hold its own Region, RoleArn and AccountId, and its
@@ -23,6 +24,8 @@ def check_plan(plan: PlanDraft) -> None:
     _check_wave_ids(plan)
     _check_servers(plan)
     _resolve_targets(plan)
+    _check_partitions(plan, regions)
+    _warn_of_unknown_regions(plan, regions)
     if plan.all_waves_read:
         _resolve_dependencies(plan)
         _check_cycles(plan)
@@ -112,6 +115,48 @@ def _resolve_account(section: Section, role_name: str, fix: str) -> None:
             section.given["AccountId"],
             f"AccountId {account} contradicts {role_name}, which acts in {role_account}; {fix}",
             value=account,
+        )
+
+
+def _check_partitions(plan: PlanDraft, regions: KnownRegions) -> None:
+    """Report roles of another partition than their Region's: neither has access to the other."""
+    _check_partition(plan, regions, "RoleArn", "correct one of them")
+    for wave in plan.waves:
+        if "RoleArn" in wave.given:
+            _check_partition(wave, regions, "RoleArn", "correct one of them")
+        elif "Region" in wave.given:
+            fix = "give the wave a RoleArn of its own"
+            _check_partition(wave, regions, "the plan's RoleArn", fix)
+
+
+def _check_partition(section: Section, regions: KnownRegions, role_name: str, fix: str) -> None:
+    role, region = section.values.get("RoleArn"), section.values.get("Region")
+    expected = regions.partition_of(region) if role and region else None
+    if role is None or expected is None:
+        return
+    partition = role.split(":")[1]
+    if partition != expected:
+        section.problem(
+            section.given.get("RoleArn", section.line),
+            f"{role_name} is in partition {partition}, but Region {region} in {expected}; {fix}",
+            value=role,
+        )
+
+
+def _warn_of_unknown_regions(plan: PlanDraft, regions: KnownRegions) -> None:
+    """Warn once of each Region for which AWS's SDK does not know DRS: a typo, or a new Region."""
+    unknown: dict[str, Section] = {}
+    for section in (plan, *plan.waves):
+        region = section.values.get("Region")
+        if region and "Region" in section.given and region not in regions.with_drs:
+            unknown.setdefault(region, section)
+    for region, section in unknown.items():
+        nearest = difflib.get_close_matches(region, regions.with_drs, n=1, cutoff=0)
+        section.report.warning(
+            section.given["Region"].line,
+            f"the AWS SDK knows no DRS in Region {region}; did you mean {nearest[0]}?",
+            wave=section.wave,
+            value=region,
         )
 
 

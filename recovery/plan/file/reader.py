@@ -15,6 +15,7 @@ from recovery.plan.file.problems import (
     in_line_order,
     unusual_characters,
 )
+from recovery.plan.file.regions import KnownRegions
 from recovery.plan.file.yaml_reader import read_yaml
 from recovery.plan.model import RecoveryPlan
 
@@ -42,24 +43,26 @@ class ReadPlan:
     file: str
 
 
-def read_plan(path: Path) -> ReadPlan:
+def read_plan(path: Path, *, regions: KnownRegions) -> ReadPlan:
     """Read and check a plan file.
 
     Args:
         path: A YAML or JSON file; it is JSON if its name ends in `.json`.
+        regions: The Regions that AWS's SDK knows.
 
     Raises:
         PlanError: The file cannot be read, or is no valid plan; with all problems.
     """
-    return parse_plan(_text_of(path), file=str(path))
+    return parse_plan(_text_of(path), file=str(path), regions=regions)
 
 
-def parse_plan(text: str, *, file: str) -> ReadPlan:
+def parse_plan(text: str, *, file: str, regions: KnownRegions) -> ReadPlan:
     """Check the text of a plan file.
 
     Args:
         text: YAML or JSON.
         file: The file's name in problems; its extension says whether it must be JSON.
+        regions: The Regions that AWS's SDK knows.
 
     Raises:
         PlanError: The text is no valid plan; with all problems.
@@ -75,7 +78,7 @@ def parse_plan(text: str, *, file: str) -> ReadPlan:
         what = "the file is empty" if root.kind is Kind.NULL else f"the file holds {root.kind}"
         raise _unreadable(file, f"{what}; a plan is a mapping with PlanId and Waves", root.line)
     draft = PlanDraft(root, report)
-    check_plan(draft)
+    check_plan(draft, regions)
     report.raise_if_any()
     plan = RecoveryPlan.model_validate(draft.content())
     return ReadPlan(plan, in_line_order(report.warnings), file)

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from aws.regions import known_regions
 from recovery.plan.file.keys import PLAN_KEYS, WAVE_KEYS
 from recovery.plan.file.reader import PlanError, Problem, parse_plan, read_plan
 from recovery.plan.model import RecoveryPlan
@@ -21,7 +22,7 @@ def refused_or_runnable(text: str, file: str) -> None:
     plan: RecoveryPlan | None = None
     problems: tuple[Problem, ...] = ()
     try:
-        plan = parse_plan(text, file=file).plan
+        plan = parse_plan(text, file=file, regions=known_regions()).plan
     except PlanError as error:
         problems = error.problems
     assert (plan is None) == bool(problems)
@@ -30,7 +31,7 @@ def refused_or_runnable(text: str, file: str) -> None:
         assert str(problem).encode()
     if plan is not None:
         # What is accepted can be written down, hashed and read again.
-        again = parse_plan(plan.model_dump_json(), file="plan.json").plan
+        again = parse_plan(plan.model_dump_json(), file="plan.json", regions=known_regions()).plan
         assert again.plan_hash == plan.plan_hash
         assert len(plan.graph.order()) == len(plan.waves)
 
@@ -117,7 +118,7 @@ def test_a_damaged_file_is_refused_with_a_message(plan: RecoveryPlan, data: st.D
 
 def only_problem_of(text: str, file: str = "plan.yaml") -> Problem:
     with pytest.raises(PlanError) as caught:
-        parse_plan(text, file=file)
+        parse_plan(text, file=file, regions=known_regions())
     (problem,) = caught.value.problems
     return problem
 
@@ -164,7 +165,7 @@ def test_json_must_be_strict_json_in_a_json_file() -> None:
 
 def problem_of_file(path: Path) -> Problem:
     with pytest.raises(PlanError) as caught:
-        read_plan(path)
+        read_plan(path, regions=known_regions())
     (problem,) = caught.value.problems
     assert problem.file == str(path)
     return problem
@@ -173,7 +174,7 @@ def problem_of_file(path: Path) -> Problem:
 def test_a_file_reads_like_its_text(tmp_path: Path) -> None:
     path = tmp_path / "crm.json"
     path.write_bytes(b"\xef\xbb\xbf" + diamond().model_dump_json().encode())
-    read = read_plan(path)
+    read = read_plan(path, regions=known_regions())
     assert (read.plan, read.file) == (diamond(), str(path))
 
 
@@ -211,5 +212,7 @@ def test_files_that_are_no_text_are_refused(
 def test_a_thousand_unknown_keys_are_reported_in_a_few_lines() -> None:
     keys = "".join(f"Key{number}: 1\n" for number in range(1000))
     with pytest.raises(PlanError) as caught:
-        parse_plan(f"PlanId: crm\nRegion: us-west-2\n{keys}", file="crm.yaml")
+        parse_plan(
+            f"PlanId: crm\nRegion: us-west-2\n{keys}", file="crm.yaml", regions=known_regions()
+        )
     assert len(caught.value.problems) == 22

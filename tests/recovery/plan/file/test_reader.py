@@ -5,7 +5,8 @@ import json
 import pytest
 import yaml
 
-from recovery.plan.file.reader import PlanError, parse_plan
+from aws.regions import known_regions
+from recovery.plan.file.reader import PlanError, Problem, parse_plan
 from recovery.plan.model import Impact, RecoveryPlan
 from tests.recovery.plans import ACCOUNTS, role_arn, server_id
 
@@ -31,7 +32,7 @@ Waves:
 
 
 def plan_of(text: str, file: str = "crm.yaml") -> RecoveryPlan:
-    read = parse_plan(text, file=file)
+    read = parse_plan(text, file=file, regions=known_regions())
     assert read.warnings == ()
     return read.plan
 
@@ -69,7 +70,7 @@ def test_json_reads_like_yaml() -> None:
 def test_problems_in_json_have_lines_too() -> None:
     text = json.dumps(yaml.safe_load(PLAN.replace(S3, "s-3")), indent=2)
     with pytest.raises(PlanError) as caught:
-        parse_plan(text, file="crm.json")
+        parse_plan(text, file="crm.json", regions=known_regions())
     (problem,) = caught.value.problems
     assert '"s-3"' in text.splitlines()[(problem.line or 0) - 1]
     assert (problem.wave, problem.value) == ("crm-wave-2", "s-3")
@@ -201,7 +202,7 @@ Waves:
 
 
 def test_a_number_names_a_wave_by_its_position_with_a_warning() -> None:
-    read = parse_plan(BY_PLACE, file="crm.yaml")
+    read = parse_plan(BY_PLACE, file="crm.yaml", regions=known_regions())
     assert read.plan.wave("app").depends_on == ("cache",)
     (warning,) = read.warnings
     assert (warning.line, warning.wave, warning.value) == (11, "app", "plan-wave-2")
@@ -209,7 +210,7 @@ def test_a_number_names_a_wave_by_its_position_with_a_warning() -> None:
 
 
 def test_a_plan_frozen_from_positions_reads_back_without_warnings() -> None:
-    plan = parse_plan(BY_PLACE, file="crm.yaml").plan
+    plan = parse_plan(BY_PLACE, file="crm.yaml", regions=known_regions()).plan
     assert plan_of(plan.model_dump_json(), "crm.json") == plan
 
 
@@ -217,7 +218,7 @@ def test_a_plan_frozen_from_positions_reads_back_without_warnings() -> None:
 def test_no_number_means_a_position_once_any_wave_id_ends_in_one(one: str) -> None:
     text = BY_PLACE.replace(f"WaveId: {one}", f"WaveId: {one}-7")
     with pytest.raises(PlanError) as caught:
-        parse_plan(text, file="crm.yaml")
+        parse_plan(text, file="crm.yaml", regions=known_regions())
     (problem,) = caught.value.problems
     assert problem.value == "plan-wave-2"
     assert "no WaveId of this plan" in problem.message
@@ -226,18 +227,22 @@ def test_no_number_means_a_position_once_any_wave_id_ends_in_one(one: str) -> No
 def test_a_mistyped_wave_id_never_means_another_wave() -> None:
     with pytest.raises(PlanError, match=r"crm-wave-3.*did you mean crm-wave-"):
         parse_plan(
-            PLAN.replace("DependsOnWaveId: crm-wave-1", "DependsOnWaveId: crm-wave-3"), file="p"
+            PLAN.replace("DependsOnWaveId: crm-wave-1", "DependsOnWaveId: crm-wave-3"),
+            file="p",
+            regions=known_regions(),
         )
     with pytest.raises(PlanError, match="did you mean crm-wave-1"):
         parse_plan(
-            PLAN.replace("DependsOnWaveId: crm-wave-1", "DependsOnWaveId: cmr-wave-1"), file="p"
+            PLAN.replace("DependsOnWaveId: crm-wave-1", "DependsOnWaveId: cmr-wave-1"),
+            file="p",
+            regions=known_regions(),
         )
 
 
 def test_a_cycle_through_positions_is_found() -> None:
     text = BY_PLACE.replace(f"[{S2}]\n", f"[{S2}]\n    Dependencies: [{{DependsOnWaveId: x-3}}]\n")
     with pytest.raises(PlanError, match="cache → app → cache"):
-        parse_plan(text, file="crm.yaml")
+        parse_plan(text, file="crm.yaml", regions=known_regions())
 
 
 def test_the_largest_plan_is_read() -> None:
@@ -255,3 +260,86 @@ def test_the_largest_plan_is_read() -> None:
     text = yaml.safe_dump({"PlanId": "p", "Region": "us-west-2", "Waves": waves})
     plan = plan_of(text)
     assert (len(plan.waves), plan.server_count) == (1000, 4000)
+
+
+ONE_WAVE = f"""\
+PlanId: crm
+Region: us-west-2
+Waves:
+  - WaveId: db
+    ServerIds: [{S1}]
+"""
+
+
+def problems_of(text: str) -> tuple[Problem, ...]:
+    with pytest.raises(PlanError) as caught:
+        plan_of(text)
+    return caught.value.problems
+
+
+def test_the_european_sovereign_cloud_is_a_region_with_a_partition_of_its_own() -> None:
+    role = "arn:aws-eusc:iam::123456789012:role/Recovery"
+    plan = plan_of(ONE_WAVE.replace("us-west-2", "eusc-de-east-1") + f"RoleArn: {role}\n")
+    assert plan.region == "eusc-de-east-1"
+    assert plan.waves[0].role_arn == role
+    assert plan.waves[0].account_id == "123456789012"
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("us-west-2", "aws-cn"),
+        ("us-west-2", "aws-us-gov"),
+        ("us-gov-west-1", "aws"),
+        ("cn-north-1", "aws"),
+    ],
+)
+def test_a_role_of_another_partition_than_its_regions_is_refused(
+    region: str, partition: str
+) -> None:
+    role = f"arn:{partition}:iam::123456789012:role/Recovery"
+    (problem,) = problems_of(ONE_WAVE.replace("us-west-2", region) + f"RoleArn: {role}\n")
+    assert "RoleArn" in problem.message
+    assert region in problem.message
+
+
+@pytest.mark.parametrize(
+    ("partition", "region"),
+    [
+        ("aws-cn", "cn-north-1"),
+        ("aws-iso", "us-iso-east-1"),
+        ("aws-iso-b", "us-isob-east-1"),
+        ("aws-iso-e", "eu-isoe-west-1"),
+        ("aws-iso-f", "us-isof-south-1"),
+        ("aws-new", "new-region-1"),
+    ],
+)
+def test_a_role_of_any_partition_with_its_own_region_is_one(partition: str, region: str) -> None:
+    role = f"arn:{partition}:iam::123456789012:role/Recovery"
+    text = ONE_WAVE.replace("us-west-2", region) + f"RoleArn: {role}\n"
+    plan = parse_plan(text, file="crm.yaml", regions=known_regions()).plan
+    assert plan.waves[0].role_arn == role
+
+
+def test_a_wave_in_a_region_of_another_partition_needs_a_role_of_its_own() -> None:
+    china = f"RoleArn: {role_arn(ONE)}\n{ONE_WAVE}    Region: cn-north-1\n"
+    (problem,) = problems_of(china)
+    assert (problem.wave, problem.line) == ("db", 5)
+    assert problem.message == (
+        "the plan's RoleArn is in partition aws, but Region cn-north-1 in aws-cn; "
+        "give the wave a RoleArn of its own"
+    )
+    own = role_arn(ONE).replace("arn:aws:", "arn:aws-cn:")
+    read = parse_plan(f"{china}    RoleArn: {own}\n", file="p", regions=known_regions())
+    assert read.plan.waves[0].role_arn == own
+
+
+def test_a_region_without_drs_is_warned_of_once() -> None:
+    waves = "".join(
+        f"  - WaveId: w{n}\n    Region: eu-wset-1\n    ServerIds: [{server_id(n)}]\n"
+        for n in range(3, 9)
+    )
+    (warning,) = parse_plan(ONE_WAVE + waves, file="p", regions=known_regions()).warnings
+    assert (warning.wave, warning.line, warning.value) == ("w3", 7, "eu-wset-1")
+    known = "the AWS SDK knows no DRS in Region eu-wset-1; did you mean eu-west-1?"
+    assert warning.message == known

