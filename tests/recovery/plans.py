@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
+from aws.regions import known_regions
 from recovery.plan.model import Dependency, Impact, OnFailure, RecoveryPlan, Server, Wave
 
+# Read before the first example, which would otherwise be a slow one.
+KNOWN_REGIONS = known_regions()
 REGIONS = ("us-west-2", "eu-central-1", "ap-south-1")
 ACCOUNTS = ("111111111111", "222222222222")
 

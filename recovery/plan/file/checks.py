@@ -8,6 +8,7 @@ from recovery.plan.file.keys import Section
 from recovery.plan.file.problems import printable
 from recovery.plan.file.regions import KnownRegions
 from recovery.plan.graph import WaveGraph
+from recovery.plan.limits import MAX_ATTEMPTS, most_attempts
 from recovery.plan.model import MAX_SERVERS_PER_PLAN
 
 _ENDS_IN_NUMBER = re.compile(r"-([0-9]+)\Z")
@@ -23,6 +24,7 @@ def check_plan(plan: PlanDraft, regions: KnownRegions) -> None:
     """
     _check_wave_ids(plan)
     _check_servers(plan)
+    _check_attempts(plan)
     _resolve_targets(plan)
     _check_partitions(plan, regions)
     _warn_of_unknown_regions(plan, regions)
@@ -64,6 +66,20 @@ def _check_servers(plan: PlanDraft) -> None:
                 other = f"wave {printable(str(first_wave.wave))}, line {first.line}"
                 message = f"already in {other}; a server belongs to one wave"
             wave.problem(server.line, f"{server_id} is {message}", value=server_id)
+
+
+def _check_attempts(plan: PlanDraft) -> None:
+    """Report Retries that Temporal's history of one execution could not hold."""
+    retries = [wave.values.get("Retries", 0) for wave in plan.waves]
+    attempts = most_attempts(retries)
+    if attempts > MAX_ATTEMPTS and any(retries):
+        wave = max(plan.waves, key=lambda wave: wave.values.get("Retries", 0))
+        wave.problem(
+            wave.given["Retries"],
+            f"with its Retries the plan may launch waves {attempts:,} times, too many for "
+            f"Temporal; lower Retries to at most {MAX_ATTEMPTS:,} launches, or split the plan",
+            value=str(wave.values["Retries"]),
+        )
 
 
 def _resolve_targets(plan: PlanDraft) -> None:

@@ -17,6 +17,7 @@ from recovery.plan.file.problems import (
 )
 from recovery.plan.file.regions import KnownRegions
 from recovery.plan.file.yaml_reader import read_yaml
+from recovery.plan.limits import MAX_START_BYTES, start_bytes
 from recovery.plan.model import RecoveryPlan
 
 __all__ = ["PlanError", "Problem", "ReadPlan", "parse_plan", "read_plan"]
@@ -68,7 +69,7 @@ def parse_plan(text: str, *, file: str, regions: KnownRegions) -> ReadPlan:
         PlanError: The text is no valid plan; with all problems.
     """
     report = Report(file)
-    if len(text) > MAX_BYTES:
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise _unreadable(file, f"the text is larger than {MAX_BYTES // 1_000_000} MB; split it")
     try:
         root = _read_document(text, file)
@@ -81,6 +82,10 @@ def parse_plan(text: str, *, file: str, regions: KnownRegions) -> ReadPlan:
     check_plan(draft, regions)
     report.raise_if_any()
     plan = RecoveryPlan.model_validate(draft.content())
+    if (size := start_bytes(plan)) > MAX_START_BYTES:
+        given, taken = (each / 1024**2 for each in (size, MAX_START_BYTES))
+        message = f"the start of the plan has {given:.1f} MB, but Temporal takes {taken:g} MB"
+        raise _unreadable(file, f"{message}; shorten its texts, or split it")
     return ReadPlan(plan, in_line_order(report.warnings), file)
 
 

@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from aws.regions import known_regions
 from recovery.plan.file.reader import parse_plan
 from recovery.plan.model import Impact, OnFailure, RecoveryPlan, Server, Target, Wave
-from tests.recovery.plans import diamond, recovery_plans, role_arn, server_id
+from tests.recovery.plans import KNOWN_REGIONS, diamond, recovery_plans, role_arn, server_id
 
 
 @given(recovery_plans(), st.sampled_from(["plan.json", "plan.yaml"]))
 def test_a_frozen_plan_reads_back_as_itself(plan: RecoveryPlan, file: str) -> None:
-    read = parse_plan(plan.model_dump_json(indent=1), file=file, regions=known_regions())
+    read = parse_plan(plan.model_dump_json(indent=1), file=file, regions=KNOWN_REGIONS)
     assert read.plan == plan
     assert read.plan.plan_hash == plan.plan_hash
     assert read.warnings == ()
@@ -26,7 +25,7 @@ def test_a_frozen_plan_reads_back_as_itself(plan: RecoveryPlan, file: str) -> No
 @given(recovery_plans())
 def test_json_and_yaml_of_a_plan_read_the_same(plan: RecoveryPlan) -> None:
     as_yaml = yaml.safe_dump(json.loads(plan.model_dump_json()), allow_unicode=True)
-    assert parse_plan(as_yaml, file="plan.yaml", regions=known_regions()).plan == plan
+    assert parse_plan(as_yaml, file="plan.yaml", regions=KNOWN_REGIONS).plan == plan
 
 
 @given(recovery_plans(), st.integers())
@@ -40,7 +39,7 @@ def test_the_hash_ignores_order_and_formatting(plan: RecoveryPlan, seed: int) ->
     shuffled = parse_plan(
         json.dumps(content, indent=chance.choice([None, 4])),
         file="plan.json",
-        regions=known_regions(),
+        regions=KNOWN_REGIONS,
     )
     assert shuffled.plan.plan_hash == plan.plan_hash
 

@@ -9,11 +9,10 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aws.regions import known_regions
 from recovery.plan.file.keys import PLAN_KEYS, WAVE_KEYS
 from recovery.plan.file.reader import PlanError, Problem, parse_plan, read_plan
 from recovery.plan.model import RecoveryPlan
-from tests.recovery.plans import diamond, recovery_plans, server_id
+from tests.recovery.plans import KNOWN_REGIONS, diamond, recovery_plans, server_id
 
 FILES = st.sampled_from(["plan.yaml", "plan.json", "plan"])
 
@@ -22,7 +21,7 @@ def refused_or_runnable(text: str, file: str) -> None:
     plan: RecoveryPlan | None = None
     problems: tuple[Problem, ...] = ()
     try:
-        plan = parse_plan(text, file=file, regions=known_regions()).plan
+        plan = parse_plan(text, file=file, regions=KNOWN_REGIONS).plan
     except PlanError as error:
         problems = error.problems
     assert (plan is None) == bool(problems)
@@ -31,7 +30,7 @@ def refused_or_runnable(text: str, file: str) -> None:
         assert str(problem).encode()
     if plan is not None:
         # What is accepted can be written down, hashed and read again.
-        again = parse_plan(plan.model_dump_json(), file="plan.json", regions=known_regions()).plan
+        again = parse_plan(plan.model_dump_json(), file="plan.json", regions=KNOWN_REGIONS).plan
         assert again.plan_hash == plan.plan_hash
         assert len(plan.graph.order()) == len(plan.waves)
 
@@ -118,7 +117,7 @@ def test_a_damaged_file_is_refused_with_a_message(plan: RecoveryPlan, data: st.D
 
 def only_problem_of(text: str, file: str = "plan.yaml") -> Problem:
     with pytest.raises(PlanError) as caught:
-        parse_plan(text, file=file, regions=known_regions())
+        parse_plan(text, file=file, regions=KNOWN_REGIONS)
     (problem,) = caught.value.problems
     return problem
 
@@ -165,7 +164,7 @@ def test_json_must_be_strict_json_in_a_json_file() -> None:
 
 def problem_of_file(path: Path) -> Problem:
     with pytest.raises(PlanError) as caught:
-        read_plan(path, regions=known_regions())
+        read_plan(path, regions=KNOWN_REGIONS)
     (problem,) = caught.value.problems
     assert problem.file == str(path)
     return problem
@@ -174,7 +173,7 @@ def problem_of_file(path: Path) -> Problem:
 def test_a_file_reads_like_its_text(tmp_path: Path) -> None:
     path = tmp_path / "crm.json"
     path.write_bytes(b"\xef\xbb\xbf" + diamond().model_dump_json().encode())
-    read = read_plan(path, regions=known_regions())
+    read = read_plan(path, regions=KNOWN_REGIONS)
     assert (read.plan, read.file) == (diamond(), str(path))
 
 
@@ -213,6 +212,6 @@ def test_a_thousand_unknown_keys_are_reported_in_a_few_lines() -> None:
     keys = "".join(f"Key{number}: 1\n" for number in range(1000))
     with pytest.raises(PlanError) as caught:
         parse_plan(
-            f"PlanId: crm\nRegion: us-west-2\n{keys}", file="crm.yaml", regions=known_regions()
+            f"PlanId: crm\nRegion: us-west-2\n{keys}", file="crm.yaml", regions=KNOWN_REGIONS
         )
     assert len(caught.value.problems) == 22

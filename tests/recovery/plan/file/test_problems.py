@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from aws.regions import known_regions
 from recovery.plan.file.keys import DEPENDENCY_KEYS, PLAN_KEYS, SERVER_KEYS, WAVE_KEYS
 from recovery.plan.file.reader import PlanError, Problem, parse_plan
-from tests.recovery.plans import server_id
+from tests.recovery.plans import KNOWN_REGIONS, server_id
 
 S1, S2, S3 = server_id(1), server_id(2), server_id(3)
 
@@ -27,7 +26,7 @@ APP = f"""\
 
 def problems_of(text: str, file: str = "crm.yaml") -> tuple[Problem, ...]:
     with pytest.raises(PlanError) as caught:
-        parse_plan(text, file=file, regions=known_regions())
+        parse_plan(text, file=file, regions=KNOWN_REGIONS)
     return caught.value.problems
 
 
@@ -348,7 +347,7 @@ def test_a_problem_reads_like_a_compiler_message() -> None:
         'crm.yaml:13: wave app: DependsOnWaveId "dbx" is no WaveId of this plan; did you mean db?'
     )
     with pytest.raises(PlanError, match=r"crm.yaml:2: unknown key PlanNam; did you mean PlanName"):
-        parse_plan(TEN_MISTAKES, file="crm.yaml", regions=known_regions())
+        parse_plan(TEN_MISTAKES, file="crm.yaml", regions=KNOWN_REGIONS)
 
 
 def test_a_misspelled_key_brings_no_second_problem() -> None:
@@ -435,7 +434,7 @@ def test_an_invisible_character_in_a_key_is_named(name: str) -> None:
 def test_an_invisible_character_in_a_key_of_json_is_named() -> None:
     text = '{"PlanId": "crm",\n "Region\u200b": "us-west-2",\n "Waves": []}'
     with pytest.raises(PlanError) as caught:
-        parse_plan(text, file="crm.json", regions=known_regions())
+        parse_plan(text, file="crm.json", regions=KNOWN_REGIONS)
     (named,) = [each for each in caught.value.problems if "U+200B" in each.message]
     assert named.line == 2
 
@@ -460,7 +459,7 @@ def test_a_no_break_space_in_the_indentation_of_json_is_named() -> None:
         parse_plan(
             '{"PlanId": "crm",\n \u00a0"Region": "us-west-2"}',
             file="crm.json",
-            regions=known_regions(),
+            regions=KNOWN_REGIONS,
         )
     (problem,) = caught.value.problems
     assert problem.line == 2
@@ -474,7 +473,7 @@ def test_a_letter_of_another_alphabet_in_a_key_is_named() -> None:
 
 def test_texts_may_have_invisible_characters() -> None:
     text = f"{HEAD}    WaveDescription: |\n      \u3000\u672c\u6587\n      Reprise\u00a0: base\n"
-    plan = parse_plan(text, file="crm.yaml", regions=known_regions()).plan
+    plan = parse_plan(text, file="crm.yaml", regions=KNOWN_REGIONS).plan
     assert plan.waves[0].wave_description == "\u3000\u672c\u6587\nReprise\u00a0: base\n"
 
 

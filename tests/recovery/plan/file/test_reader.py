@@ -1,14 +1,15 @@
 """How plan files are read: targets, positions, spellings, YAML."""
 
 import json
+import re
+from collections.abc import Callable
 
 import pytest
 import yaml
 
-from aws.regions import known_regions
 from recovery.plan.file.reader import PlanError, Problem, parse_plan
 from recovery.plan.model import Impact, RecoveryPlan
-from tests.recovery.plans import ACCOUNTS, role_arn, server_id
+from tests.recovery.plans import ACCOUNTS, KNOWN_REGIONS, role_arn, server_id
 
 S1, S2, S3 = server_id(1), server_id(2), server_id(3)
 
@@ -32,7 +33,7 @@ Waves:
 
 
 def plan_of(text: str, file: str = "crm.yaml") -> RecoveryPlan:
-    read = parse_plan(text, file=file, regions=known_regions())
+    read = parse_plan(text, file=file, regions=KNOWN_REGIONS)
     assert read.warnings == ()
     return read.plan
 
@@ -70,7 +71,7 @@ def test_json_reads_like_yaml() -> None:
 def test_problems_in_json_have_lines_too() -> None:
     text = json.dumps(yaml.safe_load(PLAN.replace(S3, "s-3")), indent=2)
     with pytest.raises(PlanError) as caught:
-        parse_plan(text, file="crm.json", regions=known_regions())
+        parse_plan(text, file="crm.json", regions=KNOWN_REGIONS)
     (problem,) = caught.value.problems
     assert '"s-3"' in text.splitlines()[(problem.line or 0) - 1]
     assert (problem.wave, problem.value) == ("crm-wave-2", "s-3")
@@ -202,7 +203,7 @@ Waves:
 
 
 def test_a_number_names_a_wave_by_its_position_with_a_warning() -> None:
-    read = parse_plan(BY_PLACE, file="crm.yaml", regions=known_regions())
+    read = parse_plan(BY_PLACE, file="crm.yaml", regions=KNOWN_REGIONS)
     assert read.plan.wave("app").depends_on == ("cache",)
     (warning,) = read.warnings
     assert (warning.line, warning.wave, warning.value) == (11, "app", "plan-wave-2")
@@ -210,7 +211,7 @@ def test_a_number_names_a_wave_by_its_position_with_a_warning() -> None:
 
 
 def test_a_plan_frozen_from_positions_reads_back_without_warnings() -> None:
-    plan = parse_plan(BY_PLACE, file="crm.yaml", regions=known_regions()).plan
+    plan = parse_plan(BY_PLACE, file="crm.yaml", regions=KNOWN_REGIONS).plan
     assert plan_of(plan.model_dump_json(), "crm.json") == plan
 
 
@@ -218,7 +219,7 @@ def test_a_plan_frozen_from_positions_reads_back_without_warnings() -> None:
 def test_no_number_means_a_position_once_any_wave_id_ends_in_one(one: str) -> None:
     text = BY_PLACE.replace(f"WaveId: {one}", f"WaveId: {one}-7")
     with pytest.raises(PlanError) as caught:
-        parse_plan(text, file="crm.yaml", regions=known_regions())
+        parse_plan(text, file="crm.yaml", regions=KNOWN_REGIONS)
     (problem,) = caught.value.problems
     assert problem.value == "plan-wave-2"
     assert "no WaveId of this plan" in problem.message
@@ -229,20 +230,20 @@ def test_a_mistyped_wave_id_never_means_another_wave() -> None:
         parse_plan(
             PLAN.replace("DependsOnWaveId: crm-wave-1", "DependsOnWaveId: crm-wave-3"),
             file="p",
-            regions=known_regions(),
+            regions=KNOWN_REGIONS,
         )
     with pytest.raises(PlanError, match="did you mean crm-wave-1"):
         parse_plan(
             PLAN.replace("DependsOnWaveId: crm-wave-1", "DependsOnWaveId: cmr-wave-1"),
             file="p",
-            regions=known_regions(),
+            regions=KNOWN_REGIONS,
         )
 
 
 def test_a_cycle_through_positions_is_found() -> None:
     text = BY_PLACE.replace(f"[{S2}]\n", f"[{S2}]\n    Dependencies: [{{DependsOnWaveId: x-3}}]\n")
     with pytest.raises(PlanError, match="cache → app → cache"):
-        parse_plan(text, file="crm.yaml", regions=known_regions())
+        parse_plan(text, file="crm.yaml", regions=KNOWN_REGIONS)
 
 
 def test_the_largest_plan_is_read() -> None:
@@ -317,7 +318,7 @@ def test_a_role_of_another_partition_than_its_regions_is_refused(
 def test_a_role_of_any_partition_with_its_own_region_is_one(partition: str, region: str) -> None:
     role = f"arn:{partition}:iam::123456789012:role/Recovery"
     text = ONE_WAVE.replace("us-west-2", region) + f"RoleArn: {role}\n"
-    plan = parse_plan(text, file="crm.yaml", regions=known_regions()).plan
+    plan = parse_plan(text, file="crm.yaml", regions=KNOWN_REGIONS).plan
     assert plan.waves[0].role_arn == role
 
 
@@ -330,7 +331,7 @@ def test_a_wave_in_a_region_of_another_partition_needs_a_role_of_its_own() -> No
         "give the wave a RoleArn of its own"
     )
     own = role_arn(ONE).replace("arn:aws:", "arn:aws-cn:")
-    read = parse_plan(f"{china}    RoleArn: {own}\n", file="p", regions=known_regions())
+    read = parse_plan(f"{china}    RoleArn: {own}\n", file="p", regions=KNOWN_REGIONS)
     assert read.plan.waves[0].role_arn == own
 
 
@@ -339,7 +340,38 @@ def test_a_region_without_drs_is_warned_of_once() -> None:
         f"  - WaveId: w{n}\n    Region: eu-wset-1\n    ServerIds: [{server_id(n)}]\n"
         for n in range(3, 9)
     )
-    (warning,) = parse_plan(ONE_WAVE + waves, file="p", regions=known_regions()).warnings
+    (warning,) = parse_plan(ONE_WAVE + waves, file="p", regions=KNOWN_REGIONS).warnings
     assert (warning.wave, warning.line, warning.value) == ("w3", 7, "eu-wset-1")
     known = "the AWS SDK knows no DRS in Region eu-wset-1; did you mean eu-west-1?"
     assert warning.message == known
+
+
+def text_of_waves(count: int, keys: Callable[[int], str]) -> str:
+    """The text of a plan of many waves of a server, each with more keys."""
+    waves = (
+        f"  - WaveId: w{number}\n    ServerIds: [{server_id(number)}]\n    {keys(number)}\n"
+        for number in range(count)
+    )
+    return "PlanId: crm\nRegion: us-west-2\nWaves:\n" + "".join(waves)
+
+
+@pytest.mark.parametrize("waves", [55, 1000])
+def test_a_plan_whose_retries_would_overfill_the_history_is_refused(waves: int) -> None:
+    (problem, *_) = problems_of(text_of_waves(waves, lambda _: "Retries: 100"))
+    assert "Retries" in problem.message
+
+
+def test_a_plan_with_a_few_retries_a_wave_runs() -> None:
+    assert len(plan_of(text_of_waves(55, lambda _: "Retries: 2")).waves) == 55
+
+
+@pytest.mark.parametrize("letter", ["x", "数"])
+def test_a_plan_larger_than_temporal_takes_is_refused_with_its_size(letter: str) -> None:
+    a_wave = letter * (2550 // len(letter.encode()))
+    problems = problems_of(text_of_waves(1000, lambda _: f'WaveDescription: "{a_wave}"'))
+    assert re.search(r"\d MB|bytes", problems[0].message)
+
+
+def test_the_size_of_a_text_is_counted_in_bytes() -> None:
+    (problem,) = problems_of(ONE_WAVE + f'    WaveDescription: "{"数" * 1_700_000}"\n')
+    assert "MB" in problem.message
