@@ -71,7 +71,7 @@ async def _read(api: DrsClient, log: JobLog) -> JobLog:
 
 def line_of(item: JobLogItem) -> JobLogLine:
     """A line for users."""
-    error = item.raw_error and shortened(item.raw_error, max_length=_MAX_ERROR_LENGTH)
+    error = item.raw_error and shortened(item.raw_error, max_bytes=_MAX_ERROR_LENGTH)
     known = {"time": epoch(item.log_date_time), "raw_error": error}
     return JobLogLine.model_validate(dict(item) | known)
 

@@ -102,7 +102,7 @@ class AwsError(Exception):
         retry_after: float | None = None,
         resource_id: str | None = None,
     ) -> None:
-        super().__init__(shortened(message, max_length=_MAX_MESSAGE_LENGTH))
+        super().__init__(shortened(message, max_bytes=_MAX_MESSAGE_LENGTH))
         self.kind = kind
         self.retry_after = retry_after
         self.resource_id = resource_id

@@ -43,11 +43,15 @@ def visible(text: str) -> str:
     return "".join(each if each.isprintable() else " " for each in text)
 
 
-def shortened(reason: str, *, max_length: int = 400) -> str:
+def shortened(reason: str, *, max_bytes: int = 400) -> str:
     """A reason on one printable line, short enough for 500 of them in one item of the history.
 
     AWS's encoded authorization failures alone are about 1 KB each; DynamoDB takes 400 KB an item.
+    Both that and Temporal's limits count bytes: a character of another language has up to 4.
     Temporal does not accept half a surrogate pair.
     """
     line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(reason.split()))
-    return line if len(line) <= max_length else line[: max_length - 1] + "…"
+    encoded = line.encode()
+    if len(encoded) <= max_bytes:
+        return line
+    return encoded[: max_bytes - len("…".encode())].decode(errors="ignore") + "…"

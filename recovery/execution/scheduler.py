@@ -17,6 +17,7 @@ from recovery.execution.wave import (
     next_revision,
 )
 from recovery.plan.model import OnFailure, RecoveryPlan
+from recovery.text_format import shortened
 
 ASK_SECONDS = 4 * 3600.0
 _FAILED_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
@@ -326,7 +327,7 @@ class WaveScheduler:
             answers = "retry_wave, accept_wave, or skip_wave this one"
             self._wait(wave, WaitingFor.DECISION, f"{_names(undecided_waves)}: {answers}", now=now)
         elif awaited:
-            names = ", ".join(d.wave_name for d in awaited)
+            names = shortened(", ".join(d.wave_name for d in awaited))
             self._wait(wave, WaitingFor.DEPENDENCIES, names, now=now)
         elif self._is_deadline_passed:
             self._fail_at_deadline(wave, now=now)
@@ -401,4 +402,4 @@ def _is_expired(approval: OperatorDecision | None, *, now: float) -> bool:
 
 
 def _names(waves: list[WaveState]) -> str:
-    return ", ".join(f"{w.wave_name} {w.status}" for w in waves)
+    return shortened(", ".join(f"{w.wave_name} {w.status}" for w in waves))

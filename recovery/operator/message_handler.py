@@ -62,7 +62,7 @@ class MessageHandler:
         except MessageRejected as rejected:
             effect, refusal_code = str(rejected), rejected.code
         record = MessageRecord(
-            name=shortened(name, max_length=100),
+            name=shortened(name, max_bytes=100),
             wave_id=message.wave if message else None,
             launch_id=message.launch if message else None,
             actor=message.actor if message else guess_actor(inputs),
@@ -86,7 +86,7 @@ class MessageHandler:
         actor, reason, is_verified = read_cancel_reason(text)
         record = MessageRecord(
             name="cancel",
-            actor=shortened(actor, max_length=100),
+            actor=shortened(actor, max_bytes=100),
             actor_verified=is_verified,
             time=now,
             reason=shortened(reason),

@@ -1,14 +1,17 @@
-"""Items that DynamoDB does not take: point 8 of issue 14."""
+"""Items of the history fit in what DynamoDB takes."""
 
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from recovery.execution.scheduler import WaveScheduler
+from recovery.execution.server import OperatingSystem, Verified
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
 from recovery.history.record import HistoryRecord
-from recovery.plan.model import RecoveryPlan, Server, Wave
+from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
+from recovery.text_format import shortened
 from storage.history_items import execution_of, items_of
 from tests.recovery.plans import server_id
 
@@ -35,7 +38,6 @@ def size_of(value: Any) -> int:
             return 1
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 8: reasons are cut by characters")
 @pytest.mark.parametrize("reason", REASONS, ids=["Japanese", "emoji"])
 def test_a_wave_of_five_hundred_failed_servers_fits_in_its_item_in_any_language(
     reason: str,
@@ -44,7 +46,15 @@ def test_a_wave_of_five_hundred_failed_servers_fits_in_its_item_in_any_language(
     wave = Wave(wave_id="db", region="us-west-2", servers=servers)
     plan = RecoveryPlan(plan_id="crm", region="us-west-2", waves=[wave])
     state = WaveState.of(wave)
-    state.servers = [each.failed(reason, at=NOW) for each in state.servers]
+    known: dict[str, Any] = {
+        "recovery_job_id": f"drsjob-{1:017x}",
+        "recovery_instance_id": f"i-{1:017x}",
+    }
+    known |= {"launch_time": NOW + 0.123, "verified": Verified.UNKNOWN}
+    state.servers = [
+        each.failed(reason, at=NOW + 0.123).model_copy(update=known) for each in state.servers
+    ]
+    state.operating_systems = dict.fromkeys(wave.server_ids, OperatingSystem.WINDOWS)
     execution = ExecutionState.begin(
         plan,
         execution_id="crm-1",
@@ -59,3 +69,36 @@ def test_a_wave_of_five_hundred_failed_servers_fits_in_its_item_in_any_language(
     told = execution_of(items, plan).waves[0]
     assert len(told.servers) == 500
     assert str(told.servers[499].reason).startswith(reason[:20])
+
+
+@pytest.mark.parametrize("reason", ["x" * 500, *REASONS])
+def test_a_shortened_reason_is_whole_characters_within_its_bytes(reason: str) -> None:
+    short = shortened(reason)
+    assert 390 < len(short.encode()) <= 400
+    assert reason.startswith(short.removesuffix("…"))
+
+
+def test_a_wave_that_waits_for_a_thousand_long_names_fits_in_its_item() -> None:
+    first = [
+        Wave(
+            wave_id=f"w{n}",
+            wave_name="数" * 256,
+            region="us-west-2",
+            servers=[Server(source_server_id=server_id(n))],
+        )
+        for n in range(999)
+    ]
+    last = first[0].model_copy(
+        update={
+            "wave_id": "last",
+            "dependencies": [Dependency(depends_on_wave_id=each.wave_id) for each in first],
+        }
+    )
+    plan = RecoveryPlan(plan_id="crm", region="us-west-2", waves=[*first, last])
+    state = ExecutionState.begin(
+        plan, execution_id="crm-1", execution_type=ExecutionType.DRILL, started_by="ops", now=NOW
+    )
+    waiting = WaveScheduler(plan, state).wave("last")
+    assert waiting.status_reason.startswith("Waiting for 数")
+    record = HistoryRecord(execution_id="crm-1", waves=[waiting])
+    assert max(size_of(item) for item in items_of(record)) <= DYNAMODB_TAKES
