@@ -6,11 +6,13 @@ from functools import partial
 from typing import NoReturn
 
 from runtime.exit import ExitCode, exit_process, report
+from runtime.output_stream import protect_streams
 from runtime.worker import run_worker
 
 
 def main() -> NoReturn:
     """Run the worker as a process of its own."""
+    protect_streams()
     code = ExitCode.COMPLETED
     try:
         asyncio.run(run_worker())

@@ -1,7 +1,5 @@
 """Turns every error into a message and an exit code instead of a traceback."""
 
-import os
-import sys
 from functools import partial
 from typing import Any
 
@@ -10,10 +8,16 @@ from typer.core import TyperGroup
 
 from cli.render.output import notice
 from runtime.exit import ExitCode, report
+from runtime.output_stream import protect_streams
 
 
 class RootGroup(TyperGroup):
     """The root of the command line; it reports the errors of all commands."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line, whatever becomes of its output."""
+        protect_streams()
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -22,10 +26,6 @@ class RootGroup(TyperGroup):
         except KeyboardInterrupt:
             notice("Interrupted.")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
-        except BrokenPipeError:
-            # The reader closed the pipe, as `| head` does; Python would print an error at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(ExitCode.COMPLETED) from None
         except Exception as error:
             # Typer's own exceptions (usage errors, exits) have their messages and codes.
             if type(error).__module__.startswith(("typer", "click")):

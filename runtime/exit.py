@@ -1,6 +1,5 @@
 """Exit codes, and messages for errors."""
 
-import contextlib
 import os
 import sys
 import traceback
@@ -17,6 +16,7 @@ from client.connection import explained
 from client.errors import RefusedError, UnreachableError
 from recovery.execution.state import PlanStatus
 from recovery.plan.file.reader import PlanError
+from runtime.output_stream import OutputStream
 from runtime.setting_errors import setting_problems
 from storage.dynamodb import TableError
 
@@ -101,10 +101,12 @@ def _table_code(error: TableError) -> ExitCode:
 
 
 def exit_process(code: int) -> NoReturn:
-    """End this process with an exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):
-            stream.flush()
+    """End this process with an exit code, and say so if its output is incomplete."""
+    out, err = OutputStream.of(sys.stdout), OutputStream.of(sys.stderr)
+    out.flush()
+    if out.error is not None:
+        err.write(f"warning: standard output is incomplete: {out.error}\n")
+    err.flush()
     # Threads of Temporal's core outlive its clients. In one run of 15 they crashed at Python's end,
     # and a crash must not replace the exit code of a recovery.
     os._exit(code)

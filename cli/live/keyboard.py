@@ -8,7 +8,7 @@ import sys
 import termios
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 ESCAPE = "\x1b"
 ENTER = "\n"
@@ -66,7 +66,9 @@ def keyboard() -> Iterator[Keyboard]:
     finally:
         loop.remove_reader(fd)
         loop.remove_signal_handler(signal.SIGCONT)
-        termios.tcsetattr(fd, termios.TCSAFLUSH, before)
+        # The terminal may be gone.
+        with suppress(termios.error):
+            termios.tcsetattr(fd, termios.TCSAFLUSH, before)
         signal.signal(signal.SIGTERM, handler)
 
 

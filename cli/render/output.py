@@ -1,30 +1,35 @@
 """Prints results to standard output, and notices, progress and errors to standard error."""
 
+import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO, cast
 
-import typer
-from pydantic_core import to_json
+from pydantic_core import to_jsonable_python
 from rich.console import Console
+from rich.text import Text
 
 from recovery.text_format import visible
+from runtime.output_stream import OutputStream
 
 _MAX_WIDTH = 100
 
 
 def stdout_console() -> Console:
     """The console for the result of a command."""
-    return _console(stderr=False)
+    return _console(sys.stdout)
 
 
 def stderr_console() -> Console:
     """The console for progress, warnings and errors."""
-    return _console(stderr=True)
+    return _console(sys.stderr)
 
 
-def _console(*, stderr: bool) -> Console:
+def _console(stream: TextIO) -> Console:
     # Made at each use, because tests and shells replace the streams.
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    file = cast(TextIO, OutputStream.of(stream))
+    console = Console(file=file, highlight=False, markup=False, emoji=False)
     if console.is_terminal:
         console.width = min(console.width, _MAX_WIDTH)
     return console
@@ -51,8 +56,9 @@ def show(*lines: str) -> None:
 
 
 def write_json(value: object) -> None:
-    """Print a value as JSON to standard output; models without their unknown values."""
-    typer.echo(to_json(value, indent=2, exclude_none=True).decode())
+    """Print a value as JSON in ASCII to standard output; models without their unknown values."""
+    text = json.dumps(to_jsonable_python(value, exclude_none=True), indent=2)
+    print(text, file=OutputStream.of(sys.stdout), flush=True)
 
 
 @contextmanager
@@ -60,7 +66,7 @@ def step(what: str) -> Iterator[None]:
     """Show what the command does while the block runs."""
     console = stderr_console()
     if can_redraw(console):
-        with console.status(f"{what}…", spinner="line"):
+        with console.status(Text(f"{what}…"), spinner="line"):
             yield
     else:
         notice(f"{what}…")

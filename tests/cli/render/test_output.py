@@ -1,4 +1,4 @@
-"""Output never decides: point 15 of issue 14."""
+"""Whatever becomes of the output, a command goes on and ends with its own exit code."""
 
 import errno
 import io
@@ -17,7 +17,7 @@ from cli.live import watch as watching
 from cli.live.follow import print_outcome
 from cli.live.view import WatchedExecution
 from cli.live.watch import display_on, watch
-from cli.render.output import show, stdout_console, write_json
+from cli.render.output import show, stdout_console, step, write_json
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from runtime.exit import ExitCode
@@ -121,7 +121,6 @@ def exit_code(*words: str) -> object:
     return ended.value.code
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 15: it ends with exit code 70")
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 @pytest.mark.parametrize("terminal", [True, False])
 async def test_a_drill_is_followed_to_its_end_whatever_the_terminal_can_show(
@@ -137,7 +136,6 @@ async def test_a_drill_is_followed_to_its_end_whatever_the_terminal_can_show(
     assert "COMPLETED" in out.text
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 15: the error ends the looking")
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 async def test_a_drill_is_followed_to_its_end_though_nothing_can_be_printed(
     monkeypatch: pytest.MonkeyPatch, number: int
@@ -148,7 +146,6 @@ async def test_a_drill_is_followed_to_its_end_though_nothing_can_be_printed(
     assert print_outcome(watched) is ExitCode.FAILED
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 15: whoever prints, exits with 1 or 0")
 @pytest.mark.parametrize(
     ("status", "code"),
     [
@@ -166,7 +163,6 @@ def test_the_exit_code_of_a_drill_is_its_own_though_the_reader_of_its_pipe_has_l
     assert print_outcome(WatchedExecution("crm", state=state)) is code
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 15: what cannot be encoded raises")
 def test_what_cannot_be_shown_is_replaced_and_the_rest_is_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -177,7 +173,6 @@ def test_what_cannot_be_shown_is_replaced_and_the_rest_is_shown(
     assert " 2/2" in out.text
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 15: JSON is written as UTF-8")
 def test_json_is_ascii_and_tells_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     out = Stream("ascii")
     monkeypatch.setattr(sys, "stdout", out)
@@ -185,18 +180,7 @@ def test_json_is_ascii_and_tells_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     assert json.loads(out.text) == {"WaveName": "Datenbänk ✓ 数据库 🚀"}
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        pytest.param(
-            (),
-            marks=pytest.mark.xfail(
-                strict=True, reason="issue 14, point 15: it ends with exit code 70"
-            ),
-        ),
-        ("--json",),
-    ],
-)
+@pytest.mark.parametrize("more", [(), ("--json",)])
 def test_a_valid_plan_is_valid_on_a_terminal_that_cannot_show_its_names(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more: tuple[str, ...]
 ) -> None:
@@ -206,7 +190,6 @@ def test_a_valid_plan_is_valid_on_a_terminal_that_cannot_show_its_names(
     assert exit_code("validate", str(plan), *more) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 15: it ends with exit code 70")
 def test_a_valid_plan_is_valid_though_the_disk_of_the_output_is_full(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -216,7 +199,6 @@ def test_a_valid_plan_is_valid_though_the_disk_of_the_output_is_full(
     assert exit_code("validate", str(plan)) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 15: telling of it raises")
 @pytest.mark.parametrize("stream", [Full(errno.ENOSPC), Stream("ascii")], ids=["full", "ascii"])
 def test_a_refused_plan_is_refused_though_its_problems_cannot_be_printed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stream: Any
@@ -225,3 +207,54 @@ def test_a_refused_plan_is_refused_though_its_problems_cannot_be_printed(
     plan.write_text(VALID.replace("us-west-2", "数据库"), encoding="utf-8")
     monkeypatch.setattr(sys, "stderr", stream)
     assert exit_code("validate", str(plan)) == 2
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_plan_whose_path_is_no_text_is_valid_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    plan = tmp_path / os.fsdecode(b"crm-\xff.yaml")
+    plan.write_text(VALID, encoding="utf-8")
+    out = Stream("utf-8")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert exit_code("validate", str(plan), *more) == 0
+    if more:
+        assert json.loads(out.text)[0]["File"] == str(plan)
+    assert exit_code("validate", f"{plan}.old", *more) == 2
+
+
+def test_a_connection_that_breaks_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def read(_: Path) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("cli.commands.validate.read_plan", read)
+    assert exit_code("validate", str(tmp_path)) == ExitCode.UNEXPECTED
+
+
+def test_a_name_is_shown_as_it_is_while_a_command_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    err = Stream("utf-8", terminal=True)
+    monkeypatch.setattr(sys, "stderr", err)
+    monkeypatch.setenv("TERM", "xterm")
+    with step("Ending the drill of [/CRM] [b]"):
+        pass
+    assert "Ending the drill of [/CRM] [b]…" in err.text
+
+
+@pytest.mark.parametrize("width", [1, 2, 5, 12, 30])
+async def test_a_narrow_terminal_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, width: int
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Stream("utf-8", terminal=True))
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("LINES", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    watched = WatchedExecution("crm")
+    await watch(cast(Client, drill()), [watched], display_on(stdout_console()))
+    assert print_outcome(watched) is ExitCode.FAILED
+    plan = tmp_path / "crm.yaml"
+    plan.write_text(VALID, encoding="utf-8")
+    assert exit_code("validate", str(plan)) == 0
