@@ -16,6 +16,7 @@ from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
 from recovery.launch.admission import Quotas
 from recovery.plan.model import RecoveryPlan, Target
 from settings import Settings, is_loopback
+from storage.history import HistoryError, HistoryTable
 
 _RESPONSE_TIMEOUT_SECONDS = 20.0
 # A warning does not justify a longer delay of a recovery, nor many calls.
@@ -32,10 +33,12 @@ class TargetActivities:
         clients: TargetClients,
         settings: Settings,
         dependencies: DependencyRegions | None = None,
+        history: HistoryTable | None = None,
     ) -> None:
         self._clients = clients
         self._settings = settings
         self._dependencies = dependencies or DependencyRegions()
+        self._history = history
 
     @activity.defn
     async def check_targets(
@@ -64,9 +67,11 @@ class TargetActivities:
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         """Check replication, live instances, running jobs and quotas of all servers."""
         async with heartbeating():
-            context = await self._context(plan.targets)
+            context, messages = await asyncio.gather(
+                self._context(plan.targets), self._history_warnings()
+            )
             checks = await asyncio.gather(*(self._check(plan, t) for t in plan.targets))
-        messages = self._dependencies.warnings(i for check in checks for i in check.origins)
+        messages += self._dependencies.warnings(i for check in checks for i in check.origins)
         warnings = [Finding(region=plan.region, message=message) for message in messages]
         return Readiness(
             context=context, findings=[f for check in checks for f in check.findings] + warnings
@@ -106,6 +111,19 @@ class TargetActivities:
             context.error = str(error) or f"AWS did not answer in {_RESPONSE_TIMEOUT_SECONDS:g} s"
         context.is_sandbox = is_loopback(context.endpoint)
         return context
+
+    async def _history_warnings(self) -> list[str]:
+        """How the history table differs from the one that it should be."""
+        if self._history is None:
+            return []
+        try:
+            async with asyncio.timeout(_RESPONSE_TIMEOUT_SECONDS):
+                check = await self._history.check()
+        except HistoryError as error:
+            return [str(error)]
+        except TimeoutError:
+            return [f"The history table did not answer in {_RESPONSE_TIMEOUT_SECONDS:g} s"]
+        return [*([check.unfit] if check.unfit else []), *check.warnings]
 
     async def _check(self, plan: RecoveryPlan, target: Target) -> "_TargetCheck":
         quotas = await self._clients.quotas.of(target)

@@ -1,5 +1,6 @@
-"""Base of the DynamoDB tables: connection, creation, writes, queries and errors."""
+"""Base of the DynamoDB tables: connection, creation, checks, writes, queries and errors."""
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -14,9 +15,13 @@ from pydantic import BaseModel
 from aws.errors import AwsError
 from aws.sessions import CONNECT_TIMEOUT_SECONDS, call, checked_session, pages
 from recovery.base_model import Model
+from storage.table_check import TableCheck, capacity_warning, differences, recovery_warning
 
 M = TypeVar("M", bound=Model)
 Item = Mapping[str, Any]
+
+_BACKUPS_TRIES = 30
+_BACKUPS_PAUSE_SECONDS = 1.0
 
 
 class TableError(Exception):
@@ -28,12 +33,14 @@ class DynamoTable:
 
     Attributes:
         what: the kind of table, for messages.
+        setting: the setting that names it.
         key: its hash key and its range key.
         index: the index's name and its numeric range key; its hash key is `Kind`.
         error: the exception of its methods.
     """
 
     what: ClassVar[str]
+    setting: ClassVar[str]
     key: ClassVar[tuple[str, str]]
     index: ClassVar[tuple[str, str]]
     error: ClassVar[type[TableError]] = TableError
@@ -49,33 +56,94 @@ class DynamoTable:
         Returns:
             Whether it was created.
         """
-        index, sorted_by = self.index
-        kinds = {**dict.fromkeys((*self.key, "Kind"), "S"), sorted_by: "N"}
         try:
             client = await self._boto3_client()
-            await call(
-                "CreateTable",
-                client.create_table,
-                TableName=self.name,
-                BillingMode="PAY_PER_REQUEST",
-                KeySchema=_keys(*self.key),
-                AttributeDefinitions=[
-                    {"AttributeName": name, "AttributeType": kind} for name, kind in kinds.items()
-                ],
-                GlobalSecondaryIndexes=[
-                    {
-                        "IndexName": index,
-                        "KeySchema": _keys("Kind", sorted_by),
-                        "Projection": {"ProjectionType": "ALL"},
-                    }
-                ],
-            )
+            await call("CreateTable", client.create_table, **self._definition())
         except AwsError as error:
             if "ResourceInUseException" in str(error):
                 return False
-            raise self._error("create", error) from error
+            raise await self._error("create", error) from error
         await call("DescribeTable", client.get_waiter("table_exists").wait, TableName=self.name)
+        await self._enable_point_in_time_recovery(client)
         return True
+
+    def _definition(self) -> dict[str, Any]:
+        index, sorted_by = self.index
+        types = {**dict.fromkeys((*self.key, "Kind"), "S"), sorted_by: "N"}
+        return {
+            "TableName": self.name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": _keys(*self.key),
+            "AttributeDefinitions": [
+                {"AttributeName": name, "AttributeType": type_} for name, type_ in types.items()
+            ],
+            "GlobalSecondaryIndexes": [
+                {
+                    "IndexName": index,
+                    "KeySchema": _keys("Kind", sorted_by),
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+        }
+
+    async def _enable_point_in_time_recovery(self, client: Any) -> None:
+        """Enable it for a new table; if that is refused, `check` says so."""
+        for _ in range(_BACKUPS_TRIES):
+            try:
+                await call(
+                    "UpdateContinuousBackups",
+                    client.update_continuous_backups,
+                    TableName=self.name,
+                    PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+                )
+            except AwsError as error:
+                # For some seconds after its creation: "Backups are being enabled for the table".
+                if "ContinuousBackupsUnavailableException" in str(error):
+                    await asyncio.sleep(_BACKUPS_PAUSE_SECONDS)
+                    continue
+            return
+
+    async def check(self) -> TableCheck:
+        """Compare the existing table with the one that `create` makes.
+
+        Raises:
+            TableError: it does not exist, or cannot be described.
+        """
+        try:
+            table = await self._description()
+        except AwsError as error:
+            raise await self._error("check", error) from error
+        warnings = (capacity_warning(table, self.name), await self._recovery_warning())
+        return TableCheck(
+            self._unfit(table),
+            [f"The {self.what} {self.name} {warning}" for warning in warnings if warning],
+        )
+
+    async def _description(self) -> dict[str, Any]:
+        client = await self._boto3_client()
+        response = await call("DescribeTable", client.describe_table, TableName=self.name)
+        return cast(dict[str, Any], response["Table"])
+
+    async def _recovery_warning(self) -> str | None:
+        operation = "DescribeContinuousBackups"
+        try:
+            client = await self._boto3_client()
+            response = await call(
+                operation, client.describe_continuous_backups, TableName=self.name
+            )
+        except AwsError as error:
+            return f"may have no point-in-time recovery: {error}"
+        return recovery_warning(response["ContinuousBackupsDescription"], self.name)
+
+    def _unfit(self, table: Item) -> str | None:
+        """Why the table cannot be used, and what to do."""
+        found = "; ".join(differences(table, self._definition()))
+        if not found:
+            return None
+        return (
+            f"The {self.what} {self.name} is not as it must be: {found}. Change it, or name "
+            f"another with {self.setting} and create that with `drs-waves init-tables`"
+        )
 
     async def _put(self, item: Mapping[str, Any], condition: ConditionBase | None = None) -> bool:
         """Write an item if a condition is met, and replace an existing one.
@@ -123,7 +191,7 @@ class DynamoTable:
                 for item in page["Items"]:
                     yield item
         except AwsError as error:
-            raise self._error("read", error) from error
+            raise await self._error("read", error) from error
 
     async def _boto3_client(self) -> Any:
         """The client of boto3's DynamoDB resource, which uses Python's types.
@@ -148,10 +216,16 @@ class DynamoTable:
             self._client = dynamodb.meta.client
         return self._client
 
-    def _error(self, what: str, error: AwsError) -> TableError:
+    async def _error(self, what: str, error: AwsError) -> TableError:
         hint = ""
-        if "ResourceNotFoundException" in str(error):
-            hint = " The table does not exist: create it with `drs-waves init-tables`."
+        is_missing = "ResourceNotFoundException" in str(error)
+        if is_missing or "ValidationException" in str(error):
+            try:
+                unfit = self._unfit(await self._description())
+                hint = f" {unfit}." if unfit else ""
+            except AwsError:
+                if is_missing:
+                    hint = " The table does not exist: create it with `drs-waves init-tables`."
         elif "NoRegion" in str(error) or "region" in str(error).lower():
             hint = " Set AWS_REGION or DRS_WAVES_HISTORY_REGION."
         why = str(error).rstrip(".")

@@ -31,6 +31,7 @@ class HistoryTable(DynamoTable):
     """The DynamoDB table. Its methods raise `HistoryError`."""
 
     what = "history table"
+    setting = "DRS_WAVES_HISTORY_TABLE"
     key = ("ExecutionId", "Item")
     index = ("Executions", "StartTime")
     error = HistoryError
@@ -69,7 +70,7 @@ class HistoryTable(DynamoTable):
         except* AwsError as failed:
             # Only the tasks of this group fail so, each with one error.
             first = next(error for error in failed.exceptions if isinstance(error, AwsError))
-            raise self._error("write", first) from first
+            raise await self._error("write", first) from first
 
     async def executions(
         self, *, plan_id: str | None = None, limit: int = 50

@@ -58,6 +58,7 @@ class PlanTable(DynamoTable):
     """The DynamoDB table of plans. Its methods raise `PlanTableError`."""
 
     what = "plan table"
+    setting = "DRS_WAVES_PLAN_TABLE"
     key = ("PlanId", "Item")
     index = ("Versions", "RegisteredTime")
     error = PlanTableError
@@ -75,7 +76,7 @@ class PlanTable(DynamoTable):
         try:
             return await self._register(plan, author)
         except AwsError as error:
-            raise self._error("write", error) from error
+            raise await self._error("write", error) from error
 
     async def latest(self) -> list[PlanVersion]:
         """The newest version of each plan, by PlanId."""

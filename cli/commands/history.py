@@ -9,13 +9,14 @@ from typer.core import TyperGroup
 from cli.commands.validate import Json
 from cli.commands.verify import verify
 from cli.input.completion import complete_history
-from cli.render.output import show, write_json
-from cli.render.records import operator_lines
+from cli.render.output import show, warn, write_json
+from cli.render.records import operator_lines, print_table_check
 from cli.render.tables import execution_lines, execution_table
 from client.overview import merged
 from client.takeover import recorded_execution
+from runtime.exit import ExitCode
 from settings import get_settings
-from storage.history import HistoryTable
+from storage.history import HistoryError, HistoryTable
 
 
 class _HistoryGroup(TyperGroup):
@@ -71,7 +72,8 @@ def show_history(
       drs-waves history crm-0f3b52a1c7d9 --json
       drs-waves history verify crm-0f3b52a1c7d9
     \b
-    Exit codes: 0 shown, 2 not known or no table, 5 cannot reach AWS.
+    Exit codes: 0 shown, 2 not known, no table or one that cannot be used,
+    5 cannot reach AWS.
     """
     if context.invoked_subcommand is not None:
         return
@@ -79,6 +81,8 @@ def show_history(
         _show_list(plan_id, limit, json=json)
         return
     state, _ = asyncio.run(recorded_execution(execution))
+    # One record needs no index.
+    _check(HistoryTable(get_settings()))
     if json:
         write_json(state)
     else:
@@ -91,6 +95,8 @@ history.command()(verify)
 def _show_list(plan_id: str | None, limit: int, *, json: bool) -> None:
     table = HistoryTable(get_settings())
     found = asyncio.run(table.executions(plan_id=plan_id, limit=limit))
+    if (code := _check(table)) is not ExitCode.COMPLETED:
+        raise typer.Exit(code)
     if json:
         write_json([each.model_dump(exclude={"waves"}, exclude_none=True) for each in found])
     elif found:
@@ -98,3 +104,12 @@ def _show_list(plan_id: str | None, limit: int, *, json: bool) -> None:
     else:
         of = f" of {plan_id}" if plan_id else ""
         show(f"The history table {table.name} holds no execution{of}.")
+
+
+def _check(table: HistoryTable) -> ExitCode:
+    """Print how the table differs from the one that it should be, if that can be read."""
+    try:
+        return print_table_check(asyncio.run(table.check()))
+    except HistoryError as error:
+        warn(str(error))
+        return ExitCode.COMPLETED

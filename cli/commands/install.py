@@ -12,14 +12,17 @@ from temporalio.api.operatorservice.v1 import (
 from temporalio.service import RPCError
 
 from cli.render.output import notice, show, step
+from cli.render.records import print_table_check
 from client.connection import connect_to_temporal
 from client.errors import UnreachableError
 from contract.identifiers import SEARCH_ATTRIBUTES
-from runtime.exit import ExitCode
+from runtime.exit import ExitCode, worst_exit_code
 from runtime.worker import run_worker
 from settings import get_settings
+from storage.dynamodb import DynamoTable
 from storage.history import HistoryTable
 from storage.plans import PlanTable
+from storage.table_check import TableCheck
 
 
 def worker() -> None:
@@ -41,22 +44,32 @@ def init_tables(
 ) -> None:
     """Create the tables of history and plans and register the search attributes. Safe to repeat.
 
+    Of a table that exists it checks the key, the index, the capacity and
+    point-in-time recovery, and says what differs. It changes nothing there.
+
     \b
     Examples:
       drs-waves init-tables
       drs-waves init-tables --skip-temporal      where others manage Temporal
     \b
-    Exit codes: 0 all is there, 2 refused, 5 cannot reach Temporal or AWS.
+    Exit codes: 0 all is there, 2 refused, or a table cannot be used, 5 cannot
+    reach Temporal or AWS.
     """
     settings = get_settings()
+    codes = []
     for table in (HistoryTable(settings), PlanTable(settings)):
         with step(f"Creating the {table.what} {table.name}"):
-            created = asyncio.run(table.create())
+            created, check = asyncio.run(_create(table))
         named = f"{table.what[0].upper()}{table.what[1:]} {table.name}"
         show(f"{named}: {'created' if created else 'was there already'}")
-    if skip_temporal:
-        return
-    raise typer.Exit(asyncio.run(_register_search_attributes()))
+        codes.append(print_table_check(check))
+    if not skip_temporal:
+        codes.append(asyncio.run(_register_search_attributes()))
+    raise typer.Exit(worst_exit_code(codes))
+
+
+async def _create(table: DynamoTable) -> tuple[bool, TableCheck]:
+    return await table.create(), await table.check()
 
 
 async def _register_search_attributes() -> ExitCode:

@@ -1,10 +1,12 @@
-"""Lines about an execution's operator messages, decisions, clean-up and takeover."""
+"""Lines about an execution's operator messages, decisions, clean-up, takeover and tables."""
 
-from cli.render.output import notice
+from cli.render.output import notice, warn
 from client.takeover import PreviousExecution
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, MessageRecord
 from recovery.text_format import count, timestamp
+from runtime.exit import ExitCode
+from storage.table_check import TableCheck
 
 
 def operator_lines(state: ExecutionState) -> list[str]:
@@ -73,3 +75,13 @@ def print_takeover(previous: PreviousExecution) -> None:
     )
     if previous.changes:
         notice("The plan was changed since:", *(f"  {line}" for line in previous.changes))
+
+
+def print_table_check(check: TableCheck) -> ExitCode:
+    """Print how a table differs from the one that it should be, and return the exit code."""
+    for warning in check.warnings:
+        warn(warning)
+    if check.unfit is None:
+        return ExitCode.COMPLETED
+    notice(f"error: {check.unfit}", style="red")
+    return ExitCode.BAD_INPUT

@@ -8,6 +8,7 @@ from contract.readiness import Finding, Readiness, WorkerContext
 from recovery.execution.server import OperatingSystem
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from settings import Settings
+from storage.history import HistoryTable
 from tests.aws_in_process import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -31,8 +32,10 @@ def plan(*waves: list[Server], account_id: str | None = None) -> RecoveryPlan:
     )
 
 
-async def readiness(of: RecoveryPlan, settings: Settings) -> Readiness:
-    targets = TargetActivities(TargetClients(settings), settings)
+async def readiness(
+    of: RecoveryPlan, settings: Settings, history: HistoryTable | None = None
+) -> Readiness:
+    targets = TargetActivities(TargetClients(settings), settings, history=history)
     return await Attempt(Temporal()).run(targets.check_readiness, of)
 
 
@@ -151,3 +154,29 @@ async def test_the_check_of_targets_returns_the_operating_systems_of_servers(
     while not systems:
         systems = (await Attempt(Temporal()).run(check, None)).operating_systems
     assert systems == {ids[0]: OperatingSystem.WINDOWS, ids[1]: OperatingSystem.LINUX}
+
+
+async def test_a_history_table_that_is_missing_or_not_as_it_should_be_is_a_warning(
+    aws: LocalAws, fast: Settings
+) -> None:
+    of, history = plan(aws.servers(1)), HistoryTable(fast)
+    (missing,) = (await readiness(of, fast, history)).findings
+    assert "create it with `drs-waves init-tables`" in missing.message
+    assert not missing.blocks
+    await history.create()
+    assert (await readiness(of, fast, history)).findings == []
+    disabled = {"PointInTimeRecoveryEnabled": False}
+    aws.client("dynamodb").update_continuous_backups(
+        TableName=history.name, PointInTimeRecoverySpecification=disabled
+    )
+    (found,) = messages_of(await readiness(of, fast, history))
+    assert "has no point-in-time recovery" in found
+
+
+async def test_a_history_table_without_an_answer_delays_readiness_for_seconds_only(
+    aws: LocalAws, fast: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activities.targets._RESPONSE_TIMEOUT_SECONDS", 0.5)
+    aws.fault("DescribeTable", Service="dynamodb", Effect="delay", Seconds=2)
+    (found,) = messages_of(await readiness(plan(aws.servers(1)), fast, HistoryTable(fast)))
+    assert found == "The history table did not answer in 0.5 s"
