@@ -10,13 +10,14 @@ class WatchedServer(Model):
 
     Attributes:
         launched_seen_time: when it was first seen LAUNCHED; the lookup's two minutes start.
-        ended_without_launch: its job was COMPLETED while the server was neither up nor failed.
+        job_ended_seen_time: when its job was first seen COMPLETED while the server was neither up
+            nor failed.
         contradiction: what contradicts LAUNCHED, until the lookup is over.
     """
 
     result: ServerResult
     launched_seen_time: float | None = None
-    ended_without_launch: bool = False
+    job_ended_seen_time: float | None = None
     contradiction: str | None = None
 
 

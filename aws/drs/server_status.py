@@ -86,13 +86,13 @@ class ServerStatusTracker:
                         reason = "terminated while its job ran"
                     watched.result = result.failed(reason, at=ended if job.is_over else now)
                     is_changed = True
-                case _ if job.is_over and watched.ended_without_launch:
-                    # Two polls, because a server's status may change after its job's.
+                case _ if job.is_over and self._is_grace_over(watched, now=now):
                     reason = f"its job ended COMPLETED without launching it (status {status})"
                     watched.result = result.failed(reason, at=ended)
                     is_changed = True
                 case _:
-                    watched.ended_without_launch = job.is_over
+                    if not job.is_over:
+                        watched.job_ended_seen_time = None
                     if status != "PENDING":
                         result.launch_status = LaunchStatus.IN_PROGRESS
         return is_changed
@@ -180,6 +180,12 @@ class ServerStatusTracker:
     def _contradict(self, watched: WatchedServer, why: str, *, now: float) -> None:
         watched.result = watched.result.failed(f"DRS reports LAUNCHED, but {why}", at=now)
         watched.result.verified = Verified.NO
+
+    def _is_grace_over(self, watched: WatchedServer, *, now: float) -> bool:
+        """Whether a server's status, which may change after its job's, had its two minutes."""
+        if watched.job_ended_seen_time is None:
+            watched.job_ended_seen_time = now
+        return now - watched.job_ended_seen_time >= self._lookup_seconds
 
     def _of_job(self, job_id: str) -> list[WatchedServer]:
         return [w for w in self.servers.values() if w.result.recovery_job_id == job_id]
