@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from recovery.base_model import Model
 
 HEARTBEAT_TIMEOUT_SECONDS = 20.0
-UNSETTLED_SECONDS = 35.0
+UNSETTLED_SECONDS = 40.0
 """How long after Temporal's confirmation of an attempt DRS may still accept its StartRecovery."""
 
 

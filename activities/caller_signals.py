@@ -13,13 +13,15 @@ _RPC_TIMEOUT = timedelta(seconds=10)
 async def signal_caller(name: str, signal: Model) -> bool:
     """Signal the workflow that runs this activity, while the activity continues.
 
+    A later run of the same ID, after a reset for example, does not get it.
+
     Returns:
         Whether the signal is done: Temporal accepted it, or the workflow has ended.
     """
-    workflow_id = activity.info().workflow_id
-    if workflow_id is None:
+    info = activity.info()
+    if info.workflow_id is None:
         return False
-    handle = activity.client().get_workflow_handle(workflow_id)
+    handle = activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
     try:
         await handle.signal(name, signal, rpc_timeout=_RPC_TIMEOUT)
     except RPCError as error:

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from temporalio import activity
 
+from activities.fence import confirm_attempt
 from activities.heartbeat import heartbeating
 from activities.retry import retried_later
-from aws.drs.client import DrsClient
-from aws.drs.models import Job, RecoveryInstance
+from aws.drs.client import MAX_IDS, DrsClient
+from aws.drs.launch_search import is_of_other_mode
+from aws.drs.live_recovery import was_terminated
+from aws.drs.models import Job, RecoveryInstance, epoch
 from aws.errors import AwsError, AwsErrorKind
 from aws.targets import TargetClients
 from contract.cleanup import FoundInstances, TargetScope, TerminateRequest
@@ -63,8 +66,11 @@ class CleanupActivities:
         # DRS may have deleted a job whose instance still exists; then its recorded ID counts.
         listed_ids = {job.job_id for job in listed_jobs}
         own_job_ids = {*jobs, *(i for i in scope.job_ids if i not in listed_ids)}
+        # A type that DRS does not tell counts as a recovery's.
         found = [
-            i for i in await api.recovery_instances(scope.server_ids) if i.job_id in own_job_ids
+            i
+            for i in await api.recovery_instances(scope.server_ids)
+            if i.job_id in own_job_ids and bool(i.is_drill) is scope.is_drill
         ]
         instances = [own for i in found if (own := _launched(i, scope.target)) is not None]
         return FoundInstances(instances=instances, unfinished=running)
@@ -75,11 +81,17 @@ class CleanupActivities:
         refusals: dict[str, AwsError] = {}
         remaining: Sequence[LaunchedInstance] = request.instances
         while remaining and time.time() <= deadline:
-            await self._request_termination(api, remaining, refusals)
+            for first in range(0, len(remaining), MAX_IDS):
+                some = remaining[first : first + MAX_IDS]
+                await self._request_termination(api, some, refusals)
             await asyncio.sleep(self._settings.scaled_poll_seconds)
             listed = await _still_there(api, remaining)
-            # One listing without an instance proves nothing; DRS's acceptance of the call does.
-            remaining = [i for i in remaining if i in listed or _is_undecided(i, refusals)]
+            # One listing without an instance proves nothing. DRS's acceptance of the call does, or
+            # a TERMINATE job: DRS refuses to terminate what is gone with a Conflict.
+            refused = [i for i in remaining if i not in listed and _is_undecided(i, refusals)]
+            terminated = await _terminated_by_drs(api, refused)
+            remaining = [i for i in remaining if i in listed or i in refused]
+            remaining = [i for i in remaining if i not in terminated]
         return [
             i.model_copy(
                 update={"reason": str(refusals.get(i.recovery_instance_id, _STILL_PRESENT))}
@@ -96,7 +108,7 @@ class CleanupActivities:
         """Terminate all in one call; if one of them makes it fail, each in its own call."""
         ids = [i.recovery_instance_id for i in instances]
         try:
-            await api.terminate(ids)
+            await api.terminate(ids, not_after=await confirm_attempt())
         except AwsError as error:
             if len(ids) > 1 and error.kind in (AwsErrorKind.CONFLICT, AwsErrorKind.UNKNOWN_SERVER):
                 for instance in instances:
@@ -131,8 +143,27 @@ async def _still_there(
     return [wanted[key] for key in keys if key in wanted]
 
 
+async def _terminated_by_drs(
+    api: DrsClient, instances: Sequence[LaunchedInstance]
+) -> list[LaunchedInstance]:
+    """The instances that a TERMINATE job of DRS, after the job that launched them, terminated."""
+    if not instances:
+        return []
+    launches = {j.job_id: j for j in await api.jobs([i.recovery_job_id for i in instances])}
+    oldest = min((epoch(j.creation_date_time) or 0.0 for j in launches.values()), default=0.0)
+    jobs = await api.jobs_from(oldest)
+    return [
+        i
+        for i in instances
+        if (job := launches.get(i.recovery_job_id)) is not None
+        and was_terminated(job, i.source_server_id, jobs)
+    ]
+
+
 def _is_own(job: Job, scope: TargetScope) -> bool:
-    """By its launch IDs; an adopted job has none, only its recorded ID."""
+    """By its type and launch IDs; an adopted job has none, only its recorded ID."""
+    if is_of_other_mode(job, is_drill=scope.is_drill):
+        return False
     if not job.launch_ids:
         return job.job_id in scope.job_ids
     return any(launch_id.startswith(scope.launch_prefix) for launch_id in job.launch_ids)

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from activities.retry import retried_later
 from aws.drs.client import DrsClient
-from aws.drs.models import Job, RecoveryInstance, epoch
+from aws.drs.live_recovery import was_terminated
+from aws.drs.models import Job, RecoveryInstance
 from contract.launch import ReviewRequest
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 
@@ -110,12 +111,7 @@ class Review:
             return all(i.ec2_instance_state in _GONE for i in ours)
         if any(i.job_id and i.ec2_instance_state not in _GONE for i in instances):
             return True
-        launched = epoch(job.creation_date_time)
-        if launched is None:
-            return False
-        # A running termination may not have reached it yet.
-        terminated = [t for t in self._terminations if t.is_over and server_id in t.server_ids]
-        return any((epoch(t.creation_date_time) or 0.0) > launched for t in terminated)
+        return was_terminated(job, server_id, self._terminations)
 
     def _instance_of(
         self, instances: list[RecoveryInstance], job_ids: list[str]

@@ -8,8 +8,9 @@ from temporalio import activity
 
 from activities.heartbeat import heartbeating
 from aws.drs.client import DrsClient, WrongAccountError
-from aws.drs.models import Job, SourceServer, live_recoveries
-from aws.errors import AwsError
+from aws.drs.live_recovery import live_recoveries
+from aws.drs.models import Job, SourceServer, epoch
+from aws.errors import AwsError, AwsErrorKind
 from aws.regions import DependencyRegions
 from aws.targets import TargetClients
 from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
@@ -22,6 +23,9 @@ _RESPONSE_TIMEOUT_SECONDS = 20.0
 # A warning does not justify a longer delay of a recovery, nor many calls.
 _ORIGIN_TIMEOUT_SECONDS = 2.0
 MAX_ORIGIN_SERVERS = 200
+# An agent reports every few minutes.
+_UNSEEN_SECONDS = 600.0
+_SNAPSHOT_READS = 10
 _NOT_LAUNCHABLE = ("INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED")
 
 
@@ -152,6 +156,10 @@ class _TargetCheck:
         self._quotas = quotas
         waves = [w for w in plan.waves if w.target == target]
         self._wave_of = {s: w.wave_id for w in waves for s in w.server_ids}
+        servers = [server for wave in waves for server in wave.servers]
+        self._snapshots = {
+            s.source_server_id: s.recovery_snapshot_id for s in servers if s.recovery_snapshot_id
+        }
 
     async def run(self) -> None:
         """Check everything; DRS that does not respond is a finding."""
@@ -166,17 +174,39 @@ class _TargetCheck:
         self.origins = origins_of(known.values())
         for server_id in ids:
             self._check_replication(server_id, known.get(server_id))
-        live = live_recoveries(await self._api.recovery_instances(ids))
-        for server_id, instance in live.items():
+        instances = await self._api.recovery_instances(ids)
+        jobs = await self._api.jobs_since(time.time())
+        for server_id, live in live_recoveries(ids, instances, jobs).items():
             self._add_finding(
-                f"has a live instance {instance.recovery_instance_id} of a real recovery "
-                f"(job {instance.job_id}); it will not be launched",
+                f"{live}; it will not be launched", server_id, job_id=live.job_id, blocks=True
+            )
+        self._check_jobs([job for job in jobs if job.is_running])
+        reads = asyncio.Semaphore(_SNAPSHOT_READS)
+        await asyncio.gather(
+            *(self._check_snapshot(i, taken, reads) for i, taken in self._snapshots.items())
+        )
+        for operation, count in self._api.odd_items.items():
+            if count:
+                self._add_finding(f"{operation}: {count} items have a form that is not known")
+
+    async def _check_snapshot(
+        self, server_id: str, snapshot_id: str, reads: asyncio.Semaphore
+    ) -> None:
+        try:
+            async with reads:
+                known = {s.snapshot_id for s in await self._api.snapshots(server_id)}
+        except AwsError as error:
+            if error.kind is not AwsErrorKind.UNKNOWN_SERVER:
+                message = f"whether DRS still has its snapshot {snapshot_id} is not known: {error}"
+                self._add_finding(message, server_id, blocks=True)
+            return
+        if snapshot_id not in known:
+            self._add_finding(
+                f"DRS has no snapshot {snapshot_id} of it, so it will not be launched: choose "
+                "another RecoverySnapshotId, or none for the latest data",
                 server_id,
-                job_id=instance.job_id,
                 blocks=True,
             )
-        jobs = await self._api.jobs_since(time.time())
-        self._check_jobs([job for job in jobs if not job.is_over])
 
     def _check_replication(self, server_id: str, server: SourceServer | None) -> None:
         if server is None:
@@ -184,14 +214,27 @@ class _TargetCheck:
             return
         state = server.replication_state or "unknown"
         lag = "" if server.lag_duration in (None, "P0D", "PT0S") else server.lag_duration
+        is_extended = server.staging_status != "EXTENSION_ERROR"
+        found = []
         if state in _NOT_LAUNCHABLE:
-            message = f"replication is {state}: DRS cannot launch it yet"
-            self._add_finding(message + (f" (lag {lag})" if lag else ""), server_id, blocks=True)
+            found.append(f"replication is {state}: DRS cannot launch it yet")
         elif state != "CONTINUOUS":
-            message = f"replication is {state}"
-            self._add_finding(message + (f", lag {lag}" if lag else ""), server_id)
-        elif lag:
-            self._add_finding(f"replication lags by {lag}", server_id)
+            found.append(f"replication is {state}")
+        if server.replication_error:
+            found.append(f"replication reports {server.replication_error}")
+        if lag:
+            found.append(f"replication lags by {lag}")
+        if not is_extended:
+            reason = server.staging_error or "no reason given"
+            found.append(f"its extension failed ({reason}): DRS cannot launch it")
+        seen = epoch(server.last_seen)
+        if seen is None:
+            found.append("DRS does not say when its agent was last seen")
+        elif time.time() - seen > _UNSEEN_SECONDS:
+            found.append(f"its agent was last seen at {server.last_seen}")
+        if found:
+            blocks = state in _NOT_LAUNCHABLE or not is_extended
+            self._add_finding("; ".join(found), server_id, blocks=blocks)
 
     def _check_jobs(self, running: list[Job]) -> None:
         for job in running:

@@ -17,6 +17,7 @@ class TargetScope(Model):
         launch_prefix: the prefix of the execution's launch IDs, which finds jobs that were not
             recorded.
         since: the execution's start (epoch seconds).
+        is_drill: jobs and instances of the other type are not its own.
     """
 
     target: Target
@@ -24,6 +25,7 @@ class TargetScope(Model):
     job_ids: list[str]
     launch_prefix: str
     since: float
+    is_drill: bool = True
 
 
 class CleanupScope(Model):
@@ -48,6 +50,7 @@ class CleanupScope(Model):
                     job_ids=list(dict.fromkeys(_own_jobs(waves))),
                     launch_prefix=f"{state.execution_id}/",
                     since=state.start_time,
+                    is_drill=state.execution_type is ExecutionType.DRILL,
                 )
             )
         return cls(

@@ -112,13 +112,13 @@ class Temporal:
     is_down: bool = False
     replaced: bool = False
 
-    def get_workflow_handle(self, workflow_id: str) -> "Temporal":
+    def get_workflow_handle(self, workflow_id: str, *, run_id: str | None) -> "Temporal":
         return self
 
     def get_async_activity_handle(self, *, task_token: bytes) -> "Temporal":
         return self
 
-    async def heartbeat(self, details: Any, **how: Any) -> None:
+    async def heartbeat(self, *details: Any, **how: Any) -> None:
         if self.replaced:
             raise RPCError("workflow execution already completed", RPCStatusCode.NOT_FOUND, b"")
 

@@ -8,24 +8,22 @@ nothing is sent and an operator decides.
 """
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import NoReturn
 
-from temporalio import activity
-from temporalio.client import AsyncActivityCancelledError
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
 
 from activities.caller_signals import signal_caller
-from activities.heartbeat import heartbeat_details, send_heartbeat
+from activities.heartbeat import send_heartbeat
 from activities.launch.guard import refused_servers
+from activities.launch.job_starter import JobStarter
+from activities.launch.launch import Launch, described, names
 from activities.retry import retried_later, retry_later
 from aws.drs.client import DrsClient
 from aws.drs.launch_search import SearchResult, is_of_mode, is_of_other_mode, search
-from aws.drs.models import Job, epoch
+from aws.drs.models import Job
 from aws.errors import AwsError, AwsErrorKind
 from contract.launch import (
     BatchProgress,
@@ -35,100 +33,10 @@ from contract.launch import (
     LaunchWaiting,
     PostponedLaunch,
 )
-from recovery.execution.server import ServerResult
 from recovery.execution.wave import WaitingFor
-from recovery.plan.model import Server
 from settings import Settings
 
-# StartRecovery is sent within this time after Temporal confirmed that the attempt is the current
-# one, or not at all. With the call's read timeout, this is less than the time until a next attempt
-# has started and searched for the job.
-_FENCE_SECONDS = 10.0
-
 JobListing = Callable[[float], Awaitable[list[Job]]]
-
-
-class _Launch:
-    """One launch of the batch, and its state."""
-
-    def __init__(self, request: LaunchRequest) -> None:
-        self.request = request
-        self.job: Job | None = None
-        self.postponed: PostponedLaunch | None = None
-        self.refused: dict[str, ServerResult] = {}
-        self.taken_over: dict[str, Job] = {}
-        # Whether DRS may have its job.
-        self.undecided = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it may still be sent."""
-        return self.job is None and self.postponed is None and not self.undecided
-
-    @property
-    def launchable(self) -> list[Server]:
-        """The servers that are neither refused nor launched by another job."""
-        excluded = {**self.refused, **self.taken_over}
-        return [s for s in self.request.servers if s.source_server_id not in excluded]
-
-    def refuse(self, server_id: str, reason: str) -> None:
-        """Mark one of its servers as failed."""
-        server = next(s for s in self.request.servers if s.source_server_id == server_id)
-        result = ServerResult(source_server_id=server_id, impact=server.impact)
-        self.refused[server_id] = result.failed(reason, at=time.time())
-
-    def postpone(self, waiting_for: WaitingFor, reason: str, jobs: Iterable[Job] = ()) -> None:
-        """Postpone it."""
-        self.postponed = PostponedLaunch(
-            launch_id=self.request.launch_id,
-            waiting_for=waiting_for,
-            reason=reason,
-            job_ids=[job.job_id for job in jobs],
-        )
-
-    def wait_for_jobs(self, jobs: Sequence[Job], *, unknown: str = "") -> None:
-        """Postpone it until other jobs with its servers have ended.
-
-        Args:
-            jobs: these jobs.
-            unknown: what is known of a job that DRS does not list.
-        """
-        names = []
-        for job in jobs[:3]:
-            shared = [i for i in self.request.server_ids if i in job.server_ids]
-            names.append(f"{job.job_id} ({job.initiated_by or job.type}) has {_names(shared)}")
-        reason = f"Waiting for another job: {'; '.join(names) or unknown}"
-        self.postpone(WaitingFor.OTHER_JOB, reason, jobs)
-
-    def result(self, account_id: str | None) -> LaunchResult:
-        """Every server with its job, or with the reason why it has none."""
-        results = [self._result_of(server) for server in self.request.servers]
-        watched = any(r.recovery_job_id for r in results)
-        accepted = (epoch(self.job.creation_date_time) if self.job else None) or time.time()
-        return LaunchResult(
-            launch_id=self.request.launch_id,
-            account_id=account_id,
-            job_id=self.job.job_id if self.job else None,
-            accepted_time=accepted if watched else None,
-            servers=results,
-        )
-
-    def _result_of(self, server: Server) -> ServerResult:
-        server_id, job = server.source_server_id, self.job
-        if server_id in self.refused:
-            return self.refused[server_id]
-        result = ServerResult(source_server_id=server_id, impact=server.impact)
-        if other_job := self.taken_over.get(server_id):
-            own = self.request.launch_id.partition("/")[0] + "/"
-            result.recovery_job_id = other_job.job_id
-            result.taken_over = not any(i.startswith(own) for i in other_job.launch_ids)
-        elif job is not None and (not job.server_ids or server_id in job.server_ids):
-            result.recovery_job_id = job.job_id
-        else:
-            # An adopted job may have been started without the servers that the guard refused.
-            requested = job.job_id if job else "the launch"
-            result = result.failed(f"not launched: {requested} does not include it", at=time.time())
-        return result
 
 
 class LaunchAttempt:
@@ -136,7 +44,6 @@ class LaunchAttempt:
 
     Attributes:
         heartbeat: the heartbeat details, for the next attempt.
-        split: DRS refused the call because of one unnamed launch.
     """
 
     def __init__(
@@ -162,28 +69,38 @@ class LaunchAttempt:
         first = requests[0]
         self._api = api
         self._listing = listing or self._api.jobs_since
-        self._launches = [_Launch(request) for request in requests]
+        self._launches = [Launch(request) for request in requests]
         self._is_drill = first.is_drill
         self._answer = first.answer
         self._since = min(request.since for request in requests)
         self._account_id: str | None = None
         self.heartbeat = heartbeat
-        self.split = False
         # Whether an unknown job may exist. The heartbeat says so throughout the attempt, because
         # the last heartbeat before a worker's end may be lost.
         self._in_doubt = in_doubt
         heartbeat.unanswered = True
         self._settings = settings
+        self._jobs: list[Job] = []
+        self._starter = JobStarter(api, heartbeat, self._search_now, is_drill=first.is_drill)
+
+    @property
+    def split(self) -> bool:
+        """Whether DRS refused the call because of one unnamed launch."""
+        return self._starter.split
 
     @property
     def in_doubt(self) -> bool:
         """Whether DRS may have a job of the launches that are not settled."""
-        return self._in_doubt or any(launch.undecided for launch in self._launches)
+        return self._is_in_doubt or any(launch.undecided for launch in self._launches)
+
+    @property
+    def _is_in_doubt(self) -> bool:
+        return self._in_doubt or self._starter.in_doubt
 
     @property
     def job_id(self) -> str | None:
         """The job of the launches, if they have one."""
-        return next((m.job.job_id for m in self._launches if m.job is not None), None)
+        return next((m.first_job.job_id for m in self._launches if m.first_job is not None), None)
 
     @property
     def postponed(self) -> list[PostponedLaunch]:
@@ -204,7 +121,7 @@ class LaunchAttempt:
             await self._adopt()
             await self._find_jobs()
             await self._refuse_live_servers()
-            await self._start_recovery()
+            await self._starter.start(self._open)
         except AwsError as error:
             await self._retry_later(error)
         return self.settled()
@@ -238,10 +155,11 @@ class LaunchAttempt:
         if found.own is not None:
             launch.job = found.own
             return launch.result(None)
+        launch.parts = found.parts
         for job in found.candidates:
             if is_of_mode(job, is_drill=self._is_drill):
                 launch.taken_over.update(dict.fromkeys(job.server_ids, job))
-        if set(launch.taken_over) < set(launch.request.server_ids):
+        if not launch.parts and set(launch.taken_over) < set(launch.request.server_ids):
             return None
         return launch.result(None)
 
@@ -280,6 +198,7 @@ class LaunchAttempt:
         for launch, seen in found:
             if launch.undecided:
                 continue
+            launch.parts = seen.parts
             if seen.own is not None:
                 launch.job = seen.own
             elif seen.blocking:
@@ -287,7 +206,7 @@ class LaunchAttempt:
             else:
                 launch.taken_over = seen.launched_by_others
 
-    async def _settle_candidates(self, found: list[tuple[_Launch, SearchResult]]) -> None:
+    async def _settle_candidates(self, found: list[tuple[Launch, SearchResult]]) -> None:
         """Ask the operator about ambiguous launches, once the others are settled."""
         ambiguous = [m for m, seen in found if seen.own is None and seen.candidates]
         if not ambiguous:
@@ -297,20 +216,20 @@ class LaunchAttempt:
                 launch.undecided = True
             return
         jobs = {job.job_id: job for _, seen in found for job in seen.candidates}
-        names = "; ".join(_described(job) for job in list(jobs.values())[:3])
-        await self._ask_operator(f"it may be {names}")
+        some = "; ".join(described(job) for job in list(jobs.values())[:3])
+        await self._ask_operator(f"it may be {some}")
 
-    async def _search(self, listing: JobListing) -> list[tuple[_Launch, SearchResult]]:
+    async def _search(self, listing: JobListing) -> list[tuple[Launch, SearchResult]]:
         """Read the jobs once.
 
         Raises:
             AwsError: DescribeJobs failed.
         """
-        jobs = await listing(self._since)
+        self._jobs = jobs = await listing(self._since)
         launches = self._open
         in_batch = [i for launch in launches for i in launch.request.server_ids]
 
-        def find() -> list[tuple[_Launch, SearchResult]]:
+        def find() -> list[tuple[Launch, SearchResult]]:
             return [(m, search(jobs, m.request, batch_server_ids=in_batch)) for m in launches]
 
         # DescribeJobs may omit tags; they are read before a job counts as untagged.
@@ -319,7 +238,10 @@ class LaunchAttempt:
                 job.tags = await self._api.tags_of(job.arn)
         return find()
 
-    async def _search_once(self) -> list[tuple[_Launch, SearchResult]]:
+    async def _search_now(self) -> list[tuple[Launch, SearchResult]]:
+        return await self._search(self._api.jobs_since)
+
+    async def _search_once(self) -> list[tuple[Launch, SearchResult]]:
         """Read the jobs once; if that fails after an operator's `launch_anyway`, assume none."""
         try:
             return await self._search(self._listing)
@@ -328,7 +250,7 @@ class LaunchAttempt:
                 raise
             return [(launch, SearchResult()) for launch in self._open]
 
-    async def _search_in_doubt(self) -> list[tuple[_Launch, SearchResult]]:
+    async def _search_in_doubt(self) -> list[tuple[Launch, SearchResult]]:
         """Search the job of an unanswered call, which may appear with a delay.
 
         Raises:
@@ -343,7 +265,7 @@ class LaunchAttempt:
         while True:
             found, error = None, None
             try:
-                found = await self._search(self._api.jobs_since)
+                found = await self._search_now()
             except AwsError as failed:
                 error = failed
             self.heartbeat.searched_seconds = searched_before + time.monotonic() - started
@@ -369,7 +291,7 @@ class LaunchAttempt:
         raise retry_later(error, after=self._settings.scaled_poll_seconds)
 
     @property
-    def _open(self) -> list[_Launch]:
+    def _open(self) -> list[Launch]:
         return [launch for launch in self._launches if launch.is_open]
 
     async def _refuse_live_servers(self) -> None:
@@ -381,116 +303,20 @@ class LaunchAttempt:
             if server.source_server_id not in launch.request.relaunch
         ]
         ids = [server_id for _, server_id in to_check]
-        reasons = await refused_servers(self._api, ids, self.heartbeat, is_drill=self._is_drill)
+        reasons = await refused_servers(
+            self._api, ids, self._jobs, self.heartbeat, is_drill=self._is_drill
+        )
         for launch, server_id in to_check:
             if reason := reasons.get(server_id):
                 launch.refuse(server_id, reason)
 
-    async def _start_recovery(self) -> None:
-        """Call StartRecovery; servers that DRS does not accept are excluded and reported."""
-        while requested := [launch for launch in self._open if launch.launchable]:
-            self._in_doubt = True
-            self.heartbeat.sent_time, self.heartbeat.searched_seconds = time.time(), 0.0
-            not_after = time.monotonic() + _FENCE_SECONDS
-            try:
-                await self._fence()
-                job = await _finish_call(
-                    self._api.start_recovery(
-                        [server for launch in requested for server in launch.launchable],
-                        is_drill=self._is_drill,
-                        launch_ids=[launch.request.launch_id for launch in requested],
-                        not_after=not_after,
-                    )
-                )
-            except AwsError as error:
-                self._in_doubt = not error.kind.had_no_effect
-                if not await self._exclude(requested, error):
-                    return
-            else:
-                self._in_doubt = False
-                for launch in requested:
-                    launch.job = job
-                return
-
-    async def _exclude(self, requested: list[_Launch], error: AwsError) -> bool:
-        """Exclude what the call was refused for.
-
-        Returns:
-            Whether to send the rest at once.
-
-        Raises:
-            AwsError: the error concerns the whole call.
-        """
-        if error.kind is AwsErrorKind.QUOTA:
-            for launch in requested:
-                launch.postpone(WaitingFor.QUOTA, f"Waiting for quota: {error}")
-            return False
-        named = [m for m in requested if error.resource_id in m.request.server_ids]
-        if error.kind is AwsErrorKind.UNKNOWN_SERVER and named and error.resource_id:
-            named[0].refuse(error.resource_id, str(error))
-            return True
-        if error.kind is AwsErrorKind.CONFLICT:
-            return await self._postpone_conflicting(requested, named, error)
-        if error.kind.had_no_effect and not error.kind.is_retryable and len(requested) > 1:
-            self.split = True
-            return False
-        raise error
-
-    async def _postpone_conflicting(
-        self, requested: list[_Launch], named: list[_Launch], error: AwsError
-    ) -> bool:
-        try:
-            found = await self._search(self._api.jobs_since)
-        except AwsError as failed:
-            for launch in named or requested:
-                launch.wait_for_jobs([], unknown=f"one that cannot be read ({failed})")
-            return True
-        for launch, seen in found:
-            if seen.blocking and launch.launchable:
-                launch.wait_for_jobs(seen.blocking)
-        if not named and all(launch.is_open for launch in requested):
-            if len(requested) > 1:
-                self.split = True
-                return False
-            named = requested
-        for launch in named:
-            if launch.is_open:
-                launch.wait_for_jobs([], unknown="one with these servers")
-        return True
-
-    async def _fence(self) -> None:
-        """Have Temporal confirm that this attempt is the current one.
-
-        A worker without a connection may have been replaced without noticing.
-
-        Raises:
-            AwsError: it was not confirmed, or was cancelled, so nothing was sent.
-        """
-        token = activity.info().task_token
-        handle = activity.client().get_async_activity_handle(task_token=token)
-        try:
-            await handle.heartbeat(
-                heartbeat_details(self.heartbeat), rpc_timeout=timedelta(seconds=_FENCE_SECONDS)
-            )
-        except AsyncActivityCancelledError as cancelled:
-            # The cancellation (or a pause or reset by an operator in Temporal) has not reached
-            # this attempt yet; until then, a CancelledError of our own would count as a failure.
-            raise AwsError(
-                AwsErrorKind.THROTTLED, "the launch was cancelled, so DRS was not called"
-            ) from cancelled
-        except RPCError as error:
-            raise AwsError(
-                AwsErrorKind.THROTTLED,
-                f"Temporal did not confirm the launch, so DRS was not called: {error.message}",
-            ) from error
-
     async def _retry_later(self, error: AwsError) -> NoReturn:
         """Report what the launch waits for, and let Temporal retry."""
         # A permanent error fails nothing while an unknown job may exist.
-        if not error.kind.is_retryable and not self._in_doubt:
+        if not error.kind.is_retryable and not self._is_in_doubt:
             raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
         await self._report(WaitingFor.LAUNCH, f"Waiting for DRS: {error}")
-        self.heartbeat.unanswered = self._in_doubt
+        self.heartbeat.unanswered = self._is_in_doubt
         send_heartbeat(self.heartbeat)
         raise retry_later(error, after=2.0) from error
 
@@ -498,45 +324,21 @@ class LaunchAttempt:
         """Signal to the launcher why servers are not launched yet, once for each wave."""
         if reason == self.heartbeat.reported:
             return
-        by_wave: dict[str, list[_Launch]] = {}
+        by_wave: dict[str, list[Launch]] = {}
         for launch in self._open:
             by_wave.setdefault(launch.request.wave_workflow_id, []).append(launch)
         progress = BatchProgress()
         for launches in by_wave.values():
-            names = _names(i for launch in launches for i in launch.request.server_ids)
+            servers = names(i for launch in launches for i in launch.request.server_ids)
             # An operator answers launch by launch.
             named = launches if waiting_for is WaitingFor.LAUNCH_DECISION else launches[:1]
             progress.waiting += [
                 LaunchWaiting(
                     launch_id=launch.request.launch_id,
                     waiting_for=waiting_for,
-                    reason=reason.replace("{servers}", names),
+                    reason=reason.replace("{servers}", servers),
                 )
                 for launch in named
             ]
         if await signal_caller("batch_progress", progress):
             self.heartbeat.reported = reason
-
-
-async def _finish_call(call: Coroutine[Any, Any, Job]) -> Job:
-    """Await a call even if we are cancelled: otherwise its job's ID would be lost."""
-    task = asyncio.create_task(call)
-    while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait([task])
-    return task.result()
-
-
-def _described(job: Job) -> str:
-    what = ", ".join(t for t in (job.initiated_by or job.type, job.status, "untagged") if t)
-    servers = _names(job.server_ids) or "servers unknown"
-    return (
-        f"{job.job_id} ({what}, created {job.creation_date_time or 'at an unknown time'}; "
-        f"{servers})"
-    )
-
-
-def _names(ids: Iterable[str]) -> str:
-    named = list(ids)
-    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-    return ", ".join(named[:3]) + more

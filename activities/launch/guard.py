@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from temporalio.exceptions import ApplicationError
 
 from aws.drs.client import DrsClient
-from aws.drs.models import live_recoveries
+from aws.drs.live_recovery import live_recoveries, may_be_live_recovery
+from aws.drs.models import Job
 from aws.errors import AwsError, AwsErrorKind
 from contract.launch import LaunchHeartbeat
 
@@ -14,13 +15,19 @@ GUARD_SECONDS = 120.0
 
 
 async def refused_servers(
-    api: DrsClient, server_ids: Sequence[str], heartbeat: LaunchHeartbeat, *, is_drill: bool
+    api: DrsClient,
+    server_ids: Sequence[str],
+    jobs: Sequence[Job],
+    heartbeat: LaunchHeartbeat,
+    *,
+    is_drill: bool,
 ) -> dict[str, str]:
     """Return the servers that must not be launched, each with the reason.
 
     Args:
         api: DRS in the launch's target.
         server_ids: the servers to launch.
+        jobs: DRS's jobs, as read for this launch.
         heartbeat: stores since when live instances cannot be read.
         is_drill: if live instances cannot be read, a drill fails and a recovery waits.
 
@@ -32,6 +39,8 @@ async def refused_servers(
         return {}
     try:
         instances = await api.recovery_instances(server_ids)
+        if any(not i.source_server_id and may_be_live_recovery(i) for i in instances):
+            raise AwsError(AwsErrorKind.UNCLEAR, "DRS lists an instance without its server")
     except AwsError as error:
         now = time.time()
         heartbeat.guard_unread_since = heartbeat.guard_unread_since or now
@@ -51,12 +60,9 @@ async def refused_servers(
             f"servers have a live instance of a real recovery ({error})",
         ) from error
     heartbeat.guard_unread_since = None
+    live = live_recoveries(server_ids, instances, jobs)
     return {
-        server_id: (
-            f"not launched: it has a live instance {instance.recovery_instance_id} of a real "
-            f"recovery (job {instance.job_id}), which a launch would destroy; "
-            "`--relaunch` launches it anyway"
-        )
-        for server_id, instance in live_recoveries(instances).items()
-        if server_id in server_ids
+        server_id: f"not launched: {each}, which a launch would destroy; "
+        "`--relaunch` launches it anyway"
+        for server_id, each in live.items()
     }

@@ -102,7 +102,7 @@ def _with_jobs(found: RunningJobs, listing: JobList, accepted: list[str]) -> Run
     return found.model_copy(
         update={
             "time": listing.time,
-            "jobs": {job.job_id: len(job.server_ids) for job in listing.jobs if not job.is_over},
+            "jobs": {job.job_id: len(job.server_ids) for job in listing.jobs if job.is_running},
             "listed": [job_id for job_id in accepted if job_id in known],
         }
     )

@@ -1,10 +1,17 @@
 """A client of DRS that parses each response into a typed model."""
 
+import json
+import logging
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, TypeVar
 
+from botocore.model import OperationModel
 from pydantic import ValidationError
 
 from aws.drs.models import (
@@ -14,6 +21,7 @@ from aws.drs.models import (
     Job,
     JobLogItem,
     RecoveryInstance,
+    RecoverySnapshot,
     SourceServer,
     TagList,
 )
@@ -21,10 +29,56 @@ from aws.errors import AwsError, AwsErrorKind
 from aws.sessions import AwsSessions, call, pages
 from recovery.plan.model import Server, Target
 
-_MAX_IDS = 200
+MAX_IDS = 200
 _MAX_JOB_IDS = 1000
 _MAX_PAGES = 200
 T = TypeVar("T", bound=DrsResponse)
+# The time (`time.monotonic`) after which a call of this thread is not sent.
+_send_before: ContextVar[float] = ContextVar("send_before", default=math.inf)
+_logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def _sent_before(moment: float) -> Iterator[None]:
+    token = _send_before.set(moment)
+    try:
+        yield
+    finally:
+        _send_before.reset(token)
+
+
+def _refuse_late_call(**_: object) -> None:
+    """Called by botocore after it resolved credentials and signed, right before it sends."""
+    if time.monotonic() > _send_before.get():
+        raise AwsError(
+            AwsErrorKind.THROTTLED,
+            "AWS or its credentials answer too slowly to call DRS safely, so it was not called",
+        )
+
+
+def _drop_unparsable(
+    operation_model: OperationModel, response_dict: dict[str, Any], **_: object
+) -> None:
+    """Called by botocore before it parses a response, which one odd value would make it refuse."""
+    shape = operation_model.output_shape
+    if shape is not None and response_dict["status_code"] < HTTPStatus.MULTIPLE_CHOICES:
+        body = json.loads(response_dict["body"] or b"{}")
+        response_dict["body"] = json.dumps(_fitting(body, shape)).encode()
+
+
+def _fitting(value: Any, shape: Any) -> Any:
+    """A value with None for the parts that are no structure, list or map where one is due."""
+    match shape.type_name, value:
+        case "structure", dict():
+            members = {m.serialization.get("name", n): m for n, m in shape.members.items()}
+            return {k: _fitting(v, members[k]) if k in members else v for k, v in value.items()}
+        case "list", list():
+            return [_fitting(each, shape.member) for each in value]
+        case "map", dict():
+            return {key: _fitting(each, shape.value) for key, each in value.items()}
+        case "structure" | "list" | "map", _:
+            return None
+    return value
 
 
 class WrongAccountError(AwsError):
@@ -35,12 +89,16 @@ class DrsClient:
     """DRS in one target. Every method raises `AwsError` when its call fails.
 
     Calls are made only in the account that the target names, if it names one.
+
+    Attributes:
+        odd_items: by operation, how many items of its last response had no form that we know.
     """
 
     def __init__(self, sessions: AwsSessions, target: Target) -> None:
         self._sessions = sessions
         self._target = target
         self._account_id: str | None = None
+        self.odd_items: dict[str, int] = {}
 
     @property
     def endpoint(self) -> str:
@@ -80,6 +138,13 @@ class DrsClient:
             self._account_id = account_id
         return self._account_id
 
+    async def renew_credentials(self) -> None:
+        """Resolve the credentials, so that the next call does not wait for them."""
+        operation = "StartRecovery"
+        client = await self._client(operation, retries=False)
+        # botocore's public way to them: it signs, and sends nothing.
+        await call(operation, client.generate_presigned_url, "describe_jobs")
+
     async def start_recovery(
         self,
         servers: Sequence[Server],
@@ -104,15 +169,15 @@ class DrsClient:
         client = await self._client("StartRecovery", retries=False)
 
         def send() -> Any:
-            # Checked in the thread, because the call may have waited for one.
-            if time.monotonic() > not_after:
-                raise AwsError(AwsErrorKind.THROTTLED, "AWS answers too slowly to launch safely")
-            return client.start_recovery(
-                sourceServers=requested, isDrill=is_drill, tags=_tags(launch_ids)
-            )
+            with _sent_before(not_after):
+                return client.start_recovery(
+                    sourceServers=requested, isDrill=is_drill, tags=_tags(launch_ids)
+                )
 
         response = await call("StartRecovery", send)
-        return _parse("StartRecovery", Job, [response.get("job")])[0]
+        if not isinstance(response.get("job"), dict):
+            raise AwsError(AwsErrorKind.UNCLEAR, "StartRecovery: the response names no job")
+        return self._parse("StartRecovery", Job, [response["job"]])[0]
 
     async def jobs(self, job_ids: Sequence[str]) -> list[Job]:
         """The jobs of these IDs that DRS knows."""
@@ -136,7 +201,7 @@ class DrsClient:
         """The tags of a resource."""
         client = await self._client("ListTagsForResource")
         response = await call("ListTagsForResource", client.list_tags_for_resource, resourceArn=arn)
-        return _parse("ListTagsForResource", TagList, [response])[0].tags
+        return TagList.model_validate(response).tags
 
     async def job_log(self, job_id: str) -> list[JobLogItem]:
         """A job's log, oldest line first."""
@@ -152,12 +217,25 @@ class DrsClient:
         operation = "DescribeSourceServers"
         return await self._with_ids(operation, SourceServer, "sourceServerIDs", server_ids)
 
-    async def terminate(self, recovery_instance_ids: Sequence[str]) -> None:
-        """Start jobs that terminate recovery instances."""
+    async def snapshots(self, server_id: str) -> list[RecoverySnapshot]:
+        """The points in time that a source server can be recovered to."""
+        operation = "DescribeRecoverySnapshots"
+        return await self._all(operation, RecoverySnapshot, sourceServerID=server_id)
+
+    async def terminate(self, recovery_instance_ids: Sequence[str], *, not_after: float) -> None:
+        """Start a job that terminates recovery instances, at most 200.
+
+        Args:
+            recovery_instance_ids: the instances.
+            not_after: do not send the call after this time (`time.monotonic`).
+        """
         client = await self._client("TerminateRecoveryInstances")
-        for some in _slices(recovery_instance_ids, _MAX_IDS):
-            operation = client.terminate_recovery_instances
-            await call("TerminateRecoveryInstances", operation, recoveryInstanceIDs=some)
+
+        def send() -> None:
+            with _sent_before(not_after):
+                client.terminate_recovery_instances(recoveryInstanceIDs=list(recovery_instance_ids))
+
+        await call("TerminateRecoveryInstances", send)
 
     async def should_run(self, server_id: str) -> bool | None:
         """Whether the launch configuration asks for a running instance; None if it does not say."""
@@ -168,12 +246,17 @@ class DrsClient:
 
     async def _client(self, operation: str, *, retries: bool = True) -> Any:
         await self.check()
-        return await call(
+        client = await call(
             operation, self._sessions.client, service="drs", target=self._target, retries=retries
         )
+        events = client.meta.events
+        events.register("before-send.drs", _refuse_late_call, unique_id="drs-waves-late")
+        # Last: the check that a response is complete needs the body as it came.
+        events.register_last("before-parse", _drop_unparsable, unique_id="drs-waves-unparsable")
+        return client
 
     async def _with_ids(
-        self, operation: str, model: type[T], name: str, ids: Sequence[str], size: int = _MAX_IDS
+        self, operation: str, model: type[T], name: str, ids: Sequence[str], size: int = MAX_IDS
     ) -> list[T]:
         """The items that a filter `name` by IDs finds, with at most `size` IDs in a call."""
         found: list[T] = []
@@ -186,7 +269,10 @@ class DrsClient:
         found: list[T] = []
         count = 0
         async for page in pages(operation, await self._client(operation), **request):
-            found += _parse(operation, model, page.get("items") or [])
+            items = page.get("items") or []
+            if not isinstance(items, list):
+                raise AwsError(AwsErrorKind.UNCLEAR, f"{operation}: the items are not a list")
+            found += self._parse(operation, model, items)
             count += 1
             if count == _MAX_PAGES and page.get("nextToken"):
                 raise AwsError(
@@ -194,17 +280,22 @@ class DrsClient:
                 )
         return found
 
-
-def _parse(operation: str, model: type[T], items: list[Any]) -> list[T]:
-    try:
-        return [model.model_validate(item) for item in items]
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise AwsError(
-            AwsErrorKind.UNCLEAR,
-            f"{operation}: the response cannot be parsed at {where}: {first['msg']}",
-        ) from error
+    def _parse(self, operation: str, model: type[T], items: list[Any]) -> list[T]:
+        """The items that have an ID, with the fields of a form that we know."""
+        found: list[T] = []
+        odd: list[str] = []
+        for number, item in enumerate(items):
+            fields: list[str] = []
+            try:
+                found.append(model.model_validate(item, context=fields))
+            except ValidationError as error:
+                fields = [str(error.errors()[0]["loc"])]
+            if fields:
+                odd.append(f"item {number}: {', '.join(fields)}")
+        if len(odd) != self.odd_items.get(operation, 0):
+            _logger.warning("%s: items of an unknown form: %s", operation, "; ".join(odd[:5]))
+        self.odd_items[operation] = len(odd)
+        return found
 
 
 def _tags(launch_ids: Sequence[str]) -> dict[str, str]:

@@ -197,7 +197,7 @@ class JobPoller:
         return [
             epoch(job.creation_date_time) or 0.0
             for job in self._jobs.values()
-            if not job.is_over or (epoch(job.end_date_time) or 0.0) > ended_after
+            if job.is_running or (epoch(job.end_date_time) or 0.0) > ended_after
         ]
 
     def _forget(self, *, before: float) -> None:
@@ -206,7 +206,7 @@ class JobPoller:
             self._jobs = {
                 job_id: job
                 for job_id, job in self._jobs.items()
-                if not job.is_over or (epoch(job.creation_date_time) or before) >= before
+                if job.is_running or (epoch(job.creation_date_time) or before) >= before
             }
 
     def _job_list(self) -> JobList:

@@ -7,11 +7,9 @@ the launch waits for it, and takes over what it launched instead of launching it
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from aws.drs.models import Job, epoch
+from aws.drs.models import DRILL_JOB, RECOVERY_JOB, Job, epoch
 from contract.launch import LaunchRequest
 
-DRILL_JOB = "START_DRILL"
-RECOVERY_JOB = "START_RECOVERY"
 # The maximum difference of AWS's clock and ours (seconds).
 _SKEW_SECONDS = 300.0
 
@@ -22,6 +20,7 @@ class SearchResult:
 
     Attributes:
         own: the job of this launch.
+        parts: by server, the job of a part of this launch; see `part_id`.
         candidates: untagged jobs that may belong to an unanswered call: with some of these servers
             and none that the call did not include, of this type, new enough.
         blocking: other running jobs with some of the servers.
@@ -30,6 +29,7 @@ class SearchResult:
     """
 
     own: Job | None = None
+    parts: dict[str, Job] = field(default_factory=dict)
     candidates: tuple[Job, ...] = ()
     blocking: tuple[Job, ...] = ()
     launched_by_others: dict[str, Job] = field(default_factory=dict)
@@ -49,11 +49,15 @@ def search(
     if own is not None:
         return SearchResult(own=own)
     ours = set(request.server_ids)
-    others = [j for j in jobs if ours.intersection(j.server_ids)]
+    theirs = [j for j in jobs if ours.intersection(j.server_ids)]
+    part_ids = {part_id(request.launch_id, i) for i in request.server_ids}
+    own_parts = [j for j in theirs if not part_ids.isdisjoint(j.launch_ids)]
+    others = [j for j in theirs if j not in own_parts]
     in_batch = ours.union(batch_server_ids)
     return SearchResult(
         candidates=tuple(j for j in jobs if _is_candidate(j, request, in_batch)),
-        blocking=tuple(j for j in others if not j.is_over),
+        parts={i: j for j in own_parts for i in request.server_ids if i in j.server_ids},
+        blocking=tuple(j for j in others if j.is_running),
         launched_by_others={
             server_id: job
             for server_id in request.server_ids
@@ -61,6 +65,14 @@ def search(
             and (job := _launching_job(server_id, others, request)) is not None
         },
     )
+
+
+def part_id(launch_id: str, first_server_id: str) -> str:
+    """The launch ID of a part of a launch that DRS refuses as a whole.
+
+    Parts of one launch have different first servers, so that none is sent twice.
+    """
+    return f"{launch_id}/{first_server_id}"
 
 
 def is_of_mode(job: Job, *, is_drill: bool) -> bool:

@@ -4,9 +4,9 @@ Every field is optional and no enum is validated, because real responses hold va
 service's model lacks and omit fields that it requires. Timestamps come in two forms.
 """
 
-from collections.abc import Iterable
+import zlib
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import (
     AliasPath,
@@ -15,8 +15,10 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
-    WrapValidator,
+    field_validator,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel, to_snake
 
@@ -25,13 +27,48 @@ from recovery.execution.server import OperatingSystem
 
 # The tags of further launches of a job start with it.
 LAUNCH_ID_TAG = "drs-waves:launch-id"
+DRILL_JOB = "START_DRILL"
+RECOVERY_JOB = "START_RECOVERY"
 DAY_SECONDS = 86_400.0
 
 
 class DrsResponse(BaseModel):
-    """Base of all responses of DRS."""
+    """Base of all responses of DRS.
+
+    A field of an unknown form has its default, and a list or map loses only such entries. The
+    names of these fields are added to the validation's context, if that is a list.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _ignore_unknown_forms(
+        cls, value: Any, parse: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Any:
+        try:
+            return parse(value)
+        except ValidationError:
+            name = str(info.field_name)
+            field = cls.model_fields[name]
+            if field.is_required():
+                raise
+            if isinstance(info.context, list):
+                info.context.append(name)
+            default = field.get_default(call_default_factory=True)
+            if isinstance(default, list) and isinstance(value, list):
+                return [parsed for each in value for parsed in _parsed([each], parse) or []]
+            if isinstance(default, dict) and isinstance(value, dict):
+                entries = (_parsed({key: each}, parse) or {} for key, each in value.items())
+                return {key: each for entry in entries for key, each in entry.items()}
+            return default
+
+
+def _parsed(value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return parse(value)
+    except ValidationError:
+        return None
 
 
 class ParticipatingServer(DrsResponse):
@@ -43,7 +80,11 @@ class ParticipatingServer(DrsResponse):
 
 
 class Job(DrsResponse):
-    """A DRS job; it ends COMPLETED even when its servers FAILED."""
+    """A DRS job; it ends COMPLETED even when its servers FAILED.
+
+    An item that has no ID is still a job, with the servers and launch IDs that it has: its ID
+    begins with "no-id-".
+    """
 
     job_id: str = Field(alias="jobID")
     arn: str | None = None
@@ -55,10 +96,28 @@ class Job(DrsResponse):
     participating_servers: list[ParticipatingServer] = []
     tags: dict[str, str] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: Any, info: ValidationInfo) -> Any:
+        item = value if isinstance(value, dict) else {}
+        if any(isinstance(item.get(key), str) for key in ("jobID", "job_id")):
+            return item
+        if isinstance(info.context, list):
+            info.context.append("job_id")
+        return item | {"jobID": f"no-id-{zlib.crc32(repr(value).encode(errors='replace')):08x}"}
+
     @property
     def is_over(self) -> bool:
         """Whether DRS has finished with it."""
         return self.status == "COMPLETED"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it certainly runs: a status that we do not know holds nothing up for ever.
+
+        If such a job runs after all, DRS refuses the launch for its quota or its servers.
+        """
+        return self.status in ("PENDING", "STARTED")
 
     @property
     def launch_ids(self) -> tuple[str, ...]:
@@ -78,22 +137,10 @@ class TagList(DrsResponse):
     tags: dict[str, str] = {}
 
 
-def _none_if_invalid(value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return parse(value)
-    except ValidationError:
-        return None
-
-
 def _snake_keys(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {to_snake(key): each for key, each in value.items() if each is not None}
-
-
-T = TypeVar("T")
-# None if it is missing or its form is unknown.
-Lenient = Annotated[T | None, BeforeValidator(_snake_keys), WrapValidator(_none_if_invalid)]
 
 
 def _event_data(*path: str) -> Any:
@@ -105,18 +152,22 @@ class JobLogItem(DrsResponse):
 
     event: str = ""
     log_date_time: str | None = None
-    source_server_id: Lenient[str] = _event_data("sourceServerID")
-    conversion_server_id: Lenient[str] = _event_data("conversionServerID")
-    target_instance_id: Lenient[str] = _event_data("targetInstanceID")
-    raw_error: Lenient[str] = _event_data("rawError")
-    attempt_count: Lenient[int] = _event_data("attemptCount")
-    max_attempts_count: Lenient[int] = _event_data("maxAttemptsCount")
-    conversion: Lenient[Conversion] = _event_data("conversionProperties")
-    network: Lenient[SourceNetwork] = _event_data("eventResourceData", "sourceNetworkData")
+    source_server_id: str | None = _event_data("sourceServerID")
+    conversion_server_id: str | None = _event_data("conversionServerID")
+    target_instance_id: str | None = _event_data("targetInstanceID")
+    raw_error: str | None = _event_data("rawError")
+    attempt_count: int | None = _event_data("attemptCount")
+    max_attempts_count: int | None = _event_data("maxAttemptsCount")
+    conversion: Annotated[Conversion | None, BeforeValidator(_snake_keys)] = _event_data(
+        "conversionProperties"
+    )
+    network: Annotated[SourceNetwork | None, BeforeValidator(_snake_keys)] = _event_data(
+        "eventResourceData", "sourceNetworkData"
+    )
 
 
 class RecoveryInstance(DrsResponse):
-    """An instance that DRS launched for a source server."""
+    """An instance that DRS launched for a source server; an item of no form is one of unknown."""
 
     recovery_instance_id: str | None = Field(default=None, alias="recoveryInstanceID")
     ec2_instance_state: str | None = None
@@ -124,15 +175,20 @@ class RecoveryInstance(DrsResponse):
     source_server_id: str | None = Field(default=None, alias="sourceServerID")
     is_drill: bool | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_any_form(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, dict):
+            return value
+        if isinstance(info.context, list):
+            info.context.append("item")
+        return {}
 
-def live_recoveries(instances: Iterable[RecoveryInstance]) -> dict[str, RecoveryInstance]:
-    """By server, its live instance of a real recovery, or of an unknown type."""
-    not_live = ("TERMINATED", "SHUTTING-DOWN", "NOT_FOUND")
-    return {
-        i.source_server_id: i
-        for i in instances
-        if i.source_server_id and not i.is_drill and i.ec2_instance_state not in not_live
-    }
+
+class RecoverySnapshot(DrsResponse):
+    """A point in time that a source server can be recovered to."""
+
+    snapshot_id: str = Field(alias="snapshotID")
 
 
 class SourceServer(DrsResponse):
@@ -156,6 +212,19 @@ class SourceServer(DrsResponse):
     )
     system: str | None = Field(
         default=None, validation_alias=AliasPath("sourceProperties", "os", "fullString")
+    )
+    replication_error: str | None = Field(
+        default=None,
+        validation_alias=AliasPath("dataReplicationInfo", "dataReplicationError", "error"),
+    )
+    staging_status: str | None = Field(
+        default=None, validation_alias=AliasPath("stagingArea", "status")
+    )
+    staging_error: str | None = Field(
+        default=None, validation_alias=AliasPath("stagingArea", "errorMessage")
+    )
+    last_seen: str | None = Field(
+        default=None, validation_alias=AliasPath("lifeCycle", "lastSeenByServiceDateTime")
     )
 
     @property

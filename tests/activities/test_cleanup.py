@@ -115,3 +115,22 @@ async def test_a_truncated_response_is_not_an_empty_one(
     # The next attempt meets instances that are being terminated, and those that are gone.
     assert await until_gone(aws, cleanup, temporal, instances, monkeypatch) == []
     assert still_up(aws, instances) == []
+
+
+async def test_a_drills_clean_up_leaves_a_recovery_that_somebody_started_in_the_console(
+    aws: LocalAws, cleanup: CleanupActivities, temporal: Temporal
+) -> None:
+    (server,) = aws.servers()
+    began = time.time()
+    asked: Any = [{"sourceServerID": server.source_server_id}]
+    job_id = aws.client("drs").start_recovery(sourceServers=asked, isDrill=False)["job"]["jobID"]
+    aws.pass_time(3600)
+    scope = TargetScope(
+        target=TARGET,
+        server_ids=[server.source_server_id],
+        job_ids=[job_id],
+        launch_prefix="crm-1/",
+        since=began,
+    )
+    found = await Attempt(temporal).run(cleanup.find_instances, scope)
+    assert found.instances == []

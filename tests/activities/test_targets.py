@@ -2,6 +2,7 @@
 
 import pytest
 
+from activities.launch.launch_activities import LaunchActivities
 from activities.targets import TargetActivities
 from aws.targets import TargetClients
 from contract.readiness import Finding, Readiness, WorkerContext
@@ -9,6 +10,8 @@ from recovery.execution.server import OperatingSystem
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from settings import Settings
 from storage.history import HistoryTable
+from tests.activities.launch.test_guard import lists_no_instances, recovered
+from tests.activities.launch.test_job_starter import DEAD_SNAPSHOT
 from tests.aws_in_process import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -180,3 +183,26 @@ async def test_a_history_table_without_an_answer_delays_readiness_for_seconds_on
     aws.fault("DescribeTable", Service="dynamodb", Effect="delay", Seconds=2)
     (found,) = messages_of(await readiness(plan(aws.servers(1)), fast, HistoryTable(fast)))
     assert found == "The history table did not answer in 0.5 s"
+
+
+async def test_a_dry_run_does_not_call_such_a_server_ready(
+    aws: LocalAws,
+    launches: LaunchActivities,
+    temporal: Temporal,
+    fast: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    servers = aws.servers()
+    recovery = await recovered(aws, launches, temporal, servers)
+    lists_no_instances(monkeypatch)
+    findings = (await readiness(plan(servers), fast)).findings
+    assert [f.blocks for f in findings if recovery in f.message] == [True]
+
+
+async def test_a_dry_run_says_that_a_snapshot_is_dead(aws: LocalAws, fast: Settings) -> None:
+    healthy, dead = aws.servers(2)
+    dead.recovery_snapshot_id = DEAD_SNAPSHOT
+    (found,) = (await readiness(plan([healthy, dead]), fast)).findings
+    assert found.source_server_id == dead.source_server_id
+    assert DEAD_SNAPSHOT in found.message
+    assert found.blocks

@@ -1,6 +1,7 @@
 """Launching against the local AWS: once per launch ID, guarded, resumed, cancelled."""
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,11 +12,11 @@ import pytest
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError
 
-from activities.launch import attempt as launching
+from activities import fence
 from activities.launch import guard as launch_guard
 from activities.launch.launch_activities import LaunchActivities
 from aws.drs.client import DrsClient
-from aws.drs.models import Job, RecoveryInstance, live_recoveries
+from aws.drs.models import Job
 from contract.launch import LaunchAnswer, LaunchRequest, LaunchResult
 from recovery.execution.server import LaunchStatus
 from recovery.execution.wave import WaitingFor
@@ -35,6 +36,7 @@ from tests.aws_in_process import (
     postponed_launch,
     until,
 )
+from tests.gateway import Answer, gateway
 
 LAUNCH_ID = "crm-1/database/1/0"
 
@@ -198,7 +200,7 @@ async def test_a_retry_of_the_wave_is_another_launch(
 async def test_a_call_that_takes_too_long_to_prepare_is_not_made(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launching, "_FENCE_SECONDS", -1.0)
+    monkeypatch.setattr(fence, "FENCE_SECONDS", -1.0)
     error = await Attempt(temporal).run_failing(launches.launch_batch, batch(launch(aws.servers())))
     assert not error.non_retryable
     assert "too slowly" in error.message
@@ -356,30 +358,6 @@ async def test_the_override_holds_for_the_servers_it_names_only(
     assert aws.accepted(other) == []
 
 
-@pytest.mark.parametrize("is_drill", [False, None])
-@pytest.mark.parametrize("state", ["RUNNING", "STOPPED", "PENDING", "SOMETHING_NEW", None])
-def test_an_instance_counts_as_live_unless_it_is_known_to_be_a_drill_or_gone(
-    state: str | None, is_drill: bool | None
-) -> None:
-    one = RecoveryInstance(source_server_id="s-1", ec2_instance_state=state, is_drill=is_drill)
-    assert live_recoveries([one]) == {"s-1": one}
-
-
-@pytest.mark.parametrize(
-    "gone",
-    [
-        RecoveryInstance(source_server_id="s-1", ec2_instance_state="RUNNING", is_drill=True),
-        RecoveryInstance(source_server_id="s-1", ec2_instance_state="TERMINATED"),
-        RecoveryInstance(source_server_id="s-1", ec2_instance_state="SHUTTING-DOWN"),
-        RecoveryInstance(source_server_id="s-1", ec2_instance_state="NOT_FOUND"),
-    ],
-)
-def test_a_drills_instance_or_one_that_is_gone_guards_nothing(gone: RecoveryInstance) -> None:
-    assert live_recoveries([gone]) == {}
-    live = RecoveryInstance(source_server_id="s-1", ec2_instance_state="RUNNING")
-    assert live_recoveries([live, gone]) == live_recoveries([gone, live]) == {"s-1": live}
-
-
 # Errors of AWS
 
 
@@ -435,15 +413,21 @@ async def test_what_a_job_must_end_for_is_postponed(
 
 
 @pytest.mark.parametrize(
-    "code", ["ValidationException", "AccessDeniedException", "UninitializedAccountException"]
+    ("code", "calls"),
+    [
+        # All, then each: the fault may be one server's.
+        ("ValidationException", 3),
+        ("AccessDeniedException", 3),
+        ("UninitializedAccountException", 1),
+    ],
 )
 async def test_what_cannot_pass_fails_the_launch(
-    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, code: str
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, code: str, calls: int
 ) -> None:
     aws.fault("StartRecovery", Error=code)
     reason = await failure_reason(Attempt(temporal), launches, launch(aws.servers(2)))
     assert code in reason
-    assert aws.calls("StartRecovery") == 1
+    assert aws.calls("StartRecovery") == calls
 
 
 async def test_a_refused_call_leaves_nothing_to_look_for(
@@ -542,3 +526,50 @@ async def test_the_time_of_acceptance_is_read_from_both_forms_of_a_timestamp(
     created = job["creationDateTime"]
     assert created.endswith("Z") == (form == "z")
     assert result.accepted_time == datetime.fromisoformat(created).timestamp()
+
+
+# Jobs of an unknown form
+
+
+def _a_job(**fields: Any) -> dict[str, Any]:
+    return {
+        "jobID": "drsjob-0123456789abcdef0",
+        "type": "LAUNCH",
+        "initiatedBy": "START_DRILL",
+        "status": "STARTED",
+        "creationDateTime": "2022-12-07T19:15:38.846723+00:00",
+        "participatingServers": [{"sourceServerID": "s-fffffffffffffffff"}],
+        "tags": {},
+    } | fields
+
+
+ODD_JOBS = {
+    "a tag that is null": _a_job(tags={"Owner": None}),
+    "no ID": {key: value for key, value in _a_job().items() if key != "jobID"},
+    "a server without form": _a_job(participatingServers=["s-fffffffffffffffff"]),
+    "a status that is a number": _a_job(status=7),
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_JOBS.values(), ids=ODD_JOBS.keys())
+async def test_an_odd_job_of_somebody_else_does_not_hold_up_a_launch(
+    aws: LocalAws,
+    launches: LaunchActivities,
+    temporal: Temporal,
+    monkeypatch: pytest.MonkeyPatch,
+    odd: dict[str, Any],
+) -> None:
+    def with_odd_one(operation: str, answer: Answer) -> Answer:
+        status, error, content = answer
+        if operation == "DescribeJobs" and not error:
+            told = json.loads(content)
+            told["items"].insert(0, odd)
+            content = json.dumps(told).encode()
+        return status, error, content
+
+    servers = aws.servers()
+    async with gateway(aws, with_odd_one) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
+        result = await launch_result(Attempt(temporal), launches, launch(servers))
+    assert result.job_id == aws.accepted(servers[0])[0]["JobId"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -95,7 +96,7 @@ CALLS: dict[str, Callable[[DrsClient], Awaitable[Any]]] = {
     "DescribeJobLogItems": lambda api: api.job_log(JOB),
     "DescribeRecoveryInstances": lambda api: api.recovery_instances([server_id(1)]),
     "DescribeSourceServers": lambda api: api.source_servers([server_id(1)]),
-    "TerminateRecoveryInstances": lambda api: api.terminate(["i-0123456789abcdef0"]),
+    "TerminateRecoveryInstances": lambda api: api.terminate(["i-01"], not_after=math.inf),
     "GetLaunchConfiguration": lambda api: api.should_run(server_id(1)),
     "ListTagsForResource": lambda api: api.tags_of("arn:aws:drs:us-west-2:1:job/drsjob-1"),
     "GetCallerIdentity": lambda api: DrsClient(api._sessions, Target(region=REGION)).account_id(),

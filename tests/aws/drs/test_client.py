@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -20,6 +21,8 @@ class Session:
 
     def client(self, service: str, target: object, *, retries: bool) -> "Session":
         return self
+
+    meta = MagicMock()
 
     def get_paginator(self, operation: str) -> "Session":
         return self
