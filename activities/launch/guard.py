@@ -62,7 +62,7 @@ async def refused_servers(
     heartbeat.guard_unread_since = None
     live = live_recoveries(server_ids, instances, jobs)
     return {
-        server_id: f"not launched: {each}, which a launch would destroy; "
+        server_id: f"not launched: it {each}, which a launch would destroy; "
         "`--relaunch` launches it anyway"
         for server_id, each in live.items()
     }

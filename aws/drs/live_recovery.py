@@ -29,11 +29,11 @@ class LiveRecovery:
     def __str__(self) -> str:
         if self.recovery_instance_id is None:
             return (
-                f"it was launched by a real recovery (job {self.job_id}), and neither DRS nor EC2 "
-                "reports that its instance is terminated"
+                f"may have a live instance of a real recovery (job {self.job_id} launched it, and "
+                "neither DRS nor EC2 reports that it is terminated)"
             )
         return (
-            f"it has a live instance {self.recovery_instance_id} of a real recovery "
+            f"has a live instance {self.recovery_instance_id} of a real recovery "
             f"(job {self.job_id})"
         )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from activities import cleanup as cleaning
 from activities.cleanup import CleanupActivities
 from activities.launch.launch_activities import LaunchActivities
 from aws.drs.client import DrsClient
@@ -14,6 +15,7 @@ from contract.cleanup import TargetScope, TerminateRequest
 from recovery.execution.cleanup_state import LaunchedInstance
 from settings import Settings
 from tests.activities.launch.test_attempt import LAUNCH_ID, launch
+from tests.activities.launch.test_guard import lists_no_instances
 from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal, launch_result
 
 
@@ -134,3 +136,49 @@ async def test_a_drills_clean_up_leaves_a_recovery_that_somebody_started_in_the_
     )
     found = await Attempt(temporal).run(cleanup.find_instances, scope)
     assert found.instances == []
+
+
+async def test_an_attempt_that_was_replaced_terminates_nothing(
+    aws: LocalAws,
+    launches: LaunchActivities,
+    cleanup: CleanupActivities,
+    temporal: Temporal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    instances = await launched(aws, launches, cleanup, temporal)
+    monkeypatch.setattr(cleaning, "TERMINATION_TIMEOUT_SECONDS", 60.0)
+    temporal.replaced = True
+    request = TerminateRequest(target=TARGET, instances=instances)
+    left = await Attempt(temporal).run(cleanup.terminate, request)
+    assert all("Temporal did not confirm" in str(each.reason) for each in left)
+    assert len(left) == len(instances)
+    assert aws.calls("TerminateRecoveryInstances") == 0
+
+
+async def test_instances_that_are_gone_are_no_conflict(
+    aws: LocalAws, launches: LaunchActivities, cleanup: CleanupActivities, temporal: Temporal
+) -> None:
+    instances = await launched(aws, launches, cleanup, temporal)
+    ids = [each.recovery_instance_id for each in instances]
+    aws.client("drs").terminate_recovery_instances(recoveryInstanceIDs=ids)
+    aws.pass_time(3600)
+    aws.fault("TerminateRecoveryInstances", Error="ConflictException")
+    request = TerminateRequest(target=TARGET, instances=instances)
+    assert await Attempt(temporal).run(cleanup.terminate, request) == []
+
+
+async def test_instances_that_are_not_listed_are_not_gone_for_a_conflict_alone(
+    aws: LocalAws,
+    launches: LaunchActivities,
+    cleanup: CleanupActivities,
+    temporal: Temporal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    instances = await launched(aws, launches, cleanup, temporal)
+    monkeypatch.setattr(cleaning, "TERMINATION_TIMEOUT_SECONDS", 60.0)
+    lists_no_instances(monkeypatch)
+    aws.fault("TerminateRecoveryInstances", Error="ConflictException")
+    request = TerminateRequest(target=TARGET, instances=instances)
+    left = await Attempt(temporal).run(cleanup.terminate, request)
+    assert len(left) == len(instances)
+    assert all("ConflictException" in str(each.reason) for each in left)

@@ -1,10 +1,16 @@
 """What the worker sees of the targets, and what readiness finds."""
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from activities.launch.launch_activities import LaunchActivities
 from activities.targets import TargetActivities
+from activities.watch.watch_activities import WatchActivities
 from aws.targets import TargetClients
+from contract.launcher import RunningJobsRequest
 from contract.readiness import Finding, Readiness, WorkerContext
 from recovery.execution.server import OperatingSystem
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
@@ -16,10 +22,12 @@ from tests.aws_in_process import (
     ACCOUNT,
     OTHER_ACCOUNT,
     REGION,
+    TARGET,
     Attempt,
     LocalAws,
     Temporal,
 )
+from tests.gateway import Answer, gateway
 
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
 
@@ -206,3 +214,70 @@ async def test_a_dry_run_says_that_a_snapshot_is_dead(aws: LocalAws, fast: Setti
     assert found.source_server_id == dead.source_server_id
     assert DEAD_SNAPSHOT in found.message
     assert found.blocks
+
+
+def changed_items(operation: str, **fields: Any) -> Callable[[str, Answer], Answer]:
+    """Answers of an operation with other fields in each item."""
+
+    def change(called: str, answer: Answer) -> Answer:
+        status, error, content = answer
+        if called == operation and not error:
+            told = json.loads(content)
+            told["items"] = [each | fields for each in told["items"]]
+            content = json.dumps(told).encode()
+        return status, error, content
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {"stagingArea": {"status": "EXTENSION_ERROR", "errorMessage": "No such account"}},
+            ("its extension failed (No such account): DRS cannot launch it", True),
+        ),
+        (
+            {"lifeCycle": {"lastSeenByServiceDateTime": "2023-11-14T22:00:00Z"}},
+            ("its agent was last seen at 2023-11-14T22:00:00Z", False),
+        ),
+        ({"lifeCycle": {}}, ("DRS does not say when its agent was last seen", False)),
+    ],
+)
+async def test_a_dry_run_looks_at_extensions_and_agents(
+    aws: LocalAws,
+    fast: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    fields: dict[str, Any],
+    expected: tuple[str, bool],
+) -> None:
+    servers = aws.servers(1)
+    async with gateway(aws, changed_items("DescribeSourceServers", **fields)) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
+        (finding,) = (await readiness(plan(servers), fast)).findings
+    assert (finding.message, finding.blocks) == expected
+
+
+async def test_a_dry_run_counts_odd_items(
+    aws: LocalAws, fast: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.servers(2, RunningJob=True)
+    async with gateway(aws, changed_items("DescribeJobs", tags={"Owner": None})) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
+        (finding,) = (await readiness(plan(aws.servers(1)), fast)).findings
+    assert finding.message.startswith("DescribeJobs: 2 items have a form that is not known")
+    assert not finding.blocks
+
+
+async def test_jobs_in_an_unknown_status_take_up_no_quota(
+    aws: LocalAws, fast: Settings, monkeypatch: pytest.MonkeyPatch, watches: WatchActivities
+) -> None:
+    aws.servers(2, RunningJob=True)
+    one = fast.model_copy(update={"jobs_quota": 1})
+    async with gateway(aws, changed_items("DescribeJobs", status="ARCHIVED")) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
+        assert messages_of(await readiness(plan(aws.servers(1)), one)) == []
+        found = await Attempt(Temporal()).run(
+            watches.read_running_jobs, RunningJobsRequest(target=TARGET)
+        )
+    assert found.jobs == {}

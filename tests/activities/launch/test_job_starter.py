@@ -105,3 +105,38 @@ async def test_a_dead_snapshot_of_one_server_holds_back_none_of_the_others(
     assert result.servers[1].launch_status is LaunchStatus.FAILED
     assert result.servers[1].recovery_job_id is None
     assert "Validation" in str(result.servers[1].reason)
+
+
+async def test_several_servers_that_drs_refuses_without_a_name_hold_back_none_of_the_others(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    servers = aws.servers(7)
+    refused = [servers[1], servers[4], servers[5]]
+    for server in refused:
+        what = {"Error": "AccessDeniedException", "Message": "Not you"}
+        aws.fault("StartRecovery", Mentions=[server.source_server_id], **what)
+    result = await launch_result(Attempt(temporal), launches, launch(servers))
+    for server, told in zip(servers, result.servers, strict=True):
+        jobs = [each["JobId"] for each in aws.accepted(server)]
+        assert jobs == ([] if server in refused else [told.recovery_job_id])
+        assert (told.launch_status is LaunchStatus.FAILED) == (server in refused)
+        assert not told.taken_over
+
+
+async def test_a_part_whose_answer_was_lost_is_found_and_not_sent_again(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    first, refused, last = servers = aws.servers(3)
+    what = {"Error": "ValidationException", "Message": "One of them is not valid"}
+    aws.fault("StartRecovery", Mentions=[refused.source_server_id], **what)
+    aws.fault("StartRecovery", Effect="answer-lost", Times=1, After=1)
+    attempt = Attempt(temporal)
+    error = await attempt.run_failing(launches.launch_batch, batch(launch(servers)))
+    assert not error.non_retryable
+    assert attempt.heartbeats[-1]["Unanswered"] is True
+    assert len(aws.accepted(first)) == 1
+    result = await launch_result(attempt.next(), launches, launch(servers))
+    for server, told in ((first, result.servers[0]), (last, result.servers[2])):
+        (accepted,) = aws.accepted(server)
+        assert told.recovery_job_id == accepted["JobId"]
+    assert aws.accepted(refused) == []

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aws.drs.launch_search import search
+from aws.drs.launch_search import part_id, search
 from aws.drs.models import LAUNCH_ID_TAG, Job
 from contract.launch import LaunchRequest
 from recovery.plan.model import Server, Target
@@ -119,3 +119,23 @@ def test_a_server_that_is_to_be_relaunched_is_not_taken_over() -> None:
     wanted = WANTED.model_copy(update={"relaunch": [server_id(1)]})
     found = search([ended(1, 2, launched=(1, 2))], wanted)
     assert list(found.launched_by_others) == [server_id(2)]
+
+
+@pytest.mark.parametrize("status", [None, "ARCHIVED"])
+def test_a_job_in_a_status_we_do_not_know_holds_no_launch_up(status: str | None) -> None:
+    assert search([job(1, 2, status=status)], WANTED).blocking == ()
+
+
+def test_a_job_of_a_part_of_the_launch_is_its_own_and_blocks_nothing() -> None:
+    part = job(2, tags={LAUNCH_ID_TAG: part_id(WANTED.launch_id, server_id(2))})
+    found = search([part], WANTED)
+    assert found.parts == {server_id(2): part}
+    assert (found.own, found.candidates, found.blocking) == (None, (), ())
+    assert found.launched_by_others == {}
+
+
+def test_a_job_without_an_id_that_has_a_server_blocks_its_launch() -> None:
+    items = job(1).model_dump(by_alias=True) | {"jobID": None}
+    nameless = Job.model_validate(items)
+    assert nameless.job_id.startswith("no-id-")
+    assert search([nameless], WANTED).blocking == (nameless,)
