@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from temporalio import activity
 
@@ -11,7 +11,7 @@ from activities.heartbeat import heartbeating
 from activities.retry import retried_later
 from aws.drs.client import MAX_IDS, DrsClient
 from aws.drs.launch_search import is_of_other_mode
-from aws.drs.live_recovery import was_terminated
+from aws.drs.live_recovery import last_launch, was_terminated
 from aws.drs.models import Job, RecoveryInstance, epoch
 from aws.errors import AwsError, AwsErrorKind
 from aws.targets import TargetClients
@@ -22,6 +22,7 @@ from settings import Settings
 
 JOBS_TIMEOUT_SECONDS = 24 * 3600.0
 TERMINATION_TIMEOUT_SECONDS = 1800.0
+LISTING_TIMEOUT_SECONDS = 120.0
 _GONE = ("TERMINATED", "NOT_FOUND")
 
 
@@ -66,14 +67,19 @@ class CleanupActivities:
         # DRS may have deleted a job whose instance still exists; then its recorded ID counts.
         listed_ids = {job.job_id for job in listed_jobs}
         own_job_ids = {*jobs, *(i for i in scope.job_ids if i not in listed_ids)}
+        deadline = time.time() + LISTING_TIMEOUT_SECONDS / self._settings.speed
+        while True:
+            listed = await api.recovery_instances(scope.server_ids)
+            unlisted = _unlisted(scope, jobs, listed_jobs, listed)
+            if not unlisted or time.time() > deadline:
+                break
+            await asyncio.sleep(self._settings.scaled_poll_seconds)
         # A type that DRS does not tell counts as a recovery's.
         found = [
-            i
-            for i in await api.recovery_instances(scope.server_ids)
-            if i.job_id in own_job_ids and bool(i.is_drill) is scope.is_drill
+            i for i in listed if i.job_id in own_job_ids and bool(i.is_drill) is scope.is_drill
         ]
         instances = [own for i in found if (own := _launched(i, scope.target)) is not None]
-        return FoundInstances(instances=instances, unfinished=running)
+        return FoundInstances(instances=instances, unfinished=running, unlisted=unlisted)
 
     async def _terminate(self, request: TerminateRequest) -> list[LaunchedInstance]:
         api = self._clients.drs(request.target)
@@ -157,6 +163,30 @@ async def _terminated_by_drs(
         for i in instances
         if (job := launches.get(i.recovery_job_id)) is not None
         and was_terminated(job, i.source_server_id, jobs)
+    ]
+
+
+def _unlisted(
+    scope: TargetScope,
+    own_jobs: Mapping[str, Job],
+    jobs: Sequence[Job],
+    instances: Sequence[RecoveryInstance],
+) -> list[LaunchedInstance]:
+    """What own jobs launched last, which DRS neither lists nor has terminated."""
+    listed = {(i.source_server_id, i.job_id) for i in instances}
+    return [
+        LaunchedInstance(
+            recovery_instance_id="unknown",
+            source_server_id=server_id,
+            recovery_job_id=job.job_id,
+            region=scope.target.region,
+            reason="DRS launched it, and neither lists it nor has terminated it",
+        )
+        for server_id in scope.server_ids
+        if (job := last_launch(server_id, jobs)) is not None
+        and job.job_id in own_jobs
+        and (server_id, job.job_id) not in listed
+        and not was_terminated(job, server_id, jobs)
     ]
 
 

@@ -66,10 +66,12 @@ class FoundInstances(Model):
 
     Attributes:
         unfinished: its jobs that had not ended in time.
+        unlisted: what its jobs launched, which DRS neither lists nor has terminated.
     """
 
     instances: list[LaunchedInstance]
     unfinished: list[str] = []
+    unlisted: list[LaunchedInstance] = []
 
 
 class TerminateRequest(Model):

@@ -57,7 +57,7 @@ def live_recoveries(
     for server_id in server_ids:
         theirs = [i for i in instances if i.source_server_id == server_id]
         listed = [i for i in theirs if may_be_live_recovery(i)]
-        job = _last_launch(server_id, jobs)
+        job = last_launch(server_id, jobs)
         if listed:
             instance_id = listed[-1].recovery_instance_id or "without an ID"
             found[server_id] = LiveRecovery(listed[-1].job_id, instance_id)
@@ -89,7 +89,7 @@ def was_terminated(job: Job, server_id: str, jobs: Iterable[Job]) -> bool:
     )
 
 
-def _last_launch(server_id: str, jobs: Iterable[Job]) -> Job | None:
+def last_launch(server_id: str, jobs: Iterable[Job]) -> Job | None:
     """The last job that launched a server; it destroyed what earlier ones launched."""
     launches = [
         job

@@ -23,21 +23,25 @@ async def launched(
     aws: LocalAws, launches: LaunchActivities, cleanup: CleanupActivities, temporal: Temporal
 ) -> list[LaunchedInstance]:
     """Instances of two servers, found by the clean-up."""
+    scope = await drilled(aws, launches, temporal)
+    found = await Attempt(temporal).run(cleanup.find_instances, scope)
+    assert sorted(i.source_server_id for i in found.instances) == sorted(scope.server_ids)
+    return found.instances
+
+
+async def drilled(aws: LocalAws, launches: LaunchActivities, temporal: Temporal) -> TargetScope:
+    """A drill of two servers, which are up, as its clean-up sees it."""
     servers = aws.servers(2)
     began = time.time()
     job = await launch_result(Attempt(temporal), launches, launch(servers))
     aws.pass_time(3600)
-    ids = [s.source_server_id for s in servers]
-    scope = TargetScope(
+    return TargetScope(
         target=TARGET,
-        server_ids=ids,
-        job_ids=[job.job_id],
+        server_ids=[s.source_server_id for s in servers],
+        job_ids=[str(job.job_id)],
         launch_prefix=LAUNCH_ID.partition("/")[0] + "/",
         since=began,
     )
-    found = await Attempt(temporal).run(cleanup.find_instances, scope)
-    assert sorted(i.source_server_id for i in found.instances) == sorted(ids)
-    return found.instances
 
 
 @pytest.fixture
@@ -182,3 +186,23 @@ async def test_instances_that_are_not_listed_are_not_gone_for_a_conflict_alone(
     left = await Attempt(temporal).run(cleanup.terminate, request)
     assert len(left) == len(instances)
     assert all("ConflictException" in str(each.reason) for each in left)
+
+
+async def test_instances_that_drs_launched_and_does_not_list_may_exist(
+    aws: LocalAws,
+    launches: LaunchActivities,
+    cleanup: CleanupActivities,
+    temporal: Temporal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scope = await drilled(aws, launches, temporal)
+    found = await Attempt(temporal).run(cleanup.find_instances, scope)
+    ids = [each.recovery_instance_id for each in found.instances]
+    with monkeypatch.context() as listing:
+        lists_no_instances(listing)
+        blind = await Attempt(temporal).run(cleanup.find_instances, scope)
+    assert [each.source_server_id for each in blind.unlisted] == scope.server_ids
+    aws.client("drs").terminate_recovery_instances(recoveryInstanceIDs=ids)
+    aws.pass_time(3600)
+    gone = await Attempt(temporal).run(cleanup.find_instances, scope)
+    assert (gone.instances, gone.unlisted) == ([], [])
