@@ -16,6 +16,7 @@ from typing import NoReturn
 from temporalio.exceptions import ApplicationError
 
 from activities.caller_signals import signal_caller
+from activities.fence import confirm_attempt
 from activities.heartbeat import send_heartbeat
 from activities.launch.guard import refused_servers
 from activities.launch.job_starter import JobStarter
@@ -277,7 +278,12 @@ class LaunchAttempt:
             await asyncio.sleep(min(2.0, search_seconds / 4))
 
     async def _ask_operator(self, evidence: str) -> NoReturn:
-        """Launch nothing, ask the operator, and retry later."""
+        """Launch nothing, ask the operator, and retry later; a replaced attempt does not ask."""
+        try:
+            await confirm_attempt(self.heartbeat)
+        except AwsError as unconfirmed:
+            after = self._settings.scaled_poll_seconds
+            raise retry_later(unconfirmed, after=after) from unconfirmed
         sent_time = self.heartbeat.sent_time
         when = f" at {datetime.fromtimestamp(sent_time, UTC):%H:%M:%S} UTC" if sent_time else ""
         await self._report(

@@ -279,3 +279,14 @@ async def test_what_ended_before_the_request_is_launched_again(
     result = await launch_result(Attempt(temporal), launches, request)
     assert result.job_id != job_id
     assert len(aws.accepted(servers[0])) == 2
+
+
+async def test_an_attempt_that_was_replaced_asks_no_operator(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    aws.fault("DescribeJobs", Error="AccessDeniedException")
+    temporal.replaced = True
+    second = Attempt(temporal, number=2)
+    error = await second.run_failing(launches.launch_batch, batch(launch(aws.servers())))
+    assert "Temporal did not confirm" in error.message
+    assert WaitingFor.LAUNCH_DECISION not in {each.waiting_for for each in temporal.waiting()}
