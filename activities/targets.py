@@ -100,7 +100,11 @@ class TargetActivities:
 
     async def _context(self, targets: Sequence[Target]) -> WorkerContext:
         contexts = await asyncio.gather(*(self._check_target(target) for target in targets))
-        return WorkerContext(speed=self._settings.speed, targets=list(contexts))
+        return WorkerContext(
+            speed=self._settings.speed,
+            targets=list(contexts),
+            history_endpoint=await self._history.endpoint() if self._history else None,
+        )
 
     async def _check_target(self, target: Target) -> TargetContext:
         context = TargetContext(region=target.region, role_arn=target.role_arn)
@@ -108,7 +112,7 @@ class TargetActivities:
         try:
             async with asyncio.timeout(_RESPONSE_TIMEOUT_SECONDS):
                 context.account_id = await api.account_id()
-            context.endpoint = api.endpoint
+            context.endpoint, context.other_endpoints = api.endpoint, api.other_endpoints
         except WrongAccountError as error:
             context.error, context.mismatch = str(error), True
         except (AwsError, TimeoutError) as error:

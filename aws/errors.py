@@ -1,6 +1,7 @@
 """Errors of AWS calls, classified by what to do about them."""
 
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, cast
 
 from botocore.exceptions import (
@@ -27,6 +28,8 @@ class AwsErrorKind(StrEnum):
     UNREACHABLE = "Unreachable"
     UNCLEAR = "UnclearAnswer"
     IN_DOUBT = "LaunchInDoubt"
+    REFUSED = "Refused"
+    """AWS refused it, for a cause that is not known to last."""
     INVALID = "Invalid"
     ACCESS_DENIED = "AccessDenied"
     UNKNOWN_SERVER = "UnknownServer"
@@ -42,6 +45,11 @@ class AwsErrorKind(StrEnum):
         """Whether the call certainly had no effect."""
         return self is not AwsErrorKind.UNCLEAR
 
+    @property
+    def may_concern_a_part(self) -> bool:
+        """Whether AWS refused what was requested, of which it may accept a part."""
+        return self is AwsErrorKind.REFUSED or self in _PERMANENT
+
 
 _PERMANENT = (
     AwsErrorKind.INVALID,
@@ -49,7 +57,8 @@ _PERMANENT = (
     AwsErrorKind.UNKNOWN_SERVER,
     AwsErrorKind.UNINITIALIZED,
 )
-# Source: botocore's models of DRS and STS, and the codes that all AWS services share.
+# Source: botocore's models of DRS and STS, and the codes that all AWS services share. Only a code
+# that is listed as lasting is lasting. Skewed clocks and replaced credentials pass.
 _CODES = {
     "ThrottlingException": AwsErrorKind.THROTTLED,
     "Throttling": AwsErrorKind.THROTTLED,
@@ -58,7 +67,7 @@ _CODES = {
     "RequestThrottled": AwsErrorKind.THROTTLED,
     "RequestThrottledException": AwsErrorKind.THROTTLED,
     "SlowDown": AwsErrorKind.THROTTLED,
-    "RequestTimeTooSkewed": AwsErrorKind.CREDENTIALS,
+    "RequestAbortedException": AwsErrorKind.UNCLEAR,
     "RequestTimeout": AwsErrorKind.UNCLEAR,
     "RequestTimeoutException": AwsErrorKind.UNCLEAR,
     "ServiceQuotaExceededException": AwsErrorKind.QUOTA,
@@ -66,18 +75,27 @@ _CODES = {
     "ExpiredToken": AwsErrorKind.CREDENTIALS,
     "ExpiredTokenException": AwsErrorKind.CREDENTIALS,
     "RequestExpired": AwsErrorKind.CREDENTIALS,
+    "RequestTimeTooSkewed": AwsErrorKind.CREDENTIALS,
+    "InvalidSignatureException": AwsErrorKind.CREDENTIALS,
+    "SignatureDoesNotMatch": AwsErrorKind.CREDENTIALS,
+    "IncompleteSignature": AwsErrorKind.CREDENTIALS,
+    "IncompleteSignatureException": AwsErrorKind.CREDENTIALS,
+    "MissingAuthenticationToken": AwsErrorKind.CREDENTIALS,
+    "MissingAuthenticationTokenException": AwsErrorKind.CREDENTIALS,
+    "UnrecognizedClientException": AwsErrorKind.CREDENTIALS,
+    "InvalidClientTokenId": AwsErrorKind.CREDENTIALS,
     "ValidationException": AwsErrorKind.INVALID,
     "ValidationError": AwsErrorKind.INVALID,
     "AccessDenied": AwsErrorKind.ACCESS_DENIED,
     "AccessDeniedException": AwsErrorKind.ACCESS_DENIED,
     "UnauthorizedOperation": AwsErrorKind.ACCESS_DENIED,
-    "UnrecognizedClientException": AwsErrorKind.ACCESS_DENIED,
-    "InvalidClientTokenId": AwsErrorKind.ACCESS_DENIED,
     "ResourceNotFoundException": AwsErrorKind.UNKNOWN_SERVER,
     "UninitializedAccountException": AwsErrorKind.UNINITIALIZED,
 }
 
 
+# Every answer of the services used here has it; what a gateway answers in their place has not.
+REQUEST_ID_HEADER = "x-amzn-requestid"
 _MAX_MESSAGE_LENGTH = 2000
 # Seconds; a launch must not wait for an hour because a header says so.
 _MAX_RETRY_AFTER = 300.0
@@ -126,18 +144,31 @@ class AwsError(Exception):
     @classmethod
     def _of_response(cls, error: ClientError, operation: str) -> "AwsError":
         response = cast(dict[str, Any], error.response)
-        code = str(response.get("Error", {}).get("Code", "Unknown"))
+        code = str(response.get("Error", {}).get("Code", ""))
         text = str(response.get("Error", {}).get("Message", "")) or str(error)
         meta = response.get("ResponseMetadata", {})
-        status = int(meta.get("HTTPStatusCode") or 0)
-        refused = AwsErrorKind.INVALID if 400 <= status < 500 else AwsErrorKind.UNCLEAR
-        by_status = AwsErrorKind.THROTTLED if status == 429 else refused
+        status, headers = int(meta.get("HTTPStatusCode") or 0), meta.get("HTTPHeaders", {})
+        # botocore takes the status as the code of an answer without one.
+        if REQUEST_ID_HEADER not in headers or not code or code.isdigit():
+            return cls(
+                AwsErrorKind.UNCLEAR,
+                f"{operation}: HTTP {status} of something between the worker and AWS (a proxy or "
+                f"gateway): the answer has no request ID or no error code of AWS: {text}",
+            )
         return cls(
-            _CODES.get(code, by_status),
+            _CODES.get(code) or _kind_of_status(status),
             f"{operation}: {code}: {text}",
-            retry_after=_seconds_in(meta.get("HTTPHeaders", {}).get("retry-after", "")),
+            retry_after=_seconds_in(headers.get("retry-after", "")),
             resource_id=response.get("resourceId"),
         )
+
+
+def _kind_of_status(status: int) -> AwsErrorKind:
+    """The kind of an error of AWS whose code is not known."""
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return AwsErrorKind.THROTTLED
+    refused = 400 <= status < 500 and status != HTTPStatus.REQUEST_TIMEOUT
+    return AwsErrorKind.REFUSED if refused else AwsErrorKind.UNCLEAR
 
 
 def _seconds_in(header: object) -> float | None:
@@ -149,5 +180,5 @@ def _seconds_in(header: object) -> float | None:
     return min(seconds, _MAX_RETRY_AFTER) if seconds > 0 else None
 
 
-class IncompleteResponseError(Exception):
-    """An incomplete response, which botocore would parse as an empty one."""
+class UnprovenResponseError(Exception):
+    """A response that is incomplete, or not proven to be AWS's."""

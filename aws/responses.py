@@ -1,4 +1,4 @@
-"""Rejects incomplete responses of AWS."""
+"""Rejects responses that are incomplete, or not proven to be AWS's."""
 
 import json
 from http import HTTPStatus
@@ -6,35 +6,46 @@ from typing import Any
 
 from botocore.model import OperationModel
 
-from aws.errors import IncompleteResponseError
+from aws.errors import REQUEST_ID_HEADER, UnprovenResponseError
 
 
-def reject_incomplete(
+def reject_unproven(
     operation_model: OperationModel, response_dict: dict[str, Any], **_: object
 ) -> None:
-    """Check that a response is complete, before botocore parses it.
+    """Check that a response is complete and AWS's, before botocore parses it.
+
+    A success of a gateway, such as a login page or `{}`, must not count as an answer. Errors are
+    parsed, so that botocore repeats reads after them; `AwsError` checks whose they are.
 
     botocore 1.44 asks urllib3 not to compare a body with its Content-Length, and reads JSON that it
     cannot parse as an empty object. Without this check, a connection that breaks in the middle of a
     response looks like "no jobs" or "no instances".
 
     Raises:
-        IncompleteResponseError: the connection broke, or a success is not a JSON object.
+        UnprovenResponseError: the connection broke, or a success has no request ID or is not a
+            JSON object.
     """
     headers, body = response_dict["headers"], response_dict["body"]
     length = headers.get("content-length")
     if length is None and "transfer-encoding" not in headers:
-        raise IncompleteResponseError("the connection broke in the response's headers")
+        raise UnprovenResponseError("the connection broke in the response's headers")
     if length is not None and len(body) != int(length):
-        raise IncompleteResponseError(f"only {len(body)} of {length} bytes arrived")
+        raise UnprovenResponseError(f"only {len(body)} of {length} bytes arrived")
+    if response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
+        return
+    if REQUEST_ID_HEADER not in headers:
+        raise UnprovenResponseError(
+            "the answer has no request ID of AWS: something between the worker and AWS (a proxy or "
+            "gateway) answered"
+        )
     uses_json = operation_model.service_model.protocol in _JSON_PROTOCOLS
-    if response_dict["status_code"] < HTTPStatus.MULTIPLE_CHOICES and uses_json:
+    if uses_json:
         try:
             parsed = json.loads(body)
         except ValueError as error:
-            raise IncompleteResponseError(f"the response is not JSON: {error}") from error
+            raise UnprovenResponseError(f"the response is not JSON: {error}") from error
         if not isinstance(parsed, dict):
-            raise IncompleteResponseError("the response is not a JSON object")
+            raise UnprovenResponseError("the response is not a JSON object")
 
 
 _JSON_PROTOCOLS = ("json", "rest-json")

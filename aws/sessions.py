@@ -1,7 +1,7 @@
 """Sessions and calls to AWS: one session a role, typed errors instead of botocore's.
 
-Credentials, endpoint and proxies come from AWS's own environment and files. A target with a role
-is assumed through the regional STS endpoint, so that no other Region is needed.
+Credentials, endpoints and proxies come from AWS's own environment and files. Whatever these say,
+STS is called in the target's Region, and no endpoint of another Region is called.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from functools import cache
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
@@ -18,13 +19,12 @@ from botocore.credentials import (
     AssumeRoleCredentialFetcher,
     DeferredRefreshableCredentials,
 )
-from botocore.exceptions import (
-    NoCredentialsError,
-)
+from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader, create_loader
 
 from aws.errors import AwsError
-from aws.responses import reject_incomplete
+from aws.regions import region_in
+from aws.responses import reject_unproven
 from recovery.plan.model import Target
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -37,15 +37,57 @@ def _service_models(data_path: str | None) -> Loader:
     return create_loader(data_path)
 
 
+class _Session(botocore.session.Session):
+    """A session that ignores configured endpoints of other Regions, and the global one of STS.
+
+    The clients that its credentials need are made here too.
+    """
+
+    def create_client(self, service_name: Any, *args: Any, **kwargs: Any) -> Any:
+        client: Any = super().create_client(service_name, *args, **kwargs)
+        if _is_elsewhere(client.meta.endpoint_url, client.meta.region_name):
+            regional = Config(ignore_configured_endpoint_urls=True)  # type: ignore[call-arg]
+            config = kwargs.get("config")
+            kwargs["config"] = config.merge(regional) if config else regional
+            client = super().create_client(service_name, *args, **kwargs)
+        return client
+
+
+def _is_elsewhere(url: str, region: str | None) -> bool:
+    host = urlsplit(url).hostname or ""
+    return region_in(host) not in (region, None) or host.startswith("sts.amazonaws.")
+
+
+def client_config(*, retries: bool = True) -> Config:
+    """The timeouts and retries of clients.
+
+    Args:
+        retries: whether botocore may repeat a call by itself.
+    """
+    attempts = {"mode": "standard", "total_max_attempts": 3 if retries else 1}
+    return Config(
+        retries=cast(Any, attempts),
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        max_pool_connections=50,
+        tcp_keepalive=True,
+    )
+
+
 def checked_session(
     *, source: botocore.session.Session | None = None, region_name: str | None = None
 ) -> boto3.Session:
-    """A boto3 session whose clients reject incomplete responses."""
-    source = source or botocore.session.get_session()
+    """A boto3 session whose clients reject responses that are incomplete or not AWS's.
+
+    The clients that resolve its credentials have the same timeouts as all others.
+    """
+    source = source or _Session()
+    source.set_default_client_config(client_config())
+    source.set_config_variable("sts_regional_endpoints", "regional")
     session = boto3.Session(botocore_session=source, region_name=region_name)
     models = _service_models(source.get_config_variable("data_path"))
     source.register_component("data_loader", models)
-    session.events.register("before-parse", reject_incomplete)
+    session.events.register("before-parse", reject_unproven)
     return session
 
 
@@ -69,17 +111,11 @@ class AwsSessions:
         with self._lock:
             key = (where, service, retries)
             if key not in self._clients:
-                attempts = {"mode": "standard", "total_max_attempts": 3 if retries else 1}
-                config = Config(
-                    retries=cast(Any, attempts),
-                    connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                    read_timeout=READ_TIMEOUT_SECONDS,
-                    max_pool_connections=50,
-                    tcp_keepalive=True,
-                )
                 session = self._session(where)
                 self._clients[key] = session.client(
-                    cast(Any, service), region_name=where.region, config=config
+                    cast(Any, service),
+                    region_name=where.region,
+                    config=client_config(retries=retries),
                 )
             return self._clients[key]
 
@@ -94,7 +130,7 @@ class AwsSessions:
 
 def _in_role(base: boto3.Session, role_arn: str, region: str) -> boto3.Session:
     """A session that acts in a role, with credentials that renew themselves."""
-    source = botocore.session.get_session()
+    source = _Session()
 
     def create_client(service: str, **kwargs: Any) -> Any:
         kwargs.update(region_name=region)

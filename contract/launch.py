@@ -138,6 +138,7 @@ class LaunchHeartbeat(Model):
         searched_seconds: for how long the job of such a call has been searched. Counted, because
             clocks may jump.
         guard_unread_since: when reading live instances first failed (epoch seconds).
+        failing_since: when an attempt first failed for what may pass (epoch seconds).
         reported: the reason that was signaled to the launcher last.
     """
 
@@ -145,6 +146,7 @@ class LaunchHeartbeat(Model):
     sent_time: float | None = None
     searched_seconds: float = 0.0
     guard_unread_since: float | None = None
+    failing_since: float | None = None
     reported: str = ""
 
 

@@ -9,6 +9,8 @@ class TargetContext(Model):
 
     Attributes:
         account_id: the account the worker acts in; None when it could not be asked.
+        endpoint: DRS's.
+        other_endpoints: those of the other services that are called in this target.
         error: why the target cannot be used now, or why the worker could not check it.
         mismatch: the account is not the one the plan names, so nothing may be launched.
     """
@@ -17,6 +19,7 @@ class TargetContext(Model):
     role_arn: str | None = None
     account_id: str | None = None
     endpoint: str = ""
+    other_endpoints: list[str] = []
     is_sandbox: bool = False
     error: str | None = None
     mismatch: bool = False
@@ -26,12 +29,14 @@ class WorkerContext(Model):
     """The worker's targets and warnings, which a plan needs before it starts.
 
     Attributes:
+        history_endpoint: DynamoDB's; None if it has none.
         warnings: risks for the plan; they prevent no launch.
         operating_systems: of its source servers, if DRS responds at once.
     """
 
     speed: float
     targets: list[TargetContext]
+    history_endpoint: str | None = None
     warnings: list[str] = []
     operating_systems: dict[str, OperatingSystem] = {}
 

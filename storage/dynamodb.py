@@ -13,7 +13,7 @@ from botocore.config import Config
 from pydantic import BaseModel
 
 from aws.errors import AwsError
-from aws.sessions import CONNECT_TIMEOUT_SECONDS, call, checked_session, pages
+from aws.sessions import call, checked_session, pages
 from recovery.base_model import Model
 from storage.table_check import TableCheck, capacity_warning, differences, recovery_warning
 
@@ -145,6 +145,13 @@ class DynamoTable:
             f"another with {self.setting} and create that with `drs-waves init-tables`"
         )
 
+    async def endpoint(self) -> str | None:
+        """The URL that calls go to; None without a Region."""
+        try:
+            return str((await self._boto3_client()).meta.endpoint_url)
+        except AwsError:
+            return None
+
     async def _put(self, item: Mapping[str, Any], condition: ConditionBase | None = None) -> bool:
         """Write an item if a condition is met, and replace an existing one.
 
@@ -199,19 +206,13 @@ class DynamoTable:
         boto3's `Table` does too, but is not safe for threads.
         """
         if self._client is None:
-            config = Config(
-                retries={"mode": "standard", "total_max_attempts": 3},
-                connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                read_timeout=10,
-                max_pool_connections=50,
-            )
             dynamodb = await call(
                 "DynamoDB",
                 checked_session().resource,
                 service_name="dynamodb",
                 # boto3 itself reads AWS_DEFAULT_REGION only.
                 region_name=cast(Any, self._region or os.environ.get("AWS_REGION")),
-                config=config,
+                config=Config(read_timeout=10),
             )
             self._client = dynamodb.meta.client
         return self._client

@@ -37,6 +37,9 @@ from contract.launch import (
 from recovery.execution.wave import WaitingFor
 from settings import Settings
 
+# What fails for longer is reported as a matter for an operator.
+_LASTING_SECONDS = 120.0
+
 JobListing = Callable[[float], Awaitable[list[Job]]]
 
 
@@ -152,7 +155,12 @@ class LaunchAttempt:
         """
         (launch,) = self._launches
         with retried_later(after=self._settings.scaled_poll_seconds):
-            ((_, found),) = await self._search_in_doubt()
+            try:
+                ((_, found),) = await self._search_in_doubt()
+            except AwsError as error:
+                if error.kind is AwsErrorKind.UNINITIALIZED:
+                    return None
+                raise
         if found.own is not None:
             launch.job = found.own
             return launch.result(None)
@@ -191,6 +199,9 @@ class LaunchAttempt:
             try:
                 found = await self._search_in_doubt()
             except AwsError as error:
+                if error.kind is AwsErrorKind.UNINITIALIZED:
+                    self._in_doubt = False
+                    raise
                 await self._ask_operator(f"DRS cannot be asked ({error})")
             await self._settle_candidates(found)
         else:
@@ -259,7 +270,7 @@ class LaunchAttempt:
         """
         search_seconds = self._settings.absent_after_seconds
         searched_before, started = self.heartbeat.searched_seconds, time.monotonic()
-        if searched_before < search_seconds:
+        if searched_before < search_seconds and not self._is_lasting:
             await self._report(
                 WaitingFor.LAUNCH, "Waiting for DRS to show whether it accepted the launch"
             )
@@ -268,6 +279,9 @@ class LaunchAttempt:
             try:
                 found = await self._search_now()
             except AwsError as failed:
+                if failed.kind is AwsErrorKind.UNINITIALIZED:
+                    # An account without DRS has no job.
+                    raise
                 error = failed
             self.heartbeat.searched_seconds = searched_before + time.monotonic() - started
             is_search_over = self.heartbeat.searched_seconds >= search_seconds
@@ -321,10 +335,25 @@ class LaunchAttempt:
         # A permanent error fails nothing while an unknown job may exist.
         if not error.kind.is_retryable and not self._is_in_doubt:
             raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
-        await self._report(WaitingFor.LAUNCH, f"Waiting for DRS: {error}")
+        if self._is_lasting:
+            since = datetime.fromtimestamp(self.heartbeat.failing_since or 0.0, UTC)
+            detail = (
+                f"nothing could be launched since {since:%H:%M:%S} UTC: {error}. Remove the cause "
+                "(the launch is tried again automatically), or cancel_wave the wave"
+            )
+            await self._report(WaitingFor.OPERATOR, WaitingFor.OPERATOR.text(detail))
+        else:
+            self.heartbeat.failing_since = self.heartbeat.failing_since or time.time()
+            await self._report(WaitingFor.LAUNCH, f"Waiting for DRS: {error}")
         self.heartbeat.unanswered = self._is_in_doubt
         send_heartbeat(self.heartbeat)
         raise retry_later(error, after=2.0) from error
+
+    @property
+    def _is_lasting(self) -> bool:
+        """Whether attempts have failed for so long that an operator should know."""
+        since = self.heartbeat.failing_since
+        return since is not None and time.time() - since >= _LASTING_SECONDS
 
     async def _report(self, waiting_for: WaitingFor, reason: str) -> None:
         """Signal to the launcher why servers are not launched yet, once for each wave."""

@@ -32,7 +32,7 @@ async def refused_servers(
         is_drill: if live instances cannot be read, a drill fails and a recovery waits.
 
     Raises:
-        AwsError: live instances cannot be read now.
+        AwsError: live instances cannot be read now, or the account has no DRS.
         ApplicationError: not retryable; they cannot be read, and a drill must not take the risk.
     """
     if not server_ids:
@@ -42,6 +42,9 @@ async def refused_servers(
         if any(not i.source_server_id and may_be_live_recovery(i) for i in instances):
             raise AwsError(AwsErrorKind.UNCLEAR, "DRS lists an instance without its server")
     except AwsError as error:
+        if error.kind is AwsErrorKind.UNINITIALIZED:
+            # An account without DRS has no instance; the launch fails for this.
+            raise
         now = time.time()
         heartbeat.guard_unread_since = heartbeat.guard_unread_since or now
         unread_seconds = now - heartbeat.guard_unread_since

@@ -95,16 +95,17 @@ class JobStarter:
             return False
         if error.kind is AwsErrorKind.CONFLICT:
             return await self._postpone_conflicting(requested, error)
-        if not _may_concern_one_server(error):
-            raise error
+        is_lasting = _may_concern_one_server(error)
         named = [(m, s) for m in requested for s in m.launchable if _names_server(error, s)]
-        if len(named) == 1:
+        if is_lasting and len(named) == 1:
             ((launch, server),) = named
             launch.refuse(server.source_server_id, str(error))
             return True
-        if len(requested) > 1:
+        if len(requested) > 1 and (is_lasting or error.kind is AwsErrorKind.REFUSED):
             self.split = True
             return False
+        if not is_lasting:
+            raise error
         (launch,) = requested
         try:
             await self._send_parts(launch, launch.launchable, error)

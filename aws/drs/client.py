@@ -102,8 +102,14 @@ class DrsClient:
 
     @property
     def endpoint(self) -> str:
-        """The URL that calls go to."""
+        """The URL that calls to DRS go to."""
         return str(self._sessions.client("drs", self._target).meta.endpoint_url)
+
+    @property
+    def other_endpoints(self) -> list[str]:
+        """The URLs of the other services that are called in the target."""
+        clients = (self._sessions.client(each, self._target) for each in ("sts", "service-quotas"))
+        return [str(client.meta.endpoint_url) for client in clients]
 
     async def check(self) -> None:
         """Raise `WrongAccountError` for a wrong account; ignore a failure of STS."""

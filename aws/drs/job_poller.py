@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aws.drs.client import DrsClient
 from aws.drs.models import DAY_SECONDS, Job, JobLogItem, epoch
-from aws.errors import AwsError, AwsErrorKind
+from aws.errors import AwsError
 
 # The factors of the poll interval while no server is expected to be up, and at most while
 # calls fail.
@@ -156,7 +156,7 @@ class JobPoller:
             listing = await self._list(list(requests.values()))
         except Exception as error:
             self._backing_off = min(self._backing_off * 2, _SLOWEST)
-            refused = isinstance(error, AwsError) and error.kind is AwsErrorKind.INVALID
+            refused = isinstance(error, AwsError) and error.kind.may_concern_a_part
             if refused and len(requests) > 1:
                 # One ID that DRS rejects must not hide the other jobs.
                 await asyncio.gather(*(self._poll({a: r}) for a, r in requests.items()))

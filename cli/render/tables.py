@@ -6,7 +6,7 @@ from rich.cells import cell_len
 
 from cli.render.cells import fit, pad, wrapped
 from client.overview import ExecutionRow
-from contract.readiness import Readiness, TargetContext
+from contract.readiness import Readiness, TargetContext, WorkerContext
 from recovery.execution.progress import SYMBOLS, unverified
 from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState
@@ -44,6 +44,13 @@ def target_table(plan: RecoveryPlan, targets: Iterable[TargetContext]) -> list[s
             )
         )
     return aligned(rows, heading=("ACCOUNT", "REGION", "SERVERS", "ENDPOINT"))
+
+
+def other_endpoints(context: WorkerContext) -> list[str]:
+    """List the endpoints that the worker calls besides DRS's."""
+    urls = [url for target in context.targets for url in target.other_endpoints]
+    urls += [context.history_endpoint] if context.history_endpoint else []
+    return [f"also {url}" for url in dict.fromkeys(urls)]
 
 
 def finding_table(plan: RecoveryPlan, readiness: Readiness) -> list[str]:

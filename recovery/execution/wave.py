@@ -52,6 +52,8 @@ class WaitingFor(StrEnum):
     """Another job with its servers."""
     LAUNCH_DECISION = "LAUNCH_DECISION"
     """An operator to say whether DRS has the job of its launch."""
+    OPERATOR = "OPERATOR"
+    """An operator to remove the cause of an error that lasts."""
 
     def text(self, detail: str = "") -> str:
         """The reason of a wave that waits for this.
@@ -74,6 +76,7 @@ _WAITING_TEXTS = {
     WaitingFor.QUOTA: ("Waiting for quota", ": "),
     WaitingFor.OTHER_JOB: ("Waiting for another job", ": "),
     WaitingFor.LAUNCH_DECISION: ("Waiting for an operator's decision", ": "),
+    WaitingFor.OPERATOR: ("Waiting for an operator", ": "),
 }
 
 

@@ -57,12 +57,16 @@ def messages_of(readiness: Readiness) -> list[str]:
 async def test_a_healthy_plan_has_no_findings_and_changes_nothing(
     aws: LocalAws, fast: Settings
 ) -> None:
-    found = await readiness(plan(aws.servers(2), aws.servers(1)), fast)
+    history = HistoryTable(fast)
+    await history.create()
+    found = await readiness(plan(aws.servers(2), aws.servers(1)), fast, history)
     assert found.findings == []
     (target,) = found.context.targets
     assert (target.account_id, target.region) == (ACCOUNT, REGION)
     assert target.is_sandbox
     assert target.endpoint == aws.server.endpoint_url
+    assert set(target.other_endpoints) == {aws.server.endpoint_url}
+    assert found.context.history_endpoint == aws.server.endpoint_url
     assert aws.calls("StartRecovery") == 0
 
 

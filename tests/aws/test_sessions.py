@@ -3,7 +3,9 @@
 import asyncio
 import math
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import (
@@ -20,7 +22,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from botocore.httpsession import URLLib3Session
 
+from aws import sessions as aws_module
 from aws.drs.client import DrsClient
 from aws.errors import AwsError, AwsErrorKind
 from aws.sessions import AwsSessions, call
@@ -29,12 +33,14 @@ from tests.aws_in_process import ACCOUNT, OTHER_ACCOUNT, REGION, TARGET, LocalAw
 
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
 
+MARK = {"x-amzn-requestid": "0f3b52a1-c7d9"}
+
 
 def refusal(code: str, status: int, *, headers: dict[str, str] | None = None, **more: Any) -> Any:
     """What boto3 raises for an answer of AWS."""
     answer: Any = {
         "Error": {"Code": code, "Message": "because"},
-        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers or {}},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": MARK | (headers or {})},
     }
     return ClientError(answer | more, "StartRecovery")
 
@@ -50,7 +56,7 @@ def refusal(code: str, status: int, *, headers: dict[str, str] | None = None, **
         ("ConflictException", 409, AwsErrorKind.CONFLICT),
         ("ExpiredTokenException", 403, AwsErrorKind.CREDENTIALS),
         ("ValidationException", 400, AwsErrorKind.INVALID),
-        ("SomethingNew", 418, AwsErrorKind.INVALID),
+        ("SomethingNew", 418, AwsErrorKind.REFUSED),
         ("AccessDeniedException", 403, AwsErrorKind.ACCESS_DENIED),
         ("ResourceNotFoundException", 404, AwsErrorKind.UNKNOWN_SERVER),
         ("UninitializedAccountException", 400, AwsErrorKind.UNINITIALIZED),
@@ -240,3 +246,75 @@ async def test_an_answer_that_breaks_off_is_unclear(
         with pytest.raises(AwsError) as caught:
             await DrsClient(AwsSessions(), Target(region=REGION, role_arn=role)).jobs_since(0.0)
     assert caught.value.kind is AwsErrorKind.UNCLEAR
+
+
+@pytest.mark.parametrize("role", [None, ROLE])
+@pytest.mark.parametrize(
+    "how", ["AWS_STS_REGIONAL_ENDPOINTS", "the profile", "AWS_ENDPOINT_URL_STS"]
+)
+async def test_sts_is_asked_in_the_targets_region_whatever_the_environment_says(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str, role: str | None
+) -> None:
+    asked: list[str] = []
+
+    def send(_: URLLib3Session, request: Any) -> Any:
+        asked.append(str(urlsplit(request.url).hostname))
+        raise EndpointConnectionError(endpoint_url=request.url)
+
+    monkeypatch.setattr(URLLib3Session, "send", send)
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    match how:
+        case "AWS_STS_REGIONAL_ENDPOINTS":
+            monkeypatch.setenv(how, "legacy")
+        case "AWS_ENDPOINT_URL_STS":
+            monkeypatch.setenv(how, "https://sts.us-east-1.amazonaws.com")
+        case _:
+            profile = tmp_path / "config"
+            profile.write_text("[default]\nsts_regional_endpoints = legacy\n")
+            monkeypatch.setenv("AWS_CONFIG_FILE", str(profile))
+    with pytest.raises(AwsError):
+        await DrsClient(AwsSessions(), Target(region=REGION, role_arn=role)).account_id()
+    assert set(asked) == {"sts.us-west-2.amazonaws.com"}
+
+
+async def test_an_sts_that_hangs_is_given_up_after_the_same_time_as_drs(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aws_module, "READ_TIMEOUT_SECONDS", 0.2)
+    hung: list[asyncio.StreamWriter] = []
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hung.append(writer)
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://{host}:{port}")
+        api = DrsClient(AwsSessions(), Target(region=REGION, role_arn=ROLE))
+        looking = asyncio.create_task(api.jobs_since(0.0))
+        done, _ = await asyncio.wait([looking], timeout=2.0)
+        server.close()
+        for writer in hung:
+            writer.close()
+        with pytest.raises(AwsError):
+            await looking
+    assert done
+
+
+@pytest.mark.parametrize("name", ["AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE", "AWS_DEFAULTS_MODE"])
+async def test_no_variable_makes_botocore_repeat_a_launch(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    values = {
+        "AWS_MAX_ATTEMPTS": "5",
+        "AWS_RETRY_MODE": "adaptive",
+        "AWS_DEFAULTS_MODE": "standard",
+    }
+    monkeypatch.setenv(name, values[name])
+    sessions = AwsSessions()
+    api = DrsClient(sessions, TARGET)
+    aws.fault("StartRecovery", Effect="drop")
+    with pytest.raises(AwsError):
+        await api.start_recovery(aws.servers(), is_drill=True, launch_ids=["x"], not_after=math.inf)
+    assert aws.calls("StartRecovery") == 1
+    timeouts = sessions.client("drs", TARGET).meta.config
+    assert (timeouts.connect_timeout, timeouts.read_timeout) == (5, 25)

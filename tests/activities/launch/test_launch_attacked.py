@@ -8,7 +8,6 @@ from tests.aws_in_process import Attempt, LocalAws, Temporal, batch, launch_resu
 from tests.gateway import HTML, Answer, gateway
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 3: the launch ends, though DRS has the job")
 @pytest.mark.parametrize("status", [403, 404])
 async def test_a_launch_that_a_gateway_answers_with_html_is_looked_for_and_not_asked_again(
     aws: LocalAws,
@@ -33,7 +32,6 @@ async def test_a_launch_that_a_gateway_answers_with_html_is_looked_for_and_not_a
     assert aws.calls("StartRecovery") == 1
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 3: it is taken for a lasting refusal")
 async def test_html_of_a_gateway_does_not_say_that_the_guard_may_not_be_read(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,9 @@ OPERATIONS = (*LISTINGS, "GetLaunchConfiguration")
 UNKNOWN_VALUE = "UNHEARD_OF"
 
 
+_MARKED = (("Content-Type", "application/json"), ("x-amzn-requestid", "0f3b52a1-c7d9"))
+
+
 class Fault(StrEnum):
     """What replaces a response."""
 
@@ -119,7 +122,7 @@ class FaultyDrs(Generic[T]):
         if faults.fault is not None:
             return _fault(faults.fault, start_response)
         status, content = self._ask(environ)
-        headers = [("Content-Type", "application/json")]
+        headers = [*_MARKED]
         if not status.startswith("2") or operation not in OPERATIONS:
             start_response(status, [*headers, ("x-amzn-errortype", "ValidationException")])
             return [content]
@@ -141,11 +144,11 @@ def _fault(fault: Fault, start_response: Any) -> Iterable[bytes]:
         case Fault.LOST:
             raise ResponseWithheld
         case Fault.CUT_OFF:
-            start_response("200 OK", [("Content-Type", "application/json")])
+            start_response("200 OK", [*_MARKED])
             return [b'{"items": [{"jobID": "drsj']
         case Fault.THROTTLED:
             status, code = "429 Too Many Requests", "ThrottlingException"
         case Fault.BROKEN:
             status, code = "500 Internal Server Error", "InternalServerException"
-    start_response(status, [("Content-Type", "application/json"), ("x-amzn-errortype", code)])
+    start_response(status, [*_MARKED, ("x-amzn-errortype", code)])
     return [b'{"message": "not now"}']

@@ -1,27 +1,24 @@
-"""What an answer decides, and what it must not: points 3, 4, 11 and 12 of issue 14."""
+"""What an answer of AWS decides, and what an answer of something else must not."""
 
 import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
-from botocore.httpsession import URLLib3Session
+from botocore.exceptions import ClientError
 
+from activities.launch import attempt as launching
 from activities.launch.launch_activities import LaunchActivities
-from aws import sessions as aws_module
 from aws.drs.client import DrsClient
-from aws.errors import AwsError
+from aws.errors import AwsError, AwsErrorKind
 from aws.sessions import AwsSessions
+from recovery.execution.wave import WaitingFor
 from recovery.plan.model import Server, Target
 from tests.activities.launch.test_attempt import launch
 from tests.aws_in_process import (
     OTHER_ACCOUNT,
-    REGION,
     TARGET,
     Attempt,
     LocalAws,
@@ -66,10 +63,6 @@ async def middlebox(status: int, kind: str, body: bytes) -> AsyncIterator[str]:
         yield f"http://{host}:{port}"
 
 
-# 3: an answer that is not proven to be AWS's
-
-
-@pytest.mark.xfail(strict=True, reason="issue 14, point 3: the status alone is believed")
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 407, 409, 413, 429, 451])
 async def test_html_of_a_gateway_is_unclear_whatever_its_status_and_never_a_refusal(
     aws: LocalAws, monkeypatch: pytest.MonkeyPatch, status: int
@@ -87,7 +80,6 @@ async def test_html_of_a_gateway_is_unclear_whatever_its_status_and_never_a_refu
     assert caught.value.kind.is_retryable
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 3: the status alone is believed")
 @pytest.mark.parametrize("body", [b'{"message": "Forbidden"}', b"{}", b""])
 async def test_json_of_a_gateway_without_a_mark_of_aws_is_no_refusal(
     aws: LocalAws, monkeypatch: pytest.MonkeyPatch, body: bytes
@@ -105,7 +97,6 @@ async def test_json_of_a_gateway_without_a_mark_of_aws_is_no_refusal(
     assert caught.value.kind.is_retryable
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 3: the launch is given up at once")
 async def test_html_of_a_gateway_before_drs_does_not_end_a_launch(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +107,6 @@ async def test_html_of_a_gateway_before_drs_does_not_end_a_launch(
     assert not error.non_retryable
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 3: it is taken for STS's lasting refusal")
 async def test_html_of_a_gateway_before_sts_does_not_end_a_launch(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,10 +117,6 @@ async def test_html_of_a_gateway_before_sts_does_not_end_a_launch(
     assert not error.non_retryable
 
 
-# 4: what can pass
-
-
-@pytest.mark.xfail(strict=True, reason="issue 14, point 4: every 4xx that is not listed is lasting")
 @pytest.mark.parametrize(
     ("code", "status"),
     [
@@ -161,7 +147,6 @@ def test_an_error_of_aws_that_is_known_to_be_lasting_stays_so(code: str, status:
 
 
 @pytest.mark.filterwarnings("ignore:Exception.InjectedError")
-@pytest.mark.xfail(strict=True, reason="issue 14, point 4: a skewed clock ends the wave")
 @pytest.mark.parametrize(
     ("call", "code"),
     [
@@ -186,10 +171,6 @@ async def test_a_launch_waits_out_what_can_pass_and_says_what_it_met(
     assert len(aws.accepted(servers[0])) == 1
 
 
-# 11: what is lasting
-
-
-@pytest.mark.xfail(strict=True, reason="issue 14, point 11: only attempt 1 ends, the others wait")
 @pytest.mark.parametrize("number", [2, 7])
 async def test_an_account_without_drs_fails_the_launch_at_once_in_every_attempt(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, number: int
@@ -200,61 +181,52 @@ async def test_an_account_without_drs_fails_the_launch_at_once_in_every_attempt(
     assert "UninitializedAccount" in reason
 
 
-# 12: STS
-
-
-@pytest.mark.xfail(strict=True, reason="issue 14, point 12: the environment decides which STS")
-@pytest.mark.parametrize("role", [None, ROLE])
-@pytest.mark.parametrize(
-    "how", ["AWS_STS_REGIONAL_ENDPOINTS", "the profile", "AWS_ENDPOINT_URL_STS"]
-)
-async def test_sts_is_asked_in_the_targets_region_whatever_the_environment_says(
-    aws: LocalAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str, role: str | None
+async def test_a_withdrawn_launch_in_an_account_without_drs_has_no_job(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:
-    asked: list[str] = []
-
-    def send(_: URLLib3Session, request: Any) -> Any:
-        asked.append(str(urlsplit(request.url).hostname))
-        raise EndpointConnectionError(endpoint_url=request.url)
-
-    monkeypatch.setattr(URLLib3Session, "send", send)
-    monkeypatch.delenv("AWS_ENDPOINT_URL")
-    match how:
-        case "AWS_STS_REGIONAL_ENDPOINTS":
-            monkeypatch.setenv(how, "legacy")
-        case "AWS_ENDPOINT_URL_STS":
-            monkeypatch.setenv(how, "https://sts.us-east-1.amazonaws.com")
-        case _:
-            profile = tmp_path / "config"
-            profile.write_text("[default]\nsts_regional_endpoints = legacy\n")
-            monkeypatch.setenv("AWS_CONFIG_FILE", str(profile))
-    with pytest.raises(AwsError):
-        await DrsClient(AwsSessions(), Target(region=REGION, role_arn=role)).account_id()
-    assert set(asked) == {"sts.us-west-2.amazonaws.com"}
+    nowhere = Target(region="eu-west-1")
+    request = launch([Server(source_server_id=server_id(1))], target=nowhere)
+    assert await Attempt(temporal).run(launches.find_launch, request) is None
 
 
-# 1: STS has the same time as DRS
-
-
-@pytest.mark.xfail(strict=True, reason="issue 14, point 1: STS has botocore's 60 s, five times")
-async def test_an_sts_that_hangs_is_given_up_after_the_same_time_as_drs(
-    aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.filterwarnings("ignore:Exception.InjectedError")
+async def test_an_error_that_lasts_asks_an_operator_to_remove_its_cause(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aws_module, "READ_TIMEOUT_SECONDS", 0.2)
-    hung: list[asyncio.StreamWriter] = []
+    monkeypatch.setattr(launching, "_LASTING_SECONDS", 0.0)
+    aws.fault("StartRecovery", Error="SomethingNew", Times=2)
+    request = launch(aws.servers())
+    first = Attempt(temporal)
+    await first.run_failing(launches.launch_batch, batch(request))
+    second = first.next()
+    await second.run_failing(launches.launch_batch, batch(request))
+    asked = temporal.waiting()[-1]
+    assert asked.waiting_for is WaitingFor.OPERATOR
+    assert "SomethingNew" in asked.reason
+    assert "cancel_wave" in asked.reason
+    assert (await launch_result(second.next(), launches, request)).job_id
 
-    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hung.append(writer)
 
-    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
-        host, port = server.sockets[0].getsockname()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://{host}:{port}")
-        api = DrsClient(AwsSessions(), Target(region=REGION, role_arn=ROLE))
-        looking = asyncio.create_task(api.jobs_since(0.0))
-        done, _ = await asyncio.wait([looking], timeout=2.0)
-        server.close()
-        for writer in hung:
-            writer.close()
-        with pytest.raises(AwsError):
-            await looking
-    assert done
+@pytest.mark.filterwarnings("ignore:Exception.InjectedError")
+async def test_a_refusal_of_unknown_cause_holds_up_only_the_launch_that_it_concerns(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    aws.fault("StartRecovery", Error="SomethingNew", Times=1)
+    first, second = aws.servers(2)
+    requests = launch([first]), launch([second], launch_id="crm-1/app/1/0")
+    result = await Attempt(temporal).run(launches.launch_batch, batch(*requests))
+    assert result.split
+    assert not result.in_doubt
+
+
+@pytest.mark.parametrize("body", [b"<html>Sign in</html>", b"{}", b'{"items": []}'])
+@pytest.mark.parametrize("service", ["DRS", "STS"])
+async def test_a_success_without_a_mark_of_aws_is_unclear(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch, body: bytes, service: str
+) -> None:
+    async with middlebox(200, "application/json", body) as url:
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", url)
+        api = DrsClient(AwsSessions(), TARGET)
+        with pytest.raises(AwsError) as caught:
+            await (api.jobs_since(0.0) if service == "DRS" else api.account_id())
+    assert caught.value.kind is AwsErrorKind.UNCLEAR
