@@ -14,7 +14,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from contract.execution import ExecutionRun
+from contract.execution import ExecutionRun, unpacked_state
 from contract.identifiers import EXECUTION_ID_KEY, wave_workflow_id
 from contract.rpc_limits import REPLAY_TIMEOUT
 from recovery.execution.state import ExecutionState
@@ -38,9 +38,10 @@ async def read_temporal_state(client: Client, run: ExecutionRun) -> TemporalStat
     try:
         described = await _latest(client, run)
         handle = client.get_workflow_handle(run.workflow_id, run_id=described.run_id)
-        state: ExecutionState = await handle.query(
-            "status", result_type=ExecutionState, rpc_timeout=REPLAY_TIMEOUT
+        packed: bytes = await handle.query(
+            "packed_status", result_type=bytes, rpc_timeout=REPLAY_TIMEOUT
         )
+        state = unpacked_state(packed)
         plan: RecoveryPlan = await handle.query(
             "plan", result_type=RecoveryPlan, rpc_timeout=REPLAY_TIMEOUT
         )

@@ -10,8 +10,11 @@ from activities.execution_state import StateUnavailableError, read_temporal_stat
 from activities.heartbeat import heartbeating
 from contract.cleanup import CleanupScope
 from contract.execution import ExecutionRun, HistoryRepair
+from recovery.execution.server import ServerResult
+from recovery.execution.state import ExecutionState
 from recovery.history.comparison import Difference, TemporalState, compare, repair_record
 from recovery.history.record import HistoryRecord
+from recovery.plan.model import RecoveryPlan
 from storage.history import HistoryError, HistoryTable
 
 
@@ -38,14 +41,29 @@ class HistoryActivities:
             ApplicationError: not retryable; the history does not have the execution.
         """
         async with _retried_while_unavailable():
-            recorded = await self._table.execution(execution_id)
+            return CleanupScope.of(*await self._recorded(execution_id))
+
+    @activity.defn
+    async def launched_servers(self, execution_id: str) -> list[ServerResult]:
+        """Read from the history the servers of an execution that have a job, without reasons.
+
+        Raises:
+            ApplicationError: not retryable; the history does not have the execution.
+        """
+        async with _retried_while_unavailable():
+            state, _ = await self._recorded(execution_id)
+        servers = (server for wave in state.waves for server in wave.servers)
+        return [s.model_copy(update={"reason": None}) for s in servers if s.recovery_job_id]
+
+    async def _recorded(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan]:
+        recorded = await self._table.execution(execution_id)
         if recorded is None:
             raise ApplicationError(
                 f"The history table {self._table.name} holds no execution {execution_id!r}",
                 type="UnknownExecution",
                 non_retryable=True,
             )
-        return CleanupScope.of(*recorded)
+        return recorded
 
     @activity.defn
     async def repair_history(self, run: ExecutionRun) -> HistoryRepair:

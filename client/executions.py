@@ -8,7 +8,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from client.connection import explained_errors
 from client.errors import RefusedError
-from contract.execution import ExecutionRun
+from contract.execution import ExecutionRun, unpacked_state
 from contract.identifiers import (
     EXECUTION_ID_KEY,
     EXECUTION_TYPE_KEY,
@@ -85,7 +85,8 @@ async def execution_state(client: Client, plan_id: str) -> ExecutionState:
     """
     async with explained_errors(f"Temporal has no execution of plan {plan_id!r}"):
         handle = client.get_workflow_handle_for(RecoveryPlanWorkflow.run, plan_workflow_id(plan_id))
-        return await handle.query(RecoveryPlanWorkflow.status, rpc_timeout=RPC_TIMEOUT)
+        packed = await handle.query(RecoveryPlanWorkflow.packed_status, rpc_timeout=RPC_TIMEOUT)
+        return unpacked_state(packed)
 
 
 async def list_runs(client: Client, execution_id: str | None = None) -> list[ExecutionRun]:

@@ -33,7 +33,9 @@ async def send(
     """Send a message to exactly this execution.
 
     Returns:
-        Its effect; None if no worker is running, and Temporal keeps it until one is.
+        Its effect; None if it is not known yet: no worker is running, and Temporal keeps the
+        message until one is, or Temporal takes no more updates (2,000 an execution), and the
+        message went as a signal.
 
     Raises:
         RejectedError: the execution rejected it.
@@ -53,10 +55,18 @@ async def send(
         # accepted is rejected and recorded, so sending it again is safe.
         pass
     except RPCError as error:
-        _refuse_ended(running, error)
+        # Temporal takes no more updates of this execution, or none now.
+        if error.status is not RPCStatusCode.FAILED_PRECONDITION:
+            _refuse_ended(running, error)
     try:
         await handle.signal(meant.name, meant.as_input(), rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
+        if error.status is RPCStatusCode.INVALID_ARGUMENT:
+            raise RefusedError(
+                f"Temporal takes no more messages of {running.execution_id} ({error.message}). "
+                f"Cancel it with `drs-waves cancel {running.plan_id}`, then continue it with "
+                f"`drs-waves run --from {running.execution_id}`"
+            ) from error
         _refuse_ended(running, error)
     return None
 

@@ -61,11 +61,8 @@ class PreviousExecution:
 
     @property
     def takeover(self) -> Takeover:
-        """The recorded results of the servers that have a job."""
-        servers = [s for wave in self.state.waves for s in wave.servers if s.recovery_job_id]
-        return Takeover(
-            execution_id=self.state.execution_id, since=self.state.start_time, servers=servers
-        )
+        """The reference to it; the new execution reads its servers from the history."""
+        return Takeover(execution_id=self.state.execution_id, since=self.state.start_time)
 
     @property
     def up(self) -> list[str]:
@@ -76,7 +73,8 @@ class PreviousExecution:
 
     def without_own(self, readiness: Readiness) -> Readiness:
         """The result of a check, without findings about the jobs that are taken over."""
-        own = {(s.source_server_id, s.recovery_job_id) for s in self.takeover.servers}
+        servers = (server for wave in self.state.waves for server in wave.servers)
+        own = {(s.source_server_id, s.recovery_job_id) for s in servers if s.recovery_job_id}
         findings = [f for f in readiness.findings if (f.source_server_id, f.job_id) not in own]
         return readiness.model_copy(update={"findings": findings})
 

@@ -1,27 +1,25 @@
 """The input of the plan's workflow, and references to executions in Temporal."""
 
+import zlib
 from typing import Any
 
 from pydantic import field_validator
 
 from recovery.base_model import Model, StrictModel
-from recovery.execution.server import ServerResult
-from recovery.execution.state import ExecutionType
+from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.durations import LearnedDurations
 from recovery.plan.model import RecoveryPlan
 
 
 class Takeover(Model):
-    """An earlier execution of the same type whose servers are taken over.
+    """An earlier execution of the same type whose servers, by the history, are taken over.
 
     Attributes:
         since: its start (epoch seconds).
-        servers: its recorded results of servers that have a job.
     """
 
     execution_id: str
     since: float
-    servers: list[ServerResult]
 
 
 class StartExecution(StrictModel):
@@ -55,6 +53,16 @@ class StartExecution(StrictModel):
         if isinstance(plan, RecoveryPlan):
             return plan
         return RecoveryPlan.model_validate(plan, extra="forbid")
+
+
+def packed_state(state: ExecutionState) -> bytes:
+    """An execution's state, compressed: that of 4,000 failed servers is more than 2 MB."""
+    return zlib.compress(state.model_dump_json().encode(), level=1)
+
+
+def unpacked_state(packed: bytes) -> ExecutionState:
+    """The state that `packed_state` has compressed."""
+    return ExecutionState.model_validate_json(zlib.decompress(packed))
 
 
 class ExecutionEndRequest(Model):

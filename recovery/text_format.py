@@ -1,5 +1,6 @@
 """Times, durations and counts as text."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 
@@ -36,6 +37,12 @@ def timestamp(epoch: float) -> str:
 def count(number: int, thing: str) -> str:
     """`1 server`, `2 servers`."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def listed(names: Sequence[str], *, shown: int = 10) -> str:
+    """The first names, and how many more there are: `Web, App and 998 more`."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 def visible(text: str) -> str:

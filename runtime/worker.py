@@ -83,6 +83,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
                 watch.review_launches,
                 history.record,
                 history.cleanup_scope,
+                history.launched_servers,
                 targets.check_targets,
                 targets.check_readiness,
                 job_logs.read_job_logs,

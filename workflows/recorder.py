@@ -10,8 +10,10 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.history import HistoryActivities
-    from recovery.history.record import WAVES_PER_RECORD, HistoryRecord
+    from recovery.history.record import HistoryRecord
+    from recovery.text_format import listed
     from workflows.activity_options import WRITE_RETRY
+    from workflows.history_share import slowed
     from workflows.waiting import wait_at_most
 
 MAX_RECORD_SECONDS = 24 * 3600.0
@@ -29,7 +31,7 @@ class Recorder:
     def __init__(
         self, changes: Callable[[], HistoryRecord | None], *, pause_seconds: float
     ) -> None:
-        """Create a recorder, which waits `pause_seconds` between writes; `begin` starts it."""
+        """Create a recorder, which waits `pause_seconds` and more between writes."""
         self.recorded: dict[str, int] = {}
         self.recorded_execution = 0
         self.recorded_cleanup = 0
@@ -66,7 +68,7 @@ class Recorder:
         written_at = -self._pause
         while True:
             await workflow.wait_condition(lambda: self._is_requested or self._is_finishing)
-            pause = written_at + self._pause - workflow.time()
+            pause = written_at + slowed(self._pause) - workflow.time()
             if pause > 0 and not self._is_finishing:
                 summary = "Gather changes to record"
                 await wait_at_most(pause, lambda: self._is_finishing, summary=summary)
@@ -79,10 +81,10 @@ class Recorder:
                     return False
                 written_at = workflow.time()
                 # A full record leaves the rest to the next.
-                self._is_requested |= len(record.waves) >= WAVES_PER_RECORD
+                self._is_requested |= len(record.waves) > 1
 
     async def _write(self, record: HistoryRecord) -> bool:
-        what = ", ".join(wave.wave_name for wave in record.waves) or "the execution"
+        what = listed([wave.wave_name for wave in record.waves]) or "the execution"
         try:
             await workflow.execute_activity_method(
                 HistoryActivities.record,

@@ -19,6 +19,8 @@ from recovery.execution.server import ServerResult
 from settings import Settings
 
 LOOKUP_SECONDS = 120.0
+# DRS may answer now and then for a day: each signal adds to the wave's history.
+_ERROR_SECONDS = 60.0
 _LOG_READ_ATTEMPTS = 5
 
 
@@ -57,6 +59,7 @@ class Watch:
         self._tracker = ServerStatusTracker(heartbeat.servers, lookup_seconds=lookup_seconds)
         self._clock = SteadyClock(activity.info().started_time)
         self._should_run: dict[str, bool] = {}
+        self._error_reported = -_ERROR_SECONDS
         # Copies, because the tracker changes its results in place.
         self._reported = {s.source_server_id: s.model_copy() for s in request.servers}
 
@@ -156,8 +159,11 @@ class Watch:
             for s in self._tracker.results
             if s != self._reported.get(s.source_server_id)
         ]
-        if not changed and error == self._heartbeat.error:
+        since_error = self._clock.now() - self._error_reported
+        is_error_due = since_error >= _ERROR_SECONDS / self._settings.speed
+        if not changed and (error == self._heartbeat.error or not is_error_due):
             return
         if await signal_caller("servers_changed", ServersChanged(servers=changed, error=error)):
             self._reported.update({s.source_server_id: s for s in changed})
-            self._heartbeat.error = error
+            if error != self._heartbeat.error:
+                self._heartbeat.error, self._error_reported = error, self._clock.now()

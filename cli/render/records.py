@@ -30,7 +30,7 @@ def _message_lines(message: MessageRecord) -> list[str]:
     lines = [f"  {timestamp(message.time)}  {message.name}{wave}  by {actor}"]
     if message.reason:
         lines.append(f"    because: {message.reason}")
-    lines.append(f"    {'effect' if message.accepted else 'REJECTED'}: {message.effect}")
+    lines.append(f"    {'effect' if message.accepted else 'REJECTED'}: {message.outcome}")
     return lines
 
 

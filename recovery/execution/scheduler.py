@@ -16,10 +16,15 @@ from recovery.execution.wave import (
     WaveStatus,
     next_revision,
 )
+from recovery.plan.limits import attempts_problem
 from recovery.plan.model import OnFailure, RecoveryPlan
-from recovery.text_format import shortened
+from recovery.text_format import listed, shortened
 
 ASK_SECONDS = 4 * 3600.0
+# The first automatic retry starts at once, the second after this, each further one after twice the
+# time of the one before.
+_RETRY_SECONDS = 10.0
+_MAX_RETRY_SECONDS = 600.0
 _FAILED_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 # The fields that a wave's workflow reports; the plan's workflow sets the others.
 _REPORTED = (
@@ -49,6 +54,8 @@ class WaveScheduler:
         self._waves = {wave.wave_id: wave for wave in state.waves}
         self._planned = {wave.wave_id: wave for wave in plan.waves}
         self._paused = ""
+        # By WaveId: until when an automatic retry waits (epoch seconds), and its reason.
+        self._retries: dict[str, tuple[float, str]] = {}
         self._is_deadline_passed = False
         self._resettle(self._order, now=state.start_time)
 
@@ -88,9 +95,11 @@ class WaveScheduler:
         undecided = [w for w in self.state.waves if not w.has_workflow and not w.status.is_settled]
         approvals = [w.decisions.approved_by for w in undecided]
         ends += [a.expires for a in approvals if a is not None and a.expires is not None]
-        # Waits for other waves end with those; waits for people end at the plan's deadline.
+        retries = [w for w in undecided if w.waiting_for is WaitingFor.RETRY]
+        ends += [self._retries[w.wave_id][0] for w in retries]
+        # Waits for other waves end with those; other waits end at the plan's deadline.
         for_people = [w for w in undecided if self._paused or self._needs_approval(w, now=0.0)]
-        if for_people and not self._is_deadline_passed:
+        if (for_people or retries) and not self._is_deadline_passed:
             ends.append(self._deadline)
         return min(ends, default=None)
 
@@ -126,6 +135,7 @@ class WaveScheduler:
         wave = self._waves[wave_id]
         wave.attempt += 1
         wave.has_workflow = True
+        self._retries.pop(wave_id, None)
         self._wait(wave, WaitingFor.LAUNCH, now=now)
         return wave
 
@@ -210,13 +220,15 @@ class WaveScheduler:
         if wave.status is WaveStatus.PENDING:
             self._change(wave, WaveStatus.PENDING, reason, now=now)
 
-    def decide(self, wave_id: str, *, now: float, **decision: OperatorDecision) -> None:
-        """Record an operator's decision about a wave and apply it."""
-        wave = self._waves[wave_id]
-        wave.decisions = wave.decisions.model_copy(update=decision)
-        wave.ask_until = None
+    def decide(self, *wave_ids: str, now: float, **decision: OperatorDecision) -> None:
+        """Record an operator's decision about waves and apply it."""
+        for wave_id in wave_ids:
+            wave = self._waves[wave_id]
+            wave.decisions = wave.decisions.model_copy(update=decision)
+            wave.ask_until = None
         self.touch(now)
-        self._resettle(self._affected_by(wave_id), now=now)
+        affected = self._affected_by(wave_ids[0]) if len(wave_ids) == 1 else self._order
+        self._resettle(affected, now=now)
 
     def pause(self, reason: str, *, now: float) -> None:
         """Launch nothing new until `resume`."""
@@ -263,12 +275,15 @@ class WaveScheduler:
         """Retry a failed wave automatically if retries are left; otherwise apply its policy."""
         retries = self._planned[wave.wave_id].retries
         is_open = self.state.status in (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
-        has_retries = wave.automatic_retries < retries and may_retry
+        has_retries = wave.automatic_retries < retries and may_retry and self._may_attempt
         other_stopping = [w for w in self._stopping_waves() if w is not wave]
         overruled = wave.decisions.accepted_by or other_stopping
         if wave.status is WaveStatus.FAILED and has_retries and is_open and not overruled:
             wave.automatic_retries += 1
             reason = f"Retry {wave.automatic_retries} of {retries} after: {wave.status_reason}"
+            pause = min(_MAX_RETRY_SECONDS, _RETRY_SECONDS * 2.0 ** (wave.automatic_retries - 2))
+            if wave.automatic_retries > 1:
+                self._retries[wave.wave_id] = now + pause / self.state.speed, reason
             self.reopen(wave.wave_id, reason, now=now)
             return
         asks = wave.status in _FAILED_STATUSES and self.policy(wave.wave_id) is OnFailure.ASK
@@ -277,6 +292,11 @@ class WaveScheduler:
         elif not had_failed and not wave.decisions.accepted_by:
             wave.ask_until = now + ASK_SECONDS / self.state.speed
         self._resettle(self._affected_by(wave.wave_id), now=now)
+
+    @property
+    def _may_attempt(self) -> bool:
+        """Whether the history has room for another attempt; `validate` counts the Retries only."""
+        return attempts_problem((w.attempt, len(w.servers)) for w in self.state.waves) is None
 
     def _affected_by(self, wave_id: str) -> tuple[str, ...]:
         if self.policy(wave_id) is OnFailure.STOP:
@@ -327,7 +347,7 @@ class WaveScheduler:
             answers = "retry_wave, accept_wave, or skip_wave this one"
             self._wait(wave, WaitingFor.DECISION, f"{_names(undecided_waves)}: {answers}", now=now)
         elif awaited:
-            names = shortened(", ".join(d.wave_name for d in awaited))
+            names = shortened(listed([d.wave_name for d in awaited]))
             self._wait(wave, WaitingFor.DEPENDENCIES, names, now=now)
         elif self._is_deadline_passed:
             self._fail_at_deadline(wave, now=now)
@@ -335,6 +355,8 @@ class WaveScheduler:
             self._wait(wave, WaitingFor.APPROVAL, now=now)
         elif self._paused:
             self._wait(wave, WaitingFor.RESUME, self._paused, now=now)
+        elif (retry := self._retries.get(wave.wave_id)) is not None and retry[0] > now:
+            self._wait(wave, WaitingFor.RETRY, retry[1], now=now)
         else:
             self._change(wave, WaveStatus.PENDING, "Ready to launch", now=now)
 
@@ -402,4 +424,4 @@ def _is_expired(approval: OperatorDecision | None, *, now: float) -> bool:
 
 
 def _names(waves: list[WaveState]) -> str:
-    return shortened(", ".join(f"{w.wave_name} {w.status}" for w in waves))
+    return shortened(listed([f"{w.wave_name} {w.status}" for w in waves]))

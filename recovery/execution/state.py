@@ -48,6 +48,7 @@ class RefusalCode(StrEnum):
     WAVE_LAUNCHED = "WAVE_LAUNCHED"
     NO_APPROVAL_NEEDED = "NO_APPROVAL_NEEDED"
     NOT_IN_DOUBT = "NOT_IN_DOUBT"
+    ATTEMPTS_USED_UP = "ATTEMPTS_USED_UP"
 
 
 class MessageRecord(Model):
@@ -59,6 +60,8 @@ class MessageRecord(Model):
         actor_verified: our own client verified the actor; the `temporal` CLI does not.
         accepted: whether it had an effect.
         effect: what it did, or why it was rejected.
+        repeats: how often the same message was rejected again; such are not recorded one by one.
+        last_time: when the last of these came.
     """
 
     name: str
@@ -71,6 +74,13 @@ class MessageRecord(Model):
     accepted: bool
     refusal: RefusalCode | None = None
     effect: str
+    repeats: int = 0
+    last_time: float | None = None
+
+    @property
+    def outcome(self) -> str:
+        """The effect, and how often the message came again."""
+        return f"{self.effect} (and {self.repeats} more)" if self.repeats else self.effect
 
     @property
     def revision(self) -> int:
@@ -78,7 +88,11 @@ class MessageRecord(Model):
 
         After a reset, messages get their numbers again: the later one is correct.
         """
-        return int(self.time * 1000)
+        return int((self.last_time or self.time) * 1000)
+
+    def repeat(self, *, now: float) -> None:
+        """Count one more of the same message (at `now`, epoch seconds)."""
+        self.repeats, self.last_time = self.repeats + 1, now
 
 
 class ExecutionState(Model):

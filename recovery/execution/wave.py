@@ -45,6 +45,8 @@ class WaitingFor(StrEnum):
     RESUME = "RESUME"
     REVIEW = "REVIEW"
     """The results of earlier launches of its servers."""
+    RETRY = "RETRY"
+    """The pause before an automatic retry."""
     LAUNCH = "LAUNCH"
     """DRS to accept its launch."""
     QUOTA = "QUOTA"
@@ -72,6 +74,7 @@ _WAITING_TEXTS = {
     WaitingFor.DECISION: ("Waiting for an operator's decision", " on "),
     WaitingFor.RESUME: ("Waiting for resume", ". "),
     WaitingFor.REVIEW: ("Waiting for the results of earlier launches", ": "),
+    WaitingFor.RETRY: ("Waiting before the next attempt", ". "),
     WaitingFor.LAUNCH: ("Waiting for DRS to accept the launch", ": "),
     WaitingFor.QUOTA: ("Waiting for quota", ": "),
     WaitingFor.OTHER_JOB: ("Waiting for another job", ": "),

@@ -6,7 +6,9 @@ from recovery.execution.state import ExecutionState, MessageRecord
 from recovery.execution.wave import Decisions, WaveState
 from recovery.plan.model import RecoveryPlan
 
+# A record is one input of an activity, which Temporal takes up to 2 MB.
 WAVES_PER_RECORD = 50
+_SERVERS_PER_RECORD = 1000
 
 
 class HistoryRecord(Model):
@@ -39,7 +41,8 @@ class HistoryDelta:
     def __init__(self, plan: RecoveryPlan, state: ExecutionState) -> None:
         self._plan: RecoveryPlan | None = plan
         self._state = state
-        self._messages = 0
+        # By their number, the written revisions.
+        self._messages: list[int] = []
         self._decisions: dict[str, Decisions] = {}
 
     def unwritten(self, waves: dict[str, int], execution: int) -> HistoryRecord | None:
@@ -53,11 +56,11 @@ class HistoryDelta:
             None if everything is written.
         """
         state = self._state
-        missing = [w for w in state.waves if self._is_missing(w, waves)][:WAVES_PER_RECORD]
+        plan, self._plan = self._plan, None
+        missing = [] if plan else self._first_missing(waves)
         header = state.revision > execution
         if not missing and not header:
             return None
-        plan, self._plan = self._plan, None
         return HistoryRecord(
             execution_id=state.execution_id,
             execution=state.without_waves() if header else None,
@@ -67,6 +70,17 @@ class HistoryDelta:
             decisions_revision=state.revision,
             messages=self._new_messages(),
         )
+
+    def _first_missing(self, written: dict[str, int]) -> list[WaveState]:
+        """The first waves to write, as many as a record may have."""
+        found: list[WaveState] = []
+        for wave in self._state.waves:
+            if self._is_missing(wave, written):
+                servers = sum(len(each.servers) for each in [*found, wave])
+                if len(found) >= WAVES_PER_RECORD or servers > _SERVERS_PER_RECORD:
+                    break
+                found.append(wave)
+        return found
 
     def _is_missing(self, wave: WaveState, written: dict[str, int]) -> bool:
         ours = not wave.has_workflow or self._state.end_time is not None
@@ -85,5 +99,11 @@ class HistoryDelta:
         return changed
 
     def _new_messages(self) -> dict[int, MessageRecord]:
-        first, self._messages = self._messages, len(self._state.messages)
-        return dict(enumerate(self._state.messages[first:], start=first))
+        """The messages that are new, or came again."""
+        before, messages = self._messages, self._state.messages
+        self._messages = [message.revision for message in messages]
+        return {
+            number: message.model_copy()
+            for number, message in enumerate(messages)
+            if number >= len(before) or message.revision > before[number]
+        }

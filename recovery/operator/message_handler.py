@@ -16,9 +16,12 @@ from recovery.operator.messages import (
     read_message,
 )
 from recovery.operator.rules import is_allowed, refusal
-from recovery.text_format import shortened
+from recovery.text_format import listed, shortened
 
-_MAX_RECORDS = 1000
+# By whether they were accepted. Each is up to 2 KB of the state, which queries answer as a whole.
+_MAX_RECORDS = {True: 1000, False: 200}
+# Looking for the nearest name takes 40 ms among 1,000 waves; a workflow task has two seconds.
+_HINT_SECONDS = 1.0
 
 
 class LaunchDecision(NamedTuple):
@@ -45,6 +48,18 @@ class MessageHandler:
         self._scheduler = scheduler
         self.cancellations: list[tuple[WaveState, str]] = []
         self.launch_decisions: list[LaunchDecision] = []
+        # By whether it was accepted: the records of different messages, and of all others.
+        self._kept: dict[bool, dict[str, MessageRecord]] = {True: {}, False: {}}
+        self._others: dict[bool, MessageRecord] = {}
+        self._hint_time = 0.0
+
+    def check(self, name: str, inputs: tuple[Any, ...]) -> None:
+        """Check that a message would be accepted now, without any effect.
+
+        Raises:
+            MessageRejected: it would not.
+        """
+        self._require_allowed(self._read(name, inputs))
 
     def handle(self, name: str, inputs: tuple[Any, ...], *, now: float) -> MessageRecord:
         """Handle a message, and record it even if it is rejected.
@@ -56,11 +71,15 @@ class MessageHandler:
         """
         message: OperatorMessage | None = None
         refusal_code: RefusalCode | None = None
+        hint = now - self._hint_time >= _HINT_SECONDS
         try:
-            message = self._with_launch(read_message(_message_name(name), inputs))
+            message = self._read(name, inputs)
+            self._require_allowed(message, hint=hint)
             effect = self._apply(message, now=now)
         except MessageRejected as rejected:
             effect, refusal_code = str(rejected), rejected.code
+            if hint and rejected.code is RefusalCode.UNKNOWN_WAVE:
+                self._hint_time = now
         record = MessageRecord(
             name=shortened(name, max_bytes=100),
             wave_id=message.wave if message else None,
@@ -96,10 +115,27 @@ class MessageHandler:
         self._keep_record(record, now=now)
 
     def _keep_record(self, record: MessageRecord, *, now: float) -> None:
-        records = self._scheduler.state.messages
-        if len(records) < _MAX_RECORDS:
-            records.append(record)
+        """Record a message; of a flood, only how many there were."""
+        kept, accepted = self._kept[record.accepted], record.accepted
+        key = record.model_dump_json(exclude={"time"} if not accepted else None)
+        known = kept.get(key)
+        if known is None and len(kept) >= _MAX_RECORDS[accepted]:
+            known = self._others.get(accepted)
+            record = self._others.setdefault(accepted, _others_like(record))
+        else:
+            kept.setdefault(key, record)
+        if known is not None:
+            known.repeat(now=now)
+        else:
+            self._scheduler.state.messages.append(record)
         self._scheduler.touch(now)
+
+    def _read(self, name: str, inputs: tuple[Any, ...]) -> OperatorMessage:
+        return self._with_launch(read_message(_message_name(name), inputs))
+
+    def _require_allowed(self, message: OperatorMessage, *, hint: bool = True) -> None:
+        if (refused := refusal(self._scheduler.state, message, hint=hint)) is not None:
+            raise MessageRejected(refused.text, refused.code)
 
     def _with_launch(self, message: OperatorMessage) -> OperatorMessage:
         """The message with its launch, if only one is in doubt."""
@@ -110,8 +146,6 @@ class MessageHandler:
         return replace(message, launch=in_doubt[0]) if len(in_doubt) == 1 else message
 
     def _apply(self, message: OperatorMessage, *, now: float) -> str:
-        if (refused := refusal(self._scheduler.state, message)) is not None:
-            raise MessageRejected(refused.text, refused.code)
         decision = OperatorDecision(actor=message.actor, time=now, reason=message.reason)
         if message.name is MessageName.PAUSE:
             return self._pause(decision, now=now)
@@ -137,7 +171,7 @@ class MessageHandler:
     def _pause(self, decision: OperatorDecision, *, now: float) -> str:
         self._scheduler.pause(f"Paused by {decision}", now=now)
         running = [w.wave_name for w in self._scheduler.running() if w.start_time is not None]
-        still = f"; still running: {', '.join(running)}" if running else ""
+        still = f"; still running: {listed(running)}" if running else ""
         return f"nothing new is launched until resume{still}"
 
     def _skip(
@@ -149,9 +183,8 @@ class MessageHandler:
             later = [self._scheduler.wave(wave_id) for wave_id in downstream]
             state = self._scheduler.state
             skipped += [w for w in later if is_allowed(state, MessageName.SKIP_WAVE, w)]
-        for each in skipped:
-            self._scheduler.decide(each.wave_id, now=now, skipped_by=decision)
-        names = ", ".join(w.wave_name for w in skipped)
+        self._scheduler.decide(*(w.wave_id for w in skipped), now=now, skipped_by=decision)
+        names = listed([w.wave_name for w in skipped])
         return f"skipped {names}" + ("" if cascade else "; its dependents start without it")
 
     def _accept(self, wave: WaveState, decision: OperatorDecision, *, now: float) -> str:
@@ -196,6 +229,19 @@ class MessageHandler:
             validity = f" for {message.expires_in_seconds:g} s"
         self._scheduler.decide(wave.wave_id, now=now, approved_by=decision)
         return f"approved{validity}"
+
+
+def _others_like(record: MessageRecord) -> MessageRecord:
+    """The record of all further messages that were accepted, or rejected, like this one."""
+    what = "accepted" if record.accepted else "rejected"
+    return MessageRecord(
+        name="more messages",
+        actor="several",
+        time=record.time,
+        accepted=record.accepted,
+        refusal=record.refusal,
+        effect=f"{what}; too many came to record each",
+    )
 
 
 def _message_name(name: str) -> MessageName:

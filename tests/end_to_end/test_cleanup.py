@@ -133,8 +133,7 @@ async def test_a_new_execution_takes_over_what_is_up_and_runs_the_rest(env: E2eE
     )
     first = await env.run(plan)
     assert first.status is PlanStatus.FAILED
-    known = [s for w in first.waves for s in w.servers if s.recovery_job_id]
-    takeover = Takeover(execution_id=first.execution_id, since=first.start_time, servers=known)
+    takeover = Takeover(execution_id=first.execution_id, since=first.start_time)
     second = await env.run(plan, takeover=takeover)
     assert second.status is PlanStatus.COMPLETED
     assert second.from_execution == first.execution_id
@@ -157,8 +156,7 @@ async def test_what_was_terminated_meanwhile_is_not_taken_over(env: E2eEnvironme
     server = plan.waves[0].server_ids[0]
     first = await env.run(plan)
     await cleaned(env, cleanup_of(first))
-    known = [s for w in first.waves for s in w.servers]
-    takeover = Takeover(execution_id=first.execution_id, since=first.start_time, servers=known)
+    takeover = Takeover(execution_id=first.execution_id, since=first.start_time)
     second = await env.run(plan, takeover=takeover)
     assert second.status is PlanStatus.COMPLETED
     assert len(env.aws.accepted_launches(server)) == 2

@@ -24,6 +24,7 @@ from contract.launch import (
     LaunchResult,
     LaunchWaiting,
     PostponedLaunch,
+    ReviewRequest,
 )
 from contract.launcher import QueueLaunches, RunningJobsRequest
 from contract.readiness import TargetContext, WorkerContext
@@ -93,6 +94,7 @@ class FakeActivities:
         recorded_at: when it took the last one.
         repairs: the executions whose history was completed after their end.
         cannot_repair: the items at which such a repair fails.
+        launched_before: the servers that an earlier execution has launched, by the history.
     """
 
     environment: WorkflowEnvironment
@@ -119,6 +121,7 @@ class FakeActivities:
     recorded_at: float = 0.0
     repairs: list[ExecutionRun] = field(default_factory=list)
     cannot_repair: list[str] = field(default_factory=list)
+    launched_before: list[ServerResult] = field(default_factory=list)
     _first: dict[str, float] = field(default_factory=dict)
     _arrivals: dict[str, float] = field(default_factory=dict)
     _in_progress: dict[str, int] = field(default_factory=dict)
@@ -128,7 +131,8 @@ class FakeActivities:
         """All of them, to be registered."""
         return [self.queue_launches, self.launch_batch, self.read_running_jobs,
                 self.find_launch, self.watch_servers, self.record, self.check_targets,
-                self.read_wave_state, self.await_wave, self.repair_history]  # fmt: skip
+                self.read_wave_state, self.await_wave, self.repair_history,
+                self.launched_servers, self.review_launches]  # fmt: skip
 
     def recorded(self, wave_id: str) -> WaveState:
         """A wave's newest state in the history."""
@@ -205,17 +209,13 @@ class FakeActivities:
         await self._wait_until(min(arrival, request.until), now)
         if now < arrival:
             return request.servers
-        return [
-            server.model_copy(
-                update={
-                    "launch_status": LaunchStatus.LAUNCHED,
-                    "verified": Verified.YES,
-                    "launch_time": arrival,
-                    "end_time": arrival,
-                }
-            )
-            for server in request.servers
-        ]
+        up = {
+            "launch_status": LaunchStatus.LAUNCHED,
+            "verified": Verified.YES,
+            "launch_time": arrival,
+            "end_time": arrival,
+        }
+        return [s if s.is_final else s.model_copy(update=up) for s in request.servers]
 
     @activity.defn(name="record")
     async def record(self, record: HistoryRecord) -> None:
@@ -230,6 +230,14 @@ class FakeActivities:
         await self._wait_until(self._since("record", now) + self.recorded_after, now)
         self.repairs.append(run)
         return HistoryRepair(repaired=["EXECUTION"], remaining=self.cannot_repair)
+
+    @activity.defn(name="launched_servers")
+    async def launched_servers(self, execution_id: str) -> list[ServerResult]:
+        return self.launched_before
+
+    @activity.defn(name="review_launches")
+    async def review_launches(self, request: ReviewRequest) -> list[ServerResult]:
+        return request.servers
 
     @activity.defn(name="check_targets")
     async def check_targets(

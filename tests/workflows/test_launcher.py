@@ -15,15 +15,18 @@ from contract.launcher import LauncherInput, QueueLaunches, WithdrawLaunches
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaitingFor, WaveStatus
-from recovery.launch.queue import MIN_GATHER_POLLS
+from recovery.launch.admission import Quotas
+from recovery.launch.queue import MIN_GATHER_POLLS, RunningJobs
 from recovery.plan.model import Server, Target
 from settings import Settings
 from tests.recovery.plans import server_id
+from tests.workflows import fake_activities
 from tests.workflows.conftest import FakedEnvironment, Run, wave
 from tests.workflows.fake_activities import ACCOUNT_ID, HOUR, NEVER
 from workflows.launcher.workflow import LauncherWorkflow
 
 LAUNCHER = launcher_workflow_id(ACCOUNT_ID, "us-west-2")
+_MOST_LOOKS = 20
 
 
 def plans_of(batches: list[list[str]]) -> list[set[str]]:
@@ -273,3 +276,33 @@ async def _is_calling_off(launcher: WorkflowHandle[Any, Any]) -> bool:
     described = (await launcher.describe()).raw_description
     state = PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
     return any(pending.state == state for pending in described.pending_activities)
+
+
+async def test_a_worker_whose_clock_is_hours_ahead_does_not_hold_up_launches(
+    env: FakedEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def seen(
+        *, time: float, jobs: dict[str, int], listed: list[str], quotas: Quotas
+    ) -> RunningJobs:
+        nonlocal looks
+        looks += 1
+        # What is not believed is read again at once, for ever: with the twentieth look it ends.
+        ahead = 6 * HOUR if looks == 1 or looks >= _MOST_LOOKS else 0.0
+        return RunningJobs(time=time + ahead, jobs=jobs, listed=listed, quotas=quotas)
+
+    monkeypatch.setattr(fake_activities, "RunningJobs", seen)
+    fakes: Any = env.fakes
+    fakes.settings = Settings(jobs_quota=1)
+    now = (await env.environment.get_current_time()).timestamp()
+    # Somebody else's job takes the only place for ten minutes.
+    fakes._in_progress["drsjob-others"] = 1
+    fakes._arrivals["drsjob-others"] = now + 600
+    run = await env.start(wave("Database"))
+    state = await run.end()
+    assert state.status is PlanStatus.COMPLETED
+    assert 1 < looks < _MOST_LOOKS
+    begun = state.waves[0].start_time
+    assert begun is not None
+    assert begun - state.start_time < HOUR

@@ -2,6 +2,7 @@
 
 import pytest
 
+from contract.launch import LaunchRequest, LaunchResult
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
@@ -200,3 +201,18 @@ async def test_what_a_launch_waits_for_is_shown_in_the_wave(env: FakedEnvironmen
     assert shown.start_time is None
     await run.handle.terminate()
     await run.wave_handle("database").terminate()
+
+
+async def test_a_wave_is_not_timed_out_because_the_clock_of_aws_is_hours_behind(
+    env: FakedEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = env.fakes._accepted
+
+    def hours_behind(request: LaunchRequest, now: float, job_id: str) -> LaunchResult:
+        result = accepted(request, now, job_id)
+        return result.model_copy(update={"accepted_time": now - 2 * HOUR})
+
+    monkeypatch.setattr(env.fakes, "_accepted", hours_behind)
+    run = await env.start(wave("Database", timeout_seconds=HOUR))
+    (database,) = (await run.end()).waves
+    assert database.status is WaveStatus.COMPLETED

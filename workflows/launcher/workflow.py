@@ -197,7 +197,14 @@ class LauncherWorkflow:
             gather_polls=polls,
             waited_seconds=waited,
         )
-        self._queue.update_running(await _read_jobs(request))
+        await self._update_running(request)
+
+    async def _update_running(self, request: RunningJobsRequest) -> None:
+        asked = workflow.time()
+        running = await _read_jobs(request)
+        # A worker's clock may be hours wrong; newer lists would then be ignored.
+        read_time = min(workflow.time(), max(asked, running.time))
+        self._queue.update_running(running.model_copy(update={"time": read_time}))
 
     @property
     def _target(self) -> Target:
@@ -221,7 +228,7 @@ class LauncherWorkflow:
 
     async def _await_job_change(self, request: RunningJobsRequest) -> None:
         try:
-            self._queue.update_running(await _read_jobs(request))
+            await self._update_running(request)
         except ActivityError:
             workflow.logger.info("A read of the running jobs was cancelled")
         finally:

@@ -36,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.wave.workflow import WaveWorkflow
 
 WaveSignal = StopWave | LaunchAnswer
+_SIGNALS_AT_ONCE = 500
 
 
 class WaveRuns:
@@ -61,6 +62,11 @@ class WaveRuns:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._started_workflows: dict[str, bool] = {}
+        # By workflow ID: whether the wave has been told that the plan is paused.
+        self._paused: dict[str, bool] = {}
+        self.taken_over: list[ServerResult] = []
+        # Temporal takes 2,000 signals on their way from one workflow.
+        self._sending_slots = asyncio.Semaphore(_SIGNALS_AT_ONCE)
         # By workflow ID: signals to a workflow that has not started yet.
         self._pending_signals: dict[str, list[tuple[str, WaveSignal | None]]] = {}
 
@@ -86,10 +92,13 @@ class WaveRuns:
                 await self._send(self._scheduler.wave(wave_id), "plan_closed")
                 task.cancel()
 
-    def signal_running(self, name: str) -> None:
-        """Signal every running wave."""
+    def update_paused(self, paused: bool) -> None:
+        """Pause or resume the running waves that are not yet."""
         for wave in self._scheduler.running():
-            self.signal(wave, name)
+            workflow_id = self._workflow_id(wave)
+            if self._paused.get(workflow_id, paused) is not paused:
+                self._paused[workflow_id] = paused
+                self.signal(wave, "pause" if paused else "resume")
 
     def signal(self, wave: WaveState, name: str, signal: WaveSignal | None = None) -> None:
         """Signal a wave's workflow, once it has started, without waiting for it."""
@@ -152,9 +161,11 @@ class WaveRuns:
     async def _run(self, wave: WaveState, workflow_id: str) -> WaveOutcome:
         planned = self._start.plan.wave(wave.wave_id)
         self._pending_signals.setdefault(workflow_id, [])
+        wave_input = self._input_of(wave)
+        self._paused[workflow_id] = wave_input.paused
         handle = await workflow.start_child_workflow(
             WaveWorkflow.run,
-            self._input_of(wave),
+            wave_input,
             id=workflow_id,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
@@ -196,12 +207,15 @@ class WaveRuns:
         )
 
     def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:
-        """The servers' results of earlier attempts or of the execution that is taken over."""
+        """The servers' results of earlier attempts or of the execution that is taken over.
+
+        Without their reasons: a hundred waves' starts share one message to Temporal.
+        """
         if wave.attempt > 1:
-            return [s for s in wave.servers if s.recovery_job_id]
-        taken_over = self._start.takeover.servers if self._start.takeover else []
+            launched = [s for s in wave.servers if s.recovery_job_id]
+            return [s.model_copy(update={"reason": None}) for s in launched]
         own = {s.source_server_id for s in wave.servers}
-        theirs = [s for s in taken_over if s.source_server_id in own]
+        theirs = [s for s in self.taken_over if s.source_server_id in own]
         return [s.model_copy(update={"taken_over": True}) for s in theirs]
 
     def _earlier_prefixes(self, wave: WaveState) -> list[str]:
@@ -215,6 +229,7 @@ class WaveRuns:
     async def _attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
         """Read the state of a wave that was running during a reset, then await its end."""
         self._scheduler.attach(wave.wave_id)
+        self._paused[workflow_id] = False
         self._mark_started(wave)
         state = await workflow.execute_activity_method(
             ExecutionActivities.read_wave_state,
@@ -239,8 +254,9 @@ class WaveRuns:
     async def _send(
         self, wave: WaveState, name: str, *args: WaveSignal, attempt: int | None = None
     ) -> None:
-        if not await signal_workflow(self._workflow_id(wave, attempt), name, *args):
-            workflow.logger.info("%s has ended", wave.wave_name)
+        async with self._sending_slots:
+            if not await signal_workflow(self._workflow_id(wave, attempt), name, *args):
+                workflow.logger.info("%s has ended", wave.wave_name)
 
 
 def _outcome_in(error: FailureError) -> WaveOutcome | None:

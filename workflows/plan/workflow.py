@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -11,25 +11,34 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
+    from activities.history import HistoryActivities
     from activities.targets import MAX_ORIGIN_SERVERS, TargetActivities
-    from contract.execution import StartExecution
+    from contract.execution import StartExecution, packed_state
     from contract.failures import FailureType
     from contract.identifiers import STATUS_KEY
     from contract.launch import LaunchAnswer
     from contract.wave import WaveOutcome
     from recovery.execution.scheduler import WaveScheduler
-    from recovery.execution.state import ExecutionState, MessageRecord, PlanStatus
+    from recovery.execution.state import (
+        ExecutionState,
+        MessageRecord,
+        PlanStatus,
+        RefusalCode,
+    )
     from recovery.execution.wave import WaveReport
     from recovery.history.record import HistoryDelta, HistoryRecord
     from recovery.operator.confirmation import IntendedStart, start_refusal
     from recovery.operator.message_handler import MessageHandler
-    from recovery.operator.messages import MessageName
+    from recovery.operator.messages import MessageName, MessageRejected
+    from recovery.plan.limits import MAX_SIGNALS
     from recovery.plan.model import RecoveryPlan, Target
     from recovery.text_format import shortened
     from workflows.activity_options import READ_RETRY
     from workflows.history_repair import start_history_repair
+    from workflows.history_share import used_share
     from workflows.plan.details import plan_details
     from workflows.plan.expectations import Expectations
+    from workflows.plan.inbox import SignalInbox
     from workflows.plan.wave_runs import WaveRuns
     from workflows.recorder import Recorder
     from workflows.signals import model_signal
@@ -43,6 +52,11 @@ _RECORD_PAUSE_SECONDS = 2.0
 RECORD_TIMEOUT_SECONDS = 30.0
 # After a cancellation, an operator may need the plan at once, for a real recovery.
 _CANCELLED_RECORD_TIMEOUT_SECONDS = 5.0
+# The state of so many servers is less than the 2 MB of a query's answer.
+_MAX_SERVERS_SHOWN = 1000
+_WARN_SHARE = 0.8
+_STOP_SENDING = "Stop what sends messages to this execution, or it ends:"
+T = TypeVar("T")
 
 
 @workflow.defn
@@ -83,6 +97,10 @@ class RecoveryPlanWorkflow:
             on_report=self._apply_report,
         )
         self._stopped: str | None = None
+        self._signals_received = 0
+        self._inbox = SignalInbox(self._handle_message)
+        self._limit_reason = ""
+        self._is_cancelled = False
         self._recorder = Recorder(self._unrecorded, pause_seconds=_RECORD_PAUSE_SECONDS)
 
     @workflow.run
@@ -99,21 +117,35 @@ class RecoveryPlanWorkflow:
         self._refuse_unconfirmed()
         self._recorder.begin()
         self._recorder.wake()
+        self._handling = asyncio.create_task(self._inbox.run())
+        self._handling.add_done_callback(lambda _: self._mark_changed())
         try:
             await self._check_targets()
+            await self._read_taken_over()
             await self._run_waves()
         except (asyncio.CancelledError, ActivityError) as error:
             if not is_cancelled_exception(error):
                 raise
             await self._cancel()
         await self._end()
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await workflow.wait_condition(
+            lambda: self._inbox.is_empty and workflow.all_handlers_finished()
+        )
+        self._handling.cancel()
         return self._close()
 
     @workflow.query
     def status(self) -> ExecutionState:
-        """The whole state of the execution."""
-        return self._state
+        """The state of the execution, for people; of a large plan without its servers."""
+        if self._start.plan.server_count <= _MAX_SERVERS_SHOWN:
+            return self._state
+        waves = [wave.model_copy(update={"servers": []}) for wave in self._state.waves]
+        return self._state.model_copy(update={"waves": waves})
+
+    @workflow.query
+    def packed_status(self) -> bytes:
+        """The whole state of the execution, for `unpacked_state`."""
+        return packed_state(self._state)
 
     @workflow.query
     def plan(self) -> RecoveryPlan:
@@ -123,43 +155,65 @@ class RecoveryPlanWorkflow:
     @model_signal
     def wave_report(self, report: WaveReport) -> None:
         """Handle a report of a wave's workflow."""
+        self._signals_received += 1
         self._apply_report(report)
 
     def _register_message_handlers(self) -> None:
         """Accept each operator's message as a signal and as an update of the same name.
 
-        Handlers accept any input: a missing or malformed one must be recorded, not fail the
-        workflow task.
+        Handlers accept any input: a missing or malformed one must be rejected, not fail the
+        workflow task. An update is rejected before it is accepted, so that it is none of the 2,000
+        that Temporal takes; it leaves no record.
         """
         for name in MessageName:
             workflow.set_signal_handler(name, self._on_signal(name))
-            workflow.set_update_handler(name, self._on_update(name))
+            check = self._on_update(name, self._check_message)
+            workflow.set_update_handler(
+                name, self._on_update(name, self._handle_update), validator=check
+            )
         workflow.set_dynamic_signal_handler(self._on_unknown_signal)
-        workflow.set_dynamic_update_handler(self._on_unknown_update)
+        workflow.set_dynamic_update_handler(
+            self._on_unknown_update, validator=self._check_unknown_update
+        )
 
     def _on_signal(self, name: str) -> Callable[..., None]:
         def handle(*inputs: Any) -> None:
-            self._handle_message(name, inputs)
+            self._signals_received += 1
+            self._inbox.put(name, inputs)
 
         return handle
 
-    def _on_update(self, name: str) -> Callable[..., str]:
-        def handle(*inputs: Any) -> str:
-            return self._effect_or_error(self._handle_message(name, inputs))
+    @staticmethod
+    def _on_update(name: str, handle: Callable[[str, tuple[Any, ...]], T]) -> Callable[..., T]:
+        def handle_any(*inputs: Any) -> T:
+            return handle(name, inputs)
 
-        return handle
+        return handle_any
 
     async def _on_unknown_signal(self, name: str, args: Sequence[RawValue]) -> None:
-        self._handle_message(name, ())
+        self._signals_received += 1
+        self._inbox.put(name, ())
 
     async def _on_unknown_update(self, name: str, args: Sequence[RawValue]) -> str:
-        return self._effect_or_error(self._handle_message(name, ()))
+        return self._handle_update(name, ())
+
+    def _check_unknown_update(self, name: str, args: Sequence[RawValue]) -> None:
+        self._check_message(name, ())
+
+    def _check_message(self, name: str, inputs: tuple[Any, ...]) -> None:
+        try:
+            self._handler.check(name, inputs)
+        except MessageRejected as rejected:
+            raise _rejection(str(rejected), rejected.code) from rejected
+
+    def _handle_update(self, name: str, inputs: tuple[Any, ...]) -> str:
+        record = self._handle_message(name, inputs)
+        if not record.accepted:
+            raise _rejection(record.effect, record.refusal)
+        return record.effect
 
     def _handle_message(self, name: str, inputs: tuple[Any, ...]) -> MessageRecord:
-        paused = self._state.status is PlanStatus.PAUSED
         record = self._handler.handle(name, inputs, now=workflow.time())
-        if (self._state.status is PlanStatus.PAUSED) is not paused:
-            self._waves.signal_running("resume" if paused else "pause")
         for wave, reason in self._handler.cancellations:
             self._waves.stop(wave, reason)
         self._handler.cancellations.clear()
@@ -169,12 +223,6 @@ class RecoveryPlanWorkflow:
         self._handler.launch_decisions.clear()
         self._mark_changed()
         return record
-
-    @staticmethod
-    def _effect_or_error(record: MessageRecord) -> str:
-        if not record.accepted:
-            raise ApplicationError(record.effect, record.refusal, type=FailureType.MESSAGE_REJECTED)
-        return record.effect
 
     def _apply_stop_policy(self) -> None:
         """Once the policy STOP applies, cancel the launches that DRS has not accepted."""
@@ -204,10 +252,41 @@ class RecoveryPlanWorkflow:
     async def _run_waves(self) -> None:
         """Start each wave when its last dependency is up, until all are settled."""
         while not self._scheduler.all_settled:
+            if self._is_at_limit():
+                await self._stop_waves(self._limit_reason)
+                return
             self._waves.start_ready()
+            self._waves.update_paused(self._state.status is PlanStatus.PAUSED)
             self._update_details()
             await self._wait_for_change()
             self._waves.raise_failures()
+            if self._handling.done():
+                self._handling.result()
+
+    def _is_at_limit(self) -> bool:
+        """Whether to end the execution before Temporal does; warns while there is time."""
+        used = max(used_share(), self._signals_received / MAX_SIGNALS)
+        if used >= _WARN_SHARE and not self._limit_reason:
+            self._limit_reason = (
+                "Temporal's history of one execution has hardly room for more; "
+                f"`drs-waves run --from {self._state.execution_id}` continues it"
+            )
+            self._state.warnings = [*self._state.warnings, f"{_STOP_SENDING} {self._limit_reason}"]
+            self._scheduler.touch(workflow.time())
+        return used >= 1.0
+
+    async def _read_taken_over(self) -> None:
+        """Read the servers of the execution that is taken over: too many for the input."""
+        takeover = self._start.takeover
+        if takeover is not None:
+            self._waves.taken_over = await workflow.execute_activity_method(
+                HistoryActivities.launched_servers,
+                takeover.execution_id,
+                summary=f"Read the servers of {takeover.execution_id}",
+                start_to_close_timeout=timedelta(minutes=2),
+                heartbeat_timeout=heartbeat_timeout(),
+                retry_policy=READ_RETRY,
+            )
 
     async def _wait_for_change(self) -> None:
         """Wait for a report, a message or the next deadline."""
@@ -252,11 +331,15 @@ class RecoveryPlanWorkflow:
             self._mark_changed()
 
     async def _cancel(self) -> None:
-        """Launch nothing new, cancel running waves, and read which jobs continue."""
+        """Cancel the execution, as asked for in Temporal."""
         reason = shortened(workflow.cancellation_reason() or "Cancelled")
-        now = workflow.time()
-        self._scheduler.cancel(reason, now=now)
-        self._handler.record_cancellation(reason, now=now)
+        self._is_cancelled = True
+        self._handler.record_cancellation(reason, now=workflow.time())
+        await self._stop_waves(reason)
+
+    async def _stop_waves(self, reason: str) -> None:
+        """Launch nothing new, cancel running waves, and read which jobs continue."""
+        self._scheduler.cancel(reason, now=workflow.time())
         self._mark_changed()
         for wave in self._scheduler.running():
             self._waves.stop(wave, reason)
@@ -299,11 +382,11 @@ class RecoveryPlanWorkflow:
     def _close(self) -> ExecutionState:
         state = self._state
         match state.status:
-            case PlanStatus.CANCELLED:
+            case PlanStatus.CANCELLED if self._is_cancelled:
                 raise asyncio.CancelledError(state.status_reason)
-            case PlanStatus.FAILED:
+            case PlanStatus.CANCELLED | PlanStatus.FAILED:
                 raise ApplicationError(
-                    f"{state.plan_name} FAILED: {state.status_reason}",
+                    f"{state.plan_name} {state.status}: {state.status_reason}",
                     type=FailureType.PLAN_FAILED,
                     non_retryable=True,
                 )
@@ -323,6 +406,10 @@ class RecoveryPlanWorkflow:
     def _unrecorded(self) -> HistoryRecord | None:
         recorder = self._recorder
         return self._history_delta.unwritten(recorder.recorded, recorder.recorded_execution)
+
+
+def _rejection(text: str, code: RefusalCode | None) -> ApplicationError:
+    return ApplicationError(text, code, type=FailureType.MESSAGE_REJECTED)
 
 
 def _servers_in(plan: RecoveryPlan, target: Target) -> list[str]:

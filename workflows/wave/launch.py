@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
         LaunchesSettled,
         LaunchRequest,
         LaunchResult,
+        LaunchWaiting,
         ReviewRequest,
     )
     from contract.launcher import QueueLaunches, WithdrawLaunches
@@ -34,7 +35,11 @@ _QUEUE_AGAIN_SECONDS = 300.0
 
 
 class WaveLaunch:
-    """The launches of one attempt of a wave."""
+    """The launches of one attempt of a wave.
+
+    Attributes:
+        last_unaccepted: when DRS had certainly not accepted them yet, by Temporal's clock.
+    """
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class WaveLaunch:
         self._withdrawn_in_doubt: list[LaunchRequest] = []
         self._answers: list[LaunchAnswer] = []
         self._launcher = ""
+        self.last_unaccepted = workflow.time()
 
     async def run(self) -> None:
         """Launch the servers without a job, until all are settled or the wave is stopped."""
@@ -66,6 +72,11 @@ class WaveLaunch:
             else:
                 requests = await self._launch(requests)
         self._tracker.launch_reason = ""
+
+    def note_waiting(self, waiting: LaunchWaiting) -> None:
+        """Note that a launch waits for what comes before its call."""
+        if waiting.waiting_for in (WaitingFor.QUOTA, WaitingFor.OTHER_JOB):
+            self.last_unaccepted = workflow.time()
 
     def answer(self, answer: LaunchAnswer) -> None:
         """Apply an operator's answer to whether DRS has the job of a launch."""

@@ -11,8 +11,16 @@ with workflow.unsafe.imports_passed_through():
     from workflows.wave.tracker import WaveTracker
 
 
+# Then each interval is half as long again, so that a day has no more than 40 reports of progress.
+_REGULAR_REPORTS = 20
+_GROWTH = 1.5
+
+
 class PlanReporter:
-    """Reports a change of status at once, and progress at intervals."""
+    """Reports a change of status at once, and progress at intervals, which grow.
+
+    Temporal takes 10,000 signals for the plan, of all its waves.
+    """
 
     def __init__(
         self,
@@ -28,6 +36,7 @@ class PlanReporter:
         self._control = control
         self._pause_seconds = pause_seconds
         self._reported_revision = start.revision
+        self._progress_reports = 0
 
     async def run(self) -> None:
         """Report until cancelled."""
@@ -35,8 +44,9 @@ class PlanReporter:
         while True:
             await workflow.wait_condition(lambda: not self._is_current)
             if not tracker.report_now:
+                self._progress_reports += 1
                 await wait_at_most(
-                    self._pause_seconds,
+                    self._next_pause,
                     lambda: tracker.report_now,
                     summary="Gather progress for the plan",
                 )
@@ -51,6 +61,11 @@ class PlanReporter:
         """Report the rest."""
         self._tracker.report_now = True
         await workflow.wait_condition(lambda: self._is_current)
+
+    @property
+    def _next_pause(self) -> float:
+        further = max(0, self._progress_reports - _REGULAR_REPORTS)
+        return self._pause_seconds * _GROWTH**further
 
     @property
     def _is_current(self) -> bool:

@@ -170,7 +170,7 @@ class WaveTracker:
         wave = self.state
         if (status, reason, waiting_for) == (wave.status, wave.status_reason, wave.waiting_for):
             return
-        if status is not wave.status or status is not WaveStatus.IN_PROGRESS:
+        if (status, waiting_for) != (wave.status, wave.waiting_for):
             self.report_now = True
         wave.status, wave.status_reason, wave.waiting_for = status, reason, waiting_for
         self._changed()

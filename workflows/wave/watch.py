@@ -32,6 +32,7 @@ class WaveWatch:
         self._tracker = tracker
         self._control = control
         self._watches: list[asyncio.Task[None]] = []
+        # By Temporal's time.
         self._last_accepted = 0.0
 
     @property
@@ -39,16 +40,25 @@ class WaveWatch:
         """Whether there is anything to watch."""
         return bool(self._watches)
 
-    def begin(self, servers: Sequence[ServerResult], *, accepted_time: float) -> None:
-        """Watch servers whose job DRS accepted at a time (epoch seconds)."""
+    def begin(
+        self, servers: Sequence[ServerResult], *, accepted_time: float, not_before: float
+    ) -> None:
+        """Watch servers whose job DRS accepted.
+
+        Args:
+            servers: the servers.
+            accepted_time: when, by AWS's clock, which may differ from Temporal's by hours.
+            not_before: when it was not accepted yet, by Temporal's clock.
+        """
         self._tracker.set_accepted(accepted_time)
-        self._last_accepted = max(self._last_accepted, accepted_time)
+        accepted = min(workflow.time(), max(not_before, accepted_time))
+        self._last_accepted = max(self._last_accepted, accepted)
         speed = self._start.speed
         request = WatchRequest(
             target=self._start.wave.target,
             servers=list(servers),
-            until=accepted_time + OBSERVE_SECONDS / speed,
-            slow_poll_until=accepted_time + _SLOW_POLL_SHARE * self._start.earliest_seconds / speed,
+            until=accepted + OBSERVE_SECONDS / speed,
+            slow_poll_until=accepted + _SLOW_POLL_SHARE * self._start.earliest_seconds / speed,
         )
         self._watches.append(asyncio.create_task(self._watch(request)))
         self._tracker.judge()

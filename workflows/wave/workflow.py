@@ -88,6 +88,7 @@ class WaveWorkflow:
     @model_signal
     def launch_waiting(self, waiting: LaunchWaiting) -> None:
         """Handle the launcher's signal of what a launch waits for."""
+        self._launch.note_waiting(waiting)
         if not self._control.paused:
             self._tracker.apply_waiting(waiting)
 
@@ -142,7 +143,8 @@ class WaveWorkflow:
         """Watch jobs of earlier attempts; the wave gets its whole TimeoutSeconds again."""
         servers = self._tracker.state.servers
         if kept := [s for s in servers if s.recovery_job_id and not s.is_final]:
-            self._watch.begin(kept, accepted_time=workflow.time())
+            now = workflow.time()
+            self._watch.begin(kept, accepted_time=now, not_before=now)
 
     def _take_results(self, results: Sequence[LaunchResult]) -> None:
         """Apply the results of launches, and watch the servers with a job."""
@@ -154,6 +156,7 @@ class WaveWorkflow:
         self._watch.begin(
             servers,
             accepted_time=min(r.accepted_time for r in accepted if r.accepted_time is not None),
+            not_before=self._launch.last_unaccepted,
         )
 
     def _on_change(self) -> None:

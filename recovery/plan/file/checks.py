@@ -8,7 +8,7 @@ from recovery.plan.file.keys import Section
 from recovery.plan.file.problems import printable
 from recovery.plan.file.regions import KnownRegions
 from recovery.plan.graph import WaveGraph
-from recovery.plan.limits import MAX_ATTEMPTS, most_attempts
+from recovery.plan.limits import attempts_problem
 from recovery.plan.model import MAX_SERVERS_PER_PLAN
 
 _ENDS_IN_NUMBER = re.compile(r"-([0-9]+)\Z")
@@ -70,14 +70,12 @@ def _check_servers(plan: PlanDraft) -> None:
 
 def _check_attempts(plan: PlanDraft) -> None:
     """Report Retries that Temporal's history of one execution could not hold."""
-    retries = [wave.values.get("Retries", 0) for wave in plan.waves]
-    attempts = most_attempts(retries)
-    if attempts > MAX_ATTEMPTS and any(retries):
+    attempts = [(1 + wave.values.get("Retries", 0), wave.server_total) for wave in plan.waves]
+    if (problem := attempts_problem(attempts)) and any(count > 1 for count, _ in attempts):
         wave = max(plan.waves, key=lambda wave: wave.values.get("Retries", 0))
         wave.problem(
             wave.given["Retries"],
-            f"with its Retries the plan may launch waves {attempts:,} times, too many for "
-            f"Temporal; lower Retries to at most {MAX_ATTEMPTS:,} launches, or split the plan",
+            f"with the plan's Retries, {problem}; lower Retries, or split the plan",
             value=str(wave.values["Retries"]),
         )
 

@@ -1,5 +1,6 @@
 """Every message against every state of a wave: accepted, or rejected with a reason."""
 
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -9,10 +10,12 @@ from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
 from recovery.execution.wave import Cause, WaitingFor, WaveReport, WaveStatus
 from recovery.operator.message_handler import MessageHandler
-from recovery.operator.messages import MessageName
+from recovery.operator.messages import MessageName, MessageRejected
 from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, Server, Wave
 
 NOW = 1_000_000.0
+# Of the two seconds after which Temporal's deadlock detector fires.
+MOST_SECONDS = 0.5
 
 
 def wave(name: str, number: int, *after: str, approval: bool = False) -> Wave:
@@ -344,3 +347,97 @@ def test_unknown_messages_leave_a_record_with_a_hint() -> None:
     record = MessageHandler(scheduler).handle("skipwave", ({"wave": "it"},), now=NOW)
     assert record.refusal is RefusalCode.UNKNOWN_MESSAGE
     assert "did you mean skip_wave?" in record.effect
+
+
+def handler_of(waves: int, *, chained: bool = False) -> MessageHandler:
+    """The handler of an execution of many waves."""
+    names = [f"crm-application-tier-{number:04}" for number in range(waves)]
+    plan = RecoveryPlan(
+        plan_id="crm",
+        region="us-west-2",
+        waves=[
+            wave(name, number, *names[max(0, number - 1) : number] if chained else ())
+            for number, name in enumerate(names)
+        ],
+    )
+    state = ExecutionState.begin(
+        plan,
+        execution_id="crm-1",
+        execution_type=ExecutionType.RECOVERY,
+        started_by="ops",
+        now=NOW,
+    )
+    return MessageHandler(WaveScheduler(plan, state))
+
+
+def test_a_hundred_messages_about_unknown_waves_of_a_thousand_fit_into_one_task() -> None:
+    handler = handler_of(1000)
+    began = time.process_time()
+    for number in range(100):
+        asked = {"wave": f"crm-aplication-teir-{number:04}x", "actor": "ops", "reason": "test"}
+        assert not handler.handle("skip_wave", (asked,), now=NOW).accepted
+        assert time.process_time() - began < MOST_SECONDS
+
+
+def test_a_cascade_over_a_chain_of_a_thousand_waves_fits_into_one_task() -> None:
+    handler = handler_of(1000, chained=True)
+    began = time.process_time()
+    asked = {"wave": "crm-application-tier-0000", "cascade": True}
+    record = handler.handle("skip_wave", (asked,), now=NOW)
+    assert time.process_time() - began < MOST_SECONDS
+    assert handler._scheduler.all_settled
+    assert record.effect.endswith(" and 990 more")
+
+
+def test_a_slip_in_a_waves_name_is_answered_with_the_nearest() -> None:
+    record = handler_of(10).handle("skip_wave", ("crm-application-teir-0003",), now=NOW)
+    assert "did you mean crm-application-tier-0003?" in record.effect
+
+
+def test_what_an_operator_does_after_a_flood_is_recorded() -> None:
+    handler = handler_of(2)
+    for _ in range(1000):
+        handler.handle("resume", ({"actor": "a script"},), now=NOW)
+    asked = {"wave": "crm-application-tier-0001", "actor": "ops", "reason": "no capacity"}
+    record = handler.handle("skip_wave", (asked,), now=NOW + 1)
+    assert record.accepted
+    assert record in handler._scheduler.state.messages
+
+
+def test_a_flood_of_one_rejected_message_is_recorded_as_one() -> None:
+    handler = handler_of(2)
+    for number in range(1000):
+        handler.handle("resume", ({"actor": "a script"},), now=NOW + number)
+    (record,) = handler._scheduler.state.messages
+    assert (record.time, record.last_time, record.repeats) == (NOW, NOW + 999, 999)
+    assert record.outcome.endswith("(and 999 more)")
+
+
+@pytest.mark.parametrize("name", ["resume", "skip_wave", "no_such_message"])
+def test_a_flood_of_different_rejected_messages_is_counted(name: str) -> None:
+    handler = handler_of(2)
+    for number in range(1000):
+        asked = {"wave": f"w{number}"} if name == "skip_wave" else {"reason": str(number)}
+        handler.handle(name, (asked,), now=NOW + number)
+    records = handler._scheduler.state.messages
+    assert len(records) <= 201
+    assert sum(1 + record.repeats for record in records) == 1000
+
+
+def test_accepted_messages_are_recorded_one_by_one_until_there_are_too_many() -> None:
+    handler = handler_of(2)
+    for number in range(1200):
+        name = "resume" if number % 2 else "pause"
+        assert handler.handle(name, (), now=NOW + number).accepted
+    records = handler._scheduler.state.messages
+    assert len(records) == 1001
+    assert (records[-1].name, records[-1].repeats) == ("more messages", 199)
+
+
+def test_a_check_says_what_would_be_rejected_and_changes_nothing() -> None:
+    handler = handler_of(2)
+    before = handler._scheduler.state.model_dump_json()
+    handler.check("skip_wave", ("crm-application-tier-0001",))
+    with pytest.raises(MessageRejected, match="not paused"):
+        handler.check("resume", ())
+    assert handler._scheduler.state.model_dump_json() == before
