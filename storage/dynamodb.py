@@ -12,7 +12,7 @@ from botocore.config import Config
 from pydantic import BaseModel
 
 from aws.errors import AwsError
-from aws.sessions import CONNECT_TIMEOUT_SECONDS, call, checked_session, pages
+from aws.sessions import CONNECT_TIMEOUT_SECONDS, call, call_threads, checked_session, pages
 from recovery.base_model import Model
 
 M = TypeVar("M", bound=Model)
@@ -42,6 +42,7 @@ class DynamoTable:
         self.name = name
         self._region = region
         self._client: Any = None
+        self._threads = call_threads(name)
 
     async def create(self) -> bool:
         """Create the table if it is missing.
@@ -54,6 +55,7 @@ class DynamoTable:
         try:
             client = await self._boto3_client()
             await call(
+                self._threads,
                 "CreateTable",
                 client.create_table,
                 TableName=self.name,
@@ -74,7 +76,8 @@ class DynamoTable:
             if "ResourceInUseException" in str(error):
                 return False
             raise self._error("create", error) from error
-        await call("DescribeTable", client.get_waiter("table_exists").wait, TableName=self.name)
+        wait = client.get_waiter("table_exists").wait
+        await call(self._threads, "DescribeTable", wait, TableName=self.name)
         return True
 
     async def _put(self, item: Mapping[str, Any], condition: ConditionBase | None = None) -> bool:
@@ -91,7 +94,8 @@ class DynamoTable:
             request["ConditionExpression"] = condition
         try:
             client = await self._boto3_client()
-            await call("PutItem", client.put_item, **_expressed(client, "PutItem", request))
+            expressed = _expressed(client, "PutItem", request)
+            await call(self._threads, "PutItem", client.put_item, **expressed)
         except AwsError as error:
             if "ConditionalCheckFailedException" in str(error):
                 return False
@@ -119,7 +123,8 @@ class DynamoTable:
         request |= {"TableName": self.name, "KeyConditionExpression": key}
         try:
             client = await self._boto3_client()
-            async for page in pages("Query", client, **_expressed(client, "Query", request)):
+            expressed = _expressed(client, "Query", request)
+            async for page in pages(self._threads, "Query", client, **expressed):
                 for item in page["Items"]:
                     yield item
         except AwsError as error:
@@ -138,6 +143,7 @@ class DynamoTable:
                 max_pool_connections=50,
             )
             dynamodb = await call(
+                self._threads,
                 "DynamoDB",
                 checked_session().resource,
                 service_name="dynamodb",

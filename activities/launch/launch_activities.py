@@ -79,7 +79,7 @@ class LaunchActivities:
         before, is_retry = _last_heartbeat(), activity.info().attempt > 1
         unanswered = any(r.possibly_sent and r.answer is None for r in request.requests)
         attempt = LaunchAttempt(
-            self._clients.drs(request.requests[0].target),
+            self._clients.launches(request.requests[0].target),
             self._settings,
             request.requests,
             before or LaunchHeartbeat(),
@@ -111,7 +111,8 @@ class LaunchActivities:
     @activity.defn
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
         """Search the job of a withdrawn launch; None if there is none."""
-        api, heartbeat = self._clients.drs(request.target), _last_heartbeat() or LaunchHeartbeat()
+        api = self._clients.launches(request.target)
+        heartbeat = _last_heartbeat() or LaunchHeartbeat()
         attempt = LaunchAttempt(api, self._settings, [request], heartbeat, in_doubt=True)
         async with heartbeating(lambda: attempt.heartbeat):
             return await attempt.find()
@@ -119,7 +120,7 @@ class LaunchActivities:
     async def _account_of(self, target: Target) -> str | None:
         """The account; if STS fails, the one that the plan or the role names."""
         try:
-            return await self._clients.drs(target).account_id()
+            return await self._clients.launches(target).account_id()
         except WrongAccountError as wrong:
             raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
         except AwsError:

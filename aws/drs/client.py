@@ -18,7 +18,7 @@ from aws.drs.models import (
     TagList,
 )
 from aws.errors import AwsError, AwsErrorKind
-from aws.sessions import AwsSessions, call, pages
+from aws.sessions import AwsSessions, call, call_threads, pages
 from recovery.plan.model import Server, Target
 
 _MAX_IDS = 200
@@ -34,13 +34,15 @@ class WrongAccountError(AwsError):
 class DrsClient:
     """DRS in one target. Every method raises `AwsError` when its call fails.
 
-    Calls are made only in the account that the target names, if it names one.
+    Calls are made only in the account that the target names, if it names one, and wait for no call
+    of another client.
     """
 
     def __init__(self, sessions: AwsSessions, target: Target) -> None:
         self._sessions = sessions
         self._target = target
         self._account_id: str | None = None
+        self._threads = call_threads(f"drs-{target.region}")
 
     @property
     def endpoint(self) -> str:
@@ -65,10 +67,11 @@ class DrsClient:
             WrongAccountError: it is not the account the plan names.
         """
         if self._account_id is None:
+            threads, operation = self._threads, "GetCallerIdentity"
             client = await call(
-                "GetCallerIdentity", self._sessions.client, service="sts", target=self._target
+                threads, operation, self._sessions.client, service="sts", target=self._target
             )
-            response = await call("GetCallerIdentity", client.get_caller_identity)
+            response = await call(threads, operation, client.get_caller_identity)
             account_id, named = str(response.get("Account", "")), self._target.account_id
             if named and account_id != named:
                 raise WrongAccountError(
@@ -111,7 +114,7 @@ class DrsClient:
                 sourceServers=requested, isDrill=is_drill, tags=_tags(launch_ids)
             )
 
-        response = await call("StartRecovery", send)
+        response = await call(self._threads, "StartRecovery", send)
         return _parse("StartRecovery", Job, [response.get("job")])[0]
 
     async def jobs(self, job_ids: Sequence[str]) -> list[Job]:
@@ -134,9 +137,10 @@ class DrsClient:
 
     async def tags_of(self, arn: str) -> dict[str, str]:
         """The tags of a resource."""
-        client = await self._client("ListTagsForResource")
-        response = await call("ListTagsForResource", client.list_tags_for_resource, resourceArn=arn)
-        return _parse("ListTagsForResource", TagList, [response])[0].tags
+        operation = "ListTagsForResource"
+        list_tags = (await self._client(operation)).list_tags_for_resource
+        response = await call(self._threads, operation, list_tags, resourceArn=arn)
+        return _parse(operation, TagList, [response])[0].tags
 
     async def job_log(self, job_id: str) -> list[JobLogItem]:
         """A job's log, oldest line first."""
@@ -154,22 +158,23 @@ class DrsClient:
 
     async def terminate(self, recovery_instance_ids: Sequence[str]) -> None:
         """Start jobs that terminate recovery instances."""
-        client = await self._client("TerminateRecoveryInstances")
+        operation = "TerminateRecoveryInstances"
+        terminate = (await self._client(operation)).terminate_recovery_instances
         for some in _slices(recovery_instance_ids, _MAX_IDS):
-            operation = client.terminate_recovery_instances
-            await call("TerminateRecoveryInstances", operation, recoveryInstanceIDs=some)
+            await call(self._threads, operation, terminate, recoveryInstanceIDs=some)
 
     async def should_run(self, server_id: str) -> bool | None:
         """Whether the launch configuration asks for a running instance; None if it does not say."""
         operation = "GetLaunchConfiguration"
-        client = await self._client(operation)
-        response = await call(operation, client.get_launch_configuration, sourceServerID=server_id)
+        read = (await self._client(operation)).get_launch_configuration
+        response = await call(self._threads, operation, read, sourceServerID=server_id)
         return {"STARTED": True, "STOPPED": False}.get(str(response.get("launchDisposition")))
 
     async def _client(self, operation: str, *, retries: bool = True) -> Any:
         await self.check()
+        make, target = self._sessions.client, self._target
         return await call(
-            operation, self._sessions.client, service="drs", target=self._target, retries=retries
+            self._threads, operation, make, service="drs", target=target, retries=retries
         )
 
     async def _with_ids(
@@ -185,7 +190,8 @@ class DrsClient:
         """The items of all pages of a response."""
         found: list[T] = []
         count = 0
-        async for page in pages(operation, await self._client(operation), **request):
+        client = await self._client(operation)
+        async for page in pages(self._threads, operation, client, **request):
             found += _parse(operation, model, page.get("items") or [])
             count += 1
             if count == _MAX_PAGES and page.get("nextToken"):

@@ -1,5 +1,7 @@
 """What the worker sees of the targets, and what readiness finds."""
 
+import time
+
 import pytest
 
 from activities.targets import TargetActivities
@@ -17,6 +19,7 @@ from tests.aws_in_process import (
     Temporal,
 )
 
+FAR = Target(region="eu-central-1")
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
 
 
@@ -151,3 +154,20 @@ async def test_the_check_of_targets_returns_the_operating_systems_of_servers(
     while not systems:
         systems = (await Attempt(Temporal()).run(check, None)).operating_systems
     assert systems == {ids[0]: OperatingSystem.WINDOWS, ids[1]: OperatingSystem.LINUX}
+
+
+async def test_a_region_that_hangs_delays_the_start_of_a_plan_by_two_seconds_only(
+    aws: LocalAws, fast: Settings
+) -> None:
+    near, far = aws.servers(1), aws.servers(1, Region=FAR.region)
+    for service in ("drs", "sts"):
+        aws.fault("*", Service=service, Region=FAR.region, Effect="delay", Seconds=5)
+    activities = TargetActivities(TargetClients(fast), fast)
+    ids = [[server.source_server_id for server in servers] for servers in (near, far)]
+    began = time.monotonic()
+    found = await Attempt(Temporal()).environment.run(
+        activities.check_targets, [Target(region=REGION), FAR], ids
+    )
+    assert time.monotonic() - began < 4
+    assert [target.account_id for target in found.targets] == [ACCOUNT, None]
+    assert found.targets[1].error == "AWS did not answer in 2 s"

@@ -54,7 +54,7 @@ class _UnavailableQuotas(ServiceQuotas):
 class _TargetClients:
     """AWS clients that know the account only."""
 
-    def drs(self, target: Target) -> "_TargetClients":
+    def launches(self, target: Target) -> "_TargetClients":
         """The client of a target."""
         return self
 
