@@ -7,7 +7,7 @@ SPEED ?= 60
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint types imports tests soak kills worker-death chaos histories lock clean bench bench-real page-lag screenshots
+.PHONY: help run test test-all lint types imports tests soak kills worker-death hang chaos histories lock clean bench bench-real page-lag screenshots
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +59,11 @@ SEED ?=
 kills: $(BIN)/drs-waves ## Kill the worker between acceptance and recording, 100 times: 100 jobs.
 	@exec $(BIN)/python -m bench.kills --launches $(LAUNCHES)
 
-worker-death: $(BIN)/drs-waves ## By how much a worker's death delays the next wave.
+worker-death: $(BIN)/drs-waves ## By how much a worker's death delays the next wave or plan.
 	@exec $(BIN)/python -m bench.worker_death --rounds $(ROUNDS)
+
+hang: $(BIN)/drs-waves ## By how much a hanging DynamoDB or Region delays other launches.
+	@exec $(BIN)/python -m bench.hang
 
 chaos: $(BIN)/drs-waves ## 200 random drills with seeded faults; about 25 minutes.
 	@exec $(BIN)/python -m bench.chaos --drills $(DRILLS) $(if $(SEED),--seed $(SEED))

@@ -20,8 +20,9 @@ from settings import Settings, is_loopback
 from storage.history import HistoryError, HistoryTable
 
 _RESPONSE_TIMEOUT_SECONDS = 20.0
-# A warning does not justify a longer delay of a recovery, nor many calls.
-_ORIGIN_TIMEOUT_SECONDS = 2.0
+# A plan's launches wait for its check, also where another of its Regions does not answer. A wrong
+# account that is not seen in time is seen at the launch.
+_START_TIMEOUT_SECONDS = 2.0
 MAX_ORIGIN_SERVERS = 200
 # An agent reports every few minutes.
 _UNSEEN_SECONDS = 600.0
@@ -54,7 +55,8 @@ class TargetActivities:
         """
         async with heartbeating():
             context, servers = await asyncio.gather(
-                self._context(targets), self._servers(targets, server_ids or [])
+                self._context(targets, _START_TIMEOUT_SECONDS),
+                self._servers(targets, server_ids or []),
             )
         return context.model_copy(
             update={
@@ -72,7 +74,7 @@ class TargetActivities:
         """Check replication, live instances, running jobs and quotas of all servers."""
         async with heartbeating():
             context, messages = await asyncio.gather(
-                self._context(plan.targets), self._history_warnings()
+                self._context(plan.targets, _RESPONSE_TIMEOUT_SECONDS), self._history_warnings()
             )
             checks = await asyncio.gather(*(self._check(plan, t) for t in plan.targets))
         messages += self._dependencies.warnings(i for check in checks for i in check.origins)
@@ -88,7 +90,7 @@ class TargetActivities:
 
         async def read(target: Target, ids: list[str]) -> list[SourceServer]:
             try:
-                async with asyncio.timeout(_ORIGIN_TIMEOUT_SECONDS):
+                async with asyncio.timeout(_START_TIMEOUT_SECONDS):
                     api = self._clients.drs(target)
                     return await api.source_servers(ids)
             except (AwsError, TimeoutError):
@@ -98,25 +100,25 @@ class TargetActivities:
         listed = await asyncio.gather(*(read(target, ids) for target, ids in requests if ids))
         return [server for some in listed for server in some]
 
-    async def _context(self, targets: Sequence[Target]) -> WorkerContext:
-        contexts = await asyncio.gather(*(self._check_target(target) for target in targets))
+    async def _context(self, targets: Sequence[Target], seconds: float) -> WorkerContext:
+        contexts = await asyncio.gather(*(self._check_target(each, seconds) for each in targets))
         return WorkerContext(
             speed=self._settings.speed,
             targets=list(contexts),
             history_endpoint=await self._history.endpoint() if self._history else None,
         )
 
-    async def _check_target(self, target: Target) -> TargetContext:
+    async def _check_target(self, target: Target, seconds: float) -> TargetContext:
         context = TargetContext(region=target.region, role_arn=target.role_arn)
         api = self._clients.drs(target)
         try:
-            async with asyncio.timeout(_RESPONSE_TIMEOUT_SECONDS):
+            async with asyncio.timeout(seconds):
                 context.account_id = await api.account_id()
             context.endpoint, context.other_endpoints = api.endpoint, api.other_endpoints
         except WrongAccountError as error:
             context.error, context.mismatch = str(error), True
         except (AwsError, TimeoutError) as error:
-            context.error = str(error) or f"AWS did not answer in {_RESPONSE_TIMEOUT_SECONDS:g} s"
+            context.error = str(error) or f"AWS did not answer in {seconds:g} s"
         context.is_sandbox = is_loopback(context.endpoint)
         return context
 

@@ -19,6 +19,7 @@ from temporalio.service import RPCError
 
 from client.errors import RefusedError, UnreachableError
 from client.executions import execution_state
+from client.health import LaunchHealth
 from contract.identifiers import plan_id_of
 from recovery.execution.state import ExecutionState
 from storage.dynamodb import TableError
@@ -190,12 +191,17 @@ class ExecutionPoller(Poller[ExecutionState]):
     """
 
     def __init__(
-        self, execution_id: str, connect: Callable[[], Awaitable[Client]], history: HistoryTable
+        self,
+        execution_id: str,
+        connect: Callable[[], Awaitable[Client]],
+        history: HistoryTable,
+        health: LaunchHealth,
     ) -> None:
         super().__init__()
         self._execution_id = execution_id
         self._connect = connect
         self._history = history
+        self._health = health
         self._is_recorded = False
         self.is_settled = False
 
@@ -220,7 +226,7 @@ class ExecutionPoller(Poller[ExecutionState]):
                 if state.execution_id == self._execution_id:
                     known, just_ended = state, state.end_time is not None
                     if not just_ended:
-                        return state
+                        return await self._with_problems(client, state)
         try:
             found = await self._history.execution(self._execution_id)
         except TableError as error:
@@ -246,17 +252,32 @@ class ExecutionPoller(Poller[ExecutionState]):
         )
         return recorded
 
+    async def _with_problems(self, client: Client, state: ExecutionState) -> ExecutionState:
+        """The state, with what keeps executions from launching as warnings."""
+        try:
+            problems = await self._health.problems(client)
+        except (RefusedError, UnreachableError, RPCError):
+            return state
+        return state.model_copy(update={"warnings": state.warnings + problems})
+
 
 class ExecutionHub:
     """The pollers of this process, one per execution."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Client]], history: HistoryTable) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Client]],
+        history: HistoryTable,
+        health: LaunchHealth,
+    ) -> None:
         """Create a hub without pollers.
 
         Args:
             connect: returns the connection to Temporal, which is made on first use.
             history: has the executions that Temporal no longer has.
+            health: what keeps executions from launching.
         """
+        self._health = health
         self._connect = connect
         self._history = history
         self._pollers: dict[str, ExecutionPoller] = {}
@@ -265,8 +286,9 @@ class ExecutionHub:
         """The poller of an execution."""
         self._pollers = {i: each for i, each in self._pollers.items() if not each.is_idle}
         if execution_id not in self._pollers:
-            poller = ExecutionPoller(execution_id, self._connect, self._history)
-            self._pollers[execution_id] = poller
+            self._pollers[execution_id] = ExecutionPoller(
+                execution_id, self._connect, self._history, self._health
+            )
         return self._pollers[execution_id]
 
     async def state(self, execution_id: str) -> ExecutionState:

@@ -17,6 +17,7 @@ from client.cleanup import cleanup_state, start_cleanup
 from client.connection import connect_to_temporal, explained_errors
 from client.errors import RefusedError, UnreachableError
 from client.executions import RunningExecution, find_running, list_runs
+from client.health import LaunchHealth
 from client.overview import MAX_ROWS, Overview, overview
 from client.steering import cancel, send
 from client.takeover import refuse_while_running
@@ -46,7 +47,8 @@ class ExecutionService:
         self.authenticator = Authenticator(settings)
         self.history = HistoryTable(settings)
         self.plans = PlanTable(settings)
-        self.hub = ExecutionHub(self.client, self.history)
+        self.health = LaunchHealth()
+        self.hub = ExecutionHub(self.client, self.history, self.health)
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
         self.starter = ExecutionStarter(settings, self.client, self.plan, self.history)
@@ -78,7 +80,14 @@ class ExecutionService:
         self, *, plan_id: str | None = None, state: PlanStatus | None = None, limit: int = MAX_ROWS
     ) -> Overview:
         """List executions from Temporal and the history; one of the two may not answer."""
-        return await overview(self.history, self.client, plan_id=plan_id, state=state, limit=limit)
+        return await overview(
+            self.history,
+            self.client,
+            health=self.health,
+            plan_id=plan_id,
+            state=state,
+            limit=limit,
+        )
 
     async def frozen_plan(self, execution_id: str) -> RecoveryPlan:
         """The plan that an execution runs or ran.

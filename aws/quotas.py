@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from aws.errors import AwsError
-from aws.sessions import AwsSessions, call, pages
+from aws.sessions import AwsSessions, call, call_threads, pages
 from recovery.launch.admission import Quotas
 from recovery.plan.model import Target
 from settings import Settings
@@ -42,6 +42,7 @@ class ServiceQuotas:
     def __init__(self, sessions: AwsSessions, settings: Settings) -> None:
         self._sessions = sessions
         self._settings = settings
+        self._threads = call_threads("quotas")
         self._cached: dict[Target, tuple[float, dict[str, int]]] = {}
 
     async def of(self, target: Target) -> Quotas:
@@ -60,13 +61,13 @@ class ServiceQuotas:
         return configured(self._settings, reported)
 
     async def _ask(self, target: Target) -> dict[str, int]:
-        operation = "ListServiceQuotas"
+        threads, operation, make = self._threads, "ListServiceQuotas", self._sessions.client
         client = await call(
-            operation, self._sessions.client, service="service-quotas", target=target, retries=False
+            threads, operation, make, service="service-quotas", target=target, retries=False
         )
         found = [
             quota
-            async for page in pages(operation, client, ServiceCode="drs")
+            async for page in pages(threads, operation, client, ServiceCode="drs")
             for quota in page.get("Quotas", [])
         ]
         values = _by_code(found)

@@ -7,7 +7,8 @@ STS is called in the target's Region, and no endpoint of another Region is calle
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
-from functools import cache
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import cache, partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -29,6 +30,8 @@ from recovery.plan.model import Target
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 25
+# More than DRS's quota of jobs in progress, each of which calls AWS once at a time.
+_THREADS = 32
 
 
 @cache
@@ -152,21 +155,31 @@ def _in_role(base: boto3.Session, role_arn: str, region: str) -> boto3.Session:
     return checked_session(source=source, region_name=region)
 
 
-async def call(operation: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Call boto3 in a thread.
+def call_threads(name: str) -> ThreadPoolExecutor:
+    """A pool of threads for calls that must not wait for other calls, which may hang."""
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix=name)
+
+
+async def call(
+    threads: Executor, operation: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> Any:
+    """Call boto3 in a thread of a pool.
 
     Raises:
         AwsError: the call failed.
     """
     try:
-        return await asyncio.to_thread(function, *args, **kwargs)
+        work = partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
     except AwsError:
         raise
     except Exception as error:
         raise AwsError.of(error, operation) from error
 
 
-async def pages(operation: str, client: Any, /, **request: Any) -> AsyncIterator[dict[str, Any]]:
+async def pages(
+    threads: Executor, operation: str, client: Any, /, **request: Any
+) -> AsyncIterator[dict[str, Any]]:
     """The pages of an operation such as DescribeJobs, each read in a thread when it is needed.
 
     Raises:
@@ -174,5 +187,5 @@ async def pages(operation: str, client: Any, /, **request: Any) -> AsyncIterator
     """
     paginator = client.get_paginator(xform_name(operation))
     iterator = iter(paginator.paginate(**request))
-    while (page := await call(operation, next, iterator, None)) is not None:
+    while (page := await call(threads, operation, next, iterator, None)) is not None:
         yield page

@@ -1,10 +1,13 @@
-"""Measures the delay of a dependent wave after the worker that watches its dependency is killed.
+"""Measures the delay of launches after a worker is killed that watches, launches or queues.
 
 The plan is a chain of two waves. In a disturbed round, the worker that watches the first wave
 receives SIGKILL after its last poll before the server is LAUNCHED. It is the only worker at the
 start of the plan, so it also caches the workflows. The measured time is from LAUNCH_END of the
-server to StartRecovery of the second wave, from the ledger of the local AWS. Run it with
-`python -m bench.worker_death`.
+server to StartRecovery of the second wave, from the ledger of the local AWS.
+
+In two more kinds of rounds, the worker that runs the launcher receives SIGKILL, idle or with a
+StartRecovery that DRS has not answered, and the next plan starts. The measured time is from the
+kill to StartRecovery of that plan. Run it with `python -m bench.worker_death`.
 """
 
 import asyncio
@@ -42,11 +45,16 @@ class Measurement:
         undisturbed: seconds from LAUNCH_END of the first wave to StartRecovery of the second.
         disturbed: the same in the rounds with a kill.
         killed_before: seconds from each kill to LAUNCH_END.
+        launcher_killed: seconds from the kill of the launcher's worker to the next plan's
+            StartRecovery.
+        launch_killed: the same if that worker has a StartRecovery without a response.
     """
 
     undisturbed: list[float] = field(default_factory=list)
     disturbed: list[float] = field(default_factory=list)
     killed_before: list[float] = field(default_factory=list)
+    launcher_killed: list[float] = field(default_factory=list)
+    launch_killed: list[float] = field(default_factory=list)
 
     @property
     def delays(self) -> list[float]:
@@ -56,13 +64,15 @@ class Measurement:
 
     def table(self, speed: float) -> Table:
         """The rounds as a table."""
-        title = f"From LAUNCH_END to the dependent wave's StartRecovery, speed {speed:g}"
+        title = f"To the StartRecovery of the next wave or plan, speed {speed:g}"
         table = figures_table(title, "", "rounds", "median s", "max s")
         rows = {
             "undisturbed": self.undisturbed,
             "watching worker killed": self.disturbed,
             "  kill to LAUNCH_END": self.killed_before,
             "added delay": self.delays,
+            "launcher killed, to the next plan": self.launcher_killed,
+            "launch killed, to the next plan": self.launch_killed,
         }
         for name, values in rows.items():
             figures = f"{statistics.median(values):.2f}", f"{max(values):.2f}"
@@ -107,6 +117,33 @@ class RoundRunner:
         await self._wait_for_call("StartRecovery", second)
         return await self._gap(first, second), launch_end - killed
 
+    async def launcher_killed(self, *, during_launch: bool) -> float:
+        """Run a round that kills the launcher's worker. A standby worker continues.
+
+        Args:
+            during_launch: kill it before it gets the response of a StartRecovery.
+
+        Returns:
+            The seconds from the kill to StartRecovery of the next plan.
+        """
+        testbed = self._testbed
+        if during_launch:
+            hold = {"Operation": "StartRecovery", "Effect": "hold", "Times": 1}
+            await testbed.aws.apply(Faults=[hold])
+        first, _ = await self._begin()
+        launched = await self._wait_for_call("StartRecovery", first)
+        await testbed.workers.add()
+        if not await testbed.workers.remove(launched["Caller"]):
+            raise StalledError(f"{launched['Caller']} ended before it could be killed")
+        killed = time.time()
+        await testbed.aws.clear_faults()
+        next_first, next_second = await self._begin()
+        await self._wait_for_call("StartRecovery", next_first)
+        created = float((await self._job_of(next_first))["Created"])
+        # The next round begins with one worker and without running plans.
+        await self._wait_for_call("StartRecovery", next_second)
+        return created - killed
+
     async def _begin(self) -> tuple[str, str]:
         """Start the chain. Returns the servers of the first and the second wave."""
         self._number += 1
@@ -143,7 +180,7 @@ async def bench(rounds: int, speed: float) -> Measurement:
     found = Measurement()
     async with running_testbed(speed=speed, workers=1, poll_seconds=_POLL_SECONDS) as testbed:
         with progress_bars() as progress:
-            task = progress.add_task("rounds", total=2 * rounds)
+            task = progress.add_task("rounds", total=4 * rounds)
             runner = RoundRunner(testbed)
             # Not measured: the first round imports modules and opens connections.
             await runner.undisturbed()
@@ -156,6 +193,11 @@ async def bench(rounds: int, speed: float) -> Measurement:
                 found.killed_before.append(killed_before)
                 progress.advance(task)
                 await asyncio.sleep(_POLL_SECONDS / speed)
+            for found_delays in (found.launcher_killed, found.launch_killed):
+                for _ in range(rounds):
+                    during_launch = found_delays is found.launch_killed
+                    found_delays.append(await runner.launcher_killed(during_launch=during_launch))
+                    progress.advance(task)
         testbed.keep_logs = any(delay > _bound(speed)[0] for delay in found.delays)
     return found
 
@@ -185,9 +227,9 @@ def main(
         f"Bound: {parts}; the speed does not scale the heartbeat and sticky timeouts.",
         markup=False,
     )
-    over = sum(delay > bound for delay in found.delays)
-    if over:
-        Console(stderr=True).print(f"VIOLATION: {over} of {rounds} delays exceed the bound")
+    delays = [*found.delays, *found.launcher_killed, *found.launch_killed]
+    if over := sum(delay > bound for delay in delays):
+        Console(stderr=True).print(f"VIOLATION: {over} of {len(delays)} delays exceed the bound")
         raise typer.Exit(1)
 
 

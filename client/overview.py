@@ -9,6 +9,7 @@ from temporalio.service import RPCError
 
 from client.connection import connect_to_temporal
 from client.errors import UnreachableError
+from client.health import LaunchHealth
 from contract.identifiers import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY, STATUS_KEY
 from contract.rpc_limits import RPC_TIMEOUT
 from recovery.base_model import Model
@@ -56,7 +57,8 @@ class Overview:
     """Executions, those that run first and the newest first.
 
     Attributes:
-        warnings: which source did not respond, and what is therefore unknown.
+        warnings: what keeps executions from launching; which source did not respond, and what is
+            therefore unknown.
     """
 
     rows: list[ExecutionRow]
@@ -75,6 +77,7 @@ async def overview(
     table: HistoryTable,
     connect: Callable[[], Awaitable[Client]] = connect_to_temporal,
     *,
+    health: LaunchHealth,
     plan_id: str | None = None,
     state: PlanStatus | None = None,
     limit: int = MAX_ROWS,
@@ -84,6 +87,7 @@ async def overview(
     Args:
         table: the history.
         connect: returns the connection to Temporal.
+        health: what keeps executions from launching.
         plan_id: only this plan's.
         state: only those in this state.
         limit: the maximum number.
@@ -99,7 +103,7 @@ async def overview(
     for side in (running, recorded):
         if isinstance(side, BaseException) and not isinstance(side, _UNAVAILABLE):
             raise side
-    warnings = []
+    warnings: list[str] = []
     if isinstance(running, BaseException):
         if isinstance(recorded, BaseException):
             raise UnreachableError(f"{running}\n{recorded}")
@@ -110,6 +114,11 @@ async def overview(
         rows = merged(running, [])
     else:
         rows = merged(running, recorded)
+    if any(row.running for row in rows):
+        try:
+            warnings += await health.problems(await connect())
+        except (UnreachableError, RPCError) as error:
+            warnings.append(f"whether launches proceed is unknown: {error}")
     found = [row for row in rows if state is None or row.status == state]
     return Overview(found[:limit], tuple(warnings))
 

@@ -66,7 +66,7 @@ class LaunchResult(Model):
 
 
 class LaunchWaiting(Model):
-    """Signal to a wave: what one of its launches waits for."""
+    """Signal to a wave: what one of its launches waits for, or all if no launch is named."""
 
     launch_id: str
     waiting_for: WaitingFor
@@ -98,9 +98,14 @@ class BatchRequest(Model):
 
 
 class BatchProgress(Model):
-    """Signal to the launcher, from its running batch: what launches wait for."""
+    """Signal to the launcher, from its running batch: what launches wait for.
+
+    Attributes:
+        uses_quota: whether DRS may have a job of the batch that it does not list yet.
+    """
 
     waiting: list[LaunchWaiting] = []
+    uses_quota: bool = True
 
 
 class PostponedLaunch(LaunchWaiting):

@@ -50,6 +50,7 @@ class RunningJobsRequest(Model):
 
     Attributes:
         seen: the known running jobs; the result waits for a change. None: return at once.
+        error: the known error, which ends no wait.
         accepted: accepted jobs; the result says which of them DRS lists.
         gather_polls: for how many poll intervals launches gather before jobs are read.
         waited_seconds: how much of that time has passed.
@@ -57,6 +58,7 @@ class RunningJobsRequest(Model):
 
     target: Target
     seen: list[str] | None = None
+    error: str = ""
     accepted: list[str] = []
     gather_polls: float = 0.0
     waited_seconds: float = 0.0

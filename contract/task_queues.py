@@ -2,3 +2,5 @@
 
 TASK_QUEUE = "drs-waves"
 WATCH_TASK_QUEUE = "drs-waves-watch"
+HISTORY_TASK_QUEUE = "drs-waves-history"
+TASK_QUEUES = (TASK_QUEUE, WATCH_TASK_QUEUE, HISTORY_TASK_QUEUE)

@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import WorkerDeploymentConfig
 
 from contract.rpc_limits import RPC_TIMEOUT
-from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
+from contract.task_queues import TASK_QUEUES
 from settings import Settings
 
 _CHECK_SECONDS = 5.0
@@ -107,7 +107,7 @@ async def _current_build(client: Client, deployment_name: str) -> str:
 
 
 async def _is_known(client: Client, ours: WorkerDeploymentVersion) -> bool:
-    """Whether Temporal has both task queues registered with this version."""
+    """Whether Temporal has the task queues registered with this version."""
     request = DescribeWorkerDeploymentVersionRequest(
         namespace=client.namespace,
         deployment_version=DeploymentVersion(
@@ -118,7 +118,7 @@ async def _is_known(client: Client, ours: WorkerDeploymentVersion) -> bool:
         client.workflow_service.describe_worker_deployment_version(request, timeout=RPC_TIMEOUT)
     )
     served = {queue.name for queue in answer.version_task_queues} if answer else set()
-    return served >= {TASK_QUEUE, WATCH_TASK_QUEUE}
+    return served.issuperset(TASK_QUEUES)
 
 
 async def _found(call: Awaitable[R]) -> R | None:

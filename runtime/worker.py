@@ -4,10 +4,9 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import structlog
 from temporalio.client import Client
@@ -26,7 +25,7 @@ from aws.regions import DependencyRegions
 from aws.targets import TargetClients
 from client.connection import connect_to_temporal, require_namespace
 from client.errors import UnreachableError
-from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
+from contract.task_queues import HISTORY_TASK_QUEUE, TASK_QUEUE, WATCH_TASK_QUEUE
 from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
 from runtime.log_config import configure_logging
@@ -49,15 +48,15 @@ WORKFLOWS = (
     JobLogWorkflow,
     HistoryRepairWorkflow,
 )
-_AWS_CALLS_AT_ONCE = 64
-_WATCHES_AT_ONCE = 5000
+# Of a task queue: activities that hang must not keep others from starting.
+_ACTIVITIES_AT_ONCE = 5000
 _GRACE_PERIOD = timedelta(seconds=10)
 # Less than the 30 s after which Docker and Kubernetes kill what does not stop.
 _STOP_TIMEOUT_SECONDS = 25.0
 
 
 def make_workers(client: Client, settings: Settings) -> list[Worker]:
-    """The workers of both task queues; long watches have their own slots."""
+    """The workers of the task queues; launches, watches and the history have their own slots."""
     clients = TargetClients(settings)
     launch = LaunchActivities(clients, settings)
     watch = WatchActivities(clients, settings)
@@ -68,8 +67,12 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
     job_logs = JobLogActivities(clients)
     executions = ExecutionActivities()
     cleanup = CleanupActivities(clients, settings)
-    versioned = deployment_config(settings)
     runner = ReplayableRunner()
+    common: dict[str, Any] = {
+        "max_concurrent_activities": _ACTIVITIES_AT_ONCE,
+        "max_heartbeat_throttle_interval": heartbeat_interval(),
+        "deployment_config": deployment_config(settings),
+    }
     workflow_worker = runner.serve(
         Worker(
             client,
@@ -81,19 +84,15 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
                 launch.launch_batch,
                 launch.find_launch,
                 watch.review_launches,
-                history.record,
-                history.cleanup_scope,
-                history.launched_servers,
                 targets.check_targets,
                 targets.check_readiness,
                 job_logs.read_job_logs,
             ],
-            max_heartbeat_throttle_interval=heartbeat_interval(),
             sticky_queue_schedule_to_start_timeout=timedelta(
                 seconds=settings.sticky_timeout_seconds
             ),
             graceful_shutdown_timeout=_GRACE_PERIOD,
-            deployment_config=versioned,
+            **common,
         )
     )
     watch_worker = Worker(
@@ -105,15 +104,19 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
             executions.read_wave_state,
             executions.await_wave,
             executions.await_execution_end,
-            history.repair_history,
             cleanup.find_instances,
             cleanup.terminate,
         ],
-        max_concurrent_activities=_WATCHES_AT_ONCE,
-        max_heartbeat_throttle_interval=heartbeat_interval(),
-        deployment_config=versioned,
+        **common,
     )
-    return [workflow_worker, watch_worker]
+    history_worker = Worker(
+        client,
+        task_queue=HISTORY_TASK_QUEUE,
+        activities=[history.record, history.cleanup_scope, history.launched_servers, history.repair_history],
+        graceful_shutdown_timeout=_GRACE_PERIOD,
+        **common,
+    )
+    return [workflow_worker, watch_worker, history_worker]
 
 
 async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None:
@@ -122,9 +125,6 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None
     Raises:
         UnreachableError: Temporal no longer accepts this worker.
     """
-    loop = asyncio.get_running_loop()
-    calls = ThreadPoolExecutor(_AWS_CALLS_AT_ONCE, thread_name_prefix="aws")
-    loop.set_default_executor(calls)
     workers = make_workers(client, settings)
     try:
         async with AsyncExitStack() as stack:
@@ -140,10 +140,6 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None
     except (RuntimeError, RPCError) as error:
         reason = str(error).partition(": Status {")[0]
         raise UnreachableError(f"Temporal no longer accepts this worker: {reason}") from error
-    finally:
-        # The end of the event loop would wait for AWS calls without a response.
-        calls.shutdown(wait=False, cancel_futures=True)
-        loop.set_default_executor(ThreadPoolExecutor(1))
 
 
 async def _shut_down(workers: Sequence[Worker]) -> None:

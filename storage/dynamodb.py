@@ -13,7 +13,7 @@ from botocore.config import Config
 from pydantic import BaseModel
 
 from aws.errors import AwsError
-from aws.sessions import call, checked_session, pages
+from aws.sessions import call, call_threads, checked_session, pages
 from recovery.base_model import Model
 from storage.table_check import TableCheck, capacity_warning, differences, recovery_warning
 
@@ -49,6 +49,7 @@ class DynamoTable:
         self.name = name
         self._region = region
         self._client: Any = None
+        self._threads = call_threads(name)
 
     async def create(self) -> bool:
         """Create the table if it is missing.
@@ -58,12 +59,13 @@ class DynamoTable:
         """
         try:
             client = await self._boto3_client()
-            await call("CreateTable", client.create_table, **self._definition())
+            await call(self._threads, "CreateTable", client.create_table, **self._definition())
         except AwsError as error:
             if "ResourceInUseException" in str(error):
                 return False
             raise await self._error("create", error) from error
-        await call("DescribeTable", client.get_waiter("table_exists").wait, TableName=self.name)
+        wait = client.get_waiter("table_exists").wait
+        await call(self._threads, "DescribeTable", wait, TableName=self.name)
         await self._enable_point_in_time_recovery(client)
         return True
 
@@ -91,6 +93,7 @@ class DynamoTable:
         for _ in range(_BACKUPS_TRIES):
             try:
                 await call(
+                    self._threads,
                     "UpdateContinuousBackups",
                     client.update_continuous_backups,
                     TableName=self.name,
@@ -121,7 +124,9 @@ class DynamoTable:
 
     async def _description(self) -> dict[str, Any]:
         client = await self._boto3_client()
-        response = await call("DescribeTable", client.describe_table, TableName=self.name)
+        response = await call(
+            self._threads, "DescribeTable", client.describe_table, TableName=self.name
+        )
         return cast(dict[str, Any], response["Table"])
 
     async def _recovery_warning(self) -> str | None:
@@ -129,7 +134,10 @@ class DynamoTable:
         try:
             client = await self._boto3_client()
             response = await call(
-                operation, client.describe_continuous_backups, TableName=self.name
+                self._threads,
+                operation,
+                client.describe_continuous_backups,
+                TableName=self.name,
             )
         except AwsError as error:
             return f"may have no point-in-time recovery: {error}"
@@ -166,7 +174,8 @@ class DynamoTable:
             request["ConditionExpression"] = condition
         try:
             client = await self._boto3_client()
-            await call("PutItem", client.put_item, **_expressed(client, "PutItem", request))
+            expressed = _expressed(client, "PutItem", request)
+            await call(self._threads, "PutItem", client.put_item, **expressed)
         except AwsError as error:
             if "ConditionalCheckFailedException" in str(error):
                 return False
@@ -194,7 +203,8 @@ class DynamoTable:
         request |= {"TableName": self.name, "KeyConditionExpression": key}
         try:
             client = await self._boto3_client()
-            async for page in pages("Query", client, **_expressed(client, "Query", request)):
+            expressed = _expressed(client, "Query", request)
+            async for page in pages(self._threads, "Query", client, **expressed):
                 for item in page["Items"]:
                     yield item
         except AwsError as error:
@@ -207,6 +217,7 @@ class DynamoTable:
         """
         if self._client is None:
             dynamodb = await call(
+                self._threads,
                 "DynamoDB",
                 checked_session().resource,
                 service_name="dynamodb",

@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.execution import ExecutionEndRequest
     from contract.failures import FailureType
     from contract.identifiers import plan_workflow_id
-    from contract.task_queues import WATCH_TASK_QUEUE
+    from contract.task_queues import HISTORY_TASK_QUEUE, WATCH_TASK_QUEUE
     from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
     from recovery.execution.wave import next_revision
     from recovery.history.record import HistoryRecord
@@ -99,6 +99,7 @@ class DrillCleanupWorkflow:
         return await workflow.execute_activity_method(
             HistoryActivities.cleanup_scope,
             self._start.execution_id,
+            task_queue=HISTORY_TASK_QUEUE,
             summary="Read launched servers from the history",
             start_to_close_timeout=timedelta(minutes=2),
             heartbeat_timeout=heartbeat_timeout(),

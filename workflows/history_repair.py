@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.execution import ExecutionRun, HistoryRepair, StartExecution
     from contract.failures import FailureType
     from contract.identifiers import history_workflow_id, search_attributes
-    from contract.task_queues import WATCH_TASK_QUEUE
+    from contract.task_queues import HISTORY_TASK_QUEUE
     from workflows.activity_options import WRITE_RETRY
     from workflows.recorder import MAX_RECORD_SECONDS
     from workflows.versioning import LONG_LIVED
@@ -36,7 +36,7 @@ class HistoryRepairWorkflow:
         repair = await workflow.execute_activity_method(
             HistoryActivities.repair_history,
             run,
-            task_queue=WATCH_TASK_QUEUE,
+            task_queue=HISTORY_TASK_QUEUE,
             summary=f"Repair the history of {run.execution_id}",
             schedule_to_close_timeout=timedelta(seconds=MAX_RECORD_SECONDS),
             start_to_close_timeout=timedelta(minutes=15),

@@ -10,6 +10,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.history import HistoryActivities
+    from contract.task_queues import HISTORY_TASK_QUEUE
     from recovery.history.record import HistoryRecord
     from recovery.text_format import listed
     from workflows.activity_options import WRITE_RETRY
@@ -89,6 +90,7 @@ class Recorder:
             await workflow.execute_activity_method(
                 HistoryActivities.record,
                 record,
+                task_queue=HISTORY_TASK_QUEUE,
                 summary=f"Record {what}"[:100],
                 schedule_to_close_timeout=timedelta(seconds=MAX_RECORD_SECONDS),
                 start_to_close_timeout=timedelta(minutes=2),

@@ -362,7 +362,8 @@ class LaunchAttempt:
         by_wave: dict[str, list[Launch]] = {}
         for launch in self._open:
             by_wave.setdefault(launch.request.wave_workflow_id, []).append(launch)
-        progress = BatchProgress()
+        is_searched = waiting_for is WaitingFor.LAUNCH_DECISION
+        progress = BatchProgress(uses_quota=self._in_doubt and not is_searched)
         for launches in by_wave.values():
             servers = names(i for launch in launches for i in launch.request.server_ids)
             # An operator answers launch by launch.

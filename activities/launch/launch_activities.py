@@ -6,17 +6,27 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from activities.caller_signals import signal_caller
 from activities.heartbeat import heartbeating
 from activities.launch.attempt import LaunchAttempt
+from activities.launch.launcher_problem import launcher_problem
 from aws.drs.client import WrongAccountError
 from aws.drs.models import DAY_SECONDS, Job
 from aws.errors import AwsError
 from aws.targets import TargetClients
 from contract.identifiers import launcher_workflow_id
-from contract.launch import BatchRequest, BatchResult, LaunchHeartbeat, LaunchRequest, LaunchResult
+from contract.launch import (
+    BatchRequest,
+    BatchResult,
+    LaunchHeartbeat,
+    LaunchRequest,
+    LaunchResult,
+    LaunchWaiting,
+)
 from contract.launcher import LauncherInput, QueueLaunches
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
+from recovery.execution.wave import WaitingFor
 from recovery.plan.model import Target
 from settings import Settings
 
@@ -59,6 +69,7 @@ class LaunchActivities:
                 )
             except RPCError as error:
                 raise ApplicationError(f"Temporal did not accept it: {error.message}") from error
+            await _report_launcher_problem(workflow_id)
         return workflow_id
 
     @activity.defn
@@ -79,7 +90,7 @@ class LaunchActivities:
         before, is_retry = _last_heartbeat(), activity.info().attempt > 1
         unanswered = any(r.possibly_sent and r.answer is None for r in request.requests)
         attempt = LaunchAttempt(
-            self._clients.drs(request.requests[0].target),
+            self._clients.launches(request.requests[0].target),
             self._settings,
             request.requests,
             before or LaunchHeartbeat(),
@@ -111,7 +122,8 @@ class LaunchActivities:
     @activity.defn
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
         """Search the job of a withdrawn launch; None if there is none."""
-        api, heartbeat = self._clients.drs(request.target), _last_heartbeat() or LaunchHeartbeat()
+        api = self._clients.launches(request.target)
+        heartbeat = _last_heartbeat() or LaunchHeartbeat()
         attempt = LaunchAttempt(api, self._settings, [request], heartbeat, in_doubt=True)
         async with heartbeating(lambda: attempt.heartbeat):
             return await attempt.find()
@@ -119,12 +131,26 @@ class LaunchActivities:
     async def _account_of(self, target: Target) -> str | None:
         """The account; if STS fails, the one that the plan or the role names."""
         try:
-            return await self._clients.drs(target).account_id()
+            return await self._clients.launches(target).account_id()
         except WrongAccountError as wrong:
             raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
         except AwsError:
             role_account = target.role_arn.split(":")[4] if target.role_arn else None
             return target.account_id or role_account
+
+
+async def _report_launcher_problem(workflow_id: str) -> None:
+    """Signal to the wave what is wrong with its launcher, if anything."""
+    handle = activity.client().get_workflow_handle(workflow_id)
+    try:
+        problem = launcher_problem(await handle.describe(rpc_timeout=RPC_TIMEOUT))
+    except RPCError as error:
+        activity.logger.warning("The launcher cannot be described: %s", error)
+        return
+    if problem is not None:
+        reason = WaitingFor.LAUNCH.text(problem)
+        waiting = LaunchWaiting(launch_id="", waiting_for=WaitingFor.LAUNCH, reason=reason)
+        await signal_caller("launch_waiting", waiting)
 
 
 def _last_heartbeat() -> LaunchHeartbeat | None:

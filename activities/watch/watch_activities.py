@@ -22,6 +22,9 @@ from recovery.execution.wave import WaitingFor
 from recovery.launch.queue import MIN_GATHER_POLLS, RunningJobs
 from settings import Settings
 
+# A single failure says little, and ends no wait.
+_FAILURES = 3
+
 
 class WatchActivities:
     """The activities that read DRS and change nothing."""
@@ -49,10 +52,12 @@ class WatchActivities:
     async def read_running_jobs(self, request: RunningJobsRequest) -> RunningJobs:
         """Read the running jobs of an account and Region, of any client, and the quotas.
 
-        If DRS fails, a request without `seen` returns no jobs at once; others wait for a change.
+        If DRS fails, a request without `seen` returns the error at once; others return a lasting
+        error that is new, and otherwise wait for a change.
         """
         poller = self._clients.poller(request.target)
         since = time.time() - DAY_SECONDS
+        failures = 0
         async with heartbeating():
             quotas = await self._clients.quotas.of(request.target)
             await asyncio.sleep(self._gather_seconds(request))
@@ -67,12 +72,15 @@ class WatchActivities:
                         listing = await poller.next(since)
                 except AwsError as error:
                     activity.logger.warning("Running jobs cannot be read: %s", error)
-                    if request.seen is None:
-                        return found
+                    failures += 1
+                    is_news = not request.error and failures >= _FAILURES
+                    if request.seen is None or is_news:
+                        return found.model_copy(update={"error": str(error)})
                     continue
                 found = _with_jobs(found, listing, request.accepted)
                 # A newly listed job may have started and ended since.
-                if request.seen is None or set(found.jobs) != set(request.seen) or found.listed:
+                has_changed = set(found.jobs) != set(request.seen or ()) or bool(found.listed)
+                if request.seen is None or request.error or has_changed:
                     return found
 
     @activity.defn

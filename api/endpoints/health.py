@@ -22,26 +22,37 @@ class Health(Model):
     Attributes:
         temporal: Temporal answers.
         worker: a worker polls for new executions; None if Temporal does not answer.
+        launches: a worker polls, and no launcher is lost or stuck; None if Temporal does not
+            answer.
         history: the history table can be read.
     """
 
     temporal: bool
     worker: bool | None
+    launches: bool | None
     history: bool
 
 
 @router.get("/health", summary="Get the health of the server")
 async def health(service: Service) -> Health:
     """Return what the server can reach. The status is always 200."""
-    worker, history = await asyncio.gather(
-        _with_timeout(_worker(service)), _with_timeout(_history(service))
+    worker, launches, history = await asyncio.gather(
+        _with_timeout(_worker(service)),
+        _with_timeout(_launches(service)),
+        _with_timeout(_history(service)),
     )
-    return Health(temporal=worker is not None, worker=worker, history=bool(history))
+    return Health(
+        temporal=worker is not None, worker=worker, launches=launches, history=bool(history)
+    )
 
 
 async def _worker(service: ExecutionService) -> bool:
     client = await service.client()
     return await idle_reason(client) is None
+
+
+async def _launches(service: ExecutionService) -> bool:
+    return not await service.health.problems(await service.client())
 
 
 async def _history(service: ExecutionService) -> bool:

@@ -26,7 +26,7 @@ from aws.drs.models import (
     TagList,
 )
 from aws.errors import AwsError, AwsErrorKind
-from aws.sessions import AwsSessions, call, pages
+from aws.sessions import AwsSessions, call, call_threads, pages
 from recovery.plan.model import Server, Target
 
 MAX_IDS = 200
@@ -88,7 +88,8 @@ class WrongAccountError(AwsError):
 class DrsClient:
     """DRS in one target. Every method raises `AwsError` when its call fails.
 
-    Calls are made only in the account that the target names, if it names one.
+    Calls are made only in the account that the target names, if it names one, and wait for no call
+    of another client.
 
     Attributes:
         odd_items: by operation, how many items of its last response had no form that we know.
@@ -98,6 +99,7 @@ class DrsClient:
         self._sessions = sessions
         self._target = target
         self._account_id: str | None = None
+        self._threads = call_threads(f"drs-{target.region}")
         self.odd_items: dict[str, int] = {}
 
     @property
@@ -129,10 +131,11 @@ class DrsClient:
             WrongAccountError: it is not the account the plan names.
         """
         if self._account_id is None:
+            threads, operation = self._threads, "GetCallerIdentity"
             client = await call(
-                "GetCallerIdentity", self._sessions.client, service="sts", target=self._target
+                threads, operation, self._sessions.client, service="sts", target=self._target
             )
-            response = await call("GetCallerIdentity", client.get_caller_identity)
+            response = await call(threads, operation, client.get_caller_identity)
             account_id, named = str(response.get("Account", "")), self._target.account_id
             if named and account_id != named:
                 raise WrongAccountError(
@@ -149,7 +152,7 @@ class DrsClient:
         operation = "StartRecovery"
         client = await self._client(operation, retries=False)
         # botocore's public way to them: it signs, and sends nothing.
-        await call(operation, client.generate_presigned_url, "describe_jobs")
+        await call(self._threads, operation, client.generate_presigned_url, "describe_jobs")
 
     async def start_recovery(
         self,
@@ -180,7 +183,7 @@ class DrsClient:
                     sourceServers=requested, isDrill=is_drill, tags=_tags(launch_ids)
                 )
 
-        response = await call("StartRecovery", send)
+        response = await call(self._threads, "StartRecovery", send)
         if not isinstance(response.get("job"), dict):
             raise AwsError(AwsErrorKind.UNCLEAR, "StartRecovery: the response names no job")
         return self._parse("StartRecovery", Job, [response["job"]])[0]
@@ -205,8 +208,9 @@ class DrsClient:
 
     async def tags_of(self, arn: str) -> dict[str, str]:
         """The tags of a resource."""
-        client = await self._client("ListTagsForResource")
-        response = await call("ListTagsForResource", client.list_tags_for_resource, resourceArn=arn)
+        operation = "ListTagsForResource"
+        list_tags = (await self._client(operation)).list_tags_for_resource
+        response = await call(self._threads, operation, list_tags, resourceArn=arn)
         return TagList.model_validate(response).tags
 
     async def job_log(self, job_id: str) -> list[JobLogItem]:
@@ -241,19 +245,20 @@ class DrsClient:
             with _sent_before(not_after):
                 client.terminate_recovery_instances(recoveryInstanceIDs=list(recovery_instance_ids))
 
-        await call("TerminateRecoveryInstances", send)
+        await call(self._threads, "TerminateRecoveryInstances", send)
 
     async def should_run(self, server_id: str) -> bool | None:
         """Whether the launch configuration asks for a running instance; None if it does not say."""
         operation = "GetLaunchConfiguration"
-        client = await self._client(operation)
-        response = await call(operation, client.get_launch_configuration, sourceServerID=server_id)
+        read = (await self._client(operation)).get_launch_configuration
+        response = await call(self._threads, operation, read, sourceServerID=server_id)
         return {"STARTED": True, "STOPPED": False}.get(str(response.get("launchDisposition")))
 
     async def _client(self, operation: str, *, retries: bool = True) -> Any:
         await self.check()
+        make, target = self._sessions.client, self._target
         client = await call(
-            operation, self._sessions.client, service="drs", target=self._target, retries=retries
+            self._threads, operation, make, service="drs", target=target, retries=retries
         )
         events = client.meta.events
         events.register("before-send.drs", _refuse_late_call, unique_id="drs-waves-late")
@@ -274,7 +279,8 @@ class DrsClient:
         """The items of all pages of a response."""
         found: list[T] = []
         count = 0
-        async for page in pages(operation, await self._client(operation), **request):
+        client = await self._client(operation)
+        async for page in pages(self._threads, operation, client, **request):
             items = page.get("items") or []
             if not isinstance(items, list):
                 raise AwsError(AwsErrorKind.UNCLEAR, f"{operation}: the items are not a list")

@@ -10,6 +10,7 @@ from cli.commands.validate import Json
 from cli.input.completion import complete_plan
 from cli.render.output import show, warn, write_json
 from cli.render.tables import execution_table
+from client.health import LaunchHealth
 from client.overview import MAX_ROWS, ExecutionRow, Overview, overview
 from recovery.execution.state import PlanStatus
 from settings import get_settings
@@ -69,7 +70,9 @@ def _load_overview(
 ) -> Overview:
     """Load what Temporal and DynamoDB know; print a warning if one of them is unreachable."""
     table = HistoryTable(get_settings())
-    loaded = asyncio.run(overview(table, plan_id=plan_id, state=state, limit=limit))
+    loaded = asyncio.run(
+        overview(table, health=LaunchHealth(), plan_id=plan_id, state=state, limit=limit)
+    )
     for warning in loaded.warnings:
         warn(warning)
     return loaded

@@ -52,6 +52,7 @@ class QueuedLaunch(Model):
         not_before: the earliest time to send it again (epoch seconds).
         reported: what it waits for, as last signaled to its wave.
         reported_reason: the same as text.
+        reported_error: the error in it, if the running jobs could not be read.
     """
 
     launch_id: str
@@ -68,6 +69,7 @@ class QueuedLaunch(Model):
     not_before: float = 0.0
     reported: WaitingFor | None = None
     reported_reason: str = ""
+    reported_error: str = ""
 
     @property
     def group(self) -> str:
@@ -101,10 +103,13 @@ class Batch:
 
     Attributes:
         withdrawn: launch IDs that their wave has withdrawn since.
+        uses_quota: whether DRS has, or may get at any moment, a job of it. It does not while it
+            waits for DRS to answer, or for an operator.
     """
 
     launches: list[QueuedLaunch]
     withdrawn: set[str] = field(default_factory=set)
+    uses_quota: bool = True
 
     @property
     def server_ids(self) -> list[str]:

@@ -33,6 +33,7 @@ class RunningJobs(Model):
 
     Attributes:
         time: when they were read (epoch seconds).
+        error: why they cannot be read now; the others are what was read before.
         jobs: by job ID, how many source servers it holds.
         listed: the accepted jobs that DRS lists, in progress or completed.
         quotas: DRS's quotas.
@@ -40,6 +41,7 @@ class RunningJobs(Model):
     """
 
     time: float = 0.0
+    error: str = ""
     jobs: dict[str, int] = {}
     listed: list[str] = []
     quotas: Quotas = Quotas()
@@ -148,6 +150,10 @@ class LaunchQueue:
 
     def update_running(self, running: RunningJobs) -> None:
         """Update DRS's running jobs; an older list is ignored."""
+        if running.error:
+            # An error does not mean that no jobs run.
+            self._running = self._running.model_copy(update={"error": running.error})
+            return
         if running.time < self._running.time:
             return
         self._running = running
@@ -176,6 +182,8 @@ class LaunchQueue:
         sendable: list[QueuedLaunch] = []
         for launch in self.waiting:
             if self._is_held(launch, now) or busy_servers & set(launch.server_ids):
+                continue
+            if self._reason_of_others(launch):
                 continue
             busy_servers |= set(launch.server_ids)
             sendable.append(launch)
@@ -242,9 +250,22 @@ class LaunchQueue:
                 # The batch that postponed it has signaled the reason.
                 continue
             waiting_for, reason = self._reason(launch)
-            if launch.reported is not waiting_for:
+            error = self._running.error
+            if (launch.reported, launch.reported_error) != (waiting_for, error):
+                launch.reported_error = error
                 launch.reported, launch.reported_reason = waiting_for, reason
                 found.setdefault(launch.wave, Waiting(launch, waiting_for, reason))
+        return list(found.values())
+
+    def reported(self, launch_ids: Iterable[str]) -> list[Waiting]:
+        """What waves were signaled last: one per wave, but each launch that needs a decision."""
+        found: dict[str, Waiting] = {}
+        for launch_id in launch_ids:
+            launch = self._launches[launch_id]
+            if launch.reported is not None:
+                is_decision = launch.reported is WaitingFor.LAUNCH_DECISION
+                waiting = Waiting(launch, launch.reported, launch.reported_reason)
+                found.setdefault(launch_id if is_decision else launch.wave, waiting)
         return list(found.values())
 
     def report(self, launch_id: str, waiting_for: WaitingFor, reason: str) -> bool:
@@ -259,17 +280,37 @@ class LaunchQueue:
         launch.reported, launch.reported_reason = waiting_for, reason
         return True
 
+    def apply_progress(self, launch_ids: Iterable[str], *, uses_quota: bool) -> bool:
+        """Apply whether the batch of these launches uses the quota.
+
+        Returns:
+            Whether this is new.
+        """
+        batches = [b for i in launch_ids if (b := self.batch_of(i)) and b.uses_quota != uses_quota]
+        for batch in batches:
+            batch.uses_quota = uses_quota
+        return bool(batches)
+
     @property
     def jobs_in_use(self) -> int:
-        """The jobs that count against the quota: running, accepted, or being sent."""
-        return len(self._running.jobs) + len(self._accepted) + len(self.batches)
+        """The jobs that count against the quota: running, accepted, or being requested."""
+        return self._jobs_in_progress + len(self._requested)
 
     @property
     def servers_in_use(self) -> int:
         """The servers of those jobs."""
         ours = [len(job.server_ids) for job in self._accepted.values()]
-        ours += [len(batch.server_ids) for batch in self.batches]
+        ours += [len(batch.server_ids) for batch in self._requested]
         return sum(self._running.jobs.values()) + sum(ours)
+
+    @property
+    def _jobs_in_progress(self) -> int:
+        return len(self._running.jobs) + len(self._accepted)
+
+    @property
+    def _requested(self) -> list[Batch]:
+        """The batches that may get a job at any moment."""
+        return [batch for batch in self.batches if batch.uses_quota]
 
     def _is_held(self, launch: QueuedLaunch, now: float) -> bool:
         """Whether a launch is still postponed."""
@@ -281,16 +322,34 @@ class LaunchQueue:
         busy_servers = {i for batch in self.batches for i in batch.server_ids}
         return busy_servers | {i for job in self._accepted.values() for i in job.server_ids}
 
+    def _reason_of_others(self, launch: QueuedLaunch) -> str:
+        """Why launches with the same target wait for DRS, if they are as many as DRS takes jobs.
+
+        More of them would only add calls that DRS does not answer.
+        """
+        reasons = []
+        for batch in self.batches:
+            if not batch.uses_quota and batch.launches[0].share_key == launch.share_key:
+                waiting = (e for e in batch.launches if e.reported is WaitingFor.LAUNCH)
+                reasons += [each.reported_reason for each in waiting][:1]
+        return reasons[0] if len(reasons) >= self._running.quotas.jobs else ""
+
     def _reason(self, launch: QueuedLaunch) -> tuple[WaitingFor, str]:
         quotas = self._running.quotas
         if self._busy_servers() & set(launch.server_ids):
             detail = "a job of this launcher has these servers"
             return WaitingFor.OTHER_JOB, WaitingFor.OTHER_JOB.text(detail)
+        if reason := self._reason_of_others(launch):
+            return WaitingFor.LAUNCH, reason
         if self.jobs_in_use >= quotas.jobs:
-            detail = f"{self.jobs_in_use} of {quotas.jobs} jobs are in progress"
+            detail = f"{self._jobs_in_progress} of {quotas.jobs} jobs are in progress"
+            if self._requested:
+                detail += f", {len(self._requested)} requested"
         else:
             detail = (
                 f"{self.servers_in_use} of {quotas.servers} servers are in jobs, and more urgent "
                 "launches wait"
             )
+        if self._running.error:
+            detail += f". The jobs in progress cannot be read now: {self._running.error}"
         return WaitingFor.QUOTA, WaitingFor.QUOTA.text(detail)

@@ -1,6 +1,7 @@
 """What the worker sees of the targets, and what readiness finds."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,7 @@ from tests.aws_in_process import (
 )
 from tests.gateway import Answer, gateway
 
+FAR = Target(region="eu-central-1")
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
 
 
@@ -285,3 +287,20 @@ async def test_jobs_in_an_unknown_status_take_up_no_quota(
             watches.read_running_jobs, RunningJobsRequest(target=TARGET)
         )
     assert found.jobs == {}
+
+
+async def test_a_region_that_hangs_delays_the_start_of_a_plan_by_two_seconds_only(
+    aws: LocalAws, fast: Settings
+) -> None:
+    near, far = aws.servers(1), aws.servers(1, Region=FAR.region)
+    for service in ("drs", "sts"):
+        aws.fault("*", Service=service, Region=FAR.region, Effect="delay", Seconds=5)
+    activities = TargetActivities(TargetClients(fast), fast)
+    ids = [[server.source_server_id for server in servers] for servers in (near, far)]
+    began = time.monotonic()
+    found = await Attempt(Temporal()).environment.run(
+        activities.check_targets, [Target(region=REGION), FAR], ids
+    )
+    assert time.monotonic() - began < 4
+    assert [target.account_id for target in found.targets] == [ACCOUNT, None]
+    assert found.targets[1].error == "AWS did not answer in 2 s"

@@ -27,7 +27,7 @@ from botocore.httpsession import URLLib3Session
 from aws import sessions as aws_module
 from aws.drs.client import DrsClient
 from aws.errors import AwsError, AwsErrorKind
-from aws.sessions import AwsSessions, call
+from aws.sessions import AwsSessions, call, call_threads
 from recovery.plan.model import Server, Target
 from tests.aws_in_process import ACCOUNT, OTHER_ACCOUNT, REGION, TARGET, LocalAws
 
@@ -214,7 +214,7 @@ async def test_any_exception_of_a_call_is_an_aws_error_that_names_the_operation(
         raise RuntimeError("no idea")
 
     with pytest.raises(AwsError, match="Something: RuntimeError: no idea"):
-        await call("Something", broken)
+        await call(call_threads("test"), "Something", broken)
 
 
 @pytest.mark.parametrize(

@@ -379,6 +379,7 @@ async def test_health_reports_its_parts_without_a_token(
     assert (await anonymous.get("/health")).json() == {
         "Temporal": True,
         "Worker": True,
+        "Launches": True,
         "History": True,
     }
 

@@ -26,7 +26,7 @@ from contract.identifiers import (
     plan_workflow_id,
     wave_workflow_id,
 )
-from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
+from contract.task_queues import TASK_QUEUE, TASK_QUEUES
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.forecast.durations import LearnedDurations
@@ -218,7 +218,7 @@ async def serving(environment: WorkflowEnvironment) -> AsyncIterator[FakedEnviro
     """Serve the task queues with fake activities inside the block."""
     fakes = FakeActivities(environment)
     async with AsyncExitStack() as stack:
-        for queue in (TASK_QUEUE, WATCH_TASK_QUEUE):
+        for queue in TASK_QUEUES:
             worker = Worker(
                 environment.client,
                 task_queue=queue,

@@ -55,7 +55,7 @@ class _UnavailableQuotas(ServiceQuotas):
 class _TargetClients:
     """AWS clients that know the account only."""
 
-    def drs(self, target: Target) -> "_TargetClients":
+    def launches(self, target: Target) -> "_TargetClients":
         """The client of a target."""
         return self
 
@@ -84,6 +84,7 @@ class FakeActivities:
         last_poll_lag: the delay of the poll before TIMED_OUT, which returns the state at its
             request; None: it returns like any watch.
         poll_error: why the watch cannot ask DRS.
+        unread_by: the roles by which running jobs cannot be read.
         recorded_after: from the first write until DynamoDB takes one.
         warnings: what the worker warns of at the start.
         systems: the operating systems of servers, as it sees them then.
@@ -109,6 +110,7 @@ class FakeActivities:
     watch_fails_for: float = 0.0
     last_poll_lag: float | None = None
     poll_error: str = ""
+    unread_by: list[str | None] = field(default_factory=list)
     recorded_after: float = 0.0
     warnings: list[str] = field(default_factory=list)
     systems: dict[str, OperatingSystem] = field(default_factory=dict)
@@ -183,6 +185,10 @@ class FakeActivities:
         now = await self._now()
         if request.seen is None:
             self.gathers.append(request.gather_polls)
+        if request.target.role_arn in self.unread_by:
+            if request.seen is not None and request.error:
+                await self._wait_until(NEVER, now)
+            return RunningJobs(time=now, error="DescribeJobs: AccessDeniedException")
         jobs = {i: n for i, n in self._in_progress.items() if self._arrivals[i] > now}
         listed = [i for i in request.accepted if i in self._in_progress]
         if request.seen is not None and set(jobs) == set(request.seen) and not listed:

@@ -10,7 +10,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from contract.identifiers import launcher_workflow_id
-from contract.launch import LaunchAnswer, LaunchRequest
+from contract.launch import LaunchAnswer, LaunchRequest, LaunchWaiting
 from contract.launcher import LauncherInput, QueueLaunches, WithdrawLaunches
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.state import PlanStatus
@@ -26,6 +26,7 @@ from tests.workflows.fake_activities import ACCOUNT_ID, HOUR, NEVER
 from workflows.launcher.workflow import LauncherWorkflow
 
 LAUNCHER = launcher_workflow_id(ACCOUNT_ID, "us-west-2")
+ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/other"
 _MOST_LOOKS = 20
 
 
@@ -138,6 +139,68 @@ async def test_a_terminated_launcher_gets_the_request_again_and_searches_the_job
     assert state.status is PlanStatus.COMPLETED
     (launched,) = env.fakes.launches
     assert launched.possibly_sent
+
+
+async def test_jobs_that_the_role_of_a_launch_cannot_read_are_not_taken_for_none(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    fakes = env_on_real_server.fakes
+    fakes.settings, fakes.launched_after = Settings(jobs_quota=1), HOUR
+    fakes.unread_by = [ROLE]
+    first = await env_on_real_server.start(wave("First"))
+    await first.wave_until("first", lambda w: w.start_time)
+    second = await env_on_real_server.start(wave("Second", role_arn=ROLE))
+    waiting = await second.wave_until("second", lambda w: w.waiting_for is WaitingFor.QUOTA)
+    assert waiting.status_reason == (
+        "Waiting for quota: 1 of 1 jobs are in progress. The jobs in progress cannot be read now: "
+        "DescribeJobs: AccessDeniedException"
+    )
+    # A role that can read them reads them for all.
+    third = await env_on_real_server.start(wave("Third"))
+    await third.wave_until("third", lambda w: w.waiting_for is WaitingFor.QUOTA)
+    await second.wave_until("second", lambda w: "cannot be read" not in w.status_reason)
+    fakes.launched_after = 0.5
+    await fakes.launch_all_now()
+    await all_ended(first, second, third)
+
+
+async def test_an_answer_for_a_lost_launcher_has_its_launch_requested_again_at_once(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    env_on_real_server.fakes.accepted_after = NEVER
+    run = await env_on_real_server.start(wave("Database"))
+    await run.wave_until("database", lambda w: w.waiting_for is WaitingFor.QUOTA)
+    await env_on_real_server.environment.client.get_workflow_handle(LAUNCHER).terminate()
+    env_on_real_server.fakes.accepted_after, env_on_real_server.fakes.launched_after = 0.0, 0.5
+    answer = LaunchAnswer(launch_id=f"{run.execution_id}/database/1/0")
+    await run.wave_handle("database").signal("answer_launch", answer)
+    await all_ended(run)
+    (launched,) = env_on_real_server.fakes.launches
+    assert launched.possibly_sent
+
+
+async def test_a_repeated_request_is_answered_with_what_its_launch_waits_for(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    env_on_real_server.fakes.accepted_after = NEVER
+    run = await env_on_real_server.start(wave("Database"))
+    state = await run.wave_until("database", lambda w: w.waiting_for is WaitingFor.QUOTA)
+    stuck = LaunchWaiting(launch_id="", waiting_for=WaitingFor.LAUNCH, reason="stuck")
+    await run.wave_handle("database").signal("launch_waiting", stuck)
+    await run.wave_until("database", lambda w: w.waiting_for is WaitingFor.LAUNCH)
+    request = LaunchRequest(
+        launch_id=f"{run.execution_id}/database/1/0",
+        target=Target(region="us-west-2"),
+        servers=[Server(source_server_id=server_id(90_001))],
+        is_drill=True,
+        since=0.0,
+        wave_workflow_id=run.wave_handle("database").id,
+    )
+    again = QueueLaunches(requests=[request], launch_before=time.time() + HOUR)
+    launcher = env_on_real_server.environment.client.get_workflow_handle(LAUNCHER)
+    await launcher.signal("queue_launches", again)
+    answered = await run.wave_until("database", lambda w: w.waiting_for is WaitingFor.QUOTA)
+    assert answered.status_reason == state.status_reason
 
 
 async def test_a_launch_requested_twice_is_made_once_and_malformed_signals_change_nothing(

@@ -10,7 +10,6 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.launch.launch_activities import LaunchActivities
-    from activities.watch.watch_activities import WatchActivities
     from contract.launch import (
         BatchProgress,
         BatchRequest,
@@ -22,14 +21,13 @@ with workflow.unsafe.imports_passed_through():
     from contract.launcher import (
         LauncherInput,
         QueueLaunches,
-        RunningJobsRequest,
         WithdrawLaunches,
     )
-    from contract.task_queues import WATCH_TASK_QUEUE
     from recovery.launch.admission import Batch, QueuedLaunch
-    from recovery.launch.queue import LaunchQueue, RunningJobs
+    from recovery.launch.queue import LaunchQueue, Waiting
     from recovery.plan.model import Target
     from workflows.activity_options import LAUNCH_RETRY
+    from workflows.launcher.jobs_reader import JobsReader
     from workflows.launcher.wave_signals import WaveSignals
     from workflows.signals import model_signal
     from workflows.versioning import LONG_LIVED
@@ -59,8 +57,7 @@ class LauncherWorkflow:
         self._calls: dict[Batch, workflow.ActivityHandle[BatchResult]] = {}
         self._batch_tasks: set[asyncio.Task[None]] = set()
         self._wave_signals = WaveSignals()
-        self._jobs_watch: asyncio.Task[None] | None = None
-        self._jobs_request: RunningJobsRequest | None = None
+        self._jobs = JobsReader(self._queue, on_change=self._wake)
         self._changed = bool(start.requests)
         self._requests_seen = 0
         self._is_idle = False
@@ -75,29 +72,30 @@ class LauncherWorkflow:
             # Their waves know the deadline themselves, and search for their jobs.
             self._drop(self._queue.drop_overdue(workflow.time()))
             if self._queue.waiting:
-                await self._gather_launches()
+                await self._jobs.gather(self._targets)
             for batch in self._queue.admit(workflow.time()):
                 self._start_batch(batch)
             if self._queue.waiting:
                 for waiting in self._queue.unreported(workflow.time()):
-                    self._wave_signals.send_waiting(
-                        waiting.launch.wave,
-                        waiting.launch.launch_id,
-                        waiting.waiting_for,
-                        waiting.reason,
-                    )
-                self._watch_jobs()
+                    self._send_waiting(waiting)
+                self._jobs.watch(self._targets)
             self._update_details()
         idle_check.cancel()
         await self._wave_signals.wait_until_sent()
 
     @model_signal
     def queue_launches(self, request_signal: QueueLaunches) -> None:
-        """Handle a wave's request for launches; queued launches are not changed."""
+        """Handle a wave's request for launches.
+
+        Queued launches are not changed; their wave gets again what they wait for.
+        """
+        known = [r.launch_id for r in request_signal.requests if r.launch_id in self._queue]
         for request in request_signal.requests:
             if request.launch_id not in self._requests:
                 self._requests[request.launch_id] = request
                 self._queue.add(self._queue_entry(request, request_signal))
+        for waiting in self._queue.reported(known):
+            self._send_waiting(waiting)
         self._requests_seen += 1
         self._changed = True
 
@@ -131,6 +129,9 @@ class LauncherWorkflow:
         """Handle a running batch's signal of what its launches wait for."""
         for waiting in progress.waiting:
             self._report_waiting(waiting)
+        launch_ids = [waiting.launch_id for waiting in progress.waiting]
+        if self._queue.apply_progress(launch_ids, uses_quota=progress.uses_quota):
+            self._changed = True
 
     def _queue_entry(self, request: LaunchRequest, request_signal: QueueLaunches) -> QueuedLaunch:
         target = request.target
@@ -188,52 +189,14 @@ class LauncherWorkflow:
             )
         )
 
-    async def _gather_launches(self) -> None:
-        """Read the running jobs, while launches gather that become ready together."""
-        polls, waited = self._queue.gather_time(workflow.time())
-        request = RunningJobsRequest(
-            target=self._target,
-            accepted=self._queue.accepted,
-            gather_polls=polls,
-            waited_seconds=waited,
-        )
-        await self._update_running(request)
-
-    async def _update_running(self, request: RunningJobsRequest) -> None:
-        asked = workflow.time()
-        running = await _read_jobs(request)
-        # A worker's clock may be hours wrong; newer lists would then be ignored.
-        read_time = min(workflow.time(), max(asked, running.time))
-        self._queue.update_running(running.model_copy(update={"time": read_time}))
+    def _wake(self) -> None:
+        self._changed = True
 
     @property
-    def _target(self) -> Target:
-        return self._requests[self._queue.waiting[0].launch_id].target
-
-    def _watch_jobs(self) -> None:
-        """Await a change of the running jobs, for launches that wait."""
-        request = RunningJobsRequest(
-            target=self._target,
-            seen=list(self._queue.running.jobs),
-            accepted=self._queue.accepted,
-        )
-        before = self._jobs_request
-        if before and self._jobs_watch is not None and not self._jobs_watch.done():
-            # A job that started since is unknown to the running request, which would miss its end.
-            if _awaited(before) == _awaited(request):
-                return
-            self._jobs_watch.cancel()
-        self._jobs_request = request
-        self._jobs_watch = asyncio.create_task(self._await_job_change(request))
-
-    async def _await_job_change(self, request: RunningJobsRequest) -> None:
-        try:
-            await self._update_running(request)
-        except ActivityError:
-            workflow.logger.info("A read of the running jobs was cancelled")
-        finally:
-            if request is self._jobs_request:
-                self._changed = True
+    def _targets(self) -> list[Target]:
+        """The targets of the launches that wait: an account and Region, by different roles."""
+        waiting = [self._requests[launch.launch_id] for launch in self._queue.waiting]
+        return list(dict.fromkeys(request.target for request in waiting))
 
     def _start_batch(self, batch: Batch) -> None:
         waves = {launch.wave for launch in batch.launches}
@@ -241,9 +204,11 @@ class LauncherWorkflow:
             self._requests[e.launch_id].model_copy(update={"possibly_sent": e.possibly_sent})
             for e in batch.launches
         ]
+        running = self._queue.running
+        read_after = workflow.time() if running.error else running.time
         call = workflow.start_activity_method(
             LaunchActivities.launch_batch,
-            BatchRequest(requests=requests, jobs_read_after=self._queue.running.time),
+            BatchRequest(requests=requests, jobs_read_after=read_after),
             summary=f"Launch {len(batch.server_ids)} servers of {len(waves)} waves",
             start_to_close_timeout=timedelta(minutes=10),
             heartbeat_timeout=heartbeat_timeout(),
@@ -313,6 +278,12 @@ class LauncherWorkflow:
         for postponed in result.postponed:
             self._report_waiting(postponed)
 
+    def _send_waiting(self, waiting: Waiting) -> None:
+        launch = waiting.launch
+        self._wave_signals.send_waiting(
+            launch.wave, launch.launch_id, waiting.waiting_for, waiting.reason
+        )
+
     def _report_waiting(self, waiting: LaunchWaiting) -> None:
         is_new = self._queue.report(waiting.launch_id, waiting.waiting_for, waiting.reason)
         if is_new and (request := self._requests.get(waiting.launch_id)):
@@ -333,22 +304,5 @@ class LauncherWorkflow:
         workflow.set_current_details(
             f"**{len(queue.waiting)} launches wait**, {len(queue.batches)} batches are being sent; "
             f"{queue.jobs_in_use} of {quotas.jobs} jobs, {queue.servers_in_use} of "
-            f"{quotas.servers} servers in jobs"
+            f"{quotas.servers} servers in jobs. {queue.running.error}"
         )
-
-
-def _awaited(request: RunningJobsRequest) -> tuple[set[str], set[str]]:
-    """The jobs whose change is awaited, and those that may become listed."""
-    return set(request.seen or ()), set(request.accepted)
-
-
-async def _read_jobs(request: RunningJobsRequest) -> RunningJobs:
-    return await workflow.execute_activity_method(
-        WatchActivities.read_running_jobs,
-        request,
-        task_queue=WATCH_TASK_QUEUE,
-        summary="Read running jobs" if request.seen is None else "Await a change of jobs",
-        start_to_close_timeout=timedelta(hours=24),
-        heartbeat_timeout=heartbeat_timeout(),
-        retry_policy=LAUNCH_RETRY,
-    )

@@ -184,8 +184,7 @@ class WaveLaunch:
             if self._answers:
                 await self._forward_answers()
             elif not done and not self._is_overdue:
-                again = {"possibly_sent": True}
-                await self._queue([r.model_copy(update=again) for r in self._queued.values()])
+                await self._queue_again()
         if control.stop_reason is not None:
             self._tracker.cancel(control.stop_reason)
         await self._withdraw()
@@ -226,10 +225,17 @@ class WaveLaunch:
             return _reason_of(error)
         return None
 
+    async def _queue_again(self) -> None:
+        """Queue the launches again, which a lost launcher no longer has."""
+        again = {"possibly_sent": True}
+        await self._queue([r.model_copy(update=again) for r in self._queued.values()])
+
     async def _forward_answers(self) -> None:
         answers, self._answers = self._answers, []
         for answer in answers:
-            await signal_workflow(self._launcher, "answer_launch", answer)
+            if not await signal_workflow(self._launcher, "answer_launch", answer):
+                await self._queue_again()
+                await signal_workflow(self._launcher, "answer_launch", answer)
 
     async def _withdraw(self) -> None:
         """Withdraw launches that are not settled, and search for their jobs."""

@@ -166,6 +166,7 @@ async def test_what_a_batch_waits_for_is_signalled_once_for_each_wave(
     (progress,) = temporal.sent("batch_progress")
     assert [w.launch_id for w in progress.waiting] == ["crm-1/crm/1/0", "erp-1/erp/1/0"]
     assert {w.waiting_for for w in progress.waiting} == {WaitingFor.LAUNCH}
+    assert not progress.uses_quota
 
 
 async def test_what_an_operator_must_decide_is_signalled_for_each_launch(
@@ -178,7 +179,9 @@ async def test_what_an_operator_must_decide_is_signalled_for_each_launch(
     job_id = foreign_job(aws, *parts[0].servers, *parts[1].servers)
     error = await Attempt(temporal).run_failing(launches.launch_batch, batch(*parts))
     assert error.type == "LaunchInDoubt"
-    decisions = temporal.sent("batch_progress")[-1].waiting
+    searching, decided = temporal.sent("batch_progress")
+    assert (searching.uses_quota, decided.uses_quota) == (True, False)
+    decisions = decided.waiting
     assert [w.launch_id for w in decisions] == [part.launch_id for part in parts]
     assert {w.waiting_for for w in decisions} == {WaitingFor.LAUNCH_DECISION}
     assert all(job_id in w.reason for w in decisions)

@@ -62,20 +62,37 @@ async def test_a_job_that_started_and_ended_between_polls_is_returned(
         await asyncio.wait_for(Attempt(temporal).run(watches.read_running_jobs, unchanged), 1)
 
 
-async def test_while_drs_cannot_be_asked_no_jobs_are_reported_at_once_and_no_change(
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+async def test_jobs_that_cannot_be_read_are_an_error_and_not_no_jobs(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal, code: str
+) -> None:
+    await started(aws)
+    aws.fault("DescribeJobs", Error=code)
+    at_once = RunningJobsRequest(target=TARGET)
+    assert code in (await Attempt(temporal).run(watches.read_running_jobs, at_once)).error
+    aws.clear_faults()
+    assert (await Attempt(temporal).run(watches.read_running_jobs, at_once)).error == ""
+
+
+async def test_a_wait_for_a_change_returns_a_lasting_error_once_and_its_end(
     aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
     job_id = await started(aws)
-    aws.fault("DescribeJobs", Error="AccessDeniedException")
-    at_once = RunningJobsRequest(target=TARGET)
-    assert (await Attempt(temporal).run(watches.read_running_jobs, at_once)).jobs == {}
+    aws.fault("DescribeJobs", Error="AccessDeniedException", Times=1)
     a_change = RunningJobsRequest(target=TARGET, seen=[job_id])
     waiting = asyncio.create_task(Attempt(temporal).run(watches.read_running_jobs, a_change))
     await asyncio.sleep(0.3)
     assert not waiting.done()
-    aws.pass_time(7200)
+    aws.fault("DescribeJobs", Error="AccessDeniedException")
+    error = (await waiting).error
+    assert "AccessDeniedException" in error
+    known = a_change.model_copy(update={"error": error})
+    waiting = asyncio.create_task(Attempt(temporal).run(watches.read_running_jobs, known))
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
     aws.clear_faults()
-    assert (await waiting).jobs == {}
+    found = await waiting
+    assert (found.error, found.jobs) == ("", {job_id: 1})
 
 
 async def test_launches_gather_for_as_many_polls_as_asked_less_what_they_waited(

@@ -227,6 +227,92 @@ def test_accepted_jobs_and_batches_count_against_the_quota() -> None:
     assert batches(queue) == [["shop/0"]]
 
 
+def waiting_batch(queue: LaunchQueue, reason: str = "Waiting for DRS: Throttling") -> Batch:
+    """Send what is queued as one batch, which waits for DRS to answer."""
+    (batch,) = queue.admit(NOW)
+    queue.report(batch.launch_ids[0], WaitingFor.LAUNCH, reason)
+    assert queue.apply_progress(batch.launch_ids, uses_quota=False)
+    return batch
+
+
+def test_a_batch_that_waits_for_something_else_does_not_count_against_the_quota() -> None:
+    queue = queue_of(launch("crm/0"), quotas=Quotas(jobs=1))
+    waiting = waiting_batch(queue)
+    assert (queue.jobs_in_use, queue.servers_in_use) == (0, 0)
+    queue.add(launch("erp/0", share_key="another role"))
+    assert batches(queue) == [["erp/0"]]
+    # It may get a job again.
+    assert queue.apply_progress(waiting.launch_ids, uses_quota=True)
+    assert not queue.apply_progress(waiting.launch_ids, uses_quota=True)
+    assert queue.jobs_in_use == 2
+
+
+def test_launches_that_wait_for_an_operator_hold_no_others_back() -> None:
+    queue = queue_of(quotas=Quotas(jobs=1))
+    for number in range(3):
+        queue.add(launch(f"crm{number}/0"))
+        (batch,) = queue.admit(NOW)
+        queue.report(batch.launch_ids[0], WaitingFor.LAUNCH_DECISION, "unknown job")
+        queue.apply_progress(batch.launch_ids, uses_quota=False)
+    queue.add(launch("erp/0"))
+    assert batches(queue) == [["erp/0"]]
+
+
+def test_no_more_launches_are_sent_to_a_drs_that_does_not_answer_than_it_takes_jobs() -> None:
+    queue = queue_of(quotas=Quotas(jobs=2))
+    for name in ("crm/0", "erp/0"):
+        queue.add(launch(name))
+        waiting_batch(queue)
+    queue.add(launch("shop/0"))
+    assert batches(queue) == []
+    (waiting,) = queue.unreported(NOW)
+    assert (waiting.waiting_for, waiting.reason) == (
+        WaitingFor.LAUNCH,
+        "Waiting for DRS: Throttling",
+    )
+    queue.add(launch("mail/0", share_key="another role"))
+    assert batches(queue) == [["mail/0"]]
+
+
+def test_running_jobs_that_cannot_be_read_stay_as_they_were_and_the_reason_says_so() -> None:
+    quotas = Quotas(jobs=1)
+    queue = queue_of(launch("crm/0"), quotas=quotas, jobs=jobs(1))
+    queue.unreported(NOW)
+    queue.update_running(RunningJobs(time=NOW + 1, error="DescribeJobs: AccessDenied"))
+    assert batches(queue) == []
+    (waiting,) = queue.unreported(NOW)
+    assert waiting.reason == (
+        "Waiting for quota: 1 of 1 jobs are in progress. The jobs in progress cannot be read now: "
+        "DescribeJobs: AccessDenied"
+    )
+    assert queue.unreported(NOW) == []
+    queue.update_running(RunningJobs(time=NOW + 1, quotas=quotas, jobs=jobs(1)))
+    (waiting,) = queue.unreported(NOW)
+    assert waiting.reason == "Waiting for quota: 1 of 1 jobs are in progress"
+
+
+def test_what_is_being_requested_is_not_called_a_job() -> None:
+    queue = queue_of(launch("crm/0"), quotas=Quotas(jobs=2), jobs=jobs(1))
+    queue.admit(NOW)
+    queue.add(launch("erp/0"))
+    assert batches(queue) == []
+    (waiting,) = queue.unreported(NOW)
+    assert waiting.reason == "Waiting for quota: 1 of 2 jobs are in progress, 1 requested"
+
+
+def test_a_wave_gets_again_what_its_launches_wait_for() -> None:
+    queue = queue_of(
+        launch("crm/0"), launch("crm/1"), launch("erp/0"), quotas=Quotas(jobs=1), jobs=jobs(1)
+    )
+    assert queue.reported(["crm/0"]) == []
+    queue.unreported(NOW)
+    (again,) = queue.reported(["crm/0", "crm/1"])
+    assert (again.launch.launch_id, again.waiting_for) == ("crm/0", WaitingFor.QUOTA)
+    for name in ("crm/0", "crm/1"):
+        queue.report(name, WaitingFor.LAUNCH_DECISION, f"job of {name}")
+    assert len(queue.reported(["crm/0", "crm/1"])) == 2
+
+
 def test_an_accepted_job_that_drs_does_not_list_expires() -> None:
     queue = queue_of(launch("crm/0"))
     (batch,) = queue.admit(NOW)

@@ -1,23 +1,22 @@
-"""What hangs delays nothing but itself: point 9 of issue 14."""
+"""Calls that hang delay no launch: threads are not shared."""
 
 import asyncio
 import time
 from collections.abc import Coroutine
 from typing import Any
 
-import pytest
-
 from activities.history import HistoryActivities
 from activities.launch.launch_activities import LaunchActivities
-from aws.drs.client import DrsClient
-from aws.sessions import AwsSessions
+from activities.watch.watch_activities import WatchActivities
+from aws.targets import TargetClients
+from contract.launcher import RunningJobsRequest
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.history.record import HistoryRecord
 from recovery.plan.model import RecoveryPlan, Target
 from settings import Settings
 from storage.history import HistoryTable
 from tests.activities.launch.test_attempt import launch
-from tests.aws_in_process import Attempt, LocalAws, Temporal, launch_result
+from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal, launch_result
 from tests.recovery.plans import wave
 
 HANGS_SECONDS = 1.5
@@ -41,7 +40,6 @@ async def is_made_beside(
     return bool(made)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 9: one pool of threads for all")
 async def test_a_dynamodb_that_hangs_does_not_delay_a_launch(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, fast: Settings
 ) -> None:
@@ -71,14 +69,44 @@ async def test_a_dynamodb_that_hangs_does_not_delay_a_launch(
     assert await is_made_beside(aws, launching, writes)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 14, point 9: one pool of threads for all")
 async def test_a_region_that_hangs_does_not_delay_a_launch_in_another(
-    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, fast: Settings
 ) -> None:
     aws.servers(Region=FAR.region)
     servers = aws.servers()
     aws.fault("DescribeJobs", Region=FAR.region, Effect="delay", Seconds=HANGS_SECONDS)
-    far = DrsClient(AwsSessions(), FAR)
+    far = TargetClients(fast).launches(FAR)
     looks = [far.jobs_since(time.time()) for _ in range(CALLS)]
     launching = launch_result(Attempt(temporal), launches, launch(servers))
     assert await is_made_beside(aws, launching, looks)
+
+
+async def test_watches_that_hang_do_not_delay_a_launch_in_the_same_region(
+    aws: LocalAws, temporal: Temporal, fast: Settings
+) -> None:
+    clients = TargetClients(fast)
+    servers = aws.servers()
+    aws.fault("DescribeJobLogItems", Effect="delay", Seconds=HANGS_SECONDS)
+    looks = [clients.drs(TARGET).job_log(f"drsjob-{n:017x}") for n in range(CALLS)]
+    launching = launch_result(Attempt(temporal), LaunchActivities(clients, fast), launch(servers))
+    assert await is_made_beside(aws, launching, looks)
+
+
+async def test_quotas_that_hang_in_one_region_do_not_delay_the_jobs_of_another(
+    aws: LocalAws, temporal: Temporal, fast: Settings
+) -> None:
+    watches = WatchActivities(TargetClients(fast), fast)
+    aws.servers()
+    aws.servers(Region=FAR.region)
+    aws.fault(
+        "ListServiceQuotas",
+        Service="service-quotas",
+        Region=FAR.region,
+        Effect="delay",
+        Seconds=HANGS_SECONDS,
+    )
+    far, near = (
+        Attempt(temporal).run(watches.read_running_jobs, RunningJobsRequest(target=target))
+        for target in (FAR, TARGET)
+    )
+    assert await is_made_beside(aws, near, [far])

@@ -1,0 +1,60 @@
+"""What keeps running executions from launching: no worker, or a launcher that does not proceed."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import Client, WorkflowExecution
+
+from activities.launch.launcher_problem import LOST, launcher_problem
+from client.connection import explained_errors
+from client.executions import describe_workflow
+from client.workers import idle_reason
+from contract.rpc_limits import RPC_TIMEOUT
+
+_LAUNCHERS = "WorkflowType = 'LauncherWorkflow'"
+# Its waves have requested their launches again by then, and so have started it again.
+_LOST_FOR = timedelta(minutes=6)
+_CACHED_SECONDS = 5.0
+
+
+async def launch_problems(client: Client) -> list[str]:
+    """What keeps executions from launching, each with what to do. It needs no worker.
+
+    Raises:
+        UnreachableError: Temporal does not answer.
+    """
+    since = (datetime.now(UTC) - _LOST_FOR).isoformat(timespec="seconds")
+    idle, running, closed = await asyncio.gather(
+        idle_reason(client),
+        _list(client, f"{_LAUNCHERS} AND ExecutionStatus = 'Running'"),
+        _list(client, f"{_LAUNCHERS} AND CloseTime > '{since}'"),
+    )
+    # The newest run of each, which may have ended or started since.
+    lost = [each for each in closed if each.status in LOST]
+    ids = dict.fromkeys(each.id for each in (*running, *lost))
+    described = await asyncio.gather(*(describe_workflow(client, each) for each in ids))
+    problems = [problem for each in described if (problem := launcher_problem(each)) is not None]
+    return ([idle] if idle else []) + problems
+
+
+class LaunchHealth:
+    """The launch problems, read at most every five seconds for all callers of a process."""
+
+    def __init__(self) -> None:
+        self._problems: list[str] = []
+        self._read_time = -_CACHED_SECONDS
+        self._lock = asyncio.Lock()
+
+    async def problems(self, client: Client) -> list[str]:
+        """The problems; see `launch_problems`."""
+        async with self._lock:
+            if time.monotonic() - self._read_time >= _CACHED_SECONDS:
+                self._problems = await launch_problems(client)
+                self._read_time = time.monotonic()
+            return self._problems
+
+
+async def _list(client: Client, query: str) -> list[WorkflowExecution]:
+    async with explained_errors():
+        return [each async for each in client.list_workflows(query, rpc_timeout=RPC_TIMEOUT)]
