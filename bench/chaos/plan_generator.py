@@ -21,11 +21,13 @@ _STUCK_SECONDS = 4000.0
 _SHORT_TIMEOUT_SECONDS = 1500.0
 _SERVERS_PER_DRILL = 0x100
 _MAX_DEPENDENCIES = 3
+_IMPACTS = (Impact.CRITICAL, Impact.OPTIONAL)
+_PERMISSIONS = ("ec2:CreateLaunchTemplateVersion", "ec2:StartInstances", "iam:PassRole")
 
 
 @dataclass(frozen=True)
 class GeneratedPlan:
-    """A plan, and its source servers in the format of a scenario."""
+    """A plan, and source servers in the format of a scenario: its own, and some of others."""
 
     plan: RecoveryPlan
     source_servers: list[dict[str, Any]]
@@ -59,6 +61,9 @@ def generate_plan(rng: Random, *, drill: int) -> GeneratedPlan:
         deadline_seconds=MAX_SECONDS,
         waves=waves,
     )
+    strange = f"s-{0xC0000000 + _SERVERS_PER_DRILL * (drill + 1) - 1:017x}"
+    if rng.random() < 0.2:
+        source_servers.append(_generate_odd_server(rng, strange, rng.choice(regions)))
     return GeneratedPlan(plan, source_servers)
 
 
@@ -79,7 +84,8 @@ def _generate_wave(
         servers=[
             Server(
                 source_server_id=server_id,
-                impact=rng.choices((Impact.CRITICAL, Impact.OPTIONAL), weights=(4, 1))[0],
+                impact=(impact := rng.choices(_IMPACTS, weights=(4, 1))[0]),
+                recovery_snapshot_id=_generate_dead_snapshot(rng, impact),
             )
             for server_id in ids
         ],
@@ -100,7 +106,8 @@ def _generate_wave(
 
 def _generate_server(rng: Random, server_id: str, region: str) -> dict[str, Any]:
     outcome = rng.choices(
-        ("launched", "failed-early", "failed-late", "stuck"), weights=(88, 5, 4, 3)
+        ("launched", "failed-early", "failed-late", "stuck", "missing-permission"),
+        weights=(86, 5, 4, 3, 2),
     )[0]
     # Outcomes of successive launches. The last repeats, so that some servers never launch.
     outcomes = [outcome, "launched"] if rng.random() < 0.7 else [outcome]
@@ -111,6 +118,27 @@ def _generate_server(rng: Random, server_id: str, region: str) -> dict[str, Any]
         "Outcome": outcomes,
         "LaunchSeconds": round(rng.uniform(*_LAUNCH_SECONDS), 1),
         "StuckSeconds": _STUCK_SECONDS,
-        "RecoveryInstanceIdMissing": rng.random() < 0.1,
+        "MissingPermission": rng.choice(_PERMISSIONS),
+        "RecoveryInstanceIdMissing": rng.random() < 0.9,
         "LaunchDisposition": "STOPPED" if rng.random() < 0.05 else "STARTED",
+        "EarlierInstanceCleanUp": rng.choice(("at-start", "before-launch")),
+        "StatusLagSeconds": rng.choice((0.0, 0.0, 0.0, 0.0, 30.0)),
+        "DeadSnapshot": rng.choice(("invalid", "not-found", "fails-in-job")),
+    }
+
+
+def _generate_dead_snapshot(rng: Random, impact: Impact) -> str | None:
+    """Generate the snapshot of a server in its plan, which DRS does not have any more, or None."""
+    dead = impact is Impact.OPTIONAL and rng.random() < 0.1
+    return f"pit-{rng.randrange(16**17):017x}" if dead else None
+
+
+def _generate_odd_server(rng: Random, server_id: str, region: str) -> dict[str, Any]:
+    """Generate a server of somebody else, whose items in listings are odd."""
+    return {
+        "SourceServerId": server_id,
+        "Region": region,
+        "AccountId": ACCOUNT,
+        "LiveRecoveryInstance": rng.choice(("DRILL", "RECOVERY")),
+        "Oddity": rng.choice(("null-tag", "unknown-status", "missing-field")),
     }

@@ -8,6 +8,7 @@ from bench.chaos.script import ChaosActionKind
 
 _THROTTLES = ("ThrottlingException",)
 _SERVER_ERRORS = ("InternalServerException",)
+_GATEWAY = ("gateway-before", "gateway-after")
 _LOST = ("answer-lost", "answer-cut", "drop")
 
 
@@ -32,6 +33,10 @@ def results_table(results: RunResults, *, drills: int, seconds: float) -> Table:
         "network faults between a worker and Temporal": done[ChaosActionKind.INTERRUPT_NETWORK],
         "closures of all AWS connections": done[ChaosActionKind.CLOSE_CONNECTIONS],
         "lost or dropped DRS responses": results.faults_applied(*_LOST),
+        "answers of a gateway instead of DRS": results.faults_applied(*_GATEWAY),
+        "hanging calls": results.faults_applied("hang")
+        + results.faults_applied("hang", service="dynamodb"),
+        "signatures of a wrong clock": results.faults_applied("InvalidSignatureException"),
         "held responses": results.faults_applied("hold")
         + results.faults_applied("hold", service="dynamodb"),
         "throttled DRS calls": results.faults_applied(*_THROTTLES),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from sandbox.scenario import ScenarioError, read_scenario
@@ -23,7 +25,7 @@ Faults:
 """
     )
     assert scenario.source_servers[0].outcome == ("failed-late",)
-    assert scenario.source_servers[1].lag_duration == "PT4H"
+    assert scenario.source_servers[1].lag_duration == timedelta(hours=4)
     assert scenario.quotas.jobs_in_progress == 5
     assert [fault.times for fault in scenario.faults] == [3, None, 1]
 
