@@ -25,18 +25,14 @@ from werkzeug.wrappers import Request, Response
 
 from sandbox import service_quotas
 from sandbox.drs import register
-from sandbox.drs.simulation import TimestampForm, simulation
-from sandbox.http.aws_call import error_code, identify
+from sandbox.drs.simulation import Simulation, simulation
+from sandbox.http.aws_call import Call, error_code, identify
 from sandbox.http.call_log import OK
 from sandbox.http.control import PREFIX, SandboxControl
 from sandbox.http.drs_resources import with_drs_resources
-from sandbox.http.faults import render_error
+from sandbox.http.faults import gateway_response, render_error, unsupported
 from sandbox.http.wsgi_server import LOOPBACK, LoopbackServer, ResponseTruncated, ResponseWithheld
-from sandbox.scenario import (
-    Effect,
-    Scenario,
-    load_scenario,
-)
+from sandbox.scenario import Effect, Fault, Scenario, load_scenario
 
 _EXIT_BAD_INPUT = 2
 
@@ -46,7 +42,7 @@ class SandboxApplication:
 
     def __init__(self, control: SandboxControl) -> None:
         self._control = control
-        self._aws = DomainDispatcherApplication(create_backend_app)
+        self._aws = DomainDispatcherApplication(_backend_app)
         # DynamoDB compares a condition and writes in one step; moto takes two.
         self._dynamodb = Lock()
 
@@ -66,14 +62,13 @@ class SandboxApplication:
         delay, fault = self._control.faults.decide(call)
         time.sleep(delay)
         effect, name = (fault.effect, fault.name) if fault else (None, None)
-        if effect is Effect.DROP:
-            self._control.log(call, effect, fault=name)
-            raise ResponseWithheld
-        if fault and fault.error:
-            self._control.log(call, fault.error, fault=name)
-            return render_error(call, fault, environ.get("CONTENT_TYPE", ""))
-        with self._dynamodb if call.service == "dynamodb" else nullcontext():
-            response = self._execute(environ)
+        if fault and (instead := self._respond_instead(call, fault, environ)):
+            return instead
+        try:
+            with self._dynamodb if call.service == "dynamodb" else nullcontext():
+                response = self._execute(environ)
+        except NotImplementedError:
+            response = unsupported(call, environ)
         failed = response.status_code >= HTTPStatus.BAD_REQUEST
         result = error_code(response.headers, response.get_data()) if failed else OK
         match effect:
@@ -83,12 +78,37 @@ class SandboxApplication:
             case Effect.ANSWER_CUT:
                 self._control.log(call, effect, fault=name)
                 raise ResponseTruncated(response)
+            case Effect.GATEWAY_AFTER if fault:
+                self._control.log(call, effect, fault=name)
+                return gateway_response(fault)
             case Effect.HOLD:
                 if not self._control.hold(call, result, connection, fault=name):
                     raise ResponseWithheld
             case _:
                 self._control.log(call, result)
         return response
+
+    def _respond_instead(
+        self, call: Call, fault: Fault, environ: dict[str, Any]
+    ) -> Response | None:
+        """Return the response of a fault that keeps the request from AWS, or None."""
+        match fault.effect:
+            case None:
+                assert fault.error is not None, "a fault has an error or an effect"
+                self._control.log(call, fault.error, fault=fault.name)
+                return render_error(call, fault.error, environ, fault)
+            case Effect.GATEWAY_BEFORE:
+                self._control.log(call, fault.effect, fault=fault.name)
+                return gateway_response(fault)
+            case Effect.DROP:
+                self._control.log(call, fault.effect, fault=fault.name)
+                raise ResponseWithheld
+            case Effect.HANG:
+                connection = environ["werkzeug.socket"]
+                self._control.hold(call, fault.effect, connection, fault=fault.name)
+                raise ResponseWithheld
+            case _:
+                return None
 
     def _execute(self, environ: dict[str, Any]) -> Response:
         return Response.from_app(self._aws, environ, buffered=True)
@@ -105,6 +125,13 @@ class SandboxApplication:
                     "HTTP_X_AMZ_TARGET": "DynamoDB_20120810.",
                 }
             )
+
+
+def _backend_app(service: Any) -> Any:
+    """Return moto's application of a service. It raises what it does not support."""
+    app = create_backend_app(service)
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    return app
 
 
 class SandboxAws:
@@ -152,9 +179,7 @@ class SandboxAws:
         register()
         service_quotas.register()
         BackendDict.reset()
-        simulation.now = self._clock
-        simulation.speed = self._speed
-        simulation.timestamp_form = TimestampForm.OFFSET
+        vars(simulation).update(vars(Simulation(now=self._clock, speed=self._speed)))
         self.control = SandboxControl()
         for scenario in self._scenarios:
             self.control.apply(scenario)
@@ -178,7 +203,7 @@ class SandboxAws:
         self._thread.join()
         self._server = self._thread = None
         SandboxAws._running = None
-        simulation.now, simulation.speed = time.time, 1.0
+        vars(simulation).update(vars(Simulation()))
 
     def __enter__(self) -> Self:
         return self.start()

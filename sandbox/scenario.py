@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from datetime import timedelta
 from enum import StrEnum
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -23,13 +25,16 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_pascal
 
-from sandbox.drs.simulation import TimestampForm
+from sandbox.drs.jobs.timeline import CleanUp
+from sandbox.drs.servers.oddities import Oddity
+from sandbox.drs.servers.source_servers import DeadSnapshot
+from sandbox.drs.simulation import Durations, TimestampForm
 
 DEFAULT_REGION = "us-west-2"
 DEFAULT_ACCOUNT_ID = "123456789012"
-ANY_OPERATION = "*"
+ANY = "*"
 
-Outcome = Literal["launched", "failed-early", "failed-late", "stuck"]
+Outcome = Literal["launched", "failed-early", "failed-late", "stuck", "missing-permission"]
 ReplicationState = Literal[
     "STOPPED",
     "INITIATING",
@@ -49,8 +54,16 @@ def _account_as_text(value: object) -> object:
     return f"{value:012d}" if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _iso_duration(value: object) -> object:
+    # Pydantic also reads numbers, and clock times.
+    if isinstance(value, str) and not value.startswith("P"):
+        raise ValueError("must be an ISO 8601 duration, such as PT4H")
+    return value
+
+
 AccountId = Annotated[str, BeforeValidator(_account_as_text), Field(pattern=r"^[0-9]{12}$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$")]
+_MAX_OFFSET = 366 * 86_400.0
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -72,11 +85,20 @@ class SourceServer(_Section):
             123456789012.
         name: Its Name tag. Default: the ID.
         outcome: The outcomes of successive launches. The last outcome repeats.
+        lag_duration: The lag now. It grows while the replication state is STALLED, PAUSED, STOPPED
+            or DISCONNECTED. Points in time, snapshots and the agent last seen follow from it.
         launch_seconds: From the call to LAUNCH_END, before the speed factor.
         stuck_seconds: From the call to LAUNCH_END of a stuck launch, before the speed factor.
         raw_error: The logged reason of a failure.
-        recovery_instance_id_missing: Jobs do not name its recovery instance.
+        missing_permission: The permission that the caller lacks in the job, such as
+            `ec2:CreateLaunchTemplateVersion`. Without `outcome`, every launch fails with it.
+        recovery_instance_id_missing: Jobs do not name its recovery instance, as in recorded jobs.
+        status_lag: By how many seconds jobs are late to name its final status, before the speed
+            factor. Until then they say PENDING, even a COMPLETED job.
+        clean_up: When a launch cleans up the earlier instance.
         recovery_snapshot_ids: Additional snapshots, which do not expire.
+        dead_snapshot: How a launch from a snapshot that it does not have fails.
+        oddity: What is odd about it, its jobs and its instances in listings.
         live_recovery_instance: It starts with an instance of an earlier job of this type.
         running_job: It starts in a job of another client that never ends.
     """
@@ -89,12 +111,17 @@ class SourceServer(_Section):
     os: Literal["linux", "windows"] = "linux"
     outcome: tuple[Outcome, ...] = ("launched",)
     replication_state: ReplicationState = "CONTINUOUS"
-    lag_duration: Annotated[str, Field(pattern=r"^P[0-9T][0-9DHMSTW.]*$")] = "P0D"
+    lag_duration: Annotated[timedelta, BeforeValidator(_iso_duration)] = timedelta()
     launch_seconds: Seconds | None = None
     stuck_seconds: Seconds | None = None
     raw_error: str | None = None
     launch_disposition: Literal["STARTED", "STOPPED"] = "STARTED"
-    recovery_instance_id_missing: bool = False
+    missing_permission: Annotated[str, Field(pattern=r"^[a-z0-9]+:[A-Za-z]+$")] = ""
+    recovery_instance_id_missing: bool = True
+    status_lag: Annotated[float, Field(alias="StatusLagSeconds", ge=0)] = 0.0
+    clean_up: Annotated[CleanUp, Field(alias="EarlierInstanceCleanUp")] = CleanUp.BEFORE_LAUNCH
+    dead_snapshot: DeadSnapshot = DeadSnapshot.INVALID
+    oddity: Oddity | None = None
     recovery_snapshot_ids: tuple[Annotated[str, Field(pattern=r"^pit-[0-9a-zA-Z]{17}$")], ...] = ()
     live_recovery_instance: Literal["RECOVERY", "DRILL"] | None = None
     running_job: bool = False
@@ -133,6 +160,10 @@ class Effect(StrEnum):
     DROP: the request is not executed, the connection is closed without a response.
     DELAY: the request is executed `Seconds` later.
     HOLD: the request is executed, and the response is sent when the control API releases it.
+    HANG: the request is not executed, and the connection stays open without a response until the
+        caller closes it or the control API releases it.
+    GATEWAY_BEFORE: a gateway in between answers instead of AWS, and the request is not executed.
+    GATEWAY_AFTER: the request is executed, then a gateway in between answers instead of AWS.
     """
 
     ANSWER_LOST = "answer-lost"
@@ -140,6 +171,9 @@ class Effect(StrEnum):
     DROP = "drop"
     DELAY = "delay"
     HOLD = "hold"
+    HANG = "hang"
+    GATEWAY_BEFORE = "gateway-before"
+    GATEWAY_AFTER = "gateway-after"
 
 
 class Fault(_Section):
@@ -147,12 +181,15 @@ class Fault(_Section):
 
     Attributes:
         operation: The API operation, or `*` for every operation of the service.
-        service: The service name: drs, dynamodb, sts, sqs, events …
+        service: The service name: drs, dynamodb, sts, sqs, events …; `*` with the operation `*` for
+            every service, as when a Region fails.
         error: The error code to return. The request is not executed.
         message: The error message. Default: a typical message.
         retry_after_seconds: The Retry-After header of throttling and server errors.
         effect: The effect, instead of an error.
         seconds: Wall-clock seconds of a delay.
+        status: The HTTP status of a gateway's answer.
+        body: The format of a gateway's answer.
         times: How many calls the fault applies to; None means no limit.
         after: How many matching calls succeed before the fault applies.
         rate: Its probability for each call; None means every call.
@@ -172,6 +209,8 @@ class Fault(_Section):
     retry_after_seconds: Annotated[int, Field(ge=0)] = 1
     effect: Effect | None = None
     seconds: Annotated[float, Field(ge=0)] | None = None
+    status: Annotated[int, Field(ge=400, le=599)] = HTTPStatus.BAD_GATEWAY
+    body: Literal["html", "json"] = "html"
     times: Annotated[int, Field(ge=1)] | None = None
     after: Annotated[int, Field(ge=0)] = 0
     rate: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -187,7 +226,12 @@ class Fault(_Section):
             raise ValueError("specify either Error or Effect")
         if (self.effect is Effect.DELAY) != (self.seconds is not None):
             raise ValueError("Effect: delay requires Seconds; other effects do not support Seconds")
-        if self.operation != ANY_OPERATION:
+        gateway = self.effect in (Effect.GATEWAY_BEFORE, Effect.GATEWAY_AFTER)
+        if not gateway and self.model_fields_set & {"status", "body"}:
+            raise ValueError("only the gateway effects support Status and Body")
+        if self.service == ANY and (self.operation != ANY or self.error):
+            raise ValueError('Service: "*" requires Operation: "*" and an Effect')
+        if self.operation != ANY:
             _check_operation(self.service, self.operation)
         return self
 
@@ -197,14 +241,20 @@ class Scenario(_Section):
 
     Attributes:
         timestamp_form: The timestamp format of DRS; None does not change it.
-        seed: The seed of the random numbers for `Rate`.
+        durations: How long launches take; None does not change it.
+        clock_offset_seconds: Seconds by which DRS's clock is ahead, or behind if negative; None
+            does not change it.
+        seed: The seed of the random numbers for `Rate` and for the durations of launches; None does
+            not change it.
     """
 
     source_servers: tuple[SourceServer, ...] = ()
     quotas: Quotas = Field(default_factory=Quotas)
     faults: tuple[Fault, ...] = ()
     timestamp_form: TimestampForm | None = None
-    seed: int = 0
+    durations: Durations | None = None
+    clock_offset_seconds: Annotated[float, Field(ge=-_MAX_OFFSET, le=_MAX_OFFSET)] | None = None
+    seed: int | None = None
 
 
 def read_scenario(text: str) -> Scenario:

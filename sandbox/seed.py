@@ -11,6 +11,10 @@ from sandbox.drs.models import DRSBackend
 from sandbox.drs.servers.source_servers import SourceServer as DrsServer
 from sandbox.scenario import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Quotas, ScenarioError, SourceServer
 
+_SERVER_KEYS = {
+    "os", "recovery_snapshot_ids", "status_lag", "clean_up", "dead_snapshot", "oddity",
+}  # fmt: skip
+
 
 def all_backends() -> Iterator[DRSBackend]:
     """Iterate over the backends of all accounts and Regions that exist in moto."""
@@ -65,13 +69,19 @@ def apply_source_server(entry: SourceServer) -> list[DRSBackend]:
 
 def _update_server(server: DrsServer, entry: SourceServer) -> None:
     fields_set = entry.model_fields_set
-    for key in fields_set & {"os", "replication_state", "lag_duration", "recovery_snapshot_ids"}:
+    for key in fields_set & _SERVER_KEYS:
         setattr(server, key, getattr(entry, key))
-    behavior = fields_set & {"launch_seconds", "stuck_seconds", "raw_error"}
+    if fields_set & {"replication_state", "lag_duration"}:
+        lag = entry.lag_duration.total_seconds() if "lag_duration" in fields_set else None
+        state = fields_set & {"replication_state"} and entry.replication_state
+        server.replicate(state or server.replication_state, lag)
+    behavior = fields_set & {"launch_seconds", "stuck_seconds", "raw_error", "missing_permission"}
     server.behavior = replace(server.behavior, **{key: getattr(entry, key) for key in behavior})
     if "outcome" in fields_set:
         server.outcomes = tuple(Outcome(each) for each in entry.outcome)
         server.launches = 0
+    elif "missing_permission" in fields_set:
+        server.outcomes, server.launches = (Outcome.MISSING_PERMISSION,), 0
     if "recovery_instance_id_missing" in fields_set:
         server.reports_instance_id = not entry.recovery_instance_id_missing
     if "launch_disposition" in fields_set:

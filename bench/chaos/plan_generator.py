@@ -20,13 +20,15 @@ _STUCK_SECONDS = 4000.0
 _SHORT_TIMEOUT_SECONDS = 1500.0
 _SERVERS_PER_DRILL = 0x100
 _MAX_DEPENDENCIES = 3
+_IMPACTS = (Impact.CRITICAL, Impact.OPTIONAL)
+_PERMISSIONS = ("ec2:CreateLaunchTemplateVersion", "ec2:StartInstances", "iam:PassRole")
 
 
 def generate_plan(rng: Random, *, drill: int) -> tuple[RecoveryPlan, list[dict[str, Any]]]:
     """Generate a plan of 1 to 8 waves of 1 to 4 servers. The server IDs are unique to the drill.
 
     Returns:
-        The plan, and its source servers in the format of a scenario.
+        The plan, and source servers in the format of a scenario: its own, and some of others.
     """
     count = rng.choices(range(1, 9), weights=(1, 2, 4, 4, 3, 2, 1, 1))[0]
     regions = (REGION, OTHER_REGION) if rng.random() < 0.3 else (REGION,)
@@ -44,6 +46,9 @@ def generate_plan(rng: Random, *, drill: int) -> tuple[RecoveryPlan, list[dict[s
         deadline_seconds=MAX_SECONDS,
         waves=waves,
     )
+    odd = f"s-{0xC0000000 + _SERVERS_PER_DRILL * (drill + 1) - 1:017x}"
+    if rng.random() < 0.2:
+        source_servers.append(_generate_odd_server(rng, odd, rng.choice(regions)))
     return plan, source_servers
 
 
@@ -64,7 +69,8 @@ def _generate_wave(
         servers=[
             Server(
                 source_server_id=server_id,
-                impact=rng.choices((Impact.CRITICAL, Impact.OPTIONAL), weights=(4, 1))[0],
+                impact=(impact := rng.choices(_IMPACTS, weights=(4, 1))[0]),
+                recovery_snapshot_id=_generate_dead_snapshot(rng, impact),
             )
             for server_id in ids
         ],
@@ -85,7 +91,8 @@ def _generate_wave(
 
 def _generate_server(rng: Random, server_id: str, region: str) -> dict[str, Any]:
     outcome = rng.choices(
-        ("launched", "failed-early", "failed-late", "stuck"), weights=(88, 5, 4, 3)
+        ("launched", "failed-early", "failed-late", "stuck", "missing-permission"),
+        weights=(86, 5, 4, 3, 2),
     )[0]
     # Outcomes of successive launches. The last repeats, so that some servers never launch.
     outcomes = [outcome, "launched"] if rng.random() < 0.7 else [outcome]
@@ -96,6 +103,27 @@ def _generate_server(rng: Random, server_id: str, region: str) -> dict[str, Any]
         "Outcome": outcomes,
         "LaunchSeconds": round(rng.uniform(*_LAUNCH_SECONDS), 1),
         "StuckSeconds": _STUCK_SECONDS,
-        "RecoveryInstanceIdMissing": rng.random() < 0.1,
+        "MissingPermission": rng.choice(_PERMISSIONS),
+        "RecoveryInstanceIdMissing": rng.random() < 0.9,
         "LaunchDisposition": "STOPPED" if rng.random() < 0.05 else "STARTED",
+        "EarlierInstanceCleanUp": rng.choice(("at-start", "before-launch")),
+        "StatusLagSeconds": rng.choice((0.0, 0.0, 0.0, 0.0, 30.0)),
+        "DeadSnapshot": rng.choice(("invalid", "not-found", "fails-in-job")),
+    }
+
+
+def _generate_dead_snapshot(rng: Random, impact: Impact) -> str | None:
+    """Generate the snapshot of a server in its plan, which DRS does not have any more, or None."""
+    dead = impact is Impact.OPTIONAL and rng.random() < 0.1
+    return f"pit-{rng.randrange(16**17):017x}" if dead else None
+
+
+def _generate_odd_server(rng: Random, server_id: str, region: str) -> dict[str, Any]:
+    """Generate a server of somebody else, whose items in listings are odd."""
+    return {
+        "SourceServerId": server_id,
+        "Region": region,
+        "AccountId": ACCOUNT,
+        "LiveRecoveryInstance": rng.choice(("DRILL", "RECOVERY")),
+        "Oddity": rng.choice(("null-tag", "unknown-status", "missing-field")),
     }

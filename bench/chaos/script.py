@@ -58,7 +58,7 @@ class Script:
 
     Attributes:
         drill: the number of the drill.
-        source_servers: the servers of the plan, in the format of a scenario.
+        source_servers: the servers of the plan, and some of others, in the format of a scenario.
         actions: the actions, in no order.
         faults: the faults that the local AWS applies to the calls of the drill.
         reactions: by wave, what the operator sends at each FAILED or TIMED_OUT; None for nothing.
@@ -99,6 +99,7 @@ _DESCRIBE_INSTANCES = "drs.DescribeRecoveryInstances"
 _JOB_LOG = "drs.DescribeJobLogItems"
 _TERMINATE = "drs.TerminateRecoveryInstances"
 _RECORD = "dynamodb.PutItem"
+_CALLER = "sts.GetCallerIdentity"
 _OPERATIONS = {_START: 6, _DESCRIBE_JOBS: 3, _DESCRIBE_INSTANCES: 2, _RECORD: 2}
 _MESSAGES = {
     MessageName.SKIP_WAVE: 5,
@@ -115,7 +116,14 @@ _BROKEN = {"Error": "InternalServerException", "RetryAfterSeconds": 1}
 _LOST = {"Effect": "answer-lost"}
 _TRUNCATED = {"Effect": "answer-cut"}
 _DROPPED = {"Effect": "drop"}
+_SKEWED = {"Error": "InvalidSignatureException"}
+_GATEWAY_BEFORE = {"Effect": "gateway-before"}
+_GATEWAY_AFTER = {"Effect": "gateway-after"}
+_HANGING = {"Effect": "hang"}
+_SLOW = {"Effect": "delay", "Seconds": 20.0}
 _DYNAMODB_UNAVAILABLE = {"Error": "InternalServerError"}
+# What a gateway answers with, in the place of AWS.
+_GATEWAY_STATUSES = (403, 404, 407, 413, 429, 500, 502, 503, 504)
 # Operation, probability in a drill, effect, maximum of Times, maximum of After.
 _FAULTS: tuple[tuple[str, float, dict[str, Any], int, int], ...] = (
     (_START, 0.15, _LOST, 2, 3),
@@ -134,6 +142,17 @@ _FAULTS: tuple[tuple[str, float, dict[str, Any], int, int], ...] = (
     (_START, 0.10, _TRUNCATED, 1, 3),
     (_DESCRIBE_JOBS, 0.15, _TRUNCATED, 4, 12),
     (_DESCRIBE_INSTANCES, 0.15, _TRUNCATED, 3, 6),
+    (_START, 0.10, _GATEWAY_BEFORE, 2, 3),
+    (_START, 0.10, _GATEWAY_AFTER, 2, 3),
+    (_START, 0.05, _SKEWED, 2, 3),
+    (_DESCRIBE_JOBS, 0.10, _GATEWAY_AFTER, 4, 12),
+    (_DESCRIBE_JOBS, 0.05, _SKEWED, 4, 12),
+    (_DESCRIBE_JOBS, 0.02, _HANGING, 1, 12),
+    (_DESCRIBE_INSTANCES, 0.10, _GATEWAY_AFTER, 3, 6),
+    (_DESCRIBE_INSTANCES, 0.05, _HANGING, 1, 6),
+    (_TERMINATE, 0.10, _GATEWAY_AFTER, 2, 0),
+    (_RECORD, 0.10, _HANGING, 3, 6),
+    (_CALLER, 0.02, _SLOW, 1, 3),
 )
 
 
@@ -181,6 +200,7 @@ def _generate_faults(rng: Random, plan: RecoveryPlan) -> list[dict[str, Any]]:
     return [
         _fault_of_drill(plan, operation)
         | effect
+        | _generate_gateway(rng, effect)
         | {
             "Times": rng.randint(1, max_times),
             "After": rng.randint(0, max_after),
@@ -191,6 +211,12 @@ def _generate_faults(rng: Random, plan: RecoveryPlan) -> list[dict[str, Any]]:
     ]
 
 
+def _generate_gateway(rng: Random, effect: dict[str, Any]) -> dict[str, Any]:
+    status, body = rng.choice(_GATEWAY_STATUSES), rng.choice(("html", "json"))
+    is_gateway = effect in (_GATEWAY_BEFORE, _GATEWAY_AFTER)
+    return {"Status": status, "Body": body} if is_gateway else {}
+
+
 def _weighted(rng: Random, weights: Mapping[T, int], *, k: int = 1) -> list[T]:
     return rng.choices(list(weights), weights=list(weights.values()), k=k)
 
@@ -198,8 +224,8 @@ def _weighted(rng: Random, weights: Mapping[T, int], *, k: int = 1) -> list[T]:
 def _fault_of_drill(plan: RecoveryPlan, operation: str) -> dict[str, Any]:
     """Return the keys of a fault that limit it to the calls of this drill."""
     service, _, name = operation.partition(".")
-    if operation == _DESCRIBE_JOBS:
-        # One call polls the jobs of all drills, so it has no text of one drill.
+    if operation in (_DESCRIBE_JOBS, _CALLER):
+        # One call is for all drills, so it has no text of one drill.
         return {"Service": service, "Operation": name}
     # Launch IDs and history items contain the execution ID, which starts with this text.
     mentions = [f"{plan.plan_id}-", *(i for wave in plan.waves for i in wave.server_ids)]

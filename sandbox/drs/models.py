@@ -11,7 +11,6 @@ from .exceptions import (
     SERVERS_IN_A_JOB,
     ConflictException,
     ResourceNotFoundException,
-    ValidationException,
 )
 from .jobs.job import Job
 from .jobs.job_operations import JobOperations
@@ -21,15 +20,7 @@ from .servers.recovery_instances import RecoveryInstance
 from .servers.source_servers import SourceServer
 from .simulation import simulation
 from .state import RECOVERY_INSTANCE
-from .validation import (
-    RECOVERY_INSTANCE_ID,
-    SOURCE_SERVER_ID,
-    check_ids,
-    check_launch_configuration,
-    check_tags,
-    is_admitted,
-    read_date,
-)
+from .validation import check_tags, is_admitted, read_date
 
 
 class DRSBackend(JobOperations, InitialState):
@@ -47,7 +38,6 @@ class DRSBackend(JobOperations, InitialState):
         staging_account_ids: list[str],
     ) -> list[SourceServer]:
         self._require_initialized()
-        check_ids("filters.sourceServerIDs", source_server_ids, SOURCE_SERVER_ID, maximum=200)
         return [
             server
             for server in list(self.source_servers.values())
@@ -60,16 +50,10 @@ class DRSBackend(JobOperations, InitialState):
         ]
 
     def describe_recovery_snapshots(
-        self,
-        source_server_id: str,
-        from_date: str | None,
-        to_date: str | None,
-        order: str | None,
+        self, source_server_id: str, from_date: str | None, to_date: str | None
     ) -> tuple[SourceServer, list[float]]:
         self._require_initialized()
         server = self._source_server(source_server_id)
-        if order not in (None, "ASC", "DESC"):
-            raise ValidationException("order", "must be one of ASC, DESC")
         since = read_date("filters.fromDateTime", from_date, default=-math.inf)
         until = read_date("filters.toDateTime", to_date, default=math.inf)
         times = recovery_snapshots.taken_at(server, simulation.now())
@@ -84,7 +68,6 @@ class DRSBackend(JobOperations, InitialState):
     ) -> dict[str, Any]:
         self._require_initialized()
         server = self._source_server(source_server_id)
-        check_launch_configuration(changes)
         with self._lock:
             server.launch_configuration = {**server.launch_configuration, **changes}
         return dict(server.launch_configuration)
@@ -95,10 +78,6 @@ class DRSBackend(JobOperations, InitialState):
         self, recovery_instance_ids: list[str], source_server_ids: list[str]
     ) -> list[RecoveryInstance]:
         self._require_initialized()
-        check_ids(
-            "filters.recoveryInstanceIDs", recovery_instance_ids, RECOVERY_INSTANCE_ID, maximum=200
-        )
-        check_ids("filters.sourceServerIDs", source_server_ids, SOURCE_SERVER_ID, maximum=200)
         now = simulation.now()
         return [
             instance

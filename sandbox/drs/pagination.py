@@ -39,10 +39,8 @@ def paginate(
         The page, and the token of the next page or None.
 
     Raises:
-        ValidationException: The token is from another listing, or the page size is below 1.
+        ValidationException: The token is from another listing.
     """
-    if max_results is not None and max_results < 1:
-        raise ValidationException("maxResults", "must be at least 1")
     ordered = sorted(items, key=key)
     if next_token:
         try:

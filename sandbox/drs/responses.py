@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from moto.core.common_types import TYPE_RESPONSE
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 
+from .exceptions import ValidationException
 from .models import DRSBackend, drs_backends
 from .pagination import Item, Key, paginate
 from .servers import recovery_snapshots
 from .simulation import simulation
+from .validation import check_request
 
 
 class DRSResponse(BaseResponse):
@@ -22,6 +25,15 @@ class DRSResponse(BaseResponse):
     def drs_backend(self) -> DRSBackend:
         """Return backend instance specific for this region."""
         return drs_backends[self.current_account][self.region]
+
+    def call_action(self) -> TYPE_RESPONSE:
+        if action := self._get_action():
+            try:
+                check_request(action, self.params)
+            except ValidationException as error:
+                status, headers, body = self.serialized(ActionResult(error))
+                return status, *self._enrich_response(headers, body)
+        return super().call_action()
 
     def _page(
         self,
@@ -64,7 +76,6 @@ class DRSResponse(BaseResponse):
             source_server_id=self._get_param("sourceServerID"),
             from_date=filters.get("fromDateTime"),
             to_date=filters.get("toDateTime"),
-            order=self._get_param("order"),
         )
         sign = 1 if self._get_param("order") == "ASC" else -1
         return self._page(
@@ -98,7 +109,7 @@ class DRSResponse(BaseResponse):
         return self._page(
             jobs,
             key=lambda job: (-job.created, job.job_id),
-            describe=lambda job: job.describe(now),
+            describe=lambda job: self.drs_backend.describe_job(job, now),
         )
 
     def describe_job_log_items(self) -> ActionResult:

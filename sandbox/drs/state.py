@@ -24,7 +24,6 @@ from .quotas import Quotas
 from .servers.recovery_instances import RecoveryInstance
 from .servers.source_servers import SourceServer
 from .simulation import simulation
-from .validation import RECOVERY_INSTANCE_ID, SOURCE_SERVER_ID, check_id
 
 SOURCE_SERVER = "SOURCE_SERVER"
 RECOVERY_INSTANCE = "RECOVERY_INSTANCE"
@@ -115,14 +114,12 @@ class DRSState(BaseBackend):
         return [job.as_ledger_json(now) for job in list(self.jobs.values())]
 
     def _source_server(self, source_server_id: str) -> SourceServer:
-        check_id("sourceServerID", source_server_id, SOURCE_SERVER_ID)
         server = self.source_servers.get(source_server_id)
         if server is None:
             raise ResourceNotFoundException(source_server_id, SOURCE_SERVER)
         return server
 
     def _recovery_instance(self, recovery_instance_id: str, now: float) -> RecoveryInstance:
-        check_id("recoveryInstanceID", recovery_instance_id, RECOVERY_INSTANCE_ID)
         instance = self.recovery_instances.get(recovery_instance_id)
         if instance is None or not instance.is_listed(now):
             raise ResourceNotFoundException(recovery_instance_id, RECOVERY_INSTANCE)
@@ -155,6 +152,7 @@ class DRSState(BaseBackend):
                     recovery_instance_id=_ec2_instance_id(),
                     conversion_server_id=_ec2_instance_id(),
                     reports_instance_id=server.reports_instance_id,
+                    status_lag=server.status_lag,
                 )
                 for server, _, _ in launches
             ],
@@ -191,12 +189,10 @@ class DRSState(BaseBackend):
         return job
 
     def _clean_up_earlier(self, server: SourceServer, job: Job, timeline: ServerTimeline) -> None:
-        if timeline.launch_start is None:
-            return
-        starts = [at.offset for at in timeline.events if at.event == "CLEANUP_START"]
+        at = {each.event: job.at(each.offset) for each in timeline.events}
         for instance in server.listed_instances(job.created):
-            instance.terminating_at = job.at(starts[0] if starts else timeline.launch_start)
-            instance.terminated_at = job.at(timeline.launch_start)
+            instance.terminating_at = at.get("CLEANUP_START")
+            instance.terminated_at = at.get("CLEANUP_END")
 
     def _add_recovery_instance(
         self, job: Job, index: int, server: SourceServer, snapshot_taken: float
@@ -214,6 +210,7 @@ class DRSState(BaseBackend):
             snapshot_taken=snapshot_taken,
             launched_at=job.at(end),
             stopped=configuration["launchDisposition"] == "STOPPED",
+            copies_private_ip=configuration["copyPrivateIp"],
             tags=dict(server.tags) if configuration["copyTags"] else {},
         )
         self.recovery_instances[instance_id] = instance

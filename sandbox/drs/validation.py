@@ -1,70 +1,111 @@
-"""Checks of request parameters that botocore does not make."""
+"""Checks of requests against botocore's model of DRS, and the rules that the model lacks.
+
+botocore checks types, minima and required members before it sends a request, but neither patterns
+nor maxima.
+"""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator
+from datetime import datetime
 from typing import Any
 
+from botocore.model import ListShape, MapShape, Shape, StructureShape
 from moto.core.utils import get_service_model
 
 from .exceptions import ValidationException
+from .simulation import simulation
 
-SOURCE_SERVER_ID = re.compile(r"s-[0-9a-zA-Z]{17}")
-RECOVERY_INSTANCE_ID = re.compile(r"i-[0-9a-fA-F]{8,17}")
-RECOVERY_SNAPSHOT_ID = re.compile(r"pit-[0-9a-zA-Z]{17}")
-JOB_ID = re.compile(r"drsjob-[0-9a-zA-Z]{17}")
-
+_SCALARS: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "long": (int,),
+}
 _MAX_TAGS = 50
 
-
-def check_id(field: str, value: str, pattern: re.Pattern[str]) -> None:
-    """Reject a malformed ID."""
-    if not pattern.fullmatch(value):
-        raise ValidationException(field, f"{value!r} does not match {pattern.pattern}")
+# The shape that a value does not fit, the place of the value, and the reason.
+Problem = tuple[Shape, str, str]
 
 
-def check_ids(
-    field: str, values: Sequence[str], pattern: re.Pattern[str], *, minimum: int = 0, maximum: int
-) -> None:
-    """Reject a list that is too short or too long, or that contains a malformed ID."""
-    if not minimum <= len(values) <= maximum:
-        raise ValidationException(
-            field, f"must have {minimum} to {maximum} members, not {len(values)}"
-        )
-    for value in values:
-        check_id(field, value, pattern)
+def check_request(operation: str, parameters: dict[str, Any]) -> None:
+    """Reject the parameters of a request that do not fit botocore's model."""
+    shape = get_service_model("drs").operation_model(operation).input_shape
+    for _, place, reason in problems(parameters, shape):
+        raise ValidationException(place, reason)
 
 
-def check_new_job_ids(field: str, values: Sequence[str], pattern: re.Pattern[str]) -> None:
-    """Reject a list of servers or instances that cannot be in one job."""
-    check_ids(field, values, pattern, minimum=1, maximum=200)
+def problems(value: Any, shape: Shape, place: str = "") -> Iterator[Problem]:
+    """Find where parsed JSON differs from its shape in botocore's model."""
+    match shape:
+        case StructureShape() if isinstance(value, dict):
+            yield from _structure_problems(value, shape, place)
+        case ListShape() if isinstance(value, list):
+            yield from _length_problems(value, shape, place)
+            for number, item in enumerate(value):
+                yield from problems(item, shape.member, f"{place}[{number}]")
+        case MapShape() if isinstance(value, dict):
+            for key, item in value.items():
+                yield from problems(key, shape.key, f"{place} key {key}")
+                yield from problems(item, shape.value, f"{place}.{key}")
+        case StructureShape() | ListShape() | MapShape():
+            yield shape, place, f"{value!r} is not a {shape.type_name}"
+        case _:
+            yield from _scalar_problems(value, shape, place)
+
+
+def _structure_problems(
+    value: dict[str, Any], shape: StructureShape, place: str
+) -> Iterator[Problem]:
+    prefix = f"{place}." if place else ""
+    for name in shape.required_members:
+        if name not in value:
+            yield shape, prefix + name, "is missing"
+    for name, member in value.items():
+        if name not in shape.members:
+            yield shape, prefix + name, "is not in the model"
+        else:
+            yield from problems(member, shape.members[name], prefix + name)
+
+
+def _scalar_problems(value: Any, shape: Shape, place: str) -> Iterator[Problem]:
+    kinds = _SCALARS[shape.type_name]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        yield shape, place, f"{value!r} is not a {shape.type_name}"
+    elif isinstance(value, str):
+        yield from _length_problems(value, shape, place)
+        enum, pattern = shape.metadata.get("enum"), shape.metadata.get("pattern")
+        if enum and value not in enum:
+            yield shape, place, f"{value!r} is not one of {', '.join(enum)}"
+        if pattern and not re.fullmatch(pattern, value):
+            yield shape, place, f"{value!r} does not match {pattern}"
+    elif not isinstance(value, bool) and value < shape.metadata.get("min", value):
+        yield shape, place, f"must be at least {shape.metadata['min']}"
+
+
+def _length_problems(value: str | list[Any], shape: Shape, place: str) -> Iterator[Problem]:
+    what = repr(value) if isinstance(value, str) else f"a list of {len(value)}"
+    least, most = shape.metadata.get("min", 0), shape.metadata.get("max", len(value))
+    if len(value) < least:
+        yield shape, place, f"{what} is too short, the minimum is {least}"
+    if len(value) > most:
+        yield shape, place, f"{what} is too long, the maximum is {most}"
+
+
+def check_distinct(field: str, values: Collection[str]) -> None:
+    """Reject a list of servers or instances for one job that contains one of them twice."""
     if len(set(values)) != len(values):
         raise ValidationException(field, "must not contain a member twice")
 
 
 def check_tags(tags: dict[str, str]) -> None:
-    """Reject tags that AWS does not allow."""
+    """Reject tags that AWS does not allow, although the model does."""
     if len(tags) > _MAX_TAGS:
         raise ValidationException("tags", f"must have at most {_MAX_TAGS} members")
-    for key, value in tags.items():
+    for key in tags:
         if not 1 <= len(key) <= 128 or key.lower().startswith("aws:"):
             raise ValidationException("tags", f"the key {key!r} is not valid")
-        if len(value) > 256:
-            raise ValidationException("tags", f"the value of {key!r} is longer than 256")
-
-
-def check_launch_configuration(changes: dict[str, Any]) -> None:
-    """Reject launch configuration values that the model of the API does not admit."""
-    shape = get_service_model("drs").operation_model("UpdateLaunchConfiguration").input_shape
-    for field, value in changes.items():
-        limits = shape.members[field].metadata
-        if value not in limits.get("enum", [value]):
-            raise ValidationException(field, f"must be one of {', '.join(limits['enum'])}")
-        if isinstance(value, str) and len(value) > limits.get("max", math.inf):
-            raise ValidationException(field, f"is longer than {limits['max']}")
 
 
 def is_admitted(value: str, filter_values: Collection[str]) -> bool:
@@ -73,11 +114,10 @@ def is_admitted(value: str, filter_values: Collection[str]) -> bool:
 
 
 def read_date(field: str, text: str | None, *, default: float) -> float:
-    """Convert an ISO 8601 date and time to epoch seconds."""
+    """Convert a date and time by DRS's clock, which fits the model, to epoch seconds."""
     if text is None:
         return default
     try:
-        moment = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text).timestamp() - simulation.clock_offset
     except ValueError:
-        raise ValidationException(field, f"{text!r} is not an ISO 8601 date and time") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        raise ValidationException(field, f"{text!r} is not a date and time") from None

@@ -50,8 +50,15 @@ class SandboxControl:
         """
         if isinstance(scenario, str):
             scenario = read_scenario(scenario)
-        if scenario.timestamp_form is not None:
-            simulation.timestamp_form = scenario.timestamp_form
+        settings = {
+            "timestamp_form": scenario.timestamp_form,
+            "durations": scenario.durations,
+            "clock_offset": scenario.clock_offset_seconds,
+            "seed": scenario.seed,
+        }
+        for name, value in settings.items():
+            if value is not None:
+                setattr(simulation, name, value)
         with self._lock:
             if scenario.quotas.model_fields_set:
                 self._quotas.append(scenario.quotas)
@@ -60,7 +67,7 @@ class SandboxControl:
                 holders = apply_source_server(entry)
                 for quotas in self._quotas:
                     apply_quotas(quotas, holders)
-        self.faults.add(scenario.faults, scenario.seed)
+        self.faults.add(scenario.faults, simulation.seed)
 
     def log(self, call: Call, result: str, *, fault: str | None = None) -> None:
         """Log the result of a call: OK, an error code, or the effect of a fault."""

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from threading import Lock
+from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.request import determine_request_protocol
 from moto.core.serialize import XFormedAttributePicker, get_serializer_class
 from moto.core.utils import get_service_model
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response
 
 from sandbox.drs.exceptions import SERVERS_IN_A_JOB
 from sandbox.http.aws_call import UNKNOWN_OPERATION, Call
-from sandbox.scenario import ANY_OPERATION, Effect, Fault
+from sandbox.scenario import ANY, Effect, Fault
 
 _MESSAGES = {
     "AccessDeniedException": "User is not authorized to perform this operation.",
@@ -28,6 +31,8 @@ _MESSAGES = {
     "ThrottlingException": "Rate exceeded",
     "Throttling": "Rate exceeded",
     "UninitializedAccountException": "Account not initialized",
+    "InvalidSignatureException": "Signature expired: the time of the request is not that of AWS.",
+    "SignatureDoesNotMatch": "Signature expired: the time of the request is not that of AWS.",
 }
 # Errors that every service can return but few models list (AWS General Reference, "Common
 # errors").
@@ -36,6 +41,9 @@ _STATUS = {
     "ExpiredToken": HTTPStatus.FORBIDDEN,
     "InternalFailure": HTTPStatus.INTERNAL_SERVER_ERROR,
     "InternalServerError": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "InvalidSignatureException": HTTPStatus.FORBIDDEN,
+    "SignatureDoesNotMatch": HTTPStatus.FORBIDDEN,
+    "RequestTimeTooSkewed": HTTPStatus.FORBIDDEN,
     "ServiceUnavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -81,9 +89,9 @@ class _ActiveFault:
     def _matches(self, call: Call) -> bool:
         fault = self.fault
         return (
-            fault.service == call.service
+            fault.service in (ANY, call.service)
             and call.operation != UNKNOWN_OPERATION
-            and fault.operation in (ANY_OPERATION, call.operation)
+            and fault.operation in (ANY, call.operation)
             and fault.region in (None, call.region)
             and fault.account_id in (None, call.account_id)
             and fault.caller in (None, call.caller)
@@ -149,31 +157,52 @@ class FaultInjector:
         return dict(sorted(found.items()))
 
 
-def render_error(call: Call, fault: Fault, content_type: str) -> Response:
-    """Serialize the error of a fault in the protocol of the service.
+def render_error(
+    call: Call, code: str, environ: Mapping[str, Any], fault: Fault | None = None, message: str = ""
+) -> Response:
+    """Serialize an error in the protocol of the service.
 
     Args:
         call: The API call.
-        fault: A fault with an error code.
-        content_type: The content type of the request, which selects the protocol.
+        code: The error code.
+        environ: The WSGI environment, whose content type selects the protocol.
+        fault: The fault that causes the error.
+        message: The error message. Default: that of the fault, or a typical one.
     """
-    assert fault.error is not None, "the fault has an error code"
     model = get_service_model(call.service)
     operation = model.operation_model(call.operation)
-    message = fault.message or _MESSAGES.get(fault.error, "Injected by the scenario.")
-    error = InjectedError(fault.error, message)
+    if fault:
+        message = fault.message or _MESSAGES.get(code, "Injected by the scenario.")
+    error = InjectedError(code, message)
     error.service_code = call.service
-    serializer = get_serializer_class(call.service, determine_request_protocol(model, content_type))
+    protocol = determine_request_protocol(model, environ.get("CONTENT_TYPE", ""))
+    serializer = get_serializer_class(call.service, protocol)
     rendered = serializer(operation, value_picker=XFormedAttributePicker()).serialize(error)
     status = int(rendered["status_code"])
     modelled = [(shape.name, shape.metadata.get("error", {})) for shape in model.error_shapes]
     if not any(
-        fault.error in (name, error.get("code")) and "httpStatusCode" in error
-        for name, error in modelled
+        code in (name, described.get("code")) and "httpStatusCode" in described
+        for name, described in modelled
     ):
-        status = int(_STATUS.get(fault.error, status))
+        status = int(_STATUS.get(code, status))
     response = Response(rendered["body"], status, rendered["headers"])
     response.headers["x-amzn-requestid"] = str(uuid.uuid4())
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or "Throttling" in fault.error:
+    if fault and (status >= HTTPStatus.INTERNAL_SERVER_ERROR or "Throttling" in code):
         response.headers["Retry-After"] = str(fault.retry_after_seconds)
     return response
+
+
+def unsupported(call: Call, environ: Mapping[str, Any]) -> Response:
+    """Return the error of an operation that the sandbox does not have. Clients do not retry it."""
+    message = f"The sandbox does not support the operation {call.operation} of {call.service}."
+    return render_error(call, "UnsupportedOperationException", environ, message=message)
+
+
+def gateway_response(fault: Fault) -> Response:
+    """Return the answer of a gateway in between. It has none of the marks of AWS's errors."""
+    title = f"{fault.status} {HTTP_STATUS_CODES.get(fault.status, 'Error')}"
+    if fault.body == "json":
+        content = json.dumps({"status": fault.status, "message": title})
+        return Response(content, fault.status, mimetype="application/json")
+    html = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+    return Response(html, fault.status, mimetype="text/html")

@@ -1,11 +1,15 @@
 """Generated scripts depend on the seed only, and are valid scenarios."""
 
 from collections import Counter
+from typing import get_args
 
 import pytest
 
 from bench.chaos.script import ChaosActionKind, generate_script
-from sandbox.scenario import Scenario
+from sandbox.drs.jobs.timeline import CleanUp
+from sandbox.drs.servers.oddities import Oddity
+from sandbox.drs.servers.source_servers import DeadSnapshot
+from sandbox.scenario import Effect, Outcome, Scenario
 
 DRILLS = range(60)
 
@@ -49,3 +53,16 @@ def test_no_two_drills_share_a_server_or_the_name_of_an_action() -> None:
 def test_every_kind_of_action_is_generated() -> None:
     kinds = {action.kind for drill in range(300) for action in generate_script("a", drill).actions}
     assert kinds == set(ChaosActionKind)
+
+
+def test_every_fault_and_oddity_of_the_local_aws_is_generated() -> None:
+    scripts = [generate_script("a", drill) for drill in range(600)]
+    faults = [fault for script in scripts for fault in [*script.holds, *script.faults]]
+    assert {fault["Effect"] for fault in faults if "Effect" in fault} == set(Effect)
+    servers = [server for script in scripts for server in script.generated.source_servers]
+    assert {server.get("Oddity") for server in servers} == {None, *Oddity}
+    assert {server.get("DeadSnapshot") for server in servers} == {None, *DeadSnapshot}
+    assert {server.get("EarlierInstanceCleanUp") for server in servers} == {None, *CleanUp}
+    assert {first for server in servers for first in server.get("Outcome", [])[:1]} == set(
+        get_args(Outcome)
+    )

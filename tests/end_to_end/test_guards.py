@@ -10,11 +10,15 @@ from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from tests.end_to_end.conftest import RECOVERY, E2eEnvironment, wave_of
 
+# DRS may clean up a server's earlier instance at the start of a job, or before the launch.
+CLEAN_UPS = ("at-start", "before-launch")
 
+
+@pytest.mark.parametrize("clean_up", CLEAN_UPS)
 async def test_a_drill_never_launches_over_a_live_instance_of_a_real_recovery(
-    env: E2eEnvironment,
+    env: E2eEnvironment, clean_up: str
 ) -> None:
-    live = env.aws.servers(1, LiveRecoveryInstance="RECOVERY")
+    live = env.aws.servers(1, LiveRecoveryInstance="RECOVERY", EarlierInstanceCleanUp=clean_up)
     plan = env.plan(env.wave("Database", servers=live + env.aws.servers(1)))
     state = await env.run(plan)
     refused, launched = wave_of(state, "Database").servers
@@ -22,6 +26,7 @@ async def test_a_drill_never_launches_over_a_live_instance_of_a_real_recovery(
     assert "live instance" in str(refused.reason)
     assert launched.launch_status is LaunchStatus.LAUNCHED
     assert env.aws.accepted_launches(live[0]) == []
+    assert len(env.aws.instances_up(live[0])) == 1
     assert state.status is PlanStatus.FAILED
 
 
@@ -40,10 +45,15 @@ async def test_a_second_real_recovery_launches_nothing_over_the_first(env: E2eEn
     assert len(env.aws.accepted_launches(server_id)) == 2
 
 
-async def test_a_drill_may_replace_the_instance_of_an_earlier_drill(env: E2eEnvironment) -> None:
-    plan = env.plan(env.wave("Database"))
+@pytest.mark.parametrize("clean_up", CLEAN_UPS)
+async def test_a_drill_may_replace_the_instance_of_an_earlier_drill(
+    env: E2eEnvironment, clean_up: str
+) -> None:
+    servers = env.aws.servers(1, EarlierInstanceCleanUp=clean_up)
+    plan = env.plan(env.wave("Database", servers=servers))
     assert (await env.run(plan)).status is PlanStatus.COMPLETED
     assert (await env.run(plan)).status is PlanStatus.COMPLETED
+    assert len(env.aws.instances_up(servers[0])) == 1
 
 
 @pytest.mark.parametrize("confirmation", [None, "another-plan"])

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 DATABASE = "s-51d6b65c73391918f"
 WEB = "s-5c555d9c008f90131"
 TWO_SERVERS = f"SourceServers: [{{SourceServerId: {DATABASE}}}, {{SourceServerId: {WEB}}}]"
+RECORDED_DURATIONS = f"Durations: recorded\n{TWO_SERVERS}"
+STALLED = (
+    f"SourceServers: [{{SourceServerId: {DATABASE}, ReplicationState: STALLED, LagDuration: PT4H}}]"
+)
 
 # One for all tests: a session reads each service's model once, which takes longer than most tests.
 SESSION = boto3.Session()
@@ -39,7 +43,13 @@ def many_servers(count: int) -> str:
 
 
 class LocalAws:
-    """A running SandboxAws whose clock advances only in `pass_time`."""
+    """A running SandboxAws whose clock advances only in `pass_time`.
+
+    Attributes:
+        read_timeout: How many seconds new clients wait for a response.
+    """
+
+    read_timeout = 60.0
 
     def __init__(self, scenario: str = TWO_SERVERS, speed: float = 1.0) -> None:
         self.now = 1_700_000_000.0
@@ -62,7 +72,9 @@ class LocalAws:
     def client(self, service: str, region: str = "us-west-2", **credentials: Any) -> Any:
         """Return a boto3 client that does not retry."""
         keys = credentials or {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-        config = Config(retries={"total_max_attempts": 1, "mode": "standard"})
+        config = Config(
+            retries={"total_max_attempts": 1, "mode": "standard"}, read_timeout=self.read_timeout
+        )
         return SESSION.client(
             service,  # type: ignore[call-overload]  # the name is not a literal here
             region_name=region,
@@ -94,6 +106,12 @@ class LocalAws:
     def log(self, job_id: str) -> list[Any]:
         """Return the log of a job, untyped, because it has events that are not in the model."""
         return list(self.drs.describe_job_log_items(jobID=job_id)["items"])
+
+    def source_server(self, server: str) -> Any:
+        """Return a source server as DRS describes it."""
+        filters = {"sourceServerIDs": [server]}
+        (item,) = self.drs.describe_source_servers(filters=filters)["items"]  # type: ignore[arg-type]  # a plain dict
+        return item
 
     def events(self, job_id: str) -> list[str]:
         """Return the event names in the log of a job."""

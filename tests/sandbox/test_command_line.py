@@ -63,7 +63,7 @@ def test_the_aws_command_line_drills_and_terminates() -> None:
         assert (job["status"], job["tags"]) == ("COMPLETED", {"Plan": "crm"})
         log = run_aws(endpoint, "describe-job-log-items", "--job-id", job_id)["items"]
         assert log[-1]["event"] == "JOB_END"
-        instance = job["participatingServers"][0]["recoveryInstanceID"]
+        instance = log[-2]["eventData"]["targetInstanceID"]
         ended = run_aws(
             endpoint, "terminate-recovery-instances", "--recovery-instance-ids", instance
         )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 
-from sandbox.scenario import ScenarioError, read_scenario
+from sandbox.scenario import ScenarioError, load_scenario, read_scenario
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SERVER = "s-51d6b65c73391918f"
 
 
@@ -23,9 +27,14 @@ Faults:
 """
     )
     assert scenario.source_servers[0].outcome == ("failed-late",)
-    assert scenario.source_servers[1].lag_duration == "PT4H"
+    assert scenario.source_servers[1].lag_duration == timedelta(hours=4)
     assert scenario.quotas.jobs_in_progress == 5
     assert [fault.times for fault in scenario.faults] == [3, None, 1]
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.scenario.yaml")), ids=lambda p: p.stem)
+def test_the_scenarios_of_the_examples_are_valid(path: Path) -> None:
+    assert load_scenario(path).source_servers
 
 
 def test_an_empty_scenario_is_valid() -> None:
@@ -60,6 +69,9 @@ def test_an_account_id_may_be_written_as_a_number() -> None:
         ),
         ("Faults: [{Operation: DescribeJobs}]", "specify either Error or Effect"),
         ("Faults: [{Operation: DescribeJobs, Effect: delay}]", "requires Seconds"),
+        ("Faults: [{Operation: DescribeJobs, Error: X, Status: 500}]", "only the gateway effects"),
+        ("Faults: [{Service: '*', Operation: '*', Error: X}]", "requires Operation"),
+        (f"SourceServers: [{{SourceServerId: {SERVER}, LagDuration: 4 h}}]", "such as PT4H"),
         ("Faults: [{Operation: DescribeJobs, Error: X, Rate: 2}]", "Faults.0.Rate"),
         ("{", "not YAML"),
     ],

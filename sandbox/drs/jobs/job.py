@@ -19,12 +19,14 @@ class Participant:
         recovery_instance_id: The instance that the job launches or terminates.
         conversion_server_id: The temporary instance that converts the disks.
         reports_instance_id: Whether the job names the instance; recorded jobs do not.
+        status_lag: By how many unscaled seconds the job is late to name a final status.
     """
 
     source_server_id: str
     recovery_instance_id: str
     conversion_server_id: str
     reports_instance_id: bool = True
+    status_lag: float = 0.0
 
 
 @dataclass
@@ -106,7 +108,7 @@ class Job:
             "creationDateTime": simulation.timestamp(self.created),
             "status": self.status(now),
             "participatingServers": [
-                self._describe_server(participant, server.status(self.offset(now)))
+                self._describe_server(participant, self._reported_status(participant, server, now))
                 for participant, server in self._servers()
             ],
             "tags": dict(self.tags),
@@ -114,6 +116,14 @@ class Job:
         if self.timeline.end is not None and not self.in_progress(now):
             description["endDateTime"] = simulation.timestamp(self.at(self.timeline.end))
         return description
+
+    def _reported_status(
+        self, participant: Participant, server: ServerTimeline, now: float
+    ) -> LaunchStatus:
+        offset = self.offset(now)
+        if server.end is not None and 0 < offset - server.end < participant.status_lag:
+            return LaunchStatus.PENDING
+        return server.status(offset)
 
     def _describe_server(self, participant: Participant, status: LaunchStatus) -> dict[str, Any]:
         item: dict[str, Any] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..exceptions import (
@@ -13,24 +14,15 @@ from ..exceptions import (
     ValidationException,
 )
 from ..jobs.job import Job
-from ..jobs.timeline import LaunchBehavior
+from ..jobs.timeline import LaunchBehavior, Outcome
 from ..ledger import LedgerEvent
 from ..servers import recovery_snapshots
-from ..servers.source_servers import SourceServer
+from ..servers.oddities import spoiled
+from ..servers.recovery_instances import RecoveryInstance
+from ..servers.source_servers import DeadSnapshot, SourceServer
 from ..simulation import simulation
-from ..state import JOB, SOURCE_SERVER, DRSState
-from ..validation import (
-    JOB_ID,
-    RECOVERY_INSTANCE_ID,
-    RECOVERY_SNAPSHOT_ID,
-    SOURCE_SERVER_ID,
-    check_id,
-    check_ids,
-    check_new_job_ids,
-    check_tags,
-    is_admitted,
-    read_date,
-)
+from ..state import JOB, RECOVERY_INSTANCE, SOURCE_SERVER, DRSState
+from ..validation import check_distinct, check_tags, is_admitted, read_date
 
 
 class JobOperations(DRSState):
@@ -52,8 +44,8 @@ class JobOperations(DRSState):
         self, source_servers: list[dict[str, str]], tags: dict[str, str], now: float
     ) -> list[tuple[SourceServer, LaunchBehavior, float]]:
         self._require_initialized()
-        requested = [each.get("sourceServerID", "") for each in source_servers]
-        check_new_job_ids("sourceServers", requested, SOURCE_SERVER_ID)
+        requested = [each["sourceServerID"] for each in source_servers]
+        check_distinct("sourceServers", requested)
         check_tags(tags)
         servers = [self._source_server(server_id) for server_id in requested]
         snapshots = [
@@ -62,20 +54,36 @@ class JobOperations(DRSState):
         ]
         self._check_job_capacity(requested, now)
         return [
-            (server, server.next_launch_behavior(now), snapshot)
-            for server, snapshot in zip(servers, snapshots, strict=True)
+            (server, self._next_behavior(server, each.get("recoverySnapshotID"), taken, now), taken)
+            for server, each, taken in zip(servers, source_servers, snapshots, strict=True)
         ]
 
     @staticmethod
+    def _next_behavior(
+        server: SourceServer, snapshot_id: str | None, taken: float, now: float
+    ) -> LaunchBehavior:
+        behavior = replace(server.next_launch_behavior(now), from_snapshot=snapshot_id is not None)
+        if taken > 0:
+            return behavior
+        lost = f"Recovery snapshot {snapshot_id} does not exist."
+        return replace(behavior, outcome=Outcome.SNAPSHOT_LOST, raw_error=lost)
+
+    @staticmethod
     def _snapshot_taken(server: SourceServer, snapshot_id: str | None, now: float) -> float:
+        """Return the time of the snapshot to launch from, or 0 if its job fails for lack of it."""
         if snapshot_id is None:
-            return now
-        check_id("recoverySnapshotID", snapshot_id, RECOVERY_SNAPSHOT_ID)
+            return server.point_in_time(now)
         taken = recovery_snapshots.find(server, snapshot_id, now)
-        if taken is None:
-            problem = f"{snapshot_id} is not a snapshot of {server.source_server_id}"
-            raise ValidationException("recoverySnapshotID", problem)
-        return taken
+        if taken is not None:
+            return taken
+        match server.dead_snapshot:
+            case DeadSnapshot.INVALID:
+                problem = f"{snapshot_id} is not a snapshot of {server.source_server_id}"
+                raise ValidationException("recoverySnapshotID", problem)
+            case DeadSnapshot.NOT_FOUND:
+                raise ResourceNotFoundException(snapshot_id, "RECOVERY_SNAPSHOT")
+            case DeadSnapshot.FAILS_IN_JOB:
+                return 0.0
 
     def _check_job_capacity(self, source_server_ids: Sequence[str], now: float) -> None:
         busy = self._busy_servers(now)
@@ -91,10 +99,10 @@ class JobOperations(DRSState):
 
     def terminate_recovery_instances(self, recovery_instance_ids: list[str]) -> Job:
         self._require_initialized()
-        check_new_job_ids("recoveryInstanceIDs", recovery_instance_ids, RECOVERY_INSTANCE_ID)
+        check_distinct("recoveryInstanceIDs", recovery_instance_ids)
         with self._lock:
             now = simulation.now()
-            instances = [self._recovery_instance(each, now) for each in recovery_instance_ids]
+            instances = [self._instance_to_terminate(each, now) for each in recovery_instance_ids]
             servers = [instance.source_server.source_server_id for instance in instances]
             self._check_job_capacity(list(dict.fromkeys(servers)), now)
             job = self._terminate(instances, now)
@@ -105,11 +113,18 @@ class JobOperations(DRSState):
             )
             return job
 
+    def _instance_to_terminate(self, recovery_instance_id: str, now: float) -> RecoveryInstance:
+        try:
+            return self._recovery_instance(recovery_instance_id, now)
+        except ResourceNotFoundException as error:
+            # The model of this operation lists ConflictException only.
+            message = f"Recovery instance {recovery_instance_id} cannot be terminated."
+            raise ConflictException(message, recovery_instance_id, RECOVERY_INSTANCE) from error
+
     def describe_jobs(
         self, job_ids: list[str], from_date: str | None, to_date: str | None
     ) -> list[Job]:
         self._require_initialized()
-        check_ids("filters.jobIDs", job_ids, JOB_ID, maximum=1000)
         since = read_date("filters.fromDate", from_date, default=-math.inf)
         until = read_date("filters.toDate", to_date, default=math.inf)
         chosen = set(job_ids)
@@ -119,12 +134,17 @@ class JobOperations(DRSState):
             if is_admitted(job.job_id, chosen) and since <= job.created <= until
         ]
 
+    def describe_job(self, job: Job, now: float) -> dict[str, Any]:
+        """Return the Job structure of a listing, odd if one of its servers is."""
+        servers = [self.source_servers.get(each.source_server_id) for each in job.participants]
+        odd = next((each.oddity for each in servers if each and each.oddity), None)
+        return spoiled(job.describe(now), odd)
+
     def describe_job_log_items(self, job_id: str) -> list[dict[str, Any]]:
         self._require_initialized()
         return self._job(job_id).log(simulation.now())
 
     def _job(self, job_id: str) -> Job:
-        check_id("jobID", job_id, JOB_ID)
         job = self.jobs.get(job_id)
         if job is None:
             raise ResourceNotFoundException(job_id, JOB)

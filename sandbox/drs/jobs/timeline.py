@@ -1,7 +1,8 @@
 """The timeline of a DRS job: pure functions, no clock.
 
-Offsets are unscaled seconds after the call that creates the job. The constants are from a recorded
-drill of two small Linux servers (us-west-2, December 2022), to the microsecond.
+Offsets are unscaled seconds after the call that creates the job. The constants are from the
+first job of a recorded drill of small Linux servers (us-west-2, December 2022), to the microsecond.
+The ranges are those of its two jobs.
 """
 
 from __future__ import annotations
@@ -15,11 +16,18 @@ JOB_START = 0.357363
 LOG_BEHIND_END = 0.026318
 JOB_TAIL = 2.807323
 EARLY_FAILURE_TAIL = 0.8
+# From the shortest to the longest recorded conversion, and launch.
+CONVERSION_SECONDS = (174.7, 197.5)
+BOOT_SECONDS = (277.9, 309.9)
 # A Windows server boots about 20 minutes (AWS documentation), the recorded Linux ones 278 s.
 WINDOWS_EXTRA_BOOT = 1200.0 - 278.0
 # Field reports: a late failure comes about 10 minutes after the other servers are LAUNCHED.
 LATE_FAILURE_DELAY = 600.0
 TERMINATION_SECONDS = 60.0
+PERMISSION_FAILURE_DELAY = 2.0
+_CONVERSION_PERMISSIONS = frozenset(
+    {"ec2:AttachVolume", "ec2:DeleteVolume", "ec2:DetachVolume", "iam:PassRole"}
+)
 
 DEFAULT_LATE_ERROR = (
     "Failed to launch recovery instance: the instance did not pass its EC2 instance status checks "
@@ -34,7 +42,20 @@ class Outcome(StrEnum):
     FAILED_EARLY = "failed-early"
     FAILED_LATE = "failed-late"
     STUCK = "stuck"
+    MISSING_PERMISSION = "missing-permission"
+    SNAPSHOT_LOST = "snapshot-lost"
     SKIPPED = "skipped"
+
+
+class CleanUp(StrEnum):
+    """When a job cleans up the earlier instance of a server.
+
+    The documentation says that it does. The order of the events in the model says at the start,
+    so that the instance is gone even if the launch fails.
+    """
+
+    AT_START = "at-start"
+    BEFORE_LAUNCH = "before-launch"
 
 
 class LaunchStatus(StrEnum):
@@ -54,18 +75,37 @@ class LaunchBehavior:
     Attributes:
         outcome: The outcome of its launch.
         windows: Whether it takes as long to boot as a Windows server.
-        launch_seconds: From the call to LAUNCH_END; None means the recorded duration.
+        conversion_seconds: The duration of its conversion; None means the recorded one.
+        boot_seconds: From LAUNCH_START to LAUNCH_END; None means the recorded duration.
+        launch_seconds: From the call to LAUNCH_END; None means the sum of the phases.
         stuck_seconds: From the call to LAUNCH_END of a stuck server; None means never.
         raw_error: The logged reason of a failure; None means the default of the outcome.
-        cleans_up: Whether the job cleans up an earlier recovery instance.
+        missing_permission: The permission that the caller lacks, such as `ec2:StartInstances`.
+        fast: Whether the conversion is skipped.
+        from_snapshot: Whether the caller chose the snapshot.
+        cleans_up: When the job cleans up an earlier recovery instance; None if there is none.
     """
 
     outcome: Outcome = Outcome.LAUNCHED
     windows: bool = False
+    conversion_seconds: float | None = None
+    boot_seconds: float | None = None
     launch_seconds: float | None = None
     stuck_seconds: float | None = None
     raw_error: str | None = None
-    cleans_up: bool = False
+    missing_permission: str = "ec2:CreateLaunchTemplateVersion"
+    fast: bool = False
+    from_snapshot: bool = False
+    cleans_up: CleanUp | None = None
+
+    @property
+    def permission_error(self) -> str:
+        """The reason that is logged when the permission is missing."""
+        action = self.missing_permission.partition(":")[2]
+        return (
+            f"An error occurred (UnauthorizedOperation) when calling the {action} operation: You "
+            f"are not authorized to perform this operation ({self.missing_permission})."
+        )
 
 
 @dataclass(frozen=True)
@@ -134,13 +174,41 @@ _RECORDED_PHASES = {
 _Phases = dict[str, float]
 
 
-def _recorded_phases(position: int, windows: bool) -> _Phases:
+def _recorded_phases(position: int) -> _Phases:
     # In the recorded job the second server's LAUNCH_END comes 1.4 s before the first's.
     launch_end = 529.126341 if position == 1 else 530.527781 + 0.3 * max(position - 1, 0)
     return {
         **{event: first + delay * position for event, (first, delay) in _RECORDED_PHASES.items()},
-        "LAUNCH_END": launch_end + (WINDOWS_EXTRA_BOOT if windows else 0.0),
+        "LAUNCH_END": launch_end,
     }
+
+
+def _phases(position: int, behavior: LaunchBehavior) -> _Phases:
+    phases = _recorded_phases(position)
+    conversion = behavior.conversion_seconds
+    if behavior.fast:
+        # FAST skips conversion (botocore's model), and what follows it in the recorded job.
+        conversion = phases["CONVERSION_END"] - phases["LAUNCH_START"]
+    if conversion is not None:
+        end = phases["CONVERSION_START"] + conversion
+        phases = _shifted(phases, "CONVERSION_END", end - phases["CONVERSION_END"])
+    if behavior.boot_seconds is not None:
+        boot = phases["LAUNCH_END"] - phases["LAUNCH_START"]
+        phases = _shifted(phases, "LAUNCH_END", behavior.boot_seconds - boot)
+    if behavior.windows:
+        phases = _shifted(phases, "LAUNCH_END", WINDOWS_EXTRA_BOOT)
+    if behavior.launch_seconds is not None:
+        phases = _ending_at(phases, behavior.launch_seconds)
+    if behavior.outcome is Outcome.STUCK and behavior.stuck_seconds is not None:
+        phases = _stuck_until(phases, behavior.stuck_seconds)
+    return phases
+
+
+def _shifted(phases: _Phases, first: str, seconds: float) -> _Phases:
+    """Shift an event and those after it."""
+    order = list(phases)
+    later = order[order.index(first) :]
+    return phases | {event: phases[event] + seconds for event in later}
 
 
 def _ending_at(phases: _Phases, seconds: float) -> _Phases:
@@ -161,49 +229,100 @@ def _stuck_until(phases: _Phases, seconds: float) -> _Phases:
     shift = seconds - phases["LAUNCH_END"]
     if phases["CONVERSION_END"] + shift <= phases["CONVERSION_START"]:
         return _ending_at(phases, seconds)
-    later = {event: phases[event] + shift for event in ("CONVERSION_END", "LAUNCH_START")}
-    return {**phases, **later, "LAUNCH_END": seconds}
+    return _shifted(phases, "CONVERSION_END", shift) | {"LAUNCH_END": seconds}
+
+
+class _LaunchLog:
+    """The log events of a launch that goes well, before its LAUNCH_END.
+
+    Attributes:
+        earlier: The clean-up at the start.
+        prepared: Those up to the conversion.
+        converting: Those up to CONVERSION_START.
+        launching: All of them.
+    """
+
+    def __init__(self, phases: _Phases, position: int, behavior: LaunchBehavior) -> None:
+        self._phases, self._position = phases, position
+        first = phases["SNAPSHOT_START"]
+        at_start = behavior.cleans_up is CleanUp.AT_START
+        before_launch = behavior.cleans_up is CleanUp.BEFORE_LAUNCH
+        self.earlier = self._clean_up(first / 2, first) if at_start else []
+        snapshot = [self.event("SNAPSHOT_START"), self.event("SNAPSHOT_END")]
+        if behavior.from_snapshot:
+            snapshot = [self.event("USING_PREVIOUS_SNAPSHOT", first)]
+        self.prepared = [*self.earlier, *snapshot]
+        self.converting = list(self.prepared)
+        self.launching = list(self.prepared)
+        if not behavior.fast:
+            self.converting.append(self.event("CONVERSION_START"))
+            self.launching = [*self.converting, self.event("CONVERSION_END")]
+        if before_launch:
+            self.launching += self._clean_up(phases["CONVERSION_END"], phases["LAUNCH_START"])
+        self.launching.append(self.event("LAUNCH_START"))
+
+    def event(self, event: str, at: float | None = None, error: str | None = None) -> LogEvent:
+        """Return an event, by default at the time of its phase."""
+        return LogEvent(self._phases[event] if at is None else at, event, self._position, error)
+
+    def _clean_up(self, begin: float, end: float) -> list[LogEvent]:
+        third = (end - begin) / 3
+        return [
+            self.event("CLEANUP_START", begin + third),
+            self.event("CLEANUP_END", begin + 2 * third),
+        ]
 
 
 def server_timeline(position: int, behavior: LaunchBehavior) -> ServerTimeline:
     """Compute the timeline of the server at a position of a launch, from 0."""
-    phases = _recorded_phases(position, behavior.windows)
-    if behavior.launch_seconds is not None:
-        phases = _ending_at(phases, behavior.launch_seconds)
-    if behavior.outcome is Outcome.STUCK and behavior.stuck_seconds is not None:
-        phases = _stuck_until(phases, behavior.stuck_seconds)
-    events = [LogEvent(at, event, position) for event, at in phases.items()]
-    end, final = phases["LAUNCH_END"], LaunchStatus.LAUNCHED
+    phases = _phases(position, behavior)
+    log = _LaunchLog(phases, position, behavior)
     reason = behavior.raw_error
+    last, final = log.event("LAUNCH_END"), LaunchStatus.LAUNCHED
     match behavior.outcome:
         case Outcome.SKIPPED:
+            skipped = log.event("SERVER_SKIPPED", phases["SNAPSHOT_START"], reason)
+            return _failing_early([skipped])
+        case Outcome.SNAPSHOT_LOST:
             at = phases["SNAPSHOT_START"]
-            return _failing_early([LogEvent(at, "SERVER_SKIPPED", position, reason)])
+            lost = log.event("USING_PREVIOUS_SNAPSHOT_FAILED", at, reason)
+            return _failing_early([*log.earlier, lost])
         case Outcome.FAILED_EARLY:
             # In field reports, no event is logged between SNAPSHOT_END and JOB_END. A reason is
             # logged only if the scenario specifies one.
-            events = events[:2]
-            if reason is not None:
-                at = phases["SNAPSHOT_END"]
-                events.append(LogEvent(at, "CONVERSION_FAIL", position, reason))
-            return _failing_early(events)
+            failed = log.event("CONVERSION_FAIL", phases["SNAPSHOT_END"], reason)
+            return _failing_early([*log.prepared, *([] if reason is None else [failed])])
+        case Outcome.MISSING_PERMISSION if _is_needed_to_convert(behavior):
+            at = _soon_after(phases, "CONVERSION_START", "CONVERSION_END")
+            failed = log.event("CONVERSION_FAIL", at, reason or behavior.permission_error)
+            return _failing_early([*log.converting, failed])
+        case Outcome.MISSING_PERMISSION:
+            at = _soon_after(phases, "LAUNCH_START", "LAUNCH_END")
+            last = log.event("LAUNCH_FAILED", at, reason or behavior.permission_error)
+            final = LaunchStatus.FAILED
         case Outcome.STUCK if behavior.stuck_seconds is None:
             # It never gets past CONVERSION_START.
-            return ServerTimeline(tuple(events[:3]), None, None, LaunchStatus.PENDING)
+            return ServerTimeline(tuple(log.converting), None, None, LaunchStatus.PENDING)
         case Outcome.FAILED_LATE:
-            end, final = end + LATE_FAILURE_DELAY, LaunchStatus.FAILED
-            events[-1] = LogEvent(end, "LAUNCH_FAILED", position, reason or DEFAULT_LATE_ERROR)
+            at = phases["LAUNCH_END"] + LATE_FAILURE_DELAY
+            last = log.event("LAUNCH_FAILED", at, reason or DEFAULT_LATE_ERROR)
+            final = LaunchStatus.FAILED
         case _:
             pass
-    if behavior.cleans_up:
-        converted = phases["CONVERSION_END"]
-        third = (phases["LAUNCH_START"] - converted) / 3
-        # Between CONVERSION_END and LAUNCH_START.
-        events[4:4] = [
-            LogEvent(converted + third, "CLEANUP_START", position),
-            LogEvent(converted + 2 * third, "CLEANUP_END", position),
-        ]
-    return ServerTimeline(tuple(events), phases["LAUNCH_START"], end, final)
+    return ServerTimeline((*log.launching, last), phases["LAUNCH_START"], last.offset, final)
+
+
+def _soon_after(phases: _Phases, start: str, end: str) -> float:
+    begin, until = phases[start], phases[end]
+    return min(begin + PERMISSION_FAILURE_DELAY, (begin + until) / 2)
+
+
+def _is_needed_to_convert(behavior: LaunchBehavior) -> bool:
+    # An assumption: no recorded job lacks a permission.
+    permission = behavior.missing_permission
+    return not behavior.fast and (
+        permission.startswith("kms:") or permission in _CONVERSION_PERMISSIONS
+    )
 
 
 def _failing_early(events: Sequence[LogEvent]) -> ServerTimeline:

@@ -23,6 +23,7 @@ class InitialState(DRSState):
                 account_id=self.account_id,
                 region=self.region_name,
                 added=simulation.now(),
+                lag_measured=simulation.now(),
                 tags={"Name": name, **tags},
             )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..servers.source_servers import SourceServer
+from ..servers.source_servers import SourceServer, network_interface
 from ..simulation import simulation
+from .oddities import spoiled
 
 
 @dataclass
@@ -18,6 +20,7 @@ class RecoveryInstance:
         terminating_at: When its termination starts, or None.
         terminated_at: When its termination ends, or None.
         stopped: Whether its launch disposition is STOPPED.
+        copies_private_ip: Whether it has the private IP address of its source.
         disconnected: Whether it is disconnected from DRS.
         deleted: Whether it is deleted from DRS. The EC2 instance keeps running.
     """
@@ -32,6 +35,7 @@ class RecoveryInstance:
     terminating_at: float | None = None
     terminated_at: float | None = None
     stopped: bool = False
+    copies_private_ip: bool = False
     disconnected: bool = False
     deleted: bool = False
     tags: dict[str, str] = field(default_factory=dict)
@@ -55,8 +59,11 @@ class RecoveryInstance:
         stamp = simulation.timestamp
         server = self.source_server.properties()
         digits = self.source_server.fingerprint
-        replication = "STOPPED" if self.disconnected else "NOT_STARTED"
-        return {
+        replication = "DISCONNECTED" if self.disconnected else "NOT_STARTED"
+        interface = network_interface(hashlib.sha256(self.arn.encode()).hexdigest())
+        if self.copies_private_ip:
+            interface["ips"] = server["networkInterfaces"][0]["ips"]
+        item = {
             "recoveryInstanceID": self.recovery_instance_id,
             "ec2InstanceID": self.recovery_instance_id,
             "ec2InstanceState": self.ec2_state(now),
@@ -72,7 +79,7 @@ class RecoveryInstance:
                     **server["identificationHints"],
                     "awsInstanceID": self.recovery_instance_id,
                 },
-                "networkInterfaces": server["networkInterfaces"],
+                "networkInterfaces": [interface],
                 "disks": [
                     {
                         "internalDeviceName": disk["deviceName"],
@@ -91,3 +98,4 @@ class RecoveryInstance:
             "originAvailabilityZone": "us-east-1a",
             "agentVersion": "5.0.24",
         }
+        return spoiled(item, self.source_server.oddity)

@@ -14,7 +14,10 @@ _RETENTION = ((600, 3600), (3600, 86_400), (86_400, 7 * 86_400))
 
 
 def taken_at(server: SourceServer, now: float) -> list[float]:
-    """Return the times of the server's retained snapshots in epoch seconds, oldest first."""
+    """Return the times of the server's retained snapshots in epoch seconds, oldest first.
+
+    There is none of data that has not arrived.
+    """
     if server.replication_state in NEVER_SYNCED:
         return []
     times = {
@@ -23,7 +26,7 @@ def taken_at(server: SourceServer, now: float) -> list[float]:
         for latest in [int(now // period) * period]
         for step in range(age // period)
     }
-    return sorted(times)
+    return sorted(taken for taken in times if taken <= server.point_in_time(now))
 
 
 def snapshot_id(server: SourceServer, taken: float) -> str:
@@ -46,7 +49,7 @@ def describe(server: SourceServer, taken: float) -> dict[str, Any]:
 def find(server: SourceServer, wanted: str, now: float) -> float | None:
     """Return the time of a snapshot, or None if the server does not have it."""
     if wanted in server.recovery_snapshot_ids:
-        return now
+        return server.point_in_time(now)
     return next((at for at in taken_at(server, now) if snapshot_id(server, at) == wanted), None)
 
 

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..jobs.job import Job
-from ..jobs.timeline import LaunchBehavior, LaunchStatus, Outcome
-from ..simulation import simulation
+from ..jobs.timeline import (
+    BOOT_SECONDS,
+    CONVERSION_SECONDS,
+    CleanUp,
+    LaunchBehavior,
+    LaunchStatus,
+    Outcome,
+)
+from ..simulation import Durations, iso_duration, simulation
+from .oddities import Oddity, spoiled
 
 if TYPE_CHECKING:
     from ..servers.recovery_instances import RecoveryInstance
 
 # A server can be launched after its initial sync (AWS documentation).
 NEVER_SYNCED = frozenset({"INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED"})
+# No data arrives, so the lag grows with time.
+_NOT_REPLICATING = frozenset({"STOPPED", "PAUSED", "STALLED", "DISCONNECTED"})
+# DRS does not see the agent.
+_AGENT_NOT_SEEN = frozenset({"STALLED", "DISCONNECTED"})
 
 _DAY = 86_400.0
 _GIB = 1024**3
@@ -41,6 +55,14 @@ _INITIATION_STEPS = (
 )
 
 
+class DeadSnapshot(StrEnum):
+    """How a launch from a snapshot that the server does not have fails."""
+
+    INVALID = "invalid"
+    NOT_FOUND = "not-found"
+    FAILS_IN_JOB = "fails-in-job"
+
+
 @dataclass
 class SourceServer:
     """A source server of one account and Region.
@@ -48,7 +70,11 @@ class SourceServer:
     Attributes:
         outcomes: The outcomes of successive launches. The last outcome repeats.
         behavior: The rest of the behavior of its launches.
-        reports_instance_id: Whether jobs name its recovery instance.
+        reports_instance_id: Whether jobs name its recovery instance. Recorded jobs do not.
+        status_lag: By how many unscaled seconds jobs are late to name its final status.
+        clean_up: When a launch cleans up the earlier instance.
+        dead_snapshot: How a launch from a snapshot that it does not have fails.
+        oddity: What is odd about it and its jobs and instances in listings, or None.
         launches: The number of launches with an outcome of `outcomes`.
         instances: Its recovery instances, also those that do not exist any more or yet.
     """
@@ -60,10 +86,15 @@ class SourceServer:
     added: float
     os: str = "linux"
     replication_state: str = "CONTINUOUS"
-    lag_duration: str = "P0D"
+    lag_seconds: float = 0.0
+    lag_measured: float = 0.0
     outcomes: tuple[Outcome, ...] = (Outcome.LAUNCHED,)
     behavior: LaunchBehavior = field(default_factory=LaunchBehavior)
-    reports_instance_id: bool = True
+    reports_instance_id: bool = False
+    status_lag: float = 0.0
+    clean_up: CleanUp = CleanUp.BEFORE_LAUNCH
+    dead_snapshot: DeadSnapshot = DeadSnapshot.INVALID
+    oddity: Oddity | None = None
     tags: dict[str, str] = field(default_factory=dict)
     launch_configuration: dict[str, Any] = field(init=False)
     recovery_snapshot_ids: tuple[str, ...] = ()
@@ -89,6 +120,22 @@ class SourceServer:
         """Hexadecimal digits derived from the server ID."""
         return hashlib.sha256(self.source_server_id.encode()).hexdigest()
 
+    def lag(self, now: float) -> float:
+        """Return the replication lag in seconds."""
+        stopped = self.replication_state in _NOT_REPLICATING
+        return self.lag_seconds + (now - self.lag_measured if stopped else 0.0)
+
+    def point_in_time(self, now: float) -> float:
+        """Return the time of the newest data in AWS."""
+        return now - self.lag(now)
+
+    def replicate(self, state: str, lag_seconds: float | None) -> None:
+        """Change the replication state. None keeps the present lag, unless it replicates again."""
+        now = simulation.now()
+        if lag_seconds is None:
+            lag_seconds = 0.0 if state == "CONTINUOUS" else self.lag(now)
+        self.replication_state, self.lag_seconds, self.lag_measured = state, lag_seconds, now
+
     def listed_instances(self, now: float) -> list[RecoveryInstance]:
         """Return its recovery instances that DRS lists, newest first."""
         listed = [instance for instance in self.instances if instance.is_listed(now)]
@@ -108,12 +155,23 @@ class SourceServer:
 
     def launch_behavior(self, outcome: Outcome, now: float) -> LaunchBehavior:
         """Return the behavior of a launch with the given outcome."""
+        conversion, boot = self._drawn_durations()
         return replace(
             self.behavior,
             outcome=outcome,
+            conversion_seconds=conversion,
+            boot_seconds=boot,
             windows=self.os == "windows",
-            cleans_up=bool(self.listed_instances(now)),
+            fast=self.launch_configuration.get("recoveryMode") == "FAST",
+            cleans_up=self.clean_up if self.listed_instances(now) else None,
         )
+
+    def _drawn_durations(self) -> tuple[float | None, float | None]:
+        if simulation.durations is Durations.RECORDED:
+            return None, None
+        # Of this launch of this server, so that they do not depend on what else runs.
+        dice = Random(f"{simulation.seed}:{self.source_server_id}:{self.launches}")
+        return dice.uniform(*CONVERSION_SECONDS), dice.uniform(*BOOT_SECONDS)
 
     def describe(self, now: float) -> dict[str, Any]:
         """Return the SourceServer structure of the API."""
@@ -137,7 +195,7 @@ class SourceServer:
         }
         if instance is not None:
             item["recoveryInstanceId"] = instance.recovery_instance_id
-        return item
+        return spoiled(item, self.oddity)
 
     def _last_launch_result(self, now: float) -> str:
         if self.last_job is None:
@@ -152,6 +210,7 @@ class SourceServer:
 
     def _describe_life_cycle(self, now: float, *, is_up: bool) -> dict[str, Any]:
         stamp = simulation.timestamp
+        seen = self.point_in_time(now) if self.replication_state in _AGENT_NOT_SEEN else now
         last_launch: dict[str, Any] = {"initiated": {}}
         if self.last_job is not None:
             last_launch["initiated"] = {
@@ -166,8 +225,8 @@ class SourceServer:
         return {
             "addedToServiceDateTime": stamp(self.added - 2 * _DAY),
             "firstByteDateTime": stamp(self.added - 2 * _DAY + 60),
-            "elapsedReplicationDuration": f"PT{now - self.added + 2 * _DAY - 60:.6f}S",
-            "lastSeenByServiceDateTime": stamp(now - 24),
+            "elapsedReplicationDuration": iso_duration(now - self.added + 2 * _DAY - 60),
+            "lastSeenByServiceDateTime": stamp(seen - 24),
             "lastLaunch": last_launch,
         }
 
@@ -178,7 +237,7 @@ class SourceServer:
         lagging = self.replication_state in {"BACKLOG", "STALLED", "PAUSED"}
         info: dict[str, Any] = {
             "dataReplicationState": self.replication_state,
-            "lagDuration": self.lag_duration,
+            "lagDuration": iso_duration(self.lag(now)),
             "replicatedDisks": [
                 {
                     "deviceName": self._device,
@@ -197,7 +256,7 @@ class SourceServer:
         }
         if self.replication_state == "INITIAL_SYNC":
             info["etaDateTime"] = stamp(now + 3600)
-        if self.replication_state in {"STALLED", "DISCONNECTED"}:
+        if self.replication_state in _AGENT_NOT_SEEN:
             info["dataReplicationError"] = {"error": "AGENT_NOT_SEEN"}
         return info
 
@@ -208,9 +267,8 @@ class SourceServer:
     def properties(self) -> dict[str, Any]:
         """Return the SourceProperties structure of the API."""
         digits = self.fingerprint
-        private_ip = f"10.0.{int(digits[:2], 16)}.{int(digits[2:4], 16)}"
-        host = f"ip-{private_ip.replace('.', '-')}.ec2.internal"
-        mac = ":".join(["02", *(digits[index : index + 2] for index in range(4, 14, 2))])
+        interface = network_interface(digits)
+        host = f"ip-{interface['ips'][0].replace('.', '-')}.ec2.internal"
         return {
             "lastUpdatedDateTime": simulation.timestamp(self.added - 1240),
             "recommendedInstanceType": "c5.large",
@@ -219,7 +277,7 @@ class SourceServer:
                 "fqdn": host,
                 "hostname": host,
             },
-            "networkInterfaces": [{"macAddress": mac, "ips": [private_ip], "isPrimary": True}],
+            "networkInterfaces": [interface],
             "disks": [{"deviceName": self._device, "bytes": 8 * _GIB}],
             "cpus": [{"cores": 1, "modelName": _CPU}, {"cores": 1, "modelName": _CPU}],
             "ramBytes": 1_002_663_936,
@@ -227,3 +285,12 @@ class SourceServer:
             "supportsNitroInstances": True,
             "architecture": "x86_64",
         }
+
+
+def network_interface(digits: str) -> dict[str, Any]:
+    """Return a NetworkInterface structure whose addresses are made from hexadecimal digits."""
+    return {
+        "macAddress": ":".join(["02", *(digits[index : index + 2] for index in range(4, 14, 2))]),
+        "ips": [f"10.0.{int(digits[:2], 16)}.{int(digits[2:4], 16)}"],
+        "isPrimary": True,
+    }

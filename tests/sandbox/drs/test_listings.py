@@ -76,8 +76,9 @@ def test_jobs_are_listed_newest_first(busy: LocalAws) -> None:
 def test_jobs_can_be_filtered_by_date_and_id(busy: LocalAws) -> None:
     jobs = busy.drs.describe_jobs()["items"]
     middle = jobs[10]
-    since = busy.drs.describe_jobs(filters={"fromDate": middle["creationDateTime"]})["items"]
-    until = busy.drs.describe_jobs(filters={"toDate": middle["creationDateTime"]})["items"]
+    moment = middle["creationDateTime"].replace("+00:00", "Z")
+    since = busy.drs.describe_jobs(filters={"fromDate": moment})["items"]
+    until = busy.drs.describe_jobs(filters={"toDate": moment})["items"]
     assert (len(since), len(until)) == (11, 15)
     wanted = [jobs[3]["jobID"], "drsjob-00000000000000000"]
     found = busy.drs.describe_jobs(filters={"jobIDs": wanted})["items"]

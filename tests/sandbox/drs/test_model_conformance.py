@@ -54,7 +54,7 @@ class Watched:
         self.seen.add(model.name)
         assert http_response.status_code == model.http["responseCode"], model.name
         body = json.loads(http_response.content) if http_response.content else None
-        assert deviations(body, model.output_shape, model.name) == []
+        assert deviations(body, model.output_shape) == [], model.name
 
 
 def exercise(aws: LocalAws, drs: Any) -> None:
@@ -105,11 +105,11 @@ def test_every_response_matches_the_model_except_for_the_known_deviations(form: 
 @pytest.mark.parametrize(
     ("spoil", "found"),
     [
-        (lambda job: job.update(colour="blue"), "answer.job.colour: not in the model"),
-        (lambda job: job.update(status="FAILED"), "answer.job.status: 'FAILED' is not one of"),
-        (lambda job: job.update(jobID=7), "answer.job.jobID: 7 is not string"),
-        (lambda job: job.pop("jobID"), "answer.job.jobID: missing"),
-        (lambda job: job.update(jobID="drsjob-1"), "answer.job.jobID: shorter"),
+        (lambda job: job.update(colour="blue"), "job.colour: is not in the model"),
+        (lambda job: job.update(status="FAILED"), "job.status: 'FAILED' is not one of"),
+        (lambda job: job.update(jobID=7), "job.jobID: 7 is not a string"),
+        (lambda job: job.pop("jobID"), "job.jobID: is missing"),
+        (lambda job: job.update(jobID="drsjob-1"), "job.jobID: 'drsjob-1' is too short"),
     ],
 )
 def test_the_comparison_with_the_model_finds(spoil: Callable[[Any], Any], found: str) -> None:

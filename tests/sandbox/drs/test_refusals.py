@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +12,11 @@ from botocore.exceptions import ClientError
 
 from tests.sandbox.local_aws import DATABASE, WEB, LocalAws, error_of, many_servers, server_id
 
+NOT_RETRIED = range(400, 500)
+# Codes that botocore's standard mode retries with any status.
+RETRIED_CODES = ("RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete")
+# Moto warns about errors that are not in the model of the service.
+pytestmark = pytest.mark.filterwarnings(r"ignore:Exception\(InjectedError\)")
 CONFLICT = (
     "One or more of the Source Servers included in API call are currently being processed by a Job"
 )
@@ -145,7 +151,6 @@ def test_filters_of_more_than_two_hundred_ids_are_refused() -> None:
         instances = [f"i-{number:017x}" for number in range(201)]
         for call in (
             lambda: aws.drs.describe_source_servers(filters={"sourceServerIDs": servers}),
-            lambda: aws.drs.describe_recovery_instances(filters={"sourceServerIDs": servers}),
             lambda: aws.drs.describe_recovery_instances(filters={"recoveryInstanceIDs": instances}),
             lambda: aws.drs.terminate_recovery_instances(recoveryInstanceIDs=instances),
         ):
@@ -170,7 +175,6 @@ def test_unknown_resources_are_not_found() -> None:
         instance, job = "i-00000000000000000", "drsjob-00000000000000000"
         arn = f"arn:aws:drs:us-west-2:123456789012:source-server/{server_id(9)}"
         for call in (
-            lambda: aws.drs.terminate_recovery_instances(recoveryInstanceIDs=[instance]),
             lambda: aws.drs.disconnect_recovery_instance(recoveryInstanceID=instance),
             lambda: aws.drs.delete_recovery_instance(recoveryInstanceID=instance),
             lambda: aws.drs.delete_job(jobID=job),
@@ -181,3 +185,56 @@ def test_unknown_resources_are_not_found() -> None:
             error = refusal(call)
             assert (error["status"], error["error"]) == (404, "ResourceNotFoundException")
             assert error["resourceId"]
+
+
+@pytest.mark.parametrize("date", ["2023-11-14T22:13:20+00:00", "2023-11-14T22:13:20"])
+@pytest.mark.parametrize("name", ["fromDate", "toDate"])
+def test_jobs_are_not_filtered_by_a_date_without_z(name: str, date: str) -> None:
+    with LocalAws() as aws:
+        error = refusal(lambda: aws.drs.describe_jobs(filters={name: date}))  # type: ignore[misc]  # the name varies
+        assert (error["status"], error["error"]) == (400, "ValidationException")
+
+
+@pytest.mark.parametrize("name", ["fromDateTime", "toDateTime"])
+def test_snapshots_are_not_filtered_by_a_date_without_z(name: str) -> None:
+    with LocalAws() as aws:
+        filters: Any = {name: "2023-11-14T22:13:20+00:00"}
+        error = refusal(
+            lambda: aws.drs.describe_recovery_snapshots(sourceServerID=DATABASE, filters=filters)
+        )
+        assert (error["status"], error["error"]) == (400, "ValidationException")
+
+
+def test_terminating_an_instance_that_is_gone_is_a_conflict() -> None:
+    with LocalAws() as aws:
+        aws.launch(DATABASE)
+        aws.pass_time(900)
+        instance = aws.instances(DATABASE)[0]["recoveryInstanceID"]
+        aws.drs.terminate_recovery_instances(recoveryInstanceIDs=[instance])
+        aws.pass_time(120)
+        assert aws.instances(DATABASE) == []
+        error = refusal(
+            lambda: aws.drs.terminate_recovery_instances(recoveryInstanceIDs=[instance])
+        )
+        assert (error["status"], error["error"]) == (409, "ConflictException")
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked"),
+    [
+        ("ListStagingAccounts", {}),
+        ("StopReplication", {"sourceServerID": DATABASE}),
+        ("CreateSourceNetwork", {"vpcID": "vpc-0123456789abcdef0", "originAccountID": "1" * 12,
+                                 "originRegion": "us-east-1"}),
+    ],
+)  # fmt: skip
+def test_an_unsupported_operation_is_named_and_not_retried(
+    operation: str, asked: dict[str, Any]
+) -> None:
+    with LocalAws() as aws:
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).lower()
+        error = refusal(lambda: getattr(aws.drs, name)(**asked))
+        assert error["status"] in NOT_RETRIED
+        assert error["status"] != 429
+        assert error["error"] not in RETRIED_CODES
+        assert operation in error["text"]

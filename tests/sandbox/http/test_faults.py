@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 
 from tests.sandbox.local_aws import DATABASE, TWO_SERVERS, LocalAws, error_of, server_id
 
@@ -168,3 +171,97 @@ def test_the_control_api_returns_the_reason_of_an_error() -> None:
         assert "Faults.0" in response["Error"]
         assert aws.control("GET", "nothing")[0] == 404
         assert aws.control("GET", "health")[1]["Status"] == "OK"
+
+
+@pytest.mark.parametrize(("effect", "jobs"), [("gateway-before", 0), ("gateway-after", 1)])
+@pytest.mark.parametrize("body", ["html", "json"])
+@pytest.mark.parametrize("status", [403, 404, 502])
+def test_a_gateway_answers_instead_of_aws_before_or_after_the_request_is_executed(
+    effect: str, jobs: int, body: str, status: int
+) -> None:
+    keys = f"Operation: StartRecovery, Effect: {effect}, Status: {status}, Body: {body}, Times: 1"
+    with LocalAws(with_fault(keys)) as aws:
+        with pytest.raises((ClientError, ResponseParserError)) as refusal:
+            aws.launch(DATABASE)
+        if isinstance(refusal.value, ClientError):
+            metadata = refusal.value.response["ResponseMetadata"]
+            assert metadata["HTTPStatusCode"] == status
+            assert body in metadata["HTTPHeaders"]["content-type"]
+            assert not [name for name in metadata["HTTPHeaders"] if name.startswith("x-amzn")]
+        assert len(aws.drs.describe_jobs()["items"]) == jobs
+
+
+def test_a_service_can_hang_until_its_callers_give_up_while_others_answer() -> None:
+    with LocalAws(with_fault("Service: dynamodb, Operation: '*', Effect: hang")) as aws:
+        aws.read_timeout = 0.3
+        with pytest.raises(ReadTimeoutError):
+            aws.client("dynamodb").list_tables()
+        assert outcome(aws.drs.describe_jobs) == "OK"
+
+
+def test_a_whole_region_can_hang_while_another_answers() -> None:
+    fault = "Service: '*', Operation: '*', Region: us-west-2, Effect: hang"
+    with LocalAws(with_fault(fault)) as aws:
+        aws.read_timeout = 0.3
+        for service, call in (("drs", "describe_jobs"), ("sts", "get_caller_identity")):
+            with pytest.raises(ReadTimeoutError):
+                getattr(aws.client(service), call)()
+        aws.read_timeout = 60.0
+        assert outcome(aws.client("sts", "us-east-1").get_caller_identity) == "OK"
+
+
+def test_a_hanging_request_is_not_executed_and_ends_when_released() -> None:
+    with (
+        LocalAws(with_fault("Operation: StartRecovery, Effect: hang, Times: 1")) as aws,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        hanging = threads.submit(outcome, lambda: aws.launch(DATABASE))
+        while aws.control("POST", "release")[1]["Released"] == 0:
+            time.sleep(0.01)
+        assert hanging.result() == "ConnectionClosedError"
+        assert aws.drs.describe_jobs()["items"] == []
+
+
+def test_credentials_can_come_slowly() -> None:
+    with LocalAws(with_fault("Service: sts, Operation: '*', Effect: delay, Seconds: 0.3")) as aws:
+        began = time.monotonic()
+        assert outcome(aws.client("sts").get_caller_identity) == "OK"
+        assert time.monotonic() - began >= 0.3
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "error"),
+    [
+        ("drs", "describe_jobs", "InvalidSignatureException"),
+        ("sts", "get_caller_identity", "SignatureDoesNotMatch"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_a_signature_that_is_refused(
+    service: str, operation: str, error: str
+) -> None:
+    with LocalAws(with_fault(f"Service: {service}, Operation: '*', Error: {error}")) as aws:
+        with pytest.raises(ClientError) as refusal:
+            getattr(aws.client(service), operation)()
+        response = error_of(refusal.value)
+        assert (response["error"], response["status"]) == (error, 403)
+
+
+@pytest.mark.parametrize("offset", [3600, -3600])
+def test_the_clock_of_drs_can_be_ahead_or_behind(offset: int) -> None:
+    with LocalAws(f"ClockOffsetSeconds: {offset}\n{TWO_SERVERS}") as aws:
+        job = aws.job(aws.launch(DATABASE))
+        created = datetime.fromisoformat(job["creationDateTime"])
+        assert created.timestamp() == aws.now + offset
+        moment = created.strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert len(aws.drs.describe_jobs(filters={"fromDate": moment})["items"]) == 1
+        (event,) = aws.server.control.ledger("123456789012")["Backends"][0]["Events"]
+        assert event["Time"] == aws.now
+
+
+def test_an_operation_of_another_service_that_is_not_there_is_named_and_not_retried() -> None:
+    with LocalAws() as aws:
+        with pytest.raises(ClientError) as refusal:
+            aws.client("ssm").describe_instance_properties()
+        response = error_of(refusal.value)
+        assert (response["status"], response["error"]) == (400, "UnsupportedOperationException")
+        assert "DescribeInstanceProperties of ssm" in response["text"]

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.drs.jobs.timeline import LaunchBehavior, LaunchStatus, Outcome, launch_timeline
-from tests.sandbox.local_aws import DATABASE, WEB, LocalAws, offsets
+from sandbox.drs.jobs.timeline import (
+    CleanUp,
+    LaunchBehavior,
+    LaunchStatus,
+    Outcome,
+    launch_timeline,
+)
+from tests.sandbox.local_aws import DATABASE, WEB, LocalAws, error_of, offsets
+
+if TYPE_CHECKING:
+    from types_boto3_drs.type_defs import StartRecoveryRequestSourceServerTypeDef
+
+DEAD: list[StartRecoveryRequestSourceServerTypeDef] = [
+    {"sourceServerID": DATABASE, "recoverySnapshotID": "pit-00000000000000000"}
+]
 
 
 def scenario(keys: str) -> str:
@@ -142,13 +158,14 @@ def test_a_server_that_lags_can_be_launched(state: str) -> None:
         assert aws.statuses(job_id) == ["LAUNCHED"]
 
 
-def test_a_launched_server_shows_its_instance_in_the_job_and_in_drs() -> None:
-    with LocalAws() as aws:
+def test_a_launched_server_shows_its_instance_in_the_job_if_asked_to_and_in_drs() -> None:
+    with LocalAws(scenario("RecoveryInstanceIdMissing: false")) as aws:
         job_id = aws.launch(DATABASE)
         assert "recoveryInstanceID" not in aws.job(job_id)["participatingServers"][0]
         assert aws.instances(DATABASE) == []
         aws.pass_time(600)
-        shown = aws.job(job_id)["participatingServers"][0]["recoveryInstanceID"]
+        (server,) = aws.job(job_id)["participatingServers"]
+        shown = server["recoveryInstanceID"]
         (instance,) = aws.instances(DATABASE)
         assert instance["recoveryInstanceID"] == instance["ec2InstanceID"] == shown
         assert instance["jobID"] == job_id
@@ -157,7 +174,7 @@ def test_a_launched_server_shows_its_instance_in_the_job_and_in_drs() -> None:
 
 
 def test_a_job_can_miss_the_instance_id_that_the_log_and_drs_have() -> None:
-    with LocalAws(scenario("RecoveryInstanceIdMissing: true")) as aws:
+    with LocalAws() as aws:
         job_id = aws.launch(DATABASE)
         aws.pass_time(600)
         assert aws.statuses(job_id) == ["LAUNCHED"]
@@ -181,7 +198,12 @@ LAUNCH_BEHAVIORS = st.builds(
     windows=st.booleans(),
     launch_seconds=st.none() | st.floats(0.001, 100_000),
     stuck_seconds=st.none() | st.floats(0.001, 100_000),
-    cleans_up=st.booleans(),
+    conversion_seconds=st.none() | st.floats(0.001, 1000),
+    boot_seconds=st.none() | st.floats(0.001, 1000),
+    missing_permission=st.sampled_from(["kms:CreateGrant", "ec2:StartInstances"]),
+    fast=st.booleans(),
+    from_snapshot=st.booleans(),
+    cleans_up=st.none() | st.sampled_from(CleanUp),
 )
 
 
@@ -203,3 +225,92 @@ def test_any_mixture_of_servers_gives_an_ordered_log_that_agrees_with_the_status
         if server.launch_start is not None and server.end is not None:
             middle = (server.launch_start + server.end) / 2
             assert server.status(middle) is LaunchStatus.IN_PROGRESS
+
+
+def test_a_launch_of_an_explicit_snapshot_says_that_it_uses_that_one() -> None:
+    with LocalAws() as aws:
+        (chosen, *_) = aws.drs.describe_recovery_snapshots(sourceServerID=DATABASE)["items"]
+        response = aws.drs.start_recovery(
+            sourceServers=[{"sourceServerID": DATABASE, "recoverySnapshotID": chosen["snapshotID"]}]
+        )
+        aws.pass_time(900)
+        events = aws.events(response["job"]["jobID"])
+        assert "USING_PREVIOUS_SNAPSHOT" in events
+        assert "SNAPSHOT_START" not in events
+
+
+def test_a_fast_launch_skips_the_conversion_and_is_up_that_much_sooner() -> None:
+    with LocalAws() as aws:
+        aws.drs.update_launch_configuration(sourceServerID=DATABASE, recoveryMode="FAST")
+        job_id = aws.launch(DATABASE)
+        # The fastest recorded launch with a conversion takes 506 s.
+        aws.pass_time(400)
+        assert aws.statuses(job_id) == ["LAUNCHED"]
+        assert not any(event.startswith("CONVERSION") for event in aws.events(job_id))
+
+
+@pytest.mark.parametrize(
+    ("permission", "failure"),
+    [
+        ("ec2:CreateLaunchTemplateVersion", "LAUNCH_FAILED"),
+        ("ec2:StartInstances", "LAUNCH_FAILED"),
+        ("iam:PassRole", "CONVERSION_FAIL"),
+        ("kms:CreateGrant", "CONVERSION_FAIL"),
+    ],
+)
+def test_a_missing_permission_fails_in_the_job_and_is_named_in_its_log(
+    permission: str, failure: str
+) -> None:
+    with LocalAws(scenario(f"MissingPermission: '{permission}'")) as aws:
+        job_id = aws.launch(DATABASE, WEB)
+        aws.pass_time(900)
+        assert aws.job(job_id)["status"] == "COMPLETED"
+        assert aws.statuses(job_id) == ["FAILED", "LAUNCHED"]
+        (failed,) = (line for line in aws.log(job_id) if line["event"] == failure)
+        assert "UnauthorizedOperation" in failed["eventData"]["rawError"]
+        assert permission in failed["eventData"]["rawError"]
+
+
+def test_a_permission_that_is_given_meanwhile_lets_the_next_launch_succeed() -> None:
+    keys = "Outcome: [missing-permission, launched], MissingPermission: 'ec2:StartInstances'"
+    with LocalAws(scenario(keys)) as aws:
+        seen = []
+        for _ in range(2):
+            job_id = aws.launch(DATABASE)
+            aws.pass_time(900)
+            seen += aws.statuses(job_id)
+        assert seen == ["FAILED", "LAUNCHED"]
+
+
+def test_a_completed_job_can_say_pending_of_a_server_that_is_up() -> None:
+    with LocalAws(scenario("StatusLagSeconds: 120, LaunchSeconds: 500")) as aws:
+        job_id = aws.launch(DATABASE)
+        aws.pass_time(510)
+        assert aws.job(job_id)["status"] == "COMPLETED"
+        assert aws.statuses(job_id) == ["PENDING"]
+        assert len(aws.instances(DATABASE)) == 1
+        aws.pass_time(120)
+        assert aws.statuses(job_id) == ["LAUNCHED"]
+
+
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [("invalid", "ValidationException"), ("not-found", "ResourceNotFoundException")],
+)
+def test_a_dead_snapshot_is_refused_in_either_form(form: str, error: str) -> None:
+    with LocalAws(scenario(f"DeadSnapshot: {form}")) as aws:
+        with pytest.raises(ClientError) as refusal:
+            aws.drs.start_recovery(sourceServers=DEAD)
+        assert error_of(refusal.value)["error"] == error
+        assert aws.drs.describe_jobs()["items"] == []
+
+
+def test_a_dead_snapshot_can_fail_its_server_in_the_job() -> None:
+    with LocalAws(scenario("DeadSnapshot: fails-in-job")) as aws:
+        job_id = aws.drs.start_recovery(sourceServers=[*DEAD, {"sourceServerID": WEB}])["job"][
+            "jobID"
+        ]
+        aws.pass_time(900)
+        assert aws.statuses(job_id) == ["FAILED", "LAUNCHED"]
+        (lost,) = (x for x in aws.log(job_id) if x["event"] == "USING_PREVIOUS_SNAPSHOT_FAILED")
+        assert DEAD[0]["recoverySnapshotID"] in lost["eventData"]["rawError"]

@@ -1,4 +1,4 @@
-"""The recorded drill of two small Linux servers, replayed."""
+"""The recorded drill of small Linux servers, replayed to the millisecond or spread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from datetime import datetime
 
 import pytest
 
-from tests.sandbox.local_aws import DATABASE, WEB, LocalAws, offsets
+from tests.sandbox.local_aws import (
+    DATABASE,
+    RECORDED_DURATIONS,
+    TWO_SERVERS,
+    WEB,
+    LocalAws,
+    offsets,
+)
 
 # A drill of December 2022 in us-west-2: event, seconds after the call, source server.
 RECORDED = [
@@ -26,11 +33,14 @@ RECORDED = [
     ("JOB_END", 533.335104, None),
 ]
 RECORDED_END = 533.308786
+# From the shortest to the longest of the two recorded jobs, in seconds.
+CONVERSION = (175.0, 198.0)
+LAUNCH = (278.0, 310.0)
 
 
 @pytest.mark.parametrize("speed", [1.0, 30.0])
 def test_a_job_logs_the_recorded_events_in_order_within_five_percent(speed: float) -> None:
-    with LocalAws(speed=speed) as aws:
+    with LocalAws(RECORDED_DURATIONS, speed=speed) as aws:
         start = aws.now
         job_id = aws.launch(DATABASE, WEB)
         aws.pass_time(600 / speed)
@@ -65,7 +75,7 @@ def test_the_log_grows_as_time_passes() -> None:
 
 
 def test_a_job_is_pending_then_started_then_completed() -> None:
-    with LocalAws() as aws:
+    with LocalAws(RECORDED_DURATIONS) as aws:
         job_id = aws.launch(DATABASE, WEB)
         seen = {}
         for moment in (0.0, 1.0, 300.0, 529.5, 531.0, 534.0):
@@ -117,3 +127,59 @@ def test_times_are_written_in_the_form_of_the_scenario(form: str, ending: str) -
     with LocalAws(scenario) as aws:
         created = aws.job(aws.launch(DATABASE))["creationDateTime"]
         assert created == f"2023-11-14T22:13:20.000000{ending}"
+
+
+def phases(aws: LocalAws, job_id: str, start: float) -> dict[str, dict[str, float]]:
+    """Return the time of each event of each server, in seconds after the call."""
+    found: dict[str, dict[str, float]] = {}
+    for event, offset, server in offsets(aws.log(job_id), start):
+        if server is not None:
+            found.setdefault(server, {})[event] = offset
+    return found
+
+
+def many_jobs(scenario: str, count: int = 20) -> list[dict[str, dict[str, float]]]:
+    """Launch both servers `count` times. Return the phases of each job."""
+    found = []
+    with LocalAws(scenario) as aws:
+        for _ in range(count):
+            start = aws.now
+            job_id = aws.launch(DATABASE, WEB)
+            aws.pass_time(900)
+            found.append(phases(aws, job_id, start))
+    return found
+
+
+def test_jobs_do_not_name_the_instances_they_launched_as_in_the_recorded_ones() -> None:
+    with LocalAws() as aws:
+        job_id = aws.launch(DATABASE, WEB)
+        aws.pass_time(900)
+        assert aws.statuses(job_id) == ["LAUNCHED", "LAUNCHED"]
+        servers = aws.job(job_id)["participatingServers"]
+        assert not any("recoveryInstanceID" in each for each in servers)
+        ends = [each for each in aws.log(job_id) if each["event"] == "LAUNCH_END"]
+        assert all(each["eventData"]["targetInstanceID"] for each in ends)
+
+
+def test_jobs_spread_over_what_both_recorded_jobs_took() -> None:
+    servers = [each for job in many_jobs(f"Seed: 1\n{TWO_SERVERS}") for each in job.values()]
+    conversions = [each["CONVERSION_END"] - each["CONVERSION_START"] for each in servers]
+    launches = [each["LAUNCH_END"] - each["LAUNCH_START"] for each in servers]
+    for measured, (least, most) in ((conversions, CONVERSION), (launches, LAUNCH)):
+        assert least - 1 <= min(measured) <= max(measured) <= most + 1
+        assert max(measured) - min(measured) > (most - least) / 2
+
+
+def test_either_server_of_a_job_may_be_up_first() -> None:
+    jobs = many_jobs(f"Seed: 1\n{TWO_SERVERS}")
+    first = {min(job, key=lambda server: job[server]["LAUNCH_END"]) for job in jobs}
+    assert first == {DATABASE, WEB}
+
+
+def test_the_spread_follows_the_seed() -> None:
+    def durations(seed: int) -> list[float]:
+        jobs = many_jobs(f"Seed: {seed}\n{TWO_SERVERS}", count=3)
+        return [round(each["LAUNCH_END"], 3) for job in jobs for each in job.values()]
+
+    assert durations(7) == durations(7)
+    assert durations(7) != durations(8)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.drs.exceptions import SERVERS_IN_A_JOB
-from tests.sandbox.local_aws import DATABASE, WEB, LocalAws, error_of
+from tests.sandbox.local_aws import (
+    DATABASE,
+    STALLED,
+    WEB,
+    LocalAws,
+    error_of,
+    many_servers,
+    server_id,
+)
 
 
 def launched(aws: LocalAws, *, drill: bool = True) -> str:
@@ -46,6 +57,18 @@ def test_a_relaunch_that_fails_early_leaves_the_earlier_instance() -> None:
         aws.launch(DATABASE)
         aws.pass_time(2000)
         assert [each["recoveryInstanceID"] for each in aws.instances(DATABASE)] == [earlier]
+
+
+@pytest.mark.parametrize("outcome", ["failed-early", "failed-late", "launched"])
+def test_a_relaunch_can_destroy_the_earlier_instance_at_its_start(outcome: str) -> None:
+    keys = f"Outcome: [launched, {outcome}], EarlierInstanceCleanUp: at-start"
+    with LocalAws(f"SourceServers: [{{SourceServerId: {DATABASE}, {keys}}}]") as aws:
+        launched(aws)
+        job_id = aws.launch(DATABASE)
+        aws.pass_time(1)
+        assert aws.instances(DATABASE) == []
+        events = aws.events(job_id)
+        assert events[:4] == ["JOB_START", "CLEANUP_START", "CLEANUP_END", "SNAPSHOT_START"]
 
 
 def test_the_source_server_follows_its_launches() -> None:
@@ -163,3 +186,50 @@ def test_a_server_can_start_in_a_job_of_another_client(keys: str, ends: bool) ->
         aws.pass_time(1000)
         (job,) = aws.drs.describe_jobs()["items"]
         assert (job["status"] == "COMPLETED") is ends
+
+
+def test_a_server_that_lags_four_hours_is_recovered_to_a_point_four_hours_ago() -> None:
+    with LocalAws(STALLED) as aws:
+        called = aws.now
+        launched(aws)
+        (instance,) = aws.instances(DATABASE)
+        recovered_to = _epoch(instance["pointInTimeSnapshotDateTime"])
+        assert recovered_to == pytest.approx(called - 4 * 3600, abs=600)
+
+
+def test_a_disconnected_instance_is_disconnected_and_not_stopped() -> None:
+    with LocalAws() as aws:
+        aws.drs.disconnect_recovery_instance(recoveryInstanceID=launched(aws))
+        (after,) = aws.instances(DATABASE)
+        assert after["dataReplicationInfo"]["dataReplicationState"] == "DISCONNECTED"
+
+
+def test_an_instance_has_an_address_of_its_own_and_the_sources_only_where_that_is_copied() -> None:
+    with LocalAws() as aws:
+
+        def interface() -> Any:
+            launched(aws)
+            (instance,) = aws.instances(DATABASE)
+            (only,) = instance["recoveryInstanceProperties"]["networkInterfaces"]
+            return only
+
+        (source,) = aws.source_server(DATABASE)["sourceProperties"]["networkInterfaces"]
+        own = interface()
+        assert own["ips"] != source["ips"]
+        assert own["macAddress"] != source["macAddress"]
+        aws.drs.update_launch_configuration(sourceServerID=DATABASE, copyPrivateIp=True)
+        copied = interface()
+        assert copied["ips"] == source["ips"]
+        assert copied["macAddress"] != source["macAddress"]
+
+
+def test_recovery_instances_are_asked_for_by_any_number_of_source_servers() -> None:
+    with LocalAws(many_servers(301)) as aws:
+        aws.launch(server_id(300))
+        aws.pass_time(900)
+        (instance,) = aws.instances(*(server_id(number) for number in range(301)))
+        assert instance["sourceServerID"] == server_id(300)
+
+
+def _epoch(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
