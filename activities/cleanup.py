@@ -74,12 +74,14 @@ class CleanupActivities:
             if not unlisted or time.time() > deadline:
                 break
             await asyncio.sleep(self._settings.scaled_poll_seconds)
-        # A type that DRS does not tell counts as a recovery's.
-        found = [
-            i for i in listed if i.job_id in own_job_ids and bool(i.is_drill) is scope.is_drill
+        found = [i for i in listed if i.job_id in own_job_ids and i.ec2_instance_state not in _GONE]
+        instances = [_launched(i, scope.target) for i in found if _may_be_terminated(i, scope)]
+        untold = [
+            _launched(i, scope.target, "DRS does not tell its ID, or whether it is a drill's")
+            for i in found
+            if i.is_drill is None or not i.recovery_instance_id
         ]
-        instances = [own for i in found if (own := _launched(i, scope.target)) is not None]
-        return FoundInstances(instances=instances, unfinished=running, unlisted=unlisted)
+        return FoundInstances(instances=instances, unfinished=running, left=unlisted + untold)
 
     async def _terminate(self, request: TerminateRequest) -> list[LaunchedInstance]:
         api = self._clients.drs(request.target)
@@ -199,12 +201,17 @@ def _is_own(job: Job, scope: TargetScope) -> bool:
     return any(launch_id.startswith(scope.launch_prefix) for launch_id in job.launch_ids)
 
 
-def _launched(instance: RecoveryInstance, target: Target) -> LaunchedInstance | None:
-    if not instance.recovery_instance_id or instance.ec2_instance_state in _GONE:
-        return None
+def _may_be_terminated(instance: RecoveryInstance, scope: TargetScope) -> bool:
+    return bool(instance.recovery_instance_id) and instance.is_drill is scope.is_drill
+
+
+def _launched(
+    instance: RecoveryInstance, target: Target, reason: str | None = None
+) -> LaunchedInstance:
     return LaunchedInstance(
-        recovery_instance_id=instance.recovery_instance_id,
+        recovery_instance_id=instance.recovery_instance_id or "unknown",
         source_server_id=instance.source_server_id or "",
         recovery_job_id=instance.job_id or "",
         region=target.region,
+        reason=reason,
     )

@@ -66,12 +66,12 @@ class FoundInstances(Model):
 
     Attributes:
         unfinished: its jobs that had not ended in time.
-        unlisted: what its jobs launched, which DRS neither lists nor has terminated.
+        left: what its jobs launched, which cannot be terminated, with the reason.
     """
 
     instances: list[LaunchedInstance]
     unfinished: list[str] = []
-    unlisted: list[LaunchedInstance] = []
+    left: list[LaunchedInstance] = []
 
 
 class TerminateRequest(Model):

@@ -145,7 +145,7 @@ class DrillCleanupWorkflow:
         left_ids = {i.recovery_instance_id for i in left}
         instances = [i for each in found for i in each.instances]
         self._state.terminated = [i for i in instances if i.recovery_instance_id not in left_ids]
-        left = left + [i for each in found for i in each.unlisted]
+        left = left + [i for each in found for i in each.left]
         self._state.leftovers = left
         self._state.end_time = workflow.time()
         unfinished = [job for each in found for job in each.unfinished]

@@ -161,10 +161,10 @@ class LaunchAttempt:
                 if error.kind is AwsErrorKind.UNINITIALIZED:
                     return None
                 raise
+        launch.parts = found.parts
         if found.own is not None:
             launch.job = found.own
             return launch.result(None)
-        launch.parts = found.parts
         for job in found.candidates:
             if is_of_mode(job, is_drill=self._is_drill):
                 launch.taken_over.update(dict.fromkeys(job.server_ids, job))

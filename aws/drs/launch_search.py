@@ -45,18 +45,20 @@ def search(
         request: the launch.
         batch_server_ids: servers that the same call may include.
     """
-    own = next((j for j in jobs if request.launch_id in j.launch_ids), None)
-    if own is not None:
-        return SearchResult(own=own)
     ours = set(request.server_ids)
     theirs = [j for j in jobs if ours.intersection(j.server_ids)]
     part_ids = {part_id(request.launch_id, i) for i in request.server_ids}
     own_parts = [j for j in theirs if not part_ids.isdisjoint(j.launch_ids)]
+    parts = {i: j for j in own_parts for i in request.server_ids if i in j.server_ids}
+    own = next((j for j in jobs if request.launch_id in j.launch_ids), None)
+    if own is not None:
+        # Of what its parts left.
+        return SearchResult(own=own, parts=parts)
     others = [j for j in theirs if j not in own_parts]
     in_batch = ours.union(batch_server_ids)
     return SearchResult(
         candidates=tuple(j for j in jobs if _is_candidate(j, request, in_batch)),
-        parts={i: j for j in own_parts for i in request.server_ids if i in j.server_ids},
+        parts=parts,
         blocking=tuple(j for j in others if j.is_running),
         launched_by_others={
             server_id: job

@@ -104,9 +104,6 @@ async def test_one_empty_listing_does_not_end_the_clean_up(
     assert still_up(aws, instances) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a clean-up takes the conflict of an instance that is gone for a refusal"
-)
 async def test_a_truncated_response_is_not_an_empty_one(
     aws: LocalAws,
     launches: LaunchActivities,
@@ -204,8 +201,31 @@ async def test_instances_that_drs_launched_and_does_not_list_may_exist(
     with monkeypatch.context() as listing:
         lists_no_instances(listing)
         blind = await Attempt(temporal).run(cleanup.find_instances, scope)
-    assert [each.source_server_id for each in blind.unlisted] == scope.server_ids
+    assert [each.source_server_id for each in blind.left] == scope.server_ids
     aws.client("drs").terminate_recovery_instances(recoveryInstanceIDs=ids)
     aws.pass_time(3600)
     gone = await Attempt(temporal).run(cleanup.find_instances, scope)
-    assert (gone.instances, gone.unlisted) == ([], [])
+    assert (gone.instances, gone.left) == ([], [])
+
+
+@pytest.mark.parametrize("untold", ["is_drill", "recovery_instance_id"])
+async def test_instances_that_drs_describes_in_part_are_left_and_said_to_be(
+    aws: LocalAws,
+    launches: LaunchActivities,
+    cleanup: CleanupActivities,
+    temporal: Temporal,
+    monkeypatch: pytest.MonkeyPatch,
+    untold: str,
+) -> None:
+    scope = await drilled(aws, launches, temporal)
+    recovery_instances = DrsClient.recovery_instances
+
+    async def in_part(api: DrsClient, ids: list[str]) -> list[RecoveryInstance]:
+        listed = await recovery_instances(api, ids)
+        return [each.model_copy(update={untold: None}) for each in listed]
+
+    monkeypatch.setattr(DrsClient, "recovery_instances", in_part)
+    found = await Attempt(temporal).run(cleanup.find_instances, scope)
+    assert found.instances == []
+    assert [each.source_server_id for each in found.left] == scope.server_ids
+    assert all("DRS does not tell" in str(each.reason) for each in found.left)

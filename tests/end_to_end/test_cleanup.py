@@ -29,9 +29,6 @@ async def cleaned(env: E2eEnvironment, start: StartCleanup) -> ExecutionState:
     return await env.recorded(start.execution_id)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a clean-up takes the conflict of an instance that is gone for a refusal"
-)
 async def test_a_clean_up_terminates_what_the_drill_launched_and_leaves_foreign_instances(
     env: E2eEnvironment,
 ) -> None:
@@ -76,16 +73,7 @@ async def test_an_instance_that_a_later_execution_launched_is_not_touched(
     assert len(env.aws.instances_up(server)) == 1
 
 
-CONFIRMED = pytest.param(
-    "plan",
-    marks=pytest.mark.xfail(
-        strict=True,
-        reason="a clean-up takes the conflict of an instance that is gone for a refusal",
-    ),
-)
-
-
-@pytest.mark.parametrize("confirmation", [None, CONFIRMED])
+@pytest.mark.parametrize("confirmation", [None, "plan"])
 async def test_a_real_recovery_is_cleaned_up_only_with_its_plan_id_typed(
     env: E2eEnvironment, confirmation: str | None
 ) -> None:
@@ -102,9 +90,6 @@ async def test_a_real_recovery_is_cleaned_up_only_with_its_plan_id_typed(
         assert env.aws.instances_up(server) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a clean-up takes the conflict of an instance that is gone for a refusal"
-)
 async def test_a_clean_up_asked_for_in_advance_waits_and_does_not_hold_the_plan(
     env: E2eEnvironment,
 ) -> None:
@@ -139,9 +124,6 @@ async def test_a_recovery_that_replaces_a_drill_cancels_its_pending_clean_up(
     assert len(env.aws.instances_up(plan.waves[0].server_ids[0])) == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a clean-up takes the conflict of an instance that is gone for a refusal"
-)
 async def test_a_new_execution_takes_over_what_is_up_and_runs_the_rest(env: E2eEnvironment) -> None:
     failing = env.aws.servers(1, Outcome=["failed-early", "launched"])
     fine = env.aws.servers(1)
@@ -170,9 +152,6 @@ async def test_a_new_execution_takes_over_what_is_up_and_runs_the_rest(env: E2eE
     assert len(env.aws.instances_up(cache)) == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a clean-up takes the conflict of an instance that is gone for a refusal"
-)
 async def test_what_was_terminated_meanwhile_is_not_taken_over(env: E2eEnvironment) -> None:
     plan = env.plan(env.wave("Database"))
     server = plan.waves[0].server_ids[0]

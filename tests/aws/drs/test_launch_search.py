@@ -126,6 +126,13 @@ def test_a_job_in_a_status_we_do_not_know_holds_no_launch_up(status: str | None)
     assert search([job(1, 2, status=status)], WANTED).blocking == ()
 
 
+def test_the_jobs_of_its_parts_are_found_beside_the_job_of_the_rest() -> None:
+    part = job(1, tags={LAUNCH_ID_TAG: part_id(WANTED.launch_id, server_id(1))})
+    rest = job(2, jobID="drsjob-2", tags={LAUNCH_ID_TAG: WANTED.launch_id})
+    found = search([part, rest], WANTED)
+    assert (found.own, found.parts) == (rest, {server_id(1): part})
+
+
 def test_a_job_of_a_part_of_the_launch_is_its_own_and_blocks_nothing() -> None:
     part = job(2, tags={LAUNCH_ID_TAG: part_id(WANTED.launch_id, server_id(2))})
     found = search([part], WANTED)

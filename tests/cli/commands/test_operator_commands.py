@@ -289,9 +289,6 @@ def test_a_recovery_is_cancelled_and_cleaned_up_only_when_it_is_confirmed(
     assert "is a RECOVERY, and a drill never takes over" in other.stderr
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a clean-up takes the conflict of an instance that is gone for a refusal"
-)
 def test_a_failed_drill_is_continued_and_cleaned_up(operator: OperatorShell) -> None:
     up, bad, rest = (
         operator.server(),
