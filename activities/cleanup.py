@@ -101,10 +101,7 @@ class CleanupActivities:
             remaining = [i for i in remaining if i in listed or i in refused]
             remaining = [i for i in remaining if i not in terminated]
         return [
-            i.model_copy(
-                update={"reason": str(refusals.get(i.recovery_instance_id, _STILL_PRESENT))}
-            )
-            for i in remaining
+            i.left(str(refusals.get(i.recovery_instance_id, _STILL_PRESENT))) for i in remaining
         ]
 
     async def _request_termination(

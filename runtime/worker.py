@@ -112,7 +112,12 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
     history_worker = Worker(
         client,
         task_queue=HISTORY_TASK_QUEUE,
-        activities=[history.record, history.cleanup_scope, history.launched_servers, history.repair_history],
+        activities=[
+            history.record,
+            history.cleanup_scope,
+            history.launched_servers,
+            history.repair_history,
+        ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
     )

@@ -2,8 +2,9 @@
 
 An execution has one `EXECUTION` (the header), `PLAN#0000`… (the frozen plan in chunks),
 `WAVE#<WaveId>`, `DECISIONS#<WaveId>` (the operators' decisions about a wave), `MESSAGE#0000`… (one
-message each) and `CLEANUP`. One item per wave keeps a plan of 1,000 waves below DynamoDB's limit of
-400 KB per item. Each has a revision, and a higher one is newer.
+message each) and `CLEANUP#0000`… (some of the instances each). This keeps a plan of 1,000 waves and
+4,000 servers below DynamoDB's limit of 400 KB per item. Each has a revision, and a higher one is
+newer.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ from storage.dynamodb import Item, plain_item, read_item
 
 _CLEANUP = "CLEANUP"
 _CHUNK_CHARACTERS = 100_000
+_INSTANCES_PER_ITEM = 500
 
 
 def items_of(record: HistoryRecord) -> Iterator[dict[str, Any]]:
@@ -43,7 +45,8 @@ def items_of(record: HistoryRecord) -> Iterator[dict[str, Any]]:
             own | plain_item(message) | {"Item": message_item(number), "Revision": message.revision}
         )
     if record.cleanup is not None:
-        yield plain_item(record.cleanup) | {"Item": _CLEANUP}
+        for number, part in enumerate(_parts_of(record.cleanup)):
+            yield plain_item(part) | {"Item": f"{_CLEANUP}#{number:04}"}
     if record.execution is not None:
         header = plain_item(record.execution, leave_out={"waves", "messages", "cleanup"})
         yield header | {"Item": HEADER, "Kind": HEADER}
@@ -70,9 +73,29 @@ def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
         if wave.wave_id in decided:
             wave.decisions = read_item(Decisions, decided[wave.wave_id])
     state.messages = [read_item(MessageRecord, item) for item in of_kind.get("MESSAGE", [])]
-    if cleanup := of_kind.get(_CLEANUP):
-        state.cleanup = read_item(CleanupState, cleanup[0])
+    if parts := of_kind.get(_CLEANUP):
+        state.cleanup = _joined([read_item(CleanupState, part) for part in parts])
     return state
+
+
+def _parts_of(cleanup: CleanupState) -> Iterator[CleanupState]:
+    most = max(1, len(cleanup.terminated), len(cleanup.leftovers))
+    for start in range(0, most, _INSTANCES_PER_ITEM):
+        some = slice(start, start + _INSTANCES_PER_ITEM)
+        yield cleanup.model_copy(
+            update={"terminated": cleanup.terminated[some], "leftovers": cleanup.leftovers[some]}
+        )
+
+
+def _joined(parts: Sequence[CleanupState]) -> CleanupState:
+    newest = max(parts, key=lambda part: part.revision)
+    current = [part for part in parts if part.revision == newest.revision]
+    return newest.model_copy(
+        update={
+            "terminated": [each for part in current for each in part.terminated],
+            "leftovers": [each for part in current for each in part.leftovers],
+        }
+    )
 
 
 def header_of(item: Item) -> ExecutionState:

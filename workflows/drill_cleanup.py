@@ -139,7 +139,7 @@ class DrillCleanupWorkflow:
             )
         except ActivityError as error:
             reason = str(error.cause or error)
-            return [i.model_copy(update={"reason": reason}) for i in found.instances]
+            return [i.left(reason) for i in found.instances]
 
     def _end(self, found: list[FoundInstances], left: list[LaunchedInstance]) -> None:
         left_ids = {i.recovery_instance_id for i in left}

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from recovery.base_model import Model
+from recovery.text_format import shortened
 
 
 class CleanupStatus(StrEnum):
@@ -26,6 +27,10 @@ class LaunchedInstance(Model):
     recovery_job_id: str
     region: str
     reason: str | None = None
+
+    def left(self, reason: str) -> "LaunchedInstance":
+        """It, with why it still exists; 4,000 of them are one result, which Temporal takes."""
+        return self.model_copy(update={"reason": shortened(reason, max_bytes=200)})
 
 
 class CleanupState(Model):

@@ -57,6 +57,8 @@ class WaveScheduler:
         # By WaveId: until when an automatic retry waits (epoch seconds), and its reason.
         self._retries: dict[str, tuple[float, str]] = {}
         self._is_deadline_passed = False
+        # While waves are settled: those whose dependents may start.
+        self._releasing: set[str] = set()
         self._resettle(self._order, now=state.start_time)
 
     def wave(self, wave_id: str) -> WaveState:
@@ -165,7 +167,7 @@ class WaveScheduler:
             or not wave.has_workflow
         ):
             return False
-        had_failed = wave.status in _FAILED_STATUSES
+        before, had_failed = wave.status, wave.status in _FAILED_STATUSES
         wave.merge_servers(reported.servers)
         stays_cancelled = (
             wave.status is WaveStatus.CANCELLED and reported.status is not WaveStatus.CANCELLED
@@ -176,7 +178,8 @@ class WaveScheduler:
             wave.waiting_for = None
         if wave.status is WaveStatus.CANCELLED:
             wave.cause = Cause.CANCELLED
-        self._after_end(wave, now=now, had_failed=had_failed)
+        if wave.status is not before or had_failed:
+            self._after_end(wave, now=now, had_failed=had_failed)
         return True
 
     def fail(self, wave_id: str, reason: str, *, now: float, may_retry: bool = True) -> None:
@@ -308,10 +311,14 @@ class WaveScheduler:
         if self.state.status is PlanStatus.CANCELLED or self.state.end_time is not None:
             return
         stopped_by = self._stopping_waves()
+        awaited = set[str]().union(*(self.graph.dependencies_of(i) for i in wave_ids))
+        self._releasing = {i for i in awaited if self._releases(self._waves[i])}
         for wave_id in sorted(wave_ids, key=self._position.__getitem__):
             wave = self._waves[wave_id]
             if not wave.has_workflow:
                 self._settle(wave, stopped_by, now=now)
+                change = self._releasing.add if self._releases(wave) else self._releasing.discard
+                change(wave_id)
 
     def _settle(self, wave: WaveState, stopped_by: list[WaveState], *, now: float) -> None:
         decided = wave.decisions
@@ -334,8 +341,8 @@ class WaveScheduler:
             self._settle_by_dependencies(wave, now=now)
 
     def _settle_by_dependencies(self, wave: WaveState, *, now: float) -> None:
-        dependencies = [self._waves[d] for d in self.graph.dependencies_of(wave.wave_id)]
-        awaited = [d for d in dependencies if not self._releases(d)]
+        dependencies = self.graph.dependencies_of(wave.wave_id)
+        awaited = [self._waves[d] for d in dependencies if d not in self._releasing]
         undecided_waves = [d for d in awaited if d.ask_until is not None]
         unmet = [d for d in awaited if d.status.is_settled and d.ask_until is None]
         if unmet:

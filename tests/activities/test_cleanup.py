@@ -213,6 +213,7 @@ async def test_instances_that_drs_describes_in_part_are_left_and_said_to_be(
     aws: LocalAws,
     launches: LaunchActivities,
     cleanup: CleanupActivities,
+    *,
     temporal: Temporal,
     monkeypatch: pytest.MonkeyPatch,
     untold: str,

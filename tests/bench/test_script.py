@@ -59,7 +59,7 @@ def test_every_fault_and_oddity_of_the_local_aws_is_generated() -> None:
     scripts = [generate_script("a", drill) for drill in range(600)]
     faults = [fault for script in scripts for fault in [*script.holds, *script.faults]]
     assert {fault["Effect"] for fault in faults if "Effect" in fault} == set(Effect)
-    servers = [server for script in scripts for server in script.generated.source_servers]
+    servers = [server for script in scripts for server in script.source_servers]
     assert {server.get("Oddity") for server in servers} == {None, *Oddity}
     assert {server.get("DeadSnapshot") for server in servers} == {None, *DeadSnapshot}
     assert {server.get("EarlierInstanceCleanUp") for server in servers} == {None, *CleanUp}

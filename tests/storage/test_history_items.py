@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
 from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.server import OperatingSystem, Verified
 from recovery.execution.state import ExecutionState, ExecutionType
@@ -36,6 +37,11 @@ def size_of(value: Any) -> int:
             return 2
         case _:
             return 1
+
+
+def record_of(cleanup: CleanupState) -> HistoryRecord:
+    """A record of a clean-up only."""
+    return HistoryRecord(execution_id=cleanup.execution_id, cleanup=cleanup)
 
 
 @pytest.mark.parametrize("reason", REASONS, ids=["Japanese", "emoji"])
@@ -102,3 +108,40 @@ def test_a_wave_that_waits_for_a_thousand_long_names_fits_in_its_item() -> None:
     assert waiting.status_reason.startswith("Waiting for 数")
     record = HistoryRecord(execution_id="crm-1", waves=[waiting])
     assert max(size_of(item) for item in items_of(record)) <= DYNAMODB_TAKES
+
+
+def test_a_clean_up_of_four_thousand_instances_fits_in_its_items_and_is_read_as_it_was() -> None:
+    servers = [Server(source_server_id=server_id(1))]
+    wave = Wave(wave_id="db", region="us-west-2", servers=servers)
+    plan = RecoveryPlan(plan_id="crm", region="us-west-2", waves=[wave])
+    state = ExecutionState.begin(
+        plan, execution_id="crm-1", execution_type=ExecutionType.DRILL, started_by="ops", now=NOW
+    )
+    launched = [
+        LaunchedInstance(
+            recovery_instance_id=f"i-{number:017x}",
+            source_server_id=server_id(number),
+            recovery_job_id=f"drsjob-{number:017x}",
+            region="ap-southeast-2",
+        )
+        for number in range(4000)
+    ]
+    cleanup = CleanupState(
+        execution_id="crm-1",
+        status=CleanupStatus.PARTIAL,
+        revision=7,
+        actor="ops",
+        start_time=NOW,
+        terminated=launched[:1200],
+        leftovers=[each.left(REASONS[0]) for each in launched[1200:]],
+    )
+    assert len(cleanup.model_dump_json().encode()) < 2 * 1024 * 1024
+    record = HistoryRecord(
+        execution_id="crm-1", execution=state.without_waves(), plan=plan, cleanup=cleanup
+    )
+    items = list(items_of(record))
+    assert max(size_of(item) for item in items) <= DYNAMODB_TAKES
+    # A part of an earlier record that was not replaced.
+    begun = cleanup.model_copy(update={"revision": 6, "leftovers": launched})
+    earlier = [item | {"Item": "CLEANUP#0099"} for item in items_of(record_of(begun))][:1]
+    assert execution_of(items + earlier, plan).cleanup == cleanup
