@@ -15,14 +15,17 @@ cuts the history there too.
 **Updates.** Core takes a task that ended without commands, and that another one directly follows,
 for a heartbeat, and shows the events of both at once; unless the second task accepted an update,
 which only later replays see. So the first task after a load accepts no update together with
-other events: it is rejected, which leaves no trace in the history, and has to be sent again.
+other events: it is rejected, which leaves no trace in the history, and has to be sent again. And
+after a task without commands no update is rejected by a validator, without a trace: it is accepted
+and then fails.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from temporalio.api.failure.v1 import Failure
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.converter import StorageDriverStoreContext
 from temporalio.worker import (
@@ -85,6 +88,8 @@ class _LoadedRun(WorkflowInstance):
         self._was_replayed = False
         self._has_begun_task = False
         self._answers_tasks = False
+        # Whether the last task may be taken for a heartbeat.
+        self._left_nothing = False
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Handle an activation."""
@@ -106,8 +111,17 @@ class _LoadedRun(WorkflowInstance):
         is_first_after_replay = self._was_replayed and not act.is_replaying
         self._was_replayed = act.is_replaying
         if is_first_after_replay and "do_update" in kinds and len(kinds) > 1:
-            return self._activate_without_updates(act)
-        return self._inner.activate(act)
+            completion = self._activate_without_updates(act)
+        else:
+            for job in act.jobs:
+                if self._left_nothing and job.HasField("do_update"):
+                    job.do_update.run_validator = False
+            completion = self._inner.activate(act)
+        leaves_events = _leave_events(completion.successful.commands)
+        if leaves_events or kinds != {"do_update"}:
+            # A task with updates alone that are all rejected has no part in a replay.
+            self._left_nothing = not leaves_events
+        return completion
 
     def _activate_without_updates(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         updates = [job.do_update for job in act.jobs if job.HasField("do_update")]
@@ -142,6 +156,24 @@ class _LoadedRun(WorkflowInstance):
     def get_thread_id(self) -> int | None:
         """See the SDK's."""
         return self._inner.get_thread_id()
+
+
+def _leave_events(commands: Iterable[WorkflowCommand]) -> bool:
+    """Whether commands leave events in the history."""
+    leaving: set[tuple[str, int]] = set()
+    for command in commands:
+        match command.WhichOneof("variant"):
+            case "respond_to_query":
+                pass
+            case "update_response" if command.update_response.HasField("rejected"):
+                pass
+            case "cancel_timer" if ("start_timer", command.cancel_timer.seq) in leaving:
+                leaving.remove(("start_timer", command.cancel_timer.seq))
+            case "start_timer":
+                leaving.add(("start_timer", command.start_timer.seq))
+            case _:
+                return True
+    return bool(leaving)
 
 
 def _rejection() -> Failure:

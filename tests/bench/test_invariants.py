@@ -317,17 +317,18 @@ def test_a_workflow_that_closed_with_another_status_is_reported(closed: str) -> 
 # Messages
 
 
-def test_a_message_that_was_answered_and_is_not_recorded_is_reported() -> None:
+def test_a_message_that_was_rejected_and_is_recorded_as_accepted_is_reported() -> None:
     drill = completed_drill()
-    drill.sent.append(SentMessage("skip_wave", "message 1", accepted=False))
-    assert violation(drill).endswith("was rejected, but the history has no record of it")
+    drill.sent.append(SentMessage("pause", "message 1", accepted=False))
+    drill.message("pause", None, at=1003.0, accepted=True, reason="message 1")
+    assert violation(drill).endswith("was rejected, but the history has it accepted")
 
 
 def test_a_message_that_is_recorded_with_another_answer_is_reported() -> None:
     drill = completed_drill()
     drill.sent.append(SentMessage("pause", "message 1", accepted=True))
     drill.message("pause", None, at=1003.0, accepted=False, reason="message 1")
-    assert violation(drill).endswith("was accepted, but the history has the other result")
+    assert violation(drill).endswith("was accepted, but the history does not say so")
 
 
 def test_messages_that_are_recorded_as_answered_or_were_not_answered_pass() -> None:

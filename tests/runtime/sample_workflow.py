@@ -7,6 +7,7 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 _TIMEOUT = timedelta(minutes=1)
 
@@ -72,3 +73,13 @@ class TwoReports:
     @workflow.update
     def ask(self) -> None:
         """Change nothing, as only the events of an accepted update count."""
+
+    @workflow.update
+    def refuse(self) -> None:
+        """Fail, as its validator does."""
+        raise ApplicationError("refused")
+
+    @refuse.validator
+    def refuse_early(self) -> None:
+        """Reject every such update."""
+        raise ApplicationError("refused")

@@ -7,7 +7,7 @@ fit when the product's workflows change.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -180,6 +180,16 @@ UPDATE = Beginning(
     last_task=12,
     update="ask",
 )
+# One worker does both tasks: the first has no commands, and a validator would reject the update.
+REPORT = Beginning(*UPDATE.events[:12], last_task=8)
+REFUSABLE_UPDATE = Beginning(
+    *UPDATE.events[:13],
+    event(14, "WORKFLOW_TASK_SCHEDULED", task_queue=_QUEUE),
+    event(15, "WORKFLOW_EXECUTION_SIGNALED", signal_name="report"),
+    event(16, "WORKFLOW_TASK_STARTED", scheduled_event_id=14),
+    last_task=12,
+    update="refuse",
+)
 # The same, but a query comes while the update's task waits for a worker, and a report follows.
 UPDATE_AFTER_QUERY = Beginning(
     *UPDATE.events[:13],
@@ -192,14 +202,18 @@ UPDATE_AFTER_QUERY = Beginning(
 
 
 class ScriptedServer:
-    """Hands out a query with the events up to its moment, then the task with all of them."""
+    """Hands out a query with the events up to its moment, then tasks, each after the last."""
 
-    def __init__(self, beginning: Beginning, query_at: int | None) -> None:
+    def __init__(self, beginnings: Sequence[Beginning], query_at: int | None) -> None:
         self.answer: asyncio.Future[RespondWorkflowTaskCompletedRequest] = asyncio.Future()
-        self._beginning = beginning
+        self._to_come = [beginning.task() for beginning in beginnings]
         self._tasks: asyncio.Queue[PollWorkflowTaskQueueResponse] = asyncio.Queue()
-        first = beginning.task() if query_at is None else beginning.query(query_at)
-        self._tasks.put_nowait(first)
+        if query_at is not None:
+            self._to_come.insert(0, beginnings[0].query(query_at))
+        self._hand_out_next()
+
+    def _hand_out_next(self) -> None:
+        self._tasks.put_nowait(self._to_come.pop(0))
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """The calls that a worker with workflows makes."""
@@ -228,13 +242,17 @@ class ScriptedServer:
         return await self._tasks.get()
 
     async def _respond_query_task_completed(self, _: RespondQueryTaskCompletedRequest) -> Message:
-        self._tasks.put_nowait(self._beginning.task())
+        self._hand_out_next()
         return RespondQueryTaskCompletedResponse()
 
     async def _respond_workflow_task_completed(
         self, request: RespondWorkflowTaskCompletedRequest
     ) -> Message:
-        self.answer.set_result(request)
+        if self._to_come:
+            assert not request.commands
+            self._hand_out_next()
+        else:
+            self.answer.set_result(request)
         return RespondWorkflowTaskCompletedResponse()
 
     async def _respond_workflow_task_failed(
@@ -260,10 +278,10 @@ def handler(
 
 
 async def answer_of(
-    runner: WorkflowRunner, beginning: Beginning, query_at: int | None = None
+    runner: WorkflowRunner, *beginnings: Beginning, query_at: int | None = None
 ) -> RespondWorkflowTaskCompletedRequest:
-    """What a fresh worker answers to the task, after a query that saw the events up to one."""
-    scripted = ScriptedServer(beginning, query_at)
+    """What a fresh worker answers to the last task, after a query that saw the events up to one."""
+    scripted = ScriptedServer(beginnings, query_at)
     server = grpc.aio.server()
     server.add_generic_rpc_handlers([scripted.handlers()])
     port = server.add_insecure_port("127.0.0.1:0")
@@ -356,14 +374,14 @@ TOGETHER = ["SCHEDULE_ACTIVITY_TASK", "START_TIMER"]
 
 @pytest.mark.parametrize("query_at", [None, 4, 6, 8, 9, 11])
 async def test_a_query_at_any_moment_changes_no_command(query_at: int | None) -> None:
-    answer = await answer_of(ReplayableRunner(), TWO_RESULTS, query_at)
+    answer = await answer_of(ReplayableRunner(), TWO_RESULTS, query_at=query_at)
     assert commands(answer) == TOGETHER
     assert await replays(continued(TWO_RESULTS, answer))
 
 
 async def test_the_sdk_alone_still_splits_the_task() -> None:
     """Once this fails, the SDK has learned it, and the eviction may go."""
-    answer = await answer_of(SandboxedWorkflowRunner(), TWO_RESULTS, SCHEDULED)
+    answer = await answer_of(SandboxedWorkflowRunner(), TWO_RESULTS, query_at=SCHEDULED)
     assert commands(answer) == TOGETHER[::-1]
     assert not await replays(continued(TWO_RESULTS, answer))
 
@@ -380,9 +398,22 @@ async def test_an_update_at_a_fresh_worker_is_to_be_sent_again() -> None:
 
 @pytest.mark.parametrize("query_at", [None, 4, 6, 8, 9, 11, 12, 13, 14, 15])
 async def test_a_query_before_an_update_changes_no_command(query_at: int | None) -> None:
-    answer = await answer_of(ReplayableRunner(), UPDATE_AFTER_QUERY, query_at)
+    answer = await answer_of(ReplayableRunner(), UPDATE_AFTER_QUERY, query_at=query_at)
     assert commands(answer) == ["START_TIMER"]
     assert await replays(continued(UPDATE_AFTER_QUERY, answer))
+
+
+async def test_no_update_is_rejected_after_a_task_without_commands() -> None:
+    answer = await answer_of(ReplayableRunner(), REPORT, REFUSABLE_UPDATE)
+    assert sorted(commands(answer)) == ["PROTOCOL_MESSAGE"] * 2 + ["SCHEDULE_ACTIVITY_TASK"]
+    assert await replays(continued(REFUSABLE_UPDATE, answer))
+
+
+async def test_the_sdk_alone_still_rejects_what_cannot_be_replayed() -> None:
+    """Once this fails, the SDK has learned it, and validators may always be run."""
+    answer = await answer_of(SandboxedWorkflowRunner(), REPORT, REFUSABLE_UPDATE)
+    assert commands(answer) == ["SCHEDULE_ACTIVITY_TASK"]
+    assert not await replays(continued(REFUSABLE_UPDATE, answer))
 
 
 async def test_the_sdk_alone_still_accepts_what_cannot_be_replayed() -> None:

@@ -1,12 +1,9 @@
 """The plan's workflow: starts each wave of the graph when its last dependency is up."""
 
 import asyncio
-from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -16,20 +13,16 @@ with workflow.unsafe.imports_passed_through():
     from contract.execution import StartExecution, packed_state
     from contract.failures import FailureType
     from contract.identifiers import STATUS_KEY
-    from contract.launch import LaunchAnswer
     from contract.wave import WaveOutcome
     from recovery.execution.scheduler import WaveScheduler
     from recovery.execution.state import (
         ExecutionState,
-        MessageRecord,
         PlanStatus,
-        RefusalCode,
     )
     from recovery.execution.wave import WaveReport
     from recovery.history.record import HistoryDelta, HistoryRecord
     from recovery.operator.confirmation import IntendedStart, start_refusal
     from recovery.operator.message_handler import MessageHandler
-    from recovery.operator.messages import MessageName, MessageRejected
     from recovery.plan.limits import MAX_SIGNALS
     from recovery.plan.model import RecoveryPlan, Target
     from recovery.text_format import shortened
@@ -38,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.history_share import used_share
     from workflows.plan.details import plan_details
     from workflows.plan.expectations import Expectations
-    from workflows.plan.inbox import SignalInbox
+    from workflows.plan.operator_messages import OperatorMessages
     from workflows.plan.wave_runs import WaveRuns
     from workflows.recorder import Recorder
     from workflows.signals import model_signal
@@ -56,7 +49,6 @@ _CANCELLED_RECORD_TIMEOUT_SECONDS = 5.0
 _MAX_SERVERS_SHOWN = 1000
 _WARN_SHARE = 0.8
 _STOP_SENDING = "Stop what sends messages to this execution, or it ends:"
-T = TypeVar("T")
 
 
 @workflow.defn
@@ -83,7 +75,6 @@ class RecoveryPlanWorkflow:
             state.from_execution = start.takeover.execution_id
         self._expectations = Expectations(start, state)
         self._handler = MessageHandler(self._scheduler)
-        self._register_message_handlers()
         self._changed = True
         self._history_delta = HistoryDelta(start.plan, state)
         # The client sets this first value at the start.
@@ -97,8 +88,9 @@ class RecoveryPlanWorkflow:
             on_report=self._apply_report,
         )
         self._stopped: str | None = None
-        self._signals_received = 0
-        self._inbox = SignalInbox(self._handle_message)
+        self._reports_received = 0
+        self._messages = OperatorMessages(self._handler, self._waves, on_change=self._mark_changed)
+        self._messages.register()
         self._limit_reason = ""
         self._is_cancelled = False
         self._recorder = Recorder(self._unrecorded, pause_seconds=_RECORD_PAUSE_SECONDS)
@@ -117,7 +109,7 @@ class RecoveryPlanWorkflow:
         self._refuse_unconfirmed()
         self._recorder.begin()
         self._recorder.wake()
-        self._handling = asyncio.create_task(self._inbox.run())
+        self._handling = asyncio.create_task(self._messages.handle_signals())
         self._handling.add_done_callback(lambda _: self._mark_changed())
         try:
             await self._check_targets()
@@ -129,7 +121,7 @@ class RecoveryPlanWorkflow:
             await self._cancel()
         await self._end()
         await workflow.wait_condition(
-            lambda: self._inbox.is_empty and workflow.all_handlers_finished()
+            lambda: self._messages.all_handled and workflow.all_handlers_finished()
         )
         self._handling.cancel()
         return self._close()
@@ -155,74 +147,8 @@ class RecoveryPlanWorkflow:
     @model_signal
     def wave_report(self, report: WaveReport) -> None:
         """Handle a report of a wave's workflow."""
-        self._signals_received += 1
+        self._reports_received += 1
         self._apply_report(report)
-
-    def _register_message_handlers(self) -> None:
-        """Accept each operator's message as a signal and as an update of the same name.
-
-        Handlers accept any input: a missing or malformed one must be rejected, not fail the
-        workflow task. An update is rejected before it is accepted, so that it is none of the 2,000
-        that Temporal takes; it leaves no record.
-        """
-        for name in MessageName:
-            workflow.set_signal_handler(name, self._on_signal(name))
-            check = self._on_update(name, self._check_message)
-            workflow.set_update_handler(
-                name, self._on_update(name, self._handle_update), validator=check
-            )
-        workflow.set_dynamic_signal_handler(self._on_unknown_signal)
-        workflow.set_dynamic_update_handler(
-            self._on_unknown_update, validator=self._check_unknown_update
-        )
-
-    def _on_signal(self, name: str) -> Callable[..., None]:
-        def handle(*inputs: Any) -> None:
-            self._signals_received += 1
-            self._inbox.put(name, inputs)
-
-        return handle
-
-    @staticmethod
-    def _on_update(name: str, handle: Callable[[str, tuple[Any, ...]], T]) -> Callable[..., T]:
-        def handle_any(*inputs: Any) -> T:
-            return handle(name, inputs)
-
-        return handle_any
-
-    async def _on_unknown_signal(self, name: str, args: Sequence[RawValue]) -> None:
-        self._signals_received += 1
-        self._inbox.put(name, ())
-
-    async def _on_unknown_update(self, name: str, args: Sequence[RawValue]) -> str:
-        return self._handle_update(name, ())
-
-    def _check_unknown_update(self, name: str, args: Sequence[RawValue]) -> None:
-        self._check_message(name, ())
-
-    def _check_message(self, name: str, inputs: tuple[Any, ...]) -> None:
-        try:
-            self._handler.check(name, inputs)
-        except MessageRejected as rejected:
-            raise _rejection(str(rejected), rejected.code) from rejected
-
-    def _handle_update(self, name: str, inputs: tuple[Any, ...]) -> str:
-        record = self._handle_message(name, inputs)
-        if not record.accepted:
-            raise _rejection(record.effect, record.refusal)
-        return record.effect
-
-    def _handle_message(self, name: str, inputs: tuple[Any, ...]) -> MessageRecord:
-        record = self._handler.handle(name, inputs, now=workflow.time())
-        for wave, reason in self._handler.cancellations:
-            self._waves.stop(wave, reason)
-        self._handler.cancellations.clear()
-        for wave, launch_id, job_id in self._handler.launch_decisions:
-            answer = LaunchAnswer(launch_id=launch_id, job_id=job_id)
-            self._waves.signal(wave, "answer_launch", answer)
-        self._handler.launch_decisions.clear()
-        self._mark_changed()
-        return record
 
     def _apply_stop_policy(self) -> None:
         """Once the policy STOP applies, cancel the launches that DRS has not accepted."""
@@ -265,7 +191,8 @@ class RecoveryPlanWorkflow:
 
     def _is_at_limit(self) -> bool:
         """Whether to end the execution before Temporal does; warns while there is time."""
-        used = max(used_share(), self._signals_received / MAX_SIGNALS)
+        signals = self._reports_received + self._messages.signals_received
+        used = max(used_share(), signals / MAX_SIGNALS)
         if used >= _WARN_SHARE and not self._limit_reason:
             self._limit_reason = (
                 "Temporal's history of one execution has hardly room for more; "
@@ -406,10 +333,6 @@ class RecoveryPlanWorkflow:
     def _unrecorded(self) -> HistoryRecord | None:
         recorder = self._recorder
         return self._history_delta.unwritten(recorder.recorded, recorder.recorded_execution)
-
-
-def _rejection(text: str, code: RefusalCode | None) -> ApplicationError:
-    return ApplicationError(text, code, type=FailureType.MESSAGE_REJECTED)
 
 
 def _servers_in(plan: RecoveryPlan, target: Target) -> list[str]:
