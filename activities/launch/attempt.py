@@ -188,7 +188,8 @@ class LaunchAttempt:
             mismatch = f"{job.job_id} is a {job.initiated_by}"
         if mismatch is not None:
             await self._ask_operator(f"it cannot be adopted: {mismatch}")
-        for launch in self._launches:
+        for launch, seen in await self._search_now():
+            launch.parts = seen.parts
             launch.job = job
 
     async def _find_jobs(self) -> None:

@@ -47,7 +47,8 @@ class Launch:
     @property
     def _parts(self) -> list[str]:
         parts = self.launch_id.split("/")
-        return parts if len(parts) == 4 else ["", "", "0", ""]
+        # A part of a launch has the ID of one of its servers as well.
+        return parts if len(parts) in (4, 5) else ["", "", "0", ""]
 
     def has_ended_by(self, time: float) -> bool:
         """Whether the server has its final status at `time` (epoch seconds)."""

@@ -47,7 +47,17 @@ def check_servers(drill: DrillRecord) -> Iterator[str]:
     """The record of each server agrees with its last job."""
     for wave in drill.state.waves:
         for server in wave.servers:
-            yield from _check_server(server, drill.plan_ledger.last_of(server.source_server_id))
+            last = drill.plan_ledger.last_of(server.source_server_id)
+            if last is not None and _was_cancelled_before(wave, server, last):
+                continue
+            yield from _check_server(server, last)
+
+
+def _was_cancelled_before(wave: WaveState, server: ServerResult, last: Launch) -> bool:
+    """Whether the wave's last attempt was cancelled before it launched the server."""
+    cancelled = wave.status is WaveStatus.CANCELLED and last.attempt < wave.attempt
+    unlaunched = server.recovery_job_id is None and server.launch_status is LaunchStatus.PENDING
+    return cancelled and unlaunched
 
 
 def _check_server(server: ServerResult, last: Launch | None) -> Iterator[str]:

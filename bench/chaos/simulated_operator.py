@@ -119,7 +119,7 @@ class SimulatedOperator:
         plan_ledger = PlanLedger.read(await self.testbed.aws.ledger(), self.script.plan)
         launches = plan_ledger.of_wave(wave.wave_id)
         for launch_id in wave.launches_in_doubt:
-            jobs = [x.job_id for x in launches if x.launch_id == launch_id]
+            jobs = [x.job_id for x in launches if x.launch_id.startswith(launch_id)]
             response = MessageName.ADOPT_JOB if jobs else MessageName.LAUNCH_ANYWAY
             job = jobs[-1] if jobs else None
             await self._send(response, wave.wave_id, job=job, launch=launch_id)

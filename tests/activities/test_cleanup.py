@@ -201,7 +201,7 @@ async def test_instances_that_drs_launched_and_does_not_list_may_exist(
     with monkeypatch.context() as listing:
         lists_no_instances(listing)
         blind = await Attempt(temporal).run(cleanup.find_instances, scope)
-    assert [each.source_server_id for each in blind.left] == scope.server_ids
+    assert sorted(each.source_server_id for each in blind.left) == sorted(scope.server_ids)
     aws.client("drs").terminate_recovery_instances(recoveryInstanceIDs=ids)
     aws.pass_time(3600)
     gone = await Attempt(temporal).run(cleanup.find_instances, scope)
@@ -228,5 +228,5 @@ async def test_instances_that_drs_describes_in_part_are_left_and_said_to_be(
     monkeypatch.setattr(DrsClient, "recovery_instances", in_part)
     found = await Attempt(temporal).run(cleanup.find_instances, scope)
     assert found.instances == []
-    assert [each.source_server_id for each in found.left] == scope.server_ids
+    assert sorted(each.source_server_id for each in found.left) == sorted(scope.server_ids)
     assert all("DRS does not tell" in str(each.reason) for each in found.left)

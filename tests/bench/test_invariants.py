@@ -218,6 +218,18 @@ def test_a_server_recorded_up_that_aws_never_launched_is_reported() -> None:
     assert violation(drill) == f"{APP} is recorded LAUNCHED, but AWS never launched it"
 
 
+def test_a_retry_that_was_cancelled_before_its_launch_has_no_job() -> None:
+    drill = failed_drill()
+    failed = drill.server(DATABASE)
+    failed.recovery_job_id, failed.reason, failed.end_time = None, None, None
+    failed.launch_status = LaunchStatus.PENDING
+    wave = drill.state.waves[0]
+    wave.status, wave.attempt = WaveStatus.CANCELLED, 2
+    assert not [each for each in check(drill.build()) if DATABASE in each]
+    wave.attempt = 1
+    assert "is recorded with job None" in next(v for v in check(drill.build()) if DATABASE in v)
+
+
 def test_a_job_that_was_accepted_and_is_not_recorded_is_reported() -> None:
     drill = completed_drill()
     drill.server(APP).recovery_job_id = None
