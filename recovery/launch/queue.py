@@ -189,6 +189,8 @@ class LaunchQueue:
             sendable.append(launch)
         jobs, servers = self.jobs_in_use, self.servers_in_use
         new = admit(sendable, self._running.quotas, jobs=jobs, servers=servers)
+        for launch in (each for batch in new for each in batch.launches):
+            launch.reported, launch.reported_reason, launch.reported_error = None, "", ""
         self.batches += new
         return new
 

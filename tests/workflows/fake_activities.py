@@ -160,8 +160,10 @@ class FakeActivities:
                 reason="Waiting for quota",
             )
             for each in request.requests
+            if moments[each.launch_id] > now
         ]
-        assert await signal_caller("batch_progress", BatchProgress(waiting=waits))
+        if waits:
+            assert await signal_caller("batch_progress", BatchProgress(waiting=waits))
         await self._wait_until(min(moments.values()) + self.responds_after, now)
         due = [r for r in request.requests if moments[r.launch_id] + self.responds_after <= now]
         self.launches += due

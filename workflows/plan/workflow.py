@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.execution import StartExecution, packed_state
     from contract.failures import FailureType
     from contract.identifiers import STATUS_KEY
+    from contract.task_queues import HISTORY_TASK_QUEUE
     from contract.wave import WaveOutcome
     from recovery.execution.scheduler import WaveScheduler
     from recovery.execution.state import (
@@ -209,6 +210,7 @@ class RecoveryPlanWorkflow:
             self._waves.taken_over = await workflow.execute_activity_method(
                 HistoryActivities.launched_servers,
                 takeover.execution_id,
+                task_queue=HISTORY_TASK_QUEUE,
                 summary=f"Read the servers of {takeover.execution_id}",
                 start_to_close_timeout=timedelta(minutes=2),
                 heartbeat_timeout=heartbeat_timeout(),

@@ -11,6 +11,7 @@ from cli.live import watch as watching
 from cli.live.view import WatchedExecution
 from cli.live.watch import LineDisplay, watch
 from client.errors import RefusedError, UnreachableError
+from contract.execution import packed_state
 from recovery.execution.state import ExecutionState, PlanStatus
 from runtime.exit import CliError, ExitCode
 from tests.cli.executions import CHAIN, START, begin
@@ -31,11 +32,11 @@ class FakeClient:
     def get_workflow_handle_for(self, *_: object) -> "FakeClient":
         return self
 
-    async def query(self, *_: object, **__: object) -> ExecutionState:
+    async def query(self, *_: object, **__: object) -> bytes:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return packed_state(answer)
 
     async def describe(self, **_: Any) -> SimpleNamespace:
         status = WorkflowExecutionStatus

@@ -18,6 +18,7 @@ from cli.live.follow import print_outcome
 from cli.live.view import WatchedExecution
 from cli.live.watch import display_on, watch
 from cli.render.output import show, stdout_console, step, write_json
+from contract.execution import packed_state
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from runtime.exit import ExitCode
@@ -89,8 +90,8 @@ class FakeClient:
     def get_workflow_handle_for(self, *_: object) -> "FakeClient":
         return self
 
-    async def query(self, *_: object, **__: object) -> ExecutionState:
-        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+    async def query(self, *_: object, **__: object) -> bytes:
+        return packed_state(self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])
 
     async def describe(self, **_: Any) -> SimpleNamespace:
         ended = len(self._answers) == 1
