@@ -21,10 +21,12 @@ from contract.identifiers import plan_workflow_id
 from contract.rpc_limits import RPC_TIMEOUT, UPDATE_SECONDS
 from recovery.execution.state import RefusalCode
 from recovery.operator.messages import OperatorMessage, cancel_reason
+from workflows.plan.workflow import RecoveryPlanWorkflow
 
 CLIENT = "drs-waves"
 WITHOUT_WORKER = "accepted; it takes effect when a worker runs"
-_RETRY_SECONDS = 0.2
+# The task of the signal should be over.
+_RETRY_SECONDS = 0.5
 
 
 async def send(
@@ -81,7 +83,10 @@ def _rejection(message: OperatorMessage, error: WorkflowUpdateFailedError) -> Re
 
 
 async def _effect_of(handle: WorkflowHandle[Any, Any], message: OperatorMessage) -> str:
-    """Send a message as an update, again if a worker has just loaded the execution."""
+    """Send a message as an update, again if a worker has just loaded the execution.
+
+    Each time after a signal, whose event makes later replays cut the history there too.
+    """
     while True:
         try:
             effect: str = await handle.execute_update(
@@ -91,6 +96,7 @@ async def _effect_of(handle: WorkflowHandle[Any, Any], message: OperatorMessage)
             cause = error.cause
             if not isinstance(cause, ApplicationError) or cause.type != FailureType.SEND_AGAIN:
                 raise
+            await handle.signal(RecoveryPlanWorkflow.wake, rpc_timeout=RPC_TIMEOUT)
             await asyncio.sleep(_RETRY_SECONDS)
         else:
             return effect

@@ -15,9 +15,10 @@ cuts the history there too.
 **Updates.** Core takes a task that ended without commands, and that another one directly follows,
 for a heartbeat, and shows the events of both at once; unless the second task accepted an update,
 which only later replays see. So the first task after a load accepts no update together with
-other events: it is rejected, which leaves no trace in the history, and has to be sent again. And
-after a task without commands no update is rejected by a validator, without a trace: it is accepted
-and then fails.
+other events: it is rejected and has to be sent again, after a signal, which leaves an event. The
+run is evicted: where the rejection leaves no trace in the history, the other events belong to an
+earlier task, and another time, in every later replay. And after a task without commands no update
+is rejected by a validator, without a trace: it is accepted and then fails.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -41,7 +42,9 @@ from contract.failures import FailureType
 
 # Core's ID of a query that came without a workflow task.
 _DIRECT_QUERY_ID = "legacy_query"
-_SEND_AGAIN = "a worker has just loaded this execution; nothing was done, send it again"
+_SEND_AGAIN = (
+    "a worker has just loaded this execution; nothing was done, send a signal, then this again"
+)
 
 
 class ReplayableRunner(WorkflowRunner):
@@ -130,6 +133,7 @@ class _LoadedRun(WorkflowInstance):
         reduced.CopyFrom(act)
         del reduced.jobs[:]
         reduced.jobs.extend(others)
+        self._evict(act.run_id)
         completion = self._inner.activate(reduced)
         if completion.HasField("successful"):
             for update in updates:

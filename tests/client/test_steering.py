@@ -41,10 +41,10 @@ class Execution:
             raise WorkflowUpdateFailedError(ApplicationError("because", type=answer))
         return answer
 
-    async def signal(self, name: str, message: Any, **how: Any) -> None:
+    async def signal(self, name: Any, message: Any = None, **how: Any) -> None:
         if self.refuses_signals:
             raise RPCError(NO_SIGNALS, RPCStatusCode.INVALID_ARGUMENT, b"")
-        self.signals.append(name)
+        self.signals.append(name if isinstance(name, str) else name.__name__)
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +64,7 @@ async def test_a_message_that_a_worker_cannot_take_yet_is_sent_again() -> None:
     client = cast(Client, execution)
     assert await send(client, RUNNING, MESSAGE, actor="me") == "paused"
     assert execution.sent == 3
+    assert execution.signals == ["wake", "wake"]
 
 
 async def test_a_message_that_makes_no_sense_is_not() -> None:

@@ -10,6 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 _TIMEOUT = timedelta(minutes=1)
+_SOON_SECONDS = 3.0
 
 
 @workflow.defn
@@ -48,19 +49,19 @@ class TwoBranches:
 
 @workflow.defn
 class TwoReports:
-    """Starts a timer if two reports come in one activation, and an activity if they do not."""
+    """Starts a timer if two reports come together or soon after each other, else an activity."""
 
     def __init__(self) -> None:
-        self._reports = 0
+        self._times: list[float] = []
 
     @workflow.run
     async def run(self) -> None:
         """Wait for the reports."""
         await workflow.sleep(_TIMEOUT)
-        await workflow.wait_condition(lambda: self._reports > 0)
-        came_together = self._reports > 1
-        await workflow.wait_condition(lambda: self._reports > 1)
-        if came_together:
+        await workflow.wait_condition(lambda: len(self._times) > 0)
+        came_together = len(self._times) > 1
+        await workflow.wait_condition(lambda: len(self._times) > 1)
+        if came_together or self._times[1] - self._times[0] < _SOON_SECONDS:
             await workflow.sleep(_TIMEOUT)
         else:
             await workflow.execute_activity("record", schedule_to_close_timeout=_TIMEOUT)
@@ -68,7 +69,7 @@ class TwoReports:
     @workflow.signal
     def report(self) -> None:
         """One report."""
-        self._reports += 1
+        self._times.append(workflow.time())
 
     @workflow.update
     def ask(self) -> None:

@@ -190,6 +190,21 @@ REFUSABLE_UPDATE = Beginning(
     last_task=12,
     update="refuse",
 )
+# A worker loads the run for an update, and rejects it: its task leaves no event. A report follows.
+DROPPED_UPDATE = Beginning(
+    *UPDATE.events[:13],
+    event(14, "WORKFLOW_TASK_SCHEDULED", task_queue=_QUEUE),
+    event(15, "WORKFLOW_TASK_STARTED", scheduled_event_id=14),
+    last_task=12,
+    update="ask",
+)
+LATER_REPORT = Beginning(
+    *UPDATE.events[:13],
+    event(14, "WORKFLOW_EXECUTION_SIGNALED", signal_name="report"),
+    event(15, "WORKFLOW_TASK_SCHEDULED", task_queue=_QUEUE),
+    event(16, "WORKFLOW_TASK_STARTED", scheduled_event_id=15),
+    last_task=12,
+)
 # The same, but a query comes while the update's task waits for a worker, and a report follows.
 UPDATE_AFTER_QUERY = Beginning(
     *UPDATE.events[:13],
@@ -401,6 +416,12 @@ async def test_a_query_before_an_update_changes_no_command(query_at: int | None)
     answer = await answer_of(ReplayableRunner(), UPDATE_AFTER_QUERY, query_at=query_at)
     assert commands(answer) == ["START_TIMER"]
     assert await replays(continued(UPDATE_AFTER_QUERY, answer))
+
+
+async def test_what_was_loaded_for_a_rejected_update_is_loaded_again() -> None:
+    answer = await answer_of(ReplayableRunner(), DROPPED_UPDATE, LATER_REPORT)
+    assert commands(answer) == ["SCHEDULE_ACTIVITY_TASK"]
+    assert await replays(continued(LATER_REPORT, answer))
 
 
 async def test_no_update_is_rejected_after_a_task_without_commands() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -89,7 +90,7 @@ class RecoveryPlanWorkflow:
             on_report=self._apply_report,
         )
         self._stopped: str | None = None
-        self._reports_received = 0
+        self._signals_received = 0
         self._messages = OperatorMessages(self._handler, self._waves, on_change=self._mark_changed)
         self._messages.register()
         self._limit_reason = ""
@@ -145,10 +146,15 @@ class RecoveryPlanWorkflow:
         """The frozen plan."""
         return self._start.plan
 
+    @workflow.signal
+    def wake(self, *_: Any) -> None:
+        """Change nothing; a client sends it before an update that it sends again."""
+        self._signals_received += 1
+
     @model_signal
     def wave_report(self, report: WaveReport) -> None:
         """Handle a report of a wave's workflow."""
-        self._reports_received += 1
+        self._signals_received += 1
         self._apply_report(report)
 
     def _apply_stop_policy(self) -> None:
@@ -192,7 +198,7 @@ class RecoveryPlanWorkflow:
 
     def _is_at_limit(self) -> bool:
         """Whether to end the execution before Temporal does; warns while there is time."""
-        signals = self._reports_received + self._messages.signals_received
+        signals = self._signals_received + self._messages.signals_received
         used = max(used_share(), signals / MAX_SIGNALS)
         if used >= _WARN_SHARE and not self._limit_reason:
             self._limit_reason = (
