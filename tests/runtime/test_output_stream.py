@@ -38,8 +38,14 @@ def run(script: str, *words: str, redirection: str = "") -> subprocess.Completed
     )
 
 
-@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "| exit 0"])
-@pytest.mark.parametrize("words", [("validate", CRM), ("run", "--help")])
+@pytest.mark.parametrize(
+    ("words", "redirection"),
+    [
+        (("validate", CRM), ">/dev/full"),
+        (("run", "--help"), ">&-"),
+        (("validate", CRM), "| exit 0"),
+    ],
+)
 def test_a_command_succeeds_though_its_output_cannot_be_written(
     words: tuple[str, ...], redirection: str
 ) -> None:
@@ -49,15 +55,22 @@ def test_a_command_succeeds_though_its_output_cannot_be_written(
     assert ended.stderr == (full if redirection == ">/dev/full" else "")
 
 
-@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "<&- >&- 2>&-", "2>&1 | exit 0"])
-@pytest.mark.parametrize("words", [("run", "missing.yaml"), ("数据库",)])
+@pytest.mark.parametrize(
+    ("words", "redirection"),
+    [
+        (("run", "missing.yaml"), "2>/dev/full"),
+        (("数据库",), "2>&-"),
+        (("数据库",), "<&- >&- 2>&-"),
+        (("run", "missing.yaml"), "2>&1 | exit 0"),
+    ],
+)
 def test_a_refused_command_is_refused_though_nobody_reads_why(
     words: tuple[str, ...], redirection: str
 ) -> None:
     assert run(STARTER, *words, redirection=redirection).returncode == 2
 
 
-@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "2>&1 | exit 0"])
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&1 | exit 0"])
 def test_a_worker_ends_with_its_own_exit_code_though_nobody_reads_its_log(redirection: str) -> None:
     assert run(str(ROOT / "worker.py"), redirection=redirection).returncode == 5
 
