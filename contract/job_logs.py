@@ -67,7 +67,7 @@ class JobLog(Model):
         creation_time: epoch seconds.
         end_time: epoch seconds.
         lines: what was logged, the oldest first.
-        omitted_lines: how many of the oldest lines are not told, because there are too many.
+        omitted_lines: how many of the oldest lines are not shown, because there are too many.
         error: why the job or its log could not be read.
     """
 

@@ -62,7 +62,7 @@ class WaveRuns:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._started_workflows: dict[str, bool] = {}
-        # By workflow ID: whether the wave has been told that the plan is paused.
+        # By workflow ID: whether the wave knows that the plan is paused.
         self._paused: dict[str, bool] = {}
         self.taken_over: list[ServerResult] = []
         # Temporal takes 2,000 signals on their way from one workflow.
