@@ -24,7 +24,8 @@ class OperatorMessages:
 
     Each is accepted as a signal and as an update of the same name. Handlers accept any input: a
     missing or malformed one must be rejected, not fail the workflow task. An update is rejected
-    before it is accepted, so that it is none of the 2,000 that Temporal takes; it leaves no record.
+    before it is accepted: then it is none of the 2,000 that Temporal takes, and leaves no record.
+    After a task without commands it is accepted and then fails (`runtime/workflow_runner.py`).
 
     Attributes:
         signals_received: how many signals came.
