@@ -1,5 +1,8 @@
-"""Options of the whole suite, and how its tests are spread over processes."""
+"""Options of the whole suite, how its tests are spread over processes, and an end for hung ones."""
 
+import faulthandler
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +20,10 @@ _TOGETHER = (
 # These take seconds, so each goes to whichever process is free. All others stay together by
 # module, which has fewer processes import the same packages.
 _APART = ("tests/end_to_end/", "tests/workflows/", "tests/cli/sandbox/test_sandbox_run.py")
+# How long after its time limit a test has to end. The limit is an exception that comes once, so a
+# task may swallow it, and tearing down after a failure has no limit at all.
+_HUNG_SECONDS = 60.0
+_standard_error = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,6 +33,42 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FOLDER",
         default=None,
         help="keep the Temporal histories of end-to-end tests in this folder (make histories)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep standard error, which pytest replaces while it captures output."""
+    config.stash[_standard_error] = os.dup(2)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """End the process, with the stacks of its threads, when a test does not end by itself."""
+    _watch(item)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """End the watch for a hung test."""
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """Go on with the watch, which pytest ends at a failure."""
+    if isinstance(node, pytest.Item):
+        _watch(node)
+
+
+def _watch(item: pytest.Item) -> None:
+    marker = item.get_closest_marker("timeout")
+    limit = float(marker.args[0] if marker else item.config.getini("timeout"))
+    faulthandler.dump_traceback_later(
+        limit + _HUNG_SECONDS, file=item.config.stash[_standard_error], exit=True
     )
 
 
