@@ -22,6 +22,7 @@ is rejected by a validator, without a trace: it is accepted and then fails.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from threading import Lock
 from typing import Any
 
 from temporalio.api.failure.v1 import Failure
@@ -85,6 +86,7 @@ class _LoadedRun(WorkflowInstance):
     def __init__(self, inner: WorkflowInstance, evict: Callable[[str], None]) -> None:
         self._inner = inner
         self._evict = evict
+        self._activating = Lock()
         # Of the last activation: when its task began, and the last event that it covers.
         self._task_time = 0
         self._end = 0
@@ -95,7 +97,11 @@ class _LoadedRun(WorkflowInstance):
         self._left_nothing = False
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        """Handle an activation."""
+        """Handle an activation, after the one that the SDK may have given up waiting for."""
+        with self._activating:
+            return self._activate(act)
+
+    def _activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         kinds = {job.WhichOneof("variant") for job in act.jobs}
         if kinds == {"query_workflow"}:
             is_direct = act.jobs[0].query_workflow.query_id == _DIRECT_QUERY_ID
@@ -158,8 +164,12 @@ class _LoadedRun(WorkflowInstance):
         return self._inner.get_info()
 
     def get_thread_id(self) -> int | None:
-        """See the SDK's."""
-        return self._inner.get_thread_id()
+        """None, so that the SDK interrupts no activation that takes over 2 seconds.
+
+        An interrupted one may lose a step of a task. The run could then never be evicted, nor
+        could the worker stop. On a machine that stalls, the activation ends by itself, and its
+        task is tried again.
+        """
 
 
 def _leave_events(commands: Iterable[WorkflowCommand]) -> bool:

@@ -7,6 +7,7 @@ fit when the product's workflows change.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +36,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer, Worker, WorkflowRunner
+from temporalio.worker._workflow_instance import _WorkflowInstanceImpl
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError
 
@@ -45,6 +47,8 @@ from tests.runtime.sample_workflow import TwoBranches, TwoReports
 pytestmark = pytest.mark.timeout(30)
 
 _NEVER_SECONDS = 3600
+# The SDK waits 2 s for an activation.
+_STALL_SECONDS = 3.0
 _WORKFLOWS = [TwoBranches, TwoReports]
 _QUEUE = {"name": "any"}
 _DEAD_WORKERS_QUEUE = {"name": "dead", "kind": "TASK_QUEUE_KIND_STICKY", "normal_name": "any"}
@@ -435,6 +439,30 @@ async def test_the_sdk_alone_still_rejects_what_cannot_be_replayed() -> None:
     answer = await answer_of(SandboxedWorkflowRunner(), REPORT, REFUSABLE_UPDATE)
     assert commands(answer) == ["SCHEDULE_ACTIVITY_TASK"]
     assert not await replays(continued(REFUSABLE_UPDATE, answer))
+
+
+@pytest.fixture
+def stalled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a run's first step take longer than the SDK waits, as on a machine that stalls."""
+    run_once = _WorkflowInstanceImpl._run_once
+    stalls = [_STALL_SECONDS]
+
+    def stalled(instance: _WorkflowInstanceImpl, **about: Any) -> None:
+        if stalls and instance._ready:
+            step = instance._ready.popleft()
+            end = time.monotonic() + stalls.pop()
+            while time.monotonic() < end:
+                pass
+            instance._ready.appendleft(step)
+        run_once(instance, **about)
+
+    monkeypatch.setattr(_WorkflowInstanceImpl, "_run_once", stalled)
+
+
+@pytest.mark.usefixtures("stalled_once")
+async def test_a_stall_keeps_neither_the_next_task_nor_the_worker_from_its_end() -> None:
+    answer = await answer_of(ReplayableRunner(), TWO_RESULTS, query_at=SCHEDULED)
+    assert commands(answer) == TOGETHER
 
 
 async def test_the_sdk_alone_still_accepts_what_cannot_be_replayed() -> None:
