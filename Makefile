@@ -7,7 +7,7 @@ SPEED ?= 60
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint types imports tests soak kills worker-death hang chaos histories lock clean bench bench-real page-lag screenshots
+.PHONY: help run test test-all lint types imports tests soak kills worker-death no-worker hang chaos histories lock clean bench bench-real page-lag screenshots
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ kills: $(BIN)/drs-waves ## Kill the worker between acceptance and recording, 100
 worker-death: $(BIN)/drs-waves ## By how much a worker's death delays the next wave or plan.
 	@exec $(BIN)/python -m bench.worker_death --rounds $(ROUNDS)
 
+no-worker: $(BIN)/drs-waves ## How soon commands and the API say that no worker runs.
+	@exec $(BIN)/python -m bench.no_worker
+
 hang: $(BIN)/drs-waves ## By how much a hanging DynamoDB or Region delays other launches.
 	@exec $(BIN)/python -m bench.hang
 
@@ -78,6 +81,10 @@ bench-real: $(BIN)/drs-waves ## A hundred short plans at real time: lag, calls, 
 
 screenshots: $(BIN)/drs-waves ## Pictures of the pages, into docs/.
 	@exec $(BIN)/python -m bench.screenshots
+
+references: $(BIN)/drs-waves ## The references in docs/ that are made from the models.
+	@$(BIN)/python -m recovery.plan.file.reference > docs/plan.md
+	@$(BIN)/drs-waves schema > docs/json-output.schema.json
 
 page-lag: $(BIN)/drs-waves ## How late a page shows a change; needs Chromium.
 	@exec $(BIN)/python -m bench.page_lag

@@ -51,7 +51,7 @@ class TargetActivities:
     ) -> WorkerContext:
         """Return the account and endpoint of each target.
 
-        The source servers of each, if given, are read for their Regions and operating systems.
+        The source servers of each, if given, are read for their Regions, systems and names.
         """
         async with heartbeating():
             context, servers = await asyncio.gather(
@@ -66,6 +66,7 @@ class TargetActivities:
                     for server in servers
                     if server.operating_system is not None
                 },
+                "server_names": _names_of(servers),
             }
         )
 
@@ -79,9 +80,13 @@ class TargetActivities:
             checks = await asyncio.gather(*(self._check(plan, t) for t in plan.targets))
         messages += self._dependencies.warnings(i for check in checks for i in check.origins)
         warnings = [Finding(region=plan.region, message=message) for message in messages]
-        return Readiness(
-            context=context, findings=[f for check in checks for f in check.findings] + warnings
-        )
+        # Several roles of a plan may act in the same account.
+        found = {
+            (f.region, f.account_id, f.source_server_id, f.message): f
+            for check, target in zip(checks, context.targets, strict=True)
+            for f in check.findings_in(target.account_id)
+        }
+        return Readiness(context=context, findings=[*found.values(), *warnings])
 
     async def _servers(
         self, targets: Sequence[Target], server_ids: Sequence[list[str]]
@@ -142,6 +147,10 @@ class TargetActivities:
         return check
 
 
+def _names_of(servers: Iterable[SourceServer]) -> dict[str, str]:
+    return {each.source_server_id: name for each in servers if (name := each.display_name)}
+
+
 def origins_of(servers: Iterable[SourceServer]) -> list[str]:
     """The Regions that source servers replicate from, if DRS returns them."""
     return [server.origin_region for server in servers if server.origin_region]
@@ -157,6 +166,7 @@ class _TargetCheck:
     def __init__(self, plan: RecoveryPlan, target: Target, api: DrsClient, quotas: Quotas) -> None:
         self.findings: list[Finding] = []
         self.origins: list[str] = []
+        self._names: dict[str, str] = {}
         self._target = target
         self._api = api
         self._quotas = quotas
@@ -174,10 +184,17 @@ class _TargetCheck:
         except AwsError as error:
             self._add_finding(f"readiness could not be read: {error}", blocks=True)
 
+    def findings_in(self, account_id: str | None) -> list[Finding]:
+        """The findings, with the account that the worker acts in."""
+        return [
+            each.model_copy(update={"account_id": each.account_id or account_id})
+            for each in self.findings
+        ]
+
     async def _check_servers_and_jobs(self) -> None:
         ids = list(self._wave_of)
         known = {s.source_server_id: s for s in await self._api.source_servers(ids)}
-        self.origins = origins_of(known.values())
+        self.origins, self._names = origins_of(known.values()), _names_of(known.values())
         for server_id in ids:
             self._check_replication(server_id, known.get(server_id))
         instances = await self._api.recovery_instances(ids)
@@ -276,6 +293,7 @@ class _TargetCheck:
             Finding(
                 wave_id=self._wave_of.get(server_id or ""),
                 source_server_id=server_id,
+                server_name=self._names.get(server_id or ""),
                 region=self._target.region,
                 account_id=self._target.account_id,
                 message=message,

@@ -20,6 +20,7 @@ from api.auth.tokens import Principal
 from api.parameters import EXECUTION_ID_PATTERN, MAX_VERSIONS
 from api.problems import ApiProblem, raise_if_refused
 from client.cleanup import schedule_cleanup
+from client.connection import temporal_place
 from client.errors import RefusedError
 from client.executions import request_of
 from client.start import replace_drill, start_execution
@@ -66,12 +67,14 @@ class StartedExecution(Model):
     """The execution that a request started.
 
     Attributes:
+        temporal: the address and namespace of the Temporal that it runs on.
         is_new: false if an earlier request with the same key started it.
         warnings: steps that failed, although the execution was started.
     """
 
     execution_id: str
     plan_id: str
+    temporal: str
     is_new: bool
     warnings: list[str] = []
 
@@ -124,8 +127,13 @@ class ExecutionStarter:
             require(caller, Role.ADMIN)
         execution_id = new_execution_id(plan_id, key and f"{caller.subject}\n{plan_id}\n{key}")
         request_hash = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-        started = StartedExecution(execution_id=execution_id, plan_id=plan_id, is_new=False)
         client = await self._connect()
+        started = StartedExecution(
+            execution_id=execution_id,
+            plan_id=plan_id,
+            temporal=temporal_place(client),
+            is_new=False,
+        )
         # Repeats may run concurrently. `lock` keeps the lock alive: `_locks` has weak references.
         lock = self._locks.setdefault(execution_id, asyncio.Lock())
         async with lock:

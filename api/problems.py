@@ -1,8 +1,9 @@
 """Errors as problem details (RFC 9457), and how the OpenAPI document describes them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI, Request
@@ -17,8 +18,10 @@ from api.auth.tokens import NotAuthenticatedError, ProviderUnavailableError, Tok
 from api.hub import UnknownExecutionError
 from client.errors import RefusedError, UnreachableError
 from recovery.operator.confirmation import RequestRefusal
+from recovery.operator.messages import nearest
 from recovery.plan.file.problems import printable
 from recovery.plan.file.reader import PlanError
+from recovery.text_format import length_note
 from storage.dynamodb import TableError
 
 MEDIA_TYPE = "application/problem+json"
@@ -33,12 +36,23 @@ class FieldProblem(BaseModel):
     """A problem in one part of a request.
 
     Attributes:
-        pointer: the part, such as `/body/Confirmation`, or the line of a plan, such as `line 7`.
+        pointer: a JSON pointer into the body (RFC 6901, as a fragment), such as `#/Confirmation`.
+        parameter: the name of a parameter or header, if the problem is in one.
+        line: the line of a plan file, counted from 1.
+        wave: the WaveId of a plan file, if the problem is in a wave.
         detail: what is wrong.
     """
 
-    pointer: _Text
+    pointer: _Text | None = None
+    parameter: _Text | None = None
+    line: int | None = None
+    wave: _Text | None = None
     detail: _Text
+
+    @property
+    def place(self) -> str:
+        """The part, as text."""
+        return self.parameter or self.pointer or ""
 
 
 class ProblemDetails(BaseModel):
@@ -107,13 +121,11 @@ def problem_of(error: Exception) -> ApiProblem:
         case UnknownExecutionError():
             found = ApiProblem(HTTPStatus.NOT_FOUND, detail)
         case RefusedError():
-            found = ApiProblem(HTTPStatus.CONFLICT, detail)
+            found = ApiProblem(HTTPStatus.CONFLICT, error.for_api)
         case UnreachableError() | TableError():
             found = _unavailable(detail)
         case RPCError():
             found = _unavailable(f"Temporal did not answer: {error.message}")
-        case RequestValidationError():
-            found = _request_problem(error)
         case HTTPException():
             status = HTTPStatus(error.status_code)
             found = ApiProblem(status, str(error.detail), headers=error.headers)
@@ -131,6 +143,8 @@ def _unavailable(detail: str) -> ApiProblem:
 
 async def respond(request: Request, error: Exception) -> JSONResponse:
     """Respond to a request that raised an error."""
+    if isinstance(error, RequestValidationError):
+        error = _request_problem(error, _body_keys(request))
     problem = problem_of(error)
     if problem.status is HTTPStatus.METHOD_NOT_ALLOWED and isinstance(request.app, FastAPI):
         problem.headers["Allow"] = ", ".join(_allowed(request))
@@ -190,26 +204,60 @@ def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 
 def _plan_problem(error: PlanError) -> ApiProblem:
     problems = [
-        FieldProblem(
-            pointer=f"line {each.line}" if each.line else "plan",
-            detail=f"wave {printable(each.wave)}: {each.message}" if each.wave else each.message,
-        )
+        FieldProblem(line=each.line, wave=each.wave and printable(each.wave), detail=each.message)
         for each in error.problems
     ]
     detail = f"the plan has {len(problems)} problem{'s' if len(problems) > 1 else ''}; see problems"
     return ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, problems=problems)
 
 
-def _message(error: Mapping[str, Any]) -> str:
-    """The message of a validation error, without pydantic's prefix for our own checks."""
-    cause = error.get("ctx", {}).get("error")
+def _request_problem(error: RequestValidationError, keys: Sequence[str]) -> ApiProblem:
+    """The problems of a request's parameters and body; `keys` are those of the body."""
+    problems = [_field_problem(each, keys) for each in error.errors()]
+    first = problems[0]
+    detail = f"{first.place}: {first.detail}" if first.place else first.detail
+    return ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, problems=problems)
+
+
+def _field_problem(error: Mapping[str, Any], keys: Sequence[str]) -> FieldProblem:
+    where, *path = error["loc"]
+    if where != "body":
+        return FieldProblem(parameter=str(path[-1]) if path else where, detail=_message(error, ()))
+    if error["type"] == "json_invalid":
+        return FieldProblem(
+            pointer="#", detail=f"the body is not JSON: {error['ctx']['error']} (at {path[-1]})"
+        )
+    # "~" and "/" are escaped (RFC 6901), what a URL cannot contain too (RFC 3986).
+    tokens = (quote(str(each).replace("~", "~0").replace("/", "~1")) for each in path)
+    return FieldProblem(pointer="/".join(["#", *tokens]), detail=_message(error, keys))
+
+
+def _message(error: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """What is wrong with a value, and what to send.
+
+    Args:
+        error: one of pydantic's errors.
+        keys: the keys that the mapping may have.
+    """
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return "it is missing"
+        case "extra_forbidden":
+            return f"unknown key; {nearest(str(error['loc'][-1]), tuple(keys))}"
+        case "string_pattern_mismatch":
+            pattern, given = context["pattern"], str(error["input"])
+            note = length_note(pattern, given)
+            return f"{printable(given)!r} does not match {pattern}" + (f" ({note})" if note else "")
+    # Without pydantic's prefix for our own checks.
+    cause = context.get("error")
     return str(cause if isinstance(cause, ValueError) else error["msg"])
 
 
-def _request_problem(error: RequestValidationError) -> ApiProblem:
-    problems = [
-        FieldProblem(pointer="/" + "/".join(map(str, each["loc"])), detail=_message(each))
-        for each in error.errors()
-    ]
-    detail = f"{problems[0].pointer}: {problems[0].detail}"
-    return ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, problems=problems)
+def _body_keys(request: Request) -> tuple[str, ...]:
+    """The keys of the body that the endpoint of a request takes."""
+    field = getattr(request.scope.get("route"), "body_field", None)
+    model = field.field_info.annotation if field else None
+    if not isinstance(model, type) or not issubclass(model, BaseModel):
+        return ()
+    return tuple(field.alias or name for name, field in model.model_fields.items())

@@ -1,7 +1,7 @@
 """What the API and the pages do for a caller: read, start, steer, clean up."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -49,6 +49,7 @@ class ExecutionService:
         self.plans = PlanTable(settings)
         self.health = LaunchHealth()
         self.hub = ExecutionHub(self.client, self.history, self.health)
+        self._closing: list[Callable[[], Awaitable[None]]] = []
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
         self.starter = ExecutionStarter(settings, self.client, self.plan, self.history)
@@ -225,11 +226,15 @@ class ExecutionService:
 
     async def close(self) -> None:
         """Stop all polling."""
-        await self.hub.close()
+        await asyncio.gather(self.hub.close(), *(close() for close in self._closing))
+
+    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Call this too when the service is closed."""
+        self._closing.append(close)
 
     async def _running(self, client: Client, execution_id: str) -> RunningExecution:
         running = await find_running(client, plan_id_of(execution_id))
         if running is None or running.execution_id != execution_id:
             await self.hub.state(execution_id)
-            raise RefusedError(f"{execution_id} does not run any more")
+            raise RefusedError(f"{execution_id} has ended")
         return running

@@ -155,8 +155,11 @@ class AwsError(Exception):
                 f"{operation}: HTTP {status} of something between the worker and AWS (a proxy or "
                 f"gateway): the answer has no request ID or no error code of AWS: {text}",
             )
+        kind = _CODES.get(code) or _kind_of_status(status)
+        if kind is AwsErrorKind.UNINITIALIZED:
+            text = f"{text}; DRS was never used in this account and Region: is the Region right?"
         return cls(
-            _CODES.get(code) or _kind_of_status(status),
+            kind,
             f"{operation}: {code}: {text}",
             retry_after=_seconds_in(headers.get("retry-after", "")),
             resource_id=response.get("resourceId"),

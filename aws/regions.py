@@ -77,6 +77,7 @@ def known_regions() -> KnownRegions:
     partitions = {each["partition"]: each["regionRegex"] for each in _partitions()}
     return KnownRegions(
         partitions=partitions,
+        names=tuple(name for each in _partitions() for name in each["regions"]),
         with_drs=tuple(
             region
             for name in partitions

@@ -42,7 +42,7 @@ async def running_browser() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def window(
-    browser: Browser, *, dark: bool = False, phone: bool = False
+    browser: Browser, *, dark: bool = False, phone: bool = False, zone: str = "UTC"
 ) -> AsyncIterator[BrowserContext]:
     """A browser context without cookies or history, with the viewport of a desktop or a phone."""
     context = await browser.new_context(
@@ -50,7 +50,7 @@ async def window(
         color_scheme="dark" if dark else "light",
         is_mobile=phone,
         has_touch=phone,
-        timezone_id="UTC",
+        timezone_id=zone,
     )
     async with context:
         yield context

@@ -23,7 +23,11 @@ from storage.plans import PlanTable
 _SPEED = 60.0
 _WAIT_TIMEOUT_SECONDS = 120.0
 _MAX_BYTES = 300_000
-_WINDOWS = {"light": {}, "dark": {"dark": True}, "phone": {"phone": True}}
+_WINDOWS: dict[str, dict[str, Any]] = {
+    "light": {},
+    "dark": {"dark": True},
+    "phone": {"phone": True},
+}
 _OPERATOR = "ops@operations"
 
 
@@ -155,7 +159,7 @@ async def _take_screenshots(testbed: Testbed, browser: Browser, folder: Path) ->
         page = await context.new_page()
         await page.goto(url)
         await page.get_by_role("button", name="Real recovery of CRM").click()
-        await page.get_by_text("As the worker sees it").wait_for()
+        await page.get_by_text("Checked by the worker").wait_for()
         await _screenshot(page, folder / "page-recovery-dialog.png")
 
 

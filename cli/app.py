@@ -14,10 +14,11 @@ from cli.commands.lists import executions, plans
 from cli.commands.register import register
 from cli.commands.run import run as run_plan
 from cli.commands.serve import serve
-from cli.commands.status import status, watch_plan
+from cli.commands.status import status, wait, watch_plan
 from cli.commands.validate import validate
 from cli.errors import RootGroup
 from cli.input.completion import disable_temporal_logging
+from cli.json_schemas import schema
 from cli.render.output import show
 from runtime.exit import exit_process
 
@@ -90,11 +91,13 @@ app.command("forecast")(forecast_plans)
 app.command("run")(run_plan)
 app.command()(status)
 app.command("watch")(watch_plan)
+app.command()(wait)
 app.command()(plans)
 app.command()(executions)
 app.add_typer(history, name="history")
 operator_commands.add_commands(app)
 app.command()(cleanup)
+app.command()(schema)
 app.command()(worker)
 app.command()(serve)
 app.command("init-tables")(init_tables)

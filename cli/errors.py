@@ -19,6 +19,10 @@ class RootGroup(TyperGroup):
         protect_streams()
         return super().main(*args, **kwargs)
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Find a command by its name, or by the name of the message that it sends."""
+        return super().get_command(ctx, cmd_name.replace("_", "-"))
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:

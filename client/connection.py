@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from client.errors import RefusedError, UnreachableError
 from contract.rpc_limits import CONNECT_SECONDS, RPC_TIMEOUT
 
+DEFAULT_ADDRESS = "localhost:7233"
 _PROBE_SECONDS = 2.0
 # The statuses of a query that no worker accepts.
 _NO_WORKER = (
@@ -30,14 +31,8 @@ async def connect_to_temporal() -> Client:
         RefusedError: the profile or a variable is invalid.
         UnreachableError: Temporal does not answer.
     """
-    try:
-        config = ClientConfig.load_client_connect_config()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise RefusedError(
-            f"The settings for Temporal cannot be read: {error}. Check the TEMPORAL_… "
-            "variables, or run `temporal config list`"
-        ) from error
-    address = config.setdefault("target_host", "localhost:7233")
+    config = _connect_config()
+    address = config.setdefault("target_host", DEFAULT_ADDRESS)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             return await Client.connect(**config, data_converter=pydantic_data_converter)
@@ -48,6 +43,41 @@ async def connect_to_temporal() -> Client:
             f"Temporal at {address} cannot be reached ({why}). Set TEMPORAL_ADDRESS, or start "
             "a local one with `drs-waves sandbox up` and `source .sandbox/env`"
         ) from error
+
+
+def _connect_config() -> ClientConnectConfig:
+    try:
+        return ClientConfig.load_client_connect_config()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RefusedError(
+            f"The settings for Temporal cannot be read: {error}. Check the TEMPORAL_… "
+            "variables, or run `temporal config list`"
+        ) from error
+
+
+def is_temporal_configured() -> bool:
+    """Whether a variable or a profile says which Temporal to use.
+
+    Raises:
+        RefusedError: the profile or a variable is invalid.
+    """
+    return bool(_connect_config().get("target_host"))
+
+
+def configured_place() -> str:
+    """Which Temporal a connection would use, for people.
+
+    Raises:
+        RefusedError: the profile or a variable is invalid.
+    """
+    config = _connect_config()
+    address, namespace = config.get("target_host"), config.get("namespace")
+    return f"Temporal {address or DEFAULT_ADDRESS}, namespace {namespace or 'default'}"
+
+
+def temporal_place(client: Client) -> str:
+    """Which Temporal a client uses, for people."""
+    return f"Temporal {client.service_client.config.target_host}, namespace {client.namespace}"
 
 
 async def require_namespace(client: Client) -> None:

@@ -1,6 +1,8 @@
-"""Finds executions in Temporal and reads their state."""
+"""Finds executions in Temporal and reads their state; their last known one from the history."""
 
+import asyncio
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
@@ -8,18 +10,26 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from client.connection import explained_errors
 from client.errors import RefusedError
+from client.workers import answered_by_worker
 from contract.execution import ExecutionRun, unpacked_state
 from contract.identifiers import (
     EXECUTION_ID_KEY,
     EXECUTION_TYPE_KEY,
+    PLAN_ID_KEY,
+    is_execution_id,
     plan_id_of,
     plan_workflow_id,
 )
 from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.operator.messages import nearest
+from recovery.text_format import rounded_duration, timestamp
+from settings import get_settings
+from storage.history import HistoryError, HistoryTable
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
 REQUEST_MEMO = "Request"
+_HISTORY_SECONDS = 2.0
 _EXECUTION_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -62,31 +72,141 @@ async def find_running(client: Client, plan_id: str) -> RunningExecution | None:
     )
 
 
-async def require_running(client: Client, plan_id: str) -> RunningExecution:
+async def require_running(client: Client, given: str) -> RunningExecution:
     """The running execution of a plan.
 
+    Args:
+        client: Temporal.
+        given: the PlanId, or the ID of the execution.
+
     Raises:
-        RefusedError: no execution is running.
+        RefusedError: no execution is running, or another one of the plan is.
     """
-    found = await find_running(client, plan_id)
-    if found is None:
-        raise RefusedError(
-            f"no execution of plan {plan_id!r} is running; `drs-waves plans` lists them"
-        )
-    return found
+    if found := await find_running(client, given):
+        return found
+    if is_execution_id(given):
+        found = await find_running(client, plan_id_of(given))
+        if found is not None and found.execution_id == given:
+            return found
+        other = f"; {found.execution_id} of the same plan is" if found else ""
+        raise RefusedError(f"execution {given} is not running{other}")
+    running = await running_plan_ids(client)
+    hint = f"; {nearest(given, running)}" if running else ""
+    raise RefusedError(
+        f"no execution of plan {given!r} is running{hint}",
+        command="`drs-waves plans` lists the plans",
+        request="GET /api/executions lists them",
+    )
 
 
-async def execution_state(client: Client, plan_id: str) -> ExecutionState:
+async def running_plan_ids(client: Client) -> list[str]:
+    """The PlanIds of all running executions, as Temporal lists them."""
+    query = "WorkflowType = 'RecoveryPlanWorkflow' AND ExecutionStatus = 'Running'"
+    async with explained_errors():
+        listed = client.list_workflows(query, rpc_timeout=RPC_TIMEOUT)
+        return sorted([each.typed_search_attributes.get(PLAN_ID_KEY, "") async for each in listed])
+
+
+async def plan_and_execution(client: Client, given: str) -> tuple[str, str | None]:
+    """The PlanId that an operator means, and the execution if its ID is given.
+
+    Args:
+        client: Temporal.
+        given: a PlanId or an execution's ID. An existing plan has precedence.
+
+    Raises:
+        UnreachableError: Temporal did not answer.
+    """
+    if not is_execution_id(given):
+        return given, None
+    try:
+        await describe_workflow(client, plan_workflow_id(given))
+    except RefusedError:
+        return plan_id_of(given), given
+    return given, None
+
+
+async def execution_state(
+    client: Client, plan_id: str, execution_id: str | None = None
+) -> ExecutionState:
     """The whole state of a plan's running execution, or of its last one.
 
+    Args:
+        client: Temporal.
+        plan_id: the plan.
+        execution_id: exactly this execution of the plan.
+
     Raises:
-        RefusedError: Temporal has no execution of this plan.
+        RefusedError: Temporal has no such execution.
+        NoWorkerError: no worker answers.
         UnreachableError: Temporal or its workers did not respond.
     """
+    state = await _queried_state(client, plan_id)
+    if execution_id in (None, state.execution_id):
+        return state
+    runs = await list_runs(client, execution_id)
+    if not runs:
+        raise RefusedError(f"Temporal has no execution {execution_id}")
+    return await _queried_state(client, plan_id, runs[0].run_id)
+
+
+async def _queried_state(client: Client, plan_id: str, run_id: str | None = None) -> ExecutionState:
     async with explained_errors(f"Temporal has no execution of plan {plan_id!r}"):
-        handle = client.get_workflow_handle_for(RecoveryPlanWorkflow.run, plan_workflow_id(plan_id))
-        packed = await handle.query(RecoveryPlanWorkflow.packed_status, rpc_timeout=RPC_TIMEOUT)
+        handle = client.get_workflow_handle_for(
+            RecoveryPlanWorkflow.run, plan_workflow_id(plan_id), run_id=run_id
+        )
+        query = handle.query(RecoveryPlanWorkflow.packed_status, rpc_timeout=RPC_TIMEOUT)
+        packed = await answered_by_worker(client, query)
         return unpacked_state(packed)
+
+
+class LastKnownState(ExecutionState):
+    """The recorded state of an execution that nothing newer is known of.
+
+    Attributes:
+        recorded_time: of its last recorded change (epoch seconds).
+        outdated_reason: why nothing newer is known.
+    """
+
+    recorded_time: float
+    outdated_reason: str
+
+
+async def last_known_state(
+    client: Client, plan_id: str, reason: str, execution_id: str | None = None
+) -> LastKnownState | None:
+    """The recorded state of a plan's running or last execution; None if it cannot be read.
+
+    Args:
+        client: Temporal's.
+        plan_id: the plan.
+        reason: why nothing newer is known.
+        execution_id: exactly this execution of the plan.
+    """
+    table = HistoryTable(get_settings())
+    with suppress(HistoryError, RPCError, TimeoutError):
+        async with asyncio.timeout(_HISTORY_SECONDS):
+            if execution_id is None and (running := await find_running(client, plan_id)):
+                execution_id = running.execution_id
+            elif execution_id is None:
+                newest = await table.executions(plan_id=plan_id, limit=1)
+                execution_id = newest[0].execution_id if newest else None
+            found = await table.execution(execution_id) if execution_id else None
+        if found is not None:
+            state = found[0]
+            # Revisions are milliseconds.
+            revision = max([state.revision, *(wave.revision for wave in state.waves)])
+            recorded_time = max(state.start_time, revision / 1000)
+            return LastKnownState.model_validate(
+                dict(state) | {"recorded_time": recorded_time, "outdated_reason": reason}
+            )
+    return None
+
+
+def last_known_text(seen_time: float, now: float) -> str:
+    """Say how old a state is that is shown because nothing newer is known (epoch seconds)."""
+    age = rounded_duration(max(0.0, now - seen_time))
+    return f"LAST KNOWN STATE, of {timestamp(seen_time)} ({age} ago)"
 
 
 async def list_runs(client: Client, execution_id: str | None = None) -> list[ExecutionRun]:

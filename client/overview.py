@@ -15,6 +15,7 @@ from contract.rpc_limits import RPC_TIMEOUT
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionState, PlanStatus
 from storage.history import HistoryError, HistoryTable
+from storage.plans import PlanVersion
 
 MAX_ROWS = 1000
 _RUNNING = (
@@ -50,6 +51,41 @@ class ExecutionRow(Model):
         if self.running is False and self.status in _OPEN:
             return "no longer running; its end was not recorded"
         return ""
+
+
+class KnownPlan(Model):
+    """A plan in a list.
+
+    Attributes:
+        registered: its newest registered version.
+        last_execution: its running execution, or else its last one.
+    """
+
+    plan_id: str
+    plan_name: str | None = None
+    registered: PlanVersion | None = None
+    last_execution: ExecutionRow | None = None
+
+
+def known_plans(
+    executions: Sequence[ExecutionRow], registered: Sequence[PlanVersion]
+) -> list[KnownPlan]:
+    """The plans that have run or are registered: in the order of `executions`, then the others.
+
+    Args:
+        executions: one a plan.
+        registered: the newest version of each registered plan.
+    """
+    versions = {version.plan_id: version for version in registered}
+    last = {row.plan_id: row for row in executions}
+    found = []
+    for plan_id in dict.fromkeys([*last, *versions]):
+        row, version = last.get(plan_id), versions.get(plan_id)
+        name = version.plan_name if version else row and row.plan_name
+        found.append(
+            KnownPlan(plan_id=plan_id, plan_name=name, registered=version, last_execution=row)
+        )
+    return found
 
 
 @dataclass(frozen=True)

@@ -94,27 +94,30 @@ async def start_execution(
                 ),
             )
     except WorkflowAlreadyStartedError as error:
-        raise RefusedError(await already_running_text(client, plan.plan_id)) from error
+        raise await already_running(client, plan.plan_id) from error
     return execution_id
 
 
-async def already_running_text(client: Client, plan_id: str) -> str:
-    """Why a plan that is running cannot be started, and what to do."""
-    hint_watch = f"Watch it with `drs-waves watch {plan_id}`"
+async def already_running(client: Client, plan_id: str) -> RefusedError:
+    """The error for the start of a plan that is running."""
+    watch = f"Watch it with `drs-waves watch {plan_id}`"
+    one = "one execution of a plan runs at a time"
     try:
         running = await execution_state(client, plan_id)
     except (RefusedError, UnreachableError):
-        return f"{plan_id} is already running; one execution of a plan runs at a time. {hint_watch}"
+        text = f"nothing was started: {plan_id} is already running; {one}"
+        return RefusedError(text, command=watch)
     what = f"{plan_id} is already running ({running.execution_type} {running.execution_id})"
     if running.end_time is not None:
-        return (
-            f"{what}: it ended {running.status} and its workflow closes within "
-            f"{RECORD_TIMEOUT_SECONDS:g} s; start it again then"
+        return RefusedError(
+            f"nothing was started: {what}: it ended {running.status} and its workflow closes "
+            f"within {RECORD_TIMEOUT_SECONDS:g} s; start it again then"
         )
-    hint = ""
+    request = f"Its state is /api/executions/{running.execution_id}"
     if running.execution_type is ExecutionType.DRILL:
-        hint = "; a real recovery replaces it with `--recovery --replace-drill`"
-    return f"{what}; one execution of a plan runs at a time{hint}. {hint_watch}"
+        watch += ". A real recovery replaces it with `--recovery --replace-drill`"
+        request += '. A real recovery replaces it with "ReplaceDrill": true'
+    return RefusedError(f"nothing was started: {what}; {one}", command=watch, request=request)
 
 
 async def replace_drill(client: Client, plan_id: str) -> bool:
@@ -135,8 +138,8 @@ async def replace_drill(client: Client, plan_id: str) -> bool:
         return False
     if running.execution_type is ExecutionType.RECOVERY and running.end_time is None:
         raise RefusedError(
-            f"A real recovery of {plan_id} is running; --replace-drill replaces drills only. "
-            f"Watch it with `drs-waves watch {plan_id}`"
+            f"a real recovery of {plan_id} is running; a recovery replaces drills only",
+            command=f"Watch it with `drs-waves watch {plan_id}`",
         )
     async with explained_errors():
         await client.get_workflow_handle(workflow_id, run_id=run_id).cancel(

@@ -19,12 +19,17 @@ from client.workers import has_worker
 from contract.failures import FailureType
 from contract.identifiers import plan_workflow_id
 from contract.rpc_limits import RPC_TIMEOUT, UPDATE_SECONDS
-from recovery.execution.state import RefusalCode
+from recovery.execution.state import RefusalCode, continue_command
 from recovery.operator.messages import OperatorMessage, cancel_reason
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
 CLIENT = "drs-waves"
-WITHOUT_WORKER = "accepted; it takes effect when a worker runs"
+WITHOUT_WORKER = "queued until a worker is available"
+_CONTINUED_LATER = (
+    RefusalCode.EXECUTION_ENDED,
+    RefusalCode.EXECUTION_CANCELLED,
+    RefusalCode.ATTEMPTS_USED_UP,
+)
 # The task of the signal should be over.
 _RETRY_SECONDS = 0.5
 
@@ -51,7 +56,7 @@ async def send(
             async with asyncio.timeout(UPDATE_SECONDS):
                 return await _effect_of(handle, meant)
     except WorkflowUpdateFailedError as error:
-        raise _rejection(meant, error) from error
+        raise _rejection(running, meant, error) from error
     except (RPCTimeoutOrCancelledError, TimeoutError):
         # Temporal lists a worker for minutes after its end. A second copy of a message that was
         # accepted is rejected and recorded, so sending it again is safe.
@@ -65,21 +70,38 @@ async def send(
     except RPCError as error:
         if error.status is RPCStatusCode.INVALID_ARGUMENT:
             raise RefusedError(
-                f"Temporal takes no more messages of {running.execution_id} ({error.message}). "
-                f"Cancel it with `drs-waves cancel {running.plan_id}`, then continue it with "
-                f"`drs-waves run --from {running.execution_id}`"
+                f"Temporal takes no more messages of {running.execution_id} ({error.message})",
+                command=f"Cancel it with `drs-waves cancel {running.plan_id}`, then continue it "
+                f"with `{_continue_command(running)}`",
+                request="Cancel it, then start the plan again with "
+                f'"FromExecution": "{running.execution_id}"',
             ) from error
         _refuse_ended(running, error)
     return None
 
 
-def _rejection(message: OperatorMessage, error: WorkflowUpdateFailedError) -> RefusedError:
+def _rejection(
+    running: RunningExecution, message: OperatorMessage, error: WorkflowUpdateFailedError
+) -> RefusedError:
     cause = error.cause
     if not isinstance(cause, ApplicationError):
         return RefusedError(f"{message.name} was not accepted: {cause}")
     code = cause.details[0] if cause.details else None
     known = RefusalCode(code) if code in list(RefusalCode) else None
-    return RejectedError(f"{message.name} was rejected: {cause.message}", known)
+    text = f"{message.name} was rejected: {cause.message}"
+    if known not in _CONTINUED_LATER:
+        return RejectedError(text, known)
+    return RejectedError(
+        text,
+        known,
+        command=f"Once it has ended, `{_continue_command(running)}` continues it",
+        request=f'Once it has ended, a start with "FromExecution": "{running.execution_id}" '
+        "continues it",
+    )
+
+
+def _continue_command(running: RunningExecution) -> str:
+    return continue_command(running.execution_id, running.execution_type)
 
 
 async def _effect_of(handle: WorkflowHandle[Any, Any], message: OperatorMessage) -> str:

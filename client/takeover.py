@@ -28,8 +28,9 @@ async def recorded_execution(execution_id: str) -> tuple[ExecutionState, Recover
     found = await table.execution(execution_id)
     if found is None:
         raise RefusedError(
-            f"the history table {table.name} holds no execution {execution_id!r}; "
-            "`drs-waves executions` lists them"
+            f"the history table {table.name} holds no execution {execution_id!r}",
+            command="`drs-waves executions` lists them",
+            request="GET /api/executions lists them",
         )
     return found
 
@@ -53,11 +54,13 @@ class PreviousExecution:
         state: its recorded state.
         plan: the plan to run now.
         changes: how that plan differs from the earlier one, a line each.
+        named: the execution that was named; another one if that launched nothing.
     """
 
     state: ExecutionState
     plan: RecoveryPlan
     changes: tuple[str, ...]
+    named: str = ""
 
     @property
     def takeover(self) -> Takeover:
@@ -95,7 +98,9 @@ async def previous_execution(
     """
     state, frozen = await recorded_execution(execution_id)
     _refuse_other_mode(state, execution_type)
-    plan = corrected or frozen
+    plan, named = corrected or frozen, state
+    if has_launched_nothing(state):
+        state, frozen = await _earlier_with_servers(state) or (state, frozen)
     if plan.plan_id != state.plan_id:
         raise RefusedError(
             f"nothing was started: {execution_id} is of plan {state.plan_id!r}, and the corrected "
@@ -104,8 +109,9 @@ async def previous_execution(
     running = await find_running(await connect_to_temporal(), state.plan_id)
     if running is not None and running.execution_id == execution_id:
         raise RefusedError(
-            f"nothing was started: {execution_id} is still running; steer it (drs-waves watch "
-            f"{state.plan_id}), or cancel it first (drs-waves cancel {state.plan_id})"
+            f"nothing was started: {execution_id} is still running; steer it, or cancel it first",
+            command=f"`drs-waves watch {state.plan_id}`, `drs-waves cancel {state.plan_id}`",
+            request=f"POST /api/executions/{execution_id}/cancel cancels it",
         )
     drill = running is not None and running.execution_type is ExecutionType.DRILL
     if running is not None and not (replace_drill and drill):
@@ -113,7 +119,36 @@ async def previous_execution(
             f"nothing was started: {running.execution_id} of the same plan is running; "
             "one execution of a plan runs at a time"
         )
-    return PreviousExecution(state, plan, tuple(differences(frozen, plan)))
+    changes = tuple(differences(frozen, plan))
+    return PreviousExecution(state, plan, changes, named.execution_id)
+
+
+def has_launched_nothing(state: ExecutionState) -> bool:
+    """Whether it is certain that an execution has no server: none up, none with a job in doubt."""
+    return all(
+        server.recovery_job_id is None
+        and not wave.launches_in_doubt
+        and (not wave.attempt or server.launch_status is LaunchStatus.FAILED)
+        for wave in state.waves
+        for server in wave.servers
+    )
+
+
+async def _earlier_with_servers(
+    state: ExecutionState,
+) -> tuple[ExecutionState, RecoveryPlan] | None:
+    """The latest earlier execution of the same type that has servers; None if there is none."""
+    table = HistoryTable(get_settings())
+    for each in await table.executions(plan_id=state.plan_id):
+        is_earlier = each.start_time < state.start_time
+        if not is_earlier or each.execution_type is not state.execution_type:
+            continue
+        found = await table.execution(each.execution_id)
+        if found is None or has_launched_nothing(found[0]):
+            continue
+        # What a clean-up has terminated is not up; older executions were replaced by this one.
+        return None if found[0].cleanup is not None else found
+    return None
 
 
 def _refuse_other_mode(state: ExecutionState, wanted: ExecutionType) -> None:
@@ -122,9 +157,13 @@ def _refuse_other_mode(state: ExecutionState, wanted: ExecutionType) -> None:
     if wanted is ExecutionType.RECOVERY:
         raise RefusedError(
             f"nothing was started: {state.execution_id} is a DRILL, and a recovery never takes "
-            "over a drill's servers. Omit --from: drs-waves run PLAN --recovery"
+            "over a drill's servers",
+            command="Omit --from: drs-waves run PLAN --recovery",
+            request='Omit "FromExecution"',
         )
     raise RefusedError(
         f"nothing was started: {state.execution_id} is a RECOVERY, and a drill never takes over "
-        "a recovery's servers. To continue it, add --recovery"
+        "a recovery's servers",
+        command="To continue it, add --recovery",
+        request='To continue it, send "ExecutionType": "RECOVERY"',
     )

@@ -1,5 +1,7 @@
 """Checks whether a worker is running, and reads through one."""
 
+import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -8,10 +10,11 @@ from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
 from temporalio.client import Client, WorkflowFailureError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.types import MethodAsyncSingleParam
 
-from client.connection import explained_errors
-from client.errors import UnreachableError
+from client.connection import explained_errors, temporal_place
+from client.errors import NoWorkerError, UnreachableError
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
 from runtime.deployment import set_current
@@ -19,16 +22,66 @@ from runtime.deployment import set_current
 P = TypeVar("P")
 R = TypeVar("R")
 
+_PING_SECONDS = 2.0
+# A worker answers a query within this time, unless it has to load a large execution first.
+_PROMPT_SECONDS = 1.0
+
 
 async def has_worker(client: Client) -> bool:
-    """Whether a worker has polled for workflow tasks within the last minutes."""
-    return bool((await _task_queue(client)).pollers)
+    """Whether a worker runs a workflow within two seconds.
+
+    Temporal lists a killed worker as a poller for over a minute, so a worker is asked.
+
+    Raises:
+        UnreachableError: Temporal did not answer.
+    """
+    async with explained_errors():
+        ping = await client.start_workflow(
+            "PingWorkflow",
+            id=f"drs-ping/{uuid4().hex[:8]}",
+            task_queue=TASK_QUEUE,
+            static_summary="Is a worker running?",
+            execution_timeout=timedelta(seconds=_PING_SECONDS),
+            rpc_timeout=timedelta(seconds=_PING_SECONDS),
+        )
+        try:
+            async with asyncio.timeout(_PING_SECONDS):
+                await ping.result()
+        except (TimeoutError, WorkflowFailureError):
+            return False
+    return True
 
 
 async def require_worker(client: Client) -> None:
-    """Raise UnreachableError if no worker would run a new execution."""
+    """Raise NoWorkerError if no worker would run a new execution."""
     if idle := await idle_reason(client):
-        raise UnreachableError(idle)
+        raise NoWorkerError(idle)
+
+
+async def answered_by_worker(client: Client, reading: Coroutine[Any, Any, R]) -> R:
+    """Await an answer that only a worker can give, such as a query's.
+
+    Raises:
+        NoWorkerError: no worker answers.
+    """
+    answer = asyncio.ensure_future(reading)
+    try:
+        await asyncio.wait([answer], timeout=_PROMPT_SECONDS)
+        if not _is_settled(answer):
+            idle = await idle_reason(client)
+            if idle is not None and not _is_settled(answer):
+                raise NoWorkerError(idle)
+        return await answer
+    finally:
+        answer.cancel()
+
+
+def _is_settled(answer: asyncio.Future[Any]) -> bool:
+    """Whether there is an answer, or an error that has nothing to do with workers."""
+    if not answer.done():
+        return False
+    error = answer.exception()
+    return not isinstance(error, RPCError) or error.status is RPCStatusCode.NOT_FOUND
 
 
 async def read_on_worker(
@@ -70,18 +123,19 @@ async def read_on_worker(
 
 async def idle_reason(client: Client) -> str | None:
     """Why a new execution would not start now, and what to do; None if it would."""
+    if await has_worker(client):
+        return None
     queue = await _task_queue(client)
-    if not queue.pollers:
-        return (
-            f"No worker serves the task queue {TASK_QUEUE!r} in namespace {client.namespace!r}. "
-            "Start one with `drs-waves worker`"
-        )
     versions = [each.deployment_options for each in queue.pollers]
     versioned = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
-    if any(each.worker_versioning_mode != versioned for each in versions):
-        return None
-    if queue.versioning_info.current_deployment_version.build_id:
-        return None
+    is_versioned = bool(versions) and all(
+        each.worker_versioning_mode == versioned for each in versions
+    )
+    if not is_versioned or queue.versioning_info.current_deployment_version.build_id:
+        return (
+            f"No worker answers on task queue {TASK_QUEUE!r} ({temporal_place(client)}). "
+            "Start one with `drs-waves worker`"
+        )
     command = set_current(versions[0].deployment_name, versions[0].build_id, client.namespace)
     return f"Workers run, but none of their versions is current, so nothing starts. Run: {command}"
 

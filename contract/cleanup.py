@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from recovery.base_model import Model, StrictModel
 from recovery.execution.cleanup_state import LaunchedInstance
+from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
 from recovery.plan.model import RecoveryPlan, Target
@@ -96,6 +97,11 @@ class StartCleanup(StrictModel):
     confirmation: str | None = None
 
 
-def _own_jobs(waves: Iterable[WaveState]) -> Iterator[str]:
+def own_servers(waves: Iterable[WaveState]) -> Iterator[ServerResult]:
+    """The servers with a job of the execution itself, whose instances a clean-up terminates."""
     servers = (server for wave in waves for server in wave.servers)
-    return (s.recovery_job_id for s in servers if s.recovery_job_id and not s.taken_over)
+    return (s for s in servers if s.recovery_job_id and not s.taken_over)
+
+
+def _own_jobs(waves: Iterable[WaveState]) -> Iterator[str]:
+    return (s.recovery_job_id for s in own_servers(waves) if s.recovery_job_id)

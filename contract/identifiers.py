@@ -1,6 +1,7 @@
 """Workflow IDs, launch IDs and search attributes."""
 
 import hashlib
+import re
 from uuid import uuid4
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
@@ -17,6 +18,7 @@ def launcher_workflow_id(account_id: str, region: str) -> str:
 
 
 _UNIQUE_CHARACTERS = 12
+_EXECUTION_ID = re.compile(rf"[A-Za-z0-9._-]{{1,64}}-[0-9a-f]{{{_UNIQUE_CHARACTERS}}}")
 PLAN_ID_KEY = SearchAttributeKey.for_keyword("DrsPlanId")
 EXECUTION_ID_KEY = SearchAttributeKey.for_keyword("DrsExecutionId")
 EXECUTION_TYPE_KEY = SearchAttributeKey.for_keyword("DrsExecutionType")
@@ -42,6 +44,11 @@ def new_execution_id(plan_id: str, key: str | None = None) -> str:
     """The ID of a new execution of a plan; the same for the same `key`."""
     unique = uuid4().hex if key is None else hashlib.sha256(key.encode()).hexdigest()
     return f"{plan_id}-{unique[:_UNIQUE_CHARACTERS]}"
+
+
+def is_execution_id(text: str) -> bool:
+    """Whether a text has the form of an execution's ID; a PlanId may have it too."""
+    return _EXECUTION_ID.fullmatch(text) is not None
 
 
 def plan_id_of(execution_id: str) -> str:

@@ -32,6 +32,7 @@ class WorkerContext(Model):
         history_endpoint: DynamoDB's; None if it has none.
         warnings: risks for the plan; they prevent no launch.
         operating_systems: of its source servers, if DRS responds at once.
+        server_names: of its source servers, if DRS responds at once.
     """
 
     speed: float
@@ -39,18 +40,21 @@ class WorkerContext(Model):
     history_endpoint: str | None = None
     warnings: list[str] = []
     operating_systems: dict[str, OperatingSystem] = {}
+    server_names: dict[str, str] = {}
 
 
 class Finding(Model):
     """A finding of a readiness check.
 
     Attributes:
+        server_name: the server's name in DRS.
         job_id: its DRS job.
         blocks: DRS or our guard would refuse to launch this server now.
     """
 
     wave_id: str | None = None
     source_server_id: str | None = None
+    server_name: str | None = None
     region: str
     account_id: str | None = None
     message: str

@@ -26,6 +26,7 @@ class WaveInput(Model):
         expected: seconds that servers are expected to take, if known.
         earliest_seconds: seconds before which none of them is expected to be up.
         operating_systems: of the wave's servers, if DRS returns them.
+        server_names: of the wave's servers, if DRS returns them.
     """
 
     execution_id: str
@@ -46,6 +47,7 @@ class WaveInput(Model):
     expected: dict[str, float] = {}
     earliest_seconds: float = EARLIEST_SERVER_SECONDS
     operating_systems: dict[str, OperatingSystem] = {}
+    server_names: dict[str, str] = {}
 
     @property
     def is_drill(self) -> bool:

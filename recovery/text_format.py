@@ -1,7 +1,11 @@
 """Times, durations and counts as text."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
+
+# As in ^s-[0-9a-f]{17}$ and ^[A-Za-z0-9._-]{1,64}$: a fixed beginning and a number of characters.
+_LENGTH = re.compile(r"\^([a-z0-9-]*)(\[[^\]]+\])\{(\d+,)?(\d+)\}\$", re.DOTALL)
 
 
 def running_duration(seconds: float) -> str:
@@ -34,9 +38,35 @@ def timestamp(epoch: float) -> str:
     return datetime.fromtimestamp(epoch).astimezone().isoformat(sep=" ", timespec="seconds")
 
 
+def clock_time(epoch: float) -> str:
+    """A time of the next days with its zone, as `Mon 15:04 UTC`."""
+    return datetime.fromtimestamp(epoch).astimezone().strftime("%a %H:%M %Z")
+
+
 def count(number: int, thing: str) -> str:
     """`1 server`, `2 servers`."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def length_note(pattern: str, text: str) -> str:
+    """How long a text is and should be, or which characters it may not have; "" if neither.
+
+    Args:
+        pattern: The pattern of an ID, such as `^s-[0-9a-f]{17}$`.
+        text: A text that does not match it.
+    """
+    found = _LENGTH.fullmatch(pattern)
+    if found is None or not text.startswith(found[1]):
+        return ""
+    body, most = text.removeprefix(found[1]), int(found[4])
+    least = int(found[3].removesuffix(",")) if found[3] else most
+    if not least <= len(body) <= most:
+        after = f' after "{found[1]}"' if found[1] else ""
+        wanted = f"it needs {most}" if least == most else f"at most {most} are allowed"
+        return f"it has {count(len(body), 'character')}{after}, {wanted}"
+    wrong = dict.fromkeys(each for each in body if not re.fullmatch(found[2], each))
+    shown = ", ".join(f'"{visible(each)}"' for each in list(wrong)[:3])
+    return f"it has {shown}" if wrong else ""
 
 
 def listed(names: Sequence[str], *, shown: int = 10) -> str:

@@ -32,6 +32,8 @@ class ExitCode(IntEnum):
     PARTIAL = 3
     CANCELLED = 4
     UNREACHABLE = 5
+    TIME_OVER = 124
+    """As the command `timeout` has it."""
     UNEXPECTED = 70
     """EX_SOFTWARE of sysexits.h: a defect of this program."""
     INTERRUPTED = 130

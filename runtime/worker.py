@@ -23,7 +23,7 @@ from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.regions import DependencyRegions
 from aws.targets import TargetClients
-from client.connection import connect_to_temporal, require_namespace
+from client.connection import connect_to_temporal, require_namespace, temporal_place
 from client.errors import UnreachableError
 from contract.task_queues import HISTORY_TASK_QUEUE, TASK_QUEUE, WATCH_TASK_QUEUE
 from runtime.deployment import deployment_config, logging_current_version
@@ -36,7 +36,7 @@ from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
-from workflows.reads import JobLogWorkflow, ReadinessWorkflow
+from workflows.reads import JobLogWorkflow, PingWorkflow, ReadinessWorkflow
 from workflows.wave.workflow import WaveWorkflow
 
 WORKFLOWS = (
@@ -44,6 +44,7 @@ WORKFLOWS = (
     WaveWorkflow,
     LauncherWorkflow,
     DrillCleanupWorkflow,
+    PingWorkflow,
     ReadinessWorkflow,
     JobLogWorkflow,
     HistoryRepairWorkflow,
@@ -136,7 +137,10 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None
             for worker in workers:
                 await stack.enter_async_context(worker)
             structlog.get_logger().info(
-                "worker is ready", task_queue=TASK_QUEUE, speed=settings.speed
+                "worker is ready",
+                temporal=temporal_place(client),
+                task_queue=TASK_QUEUE,
+                speed=settings.speed,
             )
             async with logging_current_version(client, settings):
                 await stop.wait()

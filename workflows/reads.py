@@ -16,6 +16,15 @@ with workflow.unsafe.imports_passed_through():
 
 
 @workflow.defn
+class PingWorkflow:
+    """Ends at once; that it ends shows that a worker runs workflows."""
+
+    @workflow.run
+    async def run(self) -> None:
+        """Do nothing."""
+
+
+@workflow.defn
 class ReadinessWorkflow:
     """Checks whether a plan could be launched now; launches nothing."""
 

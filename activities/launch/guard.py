@@ -65,7 +65,7 @@ async def refused_servers(
     heartbeat.guard_unread_since = None
     live = live_recoveries(server_ids, instances, jobs)
     return {
-        server_id: f"not launched: it {each}, which a launch would destroy; "
-        "`--relaunch` launches it anyway"
+        server_id: f"not launched: it {each}, which a launch would destroy; a start from the "
+        "execution that launched it keeps it, and only a relaunch that names it destroys it"
         for server_id, each in live.items()
     }

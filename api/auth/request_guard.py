@@ -59,27 +59,19 @@ class LocalOnly:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request or a WebSocket, or reject it."""
+        """Serve a request, or reject it."""
         rejected = None
-        if scope["type"] in ("http", "websocket"):
-            rejected = _rejection(scope.get("method"), Headers(scope=scope))
+        if scope["type"] == "http":
+            rejected = _rejection(scope["method"], Headers(scope=scope))
         if rejected is None:
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            # A close before the accept makes the server answer 403.
-            await send({"type": "websocket.close", "code": 1008, "reason": rejected.detail})
         else:
             response = await problems.respond(Request(scope), rejected)
             await response(scope, receive, send)
 
 
-def _rejection(method: str | None, headers: Mapping[str, str]) -> ApiProblem | None:
-    """Why a request is rejected; None if it is not.
-
-    Args:
-        method: the HTTP method; None for a WebSocket.
-        headers: the request's headers.
-    """
+def _rejection(method: str, headers: Mapping[str, str]) -> ApiProblem | None:
+    """Why a request is rejected; None if it is not."""
     host = headers.get("host", "")
     if _host_and_port(f"//{host}")[0] not in _LOOPBACK_NAMES:
         return ApiProblem(

@@ -8,12 +8,12 @@ from fastapi import APIRouter
 from api.auth.access import Service
 from api.hub import POLL_ERRORS
 from api.service import ExecutionService
-from client.workers import idle_reason
 from recovery.base_model import Model
 
 router = APIRouter(tags=["Health"])
 
-_ANSWER_SECONDS = 2.0
+# A worker has 2 s of them to answer.
+_ANSWER_SECONDS = 4.0
 
 
 class Health(Model):
@@ -21,8 +21,8 @@ class Health(Model):
 
     Attributes:
         temporal: Temporal answers.
-        worker: a worker polls for new executions; None if Temporal does not answer.
-        launches: a worker polls, and no launcher is lost or stuck; None if Temporal does not
+        worker: a worker answers, and runs new executions; None if Temporal does not answer.
+        launches: a worker answers, and no launcher is lost or stuck; None if Temporal does not
             answer.
         history: the history table can be read.
     """
@@ -47,8 +47,7 @@ async def health(service: Service) -> Health:
 
 
 async def _worker(service: ExecutionService) -> bool:
-    client = await service.client()
-    return await idle_reason(client) is None
+    return await service.health.has_worker(await service.client())
 
 
 async def _launches(service: ExecutionService) -> bool:

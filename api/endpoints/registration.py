@@ -173,7 +173,7 @@ async def register(
         raise ApiProblem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             detail,
-            problems=[FieldProblem(pointer="plan", detail=detail)],
+            problems=[FieldProblem(pointer="#/PlanId", detail=detail)],
         )
     version, is_new = await service.plans.register(plan, author=caller.subject)
     if not is_new:

@@ -23,7 +23,7 @@ from recovery.operator.messages import (
     MessageName,
     OperatorMessage,
 )
-from recovery.plan.model import TEXT_PATTERN, PlanOrWaveId
+from recovery.plan.model import TEXT_PATTERN, Name, PlanOrWaveId
 
 router = APIRouter(
     tags=["Steering"], responses=problem_responses(HTTPStatus.CONFLICT, *BODY_PROBLEMS)
@@ -42,7 +42,7 @@ class ExecutionMessageRequest(StrictModel):
 class WaveMessageRequest(ExecutionMessageRequest):
     """A message about one wave."""
 
-    wave: PlanOrWaveId
+    wave: Annotated[Name, Field(description="The WaveId, or the WaveName.")]
 
 
 class SkipWaveRequest(WaveMessageRequest):
@@ -102,7 +102,7 @@ class MessageResult(Model):
 
     Attributes:
         effect: what the message did.
-        worker_answered: false if no worker is up; a worker takes up the message when it starts.
+        worker_answered: false if no worker is up; the message is queued until one is available.
     """
 
     effect: str
@@ -117,7 +117,7 @@ class MessageResult(Model):
 _BODIES: dict[MessageName, tuple[type[StrictModel], str]] = {
     MessageName.SKIP_WAVE: (SkipWaveRequest, "Skip a wave"),
     MessageName.ACCEPT_WAVE: (WaveMessageRequest, "Accept a wave as it is and continue"),
-    MessageName.CANCEL_WAVE: (WaveMessageRequest, "Stop waiting for a wave"),
+    MessageName.CANCEL_WAVE: (WaveMessageRequest, "Stop waiting for one wave; the plan continues"),
     MessageName.RETRY_WAVE: (WaveMessageRequest, "Retry the servers of a wave that are not up"),
     MessageName.APPROVE_WAVE: (ApproveWaveRequest, "Approve or refuse a wave"),
     MessageName.PAUSE: (ExecutionMessageRequest, "Pause: launch nothing new"),

@@ -1,33 +1,29 @@
 """The pages: overview, execution, sign-in.
 
-Tested in tests/api/pages/ and tests/end_to_end/pages/.
+The server renders everything and keeps nothing of an open page, so any server process answers any
+request. Tested in tests/api/pages/ and tests/end_to_end/pages/.
 """
 
-from fastapi import FastAPI
-from nicegui import ui
+from fastapi import FastAPI, Request, Response
 
 from api.pages import assets, sign_in
 from api.pages.execution import execution_page
 from api.pages.overview import overview_page
+from api.pages.rendering import render
 from api.service import ExecutionService
-
-# A page that was disconnected for longer is reloaded.
-_RECONNECT_SECONDS = 15.0
 
 
 def add_to(app: FastAPI, service: ExecutionService) -> None:
     """Add all pages."""
+    assets.add_to(app)
     sign_in.add_to(app, service.authenticator)
-    assets.serve_files()
-    ui.add_head_html(assets.page_head(), shared=True)
-    overview_page.add_to(service)
-    execution_page.add_to(service)
-    ui.run_with(
-        app,
-        title="drs-waves",
-        favicon=assets.ICON,
-        language="en-US",
-        tailwind=False,
-        reconnect_timeout=_RECONNECT_SECONDS,
-        show_welcome_message=False,
-    )
+    overview_page.add_to(app, service)
+    execution_page.add_to(app, service)
+    app.add_exception_handler(404, _not_found)
+
+
+async def _not_found(request: Request, _: Exception) -> Response:
+    """A page that says that there is no page at an address."""
+    text = f"There is no page at {request.url.path}."
+    body = render("notice", user=None, is_open=True, here="not found", title="Not found", text=text)
+    return assets.document("Not found · drs-waves", body, status=404)

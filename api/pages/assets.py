@@ -1,32 +1,40 @@
-"""The static files of the pages, and the HTML head that loads them."""
+"""The static files of the pages, and the documents that load them."""
 
 import hashlib
 from functools import cache
 from pathlib import Path
 
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
 from markupsafe import Markup
-from nicegui import app
+
+from api.pages.rendering import render
 
 _FOLDER = Path(__file__).parent / "static"
 _ADDRESS = "/pages"
-ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
-    '<rect width="32" height="32" rx="7" fill="#0b4f7d"/>'
-    '<path d="M4 13c4-5 8-5 12 0s8 5 12 0M4 22c4-5 8-5 12 0s8 5 12 0" fill="none" '
-    'stroke="#fff" stroke-width="3" stroke-linecap="round"/></svg>'
-)
 
 
-def serve_files() -> None:
+def add_to(app: FastAPI) -> None:
     """Serve the static files."""
-    app.add_static_files(_ADDRESS, _FOLDER)
+    app.mount(_ADDRESS, StaticFiles(directory=_FOLDER))
+
+
+def document(title: str, body: str, *, status: int = 200, shown: str | None = None) -> HTMLResponse:
+    """An HTML document.
+
+    Args:
+        title: the title of the window.
+        body: the content.
+        status: the HTTP status.
+        shown: the digest of the parts that a page with updates shows; None for a page without.
+    """
+    html = render("document", title=title, address=_file_address, body=Markup(body), shown=shown)
+    return HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
 
 
 @cache
-def page_head() -> Markup:
-    """The HTML that loads the files; with a digest, so that browsers reload a changed file."""
-    script, style = (
-        f"{_ADDRESS}/{name}?{hashlib.sha256((_FOLDER / name).read_bytes()).hexdigest()[:12]}"
-        for name in ("theme.js", "pages.css")
-    )
-    return Markup(f'<script src="{script}"></script><link rel="stylesheet" href="{style}">')
+def _file_address(name: str) -> str:
+    """The address of a static file; with a digest, so that browsers reload a changed file."""
+    digest = hashlib.sha256((_FOLDER / name).read_bytes()).hexdigest()[:12]
+    return f"{_ADDRESS}/{name}?{digest}"

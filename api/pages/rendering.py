@@ -17,6 +17,19 @@ def _finalize(value: Any) -> Any:
     return value
 
 
+def _time(epoch: float, *, short: bool = False) -> Markup:
+    """A time, which the page shows in the reader's zone; its title has the server's.
+
+    Args:
+        epoch: epoch seconds.
+        short: show the time of day only.
+    """
+    text = timestamp(epoch)
+    kind = Markup(" data-short") if short else ""
+    shown = text[11:] if short else text
+    return Markup('<time data-time="{}"{} title="{}">{}</time>').format(epoch, kind, text, shown)
+
+
 _ENVIRONMENT = Environment(
     loader=PackageLoader("api.pages"),
     autoescape=True,
@@ -29,7 +42,7 @@ _ENVIRONMENT.filters |= {
     "about": rounded_duration,
     "clock": running_duration,
     "count": count,
-    "moment": timestamp,
+    "time": _time,
 }
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Form, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 
 from api.auth.tokens import (
     Authenticator,
@@ -12,7 +12,7 @@ from api.auth.tokens import (
     Principal,
     ProviderUnavailableError,
 )
-from api.pages.assets import page_head
+from api.pages.assets import document
 from api.pages.rendering import render
 
 _COOKIE = "drs_waves_token"
@@ -34,7 +34,7 @@ async def user_of(authenticator: Authenticator, request: Request) -> Principal |
         # Browsers leave out the SameSite=Strict cookie after a link on another site, such as a
         # chat. The reload sends it.
         if token_of(request) is None and request.headers.get("sec-fetch-site") == "cross-site":
-            return _document("drs-waves", render("reload", address=request.url.path))
+            return document("drs-waves", render("reload", address=request.url.path))
         return RedirectResponse(sign_in_address(request.url.path), status_code=303)
     except ProviderUnavailableError as error:
         return _form_page(
@@ -90,12 +90,7 @@ def add_to(app: FastAPI, authenticator: Authenticator) -> None:
 
 def _form_page(next_path: str, error: str = "", *, status: int | None = None) -> Response:
     body = render("sign_in", next=next_path, error=error)
-    return _document("Sign in to drs-waves", body, status=status or (401 if error else 200))
-
-
-def _document(title: str, body: str, *, status: int = 200) -> Response:
-    html = render("document", title=title, head=page_head(), body=body)
-    return HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
+    return document("Sign in to drs-waves", body, status=status or (401 if error else 200))
 
 
 def _local_path(path: str) -> str:

@@ -24,6 +24,10 @@ from pydantic.alias_generators import to_camel, to_snake
 
 from contract.job_logs import Conversion, SourceNetwork
 from recovery.execution.server import OperatingSystem
+from recovery.text_format import shortened
+
+# The names of 500 servers must fit into a wave's item of the history.
+_MAX_NAME_BYTES = 64
 
 # The tags of further launches of a job start with it.
 LAUNCH_ID_TAG = "drs-waves:launch-id"
@@ -210,6 +214,10 @@ class SourceServer(DrsResponse):
     origin_region: str | None = Field(
         default=None, validation_alias=AliasPath("sourceCloudProperties", "originRegion")
     )
+    hostname: str | None = Field(
+        default=None,
+        validation_alias=AliasPath("sourceProperties", "identificationHints", "hostname"),
+    )
     system: str | None = Field(
         default=None, validation_alias=AliasPath("sourceProperties", "os", "fullString")
     )
@@ -226,6 +234,13 @@ class SourceServer(DrsResponse):
     last_seen: str | None = Field(
         default=None, validation_alias=AliasPath("lifeCycle", "lastSeenByServiceDateTime")
     )
+
+    @property
+    def display_name(self) -> str | None:
+        """The name that people know it by: its tag Name, or else its host name."""
+        names = (self.name, self.hostname)
+        found = next((name for name in names if name and name != self.source_server_id), "")
+        return shortened(found, max_bytes=_MAX_NAME_BYTES) or None
 
     @property
     def operating_system(self) -> OperatingSystem | None:

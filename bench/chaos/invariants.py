@@ -44,7 +44,11 @@ def _outcomes(state: ExecutionState) -> list[PlanStatus]:
     """The statuses that are possible with these waves."""
     if any(m.name == "cancel" and m.accepted for m in state.messages):
         return [PlanStatus.CANCELLED]
-    broken = {w.wave_id for w in state.waves if w.status in BROKEN_STATUSES}
+    broken = {
+        w.wave_id
+        for w in state.waves
+        if w.status in BROKEN_STATUSES and not w.decisions.accepted_by
+    }
     skipped = [w for w in state.waves if w.status is WaveStatus.SKIPPED]
     if broken or any(broken.intersection(w.caused_by) for w in skipped):
         return [PlanStatus.FAILED]

@@ -19,10 +19,11 @@ from client.errors import UnreachableError
 from client.local_user import whoami
 from client.takeover import recorded_execution, refuse_while_running
 from client.workers import idle_reason
-from contract.cleanup import StartCleanup
+from contract.cleanup import StartCleanup, own_servers
 from contract.identifiers import cleanup_workflow_id
 from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus
+from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.operator.confirmation import RequestRefusalCode, cleanup_refusal
 from recovery.text_format import count
@@ -65,7 +66,7 @@ def cleanup(
         raise typer.Exit(asyncio.run(_run_cleanup(state, start, follow=follow, json=json)))
     except KeyboardInterrupt:
         notice(
-            "", "Detached; the clean-up goes on. Its record:", f"  drs-waves history {execution}"
+            "", "Detached; the clean-up continues. Its record:", f"  drs-waves history {execution}"
         )
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
@@ -81,10 +82,20 @@ def _confirm(state: ExecutionState, given: str | None, *, force: bool) -> str | 
     if refusal is not None and refusal.code is RequestRefusalCode.NOT_FORCED:
         raise CliError(f"{refusal.text}. Add --force for that")
     if state.execution_type is ExecutionType.RECOVERY:
-        servers = sum(wave.launched_count for wave in state.waves)
         stderr_console().print(RECOVERY_BANNER, style="bold reverse")
-        notice(f"{count(servers, 'recovery instance')} of {state.execution_id} will be TERMINATED.")
+        notice(*termination_lines(state))
     return require_confirmation(rule, state.plan_id, given, what="terminate them")
+
+
+def termination_lines(state: ExecutionState) -> list[str]:
+    """Say how many instances a clean-up terminates, and how many it leaves."""
+    launched = [s for s in own_servers(state.waves) if s.launch_status is LaunchStatus.LAUNCHED]
+    kept = sum(wave.launched_count for wave in state.waves) - len(launched)
+    instances = count(len(launched), "recovery instance")
+    lines = [f"{instances} that {state.execution_id} launched will be TERMINATED."]
+    if kept:
+        lines.append(f"{count(kept, 'instance')} of earlier executions, which it took over, stay.")
+    return lines
 
 
 async def _run_cleanup(
@@ -104,7 +115,7 @@ async def _run_cleanup(
     if json:
         write_json(ended)
     else:
-        show(*cleanup_lines(ended))
+        show(*cleanup_lines(ended, state))
     return ExitCode.COMPLETED if ended.status is CleanupStatus.COMPLETED else ExitCode.FAILED
 
 

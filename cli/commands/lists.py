@@ -9,23 +9,34 @@ import typer
 from cli.commands.validate import Json
 from cli.input.completion import complete_plan
 from cli.render.output import show, warn, write_json
-from cli.render.tables import execution_table
+from cli.render.tables import execution_table, plan_table
 from client.health import LaunchHealth
-from client.overview import MAX_ROWS, ExecutionRow, Overview, overview
+from client.overview import MAX_ROWS, ExecutionRow, Overview, known_plans, overview
 from recovery.execution.state import PlanStatus
 from settings import get_settings
 from storage.history import HistoryTable
+from storage.plans import PlanTable, PlanTableError
 
 
 def plans(json: Json = False) -> None:
-    """List the plans that run or have run, each with its last execution.
+    """List the plans that are registered, run or have run, each with its last execution.
 
     \b
     Exit codes: 0 shown, 5 neither Temporal nor AWS can be reached.
     """
     rows = _load_overview().latest_of_plans
-    empty = "No plan has run yet. `drs-waves run PLAN` starts a drill."
-    show_executions(rows, empty, by_plan=True, json=json)
+    try:
+        registered = asyncio.run(PlanTable(get_settings()).latest())
+    except PlanTableError as error:
+        warn(f"registered plans are unknown: {error}")
+        registered = []
+    found = known_plans(rows, registered)
+    if json:
+        write_json(found)
+    elif found:
+        show(*plan_table(found))
+    else:
+        show("No plan is registered or has run. `drs-waves run PLAN` starts a drill.")
 
 
 def executions(

@@ -12,12 +12,27 @@ from settings import get_settings
 from storage.plans import PlanTable, PlanVersion
 
 
+class RegisteredPlanVersion(PlanVersion):
+    """A registered version.
+
+    Attributes:
+        is_new: False if the newest version was the same.
+    """
+
+    is_new: bool
+
+    @classmethod
+    def of(cls, version: PlanVersion, is_new: bool) -> "RegisteredPlanVersion":
+        """Describe the result of a registration."""
+        return cls(**dict(version), is_new=is_new)
+
+
 def register(plans: PlanFiles, json: Json = False) -> None:
     """Keep plans in DynamoDB, where the API and the pages find them.
 
     Each becomes the newest version of its PlanId; one that is as its newest
-    version already is left alone. Nothing is kept if any of them is wrong, and
-    nothing is started. Executions that run do not change.
+    version already is left alone. Nothing is kept if any of them is wrong.
+    Executions that run do not change.
 
     \b
     Examples:
@@ -31,7 +46,7 @@ def register(plans: PlanFiles, json: Json = False) -> None:
     with step("Registering"):
         registered = asyncio.run(register_all(read))
     if json:
-        write_json([{**version.model_dump(), "IsNew": is_new} for version, is_new in registered])
+        write_json([RegisteredPlanVersion.of(*each) for each in registered])
     else:
         show(*(_line(version, is_new=is_new) for version, is_new in registered))
 

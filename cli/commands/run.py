@@ -88,7 +88,7 @@ def run(
       drs-waves run crm.yaml --dry-run              is everything ready?
       drs-waves run crm.yaml                        a drill
       drs-waves run crm.yaml --cleanup-after 2h     and what it launched goes
-      drs-waves run --from crm-0f3b52a1c7d9         go on where that one ended
+      drs-waves run --from crm-0f3b52a1c7d9         continue where it ended
       drs-waves run crm.yaml --recovery             a real recovery
       drs-waves run crm.yaml --recovery --confirm crm --no-watch --json
     \b

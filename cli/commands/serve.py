@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.render.output import notice, step
+from client.connection import configured_place
 from runtime.exit import CliError, ExitCode
 from settings import Role, Settings, get_settings, is_loopback
 
 if TYPE_CHECKING:
     from uvicorn import Server
 
-_API_PACKAGES = ("fastapi", "nicegui", "uvicorn")
+_API_PACKAGES = ("fastapi", "uvicorn")
 
 
 def serve(
@@ -49,6 +50,7 @@ def serve(
         )
     with step("Loading the pages"):
         server = _server(settings, address, port_number)
+    notice(f"Serving the executions of {configured_place()}")
     notice(f"Pages: {url}/   API: {url}/api/docs")
     notice(_authentication_text(settings, open_to_all=open_to_all))
     cannot_listen = CliError(f"{address}:{port_number} is not available", ExitCode.UNREACHABLE)

@@ -1,4 +1,4 @@
-"""`status` and `watch`: the executions that Temporal knows."""
+"""`status`, `watch` and `wait`: the executions that Temporal knows."""
 
 import asyncio
 import time
@@ -9,25 +9,36 @@ from temporalio.client import Client
 
 from cli.commands.lists import show_executions
 from cli.commands.validate import Json
-from cli.input.completion import PlanId, complete_plan
-from cli.live.follow import follow_execution, print_detached_notice
+from cli.input.completion import PlanOrExecution, complete_plan_or_execution
+from cli.input.durations import parse_duration
+from cli.live.follow import follow_execution, print_detached_notice, print_outcome
 from cli.live.view import WatchedExecution, view
-from cli.live.watch import unknown_execution
-from cli.render.output import show, stdout_console, warn, write_json
+from cli.live.watch import LineDisplay, unknown_execution, watch
+from cli.render.output import (
+    notice,
+    show,
+    stderr_console,
+    stdout_console,
+    warn,
+    write_json,
+)
 from client.connection import connect_to_temporal
-from client.errors import RefusedError
-from client.executions import execution_state
+from client.errors import NoWorkerError, RefusedError
+from client.executions import execution_state, last_known_state, plan_and_execution
 from client.health import launch_problems
 from client.overview import running_executions
+from recovery.text_format import rounded_duration
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
 
 
 def status(
-    plan_id: Annotated[
+    plan: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PLAN_ID]", help="Default: list what runs.", autocompletion=complete_plan
+            metavar="[PLAN]",
+            help="A PlanId or an execution ID. Default: list what runs.",
+            autocompletion=complete_plan_or_execution,
         ),
     ] = None,
     follow: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
@@ -40,15 +51,16 @@ def status(
       drs-waves status                  what runs?
       drs-waves status crm              how does it stand?
       drs-waves status crm --watch      follow it; Ctrl-C only detaches
+      drs-waves status crm-0f3b52a1c7d9 this execution of it
     \b
     Exit codes: 0 shown, 2 not known, 5 cannot reach Temporal, or no worker or
     no launcher proceeds; with --watch those of `run`.
     """
-    if plan_id is None:
+    if plan is None:
         if follow:
-            raise CliError("--watch needs a PLAN_ID; `drs-waves status` lists what runs")
+            raise CliError("--watch needs a PlanId; `drs-waves status` lists what runs")
         raise typer.Exit(asyncio.run(_show_running(json=json)))
-    _show_or_follow(plan_id, follow=follow, json=json)
+    _show_or_follow(plan, follow=follow, json=json)
 
 
 async def _show_running(*, json: bool) -> ExitCode:
@@ -66,39 +78,98 @@ async def _warn_of_problems(client: Client) -> ExitCode:
     return ExitCode.UNREACHABLE if problems else ExitCode.COMPLETED
 
 
-def watch_plan(plan_id: PlanId, json: Json = False) -> None:
-    """Follow a plan's running execution, and steer it; the same as status --watch.
+def watch_plan(plan: PlanOrExecution, json: Json = False) -> None:
+    """Follow a plan's execution, and steer it; the same as status --watch.
 
-    On a terminal, single keys offer what can be done now; each asks before it
-    does anything. q and Ctrl-C only detach.
+    An execution ID follows that execution and no later one. On a terminal,
+    single keys offer what can be done now; each asks before it does anything. q
+    and Ctrl-C only detach.
 
     \b
     Exit codes: those of `run`; 2 not known, 5 cannot reach Temporal, 130 detached.
     """
-    _show_or_follow(plan_id, follow=True, json=json)
+    _show_or_follow(plan, follow=True, json=json)
 
 
-def _show_or_follow(plan_id: str, *, follow: bool, json: bool) -> NoReturn:
+def wait(
+    plan: PlanOrExecution,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="TIME",
+            parser=parse_duration,
+            help="Give up after so long, such as 90m. Default: wait for the end.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Wait for the end of a plan's execution, for scripts.
+
+    \b
+    Examples:
+      drs-waves wait crm-0f3b52a1c7d9 --timeout 2h
+    \b
+    Exit codes: those of `run`; 124 it has not ended within the timeout, 2 not
+    known, 5 cannot reach Temporal.
+    """
+    raise typer.Exit(asyncio.run(_wait(plan, timeout, json=json)))
+
+
+async def _wait(given: str, seconds: float | None, *, json: bool) -> ExitCode:
+    client = await connect_to_temporal()
+    watched = await _watched(client, given)
     try:
-        code = asyncio.run(_show_one(plan_id, follow=follow, json=json))
+        async with asyncio.timeout(seconds) as limit:
+            await watch(client, [watched], LineDisplay(stderr_console()))
+    except TimeoutError:
+        if seconds is None or not limit.expired():
+            raise
+        name, state = watched.execution_id or given, watched.state
+        status = f"; it is {state.status}" if state else ""
+        notice(f"{name} has not ended within {rounded_duration(seconds)}{status} and goes on.")
+        if json and state is not None:
+            write_json(state)
+        return ExitCode.TIME_OVER
+    if json and watched.state is not None:
+        write_json(watched.state)
+    return print_outcome(watched, to_stderr=json)
+
+
+async def _watched(client: Client, given: str) -> WatchedExecution:
+    plan_id, execution_id = await plan_and_execution(client, given)
+    return WatchedExecution(plan_id, execution_id, sandbox=get_settings().speed > 1)
+
+
+def _show_or_follow(given: str, *, follow: bool, json: bool) -> NoReturn:
+    try:
+        code = asyncio.run(_show_one(given, follow=follow, json=json))
     except KeyboardInterrupt:
         if follow:
-            print_detached_notice(plan_id)
+            print_detached_notice(given)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     raise typer.Exit(code)
 
 
-async def _show_one(plan_id: str, *, follow: bool, json: bool) -> ExitCode:
+async def _show_one(given: str, *, follow: bool, json: bool) -> ExitCode:
     client = await connect_to_temporal()
-    watched = WatchedExecution(plan_id, sandbox=get_settings().speed > 1)
+    watched = await _watched(client, given)
     if follow:
         return await follow_execution(client, watched, json=json)
-    try:
-        watched.state = await execution_state(client, plan_id)
-    except RefusedError as error:
-        raise unknown_execution(plan_id, error) from error
     code = ExitCode.COMPLETED
-    if watched.state.end_time is None:
+    try:
+        watched.state = await execution_state(client, watched.plan_id, watched.execution_id)
+    except RefusedError as error:
+        raise unknown_execution(watched, error) from error
+    except NoWorkerError as error:
+        recorded = await last_known_state(client, watched.plan_id, str(error), watched.execution_id)
+        if recorded is None:
+            raise
+        watched.state = recorded
+        if recorded.end_time is None:
+            warn(str(error))
+            code = ExitCode.UNREACHABLE
+            watched.seen_time = recorded.recorded_time
+    if watched.seen_time is None and watched.state.end_time is None:
         code = await _warn_of_problems(client)
     if json:
         write_json(watched.state)

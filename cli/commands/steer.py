@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.commands.validate import Confirmation, Json
-from cli.input.completion import PlanId, WaveId
+from cli.input.completion import PlanOrExecution, WaveName
 from cli.input.confirmation import require_confirmation
 from cli.input.durations import parse_duration
 from cli.render.output import notice, show, write_json
@@ -15,6 +15,7 @@ from client.connection import connect_to_temporal
 from client.executions import RunningExecution, require_running
 from client.local_user import whoami
 from client.steering import WITHOUT_WORKER, cancel, send
+from recovery.base_model import Model
 from recovery.operator.confirmation import cancel_refusal
 from recovery.operator.messages import MessageName, OperatorMessage
 
@@ -31,14 +32,30 @@ Actor = Annotated[
 ]
 
 _EXIT_CODES = (
-    "Exit codes: 0 done (or taken until a worker comes), 2 rejected or refused, "
+    "Exit codes: 0 done (or queued until a worker is available), 2 rejected or refused, "
     "5 cannot reach Temporal."
 )
 
 
+class SentMessage(Model):
+    """A message that was sent to an execution.
+
+    Attributes:
+        wave: the wave, as the operator named it.
+        effect: what it did; None until a worker runs.
+    """
+
+    plan_id: str
+    execution_id: str
+    name: str
+    wave: str | None = None
+    effect: str | None = None
+    worker_answered: bool
+
+
 def skip_wave(
-    plan_id: PlanId,
-    wave_id: WaveId,
+    plan: PlanOrExecution,
+    wave: WaveName,
     *,
     cascade: Annotated[
         bool, typer.Option("--cascade", help="Skip all that depends on it too.")
@@ -47,35 +64,47 @@ def skip_wave(
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Leave out a wave that is not launched yet; its dependents go on without it."""
-    message = OperatorMessage(MessageName.SKIP_WAVE, wave_id, reason, cascade=cascade)
-    _steer(plan_id, message, actor, json=json)
+    """Skip a wave that is not launched yet; its dependents launch without it."""
+    message = OperatorMessage(MessageName.SKIP_WAVE, wave, reason, cascade=cascade)
+    _steer(plan, message, actor, json=json)
 
 
 def accept_wave(
-    plan_id: PlanId, wave_id: WaveId, reason: Reason = "", actor: Actor = None, json: Json = False
+    plan: PlanOrExecution,
+    wave: WaveName,
+    reason: Reason = "",
+    actor: Actor = None,
+    json: Json = False,
 ) -> None:
-    """Let a wave's dependents go on although it is not all up."""
-    _steer(plan_id, OperatorMessage(MessageName.ACCEPT_WAVE, wave_id, reason), actor, json=json)
+    """Let a wave's dependents launch although it is not fully up."""
+    _steer(plan, OperatorMessage(MessageName.ACCEPT_WAVE, wave, reason), actor, json=json)
 
 
 def cancel_wave(
-    plan_id: PlanId, wave_id: WaveId, reason: Reason = "", actor: Actor = None, json: Json = False
+    plan: PlanOrExecution,
+    wave: WaveName,
+    reason: Reason = "",
+    actor: Actor = None,
+    json: Json = False,
 ) -> None:
-    """Stop waiting for a running wave. DRS goes on with its jobs, which are observed."""
-    _steer(plan_id, OperatorMessage(MessageName.CANCEL_WAVE, wave_id, reason), actor, json=json)
+    """Stop waiting for a running wave only. DRS continues its jobs, which are observed."""
+    _steer(plan, OperatorMessage(MessageName.CANCEL_WAVE, wave, reason), actor, json=json)
 
 
 def retry_wave(
-    plan_id: PlanId, wave_id: WaveId, reason: Reason = "", actor: Actor = None, json: Json = False
+    plan: PlanOrExecution,
+    wave: WaveName,
+    reason: Reason = "",
+    actor: Actor = None,
+    json: Json = False,
 ) -> None:
     """Try a FAILED, TIMED_OUT or CANCELLED wave again; what is up is kept."""
-    _steer(plan_id, OperatorMessage(MessageName.RETRY_WAVE, wave_id, reason), actor, json=json)
+    _steer(plan, OperatorMessage(MessageName.RETRY_WAVE, wave, reason), actor, json=json)
 
 
 def approve_wave(
-    plan_id: PlanId,
-    wave_id: WaveId,
+    plan: PlanOrExecution,
+    wave: WaveName,
     *,
     refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it instead.")] = False,
     expires: Annotated[
@@ -89,17 +118,17 @@ def approve_wave(
     """Approve, or refuse, a wave that waits for approval."""
     message = OperatorMessage(
         MessageName.APPROVE_WAVE,
-        wave_id,
+        wave,
         reason,
         approve=not refuse,
         expires_in_seconds=expires,
     )
-    _steer(plan_id, message, actor, json=json)
+    _steer(plan, message, actor, json=json)
 
 
 def adopt_job(
-    plan_id: PlanId,
-    wave_id: WaveId,
+    plan: PlanOrExecution,
+    wave: WaveName,
     job_id: Annotated[str, typer.Argument(metavar="JOB_ID", help="Such as drsjob-….")],
     *,
     launch: LaunchId = None,
@@ -107,14 +136,14 @@ def adopt_job(
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Say which DRS job is of a launch in doubt; the wave watches it as its own."""
-    message = OperatorMessage(MessageName.ADOPT_JOB, wave_id, reason, job=job_id, launch=launch)
-    _steer(plan_id, message, actor, json=json)
+    """Name the DRS job of a launch in doubt; the wave watches it as its own."""
+    message = OperatorMessage(MessageName.ADOPT_JOB, wave, reason, job=job_id, launch=launch)
+    _steer(plan, message, actor, json=json)
 
 
 def launch_anyway(
-    plan_id: PlanId,
-    wave_id: WaveId,
+    plan: PlanOrExecution,
+    wave: WaveName,
     *,
     launch: LaunchId = None,
     reason: Reason = "",
@@ -126,22 +155,26 @@ def launch_anyway(
     Look in the DRS console first: if there is such a job after all, DRS may
     launch its servers twice.
     """
-    message = OperatorMessage(MessageName.LAUNCH_ANYWAY, wave_id, reason, launch=launch)
-    _steer(plan_id, message, actor, json=json)
+    message = OperatorMessage(MessageName.LAUNCH_ANYWAY, wave, reason, launch=launch)
+    _steer(plan, message, actor, json=json)
 
 
-def pause(plan_id: PlanId, reason: Reason = "", actor: Actor = None, json: Json = False) -> None:
-    """Launch nothing new; what runs goes on."""
-    _steer(plan_id, OperatorMessage(MessageName.PAUSE, reason=reason), actor, json=json)
+def pause(
+    plan: PlanOrExecution, reason: Reason = "", actor: Actor = None, json: Json = False
+) -> None:
+    """Launch nothing new; what runs continues."""
+    _steer(plan, OperatorMessage(MessageName.PAUSE, reason=reason), actor, json=json)
 
 
-def resume(plan_id: PlanId, reason: Reason = "", actor: Actor = None, json: Json = False) -> None:
+def resume(
+    plan: PlanOrExecution, reason: Reason = "", actor: Actor = None, json: Json = False
+) -> None:
     """Launch ready waves again after a pause."""
-    _steer(plan_id, OperatorMessage(MessageName.RESUME, reason=reason), actor, json=json)
+    _steer(plan, OperatorMessage(MessageName.RESUME, reason=reason), actor, json=json)
 
 
 def cancel_plan(
-    plan_id: PlanId,
+    plan: PlanOrExecution,
     reason: Reason = "",
     confirm_id: Confirmation = None,
     actor: Actor = None,
@@ -149,17 +182,17 @@ def cancel_plan(
 ) -> None:
     """Cancel a plan's running execution; a real recovery only after typing the PlanId.
 
-    Nothing new is launched. DRS cannot stop its jobs: they go on and are
+    Nothing new is launched. DRS cannot stop its jobs: they continue and are
     observed and recorded.
     """
     actor_name = actor or whoami()
-    running = asyncio.run(_running(plan_id))
+    running = asyncio.run(_running(plan))
     rule = partial(cancel_refusal, running.plan_id, running.execution_type)
     if rule(confirm_id) is not None:
         notice(
             f"{running.execution_type or 'EXECUTION'} {running.execution_id} is to be cancelled."
         )
-    require_confirmation(rule, plan_id, confirm_id, what="cancel it")
+    require_confirmation(rule, running.plan_id, confirm_id, what="cancel it")
     effect = asyncio.run(_cancel(running, actor_name, reason))
     _show(running, "cancel", None, effect, json=json)
 
@@ -172,20 +205,20 @@ def add_commands(app: typer.Typer) -> None:
     app.command("cancel", epilog=_EXIT_CODES)(cancel_plan)
 
 
-def _steer(plan_id: str, message: OperatorMessage, actor: str | None, *, json: bool) -> None:
-    running, effect = asyncio.run(_send(plan_id, message, actor or whoami()))
+def _steer(plan: str, message: OperatorMessage, actor: str | None, *, json: bool) -> None:
+    running, effect = asyncio.run(_send(plan, message, actor or whoami()))
     _show(running, message.name, message.wave, effect, json=json)
 
 
-async def _running(plan_id: str) -> RunningExecution:
-    return await require_running(await connect_to_temporal(), plan_id)
+async def _running(plan: str) -> RunningExecution:
+    return await require_running(await connect_to_temporal(), plan)
 
 
 async def _send(
-    plan_id: str, message: OperatorMessage, actor: str
+    plan: str, message: OperatorMessage, actor: str
 ) -> tuple[RunningExecution, str | None]:
     client = await connect_to_temporal()
-    running = await require_running(client, plan_id)
+    running = await require_running(client, plan)
     return running, await send(client, running, message, actor=actor)
 
 
@@ -197,13 +230,14 @@ def _show(
     running: RunningExecution, name: str, wave: str | None, effect: str | None, *, json: bool
 ) -> None:
     if json:
-        response: dict[str, object] = {
-            "PlanId": running.plan_id,
-            "ExecutionId": running.execution_id,
-            "Name": name,
-            "Effect": effect,
-            "WorkerAnswered": effect is not None,
-        }
-        write_json(response | ({"WaveId": wave} if wave else {}))
+        sent = SentMessage(
+            plan_id=running.plan_id,
+            execution_id=running.execution_id,
+            name=name,
+            wave=wave,
+            effect=effect,
+            worker_answered=effect is not None,
+        )
+        write_json(sent)
     else:
         show(f"{wave or running.plan_id}: {effect or WITHOUT_WORKER}")

@@ -1,17 +1,18 @@
 """`validate`: prints a plan's problems, or its wave graph."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import Field
 from rich.cells import cell_len
 
 from aws.regions import known_regions
 from cli.render.cells import fit
 from cli.render.graph import graph_lines
 from cli.render.output import notice, show, stdout_console, write_json
+from recovery.base_model import Model
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, expected_durations
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, read_plan
 from recovery.plan.model import RecoveryPlan
@@ -34,8 +35,55 @@ Follow = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 
 
+class PlanProblem(Model):
+    """A problem or a warning of a plan file.
+
+    Attributes:
+        line: counted from 1; None for the whole file.
+        wave: the WaveId as written; None for the whole plan.
+        value: the offending value as written.
+        excerpt: lines of the file that show it, each with its number.
+    """
+
+    message: str
+    line: int | None = None
+    wave: str | None = None
+    value: str | None = None
+    excerpt: list[str] = []
+
+
+class CheckedWave(Model):
+    """A wave of a valid plan; its times are seconds after the plan's start."""
+
+    wave_id: str
+    wave_name: str
+    depth: int
+    depends_on: list[str]
+    server_ids: list[str]
+    expected_start_seconds: float
+    expected_end_seconds: float
+
+
+class CheckedFile(Model):
+    """A plan file that was checked: its problems, or the plan."""
+
+    file: str
+    valid: bool
+    problems: list[PlanProblem] | None = None
+    plan_id: str | None = None
+    plan_name: str | None = None
+    plan_hash: str | None = None
+    server_count: int | None = None
+    expected_seconds: float | None = None
+    critical_path: list[str] | None = None
+    waves: list[CheckedWave] | None = None
+    warnings: list[PlanProblem] | None = None
+    rto_seconds: Annotated[int | None, Field(alias="RTOSeconds")] = None
+    within_rto: Annotated[bool | None, Field(alias="WithinRTO")] = None
+
+
 def validate(plans: PlanFiles, json: Json = False) -> None:
-    """Check plan files and draw their waves. Nothing is started.
+    """Check plan files and draw their waves.
 
     \b
     Examples:
@@ -45,17 +93,17 @@ def validate(plans: PlanFiles, json: Json = False) -> None:
     Exit codes: 0 all plans may run, 2 some may not.
     """
     refused = False
-    output: list[dict[str, object]] = []
+    output: list[CheckedFile] = []
     for number, path in enumerate(plans):
         try:
             read = read_plan(path, regions=known_regions())
         except PlanError as error:
             refused = True
-            problems = [_problem_json(problem) for problem in error.problems]
-            output.append({"File": str(path), "Valid": False, "Problems": problems})
+            problems = _problems(error.problems)
+            output.append(CheckedFile(file=str(path), valid=False, problems=problems))
             _print_problems(error)
             continue
-        output.append(_plan_json(read))
+        output.append(_checked(read))
         if not json:
             if number:
                 show()
@@ -93,9 +141,11 @@ def read_all(paths: Sequence[Path]) -> list[ReadPlan]:
 
 
 def _print_problems(error: PlanError) -> None:
-    notice(*(f"error: {problem}" for problem in error.problems), style="red")
+    for problem in error.problems:
+        first, *excerpt = problem.lines
+        notice(f"error: {first}", *excerpt, style="red")
     if len(error.problems) > 1:
-        notice(f"{count(len(error.problems), 'problem')}; nothing was started.")
+        notice(f"{count(len(error.problems), 'problem')}.")
 
 
 def _show_plan(read: ReadPlan) -> None:
@@ -136,42 +186,39 @@ def _chain_text(names: Sequence[str]) -> str:
     return f"{first} → … → {last} ({len(names)} waves)"
 
 
-def _problem_json(problem: Problem) -> dict[str, object]:
-    values = asdict(problem)
-    del values["file"]
-    return {key.capitalize(): value for key, value in values.items() if value is not None}
+def _problems(found: Sequence[Problem]) -> list[PlanProblem]:
+    return [PlanProblem.model_validate(each, from_attributes=True) for each in found]
 
 
-def _plan_json(read: ReadPlan) -> dict[str, object]:
+def _checked(read: ReadPlan) -> CheckedFile:
     plan, graph = read.plan, read.plan.graph
     durations = expected_durations(plan, {})
     path = graph.critical_path(durations)
     times = graph.schedule(durations)
     depth = {wave: n for n, level in enumerate(graph.levels(), start=1) for wave in level}
-    values: dict[str, object] = {
-        "File": read.file,
-        "Valid": True,
-        "PlanId": plan.plan_id,
-        "PlanName": plan.plan_name,
-        "PlanHash": plan.plan_hash,
-        "ServerCount": plan.server_count,
-        "ExpectedSeconds": path.seconds,
-        "CriticalPath": list(path.waves),
-        "Waves": [
-            {
-                "WaveId": wave.wave_id,
-                "WaveName": wave.wave_name,
-                "Depth": depth[wave.wave_id],
-                "DependsOn": list(wave.depends_on),
-                "ServerIds": list(wave.server_ids),
-                "ExpectedStartSeconds": times[wave.wave_id][0],
-                "ExpectedEndSeconds": times[wave.wave_id][1],
-            }
+    allowed = None if plan.rto is None else plan.rto * 60
+    return CheckedFile(
+        file=read.file,
+        valid=True,
+        plan_id=plan.plan_id,
+        plan_name=plan.plan_name,
+        plan_hash=plan.plan_hash,
+        server_count=plan.server_count,
+        expected_seconds=path.seconds,
+        critical_path=list(path.waves),
+        waves=[
+            CheckedWave(
+                wave_id=wave.wave_id,
+                wave_name=wave.wave_name,
+                depth=depth[wave.wave_id],
+                depends_on=list(wave.depends_on),
+                server_ids=list(wave.server_ids),
+                expected_start_seconds=times[wave.wave_id][0],
+                expected_end_seconds=times[wave.wave_id][1],
+            )
             for wave in plan.waves
         ],
-        "Warnings": [_problem_json(warning) for warning in read.warnings],
-    }
-    if plan.rto is not None:
-        values["RTOSeconds"] = plan.rto * 60
-        values["WithinRTO"] = path.seconds <= plan.rto * 60
-    return values
+        warnings=_problems(read.warnings),
+        rto_seconds=allowed,
+        within_rto=None if allowed is None else path.seconds <= allowed,
+    )

@@ -14,10 +14,11 @@ import typer
 from temporalio.runtime import Runtime, TelemetryConfig
 
 from client.connection import connect_to_temporal
-from client.executions import execution_state
+from client.executions import execution_state, plan_and_execution
 from client.overview import running_executions
 from settings import get_settings
 from storage.history import HistoryTable
+from storage.plans import PlanTable
 
 T = TypeVar("T")
 
@@ -26,14 +27,19 @@ _LIMIT = 50
 
 
 def complete_plan() -> list[str]:
-    """Complete the ID of a running plan."""
-    return _within_timeout(_running_plans)
+    """Complete the ID of a running or registered plan."""
+    return sorted({*_within_timeout(_running_plans), *_within_timeout(_registered_plans)})
+
+
+def complete_plan_or_execution() -> list[str]:
+    """Complete the ID of a running plan, or of its execution."""
+    return _within_timeout(_running)
 
 
 def complete_wave(context: typer.Context) -> list[tuple[str, str]]:
     """Complete the ID of a wave of the plan before it, with its name and status."""
-    plan_id = str(context.params.get("plan_id") or "")
-    return _within_timeout(lambda: _waves(plan_id)) if plan_id else []
+    given = str(context.params.get("plan") or "")
+    return _within_timeout(lambda: _waves(given)) if given else []
 
 
 def complete_execution() -> list[str]:
@@ -46,8 +52,20 @@ def complete_history() -> list[str]:
     return ["verify", *complete_execution()]
 
 
-PlanId = Annotated[str, typer.Argument(metavar="PLAN_ID", autocompletion=complete_plan)]
-WaveId = Annotated[str, typer.Argument(metavar="WAVE_ID", autocompletion=complete_wave)]
+PlanOrExecution = Annotated[
+    str,
+    typer.Argument(
+        metavar="PLAN",
+        help="The PlanId, or the execution ID.",
+        autocompletion=complete_plan_or_execution,
+    ),
+]
+WaveName = Annotated[
+    str,
+    typer.Argument(
+        metavar="WAVE", help="The WaveId, or the WaveName.", autocompletion=complete_wave
+    ),
+]
 ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION", autocompletion=complete_execution)]
 
 
@@ -78,9 +96,18 @@ async def _running_plans() -> list[str]:
     return sorted(row.plan_id for row in await running_executions())
 
 
-async def _waves(plan_id: str) -> list[tuple[str, str]]:
+async def _registered_plans() -> list[str]:
+    return [version.plan_id for version in await PlanTable(get_settings()).latest()]
+
+
+async def _running() -> list[str]:
+    rows = await running_executions()
+    return sorted({each for row in rows for each in (row.plan_id, row.execution_id)})
+
+
+async def _waves(given: str) -> list[tuple[str, str]]:
     client = await connect_to_temporal()
-    state = await execution_state(client, plan_id)
+    state = await execution_state(client, *await plan_and_execution(client, given))
     return [(wave.wave_id, f"{wave.wave_name} {wave.status}") for wave in state.waves]
 
 

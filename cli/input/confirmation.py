@@ -7,6 +7,7 @@ import typer
 
 from cli.render.output import notice, stderr_console, warn
 from cli.render.tables import finding_table, target_table
+from client.connection import DEFAULT_ADDRESS, is_temporal_configured
 from contract.readiness import Readiness, TargetContext
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
@@ -25,6 +26,7 @@ def print_start_details(
     readiness: Readiness | None,
     relaunch: Collection[str],
     *,
+    place: str,
     taken_over: Collection[str] = (),
 ) -> None:
     """Print what the operator confirms to standard error.
@@ -34,6 +36,7 @@ def print_start_details(
         execution_type: of the start.
         readiness: what the worker found; None if the check failed.
         relaunch: servers whose live recovery instance may be destroyed.
+        place: which Temporal it starts on.
         taken_over: servers that a previous execution launched.
     """
     console = stderr_console()
@@ -44,17 +47,35 @@ def print_start_details(
     if targets and all(target.is_sandbox for target in targets):
         console.print(" SANDBOX: the AWS endpoint is on this machine ", style="bold")
     notice("", f"Plan     {plan.plan_name} ({plan.plan_id})", f"Hash     {plan.plan_hash}")
-    kept = len([each for each in taken_over if each not in relaunch])
-    waves = count(len(plan.waves), "wave")
-    if kept:
-        verb = "is" if kept == 1 else "are"
-        notice(f"Keeps    {count(kept, 'server')} that {verb} recorded as up")
-    notice(f"Launches {count(plan.server_count - kept, 'server')} in {waves}", "")
+    notice(f"On       {place}")
+    notice(*launch_lines(plan, readiness, relaunch, taken_over), "")
     _print_targets(plan, readiness)
     if relaunch:
         notice("", "These servers are launched even if that DESTROYS a live recovery instance:")
         notice(*(f"  {server_id}" for server_id in relaunch))
     notice("")
+
+
+def launch_lines(
+    plan: RecoveryPlan,
+    readiness: Readiness | None,
+    relaunch: Collection[str],
+    taken_over: Collection[str],
+) -> list[str]:
+    """Count what a start keeps, what it does not launch, and what it launches."""
+    kept = set(taken_over) - set(relaunch)
+    findings = readiness.findings if readiness is not None else []
+    blocked = {f.source_server_id for f in findings if f.blocks and f.source_server_id}
+    refused = blocked - kept - set(relaunch)
+    servers, waves = plan.counted_without(kept | refused)
+    lines = []
+    if kept:
+        verb = "is" if len(kept) == 1 else "are"
+        lines.append(f"Keeps    {count(len(kept), 'server')} that {verb} recorded as up")
+    if refused:
+        verb = "is" if len(refused) == 1 else "are"
+        lines.append(f"Refuses  {count(len(refused), 'server')} that {verb} listed below")
+    return [*lines, f"Launches {count(servers, 'server')} in {count(waves, 'wave')}"]
 
 
 def _print_targets(plan: RecoveryPlan, readiness: Readiness | None) -> None:
@@ -69,6 +90,28 @@ def _print_targets(plan: RecoveryPlan, readiness: Readiness | None) -> None:
     notice(*target_table(plan, targets))
     if readiness is not None and readiness.findings:
         notice("", *finding_table(plan, readiness), style="yellow")
+
+
+def confirm_default_temporal() -> None:
+    """Ask, on a terminal, before a start on a Temporal that nobody configured.
+
+    Raises:
+        CliError: the operator said no; nothing was started.
+    """
+    if is_temporal_configured() or not sys.stdin.isatty():
+        return
+    question = (
+        f"Neither TEMPORAL_ADDRESS nor a profile says which Temporal to use. Start on "
+        f"{DEFAULT_ADDRESS}?"
+    )
+    try:
+        is_confirmed = typer.confirm(question, err=True)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    if not is_confirmed:
+        raise CliError(
+            "nothing was started. Set TEMPORAL_ADDRESS, or `source .sandbox/env` for a sandbox"
+        )
 
 
 def raise_if_refused(refusal: RequestRefusal | None) -> None:

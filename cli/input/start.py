@@ -1,27 +1,32 @@
 """Starts a plan, after the confirmation that the start needs."""
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from temporalio.client import Client
 
-from cli.input.confirmation import check_confirmation, print_start_details, require_confirmation
+from cli.input.confirmation import (
+    check_confirmation,
+    confirm_default_temporal,
+    print_start_details,
+    require_confirmation,
+)
 from cli.live.follow import follow_execution, print_detached_notice
 from cli.live.view import WatchedExecution
 from cli.render.output import notice, step, warn, write_json
 from cli.render.records import print_takeover
 from client.cleanup import schedule_cleanup
-from client.connection import connect_to_temporal
-from client.errors import RefusedError, UnreachableError
+from client.connection import connect_to_temporal, temporal_place
+from client.errors import NoWorkerError, UnreachableError
 from client.executions import find_running
 from client.local_user import whoami
 from client.readiness import check_readiness
-from client.start import already_running_text, replace_drill, start_execution
+from client.start import already_running, replace_drill, start_execution
 from client.takeover import PreviousExecution
-from client.workers import idle_reason, require_worker
+from client.workers import idle_reason
 from contract.readiness import Readiness
+from recovery.base_model import Model
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
@@ -30,6 +35,14 @@ from runtime.exit import ExitCode
 from settings import get_settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryTable
+
+
+class Started(Model):
+    """An execution that was started."""
+
+    plan_id: str
+    execution_id: str
+    warnings: list[str] = []
 
 
 @dataclass
@@ -47,6 +60,7 @@ class PlanStart:
     confirmation: str | None
     previous: PreviousExecution | None = None
     cleanup_after: float | None = None
+    _place: str = field(default="", init=False)
     _is_start_sent: bool = field(default=False, init=False)
     _execution_id: str | None = field(default=None, init=False)
 
@@ -74,8 +88,11 @@ class PlanStart:
                 intended.execution_type,
                 readiness,
                 intended.relaunch,
+                place=self._place,
                 taken_over=taken_over,
             )
+        elif self.confirmation is None:
+            confirm_default_temporal()
         self.confirmation = require_confirmation(rule, self.plan.plan_id, self.confirmation)
 
     async def _readiness(self) -> Readiness | None:
@@ -87,12 +104,13 @@ class PlanStart:
             UnreachableError: no worker runs, so the targets are not known.
         """
         client = await connect_to_temporal()
+        self._place = temporal_place(client)
+        if idle := await idle_reason(client):
+            raise NoWorkerError(f"nothing was started: {idle}")
         running = await find_running(client, self.plan.plan_id)
         drill = running is not None and running.execution_type is ExecutionType.DRILL
         if running is not None and not (self.intended.replaces_drill and drill):
-            why = await already_running_text(client, self.plan.plan_id)
-            raise RefusedError(f"nothing was started: {why}")
-        await require_worker(client)
+            raise await already_running(client, self.plan.plan_id)
         try:
             with step("Looking at the targets, as the worker sees them"):
                 return await check_readiness(client, self.plan)
@@ -104,25 +122,26 @@ class PlanStart:
     async def start(self, *, follow: bool, json: bool) -> ExitCode:
         """Start the execution, and follow it if asked to."""
         client = await connect_to_temporal()
-        plan_id = self.plan.plan_id
+        plan_id, place = self.plan.plan_id, temporal_place(client)
+        idle = await idle_reason(client)
         if self.intended.replaces_drill:
             with step(f"Ending the drill of {self.plan.plan_name}"):
                 replaced = await replace_drill(client, plan_id)
             notice("The drill was cancelled." if replaced else "No drill was running.")
         execution_id = await self.start_execution(client)
-        notice(f"Started {self.intended.execution_type} {execution_id}")
+        begun = "Queued" if idle else "Started"
+        notice(f"{begun} {self.intended.execution_type} {execution_id} on {place}")
         if self.cleanup_after is not None:
             await _schedule_cleanup(client, execution_id, self.cleanup_after)
-        # The execution has started; the live view shows whether a worker serves it.
-        with suppress(UnreachableError):
-            if idle := await idle_reason(client):
-                warn(f"it has not begun yet. {idle}")
+        if idle:
+            warn(f"it has not begun yet. {idle}")
         if follow:
             is_sandbox = get_settings().speed > 1
-            watched = WatchedExecution(plan_id, execution_id, sandbox=is_sandbox)
+            watched = WatchedExecution(plan_id, execution_id, sandbox=is_sandbox, place=place)
             return await follow_execution(client, watched, json=json)
         if json:
-            write_json({"PlanId": plan_id, "ExecutionId": execution_id})
+            warnings = [f"it has not begun yet. {idle}"] if idle else []
+            write_json(Started(plan_id=plan_id, execution_id=execution_id, warnings=warnings))
         else:
             notice(f"Watch it: drs-waves watch {plan_id}")
         return ExitCode.COMPLETED

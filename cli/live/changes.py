@@ -38,7 +38,8 @@ def _wave_changes(before: WaveState | None, wave: WaveState) -> list[str]:
         if server.source_server_id in named:
             continue
         if failed and (earlier is None or _failure_text(earlier) != _failure_text(server)):
-            lines.append(f"{wave.wave_name}: {server.source_server_id} {_failure_text(server)}")
+            label = wave.server_label(server.source_server_id)
+            lines.append(f"{wave.wave_name}: {label} {_failure_text(server)}")
     return lines
 
 

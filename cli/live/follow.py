@@ -10,8 +10,9 @@ from runtime.exit import CliError, ExitCode, exit_code_of
 
 
 def print_detached_notice(plan_id: str) -> None:
-    """Say that the execution goes on, and how to follow it again."""
-    notice("", "Detached; the execution goes on. Come back with:", f"  drs-waves watch {plan_id}")
+    """Say that the execution continues, and how to follow it again."""
+    again = f"  drs-waves watch {plan_id}"
+    notice("", "Detached; the execution continues. Watch it again with:", again)
 
 
 async def follow_execution(client: Client, watched: WatchedExecution, *, json: bool) -> ExitCode:

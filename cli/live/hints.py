@@ -5,7 +5,12 @@ from rich.cells import cell_len
 from cli.render.cells import fit
 from recovery.execution.state import ExecutionState
 from recovery.operator.messages import MessageName
-from recovery.operator.pending_decisions import DecisionKind, PendingDecision, pending_decisions
+from recovery.operator.pending_decisions import (
+    DecisionKind,
+    PendingDecision,
+    pending_decisions,
+    time_to_decide,
+)
 
 # The keys of the live view.
 KEYS = {
@@ -25,14 +30,15 @@ _MAX_HINTS = 4
 Command = tuple[str, ...]
 
 
-def hints(state: ExecutionState, *, width: int) -> list[str]:
+def hints(state: ExecutionState, *, now: float, width: int) -> list[str]:
     """List the exact commands for what waits for an operator, most urgent first.
 
     A command is never cut: one that does not fit beside its wave is on a line of its own.
+    `now` is in epoch seconds.
     """
     pending = pending_decisions(state)
     hint_lines = [
-        _hint(_heading(each), commands, width)
+        _hint(_heading(state, each, now=now), commands, width)
         for each in pending
         for commands in _commands(state.plan_id, each)
         if commands
@@ -44,7 +50,7 @@ def hints(state: ExecutionState, *, width: int) -> list[str]:
     return [line for lines in hint_lines for line in lines]
 
 
-def _heading(pending: PendingDecision) -> str:
+def _heading(state: ExecutionState, pending: PendingDecision, *, now: float) -> str:
     if pending.wave is None:
         return "PAUSED"
     name = fit(pending.wave.wave_name, 16)
@@ -55,7 +61,9 @@ def _heading(pending: PendingDecision) -> str:
             return f"{name} in doubt"
         case _:
             accepted = pending.wave.decisions.accepted_by is not None
-            return f"{name} {'accepted' if accepted else pending.wave.status}"
+            status = "accepted" if accepted else str(pending.wave.status)
+            left = time_to_decide(state, pending.wave, now=now)
+            return f"{name} {status}, {left}" if left else f"{name} {status}"
 
 
 def _commands(plan_id: str, pending: PendingDecision) -> list[list[Command]]:

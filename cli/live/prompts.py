@@ -13,6 +13,7 @@ from cli.render.cells import list_within
 from client.errors import RefusedError, UnreachableError
 from client.steering import WITHOUT_WORKER
 from recovery.execution.wave import WaveState
+from recovery.operator.effects import effect_text, skipped_with
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import Action, actions, allowed_forms
 
@@ -78,16 +79,19 @@ class Prompts:
                 subject += f" {wave.wave_name}"
             forms = self._forms(action, wave)
             if not forms:
-                return f"{subject}: not possible any more; nothing was sent"
+                return f"{subject}: no longer possible; no message sent"
             message = await self._fill_in(subject, forms, OperatorMessage(action.name))
             if wave is not None:
                 message = replace(message, wave=wave.wave_id)
-            effect = f"{action.effect} {wave.wave_name} ({wave.wave_id})" if wave else action.effect
+            if message.name is MessageName.SKIP_WAVE and wave is not None:
+                message = await self._ask_cascade(subject, wave, message)
+            state = self._watched.state
+            effect = effect_text(action, state, wave, cascade=message.cascade)
             message = await self._confirm(effect, message, forms)
             self._show_question(f"{subject}: sending…")
             return f"{subject}: {await self._send(message) or WITHOUT_WORKER}"
         except _LeftError:
-            return f"{subject}: nothing was sent"
+            return f"{subject}: question left, no message sent"
         except (RefusedError, UnreachableError, RPCError) as error:
             return f"{subject}: NOT DONE: {error}"
 
@@ -112,6 +116,21 @@ class Prompts:
             message = replace(message, job=job)
         reason = await self._read_line(f"{subject}: reason (Enter for none, Esc to leave)")
         return replace(message, reason=reason)
+
+    async def _ask_cascade(
+        self, subject: str, wave: WaveState, message: OperatorMessage
+    ) -> OperatorMessage:
+        """Ask whether the waves that depend on a skipped one are skipped too.
+
+        Raises:
+            _LeftError: the operator chose neither.
+        """
+        state = self._watched.state
+        if state is None or len(skipped_with(state, wave)) == 1:
+            return message
+        options = {"wave": "this wave only", "all": "also the waves that depend on it"}
+        answer = await self._choose(f"{subject}:", "wave, all", options)
+        return replace(message, cascade=answer == "all")
 
     async def _choose(self, question: str, id_name: str, options: Mapping[str, str]) -> str:
         """Ask for one of several options, whose names are shown by their IDs.
@@ -147,7 +166,7 @@ class Prompts:
         choices = {"y": "y/N", "r": "r refuses it"}
         self._keys.discard_pending()
         self._show_question(
-            f"{effect[0].upper()}{effect[1:]}{reason}.",
+            *textwrap.wrap(f"{effect[0].upper()}{effect[1:]}{reason}.", _WIDTH),
             f"Send it? {', '.join(choices[key] for key in keys)}",
         )
         answer = (await self._keys.key()).lower()
@@ -180,4 +199,6 @@ class Prompts:
 
 
 def _label(name: MessageName) -> str:
+    if name is MessageName.CANCEL_WAVE:
+        return "cancel wave"  # "cancel" is the plan's.
     return name.removesuffix("_wave").replace("_", " ")

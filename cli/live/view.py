@@ -10,11 +10,12 @@ from rich.text import Text
 
 from cli.live.hints import hints
 from cli.render.cells import fit
+from client.executions import last_known_text
 from recovery.execution.progress import SYMBOLS, unverified, wave_notes
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.forecast.remaining import remaining
-from recovery.text_format import count, rounded_duration, running_duration, timestamp
+from recovery.text_format import count, listed, running_duration, timestamp
 
 _MAX_NAME_WIDTH = 24
 _MIN_ROWS = 3
@@ -40,19 +41,30 @@ class WatchedExecution:
 
     Attributes:
         execution_id: None for the plan's last execution, until the first response.
+        place: which Temporal it runs on.
         state: its state in the last response; None before the first response.
-        unreachable_since: since when Temporal does not respond (epoch seconds).
-        error: why Temporal does not respond.
+        seen_time: when the state was current, if nothing newer is known (epoch seconds).
+        unreachable_since: since when Temporal or the workers do not respond (epoch seconds).
+        lacks_worker: Temporal responds, but no worker does.
+        error: why there is no response.
         closed_status: how its workflow was closed, if that was not by its own end.
     """
 
     plan_id: str
     execution_id: str | None = None
     sandbox: bool = False
+    place: str = ""
     state: ExecutionState | None = None
+    seen_time: float | None = None
     unreachable_since: float | None = None
+    lacks_worker: bool = False
     error: str = ""
     closed_status: str | None = None
+
+    @property
+    def outage(self) -> str:
+        """What does not respond."""
+        return "No worker answers" if self.lacks_worker else "Temporal does not answer"
 
 
 def view(
@@ -67,17 +79,20 @@ def view(
     if watched.state is None:
         lines.append(Text(f"Waiting for the state of {watched.plan_id}…"))
     else:
+        if watched.seen_time is not None:
+            text = f" {last_known_text(watched.seen_time, now)} "
+            lines.append(Text(fit(text, width), style="bold reverse"))
+            # What is not known does not go on counting.
+            now = watched.seen_time
         lines += _header(watched, watched.state, now=now, width=width)
-        hint_lines = hints(watched.state, width=width)
+        hint_lines = hints(watched.state, now=now, width=width)
         below = [*(Text(hint, style="bold yellow") for hint in hint_lines), *below]
         rows = max(_MIN_ROWS, height - len(lines) - len(below) - 4)
         lines += _wave_table(watched.state, now=now, width=width, rows=rows)
     if watched.unreachable_since is not None:
-        text = (
-            f"Temporal does not answer since {timestamp(watched.unreachable_since)}; trying again."
-        )
+        text = f"{watched.outage} since {timestamp(watched.unreachable_since)}; trying again."
         lines.append(Text(text, style="bold yellow"))
-        lines.append(Text(fit(watched.error, width), style="yellow"))
+        lines.append(Text(watched.error, style="yellow"))
     if below:
         lines += [Text(""), *below]
     return Group(*lines)
@@ -100,20 +115,30 @@ def _header(
         times += f", {unverified_count} unverified"
     earlier = f", going on from {state.from_execution}" if state.from_execution else ""
     identity = f" {state.execution_id}{earlier}"
-    lines = [title, Text(fit(identity, width)), Text(fit(times, width))]
+    lines = [title, Text(fit(identity, width))]
+    lines += [Text(fit(f" {each}", width)) for each in places(watched.place, state)]
+    lines.append(Text(fit(times, width)))
     if state.end_time is None and state.status_reason:
         lines.append(Text(fit(f" {state.status_reason}", width), style="bold"))
     lines += [Text(fit(f" warning: {each}", width), style="yellow") for each in state.warnings]
     return [*lines, Text("")]
 
 
+def places(temporal: str, state: ExecutionState) -> list[str]:
+    """Name the Temporal, and the accounts, Regions and endpoints of AWS, as far as known."""
+    targets = dict.fromkeys(
+        f"{wave.account_id} {wave.region}" for wave in state.waves if wave.account_id
+    )
+    aws = f"AWS {listed(list(targets), shown=3)}" if targets else ""
+    if state.endpoints:
+        aws = f"{aws or 'AWS'} at {listed(state.endpoints, shown=2)}"
+    return [each for each in (temporal, aws) if each]
+
+
 def _remaining(state: ExecutionState, *, now: float) -> str:
-    if not any(wave.is_running for wave in state.waves) and hints(state, width=80):
+    if not any(wave.is_running for wave in state.waves) and hints(state, now=now, width=80):
         return "waits for an operator"
-    estimate = remaining(state, now=now)
-    if estimate.overdue:
-        return "longer than expected"
-    return f"about {rounded_duration(estimate.seconds)} left"
+    return remaining(state, now=now).text
 
 
 def _wave_table(

@@ -15,11 +15,16 @@ from cli.live.keyboard import has_keyboard, keyboard
 from cli.live.prompts import Prompts
 from cli.live.view import WatchedExecution, view
 from cli.render.output import can_redraw
-from client.errors import RefusedError, UnreachableError
-from client.executions import execution_state, require_running
+from client.errors import NoWorkerError, RefusedError, UnreachableError
+from client.executions import (
+    execution_state,
+    last_known_state,
+    last_known_text,
+    require_running,
+)
 from client.local_user import whoami
 from client.steering import send
-from contract.identifiers import plan_workflow_id
+from contract.identifiers import EXECUTION_ID_KEY, plan_workflow_id
 from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.state import ExecutionState
 from recovery.operator.messages import OperatorMessage
@@ -82,10 +87,13 @@ class LineDisplay(nullcontext[None]):
     def _print_outage(self, watched: WatchedExecution, prefix: str) -> None:
         unreachable = watched.unreachable_since is not None
         if unreachable and watched.plan_id not in self._unreachable:
-            self._print(f"{prefix}Temporal does not answer; trying again. {watched.error}")
+            self._print(f"{prefix}{watched.outage}; trying again. {watched.error}")
+            if watched.seen_time is not None:
+                self._print(prefix + last_known_text(watched.seen_time, time.time()))
             self._unreachable.add(watched.plan_id)
         elif not unreachable and watched.plan_id in self._unreachable:
-            self._print(f"{prefix}Temporal answers again")
+            who = "A worker" if watched.lacks_worker else "Temporal"
+            self._print(f"{prefix}{who} answers again")
             self._unreachable.discard(watched.plan_id)
 
     def _print(self, line: str) -> None:
@@ -150,7 +158,7 @@ def _prompts(client: Client, watched: WatchedExecution, display: LiveDisplay) ->
     async def send_message(message: OperatorMessage) -> str | None:
         running = await require_running(client, watched.plan_id)
         if running.execution_id != watched.execution_id:
-            raise RefusedError(f"{watched.execution_id} does not run any more")
+            raise RefusedError(f"{watched.execution_id} has ended")
         return await send(client, running, message, actor=whoami())
 
     with keyboard() as keys:
@@ -169,6 +177,7 @@ def _poll_interval(watched: Sequence[WatchedExecution]) -> float:
 
 async def _poll_until_closed(client: Client, watched: WatchedExecution, display: Display) -> None:
     polls = 0
+    confirmed_time = time.time()
     ended_at: float | None = None
     while True:
         try:
@@ -181,39 +190,59 @@ async def _poll_until_closed(client: Client, watched: WatchedExecution, display:
                 return
             if ended_at is not None and time.monotonic() - ended_at > _CLOSE_TIMEOUT_SECONDS:
                 return
-            watched.unreachable_since = None
+            watched.unreachable_since = watched.seen_time = None
+            confirmed_time = time.time()
         except (UnreachableError, RPCError) as error:
+            if watched.state is None and isinstance(error, NoWorkerError):
+                if await _load_last_known(client, watched, str(error)):
+                    return
+            elif watched.state and not watched.state.end_time and watched.seen_time is None:
+                watched.seen_time = confirmed_time
             _record_outage(watched, error, display)
         polls += 1
         await asyncio.sleep(_poll_interval([watched]))
 
 
-def unknown_execution(plan_id: str, error: RefusedError) -> CliError:
-    """Return the error for a plan whose execution Temporal does not know, or no longer knows."""
-    return CliError(f"{error}. What was recorded is in `drs-waves history --plan {plan_id}`")
+async def _load_last_known(client: Client, watched: WatchedExecution, reason: str) -> bool:
+    """Show what is recorded; whether that is the end of the execution."""
+    recorded = await last_known_state(client, watched.plan_id, reason, watched.execution_id)
+    if recorded is None:
+        return False
+    watched.state = recorded
+    if recorded.end_time is None:
+        watched.seen_time = recorded.recorded_time
+    return recorded.end_time is not None
+
+
+def unknown_execution(watched: WatchedExecution, error: RefusedError) -> CliError:
+    """Return the error for an execution that Temporal does not know, or no longer knows."""
+    record = watched.execution_id or f"--plan {watched.plan_id}"
+    return CliError(f"{error}. What was recorded is in `drs-waves history {record}`")
 
 
 async def _update_state(client: Client, watched: WatchedExecution) -> None:
     try:
-        state = await execution_state(client, watched.plan_id)
+        state = await execution_state(client, watched.plan_id, watched.execution_id)
     except RefusedError as error:
-        raise unknown_execution(watched.plan_id, error) from error
-    if watched.execution_id not in (None, state.execution_id):
-        raise CliError(
-            f"{watched.execution_id} has ended and {state.execution_id} of the same plan has begun."
-            f" Its record: `drs-waves history {watched.execution_id}`"
-        )
+        raise unknown_execution(watched, error) from error
     watched.execution_id, watched.state = state.execution_id, state
 
 
 async def _has_closed(client: Client, watched: WatchedExecution) -> bool:
     """Whether the workflow is closed; its last state, and a close from outside, are recorded."""
     handle = client.get_workflow_handle(plan_workflow_id(watched.plan_id))
-    status = (await handle.describe(rpc_timeout=RPC_TIMEOUT)).status
+    described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    if described.typed_search_attributes.get(EXECUTION_ID_KEY) != watched.execution_id:
+        # One execution of a plan runs at a time: another has begun, so this one is closed.
+        await _update_state(client, watched)
+        if watched.state is not None and watched.state.end_time is None:
+            watched.closed_status = "CLOSED"
+        return True
+    status = described.status
     if status in (None, WorkflowExecutionStatus.RUNNING):
         return False
     await _update_state(client, watched)
-    watched.unreachable_since = None
+    watched.unreachable_since = watched.seen_time = None
     if watched.state is not None and watched.state.end_time is None:
         watched.closed_status = status.name
     return True
@@ -223,12 +252,13 @@ def _record_outage(watched: WatchedExecution, error: Exception, display: Display
     now = time.time()
     if watched.unreachable_since is None:
         watched.unreachable_since = now
+    watched.lacks_worker = isinstance(error, NoWorkerError)
     watched.error = str(error).splitlines()[0] if str(error) else type(error).__name__
     has_timeout = isinstance(display, LineDisplay)
     if has_timeout and now - watched.unreachable_since > _OUTAGE_TIMEOUT_SECONDS:
         raise CliError(
-            f"Temporal has not answered since {timestamp(watched.unreachable_since)}: "
-            f"{watched.error}. The execution goes on; "
-            f"come back with `drs-waves watch {watched.plan_id}`",
+            f"{watched.outage} since {timestamp(watched.unreachable_since)}: "
+            f"{watched.error}. The execution continues; "
+            f"watch it again with `drs-waves watch {watched.plan_id}`",
             ExitCode.UNREACHABLE,
         ) from error

@@ -19,7 +19,7 @@ def operator_lines(state: ExecutionState) -> list[str]:
     if decisions := _decisions(state):
         lines += ["", "Decisions", *decisions]
     if state.cleanup is not None:
-        lines += ["", *cleanup_lines(state.cleanup)]
+        lines += ["", *cleanup_lines(state.cleanup, state)]
     return lines
 
 
@@ -34,15 +34,16 @@ def _message_lines(message: MessageRecord) -> list[str]:
     return lines
 
 
-def cleanup_lines(cleanup: CleanupState) -> list[str]:
+def cleanup_lines(cleanup: CleanupState, state: ExecutionState) -> list[str]:
     """Describe a clean-up: the instances that it terminated and those that are left."""
     when = timestamp(cleanup.end_time or cleanup.start_time)
-    lines = [f"Clean-up {cleanup.status} {when}, asked for by {cleanup.actor}"]
+    lines = [f"Clean-up {cleanup.status} {when}, requested by {cleanup.actor}"]
     if cleanup.status_reason:
         lines.append(f"  {cleanup.status_reason}")
     for outcome, instances in (("terminated", cleanup.terminated), ("LEFT", cleanup.leftovers)):
         for each in instances:
-            server = f"of {each.source_server_id}  {each.region}  {each.reason or ''}"
+            label = state.server_label(each.source_server_id)
+            server = f"of {label}  {each.region}  {each.reason or ''}"
             lines.append(f"  {outcome}  {each.recovery_instance_id}  {server}".rstrip())
     return lines
 
@@ -58,7 +59,7 @@ def _decisions(state: ExecutionState) -> list[str]:
         }
         for decision, act in decisions.items():
             if act is not None:
-                expiry = f", holds until {timestamp(act.expires)}" if act.expires else ""
+                expiry = f", valid until {timestamp(act.expires)}" if act.expires else ""
                 when = f"({timestamp(act.time)}{expiry})"
                 lines.append(f"  {wave.wave_name} {decision} by {act} {when}")
     return lines
@@ -67,11 +68,13 @@ def _decisions(state: ExecutionState) -> list[str]:
 def print_takeover(previous: PreviousExecution) -> None:
     """Print what is taken over, and how the plan differs."""
     state = previous.state
+    if previous.named not in ("", state.execution_id):
+        notice(f"{previous.named} launched nothing; {state.execution_id} before it has servers")
     servers = sum(len(wave.servers) for wave in state.waves)
     launched = sum(wave.launched_count for wave in state.waves)
     notice(
-        f"Goes on from {state.execution_id} ({state.status}, {timestamp(state.start_time)}): "
-        f"{launched} of {count(servers, 'server')} recorded as launched; each is looked at again"
+        f"Continues {state.execution_id} ({state.status}, {timestamp(state.start_time)}): "
+        f"{launched} of {count(servers, 'server')} recorded as launched; each is checked again"
     )
     if previous.changes:
         notice("The plan was changed since:", *(f"  {line}" for line in previous.changes))

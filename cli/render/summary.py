@@ -1,7 +1,8 @@
 """The summary of an execution that has ended."""
 
+from contract.cleanup import own_servers
 from recovery.execution.server import LaunchStatus, Verified
-from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.text_format import count, rounded_duration, visible
 
@@ -42,7 +43,7 @@ def _incomplete(state: ExecutionState) -> list[str]:
 
 def _failures(state: ExecutionState) -> list[str]:
     failed = [
-        f"  {wave.wave_name}: {server.source_server_id} FAILED: "
+        f"  {wave.wave_name}: {wave.server_label(server.source_server_id)} FAILED: "
         f"{server.reason or 'DRS gives no reason'}"
         for wave in state.waves
         for server in wave.servers
@@ -61,17 +62,26 @@ def _unverified(state: ExecutionState) -> list[str]:
     ]
     if not servers:
         return []
-    lines = [f"  {count(len(servers), 'server')} launched but not verified; look at the instances:"]
+    lines = [f"  {count(len(servers), 'server')} launched but not verified; check the instances:"]
     for wave, server in servers[:_MAX_SERVERS]:
         instance = server.recovery_instance_id or "instance not known"
         reason = f": {server.reason}" if server.reason else ""
-        lines.append(f"    {wave.wave_name}: {server.source_server_id} ({instance}){reason}")
+        label = wave.server_label(server.source_server_id)
+        lines.append(f"    {wave.wave_name}: {label} ({instance}){reason}")
     return lines
 
 
 def next_steps(state: ExecutionState) -> list[str]:
-    """Say where the operator finds more."""
+    """Name the commands that make sense after the end, the harmless ones first."""
     lines = [f"Details: drs-waves history {state.execution_id}"]
+    servers = sum(len(wave.servers) for wave in state.waves)
+    up = sum(wave.launched_count for wave in state.waves)
+    if up < servers:
+        lines.append(f"Keep the {up} up, launch the other {servers - up}: {state.continue_command}")
+    own = sum(s.launch_status is LaunchStatus.LAUNCHED for s in own_servers(state.waves))
+    if own and state.execution_type is ExecutionType.DRILL:
+        clean_up = f"drs-waves cleanup {state.execution_id}"
+        lines.append(f"Terminate the {count(own, 'instance')} of this drill: {clean_up}")
     if state.status is not PlanStatus.COMPLETED and any(
         wave.status in (WaveStatus.TIMED_OUT, WaveStatus.CANCELLED) and wave.job_ids
         for wave in state.waves

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from rich.cells import cell_len
 
 from cli.render.cells import fit, pad, wrapped
-from client.overview import ExecutionRow
+from client.overview import ExecutionRow, KnownPlan
 from contract.readiness import Readiness, TargetContext, WorkerContext
 from recovery.execution.progress import SYMBOLS, unverified
-from recovery.execution.server import ServerResult
+from recovery.execution.server import ServerResult, server_label
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.plan.model import RecoveryPlan, Target
@@ -65,7 +65,7 @@ def finding_table(plan: RecoveryPlan, readiness: Readiness) -> list[str]:
         (
             "BLOCKS" if finding.blocks else "warning",
             fit(names.get(finding.wave_id or "", "-"), 24),
-            finding.source_server_id or "-",
+            server_label(finding.source_server_id or "-", finding.server_name),
             finding.region,
         )
         for finding in findings
@@ -77,23 +77,33 @@ def finding_table(plan: RecoveryPlan, readiness: Readiness) -> list[str]:
     return lines
 
 
+_EXECUTION_HEADING = ("EXECUTION", "STATUS", "TYPE", "STARTED", "TOOK", "")
+
+
 def execution_table(rows: Sequence[ExecutionRow], *, by_plan: bool = False) -> list[str]:
     """List executions, a line each; with `by_plan`, each with its plan before it."""
+    cells = [(*([fit(row.plan_id, 24)] if by_plan else []), *_execution_cells(row)) for row in rows]
+    plan = ["PLAN"] if by_plan else []
+    return aligned(cells, heading=(*plan, *_EXECUTION_HEADING))
+
+
+def plan_table(plans: Sequence[KnownPlan]) -> list[str]:
+    """List plans, a line each, with the registered version and the last execution."""
     cells = [
         (
-            *([fit(row.plan_id, 24)] if by_plan else []),
-            row.execution_id,
-            row.status,
-            row.execution_type,
-            timestamp(row.start_time),
-            "" if row.end_time is None else rounded_duration(row.end_time - row.start_time),
-            row.note,
+            fit(plan.plan_id, 24),
+            f"version {plan.registered.version}" if plan.registered else "-",
+            *(_execution_cells(plan.last_execution) if plan.last_execution else ("never run",)),
         )
-        for row in rows
+        for plan in plans
     ]
-    plan = ["PLAN"] if by_plan else []
-    heading = (*plan, "EXECUTION", "STATUS", "TYPE", "STARTED", "TOOK", "")
-    return aligned(cells, heading=heading)
+    return aligned(cells, heading=("PLAN", "REGISTERED", *_EXECUTION_HEADING))
+
+
+def _execution_cells(row: ExecutionRow) -> tuple[str, ...]:
+    took = "" if row.end_time is None else rounded_duration(row.end_time - row.start_time)
+    started = timestamp(row.start_time)
+    return row.execution_id, row.status, row.execution_type, started, took, row.note
 
 
 def execution_lines(state: ExecutionState) -> list[str]:
@@ -141,13 +151,13 @@ def _wave_lines(wave: WaveState) -> list[str]:
         lines.append(f"  {wave.status_reason}")
     if wave.start_time is not None:
         lines.append(f"  accepted {timestamp(wave.start_time)}")
-    return lines + aligned([_server_row(server) for server in wave.servers])
+    return lines + aligned([_server_row(wave, server) for server in wave.servers])
 
 
-def _server_row(server: ServerResult) -> tuple[str, ...]:
+def _server_row(wave: WaveState, server: ServerResult) -> tuple[str, ...]:
     verified = {"YES": "verified", "NO": "contradicted", "UNKNOWN": "UNVERIFIED"}
     return (
-        f"  {server.source_server_id}",
+        f"  {wave.server_label(server.source_server_id)}",
         server.launch_status,
         verified.get(server.verified or "", "-"),
         server.recovery_instance_id or "-",

@@ -34,7 +34,7 @@ from cli.sandbox.local_stack import (
     start_stack,
     stop_stack,
 )
-from client.connection import connect_to_temporal
+from client.connection import connect_to_temporal, temporal_place
 from client.errors import RefusedError
 from client.takeover import recorded_execution
 from client.workers import has_worker
@@ -146,8 +146,11 @@ def _new_start(plan: RecoveryPlan, given: Sequence[str], *, is_recovery: bool) -
 
 async def _run_all(stack: Stack, starts: Sequence[PlanStart], *, json: bool) -> ExitCode:
     client = await connect_to_temporal()
+    place = temporal_place(client)
     watched = [
-        WatchedExecution(start.plan.plan_id, await start.start_execution(client), sandbox=True)
+        WatchedExecution(
+            start.plan.plan_id, await start.start_execution(client), sandbox=True, place=place
+        )
         for start in starts
     ]
     notice(f"Web UI: {stack.ui_url}")

@@ -1,9 +1,11 @@
 """Derives a wave's status from its servers, and an execution's from its waves."""
 
+from collections.abc import Callable
+
 from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
-from recovery.execution.state import PlanStatus
-from recovery.execution.wave import WaveState, WaveStatus
+from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.wave import OperatorDecision, WaveState, WaveStatus
 from recovery.plan.model import Impact
 
 
@@ -19,11 +21,12 @@ class Verdict(Model):
     end_time: float | None = None
 
 
-def judge_wave(servers: list[ServerResult]) -> Verdict:
+def judge_wave(servers: list[ServerResult], *, label: Callable[[str], str] = str) -> Verdict:
     """Derive a wave's status from its servers' own results, never from a job's status.
 
     Args:
         servers: the results of all the wave's servers.
+        label: how the reason names a server, by its ID.
 
     Returns:
         IN_PROGRESS while any server is not final; else COMPLETED, PARTIAL (only servers marked
@@ -41,7 +44,10 @@ def judge_wave(servers: list[ServerResult]) -> Verdict:
             reason += f", {unverified} not verified"
         return Verdict(status=WaveStatus.COMPLETED, reason=reason, end_time=end_time)
     named = named_failures(servers)
-    reason = "; ".join(f"{s.source_server_id}: {s.reason or 'FAILED'}" for s in named)
+    reasons: dict[str, list[str]] = {}
+    for server in named:
+        reasons.setdefault(server.reason or "FAILED", []).append(label(server.source_server_id))
+    reason = "; ".join(f"{', '.join(labels)}: {why}" for why, labels in reasons.items())
     if len(failed) > len(named):
         reason += f"; and {len(failed) - len(named)} more"
     critical = any(s.impact is Impact.CRITICAL for s in failed)
@@ -58,6 +64,20 @@ def named_failures(servers: list[ServerResult]) -> list[ServerResult]:
     return failed[:_FAILURES_SHOWN]
 
 
+def outcome_if_accepted(state: ExecutionState, wave_id: str) -> PlanStatus:
+    """The outcome if a wave is accepted now and every wave that can still run completes."""
+    waves = []
+    for wave in state.waves:
+        copy = wave.model_copy()
+        if wave.wave_id == wave_id:
+            by = OperatorDecision(actor="", time=0.0)
+            copy.decisions = wave.decisions.model_copy(update={"accepted_by": by})
+        elif not wave.status.is_settled or wave.caused_by == [wave_id]:
+            copy.status = WaveStatus.COMPLETED
+        waves.append(copy)
+    return judge_plan(waves, cancelled=False)[0]
+
+
 def judge_plan(waves: list[WaveState], *, cancelled: bool) -> tuple[PlanStatus, str]:
     """An execution's outcome and its reason, once every wave is settled.
 
@@ -65,19 +85,14 @@ def judge_plan(waves: list[WaveState], *, cancelled: bool) -> tuple[PlanStatus, 
         waves: all waves of the execution.
         cancelled: whether the execution was cancelled.
     """
-    status_of = {wave.wave_id: wave.status for wave in waves}
     count = {s: sum(w.status is s for w in waves) for s in WaveStatus}
     counts = ", ".join(f"{n} {s}" for s, n in count.items() if n)
     if cancelled:
         return PlanStatus.CANCELLED, f"Cancelled: {counts}"
     failed_statuses = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
-    failed = [w for w in waves if w.status in failed_statuses]
-    skipped_by_failure = any(
-        w.status is WaveStatus.SKIPPED
-        and any(status_of.get(c) in failed_statuses for c in w.caused_by)
-        for w in waves
-    )
-    if failed or skipped_by_failure:
+    # A wave that is SKIPPED because of one of these needs no rule of its own.
+    failed = [w for w in waves if w.status in failed_statuses and not w.decisions.accepted_by]
+    if failed:
         names = ", ".join(f"{w.wave_name} {w.status}" for w in failed[:_FAILURES_SHOWN])
         return PlanStatus.FAILED, f"{names}: {counts}"
     partial = (WaveStatus.PARTIAL, WaveStatus.CANCELLED, WaveStatus.SKIPPED)

@@ -18,9 +18,8 @@ from recovery.execution.wave import (
 )
 from recovery.plan.limits import attempts_problem
 from recovery.plan.model import OnFailure, RecoveryPlan
-from recovery.text_format import listed, shortened
+from recovery.text_format import listed, rounded_duration, shortened
 
-ASK_SECONDS = 4 * 3600.0
 # The first automatic retry starts at once, the second after this, each further one after twice the
 # time of the one before.
 _RETRY_SECONDS = 10.0
@@ -91,17 +90,45 @@ class WaveScheduler:
         """Whether every wave is settled."""
         return all(w.status.is_settled for w in self.state.waves)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether every wave is settled and no later answer could still launch one."""
+        return self.all_settled and not self._awaits_late_answer
+
+    @property
+    def _awaits_late_answer(self) -> bool:
+        """Whether a recovery has waves that an answer before the plan's deadline still launches."""
+        is_recovery = self.state.execution_type is ExecutionType.RECOVERY
+        return (
+            is_recovery
+            and not self._is_deadline_passed
+            and any(
+                w.status is WaveStatus.SKIPPED
+                and any(self._waves[i].unanswered_since is not None for i in w.caused_by)
+                for w in self.state.waves
+            )
+        )
+
     def next_deadline(self) -> float | None:
         """The next deadline (epoch seconds); call `tick` then."""
-        ends = [w.ask_until for w in self.state.waves if w.ask_until is not None]
+        ends: list[float] = []
+        if not self._is_deadline_passed:
+            ends += [w.ask_until for w in self.state.waves if w.ask_until is not None]
         undecided = [w for w in self.state.waves if not w.has_workflow and not w.status.is_settled]
         approvals = [w.decisions.approved_by for w in undecided]
         ends += [a.expires for a in approvals if a is not None and a.expires is not None]
         retries = [w for w in undecided if w.waiting_for is WaitingFor.RETRY]
         ends += [self._retries[w.wave_id][0] for w in retries]
         # Waits for other waves end with those; other waits end at the plan's deadline.
-        for_people = [w for w in undecided if self._paused or self._needs_approval(w, now=0.0)]
-        if (for_people or retries) and not self._is_deadline_passed:
+        for_people = [
+            w
+            for w in undecided
+            if self._paused
+            or w.waiting_for is WaitingFor.DECISION
+            or self._needs_approval(w, now=0.0)
+        ]
+        awaited = for_people or retries or self._awaits_late_answer
+        if awaited and not self._is_deadline_passed:
             ends.append(self._deadline)
         return min(ends, default=None)
 
@@ -128,8 +155,10 @@ class WaveScheduler:
         """Apply the deadlines that have passed."""
         self._is_deadline_passed = now >= self._deadline
         for wave in self.state.waves:
-            if wave.ask_until is not None and wave.ask_until <= now:
-                wave.ask_until = None
+            asked = wave.ask_until
+            # What waits for a decision at the plan's deadline has FAILED, and is not SKIPPED.
+            if asked is not None and asked <= now and not self._is_deadline_passed:
+                wave.unanswered_since, wave.ask_until = asked, None
         self._resettle(self._order, now=now)
 
     def start(self, wave_id: str, *, now: float) -> WaveState:
@@ -212,7 +241,8 @@ class WaveScheduler:
     def reopen(self, wave_id: str, reason: str, *, now: float) -> None:
         """Reset a wave that has ended, for another attempt."""
         wave = self._waves[wave_id]
-        wave.has_workflow, wave.late, wave.ask_until = False, False, None
+        wave.has_workflow, wave.late = False, False
+        wave.ask_until = wave.unanswered_since = None
         wave.end_time = wave.completion_duration = None
         wave.launches_in_doubt = []
         wave.decisions = wave.decisions.model_copy(update={"refused_by": None, "accepted_by": None})
@@ -228,7 +258,7 @@ class WaveScheduler:
         for wave_id in wave_ids:
             wave = self._waves[wave_id]
             wave.decisions = wave.decisions.model_copy(update=decision)
-            wave.ask_until = None
+            wave.ask_until = wave.unanswered_since = None
         self.touch(now)
         affected = self._affected_by(wave_ids[0]) if len(wave_ids) == 1 else self._order
         self._resettle(affected, now=now)
@@ -291,9 +321,9 @@ class WaveScheduler:
             return
         asks = wave.status in _FAILED_STATUSES and self.policy(wave.wave_id) is OnFailure.ASK
         if not asks:
-            wave.ask_until = None
+            wave.ask_until = wave.unanswered_since = None
         elif not had_failed and not wave.decisions.accepted_by:
-            wave.ask_until = now + ASK_SECONDS / self.state.speed
+            self._ask(wave, now=now)
         self._resettle(self._affected_by(wave.wave_id), now=now)
 
     @property
@@ -349,7 +379,12 @@ class WaveScheduler:
             ids = dict.fromkeys(i for d in unmet for i in d.caused_by or [d.wave_id])
             roots = [self._waves[i] for i in ids]
             skipped = "Skipped because " + _names(roots)
+            if any(root.unanswered_since is not None for root in roots):
+                within = rounded_duration(self.plan.decision_seconds)
+                skipped += f" and nobody decided within {within}"
             self._skip(wave, skipped, Cause.DEPENDENCY, roots, now=now)
+        elif undecided_waves and self._is_deadline_passed:
+            self._fail_at_deadline(wave, now=now)
         elif undecided_waves:
             answers = "retry_wave, accept_wave, or skip_wave this one"
             self._wait(wave, WaitingFor.DECISION, f"{_names(undecided_waves)}: {answers}", now=now)
@@ -393,7 +428,11 @@ class WaveScheduler:
         self._change(wave, WaveStatus.FAILED, reason, now=now, cause=Cause.APPROVAL_EXPIRED)
         wave.end_time = approval.expires
         if self.policy(wave.wave_id) is OnFailure.ASK:
-            wave.ask_until = now + ASK_SECONDS / self.state.speed
+            self._ask(wave, now=now)
+
+    def _ask(self, wave: WaveState, *, now: float) -> None:
+        decide_by = now + self.plan.decision_seconds / self.state.speed
+        wave.ask_until = min(decide_by, self._deadline)
 
     def _wait(
         self, wave: WaveState, waiting_for: WaitingFor, detail: str = "", *, now: float

@@ -31,6 +31,11 @@ class OperatingSystem(StrEnum):
     WINDOWS = "WINDOWS"
 
 
+def server_label(server_id: str, name: str | None) -> str:
+    """A server as people read it: its name, if DRS has one, and its ID."""
+    return f"{name} ({server_id})" if name else server_id
+
+
 class ServerResult(Model):
     """The state of one server's launch.
 

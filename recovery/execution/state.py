@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
+from recovery.execution.server import server_label
 from recovery.execution.wave import WaveState
 from recovery.plan.model import RecoveryPlan
 
@@ -102,6 +103,7 @@ class ExecutionState(Model):
         revision: grows with every change of the execution itself (its waves have their own).
         speed: our polls and deadlines are divided by it; 1 except in a sandbox.
         from_execution: the earlier execution whose servers this one took over.
+        endpoints: of DRS, as its worker sees them.
         warnings: risks for the execution, such as a history table in the Region that is lost.
     """
 
@@ -118,6 +120,7 @@ class ExecutionState(Model):
     end_time: float | None = None
     speed: float = 1.0
     from_execution: str | None = None
+    endpoints: list[str] = []
     warnings: list[str] = []
     waves: list[WaveState] = []
     messages: list[MessageRecord] = []
@@ -145,6 +148,22 @@ class ExecutionState(Model):
             waves=[WaveState.of(wave) for wave in plan.waves],
         )
 
+    @property
+    def continue_command(self) -> str:
+        """The command that, after the end, keeps what is up and launches the rest."""
+        return continue_command(self.execution_id, self.execution_type)
+
+    def server_label(self, server_id: str) -> str:
+        """A server's name and ID, or its ID alone."""
+        names = (wave.server_names.get(server_id) for wave in self.waves)
+        return server_label(server_id, next(filter(None, names), None))
+
     def without_waves(self) -> "ExecutionState":
         """The execution without its waves and messages."""
         return self.model_copy(update={"waves": [], "messages": []})
+
+
+def continue_command(execution_id: str, execution_type: ExecutionType | None) -> str:
+    """The command that, after an execution's end, keeps what is up and launches the rest."""
+    option = " --recovery" if execution_type is ExecutionType.RECOVERY else ""
+    return f"drs-waves run --from {execution_id}{option}"

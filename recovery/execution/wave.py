@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from recovery.base_model import Model
-from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult
+from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, server_label
 from recovery.plan.model import Wave
 
 
@@ -141,10 +141,12 @@ class WaveState(Model):
         has_workflow: its workflow sets its status; otherwise the plan's scheduler does.
         automatic_retries: how many of the plan's `Retries` were used.
         ask_until: until when its dependents wait for an operator's decision (epoch seconds).
+        unanswered_since: when the time for that decision ended without one (epoch seconds).
         launches_in_doubt: launch IDs for which it is unknown whether DRS has the job; an
             operator must answer.
         expected_seconds: what it is expected to take from acceptance on; None if nothing is known.
         operating_systems: of its servers, where DRS says so.
+        server_names: of its servers, where DRS says so; reports to the plan omit them.
     """
 
     wave_id: str
@@ -167,9 +169,11 @@ class WaveState(Model):
     has_workflow: bool = False
     automatic_retries: int = 0
     ask_until: float | None = None
+    unanswered_since: float | None = None
     launches_in_doubt: list[str] = []
     expected_seconds: float | None = None
     operating_systems: dict[str, OperatingSystem] = {}
+    server_names: dict[str, str] = {}
     decisions: Decisions = Decisions()
     servers: list[ServerResult] = []
 
@@ -220,6 +224,10 @@ class WaveState(Model):
         """The jobs of servers that are neither up nor failed."""
         jobs = (s.recovery_job_id for s in self.servers if not s.is_final)
         return tuple(dict.fromkeys(job for job in jobs if job))
+
+    def server_label(self, server_id: str) -> str:
+        """A server's name and ID, or its ID alone."""
+        return server_label(server_id, self.server_names.get(server_id))
 
     def merge_servers(self, changed: Iterable[ServerResult]) -> None:
         """Replace the results of the servers named in `changed`."""

@@ -5,6 +5,7 @@ from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
 from recovery.plan.graph import WaveGraph
+from recovery.text_format import rounded_duration
 
 
 def expected_seconds(wave: WaveState, speed: float) -> float:
@@ -22,6 +23,15 @@ class Remaining(Model):
 
     seconds: float
     overdue: bool
+
+    @property
+    def text(self) -> str:
+        """The estimate as text; with a late wave it is the least that is left."""
+        if not self.overdue:
+            return f"about {rounded_duration(self.seconds)} left"
+        if not self.seconds:
+            return "longer than expected"
+        return f"at least {rounded_duration(self.seconds)} left, a wave is late"
 
 
 def remaining(state: ExecutionState, *, now: float) -> Remaining:

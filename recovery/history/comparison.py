@@ -20,7 +20,7 @@ HEADER = "EXECUTION"
 PLAN = "PLAN"
 _PLAN_REVISION = 1
 # Only the plan's workflow sets these fields; the wave's workflow, which mostly writes, does not.
-_PLAN_FIELDS = {"decisions", "has_workflow", "automatic_retries", "ask_until"}
+_PLAN_FIELDS = {"decisions", "has_workflow", "automatic_retries", "ask_until", "unanswered_since"}
 _MAX_LEAVES = 2
 _SUMMARY_FIELDS = ("Status", "StatusReason", "Name", "WaveId", "Actor", "PlanId")
 

@@ -15,7 +15,7 @@ from recovery.operator.messages import (
     read_cancel_reason,
     read_message,
 )
-from recovery.operator.rules import is_allowed, refusal
+from recovery.operator.rules import is_allowed, refusal, waves_called
 from recovery.text_format import listed, shortened
 
 # By whether they were accepted. Each is up to 2 KB of the state, which queries answer as a whole.
@@ -131,7 +131,12 @@ class MessageHandler:
         self._scheduler.touch(now)
 
     def _read(self, name: str, inputs: tuple[Any, ...]) -> OperatorMessage:
-        return self._with_launch(read_message(_message_name(name), inputs))
+        message = read_message(_message_name(name), inputs)
+        if message.wave is not None:
+            found = waves_called(self._scheduler.state, message.wave)
+            # The rules refuse an unknown wave and an ambiguous name.
+            message = replace(message, wave=found[0].wave_id) if len(found) == 1 else message
+        return self._with_launch(message)
 
     def _require_allowed(self, message: OperatorMessage, *, hint: bool = True) -> None:
         if (refused := refusal(self._scheduler.state, message, hint=hint)) is not None:

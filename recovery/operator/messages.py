@@ -128,7 +128,7 @@ def _plain(key: str) -> str:
 
 # By key without case, "_" and "-", because operators type these under stress.
 _NAMES = {_plain(field.name): field.name for field in fields(OperatorMessage)[1:]}
-_NAMES |= {"waveid": "wave", "jobid": "job", "launchid": "launch"}
+_NAMES |= {"waveid": "wave", "wavename": "wave", "jobid": "job", "launchid": "launch"}
 
 
 def read_message(name: MessageName, inputs: tuple[Any, ...]) -> OperatorMessage:

@@ -7,6 +7,7 @@ from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
 from recovery.operator.messages import MessageName
 from recovery.operator.rules import accepts_messages, is_allowed
+from recovery.text_format import clock_time, rounded_duration
 
 _FAILED_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 
@@ -38,6 +39,9 @@ class PendingDecision:
     skippable: tuple[WaveState, ...] = ()
 
 
+UNANSWERED = "nobody decided in time, an answer still launches what was skipped"
+
+
 def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
     """The pending decisions, most urgent first; none once the execution has ended."""
     if not accepts_messages(state):
@@ -52,6 +56,27 @@ def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
                 skippable = _skippable(state, wave) if kind is DecisionKind.FAILURE else ()
                 found.append(PendingDecision(kind, wave, allowed, skippable))
     return found
+
+
+def decision_deadline(state: ExecutionState, wave: WaveState) -> float | None:
+    """Until when the dependents of a failed wave wait for a decision; None if none waits."""
+    waits = any(
+        w.waiting_for is WaitingFor.DECISION and wave.wave_id in w.depends_on for w in state.waves
+    )
+    return wave.ask_until if waits else None
+
+
+def time_to_decide(state: ExecutionState, wave: WaveState, *, now: float) -> str:
+    """How long the dependents of a failed wave wait for a decision; empty if none waits.
+
+    `now` is in epoch seconds. The time of day is in the time zone of the reader's process.
+    """
+    if wave.unanswered_since is not None:
+        return UNANSWERED
+    deadline = decision_deadline(state, wave)
+    if deadline is None:
+        return ""
+    return f"{rounded_duration(deadline - now)} to decide (until {clock_time(deadline)})"
 
 
 # By kind, most urgent first, the messages that make the decision.

@@ -9,6 +9,7 @@ from recovery.execution.state import ExecutionState, PlanStatus, RefusalCode
 from recovery.execution.wave import OperatorDecision, WaveState, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage, nearest
 from recovery.plan.limits import MAX_ATTEMPTS_OF_A_WAVE
+from recovery.text_format import count, listed
 
 _RETRYABLE = (WaveStatus.FAILED, WaveStatus.TIMED_OUT, WaveStatus.CANCELLED)
 _ACCEPTABLE = (WaveStatus.IN_PROGRESS, WaveStatus.FAILED, WaveStatus.TIMED_OUT)
@@ -52,7 +53,7 @@ def _refuse_retry(wave: WaveState, _: OperatorMessage) -> Refusal | None:
     return Refusal(
         RefusalCode.ATTEMPTS_USED_UP,
         f"it had {wave.attempt} attempts, and Temporal's history of one execution has no room for "
-        "more; `drs-waves run --from` continues the execution once it has ended",
+        "more",
     )
 
 
@@ -173,16 +174,36 @@ def refusal(
         return closed
     if not message.name.is_about_a_wave:
         return _refuse_about_execution(state, message.name)
-    wave = next((w for w in state.waves if w.wave_id == message.wave), None)
-    if wave is None:
-        given_id, more = message.wave or "", "`drs-waves status` lists them"
-        if hint:
-            more = nearest(given_id, [w.wave_id for w in state.waves])
-        return Refusal(RefusalCode.UNKNOWN_WAVE, f"no wave {given_id!r}; {more}")
+    found = waves_called(state, message.wave or "")
+    if len(found) != 1:
+        return _refuse_unknown(state, message.wave or "", found, hint=hint)
+    (wave,) = found
     refused = _RULES[message.name](wave, message)
     if refused is None:
         return None
     return Refusal(refused.code, refused.text + _alternatives(wave, message.name))
+
+
+def _refuse_unknown(
+    state: ExecutionState, given: str, found: list[WaveState], *, hint: bool
+) -> Refusal:
+    if found:
+        ids = listed([w.wave_id for w in found])
+        text = f"{count(len(found), 'wave')} are called {given!r}; send the WaveId, one of {ids}"
+        return Refusal(RefusalCode.UNKNOWN_WAVE, text)
+    more = "the state of the execution lists them"
+    if hint:
+        names = dict.fromkeys(each for w in state.waves for each in (w.wave_id, w.wave_name))
+        more = nearest(given, tuple(names))
+    return Refusal(RefusalCode.UNKNOWN_WAVE, f"no wave {given!r}; {more}")
+
+
+def waves_called(state: ExecutionState, given: str) -> list[WaveState]:
+    """The wave with this WaveId, or else those with this ID or name in any case."""
+    if exact := [w for w in state.waves if w.wave_id == given]:
+        return exact
+    name = given.strip().casefold()
+    return [w for w in state.waves if name in (w.wave_id.casefold(), w.wave_name.casefold())]
 
 
 def allowed_forms(
@@ -234,13 +255,12 @@ def _refuse_all(state: ExecutionState) -> Refusal | None:
     if state.end_time is not None:
         return Refusal(
             RefusalCode.EXECUTION_ENDED,
-            f"the execution has ended; `drs-waves run --from {state.execution_id}` goes on",
+            "the execution has ended",
         )
     if state.status is PlanStatus.CANCELLED:
         return Refusal(
             RefusalCode.EXECUTION_CANCELLED,
-            "the execution is being cancelled; once it has ended, "
-            f"`drs-waves run --from {state.execution_id}` continues it",
+            "the execution is being cancelled",
         )
     return None
 

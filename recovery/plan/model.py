@@ -5,6 +5,7 @@ Pure data. `recovery.plan.file` reads a plan from a file and makes the checks ac
 
 import hashlib
 import json
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -166,6 +167,8 @@ class RecoveryPlan(Model):
     on_failure: OnFailure | None = None
     deadline_seconds: Seconds = 86400.0
     """Seconds from the plan's start after which no wave is launched."""
+    decision_seconds: Seconds = 14400.0
+    """With the policy ASK: seconds that the dependents of a failed wave wait for a decision."""
     waves: list[Wave]
 
     @property
@@ -175,6 +178,9 @@ class RecoveryPlan(Model):
         The order of waves, of a wave's servers and of its dependencies has none.
         """
         content = json.loads(self.model_dump_json())
+        # Executions recorded before this key was known carry the hash without it.
+        if self.decision_seconds == RecoveryPlan.model_fields["decision_seconds"].default:
+            del content["DecisionSeconds"]
         for dumped, wave in zip(content["Waves"], self.waves, strict=True):
             dumped["Dependencies"] = sorted(wave.depends_on)
             dumped["Servers"].sort(key=lambda server: server["SourceServerId"])
@@ -196,6 +202,11 @@ class RecoveryPlan(Model):
     def targets(self) -> tuple[Target, ...]:
         """The distinct targets, in the order in which the plan first names them."""
         return tuple(dict.fromkeys(wave.target for wave in self.waves))
+
+    def counted_without(self, left_out: Collection[str]) -> tuple[int, int]:
+        """How many servers are not among these, and in how many waves they are."""
+        left = [sum(i not in left_out for i in wave.server_ids) for wave in self.waves]
+        return sum(left), sum(map(bool, left))
 
     def wave(self, wave_id: str) -> Wave:
         """Return the wave with this ID.

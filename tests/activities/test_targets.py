@@ -29,6 +29,7 @@ from tests.aws_in_process import (
     Temporal,
 )
 from tests.gateway import Answer, gateway
+from tests.recovery.plans import server_id
 
 FAR = Target(region="eu-central-1")
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
@@ -70,6 +71,30 @@ async def test_a_healthy_plan_has_no_findings_and_changes_nothing(
     assert set(target.other_endpoints) == {aws.server.endpoint_url}
     assert found.context.history_endpoint == aws.server.endpoint_url
     assert aws.calls("StartRecovery") == 0
+
+
+async def test_a_region_where_drs_was_never_used_is_one_finding(
+    aws: LocalAws, fast: Settings
+) -> None:
+    waves = [
+        Wave(
+            wave_id=f"w{number}",
+            servers=[Server(source_server_id=server_id(number))],
+            region="eu-west-1",
+            account_id=account,
+        )
+        for number, account in enumerate((None, ACCOUNT), start=1)
+    ]
+    (finding,) = (await readiness(RecoveryPlan(plan_id="crm", waves=waves), fast)).findings
+    assert (finding.region, finding.account_id, finding.blocks) == ("eu-west-1", ACCOUNT, True)
+    assert "UninitializedAccount" in finding.message
+    assert finding.message.endswith("is the Region right?")
+
+
+async def test_a_finding_has_the_name_of_its_server(aws: LocalAws, fast: Settings) -> None:
+    servers = aws.servers(1, ReplicationState="PAUSED", Name="web01")
+    (finding,) = (await readiness(plan(servers), fast)).findings
+    assert finding.server_name == "web01"
 
 
 async def test_a_full_jobs_quota_blocks(aws: LocalAws, fast: Settings) -> None:

@@ -68,7 +68,7 @@ def refusal(code: str, status: int, *, headers: dict[str, str] | None = None, **
 def test_each_answer_of_aws_has_its_kind(code: str, status: int, kind: AwsErrorKind) -> None:
     error = AwsError.of(refusal(code, status), "StartRecovery")
     assert error.kind is kind
-    assert str(error) == f"StartRecovery: {code}: because"
+    assert str(error).startswith(f"StartRecovery: {code}: because")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Errors: one clear message on standard error, and an exit code that scripts can trust."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,11 @@ from typer.testing import CliRunner
 
 from aws.errors import AwsError, AwsErrorKind
 from cli.app import app
-from cli.input.confirmation import print_start_details, require_confirmation
+from cli.input.confirmation import (
+    confirm_default_temporal,
+    print_start_details,
+    require_confirmation,
+)
 from cli.render.tables import finding_table
 from client.errors import RefusedError, UnreachableError
 from client.takeover import PreviousExecution
@@ -147,6 +152,9 @@ def test_without_a_terminal_a_confirmation_must_be_passed(option: list[str]) -> 
     assert "Pass --confirm crm" in result.stderr
 
 
+PLACE = "Temporal temporal.example.com:7233, namespace drs"
+
+
 def test_what_is_confirmed_names_targets_hash_and_the_servers_that_may_be_destroyed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -158,16 +166,17 @@ def test_what_is_confirmed_names_targets_hash_and_the_servers_that_may_be_destro
     context = WorkerContext(speed=1, targets=[target])
     readiness = Readiness(context=context, findings=[])
     server = CHAIN.waves[0].server_ids[0]
-    print_start_details(CHAIN, ExecutionType.RECOVERY, readiness, [server])
+    print_start_details(CHAIN, ExecutionType.RECOVERY, readiness, [server], place=PLACE)
     shown = capsys.readouterr().err
     assert "R E C O V E R Y" in shown
     assert "SANDBOX" not in shown
     assert CHAIN.plan_hash in shown
+    assert f"On       {PLACE}\n" in shown
     assert "Launches 6 servers in 3 waves" in shown
     assert "123456789012  us-west-2  6        https://drs.us-west-2.amazonaws.com" in shown
     assert f"DESTROYS a live recovery instance:\n  {server}" in shown
     target.is_sandbox = True
-    print_start_details(CHAIN, ExecutionType.RECOVERY, readiness, [])
+    print_start_details(CHAIN, ExecutionType.RECOVERY, readiness, [], place=PLACE)
     assert "SANDBOX" in capsys.readouterr().err
 
 
@@ -191,6 +200,7 @@ def test_what_is_confirmed_separates_what_is_taken_over_from_what_is_launched(
         ExecutionType.RECOVERY,
         earlier.without_own(readiness),
         [],
+        place=PLACE,
         taken_over=earlier.up,
     )
     shown = capsys.readouterr().err
@@ -314,3 +324,33 @@ def test_version() -> None:
     result = runner.invoke(app, ["--version"])
     assert result.exit_code == 0
     assert result.stdout.startswith("drs-waves ")
+
+
+@pytest.mark.parametrize(
+    ("address", "on_terminal", "asked"),
+    [(None, True, 1), (None, False, 0), ("temporal.example.com:7233", True, 0)],
+)
+def test_a_start_on_a_temporal_that_nobody_configured_asks_on_a_terminal(
+    address: str | None,
+    on_terminal: bool,
+    asked: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(tmp_path / "none.toml"))
+    monkeypatch.delenv("TEMPORAL_ADDRESS")
+    if address:
+        monkeypatch.setenv("TEMPORAL_ADDRESS", address)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: on_terminal))
+    questions = []
+
+    def answer(question: str, *, is_yes: bool, **_: object) -> bool:
+        questions.append(question)
+        return is_yes
+
+    monkeypatch.setattr(typer, "confirm", partial(answer, is_yes=True))
+    confirm_default_temporal()
+    assert [each.endswith("Start on localhost:7233?") for each in questions] == [True] * asked
+    monkeypatch.setattr(typer, "confirm", partial(answer, is_yes=False))
+    with pytest.raises(CliError, match="nothing was started") if asked else nullcontext():
+        confirm_default_temporal()

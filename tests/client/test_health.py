@@ -9,13 +9,16 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from activities.launch import launcher_problem
+from client.errors import NoWorkerError
 from client.health import LaunchHealth, launch_problems
+from client.workers import answered_by_worker, has_worker
 from contract.identifiers import launcher_workflow_id
 from contract.launcher import LauncherInput
 from contract.task_queues import TASK_QUEUE
 from sandbox.stack import Stack
 from tests.shared_servers import own_namespace
 from workflows.launcher.workflow import LauncherWorkflow
+from workflows.reads import PingWorkflow
 
 LAUNCHER = launcher_workflow_id("123456789012", "us-west-2")
 
@@ -31,7 +34,7 @@ async def client(shared_servers: Stack, shared_temporal: Client) -> Client:
 
 @pytest.fixture
 async def worker(client: Client) -> AsyncIterator[None]:
-    async with Worker(client, task_queue=TASK_QUEUE, workflows=[LauncherWorkflow]):
+    async with Worker(client, task_queue=TASK_QUEUE, workflows=[LauncherWorkflow, PingWorkflow]):
         yield
 
 
@@ -82,7 +85,7 @@ async def test_without_a_worker_both_the_worker_and_the_launcher_are_named(
     monkeypatch.setattr(launcher_problem, "_STUCK_SECONDS", 0.0)
     await start_launcher(client)
     await eventually(
-        client, "No worker serves", f"no worker has taken the task of the launcher {LAUNCHER}"
+        client, "No worker answers", f"no worker has taken the task of the launcher {LAUNCHER}"
     )
 
 
@@ -92,7 +95,7 @@ async def test_a_launcher_whose_tasks_fail_is_a_problem(
     monkeypatch.setattr(launcher_problem, "_STUCK_SECONDS", 0.0)
     # Input that cannot be decoded.
     await client.start_workflow("LauncherWorkflow", "nonsense", id=LAUNCHER, task_queue=TASK_QUEUE)
-    async with Worker(client, task_queue=TASK_QUEUE, workflows=[LauncherWorkflow]):
+    async with Worker(client, task_queue=TASK_QUEUE, workflows=[LauncherWorkflow, PingWorkflow]):
         await eventually(client, f"the launcher {LAUNCHER} has failed for")
 
 
@@ -101,5 +104,19 @@ async def test_the_problems_are_read_once_for_all_callers(
 ) -> None:
     health = LaunchHealth()
     (idle,) = await health.problems(client)
-    monkeypatch.setattr("client.health.launch_problems", None)
+    monkeypatch.setattr("client.health._read", None)
     assert await health.problems(client) == [idle]
+
+
+async def test_a_worker_that_has_ended_is_not_up_although_temporal_still_lists_it(
+    client: Client,
+) -> None:
+    async with Worker(client, task_queue=TASK_QUEUE, workflows=[PingWorkflow]):
+        assert await has_worker(client)
+    assert not await has_worker(client)
+    with pytest.raises(NoWorkerError, match="Start one with `drs-waves worker`"):
+        await answered_by_worker(client, asyncio.sleep(60))
+
+
+async def test_a_late_answer_counts_although_no_worker_answers_the_ping(client: Client) -> None:
+    assert await answered_by_worker(client, asyncio.sleep(2, "late")) == "late"

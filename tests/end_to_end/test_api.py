@@ -82,8 +82,7 @@ async def test_a_drill_goes_from_registration_to_clean_up_over_http(
             if event.event == "state":
                 states.append(event.data)
                 numbers.append(int(event.id))
-            else:
-                assert event.event == "end"
+            elif event.event == "end":
                 break
     # It came by itself, at every change, and the last one is the recorded end.
     assert numbers == sorted(set(numbers))
@@ -391,6 +390,7 @@ async def test_an_invalid_plan_is_rejected_with_all_problems_and_lines(
     text = "PlanId: crm\nWaves:\n  - WaveId: db\n    ServerIds: [x]\n    Retry: 1\n"
     answer = await ops.post("/plans/validate", content=text, headers={"Content-Type": kind})
     assert answer.status_code == 422
-    body = {each["pointer"]: each["detail"] for each in answer.json()["problems"]}
-    assert {"line 4", "line 5"} <= set(body)
-    assert "wave db" in body["line 5"]
+    problems = {each.get("line"): each for each in answer.json()["problems"]}
+    assert {4, 5} <= set(problems)
+    assert problems[5]["wave"] == "db"
+    assert "did you mean Retries?" in problems[5]["detail"]

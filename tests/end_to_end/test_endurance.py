@@ -107,7 +107,7 @@ async def test_a_running_recovery_is_never_replaced(env: E2eEnvironment) -> None
     execution_id = await start_execution(
         env.client, plan, execution_type=RECOVERY, confirmation=plan.plan_id
     )
-    with pytest.raises(RefusedError, match="A real recovery of"):
+    with pytest.raises(RefusedError, match="a real recovery of"):
         await replace_drill(env.client, plan.plan_id)
     assert (await env.end(plan, execution_id)).status is PlanStatus.COMPLETED
 

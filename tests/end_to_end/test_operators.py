@@ -101,7 +101,7 @@ async def test_an_accepted_failure_stays_true_and_lets_dependents_go_on(
     accepted = wave_of(state, "Database").decisions.accepted_by
     assert accepted is not None
     assert accepted.actor == "ops"
-    assert state.status is PlanStatus.FAILED
+    assert state.status is PlanStatus.PARTIAL
 
 
 async def test_accepting_a_wave_in_progress_starts_its_dependents_at_once(
@@ -201,11 +201,12 @@ async def test_retries_relaunch_only_the_failed_servers_before_the_policy_applie
 async def test_continue_runs_dependents_and_stop_launches_nothing_new(
     env: E2eEnvironment, policy: OnFailure
 ) -> None:
-    bad = env.aws.servers(1, Outcome="failed-early")
+    bad = env.aws.servers(1, Outcome="failed-late")
+    slow = env.aws.servers(1, LaunchSeconds=6 * SPEED)
     plan = env.plan(
         env.wave("Database", servers=bad),
         env.wave("App", "Database"),
-        env.wave("Cache"),
+        env.wave("Cache", servers=slow),
         env.wave("Other", "Cache"),
         on_failure=policy,
     )

@@ -125,5 +125,6 @@ def recovery_plans(draw: st.DrawFn) -> RecoveryPlan:
         rpo=draw(st.none() | st.integers(1, 10_000)),
         on_failure=draw(_policies),
         deadline_seconds=draw(_seconds),
+        decision_seconds=draw(_seconds),
         waves=draw(st.permutations(waves)),
     )

@@ -1,4 +1,4 @@
-"""How long the waves of an execution are expected to take."""
+"""What DRS says of the servers of an execution, and how long its waves are expected to take."""
 
 from collections.abc import Mapping
 
@@ -23,10 +23,12 @@ class Expectations:
     def __init__(self, start: StartExecution, state: ExecutionState) -> None:
         self._start = start
         self._state = state
-        self.update({})
+        self.update({}, {})
 
-    def update(self, operating_systems: Mapping[str, OperatingSystem]) -> None:
-        """Estimate how long waves take, from their servers and these operating systems."""
+    def update(
+        self, operating_systems: Mapping[str, OperatingSystem], names: Mapping[str, str]
+    ) -> None:
+        """Name the servers, and estimate how long waves take with these operating systems."""
         start = self._start
         self.durations = (
             start.learned.with_operating_systems(operating_systems).durations | start.expected
@@ -36,9 +38,10 @@ class Expectations:
             systems = {
                 i: operating_systems[i] for i in planned.server_ids if i in operating_systems
             }
-            if systems != wave.operating_systems and wave.revision:
+            named = {i: names[i] for i in planned.server_ids if i in names}
+            if (systems, named) != (wave.operating_systems, wave.server_names) and wave.revision:
                 # An operator's message came before, so the history already has the wave.
                 wave.revision = next_revision(wave.revision, workflow.time())
-            wave.operating_systems = systems
+            wave.operating_systems, wave.server_names = systems, named
         seconds = expected_durations(start.plan, self.durations)
         self.remaining = start.plan.graph.remaining(seconds)

@@ -204,6 +204,7 @@ class WaveRuns:
             expected={i: known[i] for i in planned.server_ids if i in known},
             earliest_seconds=earliest_seconds(planned, start.learned.servers | start.expected),
             operating_systems=wave.operating_systems,
+            server_names=wave.server_names,
         )
 
     def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:

@@ -184,7 +184,7 @@ class RecoveryPlanWorkflow:
 
     async def _run_waves(self) -> None:
         """Start each wave when its last dependency is up, until all are settled."""
-        while not self._scheduler.all_settled:
+        while not self._scheduler.is_over:
             if self._is_at_limit():
                 await self._stop_waves(self._limit_reason)
                 return
@@ -203,7 +203,7 @@ class RecoveryPlanWorkflow:
         if used >= _WARN_SHARE and not self._limit_reason:
             self._limit_reason = (
                 "Temporal's history of one execution has hardly room for more; "
-                f"`drs-waves run --from {self._state.execution_id}` continues it"
+                f"`{self._state.continue_command}` continues it"
             )
             self._state.warnings = [*self._state.warnings, f"{_STOP_SENDING} {self._limit_reason}"]
             self._scheduler.touch(workflow.time())
@@ -250,8 +250,10 @@ class RecoveryPlanWorkflow:
                 now = workflow.time()
                 self._scheduler.refuse(target.region, target.role_arn, reason, now=now)
         self._state.speed = context.speed
+        endpoints = dict.fromkeys(each.endpoint for each in context.targets if each.endpoint)
+        self._state.endpoints = list(endpoints)
         self._state.warnings = context.warnings
-        self._expectations.update(context.operating_systems)
+        self._expectations.update(context.operating_systems, context.server_names)
         self._scheduler.touch(workflow.time())
         self._recorder.wake()
 

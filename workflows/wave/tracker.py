@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.server import ServerResult
     from recovery.execution.wave import Cause, WaitingFor, WaveState, WaveStatus, next_revision
     from recovery.forecast.estimates import expected_seconds
+    from recovery.text_format import listed
 
 
 class WaveTracker:
@@ -32,6 +33,7 @@ class WaveTracker:
         self.state.attempt, self.state.revision = start.attempt, start.revision
         self.state.expected_seconds = expected_seconds(start.wave, start.expected)
         self.state.operating_systems = start.operating_systems
+        self.state.server_names = start.server_names
         self.state.status = WaveStatus.WAITING
         self.state.waiting_for = WaitingFor.LAUNCH
         self.state.status_reason = WaitingFor.LAUNCH.text()
@@ -55,7 +57,7 @@ class WaveTracker:
         """The state with the servers that changed since the last call."""
         servers, self._unreported = list(self._unreported.values()), {}
         self.report_now = False
-        return self.state.model_copy(update={"servers": servers})
+        return self.state.model_copy(update={"servers": servers, "server_names": {}})
 
     def wait_for(self, waiting_for: WaitingFor, reason: str = "") -> None:
         """Set what the wave waits for before its launch."""
@@ -104,7 +106,8 @@ class WaveTracker:
 
     def judge(self) -> None:
         """Derive the wave's status from its servers; a TIMED_OUT wave that is up is late."""
-        verdict, wave = judge_wave(self.state.servers), self.state
+        wave = self.state
+        verdict = judge_wave(wave.servers, label=wave.server_label)
         if verdict.status is WaveStatus.IN_PROGRESS:
             if wave.start_time is not None and wave.status in _OPEN:
                 parts = [verdict.reason, self.launch_reason, self.poll_error]
@@ -118,8 +121,9 @@ class WaveTracker:
 
     def time_out(self) -> None:
         """Mark the wave TIMED_OUT because TimeoutSeconds have passed."""
-        open_ = [s.source_server_id for s in self.state.servers if not s.is_final]
-        reason = f"Not up within {self._timeout_seconds:g} s: {', '.join(open_[:5])}"
+        state = self.state
+        open_ = [state.server_label(s.source_server_id) for s in state.servers if not s.is_final]
+        reason = f"Not up within {self._timeout_seconds:g} s: {listed(open_, shown=5)}"
         self._end(WaveStatus.TIMED_OUT, reason, at=workflow.time())
 
     def cancel(self, reason: str) -> None:

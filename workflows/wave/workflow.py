@@ -190,7 +190,7 @@ class WaveWorkflow:
 def _details(wave: WaveState) -> str:
     """The wave as a Markdown table, for the Web UI."""
     rows = [
-        f"| {s.source_server_id} | {s.launch_status} | {s.verified or ''} "
+        f"| {wave.server_label(s.source_server_id)} | {s.launch_status} | {s.verified or ''} "
         f"| {s.recovery_instance_id or ''} | {s.recovery_job_id or ''} | {s.reason or ''} |"
         for s in wave.servers[:100]
     ]

@@ -8,7 +8,13 @@ from api.pages.rendering import render
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.operator.messages import MessageName
-from recovery.operator.pending_decisions import DecisionKind, PendingDecision, pending_decisions
+from recovery.operator.pending_decisions import (
+    UNANSWERED,
+    DecisionKind,
+    PendingDecision,
+    decision_deadline,
+    pending_decisions,
+)
 
 _MAX_ITEMS = 6
 
@@ -21,25 +27,32 @@ class AttentionItem:
         text: what must be decided.
         wave: the wave; None for the execution.
         controls: the possible actions.
+        deadline: until when its dependents wait for the decision (epoch seconds).
     """
 
     text: str
     wave: WaveState | None
     controls: tuple[Control, ...]
+    deadline: float | None = None
 
 
 def attention_items(state: ExecutionState, user: Principal) -> list[AttentionItem]:
     """The decisions that wait for an operator."""
     return [
-        AttentionItem(_text(each), each.wave, tuple(_controls(state, user, each)))
+        AttentionItem(
+            _text(each),
+            each.wave,
+            tuple(_controls(state, user, each)),
+            decision_deadline(state, each.wave) if each.wave else None,
+        )
         for each in pending_decisions(state)
     ]
 
 
-def attention(state: ExecutionState, user: Principal) -> str:
+def attention(state: ExecutionState, user: Principal, *, now: float) -> str:
     """Render the decisions; hidden if there are none."""
     items = attention_items(state, user)
-    return render("attention", items=items[:_MAX_ITEMS], more=len(items) - _MAX_ITEMS)
+    return render("attention", items=items[:_MAX_ITEMS], more=len(items) - _MAX_ITEMS, now=now)
 
 
 def _controls(state: ExecutionState, user: Principal, pending: PendingDecision) -> list[Control]:
@@ -62,4 +75,5 @@ def _text(pending: PendingDecision) -> str:
             return "may have been launched: whether DRS has its job is not known"
         case _:
             accepted = "; accepted" if pending.wave.decisions.accepted_by else ""
-            return f"{pending.wave.status}{accepted}: {pending.wave.status_reason}"
+            late = f"; {UNANSWERED}" if pending.wave.unanswered_since is not None else ""
+            return f"{pending.wave.status}{accepted}: {pending.wave.status_reason}{late}"

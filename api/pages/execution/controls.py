@@ -16,6 +16,7 @@ from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
 from recovery.forecast.remaining import graph_of
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
+from recovery.operator.effects import effect_text, skip_effect
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import Action, accepts_messages, actions_about, allowed_forms
 from recovery.text_format import count
@@ -115,7 +116,7 @@ def _dialog(
     **values: Any,
 ) -> Dialog:
     """The form of an action; `values` are those of its template."""
-    defaults = {"dependents": 0, "typed": None, "launches": [], "answers": [True]}
+    defaults = {"cascade": "", "typed": None, "launches": [], "answers": [True]}
     values = {"state": state, "name": name, "button": _BUTTONS[name]} | defaults | values
     return Dialog(render("action_dialog", **values), send)
 
@@ -136,18 +137,18 @@ def _message_dialog(
         result = await service.send_message(caller, state.execution_id, message)
         return Outcome(result or WITHOUT_WORKER)
 
-    effect = f"{action.effect} {wave.wave_name} ({wave.wave_id})" if wave else action.effect
     forms = allowed_forms(state, action.name, wave) if wave else []
     label = _LABELS[action.name]
     skipped = wave if action.name is MessageName.SKIP_WAVE else None
+    has_dependents = skipped and graph_of(state).downstream_of(skipped.wave_id)
     return _dialog(
         state,
         action.name,
         send,
         title=f"{label}: {wave.wave_name}" if wave else label,
-        effect=f"It {effect}.",
+        effect=f"It {effect_text(action, state, wave)}.",
         details=_details(state, action.name, wave),
-        dependents=len(graph_of(state).downstream_of(skipped.wave_id)) if skipped else 0,
+        cascade=skip_effect(state, skipped, cascade=True) if skipped and has_dependents else "",
         launches=[form.launch for form in forms if form.launch is not None],
         answers=[form.approve for form in forms] or [True],
     )
@@ -169,8 +170,6 @@ def _details(state: ExecutionState, name: MessageName, wave: WaveState | None) -
     waiting = [each.wave_name for each in state.waves if wave.wave_id in each.depends_on]
     if waiting:
         details.append(f"On it depend: {', '.join(waiting[:8])}{' …' if len(waiting) > 8 else ''}.")
-    if name is MessageName.ACCEPT_WAVE:
-        details.append("The execution then ends PARTIAL at best.")
     return details
 
 

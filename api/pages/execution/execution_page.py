@@ -1,11 +1,11 @@
 """The page of one execution."""
 
-from collections.abc import Mapping
+import time
 from functools import lru_cache
 from typing import Any
 
-from fastapi import Request, Response
-from nicegui import ui
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
 
 from api.auth.tokens import Principal
 from api.hub import Snapshot
@@ -14,9 +14,9 @@ from api.pages.execution.attention import attention
 from api.pages.execution.controls import action_dialog, controls
 from api.pages.execution.execution_renderer import ExecutionRenderer
 from api.pages.execution.wave_panel import job_log_dialog, wave_panel
-from api.pages.page_session import PageSession
+from api.pages.live_page import LivePage, add_live_page, failed
 from api.pages.rendering import render
-from api.pages.sign_in import user_of
+from api.pages.sign_in import token_of
 from api.service import ExecutionService
 from contract.identifiers import plan_workflow_id
 from recovery.execution.state import ExecutionState
@@ -27,76 +27,75 @@ _OLD_AFTER_SECONDS = 5.0
 _ENDED_OLD_AFTER_SECONDS = 20.0
 
 
-class ExecutionPageSession(PageSession[ExecutionState]):
-    """An open page of an execution."""
+class ExecutionPage(LivePage[ExecutionState]):
+    """The page of an execution for a user."""
 
     template = "execution"
 
     def __init__(
         self,
         service: ExecutionService,
-        request: Request,
         user: Principal,
         execution_id: str,
         renderer: ExecutionRenderer,
     ) -> None:
-        """Create a session; `renderer` is shared by all pages of the execution."""
-        super().__init__(service, request, user, execution_id)
+        """Create a page; `renderer` is shared by all pages of the execution."""
+        super().__init__(service, user, service.hub.execution(execution_id), execution_id)
         self._renderer = renderer
-        self._selected: str | None = None
-        self._state: ExecutionState | None = None
 
     def parts(self, snapshot: Snapshot[ExecutionState]) -> dict[str, str]:
-        """Render the parts that change."""
-        self._state = state = snapshot.value
+        """Render the parts that change, except the panel of the selected wave."""
+        state = snapshot.value
         link = self.service.web_ui_link(plan_workflow_id(state.plan_id))
         facts = render("facts", state=state, link=link, controls=controls(state, self.user))
         return self._renderer.render(snapshot).parts | {
-            "attention": attention(state, self.user),
-            "panel": self._panel(state),
+            "attention": attention(state, self.user, now=time.time()),
             "facts": facts,
         }
 
     def frame(self, snapshot: Snapshot[ExecutionState]) -> dict[str, Any]:
         """The layout of the graph and the order of the waves."""
-        return self._renderer.render(snapshot).frame
+        panel = wave_panel(self.service, snapshot.value, None, self.user)
+        return self._renderer.render(snapshot).frame | {"panel": panel}
 
     def old_after(self, snapshot: Snapshot[ExecutionState]) -> float:
         """Ended executions are polled less often."""
         return _OLD_AFTER_SECONDS if snapshot.value.end_time is None else _ENDED_OLD_AFTER_SECONDS
 
-    async def dialog(self, fields: Mapping[str, Any]) -> Dialog | None:
+    async def dialog(self, name: str, about: str | None) -> Dialog | None:
         """The dialog of an action, or the job log of a wave."""
-        wave_id = fields.get("wave") or None
-        if self._state is None:
-            return None
-        if fields.get("show") == "job_log":
-            return job_log_dialog(self.service, self.user, self._state, str(wave_id))
-        return action_dialog(self.service, self._state, str(fields.get("ask")), wave_id)
+        async with self.poller.subscribed():
+            # Another server process may have shown the button, after this one's last poll.
+            state = (await self.poller.fresh(0)).value
+        if name == "job_log":
+            return job_log_dialog(self.service, self.user, state, str(about))
+        return action_dialog(self.service, state, name, about)
 
-    async def choose(self, fields: dict[str, Any]) -> None:
-        """Select a wave and show its panel."""
-        self._selected = str(fields.get("wave"))
-        if self._state is not None:
-            self.element.update_parts({"panel": self._panel(self._state)})
-
-    def _panel(self, state: ExecutionState) -> str:
-        return wave_panel(self.service, state, self._selected, self.user)
+    async def panel(self, wave_id: str) -> str:
+        """Render the panel of a wave."""
+        async with self.poller.subscribed():
+            state = (await self.poller.newer_than(0)).value
+        return wave_panel(self.service, state, wave_id, self.user)
 
 
-def add_to(service: ExecutionService) -> None:
+def add_to(app: FastAPI, service: ExecutionService) -> None:
     """Add the page."""
 
     @lru_cache(maxsize=_MAX_RENDERERS)
     def renderer(execution_id: str) -> ExecutionRenderer:
         return ExecutionRenderer()
 
-    @ui.page("/executions/{execution_id}", title="Execution · drs-waves", response_timeout=10)
-    async def execution(request: Request, execution_id: str) -> Response | None:
-        user = await user_of(service.authenticator, request)
-        if isinstance(user, Response):
-            return user
-        session = ExecutionPageSession(service, request, user, execution_id, renderer(execution_id))
-        poller = service.hub.execution(execution_id)
-        await session.open(ui.context.client, poller, {"choose": session.choose})
-        return None
+    def open_page(request: Request, user: Principal) -> ExecutionPage:
+        execution_id = request.path_params["execution_id"]
+        return ExecutionPage(service, user, execution_id, renderer(execution_id))
+
+    path = "/executions/{execution_id}"
+    add_live_page(app, service, path, "Execution · drs-waves", open_page)
+
+    @app.get(f"{path}/panel", include_in_schema=False)
+    async def panel(request: Request, wave: str) -> Response:
+        try:
+            user = await service.authenticator.authenticate(token_of(request))
+            return HTMLResponse(await open_page(request, user).panel(wave))
+        except Exception as error:
+            return failed(error)

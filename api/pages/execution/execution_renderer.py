@@ -17,7 +17,7 @@ from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.forecast.remaining import remaining
 from recovery.operator.pending_decisions import pending_decisions
-from recovery.text_format import count, rounded_duration
+from recovery.text_format import count
 
 # The remaining time changes with the clock, but nobody needs it by the second.
 _VALID_SECONDS = 5.0
@@ -129,12 +129,7 @@ def _left(state: ExecutionState, *, now: float) -> str:
         return ""
     if not any(wave.is_running for wave in state.waves) and pending_decisions(state):
         return "waits for an operator"
-    estimate = remaining(state, now=now)
-    return (
-        "longer than expected"
-        if estimate.overdue
-        else f"about {rounded_duration(estimate.seconds)} left"
-    )
+    return remaining(state, now=now).text
 
 
 def status_line(state: ExecutionState) -> str:

@@ -1,21 +1,18 @@
 """The overview page: running executions, plans, past executions."""
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
-from fastapi import Request, Response
-from nicegui import app as nicegui_app
-from nicegui import ui
+from fastapi import FastAPI, Request
 
+from api.auth.tokens import Principal
 from api.hub import Snapshot
 from api.pages.dialogs import Dialog
 from api.pages.execution.execution_renderer import PLAN_SYMBOLS, summary
+from api.pages.live_page import LivePage, add_live_page
 from api.pages.overview.overview_poller import OverviewExecution, OverviewPoller, OverviewState
 from api.pages.overview.start_dialog import start_dialog
-from api.pages.page_session import PageSession
 from api.pages.rendering import render
-from api.pages.sign_in import user_of
 from api.service import ExecutionService
 from recovery.execution.state import ExecutionType
 from recovery.text_format import count
@@ -25,8 +22,8 @@ _OLD_AFTER_SECONDS = 8.0
 _PAST_SHOWN = 30
 
 
-class OverviewPageSession(PageSession[OverviewState]):
-    """An open overview page."""
+class OverviewPage(LivePage[OverviewState]):
+    """The overview for a user."""
 
     template = "overview"
 
@@ -51,27 +48,23 @@ class OverviewPageSession(PageSession[OverviewState]):
         """More than on an execution's page, because many running executions take longer to read."""
         return _OLD_AFTER_SECONDS
 
-    async def dialog(self, fields: Mapping[str, Any]) -> Dialog | None:
-        """The dialog that starts an execution."""
-        kind = str(fields.get("ask")).upper()
-        if kind not in list(ExecutionType):
+    async def dialog(self, name: str, about: str | None) -> Dialog | None:
+        """The dialog that starts an execution of a plan."""
+        kind = name.upper()
+        if kind not in list(ExecutionType) or about is None:
             return None
-        return await start_dialog(self.service, str(fields.get("wave")), ExecutionType(kind))
+        return await start_dialog(self.service, about, ExecutionType(kind))
 
 
-def add_to(service: ExecutionService) -> None:
+def add_to(app: FastAPI, service: ExecutionService) -> None:
     """Add the page."""
     poller = OverviewPoller(service)
-    nicegui_app.on_shutdown(poller.close)
+    service.on_close(poller.close)
 
-    @ui.page("/", title="drs-waves", response_timeout=10)
-    async def overview(request: Request) -> Response | None:
-        user = await user_of(service.authenticator, request)
-        if isinstance(user, Response):
-            return user
-        session = OverviewPageSession(service, request, user, "overview")
-        await session.open(ui.context.client, poller)
-        return None
+    def open_page(_: Request, user: Principal) -> OverviewPage:
+        return OverviewPage(service, user, poller, "overview")
+
+    add_live_page(app, service, "", "drs-waves", open_page)
 
 
 def _status_line(found: OverviewState) -> str:

@@ -27,20 +27,19 @@ async def start_dialog(service: ExecutionService, plan_id: str, kind: ExecutionT
         TableError: the plan cannot be read.
     """
     registered = await service.plan(plan_id)
-    plan, version = registered.plan, registered.version.version
-    # A second click, or a retry after a lost response, starts nothing.
-    key = uuid4().hex
+    plan = registered.plan
 
     async def send(caller: Principal, fields: Fields) -> Outcome:
         is_recovery = kind is ExecutionType.RECOVERY
         request = StartRequest(
             execution_type=kind,
-            version=version,
+            # What the dialog showed; a newer version may have been registered since.
+            version=int(fields.get("version", "0")),
             confirmation=fields.get("typed") or None,
             replace_drill=is_recovery and fields.get("replace") == "yes",
             cleanup_after_seconds=None if is_recovery else _CLEANUPS.get(fields.get("cleanup", "")),
         )
-        result = await service.starter.start(caller, plan_id, request, key=key)
+        result = await service.starter.start(caller, plan_id, request, key=fields["key"])
         text = f"{kind} {result.execution_id} of {plan.plan_name} has been started."
         return Outcome(" ".join((text, *result.warnings)), f"/executions/{result.execution_id}")
 
@@ -50,6 +49,8 @@ async def start_dialog(service: ExecutionService, plan_id: str, kind: ExecutionT
         version=registered.version,
         plan_hash=plan.plan_hash,
         kind=kind,
+        # A second click, or a retry after a lost response, starts nothing.
+        key=uuid4().hex,
         typed=plan.plan_id if IntendedStart(plan_id, kind).confirmed_for else None,
         details=_targets(plan, _planned_targets(plan)),
     )

@@ -27,7 +27,7 @@ def check_plan(plan: PlanDraft, regions: KnownRegions) -> None:
     _check_attempts(plan)
     _resolve_targets(plan)
     _check_partitions(plan, regions)
-    _warn_of_unknown_regions(plan, regions)
+    _check_regions(plan, regions)
     if plan.all_waves_read:
         _resolve_dependencies(plan)
         _check_cycles(plan)
@@ -157,8 +157,8 @@ def _check_partition(section: Section, regions: KnownRegions, role_name: str, fi
         )
 
 
-def _warn_of_unknown_regions(plan: PlanDraft, regions: KnownRegions) -> None:
-    """Warn once of each Region for which AWS's SDK does not know DRS: a typo, or a new Region."""
+def _check_regions(plan: PlanDraft, regions: KnownRegions) -> None:
+    """Report once each Region that AWS's SDK does not know, and warn of each without DRS."""
     unknown: dict[str, Section] = {}
     for section in (plan, *plan.waves):
         region = section.values.get("Region")
@@ -166,12 +166,17 @@ def _warn_of_unknown_regions(plan: PlanDraft, regions: KnownRegions) -> None:
             unknown.setdefault(region, section)
     for region, section in unknown.items():
         nearest = difflib.get_close_matches(region, regions.with_drs, n=1, cutoff=0)
-        section.report.warning(
-            section.given["Region"].line,
-            f"the AWS SDK knows no DRS in Region {region}; did you mean {nearest[0]}?",
-            wave=section.wave,
-            value=region,
-        )
+        line = section.given["Region"].line
+        if region in regions.names:
+            message = f"the AWS SDK knows no DRS in Region {region}; did you mean {nearest[0]}?"
+            section.report.warning(line, message, wave=section.wave, value=region)
+        else:
+            section.problem(
+                line,
+                f"the AWS SDK knows no Region {region}; did you mean {nearest[0]}? "
+                "If it is new, update botocore",
+                value=region,
+            )
 
 
 def _resolve_dependencies(plan: PlanDraft) -> None:

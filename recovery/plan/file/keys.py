@@ -14,6 +14,7 @@ from recovery.base_model import Model
 from recovery.plan.file.nodes import Kind, Node
 from recovery.plan.file.problems import Report, printable, unusual_characters
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
+from recovery.text_format import length_note
 
 _MAX_UNKNOWN_KEYS = 20
 # What YAML 1.1, YAML 1.2, JSON and people read as the same number.
@@ -30,11 +31,13 @@ class Key:
         check: Validates its value.
         type: Its type in JSON Schema; "array" for a list of mappings.
         expected: What to write.
+        pattern: The pattern of a text; "" if it has none.
     """
 
     check: TypeAdapter[Any]
     type: str
     expected: str
+    pattern: str = ""
 
 
 def _keys(model: type[Model]) -> dict[str, Key]:
@@ -49,7 +52,8 @@ def _keys(model: type[Model]) -> dict[str, Key]:
             value = schema["$defs"][value["$ref"].rpartition("/")[2]]
         choices = value.get("enum")
         expected = f"one of {', '.join(choices)}" if choices else value.get("description", "")
-        keys[key] = Key(TypeAdapter(field.rebuild_annotation()), value["type"], expected)
+        check = TypeAdapter(field.rebuild_annotation())
+        keys[key] = Key(check, value["type"], expected, value.get("pattern", ""))
     return keys
 
 
@@ -62,6 +66,13 @@ SERVER_KEYS = _keys(Server)
 # Any text, because a wave whose WaveId is malformed is reported there.
 _depends_on = _keys(Dependency)["DependsOnWaveId"]
 DEPENDENCY_KEYS = {"DependsOnWaveId": replace(_depends_on, check=TypeAdapter(str))}
+# The levels of a file, each with the name that problems have for it.
+LEVELS = {
+    "the plan": PLAN_KEYS,
+    "a wave": WAVE_KEYS,
+    "an entry of Servers": SERVER_KEYS,
+    "an entry of Dependencies": DEPENDENCY_KEYS,
+}
 
 
 class Section:
@@ -96,7 +107,7 @@ class Section:
         for key, value in node.entries.items():
             if key not in keys:
                 # Comparing is slow, and more unknown keys are no typos.
-                few = len(self._unknown) < _MAX_UNKNOWN_KEYS
+                few = len(self._unknown) < _MAX_UNKNOWN_KEYS and not _level_of(key, keys)
                 nearest = _nearest(key, tuple(keys)) if few else None
                 self._unknown.append((key, nearest, value))
                 if nearest is not None and nearest not in node.entries:
@@ -131,6 +142,9 @@ class Section:
                 value=key.text,
             )
         for name, nearest, node in self._unknown[:_MAX_UNKNOWN_KEYS]:
+            if level := _level_of(name, self._keys):
+                self.problem(node, level, value=name)
+                continue
             hint = "remove it" if nearest is None else f"did you mean {nearest}?"
             named = unusual_characters(name)
             what = f"{printable(name)}, with {named}" if named else printable(name)
@@ -148,6 +162,8 @@ class Section:
             message = f"{name} is {node.kind}; write {key.expected}"
         elif value is None:
             message = f'{name} "{shown}" is not valid; write {key.expected}'
+            if is_text and (note := length_note(key.pattern, node.text)):
+                message += f" ({note})"
             if not is_text and node.kind is Kind.TEXT:
                 message += ", without quotes" + (" and in digits" * (key.type != "boolean"))
                 if plain := _plain_number(node.text):
@@ -175,6 +191,27 @@ def _plain_number(text: str) -> str:
     except ValueError:
         return ""
     return f"{number:.15g}" if math.isfinite(number) else ""
+
+
+def _level_of(key: str, keys: Mapping[str, Key]) -> str:
+    """Return where a key belongs that is known on other levels than this; "" for any other key."""
+    plain = _plain(key) if len(key) <= 40 else ""
+    if any(plain == _plain(each) for each in keys):
+        return ""
+    here = next(level for level, own in LEVELS.items() if own is keys)
+    found = [
+        (level, each, next(iter(own)))
+        for level, own in LEVELS.items()
+        for each in own
+        if plain == _plain(each)
+    ]
+    if not found:
+        return ""
+    name = found[0][1]
+    levels = " or ".join(level for level, _, _ in found)
+    beside = " or ".join(first for _, _, first in found if first != name)
+    move = f"move it beside {beside}" if beside else "move it there"
+    return f"{name} belongs to {levels}, not to {here}; {move}"
 
 
 @cache

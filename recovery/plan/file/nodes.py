@@ -83,9 +83,16 @@ class NodeBuilder:
             self.reject(None, "the file is empty; a plan needs PlanId and Waves")
         return self.root
 
-    def reject(self, line: int | None, message: str, value: str | None = None) -> NoReturn:
+    def reject(
+        self,
+        line: int | None,
+        message: str,
+        value: str | None = None,
+        *,
+        excerpt: tuple[str, ...] = (),
+    ) -> NoReturn:
         """Raise a problem that ends the reading."""
-        raise PlanError((Problem(message, self._file, line, value=value),))
+        raise PlanError((Problem(message, self._file, line, value=value, excerpt=excerpt),))
 
     def open(self, kind: Kind, line: int, anchor: str | None = None) -> None:
         """Begin a list or a mapping."""

@@ -33,6 +33,7 @@ class Problem:
         wave: The WaveId as written, or "number 3" for a wave without a readable one; None if
             it concerns the whole plan.
         value: The offending value as written; None if there is none.
+        excerpt: Lines of the file that show the problem, each with its number.
     """
 
     message: str
@@ -40,12 +41,18 @@ class Problem:
     line: int | None = None
     wave: str | None = None
     value: str | None = None
+    excerpt: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return `crm.yaml:12: wave crm-wave-2: what is wrong; what to do`."""
         place = printable(self.file) if self.line is None else f"{printable(self.file)}:{self.line}"
         wave = "" if self.wave is None else f"wave {printable(self.wave)}: "
         return f"{place}: {wave}{self.message}"
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The problem, and below it the lines of the file that show it."""
+        return (str(self), *(f"    {line}" for line in self.excerpt))
 
 
 class PlanError(ValueError):
@@ -56,7 +63,7 @@ class PlanError(ValueError):
     """
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
+        super().__init__("\n".join(line for problem in problems for line in problem.lines))
         self.problems = problems
 
 

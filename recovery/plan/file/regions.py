@@ -11,10 +11,12 @@ class KnownRegions:
 
     Attributes:
         partitions: by partition, the pattern of its Regions' names.
+        names: the Regions of all services.
         with_drs: the Regions that have DRS.
     """
 
     partitions: Mapping[str, str]
+    names: tuple[str, ...]
     with_drs: tuple[str, ...]
 
     def partition_of(self, region: str) -> str | None:

@@ -12,6 +12,7 @@ from yaml.resolver import Resolver
 
 from recovery.plan.file.nodes import Kind, Node, NodeBuilder
 from recovery.plan.file.problems import printable
+from recovery.plan.file.yaml_mistakes import yaml_mistake
 
 # libyaml is about ten times faster; PyYAML's wheels include it.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -56,8 +57,9 @@ def read_yaml(text: str, builder: NodeBuilder) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = ", ".join(part for part in (error.context, error.problem) if part)
-        hint = "; indent with spaces, not with tabs" if "\\t" in what else ""
-        builder.reject(mark.line + 1 if mark else None, f"this is not valid YAML: {what}{hint}")
+        begun = error.context_mark.line + 1 if error.context_mark else None
+        line, message, excerpt = yaml_mistake(text, what, mark.line + 1 if mark else 1, begun)
+        builder.reject(line, f"this is not valid YAML: {message}", excerpt=excerpt)
     except yaml.YAMLError as error:
         builder.reject(None, f"this is not valid YAML: {printable(' '.join(str(error).split()))}")
     return builder.finish()

@@ -178,15 +178,53 @@ def statuses(state: dict[str, Any]) -> list[str]:
     return [each["Status"] for each in state["Waves"]]
 
 
+def test_without_a_worker_a_recovery_is_refused_before_the_plan_id_is_asked_for(
+    without_worker: OperatorShell,
+) -> None:
+    plan = without_worker.plan("no-worker", {"db": []})
+    began = time.monotonic()
+    refused = without_worker.do("run", plan, "--recovery", "--confirm", "no-worker", code=5)
+    assert time.monotonic() - began < 5
+    assert "nothing was started: No worker answers on task queue" in refused.stderr
+    assert "Start one with `drs-waves worker`" in refused.stderr
+
+
+def test_after_a_worker_was_killed_the_last_known_state_is_shown_with_its_age(
+    without_worker: OperatorShell,
+) -> None:
+    stack = without_worker.stack
+    plan = without_worker.plan("killed", {"db": []}, db={"ApprovalRequired": True})
+    stack.start_worker()
+    execution_id = without_worker.run(plan)
+    without_worker.until("killed", lambda state: "approval" in state["Waves"][0]["StatusReason"])
+    deadline = time.monotonic() + 30
+    while CliRunner().invoke(app, ["history", execution_id]).exit_code:
+        assert time.monotonic() < deadline, "the execution is not recorded"
+        time.sleep(0.1)
+    process = stack.parts["worker"].process()
+    assert process is not None
+    process.kill()
+    process.wait()
+    began = time.monotonic()
+    shown = without_worker.do("status", "killed", code=5)
+    assert time.monotonic() - began < 5
+    assert "LAST KNOWN STATE, of 20" in shown.stdout
+    assert execution_id in shown.stdout
+    assert "No worker answers on task queue" in shown.stderr
+    state = json.loads(without_worker.do("status", "killed", "--json", code=5).stdout)
+    assert state["OutdatedReason"].startswith("No worker answers")
+    assert state["RecordedTime"] <= time.time()
+
+
 def test_without_a_worker_a_message_is_taken_and_has_its_effect_when_one_comes(
     without_worker: OperatorShell,
 ) -> None:
     plan = without_worker.plan("late-worker", {"db": [], "app": ["db"]})
     started = without_worker.do("run", plan, "--no-watch")
-    assert "it has not begun yet. No worker serves" in started.stderr
+    assert "it has not begun yet. No worker answers" in started.stderr
     taken = without_worker.do("skip-wave", "late-worker", "app", "--reason", "not today")
-    assert taken.stdout == "app: accepted; it takes effect when a worker runs\n"
-    assert without_worker.do("pause", "late-worker").stdout.startswith("late-worker: accepted; ")
+    assert taken.stdout == "app: queued until a worker is available\n"
+    assert without_worker.do("pause", "late-worker").stdout.startswith("late-worker: queued ")
     without_worker.stack.start_worker()
     without_worker.until("late-worker", lambda state: state["Status"] == "PAUSED")
     resumed = without_worker.do("resume", "late-worker", "--actor", "ops@host")
@@ -223,7 +261,8 @@ def test_a_late_failure_is_retried_and_what_is_up_is_not_launched_again(
     asks = operator.until("retries", lambda state: wave(state, "app")["Status"] == "FAILED")
     assert "operator's decision" in wave(asks, "web")["StatusReason"]
     shown = operator.do("status", "retries").stdout
-    assert "app FAILED: drs-waves retry-wave retries app · accept-wave · skip-wave web" in shown
+    for command in ("retry-wave retries app", "accept-wave retries app", "skip-wave retries web"):
+        assert f"  drs-waves {command}\n" in shown
     assert "attempt 2" in operator.do("retry-wave", "retries", "app").stdout
     state = operator.end("retries", 0)
     assert statuses(state) == ["COMPLETED", "COMPLETED"]
@@ -248,7 +287,7 @@ def test_waves_are_approved_and_refused_and_a_failure_is_accepted(operator: Oper
     accepted = operator.do("accept-wave", "gates", "db", "--reason", "one is enough")
     assert "accepted as FAILED (1 of 2 are up); its dependents may start" in accepted.stdout
     assert "for 1800 s" in operator.do("approve-wave", "gates", "app", "--expires", "30m").stdout
-    state = operator.end("gates", 1)
+    state = operator.end("gates", 3)
     assert statuses(state) == ["FAILED", "COMPLETED", "CANCELLED"]
     history = operator.do("history", state["ExecutionId"]).stdout
     assert "because: one is enough" in history
@@ -344,9 +383,10 @@ def test_a_clean_up_is_scheduled_at_the_start(operator: OperatorShell) -> None:
 def test_plans_and_executions_are_listed_running_first(operator: OperatorShell) -> None:
     running = operator.run(operator.plan("zebra", {"db": []}, db={"ApprovalRequired": True}))
     plans = operator.read("plans")
-    assert (plans[0]["PlanId"], plans[0]["ExecutionId"]) == ("zebra", running)
-    assert plans[0]["Running"] is True
-    assert not any(each["Running"] for each in plans[1:])
+    last = plans[0]["LastExecution"]
+    assert (plans[0]["PlanId"], last["ExecutionId"]) == ("zebra", running)
+    assert last["Running"] is True
+    assert not any(each["LastExecution"]["Running"] for each in plans[1:])
     assert len({each["PlanId"] for each in plans}) == len(plans)
     found = operator.read("executions", "--limit", "2")
     assert found[0]["ExecutionId"] == running
@@ -355,6 +395,56 @@ def test_plans_and_executions_are_listed_running_first(operator: OperatorShell) 
     assert {each["PlanId"] for each in cancelled} <= {"stops", "real"}
     assert "running" in operator.do("plans").stdout
     operator.do("cancel", "zebra")
+
+
+def test_a_command_takes_names_ids_and_the_spelling_of_the_message(
+    operator: OperatorShell,
+) -> None:
+    path = operator.plan("names", {"db": [], "app": ["db"]}, db={"ApprovalRequired": True})
+    document = yaml.safe_load(path.read_text())
+    document["Waves"][0]["WaveName"], document["Waves"][1]["WaveName"] = "Database", "Application"
+    path.write_text(yaml.safe_dump(document))
+    execution_id = operator.run(path)
+    assert operator.read("skip_wave", execution_id, "application")["ExecutionId"] == execution_id
+    wrong = operator.do("approve-wave", "nmaes", "Database", code=2)
+    assert "did you mean names?" in wrong.stderr
+    other = operator.do("pause", "names-000000000000", code=2)
+    assert f"names-000000000000 is not running; {execution_id} of the same plan is" in other.stderr
+    assert operator.read("status", execution_id)["ExecutionId"] == execution_id
+    late = operator.do("wait", execution_id, "--timeout", "1s", code=124)
+    assert f"{execution_id} has not ended within 1 s; it is IN_PROGRESS and goes on." in late.stderr
+    operator.do("approve-wave", "names", "Database")
+    operator.do("wait", execution_id, "--timeout", "10m", code=3)
+    again = operator.run(path)
+    assert again != execution_id
+    operator.do("wait", execution_id, "--timeout", "10m", code=3)
+    operator.do("cancel", again)
+    operator.do("wait", "names", "--timeout", "10m", code=4)
+
+
+def test_servers_have_their_names_beside_their_ids_also_in_the_history(
+    operator: OperatorShell,
+) -> None:
+    server = operator.server(Outcome="failed-early", Name="web01")
+    path = operator.plan("named", {"web": []}, web={"ServerIds": [server]})
+    execution_id = operator.run(path)
+    ended = operator.do("wait", execution_id, code=1)
+    assert f"web01 ({server}) FAILED" in ended.stdout
+    recorded = operator.read("history", execution_id)
+    assert recorded["Waves"][0]["ServerNames"] == {server: "web01"}
+    assert recorded["Waves"][0]["StatusReason"].startswith(f"web01 ({server}): ")
+    assert f"web01 ({server})" in operator.do("history", execution_id).stdout
+
+
+def test_a_registered_plan_that_never_ran_is_listed(operator: OperatorShell) -> None:
+    operator.do("init-tables")
+    operator.do("register", operator.plan("quiet", {"db": []}))
+    (found,) = [each for each in operator.read("plans") if each["PlanId"] == "quiet"]
+    assert found["Registered"]["Version"] == 1
+    assert "LastExecution" not in found
+    (line,) = [each for each in operator.do("plans").stdout.splitlines() if "quiet" in each]
+    assert "version 1" in line
+    assert line.endswith("never run")
 
 
 def test_one_unreachable_side_is_reported_and_the_other_is_listed(

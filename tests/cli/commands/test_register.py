@@ -90,7 +90,7 @@ def test_an_unreachable_dynamodb_ends_with_5(
     assert register(CRM).exit_code == 5
 
 
-def test_help_says_that_nothing_is_started() -> None:
+def test_help_says_what_is_kept() -> None:
     help_text = runner.invoke(app, ["register", "--help"]).stdout
-    for part in ("PLAN...", "--json", "nothing is started", "Exit codes:"):
+    for part in ("PLAN...", "--json", "Nothing is kept if any of them is wrong", "Exit codes:"):
         assert part in " ".join(help_text.split())

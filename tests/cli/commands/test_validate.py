@@ -152,7 +152,7 @@ def test_mistakes_as_json_name_line_and_value(tmp_path: Path) -> None:
         ("eusc-de-eest-1", "eusc-de-east-1"),
     ],
 )
-def test_a_region_that_botocore_does_not_know_for_drs_is_warned_of_with_the_nearest(
+def test_a_region_that_the_sdk_does_not_know_is_refused_with_the_nearest(
     tmp_path: Path, written: str, nearest: str
 ) -> None:
     plan = tmp_path / "crm.yaml"
@@ -160,10 +160,10 @@ def test_a_region_that_botocore_does_not_know_for_drs_is_warned_of_with_the_near
         f"PlanId: crm\nRegion: {written}\nWaves:\n  - WaveId: db\n    ServerIds: [{server_id(1)}]\n"
     )
     result = runner.invoke(app, ["validate", str(plan)])
-    assert result.exit_code == 0
-    (warning,) = [each for each in result.stderr.splitlines() if each.startswith("warning: ")]
-    assert written in warning
-    assert nearest in warning
+    assert result.exit_code == 2
+    (error,) = [each for each in result.stderr.splitlines() if each.startswith("error: ")]
+    assert written in error
+    assert nearest in error
 
 
 @pytest.mark.parametrize("region", ["us-west-2", "eu-central-1", "us-gov-west-1"])

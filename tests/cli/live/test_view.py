@@ -82,6 +82,30 @@ def test_an_outage_of_temporal_is_shown_with_its_time() -> None:
     assert "Temporal does not answer since 20" in drawn(each)
 
 
+def test_without_a_worker_the_last_known_state_is_shown_with_its_age_and_stands_still() -> None:
+    state = begin(CHAIN)
+    put(state, "Database", WaveStatus.IN_PROGRESS, start=START)
+    each = watched(state)
+    each.seen_time, each.unreachable_since, each.lacks_worker = START + 60, START + 65, True
+    each.error = "No worker answers on task queue 'drs-waves'. Start one with `drs-waves worker`"
+    text = drawn(each)
+    assert text.startswith(" LAST KNOWN STATE, of 20")
+    assert "IN_PROGRESS, 1:00 elapsed" in text
+    assert "No worker answers since 20" in text
+    assert "Start one with `drs-waves worker`" in text
+
+
+def test_the_banner_names_temporal_and_aws() -> None:
+    state = begin(CHAIN)
+    state.endpoints = ["https://drs.us-west-2.amazonaws.com"]
+    state.waves[0].account_id = "123456789012"
+    each = watched(state)
+    each.place = "Temporal temporal.example.com:7233, namespace drs"
+    text = drawn(each)
+    assert " Temporal temporal.example.com:7233, namespace drs\n" in text
+    assert " AWS 123456789012 us-west-2 at https://drs.us-west-2.amazonaws.com" in text
+
+
 def test_a_recovery_says_so() -> None:
     assert drawn(watched(begin(CHAIN, ExecutionType.RECOVERY))).startswith(" RECOVERY ")
 
@@ -110,6 +134,7 @@ def test_a_wave_that_takes_longer_makes_the_estimate_overdue() -> None:
     put(state, "Database", WaveStatus.IN_PROGRESS, start=START)
     estimate = remaining(state, now=START + 600)
     assert (estimate.seconds, estimate.overdue) == (2 * 540, True)
+    assert estimate.text == "at least 18 min left, a wave is late"
 
 
 def test_skipped_waves_take_no_time() -> None:

@@ -1,5 +1,6 @@
 """Following an execution through outages to every kind of end."""
 
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,8 +11,10 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from cli.live import watch as watching
 from cli.live.view import WatchedExecution
 from cli.live.watch import LineDisplay, watch
-from client.errors import RefusedError, UnreachableError
+from client.errors import NoWorkerError, RefusedError, UnreachableError
+from client.executions import LastKnownState
 from contract.execution import packed_state
+from contract.identifiers import EXECUTION_ID_KEY
 from recovery.execution.state import ExecutionState, PlanStatus
 from runtime.exit import CliError, ExitCode
 from tests.cli.executions import CHAIN, START, begin
@@ -29,7 +32,7 @@ class FakeClient:
     def get_workflow_handle(self, _: str) -> "FakeClient":
         return self
 
-    def get_workflow_handle_for(self, *_: object) -> "FakeClient":
+    def get_workflow_handle_for(self, *_: object, **__: object) -> "FakeClient":
         return self
 
     async def query(self, *_: object, **__: object) -> bytes:
@@ -41,7 +44,16 @@ class FakeClient:
     async def describe(self, **_: Any) -> SimpleNamespace:
         status = WorkflowExecutionStatus
         ended = self._closed or len(self._answers) == 1
-        return SimpleNamespace(status=status.TERMINATED if ended else status.RUNNING)
+        return SimpleNamespace(
+            status=status.TERMINATED if ended else status.RUNNING,
+            typed_search_attributes={EXECUTION_ID_KEY: "crm-0f3b52a1c7d9"},
+        )
+
+    async def list_workflows(self, *_: object, **__: object) -> AsyncIterator[SimpleNamespace]:
+        """No execution but this one."""
+        others: list[SimpleNamespace] = []
+        for each in others:
+            yield each
 
 
 def ended_execution() -> ExecutionState:
@@ -76,11 +88,27 @@ async def test_an_outage_of_temporal_is_printed_and_survived() -> None:
     assert output.count("Temporal answers again") == 1
 
 
+async def test_without_a_worker_from_the_start_the_recorded_state_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = {"recorded_time": START, "outdated_reason": "No worker"}
+
+    async def recorded(*_: object) -> LastKnownState:
+        return LastKnownState.model_validate(dict(begin(CHAIN)) | known)
+
+    monkeypatch.setattr(watching, "last_known_state", recorded)
+    watched, output = await followed(FakeClient(NoWorkerError("No worker"), ended_execution()))
+    assert "No worker answers; trying again. No worker" in output
+    assert "LAST KNOWN STATE, of 20" in output
+    assert "A worker answers again" in output
+    assert watched.seen_time is None
+
+
 async def test_without_a_terminal_a_long_outage_ends_the_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(watching, "_OUTAGE_TIMEOUT_SECONDS", 0.05)
-    with pytest.raises(CliError, match="come back with") as caught:
+    with pytest.raises(CliError, match="watch it again with") as caught:
         await followed(FakeClient(UnreachableError("gone")))
     assert caught.value.code is ExitCode.UNREACHABLE
 
@@ -91,8 +119,8 @@ async def test_for_an_execution_that_temporal_no_longer_knows_the_error_names_th
 
 
 async def test_another_execution_of_the_plan_is_not_followed() -> None:
-    with pytest.raises(CliError, match="crm-mine has ended and crm-0f3b52a1c7d9"):
-        await followed(FakeClient(begin(CHAIN)), "crm-mine")
+    with pytest.raises(CliError, match="drs-waves history crm-111122223333"):
+        await followed(FakeClient(begin(CHAIN)), "crm-111122223333")
 
 
 async def test_a_terminated_workflow_ends_the_command() -> None:

@@ -19,6 +19,7 @@ from cli.live.view import WatchedExecution
 from cli.live.watch import display_on, watch
 from cli.render.output import show, stdout_console, step, write_json
 from contract.execution import packed_state
+from contract.identifiers import EXECUTION_ID_KEY
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from runtime.exit import ExitCode
@@ -87,7 +88,7 @@ class FakeClient:
     def get_workflow_handle(self, _: str) -> "FakeClient":
         return self
 
-    def get_workflow_handle_for(self, *_: object) -> "FakeClient":
+    def get_workflow_handle_for(self, *_: object, **__: object) -> "FakeClient":
         return self
 
     async def query(self, *_: object, **__: object) -> bytes:
@@ -96,7 +97,10 @@ class FakeClient:
     async def describe(self, **_: Any) -> SimpleNamespace:
         ended = len(self._answers) == 1
         status = WorkflowExecutionStatus
-        return SimpleNamespace(status=status.COMPLETED if ended else status.RUNNING)
+        return SimpleNamespace(
+            status=status.COMPLETED if ended else status.RUNNING,
+            typed_search_attributes={EXECUTION_ID_KEY: self._answers[0].execution_id},
+        )
 
 
 def drill() -> FakeClient:

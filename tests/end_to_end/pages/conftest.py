@@ -42,7 +42,6 @@ class Tab:
             lambda line: self.console_errors.append(line.text) if line.type == "error" else None,
         )
         self.page.on("request", lambda request: self._record_host(request.url))
-        self.page.on("websocket", lambda socket: self._record_host(socket.url))
 
     def node(self, wave_id: str) -> Locator:
         """A wave in the graph."""
@@ -109,7 +108,7 @@ async def open_page(browser: Browser) -> AsyncIterator[Open]:
     tabs: list[Tab] = []
     closing = []
 
-    async def open_it(url: str, **how: bool) -> Tab:
+    async def open_it(url: str, **how: Any) -> Tab:
         opened = window(browser, **how)
         context = await opened.__aenter__()
         closing.append(opened)

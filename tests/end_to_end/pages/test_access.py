@@ -71,7 +71,7 @@ async def test_an_operator_who_signed_in_is_the_actor_in_the_history(
     # The user is an operator, not an approver.
     approve = page.locator("#attention").get_by_role("button", name="Approve or refuse")
     assert await approve.is_disabled()
-    await tab.sees("#attention", "this needs the role approver")
+    await tab.sees("#attention", "this needs the approver role")
     await page.locator("#attention").get_by_role("button", name="Skip").click()
     await page.locator("#dialog").get_by_role("button", name="Skip", exact=True).click()
     await tab.sees("#dialog", "Done")
@@ -89,7 +89,7 @@ async def test_a_viewer_has_no_enabled_action(
     await env.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
     tab = await open_page(f"{served_with_tokens}/executions/{execution_id}#web")
     await sign_in(tab, _VIEWER_TOKEN)
-    await tab.sees("#attention", "You may look, not act")
+    await tab.sees("#attention", "Read-only: this needs")
     await tab.page.goto(f"{served_with_tokens}/executions/{execution_id}#web")
     await tab.sees("#panel h2", "Web")
     assert await tab.page.locator("[data-ask]").count() >= 4
@@ -100,8 +100,9 @@ async def test_a_viewer_has_no_enabled_action(
     await button.click()
     await tab.page.locator("#dialog").get_by_role("button", name="Skip", exact=True).click()
     await tab.sees("#dialog-outcome", "vic lacks the role operator")
+    tab.console_errors.clear()
     await tab.page.goto(served_with_tokens)
-    await tab.sees("#plans", "You may look, not start")
+    await tab.sees("#plans", "Read-only: starting needs")
     assert await tab.page.locator("[data-ask]:enabled").count() == 0
     await replace_drill(env.client, plan.plan_id)
 
@@ -130,3 +131,15 @@ async def test_a_link_on_another_site_opens_the_page_without_another_sign_in(
     )
     await tab.sees(".user", "ops")
     tab.hosts = {each for each in tab.hosts if "localhost" not in each}
+
+
+async def test_the_content_security_policy_allows_no_inline_script_or_style(
+    env: E2eEnvironment, served_with_tokens: str
+) -> None:
+    async with httpx.AsyncClient(base_url=served_with_tokens) as client:
+        for path in ("/", "/sign-in", "/executions/none", "/api/docs"):
+            response = await client.get(path, follow_redirects=True)
+            policy = response.headers["Content-Security-Policy"]
+            assert "unsafe" not in policy
+            assert "<script>" not in response.text
+            assert " style=" not in response.text

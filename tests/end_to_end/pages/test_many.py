@@ -1,18 +1,14 @@
 """Many open pages cost Temporal no more queries than one."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
-from uuid import uuid4
 
 import httpx
 import pytest
 import uvicorn
 from temporalio.client import Client
-from websockets.asyncio.client import ClientConnection, connect
 
 from api import hub
 from api.app import create_app
@@ -30,25 +26,25 @@ _WATCHED_SECONDS = 3.0
 
 @dataclass
 class Screen:
-    """An open page without a browser: its WebSocket.
+    """An open page without a browser: its events.
 
     Attributes:
-        received: all messages from the server.
+        received: all lines from the server.
     """
 
-    socket: ClientConnection
     received: list[str] = field(default_factory=list)
 
-    async def listen(self) -> None:
-        """Receive messages and answer pings of Engine.IO."""
-        async for frame in self.socket:
-            if frame == "2":
-                await self.socket.send("3")
-            else:
-                self.received.append(str(frame))
+    async def listen(self, address: str) -> None:
+        """Receive events."""
+        async with (
+            httpx.AsyncClient(timeout=30) as client,
+            client.stream("GET", address, params={"shown": "nothing"}) as response,
+        ):
+            async for line in response.aiter_lines():
+                self.received.append(line)
 
     def has_received(self, text: str) -> bool:
-        """Whether a message contains a text."""
+        """Whether a line contains a text."""
         return any(text in each for each in self.received)
 
 
@@ -71,28 +67,14 @@ async def serving_here() -> AsyncIterator[str]:
 @asynccontextmanager
 async def screen(host: str, execution_id: str) -> AsyncIterator[Screen]:
     """An open page of an execution."""
-    async with httpx.AsyncClient() as client:
-        page = await client.get(f"http://{host}/executions/{execution_id}")
-    found = re.search(r"'client_id': '([0-9a-f-]{36})'", page.text)
-    assert found is not None
-    query = {
-        "EIO": "4",
-        "transport": "websocket",
-        "client_id": found[1],
-        "next_message_id": "0",
-        "implicit_handshake": "true",
-        "tab_id": str(uuid4()),
-        "document_id": str(uuid4()),
-    }
-    address = f"ws://{host}/_nicegui_ws/socket.io/?{urlencode(query)}"
-    async with connect(address, max_size=None) as socket:
-        await socket.send("40")
-        opened = Screen(socket)
-        listening = asyncio.create_task(opened.listen())
-        try:
-            yield opened
-        finally:
-            listening.cancel()
+    opened = Screen()
+    listening = asyncio.create_task(
+        opened.listen(f"http://{host}/executions/{execution_id}/events")
+    )
+    try:
+        yield opened
+    finally:
+        listening.cancel()
 
 
 @pytest.mark.slow
@@ -112,14 +94,14 @@ async def test_fifty_pages_query_temporal_no_more_often_than_one(
     await env.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
     async with serving_here() as host, AsyncExitStack() as screens:
         first = await screens.enter_async_context(screen(host, execution_id))
-        await env.eventually(lambda: _true(first.has_received("setAge")))
+        await env.eventually(lambda: _true(first.has_received("event: age")))
         queries = 0
         await asyncio.sleep(_WATCHED_SECONDS)
         by_one = queries
         others = [
             await screens.enter_async_context(screen(host, execution_id)) for _ in range(_PAGES - 1)
         ]
-        await env.eventually(lambda: _true(all(each.has_received("setAge") for each in others)))
+        await env.eventually(lambda: _true(all(each.has_received("event: age") for each in others)))
         queries = 0
         await asyncio.sleep(_WATCHED_SECONDS)
         by_all = queries

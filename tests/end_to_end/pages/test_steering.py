@@ -42,7 +42,9 @@ async def test_a_wave_is_skipped_and_another_approved_in_dialogs(
     page = tab.page
     await tab.node("reports").click()
     await page.locator("#panel").get_by_role("button", name="Skip").click()
-    await tab.sees("#dialog", "It skips Reports (reports).")
+    await tab.sees(
+        "#dialog", "It skips Reports (reports): Reports is not launched; no wave waits for it."
+    )
     await page.get_by_label("Reason").fill("not needed today")
     await page.locator("#dialog").get_by_role("button", name="Skip").click()
     await tab.sees("#dialog", "Done")
@@ -78,6 +80,7 @@ async def test_a_rejection_is_shown_and_what_was_filled_in_stays(
     await tab.shows("web", "SKIPPED")
     await page.locator("#dialog").get_by_role("button", name="Skip", exact=True).click()
     await tab.sees("#dialog-outcome", "NOT DONE")
+    tab.console_errors.clear()
     assert await page.get_by_label("Reason").input_value() == "not needed"
 
 
@@ -127,7 +130,7 @@ async def test_a_real_recovery_needs_the_plan_id_typed_to_start_and_to_cancel(
     row = page.locator(".plans li", has_text=plan.plan_id)
     await row.get_by_role("button", name="Real recovery").click()
     await tab.sees("#dialog", "RECOVERY: this is not a drill")
-    await tab.sees("#dialog-details", "As the worker sees it")
+    await tab.sees("#dialog-details", "Checked by the worker")
     await tab.sees("#dialog", plan.plan_hash)
     start = page.get_by_role("button", name="Start the RECOVERY")
     assert await start.is_disabled()
@@ -169,7 +172,7 @@ async def test_the_pages_have_contrast_and_names_for_everything(
     await overview.sees(".plans", "Plan with approval")
     await assert_accessible(overview)
     await overview.page.get_by_role("button", name="Real recovery").first.click()
-    await overview.sees("#dialog-details", "As the worker sees it")
+    await overview.sees("#dialog-details", "Checked by the worker")
     await assert_accessible(overview)
 
 
@@ -191,7 +194,7 @@ async def test_a_phone_never_scrolls_sideways(
     await overview.sees(".plans", "WWWW")
     assert await overview.is_as_wide_as_its_window()
     await overview.page.locator(f'[data-ask="drill"][data-wave="{plan.plan_id}"]').click()
-    await overview.sees("#dialog-details", "As the worker sees it")
+    await overview.sees("#dialog-details", "Checked by the worker")
     assert await overview.is_as_wide_as_its_window()
 
 

@@ -1,6 +1,8 @@
 """What the pages show while a plan runs, and when the state is not known."""
 
 import asyncio
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from client.start import start_execution
 from contract.identifiers import new_execution_id
@@ -77,6 +79,15 @@ async def test_a_selected_wave_shows_its_servers_with_their_instances(
     await tab.page.get_by_role("button", name="DRS job log").click()
     await tab.sees("#dialog-details", "LAUNCH_END")
     await tab.sees("#dialog-details", state.waves[0].servers[1].source_server_id)
+
+
+async def test_times_are_in_the_zone_of_the_reader(
+    env: E2eEnvironment, served: str, open_page: Open
+) -> None:
+    state = await env.run(env.plan(env.wave("Database")))
+    tab = await open_page(f"{served}/executions/{state.execution_id}", zone="Asia/Tokyo")
+    there = datetime.fromtimestamp(state.start_time, ZoneInfo("Asia/Tokyo"))
+    await tab.sees("#facts", f"{there:%Y-%m-%d %H:%M:%S} GMT+9")
 
 
 async def test_names_are_escaped(env: E2eEnvironment, served: str, open_page: Open) -> None:
@@ -164,7 +175,7 @@ async def test_the_overview_shows_running_executions_and_the_last_drill_of_a_pla
     await row.get_by_text("never drilled").wait_for()
 
     await row.get_by_role("button", name="Start drill").click()
-    await tab.sees("#dialog-details", "As the worker sees it")
+    await tab.sees("#dialog-details", "Checked by the worker")
     await tab.sees("#dialog-details", "SANDBOX")
     dialog = await tab.page.locator("#dialog").inner_text()
     assert plan.plan_hash in dialog
@@ -173,6 +184,11 @@ async def test_the_overview_shows_running_executions_and_the_last_drill_of_a_pla
     await tab.page.get_by_role("button", name="Start the drill").click()
     await tab.sees("#dialog", "has been started")
     await tab.page.get_by_role("button", name="Close").click()
+
+    # What would be refused is not offered; a recovery may replace a drill.
+    await row.get_by_text("a drill can start when it has ended").wait_for()
+    assert await row.get_by_role("button", name="Start drill").is_disabled()
+    assert await row.get_by_role("button", name="Real recovery").is_enabled()
 
     running = tab.page.locator("#running article", has_text="Overview plan")
     await running.get_by_text("of 2 waves up").wait_for()

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recovery.base_model import Model
-from recovery.execution.judge import judge_plan, judge_wave
+from recovery.execution.judge import judge_plan, judge_wave, outcome_if_accepted
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
-from recovery.execution.wave import WaveState, WaveStatus
+from recovery.execution.wave import OperatorDecision, WaveState, WaveStatus
 from recovery.plan.model import Impact
 from tests.recovery.plans import diamond, server_id
 
@@ -78,7 +78,7 @@ def test_an_unknown_lookup_does_not_delay_a_wave_but_is_reported() -> None:
 def test_one_failed_critical_server_fails_its_wave_with_its_name_and_reason() -> None:
     verdict = judge_wave([up(1), failed(2, impact=Impact.OPTIONAL), failed(3, at=700.0)])
     assert verdict.status is WaveStatus.FAILED
-    assert verdict.reason == f"{server_id(2)}: broke; {server_id(3)}: broke"
+    assert verdict.reason == f"{server_id(2)}, {server_id(3)}: broke"
     assert verdict.end_time == 700.0
 
 
@@ -95,7 +95,7 @@ def test_a_failed_server_without_a_reason_is_still_named() -> None:
 
 def test_many_failures_are_counted_rather_than_listed() -> None:
     reason = judge_wave([failed(n) for n in range(8)]).reason
-    assert reason.count("broke") == 5
+    assert (reason.count("broke"), reason.count("s-")) == (1, 5)
     assert reason.endswith("and 3 more")
 
 
@@ -222,6 +222,32 @@ def test_a_wave_skipped_because_of_a_failure_fails_the_plan() -> None:
     assert status is PlanStatus.FAILED
     assert "Database FAILED" in reason
     assert "1 SKIPPED" in reason
+
+
+@pytest.mark.parametrize("status", [WaveStatus.FAILED, WaveStatus.TIMED_OUT])
+def test_a_failed_wave_that_an_operator_accepted_leaves_the_plan_partial(
+    status: WaveStatus,
+) -> None:
+    accepted = wave(status)
+    by = OperatorDecision(actor="ops", time=0.0)
+    accepted.decisions = accepted.decisions.model_copy(update={"accepted_by": by})
+    assert judge_plan([accepted], cancelled=False)[0] is PlanStatus.PARTIAL
+    other = wave(WaveStatus.FAILED, name="App")
+    assert judge_plan([accepted, other], cancelled=False)[0] is PlanStatus.FAILED
+
+
+def test_the_outcome_of_an_acceptance_is_forecast_by_what_judges_the_plan() -> None:
+    state = ExecutionState.begin(
+        diamond(), execution_id="crm-1", execution_type=ExecutionType.RECOVERY, started_by="", now=0
+    )
+    waves = {each.wave_id: each for each in state.waves}
+    waves["db"].status = WaveStatus.FAILED
+    for skipped in ("app1", "app2", "web"):
+        waves[skipped].status, waves[skipped].caused_by = WaveStatus.SKIPPED, ["db"]
+    assert outcome_if_accepted(state, "db") is PlanStatus.PARTIAL
+    waves["app1"].status, waves["app1"].caused_by = WaveStatus.FAILED, []
+    assert outcome_if_accepted(state, "db") is PlanStatus.FAILED
+    assert waves["db"].decisions.accepted_by is None
 
 
 def test_a_wave_skipped_for_another_reason_than_a_failure_leaves_the_plan_partial() -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -28,11 +29,18 @@ def wave(name: str, number: int, *after: str, approval: bool = False) -> Wave:
     )
 
 
-def execution(*, approval: bool = False, policy: OnFailure | None = None) -> WaveScheduler:
+def execution(
+    *,
+    approval: bool = False,
+    policy: OnFailure | None = None,
+    execution_type: ExecutionType = ExecutionType.DRILL,
+    **fields: Any,
+) -> WaveScheduler:
     plan = RecoveryPlan(
         plan_id="crm",
         region="us-west-2",
         on_failure=policy,
+        **fields,
         waves=[
             wave("first", 1),
             wave("it", 2, "first", approval=approval),
@@ -43,7 +51,7 @@ def execution(*, approval: bool = False, policy: OnFailure | None = None) -> Wav
     state = ExecutionState.begin(
         plan,
         execution_id="crm-1",
-        execution_type=ExecutionType.DRILL,
+        execution_type=execution_type,
         started_by="ops",
         now=NOW,
     )
@@ -273,6 +281,47 @@ def test_a_pending_decision_ends_at_its_deadline_with_the_dependents_skipped() -
     assert scheduler.next_deadline() is None
 
 
+@pytest.mark.parametrize("answer", ["accept_wave", "retry_wave"])
+def test_a_recovery_that_nobody_answered_stays_open_for_a_later_answer(answer: str) -> None:
+    scheduler = execution(execution_type=ExecutionType.RECOVERY, decision_seconds=3600.0)
+    run_to(scheduler, WaveStatus.FAILED)
+    scheduler.start("beside", now=NOW)
+    report(scheduler, "beside", WaveStatus.COMPLETED)
+    assert scheduler.next_deadline() == NOW + 3600
+    scheduler.tick(now=NOW + 3600)
+    after = scheduler.wave("after")
+    assert after.status is WaveStatus.SKIPPED
+    assert after.status_reason == "Skipped because it FAILED and nobody decided within 1 h"
+    assert scheduler.all_settled
+    assert not scheduler.is_over
+    assert scheduler.next_deadline() == NOW + 86_400
+    assert MessageHandler(scheduler).handle(answer, ("it",), now=NOW + 7200).accepted
+    expected = WaveStatus.PENDING if answer == "accept_wave" else WaveStatus.WAITING
+    assert after.status is expected
+
+
+def test_a_recovery_that_nobody_answers_ends_at_the_plans_deadline() -> None:
+    scheduler = execution(execution_type=ExecutionType.RECOVERY)
+    run_to(scheduler, WaveStatus.FAILED)
+    scheduler.start("beside", now=NOW)
+    report(scheduler, "beside", WaveStatus.COMPLETED)
+    scheduler.tick(now=NOW + 4 * 3600)
+    scheduler.tick(now=NOW + 86_400)
+    assert scheduler.is_over
+    assert scheduler.next_deadline() is None
+
+
+def test_what_waits_for_a_decision_at_the_plans_deadline_fails() -> None:
+    scheduler = execution(policy=OnFailure.ASK, deadline_seconds=7200.0)
+    run_to(scheduler, WaveStatus.FAILED)
+    assert scheduler.wave("it").ask_until == NOW + 7200
+    scheduler.tick(now=NOW + 7200)
+    after = scheduler.wave("after")
+    assert (after.status, after.cause) == (WaveStatus.FAILED, Cause.DEADLINE)
+    assert "plan's deadline" in after.status_reason
+    assert scheduler.next_deadline() is None
+
+
 def test_a_wave_that_nobody_approves_fails_at_the_plans_deadline() -> None:
     scheduler = execution(approval=True)
     run_to(scheduler)
@@ -441,3 +490,42 @@ def test_a_check_says_what_would_be_rejected_and_changes_nothing() -> None:
     with pytest.raises(MessageRejected, match="not paused"):
         handler.check("resume", ())
     assert handler._scheduler.state.model_dump_json() == before
+
+
+def named_waves(*names: str) -> MessageHandler:
+    """The handler of an execution whose waves, w0 and so on, have these names."""
+    waves = [
+        wave(f"w{n}", n).model_copy(update={"wave_name": name}) for n, name in enumerate(names)
+    ]
+    plan = RecoveryPlan(plan_id="crm", region="us-west-2", waves=waves)
+    state = ExecutionState.begin(
+        plan,
+        execution_id="crm-1",
+        execution_type=ExecutionType.DRILL,
+        started_by="ops",
+        now=NOW,
+    )
+    return MessageHandler(WaveScheduler(plan, state))
+
+
+@pytest.mark.parametrize("given", ["Database", "database", "W0", "w0"])
+def test_a_wave_is_named_by_its_id_or_its_name_in_any_case(given: str) -> None:
+    record = named_waves("Database", "App").handle("skip_wave", (given,), now=NOW)
+    assert (record.accepted, record.wave_id) == (True, "w0")
+
+
+def test_a_wave_id_has_precedence_over_the_name_of_another_wave() -> None:
+    record = named_waves("w1", "App").handle("skip_wave", ("w1",), now=NOW)
+    assert (record.accepted, record.wave_id) == (True, "w1")
+
+
+def test_a_name_of_several_waves_is_rejected_with_their_ids() -> None:
+    record = named_waves("App", "app").handle("skip_wave", ("App",), now=NOW)
+    assert not record.accepted
+    assert "2 waves are called 'App'; send the WaveId, one of w0, w1" in record.effect
+
+
+def test_a_slip_in_a_wave_name_is_answered_with_the_nearest_name() -> None:
+    record = named_waves("Database", "App").handle("skip_wave", ("Datbase",), now=NOW)
+    assert not record.accepted
+    assert "did you mean Database?" in record.effect

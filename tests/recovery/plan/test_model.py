@@ -82,6 +82,7 @@ def test_the_hash_sees_every_change_of_a_wave(key: str, value: object) -> None:
         ("Priority", 1),
         ("OnFailure", "STOP"),
         ("DeadlineSeconds", 7200),
+        ("DecisionSeconds", 7200),
     ],
 )
 def test_the_hash_sees_every_change_of_the_plan(key: str, value: object) -> None:

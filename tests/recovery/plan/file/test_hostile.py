@@ -131,7 +131,7 @@ UNREADABLE = {
     "comments only": ("# nothing\n", None, "empty"),
     "list": ("- a\n", 1, "the file holds a list"),
     "text": ("hello\n", 1, "the file holds text"),
-    "broken YAML": ("PlanId: crm\nWaves: [\n", 3, "not valid YAML"),
+    "broken YAML": ("PlanId: crm\nWaves: [\n", 2, "not valid YAML"),
     "tab": ("PlanId: crm\nWaves:\n\t- WaveId: a\n", 3, "not valid YAML"),
     "two documents": ("PlanId: a\n---\nPlanId: b\n", 2, "one plan to a file"),
     "alias bomb": (ALIAS_BOMB, 7, "more than 500,000 values"),

@@ -263,6 +263,7 @@ def test_the_largest_plan_is_read() -> None:
     assert (len(plan.waves), plan.server_count) == (1000, 4000)
 
 
+WAVES_OF_ONE = f"Waves:\n  - WaveId: a\n    ServerIds: [{server_id(1)}]\n"
 ONE_WAVE = f"""\
 PlanId: crm
 Region: us-west-2
@@ -312,7 +313,6 @@ def test_a_role_of_another_partition_than_its_regions_is_refused(
         ("aws-iso-b", "us-isob-east-1"),
         ("aws-iso-e", "eu-isoe-west-1"),
         ("aws-iso-f", "us-isof-south-1"),
-        ("aws-new", "new-region-1"),
     ],
 )
 def test_a_role_of_any_partition_with_its_own_region_is_one(partition: str, region: str) -> None:
@@ -335,15 +335,89 @@ def test_a_wave_in_a_region_of_another_partition_needs_a_role_of_its_own() -> No
     assert read.plan.waves[0].role_arn == own
 
 
-def test_a_region_without_drs_is_warned_of_once() -> None:
-    waves = "".join(
-        f"  - WaveId: w{n}\n    Region: eu-wset-1\n    ServerIds: [{server_id(n)}]\n"
+def waves_in(region: str) -> str:
+    return "".join(
+        f"  - WaveId: w{n}\n    Region: {region}\n    ServerIds: [{server_id(n)}]\n"
         for n in range(3, 9)
     )
-    (warning,) = parse_plan(ONE_WAVE + waves, file="p", regions=KNOWN_REGIONS).warnings
-    assert (warning.wave, warning.line, warning.value) == ("w3", 7, "eu-wset-1")
-    known = "the AWS SDK knows no DRS in Region eu-wset-1; did you mean eu-west-1?"
-    assert warning.message == known
+
+
+def test_a_region_without_drs_is_warned_of_once() -> None:
+    # In botocore's list of Regions, but not in its list for DRS.
+    without = next(each for each in KNOWN_REGIONS.names if each not in KNOWN_REGIONS.with_drs)
+    text = ONE_WAVE + waves_in(without)
+    (warning,) = parse_plan(text, file="p", regions=KNOWN_REGIONS).warnings
+    assert (warning.wave, warning.line, warning.value) == ("w3", 7, without)
+    assert f"the AWS SDK knows no DRS in Region {without}; did you mean" in warning.message
+
+
+def test_a_region_that_does_not_exist_is_a_problem_once() -> None:
+    (problem,) = problems_of(ONE_WAVE + waves_in("eu-wset-1"))
+    assert (problem.wave, problem.line, problem.value) == ("w3", 7, "eu-wset-1")
+    assert problem.message == (
+        "the AWS SDK knows no Region eu-wset-1; did you mean eu-west-1? "
+        "If it is new, update botocore"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            f"PlanId: crm\nRegion: us-west-2\nServerIds: [{server_id(2)}]\n{WAVES_OF_ONE}",
+            "ServerIds belongs to a wave, not to the plan; move it beside WaveId",
+        ),
+        (
+            f"PlanId: crm\nRegion: us-west-2\n{WAVES_OF_ONE}    Priority: 1\n",
+            "Priority belongs to the plan, not to a wave; move it beside PlanId",
+        ),
+        (
+            f"PlanId: crm\nRegion: us-west-2\n{WAVES_OF_ONE}    PlanName: CRM\n",
+            "PlanName belongs to the plan, not to a wave; move it beside PlanId",
+        ),
+        (
+            f"PlanId: crm\nRegion: us-west-2\n{WAVES_OF_ONE}    impact: OPTIONAL\n",
+            "Impact belongs to an entry of Servers, not to a wave; move it beside SourceServerId",
+        ),
+        (
+            "PlanId: crm\nRegion: us-west-2\nWaves:\n  - WaveId: a\n    Servers:\n"
+            f"      - SourceServerId: {server_id(1)}\n        Region: us-west-2\n",
+            "Region belongs to the plan or a wave, not to an entry of Servers; "
+            "move it beside PlanId or WaveId",
+        ),
+        (
+            f"PlanId: crm\nRegion: us-west-2\n{WAVES_OF_ONE}    DependsOnWaveId: b\n",
+            "DependsOnWaveId belongs to an entry of Dependencies, not to a wave; move it there",
+        ),
+    ],
+)
+def test_a_key_on_the_wrong_level_is_told_where_it_belongs(text: str, message: str) -> None:
+    (problem,) = problems_of(text)
+    assert problem.message == message
+
+
+@pytest.mark.parametrize(
+    ("written", "note"),
+    [
+        ("s-3a1f", 'it has 4 characters after "s-", it needs 17'),
+        (f"{server_id(1)}0", 'it has 18 characters after "s-", it needs 17'),
+        ("s-0123456789abcdeFg", 'it has "F", "g"'),
+    ],
+)
+def test_an_id_says_how_long_it_is_and_should_be(written: str, note: str) -> None:
+    waves = f"Waves:\n  - WaveId: a\n    ServerIds: [{written}]\n"
+    (problem,) = problems_of(f"PlanId: crm\nRegion: us-west-2\n{waves}")
+    assert problem.message == (
+        f'SourceServerId "{written}" is not valid; '
+        f'write "s-" and 17 of the characters 0-9 and a-f ({note})'
+    )
+
+
+def test_a_long_name_and_a_short_account_say_their_length() -> None:
+    text = f"PlanId: {'x' * 65}\nRegion: us-west-2\nAccountId: '12345678901'\n{WAVES_OF_ONE}"
+    named, account = problems_of(text)
+    assert named.message.endswith("(it has 65 characters, at most 64 are allowed)")
+    assert account.message.endswith("(it has 11 characters, it needs 12)")
 
 
 def text_of_waves(count: int, keys: Callable[[int], str]) -> str:

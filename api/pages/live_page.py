@@ -1,0 +1,243 @@
+"""A page that is updated by server-sent events, and its dialogs."""
+
+import asyncio
+import hashlib
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, ClassVar, Generic, TypeVar
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.auth.tokens import NotAuthenticatedError, Principal, ProviderUnavailableError
+from api.hub import POLL_ERRORS, Poller, Snapshot, UnknownExecutionError
+from api.pages.assets import document
+from api.pages.dialogs import Dialog
+from api.pages.rendering import render
+from api.pages.sign_in import sign_in_address, token_of, user_of
+from api.problems import problem_of
+from api.service import ExecutionService
+
+T = TypeVar("T")
+
+_AGE_SECONDS = 2.0
+_RETRY_SECONDS = 1.0
+_AUTHENTICATE_SECONDS = 30.0
+_FIRST_SNAPSHOT_SECONDS = 1.5
+_MAX_FORM_BYTES = 16_384
+_NOT_POSSIBLE = "This action is no longer possible; see the current state on the page."
+
+
+class LivePage(ABC, Generic[T]):
+    """A page for one user and one request.
+
+    Attributes:
+        template: the template of the whole page.
+        title: its title in the navigation.
+        poller: polls what it shows.
+    """
+
+    template: ClassVar[str]
+
+    def __init__(
+        self, service: ExecutionService, user: Principal, poller: Poller[T], title: str
+    ) -> None:
+        self.service = service
+        self.user = user
+        self.poller = poller
+        self.title = title
+
+    @abstractmethod
+    def parts(self, snapshot: Snapshot[T]) -> dict[str, str]:
+        """Render the parts that change, by the ID of their element."""
+
+    def frame(self, snapshot: Snapshot[T]) -> dict[str, Any]:
+        """The values for the template of the whole page, beside its parts."""
+        return {}
+
+    @abstractmethod
+    def old_after(self, snapshot: Snapshot[T]) -> float:
+        """Seconds without a successful poll after which the page is marked as out of date."""
+
+    @abstractmethod
+    async def dialog(self, name: str, about: str | None) -> Dialog | None:
+        """The dialog of an action about a wave or plan; None if the action is not possible now."""
+
+    async def first(self) -> tuple[str, str]:
+        """The whole page, and the digest of its parts."""
+        try:
+            async with self.poller.subscribed():
+                snapshot = await self.poller.newer_within(_FIRST_SNAPSHOT_SECONDS, 0)
+        except POLL_ERRORS as error:
+            return self._failure(error), ""
+        if snapshot is None:
+            return self._notice("Loading…", "Waiting for Temporal."), ""
+        parts = self.parts(snapshot)
+        return self._page(snapshot, parts), _digest(parts)
+
+    async def updates(self, shown: str) -> AsyncIterator[ServerSentEvent]:
+        """Send the parts that changed, and the age of the snapshot.
+
+        Args:
+            shown: the digest of the parts that the browser shows; "" if it shows a notice.
+        """
+        is_page, number, sent = bool(shown), 0, dict[str, str]()
+        async with self.poller.subscribed():
+            while True:
+                try:
+                    # Without a newer snapshot, the age of the last one is sent again.
+                    snapshot = (
+                        await self.poller.newer_within(_AGE_SECONDS, number) or self.poller.latest
+                    )
+                    error = snapshot.error if snapshot else ""
+                except POLL_ERRORS as failure:
+                    snapshot, error = self.poller.latest, problem_of(failure).detail
+                    if snapshot is None:
+                        is_page = False
+                        yield _event("page", {"html": self._failure(failure), "shown": ""})
+                    await asyncio.sleep(_RETRY_SECONDS)
+                if snapshot is None:
+                    continue
+                number = snapshot.number
+                parts = self.parts(snapshot)
+                if not is_page:
+                    is_page = True
+                    html = self._page(snapshot, parts)
+                    yield _event("page", {"html": html, "shown": _digest(parts)})
+                elif sent or shown != _digest(parts):
+                    changed = {key: html for key, html in parts.items() if sent.get(key) != html}
+                    if changed:
+                        yield _event("parts", changed)
+                sent = parts
+                yield _event("age", self._age(snapshot, error))
+
+    def _age(self, snapshot: Snapshot[T], error: str) -> dict[str, Any]:
+        """How old a snapshot is."""
+        return {
+            "now": time.time(),
+            "number": snapshot.number,
+            "seenTime": snapshot.seen_time,
+            "oldAfter": self.old_after(snapshot),
+            "error": error,
+        }
+
+    def _page(self, snapshot: Snapshot[T], parts: Mapping[str, str]) -> str:
+        return self._with_top(self.template, parts=parts, **self.frame(snapshot))
+
+    def _failure(self, error: Exception) -> str:
+        unknown = isinstance(error, UnknownExecutionError)
+        title = "Unknown" if unknown else "Not available"
+        retry = "" if unknown else " Trying again."
+        return self._notice(title, f"{problem_of(error).detail}.{retry}")
+
+    def _notice(self, title: str, text: str) -> str:
+        return self._with_top("notice", title=title, text=text)
+
+    def _with_top(self, template: str, **values: Any) -> str:
+        """Render a whole page, with the values of its top bar."""
+        is_open = self.service.authenticator.is_open
+        return render(template, user=self.user, is_open=is_open, here=self.title, **values)
+
+
+OpenPage = Callable[[Request, Principal], LivePage[Any]]
+
+
+def add_live_page(
+    app: FastAPI, service: ExecutionService, path: str, title: str, open_page: OpenPage
+) -> None:
+    """Add a page with its updates and dialogs.
+
+    Args:
+        app: the application.
+        service: reads and controls executions.
+        path: the path of the page; "" for the start page.
+        title: the title of the window.
+        open_page: creates the page for a request of a user.
+    """
+
+    async def authenticated(request: Request) -> LivePage[Any]:
+        user = await service.authenticator.authenticate(token_of(request))
+        return open_page(request, user)
+
+    @app.get(path or "/", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        user = await user_of(service.authenticator, request)
+        if isinstance(user, Response):
+            return user
+        body, shown = await open_page(request, user).first()
+        return document(title, body, shown=shown)
+
+    @app.get(f"{path}/events", include_in_schema=False, response_class=EventSourceResponse)
+    async def events(request: Request, shown: str = "") -> AsyncIterator[ServerSentEvent]:
+        try:
+            opened = await authenticated(request)
+            next_check = time.monotonic() + _AUTHENTICATE_SECONDS
+            async for event in opened.updates(shown):
+                yield event
+                if await request.is_disconnected():
+                    return
+                if time.monotonic() > next_check:
+                    next_check += _AUTHENTICATE_SECONDS
+                    try:
+                        opened.user = (await authenticated(request)).user
+                    except ProviderUnavailableError:
+                        # An authenticated user may continue to read; actions authenticate again.
+                        continue
+        except NotAuthenticatedError:
+            yield _event("go", sign_in_address(request.url.path.removesuffix("/events")))
+        except ProviderUnavailableError:
+            # The browser connects again.
+            return
+
+    @app.get(f"{path}/dialogs/{{name}}", include_in_schema=False)
+    async def open_dialog(request: Request, name: str, about: str | None = None) -> Response:
+        try:
+            dialog = await (await authenticated(request)).dialog(name, about)
+        except Exception as error:
+            # Without a visible error the user would press the button again and again.
+            return HTMLResponse(render("error_dialog", error=problem_of(error).detail))
+        return HTMLResponse(dialog.html if dialog else render("error_dialog", error=_NOT_POSSIBLE))
+
+    @app.get(f"{path}/dialogs/{{name}}/details", include_in_schema=False)
+    async def details(request: Request, name: str, about: str | None = None) -> Response:
+        try:
+            dialog = await (await authenticated(request)).dialog(name, about)
+            if dialog is None or dialog.load_details is None:
+                return PlainTextResponse(_NOT_POSSIBLE, status_code=409)
+            return HTMLResponse(await dialog.load_details())
+        except Exception as error:
+            return failed(error)
+
+    # Browsers send JSON to another site only after asking it, so no other site can act here.
+    @app.post(f"{path}/dialogs/{{name}}", include_in_schema=False, max_body_size=_MAX_FORM_BYTES)
+    async def send(
+        request: Request, name: str, fields: dict[str, str], about: str | None = None
+    ) -> Response:
+        try:
+            opened = await authenticated(request)
+            dialog = await opened.dialog(name, about)
+            if dialog is None or dialog.send is None:
+                return PlainTextResponse(_NOT_POSSIBLE, status_code=409)
+            outcome = await dialog.send(opened.user, fields)
+        except Exception as error:
+            # Even after an unexpected error the user must see that the action failed.
+            return failed(error)
+        return HTMLResponse(render("outcome_dialog", outcome=outcome))
+
+
+def failed(error: Exception) -> Response:
+    """The response to a page's script after an error; the page shows its text."""
+    problem = problem_of(error)
+    return PlainTextResponse(problem.detail, status_code=problem.status)
+
+
+def _event(name: str, data: Any) -> ServerSentEvent:
+    return ServerSentEvent(event=name, raw_data=json.dumps(data))
+
+
+def _digest(parts: Mapping[str, str]) -> str:
+    """A digest of rendered parts."""
+    return hashlib.sha256("".join(parts.values()).encode()).hexdigest()

@@ -1,0 +1,305 @@
+// Applies the server's updates without losing focus, scroll position or selection. The server renders
+// all content except the age of the page and other running clocks.
+
+const LOCAL_ATTRIBUTES = new Set(["data-selected", "aria-pressed", "style"]);
+
+function morph(old, updated) {
+  const isOther = old.nodeName !== updated.nodeName || old.dataset?.key !== updated.dataset?.key;
+  if (isOther) {
+    old.replaceWith(updated);
+    return;
+  }
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.nodeValue !== updated.nodeValue) old.nodeValue = updated.nodeValue;
+    return;
+  }
+  for (const { name } of [...old.attributes]) {
+    if (!updated.hasAttribute(name) && !LOCAL_ATTRIBUTES.has(name)) old.removeAttribute(name);
+  }
+  for (const { name, value } of [...updated.attributes]) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  const oldChildren = [...old.childNodes];
+  const newChildren = [...updated.childNodes];
+  newChildren.forEach((child, index) =>
+    index < oldChildren.length ? morph(oldChildren[index], child) : old.append(child),
+  );
+  oldChildren.slice(newChildren.length).forEach((each) => each.remove());
+}
+
+function parsed(html, beside) {
+  const template = document.createElement("template");
+  const isSvg = beside.namespaceURI === "http://www.w3.org/2000/svg";
+  template.innerHTML = isSvg ? `<svg>${html}</svg>` : html;
+  const first = template.content.firstElementChild;
+  return isSvg ? first.firstElementChild : first;
+}
+
+function clock(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  const two = (number) => String(number).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
+// Swedish times are as ISO 8601 writes them.
+const LOCAL = new Intl.DateTimeFormat("sv-SE", {
+  year: "numeric", month: "2-digit", day: "2-digit",
+  hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "shortOffset",
+});
+const LOCAL_SHORT = new Intl.DateTimeFormat("sv-SE", { timeStyle: "medium" });
+
+const FAILURE =
+  '<div class="ask"><h2 id="dialog-title">✗ Not done</h2><p role="alert"></p>' +
+  '<p class="buttons"><button type="button" data-close autofocus>Close</button></p></div>';
+
+const page = document.getElementById("page");
+const base = location.pathname.replace(/\/$/, "");
+let shown = page.dataset.shown;
+let stream = null;
+let selectedWave;
+// The snapshot and the wave that the panel shows, so that each is asked for once.
+let panelShows = "";
+let dialogAddress = "";
+// Counts the dialogs asked for, as the event of a closed one may come after the next was asked for.
+let asked = 0;
+let askedOfShown = 0;
+// Seconds by which the server's clock is ahead of the browser's.
+let clockOffset = 0;
+let hasServerTime = false;
+// Set from the start, so that a page that never gets an update is marked as out of date.
+let age = { seenTime: Date.now() / 1000, oldAfter: 8, error: "" };
+
+// A hidden page has no stream, because browsers open few connections to one server.
+function connect() {
+  if (stream || document.hidden) return;
+  // Another server process numbers its snapshots differently.
+  panelShows = "";
+  stream = new EventSource(`${base}/events?shown=${encodeURIComponent(shown)}`);
+  const on = (name, handle) =>
+    stream.addEventListener(name, (event) => handle(JSON.parse(event.data)));
+  on("parts", updateParts);
+  on("page", replacePage);
+  on("age", setAge);
+  on("go", (address) => location.assign(address));
+  // The browser's own reconnection would send the digest of parts that have changed since.
+  stream.addEventListener("error", () => {
+    disconnect();
+    setTimeout(connect, 1000);
+  });
+}
+function disconnect() {
+  stream?.close();
+  stream = null;
+}
+
+function replacePage(replaced) {
+  page.innerHTML = replaced.html;
+  shown = replaced.shown;
+  applyStyles(page);
+  showLocalTimes(page);
+  restore();
+  tick();
+}
+function replacePart(id, html) {
+  const old = document.getElementById(id);
+  if (!old) return;
+  morph(old, parsed(html, old));
+  const current = document.getElementById(id);
+  if (!current) return;
+  applyStyles(current);
+  showLocalTimes(current);
+}
+function updateParts(parts) {
+  // The next stream sends all parts.
+  shown = "changed";
+  for (const [id, html] of Object.entries(parts)) replacePart(id, html);
+  markSelected();
+  tick();
+}
+function showLocalTimes(root) {
+  for (const each of root.querySelectorAll("[data-time]")) {
+    const format = "short" in each.dataset ? LOCAL_SHORT : LOCAL;
+    each.textContent = format.format(1000 * each.dataset.time);
+  }
+}
+// The content security policy forbids style attributes; scripts may set styles.
+function applyStyles(root) {
+  for (const each of [root, ...root.querySelectorAll("[data-style]")]) {
+    const wanted = each.dataset.style;
+    if (wanted === undefined || each.appliedStyle === wanted) continue;
+    each.style.cssText = wanted;
+    each.appliedStyle = wanted;
+  }
+}
+
+function setAge({ now, number, ...rest }) {
+  const offset = now - Date.now() / 1000;
+  // A delayed message makes the offset too small; only a clock that was set back lowers it.
+  const isReset = !hasServerTime || offset < clockOffset - 60;
+  clockOffset = isReset ? offset : Math.max(clockOffset, offset);
+  hasServerTime = true;
+  age = rest;
+  tick();
+  showPanel(String(number));
+}
+// Updates the age of the page and all running clocks.
+function tick() {
+  const now = Date.now() / 1000 + clockOffset;
+  showAge(now);
+  for (const each of page.querySelectorAll("[data-since]")) {
+    each.textContent = clock(now - Number(each.dataset.since));
+  }
+  for (const axis of page.querySelectorAll("[data-axis]")) {
+    const fraction = Math.min(1, Math.max(0, (now - axis.dataset.axis) / axis.dataset.length));
+    const chart = document.getElementById(axis.dataset.for);
+    chart.style.setProperty("--now", `${(100 * fraction).toFixed(2)}%`);
+  }
+}
+function showAge(now) {
+  const banner = document.getElementById("old");
+  if (!banner) return;
+  const { seenTime, oldAfter, error } = age;
+  const isOld = Boolean(error) || now - seenTime > oldAfter;
+  document.documentElement.classList.toggle("is-old", isOld);
+  banner.hidden = !isOld;
+  if (!isOld) return;
+  const isDisconnected = stream?.readyState !== EventSource.OPEN;
+  const cause = isDisconnected ? "this page has no connection to drs-waves" : error || "no answer";
+  const message = `OUT OF DATE since ${LOCAL.format(1000 * seenTime)}: ${cause}. Trying again.`;
+  const text = banner.querySelector(".message");
+  // A screen reader repeats the text with every change.
+  if (text.textContent !== message) text.textContent = message;
+  banner.querySelector(".age").textContent = `${clock(now - seenTime)} old`;
+}
+
+function choose(wave, scroll) {
+  if (!document.querySelector(`[data-choose="${CSS.escape(wave)}"]`)) return;
+  selectedWave = wave;
+  history.replaceState(null, "", `#${encodeURIComponent(wave)}`);
+  markSelected();
+  panelShows = "";
+  showPanel("");
+  const narrow = window.matchMedia("(max-width: 1099px)").matches;
+  if (scroll && narrow) document.getElementById("panel")?.scrollIntoView();
+}
+async function showPanel(number) {
+  const wanted = `${number} ${selectedWave}`;
+  if (selectedWave === undefined || panelShows === wanted) return;
+  panelShows = wanted;
+  const html = await fetched(`${base}/panel?wave=${encodeURIComponent(selectedWave)}`);
+  if (panelShows !== wanted) return;
+  if (!html.ok) panelShows = "";
+  else {
+    replacePart("panel", html.text);
+    tick();
+  }
+}
+function restore() {
+  const wave = selectedWave ?? decodeURIComponent(location.hash.slice(1));
+  if (wave) choose(wave, false);
+}
+function markSelected() {
+  for (const each of page.querySelectorAll("[data-choose]")) {
+    const selected = each.dataset.choose === selectedWave;
+    each.toggleAttribute("data-selected", selected);
+    if (each.matches("button")) each.setAttribute("aria-pressed", String(selected));
+  }
+}
+
+async function fetched(address, options) {
+  try {
+    const response = await fetch(address, options);
+    return { ok: response.ok, text: await response.text() };
+  } catch {
+    return { ok: false, text: "drs-waves does not answer; whether it was done is not known" };
+  }
+}
+// The browser's own dialogs keep the focus inside and close with Escape.
+async function openDialog(name, about) {
+  const query = about === undefined ? "" : `?about=${encodeURIComponent(about)}`;
+  const address = `${base}/dialogs/${name}`;
+  asked += 1;
+  dialogAddress = address + query;
+  const wanted = dialogAddress;
+  const { ok, text } = await fetched(wanted);
+  if (dialogAddress !== wanted) return;
+  if (ok) showDialog(text);
+  else showFailure(text);
+  if (!document.getElementById("dialog-details")) return;
+  const details = await fetched(`${address}/details${query}`);
+  if (dialogAddress !== wanted) return;
+  if (details.ok) replacePart("dialog-details", details.text);
+  else document.getElementById("dialog-details").textContent = details.text;
+}
+function showDialog(html) {
+  const dialog = document.getElementById("dialog");
+  dialog.querySelector("#dialog-content").innerHTML = html;
+  if (!dialog.open) dialog.showModal();
+  askedOfShown = asked;
+  typed();
+  (dialog.querySelector("[autofocus]") ?? dialog.querySelector("button"))?.focus();
+}
+function showFailure(text) {
+  showDialog(FAILURE);
+  document.querySelector("#dialog [role=alert]").textContent = text;
+}
+async function send(form, submitter) {
+  const fields = Object.fromEntries(new FormData(form, submitter));
+  const buttons = form.querySelectorAll("button[type=submit]");
+  const outcome = form.querySelector("#dialog-outcome");
+  for (const each of buttons) each.disabled = true;
+  outcome.textContent = "Sending…";
+  const { ok, text } = await fetched(dialogAddress, {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields),
+  });
+  // The dialog may have been closed meanwhile, and another opened.
+  if (!form.isConnected && dialogAddress) return;
+  if (ok) return showDialog(text);
+  if (!form.isConnected) return showFailure(text);
+  outcome.textContent = `✗ NOT DONE: ${text}`;
+  for (const each of buttons) each.disabled = false;
+  typed();
+}
+function typed() {
+  for (const button of page.querySelectorAll("[data-needs]")) {
+    const field = button.form?.elements[button.dataset.field];
+    button.disabled = field?.value !== button.dataset.needs;
+  }
+}
+
+page.addEventListener("click", (event) => {
+  const target = event.target.closest(
+    "[data-choose],[data-ask],[data-show],[data-theme-to],[data-close]",
+  );
+  if (!target || target.disabled) return;
+  const { choose: wave, ask, show, themeTo, wave: about } = target.dataset;
+  if (wave !== undefined) choose(wave, true);
+  else if (ask || show) openDialog(ask ?? show, about || undefined);
+  else if (themeTo) window.drsWavesTheme(themeTo);
+  else document.getElementById("dialog").close();
+});
+page.addEventListener("submit", (event) => {
+  if (!event.target.closest("#dialog")) return;
+  event.preventDefault();
+  send(event.target, event.submitter);
+});
+page.addEventListener("input", typed);
+page.addEventListener("close", (event) => {
+  if (event.target.id !== "dialog" || event.target.open || askedOfShown !== asked) return;
+  dialogAddress = "";
+  document.getElementById("dialog-content").replaceChildren();
+}, true);
+window.addEventListener("hashchange", () => {
+  selectedWave = undefined;
+  restore();
+});
+applyStyles(page);
+showLocalTimes(page);
+if (shown !== undefined) {
+  document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+  connect();
+  setInterval(tick, 1000);
+  restore();
+  tick();
+}

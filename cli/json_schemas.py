@@ -1,0 +1,76 @@
+"""The JSON Schema of what each command prints with `--json`, and the command `schema`."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from cli.commands.register import RegisteredPlanVersion
+from cli.commands.steer import SentMessage
+from cli.commands.validate import CheckedFile
+from cli.commands.verify import VerificationResult
+from cli.input.start import Started
+from cli.render.output import write_json
+from client.overview import ExecutionRow, KnownPlan
+from contract.readiness import Readiness
+from recovery.execution.cleanup_state import CleanupState
+from recovery.execution.state import ExecutionState
+from recovery.forecast.report import ForecastReport
+
+# Raised when a key is removed or renamed, or its type or meaning changes; not when one is added.
+VERSION = 1
+
+_SENT = TypeAdapter(SentMessage)
+OUTPUTS: dict[str, TypeAdapter[Any]] = {
+    "validate": TypeAdapter(list[CheckedFile]),
+    "register": TypeAdapter(list[RegisteredPlanVersion]),
+    "forecast": TypeAdapter(ForecastReport),
+    "run": TypeAdapter(ExecutionState | Started | Readiness),
+    "status": TypeAdapter(ExecutionState | list[ExecutionRow]),
+    "watch": TypeAdapter(ExecutionState),
+    "wait": TypeAdapter(ExecutionState),
+    "plans": TypeAdapter(list[KnownPlan]),
+    "executions": TypeAdapter(list[ExecutionRow]),
+    "history": TypeAdapter(ExecutionState | list[ExecutionState]),
+    "history verify": TypeAdapter(VerificationResult | list[VerificationResult]),
+    "skip-wave": _SENT,
+    "accept-wave": _SENT,
+    "cancel-wave": _SENT,
+    "retry-wave": _SENT,
+    "approve-wave": _SENT,
+    "adopt-job": _SENT,
+    "launch-anyway": _SENT,
+    "pause": _SENT,
+    "resume": _SENT,
+    "cancel": _SENT,
+    "cleanup": TypeAdapter(CleanupState),
+    "sandbox run": TypeAdapter(ExecutionState | list[ExecutionState]),
+    "sandbox status": TypeAdapter(dict[str, Any]),
+}
+
+
+def schema_document() -> dict[str, Any]:
+    """Return one document: by command, the schema of its output."""
+    schemas, shared = TypeAdapter.json_schemas(
+        [(command, "validation", adapter) for command, adapter in OUTPUTS.items()],
+        title="What drs-waves prints with --json, by command",
+        description=(
+            "A key whose value is not known is left out. Further keys may be added within a "
+            "version; any other change raises it."
+        ),
+        ref_template="#/$defs/{model}",
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:drs-waves:json-output:{VERSION}",
+        "type": "object",
+        "properties": {command: schemas[command, "validation"] for command in OUTPUTS},
+        **shared,
+    }
+
+
+def schema() -> None:
+    """Print the JSON Schema of what each command prints with --json.
+
+    Its $id ends in the version.
+    """
+    write_json(schema_document())

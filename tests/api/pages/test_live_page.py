@@ -1,0 +1,154 @@
+"""Pages keep nothing on the server: any process answers any request, and no script is inline."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+
+from api.auth.tokens import NotAuthenticatedError, Principal
+from api.hub import Poller, Snapshot
+from api.pages.dialogs import Dialog, Outcome
+from api.pages.live_page import LivePage, add_live_page
+from settings import Role
+
+USER = Principal(subject="ada", roles=frozenset(Role))
+
+
+class Number(Poller[int]):
+    """Polls a number."""
+
+    value = 1
+
+    async def fetch(self, known: int | None) -> int:
+        return self.value
+
+    def pause(self, known: int | None) -> float:
+        return 0.05
+
+
+class NumberPage(LivePage[int]):
+    """A page whose only button opens a dialog that sends its name."""
+
+    template = "notice"
+    sent: list[str]
+    is_possible = True
+
+    def parts(self, snapshot: Snapshot[int]) -> dict[str, str]:
+        return {"number": str(snapshot.value), "same": "same"}
+
+    def frame(self, snapshot: Snapshot[int]) -> dict[str, Any]:
+        return {"title": "Number", "text": "shown"}
+
+    def old_after(self, snapshot: Snapshot[int]) -> float:
+        return 1.0
+
+    async def dialog(self, name: str, about: str | None) -> Dialog | None:
+        async def send(caller: Principal, fields: Mapping[str, str]) -> Outcome:
+            self.sent.append(f"{caller.subject} {name} {about}: {fields['reason']}")
+            return Outcome("Done")
+
+        return Dialog("<p>Skip?</p>", send) if type(self).is_possible else None
+
+
+async def authenticate(token: str | None) -> Principal:
+    if token == "wrong":
+        raise NotAuthenticatedError("not known")
+    return USER
+
+
+def process(sent: list[str], poller: Number) -> httpx.AsyncClient:
+    """A client of one server process."""
+    service: Any = SimpleNamespace(
+        authenticator=SimpleNamespace(authenticate=authenticate, is_open=False)
+    )
+
+    def open_page(_: Request, user: Principal) -> NumberPage:
+        page = NumberPage(service, user, poller, "number")
+        page.sent = sent
+        return page
+
+    app = FastAPI()
+    add_live_page(app, cast(Any, service), "/number", "Number", open_page)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
+
+
+@pytest.fixture
+async def poller() -> AsyncIterator[Number]:
+    poller = Number()
+    yield poller
+    await poller.close()
+
+
+async def test_a_dialog_that_one_process_opened_is_sent_to_another(poller: Number) -> None:
+    sent: list[str] = []
+    async with process(sent, poller) as one, process(sent, poller) as other:
+        opened = await one.get("/number/dialogs/skip?about=web")
+        assert opened.text == "<p>Skip?</p>"
+        done = await other.post("/number/dialogs/skip?about=web", json={"reason": "not needed"})
+    assert "Done" in done.text
+    assert sent == ["ada skip web: not needed"]
+
+
+async def test_an_action_that_is_no_longer_possible_is_not_sent(
+    poller: Number, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NumberPage, "is_possible", False)
+    sent: list[str] = []
+    async with process(sent, poller) as client:
+        refused = await client.post("/number/dialogs/skip", json={"reason": ""})
+        shown = await client.get("/number/dialogs/skip")
+    assert (refused.status_code, sent) == (409, [])
+    assert "no longer possible" in refused.text
+    assert "no longer possible" in shown.text
+
+
+async def test_a_form_of_another_site_sends_nothing(poller: Number) -> None:
+    sent: list[str] = []
+    async with process(sent, poller) as client:
+        for kind in ("text/plain", "application/x-www-form-urlencoded"):
+            refused = await client.post(
+                "/number/dialogs/skip",
+                content='{"reason": "forged"}',
+                headers={"Content-Type": kind},
+            )
+            assert refused.status_code == 422
+    assert sent == []
+
+
+async def test_without_authentication_nothing_is_shown_or_sent(poller: Number) -> None:
+    sent: list[str] = []
+    async with process(sent, poller) as client:
+        client.cookies.set("drs_waves_token", "wrong")
+        page = await client.get("/number")
+        assert page.headers["location"] == "/sign-in?next=/number"
+        refused = await client.post("/number/dialogs/skip", json={"reason": ""})
+        assert (refused.status_code, sent) == (401, [])
+        events = await client.get("/number/events")
+    assert "event: go" in events.text
+    assert "event: parts" not in events.text
+
+
+async def test_a_page_gets_only_what_changed_since_it_was_rendered(poller: Number) -> None:
+    page = NumberPage(
+        cast(Any, SimpleNamespace(authenticator=SimpleNamespace(is_open=True))),
+        USER,
+        poller,
+        "number",
+    )
+    _, shown = await page.first()
+    seen: list[tuple[str | None, Any]] = []
+    async for event in page.updates(shown):
+        seen.append((event.event, json.loads(event.raw_data or "null")))
+        poller.value = 2
+        if len(seen) == 3:
+            break
+    assert [name for name, _ in seen] == ["age", "parts", "age"]
+    assert seen[1][1] == {"number": "2"}
+    # A page that was shown by another process, or an older one, gets everything.
+    async for event in page.updates("another digest"):
+        assert json.loads(event.raw_data or "null") == {"number": "2", "same": "same"}
+        break

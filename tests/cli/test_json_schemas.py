@@ -1,0 +1,58 @@
+"""What `--json` prints is what the documented schema says."""
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema_rs import validate
+from typer.testing import CliRunner
+
+from cli.app import app
+from cli.json_schemas import OUTPUTS, VERSION, schema_document
+from cli.render.output import write_json
+from tests.cli.executions import CHAIN, begin
+from tests.test_documents import COMMAND_LINE, Command
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "json-output.schema.json"
+
+
+def check(command: str, printed: str) -> None:
+    """Check an output against the schema of its command."""
+    document = schema_document()
+    schema = document["properties"][command] | {"$defs": document["$defs"]}
+    validate(schema, json.loads(printed))
+
+
+def with_json(command: Command, name: str = "") -> set[str]:
+    """The names of the commands that have the option `--json`."""
+    found = {name} if "--json" in command.options and name else set()
+    for each, sub in command.commands.items():
+        found |= with_json(sub, f"{name} {each}".strip())
+    return found
+
+
+def test_every_command_with_json_has_a_schema() -> None:
+    assert with_json(COMMAND_LINE) == set(OUTPUTS)
+
+
+def test_the_document_is_what_the_command_prints() -> None:
+    printed = CliRunner().invoke(app, ["schema"])
+    assert printed.exit_code == 0
+    assert DOCUMENT.read_text() == printed.stdout, "make references"
+    assert json.loads(printed.stdout)["$id"] == f"urn:drs-waves:json-output:{VERSION}"
+
+
+def test_checked_plans_and_problems_are_as_documented(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("PlanId: crm\n  Region: x\n")
+    examples = sorted((ROOT / "examples").glob("*.yaml"))
+    printed = CliRunner().invoke(app, ["validate", *map(str, [*examples, wrong]), "--json"])
+    check("validate", printed.stdout)
+    *_, refused = json.loads(printed.stdout)
+    assert refused["Problems"][0]["Excerpt"] == ["1 | PlanId: crm", "2 |   Region: x"]
+
+
+def test_an_execution_is_as_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    write_json(begin(CHAIN))
+    check("watch", capsys.readouterr().out)

@@ -1,0 +1,25 @@
+"""What a new execution takes over from an earlier one."""
+
+from client.takeover import has_launched_nothing
+from recovery.execution.state import ExecutionType
+from recovery.execution.wave import WaveStatus
+from tests.cli.executions import CHAIN, START, begin, fail_server, put
+
+
+def test_an_execution_whose_servers_were_all_refused_has_launched_nothing() -> None:
+    state = begin(CHAIN, ExecutionType.RECOVERY)
+    assert has_launched_nothing(state)
+    refused = put(state, "Database", WaveStatus.FAILED, start=START)
+    refused.attempt = 1
+    for place in range(2):
+        fail_server(refused, place, "not launched: it has a live instance")
+    assert has_launched_nothing(state)
+
+
+def test_an_execution_that_may_have_a_job_has_not_launched_nothing() -> None:
+    in_doubt = begin(CHAIN, ExecutionType.RECOVERY)
+    in_doubt.waves[0].attempt = 1
+    assert not has_launched_nothing(in_doubt)
+    recorded = begin(CHAIN, ExecutionType.RECOVERY)
+    recorded.waves[0].servers[0].recovery_job_id = "drsjob-1"
+    assert not has_launched_nothing(recorded)
