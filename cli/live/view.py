@@ -90,7 +90,7 @@ def view(
         rows = max(_MIN_ROWS, height - len(lines) - len(below) - 4)
         lines += _wave_table(watched.state, now=now, width=width, rows=rows)
     if watched.unreachable_since is not None:
-        text = f"{watched.outage} since {timestamp(watched.unreachable_since)}; trying again."
+        text = f"{watched.outage} (since {timestamp(watched.unreachable_since)}); trying again."
         lines.append(Text(text, style="bold yellow"))
         lines.append(Text(watched.error, style="yellow"))
     if below:

@@ -257,7 +257,7 @@ def _record_outage(watched: WatchedExecution, error: Exception, display: Display
     has_timeout = isinstance(display, LineDisplay)
     if has_timeout and now - watched.unreachable_since > _OUTAGE_TIMEOUT_SECONDS:
         raise CliError(
-            f"{watched.outage} since {timestamp(watched.unreachable_since)}: "
+            f"{watched.outage} (since {timestamp(watched.unreachable_since)}): "
             f"{watched.error}. The execution continues; "
             f"watch it again with `drs-waves watch {watched.plan_id}`",
             ExitCode.UNREACHABLE,

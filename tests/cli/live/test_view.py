@@ -79,7 +79,7 @@ def test_no_name_or_reason_breaks_the_width(name: str) -> None:
 def test_an_outage_of_temporal_is_shown_with_its_time() -> None:
     each = watched(begin(CHAIN))
     each.unreachable_since, each.error = START, "Temporal did not answer: " + "x" * 200
-    assert "Temporal does not answer since 20" in drawn(each)
+    assert "Temporal does not answer (since 20" in drawn(each)
 
 
 def test_without_a_worker_the_last_known_state_is_shown_with_its_age_and_stands_still() -> None:
@@ -91,7 +91,7 @@ def test_without_a_worker_the_last_known_state_is_shown_with_its_age_and_stands_
     text = drawn(each)
     assert text.startswith(" LAST KNOWN STATE, of 20")
     assert "IN_PROGRESS, 1:00 elapsed" in text
-    assert "No worker answers since 20" in text
+    assert "No worker answers (since 20" in text
     assert "Start one with `drs-waves worker`" in text
 
 
