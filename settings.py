@@ -102,7 +102,7 @@ class Settings(BaseSettings):
         default=1.0,
         ge=1.0,
         le=10_000.0,
-        description="Divides our polls and deadlines, as a sandbox divides DRS's durations. "
+        description="Divides polls and deadlines, as a sandbox divides DRS's durations. "
         "Refused unless AWS's endpoint is on this machine.",
     )
     jobs_quota: int | None = Field(
@@ -139,7 +139,7 @@ class Settings(BaseSettings):
         description="Issuer (iss) whose JWTs are accepted as bearer tokens.",
     )
     oidc_audience: str | None = Field(
-        default=None, description="Audience (aud) that those JWTs must be for."
+        default=None, description="Audience (aud) that those JWTs must have."
     )
     oidc_jwks_url: str | None = Field(
         default=None,

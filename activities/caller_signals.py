@@ -27,6 +27,6 @@ async def signal_caller(name: str, signal: Model) -> bool:
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return True
-        activity.logger.warning("The signal %s could not be sent: %s", name, error)
+        activity.logger.warning("Signal %s was not sent: %s", name, error)
         return False
     return True

@@ -77,7 +77,7 @@ class CleanupActivities:
         found = [i for i in listed if i.job_id in own_job_ids and i.ec2_instance_state not in _GONE]
         instances = [_launched(i, scope.target) for i in found if _may_be_terminated(i, scope)]
         untold = [
-            _launched(i, scope.target, "DRS does not tell its ID, or whether it is a drill's")
+            _launched(i, scope.target, "DRS does not report its ID, or whether it is of a drill")
             for i in found
             if i.is_drill is None or not i.recovery_instance_id
         ]
@@ -179,7 +179,7 @@ def _unlisted(
             source_server_id=server_id,
             recovery_job_id=job.job_id,
             region=scope.target.region,
-            reason="DRS launched it, and neither lists it nor has terminated it",
+            reason="DRS launched it, but does not list it and has not terminated it",
         )
         for server_id in scope.server_ids
         if (job := last_launch(server_id, jobs)) is not None

@@ -50,7 +50,7 @@ async def _known_jobs(api: DrsClient, job_ids: list[str]) -> tuple[dict[str, Job
 def _job_header(job_id: str, job: Job | None, error: str | None) -> JobLog:
     """A job without its log."""
     if job is None:
-        return JobLog(job_id=job_id, error=error or "DRS does not know this job any more")
+        return JobLog(job_id=job_id, error=error or "DRS no longer has this job")
     return JobLog(
         job_id=job_id,
         type=job.type,

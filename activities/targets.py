@@ -210,7 +210,7 @@ class _TargetCheck:
         )
         for operation, count in self._api.odd_items.items():
             if count:
-                self._add_finding(f"{operation}: {count} items have a form that is not known")
+                self._add_finding(f"{operation}: {count} items of an unknown form")
 
     async def _check_snapshot(
         self, server_id: str, snapshot_id: str, reads: asyncio.Semaphore

@@ -152,8 +152,8 @@ class AwsError(Exception):
         if REQUEST_ID_HEADER not in headers or not code or code.isdigit():
             return cls(
                 AwsErrorKind.UNCLEAR,
-                f"{operation}: HTTP {status} of something between the worker and AWS (a proxy or "
-                f"gateway): the answer has no request ID or no error code of AWS: {text}",
+                f"{operation}: HTTP {status} from a proxy or gateway between the worker and AWS: "
+                f"the response has no AWS request ID or no AWS error code: {text}",
             )
         kind = _CODES.get(code) or _kind_of_status(status)
         if kind is AwsErrorKind.UNINITIALIZED:

@@ -28,15 +28,15 @@ def reject_unproven(
     headers, body = response_dict["headers"], response_dict["body"]
     length = headers.get("content-length")
     if length is None and "transfer-encoding" not in headers:
-        raise UnprovenResponseError("the connection broke in the response's headers")
+        raise UnprovenResponseError("the connection broke while the response headers were read")
     if length is not None and len(body) != int(length):
         raise UnprovenResponseError(f"only {len(body)} of {length} bytes arrived")
     if response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
         return
     if REQUEST_ID_HEADER not in headers:
         raise UnprovenResponseError(
-            "the answer has no request ID of AWS: something between the worker and AWS (a proxy or "
-            "gateway) answered"
+            "the response has no AWS request ID: a proxy or gateway between the worker and AWS "
+            "answered"
         )
     uses_json = operation_model.service_model.protocol in _JSON_PROTOCOLS
     if uses_json:

@@ -54,7 +54,7 @@ class LaunchInterrupter:
     Attributes:
         executions: the execution ID by plan ID.
         killed: the killed workers.
-        violations: what is not as it must be.
+        violations: what is wrong.
     """
 
     testbed: Testbed

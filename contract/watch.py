@@ -39,7 +39,7 @@ class ServersChanged(Model):
     """Signal to a wave, from its watch: the servers that changed.
 
     Attributes:
-        error: why DRS cannot be polled at present; empty if it can.
+        error: why DRS cannot be polled now; empty if it can.
     """
 
     servers: list[ServerResult] = []

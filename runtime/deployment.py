@@ -144,5 +144,5 @@ def _log_current(current: str, ours: WorkerDeploymentVersion, namespace: str) ->
     else:
         _LOG.info(
             "Build %s of deployment %s is current: new plans start there, and this worker's build "
-            "%s only ends its own. To run new ones here: %s", current, name, build, command,
+            "%s only finishes its own. To run new ones here: %s", current, name, build, command,
         )  # fmt: skip

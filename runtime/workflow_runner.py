@@ -44,7 +44,7 @@ from contract.failures import FailureType
 # Core's ID of a query that came without a workflow task.
 _DIRECT_QUERY_ID = "legacy_query"
 _SEND_AGAIN = (
-    "a worker has just loaded this execution; nothing was done, send a signal, then this again"
+    "a worker has just loaded this execution; nothing was done. Send a signal, then send this again"
 )
 
 

@@ -149,8 +149,8 @@ class DynamoTable:
         if not found:
             return None
         return (
-            f"The {self.what} {self.name} is not as it must be: {found}. Change it, or name "
-            f"another with {self.setting} and create that with `drs-waves init-tables`"
+            f"The {self.what} {self.name} has another layout than needed: {found}. Change it, or "
+            f"set {self.setting} to another name and run `drs-waves init-tables`"
         )
 
     async def endpoint(self) -> str | None:

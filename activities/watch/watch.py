@@ -70,7 +70,7 @@ class Watch:
             try:
                 await self._poll()
             except AwsError as failed:
-                error = f"DRS cannot be polled at present: {failed}"
+                error = f"DRS cannot be polled now: {failed}"
                 activity.logger.warning(error)
             self._tracker.end_lookups(now=self._clock.now())
             finished = self._tracker.is_finished and not self._heartbeat.logs_to_read

@@ -52,7 +52,7 @@ def _refuse_late_call(**_: object) -> None:
     if time.monotonic() > _send_before.get():
         raise AwsError(
             AwsErrorKind.THROTTLED,
-            "AWS or its credentials answer too slowly to call DRS safely, so it was not called",
+            "AWS or its credentials answer too slowly to call DRS safely, so DRS was not called",
         )
 
 

@@ -160,7 +160,7 @@ class ServerStatusTracker:
                 self._contradict(watched, watched.contradiction, now=now)
             elif watched.result.verified is None:
                 watched.result.verified = Verified.UNKNOWN
-                watched.result.reason = "DRS reports LAUNCHED; its instance was not found yet"
+                watched.result.reason = "DRS reports LAUNCHED; its instance is not found yet"
 
     def _compare(
         self, watched: WatchedServer, instance: RecoveryInstance, runs: bool | None, *, now: float

@@ -229,4 +229,4 @@ async def test_instances_that_drs_describes_in_part_are_left_and_said_to_be(
     found = await Attempt(temporal).run(cleanup.find_instances, scope)
     assert found.instances == []
     assert sorted(each.source_server_id for each in found.left) == sorted(scope.server_ids)
-    assert all("DRS does not tell" in str(each.reason) for each in found.left)
+    assert all("DRS does not report" in str(each.reason) for each in found.left)

@@ -296,7 +296,7 @@ async def test_a_dry_run_counts_odd_items(
     async with gateway(aws, changed_items("DescribeJobs", tags={"Owner": None})) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
         (finding,) = (await readiness(plan(aws.servers(1)), fast)).findings
-    assert finding.message.startswith("DescribeJobs: 2 items have a form that is not known")
+    assert finding.message.startswith("DescribeJobs: 2 items of an unknown form")
     assert not finding.blocks
 
 

@@ -81,7 +81,7 @@ async def test_an_hour_of_throttling_delays_a_recovery_and_fails_nothing(
         late_id = await start_execution(env.client, late)
         await asyncio.sleep(AN_HOUR / SPEED)
         state = await execution_state(env.client, plan.plan_id)
-        assert "DRS cannot be polled at present" in wave_of(state, "Database").status_reason
+        assert "DRS cannot be polled now" in wave_of(state, "Database").status_reason
         waiting = await execution_state(env.client, late.plan_id)
         assert "ThrottlingException" in wave_of(waiting, "Web").status_reason
         env.aws.clear_faults()

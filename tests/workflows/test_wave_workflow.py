@@ -184,7 +184,7 @@ async def test_a_history_that_is_never_writable_delays_no_wave(
 
 async def test_the_error_of_a_poll_is_shown_in_the_wave(env: FakedEnvironment) -> None:
     env.fakes.launched_after = NEVER
-    env.fakes.poll_error = "DRS cannot be polled at present: Rate exceeded"
+    env.fakes.poll_error = "DRS cannot be polled now: Rate exceeded"
     run = await env.start(wave("Database"))
     shown = await run.wave_until("database", lambda w: "Rate exceeded" in w.status_reason)
     assert shown.status is WaveStatus.IN_PROGRESS

@@ -20,7 +20,7 @@ class WaveTracker:
     Attributes:
         state: the wave's state.
         report_now: a change must be reported to the plan at once.
-        poll_error: why DRS cannot be polled at present; empty if it can.
+        poll_error: why DRS cannot be polled now; empty if it can.
         launch_reason: what a launch waits for; empty if none does.
     """
 

@@ -194,7 +194,7 @@ async def test_throttling_is_signalled_to_the_wave_and_ends_nothing(
     aws.fault("DescribeJobs", Error="ThrottlingException")
     running = asyncio.create_task(Attempt(temporal).run(watches.watch_servers, watch(servers)))
     await until(lambda: changes(temporal))
-    assert changes(temporal)[-1].error.startswith("DRS cannot be polled at present: DescribeJobs")
+    assert changes(temporal)[-1].error.startswith("DRS cannot be polled now: DescribeJobs")
     assert changes(temporal)[-1].servers == []
     aws.clear_faults()
     await until(lambda: changes(temporal)[-1].error == "")
