@@ -17,6 +17,7 @@ _TOGETHER = (
     "tests/end_to_end/test_api_contract.py",
     "tests/cli/commands/test_operator_commands.py",
 )
+_ALONE = "tests/end_to_end/pages/test_on_call_night.py"
 # These take seconds, so each goes to whichever process is free. All others stay together by
 # module, which has fewer processes import the same packages.
 _APART = ("tests/end_to_end/", "tests/workflows/", "tests/cli/sandbox/test_sandbox_run.py")
@@ -84,7 +85,7 @@ def _rank(test: str) -> int:
 def _group(test: str) -> str:
     """What of the tests goes to one process together with this one."""
     for start in _TOGETHER:
-        if test.startswith(start):
+        if test.startswith(start) and not test.startswith(_ALONE):
             return start
     return test if test.startswith(_APART) else test.partition("::")[0]
 
