@@ -1,8 +1,9 @@
 """Measures how long a dead worker stays unnoticed: `python -m bench.no_worker`.
 
-The only worker gets SIGKILL while an execution waits for an approval. The measured time is from the
-kill until `status`, a `watch` that was already running, a start of a recovery, a message and
-`/api/health` say that no worker answers. The target is 5 s for each.
+The only worker gets SIGKILL while an execution waits for an approval. Measured from the kill: when
+a `watch` and a page that show the execution, its state in the API and `/api/health` say that no
+worker answers. Measured from the command's start: `status`, a message, a dry run, a recovery. The
+target is 5 s for each.
 """
 
 import asyncio
@@ -16,9 +17,10 @@ from urllib.request import urlopen
 import typer
 from rich.console import Console
 
+from bench.browser import running_browser
 from bench.display import figures_table
 from bench.plans import new_plan, new_wave
-from bench.testbed import ACCOUNT, REGION, Testbed, run_bench, running_testbed
+from bench.testbed import ACCOUNT, REGION, run_bench, running_testbed
 from client.executions import execution_state
 from client.start import start_execution
 
@@ -59,13 +61,13 @@ async def _until_said(process: asyncio.subprocess.Process) -> None:
         process.terminate()
 
 
-async def _health_says_so(testbed: Testbed) -> None:
-    def worker_is_missing() -> bool:
-        with urlopen(f"{testbed.stack.pages_url}/api/health") as answer:
-            return b'"Worker":false' in answer.read()
+async def _api_says(url: str, what: bytes) -> None:
+    def says_so() -> bool:
+        with urlopen(url) as answer:
+            return what in answer.read()
 
     while True:
-        if await asyncio.to_thread(worker_is_missing):
+        if await asyncio.to_thread(says_so):
             return
         await asyncio.sleep(0.2)
 
@@ -81,10 +83,10 @@ async def _seconds(killed: float, wait: Callable[[], Awaitable[None]]) -> float:
 
 
 async def _measure() -> dict[str, float]:
-    async with running_testbed(speed=60.0, workers=1) as testbed:
+    async with running_testbed(speed=60.0, workers=1) as testbed, running_browser() as browser:
         where = {"SourceServerId": _SERVER_ID, "Region": REGION, "AccountId": ACCOUNT}
         await testbed.aws.apply(SourceServers=[where])
-        await start_execution(testbed.client, _PLAN)
+        execution_id = await start_execution(testbed.client, _PLAN)
         await execution_state(testbed.client, _PLAN.plan_id)
         await asyncio.to_thread(testbed.stack.start_server)
         plan = testbed.stack.folder / "plan.json"
@@ -92,14 +94,23 @@ async def _measure() -> dict[str, float]:
         watching = await _process("watch", _PLAN.plan_id)
         assert watching.stdout is not None
         await watching.stdout.readline()
+        page = await browser.new_page()
+        await page.goto(f"{testbed.stack.pages_url}/executions/{execution_id}")
+        await page.get_by_text("Waiting for approval").first.wait_for()
+        said_on_page = page.locator("#old", has_text=_SENTENCES[0])
+        api = f"{testbed.stack.pages_url}/api"
+        state_url = f"{api}/executions/{execution_id}"
         (worker,) = testbed.workers.names
         await testbed.workers.remove(worker)
         killed = time.monotonic()
-        watch, health = await asyncio.gather(
-            _seconds(killed, partial(_until_said, watching)),
-            _seconds(killed, partial(_health_says_so, testbed)),
-        )
-        found = {"watch": watch, "/api/health": health}
+        ways: dict[str, Callable[[], Awaitable[None]]] = {
+            "watch": partial(_until_said, watching),
+            "page": said_on_page.wait_for,
+            "API, state": partial(_api_says, state_url, b'"OutdatedReason"'),
+            "API, health": partial(_api_says, f"{api}/health", b'"Worker":false'),
+        }
+        times = await asyncio.gather(*(_seconds(killed, way) for way in ways.values()))
+        found = dict(zip(ways, times, strict=True))
         for name, words in _COMMANDS.items():
             asked = time.monotonic()
             process = await _process(*(word.format(plan=plan) for word in words))
