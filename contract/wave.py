@@ -3,7 +3,7 @@
 from recovery.base_model import Model
 from recovery.execution.server import OperatingSystem, ServerResult
 from recovery.execution.state import ExecutionType
-from recovery.execution.wave import WaveState
+from recovery.execution.wave import WaveAttempt, WaveState
 from recovery.forecast.estimates import EARLIEST_SERVER_SECONDS
 from recovery.launch.admission import DEFAULT_PRIORITY
 from recovery.plan.model import Wave
@@ -27,6 +27,7 @@ class WaveInput(Model):
         earliest_seconds: seconds before which none of them is expected to be up.
         operating_systems: of the wave's servers, if DRS returns them.
         server_names: of the wave's servers, if DRS returns them.
+        past_attempts: the wave's attempts before this one, for its history.
     """
 
     execution_id: str
@@ -48,6 +49,7 @@ class WaveInput(Model):
     earliest_seconds: float = EARLIEST_SERVER_SECONDS
     operating_systems: dict[str, OperatingSystem] = {}
     server_names: dict[str, str] = {}
+    past_attempts: list[WaveAttempt] = []
 
     @property
     def is_drill(self) -> bool:

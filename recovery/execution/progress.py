@@ -1,7 +1,8 @@
 """The progress of a wave as text."""
 
 from recovery.execution.server import LaunchStatus, Verified
-from recovery.execution.wave import Cause, WaveState, WaveStatus
+from recovery.execution.wave import Cause, WaveAttempt, WaveState, WaveStatus
+from recovery.text_format import rounded_duration
 
 # Each status has its own symbol: a reader may not see the color.
 SYMBOLS = {
@@ -31,6 +32,14 @@ def progress(wave: WaveState) -> str:
     unverified_count = unverified(wave)
     text += f", {unverified_count} unverified" if unverified_count else ""
     return f"{text}, late" if wave.late else text
+
+
+def attempt_text(attempt: WaveAttempt) -> str:
+    """`attempt 1 FAILED after 12 min: reason`."""
+    start, end = attempt.start_time, attempt.end_time
+    took = "" if start is None or end is None else f" after {rounded_duration(end - start)}"
+    reason = f": {attempt.status_reason}" if attempt.status_reason else ""
+    return f"attempt {attempt.number} {attempt.status}{took}{reason}"
 
 
 def detail(wave: WaveState) -> str:

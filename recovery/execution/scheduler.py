@@ -241,10 +241,7 @@ class WaveScheduler:
     def reopen(self, wave_id: str, reason: str, *, now: float) -> None:
         """Reset a wave that has ended, for another attempt."""
         wave = self._waves[wave_id]
-        wave.has_workflow, wave.late = False, False
-        wave.ask_until = wave.unanswered_since = None
-        wave.end_time = wave.completion_duration = None
-        wave.launches_in_doubt = []
+        wave.reopened()
         wave.decisions = wave.decisions.model_copy(update={"refused_by": None, "accepted_by": None})
         if not wave.attempt:
             wave.decisions.approved_by = None

@@ -74,8 +74,8 @@ def graph_of(state: ExecutionState) -> WaveGraph:
 
 
 def _duration(wave: WaveState, speed: float, *, now: float) -> float:
-    if wave.completion_duration is not None:
-        return wave.completion_duration
+    if wave.total_duration is not None:
+        return wave.total_duration
     if wave.status.is_settled:
         return 0.0
     return max(expected_seconds(wave, speed), _elapsed(wave, now=now))

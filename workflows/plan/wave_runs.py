@@ -205,6 +205,7 @@ class WaveRuns:
             earliest_seconds=earliest_seconds(planned, start.learned.servers | start.expected),
             operating_systems=wave.operating_systems,
             server_names=wave.server_names,
+            past_attempts=wave.past_attempts,
         )
 
     def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:

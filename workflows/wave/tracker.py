@@ -34,6 +34,7 @@ class WaveTracker:
         self.state.expected_seconds = expected_seconds(start.wave, start.expected)
         self.state.operating_systems = start.operating_systems
         self.state.server_names = start.server_names
+        self.state.past_attempts = start.past_attempts
         self.state.status = WaveStatus.WAITING
         self.state.waiting_for = WaitingFor.LAUNCH
         self.state.status_reason = WaitingFor.LAUNCH.text()
@@ -57,7 +58,9 @@ class WaveTracker:
         """The state with the servers that changed since the last call."""
         servers, self._unreported = list(self._unreported.values()), {}
         self.report_now = False
-        return self.state.model_copy(update={"servers": servers, "server_names": {}})
+        return self.state.model_copy(
+            update={"servers": servers, "server_names": {}, "past_attempts": []}
+        )
 
     def wait_for(self, waiting_for: WaitingFor, reason: str = "") -> None:
         """Set what the wave waits for before its launch."""
