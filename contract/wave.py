@@ -23,7 +23,7 @@ class WaveInput(Model):
         priority: the plan's; 1 is the highest.
         remaining_seconds: how long the plan is expected to take from this wave on, along its
             longest chain.
-        expected: seconds that servers are expected to take, if known.
+        expected_seconds: what the wave is expected to take from acceptance on, if known.
         earliest_seconds: seconds before which none of them is expected to be up.
         operating_systems: of the wave's servers, if DRS returns them.
         server_names: of the wave's servers, if DRS returns them.
@@ -45,7 +45,7 @@ class WaveInput(Model):
     paused: bool = False
     priority: int = DEFAULT_PRIORITY
     remaining_seconds: float = 0.0
-    expected: dict[str, float] = {}
+    expected_seconds: float | None = None
     earliest_seconds: float = EARLIEST_SERVER_SECONDS
     operating_systems: dict[str, OperatingSystem] = {}
     server_names: dict[str, str] = {}

@@ -79,9 +79,7 @@ class PlanStart:
         if intended.execution_type is ExecutionType.RECOVERY or intended.relaunch:
             check_confirmation(rule, self.plan.plan_id, self.confirmation)
             readiness = asyncio.run(self._readiness())
-            taken_over: list[str] = []
             if self.previous is not None:
-                taken_over = self.previous.up
                 readiness = readiness and self.previous.without_own(readiness)
             print_start_details(
                 self.plan,
@@ -89,7 +87,7 @@ class PlanStart:
                 readiness,
                 intended.relaunch,
                 place=self._place,
-                taken_over=taken_over,
+                previous=self.previous,
             )
         elif self.confirmation is None:
             confirm_default_temporal()

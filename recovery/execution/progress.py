@@ -71,10 +71,13 @@ def wave_notes(wave: WaveState) -> str:
     parts += operator_decisions(wave)
     if unverified_count := unverified(wave):
         parts.append(f"{unverified_count} unverified")
+    recorded = sum(s.is_recorded_up for s in wave.servers)
     checking = sum(
         s.launch_status is LaunchStatus.LAUNCHED and s.verified is None for s in wave.servers
     )
-    if checking and not wave.status.is_settled:
+    if recorded and not wave.is_running:
+        parts.append(f"{recorded} recorded as up by an earlier execution, not checked again yet")
+    elif checking and not wave.status.is_settled:
         parts.append(f"{checking} being verified")
     if reason := detail(wave):
         parts.append(reason)

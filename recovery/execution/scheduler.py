@@ -5,7 +5,10 @@ SKIPPED…) follows only from its dependencies, the policies and the operators' 
 success or a retry upstream makes skipped waves pending again.
 """
 
+from collections.abc import Sequence
+
 from recovery.execution.judge import judge_plan
+from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import (
     Cause,
@@ -160,6 +163,12 @@ class WaveScheduler:
             if asked is not None and asked <= now and not self._is_deadline_passed:
                 wave.unanswered_since, wave.ask_until = asked, None
         self._resettle(self._order, now=now)
+
+    def take_over(self, servers: Sequence[ServerResult]) -> None:
+        """Show what an earlier execution recorded as launched, before its wave checks it."""
+        launched = [s for s in servers if s.launch_status is LaunchStatus.LAUNCHED]
+        for wave in self.state.waves:
+            wave.merge_servers(wave.taken_over(launched))
 
     def start(self, wave_id: str, *, now: float) -> WaveState:
         """Record that a ready wave's workflow is started."""

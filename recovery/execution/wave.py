@@ -266,7 +266,13 @@ class WaveState(Model):
     @property
     def launched_count(self) -> int:
         """How many servers are LAUNCHED."""
-        return sum(s.launch_status is LaunchStatus.LAUNCHED for s in self.servers)
+        return len(self.launched_ids)
+
+    @property
+    def launched_ids(self) -> set[str]:
+        """The servers that are LAUNCHED."""
+        launched = (s for s in self.servers if s.launch_status is LaunchStatus.LAUNCHED)
+        return {server.source_server_id for server in launched}
 
     @property
     def job_ids(self) -> tuple[str, ...]:
@@ -276,12 +282,28 @@ class WaveState(Model):
     @property
     def open_job_ids(self) -> tuple[str, ...]:
         """The jobs of servers that are neither up nor failed."""
-        jobs = (s.recovery_job_id for s in self.servers if not s.is_final)
+        open_servers = (s for s in self.servers if not s.is_final and not s.is_recorded_up)
+        jobs = (s.recovery_job_id for s in open_servers)
         return tuple(dict.fromkeys(job for job in jobs if job))
 
     def server_label(self, server_id: str) -> str:
         """A server's name and ID, or its ID alone."""
         return server_label(server_id, self.server_names.get(server_id))
+
+    def taken_over(self, servers: Iterable[ServerResult]) -> list[ServerResult]:
+        """Those of an earlier execution's servers that are in this wave, as not verified yet."""
+        impacts = {server.source_server_id: server.impact for server in self.servers}
+        return [
+            s.model_copy(
+                update={
+                    "taken_over": True,
+                    "impact": impacts[s.source_server_id],
+                    "verified": None if s.launch_status is LaunchStatus.LAUNCHED else s.verified,
+                }
+            )
+            for s in servers
+            if s.source_server_id in impacts
+        ]
 
     def merge_servers(self, changed: Iterable[ServerResult]) -> None:
         """Replace the results of the servers named in `changed`."""

@@ -10,7 +10,8 @@ from recovery.text_format import rounded_duration
 
 def expected_seconds(wave: WaveState, speed: float) -> float:
     """Seconds by the wall clock that a wave of an execution is expected to take."""
-    return (wave.expected_seconds or DEFAULT_SERVER_SECONDS) / speed
+    known = wave.expected_seconds
+    return (DEFAULT_SERVER_SECONDS if known is None else known) / speed
 
 
 class Remaining(Model):

@@ -9,6 +9,7 @@ from api.auth.tokens import Principal
 from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
 from api.service import ExecutionService
+from client.cleanup import termination_lines
 from client.steering import WITHOUT_WORKER
 from recovery.execution.cleanup_state import CleanupStatus
 from recovery.execution.server import LaunchStatus
@@ -207,8 +208,7 @@ def _cleanup_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
         )
         return Outcome("The clean-up has started; this page shows its progress.")
 
-    launched = sum(wave.launched_count for wave in state.waves)
-    details = [f"{count(launched, 'server')} are recorded as launched."]
+    details = termination_lines(state)
     if is_recovery:
         details.insert(0, "This was a REAL RECOVERY: its instances may be serving customers.")
     return _dialog(

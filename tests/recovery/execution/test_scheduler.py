@@ -8,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from recovery.execution.progress import attempt_text
+from recovery.execution.progress import attempt_text, wave_notes
 from recovery.execution.scheduler import WaveScheduler
-from recovery.execution.server import LaunchStatus, ServerResult
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveReport, WaveState, WaveStatus, next_revision
-from recovery.plan.model import RecoveryPlan
+from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, expected_seconds
+from recovery.forecast.remaining import remaining
+from recovery.plan.model import Impact, RecoveryPlan
 from tests.recovery.plans import dependency_maps, diamond, wave
 
 NOW = 1_732_323_600.0
@@ -167,6 +169,29 @@ def test_a_retried_wave_keeps_each_attempt_and_counts_its_duration_from_the_firs
     wave.start_time = NOW + 1100
     wave.ended(WaveStatus.COMPLETED, "every server is launched", at=NOW + 1500)
     assert (wave.total_duration, wave.completion_duration) == (1200, 400)
+
+
+def test_a_wave_that_waits_shows_what_is_taken_over_and_counts_no_time_for_it() -> None:
+    plan = plan_of({"db": [], "app": ["db"]})
+    plan.waves[1].servers[0].impact = Impact.OPTIONAL
+    scheduler = begin(plan)
+    (app,) = scheduler.wave("app").servers
+    recorded = {"launch_status": LaunchStatus.LAUNCHED, "verified": Verified.YES}
+    recorded |= {"impact": Impact.CRITICAL, "recovery_job_id": "drsjob-1"}
+    up = app.model_copy(
+        update=recorded | {"impact": Impact.CRITICAL, "recovery_job_id": "drsjob-1"}
+    )
+    other = up.model_copy(update={"source_server_id": "s-of-no-wave"})
+    scheduler.take_over([up, other])
+    wave = scheduler.wave("app")
+    assert (wave.status, wave.launched_count) == (WaveStatus.WAITING, 1)
+    (shown,) = wave.servers
+    assert (shown.verified, shown.taken_over, shown.impact) == (None, True, Impact.OPTIONAL)
+    assert "1 recorded as up by an earlier execution, not checked again yet" in wave_notes(wave)
+    assert wave.open_job_ids == ()
+    assert expected_seconds(plan.waves[1], {}, up=wave.launched_ids) == 0
+    wave.expected_seconds = 0.0
+    assert remaining(scheduler.state, now=NOW).seconds == DEFAULT_SERVER_SECONDS
 
 
 def test_of_many_attempts_the_first_and_the_latest_are_kept() -> None:
