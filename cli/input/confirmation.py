@@ -14,6 +14,7 @@ from contract.readiness import Readiness, TargetContext
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
 from recovery.plan.model import RecoveryPlan
+from recovery.text_format import timestamp
 from runtime.exit import CliError
 
 # Why a PlanId, or none, is refused as the confirmation; None if it is not.
@@ -69,7 +70,8 @@ def _print_targets(plan: RecoveryPlan, readiness: Readiness | None) -> None:
         targets = readiness.context.targets
     notice(*target_table(plan, targets))
     if readiness is not None and readiness.findings:
-        notice("", *finding_table(plan, readiness), style="yellow")
+        when = timestamp(readiness.checked_time) if readiness.checked_time else "now"
+        notice("", f"Found {when}:", *finding_table(plan, readiness), style="yellow")
 
 
 def confirm_default_temporal() -> None:

@@ -176,11 +176,9 @@ def test_a_wave_that_waits_shows_what_is_taken_over_and_counts_no_time_for_it() 
     plan.waves[1].servers[0].impact = Impact.OPTIONAL
     scheduler = begin(plan)
     (app,) = scheduler.wave("app").servers
-    recorded = {"launch_status": LaunchStatus.LAUNCHED, "verified": Verified.YES}
-    recorded |= {"impact": Impact.CRITICAL, "recovery_job_id": "drsjob-1"}
-    up = app.model_copy(
-        update=recorded | {"impact": Impact.CRITICAL, "recovery_job_id": "drsjob-1"}
-    )
+    up = app.model_copy(update={"recovery_job_id": "drsjob-1"})
+    up.launch_status, up.verified = LaunchStatus.LAUNCHED, Verified.YES
+    up.impact = Impact.CRITICAL
     other = up.model_copy(update={"source_server_id": "s-of-no-wave"})
     scheduler.take_over([up, other])
     wave = scheduler.wave("app")
