@@ -14,7 +14,7 @@ from recovery.operator.rules import Action, is_allowed
 from recovery.text_format import count, listed
 
 _FAILED_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
-_WAITING = (WaveStatus.WAITING, WaveStatus.SKIPPED)
+_NOT_LAUNCHED = (WaveStatus.PENDING, WaveStatus.WAITING, WaveStatus.SKIPPED)
 
 
 def effect_text(
@@ -175,7 +175,9 @@ def _released(state: ExecutionState, wave: WaveState, why: str) -> str:
 def _waits_for(each: WaveState, wave: WaveState) -> bool:
     """Whether a wave that is not launched depends on another, or was stopped because of it."""
     decided = each.decisions.skipped_by or each.decisions.refused_by
-    if each.has_workflow or decided or each.status not in _WAITING:
+    if each.has_workflow or decided or each.status not in _NOT_LAUNCHED:
+        return False
+    if each.status is WaveStatus.PENDING and _is_met(each, wave):
         return False
     if each.cause is Cause.STOP_POLICY:
         return each.caused_by == [wave.wave_id]

@@ -68,14 +68,17 @@ def remaining_text(state: ExecutionState, *, now: float) -> str:
     """
     pending = pending_decisions(state)
     errors = [each.wave for each in pending if each.kind is DecisionKind.LASTING_ERROR]
-    goes_on = any(_goes_on(wave) and wave not in errors for wave in state.waves)
+    is_paused = state.status is PlanStatus.PAUSED
+    goes_on = any(
+        wave.is_running or (not is_paused and _starts_by_itself(wave))
+        for wave in state.waves
+        if wave not in errors
+    )
     return remaining(state, now=now).text if goes_on or not pending else "waits for an operator"
 
 
-def _goes_on(wave: WaveState) -> bool:
-    """Whether a wave runs, or starts by itself."""
-    starts = wave.status is WaveStatus.PENDING or wave.waiting_for is WaitingFor.RETRY
-    return wave.is_running or starts
+def _starts_by_itself(wave: WaveState) -> bool:
+    return wave.status is WaveStatus.PENDING or wave.waiting_for is WaitingFor.RETRY
 
 
 def decision_deadline(state: ExecutionState, wave: WaveState) -> float | None:
