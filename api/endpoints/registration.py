@@ -1,6 +1,7 @@
 """Validates and registers plan files."""
 
 import asyncio
+import json
 from http import HTTPStatus
 from typing import Any
 
@@ -9,7 +10,8 @@ from fastapi import APIRouter, Request, Response
 
 from api.auth.access import Caller, Operator, Service
 from api.parameters import PlanId
-from api.problems import BODY_PROBLEMS, ApiProblem, FieldProblem, problem_responses
+from api.problems import BODY_PROBLEMS, ApiProblem, plan_problem, problem_responses
+from api.request_problems import FieldProblem
 from aws.regions import known_regions
 from recovery.base_model import Model
 from recovery.forecast.estimates import expected_durations
@@ -145,7 +147,25 @@ async def read_body(request: Request) -> ReadPlan:
 
 
 def _parse(text: str, name: str) -> ReadPlan:
-    return parse_plan(text, file=name, regions=known_regions())
+    try:
+        return parse_plan(text, file=name, regions=known_regions())
+    except PlanError as error:
+        if name != _NAMES["application/json"]:
+            raise
+        raise plan_problem(error, _places_of_waves(text)) from error
+
+
+def _places_of_waves(text: str) -> dict[str, int]:
+    """The places of the waves in a JSON plan, by what its problems call them."""
+    try:
+        waves = json.loads(text)["Waves"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    found: dict[str, int] = {}
+    for place, wave in enumerate(waves if isinstance(waves, list) else []):
+        wave_id = wave.get("WaveId") if isinstance(wave, dict) else None
+        found.setdefault(wave_id if isinstance(wave_id, str) else f"number {place + 1}", place)
+    return found
 
 
 @router.post("/plans/validate", summary="Validate a plan file", openapi_extra=_BODY)

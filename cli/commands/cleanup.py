@@ -94,7 +94,7 @@ async def _run_cleanup(
     await start_cleanup(client, start)
     notice(f"Cleaning up after {start.execution_id}")
     if idle := await idle_reason(client):
-        warn(f"it has not begun yet. {idle}")
+        warn(f"it has not started yet. {idle}")
     if not follow:
         notice(f"Its record: drs-waves history {start.execution_id}")
         return ExitCode.COMPLETED

@@ -221,7 +221,7 @@ def test_without_a_worker_a_message_is_taken_and_has_its_effect_when_one_comes(
 ) -> None:
     plan = without_worker.plan("late-worker", {"db": [], "app": ["db"]})
     started = without_worker.do("run", plan, "--no-watch")
-    assert "it has not begun yet. No worker answers" in started.stderr
+    assert "it has not started yet. No worker answers" in started.stderr
     taken = without_worker.do("skip-wave", "late-worker", "app", "--reason", "not today")
     assert taken.stdout == "app: queued until a worker is available\n"
     assert without_worker.do("pause", "late-worker").stdout.startswith("late-worker: queued ")
