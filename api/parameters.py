@@ -21,6 +21,9 @@ ExecutionId = Annotated[
     ),
 ]
 WaveId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", description="A WaveId of the plan.")]
+WaveFilter = Annotated[
+    str | None, Query(pattern=f"^{ID_PATTERN}$", description="Only actions about this WaveId.")
+]
 PlanIdFilter = Annotated[
     str | None, Query(pattern=f"^{ID_PATTERN}$", description="Only executions of this plan.")
 ]
