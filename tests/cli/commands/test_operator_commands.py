@@ -299,7 +299,7 @@ def test_a_drill_is_cancelled_at_once_and_a_wave_alone_too(operator: OperatorShe
     operator.until("stops", lambda state: wave(state, "cache")["Status"] == "IN_PROGRESS")
     assert "its dependents are skipped" in operator.do("cancel-wave", "stops", "cache").stdout
     done = operator.do("cancel", "stops", "--reason", "wrong plan")
-    assert done.stdout.startswith("stops: nothing new is launched")
+    assert done.stdout.startswith("stops: nothing new launches")
     state = operator.end("stops", 4)
     launched = [server["SourceServerId"] for each in state["Waves"] for server in each["Servers"]]
     assert [operator.launches(server_id) for server_id in launched] == [1, 1, 0]
