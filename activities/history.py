@@ -47,13 +47,19 @@ class HistoryActivities:
     async def launched_servers(self, execution_id: str) -> list[ServerResult]:
         """Read from the history the servers of an execution that have a job, without reasons.
 
+        Those whose instance its clean-up terminated are left out.
+
         Raises:
             ApplicationError: not retryable; the history does not have the execution.
         """
         async with _retried_while_unavailable():
             state, _ = await self._recorded(execution_id)
         servers = (server for wave in state.waves for server in wave.servers)
-        return [s.model_copy(update={"reason": None}) for s in servers if s.recovery_job_id]
+        return [
+            s.model_copy(update={"reason": None})
+            for s in servers
+            if s.recovery_job_id and not state.has_terminated(s)
+        ]
 
     async def _recorded(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan]:
         recorded = await self._table.execution(execution_id)

@@ -71,14 +71,14 @@ class Review:
             return self._keep_watching(blank, own[0])
         if running is not None:
             # Still watched, so that its job and its instance decide its status, as for others.
-            runs = running.ec2_instance_state == "RUNNING"
-            known = server.launch_status is LaunchStatus.LAUNCHED and runs and not own
+            is_up = server.launch_status is LaunchStatus.LAUNCHED
+            is_up &= running.ec2_instance_state == "RUNNING"
             return blank.model_copy(
                 update={
                     "recovery_job_id": running.job_id,
                     "recovery_instance_id": running.recovery_instance_id,
                 }
-                | (_still_up(server) if known else {})
+                | (_still_up(server, has_job=bool(own)) if is_up else {})
             )
         if (
             own
@@ -128,11 +128,11 @@ def _reports_launched(job: Job, server_id: str) -> bool:
     return any(s.launch_status == "LAUNCHED" for s in reported)
 
 
-def _still_up(server: ServerResult) -> dict[str, object]:
-    """The results to keep of a server that is up, if DRS has deleted its job."""
+def _still_up(server: ServerResult, *, has_job: bool) -> dict[str, object]:
+    """The results to keep of a server that is up; verified by its job, if DRS still has that."""
     return {
         "launch_status": LaunchStatus.LAUNCHED,
-        "verified": Verified.YES,
+        "verified": None if has_job else Verified.YES,
         "launch_time": server.launch_time,
         "end_time": server.end_time or time.time(),
     }

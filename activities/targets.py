@@ -86,7 +86,8 @@ class TargetActivities:
             for check, target in zip(checks, context.targets, strict=True)
             for f in check.findings_in(target.account_id)
         }
-        return Readiness(context=context, findings=[*found.values(), *warnings])
+        findings = [*found.values(), *warnings]
+        return Readiness(checked_time=time.time(), context=context, findings=findings)
 
     async def _servers(
         self, targets: Sequence[Target], server_ids: Sequence[list[str]]

@@ -3,13 +3,13 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI, Request, Response
 from starlette.routing import Mount
 
 from api import docs_page, endpoints, pages, problems
 from api.auth.request_guard import BodyLimit, LocalOnly
+from api.request_problems import API_VERSION
 from api.service import ExecutionService
 from settings import Settings
 
@@ -52,7 +52,7 @@ def create_api(service: ExecutionService) -> FastAPI:
     """Create the API without the pages."""
     api = FastAPI(
         title="drs-waves",
-        version=_version(),
+        version=API_VERSION,
         summary="Start, watch and steer recovery plans of AWS Elastic Disaster Recovery.",
         docs_url=None,
         redoc_url=None,
@@ -67,13 +67,6 @@ def create_api(service: ExecutionService) -> FastAPI:
     endpoints.add_to(api)
     docs_page.add_to(api)
     return api
-
-
-def _version() -> str:
-    try:
-        return version("drs-waves")
-    except PackageNotFoundError:
-        return "0"
 
 
 async def _with_headers(

@@ -155,7 +155,7 @@ class ExecutionStarter:
             )
             started.warnings += [warning] if warning else []
         if idle := await idle_reason(client):
-            started.warnings.append(f"it has not begun yet. {idle}")
+            started.warnings.append(f"it has not started yet. {idle.for_api}")
         return started
 
     async def _start(
@@ -268,4 +268,4 @@ def _refuse(
         is_cleaned_up=request.cleanup_after_seconds is not None,
         plan_changes=changes,
     )
-    raise_if_refused(start_refusal(intended, request.confirmation))
+    raise_if_refused(start_refusal(intended, request.confirmation), plan_id)

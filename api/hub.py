@@ -17,7 +17,7 @@ from typing import Generic, Self, TypeVar
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from client.errors import RefusedError, UnreachableError
+from client.errors import RefusedError, UnreachableError, all_unreachable
 from client.executions import execution_state
 from client.health import LaunchHealth
 from contract.identifiers import plan_id_of
@@ -233,8 +233,8 @@ class ExecutionPoller(Poller[ExecutionState]):
             if just_ended and known is not None:
                 # Temporal's answer is enough to show the end.
                 return known
-            message = f"{temporal_error}; {error}" if temporal_error else str(error)
-            raise UnreachableError(message) from error
+            temporal_errors = [temporal_error] if temporal_error else []
+            raise all_unreachable(*temporal_errors, error) from error
         if temporal_error is not None and (found is None or found[0].end_time is None):
             # The record may be old and must not pass for the current state.
             raise temporal_error

@@ -7,6 +7,7 @@ from fastapi import Path, Query
 from recovery.plan.model import ID_PATTERN
 
 EXECUTION_ID_PATTERN = f"{ID_PATTERN}-[0-9a-f]{{12}}"
+EXECUTION_ID_NOTE = "an execution's ID: its PlanId, `-` and 12 hexadecimal digits"
 # Five digits in the sort keys of the plan table.
 MAX_VERSIONS = 99_999
 
@@ -15,11 +16,14 @@ ExecutionId = Annotated[
     str,
     Path(
         pattern=f"^{EXECUTION_ID_PATTERN}$",
-        description="An execution's ID: its PlanId, `-` and 12 hexadecimal digits.",
+        description=f"It is {EXECUTION_ID_NOTE}.",
         examples=["crm-0f3b52a1c7d9"],
     ),
 ]
 WaveId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", description="A WaveId of the plan.")]
+WaveFilter = Annotated[
+    str | None, Query(pattern=f"^{ID_PATTERN}$", description="Only actions about this WaveId.")
+]
 PlanIdFilter = Annotated[
     str | None, Query(pattern=f"^{ID_PATTERN}$", description="Only executions of this plan.")
 ]

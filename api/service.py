@@ -30,7 +30,7 @@ from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import forecast
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
-from recovery.operator.messages import OperatorMessage
+from recovery.operator.messages import OperatorMessage, nearest
 from recovery.plan.model import RecoveryPlan
 from settings import Role, Settings
 from storage.durations import learned_durations
@@ -73,8 +73,14 @@ class ExecutionService:
         """
         found = await self.plans.plan(plan_id, version)
         if found is None:
-            missing = f"no version {version} of plan" if version else "no registered plan"
-            raise ApiProblem(HTTPStatus.NOT_FOUND, f"there is {missing} {plan_id!r}")
+            newest = {each.plan_id: each.version for each in await self.plans.latest()}
+            if plan_id in newest:
+                detail = f"there is no version {version} of plan {plan_id!r}; the newest is "
+                detail += str(newest[plan_id])
+            else:
+                hint = f"; {nearest(plan_id, [*newest])}" if newest else "; none is registered"
+                detail = f"there is no registered plan {plan_id!r}{hint}"
+            raise ApiProblem(HTTPStatus.NOT_FOUND, detail)
         return found
 
     async def executions(
@@ -152,7 +158,9 @@ class ExecutionService:
         require(caller, Role.OPERATOR)
         client = await self.client()
         running = await self._running(client, execution_id)
-        raise_if_refused(cancel_refusal(running.plan_id, running.execution_type, confirmation))
+        raise_if_refused(
+            cancel_refusal(running.plan_id, running.execution_type, confirmation), running.plan_id
+        )
         return await cancel(client, running, actor=caller.subject, reason=reason)
 
     async def clean_up(
@@ -173,7 +181,8 @@ class ExecutionService:
         if state.execution_type is ExecutionType.RECOVERY:
             require(caller, Role.ADMIN)
         raise_if_refused(
-            cleanup_refusal(state.plan_id, state.execution_type, confirmation, is_forced=force)
+            cleanup_refusal(state.plan_id, state.execution_type, confirmation, is_forced=force),
+            state.plan_id,
         )
         client = await self.client()
         await refuse_while_running(client, state, "cancel it first, or wait for its end")

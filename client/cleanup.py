@@ -6,12 +6,34 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from client.connection import explained_errors
 from client.errors import RefusedError, UnreachableError
-from contract.cleanup import StartCleanup
+from contract.cleanup import StartCleanup, own_servers
 from contract.identifiers import PLAN_ID_KEY, cleanup_workflow_id, plan_id_of, search_attributes
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
-from recovery.execution.cleanup_state import CleanupState
+from recovery.execution.cleanup_state import CleanupState, CleanupStatus
+from recovery.execution.state import ExecutionState
+from recovery.text_format import count
 from workflows.drill_cleanup import DrillCleanupWorkflow
+
+
+def may_clean_up(state: ExecutionState) -> bool:
+    """Whether a clean-up after an execution is possible and has not removed everything yet."""
+    has_own = any(True for _ in own_servers(state.waves))
+    # A clean-up that left instances may be repeated.
+    is_due = state.cleanup is None or state.cleanup.status is CleanupStatus.PARTIAL
+    return state.end_time is not None and has_own and is_due
+
+
+def termination_lines(state: ExecutionState) -> list[str]:
+    """Say how many instances a clean-up terminates, and how many it leaves."""
+    up = state.servers_up
+    own = {server.source_server_id for server in own_servers(state.waves)}
+    launched = sum(server.source_server_id in own for server in up)
+    instances = count(launched, "recovery instance")
+    lines = [f"{instances} that {state.execution_id} launched will be TERMINATED."]
+    if kept := len(up) - launched:
+        lines.append(f"{count(kept, 'instance')} of earlier executions, which it took over, stay.")
+    return lines
 
 
 async def start_cleanup(client: Client, start: StartCleanup) -> str:

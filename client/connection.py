@@ -40,8 +40,10 @@ async def connect_to_temporal() -> Client:
         first = (str(error).splitlines() or ["no answer"])[0]
         why = await asyncio.to_thread(_connection_error, address) or first
         raise UnreachableError(
-            f"Temporal at {address} cannot be reached ({why}). Set TEMPORAL_ADDRESS, or start "
-            "a local one with `drs-waves sandbox up` and `source .sandbox/env`"
+            f"Temporal at {address} cannot be reached ({why})",
+            command="Set TEMPORAL_ADDRESS, or start a local one with `drs-waves sandbox up` and "
+            "`source .sandbox/env`",
+            request="Try again; if it lasts, check TEMPORAL_ADDRESS of this server",
         ) from error
 
 
@@ -131,16 +133,19 @@ async def explained_errors(not_found: str | None = None) -> AsyncIterator[None]:
 
 def explained(error: RPCError, not_found: str | None = None) -> RefusedError | UnreachableError:
     """One of Temporal's errors as one that says what to do; see `explained_errors`."""
-    message, hint = error.message or error.status.name, ""
+    message = error.message or error.status.name
     match error.status:
         case RPCStatusCode.NOT_FOUND:
             return RefusedError(not_found or f"Temporal refused: {message}")
         case RPCStatusCode.INVALID_ARGUMENT:
             # Temporal has no separate status for unknown search attributes.
-            hint = ". `drs-waves init-tables` registers our search attributes, if they are missing"
-            return RefusedError(f"Temporal refused: {message}{hint}")
+            hint = "`drs-waves init-tables` registers our search attributes, if they are missing"
+            return RefusedError(f"Temporal refused: {message}", command=hint)
         case RPCStatusCode.PERMISSION_DENIED:
             return RefusedError(f"Temporal refused: {message}")
-    if error.status in _NO_WORKER:
-        hint = ". Is a worker running? `drs-waves worker` starts one"
-    return UnreachableError(f"Temporal did not answer: {message}{hint}")
+    is_worker_missing = error.status in _NO_WORKER
+    return UnreachableError(
+        f"Temporal did not answer: {message}",
+        command="Is a worker running? `drs-waves worker` starts one" if is_worker_missing else "",
+        request="Is a worker running? GET /api/health says so" if is_worker_missing else "",
+    )

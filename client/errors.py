@@ -1,10 +1,11 @@
 """Errors of the client functions."""
 
 from recovery.execution.state import RefusalCode
+from storage.dynamodb import TableError
 
 
-class RefusedError(Exception):
-    """A request is refused; the message says why and what to do.
+class ClientError(Exception):
+    """An error that says what is wrong and what to do, on the command line and in the API.
 
     Attributes:
         for_api: the message in the words of the API.
@@ -22,6 +23,10 @@ class RefusedError(Exception):
         self.for_api = f"{text}. {request}" if request else text
 
 
+class RefusedError(ClientError):
+    """A request is refused; the message says why and what to do."""
+
+
 class RejectedError(RefusedError):
     """An execution rejected an operator's message.
 
@@ -36,9 +41,21 @@ class RejectedError(RefusedError):
         self.code = code
 
 
-class UnreachableError(Exception):
+class UnreachableError(ClientError):
     """Temporal or its workers do not respond; the message says what to do."""
 
 
 class NoWorkerError(UnreachableError):
     """Temporal responds, but no worker does; the message says how to start one."""
+
+
+def text_for_api(error: BaseException) -> str:
+    """An error's message in the words of the API."""
+    return error.for_api if isinstance(error, ClientError | TableError) else str(error)
+
+
+def all_unreachable(*errors: BaseException) -> UnreachableError:
+    """One error of several, where nothing that could answer does."""
+    found = UnreachableError("; ".join(map(str, errors)))
+    found.for_api = "; ".join(map(text_for_api, errors))
+    return found

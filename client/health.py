@@ -8,6 +8,7 @@ from temporalio.client import Client, WorkflowExecution
 
 from activities.launch.launcher_problem import LOST, launcher_problem
 from client.connection import explained_errors
+from client.errors import NoWorkerError
 from client.executions import describe_workflow
 from client.workers import idle_reason
 from contract.rpc_limits import RPC_TIMEOUT
@@ -26,10 +27,10 @@ async def launch_problems(client: Client) -> list[str]:
         UnreachableError: Temporal does not answer.
     """
     idle, launchers = await _read(client)
-    return ([idle] if idle else []) + launchers
+    return ([str(idle)] if idle else []) + launchers
 
 
-async def _read(client: Client) -> tuple[str | None, list[str]]:
+async def _read(client: Client) -> tuple[NoWorkerError | None, list[str]]:
     """Why no worker runs executions, and the problems of the launchers."""
     since = (datetime.now(UTC) - _LOST_FOR).isoformat(timespec="seconds")
     idle, running, closed = await asyncio.gather(
@@ -49,7 +50,7 @@ class LaunchHealth:
     """The launch problems, read at most every two seconds for all callers of a process."""
 
     def __init__(self) -> None:
-        self._idle: str | None = None
+        self._idle: NoWorkerError | None = None
         self._launchers: list[str] = []
         self._read_time = -_CACHED_SECONDS
         self._lock = asyncio.Lock()
@@ -57,7 +58,7 @@ class LaunchHealth:
     async def problems(self, client: Client) -> list[str]:
         """The problems; see `launch_problems`."""
         await self._update(client)
-        return ([self._idle] if self._idle else []) + self._launchers
+        return ([str(self._idle)] if self._idle else []) + self._launchers
 
     async def has_worker(self, client: Client) -> bool:
         """Whether a worker runs new executions."""

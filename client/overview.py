@@ -8,7 +8,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from client.connection import connect_to_temporal
-from client.errors import UnreachableError
+from client.errors import UnreachableError, all_unreachable
 from client.health import LaunchHealth
 from contract.identifiers import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY, STATUS_KEY
 from contract.rpc_limits import RPC_TIMEOUT
@@ -142,7 +142,7 @@ async def overview(
     warnings: list[str] = []
     if isinstance(running, BaseException):
         if isinstance(recorded, BaseException):
-            raise UnreachableError(f"{running}\n{recorded}")
+            raise all_unreachable(running, recorded)
         warnings.append(f"running executions are unknown: {running}")
         rows = merged(None, recorded)
     elif isinstance(recorded, BaseException):

@@ -1,10 +1,14 @@
-"""The readiness check of a plan."""
+"""The readiness check of a plan, and what a start then keeps and launches."""
+
+from collections.abc import Collection
 
 from temporalio.client import Client
 
+from client.takeover import PreviousExecution
 from client.workers import read_on_worker
 from contract.readiness import Readiness
 from recovery.plan.model import RecoveryPlan
+from recovery.text_format import count
 from workflows.reads import ReadinessWorkflow
 
 _CHECK_SECONDS = 150.0
@@ -24,3 +28,35 @@ async def check_readiness(client: Client, plan: RecoveryPlan) -> Readiness:
         what=f"Readiness of {plan.plan_name}",
         timeout_seconds=_CHECK_SECONDS,
     )
+
+
+def launch_lines(
+    plan: RecoveryPlan,
+    readiness: Readiness | None,
+    relaunch: Collection[str] = (),
+    previous: PreviousExecution | None = None,
+) -> list[str]:
+    """Count what a start keeps, what it does not launch, and what it launches.
+
+    What an earlier execution has up is kept even where `relaunch` names it: that only permits to
+    launch a server over a live recovery instance.
+    """
+    kept = set(previous.up) if previous is not None else set()
+    open_jobs = set(previous.launching) if previous is not None else set()
+    findings = readiness.findings if readiness is not None else []
+    blocked = {f.source_server_id for f in findings if f.blocks and f.source_server_id}
+    refused = blocked - kept - open_jobs - set(relaunch)
+    servers, waves = plan.counted_without(kept | open_jobs | refused)
+    lines = []
+    if kept:
+        lines.append(f"Keeps    {_which_are(len(kept))} recorded as up; each is checked again")
+    if open_jobs:
+        watched = _which_are(len(open_jobs))
+        lines.append(f"Watches  {watched} in a DRS job without a result yet")
+    if refused:
+        lines.append(f"Refuses  {_which_are(len(refused))} listed below")
+    return [*lines, f"Launches {count(servers, 'server')} in {count(waves, 'wave')}"]
+
+
+def _which_are(number: int) -> str:
+    return f"{count(number, 'server')} that {'is' if number == 1 else 'are'}"

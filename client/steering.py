@@ -24,6 +24,7 @@ from recovery.operator.messages import OperatorMessage, cancel_reason
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
 CLIENT = "drs-waves"
+CANCELLATION = "nothing new launches; jobs that run in DRS cannot be stopped and are still observed"
 WITHOUT_WORKER = "queued until a worker is available"
 _CONTINUED_LATER = (
     RefusalCode.EXECUTION_ENDED,
@@ -142,7 +143,7 @@ async def cancel(
         _refuse_ended(running, error)
     if not await has_worker(client):
         return None
-    return "nothing new is launched; running jobs continue and are observed"
+    return CANCELLATION
 
 
 def _refuse_ended(running: RunningExecution, error: RPCError) -> NoReturn:

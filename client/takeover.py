@@ -1,5 +1,6 @@
 """Continues an execution that has ended: what a new one takes over from it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from temporalio.client import Client
@@ -9,7 +10,7 @@ from client.errors import RefusedError
 from client.executions import find_running
 from contract.execution import Takeover
 from contract.readiness import Readiness
-from recovery.execution.server import LaunchStatus
+from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.plan.diff import differences
 from recovery.plan.model import RecoveryPlan
@@ -70,9 +71,18 @@ class PreviousExecution:
     @property
     def up(self) -> list[str]:
         """The servers of the plan to run that are recorded as launched."""
-        recorded = [server for wave in self.state.waves for server in wave.servers]
-        up = {s.source_server_id for s in recorded if s.launch_status is LaunchStatus.LAUNCHED}
-        return [i for wave in self.plan.waves for i in wave.server_ids if i in up]
+        return self._of_plan(self.state.servers_up)
+
+    @property
+    def launching(self) -> list[str]:
+        """The servers of the plan to run whose recorded job may still launch them."""
+        open_ = (LaunchStatus.PENDING, LaunchStatus.IN_PROGRESS)
+        servers = (server for wave in self.state.waves for server in wave.servers)
+        return self._of_plan(s for s in servers if s.recovery_job_id and s.launch_status in open_)
+
+    def _of_plan(self, servers: Iterable[ServerResult]) -> list[str]:
+        ids = {server.source_server_id for server in servers}
+        return [i for wave in self.plan.waves for i in wave.server_ids if i in ids]
 
     def without_own(self, readiness: Readiness) -> Readiness:
         """The result of a check, without findings about the jobs that are taken over."""

@@ -55,7 +55,7 @@ async def has_worker(client: Client) -> bool:
 async def require_worker(client: Client) -> None:
     """Raise NoWorkerError if no worker would run a new execution."""
     if idle := await idle_reason(client):
-        raise NoWorkerError(idle)
+        raise idle
 
 
 async def answered_by_worker(client: Client, reading: Coroutine[Any, Any, R]) -> R:
@@ -70,7 +70,7 @@ async def answered_by_worker(client: Client, reading: Coroutine[Any, Any, R]) ->
         if not _is_settled(answer):
             idle = await idle_reason(client)
             if idle is not None and not _is_settled(answer):
-                raise NoWorkerError(idle)
+                raise idle
         return await answer
     finally:
         answer.cancel()
@@ -121,7 +121,7 @@ async def read_on_worker(
             raise UnreachableError(f"{what} was not read: {error.cause}") from error
 
 
-async def idle_reason(client: Client) -> str | None:
+async def idle_reason(client: Client) -> NoWorkerError | None:
     """Why a new execution would not start now, and what to do; None if it would."""
     if await has_worker(client):
         return None
@@ -132,12 +132,17 @@ async def idle_reason(client: Client) -> str | None:
         each.worker_versioning_mode == versioned for each in versions
     )
     if not is_versioned or queue.versioning_info.current_deployment_version.build_id:
-        return (
-            f"No worker answers on task queue {TASK_QUEUE!r} ({temporal_place(client)}). "
-            "Start one with `drs-waves worker`"
+        return NoWorkerError(
+            f"No worker answers on task queue {TASK_QUEUE!r} ({temporal_place(client)})",
+            command="Start one with `drs-waves worker`",
+            request="Start a worker there",
         )
     command = set_current(versions[0].deployment_name, versions[0].build_id, client.namespace)
-    return f"Workers run, but none of their versions is current, so nothing starts. Run: {command}"
+    return NoWorkerError(
+        "Workers run, but none of their versions is current, so nothing starts",
+        command=f"Run: {command}",
+        request="Make one of them the current version of its deployment in Temporal",
+    )
 
 
 async def _task_queue(client: Client) -> DescribeTaskQueueResponse:

@@ -63,7 +63,12 @@ class Finding(Model):
 
 
 class Readiness(Model):
-    """The result of a dry run."""
+    """The result of a dry run.
 
+    Attributes:
+        checked_time: when the worker looked (epoch seconds); None: an older worker.
+    """
+
+    checked_time: float | None = None
     context: WorkerContext
     findings: list[Finding]

@@ -3,7 +3,7 @@
 from recovery.base_model import Model
 from recovery.execution.server import OperatingSystem, ServerResult
 from recovery.execution.state import ExecutionType
-from recovery.execution.wave import WaveState
+from recovery.execution.wave import WaveAttempt, WaveState
 from recovery.forecast.estimates import EARLIEST_SERVER_SECONDS
 from recovery.launch.admission import DEFAULT_PRIORITY
 from recovery.plan.model import Wave
@@ -23,10 +23,11 @@ class WaveInput(Model):
         priority: the plan's; 1 is the highest.
         remaining_seconds: how long the plan is expected to take from this wave on, along its
             longest chain.
-        expected: seconds that servers are expected to take, if known.
+        expected_seconds: what the wave is expected to take from acceptance on, if known.
         earliest_seconds: seconds before which none of them is expected to be up.
         operating_systems: of the wave's servers, if DRS returns them.
         server_names: of the wave's servers, if DRS returns them.
+        past_attempts: the wave's attempts before this one, for its history.
     """
 
     execution_id: str
@@ -44,10 +45,11 @@ class WaveInput(Model):
     paused: bool = False
     priority: int = DEFAULT_PRIORITY
     remaining_seconds: float = 0.0
-    expected: dict[str, float] = {}
+    expected_seconds: float | None = None
     earliest_seconds: float = EARLIEST_SERVER_SECONDS
     operating_systems: dict[str, OperatingSystem] = {}
     server_names: dict[str, str] = {}
+    past_attempts: list[WaveAttempt] = []
 
     @property
     def is_drill(self) -> bool:

@@ -24,8 +24,19 @@ _BACKUPS_TRIES = 30
 _BACKUPS_PAUSE_SECONDS = 1.0
 
 
+_CREATE = "`drs-waves init-tables` does that."
+
+
 class TableError(Exception):
-    """A table could not be read, written or created; the message says what to do."""
+    """A table could not be read, written or created; the message says what to do.
+
+    Attributes:
+        for_api: the message without commands.
+    """
+
+    def __init__(self, text: str, *, command: str = "") -> None:
+        super().__init__(f"{text} {command}" if command else text)
+        self.for_api = text
 
 
 class DynamoTable:
@@ -229,7 +240,7 @@ class DynamoTable:
         return self._client
 
     async def _error(self, what: str, error: AwsError) -> TableError:
-        hint = ""
+        hint = command = ""
         is_missing = "ResourceNotFoundException" in str(error)
         if is_missing or "ValidationException" in str(error):
             try:
@@ -237,11 +248,12 @@ class DynamoTable:
                 hint = f" {unfit}." if unfit else ""
             except AwsError:
                 if is_missing:
-                    hint = " The table does not exist: create it with `drs-waves init-tables`."
+                    hint, command = " The table does not exist; create it first.", _CREATE
         elif "NoRegion" in str(error) or "region" in str(error).lower():
             hint = " Set AWS_REGION or DRS_WAVES_HISTORY_REGION."
         why = str(error).rstrip(".")
-        return self.error(f"Cannot {what} the {self.what} {self.name}: {why}.{hint}")
+        text = f"Cannot {what} the {self.what} {self.name}: {why}.{hint}"
+        return self.error(text, command=command)
 
 
 def plain_item(model: BaseModel, *, leave_out: Iterable[str] = ()) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Tested in tests/api/ and tests/end_to_end/test_api.py.
 
 from http import HTTPStatus
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from api.endpoints import (
     caller,
@@ -18,6 +18,7 @@ from api.endpoints import (
     steering,
 )
 from api.problems import problem_responses
+from api.request_problems import check_request
 
 _PROBLEMS = problem_responses(
     HTTPStatus.UNAUTHORIZED,
@@ -25,6 +26,7 @@ _PROBLEMS = problem_responses(
     HTTPStatus.UNPROCESSABLE_ENTITY,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
+_CHECKS = [Depends(check_request)]
 _UNKNOWN_EXECUTION = problem_responses(HTTPStatus.NOT_FOUND)
 
 
@@ -32,10 +34,11 @@ def add_to(api: FastAPI) -> None:
     """Add all endpoints."""
     api.include_router(health.router)
     for of_api in (caller, plans, registration, executions):
-        api.include_router(of_api.router, responses=_PROBLEMS)
+        api.include_router(of_api.router, responses=_PROBLEMS, dependencies=_CHECKS)
     for of_execution in (execution_state, steering, cleanup):
         api.include_router(
             of_execution.router,
             prefix="/executions/{execution_id}",
             responses=_PROBLEMS | _UNKNOWN_EXECUTION,
+            dependencies=_CHECKS,
         )

@@ -1,5 +1,6 @@
 """The state of one execution: at once, as events, its messages, its waves' job logs."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -9,7 +10,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.auth.access import Caller, Service
 from api.hub import POLL_SECONDS, ExecutionPoller
-from api.parameters import ExecutionId, WaveId
+from api.parameters import ExecutionId, WaveFilter, WaveId
+from api.possible_actions import ActionList, possible_actions
 from api.problems import ApiProblem
 from api.views import ExecutionView, view_of
 from client.workers import read_on_worker
@@ -44,6 +46,15 @@ async def execution(service: Service, caller: Caller, execution_id: ExecutionId)
     async with service.hub.execution(execution_id).subscribed() as poller:
         snapshot = await poller.fresh()
     return await view_of(service, snapshot)
+
+
+@router.get("/actions", summary="List the possible actions on an execution")
+async def possible(
+    service: Service, caller: Caller, execution_id: ExecutionId, wave: WaveFilter = None
+) -> ActionList:
+    """Return each action that is possible now, with what to send and what follows from it."""
+    state = await service.hub.state(execution_id)
+    return await asyncio.to_thread(possible_actions, state, wave)
 
 
 @router.get("/messages", summary="List the messages to an execution")

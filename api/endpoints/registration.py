@@ -1,6 +1,7 @@
 """Validates and registers plan files."""
 
 import asyncio
+import json
 from http import HTTPStatus
 from typing import Any
 
@@ -9,10 +10,10 @@ from fastapi import APIRouter, Request, Response
 
 from api.auth.access import Caller, Operator, Service
 from api.parameters import PlanId
-from api.problems import BODY_PROBLEMS, ApiProblem, FieldProblem, problem_responses
+from api.problems import BODY_PROBLEMS, ApiProblem, plan_problem, problem_responses
+from api.request_problems import FieldProblem
 from aws.regions import known_regions
-from recovery.base_model import Model
-from recovery.forecast.estimates import expected_durations
+from recovery.forecast.checked_plan import CheckedPlan
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, parse_plan
 from storage.plans import PlanVersion
 
@@ -52,77 +53,6 @@ _BODY: dict[str, Any] = {
 }
 
 
-class PlanProblem(Model):
-    """A warning about a plan file.
-
-    Attributes:
-        line: the line, counted from 1; None for the whole file.
-        wave: the wave, if the warning is about one.
-    """
-
-    message: str
-    line: int | None = None
-    wave: str | None = None
-
-
-class CheckedWave(Model):
-    """A wave of a valid plan.
-
-    Attributes:
-        expected_start_seconds: after the plan's start, with default durations.
-    """
-
-    wave_id: str
-    wave_name: str
-    depends_on: list[str]
-    server_ids: list[str]
-    expected_start_seconds: float
-    expected_end_seconds: float
-
-
-class CheckedPlan(Model):
-    """A valid plan.
-
-    Attributes:
-        critical_path: the chain of waves that determines the duration.
-    """
-
-    plan_id: str
-    plan_name: str
-    plan_hash: str
-    server_count: int
-    expected_seconds: float
-    critical_path: list[str]
-    waves: list[CheckedWave]
-    warnings: list[PlanProblem]
-
-    @classmethod
-    def of(cls, read: ReadPlan) -> "CheckedPlan":
-        """Describe a plan that was read."""
-        plan, durations = read.plan, expected_durations(read.plan, {})
-        path, times = plan.graph.critical_path(durations), plan.graph.schedule(durations)
-        return cls(
-            plan_id=plan.plan_id,
-            plan_name=plan.plan_name,
-            plan_hash=plan.plan_hash,
-            server_count=plan.server_count,
-            expected_seconds=path.seconds,
-            critical_path=list(path.waves),
-            waves=[
-                CheckedWave(
-                    wave_id=wave.wave_id,
-                    wave_name=wave.wave_name,
-                    depends_on=list(wave.depends_on),
-                    server_ids=list(wave.server_ids),
-                    expected_start_seconds=times[wave.wave_id][0],
-                    expected_end_seconds=times[wave.wave_id][1],
-                )
-                for wave in plan.waves
-            ],
-            warnings=[PlanProblem.model_validate(w, from_attributes=True) for w in read.warnings],
-        )
-
-
 async def read_body(request: Request) -> ReadPlan:
     """Read the plan file in the body of a request.
 
@@ -145,7 +75,25 @@ async def read_body(request: Request) -> ReadPlan:
 
 
 def _parse(text: str, name: str) -> ReadPlan:
-    return parse_plan(text, file=name, regions=known_regions())
+    try:
+        return parse_plan(text, file=name, regions=known_regions())
+    except PlanError as error:
+        if name != _NAMES["application/json"]:
+            raise
+        raise plan_problem(error, _places_of_waves(text)) from error
+
+
+def _places_of_waves(text: str) -> dict[str, int]:
+    """The places of the waves in a JSON plan, by what its problems call them."""
+    try:
+        waves = json.loads(text)["Waves"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    found: dict[str, int] = {}
+    for place, wave in enumerate(waves if isinstance(waves, list) else []):
+        wave_id = wave.get("WaveId") if isinstance(wave, dict) else None
+        found.setdefault(wave_id if isinstance(wave_id, str) else f"number {place + 1}", place)
+    return found
 
 
 @router.post("/plans/validate", summary="Validate a plan file", openapi_extra=_BODY)

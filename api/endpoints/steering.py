@@ -114,7 +114,8 @@ class MessageResult(Model):
         return cls(effect=effect or WITHOUT_WORKER, worker_answered=effect is not None)
 
 
-_BODIES: dict[MessageName, tuple[type[StrictModel], str]] = {
+# By message: the model of its body, and its summary.
+REQUESTS: dict[MessageName, tuple[type[StrictModel], str]] = {
     MessageName.SKIP_WAVE: (SkipWaveRequest, "Skip a wave"),
     MessageName.ACCEPT_WAVE: (WaveMessageRequest, "Accept a wave as it is and continue"),
     MessageName.CANCEL_WAVE: (WaveMessageRequest, "Stop waiting for one wave; the plan continues"),
@@ -154,7 +155,7 @@ def _endpoint(
 
 
 for _name in MessageName:
-    _model, _summary = _BODIES[_name]
+    _model, _summary = REQUESTS[_name]
     router.add_api_route(
         f"/{_name}",
         _endpoint(_name, _model),

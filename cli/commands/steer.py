@@ -12,11 +12,13 @@ from cli.input.confirmation import require_confirmation
 from cli.input.durations import parse_duration
 from cli.render.output import notice, show, write_json
 from client.connection import connect_to_temporal
-from client.executions import RunningExecution, require_running
+from client.errors import RefusedError, UnreachableError
+from client.executions import RunningExecution, execution_state, require_running
 from client.local_user import whoami
-from client.steering import WITHOUT_WORKER, cancel, send
+from client.steering import CANCELLATION, WITHOUT_WORKER, cancel, send
 from recovery.base_model import Model
 from recovery.operator.confirmation import cancel_refusal
+from recovery.operator.effects import cancellation_effect
 from recovery.operator.messages import MessageName, OperatorMessage
 
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the history.")]
@@ -189,9 +191,8 @@ def cancel_plan(
     running = asyncio.run(_running(plan))
     rule = partial(cancel_refusal, running.plan_id, running.execution_type)
     if rule(confirm_id) is not None:
-        notice(
-            f"{running.execution_type or 'EXECUTION'} {running.execution_id} is to be cancelled."
-        )
+        what = f"{running.execution_type or 'EXECUTION'} {running.execution_id}"
+        notice(f"{what} is to be cancelled: {asyncio.run(_cancellation(running))}.")
     require_confirmation(rule, running.plan_id, confirm_id, what="cancel it")
     effect = asyncio.run(_cancel(running, actor_name, reason))
     _show(running, "cancel", None, effect, json=json)
@@ -212,6 +213,15 @@ def _steer(plan: str, message: OperatorMessage, actor: str | None, *, json: bool
 
 async def _running(plan: str) -> RunningExecution:
     return await require_running(await connect_to_temporal(), plan)
+
+
+async def _cancellation(running: RunningExecution) -> str:
+    """What a cancellation does; in general if the state cannot be read."""
+    try:
+        state = await execution_state(await connect_to_temporal(), running.plan_id)
+    except (RefusedError, UnreachableError):
+        return CANCELLATION
+    return cancellation_effect(state)
 
 
 async def _send(

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
-from pydantic import Field
 from rich.cells import cell_len
 
 from aws.regions import known_regions
@@ -13,6 +12,7 @@ from cli.render.cells import fit
 from cli.render.graph import graph_lines
 from cli.render.output import notice, show, stdout_console, write_json
 from recovery.base_model import Model
+from recovery.forecast.checked_plan import CheckedPlan, PlanProblem
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, expected_durations
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, read_plan
 from recovery.plan.model import RecoveryPlan
@@ -35,51 +35,22 @@ Follow = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 
 
-class PlanProblem(Model):
-    """A problem or a warning of a plan file.
-
-    Attributes:
-        line: counted from 1; None for the whole file.
-        wave: the WaveId as written; None for the whole plan.
-        value: the offending value as written.
-        excerpt: lines of the file that show it, each with its number.
-    """
-
-    message: str
-    line: int | None = None
-    wave: str | None = None
-    value: str | None = None
-    excerpt: list[str] = []
-
-
-class CheckedWave(Model):
-    """A wave of a valid plan; its times are seconds after the plan's start."""
-
-    wave_id: str
-    wave_name: str
-    depth: int
-    depends_on: list[str]
-    server_ids: list[str]
-    expected_start_seconds: float
-    expected_end_seconds: float
-
-
-class CheckedFile(Model):
-    """A plan file that was checked: its problems, or the plan."""
+class ValidFile(CheckedPlan):
+    """A plan file that can run, with its plan."""
 
     file: str
-    valid: bool
-    problems: list[PlanProblem] | None = None
-    plan_id: str | None = None
-    plan_name: str | None = None
-    plan_hash: str | None = None
-    server_count: int | None = None
-    expected_seconds: float | None = None
-    critical_path: list[str] | None = None
-    waves: list[CheckedWave] | None = None
-    warnings: list[PlanProblem] | None = None
-    rto_seconds: Annotated[int | None, Field(alias="RTOSeconds")] = None
-    within_rto: Annotated[bool | None, Field(alias="WithinRTO")] = None
+    valid: Literal[True] = True
+
+
+class RefusedFile(Model):
+    """A plan file that cannot run, with its problems."""
+
+    file: str
+    valid: Literal[False] = False
+    problems: list[PlanProblem]
+
+
+CheckedFile = ValidFile | RefusedFile
 
 
 def validate(plans: PlanFiles, json: Json = False) -> None:
@@ -99,11 +70,12 @@ def validate(plans: PlanFiles, json: Json = False) -> None:
             read = read_plan(path, regions=known_regions())
         except PlanError as error:
             refused = True
-            problems = _problems(error.problems)
-            output.append(CheckedFile(file=str(path), valid=False, problems=problems))
+            problems = PlanProblem.of(error.problems)
+            output.append(RefusedFile(file=str(path), problems=problems))
             _print_problems(error)
             continue
-        output.append(_checked(read))
+        checked = CheckedPlan.of(read).model_dump()
+        output.append(ValidFile(file=read.file, **checked))
         if not json:
             if number:
                 show()
@@ -184,41 +156,3 @@ def _chain_text(names: Sequence[str]) -> str:
         return text
     first, last = (fit(name, 24) for name in (names[0], names[-1]))
     return f"{first} → … → {last} ({len(names)} waves)"
-
-
-def _problems(found: Sequence[Problem]) -> list[PlanProblem]:
-    return [PlanProblem.model_validate(each, from_attributes=True) for each in found]
-
-
-def _checked(read: ReadPlan) -> CheckedFile:
-    plan, graph = read.plan, read.plan.graph
-    durations = expected_durations(plan, {})
-    path = graph.critical_path(durations)
-    times = graph.schedule(durations)
-    depth = {wave: n for n, level in enumerate(graph.levels(), start=1) for wave in level}
-    allowed = None if plan.rto is None else plan.rto * 60
-    return CheckedFile(
-        file=read.file,
-        valid=True,
-        plan_id=plan.plan_id,
-        plan_name=plan.plan_name,
-        plan_hash=plan.plan_hash,
-        server_count=plan.server_count,
-        expected_seconds=path.seconds,
-        critical_path=list(path.waves),
-        waves=[
-            CheckedWave(
-                wave_id=wave.wave_id,
-                wave_name=wave.wave_name,
-                depth=depth[wave.wave_id],
-                depends_on=list(wave.depends_on),
-                server_ids=list(wave.server_ids),
-                expected_start_seconds=times[wave.wave_id][0],
-                expected_end_seconds=times[wave.wave_id][1],
-            )
-            for wave in plan.waves
-        ],
-        warnings=_problems(read.warnings),
-        rto_seconds=allowed,
-        within_rto=None if allowed is None else path.seconds <= allowed,
-    )

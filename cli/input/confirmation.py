@@ -8,11 +8,13 @@ import typer
 from cli.render.output import notice, stderr_console, warn
 from cli.render.tables import finding_table, target_table
 from client.connection import DEFAULT_ADDRESS, is_temporal_configured
+from client.readiness import launch_lines
+from client.takeover import PreviousExecution
 from contract.readiness import Readiness, TargetContext
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
 from recovery.plan.model import RecoveryPlan
-from recovery.text_format import count
+from recovery.text_format import timestamp
 from runtime.exit import CliError
 
 # Why a PlanId, or none, is refused as the confirmation; None if it is not.
@@ -27,7 +29,7 @@ def print_start_details(
     relaunch: Collection[str],
     *,
     place: str,
-    taken_over: Collection[str] = (),
+    previous: PreviousExecution | None = None,
 ) -> None:
     """Print what the operator confirms to standard error.
 
@@ -37,7 +39,7 @@ def print_start_details(
         readiness: what the worker found; None if the check failed.
         relaunch: servers whose live recovery instance may be destroyed.
         place: which Temporal it starts on.
-        taken_over: servers that a previous execution launched.
+        previous: the execution that it continues.
     """
     console = stderr_console()
     targets = readiness.context.targets if readiness else []
@@ -48,34 +50,13 @@ def print_start_details(
         console.print(" SANDBOX: the AWS endpoint is on this machine ", style="bold")
     notice("", f"Plan     {plan.plan_name} ({plan.plan_id})", f"Hash     {plan.plan_hash}")
     notice(f"On       {place}")
-    notice(*launch_lines(plan, readiness, relaunch, taken_over), "")
+    notice(*launch_lines(plan, readiness, relaunch, previous), "")
     _print_targets(plan, readiness)
-    if relaunch:
+    kept = previous.up if previous is not None else []
+    if destroyed := [server_id for server_id in relaunch if server_id not in kept]:
         notice("", "These servers are launched even if that DESTROYS a live recovery instance:")
-        notice(*(f"  {server_id}" for server_id in relaunch))
+        notice(*(f"  {server_id}" for server_id in destroyed))
     notice("")
-
-
-def launch_lines(
-    plan: RecoveryPlan,
-    readiness: Readiness | None,
-    relaunch: Collection[str],
-    taken_over: Collection[str],
-) -> list[str]:
-    """Count what a start keeps, what it does not launch, and what it launches."""
-    kept = set(taken_over) - set(relaunch)
-    findings = readiness.findings if readiness is not None else []
-    blocked = {f.source_server_id for f in findings if f.blocks and f.source_server_id}
-    refused = blocked - kept - set(relaunch)
-    servers, waves = plan.counted_without(kept | refused)
-    lines = []
-    if kept:
-        verb = "is" if len(kept) == 1 else "are"
-        lines.append(f"Keeps    {count(len(kept), 'server')} that {verb} recorded as up")
-    if refused:
-        verb = "is" if len(refused) == 1 else "are"
-        lines.append(f"Refuses  {count(len(refused), 'server')} that {verb} listed below")
-    return [*lines, f"Launches {count(servers, 'server')} in {count(waves, 'wave')}"]
 
 
 def _print_targets(plan: RecoveryPlan, readiness: Readiness | None) -> None:
@@ -89,7 +70,8 @@ def _print_targets(plan: RecoveryPlan, readiness: Readiness | None) -> None:
         targets = readiness.context.targets
     notice(*target_table(plan, targets))
     if readiness is not None and readiness.findings:
-        notice("", *finding_table(plan, readiness), style="yellow")
+        when = timestamp(readiness.checked_time) if readiness.checked_time else "now"
+        notice("", f"Found {when}:", *finding_table(plan, readiness), style="yellow")
 
 
 def confirm_default_temporal() -> None:

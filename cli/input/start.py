@@ -79,9 +79,7 @@ class PlanStart:
         if intended.execution_type is ExecutionType.RECOVERY or intended.relaunch:
             check_confirmation(rule, self.plan.plan_id, self.confirmation)
             readiness = asyncio.run(self._readiness())
-            taken_over: list[str] = []
             if self.previous is not None:
-                taken_over = self.previous.up
                 readiness = readiness and self.previous.without_own(readiness)
             print_start_details(
                 self.plan,
@@ -89,7 +87,7 @@ class PlanStart:
                 readiness,
                 intended.relaunch,
                 place=self._place,
-                taken_over=taken_over,
+                previous=self.previous,
             )
         elif self.confirmation is None:
             confirm_default_temporal()
@@ -129,18 +127,18 @@ class PlanStart:
                 replaced = await replace_drill(client, plan_id)
             notice("The drill was cancelled." if replaced else "No drill was running.")
         execution_id = await self.start_execution(client)
-        begun = "Queued" if idle else "Started"
-        notice(f"{begun} {self.intended.execution_type} {execution_id} on {place}")
+        done = "Queued" if idle else "Started"
+        notice(f"{done} {self.intended.execution_type} {execution_id} on {place}")
         if self.cleanup_after is not None:
             await _schedule_cleanup(client, execution_id, self.cleanup_after)
         if idle:
-            warn(f"it has not begun yet. {idle}")
+            warn(f"it has not started yet. {idle}")
         if follow:
             is_sandbox = get_settings().speed > 1
             watched = WatchedExecution(plan_id, execution_id, sandbox=is_sandbox, place=place)
             return await follow_execution(client, watched, json=json)
         if json:
-            warnings = [f"it has not begun yet. {idle}"] if idle else []
+            warnings = [f"it has not started yet. {idle}"] if idle else []
             write_json(Started(plan_id=plan_id, execution_id=execution_id, warnings=warnings))
         else:
             notice(f"Watch it: drs-waves watch {plan_id}")
@@ -167,7 +165,7 @@ class PlanStart:
         if self._execution_id is not None:
             print_detached_notice(plan_id)
         elif self._is_start_sent:
-            notice("", "Interrupted while starting; it may have begun. Look with:")
+            notice("", "Interrupted while starting; it may have started. Look with:")
             notice(f"  drs-waves status {plan_id}")
         else:
             notice("", "Interrupted; nothing was started.")

@@ -59,6 +59,8 @@ def _heading(state: ExecutionState, pending: PendingDecision, *, now: float) -> 
             return f"{name} waits for approval"
         case DecisionKind.LAUNCH:
             return f"{name} in doubt"
+        case DecisionKind.LASTING_ERROR:
+            return f"{name} waits until you remove the cause of its error; or"
         case _:
             accepted = pending.wave.decisions.accepted_by is not None
             status = "accepted" if accepted else str(pending.wave.status)

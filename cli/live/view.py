@@ -14,7 +14,7 @@ from client.executions import last_known_text
 from recovery.execution.progress import SYMBOLS, unverified, wave_notes
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState, WaveStatus
-from recovery.forecast.remaining import remaining
+from recovery.operator.pending_decisions import remaining_text
 from recovery.text_format import count, listed, running_duration, timestamp
 
 _MAX_NAME_WIDTH = 24
@@ -109,7 +109,7 @@ def _header(
     end = state.end_time or now
     times = f" {state.status}, {running_duration(end - state.start_time)} elapsed"
     if state.end_time is None:
-        times += f", {_remaining(state, now=now)}"
+        times += f", {remaining_text(state, now=now)}"
     unverified_count = sum(unverified(wave) for wave in state.waves)
     if unverified_count:
         times += f", {unverified_count} unverified"
@@ -133,12 +133,6 @@ def places(temporal: str, state: ExecutionState) -> list[str]:
     if state.endpoints:
         aws = f"{aws or 'AWS'} at {listed(state.endpoints, shown=2)}"
     return [each for each in (temporal, aws) if each]
-
-
-def _remaining(state: ExecutionState, *, now: float) -> str:
-    if not any(wave.is_running for wave in state.waves) and hints(state, now=now, width=80):
-        return "waits for an operator"
-    return remaining(state, now=now).text
 
 
 def _wave_table(

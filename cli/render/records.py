@@ -71,10 +71,10 @@ def print_takeover(previous: PreviousExecution) -> None:
     if previous.named not in ("", state.execution_id):
         notice(f"{previous.named} launched nothing; {state.execution_id} before it has servers")
     servers = sum(len(wave.servers) for wave in state.waves)
-    launched = sum(wave.launched_count for wave in state.waves)
+    launched = len(state.servers_up)
     notice(
         f"Continues {state.execution_id} ({state.status}, {timestamp(state.start_time)}): "
-        f"{launched} of {count(servers, 'server')} recorded as launched; each is checked again"
+        f"{launched} of {count(servers, 'server')} recorded as up; each is checked again"
     )
     if previous.changes:
         notice("The plan was changed since:", *(f"  {line}" for line in previous.changes))

@@ -7,10 +7,10 @@ from rich.cells import cell_len
 from cli.render.cells import fit, pad, wrapped
 from client.overview import ExecutionRow, KnownPlan
 from contract.readiness import Readiness, TargetContext, WorkerContext
-from recovery.execution.progress import SYMBOLS, unverified
+from recovery.execution.progress import SYMBOLS, attempt_text, unverified
 from recovery.execution.server import ServerResult, server_label
 from recovery.execution.state import ExecutionState
-from recovery.execution.wave import WaveState
+from recovery.execution.wave import WaveAttempt, WaveState
 from recovery.plan.model import RecoveryPlan, Target
 from recovery.text_format import rounded_duration, running_duration, timestamp, visible
 
@@ -113,7 +113,7 @@ def execution_lines(state: ExecutionState) -> list[str]:
         f"{state.execution_type} of {state.plan_name} {state.status}",
         *([f"  {state.status_reason}"] if state.status_reason else []),
         f"  execution {state.execution_id}, plan {state.plan_id}, hash {state.plan_hash[:12]}",
-        f"  by {state.started_by}, began {timestamp(state.start_time)}{ended}",
+        f"  by {state.started_by}, started {timestamp(state.start_time)}{ended}",
         *(f"  warning: {each}" for each in state.warnings),
     ]
     for wave in state.waves:
@@ -129,7 +129,7 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
             fit(wave.wave_name, 24),
             f"{wave.launched_count}/{len(wave.servers)}",
             "" if wave.start_time is None else timestamp(wave.start_time)[11:],
-            "" if wave.completion_duration is None else running_duration(wave.completion_duration),
+            "" if wave.total_duration is None else running_duration(wave.total_duration),
             f"{unverified(wave)} unverified" if unverified(wave) else "",
         )
         for wave in waves
@@ -140,18 +140,24 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
 def _wave_lines(wave: WaveState) -> list[str]:
     symbol = SYMBOLS[wave.status]
     target = " ".join(part for part in (wave.account_id, wave.region) if part)
-    took = (
-        ""
-        if wave.completion_duration is None
-        else f", took {rounded_duration(wave.completion_duration)}"
-    )
+    took = "" if wave.total_duration is None else f", took {rounded_duration(wave.total_duration)}"
+    took += f" in {wave.attempt} attempts" if wave.past_attempts and took else ""
     late = ", late" if wave.late else ""
     lines = [f"{symbol} {wave.wave_name} ({wave.wave_id}) {wave.status}{took}{late}  {target}"]
     if wave.status_reason:
         lines.append(f"  {wave.status_reason}")
-    if wave.start_time is not None:
+    if wave.past_attempts:
+        lines += [_attempt_line(attempt) for attempt in wave.attempts]
+    elif wave.start_time is not None:
         lines.append(f"  accepted {timestamp(wave.start_time)}")
     return lines + aligned([_server_row(wave, server) for server in wave.servers])
+
+
+def _attempt_line(attempt: WaveAttempt) -> str:
+    accepted = (
+        "not accepted by DRS" if attempt.start_time is None else timestamp(attempt.start_time)
+    )
+    return f"  {accepted}  {attempt_text(attempt)}"
 
 
 def _server_row(wave: WaveState, server: ServerResult) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """The progress of a wave as text."""
 
 from recovery.execution.server import LaunchStatus, Verified
-from recovery.execution.wave import Cause, WaveState, WaveStatus
+from recovery.execution.wave import Cause, WaveAttempt, WaveState, WaveStatus
+from recovery.text_format import rounded_duration
 
 # Each status has its own symbol: a reader may not see the color.
 SYMBOLS = {
@@ -33,6 +34,14 @@ def progress(wave: WaveState) -> str:
     return f"{text}, late" if wave.late else text
 
 
+def attempt_text(attempt: WaveAttempt) -> str:
+    """`attempt 1 FAILED after 12 min: reason`."""
+    start, end = attempt.start_time, attempt.end_time
+    took = "" if start is None or end is None else f" after {rounded_duration(end - start)}"
+    reason = f": {attempt.status_reason}" if attempt.status_reason else ""
+    return f"attempt {attempt.number} {attempt.status}{took}{reason}"
+
+
 def detail(wave: WaveState) -> str:
     """The part of a wave's reason that its status and its count do not show."""
     return "" if wave.status is WaveStatus.COMPLETED else wave.status_reason
@@ -62,10 +71,13 @@ def wave_notes(wave: WaveState) -> str:
     parts += operator_decisions(wave)
     if unverified_count := unverified(wave):
         parts.append(f"{unverified_count} unverified")
+    recorded = sum(s.is_recorded_up for s in wave.servers)
     checking = sum(
         s.launch_status is LaunchStatus.LAUNCHED and s.verified is None for s in wave.servers
     )
-    if checking and not wave.status.is_settled:
+    if recorded and not wave.is_running:
+        parts.append(f"{recorded} recorded as up by an earlier execution, not checked again yet")
+    elif checking and not wave.status.is_settled:
         parts.append(f"{checking} being verified")
     if reason := detail(wave):
         parts.append(reason)

@@ -5,7 +5,10 @@ SKIPPED…) follows only from its dependencies, the policies and the operators' 
 success or a retry upstream makes skipped waves pending again.
 """
 
+from collections.abc import Sequence
+
 from recovery.execution.judge import judge_plan
+from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import (
     Cause,
@@ -161,6 +164,12 @@ class WaveScheduler:
                 wave.unanswered_since, wave.ask_until = asked, None
         self._resettle(self._order, now=now)
 
+    def take_over(self, servers: Sequence[ServerResult]) -> None:
+        """Show what an earlier execution recorded as launched, before its wave checks it."""
+        launched = [s for s in servers if s.launch_status is LaunchStatus.LAUNCHED]
+        for wave in self.state.waves:
+            wave.merge_servers(wave.taken_over(launched))
+
     def start(self, wave_id: str, *, now: float) -> WaveState:
         """Record that a ready wave's workflow is started."""
         wave = self._waves[wave_id]
@@ -241,10 +250,7 @@ class WaveScheduler:
     def reopen(self, wave_id: str, reason: str, *, now: float) -> None:
         """Reset a wave that has ended, for another attempt."""
         wave = self._waves[wave_id]
-        wave.has_workflow, wave.late = False, False
-        wave.ask_until = wave.unanswered_since = None
-        wave.end_time = wave.completion_duration = None
-        wave.launches_in_doubt = []
+        wave.reopened()
         wave.decisions = wave.decisions.model_copy(update={"refused_by": None, "accepted_by": None})
         if not wave.attempt:
             wave.decisions.approved_by = None

@@ -58,6 +58,12 @@ class ServerResult(Model):
     reason: str | None = None
 
     @property
+    def is_recorded_up(self) -> bool:
+        """Whether an earlier execution recorded it as launched, and this one has not checked it."""
+        is_up = self.launch_status is LaunchStatus.LAUNCHED
+        return self.taken_over and is_up and self.verified is None
+
+    @property
     def is_final(self) -> bool:
         """Whether the launch is over: failed, or launched and its lookup done or timed out."""
         if self.launch_status is LaunchStatus.LAUNCHED:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
-from recovery.execution.server import server_label
+from recovery.execution.server import LaunchStatus, ServerResult, server_label
 from recovery.execution.wave import WaveState
 from recovery.plan.model import RecoveryPlan
 
@@ -152,6 +152,19 @@ class ExecutionState(Model):
     def continue_command(self) -> str:
         """The command that, after the end, keeps what is up and launches the rest."""
         return continue_command(self.execution_id, self.execution_type)
+
+    def has_terminated(self, server: ServerResult) -> bool:
+        """Whether a clean-up after it has terminated the server's recovery instance."""
+        terminated = self.cleanup.terminated if self.cleanup is not None else []
+        launch = (server.source_server_id, server.recovery_job_id)
+        return any((e.source_server_id, e.recovery_job_id) == launch for e in terminated)
+
+    @property
+    def servers_up(self) -> list[ServerResult]:
+        """The servers that are recorded as launched, unless a clean-up terminated them."""
+        servers = (server for wave in self.waves for server in wave.servers)
+        launched = (s for s in servers if s.launch_status is LaunchStatus.LAUNCHED)
+        return [server for server in launched if not self.has_terminated(server)]
 
     def server_label(self, server_id: str) -> str:
         """A server's name and ID, or its ID alone."""

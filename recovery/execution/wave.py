@@ -6,6 +6,7 @@ from enum import StrEnum
 from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, server_label
 from recovery.plan.model import Wave
+from recovery.text_format import shortened
 
 
 class WaveStatus(StrEnum):
@@ -125,6 +126,27 @@ class Decisions(Model):
     refused_by: OperatorDecision | None = None
 
 
+class WaveAttempt(Model):
+    """One attempt of a wave.
+
+    Attributes:
+        number: from 1.
+        start_time: when DRS accepted its launch; None if it never did.
+        end_time: when it was settled; None while it runs.
+    """
+
+    number: int
+    status: WaveStatus
+    status_reason: str = ""
+    start_time: float | None = None
+    end_time: float | None = None
+
+
+# An item of the history and the input of a wave's workflow have room for so many, and so long.
+_MAX_PAST_ATTEMPTS = 20
+_MAX_ATTEMPT_REASON_BYTES = 200
+
+
 class WaveState(Model):
     """The state of one wave.
 
@@ -133,9 +155,11 @@ class WaveState(Model):
         cause: why the plan settled it; None if its servers' results did.
         approval_required: whether an operator must approve it before it is launched.
         revision: grows with every change; an older state never replaces a newer one.
-        start_time: when DRS accepted the launch.
+        start_time: when DRS accepted the launch of this attempt.
         end_time: when the last server reached its final state.
         completion_duration: seconds between the two.
+        past_attempts: the attempts before this one; of many the first and the latest. Reports to
+            the plan omit them.
         late: the wave completed after it was TIMED_OUT.
         caused_by: the waves whose failure made it SKIPPED.
         has_workflow: its workflow sets its status; otherwise the plan's scheduler does.
@@ -163,6 +187,7 @@ class WaveState(Model):
     start_time: float | None = None
     end_time: float | None = None
     completion_duration: float | None = None
+    past_attempts: list[WaveAttempt] = []
     late: bool = False
     caused_by: list[str] = []
     depends_on: list[str] = []
@@ -210,9 +235,44 @@ class WaveState(Model):
         return bool(self.launches_in_doubt)
 
     @property
+    def attempts(self) -> list[WaveAttempt]:
+        """All attempts, the first one first; of many the first and the latest."""
+        past = self.past_attempts
+        is_past = bool(past) and past[-1].number == self.attempt
+        return past if is_past or not self.attempt else [*past, self._this_attempt]
+
+    @property
+    def _this_attempt(self) -> WaveAttempt:
+        return WaveAttempt(
+            number=self.attempt,
+            status=self.status,
+            status_reason=self.status_reason,
+            start_time=self.start_time,
+            end_time=self.end_time,
+        )
+
+    @property
+    def first_start_time(self) -> float | None:
+        """When DRS accepted a launch of the wave for the first time, in any attempt."""
+        starts = (a.start_time for a in self.attempts if a.start_time is not None)
+        return next(starts, self.start_time)
+
+    @property
+    def total_duration(self) -> float | None:
+        """Seconds from the first acceptance to the end of the last attempt; None before that."""
+        start, end = self.first_start_time, self.end_time
+        return None if start is None or end is None else round(max(0.0, end - start), 3)
+
+    @property
     def launched_count(self) -> int:
         """How many servers are LAUNCHED."""
-        return sum(s.launch_status is LaunchStatus.LAUNCHED for s in self.servers)
+        return len(self.launched_ids)
+
+    @property
+    def launched_ids(self) -> set[str]:
+        """The servers that are LAUNCHED."""
+        launched = (s for s in self.servers if s.launch_status is LaunchStatus.LAUNCHED)
+        return {server.source_server_id for server in launched}
 
     @property
     def job_ids(self) -> tuple[str, ...]:
@@ -222,17 +282,45 @@ class WaveState(Model):
     @property
     def open_job_ids(self) -> tuple[str, ...]:
         """The jobs of servers that are neither up nor failed."""
-        jobs = (s.recovery_job_id for s in self.servers if not s.is_final)
+        open_servers = (s for s in self.servers if not s.is_final and not s.is_recorded_up)
+        jobs = (s.recovery_job_id for s in open_servers)
         return tuple(dict.fromkeys(job for job in jobs if job))
 
     def server_label(self, server_id: str) -> str:
         """A server's name and ID, or its ID alone."""
         return server_label(server_id, self.server_names.get(server_id))
 
+    def taken_over(self, servers: Iterable[ServerResult]) -> list[ServerResult]:
+        """Those of an earlier execution's servers that are in this wave, as not verified yet."""
+        impacts = {server.source_server_id: server.impact for server in self.servers}
+        return [
+            s.model_copy(
+                update={
+                    "taken_over": True,
+                    "impact": impacts[s.source_server_id],
+                    "verified": None if s.launch_status is LaunchStatus.LAUNCHED else s.verified,
+                }
+            )
+            for s in servers
+            if s.source_server_id in impacts
+        ]
+
     def merge_servers(self, changed: Iterable[ServerResult]) -> None:
         """Replace the results of the servers named in `changed`."""
         by_id = {server.source_server_id: server for server in changed}
         self.servers = [by_id.get(s.source_server_id, s) for s in self.servers]
+
+    def reopened(self) -> None:
+        """Clear what belongs to the attempt that has ended, and keep it as a past one."""
+        if self.has_workflow and self.attempt:
+            reason = shortened(self.status_reason, max_bytes=_MAX_ATTEMPT_REASON_BYTES)
+            ended = self._this_attempt.model_copy(update={"status_reason": reason})
+            past = [*self.past_attempts, ended]
+            self.past_attempts = past[:1] + past[1:][1 - _MAX_PAST_ATTEMPTS :]
+        self.has_workflow, self.late = False, False
+        self.start_time = self.end_time = self.completion_duration = None
+        self.ask_until = self.unanswered_since = None
+        self.launches_in_doubt = []
 
     def ended(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
         """Settle the wave; its duration counts from acceptance, where there was one."""

@@ -1,6 +1,6 @@
 """How long a wave is expected to take, from its servers' durations."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from recovery.plan.model import RecoveryPlan, Wave
 
@@ -13,14 +13,15 @@ EARLIEST_SERVER_SECONDS = 120.0
 Durations = Mapping[str, float]
 
 
-def wave_seconds(wave: Wave, durations: Durations) -> float:
+def wave_seconds(wave: Wave, durations: Durations, *, up: Collection[str] = ()) -> float:
     """Seconds that a wave is expected to take: those of its slowest server.
 
     Args:
         wave: the wave.
         durations: seconds by source server; others have the default.
+        up: servers that are up already.
     """
-    return slowest_seconds(wave.server_ids, durations)
+    return slowest_seconds((i for i in wave.server_ids if i not in up), durations)
 
 
 def expected_durations(plan: RecoveryPlan, durations: Durations) -> dict[str, float]:
@@ -28,9 +29,11 @@ def expected_durations(plan: RecoveryPlan, durations: Durations) -> dict[str, fl
     return {wave.wave_id: wave_seconds(wave, durations) for wave in plan.waves}
 
 
-def expected_seconds(wave: Wave, durations: Durations) -> float | None:
-    """The same, or None if no server of the wave has a known duration."""
-    return wave_seconds(wave, durations) if any(i in durations for i in wave.server_ids) else None
+def expected_seconds(wave: Wave, durations: Durations, *, up: Collection[str] = ()) -> float | None:
+    """The same, or None if no duration of its servers that are not up is known."""
+    to_launch = [i for i in wave.server_ids if i not in up]
+    is_known = not to_launch or any(i in durations for i in to_launch)
+    return wave_seconds(wave, durations, up=up) if is_known else None
 
 
 def earliest_seconds(wave: Wave, learned: Durations) -> float:

@@ -10,7 +10,8 @@ from recovery.text_format import rounded_duration
 
 def expected_seconds(wave: WaveState, speed: float) -> float:
     """Seconds by the wall clock that a wave of an execution is expected to take."""
-    return (wave.expected_seconds or DEFAULT_SERVER_SECONDS) / speed
+    known = wave.expected_seconds
+    return (DEFAULT_SERVER_SECONDS if known is None else known) / speed
 
 
 class Remaining(Model):
@@ -19,19 +20,22 @@ class Remaining(Model):
     Attributes:
         seconds: until its last wave is expected to be up.
         overdue: a wave already takes longer than expected, so `seconds` is too short.
+        late_wave: the name of the wave that is latest, if one is.
+        late_seconds: by how much.
     """
 
     seconds: float
     overdue: bool
+    late_wave: str | None = None
+    late_seconds: float = 0.0
 
     @property
     def text(self) -> str:
         """The estimate as text; with a late wave it is the least that is left."""
         if not self.overdue:
             return f"about {rounded_duration(self.seconds)} left"
-        if not self.seconds:
-            return "longer than expected"
-        return f"at least {rounded_duration(self.seconds)} left, a wave is late"
+        late = f"{self.late_wave} is {rounded_duration(self.late_seconds)} later than expected"
+        return f"at least {rounded_duration(self.seconds)} left, {late}" if self.seconds else late
 
 
 def remaining(state: ExecutionState, *, now: float) -> Remaining:
@@ -42,16 +46,23 @@ def remaining(state: ExecutionState, *, now: float) -> Remaining:
         now: epoch seconds.
     """
     left: dict[str, float] = {}
-    overdue = False
+    late = {}
     for wave in state.waves:
         if wave.status.is_settled:
             left[wave.wave_id] = 0.0
             continue
         whole, spent = expected_seconds(wave, state.speed), _elapsed(wave, now=now)
         left[wave.wave_id] = max(0.0, whole - spent)
-        overdue = overdue or spent > whole
+        if spent > whole:
+            late[wave.wave_name] = spent - whole
     longest = _awaited(state).remaining(left)
-    return Remaining(seconds=max(longest.values(), default=0.0), overdue=overdue)
+    latest = max(late, key=late.__getitem__, default=None)
+    return Remaining(
+        seconds=max(longest.values(), default=0.0),
+        overdue=latest is not None,
+        late_wave=latest,
+        late_seconds=late[latest] if latest is not None else 0.0,
+    )
 
 
 def critical_path(state: ExecutionState, *, now: float) -> tuple[str, ...]:
@@ -74,8 +85,8 @@ def graph_of(state: ExecutionState) -> WaveGraph:
 
 
 def _duration(wave: WaveState, speed: float, *, now: float) -> float:
-    if wave.completion_duration is not None:
-        return wave.completion_duration
+    if wave.total_duration is not None:
+        return wave.total_duration
     if wave.status.is_settled:
         return 0.0
     return max(expected_seconds(wave, speed), _elapsed(wave, now=now))

@@ -1,15 +1,56 @@
 """What an operator's act changes, as text, from the state of its execution.
 
-Terminal, pages and API show it before the act is sent.
+Terminal, pages and API show it before the act is sent, and the workflow records it with the act.
 """
+
+from collections.abc import Sequence
 
 from recovery.execution.judge import outcome_if_accepted
 from recovery.execution.state import ExecutionState, PlanStatus
-from recovery.execution.wave import WaveState
+from recovery.execution.wave import Cause, WaitingFor, WaveState, WaveStatus
 from recovery.forecast.remaining import graph_of
-from recovery.operator.messages import MessageName
+from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import Action, is_allowed
-from recovery.text_format import listed
+from recovery.text_format import count, listed
+
+_FAILED_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+_NOT_LAUNCHED = (WaveStatus.PENDING, WaveStatus.WAITING, WaveStatus.SKIPPED)
+
+
+def effect_text(
+    action: Action, state: ExecutionState | None, wave: WaveState | None, *, cascade: bool = False
+) -> str:
+    """What an action does, and what follows from it for the waves that depend on its wave."""
+    if state is None:
+        return action.effect
+    message = OperatorMessage(action.name, wave.wave_id if wave else None, cascade=cascade)
+    subject = f" {wave.wave_name} ({wave.wave_id})" if wave else ""
+    return f"{action.effect}{subject}: {effect_of(state, message)}"
+
+
+def effect_of(state: ExecutionState, message: OperatorMessage) -> str:
+    """What follows if a message is accepted now; about a wave, it names the WaveId."""
+    if not message.name.is_about_a_wave:
+        return _pause_effect(state) if message.name is MessageName.PAUSE else _resume_effect(state)
+    wave = next(each for each in state.waves if each.wave_id == message.wave)
+    launch = f"launch {message.launch}" if message.launch else "the launch in doubt"
+    match message.name:
+        case MessageName.ACCEPT_WAVE:
+            text = accept_effect(state, wave)
+        case MessageName.SKIP_WAVE:
+            text = skip_effect(state, wave, cascade=message.cascade)
+        case MessageName.CANCEL_WAVE:
+            text = cancel_effect(state, wave)
+        case MessageName.RETRY_WAVE:
+            text = _retry_effect(wave)
+        case MessageName.APPROVE_WAVE:
+            text = _approval_effect(state, wave, message)
+        case MessageName.ADOPT_JOB:
+            job = message.job or "the job"
+            text = f"{job} is watched as {launch}, once DRS confirms that it has its servers"
+        case _:
+            text = f"the servers of {launch} are launched, because DRS has no job of it"
+    return text
 
 
 def skipped_with(state: ExecutionState, wave: WaveState) -> list[WaveState]:
@@ -38,56 +79,90 @@ def skip_effect(state: ExecutionState, wave: WaveState, *, cascade: bool) -> str
 
 def cancel_effect(state: ExecutionState, wave: WaveState) -> str:
     """What follows if a running wave, not the plan, is cancelled."""
-    jobs = ", ".join(wave.open_job_ids)
-    goes_on = f"; {jobs} cannot be stopped in DRS; still observed" if jobs else ""
-    names = [each.wave_name for each in _dependents(state, wave)]
-    dependents = f"; {listed(names)} cannot launch after it" if names else ""
-    return f"only this wave is cancelled, the plan continues{dependents}{goes_on}"
+    return f"only this wave is cancelled, the plan continues{_held_back(state, wave)}{_jobs(wave)}"
 
 
-def effect_text(
-    action: Action, state: ExecutionState | None, wave: WaveState | None, *, cascade: bool = False
-) -> str:
-    """The effect of an action, with what follows from it for the waves that depend on its wave."""
-    if wave is None or state is None:
-        return action.effect
-    text = f"{action.effect} {wave.wave_name} ({wave.wave_id})"
-    match action.name:
-        case MessageName.ACCEPT_WAVE:
-            return f"{text}: {accept_effect(state, wave)}"
-        case MessageName.SKIP_WAVE:
-            return f"{text}: {skip_effect(state, wave, cascade=cascade)}"
-        case MessageName.CANCEL_WAVE:
-            return f"{text}: {cancel_effect(state, wave)}"
-        case _:
-            return text
+def cancellation_effect(state: ExecutionState) -> str:
+    """What follows if the whole execution is cancelled."""
+    running = [w for w in state.waves if w.is_running]
+    pending = [w for w in state.waves if not w.has_workflow and not w.status.is_settled]
+    text = "nothing new launches"
+    if pending:
+        text += f"; {_names_are(pending)} not launched"
+    if running:
+        text += f"; {_names_are(running)} cancelled"
+    return text + _jobs(*running)
 
 
-def _dependents(state: ExecutionState, wave: WaveState) -> list[WaveState]:
-    """The direct dependents that have not been launched, unless an operator skipped them."""
-    return [
-        each
-        for each in state.waves
-        if wave.wave_id in each.depends_on
-        and not each.has_workflow
-        and each.decisions.skipped_by is None
-        and each.decisions.refused_by is None
-    ]
+def _pause_effect(state: ExecutionState) -> str:
+    running = [w.wave_name for w in state.waves if w.is_running and w.start_time]
+    still = f"; still running: {listed(running)}" if running else ""
+    return f"nothing new launches until resume{still}"
+
+
+def _resume_effect(state: ExecutionState) -> str:
+    ready = [w.wave_name for w in state.waves if w.waiting_for is WaitingFor.RESUME]
+    return f"{listed(ready)} can launch now" if ready else "no wave is ready yet"
+
+
+def _retry_effect(wave: WaveState) -> str:
+    servers, up = len(wave.servers), wave.launched_count
+    kept = f"{up} of {count(servers, 'server')} {'is' if up == 1 else 'are'} up and kept"
+    if up == servers:
+        return f"attempt {wave.attempt + 1}: {kept}"
+    rest = "the others are launched again, unless their job is still running"
+    return f"attempt {wave.attempt + 1}: {kept}, {rest}"
+
+
+def _approval_effect(state: ExecutionState, wave: WaveState, message: OperatorMessage) -> str:
+    if not message.approve:
+        return f"refused, {wave.wave_name} is not launched{_held_back(state, wave)}"
+    seconds = message.expires_in_seconds
+    validity = "" if seconds is None else f" for {seconds:g} s"
+    if wave.waiting_for is not WaitingFor.APPROVAL:
+        return f"approved{validity}, and launches when it no longer waits for others"
+    if state.status is PlanStatus.PAUSED:
+        return f"approved{validity}, and launches after resume"
+    return f"approved{validity}, {count(len(wave.servers), 'server')} can launch now"
+
+
+def _names_are(waves: Sequence[WaveState]) -> str:
+    """`App, Web are`."""
+    return f"{listed([w.wave_name for w in waves])} {'is' if len(waves) == 1 else 'are'}"
+
+
+def _jobs(*waves: WaveState) -> str:
+    """What becomes of the open jobs of waves that are cancelled."""
+    jobs = [job for wave in waves for job in wave.open_job_ids]
+    are = "is" if len(jobs) == 1 else "are"
+    return f"; {listed(jobs)} cannot be stopped in DRS and {are} still observed" if jobs else ""
+
+
+def _held_back(state: ExecutionState, wave: WaveState) -> str:
+    """Which waves are skipped because a wave is not up."""
+    waves = {each.wave_id: each for each in state.waves}
+    held = {wave.wave_id}
+    for wave_id in graph_of(state).downstream_of(wave.wave_id):
+        each = waves[wave_id]
+        if not each.has_workflow and not each.releases_dependents and held & set(each.depends_on):
+            held.add(wave_id)
+    skipped = [each for each in state.waves if each.wave_id in held - {wave.wave_id}]
+    return f"; {_names_are(skipped)} skipped" if skipped else ""
 
 
 def _released(state: ExecutionState, wave: WaveState, why: str) -> str:
-    """Which dependents launch now, and which still wait for something else."""
-    releasing = {each.wave_id for each in state.waves if each.releases_dependents}
-    dependents = _dependents(state, wave)
+    """Which waves launch now, and which still wait for something else."""
+    waves = {each.wave_id: each for each in state.waves}
     is_paused = state.status is PlanStatus.PAUSED
+    waiting_for_it = [each for each in state.waves if _waits_for(each, wave)]
     free = [
         each
-        for each in dependents
+        for each in waiting_for_it
         if not is_paused
-        and releasing.issuperset(d for d in each.depends_on if d != wave.wave_id)
+        and all(_is_met(each, waves[i]) for i in each.depends_on if i != wave.wave_id)
         and (not each.approval_required or each.decisions.approved_by is not None)
     ]
-    waiting = [each.wave_name for each in dependents if each not in free]
+    waiting = [each.wave_name for each in waiting_for_it if each not in free]
     parts = []
     if free:
         parts.append(f"{listed([each.wave_name for each in free])} can launch now {why}")
@@ -95,3 +170,22 @@ def _released(state: ExecutionState, wave: WaveState, why: str) -> str:
         rest = "resume" if is_paused else "other waves or an approval"
         parts.append(f"still waiting for {rest}: {listed(waiting)}")
     return "; ".join(parts) or "no wave waits for it"
+
+
+def _waits_for(each: WaveState, wave: WaveState) -> bool:
+    """Whether a wave that is not launched depends on another, or was stopped because of it."""
+    decided = each.decisions.skipped_by or each.decisions.refused_by
+    if each.has_workflow or decided or each.status not in _NOT_LAUNCHED:
+        return False
+    if each.status is WaveStatus.PENDING and _is_met(each, wave):
+        return False
+    if each.cause is Cause.STOP_POLICY:
+        return each.caused_by == [wave.wave_id]
+    return wave.wave_id in each.depends_on
+
+
+def _is_met(each: WaveState, dependency: WaveState) -> bool:
+    """Whether a wave does not, or no longer, wait for one of its dependencies."""
+    failed = dependency.status in _FAILED_STATUSES and dependency.ask_until is None
+    continues = failed and dependency.wave_id not in each.caused_by
+    return dependency.releases_dependents or continues

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.state import MessageRecord, RefusalCode
 from recovery.execution.wave import OperatorDecision, WaveState
+from recovery.operator.effects import cancellation_effect, effect_of, skipped_with
 from recovery.operator.messages import (
     MessageName,
     MessageRejected,
@@ -15,8 +16,8 @@ from recovery.operator.messages import (
     read_cancel_reason,
     read_message,
 )
-from recovery.operator.rules import is_allowed, refusal, waves_called
-from recovery.text_format import listed, shortened
+from recovery.operator.rules import refusal, waves_called
+from recovery.text_format import shortened
 
 # By whether they were accepted. Each is up to 2 KB of the state, which queries answer as a whole.
 _MAX_RECORDS = {True: 1000, False: 200}
@@ -110,7 +111,7 @@ class MessageHandler:
             time=now,
             reason=shortened(reason),
             accepted=True,
-            effect="nothing new is launched; running jobs are still observed",
+            effect=cancellation_effect(self._scheduler.state),
         )
         self._keep_record(record, now=now)
 
@@ -151,89 +152,47 @@ class MessageHandler:
         return replace(message, launch=in_doubt[0]) if len(in_doubt) == 1 else message
 
     def _apply(self, message: OperatorMessage, *, now: float) -> str:
+        """Apply a message; returns its effect, as it was shown before."""
+        effect = effect_of(self._scheduler.state, message)
         decision = OperatorDecision(actor=message.actor, time=now, reason=message.reason)
-        if message.name is MessageName.PAUSE:
-            return self._pause(decision, now=now)
-        if message.name is MessageName.RESUME:
-            self._scheduler.resume(now=now)
-            return "ready waves are launched again"
-        wave = self._scheduler.wave(message.wave or "")
         match message.name:
-            case MessageName.SKIP_WAVE:
-                effect = self._skip(wave, decision, cascade=message.cascade, now=now)
-            case MessageName.ACCEPT_WAVE:
-                effect = self._accept(wave, decision, now=now)
-            case MessageName.CANCEL_WAVE:
-                effect = self._cancel(wave, decision)
-            case MessageName.RETRY_WAVE:
-                effect = self._retry(wave, decision, now=now)
-            case MessageName.APPROVE_WAVE:
-                effect = self._approve(wave, decision, message, now=now)
-            case MessageName.ADOPT_JOB | MessageName.LAUNCH_ANYWAY:
-                effect = self._answer_launch(wave, message)
+            case MessageName.PAUSE:
+                self._scheduler.pause(f"Paused by {decision}", now=now)
+            case MessageName.RESUME:
+                self._scheduler.resume(now=now)
+            case _:
+                self._apply_to_wave(message, decision, now=now)
         return effect
 
-    def _pause(self, decision: OperatorDecision, *, now: float) -> str:
-        self._scheduler.pause(f"Paused by {decision}", now=now)
-        running = [w.wave_name for w in self._scheduler.running() if w.start_time is not None]
-        still = f"; still running: {listed(running)}" if running else ""
-        return f"nothing new is launched until resume{still}"
+    def _apply_to_wave(
+        self, message: OperatorMessage, decision: OperatorDecision, *, now: float
+    ) -> None:
+        scheduler = self._scheduler
+        wave = scheduler.wave(message.wave or "")
+        match message.name:
+            case MessageName.SKIP_WAVE:
+                skipped = skipped_with(scheduler.state, wave) if message.cascade else [wave]
+                scheduler.decide(*(w.wave_id for w in skipped), now=now, skipped_by=decision)
+            case MessageName.ACCEPT_WAVE:
+                scheduler.decide(wave.wave_id, now=now, accepted_by=decision)
+            case MessageName.CANCEL_WAVE:
+                self.cancellations.append((wave, f"Cancelled by {decision}"))
+            case MessageName.RETRY_WAVE:
+                scheduler.reopen(wave.wave_id, f"Retry by {decision}", now=now)
+            case MessageName.APPROVE_WAVE if not message.approve:
+                scheduler.decide(wave.wave_id, now=now, refused_by=decision)
+            case MessageName.APPROVE_WAVE:
+                if message.expires_in_seconds is not None:
+                    decision.expires = now + message.expires_in_seconds
+                scheduler.decide(wave.wave_id, now=now, approved_by=decision)
+            case _:
+                self._answer_launch(wave, message)
 
-    def _skip(
-        self, wave: WaveState, decision: OperatorDecision, *, cascade: bool, now: float
-    ) -> str:
-        skipped = [wave]
-        if cascade:
-            downstream = self._scheduler.graph.downstream_of(wave.wave_id)
-            later = [self._scheduler.wave(wave_id) for wave_id in downstream]
-            state = self._scheduler.state
-            skipped += [w for w in later if is_allowed(state, MessageName.SKIP_WAVE, w)]
-        self._scheduler.decide(*(w.wave_id for w in skipped), now=now, skipped_by=decision)
-        names = listed([w.wave_name for w in skipped])
-        return f"skipped {names}" + ("" if cascade else "; its dependents start without it")
-
-    def _accept(self, wave: WaveState, decision: OperatorDecision, *, now: float) -> str:
-        self._scheduler.decide(wave.wave_id, now=now, accepted_by=decision)
-        launched = f"{wave.launched_count} of {len(wave.servers)} are up"
-        return f"accepted as {wave.status} ({launched}); its dependents may start"
-
-    def _cancel(self, wave: WaveState, decision: OperatorDecision) -> str:
-        self.cancellations.append((wave, f"Cancelled by {decision}"))
-        jobs = ", ".join(wave.open_job_ids)
-        still = f"; {jobs} cannot be stopped in DRS and are still observed" if jobs else ""
-        return f"cancelled, its dependents are skipped{still}"
-
-    def _retry(self, wave: WaveState, decision: OperatorDecision, *, now: float) -> str:
-        self._scheduler.reopen(wave.wave_id, f"Retry by {decision}", now=now)
-        return (
-            f"attempt {wave.attempt + 1}: servers that are up or launching are kept, the "
-            "others are launched again"
-        )
-
-    def _answer_launch(self, wave: WaveState, message: OperatorMessage) -> str:
+    def _answer_launch(self, wave: WaveState, message: OperatorMessage) -> None:
         launch_id = message.launch
         assert launch_id is not None, "the rules refuse an answer to no launch"
         wave.launches_in_doubt = [each for each in wave.launches_in_doubt if each != launch_id]
         self.launch_decisions.append(LaunchDecision(wave, launch_id, message.job))
-        if message.job is None:
-            return f"its servers are launched again, because DRS has no job of launch {launch_id}"
-        return (
-            f"{message.job} is adopted for launch {launch_id} and watched, once DRS confirms that "
-            "it has its servers"
-        )
-
-    def _approve(
-        self, wave: WaveState, decision: OperatorDecision, message: OperatorMessage, *, now: float
-    ) -> str:
-        if not message.approve:
-            self._scheduler.decide(wave.wave_id, now=now, refused_by=decision)
-            return "refused; it is not launched and its dependents are skipped"
-        validity = ""
-        if message.expires_in_seconds is not None:
-            decision.expires = now + message.expires_in_seconds
-            validity = f" for {message.expires_in_seconds:g} s"
-        self._scheduler.decide(wave.wave_id, now=now, approved_by=decision)
-        return f"approved{validity}"
 
 
 def _others_like(record: MessageRecord) -> MessageRecord:

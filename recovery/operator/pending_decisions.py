@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
+from recovery.forecast.remaining import remaining
 from recovery.operator.messages import MessageName
 from recovery.operator.rules import accepts_messages, is_allowed
 from recovery.text_format import clock_time, rounded_duration
@@ -19,6 +20,8 @@ class DecisionKind(StrEnum):
     APPROVAL = "APPROVAL"
     LAUNCH = "LAUNCH"
     """Whether DRS has the job of a launch."""
+    LASTING_ERROR = "LASTING_ERROR"
+    """An error of a launch that lasts until an operator removes its cause."""
     FAILURE = "FAILURE"
     """How to continue after a wave that FAILED or TIMED_OUT."""
 
@@ -58,6 +61,26 @@ def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
     return found
 
 
+def remaining_text(state: ExecutionState, *, now: float) -> str:
+    """The remaining time of a running execution, or that it waits for an operator.
+
+    `now` is in epoch seconds.
+    """
+    pending = pending_decisions(state)
+    errors = [each.wave for each in pending if each.kind is DecisionKind.LASTING_ERROR]
+    is_paused = state.status is PlanStatus.PAUSED
+    goes_on = any(
+        wave.is_running or (not is_paused and _starts_by_itself(wave))
+        for wave in state.waves
+        if wave not in errors
+    )
+    return remaining(state, now=now).text if goes_on or not pending else "waits for an operator"
+
+
+def _starts_by_itself(wave: WaveState) -> bool:
+    return wave.status is WaveStatus.PENDING or wave.waiting_for is WaitingFor.RETRY
+
+
 def decision_deadline(state: ExecutionState, wave: WaveState) -> float | None:
     """Until when the dependents of a failed wave wait for a decision; None if none waits."""
     waits = any(
@@ -83,6 +106,7 @@ def time_to_decide(state: ExecutionState, wave: WaveState, *, now: float) -> str
 _MESSAGES = {
     DecisionKind.APPROVAL: (MessageName.APPROVE_WAVE, MessageName.SKIP_WAVE),
     DecisionKind.LAUNCH: (MessageName.ADOPT_JOB, MessageName.LAUNCH_ANYWAY),
+    DecisionKind.LASTING_ERROR: (MessageName.CANCEL_WAVE,),
     DecisionKind.FAILURE: (MessageName.RETRY_WAVE, MessageName.ACCEPT_WAVE),
 }
 
@@ -92,6 +116,8 @@ def _kind(wave: WaveState) -> DecisionKind | None:
         return DecisionKind.APPROVAL
     if wave.is_running and wave.launch_in_doubt:
         return DecisionKind.LAUNCH
+    if wave.waiting_for is WaitingFor.OPERATOR:
+        return DecisionKind.LASTING_ERROR
     return DecisionKind.FAILURE if wave.status in _FAILED_STATUSES else None
 
 

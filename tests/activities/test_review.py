@@ -210,9 +210,12 @@ async def test_a_job_that_is_not_ours_is_never_watched() -> None:
 @pytest.mark.parametrize("state", ["RUNNING", "STOPPED", "STOPPING", "PENDING"])
 async def test_a_server_that_is_up_is_still_watched_and_judged_by_its_job(state: str) -> None:
     answers = Answers(recent=[job()], instances=[instance(state)])
-    assert await review(answers, launched()) == [
-        server(recovery_job_id=JOB, recovery_instance_id="i-1")
-    ]
+    (seen,) = await review(answers, launched())
+    assert (seen.recovery_job_id, seen.recovery_instance_id) == (JOB, "i-1")
+    assert not seen.is_final
+    # It does not seem to be gone while its job is read again.
+    runs = state == "RUNNING"
+    assert seen.launch_status is (LaunchStatus.LAUNCHED if runs else LaunchStatus.PENDING)
 
 
 async def test_a_server_that_an_earlier_attempt_got_up_stays_up_though_a_later_one_failed() -> None:

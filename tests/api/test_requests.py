@@ -3,10 +3,12 @@
 import json
 import re
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from api.auth.request_guard import MAX_BODY_BYTES
+from sandbox.aws import SandboxAws
 from settings import Settings
 from storage.plans import PlanTable
 from tests.api.conftest import api_client
@@ -169,7 +171,7 @@ async def test_without_a_plan_table_the_response_says_how_to_create_it(
     async with api_client(Settings(plan_table="another-table")) as client:
         answer = await client.get("/plans/crm")
     assert answer.status_code == 503
-    assert "drs-waves init-tables" in answer.json()["detail"]
+    assert answer.json()["detail"].endswith("The table does not exist; create it first.")
     assert answer.headers["retry-after"]
 
 
@@ -230,7 +232,30 @@ async def problem_of(path: str, body: bytes) -> dict[str, Any]:
             "unknown key; did you mean Cascade?",
         ),
         (f"{EXECUTION}/pause", b'{"a/b~c d": 1}', "#/a~1b~0c%20d", "unknown key; there are Reason"),
-        (f"{EXECUTION}/retry_wave", b"{}", "#/Wave", "it is missing"),
+        (f"{EXECUTION}/retry_wave", b"{}", "#", "Wave is missing"),
+        (f"{EXECUTION}/retry_wave", b'{"Wav": "db"}', "#/Wav", "unknown key; did you mean Wave?"),
+        (f"{EXECUTION}/skip_wave", b'{"Wave": "db", "Cascade": "y"}', "#/Cascade", "must be true"),
+        (f"{EXECUTION}/cancel", b"[]", "#", "the body must be a JSON object"),
+        ("/forecast", b'{"PlanIds": []}', "#/PlanIds", "must have at least 1 element"),
+        (
+            "/plans/crm/executions",
+            b'{"ExecutionType": "recovery"}',
+            "#/ExecutionType",
+            "'recovery' is none of DRILL, RECOVERY; did you mean RECOVERY?",
+        ),
+        (
+            "/plans/crm/executions",
+            b'{"ExecutionType": "RECOVERY", "Confirmation": "crn"}',
+            "#/Confirmation",
+            "nothing was started: 'crn' is not the PlanId",
+        ),
+        (
+            "/plans/crm/executions",
+            b'{"ExecutionType": "RECOVERY"}',
+            "#",
+            "nothing was started: a real RECOVERY needs the PlanId 'crm' as its confirmation; "
+            'send "Confirmation": "crm"',
+        ),
         (f"{EXECUTION}/retry_wave", b"{", "#", "the body is not JSON"),
         (
             "/plans/crm/executions",
@@ -247,6 +272,54 @@ async def test_a_wrong_body_is_pointed_at_with_what_was_meant(
     problem = await problem_of(path, body)
     assert problem["pointer"] == pointer
     assert problem["detail"].startswith(detail)
+    # It resolves in the body that was sent.
+    found = json.loads(body) if body != b"{" else {}
+    for token in pointer.split("/")[1:]:
+        key = unquote(token).replace("~1", "/").replace("~0", "~")
+        found = found[int(key)] if isinstance(found, list) else found[key]
+
+
+async def test_a_problem_of_a_json_plan_points_to_its_wave(isolated_environment: None) -> None:
+    plan = json.loads(json.dumps(PLAN))
+    plan["Waves"][2]["Dependencies"] = [{"DependsOnWaveId": "dbx"}]
+    problem = await problem_of("/plans/validate", json.dumps(plan).encode())
+    assert (problem["pointer"], problem["wave"]) == ("#/Waves/2", plan["Waves"][2]["WaveId"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "detail"),
+    [
+        ("GET", "/plan", 404, "there is no /plan; did you mean /plans?"),
+        ("POST", f"{EXECUTION}/retry-wave", 404, f"did you mean {EXECUTION}/retry_wave?"),
+        ("GET", "/nothing/like/it", 404, "/openapi.json lists the paths"),
+        ("DELETE", EXECUTION, 405, "DELETE is not possible here; GET is"),
+        ("GET", "/executions?plan=crm", 422, "plan: unknown parameter; did you mean plan_id?"),
+        ("GET", f"{EXECUTION}?wave=db", 422, "wave: unknown parameter; this request takes none"),
+        ("GET", "/executions?state=completed", 422, "did you mean COMPLETED?"),
+        ("GET", "/executions/crm", 422, "its PlanId, `-` and 12 hexadecimal digits"),
+        ("GET", EXECUTION, 503, "check TEMPORAL_ADDRESS of this server"),
+    ],
+)
+async def test_a_refusal_says_in_the_words_of_the_api_what_to_do(
+    aws: SandboxAws, method: str, path: str, status: int, detail: str
+) -> None:
+    async with api_client(Settings()) as client:
+        answer = await client.request(method, path)
+    assert answer.status_code == status
+    assert detail in answer.json()["detail"]
+    assert "drs-waves " not in answer.text.replace("table drs-waves", "")
+    assert "--" not in answer.text
+
+
+async def test_the_version_of_the_api_is_in_each_response_and_may_be_asked_for(
+    isolated_environment: None,
+) -> None:
+    async with api_client(Settings()) as client:
+        for version, status in ((None, 200), ("1", 200), ("2", 422)):
+            headers = {"API-Version": version} if version else {}
+            answer = await client.get("/me", headers=headers)
+            assert (answer.status_code, answer.headers["api-version"]) == (status, "1")
+        assert (await client.get("/openapi.json")).json()["info"]["version"] == "1"
 
 
 async def test_a_wrong_parameter_is_named(isolated_environment: None) -> None:

@@ -201,10 +201,12 @@ def test_what_is_confirmed_separates_what_is_taken_over_from_what_is_launched(
         earlier.without_own(readiness),
         [],
         place=PLACE,
-        taken_over=earlier.up,
+        previous=earlier,
     )
     shown = capsys.readouterr().err
-    assert "Keeps    1 server that is recorded as up\nLaunches 5 servers in 3 waves" in shown
+    assert "Keeps    1 server that is recorded as up; each is checked again\n" in shown
+    assert "Watches  1 server that is in a DRS job without a result yet\n" in shown
+    assert "Launches 4 servers in 2 waves\n" in shown
     assert "theirs" in shown
     assert "ours" not in shown
 

@@ -51,6 +51,7 @@ TABLE = {
     ("POST", "/plans/{plan_id}/executions"): Route(Role.OPERATOR, {}),
     ("GET", "/executions"): Route(),
     ("GET", _EXECUTION): Route(),
+    ("GET", f"{_EXECUTION}/actions"): Route(),
     ("GET", f"{_EXECUTION}/events"): Route(),
     ("GET", f"{_EXECUTION}/messages"): Route(),
     ("GET", f"{_EXECUTION}/waves/{{wave_id}}/jobs"): Route(),

@@ -10,8 +10,10 @@ from contract.cleanup import StartCleanup
 from contract.execution import Takeover
 from contract.identifiers import cleanup_workflow_id
 from recovery.execution.cleanup_state import CleanupStatus
+from recovery.execution.progress import wave_notes
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
+from recovery.plan.model import OnFailure
 from tests.end_to_end.conftest import RECOVERY, SPEED, E2eEnvironment, wave_of
 
 
@@ -125,22 +127,30 @@ async def test_a_recovery_that_replaces_a_drill_cancels_its_pending_clean_up(
 
 
 async def test_a_new_execution_takes_over_what_is_up_and_runs_the_rest(env: E2eEnvironment) -> None:
-    failing = env.aws.servers(1, Outcome=["failed-early", "launched"])
-    fine = env.aws.servers(1)
+    failing = env.aws.servers(2, Outcome=["failed-early", "launched"])
+    fine = env.aws.servers(2)
+    database = env.wave("Database", servers=[fine[0], failing[0]], on_failure=OnFailure.CONTINUE)
     plan = env.plan(
         env.wave("Cache"),
-        env.wave("Database", servers=fine + failing),
-        env.wave("App", "Database"),
+        database,
+        env.wave("App", "Database", servers=[fine[1], failing[1]]),
+        env.wave("Web", "App"),
     )
     first = await env.run(plan)
     assert first.status is PlanStatus.FAILED
     takeover = Takeover(execution_id=first.execution_id, since=first.start_time)
-    second = await env.run(plan, takeover=takeover)
+    second_id = await start_execution(env.client, plan, takeover=takeover)
+    # What is up is shown while its wave waits for others.
+    waiting = await env.until(plan, lambda s: wave_of(s, "App").launched_count == 1)
+    assert wave_of(waiting, "App").status is WaveStatus.WAITING
+    assert "1 recorded as up" in wave_notes(wave_of(waiting, "App"))
+    assert wave_of(waiting, "Cache").expected_seconds == 0
+    second = await env.end(plan, second_id)
     assert second.status is PlanStatus.COMPLETED
     assert second.from_execution == first.execution_id
     cache = plan.waves[0].server_ids[0]
-    launches = [len(env.aws.accepted_launches(s)) for s in (cache, fine[0], failing[0])]
-    assert launches == [1, 1, 2]
+    launches = [len(env.aws.accepted_launches(s)) for s in (cache, *fine, *failing)]
+    assert launches == [1, 1, 1, 2, 2]
     taken, before = wave_of(second, "Cache").servers[0], wave_of(first, "Cache").servers[0]
     assert taken.recovery_instance_id == before.recovery_instance_id
     assert taken.verified == "YES"
@@ -148,7 +158,7 @@ async def test_a_new_execution_takes_over_what_is_up_and_runs_the_rest(env: E2eE
     after = await cleaned(env, cleanup_of(second))
     assert after.cleanup is not None
     gone = {i.source_server_id for i in after.cleanup.terminated}
-    assert gone == {failing[0], plan.waves[2].server_ids[0]}
+    assert gone == {*failing, plan.waves[3].server_ids[0]}
     assert len(env.aws.instances_up(cache)) == 1
 
 

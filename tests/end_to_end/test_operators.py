@@ -162,6 +162,15 @@ async def test_a_drill_whose_app2_fails_late_is_retried_and_recorded_in_order(
     (message,) = state.messages
     times = [end_of(state, "App1"), message.time, start_of(state, "App2"), start_of(state, "Web")]
     assert times == sorted(times)
+    # The history, written by the wave's own workflow, has both attempts.
+    app2 = wave_of(await env.recorded(execution_id), "App2")
+    failed, retried = app2.attempts
+    assert (failed.status, failed.number, retried.number) == (WaveStatus.FAILED, 1, 2)
+    assert failed.start_time
+    assert failed.end_time
+    assert retried.start_time
+    assert failed.start_time < failed.end_time < message.time < retried.start_time
+    assert app2.total_duration == pytest.approx(end_of(state, "App2") - failed.start_time, abs=0.01)
 
 
 async def test_a_retry_of_a_wave_whose_job_was_only_slow_launches_nothing_again(

@@ -8,8 +8,9 @@ with workflow.unsafe.imports_passed_through():
     from contract.execution import StartExecution
     from recovery.execution.server import OperatingSystem
     from recovery.execution.state import ExecutionState
-    from recovery.execution.wave import next_revision
-    from recovery.forecast.estimates import expected_durations, expected_seconds
+    from recovery.execution.wave import WaveState, next_revision
+    from recovery.forecast.estimates import expected_seconds, wave_seconds
+    from recovery.plan.model import Wave
 
 
 class Expectations:
@@ -34,7 +35,6 @@ class Expectations:
             start.learned.with_operating_systems(operating_systems).durations | start.expected
         )
         for planned, wave in zip(start.plan.waves, self._state.waves, strict=True):
-            wave.expected_seconds = expected_seconds(planned, self.durations)
             systems = {
                 i: operating_systems[i] for i in planned.server_ids if i in operating_systems
             }
@@ -43,5 +43,18 @@ class Expectations:
                 # An operator's message came before, so the history already has the wave.
                 wave.revision = next_revision(wave.revision, workflow.time())
             wave.operating_systems, wave.server_names = systems, named
-        seconds = expected_durations(start.plan, self.durations)
-        self.remaining = start.plan.graph.remaining(seconds)
+        self.update_remaining()
+
+    def update_wave(self, planned: Wave, wave: WaveState) -> None:
+        """Estimate how long a wave takes from now on; what is up takes no time."""
+        up = wave.launched_ids
+        wave.expected_seconds = expected_seconds(planned, self.durations, up=up)
+
+    def update_remaining(self) -> None:
+        """Estimate how long the plan takes from now on."""
+        waves = list(zip(self._start.plan.waves, self._state.waves, strict=True))
+        for planned, wave in waves:
+            self.update_wave(planned, wave)
+        self.remaining = self._start.plan.graph.remaining(
+            {w.wave_id: wave_seconds(w, self.durations, up=s.launched_ids) for w, s in waves}
+        )

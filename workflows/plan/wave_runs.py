@@ -64,11 +64,17 @@ class WaveRuns:
         self._started_workflows: dict[str, bool] = {}
         # By workflow ID: whether the wave knows that the plan is paused.
         self._paused: dict[str, bool] = {}
-        self.taken_over: list[ServerResult] = []
+        self._taken_over: list[ServerResult] = []
         # Temporal takes 2,000 signals on their way from one workflow.
         self._sending_slots = asyncio.Semaphore(_SIGNALS_AT_ONCE)
         # By workflow ID: signals to a workflow that has not started yet.
         self._pending_signals: dict[str, list[tuple[str, WaveSignal | None]]] = {}
+
+    def take_over(self, servers: list[ServerResult]) -> None:
+        """Take over what an earlier execution launched."""
+        self._taken_over = servers
+        self._scheduler.take_over(servers)
+        self._expectations.update_remaining()
 
     def start_ready(self) -> None:
         """Start a workflow for each wave that is ready."""
@@ -184,7 +190,7 @@ class WaveRuns:
     def _input_of(self, wave: WaveState) -> WaveInput:
         start, state, plan = self._start, self._scheduler.state, self._start.plan
         planned = plan.wave(wave.wave_id)
-        known = self._expectations.durations
+        self._expectations.update_wave(planned, wave)
         return WaveInput(
             execution_id=start.execution_id,
             execution_type=start.execution_type,
@@ -201,10 +207,11 @@ class WaveRuns:
             relaunch=[s for s in start.relaunch if s in planned.server_ids],
             priority=plan.priority or DEFAULT_PRIORITY,
             remaining_seconds=self._expectations.remaining[wave.wave_id],
-            expected={i: known[i] for i in planned.server_ids if i in known},
+            expected_seconds=wave.expected_seconds,
             earliest_seconds=earliest_seconds(planned, start.learned.servers | start.expected),
             operating_systems=wave.operating_systems,
             server_names=wave.server_names,
+            past_attempts=wave.past_attempts,
         )
 
     def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:
@@ -215,9 +222,7 @@ class WaveRuns:
         if wave.attempt > 1:
             launched = [s for s in wave.servers if s.recovery_job_id]
             return [s.model_copy(update={"reason": None}) for s in launched]
-        own = {s.source_server_id for s in wave.servers}
-        theirs = [s for s in self.taken_over if s.source_server_id in own]
-        return [s.model_copy(update={"taken_over": True}) for s in theirs]
+        return wave.taken_over(self._taken_over)
 
     def _earlier_prefixes(self, wave: WaveState) -> list[str]:
         """The prefixes of the launch IDs of those earlier launches."""

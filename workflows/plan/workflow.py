@@ -213,7 +213,7 @@ class RecoveryPlanWorkflow:
         """Read the servers of the execution that is taken over: too many for the input."""
         takeover = self._start.takeover
         if takeover is not None:
-            self._waves.taken_over = await workflow.execute_activity_method(
+            servers = await workflow.execute_activity_method(
                 HistoryActivities.launched_servers,
                 takeover.execution_id,
                 task_queue=HISTORY_TASK_QUEUE,
@@ -222,6 +222,7 @@ class RecoveryPlanWorkflow:
                 heartbeat_timeout=heartbeat_timeout(),
                 retry_policy=READ_RETRY,
             )
+            self._waves.take_over(servers)
 
     async def _wait_for_change(self) -> None:
         """Wait for a report, a message or the next deadline."""

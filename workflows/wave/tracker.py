@@ -10,7 +10,6 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.judge import judge_wave
     from recovery.execution.server import ServerResult
     from recovery.execution.wave import Cause, WaitingFor, WaveState, WaveStatus, next_revision
-    from recovery.forecast.estimates import expected_seconds
     from recovery.text_format import listed
 
 
@@ -31,9 +30,10 @@ class WaveTracker:
         # Earlier results stay visible during the review.
         self.state.merge_servers(server.model_copy() for server in start.earlier)
         self.state.attempt, self.state.revision = start.attempt, start.revision
-        self.state.expected_seconds = expected_seconds(start.wave, start.expected)
+        self.state.expected_seconds = start.expected_seconds
         self.state.operating_systems = start.operating_systems
         self.state.server_names = start.server_names
+        self.state.past_attempts = start.past_attempts
         self.state.status = WaveStatus.WAITING
         self.state.waiting_for = WaitingFor.LAUNCH
         self.state.status_reason = WaitingFor.LAUNCH.text()
@@ -57,7 +57,9 @@ class WaveTracker:
         """The state with the servers that changed since the last call."""
         servers, self._unreported = list(self._unreported.values()), {}
         self.report_now = False
-        return self.state.model_copy(update={"servers": servers, "server_names": {}})
+        return self.state.model_copy(
+            update={"servers": servers, "server_names": {}, "past_attempts": []}
+        )
 
     def wait_for(self, waiting_for: WaitingFor, reason: str = "") -> None:
         """Set what the wave waits for before its launch."""

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contract.watch import ServersChanged
     from contract.wave import StopWave, WaveInput, WaveOutcome
+    from recovery.execution.server import LaunchStatus
     from recovery.execution.wave import WaitingFor, WaveState
     from recovery.history.record import HistoryRecord
     from workflows.recorder import MAX_RECORD_SECONDS, Recorder
@@ -144,6 +145,8 @@ class WaveWorkflow:
         servers = self._tracker.state.servers
         if kept := [s for s in servers if s.recovery_job_id and not s.is_final]:
             now = workflow.time()
+            # Each is judged by its job again, also one that is recorded as launched.
+            kept = [s.model_copy(update={"launch_status": LaunchStatus.PENDING}) for s in kept]
             self._watch.begin(kept, accepted_time=now, not_before=now)
 
     def _take_results(self, results: Sequence[LaunchResult]) -> None:
@@ -174,7 +177,7 @@ class WaveWorkflow:
     def _outcome(self) -> WaveOutcome:
         wave = self._tracker.state
         outcome = WaveOutcome(
-            wave=wave.model_copy(update={"servers": []}),
+            wave=wave.model_copy(update={"servers": [], "past_attempts": []}),
             recorded_revision=self._recorder.recorded.get(wave.wave_id, 0),
         )
         if wave.status.satisfies:

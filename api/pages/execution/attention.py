@@ -73,6 +73,8 @@ def _text(pending: PendingDecision) -> str:
             return "waits for an approval"
         case DecisionKind.LAUNCH:
             return "may have been launched: whether DRS has its job is not known"
+        case DecisionKind.LASTING_ERROR:
+            return pending.wave.status_reason
         case _:
             accepted = "; accepted" if pending.wave.decisions.accepted_by else ""
             late = f"; {UNANSWERED}" if pending.wave.unanswered_since is not None else ""

@@ -9,8 +9,8 @@ from api.auth.tokens import Principal
 from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
 from api.service import ExecutionService
+from client.cleanup import may_clean_up, termination_lines
 from client.steering import WITHOUT_WORKER
-from recovery.execution.cleanup_state import CleanupStatus
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
@@ -72,7 +72,7 @@ def controls(
     names: list[str] = [each.name for each in actions_about(state, wave)]
     if wave is None and accepts_messages(state):
         names.append(CANCEL)
-    if wave is None and _may_clean_up(state):
+    if wave is None and may_clean_up(state):
         names.append(CLEAN_UP)
     wave_id = wave.wave_id if wave else None
     roles = [_role_for(name, state) for name in names]
@@ -96,17 +96,10 @@ def action_dialog(
     if name == CANCEL:
         return _cancel_dialog(service, state) if accepts_messages(state) else None
     if name == CLEAN_UP:
-        return _cleanup_dialog(service, state) if _may_clean_up(state) else None
+        return _cleanup_dialog(service, state) if may_clean_up(state) else None
     wave = next((each for each in state.waves if each.wave_id == wave_id), None)
     action = next((a for a in actions_about(state, wave) if a.name == name), None)
     return _message_dialog(service, state, action, wave) if action else None
-
-
-def _may_clean_up(state: ExecutionState) -> bool:
-    launched = any(s.recovery_job_id for wave in state.waves for s in wave.servers)
-    # A clean-up that left instances may be repeated.
-    is_due = state.cleanup is None or state.cleanup.status is CleanupStatus.PARTIAL
-    return state.end_time is not None and launched and is_due
 
 
 def _dialog(
@@ -207,8 +200,7 @@ def _cleanup_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
         )
         return Outcome("The clean-up has started; this page shows its progress.")
 
-    launched = sum(wave.launched_count for wave in state.waves)
-    details = [f"{count(launched, 'server')} are recorded as launched."]
+    details = termination_lines(state)
     if is_recovery:
         details.insert(0, "This was a REAL RECOVERY: its instances may be serving customers.")
     return _dialog(

@@ -15,8 +15,7 @@ from recovery.execution.progress import unverified
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
-from recovery.forecast.remaining import remaining
-from recovery.operator.pending_decisions import pending_decisions
+from recovery.operator.pending_decisions import remaining_text
 from recovery.text_format import count
 
 # The remaining time changes with the clock, but nobody needs it by the second.
@@ -127,9 +126,7 @@ def _left(state: ExecutionState, *, now: float) -> str:
     """The remaining time of an execution as text; "" once it has ended."""
     if state.end_time is not None:
         return ""
-    if not any(wave.is_running for wave in state.waves) and pending_decisions(state):
-        return "waits for an operator"
-    return remaining(state, now=now).text
+    return remaining_text(state, now=now)
 
 
 def status_line(state: ExecutionState) -> str:

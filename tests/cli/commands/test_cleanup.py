@@ -1,9 +1,10 @@
 """What a clean-up says before it is confirmed."""
 
-from cli.commands.cleanup import termination_lines
+from client.cleanup import termination_lines
 from contract.cleanup import own_servers
+from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
 from recovery.execution.wave import WaveStatus
-from tests.cli.executions import CHAIN, begin, put
+from tests.cli.executions import CHAIN, START, begin, put, wave
 
 
 def test_a_clean_up_counts_only_what_the_execution_itself_launched() -> None:
@@ -17,3 +18,20 @@ def test_a_clean_up_counts_only_what_the_execution_itself_launched() -> None:
         f"2 recovery instances that {state.execution_id} launched will be TERMINATED.",
         "2 instances of earlier executions, which it took over, stay.",
     ]
+    state.cleanup = CleanupState(
+        execution_id=state.execution_id,
+        status=CleanupStatus.PARTIAL,
+        actor="ops",
+        start_time=START,
+        terminated=[
+            LaunchedInstance(
+                recovery_instance_id="i-1",
+                source_server_id=wave(state, "App").servers[0].source_server_id,
+                recovery_job_id="drsjob-App",
+                region="us-west-2",
+            )
+        ],
+    )
+    first, stay = termination_lines(state)
+    assert first.startswith("1 recovery instance that ")
+    assert stay.startswith("2 instances of earlier executions")

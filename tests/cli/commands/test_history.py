@@ -11,10 +11,11 @@ from cli.app import app
 from cli.commands.verify import VerificationResult, exit_code_of, print_verifications
 from cli.live.changes import changes
 from cli.live.view import WatchedExecution, view
-from cli.render.tables import execution_lines
+from cli.render.tables import execution_lines, wave_table
+from recovery.execution.wave import WaveStatus
 from recovery.history.comparison import Difference, DifferenceKind
 from settings import get_settings
-from tests.cli.executions import CHAIN, START, begin
+from tests.cli.executions import CHAIN, START, begin, put
 
 runner = CliRunner()
 WARNING = "The history is in us-east-1, a Region this plan recovers from"
@@ -153,3 +154,18 @@ def test_a_warning_is_printed_once_and_shown_in_view_and_history() -> None:
     console = Console(width=80, record=True, file=StringIO())
     console.print(view(WatchedExecution("crm", state=after), now=START, width=80, height=40))
     assert f" warning: {WARNING}" in console.export_text()
+
+
+def test_the_history_shows_each_attempt_and_counts_the_duration_from_the_first_one() -> None:
+    state = begin(CHAIN)
+    database = put(state, "Database", WaveStatus.FAILED, "2 failed", start=START, end=START + 600)
+    database.attempt, database.has_workflow = 1, True
+    database.reopened()
+    database.attempt = 2
+    put(state, "Database", WaveStatus.COMPLETED, launched=2, start=START + 900, end=START + 1500)
+    lines = execution_lines(state)
+    assert any("COMPLETED, took 25 min in 2 attempts" in line for line in lines)
+    first, second = (line for line in lines if "  attempt " in line)
+    assert first.endswith("attempt 1 FAILED after 10 min: 2 failed")
+    assert second.endswith("attempt 2 COMPLETED after 10 min")
+    assert "25:00" in wave_table(state.waves)[1]

@@ -221,7 +221,7 @@ def test_without_a_worker_a_message_is_taken_and_has_its_effect_when_one_comes(
 ) -> None:
     plan = without_worker.plan("late-worker", {"db": [], "app": ["db"]})
     started = without_worker.do("run", plan, "--no-watch")
-    assert "it has not begun yet. No worker answers" in started.stderr
+    assert "it has not started yet. No worker answers" in started.stderr
     taken = without_worker.do("skip-wave", "late-worker", "app", "--reason", "not today")
     assert taken.stdout == "app: queued until a worker is available\n"
     assert without_worker.do("pause", "late-worker").stdout.startswith("late-worker: queued ")
@@ -299,7 +299,7 @@ def test_a_drill_is_cancelled_at_once_and_a_wave_alone_too(operator: OperatorShe
     operator.until("stops", lambda state: wave(state, "cache")["Status"] == "IN_PROGRESS")
     assert "its dependents are skipped" in operator.do("cancel-wave", "stops", "cache").stdout
     done = operator.do("cancel", "stops", "--reason", "wrong plan")
-    assert done.stdout.startswith("stops: nothing new is launched")
+    assert done.stdout.startswith("stops: nothing new launches")
     state = operator.end("stops", 4)
     launched = [server["SourceServerId"] for each in state["Waves"] for server in each["Servers"]]
     assert [operator.launches(server_id) for server_id in launched] == [1, 1, 0]

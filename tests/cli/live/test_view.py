@@ -134,7 +134,11 @@ def test_a_wave_that_takes_longer_makes_the_estimate_overdue() -> None:
     put(state, "Database", WaveStatus.IN_PROGRESS, start=START)
     estimate = remaining(state, now=START + 600)
     assert (estimate.seconds, estimate.overdue) == (2 * 540, True)
-    assert estimate.text == "at least 18 min left, a wave is late"
+    assert estimate.text == "at least 18 min left, Database is 60 s later than expected"
+    put(state, "App", WaveStatus.SKIPPED)
+    put(state, "Web", WaveStatus.SKIPPED)
+    late = remaining(state, now=START + 900).text
+    assert late == "Database is 6 min later than expected"
 
 
 def test_skipped_waves_take_no_time() -> None:

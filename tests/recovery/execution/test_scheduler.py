@@ -8,11 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from recovery.execution.progress import attempt_text, wave_notes
 from recovery.execution.scheduler import WaveScheduler
-from recovery.execution.server import LaunchStatus, ServerResult
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveReport, WaveState, WaveStatus, next_revision
-from recovery.plan.model import RecoveryPlan
+from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, expected_seconds
+from recovery.forecast.remaining import remaining
+from recovery.plan.model import Impact, RecoveryPlan
 from tests.recovery.plans import dependency_maps, diamond, wave
 
 NOW = 1_732_323_600.0
@@ -141,6 +144,61 @@ def test_a_wave_whose_workflow_is_lost_fails_with_the_reason_and_skips_its_depen
     scheduler.close(now=NOW + 6)
     assert scheduler.state.status is PlanStatus.FAILED
     assert scheduler.state.end_time == NOW + 6
+
+
+def test_a_retried_wave_keeps_each_attempt_and_counts_its_duration_from_the_first_one() -> None:
+    scheduler = begin(plan_of({"db": []}))
+    for number, (ended, status) in enumerate(
+        [(NOW + 600, WaveStatus.FAILED), (NOW + 960, WaveStatus.TIMED_OUT)], start=1
+    ):
+        wave = scheduler.start("db", now=ended - 300)
+        assert wave.start_time is None
+        report = report_of(scheduler, "db", status, now=ended)
+        report.wave.start_time, report.wave.end_time = ended - 300, ended
+        scheduler.report(report, now=ended)
+        assert [a.number for a in wave.attempts] == list(range(1, number + 1))
+        scheduler.reopen("db", "Retry by ops", now=ended + 1)
+        assert [a.number for a in wave.attempts] == list(range(1, number + 1))
+        assert wave.total_duration is None
+    scheduler.start("db", now=NOW + 1000)
+    assert [attempt_text(each) for each in wave.attempts] == [
+        "attempt 1 FAILED after 5 min: FAILED as reported",
+        "attempt 2 TIMED_OUT after 5 min: TIMED_OUT as reported",
+        "attempt 3 WAITING: Waiting for DRS to accept the launch",
+    ]
+    wave.start_time = NOW + 1100
+    wave.ended(WaveStatus.COMPLETED, "every server is launched", at=NOW + 1500)
+    assert (wave.total_duration, wave.completion_duration) == (1200, 400)
+
+
+def test_a_wave_that_waits_shows_what_is_taken_over_and_counts_no_time_for_it() -> None:
+    plan = plan_of({"db": [], "app": ["db"]})
+    plan.waves[1].servers[0].impact = Impact.OPTIONAL
+    scheduler = begin(plan)
+    (app,) = scheduler.wave("app").servers
+    up = app.model_copy(update={"recovery_job_id": "drsjob-1"})
+    up.launch_status, up.verified = LaunchStatus.LAUNCHED, Verified.YES
+    up.impact = Impact.CRITICAL
+    other = up.model_copy(update={"source_server_id": "s-of-no-wave"})
+    scheduler.take_over([up, other])
+    wave = scheduler.wave("app")
+    assert (wave.status, wave.launched_count) == (WaveStatus.WAITING, 1)
+    (shown,) = wave.servers
+    assert (shown.verified, shown.taken_over, shown.impact) == (None, True, Impact.OPTIONAL)
+    assert "1 recorded as up by an earlier execution, not checked again yet" in wave_notes(wave)
+    assert wave.open_job_ids == ()
+    assert expected_seconds(plan.waves[1], {}, up=wave.launched_ids) == 0
+    wave.expected_seconds = 0.0
+    assert remaining(scheduler.state, now=NOW).seconds == DEFAULT_SERVER_SECONDS
+
+
+def test_of_many_attempts_the_first_and_the_latest_are_kept() -> None:
+    scheduler = begin(plan_of({"db": []}))
+    for _ in range(30):
+        end(scheduler, "db", WaveStatus.FAILED)
+        scheduler.reopen("db", "Retry by ops", now=NOW)
+    wave = scheduler.start("db", now=NOW)
+    assert [a.number for a in wave.attempts] == [1, *range(12, 32)]
 
 
 def test_a_report_carries_only_the_servers_that_changed() -> None:

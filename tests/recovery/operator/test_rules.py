@@ -12,7 +12,11 @@ from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, 
 from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
 from recovery.operator.message_handler import MessageHandler
 from recovery.operator.messages import MessageName, OperatorMessage
-from recovery.operator.pending_decisions import DecisionKind, pending_decisions
+from recovery.operator.pending_decisions import (
+    DecisionKind,
+    pending_decisions,
+    remaining_text,
+)
 from recovery.operator.rules import actions, actions_about, allowed_forms, is_allowed, refusal
 from recovery.plan.model import OnFailure
 from tests.recovery.operator.test_message_handler_hostile import STATUSES, WAVES, Execution
@@ -202,3 +206,18 @@ def test_a_failure_is_decided_on_the_wave_or_on_what_depends_on_it() -> None:
     [pending] = pending_decisions(state)
     assert pending.messages == (MessageName.RETRY_WAVE, MessageName.ACCEPT_WAVE)
     assert [w.wave_id for w in pending.skippable] == ["app1", "app2"]
+
+
+def test_an_error_that_lasts_is_a_decision_though_its_wave_runs() -> None:
+    state, wave = state_with(
+        WaveStatus.WAITING, has_workflow=True, waiting_for=WaitingFor.OPERATOR, attempt=1
+    )
+    for each in state.waves[1:]:
+        each.status, each.waiting_for = WaveStatus.WAITING, WaitingFor.DEPENDENCIES
+    [pending] = pending_decisions(state)
+    assert (pending.kind, pending.wave) == (DecisionKind.LASTING_ERROR, wave)
+    assert pending.messages == (MessageName.CANCEL_WAVE,)
+    assert remaining_text(state, now=0.0) == "waits for an operator"
+    # Others go on.
+    state.waves[1].has_workflow, state.waves[1].waiting_for = True, WaitingFor.LAUNCH
+    assert "left" in remaining_text(state, now=0.0)

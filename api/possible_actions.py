@@ -1,0 +1,99 @@
+"""The actions that are possible on an execution now, each with what to send and its effect."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from api.auth.roles import role_for
+from client.cleanup import may_clean_up, termination_lines
+from recovery.base_model import Model
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.operator.confirmation import cancel_refusal
+from recovery.operator.effects import cancellation_effect, effect_of, skipped_with
+from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.operator.rules import accepts_messages, actions, allowed_forms
+from settings import Role
+
+
+class PossibleAction(Model):
+    """An action that is possible now.
+
+    Attributes:
+        name: of the action; POST it below the execution, as `/executions/{id}/{name}`.
+        wave_id: the wave, if it is about one.
+        body: what to send; add a Reason, and what `needs` names.
+        needs: keys of the body that only the caller knows.
+        role: the role that it takes.
+        effect: what follows, as the response and the history will say.
+    """
+
+    name: str
+    wave_id: str | None = None
+    wave_name: str | None = None
+    body: dict[str, Any] = {}
+    needs: list[str] = []
+    role: Role
+    effect: str
+
+
+class ActionList(Model):
+    """The actions that are possible now; none while an execution is being cancelled."""
+
+    actions: list[PossibleAction]
+
+
+def possible_actions(state: ExecutionState, wave_id: str | None = None) -> ActionList:
+    """The actions on an execution, or those about one wave."""
+    found = [*_messages(state, wave_id)]
+    if wave_id is None:
+        found += _about_execution(state)
+    return ActionList(actions=found)
+
+
+def _messages(state: ExecutionState, wave_id: str | None) -> Iterator[PossibleAction]:
+    for action in actions(state):
+        if not action.waves and wave_id is None:
+            yield _possible(state, OperatorMessage(action.name))
+        for wave in action.waves:
+            if wave_id not in (None, wave.wave_id):
+                continue
+            for form in allowed_forms(state, action.name, wave):
+                sent = form.as_input() | {"wave": wave.wave_id}
+                yield _possible(state, OperatorMessage(action.name, **sent), wave.wave_name)
+            if action.name is MessageName.SKIP_WAVE and len(skipped_with(state, wave)) > 1:
+                message = OperatorMessage(action.name, wave.wave_id, cascade=True)
+                yield _possible(state, message, wave.wave_name)
+
+
+def _possible(
+    state: ExecutionState, message: OperatorMessage, wave_name: str | None = None
+) -> PossibleAction:
+    return PossibleAction(
+        name=message.name,
+        wave_id=message.wave,
+        wave_name=wave_name,
+        body={key.capitalize(): value for key, value in message.as_input().items()},
+        needs=["Job"] if message.name is MessageName.ADOPT_JOB else [],
+        role=role_for(message.name),
+        effect=effect_of(state, message),
+    )
+
+
+def _about_execution(state: ExecutionState) -> Iterator[PossibleAction]:
+    """The cancellation, or after the end the clean-up."""
+    is_recovery = state.execution_type is ExecutionType.RECOVERY
+    if accepts_messages(state):
+        refusal = cancel_refusal(state.plan_id, state.execution_type, None)
+        yield PossibleAction(
+            name="cancel",
+            needs=["Confirmation"] if refusal else [],
+            role=Role.OPERATOR,
+            effect=cancellation_effect(state),
+        )
+    if may_clean_up(state):
+        yield PossibleAction(
+            name="cleanup",
+            body={"Force": True} if is_recovery else {},
+            needs=["Confirmation"] if is_recovery else [],
+            role=Role.ADMIN if is_recovery else Role.OPERATOR,
+            effect=" ".join(termination_lines(state)),
+        )

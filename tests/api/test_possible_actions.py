@@ -1,0 +1,56 @@
+"""The listed actions: each can be sent as it is listed, and says what follows."""
+
+from api.endpoints.steering import REQUESTS
+from api.possible_actions import PossibleAction, possible_actions
+from recovery.execution.state import ExecutionType
+from recovery.execution.wave import WaveStatus
+from recovery.operator.message_handler import MessageHandler
+from recovery.operator.messages import MessageName
+from recovery.plan.model import OnFailure
+from tests.recovery.operator.test_message_handler_hostile import Execution
+
+_JOB = {"Job": "drsjob-0123456789abcdef0"}
+
+
+def execution() -> Execution:
+    """A recovery whose database failed, and whose web waits for an approval too."""
+    made = Execution(OnFailure.ASK, ExecutionType.RECOVERY, ["app1"])
+    made.take("start")
+    made.take(("db", WaveStatus.FAILED))
+    return made
+
+
+def test_each_action_is_listed_as_it_can_be_sent_with_its_effect() -> None:
+    made = execution()
+    listed = possible_actions(made.state).actions
+    kinds = {each.name for each in listed}
+    assert kinds == {"retry_wave", "accept_wave", "skip_wave", "approve_wave", "pause", "cancel"}
+    for each in listed:
+        if each.name == "cancel":
+            continue
+        name = MessageName(each.name)
+        body = each.body | (_JOB if each.needs else {})
+        REQUESTS[name][0].model_validate(body)
+        fresh = execution()
+        record = MessageHandler(fresh.scheduler).handle(name, (body,), now=fresh.now)
+        assert (record.accepted, record.effect) == (True, each.effect)
+
+
+def test_the_actions_about_one_wave_are_those_and_no_others() -> None:
+    listed = possible_actions(execution().state, "app1").actions
+    assert [(each.name, each.body) for each in listed] == [
+        ("skip_wave", {"Wave": "app1"}),
+        ("skip_wave", {"Wave": "app1", "Cascade": True}),
+        ("approve_wave", {"Wave": "app1"}),
+        ("approve_wave", {"Wave": "app1", "Approve": False}),
+    ]
+
+
+def test_a_recovery_is_cancelled_with_its_plan_id_and_says_what_is_not_launched() -> None:
+    made = Execution(None, ExecutionType.RECOVERY, [])
+    (cancel,) = (a for a in possible_actions(made.state).actions if a.name == "cancel")
+    assert isinstance(cancel, PossibleAction)
+    assert (cancel.needs, cancel.role) == (["Confirmation"], "operator")
+    assert cancel.effect == "nothing new launches; db, app1, app2, web are not launched"
+    made.scheduler.cancel("Cancelled", now=made.now)
+    assert possible_actions(made.state).actions == []

@@ -1,0 +1,59 @@
+"""What is counted before a start is confirmed."""
+
+from client.readiness import launch_lines
+from client.takeover import PreviousExecution
+from contract.readiness import Finding, Readiness, WorkerContext
+from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
+from recovery.execution.wave import WaveStatus
+from tests.cli.executions import CHAIN, START, begin, put
+from tests.recovery.plans import diamond, server_id
+
+
+def test_a_start_counts_what_it_refuses_and_what_it_launches() -> None:
+    live = Finding(
+        source_server_id=server_id(2), region="us-west-2", message="has a live one", blocks=True
+    )
+    context = WorkerContext(speed=1.0, targets=[])
+    readiness = Readiness(context=context, findings=[live])
+    assert launch_lines(diamond(), readiness) == [
+        "Refuses  1 server that is listed below",
+        "Launches 3 servers in 3 waves",
+    ]
+    assert launch_lines(diamond(), readiness, [server_id(2)]) == ["Launches 4 servers in 4 waves"]
+
+
+def test_a_start_counts_what_it_keeps_even_if_a_relaunch_names_it() -> None:
+    state = begin(CHAIN)
+    up = put(state, "Database", WaveStatus.COMPLETED, launched=2)
+    for server in up.servers:
+        server.recovery_job_id = "drsjob-1"
+    previous = PreviousExecution(state, CHAIN, ())
+    kept = "Keeps    2 servers that are recorded as up; each is checked again"
+    expected = [kept, "Launches 4 servers in 2 waves"]
+    assert launch_lines(CHAIN, None, previous=previous) == expected
+    named = up.servers[0].source_server_id
+    assert launch_lines(CHAIN, None, [named], previous) == expected
+
+
+def test_what_a_clean_up_terminated_is_not_kept() -> None:
+    state = begin(CHAIN)
+    up = put(state, "Database", WaveStatus.COMPLETED, launched=2)
+    for server in up.servers:
+        server.recovery_job_id = "drsjob-1"
+    gone = LaunchedInstance(
+        recovery_instance_id="i-1",
+        source_server_id=up.servers[0].source_server_id,
+        recovery_job_id="drsjob-1",
+        region="us-west-2",
+    )
+    state.cleanup = CleanupState(
+        execution_id=state.execution_id,
+        status=CleanupStatus.PARTIAL,
+        actor="ops",
+        start_time=START,
+        terminated=[gone],
+    )
+    assert launch_lines(CHAIN, None, previous=PreviousExecution(state, CHAIN, ())) == [
+        "Keeps    1 server that is recorded as up; each is checked again",
+        "Launches 5 servers in 3 waves",
+    ]
