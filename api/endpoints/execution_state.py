@@ -12,6 +12,7 @@ from api.hub import POLL_SECONDS, ExecutionPoller
 from api.parameters import ExecutionId, WaveId
 from api.problems import ApiProblem
 from api.views import ExecutionView, view_of
+from client.executions import LastKnownState
 from client.workers import read_on_worker
 from contract.job_logs import JobLogs, JobLogsRequest
 from recovery.base_model import Model
@@ -24,8 +25,9 @@ _JOB_LOG_SECONDS = 100.0
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Event `state`, with an ExecutionState as its data, at once and on every "
-        "change; event `unavailable`, with the error as text, when the state cannot be read; event "
-        "`end` when there are no more events. IDs increase within one stream only.",
+        "change; event `unavailable`, with the error as text, when the state cannot be read, after "
+        "event `last_known_state` with a LastKnownState if the history has one; event `end` when "
+        "there are no more events. IDs increase within one stream only.",
         # FastAPI adds the schema of an event.
         "content": {"text/event-stream": {}},
     }
@@ -40,7 +42,10 @@ class MessageList(Model):
 
 @router.get("", summary="Get an execution")
 async def execution(service: Service, caller: Caller, execution_id: ExecutionId) -> ExecutionView:
-    """Return its state, its remaining time, and links to Temporal's Web UI."""
+    """Return its state, its remaining time, and links to Temporal's Web UI.
+
+    While no worker or Temporal answers, `Error` says why and the state is the last known one.
+    """
     async with service.hub.execution(execution_id).subscribed() as poller:
         snapshot = await poller.fresh()
     return await view_of(service, snapshot)
@@ -82,6 +87,9 @@ async def events(
         if snapshot is not None:
             number = snapshot.number
             if snapshot.error:
+                if isinstance(snapshot.value, LastKnownState):
+                    last = snapshot.value.model_dump_json()
+                    yield ServerSentEvent(event="last_known_state", raw_data=last, id=str(number))
                 # Not `error`: a browser's EventSource uses that name for lost connections.
                 yield ServerSentEvent(event="unavailable", data=snapshot.error, id=str(number))
             else:
