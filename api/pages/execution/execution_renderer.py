@@ -53,7 +53,8 @@ class ExecutionRenderer:
 
     def render(self, snapshot: Snapshot[ExecutionState]) -> RenderedExecution:
         """Render a snapshot as of now."""
-        now = time.time()
+        # What is not known does not go on counting.
+        now = snapshot.seen_time if snapshot.error else time.time()
         is_running = snapshot.value.end_time is None
         key = (snapshot.number, int(now // _VALID_SECONDS) if is_running else 0)
         if self._last is None or self._last[0] != key:

@@ -145,8 +145,9 @@ function setAge({ now, number, ...rest }) {
 }
 // Updates the age of the page and all running clocks.
 function tick() {
-  const now = Date.now() / 1000 + clockOffset;
-  showAge(now);
+  let now = Date.now() / 1000 + clockOffset;
+  // What is not known does not go on counting.
+  if (showAge(now)) now = age.seenTime;
   for (const each of page.querySelectorAll("[data-since]")) {
     each.textContent = clock(now - Number(each.dataset.since));
   }
@@ -158,19 +159,22 @@ function tick() {
 }
 function showAge(now) {
   const banner = document.getElementById("old");
-  if (!banner) return;
+  if (!banner) return false;
   const { seenTime, oldAfter, error } = age;
   const isOld = Boolean(error) || now - seenTime > oldAfter;
+  // Until the first update, the page is as old as the server says.
+  if (!isOld && !hasServerTime) return !banner.hidden;
   document.documentElement.classList.toggle("is-old", isOld);
   banner.hidden = !isOld;
-  if (!isOld) return;
+  if (!isOld) return false;
   const isDisconnected = stream?.readyState !== EventSource.OPEN;
   const cause = isDisconnected ? "this page has no connection to drs-waves" : error || "no answer";
-  const message = `OUT OF DATE since ${LOCAL.format(1000 * seenTime)}: ${cause}. Trying again.`;
+  const message = `LAST KNOWN STATE, of ${LOCAL.format(1000 * seenTime)}: ${cause}. Trying again.`;
   const text = banner.querySelector(".message");
   // A screen reader repeats the text with every change.
   if (text.textContent !== message) text.textContent = message;
   banner.querySelector(".age").textContent = `${clock(now - seenTime)} old`;
+  return true;
 }
 
 function choose(wave, scroll) {
