@@ -6,12 +6,26 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from client.connection import explained_errors
 from client.errors import RefusedError, UnreachableError
-from contract.cleanup import StartCleanup
+from contract.cleanup import StartCleanup, own_servers
 from contract.identifiers import PLAN_ID_KEY, cleanup_workflow_id, plan_id_of, search_attributes
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.cleanup_state import CleanupState
+from recovery.execution.server import LaunchStatus
+from recovery.execution.state import ExecutionState
+from recovery.text_format import count
 from workflows.drill_cleanup import DrillCleanupWorkflow
+
+
+def termination_lines(state: ExecutionState) -> list[str]:
+    """Say how many instances a clean-up terminates, and how many it leaves."""
+    launched = [s for s in own_servers(state.waves) if s.launch_status is LaunchStatus.LAUNCHED]
+    kept = sum(wave.launched_count for wave in state.waves) - len(launched)
+    instances = count(len(launched), "recovery instance")
+    lines = [f"{instances} that {state.execution_id} launched will be TERMINATED."]
+    if kept:
+        lines.append(f"{count(kept, 'instance')} of earlier executions, which it took over, stay.")
+    return lines
 
 
 async def start_cleanup(client: Client, start: StartCleanup) -> str:

@@ -13,20 +13,18 @@ from cli.input.completion import ExecutionId
 from cli.input.confirmation import RECOVERY_BANNER, require_confirmation
 from cli.render.output import notice, show, stderr_console, warn, write_json
 from cli.render.records import cleanup_lines
-from client.cleanup import cleanup_state, start_cleanup
+from client.cleanup import cleanup_state, start_cleanup, termination_lines
 from client.connection import connect_to_temporal
 from client.errors import UnreachableError
 from client.local_user import whoami
 from client.takeover import recorded_execution, refuse_while_running
 from client.workers import idle_reason
-from contract.cleanup import StartCleanup, own_servers
+from contract.cleanup import StartCleanup
 from contract.identifiers import cleanup_workflow_id
 from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus
-from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.operator.confirmation import RequestRefusalCode, cleanup_refusal
-from recovery.text_format import count
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
 
@@ -85,17 +83,6 @@ def _confirm(state: ExecutionState, given: str | None, *, force: bool) -> str | 
         stderr_console().print(RECOVERY_BANNER, style="bold reverse")
         notice(*termination_lines(state))
     return require_confirmation(rule, state.plan_id, given, what="terminate them")
-
-
-def termination_lines(state: ExecutionState) -> list[str]:
-    """Say how many instances a clean-up terminates, and how many it leaves."""
-    launched = [s for s in own_servers(state.waves) if s.launch_status is LaunchStatus.LAUNCHED]
-    kept = sum(wave.launched_count for wave in state.waves) - len(launched)
-    instances = count(len(launched), "recovery instance")
-    lines = [f"{instances} that {state.execution_id} launched will be TERMINATED."]
-    if kept:
-        lines.append(f"{count(kept, 'instance')} of earlier executions, which it took over, stay.")
-    return lines
 
 
 async def _run_cleanup(

@@ -4,12 +4,13 @@ Terminal, pages and API show it before the act is sent.
 """
 
 from recovery.execution.judge import outcome_if_accepted
+from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveState
 from recovery.forecast.remaining import graph_of
 from recovery.operator.messages import MessageName
 from recovery.operator.rules import Action, is_allowed
-from recovery.text_format import listed
+from recovery.text_format import count, listed
 
 
 def skipped_with(state: ExecutionState, wave: WaveState) -> list[WaveState]:
@@ -43,6 +44,40 @@ def cancel_effect(state: ExecutionState, wave: WaveState) -> str:
     names = [each.wave_name for each in _dependents(state, wave)]
     dependents = f"; {listed(names)} cannot launch after it" if names else ""
     return f"only this wave is cancelled, the plan continues{dependents}{goes_on}"
+
+
+def cancel_execution_effect(state: ExecutionState) -> str:
+    """What follows if an execution is cancelled."""
+    running = sum(wave.is_running for wave in state.waves)
+    pending = sum(not wave.status.is_settled and not wave.has_workflow for wave in state.waves)
+    return (
+        f"launches nothing new: {count(pending, 'wave')} will not be launched. DRS cannot cancel a "
+        f"job: the jobs of {count(running, 'running wave')} continue and are observed"
+    )
+
+
+def effect_details(state: ExecutionState, name: MessageName, wave: WaveState | None) -> list[str]:
+    """What else to know before a message is sent: the state that it is about, and what it launches.
+
+    Args:
+        state: the execution.
+        name: the message.
+        wave: its wave; None if it is about the execution.
+    """
+    if wave is None:
+        running = sum(each.is_running for each in state.waves)
+        return [f"Running now: {count(running, 'wave')}. What runs continues."]
+    details = [f"It is {wave.status}{': ' + wave.status_reason if wave.status_reason else ''}."]
+    not_up = sum(s.launch_status is not LaunchStatus.LAUNCHED for s in wave.servers)
+    where = " in ".join(part for part in (wave.account_id, wave.region) if part)
+    if name in (MessageName.APPROVE_WAVE, MessageName.LAUNCH_ANYWAY):
+        details.append(f"Launches {count(not_up, 'server')} in {where}.")
+    if name is MessageName.RETRY_WAVE:
+        servers = count(len(wave.servers), "server")
+        details.append(f"Not up: {not_up} of {servers}. drs-waves checks each in DRS first.")
+    if waiting := [each.wave_name for each in state.waves if wave.wave_id in each.depends_on]:
+        details.append(f"Depend on it: {listed(waiting)}.")
+    return details
 
 
 def effect_text(
