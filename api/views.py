@@ -34,8 +34,7 @@ class ExecutionView(Model):
     """An execution and what is computed from its state.
 
     Attributes:
-        execution: the state; with RecordedTime and OutdatedReason if it is the last known one, from
-            the history.
+        execution: the state; with RecordedTime and OutdatedReason if it is only the last known one.
         seen_time: when the state was last confirmed, or recorded (epoch seconds).
         error: why the state could not be read again since then; null if it is current.
         remaining: null once the execution has ended.
@@ -50,9 +49,19 @@ class ExecutionView(Model):
     links: Links
 
 
+def known_state(snapshot: Snapshot[ExecutionState]) -> ExecutionState:
+    """The state of a snapshot; marked as the last known one if nothing newer can be read."""
+    state = snapshot.value
+    if not snapshot.error or isinstance(state, LastKnownState):
+        return state
+    return LastKnownState.model_validate(
+        dict(state) | {"recorded_time": snapshot.seen_time, "outdated_reason": snapshot.error}
+    )
+
+
 async def view_of(service: ExecutionService, snapshot: Snapshot[ExecutionState]) -> ExecutionView:
     """The view of a snapshot."""
-    state = snapshot.value
+    state = known_state(snapshot)
     # What is not known does not go on counting.
     now = snapshot.seen_time if snapshot.error else time.time()
     return ExecutionView(

@@ -161,10 +161,10 @@ async def _queried_state(client: Client, plan_id: str, run_id: str | None = None
 
 
 class LastKnownState(ExecutionState):
-    """The recorded state of an execution that nothing newer is known of.
+    """The last known state of an execution, which may have changed since.
 
     Attributes:
-        recorded_time: of its last recorded change (epoch seconds).
+        recorded_time: of its last recorded change, or when it was last read (epoch seconds).
         outdated_reason: why nothing newer is known.
     """
 

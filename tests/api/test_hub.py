@@ -223,6 +223,9 @@ async def test_the_api_marks_the_last_known_state(history: HistoryTable) -> None
         found = (await client.get(path)).json()
         assert (found["SeenTime"], found["Execution"]["RecordedTime"]) == (RECORDED_TIME,) * 2
         assert found["Error"] == found["Execution"]["OutdatedReason"]
+        exported = await client.get(f"{path}/servers.csv")
+        assert exported.headers["content-type"].startswith("text/csv")
+        assert exported.text.count(found["Error"]) == 8
         # Whoever asks for the state only, and not for its age, gets the reason.
         messages = await client.get(f"{path}/messages")
         assert (messages.status_code, messages.json()["detail"]) == (503, found["Error"])

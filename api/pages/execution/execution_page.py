@@ -8,6 +8,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
 from api.auth.tokens import Principal
+from api.endpoints.execution_state import export
+from api.execution_export import ExportFormat
 from api.hub import Snapshot
 from api.pages.dialogs import Dialog
 from api.pages.execution.attention import attention
@@ -91,6 +93,14 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
 
     path = "/executions/{execution_id}"
     add_live_page(app, service, path, "Execution · drs-waves", open_page)
+
+    @app.get(f"{path}/export.{{kind}}", include_in_schema=False)
+    async def export_file(request: Request, execution_id: str, kind: ExportFormat) -> Response:
+        try:
+            await service.authenticator.authenticate(token_of(request))
+            return await export(service, execution_id, kind)
+        except Exception as error:
+            return failed(error)
 
     @app.get(f"{path}/panel", include_in_schema=False)
     async def panel(request: Request, wave: str) -> Response:
