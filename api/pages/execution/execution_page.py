@@ -1,11 +1,13 @@
 """The page of one execution."""
 
 import time
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
+from pydantic import TypeAdapter
 
 from api.auth.tokens import Principal
 from api.endpoints.execution_state import export
@@ -16,6 +18,7 @@ from api.pages.execution.attention import attention
 from api.pages.execution.controls import action_dialog, controls
 from api.pages.execution.execution_renderer import ExecutionRenderer
 from api.pages.execution.wave_panel import job_log_dialog, wave_panel
+from api.pages.execution.wave_search import FoundWave, found_waves
 from api.pages.live_page import LivePage, add_live_page, failed
 from api.pages.rendering import render
 from api.pages.sign_in import token_of
@@ -24,6 +27,7 @@ from contract.identifiers import plan_workflow_id
 from recovery.execution.state import ExecutionState
 
 _MAX_RENDERERS = 100
+_FOUND = TypeAdapter(list[FoundWave])
 # A few failed polls, or one slow poll, mark a page as out of date.
 _OLD_AFTER_SECONDS = 5.0
 _ENDED_OLD_AFTER_SECONDS = 20.0
@@ -73,11 +77,18 @@ class ExecutionPage(LivePage[ExecutionState]):
             return job_log_dialog(self.service, self.user, state, str(about))
         return action_dialog(self.service, state, name, about)
 
-    async def panel(self, wave_id: str) -> str:
-        """Render the panel of a wave."""
+    async def panel(self, wave_id: str) -> Response:
+        """The panel of a wave."""
+        return HTMLResponse(wave_panel(self.service, await self._shown(), wave_id, self.user))
+
+    async def find(self, wanted: str) -> Response:
+        """The waves that a text finds, as JSON."""
+        found = _FOUND.dump_json(found_waves(await self._shown(), wanted))
+        return Response(found, media_type="application/json")
+
+    async def _shown(self) -> ExecutionState:
         async with self.poller.subscribed():
-            state = (await self.poller.newer_than(0)).value
-        return wave_panel(self.service, state, wave_id, self.user)
+            return (await self.poller.newer_than(0)).value
 
 
 def add_to(app: FastAPI, service: ExecutionService) -> None:
@@ -94,18 +105,23 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
     path = "/executions/{execution_id}"
     add_live_page(app, service, path, "Execution · drs-waves", open_page)
 
-    @app.get(f"{path}/export.{{kind}}", include_in_schema=False)
-    async def export_file(request: Request, execution_id: str, kind: ExportFormat) -> Response:
+    async def answered(
+        request: Request, answer: Callable[[ExecutionPage], Awaitable[Response]]
+    ) -> Response:
         try:
-            await service.authenticator.authenticate(token_of(request))
-            return await export(service, execution_id, kind)
+            user = await service.authenticator.authenticate(token_of(request))
+            return await answer(open_page(request, user))
         except Exception as error:
             return failed(error)
 
     @app.get(f"{path}/panel", include_in_schema=False)
     async def panel(request: Request, wave: str) -> Response:
-        try:
-            user = await service.authenticator.authenticate(token_of(request))
-            return HTMLResponse(await open_page(request, user).panel(wave))
-        except Exception as error:
-            return failed(error)
+        return await answered(request, lambda page: page.panel(wave))
+
+    @app.get(f"{path}/find", include_in_schema=False)
+    async def find(request: Request, text: str) -> Response:
+        return await answered(request, lambda page: page.find(text))
+
+    @app.get(f"{path}/export.{{kind}}", include_in_schema=False)
+    async def export_file(request: Request, execution_id: str, kind: ExportFormat) -> Response:
+        return await answered(request, lambda _: export(service, execution_id, kind))

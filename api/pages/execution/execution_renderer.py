@@ -15,12 +15,14 @@ from recovery.execution.progress import unverified
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
+from recovery.execution.wave_group import WaveGroup
 from recovery.forecast.remaining import remaining
 from recovery.operator.pending_decisions import pending_decisions
 from recovery.text_format import count
 
 # The remaining time changes with the clock, but nobody needs it by the second.
 _VALID_SECONDS = 5.0
+_MAX_WAVES_WITHOUT_FOLDING = 12
 PLAN_SYMBOLS: dict[str, str] = {
     PlanStatus.IN_PROGRESS: "▶",
     PlanStatus.PAUSED: "‖",
@@ -72,6 +74,11 @@ class ExecutionRenderer:
             node, row = f"n{view.number}", f"r{view.number}"
             parts[node] = macro(node, "graph", "node", view, layout.boxes[wave_id], compact)
             parts[row] = macro(row, "waves", "row", view)
+        groups: dict[WaveGroup, list[int]] = {group: [] for group in WaveGroup}
+        for view in views.values():
+            groups[view.group].append(view.number)
+        for group, numbers in groups.items():
+            parts[f"c-{group}"] = render("wave_count", group=group, number=len(numbers))
         for wave_id, paths in edges_into(views, layout).items():
             edges = f"e{views[wave_id].number}"
             parts[edges] = macro(edges, "graph", "edges", views[wave_id].number, paths)
@@ -83,6 +90,8 @@ class ExecutionRenderer:
             "layout": layout,
             "compact": compact,
             "numbers": range(len(views)),
+            "groups": groups,
+            "are_finished_open": len(views) <= _MAX_WAVES_WITHOUT_FOLDING,
             "bar_numbers": [views[each.wave_id].number for each in times.rows],
         }
         return RenderedExecution(frame, parts)
