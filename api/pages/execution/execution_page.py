@@ -1,17 +1,13 @@
 """The page of one execution."""
 
 import time
-from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Response
 from fastapi.responses import HTMLResponse
 from pydantic import TypeAdapter
 
 from api.auth.tokens import Principal
-from api.endpoints.execution_state import export
-from api.execution_export import ExportFormat
 from api.hub import Snapshot
 from api.pages.dialogs import Dialog
 from api.pages.execution.attention import attention
@@ -19,14 +15,12 @@ from api.pages.execution.controls import action_dialog, controls
 from api.pages.execution.execution_renderer import ExecutionRenderer
 from api.pages.execution.wave_panel import job_log_dialog, wave_panel
 from api.pages.execution.wave_search import FoundWave, found_waves
-from api.pages.live_page import LivePage, add_live_page, failed
+from api.pages.live_page import LivePage
 from api.pages.rendering import render
-from api.pages.sign_in import token_of
 from api.service import ExecutionService
 from contract.identifiers import plan_workflow_id
 from recovery.execution.state import ExecutionState
 
-_MAX_RENDERERS = 100
 _FOUND = TypeAdapter(list[FoundWave])
 # A few failed polls, or one slow poll, mark a page as out of date.
 _OLD_AFTER_SECONDS = 5.0
@@ -89,39 +83,3 @@ class ExecutionPage(LivePage[ExecutionState]):
     async def _shown(self) -> ExecutionState:
         async with self.poller.subscribed():
             return (await self.poller.newer_than(0)).value
-
-
-def add_to(app: FastAPI, service: ExecutionService) -> None:
-    """Add the page."""
-
-    @lru_cache(maxsize=_MAX_RENDERERS)
-    def renderer(execution_id: str) -> ExecutionRenderer:
-        return ExecutionRenderer()
-
-    def open_page(request: Request, user: Principal) -> ExecutionPage:
-        execution_id = request.path_params["execution_id"]
-        return ExecutionPage(service, user, execution_id, renderer(execution_id))
-
-    path = "/executions/{execution_id}"
-    add_live_page(app, service, path, "Execution · drs-waves", open_page)
-
-    async def answered(
-        request: Request, answer: Callable[[ExecutionPage], Awaitable[Response]]
-    ) -> Response:
-        try:
-            user = await service.authenticator.authenticate(token_of(request))
-            return await answer(open_page(request, user))
-        except Exception as error:
-            return failed(error)
-
-    @app.get(f"{path}/panel", include_in_schema=False)
-    async def panel(request: Request, wave: str) -> Response:
-        return await answered(request, lambda page: page.panel(wave))
-
-    @app.get(f"{path}/find", include_in_schema=False)
-    async def find(request: Request, text: str) -> Response:
-        return await answered(request, lambda page: page.find(text))
-
-    @app.get(f"{path}/export.{{kind}}", include_in_schema=False)
-    async def export_file(request: Request, execution_id: str, kind: ExportFormat) -> Response:
-        return await answered(request, lambda _: export(service, execution_id, kind))

@@ -18,6 +18,7 @@ from recovery.execution.wave import WaveStatus
 from recovery.execution.wave_group import WaveGroup
 from recovery.forecast.remaining import remaining
 from recovery.operator.pending_decisions import pending_decisions
+from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count
 
 # The remaining time changes with the clock, but nobody needs it by the second.
@@ -47,9 +48,14 @@ class RenderedExecution:
 
 
 class ExecutionRenderer:
-    """Renders one execution; pages that show the same snapshot share the result."""
+    """Renders one execution; pages that show the same snapshot share the result.
+
+    Attributes:
+        plan: its frozen plan; None until a page has read it.
+    """
 
     def __init__(self) -> None:
+        self.plan: RecoveryPlan | None = None
         self._macros = MacroCache()
         self._last: tuple[tuple[int, int], RenderedExecution] | None = None
 

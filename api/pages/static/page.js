@@ -76,7 +76,9 @@ function connect() {
   if (stream || document.hidden) return;
   // Another server process numbers its snapshots differently.
   panelShows = "";
-  stream = new EventSource(`${base}/events?shown=${encodeURIComponent(shown)}`);
+  const query = new URLSearchParams(location.search);
+  query.set("shown", shown);
+  stream = new EventSource(`${base}/events?${query}`);
   const on = (name, handle) =>
     stream.addEventListener(name, (event) => handle(JSON.parse(event.data)));
   on("parts", updateParts);
@@ -162,7 +164,8 @@ function tick() {
   let now = Date.now() / 1000 + clockOffset;
   for (const each of page.querySelectorAll("[data-until]")) {
     const left = each.dataset.until - now;
-    each.textContent = left > 0 ? `${clock(left)} to decide` : `time to decide over since ${clock(-left)}`;
+    const { before, after } = each.dataset;
+    each.textContent = left > 0 ? `${clock(left)} ${before}` : `${clock(-left)} ${after}`;
   }
   // What is not known does not go on counting.
   if (showAge(now)) now = age.seenTime;
