@@ -18,7 +18,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from client.errors import RefusedError, UnreachableError, all_unreachable
-from client.executions import execution_state
+from client.executions import LastKnownState, execution_state
 from client.health import LaunchHealth
 from contract.identifiers import plan_id_of
 from recovery.execution.state import ExecutionState
@@ -32,10 +32,26 @@ POLL_SECONDS = 1.0
 _ENDED_POLL_SECONDS = 5.0
 # So that a reloaded page shows the last snapshot at once.
 _LINGER_SECONDS = 10.0
+# A new connection to Temporal may take longer, but people must learn of it within 5 s.
+_CONNECT_SECONDS = 3.0
 
 
 class UnknownExecutionError(Exception):
     """Neither Temporal nor the history has this execution."""
+
+
+class OutdatedError(UnreachableError, Generic[T]):
+    """The source does not answer; only an earlier value is known.
+
+    Attributes:
+        value: the last known value.
+        seen_time: when it was current (epoch seconds).
+    """
+
+    def __init__(self, reason: str, value: T, seen_time: float) -> None:
+        super().__init__(reason)
+        self.value = value
+        self.seen_time = seen_time
 
 
 _TRANSIENT_ERRORS = (UnreachableError, RPCError, TableError)
@@ -45,11 +61,11 @@ POLL_ERRORS = (UnknownExecutionError, RefusedError, *_TRANSIENT_ERRORS)
 
 @dataclass(frozen=True)
 class Snapshot(Generic[T]):
-    """The result of the last successful poll.
+    """The result of the last successful poll, or the last known value.
 
     Attributes:
         value: the result.
-        seen_time: when it was last confirmed (epoch seconds).
+        seen_time: when it was last confirmed, or current (epoch seconds).
         number: increases with every change of `value` or `error`.
         error: why the last poll failed; "" if it succeeded.
     """
@@ -79,7 +95,11 @@ class Poller(ABC, Generic[T]):
 
     @abstractmethod
     async def fetch(self, known: T | None) -> T:
-        """Read the source once; gets the last value."""
+        """Read the source once; gets the last value.
+
+        Raises:
+            OutdatedError: the source does not answer; has a value that may be newer than the last.
+        """
 
     @abstractmethod
     def pause(self, known: T | None) -> float:
@@ -164,6 +184,11 @@ class Poller(ABC, Generic[T]):
         try:
             value = await self.fetch(known.value if known else None)
         except POLL_ERRORS as error:
+            if isinstance(error, OutdatedError) and (
+                known is None or known.seen_time < error.seen_time
+            ):
+                number = known.number if known else 0
+                known = Snapshot(error.value, error.seen_time, number)
             if known is None or not isinstance(error, _TRANSIENT_ERRORS):
                 await self._publish(known, error)
             elif known.error != str(error):
@@ -215,7 +240,7 @@ class ExecutionPoller(Poller[ExecutionState]):
         just_ended = False
         if known is None or known.end_time is None:
             try:
-                client = await self._connect()
+                client = await self._connected()
                 state = await execution_state(client, plan_id_of(self._execution_id))
             except RefusedError:
                 # Temporal has no execution of this plan, or its retention is over.
@@ -235,22 +260,38 @@ class ExecutionPoller(Poller[ExecutionState]):
                 return known
             temporal_errors = [temporal_error] if temporal_error else []
             raise all_unreachable(*temporal_errors, error) from error
-        if temporal_error is not None and (found is None or found[0].end_time is None):
-            # The record may be old and must not pass for the current state.
+        if found is not None:
+            return self._recorded(found[0], known, temporal_error)
+        if temporal_error is not None:
             raise temporal_error
-        if found is None:
-            if known is not None:
-                return known
-            raise UnknownExecutionError(f"there is no execution {self._execution_id!r}")
-        recorded = found[0]
-        # The record of an execution that has just ended is written a moment later.
-        if known is not None and known.revision > recorded.revision:
+        if known is not None:
             return known
-        self._is_recorded = recorded.end_time is not None
-        self.is_settled = self._is_recorded and all(
+        raise UnknownExecutionError(f"there is no execution {self._execution_id!r}")
+
+    def _recorded(
+        self, recorded: ExecutionState, known: ExecutionState | None, error: Exception | None
+    ) -> ExecutionState:
+        """The recorded state, if it is the final one."""
+        # The record of an execution that has just ended is written a moment later.
+        if known is not None and known.end_time and known.revision > recorded.revision:
+            return known
+        if recorded.end_time is None:
+            # The record may be old and must not pass for the current state.
+            reason = str(error or f"Temporal no longer runs {self._execution_id}")
+            last = LastKnownState.of(recorded, reason)
+            raise OutdatedError(reason, last, last.recorded_time) from error
+        self._is_recorded = True
+        self.is_settled = all(
             wave.status.is_settled and not wave.open_job_ids for wave in recorded.waves
         )
         return recorded
+
+    async def _connected(self) -> Client:
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                return await self._connect()
+        except TimeoutError as error:
+            raise UnreachableError("Temporal does not answer") from error
 
     async def _with_problems(self, client: Client, state: ExecutionState) -> ExecutionState:
         """The state, with what keeps executions from launching as warnings."""
@@ -296,10 +337,13 @@ class ExecutionHub:
 
         Raises:
             UnknownExecutionError: neither Temporal nor the history has the execution.
-            UnreachableError: neither Temporal nor the history answered.
+            UnreachableError: the current state cannot be read.
         """
         async with self.execution(execution_id).subscribed() as poller:
-            return (await poller.fresh()).value
+            snapshot = await poller.fresh()
+        if snapshot.error:
+            raise UnreachableError(snapshot.error)
+        return snapshot.value
 
     async def close(self) -> None:
         """Stop all pollers."""

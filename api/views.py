@@ -4,7 +4,7 @@ import time
 
 from api.hub import POLL_ERRORS, Snapshot
 from api.service import ExecutionService
-from client.executions import list_runs
+from client.executions import LastKnownState, list_runs
 from contract.identifiers import plan_workflow_id, wave_workflow_id
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionState
@@ -34,14 +34,14 @@ class ExecutionView(Model):
     """An execution and what is computed from its state.
 
     Attributes:
-        execution: the state.
-        seen_time: when the state was last confirmed (epoch seconds).
+        execution: the state; with RecordedTime and OutdatedReason if it is only the last known one.
+        seen_time: when the state was last confirmed, or recorded (epoch seconds).
         error: why the state could not be read again since then; null if it is current.
         remaining: null once the execution has ended.
         critical_path: the chain of waves that determines the duration.
     """
 
-    execution: ExecutionState
+    execution: LastKnownState | ExecutionState
     seen_time: float
     error: str | None = None
     remaining: Remaining | None = None
@@ -49,9 +49,21 @@ class ExecutionView(Model):
     links: Links
 
 
+def known_state(snapshot: Snapshot[ExecutionState]) -> ExecutionState:
+    """The state of a snapshot; marked as the last known one if nothing newer can be read."""
+    state = snapshot.value
+    if not snapshot.error or isinstance(state, LastKnownState):
+        return state
+    return LastKnownState.model_validate(
+        dict(state) | {"recorded_time": snapshot.seen_time, "outdated_reason": snapshot.error}
+    )
+
+
 async def view_of(service: ExecutionService, snapshot: Snapshot[ExecutionState]) -> ExecutionView:
     """The view of a snapshot."""
-    state, now = snapshot.value, time.time()
+    state = known_state(snapshot)
+    # What is not known does not go on counting.
+    now = snapshot.seen_time if snapshot.error else time.time()
     return ExecutionView(
         execution=state,
         seen_time=snapshot.seen_time,

@@ -161,15 +161,24 @@ async def _queried_state(client: Client, plan_id: str, run_id: str | None = None
 
 
 class LastKnownState(ExecutionState):
-    """The recorded state of an execution that nothing newer is known of.
+    """The last known state of an execution, which may have changed since.
 
     Attributes:
-        recorded_time: of its last recorded change (epoch seconds).
+        recorded_time: of its last recorded change, or when it was last read (epoch seconds).
         outdated_reason: why nothing newer is known.
     """
 
     recorded_time: float
     outdated_reason: str
+
+    @classmethod
+    def of(cls, recorded: ExecutionState, reason: str) -> "LastKnownState":
+        """A recorded state, and why nothing newer is known."""
+        # Revisions are milliseconds.
+        revision = max([recorded.revision, *(wave.revision for wave in recorded.waves)])
+        recorded_time = max(recorded.start_time, revision / 1000)
+        known = {"recorded_time": recorded_time, "outdated_reason": reason}
+        return cls.model_validate(dict(recorded) | known)
 
 
 async def last_known_state(
@@ -192,14 +201,7 @@ async def last_known_state(
                 newest = await table.executions(plan_id=plan_id, limit=1)
                 execution_id = newest[0].execution_id if newest else None
             found = await table.execution(execution_id) if execution_id else None
-        if found is not None:
-            state = found[0]
-            # Revisions are milliseconds.
-            revision = max([state.revision, *(wave.revision for wave in state.waves)])
-            recorded_time = max(state.start_time, revision / 1000)
-            return LastKnownState.model_validate(
-                dict(state) | {"recorded_time": recorded_time, "outdated_reason": reason}
-            )
+        return LastKnownState.of(found[0], reason) if found else None
     return None
 
 

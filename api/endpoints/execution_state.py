@@ -5,15 +5,18 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.auth.access import Caller, Service
+from api.execution_export import ExportFormat, exported
 from api.hub import POLL_SECONDS, ExecutionPoller
 from api.parameters import ExecutionId, WaveFilter, WaveId
 from api.possible_actions import ActionList, possible_actions
 from api.problems import ApiProblem
-from api.views import ExecutionView, view_of
+from api.service import ExecutionService
+from api.views import ExecutionView, known_state, view_of
 from client.workers import read_on_worker
 from contract.job_logs import JobLogs, JobLogsRequest
 from recovery.base_model import Model
@@ -26,8 +29,9 @@ _JOB_LOG_SECONDS = 100.0
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Event `state`, with an ExecutionState as its data, at once and on every "
-        "change; event `unavailable`, with the error as text, when the state cannot be read; event "
-        "`end` when there are no more events. IDs increase within one stream only.",
+        "change; event `unavailable`, with the error as text, when the state cannot be read, after "
+        "event `last_known_state` with a LastKnownState; event `end` when "
+        "there are no more events. IDs increase within one stream only.",
         # FastAPI adds the schema of an event.
         "content": {"text/event-stream": {}},
     }
@@ -42,7 +46,10 @@ class MessageList(Model):
 
 @router.get("", summary="Get an execution")
 async def execution(service: Service, caller: Caller, execution_id: ExecutionId) -> ExecutionView:
-    """Return its state, its remaining time, and links to Temporal's Web UI."""
+    """Return its state, its remaining time, and links to Temporal's Web UI.
+
+    While no worker or Temporal answers, `Error` says why and the state is the last known one.
+    """
     async with service.hub.execution(execution_id).subscribed() as poller:
         snapshot = await poller.fresh()
     return await view_of(service, snapshot)
@@ -55,6 +62,30 @@ async def possible(
     """Return each action that is possible now, with what to send and what follows from it."""
     state = await service.hub.state(execution_id)
     return await asyncio.to_thread(possible_actions, state, wave)
+
+
+@router.get(
+    "/servers.csv",
+    summary="Export the servers of an execution",
+    response_class=PlainTextResponse,
+    responses={200: {"description": "A row a server", "content": {"text/csv": {}}}},
+)
+async def servers_csv(service: Service, caller: Caller, execution_id: ExecutionId) -> Response:
+    """Return a row a server. `OutdatedReason` says why the state is only the last known one."""
+    return await export(service, execution_id, ExportFormat.CSV)
+
+
+async def export(service: ExecutionService, execution_id: str, kind: ExportFormat) -> Response:
+    """The state of an execution as a file.
+
+    Raises:
+        UnknownExecutionError: neither Temporal nor the history has the execution.
+        UnreachableError: neither Temporal nor the history answered.
+    """
+    async with service.hub.execution(execution_id).subscribed() as poller:
+        state = known_state(await poller.fresh())
+    name = {"Content-Disposition": f'attachment; filename="{state.execution_id}.{kind}"'}
+    return Response(exported(state, kind), media_type=kind.media_type, headers=name)
 
 
 @router.get("/messages", summary="List the messages to an execution")
@@ -93,6 +124,8 @@ async def events(
         if snapshot is not None:
             number = snapshot.number
             if snapshot.error:
+                last = known_state(snapshot).model_dump_json()
+                yield ServerSentEvent(event="last_known_state", raw_data=last, id=str(number))
                 # Not `error`: a browser's EventSource uses that name for lost connections.
                 yield ServerSentEvent(event="unavailable", data=snapshot.error, id=str(number))
             else:

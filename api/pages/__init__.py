@@ -7,7 +7,7 @@ request. Tested in tests/api/pages/ and tests/end_to_end/pages/.
 from fastapi import FastAPI, Request, Response
 
 from api.pages import assets, sign_in
-from api.pages.execution import execution_page
+from api.pages.execution import execution_routes
 from api.pages.overview import overview_page
 from api.pages.rendering import render
 from api.service import ExecutionService
@@ -18,7 +18,7 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
     assets.add_to(app)
     sign_in.add_to(app, service.authenticator)
     overview_page.add_to(app, service)
-    execution_page.add_to(app, service)
+    execution_routes.add_to(app, service)
     app.add_exception_handler(404, _not_found)
 
 

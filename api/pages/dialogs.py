@@ -15,10 +15,19 @@ class Outcome:
     Attributes:
         text: one sentence.
         address: a page to watch; None if there is none.
+        is_queued: it has had no effect yet; a worker takes it up when one is available.
     """
 
     text: str
     address: str | None = None
+    is_queued: bool = False
+
+    @classmethod
+    def of(cls, effect: str | None) -> "Outcome":
+        """The outcome of a message with this effect; None if no worker has answered."""
+        if effect is None:
+            return cls("It has no effect yet. `drs-waves worker` starts one.", is_queued=True)
+        return cls(effect)
 
 
 @dataclass(frozen=True)

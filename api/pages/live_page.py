@@ -20,6 +20,7 @@ from api.pages.rendering import render
 from api.pages.sign_in import sign_in_address, token_of, user_of
 from api.problems import problem_of
 from api.service import ExecutionService
+from client.executions import last_known_text
 
 T = TypeVar("T")
 
@@ -125,7 +126,12 @@ class LivePage(ABC, Generic[T]):
         }
 
     def _page(self, snapshot: Snapshot[T], parts: Mapping[str, str]) -> str:
-        return self._with_top(self.template, parts=parts, **self.frame(snapshot))
+        outdated = ""
+        if snapshot.error:
+            age = last_known_text(snapshot.seen_time, time.time())
+            outdated = f"{age}: {snapshot.error}. Trying again."
+        frame = self.frame(snapshot)
+        return self._with_top(self.template, parts=parts, outdated=outdated, **frame)
 
     def _failure(self, error: Exception) -> str:
         unknown = isinstance(error, UnknownExecutionError)

@@ -6,6 +6,7 @@ Terminal, pages and API show it before the act is sent, and the workflow records
 from collections.abc import Sequence
 
 from recovery.execution.judge import outcome_if_accepted
+from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import Cause, WaitingFor, WaveState, WaveStatus
 from recovery.forecast.remaining import graph_of
@@ -92,6 +93,30 @@ def cancellation_effect(state: ExecutionState) -> str:
     if running:
         text += f"; {_names_are(running)} cancelled"
     return text + _jobs(*running)
+
+
+def effect_details(state: ExecutionState, name: MessageName, wave: WaveState | None) -> list[str]:
+    """What else to know before a message is sent: the state that it is about, and what it launches.
+
+    Args:
+        state: the execution.
+        name: the message.
+        wave: its wave; None if it is about the execution.
+    """
+    if wave is None:
+        running = sum(each.is_running for each in state.waves)
+        return [f"Running now: {count(running, 'wave')}. What runs continues."]
+    details = [f"It is {wave.status}{': ' + wave.status_reason if wave.status_reason else ''}."]
+    not_up = sum(s.launch_status is not LaunchStatus.LAUNCHED for s in wave.servers)
+    where = " in ".join(part for part in (wave.account_id, wave.region) if part)
+    if name in (MessageName.APPROVE_WAVE, MessageName.LAUNCH_ANYWAY):
+        details.append(f"Launches {count(not_up, 'server')} in {where}.")
+    if name is MessageName.RETRY_WAVE:
+        servers = count(len(wave.servers), "server")
+        details.append(f"Not up: {not_up} of {servers}. drs-waves checks each in DRS first.")
+    if waiting := [each.wave_name for each in state.waves if wave.wave_id in each.depends_on]:
+        details.append(f"Depend on it: {listed(waiting)}.")
+    return details
 
 
 def _pause_effect(state: ExecutionState) -> str:

@@ -4,10 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from fastapi import Request
+from temporalio.client import Client
 
 from api import hub
-from api.hub import Poller, Snapshot, UnknownExecutionError
+from api.endpoints.execution_state import events
+from api.hub import ExecutionPoller, Poller, Snapshot, UnknownExecutionError
+from client.connection import connect_to_temporal
 from client.errors import UnreachableError
+from client.executions import LastKnownState
+from client.health import LaunchHealth
+from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.history.record import HistoryRecord
+from sandbox.aws import SandboxAws
+from settings import Settings
+from storage.history import HistoryTable
+from tests.api.conftest import api_client
+from tests.cli.executions import DIAMOND, START, begin, put
 
 
 class FakeSource:
@@ -128,3 +142,100 @@ async def test_polling_stops_after_the_last_subscriber_leaves(
     await asyncio.sleep(0.3)
     assert source.polls <= before + 1
     assert poller.is_idle
+
+
+RECORDED_TIME = START + 60
+
+
+@pytest.fixture
+async def history(aws: SandboxAws) -> HistoryTable:
+    """A history that has a running execution, whose Temporal does not answer."""
+    table = HistoryTable(Settings())
+    await table.create()
+    await record(table, begin(DIAMOND))
+    return table
+
+
+async def record(table: HistoryTable, state: ExecutionState) -> None:
+    put(state, "Database", WaveStatus.COMPLETED, launched=2).revision = int(RECORDED_TIME * 1000)
+    database = state.waves[0]
+    await table.write(
+        HistoryRecord(
+            execution_id=state.execution_id, execution=state, plan=DIAMOND, waves=[database]
+        )
+    )
+
+
+def poller_of(table: HistoryTable) -> ExecutionPoller:
+    return ExecutionPoller(begin(DIAMOND).execution_id, connect_to_temporal, table, LaunchHealth())
+
+
+async def test_without_temporal_the_last_known_state_is_shown_with_its_time_and_the_reason(
+    history: HistoryTable,
+) -> None:
+    async with poller_of(history).subscribed() as poller:
+        snapshot = await poller.fresh()
+        assert isinstance(snapshot.value, LastKnownState)
+        assert snapshot.value.waves[0].status is WaveStatus.COMPLETED
+        assert snapshot.seen_time == snapshot.value.recorded_time == RECORDED_TIME
+        assert snapshot.error == snapshot.value.outdated_reason
+        assert "Temporal at 127.0.0.1:9 cannot be reached" in snapshot.error
+        # The same record again is no change.
+        assert (await poller.fresh(0)).number == snapshot.number
+        await poller.close()
+
+
+async def test_a_newer_record_replaces_an_older_state_and_the_end_is_no_longer_outdated(
+    history: HistoryTable,
+) -> None:
+    async with poller_of(history).subscribed() as poller:
+        first = await poller.fresh()
+        later = begin(DIAMOND)
+        later.revision = int((RECORDED_TIME + 60) * 1000)
+        await record(history, later)
+        second = await poller.fresh(0)
+        assert (second.number > first.number, second.seen_time) == (True, RECORDED_TIME + 60)
+        later.status, later.end_time = PlanStatus.COMPLETED, RECORDED_TIME + 120
+        later.revision = int(later.end_time * 1000)
+        await record(history, later)
+        ended = await poller.fresh(0)
+        assert (ended.value.status, ended.error) == (PlanStatus.COMPLETED, "")
+        await poller.close()
+
+
+async def test_a_temporal_that_accepts_no_connection_in_time_does_not_delay_the_last_known_state(
+    history: HistoryTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def connect() -> Client:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    monkeypatch.setattr(hub, "_CONNECT_SECONDS", 0.1)
+    poller = ExecutionPoller(begin(DIAMOND).execution_id, connect, history, LaunchHealth())
+    async with poller.subscribed():
+        assert (await poller.fresh()).error == "Temporal does not answer"
+        await poller.close()
+
+
+async def test_the_api_marks_the_last_known_state(history: HistoryTable) -> None:
+    async with api_client(Settings()) as client:
+        path = f"/executions/{begin(DIAMOND).execution_id}"
+        found = (await client.get(path)).json()
+        assert (found["SeenTime"], found["Execution"]["RecordedTime"]) == (RECORDED_TIME,) * 2
+        assert found["Error"] == found["Execution"]["OutdatedReason"]
+        exported = await client.get(f"{path}/servers.csv")
+        assert exported.headers["content-type"].startswith("text/csv")
+        assert exported.text.count(found["Error"]) == 8
+        # Whoever asks for the state only, and not for its age, gets the reason.
+        messages = await client.get(f"{path}/messages")
+        assert (messages.status_code, messages.json()["detail"]) == (503, found["Error"])
+
+
+async def test_a_stream_names_the_last_known_state_another_event(history: HistoryTable) -> None:
+    async with poller_of(history).subscribed() as poller:
+        await poller.fresh()
+        stream = events(Request({"type": "http"}), poller)
+        found = [await anext(stream) for _ in range(2)]
+        assert [event.event for event in found] == ["last_known_state", "unavailable"]
+        assert '"OutdatedReason"' in (found[0].raw_data or "")
+        await poller.close()

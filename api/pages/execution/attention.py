@@ -1,6 +1,6 @@
 """What waits for an operator, most urgent first, with its controls."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api.auth.tokens import Principal
 from api.pages.execution.controls import Control, controls
@@ -17,6 +17,7 @@ from recovery.operator.pending_decisions import (
 )
 
 _MAX_ITEMS = 6
+_MAX_SKIPS = 3
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,15 @@ def attention(state: ExecutionState, user: Principal, *, now: float) -> str:
 
 
 def _controls(state: ExecutionState, user: Principal, pending: PendingDecision) -> list[Control]:
-    """The controls for a decision; skipping a dependent only if there is exactly one."""
+    """The controls for a decision; skipping a dependent names that one."""
     possible = {control.name: control for control in controls(state, user, pending.wave)}
     found = [possible[name] for name in pending.messages if name in possible]
-    if len(pending.skippable) == 1:
-        of_dependent = controls(state, user, pending.skippable[0])
-        found += [control for control in of_dependent if control.name == MessageName.SKIP_WAVE]
+    for wave in pending.skippable[:_MAX_SKIPS]:
+        found += [
+            replace(control, beside=wave.wave_name)
+            for control in controls(state, user, wave)
+            if control.name == MessageName.SKIP_WAVE
+        ]
     return found
 
 

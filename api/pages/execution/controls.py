@@ -1,6 +1,6 @@
 """The controls on an execution's page, and the dialogs that they open."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,18 @@ from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
 from api.service import ExecutionService
 from client.cleanup import may_clean_up, termination_lines
-from client.steering import WITHOUT_WORKER
-from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
-from recovery.forecast.remaining import graph_of
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
-from recovery.operator.effects import effect_text, skip_effect
+from recovery.operator.effects import (
+    cancellation_effect,
+    effect_details,
+    effect_text,
+    skip_effect,
+    skipped_with,
+)
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import Action, accepts_messages, actions_about, allowed_forms
-from recovery.text_format import count
 from settings import Role
 
 CANCEL = "cancel"
@@ -43,6 +45,8 @@ _BUTTONS: dict[str, str] = {
     CANCEL: "Cancel the execution",
     CLEAN_UP: "Terminate the instances",
 }
+# By the value of the field, what a skip is about.
+_SKIPS = {"": "Only this wave", "yes": "This wave and everything that depends on it"}
 
 
 @dataclass(frozen=True)
@@ -53,16 +57,18 @@ class Control:
         name: the action: a message, CANCEL or CLEAN_UP.
         wave_id: the wave; None for the execution.
         missing_role: the role that the user needs but does not have; None if the user may act.
+        beside: the name of the wave, if the button is shown beside another one.
     """
 
     name: str
     wave_id: str | None
     missing_role: Role | None
+    beside: str = ""
 
     @property
     def label(self) -> str:
         """The text of the button."""
-        return _LABELS[self.name]
+        return f"{_LABELS[self.name]} {self.beside}".rstrip()
 
 
 def controls(
@@ -109,7 +115,7 @@ def _dialog(
     **values: Any,
 ) -> Dialog:
     """The form of an action; `values` are those of its template."""
-    defaults = {"cascade": "", "typed": None, "launches": [], "answers": [True]}
+    defaults = {"skips": [], "typed": None, "launches": [], "answers": [True]}
     values = {"state": state, "name": name, "button": _BUTTONS[name]} | defaults | values
     return Dialog(render("action_dialog", **values), send)
 
@@ -127,43 +133,27 @@ def _message_dialog(
             job=fields.get("job", "").strip() or None,
             launch=fields.get("launch", "").strip() or None,
         )
-        result = await service.send_message(caller, state.execution_id, message)
-        return Outcome(result or WITHOUT_WORKER)
+        return Outcome.of(await service.send_message(caller, state.execution_id, message))
 
     forms = allowed_forms(state, action.name, wave) if wave else []
     label = _LABELS[action.name]
-    skipped = wave if action.name is MessageName.SKIP_WAVE else None
-    has_dependents = skipped and graph_of(state).downstream_of(skipped.wave_id)
+    is_skip = action.name is MessageName.SKIP_WAVE
+    has_choice = is_skip and wave is not None and len(skipped_with(state, wave)) > 1
     return _dialog(
         state,
         action.name,
         send,
         title=f"{label}: {wave.wave_name}" if wave else label,
-        effect=f"It {effect_text(action, state, wave)}.",
-        details=_details(state, action.name, wave),
-        cascade=skip_effect(state, skipped, cascade=True) if skipped and has_dependents else "",
+        effect="" if has_choice else f"It {effect_text(action, state, wave)}.",
+        details=effect_details(state, action.name, wave),
+        skips=[
+            (value, label, skip_effect(state, wave, cascade=bool(value)))
+            for value, label in _SKIPS.items()
+            if has_choice and wave is not None
+        ],
         launches=[form.launch for form in forms if form.launch is not None],
         answers=[form.approve for form in forms] or [True],
     )
-
-
-def _details(state: ExecutionState, name: MessageName, wave: WaveState | None) -> Sequence[str]:
-    """What else the user should know before confirming."""
-    if wave is None:
-        running = sum(each.is_running for each in state.waves)
-        return [f"{count(running, 'wave')} run now and continue."]
-    details = [f"It is {wave.status}{': ' + wave.status_reason if wave.status_reason else ''}."]
-    servers = count(len(wave.servers), "server")
-    where = " in ".join(part for part in (wave.account_id, wave.region) if part)
-    if name in (MessageName.APPROVE_WAVE, MessageName.LAUNCH_ANYWAY):
-        details.append(f"Its {servers} are launched in {where}.")
-    if name is MessageName.RETRY_WAVE:
-        not_up = sum(s.launch_status is not LaunchStatus.LAUNCHED for s in wave.servers)
-        details.append(f"{not_up} of its {servers} are not up; drs-waves checks each in DRS first.")
-    waiting = [each.wave_name for each in state.waves if wave.wave_id in each.depends_on]
-    if waiting:
-        details.append(f"On it depend: {', '.join(waiting[:8])}{' …' if len(waiting) > 8 else ''}.")
-    return details
 
 
 def _cancel_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
@@ -174,18 +164,15 @@ def _cancel_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
             reason=fields.get("reason", "").strip(),
             confirmation=fields.get("typed") or None,
         )
-        return Outcome(effect or WITHOUT_WORKER)
+        return Outcome.of(effect)
 
-    pending = sum(not wave.status.is_settled and not wave.has_workflow for wave in state.waves)
-    running = sum(wave.is_running for wave in state.waves)
     return _dialog(
         state,
         CANCEL,
         send,
         title=f"Cancel {state.execution_id}",
-        effect="It launches nothing new. DRS cannot cancel a job: jobs that run continue "
-        "and are observed.",
-        details=[f"{count(running, 'wave')} run now; {pending} more will not be launched."],
+        effect=f"It cancels the whole execution: {cancellation_effect(state)}.",
+        details=[],
         typed=state.plan_id if cancel_refusal(state.plan_id, state.execution_type, None) else None,
     )
 
@@ -200,7 +187,7 @@ def _cleanup_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
         )
         return Outcome("The clean-up has started; this page shows its progress.")
 
-    details = termination_lines(state)
+    effect, *details = termination_lines(state)
     if is_recovery:
         details.insert(0, "This was a REAL RECOVERY: its instances may be serving customers.")
     return _dialog(
@@ -208,7 +195,7 @@ def _cleanup_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
         CLEAN_UP,
         send,
         title=f"Clean up after {state.execution_id}",
-        effect="It terminates exactly the instances that this execution launched.",
+        effect=effect,
         details=details,
         typed=state.plan_id if cleanup_refusal(state.plan_id, state.execution_type, None) else None,
     )

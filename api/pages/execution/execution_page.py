@@ -1,11 +1,11 @@
 """The page of one execution."""
 
 import time
-from functools import lru_cache
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Response
 from fastapi.responses import HTMLResponse
+from pydantic import TypeAdapter
 
 from api.auth.tokens import Principal
 from api.hub import Snapshot
@@ -14,14 +14,14 @@ from api.pages.execution.attention import attention
 from api.pages.execution.controls import action_dialog, controls
 from api.pages.execution.execution_renderer import ExecutionRenderer
 from api.pages.execution.wave_panel import job_log_dialog, wave_panel
-from api.pages.live_page import LivePage, add_live_page, failed
+from api.pages.execution.wave_search import FoundWave, found_waves
+from api.pages.live_page import LivePage
 from api.pages.rendering import render
-from api.pages.sign_in import token_of
 from api.service import ExecutionService
 from contract.identifiers import plan_workflow_id
 from recovery.execution.state import ExecutionState
 
-_MAX_RENDERERS = 100
+_FOUND = TypeAdapter(list[FoundWave])
 # A few failed polls, or one slow poll, mark a page as out of date.
 _OLD_AFTER_SECONDS = 5.0
 _ENDED_OLD_AFTER_SECONDS = 20.0
@@ -71,31 +71,15 @@ class ExecutionPage(LivePage[ExecutionState]):
             return job_log_dialog(self.service, self.user, state, str(about))
         return action_dialog(self.service, state, name, about)
 
-    async def panel(self, wave_id: str) -> str:
-        """Render the panel of a wave."""
+    async def panel(self, wave_id: str) -> Response:
+        """The panel of a wave."""
+        return HTMLResponse(wave_panel(self.service, await self._shown(), wave_id, self.user))
+
+    async def find(self, wanted: str) -> Response:
+        """The waves that a text finds, as JSON."""
+        found = _FOUND.dump_json(found_waves(await self._shown(), wanted))
+        return Response(found, media_type="application/json")
+
+    async def _shown(self) -> ExecutionState:
         async with self.poller.subscribed():
-            state = (await self.poller.newer_than(0)).value
-        return wave_panel(self.service, state, wave_id, self.user)
-
-
-def add_to(app: FastAPI, service: ExecutionService) -> None:
-    """Add the page."""
-
-    @lru_cache(maxsize=_MAX_RENDERERS)
-    def renderer(execution_id: str) -> ExecutionRenderer:
-        return ExecutionRenderer()
-
-    def open_page(request: Request, user: Principal) -> ExecutionPage:
-        execution_id = request.path_params["execution_id"]
-        return ExecutionPage(service, user, execution_id, renderer(execution_id))
-
-    path = "/executions/{execution_id}"
-    add_live_page(app, service, path, "Execution · drs-waves", open_page)
-
-    @app.get(f"{path}/panel", include_in_schema=False)
-    async def panel(request: Request, wave: str) -> Response:
-        try:
-            user = await service.authenticator.authenticate(token_of(request))
-            return HTMLResponse(await open_page(request, user).panel(wave))
-        except Exception as error:
-            return failed(error)
+            return (await self.poller.newer_than(0)).value

@@ -15,11 +15,14 @@ from recovery.execution.progress import unverified
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
+from recovery.execution.wave_group import WaveGroup
 from recovery.operator.pending_decisions import remaining_text
+from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count
 
 # The remaining time changes with the clock, but nobody needs it by the second.
 _VALID_SECONDS = 5.0
+_MAX_WAVES_WITHOUT_FOLDING = 12
 PLAN_SYMBOLS: dict[str, str] = {
     PlanStatus.IN_PROGRESS: "▶",
     PlanStatus.PAUSED: "‖",
@@ -44,15 +47,21 @@ class RenderedExecution:
 
 
 class ExecutionRenderer:
-    """Renders one execution; pages that show the same snapshot share the result."""
+    """Renders one execution; pages that show the same snapshot share the result.
+
+    Attributes:
+        plan: its frozen plan; None until a page has read it.
+    """
 
     def __init__(self) -> None:
+        self.plan: RecoveryPlan | None = None
         self._macros = MacroCache()
         self._last: tuple[tuple[int, int], RenderedExecution] | None = None
 
     def render(self, snapshot: Snapshot[ExecutionState]) -> RenderedExecution:
         """Render a snapshot as of now."""
-        now = time.time()
+        # What is not known does not go on counting.
+        now = snapshot.seen_time if snapshot.error else time.time()
         is_running = snapshot.value.end_time is None
         key = (snapshot.number, int(now // _VALID_SECONDS) if is_running else 0)
         if self._last is None or self._last[0] != key:
@@ -70,6 +79,11 @@ class ExecutionRenderer:
             node, row = f"n{view.number}", f"r{view.number}"
             parts[node] = macro(node, "graph", "node", view, layout.boxes[wave_id], compact)
             parts[row] = macro(row, "waves", "row", view)
+        groups: dict[WaveGroup, list[int]] = {group: [] for group in WaveGroup}
+        for view in views.values():
+            groups[view.group].append(view.number)
+        for group, numbers in groups.items():
+            parts[f"c-{group}"] = render("wave_count", group=group, number=len(numbers))
         for wave_id, paths in edges_into(views, layout).items():
             edges = f"e{views[wave_id].number}"
             parts[edges] = macro(edges, "graph", "edges", views[wave_id].number, paths)
@@ -81,6 +95,8 @@ class ExecutionRenderer:
             "layout": layout,
             "compact": compact,
             "numbers": range(len(views)),
+            "groups": groups,
+            "are_finished_open": len(views) <= _MAX_WAVES_WITHOUT_FOLDING,
             "bar_numbers": [views[each.wave_id].number for each in times.rows],
         }
         return RenderedExecution(frame, parts)

@@ -35,7 +35,7 @@ class Sizes:
     max_rows: int
 
 
-STANDARD = Sizes(width=186, height=72, column_gap=46, row_gap=18, max_rows=12)
+STANDARD = Sizes(width=186, height=92, column_gap=46, row_gap=18, max_rows=12)
 COMPACT = Sizes(width=168, height=30, column_gap=40, row_gap=6, max_rows=25)
 MAX_STANDARD_WAVES = 60
 

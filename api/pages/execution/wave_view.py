@@ -7,8 +7,7 @@ from api.pages.execution.graph_layout import Layout
 from recovery.execution.progress import SYMBOLS, unverified, wave_notes
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
-
-_MAX_NAMES = 6
+from recovery.execution.wave_group import WaveGroup, wave_groups
 
 
 @dataclass(frozen=True)
@@ -17,14 +16,14 @@ class WaveView:
 
     Attributes:
         number: its position in the plan; part of its elements' IDs.
+        group: its group in the list of waves.
         is_critical: on the critical path.
-        after: the names of the waves that it depends on.
     """
 
     number: int
     wave: WaveState
+    group: WaveGroup
     is_critical: bool
-    after: str
 
     @property
     def symbol(self) -> str:
@@ -49,9 +48,9 @@ class WaveView:
 
 def wave_views(state: ExecutionState, critical: Collection[str]) -> dict[str, WaveView]:
     """The views of all waves by ID, in the order of the plan."""
-    names = {wave.wave_id: wave.wave_name for wave in state.waves}
+    groups = wave_groups(state)
     return {
-        wave.wave_id: WaveView(number, wave, wave.wave_id in critical, _after(wave, names))
+        wave.wave_id: WaveView(number, wave, groups[wave.wave_id], wave.wave_id in critical)
         for number, wave in enumerate(state.waves)
     }
 
@@ -68,9 +67,3 @@ def edges_into(views: Mapping[str, WaveView], layout: Layout) -> dict[str, list[
             kinds.append("is-critical")
         into.setdefault(edge.target, []).append((edge.path, " ".join(kinds)))
     return into
-
-
-def _after(wave: WaveState, names: Mapping[str, str]) -> str:
-    depends_on = [names.get(each, each) for each in wave.depends_on]
-    more = len(depends_on) - _MAX_NAMES
-    return ", ".join(depends_on[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

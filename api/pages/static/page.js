@@ -1,7 +1,7 @@
 // Applies the server's updates without losing focus, scroll position or selection. The server renders
 // all content except the age of the page and other running clocks.
 
-const LOCAL_ATTRIBUTES = new Set(["data-selected", "aria-pressed", "style"]);
+const LOCAL_ATTRIBUTES = new Set(["data-selected", "aria-pressed", "style", "open"]);
 
 function morph(old, updated) {
   const isOther = old.nodeName !== updated.nodeName || old.dataset?.key !== updated.dataset?.key;
@@ -17,7 +17,8 @@ function morph(old, updated) {
     if (!updated.hasAttribute(name) && !LOCAL_ATTRIBUTES.has(name)) old.removeAttribute(name);
   }
   for (const { name, value } of [...updated.attributes]) {
-    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    const isLocal = LOCAL_ATTRIBUTES.has(name);
+    if (!isLocal && old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
   const oldChildren = [...old.childNodes];
   const newChildren = [...updated.childNodes];
@@ -75,7 +76,9 @@ function connect() {
   if (stream || document.hidden) return;
   // Another server process numbers its snapshots differently.
   panelShows = "";
-  stream = new EventSource(`${base}/events?shown=${encodeURIComponent(shown)}`);
+  const query = new URLSearchParams(location.search);
+  query.set("shown", shown);
+  stream = new EventSource(`${base}/events?${query}`);
   const on = (name, handle) =>
     stream.addEventListener(name, (event) => handle(JSON.parse(event.data)));
   on("parts", updateParts);
@@ -99,6 +102,7 @@ function replacePage(replaced) {
   applyStyles(page);
   showLocalTimes(page);
   restore();
+  showZoom();
   tick();
 }
 function replacePart(id, html) {
@@ -113,9 +117,21 @@ function replacePart(id, html) {
 function updateParts(parts) {
   // The next stream sends all parts.
   shown = "changed";
-  for (const [id, html] of Object.entries(parts)) replacePart(id, html);
+  for (const [id, html] of Object.entries(parts)) {
+    replacePart(id, html);
+    if (/^r\d+$/.test(id)) regroup(document.getElementById(id));
+  }
   markSelected();
   tick();
+}
+// Moves a wave to the list of its group, where the order is the plan's.
+function regroup(row) {
+  const list = document.getElementById(`waves-${row.dataset.group}`);
+  if (row.parentElement === list) return;
+  const focused = row.contains(document.activeElement) ? document.activeElement : null;
+  const place = (each) => Number(each.id.slice(1));
+  list.insertBefore(row, [...list.rows].find((each) => place(each) > place(row)) ?? null);
+  focused?.focus();
 }
 function showLocalTimes(root) {
   for (const each of root.querySelectorAll("[data-time]")) {
@@ -145,8 +161,14 @@ function setAge({ now, number, ...rest }) {
 }
 // Updates the age of the page and all running clocks.
 function tick() {
-  const now = Date.now() / 1000 + clockOffset;
-  showAge(now);
+  let now = Date.now() / 1000 + clockOffset;
+  for (const each of page.querySelectorAll("[data-until]")) {
+    const left = each.dataset.until - now;
+    const { before, after } = each.dataset;
+    each.textContent = left > 0 ? `${clock(left)} ${before}` : `${clock(-left)} ${after}`;
+  }
+  // What is not known does not go on counting.
+  if (showAge(now)) now = age.seenTime;
   for (const each of page.querySelectorAll("[data-since]")) {
     each.textContent = clock(now - Number(each.dataset.since));
   }
@@ -158,19 +180,22 @@ function tick() {
 }
 function showAge(now) {
   const banner = document.getElementById("old");
-  if (!banner) return;
+  if (!banner) return false;
   const { seenTime, oldAfter, error } = age;
   const isOld = Boolean(error) || now - seenTime > oldAfter;
+  // Until the first update, the page is as old as the server says.
+  if (!isOld && !hasServerTime) return !banner.hidden;
   document.documentElement.classList.toggle("is-old", isOld);
   banner.hidden = !isOld;
-  if (!isOld) return;
+  if (!isOld) return false;
   const isDisconnected = stream?.readyState !== EventSource.OPEN;
   const cause = isDisconnected ? "this page has no connection to drs-waves" : error || "no answer";
-  const message = `OUT OF DATE since ${LOCAL.format(1000 * seenTime)}: ${cause}. Trying again.`;
+  const message = `LAST KNOWN STATE, of ${LOCAL.format(1000 * seenTime)}: ${cause}. Trying again.`;
   const text = banner.querySelector(".message");
   // A screen reader repeats the text with every change.
   if (text.textContent !== message) text.textContent = message;
   banner.querySelector(".age").textContent = `${clock(now - seenTime)} old`;
+  return true;
 }
 
 function choose(wave, scroll) {
@@ -180,9 +205,9 @@ function choose(wave, scroll) {
   markSelected();
   panelShows = "";
   showPanel("");
-  const narrow = window.matchMedia("(max-width: 1099px)").matches;
-  if (scroll && narrow) document.getElementById("panel")?.scrollIntoView();
+  if (scroll && isNarrow()) document.getElementById("panel")?.scrollIntoView();
 }
+const isNarrow = () => window.matchMedia("(max-width: 1099px)").matches;
 async function showPanel(number) {
   const wanted = `${number} ${selectedWave}`;
   if (selectedWave === undefined || panelShows === wanted) return;
@@ -195,7 +220,58 @@ async function showPanel(number) {
     tick();
   }
 }
+// Selects the next wave that a text finds, and brings it into view.
+async function findWave(form) {
+  const wanted = form.elements.text.value;
+  const { ok, text } = await fetched(`${base}/find?text=${encodeURIComponent(wanted)}`);
+  const found = ok ? JSON.parse(text) : [];
+  let message = ok ? "No wave or server found" : text;
+  if (found.length) {
+    const at = (found.findIndex((each) => each.WaveId === selectedWave) + 1) % found.length;
+    const { WaveId: wave, Text: what } = found[at];
+    choose(wave, false);
+    const row = page.querySelector(`tr[data-choose="${CSS.escape(wave)}"]`);
+    row.closest("details").open = true;
+    const node = page.querySelector(`.node[data-choose="${CSS.escape(wave)}"]`);
+    (isNarrow() ? row : node).scrollIntoView({ block: "center", inline: "center" });
+    message = `${at + 1} of ${found.length}: ${what}`;
+  }
+  document.getElementById("found").textContent = message;
+}
+
+// null: the whole graph, unless nobody could read it.
+let chosenZoom = null;
+const READABLE_ZOOM = 0.45;
+function showZoom() {
+  const graph = page.querySelector(".graph");
+  if (!graph) return;
+  const width = (graph.parentElement.clientWidth - 12) / graph.dataset.width;
+  const height = (0.7 * window.innerHeight) / graph.dataset.height;
+  const fit = Math.min(1, width, height);
+  const zoom = chosenZoom ?? (fit < READABLE_ZOOM ? 0.8 : fit);
+  graph.style.zoom = zoom;
+  graph.classList.toggle("is-far", zoom < 0.72);
+  document.getElementById("zoom").textContent = `${Math.round(100 * zoom)} %`;
+  return zoom;
+}
+function changeZoom(wanted) {
+  const steps = { in: 1.25, out: 0.8 };
+  const now = showZoom();
+  chosenZoom = wanted in steps ? Math.min(2, Math.max(0.2, now * steps[wanted])) : null;
+  showZoom();
+}
+
+// Which groups of waves are open is remembered; the server's HTML has the default.
+const openKey = (details) => `drs-waves-open-${details.dataset.keep}`;
+function restoreOpen() {
+  for (const each of page.querySelectorAll("details[data-keep]")) {
+    const kept = localStorage.getItem(openKey(each));
+    if (kept !== null) each.open = kept === "true";
+  }
+}
+
 function restore() {
+  restoreOpen();
   const wave = selectedWave ?? decodeURIComponent(location.hash.slice(1));
   if (wave) choose(wave, false);
 }
@@ -270,16 +346,29 @@ function typed() {
 
 page.addEventListener("click", (event) => {
   const target = event.target.closest(
-    "[data-choose],[data-ask],[data-show],[data-theme-to],[data-close]",
+    "[data-choose],[data-ask],[data-show],[data-theme-to],[data-close],[data-zoom],[data-keep]>summary",
   );
   if (!target || target.disabled) return;
-  const { choose: wave, ask, show, themeTo, wave: about } = target.dataset;
+  const { choose: wave, ask, show, themeTo, wave: about, zoom } = target.dataset;
   if (wave !== undefined) choose(wave, true);
   else if (ask || show) openDialog(ask ?? show, about || undefined);
   else if (themeTo) window.drsWavesTheme(themeTo);
+  else if (zoom) changeZoom(zoom);
+  // The browser opens or closes it after this event.
+  else if (target.matches("summary")) localStorage.setItem(openKey(target.parentElement), !target.parentElement.open);
   else document.getElementById("dialog").close();
 });
+page.addEventListener("keydown", (event) => {
+  const wanted = { "+": "in", "=": "in", "-": "out", 0: "fit" }[event.key];
+  if (wanted && event.target.closest(".graph-box") && !event.ctrlKey && !event.metaKey) changeZoom(wanted);
+});
+window.addEventListener("resize", showZoom);
 page.addEventListener("submit", (event) => {
+  if (event.target.id === "find") {
+    event.preventDefault();
+    findWave(event.target);
+    return;
+  }
   if (!event.target.closest("#dialog")) return;
   event.preventDefault();
   send(event.target, event.submitter);
@@ -301,5 +390,6 @@ if (shown !== undefined) {
   connect();
   setInterval(tick, 1000);
   restore();
+  showZoom();
   tick();
 }

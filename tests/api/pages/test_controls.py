@@ -5,7 +5,9 @@ from typing import Any, cast
 
 from api.auth.tokens import Principal
 from api.pages.execution.attention import attention_items
-from api.pages.execution.controls import CANCEL, action_dialog, controls
+from api.pages.execution.controls import CANCEL, CLEAN_UP, action_dialog, controls
+from api.pages.execution.execution_renderer import summary
+from api.pages.rendering import render
 from api.service import ExecutionService
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import Decisions, OperatorDecision, WaitingFor, WaveStatus
@@ -21,14 +23,15 @@ JOB = "drsjob-0123456789abcdef0"
 class RecordingService:
     """A service that records the messages instead of sending them."""
 
-    def __init__(self) -> None:
+    def __init__(self, effect: str | None = "done") -> None:
         self.messages: list[OperatorMessage] = []
+        self.effect = effect
 
     async def send_message(
         self, _caller: Principal, _execution_id: str, message: OperatorMessage
-    ) -> str:
+    ) -> str | None:
         self.messages.append(message)
-        return "done"
+        return self.effect
 
 
 def in_doubt(launches: list[str]) -> ExecutionState:
@@ -97,3 +100,77 @@ def test_after_a_retry_while_paused_the_page_offers_no_skip() -> None:
 def test_only_a_recovery_is_cancelled_with_its_plan_id() -> None:
     for kind, typed in ((ExecutionType.RECOVERY, True), (ExecutionType.DRILL, False)):
         assert ('name="typed"' in html_of(begin(DIAMOND, kind), CANCEL, None)) is typed
+
+
+def failed_database() -> ExecutionState:
+    """Database has failed, and both waves after it wait for a decision."""
+    state = begin(DIAMOND)
+    put(state, "Database", WaveStatus.FAILED, "out of capacity", launched=1).attempt = 1
+    for name in ("App1", "App2"):
+        put(state, name, WaveStatus.WAITING).waiting_for = WaitingFor.DECISION
+    return state
+
+
+def test_a_skip_beside_a_failed_wave_names_the_wave_that_it_skips() -> None:
+    [item] = attention_items(failed_database(), USER)
+    labels = [(each.label, each.wave_id) for each in item.controls]
+    assert labels == [
+        ("Retry", "w0"),
+        ("Accept", "w0"),
+        ("Skip App1", "w1"),
+        ("Skip App2", "w2"),
+    ]
+
+
+async def test_a_skip_asks_what_is_skipped_and_names_the_waves_of_each_answer() -> None:
+    html = html_of(failed_database(), MessageName.SKIP_WAVE, "w1")
+    assert html.count('type="radio"') == html.count("required") == 2
+    assert "Only this wave:</strong> App1 is not launched;" in html
+    assert "everything that depends on it:</strong> App1, Web will not be launched." in html
+    # Nothing depends on Web, so there is nothing to choose.
+    assert "radio" not in html_of(failed_database(), MessageName.SKIP_WAVE, "w3")
+    for value, cascade in (("", False), ("yes", True)):
+        service = RecordingService()
+        dialog = action_dialog(
+            cast(ExecutionService, service), failed_database(), MessageName.SKIP_WAVE, "w1"
+        )
+        assert dialog is not None
+        assert dialog.send is not None
+        await dialog.send(USER, {"cascade": value, "answer": "yes"})
+        assert [message.cascade for message in service.messages] == [cascade]
+
+
+async def test_a_message_that_no_worker_has_answered_is_queued_and_not_done() -> None:
+    for effect, title in (
+        (None, "Queued until a worker is available"),
+        ("Web skipped", "Accepted"),
+    ):
+        service = cast(ExecutionService, RecordingService(effect))
+        dialog = action_dialog(service, failed_database(), MessageName.RETRY_WAVE, "w0")
+        assert dialog is not None
+        assert dialog.send is not None
+        html = render("outcome_dialog", outcome=await dialog.send(USER, {}))
+        assert title in html
+        assert ("✓" in html) is (effect is not None)
+
+
+def test_dialogs_count_what_the_action_changes() -> None:
+    state = failed_database()
+    assert "Not up: 1 of 2 servers." in html_of(state, MessageName.RETRY_WAVE, "w0")
+    assert "3 waves will not be launched" in html_of(state, CANCEL, None)
+    state.end_time = START + 60
+    servers = state.waves[0].servers
+    assert not any(each.name == CLEAN_UP for each in controls(state, USER))
+    servers[0].recovery_job_id, servers[0].taken_over = JOB, True
+    # What an earlier execution launched is not this one's to terminate.
+    assert "0 recovery instances that crm-0f3b52a1c7d9 launched" in html_of(state, CLEAN_UP, None)
+    assert "1 instance of earlier executions" in html_of(state, CLEAN_UP, None)
+
+
+def test_the_progress_bar_is_filled_by_what_is_up_only() -> None:
+    state = begin(DIAMOND)
+    put(state, "Database", WaveStatus.IN_PROGRESS, start=START)
+    html = render("head", **summary(state, now=START))
+    assert 'aria-valuenow="0"' in html
+    assert '<span class="is-completed"' not in html
+    assert '<span class="is-in-progress" data-style="width:25.0%">' in html

@@ -74,7 +74,7 @@ async def test_an_operator_who_signed_in_is_the_actor_in_the_history(
     await tab.sees("#attention", "this needs the approver role")
     await page.locator("#attention").get_by_role("button", name="Skip").click()
     await page.locator("#dialog").get_by_role("button", name="Skip", exact=True).click()
-    await tab.sees("#dialog", "Done")
+    await tab.sees("#dialog", "Accepted")
     state = await env.end(plan, page.url.rpartition("/")[2])
     assert state.started_by == "ops"
     assert (state.messages[0].actor, state.messages[0].actor_verified) == ("ops", True)

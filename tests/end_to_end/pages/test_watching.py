@@ -134,7 +134,7 @@ async def test_a_server_that_could_not_be_verified_is_shown_as_unknown(
     await env.end(plan, execution_id)
 
 
-async def test_a_page_is_marked_out_of_date_while_temporal_does_not_answer(
+async def test_a_page_says_that_its_state_is_the_last_known_while_temporal_does_not_answer(
     env_with_own_temporal: E2eEnvironment, open_page: Open
 ) -> None:
     stack = env_with_own_temporal.stack
@@ -152,7 +152,7 @@ async def test_a_page_is_marked_out_of_date_while_temporal_does_not_answer(
         assert await tab.page.locator("#old").is_hidden()
 
         await asyncio.to_thread(stack.stop_part, "temporal")
-        await tab.sees("#old", "OUT OF DATE since 20")
+        await tab.sees("#old", "LAST KNOWN STATE, of 20")
         assert await tab.node("database").is_visible()
 
         await asyncio.to_thread(stack.start_temporal)

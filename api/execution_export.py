@@ -1,0 +1,79 @@
+"""An execution as a file: JSON as `drs-waves history --json` prints it, CSV with a row a server."""
+
+import csv
+import io
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from client.executions import LastKnownState
+from recovery.execution.server import ServerResult
+from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveState
+
+# A spreadsheet would run a cell that begins so; names come from DRS and from plan files.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class ExportFormat(StrEnum):
+    """The formats of an export."""
+
+    JSON = "json"
+    CSV = "csv"
+
+    @property
+    def media_type(self) -> str:
+        """Its media type."""
+        return "application/json" if self is ExportFormat.JSON else "text/csv"
+
+
+def exported(state: ExecutionState, kind: ExportFormat) -> str:
+    """An execution in a format."""
+    if kind is ExportFormat.JSON:
+        return state.model_dump_json(exclude_none=True, indent=2)
+    rows = [_row(state, wave, server) for wave in state.waves for server in wave.servers]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0] if rows else ["ExecutionId"])
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _row(state: ExecutionState, wave: WaveState, server: ServerResult) -> dict[str, object]:
+    """The row of a server; times are UTC. Its last columns say whether the state is outdated."""
+    outdated = state if isinstance(state, LastKnownState) else None
+    return {
+        "ExecutionId": state.execution_id,
+        "PlanId": state.plan_id,
+        "ExecutionType": state.execution_type,
+        "Status": state.status,
+        "WaveId": wave.wave_id,
+        "WaveName": wave.wave_name,
+        "WaveStatus": wave.status,
+        "Attempt": wave.attempt,
+        "AccountId": wave.account_id,
+        "Region": wave.region,
+        "SourceServerId": server.source_server_id,
+        "ServerName": wave.server_names.get(server.source_server_id),
+        "Impact": server.impact,
+        "LaunchStatus": server.launch_status,
+        "Verified": server.verified,
+        "RecoveryJobId": server.recovery_job_id,
+        "TakenOver": server.taken_over,
+        "RecoveryInstanceId": server.recovery_instance_id,
+        "LaunchTime": _time(server.launch_time),
+        "EndTime": _time(server.end_time),
+        "Reason": server.reason,
+        "RecordedTime": _time(outdated.recorded_time) if outdated else None,
+        "OutdatedReason": outdated.outdated_reason if outdated else None,
+    }
+
+
+def _time(epoch: float | None) -> str | None:
+    if epoch is None:
+        return None
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="seconds")
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
