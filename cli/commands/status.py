@@ -22,7 +22,7 @@ from cli.render.output import (
     warn,
     write_json,
 )
-from client.connection import connect_to_temporal
+from client.connection import connect_to_temporal, temporal_place
 from client.errors import NoWorkerError, RefusedError
 from client.executions import execution_state, last_known_state, plan_and_execution
 from client.health import launch_problems
@@ -30,6 +30,8 @@ from client.overview import running_executions
 from recovery.text_format import rounded_duration
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
+
+_PIPE_WIDTH, _PIPE_HEIGHT = 80, 24
 
 
 def status(
@@ -42,6 +44,9 @@ def status(
         ),
     ] = None,
     follow: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+    list_all: Annotated[
+        bool, typer.Option("--all", help="List the completed waves too, however many.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show a plan's running or last execution, or list the running ones.
@@ -60,7 +65,7 @@ def status(
         if follow:
             raise CliError("--watch needs a PlanId; `drs-waves status` lists what runs")
         raise typer.Exit(asyncio.run(_show_running(json=json)))
-    _show_or_follow(plan, follow=follow, json=json)
+    _show_or_follow(plan, follow=follow, list_all=list_all, json=json)
 
 
 async def _show_running(*, json: bool) -> ExitCode:
@@ -137,12 +142,17 @@ async def _wait(given: str, seconds: float | None, *, json: bool) -> ExitCode:
 
 async def _watched(client: Client, given: str) -> WatchedExecution:
     plan_id, execution_id = await plan_and_execution(client, given)
-    return WatchedExecution(plan_id, execution_id, sandbox=get_settings().speed > 1)
+    return WatchedExecution(
+        plan_id,
+        execution_id,
+        sandbox=get_settings().speed > 1,
+        place=temporal_place(client),
+    )
 
 
-def _show_or_follow(given: str, *, follow: bool, json: bool) -> NoReturn:
+def _show_or_follow(given: str, *, follow: bool, list_all: bool = False, json: bool) -> NoReturn:
     try:
-        code = asyncio.run(_show_one(given, follow=follow, json=json))
+        code = asyncio.run(_show_one(given, follow=follow, list_all=list_all, json=json))
     except KeyboardInterrupt:
         if follow:
             print_detached_notice(given)
@@ -150,7 +160,7 @@ def _show_or_follow(given: str, *, follow: bool, json: bool) -> NoReturn:
     raise typer.Exit(code)
 
 
-async def _show_one(given: str, *, follow: bool, json: bool) -> ExitCode:
+async def _show_one(given: str, *, follow: bool, list_all: bool, json: bool) -> ExitCode:
     client = await connect_to_temporal()
     watched = await _watched(client, given)
     if follow:
@@ -175,10 +185,16 @@ async def _show_one(given: str, *, follow: bool, json: bool) -> ExitCode:
         write_json(watched.state)
         return code
     console = stdout_console()
-    # A pipe has no screen width.
-    width = min(console.width, 80) if console.is_terminal else 80
-    height_of_all_waves = 2 * len(watched.state.waves) + 20
-    drawn = view(watched, now=time.time(), width=width, height=height_of_all_waves)
+    # A pipe has no screen size.
+    width, height = console.size if console.is_terminal else (_PIPE_WIDTH, _PIPE_HEIGHT)
+    drawn = view(
+        watched,
+        now=time.time(),
+        width=width,
+        height=height,
+        is_cut=False,
+        lists_all=list_all,
+    )
     console.print(drawn, width=width)
     show("", f"Servers: drs-waves history {watched.state.execution_id}")
     return code

@@ -1,15 +1,17 @@
-"""The keys and the commands for what an operator can do about an execution now."""
+"""The decisions that wait for an operator, with the keys or the commands that make them."""
 
-from rich.cells import cell_len
+from dataclasses import dataclass
 
-from cli.render.cells import fit
+from cli.render.cells import wrapped
+from recovery.execution.progress import wave_notes
 from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveState
 from recovery.operator.messages import MessageName
 from recovery.operator.pending_decisions import (
     DecisionKind,
     PendingDecision,
-    pending_decisions,
     time_to_decide,
+    unanswered_effect,
 )
 
 # The keys of the live view.
@@ -24,93 +26,93 @@ KEYS = {
     MessageName.PAUSE: "p",
     MessageName.RESUME: "p",
 }
-_MAX_HINTS = 4
-
-# The words of a command, after `drs-waves`.
-Command = tuple[str, ...]
+_INDENT = "    "
 
 
-def hints(state: ExecutionState, *, now: float, width: int) -> list[str]:
-    """List the exact commands for what waits for an operator, most urgent first.
+@dataclass(frozen=True)
+class Hint:
+    """What an operator should know about a pending decision, in lines that fit the screen.
 
-    A command is never cut: one that does not fit beside its wave is on a line of its own.
-    `now` is in epoch seconds.
+    Attributes:
+        why: why a decision is needed; it may be long.
+        what_to_do: until when, what happens otherwise, and the keys or the commands.
     """
-    pending = pending_decisions(state)
-    hint_lines = [
-        _hint(_heading(state, each, now=now), commands, width)
-        for each in pending
-        for commands in _commands(state.plan_id, each)
-        if commands
-    ]
-    more = len(hint_lines) - _MAX_HINTS
-    if more > 0:
-        rest = f"and {more + 1} more waves wait for an operator"
-        hint_lines = [*hint_lines[: _MAX_HINTS - 1], [rest]]
-    return [line for lines in hint_lines for line in lines]
+
+    why: list[str]
+    what_to_do: list[str]
 
 
-def _heading(state: ExecutionState, pending: PendingDecision, *, now: float) -> str:
-    if pending.wave is None:
-        return "PAUSED"
-    name = fit(pending.wave.wave_name, 16)
-    match pending.kind:
-        case DecisionKind.APPROVAL:
-            return f"{name} waits for approval"
-        case DecisionKind.LAUNCH:
-            return f"{name} in doubt"
-        case DecisionKind.LASTING_ERROR:
-            return f"{name} waits until you remove the cause of its error; or"
-        case _:
-            accepted = pending.wave.decisions.accepted_by is not None
-            status = "accepted" if accepted else str(pending.wave.status)
-            left = time_to_decide(state, pending.wave, now=now)
-            return f"{name} {status}, {left}" if left else f"{name} {status}"
+def label(name: MessageName) -> str:
+    """A message as the operator reads it."""
+    if name is MessageName.CANCEL_WAVE:
+        return "cancel wave"  # "cancel" is the plan's.
+    return name.removesuffix("_wave").replace("_", " ")
 
 
-def _commands(plan_id: str, pending: PendingDecision) -> list[list[Command]]:
-    """The commands that decide it; for launches in doubt, a list of commands a launch."""
+def hint(
+    state: ExecutionState, pending: PendingDecision, *, now: float, width: int, with_keys: bool
+) -> Hint:
+    """Say what a decision is about and how it is made; no command is cut.
+
+    Args:
+        state: the execution.
+        pending: the decision.
+        now: epoch seconds.
+        width: of the screen, in cells.
+        with_keys: name the keys of the live view, not the commands.
+    """
+    wave = pending.wave
+    why = "nothing new is launched" if wave is None else wave_notes(wave)
+    act = _keys(pending) if with_keys else _commands(state.plan_id, pending)
+    note = "" if wave is None else _deadline(state, wave, now=now)
+    if pending.kind is DecisionKind.LASTING_ERROR:
+        note = "Remove the cause: the launch is tried again automatically. To stop waiting:"
+    texts = [note, *act] if note else act
+    return Hint(
+        wrapped(why, width, indent=_INDENT) if why else [],
+        [line for text in texts for line in wrapped(text, width, indent=_INDENT)],
+    )
+
+
+def _deadline(state: ExecutionState, wave: WaveState, *, now: float) -> str:
+    left = time_to_decide(state, wave, now=now)
+    otherwise = unanswered_effect(state, wave)
+    text = f"{left}. Without a decision, {otherwise}" if left and otherwise else left
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def _keys(pending: PendingDecision) -> list[str]:
+    keys = [f"{KEYS[name]} {label(name)}" for name in pending.messages]
+    if pending.skippable:
+        alone = len(pending.skippable) == 1
+        what = pending.skippable[0].wave_name if alone else "a wave that waits for it"
+        keys.append(f"{KEYS[MessageName.SKIP_WAVE]} skip {what}")
+    return ["Keys: " + " · ".join(keys)] if keys else []
+
+
+def _commands(plan_id: str, pending: PendingDecision) -> list[str]:
+    """The commands that make a decision; for each launch in doubt, commands of its own."""
     wave = pending.wave
     if wave is None:
-        return [[_command(name, plan_id) for name in pending.messages]]
+        return [_command(name, plan_id) for name in pending.messages]
     match pending.kind:
-        case DecisionKind.APPROVAL:
-            return [[_command(MessageName.APPROVE_WAVE, plan_id, wave.wave_id, "[--refuse]")]]
         case DecisionKind.LAUNCH:
             launches = wave.launches_in_doubt
             options = [("--launch", each) for each in launches] if len(launches) > 1 else [()]
-            jobs = {MessageName.ADOPT_JOB: ("JOB",)}
+            jobs = {MessageName.ADOPT_JOB: ("JOB_ID",)}
             return [
-                [
-                    _command(name, plan_id, wave.wave_id, *jobs.get(name, ()), *option)
-                    for name in pending.messages
-                ]
+                _command(name, plan_id, wave.wave_id, *jobs.get(name, ()), *option)
                 for option in options
+                for name in pending.messages
             ]
         case _:
             commands = [_command(name, plan_id, wave.wave_id) for name in pending.messages]
-            skippable = pending.skippable[:1]
             skip = MessageName.SKIP_WAVE
-            return [commands + [_command(skip, plan_id, each.wave_id) for each in skippable]]
+            commands += [_command(skip, plan_id, each.wave_id) for each in pending.skippable[:3]]
+            if pending.kind is DecisionKind.APPROVAL:
+                commands[0] += " [--refuse]"
+            return commands
 
 
-def _command(name: MessageName, *args: str) -> Command:
-    return (name.replace("_", "-"), *args)
-
-
-def _hint(heading: str, commands: list[Command], width: int) -> list[str]:
-    """Join what waits and its commands: in one line if it fits."""
-    first, *others = commands
-    short = [" ".join(first), *(_without_repeated(each, first) for each in others)]
-    line = f"{heading}: drs-waves {' · '.join(short)}"
-    if cell_len(line) <= width:
-        return [line]
-    return [f"{heading}:", *(f"  drs-waves {' '.join(each)}" for each in commands)]
-
-
-def _without_repeated(command: Command, first: Command) -> str:
-    """A further command, without the arguments that the first one has."""
-    name, *args = command
-    if args == list(first[1 : len(command)]):
-        return name
-    return " ".join((name, *(args[1:] or args)))
+def _command(name: MessageName, *args: str) -> str:
+    return " ".join(("drs-waves", name.replace("_", "-"), *args))

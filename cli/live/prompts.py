@@ -1,26 +1,31 @@
 """Steers an execution from the live view: a key chooses an action, and `y` sends it."""
 
-import textwrap
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from temporalio.service import RPCError
 
-from cli.live.hints import KEYS
+from cli.live.hints import KEYS, label
 from cli.live.keyboard import ENTER, ERASE, ESCAPE, Keyboard
 from cli.live.view import WatchedExecution
-from cli.render.cells import list_within
+from cli.render.cells import packed
 from client.errors import RefusedError, UnreachableError
 from client.steering import WITHOUT_WORKER
 from recovery.execution.wave import WaveState
 from recovery.operator.effects import effect_text, skipped_with
 from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.operator.pending_decisions import pending_decisions
 from recovery.operator.rules import Action, actions, allowed_forms
+from recovery.text_format import listed, timestamp
 
 Send = Callable[[OperatorMessage], Awaitable[str | None]]
 _DETACH = "q"
-_WIDTH = 80
+_ALL_WAVES = "w"
 _MAX_LENGTH = 400
+_MAX_OPTIONS = 100
+# A result is about the state of that time; the state above it goes on changing.
+_RESULT_SECONDS = 60.0
 
 
 class _LeftError(Exception):
@@ -39,24 +44,38 @@ class Prompts:
         self._keys = keys
         self._send = send
         self._question: list[str] = []
+        self._typed: str | None = None
         self._result = ""
+        self._result_time = 0.0
         self.redraw: Callable[[], None] = lambda: None
 
-    def footer(self) -> Sequence[str]:
-        """Return the open question; or the last action's result, and the available keys."""
+    def footer(self, width: int) -> Sequence[str]:
+        """Return the open question; or the last action's result, and the available keys.
+
+        `width` is of the screen, in cells.
+        """
         if self._question:
-            return self._question
-        labels = [f"{KEYS[a.name]} {_label(a.name)}" for a in self._actions()]
-        keys = " · ".join([*labels, f"{_DETACH} detach"])
-        return [*textwrap.wrap(self._result, _WIDTH), keys]
+            typed = [] if self._typed is None else [f"> {self._typed[-max(1, width - 4) :]}_"]
+            return [*self._question, *typed]
+        keys = [f"{KEYS[a.name]} {label(a.name)}" for a in self._actions()]
+        pages = "next page" if self._watched.page else "all waves"
+        lines = packed([*keys, f"{_ALL_WAVES} {pages}", f"{_DETACH} detach"], width)
+        if self._result and time.time() - self._result_time < _RESULT_SECONDS:
+            return [f"{timestamp(self._result_time)[11:19]} {self._result}", *lines]
+        return lines
 
     async def run(self) -> None:
         """Run the actions that the operator chooses, until `q`."""
         while (key := await self._keys.key()) != _DETACH:
+            if key == _ALL_WAVES:
+                self._watched.page += 1
+                self.redraw()
+                continue
             action = next((a for a in self._actions() if KEYS[a.name] == key), None)
-            self._result = f"{key!r} does nothing now"
+            result = f"The key {key!r} does nothing now"
             if action is not None:
-                self._result = await self._run_action(action)
+                result = await self._run_action(action)
+            self._result, self._result_time = result, time.time()
             self._question = []
             self.redraw()
 
@@ -69,13 +88,14 @@ class Prompts:
         Returns:
             The result, for the footer.
         """
-        subject = _label(action.name)
+        subject = label(action.name)
         wave: WaveState | None = None
         try:
             if action.waves:
-                waves = {each.wave_id: each for each in action.waves}
+                waves = {each.wave_id: each for each in self._decisions_first(action.waves)}
                 names = {wave_id: each.wave_name for wave_id, each in waves.items()}
-                wave = waves[await self._choose(f"{subject} which?", "WaveId", names)]
+                question = f"{subject[0].upper()}{subject[1:]} which wave?"
+                wave = waves[await self._choose(question, "WaveId or WaveName", names)]
                 subject += f" {wave.wave_name}"
             forms = self._forms(action, wave)
             if not forms:
@@ -91,7 +111,7 @@ class Prompts:
             self._show_question(f"{subject}: sending…")
             return f"{subject}: {await self._send(message) or WITHOUT_WORKER}"
         except _LeftError:
-            return f"{subject}: question left, no message sent"
+            return f"{subject}: no message sent"
         except (RefusedError, UnreachableError, RPCError) as error:
             return f"{subject}: NOT DONE: {error}"
 
@@ -107,14 +127,16 @@ class Prompts:
         """Ask for the launch, the job and the reason, as far as the message has them."""
         if message.name.is_launch_answer:
             launches = {form.launch or "": form.launch or "" for form in forms}
-            launch = await self._choose(f"{subject}: which launch?", "launch ID", launches)
+            launch = await self._choose(f"{subject}: which launch?", "LAUNCH_ID", launches)
             message = replace(message, launch=launch)
         if message.name is MessageName.ADOPT_JOB:
-            job = await self._read_line(f"{subject}: the job's ID, such as drsjob-… (Esc to leave)")
+            job = await self._read_line(
+                f"{subject}: the ID of the job, such as drsjob-… (Esc to go back)"
+            )
             if not job:
                 raise _LeftError
             message = replace(message, job=job)
-        reason = await self._read_line(f"{subject}: reason (Enter for none, Esc to leave)")
+        reason = await self._read_line(f"{subject}: reason (Enter for none, Esc to go back)")
         return replace(message, reason=reason)
 
     async def _ask_cascade(
@@ -129,8 +151,14 @@ class Prompts:
         if state is None or len(skipped_with(state, wave)) == 1:
             return message
         options = {"wave": "this wave only", "all": "also the waves that depend on it"}
-        answer = await self._choose(f"{subject}:", "wave, all", options)
+        answer = await self._choose(f"{subject}: what is skipped?", "wave, all", options)
         return replace(message, cascade=answer == "all")
+
+    def _decisions_first(self, waves: Sequence[WaveState]) -> list[WaveState]:
+        state = self._watched.state
+        pending = pending_decisions(state) if state is not None else []
+        ids = {each.wave.wave_id for each in pending if each.wave is not None}
+        return sorted(waves, key=lambda wave: wave.wave_id not in ids)
 
     async def _choose(self, question: str, id_name: str, options: Mapping[str, str]) -> str:
         """Ask for one of several options, whose names are shown by their IDs.
@@ -141,11 +169,19 @@ class Prompts:
         if len(options) == 1:
             return next(iter(options))
         names = [f"{number} {name}" for number, name in enumerate(options.values(), start=1)]
-        listed = list_within(names, _WIDTH, start=f"{question} ")
-        answer = await self._read_line(f"{listed}  (number or {id_name})")
-        for number, each in enumerate(options, start=1):
-            if answer in (str(number), each):
-                return each
+        problem = ""
+        while answer := await self._read_line(
+            f"{problem}{question} Type its number or {id_name} (Esc to go back).",
+            listed(names, shown=_MAX_OPTIONS),
+        ):
+            found = [
+                each
+                for number, (each, name) in enumerate(options.items(), start=1)
+                if answer.casefold() in (str(number), each.casefold(), name.casefold())
+            ]
+            if answer in found or len(found) == 1:
+                return answer if answer in found else found[0]
+            problem = f"{answer!r} is {'several' if found else 'none'} of them. "
         raise _LeftError
 
     async def _confirm(
@@ -161,12 +197,12 @@ class Prompts:
         """
         effect += f", launch {message.launch}" if message.launch else ""
         effect += f", job {message.job}" if message.job else ""
-        reason = f": {message.reason}" if message.reason else ""
+        reason = f" Reason: {message.reason}." if message.reason else ""
         keys = {"y" if form.approve else "r": form.approve for form in forms}
         choices = {"y": "y/N", "r": "r refuses it"}
         self._keys.discard_pending()
         self._show_question(
-            *textwrap.wrap(f"{effect[0].upper()}{effect[1:]}{reason}.", _WIDTH),
+            f"{effect[0].upper()}{effect[1:]}.{reason}",
             f"Send it? {', '.join(choices[key] for key in keys)}",
         )
         answer = (await self._keys.key()).lower()
@@ -174,31 +210,28 @@ class Prompts:
             raise _LeftError
         return replace(message, approve=keys[answer])
 
-    async def _read_line(self, question: str) -> str:
-        """Read a typed line.
+    async def _read_line(self, *question: str) -> str:
+        """Read a typed line below the lines of a question.
 
         Raises:
             _LeftError: the operator pressed Escape.
         """
-        typed = ""
-        while True:
-            self._show_question(question, f"> {typed[-(_WIDTH - 4) :]}_")
-            key = await self._keys.key()
-            if key == ENTER:
-                return typed.strip()
-            if key == ESCAPE:
-                raise _LeftError
-            if key in ERASE:
-                typed = typed[:-1]
-            elif key.isprintable() and len(typed) < _MAX_LENGTH:
-                typed += key
+        self._typed = ""
+        try:
+            while True:
+                self._show_question(*question)
+                key = await self._keys.key()
+                if key == ENTER:
+                    return self._typed.strip()
+                if key == ESCAPE:
+                    raise _LeftError
+                if key in ERASE:
+                    self._typed = self._typed[:-1]
+                elif key.isprintable() and len(self._typed) < _MAX_LENGTH:
+                    self._typed += key
+        finally:
+            self._typed = None
 
     def _show_question(self, *lines: str) -> None:
         self._question = list(lines)
         self.redraw()
-
-
-def _label(name: MessageName) -> str:
-    if name is MessageName.CANCEL_WAVE:
-        return "cancel wave"  # "cancel" is the plan's.
-    return name.removesuffix("_wave").replace("_", " ")

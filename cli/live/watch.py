@@ -46,15 +46,16 @@ class LiveDisplay(Live):
     def __init__(self, console: Console) -> None:
         super().__init__(console=console, auto_refresh=False, vertical_overflow="crop")
         self._watched: Sequence[WatchedExecution] = ()
-        self.footer: Callable[[], Sequence[str]] = tuple
+        self.footer: Callable[[int], Sequence[str]] = _no_footer
 
     def show(self, watched: Sequence[WatchedExecution]) -> None:
         """Redraw."""
         self._watched = watched
         width, height = self.console.size
         share = max(1, (height - 1) // max(1, len(watched)))
+        footer = self.footer(width)
         views = [
-            view(each, now=time.time(), width=min(width, 80), height=share, footer=self.footer())
+            view(each, now=time.time(), width=width, height=share, footer=footer)
             for each in watched
         ]
         self.update(Group(*views), refresh=True)
@@ -62,6 +63,10 @@ class LiveDisplay(Live):
     def redraw(self) -> None:
         """Draw the last states again."""
         self.show(self._watched)
+
+
+def _no_footer(_: int) -> Sequence[str]:
+    return ()
 
 
 class LineDisplay(nullcontext[None]):
@@ -167,7 +172,7 @@ def _prompts(client: Client, watched: WatchedExecution, display: LiveDisplay) ->
         try:
             yield prompts
         finally:
-            display.footer = tuple
+            display.footer = _no_footer
 
 
 def _poll_interval(watched: Sequence[WatchedExecution]) -> float:

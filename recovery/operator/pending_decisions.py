@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
-from recovery.forecast.remaining import remaining
+from recovery.forecast.remaining import graph_of, remaining
 from recovery.operator.messages import MessageName
 from recovery.operator.rules import accepts_messages, is_allowed
-from recovery.text_format import clock_time, rounded_duration
+from recovery.text_format import clock_time, count, rounded_duration
 
 _FAILED_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 
@@ -23,7 +23,7 @@ class DecisionKind(StrEnum):
     LASTING_ERROR = "LASTING_ERROR"
     """An error of a launch that lasts until an operator removes its cause."""
     FAILURE = "FAILURE"
-    """How to continue after a wave that FAILED or TIMED_OUT."""
+    """How to continue after a wave that FAILED or TIMED_OUT, and that nobody accepted."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,26 @@ def time_to_decide(state: ExecutionState, wave: WaveState, *, now: float) -> str
     return f"{rounded_duration(deadline - now)} to decide (until {clock_time(deadline)})"
 
 
+def unanswered_effect(state: ExecutionState, wave: WaveState) -> str:
+    """What follows if nobody decides about a failed wave in time; empty if nothing waits for it."""
+    waiting = {
+        each.wave_id: each.wave_name
+        for each in state.waves
+        if each.waiting_for is WaitingFor.DECISION and wave.wave_id in each.depends_on
+    }
+    if not waiting:
+        return ""
+    graph = graph_of(state)
+    settled = {each.wave_id for each in state.waves if each.status.is_settled}
+    after = {i for wave_id in waiting for i in graph.downstream_of(wave_id)}
+    others = len(waiting) - 1 + len(after - waiting.keys() - settled)
+    more = f" and {count(others, 'more wave')}" if others else ""
+    text = f"{next(iter(waiting.values()))}{more} will not be launched"
+    if state.execution_type is ExecutionType.DRILL:
+        return text
+    return f"{text}; until the plan's deadline, a later answer still launches them"
+
+
 # By kind, most urgent first, the messages that make the decision.
 _MESSAGES = {
     DecisionKind.APPROVAL: (MessageName.APPROVE_WAVE, MessageName.SKIP_WAVE),
@@ -118,7 +138,8 @@ def _kind(wave: WaveState) -> DecisionKind | None:
         return DecisionKind.LAUNCH
     if wave.waiting_for is WaitingFor.OPERATOR:
         return DecisionKind.LASTING_ERROR
-    return DecisionKind.FAILURE if wave.status in _FAILED_STATUSES else None
+    is_undecided = wave.status in _FAILED_STATUSES and wave.decisions.accepted_by is None
+    return DecisionKind.FAILURE if is_undecided else None
 
 
 def _skippable(state: ExecutionState, wave: WaveState) -> tuple[WaveState, ...]:

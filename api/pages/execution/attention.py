@@ -80,6 +80,5 @@ def _text(pending: PendingDecision) -> str:
         case DecisionKind.LASTING_ERROR:
             return pending.wave.status_reason
         case _:
-            accepted = "; accepted" if pending.wave.decisions.accepted_by else ""
             late = f"; {UNANSWERED}" if pending.wave.unanswered_since is not None else ""
-            return f"{pending.wave.status}{accepted}: {pending.wave.status_reason}{late}"
+            return f"{pending.wave.status}: {pending.wave.status_reason}{late}"

@@ -1,6 +1,7 @@
 """The hints and keys for the current actions, and the messages they send."""
 
 import asyncio
+import re
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,7 +9,8 @@ import pytest
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from cli.live.hints import KEYS, hints
+from cli.live import prompts as prompting
+from cli.live.hints import KEYS, hint
 from cli.live.keyboard import Keyboard
 from cli.live.prompts import Prompts
 from cli.live.view import WatchedExecution
@@ -20,9 +22,10 @@ from contract.failures import FailureType
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
 from recovery.execution.wave import Decisions, OperatorDecision, WaitingFor, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.operator.pending_decisions import pending_decisions, unanswered_effect
 from recovery.operator.rules import actions
 from recovery.text_format import clock_time
-from tests.cli.executions import CHAIN, DIAMOND, START, begin, put, wave
+from tests.cli.executions import CHAIN, DIAMOND, START, begin, plan_of, put, wave
 from tests.cli.live.test_view import drawn
 
 
@@ -30,9 +33,16 @@ def keys(state: ExecutionState) -> str:
     return "".join(KEYS[action.name] for action in actions(state))
 
 
-def asking() -> ExecutionState:
+def said(state: ExecutionState, *, now: float = START, with_keys: bool = False) -> list[str]:
+    """What is said about the first pending decision."""
+    first = pending_decisions(state)[0]
+    about = hint(state, first, now=now, width=80, with_keys=with_keys)
+    return [line.strip() for line in [*about.why, *about.what_to_do]]
+
+
+def asking(kind: ExecutionType = ExecutionType.DRILL) -> ExecutionState:
     """App2 has failed and Web waits for a decision."""
-    state = begin(DIAMOND)
+    state = begin(DIAMOND, kind)
     for name in ("Database", "App1", "App2"):
         wave(state, name).has_workflow = True
         put(state, name, WaveStatus.COMPLETED, launched=2, start=START, end=START + 60)
@@ -43,25 +53,44 @@ def asking() -> ExecutionState:
 
 def test_a_failed_wave_offers_a_retry_an_acceptance_and_to_skip_what_waits_for_it() -> None:
     state = asking()
-    assert hints(state, now=START, width=80) == [
-        "App2 FAILED: drs-waves retry-wave crm w2 · accept-wave · skip-wave w3"
+    assert said(state) == [
+        "1 of 2 launched",
+        "drs-waves retry-wave crm w2",
+        "drs-waves accept-wave crm w2",
+        "drs-waves skip-wave crm w3",
     ]
+    assert said(state, with_keys=True)[1:] == ["Keys: r retry · a accept · s skip Web"]
     assert keys(state) == "rasp"
 
 
-def test_a_failed_wave_says_how_long_its_dependents_wait_for_a_decision() -> None:
-    state = asking()
+@pytest.mark.parametrize("kind", ExecutionType)
+def test_a_failed_wave_says_until_when_to_decide_and_what_happens_otherwise(
+    kind: ExecutionType,
+) -> None:
+    state = asking(kind)
     wave(state, "App2").ask_until = START + 2 * 3600
-    (heading, *_) = hints(state, now=START + 600, width=80)
+    text = " ".join(said(state, now=START + 600))
     until = clock_time(START + 2 * 3600)
-    assert heading == f"App2 FAILED, 1 h 50 min to decide (until {until}):"
+    assert f"1 h 50 min to decide (until {until}). Without a decision, Web will not be" in text
+    later = "until the plan's deadline, a later answer still launches them"
+    assert (later in text) is (kind is ExecutionType.RECOVERY)
+
+
+def test_waves_that_do_not_launch_without_a_decision_are_counted_to_the_end() -> None:
+    state = begin(plan_of({"A": [], "B": ["A"], "C": ["B"], "D": ["B"], "E": ["C"]}))
+    put(state, "A", WaveStatus.FAILED)
+    put(state, "B", WaveStatus.WAITING).waiting_for = WaitingFor.DECISION
+    put(state, "D", WaveStatus.SKIPPED)
+    expected = "B and 2 more waves will not be launched"
+    assert unanswered_effect(state, wave(state, "A")) == expected
+    assert unanswered_effect(state, wave(state, "C")) == ""
 
 
 def test_a_failed_wave_says_that_nobody_decided_in_time() -> None:
     state = asking()
     wave(state, "App2").unanswered_since = START
     put(state, "Web", WaveStatus.SKIPPED)
-    assert "nobody decided in time" in hints(state, now=START + 600, width=80)[0]
+    assert "Nobody decided in time" in " ".join(said(state, now=START + 600))
 
 
 def test_a_launch_in_doubt_offers_both_answers() -> None:
@@ -69,8 +98,9 @@ def test_a_launch_in_doubt_offers_both_answers() -> None:
     wave(state, "Database").has_workflow = True
     put(state, "Database", WaveStatus.WAITING)
     wave(state, "Database").launches_in_doubt = ["crm-1/w0/1/0"]
-    assert hints(state, now=START, width=80) == [
-        "Database in doubt: drs-waves adopt-job crm w0 JOB · launch-anyway"
+    assert said(state) == [
+        "drs-waves adopt-job crm w0 JOB_ID",
+        "drs-waves launch-anyway crm w0",
     ]
     assert {"j", "l"} <= set(keys(state))
 
@@ -80,13 +110,23 @@ def test_of_several_launches_in_doubt_each_has_commands_that_name_it() -> None:
     wave(state, "Database").has_workflow = True
     put(state, "Database", WaveStatus.WAITING)
     wave(state, "Database").launches_in_doubt = ["crm-1/w0/1/0", "crm-1/w0/1/1"]
-    assert hints(state, now=START, width=80) == [
-        "Database in doubt:",
-        "  drs-waves adopt-job crm w0 JOB --launch crm-1/w0/1/0",
-        "  drs-waves launch-anyway crm w0 --launch crm-1/w0/1/0",
-        "Database in doubt:",
-        "  drs-waves adopt-job crm w0 JOB --launch crm-1/w0/1/1",
-        "  drs-waves launch-anyway crm w0 --launch crm-1/w0/1/1",
+    assert said(state) == [
+        "drs-waves adopt-job crm w0 JOB_ID --launch crm-1/w0/1/0",
+        "drs-waves launch-anyway crm w0 --launch crm-1/w0/1/0",
+        "drs-waves adopt-job crm w0 JOB_ID --launch crm-1/w0/1/1",
+        "drs-waves launch-anyway crm w0 --launch crm-1/w0/1/1",
+    ]
+
+
+def test_an_error_that_lasts_says_what_to_remove_and_how_to_stop_waiting() -> None:
+    state = begin(DIAMOND)
+    reason = "Waiting for an operator: no launch since 10:00: no route to AWS"
+    stuck = put(state, "Database", WaveStatus.WAITING, reason)
+    stuck.has_workflow, stuck.waiting_for = True, WaitingFor.OPERATOR
+    assert said(state) == [
+        reason,
+        "Remove the cause: the launch is tried again automatically. To stop waiting:",
+        "drs-waves cancel-wave crm w0",
     ]
 
 
@@ -94,16 +134,14 @@ def test_what_waits_for_an_approval_offers_it() -> None:
     state = begin(DIAMOND)
     put(state, "Web", WaveStatus.WAITING).waiting_for = WaitingFor.APPROVAL
     wave(state, "Web").approval_required = True
-    assert hints(state, now=START, width=80) == [
-        "Web waits for approval: drs-waves approve-wave crm w3 [--refuse]"
-    ]
+    assert said(state) == ["drs-waves approve-wave crm w3 [--refuse]", "drs-waves skip-wave crm w3"]
     assert "v" in keys(state)
 
 
 def test_a_paused_execution_offers_to_go_on() -> None:
     state = begin(DIAMOND)
     state.status, state.status_reason = PlanStatus.PAUSED, "Paused by ops@host: wait"
-    assert hints(state, now=START, width=80) == ["PAUSED: drs-waves resume crm"]
+    assert said(state) == ["nothing new is launched", "drs-waves resume crm"]
     assert actions(state)[-1].name is MessageName.RESUME
     shown = drawn(WatchedExecution("crm", state=state))
     assert "Paused by ops@host: wait" in shown
@@ -124,29 +162,7 @@ def test_nothing_is_offered_at_the_end_or_when_it_is_being_cancelled(ended: bool
         state.end_time = START
     else:
         state.status = PlanStatus.CANCELLED
-    assert (actions(state), hints(state, now=START, width=80)) == ([], [])
-
-
-def test_a_command_that_does_not_fit_stands_below_its_wave_and_is_never_cut() -> None:
-    state = asking()
-    state.plan_id = "a-long-plan-id-of-the-crm-in-us-west-2"
-    assert hints(state, now=START, width=80) == [
-        "App2 FAILED:",
-        f"  drs-waves retry-wave {state.plan_id} w2",
-        f"  drs-waves accept-wave {state.plan_id} w2",
-        f"  drs-waves skip-wave {state.plan_id} w3",
-    ]
-
-
-def test_many_failures_are_counted_and_fit() -> None:
-    state = begin(DIAMOND)
-    for each in state.waves:
-        each.status, each.wave_name = WaveStatus.FAILED, "a long name " * 9
-    state.waves += [each.model_copy(update={"wave_id": f"{each.wave_id}b"}) for each in state.waves]
-    lines = hints(state, now=START, width=80)
-    assert len(lines) == 4
-    assert lines[-1] == "and 5 more waves wait for an operator"
-    assert all(len(line) <= 80 for line in lines)
+    assert (actions(state), pending_decisions(state)) == ([], [])
 
 
 def test_the_view_says_who_decided_and_which_attempt_it_is() -> None:
@@ -154,13 +170,17 @@ def test_the_view_says_who_decided_and_which_attempt_it_is() -> None:
     act = OperatorDecision(actor="ops@host", time=START)
     failed = wave(state, "App2")
     failed.attempt, failed.decisions = 2, Decisions(accepted_by=act)
-    assert "attempt 2; accepted by ops@host" in " ".join(
-        drawn(WatchedExecution("crm", state=state)).split()
-    )
+    shown = drawn(WatchedExecution("crm", state=state))
+    assert "attempt 2; accepted by ops@host" in " ".join(shown.split())
+    assert "NEEDS AN OPERATOR" not in shown
 
 
 async def typed(
-    state: ExecutionState, text: str, *, error: Exception | None = None
+    state: ExecutionState,
+    text: str,
+    *,
+    error: Exception | None = None,
+    watched: WatchedExecution | None = None,
 ) -> tuple[list[OperatorMessage], Prompts]:
     """Press keys below the live view, one by one; sending raises `error`."""
     sent: list[OperatorMessage] = []
@@ -172,7 +192,7 @@ async def typed(
         return "done"
 
     pressed = Keyboard()
-    prompts = Prompts(WatchedExecution("crm", state=state), pressed, take)
+    prompts = Prompts(watched or WatchedExecution("crm", state=state), pressed, take)
     running = asyncio.create_task(prompts.run())
     for each in text:
         await asyncio.sleep(0)
@@ -186,20 +206,52 @@ async def typed(
 async def test_a_key_asks_for_a_reason_and_sends_only_after_a_yes() -> None:
     sent, prompts = await typed(asking(), "rwhx\x7fy\ry")
     assert sent == [OperatorMessage(MessageName.RETRY_WAVE, "w2", "why")]
-    assert prompts.footer()[0] == "retry App2: done"
+    assert prompts.footer(80)[0].endswith(" retry App2: done")
     sent, prompts = await typed(asking(), "rwhy\rn")
     assert sent == []
-    assert prompts.footer()[0] == "retry App2: question left, no message sent"
+    assert prompts.footer(80)[0].endswith(" retry App2: no message sent")
+
+
+async def test_a_result_has_its_time_and_does_not_stay_under_a_newer_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, prompts = await typed(asking(), "rwhy\rn")
+    assert re.match(r"\d\d:\d\d:\d\d retry App2: no message sent", prompts.footer(80)[0])
+    monkeypatch.setattr(prompting, "_RESULT_SECONDS", 0.0)
+    assert prompts.footer(80)[0].startswith("r retry")
+
+
+async def test_a_wave_is_chosen_by_its_number_its_id_or_its_name() -> None:
+    state = asking()
+    put(state, "App1", WaveStatus.FAILED)
+    for answer in ("2", "w2", "W2", "app2"):
+        sent, _ = await typed(state, f"a{answer}\r\ry")
+        assert sent == [OperatorMessage(MessageName.ACCEPT_WAVE, "w2")]
+    sent, prompts = await typed(state, "aApp\r")
+    assert sent == []
+    assert prompts.footer(80)[0].startswith("'App' is none of them. Accept which wave?")
+
+
+async def test_a_key_goes_through_the_pages_of_all_waves() -> None:
+    state = begin(plan_of({f"Wave {number}": [] for number in range(30)}))
+    each = WatchedExecution("crm", state=state)
+    first = drawn(each)
+    _, prompts = await typed(state, "ww", watched=each)
+    second = drawn(each)
+    assert "ALL 30 WAVES, page 2 of 2" in second
+    assert "w next page" in " ".join(prompts.footer(80))
+    await typed(state, "w", watched=each)
+    assert drawn(each) == first
 
 
 async def test_skip_asks_whether_dependents_are_skipped_too_and_says_what_follows() -> None:
     state = begin(CHAIN)
     sent, prompts = await typed(state, "s2\r\r2\r")
-    assert "App, Web will not be launched" in " ".join(prompts.footer())
+    assert "App, Web will not be launched" in " ".join(prompts.footer(80))
     sent, _ = await typed(state, "s2\r\r2\ry")
     assert sent == [OperatorMessage(MessageName.SKIP_WAVE, "w1", cascade=True)]
     sent, prompts = await typed(state, "s2\r\r1\r")
-    assert "Web can launch now without it" in " ".join(prompts.footer())
+    assert "Web can launch now without it" in " ".join(prompts.footer(80))
     sent, _ = await typed(state, "s2\r\r1\ry")
     assert sent == [OperatorMessage(MessageName.SKIP_WAVE, "w1")]
 
@@ -209,21 +261,21 @@ async def test_accept_says_which_waves_launch_although_it_is_not_up() -> None:
     up = wave(state, "App2").launched_count
     _, prompts = await typed(state, "a\r")
     follows = f"Web can launch now although App2 is {up} of 2 up"
-    assert follows in " ".join(prompts.footer())
+    assert follows in " ".join(prompts.footer(80))
 
 
 async def test_cancel_names_the_wave_and_not_the_plan() -> None:
     state = begin(DIAMOND)
     put(state, "Database", WaveStatus.IN_PROGRESS, start=START).has_workflow = True
     _, prompts = await typed(state, "c\r")
-    assert "only this wave is cancelled, the plan continues" in " ".join(prompts.footer())
+    assert "only this wave is cancelled, the plan continues" in " ".join(prompts.footer(80))
 
 
 async def test_a_rejection_is_shown_and_the_view_goes_on() -> None:
     rejection = RejectedError("retry_wave was rejected: no", RefusalCode.WAVE_STATUS)
     _, prompts = await typed(asking(), "r\ry", error=rejection)
-    assert prompts.footer()[0] == "retry App2: NOT DONE: retry_wave was rejected: no"
-    assert "r retry" in prompts.footer()[-1]
+    assert prompts.footer(80)[0].endswith(" retry App2: NOT DONE: retry_wave was rejected: no")
+    assert "r retry" in prompts.footer(80)[-1]
 
 
 async def test_of_several_waves_one_is_chosen_and_escape_sends_nothing() -> None:

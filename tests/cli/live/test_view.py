@@ -1,23 +1,30 @@
 """The live view: what fits, what is shown, what is estimated."""
 
+from collections.abc import Sequence
+
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
 from cli.live.view import WatchedExecution, view
 from recovery.execution.server import Verified
-from recovery.execution.state import ExecutionState, ExecutionType
-from recovery.execution.wave import WaveStatus
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.wave import WaitingFor, WaveStatus
 from recovery.forecast.remaining import remaining
 from tests.cli.executions import CHAIN, DIAMOND, START, begin, plan_of, put
 
 
 def drawn(
-    watched: WatchedExecution, *, now: float = START, width: int = 80, height: int = 24
+    watched: WatchedExecution,
+    *,
+    now: float = START,
+    width: int = 80,
+    height: int = 24,
+    footer: Sequence[str] = (),
 ) -> str:
     console = Console(width=width, highlight=False, color_system=None)
     with console.capture() as capture:
-        console.print(view(watched, now=now, width=width, height=height))
+        console.print(view(watched, now=now, width=width, height=height, footer=footer))
     lines = [line.rstrip() for line in capture.get().splitlines()]
     assert all(cell_len(line) <= width for line in lines)
     return "\n".join(lines)
@@ -33,14 +40,15 @@ def test_a_running_drill() -> None:
     put(state, "App", WaveStatus.IN_PROGRESS, launched=1, start=START + 540)
     put(state, "Web", WaveStatus.WAITING, "Waiting for App")
     assert drawn(watched(state), now=START + 840) == (
-        " DRILL  SANDBOX  CRM\n"
-        " crm-0f3b52a1c7d9\n"
-        " IN_PROGRESS, 14:00 elapsed, about 13 min left\n"
+        " DRILL  SANDBOX  CRM  crm-0f3b52a1c7d9\n"
+        " IN_PROGRESS · 14:00 elapsed · 3 of 6 servers up · about 13 min left\n"
         "\n"
-        "               wave      launched   time\n"
-        "✓ COMPLETED    Database       2/2   8:50\n"
-        "▶ IN_PROGRESS  App            1/2   5:00\n"
-        "… WAITING      Web            0/2         Waiting for App"
+        "RUNNING (1)\n"
+        "▶ IN_PROGRESS  App       1/2 up     5:00\n"
+        "NEXT (1)\n"
+        "… WAITING      Web: Waiting for App\n"
+        "COMPLETED (1)\n"
+        "✓ COMPLETED    Database  2/2 up     8:50"
     )
 
 
@@ -63,9 +71,120 @@ def test_open_waves_come_first_where_not_all_fit() -> None:
     put(state, "Wave 88", WaveStatus.FAILED, start=START, end=START)
     text = drawn(watched(state))
     assert len(text.splitlines()) <= 22
-    assert "Wave 77" in text
-    assert "Wave 88" in text
-    assert " more waves: " in text
+    assert text.index("Wave 88") < text.index("Wave 77")
+    assert text.endswith("✓ 98 waves completed")
+
+
+REASON = (
+    "Payments 1 (s-0000000000000002a): LAUNCH_FAILED: InsufficientInstanceCapacity: We currently "
+    "do not have sufficient c5.large capacity in the Availability Zone you requested (us-west-2a)"
+)
+
+
+def night() -> WatchedExecution:
+    """A recovery of 40 waves: 23 are up, one failed and asks, three run, one of them is late."""
+    names = [f"Line of business application {number}" for number in range(1, 41)]
+    after: dict[str, Sequence[str]] = {
+        name: names[n - 8 : n - 6] if n >= 8 else [] for n, name in enumerate(names)
+    }
+    state = begin(plan_of(after), ExecutionType.RECOVERY)
+    state.waves[0].account_id = "123456789012"
+    for each_wave in state.waves[:27]:
+        each_wave.attempt, each_wave.has_workflow = 1, True
+    for name in names[:23]:
+        put(state, name, WaveStatus.COMPLETED, launched=2, start=START, end=START + 500)
+    failed = put(state, names[23], WaveStatus.FAILED, REASON, launched=1, start=START, end=START)
+    failed.ask_until = START + 4 * 3600
+    for number, name in enumerate(names[24:27]):
+        put(state, name, WaveStatus.IN_PROGRESS, launched=1, start=START + 500 + number * 300)
+    for name in names[27:]:
+        put(state, name, WaveStatus.WAITING, "Waiting for others")
+    for name in names[30:32]:
+        put(
+            state, name, WaveStatus.WAITING, "An operator decides"
+        ).waiting_for = WaitingFor.DECISION
+    each = watched(state)
+    each.place = "Temporal temporal.example.com:7233, namespace recovery"
+    return each
+
+
+KEY_LINE = "r retry · a accept · s skip · p pause · w all waves · q detach"
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 23), (100, 29), (100, 59)])
+@pytest.mark.parametrize("with_keys", [True, False])
+def test_forty_waves_with_one_that_failed_show_what_matters_in_full(
+    width: int, height: int, with_keys: bool
+) -> None:
+    footer = [KEY_LINE] if with_keys else []
+    text = drawn(night(), now=START + 1200, width=width, height=height, footer=footer)
+    assert len(text.splitlines()) <= height
+    words = " ".join(text.split())
+    for expected in (
+        "RECOVERY SANDBOX CRM crm-0f3b52a1c7d9",
+        "Temporal temporal.example.com:7233, namespace recovery",
+        "AWS 123456789012 us-west-2",
+        "IN_PROGRESS · 20:00 elapsed · 50 of 80 servers up · at least 20 min left, ",
+        "NEEDS AN OPERATOR (1) ✗ FAILED Line of business application 24 1/2 up",
+        REASON,
+        "to decide (until ",
+        "Without a decision, Line of business application 31 and 4 more waves will not be "
+        "launched; until the plan's deadline, a later answer still launches them",
+    ):
+        assert expected in words
+    assert ("Keys: r retry · a accept · s skip a wave that waits for it" in words) is with_keys
+    assert ("drs-waves retry-wave crm w23" in text) is not with_keys
+    assert text.endswith(KEY_LINE) is with_keys
+    order = [
+        words.lower().index(each) for each in ("needs", "s application 25", "s application 28")
+    ]
+    assert order == sorted(order)
+    assert ("✓ 23 waves completed" in text) is (height < 40)
+    assert ("COMPLETED (23)" in text) is (height > 40)
+    late = "▶ IN_PROGRESS Line of business application 25 1/2 up 11:40 expected 9 min ▶ IN_PROGRESS"
+    if height > 24:
+        assert late in words
+
+
+def test_every_wave_and_its_reason_is_on_a_page_of_all_waves() -> None:
+    each = night()
+    pages = []
+    for number in range(1, 10):
+        each.page = number
+        text = drawn(each, now=START + 1200, footer=[KEY_LINE])
+        if not each.page:
+            break
+        assert len(text.splitlines()) <= 24
+        pages.append(text)
+    words = " ".join(" ".join(pages).split())
+    assert f"page 1 of {len(pages)}" in words
+    assert REASON in words
+    assert each.state is not None
+    assert all(f"{wave.status} {wave.wave_name} " in words for wave in each.state.waves)
+    assert all("at least" in page and KEY_LINE in page for page in pages)
+
+
+def test_waves_that_were_skipped_for_one_reason_are_named_together() -> None:
+    state = begin(plan_of({"A": [], "B": ["A"], "C": ["A"], "D": []}))
+    put(state, "A", WaveStatus.FAILED, REASON, start=START, end=START)
+    for name in ("B", "C"):
+        put(state, name, WaveStatus.SKIPPED, "Skipped because A FAILED")
+    optional = put(state, "D", WaveStatus.PARTIAL, "s-1: no capacity", launched=1, start=START)
+    optional.end_time = state.end_time = START + 60
+    state.status = PlanStatus.FAILED
+    words = " ".join(drawn(watched(state)).split())
+    assert f"✗ FAILED A 0/2 up 0:00 {REASON}" in words
+    assert "↷ SKIPPED B, C: Skipped because A FAILED" in words
+    assert "◐ PARTIAL D 1/2 up 1:00 s-1: no capacity" in words
+    assert "NEEDS AN OPERATOR" not in words
+
+
+def test_a_question_is_never_cut() -> None:
+    question = ["Skip which wave? " + "1 Database, " * 40, "> _"]
+    text = drawn(night(), now=START + 1200, footer=question)
+    assert text.endswith("> _")
+    assert len(text.splitlines()) <= 24
+    assert "Line of business application 24" in text
 
 
 @pytest.mark.parametrize("name", ["数据库服务器" * 10, "a" * 256, "🚀" * 40, "é" * 100])
@@ -90,7 +209,7 @@ def test_without_a_worker_the_last_known_state_is_shown_with_its_age_and_stands_
     each.error = "No worker answers on task queue 'drs-waves'. Start one with `drs-waves worker`"
     text = drawn(each)
     assert text.startswith(" LAST KNOWN STATE, of 20")
-    assert "IN_PROGRESS, 1:00 elapsed" in text
+    assert "IN_PROGRESS · 1:00 elapsed" in text
     assert "No worker answers (since 20" in text
     assert "Start one with `drs-waves worker`" in text
 

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
-from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
+from recovery.execution.wave import (
+    Decisions,
+    OperatorDecision,
+    WaitingFor,
+    WaveState,
+    WaveStatus,
+)
 from recovery.operator.message_handler import MessageHandler
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.pending_decisions import (
@@ -221,3 +227,10 @@ def test_an_error_that_lasts_is_a_decision_though_its_wave_runs() -> None:
     # Others go on.
     state.waves[1].has_workflow, state.waves[1].waiting_for = True, WaitingFor.LAUNCH
     assert "left" in remaining_text(state, now=0.0)
+
+
+def test_a_failure_that_an_operator_accepted_waits_for_nobody() -> None:
+    state, wave = state_with(WaveStatus.FAILED, has_workflow=True)
+    wave.decisions = Decisions(accepted_by=OperatorDecision(actor="ops@host", time=1.0))
+    assert pending_decisions(state) == []
+    assert is_allowed(state, MessageName.RETRY_WAVE, wave)
