@@ -6,12 +6,11 @@ from typing import Any
 
 from aws.drs.models import LAUNCH_ID_TAG
 from recovery.execution.state import ExecutionState
-from recovery.execution.wave import WaveState, WaveStatus
+from recovery.execution.wave import WaveState
 from recovery.plan.model import RecoveryPlan
 
 LAUNCHED = "LAUNCHED"
 FAILED = "FAILED"
-BROKEN_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ the rules again and do not use the code under test.
 
 from collections.abc import Iterator
 
-from bench.chaos.drill_record import BROKEN_STATUSES, DrillRecord, PlanLedger
+from bench.chaos.drill_record import DrillRecord, PlanLedger
 from bench.chaos.launch_checks import check_launched_once, check_order
 from bench.chaos.record_checks import check_servers, check_times, check_waves
 from recovery.execution.state import ExecutionState, PlanStatus
@@ -44,11 +44,7 @@ def _outcomes(state: ExecutionState) -> list[PlanStatus]:
     """The statuses that are possible with these waves."""
     if any(m.name == "cancel" and m.accepted for m in state.messages):
         return [PlanStatus.CANCELLED]
-    broken = {
-        w.wave_id
-        for w in state.waves
-        if w.status in BROKEN_STATUSES and not w.decisions.accepted_by
-    }
+    broken = {w.wave_id for w in state.waves if w.status.has_failed and not w.decisions.accepted_by}
     skipped = [w for w in state.waves if w.status is WaveStatus.SKIPPED]
     if broken or any(broken.intersection(w.caused_by) for w in skipped):
         return [PlanStatus.FAILED]

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 
-from bench.chaos.drill_record import BROKEN_STATUSES, FAILED, LAUNCHED, DrillRecord
+from bench.chaos.drill_record import FAILED, LAUNCHED, DrillRecord
 from recovery.execution.server import LaunchStatus
 from recovery.plan.model import Impact, OnFailure, Wave
 
@@ -83,7 +83,7 @@ def _is_continued_without(drill: DrillRecord, wave: Wave, time: float) -> bool:
     recorded = drill.wave(wave.wave_id)
     launches = [x for x in drill.plan_ledger.of_wave(wave.wave_id) if x.created <= time]
     if not launches:
-        return recorded.status in BROKEN_STATUSES
+        return recorded.status.has_failed
     if time >= launches[0].created + wave.timeout_seconds / drill.speed:
         return True
     critical = {s.source_server_id for s in wave.servers if s.impact is Impact.CRITICAL}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from temporalio.service import RPCError
 
-from bench.chaos.drill_record import BROKEN_STATUSES, PlanLedger, SentMessage
+from bench.chaos.drill_record import PlanLedger, SentMessage
 from bench.chaos.results import RunResults
 from bench.chaos.script import ChaosAction, ChaosActionKind, Script
 from bench.testbed import Testbed
@@ -100,7 +100,7 @@ class SimulatedOperator:
                 await self._resolve_launch_in_doubt(wave)
             elif wave.waiting_for is WaitingFor.APPROVAL:
                 await self._send(MessageName.APPROVE_WAVE, wave.wave_id)
-            elif wave.status in BROKEN_STATUSES:
+            elif wave.status.has_failed:
                 await self._handle_broken_wave(wave)
 
     async def _handle_broken_wave(self, wave: WaveState) -> None:

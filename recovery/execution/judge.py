@@ -89,9 +89,8 @@ def judge_plan(waves: list[WaveState], *, cancelled: bool) -> tuple[PlanStatus, 
     counts = ", ".join(f"{n} {s}" for s, n in count.items() if n)
     if cancelled:
         return PlanStatus.CANCELLED, f"Cancelled: {counts}"
-    failed_statuses = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
     # A wave that is SKIPPED because of one of these needs no rule of its own.
-    failed = [w for w in waves if w.status in failed_statuses and not w.decisions.accepted_by]
+    failed = [w for w in waves if w.status.has_failed and not w.decisions.accepted_by]
     if failed:
         names = ", ".join(f"{w.wave_name} {w.status}" for w in failed[:_FAILURES_SHOWN])
         return PlanStatus.FAILED, f"{names}: {counts}"

@@ -32,6 +32,11 @@ class WaveStatus(StrEnum):
         """Whether the waves that depend on it may start."""
         return self in (WaveStatus.COMPLETED, WaveStatus.PARTIAL)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether its failure policy applies."""
+        return self in (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+
 
 _OPEN = (WaveStatus.PENDING, WaveStatus.WAITING, WaveStatus.IN_PROGRESS)
 

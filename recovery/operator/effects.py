@@ -14,7 +14,6 @@ from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import Action, is_allowed
 from recovery.text_format import count, listed
 
-_FAILED_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 _NOT_LAUNCHED = (WaveStatus.PENDING, WaveStatus.WAITING, WaveStatus.SKIPPED)
 
 
@@ -211,6 +210,6 @@ def _waits_for(each: WaveState, wave: WaveState) -> bool:
 
 def _is_met(each: WaveState, dependency: WaveState) -> bool:
     """Whether a wave does not, or no longer, wait for one of its dependencies."""
-    failed = dependency.status in _FAILED_STATUSES and dependency.ask_until is None
+    failed = dependency.status.has_failed and dependency.ask_until is None
     continues = failed and dependency.wave_id not in each.caused_by
     return dependency.releases_dependents or continues

@@ -10,8 +10,6 @@ from recovery.operator.messages import MessageName
 from recovery.operator.rules import accepts_messages, is_allowed
 from recovery.text_format import clock_time, count, rounded_duration
 
-_FAILED_STATUSES = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
-
 
 class DecisionKind(StrEnum):
     """What must be decided."""
@@ -138,7 +136,7 @@ def _kind(wave: WaveState) -> DecisionKind | None:
         return DecisionKind.LAUNCH
     if wave.waiting_for is WaitingFor.OPERATOR:
         return DecisionKind.LASTING_ERROR
-    is_undecided = wave.status in _FAILED_STATUSES and wave.decisions.accepted_by is None
+    is_undecided = wave.status.has_failed and wave.decisions.accepted_by is None
     return DecisionKind.FAILURE if is_undecided else None
 
 

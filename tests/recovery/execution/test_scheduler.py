@@ -398,7 +398,7 @@ def test_a_failure_skips_exactly_the_waves_downstream_of_it(
     lost = {n: data.draw(st.sampled_from(losses)) for n in names if data.draw(st.booleans())}
     scheduler = begin(plan_of(dependencies))
     started = run_to_end(scheduler, lost)
-    graph = scheduler.graph
+    graph = scheduler.plan.graph
     really_lost = [name for name in lost if name in started]
     downstream = {below for name in really_lost for below in graph.downstream_of(name)}
     skipped = {w.wave_id for w in scheduler.state.waves if w.status is WaveStatus.SKIPPED}
@@ -511,7 +511,7 @@ class Execution(RuleBasedStateMachine):
 
     @invariant()
     def what_was_not_started_follows_from_its_dependencies(self) -> None:
-        graph = self.scheduler.graph
+        graph = self.scheduler.plan.graph
         for each in self.scheduler.state.waves:
             if each.attempt:
                 continue
