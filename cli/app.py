@@ -66,20 +66,21 @@ def _root(
     Try it on this machine, without AWS:
       drs-waves sandbox run examples/crm.yaml --speed 60
     \b
-    A plan, from check to drill:
+    Check a plan, and run a drill:
       drs-waves validate crm.yaml
       drs-waves run crm.yaml --dry-run
       drs-waves run crm.yaml
     \b
-    While it runs, and after:
+    During an execution, and after it:
       drs-waves plans
       drs-waves watch crm
       drs-waves retry-wave crm app2 --reason "capacity is back"
       drs-waves run --from crm-0f3b52a1c7d9
       drs-waves cleanup crm-0f3b52a1c7d9
     \b
-    Temporal is found as the `temporal` command finds it (TEMPORAL_ADDRESS,
-    profiles), AWS as the `aws` command does. Our own settings are DRS_WAVES_*.
+    The connection to Temporal is set as for the `temporal` command
+    (TEMPORAL_ADDRESS, profiles), the one to AWS as for the `aws` command. All
+    other settings are DRS_WAVES_*.
     """
     if context.invoked_subcommand != "worker":
         disable_temporal_logging()

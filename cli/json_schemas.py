@@ -69,8 +69,8 @@ def schema_document() -> dict[str, Any]:
 
 
 def schema() -> None:
-    """Print the JSON Schema of what each command prints with --json.
+    """Print the JSON Schema of the output of --json.
 
-    Its $id ends in the version.
+    It describes each command. Its $id ends in the version.
     """
     write_json(schema_document())

@@ -19,8 +19,9 @@ class ClientError(Exception):
             command: what to do on the command line; follows the text.
             request: what to do with the API; follows the text there.
         """
-        super().__init__(f"{text}. {command}" if command else text)
-        self.for_api = f"{text}. {request}" if request else text
+        end = "" if text.endswith("?") else "."
+        super().__init__(f"{text}{end} {command}" if command else text)
+        self.for_api = f"{text}{end} {request}" if request else text
 
 
 class RefusedError(ClientError):

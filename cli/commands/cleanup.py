@@ -11,6 +11,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from cli.commands.validate import Confirmation, Follow, Json
 from cli.input.completion import ExecutionId
 from cli.input.confirmation import RECOVERY_BANNER, require_confirmation
+from cli.input.executions import recorded_execution_id
 from cli.render.output import notice, show, stderr_console, warn, write_json
 from cli.render.records import cleanup_lines
 from client.cleanup import cleanup_state, start_cleanup, termination_lines
@@ -35,27 +36,28 @@ def cleanup(
     execution: ExecutionId,
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Of a real recovery: terminate its instances too.")
+        bool, typer.Option("--force", help="Also terminate the instances of a real recovery.")
     ] = False,
     confirm_id: Confirmation = None,
     watch: Follow = None,
     json: Json = False,
 ) -> None:
-    """Terminate exactly the recovery instances that a drill has launched.
+    """Terminate the recovery instances that a drill launched.
 
-    It goes by the job IDs of the execution, waits for jobs that still run, and
-    lists what is left. Ctrl-C only detaches.
+    Only instances of the execution's own jobs are terminated. It waits for jobs
+    that are still running, and lists what is left. Ctrl-C only detaches.
 
     \b
     Examples:
       drs-waves cleanup crm-0f3b52a1c7d9
       drs-waves cleanup crm-0f3b52a1c7d9 --no-watch
     \b
-    Exit codes: 0 all are gone (or started, with --no-watch), 1 something is
-    left, 2 refused, 5 cannot reach Temporal or AWS, 130 detached.
+    Exit codes: 0 all are terminated (or started, with --no-watch), 1 something
+    is left, 2 refused, 5 Temporal or AWS cannot be reached, 130 detached.
     """
     follow = watch if watch is not None else sys.stdout.isatty()
-    state, _ = asyncio.run(recorded_execution(execution))
+    state = asyncio.run(_recorded(execution))
+    execution = state.execution_id
     confirmation = _confirm(state, confirm_id, force=force)
     start = StartCleanup(
         execution_id=execution, plan_id=state.plan_id, actor=whoami(), confirmation=confirmation
@@ -67,6 +69,10 @@ def cleanup(
             "", "Detached; the clean-up continues. Its record:", f"  drs-waves history {execution}"
         )
         raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+async def _recorded(given: str) -> ExecutionState:
+    return (await recorded_execution(await recorded_execution_id(given)))[0]
 
 
 def _confirm(state: ExecutionState, given: str | None, *, force: bool) -> str | None:
@@ -124,7 +130,7 @@ async def _follow(client: Client, execution_id: str) -> CleanupState:
                 try:
                     await handle.result(rpc_timeout=RPC_TIMEOUT)
                 except WorkflowFailureError as error:
-                    why = f"the clean-up ended before it was done: {error.cause}"
+                    why = f"the clean-up failed: {error.cause}"
                     raise CliError(why, ExitCode.FAILED) from error
         if status != printed:
             notice(status)

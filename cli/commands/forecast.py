@@ -33,16 +33,17 @@ def forecast_plans(
     history: Annotated[
         bool,
         typer.Option(
-            "--history/--no-history", help="Learn from the executions in DynamoDB. Default: yes."
+            "--history/--no-history",
+            help="Use the durations that DynamoDB has recorded. Default: yes.",
         ),
     ] = True,
     json: Json = False,
 ) -> None:
-    """Say how long plans take, each alone and all started at once.
+    """Show how long plans take, alone and all at once.
 
-    The wave graph is simulated under DRS's quotas, with what each server took in
-    the latest recorded executions of its plan; 9 minutes where none is recorded.
-    Nothing is started.
+    The waves are simulated under the DRS quotas, with the recorded duration of
+    each server in the last executions of its plan; with 9 minutes if none is
+    recorded. Nothing is started.
 
     \b
     Examples:
@@ -95,9 +96,9 @@ def _lines(
     for plan, each in expected:
         lines += ["", *_plan_lines(plan, each)]
     together = (
-        f"All at once: {rounded_duration(found.seconds)}, {count(found.jobs, 'job')}, under "
-        f"{count(quotas.jobs, 'job')} and {count(quotas.servers, 'server')} at a time in each "
-        "account and Region."
+        f"All at once: {rounded_duration(found.seconds)}, {count(found.jobs, 'job')}; the quotas "
+        f"are {count(quotas.jobs, 'job')} and {count(quotas.servers, 'server')} in progress, in "
+        "each account and Region."
     )
     return [*lines, "", *([together] if len(found.plans) > 1 else []), _assumptions(plans, learned)]
 
@@ -112,8 +113,8 @@ def _assumptions(plans: Sequence[RecoveryPlan], learned: LearnedDurations) -> st
         "are from the history, "
     )
     if by_system:
-        text += f"of {by_system} from others of the same operating system, "
-    return f"{text}the others {rounded_duration(DEFAULT_SERVER_SECONDS)}."
+        text += f"of {by_system} from servers with the same operating system, "
+    return f"{text}the others count as {rounded_duration(DEFAULT_SERVER_SECONDS)}."
 
 
 def _plan_lines(plan: RecoveryPlan, each: PlanExpectation) -> list[str]:

@@ -9,11 +9,14 @@ from typer.core import TyperGroup
 from cli.commands.validate import Json
 from cli.commands.verify import verify
 from cli.input.completion import complete_history
+from cli.input.executions import recorded_execution_id
 from cli.render.output import show, warn, write_json
 from cli.render.records import operator_lines, print_table_check
 from cli.render.tables import execution_lines, execution_table
 from client.overview import merged
 from client.takeover import recorded_execution
+from recovery.execution.state import ExecutionState
+from recovery.plan.model import RecoveryPlan
 from runtime.exit import ExitCode
 from settings import get_settings
 from storage.history import HistoryError, HistoryTable
@@ -52,18 +55,18 @@ def show_history(
     execution: Annotated[
         str | None,
         typer.Argument(
-            metavar="[EXECUTION]",
-            help="An execution ID. Default: a list.",
+            metavar="EXECUTION",
+            help="An execution ID; or a PlanId, for the plan's last execution. Default: a list.",
             autocompletion=complete_history,
         ),
     ] = None,
     plan_id: Annotated[
-        str | None, typer.Option("--plan", metavar="PLAN_ID", help="Only this plan's.")
+        str | None, typer.Option("--plan", metavar="PLAN_ID", help="Only executions of this plan.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="List at most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="List at most this many.")] = 20,
     json: Json = False,
 ) -> None:
-    """Show what was recorded in DynamoDB. Works without Temporal.
+    """Show recorded executions from DynamoDB, without Temporal.
 
     \b
     Examples:
@@ -80,7 +83,7 @@ def show_history(
     if not execution:
         _show_list(plan_id, limit, json=json)
         return
-    state, _ = asyncio.run(recorded_execution(execution))
+    state, _ = asyncio.run(_recorded(execution))
     # One record needs no index.
     _check(HistoryTable(get_settings()))
     if json:
@@ -90,6 +93,10 @@ def show_history(
 
 
 history.command()(verify)
+
+
+async def _recorded(given: str) -> tuple[ExecutionState, RecoveryPlan]:
+    return await recorded_execution(await recorded_execution_id(given))
 
 
 def _show_list(plan_id: str | None, limit: int, *, json: bool) -> None:
@@ -103,7 +110,7 @@ def _show_list(plan_id: str | None, limit: int, *, json: bool) -> None:
         show(*execution_table(merged(None, found)))
     else:
         of = f" of {plan_id}" if plan_id else ""
-        show(f"The history table {table.name} holds no execution{of}.")
+        show(f"The history table {table.name} has no execution{of}.")
 
 
 def _check(table: HistoryTable) -> ExitCode:

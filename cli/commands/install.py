@@ -26,13 +26,15 @@ from storage.table_check import TableCheck
 
 
 def worker() -> None:
-    """Run a worker until Ctrl-C or SIGTERM; it hands its work over and ends.
+    """Run a worker until Ctrl-C or SIGTERM.
 
-    The worker holds the AWS credentials that launch the servers. Several may
-    run beside each other. A second Ctrl-C ends it at once.
+    The worker has the AWS credentials that launch the servers. Several workers
+    can run at the same time. When one stops, another continues its work. A second
+    Ctrl-C ends it at once.
 
     \b
-    Exit codes: 0 ended on request, 2 a wrong setting, 5 cannot reach Temporal.
+    Exit codes: 0 stopped on request, 2 a wrong setting, 5 Temporal cannot be
+    reached.
     """
     asyncio.run(run_worker())
 
@@ -42,18 +44,19 @@ def init_tables(
         bool, typer.Option("--skip-temporal", help="Create the DynamoDB tables only.")
     ] = False,
 ) -> None:
-    """Create the tables of history and plans and register the search attributes. Safe to repeat.
+    """Create the tables, and register the search attributes.
 
-    Of a table that exists it checks the key, the index, the capacity and
-    point-in-time recovery, and says what differs. It changes nothing there.
+    It is safe to repeat. It checks the key, the index, the capacity and
+    point-in-time recovery of an existing table, reports what differs and changes
+    nothing.
 
     \b
     Examples:
       drs-waves init-tables
-      drs-waves init-tables --skip-temporal      where others manage Temporal
+      drs-waves init-tables --skip-temporal      if others manage Temporal
     \b
-    Exit codes: 0 all is there, 2 refused, or a table cannot be used, 5 cannot
-    reach Temporal or AWS.
+    Exit codes: 0 everything exists, 2 refused, or a table cannot be used,
+    5 Temporal or AWS cannot be reached.
     """
     settings = get_settings()
     codes = []
@@ -61,7 +64,7 @@ def init_tables(
         with step(f"Creating the {table.what} {table.name}"):
             created, check = asyncio.run(_create(table))
         named = f"{table.what[0].upper()}{table.what[1:]} {table.name}"
-        show(f"{named}: {'created' if created else 'was there already'}")
+        show(f"{named}: {'created' if created else 'exists already'}")
         codes.append(print_table_check(check))
     if not skip_temporal:
         codes.append(asyncio.run(_register_search_attributes()))
@@ -94,7 +97,7 @@ async def _register_search_attributes() -> ExitCode:
             )
     except RPCError as error:
         return _print_manual_commands(f"Temporal refused: {error.message}", ExitCode.BAD_INPUT)
-    result = f"registered {', '.join(missing)}" if missing else "were there already"
+    result = f"registered {', '.join(missing)}" if missing else "exist already"
     show(f"Search attributes in namespace {client.namespace}: {result}")
     return ExitCode.COMPLETED
 

@@ -19,7 +19,9 @@ from storage.plans import PlanTable, PlanTableError
 
 
 def plans(json: Json = False) -> None:
-    """List the plans that are registered, run or have run, each with its last execution.
+    """List all plans, each with its last execution.
+
+    A plan is listed if it is registered, is running or has run.
 
     \b
     Exit codes: 0 shown, 5 neither Temporal nor AWS can be reached.
@@ -28,7 +30,7 @@ def plans(json: Json = False) -> None:
     try:
         registered = asyncio.run(PlanTable(get_settings()).latest())
     except PlanTableError as error:
-        warn(f"registered plans are unknown: {error}")
+        warn(f"the registered plans cannot be read: {error}")
         registered = []
     found = known_plans(rows, registered)
     if json:
@@ -43,17 +45,22 @@ def executions(
     plan_id: Annotated[
         str | None,
         typer.Option(
-            "--plan", metavar="PLAN_ID", help="Only this plan's.", autocompletion=complete_plan
+            "--plan",
+            metavar="PLAN_ID",
+            help="Only executions of this plan.",
+            autocompletion=complete_plan,
         ),
     ] = None,
     state: Annotated[
         PlanStatus | None,
-        typer.Option(case_sensitive=False, help="Only those in this state.", metavar="STATUS"),
+        typer.Option(
+            case_sensitive=False, help="Only executions with this status.", metavar="STATUS"
+        ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=MAX_ROWS, help="List at most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_ROWS, help="List at most this many.")] = 20,
     json: Json = False,
 ) -> None:
-    """List executions, those that run first.
+    """List executions, the running ones first.
 
     \b
     Examples:
@@ -63,7 +70,7 @@ def executions(
     Exit codes: 0 shown, 5 neither Temporal nor AWS can be reached.
     """
     rows = _load_overview(plan_id=plan_id, state=state, limit=limit).rows
-    show_executions(rows, "None of those that could be looked at.", json=json)
+    show_executions(rows, "No execution was found.", json=json)
 
 
 def show_executions(

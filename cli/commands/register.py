@@ -28,11 +28,11 @@ class RegisteredPlanVersion(PlanVersion):
 
 
 def register(plans: PlanFiles, json: Json = False) -> None:
-    """Keep plans in DynamoDB, where the API and the pages find them.
+    """Store plans in DynamoDB for the API and the pages.
 
-    Each becomes the newest version of its PlanId; one that is as its newest
-    version already is left alone. Nothing is kept if any of them is wrong.
-    Executions that run do not change.
+    Each file becomes the newest version of its plan, unless it is the same as
+    the newest version. If one file is wrong, none is stored. Running executions
+    do not change.
 
     \b
     Examples:
@@ -40,7 +40,7 @@ def register(plans: PlanFiles, json: Json = False) -> None:
       drs-waves register plans/*.yaml --json
     \b
     Exit codes: 0 all are registered, 2 a plan is wrong, or DynamoDB refuses,
-    5 it cannot be reached.
+    5 DynamoDB cannot be reached.
     """
     read = [each.plan for each in read_all(plans)]
     with step("Registering"):
@@ -60,6 +60,6 @@ async def register_all(plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion,
 
 def _line(version: PlanVersion, *, is_new: bool) -> str:
     size = f"{count(version.waves, 'wave')}, {count(version.servers, 'server')}"
-    result = "registered" if is_new else f"registered before, by {version.author}"
+    result = "is registered" if is_new else f"is registered already, by {version.author}"
     hash_ = version.plan_hash[:12]
     return f"{version.plan_id}: version {version.version} {result} ({size}; {hash_})"

@@ -12,6 +12,7 @@ from cli.commands.validate import Confirmation, Follow, Json, read_all
 from cli.input.completion import complete_execution
 from cli.input.confirmation import raise_if_refused
 from cli.input.durations import parse_duration
+from cli.input.executions import recorded_execution_id
 from cli.input.start import PlanStart
 from cli.render.output import show, step, write_json
 from cli.render.records import print_takeover
@@ -39,7 +40,7 @@ Relaunch = Annotated[
 
 def run(
     plan: Annotated[
-        Path | None, typer.Argument(metavar="[PLAN]", help="A plan file, YAML or JSON.")
+        Path | None, typer.Argument(metavar="PLAN", help="A plan file, YAML or JSON.")
     ] = None,
     *,
     from_execution: Annotated[
@@ -47,7 +48,7 @@ def run(
         typer.Option(
             "--from",
             metavar="EXECUTION",
-            help="Go on from this one: take over what is up, run the rest.",
+            help="Continue this execution: keep what is up, launch the rest.",
             autocompletion=complete_execution,
         ),
     ] = None,
@@ -65,7 +66,7 @@ def run(
     confirm_id: Confirmation = None,
     replace_drill: Annotated[
         bool,
-        typer.Option("--replace-drill", help="With --recovery: first end a running drill."),
+        typer.Option("--replace-drill", help="With --recovery: first cancel a running drill."),
     ] = False,
     relaunch: Relaunch = None,
     cleanup_after: Annotated[
@@ -73,22 +74,23 @@ def run(
         typer.Option(
             metavar="TIME",
             parser=parse_duration,
-            help="Terminate a drill's instances so long after its end.",
+            help="Terminate the instances of a drill this long after its end.",
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run a plan as a drill, on the Temporal and AWS that the environment names.
+    """Run a plan as a drill, or as a real recovery.
 
-    Ctrl-C only detaches: the execution goes on. A real recovery shows what it
-    will launch, and where, and asks for the PlanId.
+    It runs on the Temporal and AWS that the environment names. Ctrl-C only
+    detaches: the execution continues. A real recovery shows what it will launch,
+    and where, and asks for the PlanId.
 
     \b
     Examples:
       drs-waves run crm.yaml --dry-run              is everything ready?
       drs-waves run crm.yaml                        a drill
-      drs-waves run crm.yaml --cleanup-after 2h     and what it launched goes
-      drs-waves run --from crm-0f3b52a1c7d9         continue where it ended
+      drs-waves run crm.yaml --cleanup-after 2h     terminate its instances then
+      drs-waves run --from crm-0f3b52a1c7d9         keep what is up, launch the rest
       drs-waves run crm.yaml --recovery             a real recovery
       drs-waves run crm.yaml --recovery --confirm crm --no-watch --json
     \b
@@ -111,10 +113,9 @@ def run(
     get_settings()
     previous: PreviousExecution | None = None
     if from_execution is not None:
-        lookup = previous_execution(
-            from_execution, requested, execution_type, replace_drill=replace_drill
+        previous = asyncio.run(
+            _previous(from_execution, requested, execution_type, replace_drill=replace_drill)
         )
-        previous = asyncio.run(lookup)
         requested = previous.plan
     assert requested is not None
     intended = replace(
@@ -136,6 +137,19 @@ def run(
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
+async def _previous(
+    given: str,
+    requested: RecoveryPlan | None,
+    execution_type: ExecutionType,
+    *,
+    replace_drill: bool,
+) -> PreviousExecution:
+    execution_id = await recorded_execution_id(given)
+    return await previous_execution(
+        execution_id, requested, execution_type, replace_drill=replace_drill
+    )
+
+
 def _requested_plan(
     plan: Path | None, corrected: Path | None, from_execution: str | None
 ) -> RecoveryPlan | None:
@@ -145,13 +159,15 @@ def _requested_plan(
         CliError: the options do not say which plan to run.
     """
     if plan is not None and corrected is not None:
-        raise CliError(f"two plans are given, {plan} and {corrected}; leave one out")
+        raise CliError(f"two plans are given, {plan} and {corrected}; omit one")
     path = plan or corrected
     if from_execution is None:
         if corrected is not None:
-            raise CliError(f"--plan goes with --from; to run a plan: drs-waves run {corrected}")
+            raise CliError(f"--plan needs --from; to run a plan: drs-waves run {corrected}")
         if path is None:
-            raise CliError("what is to run? drs-waves run PLAN, or drs-waves run --from EXECUTION")
+            raise CliError(
+                "no plan is given; drs-waves run PLAN, or drs-waves run --from EXECUTION"
+            )
     return None if path is None else read_all([path])[0].plan
 
 

@@ -24,18 +24,18 @@ def serve(
         typer.Option(min=1, max=65535, help="Listen on this port. Default: DRS_WAVES_API_PORT."),
     ] = None,
 ) -> None:
-    """Serve the execution page and the API until Ctrl-C or SIGTERM.
+    """Serve the pages and the API until Ctrl-C or SIGTERM.
 
     Without tokens (DRS_WAVES_API_TOKENS, or DRS_WAVES_OIDC_ISSUER and
-    DRS_WAVES_OIDC_AUDIENCE) it serves this machine only, and everybody on it
-    may do everything.
+    DRS_WAVES_OIDC_AUDIENCE) it serves only this machine, and every user of this
+    machine may do everything.
 
     \b
     Examples:
       drs-waves serve
       drs-waves serve --host 0.0.0.0 --port 8443
     \b
-    Exit codes: 0 ended on request, 2 a wrong setting or no authentication for
+    Exit codes: 0 stopped on request, 2 a wrong setting or no authentication for
     that address, 5 the port is not available.
     """
     settings = get_settings()
@@ -44,9 +44,9 @@ def serve(
     url = f"http://{f'[{address}]' if ':' in address else address}:{port_number}"
     if open_to_all and not is_loopback(url):
         raise CliError(
-            f"nothing is served: without authentication only this machine is, and {address} is "
-            "reached by others. Set DRS_WAVES_API_TOKENS, or DRS_WAVES_OIDC_ISSUER and "
-            "DRS_WAVES_OIDC_AUDIENCE; or leave --host out"
+            f"nothing is served: other machines can reach {address}, and without authentication "
+            "only this machine is served. Set DRS_WAVES_API_TOKENS, or DRS_WAVES_OIDC_ISSUER and "
+            "DRS_WAVES_OIDC_AUDIENCE; or omit --host"
         )
     with step("Loading the pages"):
         server = _server(settings, address, port_number)
@@ -97,12 +97,12 @@ def _server(settings: Settings, address: str, port_number: int) -> "Server":
 def _authentication_text(settings: Settings, *, open_to_all: bool) -> str:
     if open_to_all:
         return (
-            "No authentication is configured: this machine only, and everybody on it may do "
-            "everything."
+            "No authentication is configured: only this machine is served, and every user of it "
+            "may do everything."
         )
     callers = []
     if settings.api_tokens:
         callers.append(f"the tokens of {', '.join(sorted(settings.api_tokens))}")
     if settings.oidc_issuer:
         callers.append(f"JWTs of {settings.oidc_issuer} for {settings.oidc_audience}")
-    return f"Callers are known by {' and '.join(callers)}; roles are {', '.join(Role)}."
+    return f"Accepted are {' and '.join(callers)}; the roles are {', '.join(Role)}."

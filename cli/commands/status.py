@@ -38,8 +38,8 @@ def status(
     plan: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PLAN]",
-            help="A PlanId or an execution ID. Default: list what runs.",
+            metavar="PLAN",
+            help="The PlanId, or the execution ID. Default: list what is running.",
             autocompletion=complete_plan_or_execution,
         ),
     ] = None,
@@ -49,21 +49,23 @@ def status(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show a plan's running or last execution, or list the running ones.
+    """Show one execution, or list the running ones.
+
+    A PlanId means the plan's running execution, or else its last one.
 
     \b
     Examples:
-      drs-waves status                  what runs?
-      drs-waves status crm              how does it stand?
+      drs-waves status                  what is running?
+      drs-waves status crm              the state of one plan
       drs-waves status crm --watch      follow it; Ctrl-C only detaches
-      drs-waves status crm-0f3b52a1c7d9 this execution of it
+      drs-waves status crm-0f3b52a1c7d9 the state of this execution
     \b
-    Exit codes: 0 shown, 2 not known, 5 cannot reach Temporal, or no worker or
-    no launcher proceeds; with --watch those of `run`.
+    Exit codes: 0 shown, 2 not known, 5 Temporal cannot be reached, no worker
+    answers or a launcher does not proceed; with --watch those of `run`.
     """
     if plan is None:
         if follow:
-            raise CliError("--watch needs a PlanId; `drs-waves status` lists what runs")
+            raise CliError("--watch needs a PlanId; `drs-waves status` lists what is running")
         raise typer.Exit(asyncio.run(_show_running(json=json)))
     _show_or_follow(plan, follow=follow, list_all=list_all, json=json)
 
@@ -84,11 +86,12 @@ async def _warn_of_problems(client: Client) -> ExitCode:
 
 
 def watch_plan(plan: PlanOrExecution, json: Json = False) -> None:
-    """Follow a plan's execution, and steer it; the same as status --watch.
+    """Follow an execution to its end, and steer it.
 
-    An execution ID follows that execution and no later one. On a terminal,
-    single keys offer what can be done now; each asks before it does anything. q
-    and Ctrl-C only detach.
+    The same as status --watch. An execution ID follows that execution and no
+    later one. On a terminal, single keys start the actions that are possible
+    now; each asks for a confirmation. q and Ctrl-C only detach: the execution
+    continues.
 
     \b
     Exit codes: those of `run`; 2 not known, 5 cannot reach Temporal, 130 detached.
@@ -103,19 +106,19 @@ def wait(
         typer.Option(
             metavar="TIME",
             parser=parse_duration,
-            help="Give up after so long, such as 90m. Default: wait for the end.",
+            help="Stop waiting after this time, such as 90m. Default: no limit.",
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Wait for the end of a plan's execution, for scripts.
+    """Wait in a script for the end of an execution.
 
     \b
     Examples:
       drs-waves wait crm-0f3b52a1c7d9 --timeout 2h
     \b
     Exit codes: those of `run`; 124 it has not ended within the timeout, 2 not
-    known, 5 cannot reach Temporal.
+    known, 5 Temporal cannot be reached.
     """
     raise typer.Exit(asyncio.run(_wait(plan, timeout, json=json)))
 
@@ -131,7 +134,7 @@ async def _wait(given: str, seconds: float | None, *, json: bool) -> ExitCode:
             raise
         name, state = watched.execution_id or given, watched.state
         status = f"; it is {state.status}" if state else ""
-        notice(f"{name} has not ended within {rounded_duration(seconds)}{status} and goes on.")
+        notice(f"{name} has not ended within {rounded_duration(seconds)}{status} and continues.")
         if json and state is not None:
             write_json(state)
         return ExitCode.TIME_OVER
@@ -169,7 +172,7 @@ async def _show_one(given: str, *, follow: bool, list_all: bool, json: bool) -> 
     try:
         watched.state = await execution_state(client, watched.plan_id, watched.execution_id)
     except RefusedError as error:
-        raise unknown_execution(watched, error) from error
+        raise await unknown_execution(client, watched, error) from error
     except NoWorkerError as error:
         recorded = await last_known_state(client, watched.plan_id, str(error), watched.execution_id)
         if recorded is None:

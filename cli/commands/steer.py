@@ -21,12 +21,12 @@ from recovery.operator.confirmation import cancel_refusal
 from recovery.operator.effects import cancellation_effect
 from recovery.operator.messages import MessageName, OperatorMessage
 
-Reason = Annotated[str, typer.Option(help="Why; it is kept in the history.")]
+Reason = Annotated[str, typer.Option(help="The reason, which the history records.")]
 LaunchId = Annotated[
     str | None,
     typer.Option(
         metavar="LAUNCH_ID",
-        help="The launch that is in doubt; needed where several of the wave's are.",
+        help="The launch in doubt; needed if the wave has several.",
     ),
 ]
 Actor = Annotated[
@@ -35,7 +35,7 @@ Actor = Annotated[
 
 _EXIT_CODES = (
     "Exit codes: 0 done (or queued until a worker is available), 2 rejected or refused, "
-    "5 cannot reach Temporal."
+    "5 Temporal cannot be reached."
 )
 
 
@@ -60,13 +60,16 @@ def skip_wave(
     wave: WaveName,
     *,
     cascade: Annotated[
-        bool, typer.Option("--cascade", help="Skip all that depends on it too.")
+        bool, typer.Option("--cascade", help="Also skip all waves that depend on it.")
     ] = False,
     reason: Reason = "",
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Skip a wave that is not launched yet; its dependents launch without it."""
+    """Skip a wave that is not launched yet.
+
+    The waves that depend on it launch without it.
+    """
     message = OperatorMessage(MessageName.SKIP_WAVE, wave, reason, cascade=cascade)
     _steer(plan, message, actor, json=json)
 
@@ -78,7 +81,7 @@ def accept_wave(
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Let a wave's dependents launch although it is not fully up."""
+    """Let dependents launch although a wave is not fully up."""
     _steer(plan, OperatorMessage(MessageName.ACCEPT_WAVE, wave, reason), actor, json=json)
 
 
@@ -89,7 +92,10 @@ def cancel_wave(
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Stop waiting for a running wave only. DRS continues its jobs, which are observed."""
+    """Stop waiting for one running wave.
+
+    The plan continues. DRS continues the jobs of the wave; they are observed.
+    """
     _steer(plan, OperatorMessage(MessageName.CANCEL_WAVE, wave, reason), actor, json=json)
 
 
@@ -100,7 +106,10 @@ def retry_wave(
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Try a FAILED, TIMED_OUT or CANCELLED wave again; what is up is kept."""
+    """Launch again what is not up in a wave.
+
+    The wave is FAILED, TIMED_OUT or CANCELLED. Servers that are up are kept.
+    """
     _steer(plan, OperatorMessage(MessageName.RETRY_WAVE, wave, reason), actor, json=json)
 
 
@@ -108,16 +117,20 @@ def approve_wave(
     plan: PlanOrExecution,
     wave: WaveName,
     *,
-    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it instead.")] = False,
+    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse the wave.")] = False,
     expires: Annotated[
         float | None,
-        typer.Option(metavar="TIME", parser=parse_duration, help="How long it holds, such as 30m."),
+        typer.Option(
+            metavar="TIME",
+            parser=parse_duration,
+            help="How long the approval is valid, such as 30m.",
+        ),
     ] = None,
     reason: Reason = "",
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Approve, or refuse, a wave that waits for approval."""
+    """Approve or refuse a wave that waits for approval."""
     message = OperatorMessage(
         MessageName.APPROVE_WAVE,
         wave,
@@ -138,7 +151,10 @@ def adopt_job(
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Name the DRS job of a launch in doubt; the wave watches it as its own."""
+    """Name the DRS job of a launch in doubt.
+
+    The wave then watches the job as its own.
+    """
     message = OperatorMessage(MessageName.ADOPT_JOB, wave, reason, job=job_id, launch=launch)
     _steer(plan, message, actor, json=json)
 
@@ -152,10 +168,10 @@ def launch_anyway(
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Say that DRS has no job of a launch in doubt; its servers are launched.
+    """Launch servers of a launch in doubt: DRS has no job.
 
-    Look in the DRS console first: if there is such a job after all, DRS may
-    launch its servers twice.
+    Look in the DRS console first: if DRS has a job of this launch, it may launch
+    the servers twice.
     """
     message = OperatorMessage(MessageName.LAUNCH_ANYWAY, wave, reason, launch=launch)
     _steer(plan, message, actor, json=json)
@@ -164,7 +180,10 @@ def launch_anyway(
 def pause(
     plan: PlanOrExecution, reason: Reason = "", actor: Actor = None, json: Json = False
 ) -> None:
-    """Launch nothing new; what runs continues."""
+    """Launch nothing new until resume.
+
+    Waves that are running continue.
+    """
     _steer(plan, OperatorMessage(MessageName.PAUSE, reason=reason), actor, json=json)
 
 
@@ -182,17 +201,17 @@ def cancel_plan(
     actor: Actor = None,
     json: Json = False,
 ) -> None:
-    """Cancel a plan's running execution; a real recovery only after typing the PlanId.
+    """Cancel a running execution.
 
-    Nothing new is launched. DRS cannot stop its jobs: they continue and are
-    observed and recorded.
+    For a real recovery, it asks for the PlanId. Nothing new is launched. DRS
+    cannot stop its jobs: they continue, and are observed and recorded.
     """
     actor_name = actor or whoami()
     running = asyncio.run(_running(plan))
     rule = partial(cancel_refusal, running.plan_id, running.execution_type)
     if rule(confirm_id) is not None:
         what = f"{running.execution_type or 'EXECUTION'} {running.execution_id}"
-        notice(f"{what} is to be cancelled: {asyncio.run(_cancellation(running))}.")
+        notice(f"{what} will be cancelled: {asyncio.run(_cancellation(running))}.")
     require_confirmation(rule, running.plan_id, confirm_id, what="cancel it")
     effect = asyncio.run(_cancel(running, actor_name, reason))
     _show(running, "cancel", None, effect, json=json)

@@ -21,9 +21,7 @@ from runtime.exit import ExitCode
 
 _WIDTH = 80
 
-PlanFiles = Annotated[
-    list[Path], typer.Argument(metavar="PLAN...", help="Plan files, YAML or JSON.")
-]
+PlanFiles = Annotated[list[Path], typer.Argument(metavar="PLAN", help="Plan files, YAML or JSON.")]
 Confirmation = Annotated[
     str | None,
     typer.Option("--confirm", metavar="PLAN_ID", help="Confirm without a prompt: the PlanId."),
@@ -61,7 +59,7 @@ def validate(plans: PlanFiles, json: Json = False) -> None:
       drs-waves validate crm.yaml
       drs-waves validate plans/*.yaml --json
     \b
-    Exit codes: 0 all plans may run, 2 some may not.
+    Exit codes: 0 all plans are valid, 2 a plan is not.
     """
     refused = False
     output: list[CheckedFile] = []
@@ -133,7 +131,7 @@ def _show_plan(read: ReadPlan) -> None:
     each = rounded_duration(DEFAULT_SERVER_SECONDS)
     show(
         f"Expected      {', '.join(filter(None, expected))}",
-        f"              ({each} a wave, as in a recorded drill; times are h:mm)",
+        f"              ({each} for each wave; times are h:mm)",
         f"Longest chain {_chain_text(names)}",
         f"Plan hash     {plan.plan_hash[:12]}",
     )

@@ -11,6 +11,7 @@ from activities.execution_state import StateUnavailableError, read_temporal_stat
 from activities.history import verify as compare_and_repair
 from cli.commands.validate import Json
 from cli.input.completion import complete_execution
+from cli.input.executions import execution_id_of
 from cli.render.cells import fit
 from cli.render.output import show, step, warn, write_json
 from cli.render.tables import aligned
@@ -47,10 +48,14 @@ class VerificationResult(Model):
 def verify(
     execution: Annotated[
         str | None,
-        typer.Argument(metavar="[EXECUTION]", autocompletion=complete_execution),
+        typer.Argument(
+            metavar="EXECUTION",
+            help="The execution ID; or the PlanId, for the plan's running or last execution.",
+            autocompletion=complete_execution,
+        ),
     ] = None,
     all_executions: Annotated[
-        bool, typer.Option("--all", help="Every execution that Temporal still knows.")
+        bool, typer.Option("--all", help="Every execution that Temporal still has.")
     ] = False,
     repair: Annotated[
         bool, typer.Option("--repair/--no-repair", help="Write what differs, or only compare.")
@@ -59,9 +64,10 @@ def verify(
 ) -> None:
     """Compare DynamoDB with Temporal, and repair what differs.
 
-    Item by item: the header, the frozen plan, each wave, what operators decided
-    and their messages. What is missing, older or altered is written; what is
-    newer than Temporal's is left. Safe while the execution runs.
+    Item by item: the header, the frozen plan, each wave, the decisions and the
+    messages of operators. Items that are missing, older or altered are written;
+    items that are newer than in Temporal are left unchanged. It is safe while
+    the execution is running.
 
     \b
     Examples:
@@ -69,10 +75,10 @@ def verify(
       drs-waves history verify --all --no-repair
     \b
     Exit codes: 0 agrees, or was repaired, 1 differences are left, 2 not known
-    or no table, 5 cannot reach Temporal, a worker or AWS.
+    or no table, 5 Temporal, a worker or AWS cannot be reached.
     """
     if all_executions is (execution is not None):
-        raise CliError("which execution? drs-waves history verify EXECUTION, or --all")
+        raise CliError("name one execution, or all: drs-waves history verify EXECUTION, or --all")
     results = asyncio.run(_verify(execution, repair=repair))
     if json:
         write_json(results if all_executions else results[0])
@@ -81,8 +87,9 @@ def verify(
     raise typer.Exit(exit_code_of(results))
 
 
-async def _verify(execution_id: str | None, *, repair: bool) -> list[VerificationResult]:
+async def _verify(given: str | None, *, repair: bool) -> list[VerificationResult]:
     client = await connect_to_temporal()
+    execution_id = None if given is None else await execution_id_of(client, given)
     table = HistoryTable(get_settings())
     runs = await list_runs(client, execution_id)
     if execution_id is not None and not runs:
@@ -129,8 +136,8 @@ def print_verifications(results: Sequence[VerificationResult], *, repair: bool) 
             warn(each.error)
         elif not each.is_in_temporal:
             show(
-                f"{each.execution_id}: only DynamoDB has it, as Temporal keeps executions for "
-                "its retention only; there is nothing to compare with."
+                f"{each.execution_id}: only DynamoDB has it, because Temporal's retention is "
+                "over; it cannot be compared."
             )
         elif not each.differences:
             show(f"{each.execution_id}: the history agrees with Temporal.")
@@ -138,9 +145,9 @@ def print_verifications(results: Sequence[VerificationResult], *, repair: bool) 
             _show_differences(each, repair=repair)
     if len(results) > 1:
         agree = sum(each.agrees for each in results)
-        show(f"{count(len(results), 'execution')}, {agree} of them in order.")
+        show(f"{count(len(results), 'execution')}, {agree} of them agree with Temporal.")
     elif not results:
-        show("Temporal knows no execution.")
+        show("Temporal has no execution.")
 
 
 def _show_differences(result: VerificationResult, *, repair: bool) -> None:
@@ -157,7 +164,7 @@ def _show_differences(result: VerificationResult, *, repair: bool) -> None:
         )
         for each in differences
     ]
-    lines = aligned(rows, heading=("WHAT", "", "TEMPORAL", "DYNAMODB", "DONE"))
+    lines = aligned(rows, heading=("WHAT", "", "TEMPORAL", "DYNAMODB", "RESULT"))
     show(*(f"  {line}" for line in lines))
 
 
@@ -181,10 +188,10 @@ def _repair_text(difference: Difference, *, repair: bool) -> str:
     if difference.is_repaired:
         return "repaired"
     if difference.is_expected:
-        return "left: it may be newer than what was asked of Temporal"
+        return "left: it may be newer than the state that Temporal returned"
     match difference.kind:
         case DifferenceKind.NEWER:
-            return "LEFT: nothing in Temporal is as new"
+            return "LEFT: it is newer than in Temporal"
         case DifferenceKind.UNKNOWN:
             return "LEFT: Temporal has no such item"
         case _:

@@ -37,13 +37,13 @@ def complete_plan_or_execution() -> list[str]:
 
 
 def complete_wave(context: typer.Context) -> list[tuple[str, str]]:
-    """Complete the ID of a wave of the plan before it, with its name and status."""
+    """Complete the ID, or a name of one word, of a wave of the plan before it."""
     given = str(context.params.get("plan") or "")
     return _within_timeout(lambda: _waves(given)) if given else []
 
 
 def complete_execution() -> list[str]:
-    """Complete the ID of one of the latest recorded executions."""
+    """Complete the ID of one of the latest recorded executions, or of its plan."""
     return _within_timeout(_recorded)
 
 
@@ -66,7 +66,14 @@ WaveName = Annotated[
         metavar="WAVE", help="The WaveId, or the WaveName.", autocompletion=complete_wave
     ),
 ]
-ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION", autocompletion=complete_execution)]
+ExecutionId = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXECUTION",
+        help="The execution ID; or the PlanId, for the plan's last execution.",
+        autocompletion=complete_execution,
+    ),
+]
 
 
 def _within_timeout(query: Callable[[], Coroutine[Any, Any, list[T]]]) -> list[T]:
@@ -108,9 +115,14 @@ async def _running() -> list[str]:
 async def _waves(given: str) -> list[tuple[str, str]]:
     client = await connect_to_temporal()
     state = await execution_state(client, *await plan_and_execution(client, given))
-    return [(wave.wave_id, f"{wave.wave_name} {wave.status}") for wave in state.waves]
+    ids = [(wave.wave_id, f"{wave.wave_name} {wave.status}") for wave in state.waves]
+    # Shells do not complete a word with a space alike.
+    words = [w for w in state.waves if w.wave_name != w.wave_id and " " not in w.wave_name]
+    return ids + [(wave.wave_name, f"{wave.wave_id} {wave.status}") for wave in words]
 
 
 async def _recorded() -> list[str]:
     table = HistoryTable(get_settings())
-    return [state.execution_id for state in await table.executions(limit=_LIMIT)]
+    recorded = await table.executions(limit=_LIMIT)
+    names = (name for state in recorded for name in (state.execution_id, state.plan_id))
+    return list(dict.fromkeys(names))

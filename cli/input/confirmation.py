@@ -19,7 +19,7 @@ from runtime.exit import CliError
 
 # Why a PlanId, or none, is refused as the confirmation; None if it is not.
 ConfirmationRule = Callable[[str | None], RequestRefusal | None]
-RECOVERY_BANNER = "  R E C O V E R Y   This is not a drill.  "
+RECOVERY_BANNER = "  RECOVERY. This is not a drill.  "
 
 
 def print_start_details(
@@ -45,7 +45,7 @@ def print_start_details(
     targets = readiness.context.targets if readiness else []
     is_recovery = execution_type is ExecutionType.RECOVERY
     console.print()
-    console.print(RECOVERY_BANNER if is_recovery else "  D R I L L  ", style="bold reverse")
+    console.print(RECOVERY_BANNER if is_recovery else "  DRILL  ", style="bold reverse")
     if targets and all(target.is_sandbox for target in targets):
         console.print(" SANDBOX: the AWS endpoint is on this machine ", style="bold")
     notice("", f"Plan     {plan.plan_name} ({plan.plan_id})", f"Hash     {plan.plan_hash}")
@@ -61,7 +61,7 @@ def print_start_details(
 
 def _print_targets(plan: RecoveryPlan, readiness: Readiness | None) -> None:
     if readiness is None:
-        warn("the targets could not be looked at; this is what the plan says")
+        warn("the targets could not be checked; these are the targets of the plan")
         targets = [
             TargetContext(region=t.region, role_arn=t.role_arn, account_id=t.account_id)
             for t in plan.targets

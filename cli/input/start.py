@@ -110,7 +110,7 @@ class PlanStart:
         if running is not None and not (self.intended.replaces_drill and drill):
             raise await already_running(client, self.plan.plan_id)
         try:
-            with step("Looking at the targets, as the worker sees them"):
+            with step("Checking the targets with the worker"):
                 return await check_readiness(client, self.plan)
         except UnreachableError as error:
             # A failed check must not block a real recovery.
@@ -123,12 +123,12 @@ class PlanStart:
         plan_id, place = self.plan.plan_id, temporal_place(client)
         idle = await idle_reason(client)
         if self.intended.replaces_drill:
-            with step(f"Ending the drill of {self.plan.plan_name}"):
+            with step(f"Cancelling the drill of {self.plan.plan_name}"):
                 replaced = await replace_drill(client, plan_id)
             notice("The drill was cancelled." if replaced else "No drill was running.")
         execution_id = await self.start_execution(client)
-        done = "Queued" if idle else "Started"
-        notice(f"{done} {self.intended.execution_type} {execution_id} on {place}")
+        result = "Queued" if idle else "Started"
+        notice(f"{result} {self.intended.execution_type} {execution_id} on {place}")
         if self.cleanup_after is not None:
             await _schedule_cleanup(client, execution_id, self.cleanup_after)
         if idle:
@@ -160,12 +160,12 @@ class PlanStart:
         return self._execution_id
 
     def print_interrupted(self) -> None:
-        """Print what Ctrl-C has ended and what goes on."""
+        """Print what Ctrl-C has ended and what continues."""
         plan_id = self.plan.plan_id
         if self._execution_id is not None:
             print_detached_notice(plan_id)
         elif self._is_start_sent:
-            notice("", "Interrupted while starting; it may have started. Look with:")
+            notice("", "Interrupted during the start; the execution may be running. Check with:")
             notice(f"  drs-waves status {plan_id}")
         else:
             notice("", "Interrupted; nothing was started.")
@@ -177,7 +177,7 @@ async def _schedule_cleanup(client: Client, execution_id: str, after: float) -> 
         client, execution_id, actor=whoami(), after_seconds=after / speed
     )
     if warning is not None:
-        warn(f"{warning}. Once it has ended: drs-waves cleanup {execution_id}")
+        warn(f"{warning}. After its end, run: drs-waves cleanup {execution_id}")
         return
     scaled = f" ({rounded_duration(after / speed)} at speed {speed:g})" if speed > 1 else ""
     notice(f"Its instances are terminated {rounded_duration(after)}{scaled} after its end")

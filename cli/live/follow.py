@@ -38,7 +38,7 @@ def print_outcome(
     write = notice if to_stderr else show
     state = watched.state
     if state is None:
-        raise CliError(f"the state of {watched.plan_id} was never seen", ExitCode.UNREACHABLE)
+        raise CliError(f"no state of {watched.plan_id} was received", ExitCode.UNREACHABLE)
     if watched.closed_status is not None:
         write(
             f"The workflow of {state.plan_name} was closed from outside "

@@ -240,7 +240,7 @@ def _sections(
             is_up = wave.status is WaveStatus.COMPLETED and not unverified(wave)
             (up if is_up else other).append(wave)
     running.sort(key=rows.lateness, reverse=True)
-    not_up = "ended, not all up or not verified"
+    not_up = "ended, not all up and verified"
     found = [
         _Section("RUNNING", _grouped(running), rows.group, "in progress"),
         _Section(not_up.upper(), _grouped(other), rows.group, not_up),

@@ -10,6 +10,7 @@ from rich.live import Live
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
+from cli.input.executions import known_plan_ids
 from cli.live.changes import changes
 from cli.live.keyboard import has_keyboard, keyboard
 from cli.live.prompts import Prompts
@@ -27,7 +28,7 @@ from client.steering import send
 from contract.identifiers import EXECUTION_ID_KEY, plan_workflow_id
 from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.state import ExecutionState
-from recovery.operator.messages import OperatorMessage
+from recovery.operator.messages import OperatorMessage, nearest
 from recovery.text_format import timestamp, visible
 from runtime.exit import CliError, ExitCode
 
@@ -219,8 +220,13 @@ async def _load_last_known(client: Client, watched: WatchedExecution, reason: st
     return recorded.end_time is not None
 
 
-def unknown_execution(watched: WatchedExecution, error: RefusedError) -> CliError:
+async def unknown_execution(
+    client: Client, watched: WatchedExecution, error: RefusedError
+) -> CliError:
     """Return the error for an execution that Temporal does not know, or no longer knows."""
+    known = await known_plan_ids(client)
+    if known and watched.plan_id not in known:
+        return CliError(f"{error}; {nearest(watched.plan_id, known)}")
     record = watched.execution_id or f"--plan {watched.plan_id}"
     return CliError(f"{error}. What was recorded is in `drs-waves history {record}`")
 
@@ -229,7 +235,7 @@ async def _update_state(client: Client, watched: WatchedExecution) -> None:
     try:
         state = await execution_state(client, watched.plan_id, watched.execution_id)
     except RefusedError as error:
-        raise unknown_execution(watched, error) from error
+        raise await unknown_execution(client, watched, error) from error
     watched.execution_id, watched.state = state.execution_id, state
 
 
@@ -238,7 +244,7 @@ async def _has_closed(client: Client, watched: WatchedExecution) -> bool:
     handle = client.get_workflow_handle(plan_workflow_id(watched.plan_id))
     described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
     if described.typed_search_attributes.get(EXECUTION_ID_KEY) != watched.execution_id:
-        # One execution of a plan runs at a time: another has begun, so this one is closed.
+        # One execution of a plan runs at a time: another has started, so this one is closed.
         await _update_state(client, watched)
         if watched.state is not None and watched.state.end_time is None:
             watched.closed_status = "CLOSED"

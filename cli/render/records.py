@@ -69,7 +69,9 @@ def print_takeover(previous: PreviousExecution) -> None:
     """Print what is taken over, and how the plan differs."""
     state = previous.state
     if previous.named not in ("", state.execution_id):
-        notice(f"{previous.named} launched nothing; {state.execution_id} before it has servers")
+        notice(
+            f"{previous.named} launched nothing; the execution before it is {state.execution_id}"
+        )
     servers = sum(len(wave.servers) for wave in state.waves)
     launched = len(state.servers_up)
     notice(
@@ -77,7 +79,7 @@ def print_takeover(previous: PreviousExecution) -> None:
         f"{launched} of {count(servers, 'server')} recorded as up; each is checked again"
     )
     if previous.changes:
-        notice("The plan was changed since:", *(f"  {line}" for line in previous.changes))
+        notice("Changes of the plan since then:", *(f"  {line}" for line in previous.changes))
 
 
 def print_table_check(check: TableCheck) -> ExitCode:

@@ -16,7 +16,7 @@ def summary(state: ExecutionState) -> list[str]:
         if wave.late:
             took = wave.completion_duration
             after = "unknown" if took is None else rounded_duration(took)
-            lines.append(f"  {wave.wave_name} arrived late: {after} after its launch")
+            lines.append(f"  {wave.wave_name} came up late: {after} after its launch")
     lines += _unverified(state)
     return [visible(line) for line in lines]
 

@@ -93,7 +93,7 @@ def plan_table(plans: Sequence[KnownPlan]) -> list[str]:
         (
             fit(plan.plan_id, 24),
             f"version {plan.registered.version}" if plan.registered else "-",
-            *(_execution_cells(plan.last_execution) if plan.last_execution else ("never run",)),
+            *(_execution_cells(plan.last_execution) if plan.last_execution else ("no execution",)),
         )
         for plan in plans
     ]

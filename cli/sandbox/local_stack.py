@@ -26,7 +26,8 @@ from storage.history import HistoryTable
 from storage.plans import PlanTable
 
 Scenario = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="What the servers are like, what goes wrong.")
+    Path | None,
+    typer.Option(metavar="FILE", help="A scenario: properties of servers, and failures."),
 ]
 Speed = Annotated[
     float, typer.Option(min=1, max=10_000, help="How many times faster than real AWS.")

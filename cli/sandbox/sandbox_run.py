@@ -55,7 +55,7 @@ def sandbox_run(
     scenario: Scenario = None,
     speed: Speed = 60.0,
     recovery: Annotated[
-        bool, typer.Option("--recovery", help="A recovery instead of a drill.")
+        bool, typer.Option("--recovery", help="A real recovery instead of a drill, in the sandbox.")
     ] = False,
     confirm_ids: Annotated[
         list[str] | None,
@@ -63,9 +63,9 @@ def sandbox_run(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Bring a sandbox up, run plans in it at the same time, take it down.
+    """Start a sandbox, run plans in it at the same time, and stop it.
 
-    It needs nothing but this machine. Ctrl-C ends all of it.
+    It needs no AWS account and no Temporal. Ctrl-C stops everything.
 
     \b
     Examples:
@@ -91,7 +91,7 @@ def sandbox_run(
                 start.confirm()
             code = asyncio.run(_run_all(stack, starts, json=json))
     except KeyboardInterrupt:
-        notice("Interrupted; the sandbox is taken down.")
+        notice("Interrupted; the sandbox is stopped.")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     raise typer.Exit(code)
 

@@ -29,7 +29,7 @@ sandbox = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Rehearse on this machine: a local Temporal, an AWS that behaves like DRS, a worker.",
+    help="Rehearse on this machine with a local Temporal and AWS.",
 )
 
 
@@ -44,15 +44,17 @@ class RestartablePart(StrEnum):
 def up(
     plan: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Seed this plan's servers. Repeat for more."),
+        typer.Option(
+            metavar="FILE", help="Create the source servers of this plan. Repeat for more."
+        ),
     ] = None,
     scenario: Scenario = None,
     speed: Speed = 1.0,
     no_worker: Annotated[
-        bool, typer.Option("--no-worker", help="Start no worker: bring your own.")
+        bool, typer.Option("--no-worker", help="Start no worker; start your own.")
     ] = False,
     pages: Annotated[
-        bool, typer.Option("--pages/--no-pages", help="Serve the execution page and the API.")
+        bool, typer.Option("--pages/--no-pages", help="Serve the pages and the API.")
     ] = True,
 ) -> None:
     """Start a sandbox in the folder .sandbox and leave it running.
@@ -63,7 +65,8 @@ def up(
       source .sandbox/env && drs-waves run crm.yaml
       drs-waves sandbox down
     \b
-    Exit codes: 0 up, 2 bad input or one is up already, 5 a part does not start.
+    Exit codes: 0 started, 2 bad input or a sandbox is already running, 5 a part
+    does not start.
     """
     plans = [read.plan for read in read_all(plan or [])]
     check_scenario(scenario)
@@ -81,16 +84,16 @@ def up(
 
 @sandbox.command()
 def down() -> None:
-    """Stop the sandbox of the folder .sandbox and discard the state of both sides."""
+    """Stop the sandbox of the folder .sandbox, and delete its state."""
     stack = _loaded()
     if stack is None:
-        notice(f"No sandbox is up in {FOLDER.absolute()}.")
+        notice(f"No sandbox is running in {FOLDER.absolute()}.")
         return
     running = stack.running()
     with step("Stopping the sandbox"), stack_errors():
         stack.discard()
-    result = f"Stopped {', '.join(running)}; " if running else "Nothing of it was running; "
-    show(f"{result}its state is discarded.")
+    result = f"Stopped {', '.join(running)}; " if running else "No part was running; "
+    show(f"{result}its state is deleted.")
 
 
 @sandbox.command()
@@ -99,7 +102,7 @@ def restart(
         RestartablePart | None, typer.Argument(help="Default: both, one by one.")
     ] = None,
 ) -> None:
-    """Restart Temporal or the worker; executions go on where they were.
+    """Restart Temporal or the worker; executions continue.
 
     AWS keeps its state in memory, so it cannot be restarted alone.
     """
@@ -111,17 +114,17 @@ def restart(
             with step("Restarting Temporal"):
                 stack.stop_part("temporal")
                 stack.start_temporal()
-            show("Temporal runs again, with its state.")
+            show("Temporal is running again, with its state.")
         if part in (None, RestartablePart.WORKER):
             with step("Restarting the worker"):
                 stack.stop_part("worker")
                 stack.start_worker()
-            show("The worker runs again.")
+            show("The worker is running again.")
 
 
 @sandbox.command("status")
 def sandbox_status(json: Json = False) -> None:
-    """Show which parts of the sandbox run, and where."""
+    """Show which parts of the sandbox are running, and where."""
     stack = _loaded()
     if stack is None:
         raise _not_up()
@@ -156,7 +159,9 @@ def _loaded() -> Stack | None:
 
 
 def _not_up() -> CliError:
-    return CliError(f"no sandbox is up in {FOLDER.absolute()}; start one: drs-waves sandbox up")
+    return CliError(
+        f"no sandbox is running in {FOLDER.absolute()}; start one: drs-waves sandbox up"
+    )
 
 
 def _discard_stopped_sandbox() -> None:
@@ -168,16 +173,14 @@ def _discard_stopped_sandbox() -> None:
     stack = _loaded()
     if stack is None:
         if FOLDER.exists() and any(FOLDER.iterdir()):
-            raise CliError(
-                f"{FOLDER.absolute()} holds files but no sandbox; move it away and try again"
-            )
+            raise CliError(f"{FOLDER.absolute()} has files but no sandbox; move it and try again")
         return
     if running := stack.running():
         raise CliError(
-            f"a sandbox is up already in {FOLDER.absolute()} ({', '.join(running)} running). "
+            f"a sandbox is already running in {FOLDER.absolute()} ({', '.join(running)}). "
             "Use it: source .sandbox/env. Stop it: drs-waves sandbox down"
         )
-    notice("Discarding a sandbox that was up before and has ended.")
+    notice("Deleting the state of a sandbox that has stopped.")
     stack.discard()
 
 

@@ -168,7 +168,7 @@ def test_what_is_confirmed_names_targets_hash_and_the_servers_that_may_be_destro
     server = CHAIN.waves[0].server_ids[0]
     print_start_details(CHAIN, ExecutionType.RECOVERY, readiness, [server], place=PLACE)
     shown = capsys.readouterr().err
-    assert "R E C O V E R Y" in shown
+    assert "RECOVERY. This is not a drill." in shown
     assert "SANDBOX" not in shown
     assert CHAIN.plan_hash in shown
     assert f"On       {PLACE}\n" in shown
@@ -264,8 +264,8 @@ def test_a_scenario_is_checked_before_anything_starts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "shown"),
     [
-        (["run"], "what is to run? drs-waves run PLAN"),
-        (["run", "--plan", CRM], "--plan goes with --from"),
+        (["run"], "no plan is given; drs-waves run PLAN"),
+        (["run", "--plan", CRM], "--plan needs --from"),
         (["run", CRM, "--from", "crm-1", "--plan", CRM], "two plans are given"),
         (
             ["run", CRM, "--recovery", "--cleanup-after", "2h"],
@@ -296,7 +296,7 @@ def test_a_missing_sandbox_is_reported(tmp_path: Path, monkeypatch: pytest.Monke
     assert runner.invoke(app, ["sandbox", "status"]).exit_code == 2
     down = runner.invoke(app, ["sandbox", "down"])
     assert down.exit_code == 0
-    assert "No sandbox is up in" in down.stderr
+    assert "No sandbox is running in" in down.stderr
 
 
 def test_a_folder_with_other_files_is_not_changed(

@@ -63,7 +63,7 @@ def test_without_a_history_it_warns_and_uses_the_default(crm: str) -> None:
     result = runner.invoke(app, ["forecast", crm])
     assert result.exit_code == 0
     assert "drs-waves init-tables" in result.stderr
-    assert "Durations of 0 of 6 servers are from the history, the others 9 min." in result.stdout
+    assert "Durations of 0 of 6 servers are from the history, the others count as 9 min." in result.stdout
     assert "CRM   3      6        27 min  27 min   within the RTO of 1 h" in result.stdout
 
 
@@ -73,7 +73,7 @@ def test_what_servers_took_before_decides_path_time_and_split(crm: str) -> None:
     assert "Critical path: Database 40 min, App 9 min, Web 9 min" in shown
     assert "58 min  58 min   within the RTO of 1 h" in shown
     assert "Split Database: 18 min less if nothing waits for s-00000000000000001" in shown
-    assert "Durations of 2 of 6 servers are from the history, the others 9 min." in shown
+    assert "Durations of 2 of 6 servers are from the history, the others count as 9 min." in shown
     ignored = run_forecast(crm, "--no-history")
     assert "Critical path: Database 9 min" in ignored
 
@@ -102,7 +102,7 @@ def test_plans_at_once_wait_for_the_quota_and_say_so(
         )
     )
     shown = run_forecast(crm, str(other), "--no-history")
-    assert "All at once: 54 min, 6 jobs, under 20 jobs and 2 servers" in shown
+    assert "All at once: 54 min, 6 jobs; the quotas are 20 jobs and 2 servers" in shown
     assert "Waits for quota: " in shown
 
 

@@ -79,7 +79,7 @@ def test_tables_as_they_should_be_are_there_already() -> None:
     assert init_tables().exit_code == 0
     again = init_tables()
     assert again.exit_code == 0
-    assert again.stdout.count("was there already") == 2
+    assert again.stdout.count("exists already") == 2
     assert again.stderr.count("warning") == 0
 
 

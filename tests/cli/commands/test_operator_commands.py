@@ -412,14 +412,35 @@ def test_a_command_takes_names_ids_and_the_spelling_of_the_message(
     assert f"names-000000000000 is not running; {execution_id} of the same plan is" in other.stderr
     assert operator.read("status", execution_id)["ExecutionId"] == execution_id
     late = operator.do("wait", execution_id, "--timeout", "1s", code=124)
-    assert f"{execution_id} has not ended within 1 s; it is IN_PROGRESS and goes on." in late.stderr
+    assert f"{execution_id} has not ended within 1 s; it is IN_PROGRESS and continues." in late.stderr
     operator.do("approve-wave", "names", "Database")
     operator.do("wait", execution_id, "--timeout", "10m", code=3)
     again = operator.run(path)
     assert again != execution_id
-    operator.do("wait", execution_id, "--timeout", "10m", code=3)
+    for command in ("wait", "watch"):
+        assert execution_id in operator.do(command, execution_id, code=3).stdout
     operator.do("cancel", again)
-    operator.do("wait", "names", "--timeout", "10m", code=4)
+    operator.do("wait", "names", "--timeout", "10m", "--json", code=4)
+    last = operator.do("history", "names")
+    assert f"The last recorded execution of names is {again}" in last.stderr
+    assert f"execution {again}" in last.stdout
+    assert f"{again}: the history agrees" in operator.do("history", "verify", "names").stdout
+    continued = operator.do("run", "--from", "names", "--dry-run").stderr
+    assert f"{again} launched nothing; the execution before it is {execution_id}" in continued
+    assert f"Cleaning up after {again}" in operator.do("cleanup", "names", "--no-watch").stderr
+
+
+def test_an_unknown_plan_or_execution_is_answered_with_the_nearest(
+    operator: OperatorShell,
+) -> None:
+    execution_id = operator.run(operator.plan("wanted", {"db": []}, db={"ApprovalRequired": True}))
+    for command in ("status", "watch", "wait", "history", "cleanup", "pause"):
+        assert "did you mean wanted?" in operator.do(command, "wnated", code=2).stderr
+    other = f"{execution_id[:-1]}{'0' if execution_id[-1] != '0' else '1'}"
+    assert f"did you mean {execution_id}?" in operator.do("history", other, code=2).stderr
+    assert f"drs-waves history {other}" in operator.do("watch", other, code=2).stderr
+    operator.do("cancel", "wanted")
+    operator.do("wait", "wanted", "--timeout", "10m", code=4)
 
 
 def test_servers_have_their_names_beside_their_ids_also_in_the_history(
@@ -444,7 +465,7 @@ def test_a_registered_plan_that_never_ran_is_listed(operator: OperatorShell) -> 
     assert "LastExecution" not in found
     (line,) = [each for each in operator.do("plans").stdout.splitlines() if "quiet" in each]
     assert "version 1" in line
-    assert line.endswith("never run")
+    assert line.endswith("no execution")
 
 
 def test_one_unreachable_side_is_reported_and_the_other_is_listed(

@@ -44,8 +44,8 @@ def test_plans_are_kept_as_versions_of_the_user_who_registers_them(table: PlanTa
     first = register(CRM, DIAMOND)
     assert first.exit_code == 0, first.output
     crm, diamond = first.stdout.splitlines()
-    assert crm.startswith("crm: version 1 registered (3 waves, 6 servers; ")
-    assert diamond.startswith("shop: version 1 registered (")
+    assert crm.startswith("crm: version 1 is registered (3 waves, 6 servers; ")
+    assert diamond.startswith("shop: version 1 is registered (")
     assert {v.author for v in asyncio.run(table.latest())} == {whoami()}
 
 
@@ -53,7 +53,7 @@ def test_a_plan_that_is_kept_already_is_left_alone(table: PlanTable) -> None:
     register(CRM)
     again = register(CRM)
     assert again.exit_code == 0
-    assert f"crm: version 1 registered before, by {whoami()} (" in again.stdout
+    assert f"crm: version 1 is registered already, by {whoami()} (" in again.stdout
 
 
 def test_json_has_each_version_and_whether_it_is_new(table: PlanTable, tmp_path: Path) -> None:
@@ -92,5 +92,5 @@ def test_an_unreachable_dynamodb_ends_with_5(
 
 def test_help_says_what_is_kept() -> None:
     help_text = runner.invoke(app, ["register", "--help"]).stdout
-    for part in ("PLAN...", "--json", "Nothing is kept if any of them is wrong", "Exit codes:"):
+    for part in ("{PLAN}...", "--json", "If one file is wrong, none is stored", "Exit codes:"):
         assert part in " ".join(help_text.split())

@@ -114,7 +114,7 @@ def test_the_summary_names_late_waves_and_what_is_not_verified() -> None:
     late.servers[0].verified = Verified.UNKNOWN
     late.servers[0].recovery_instance_id = "i-0123456789abcdef0"
     text = "\n".join(summary(state))
-    assert "Database arrived late: 1 h 7 min after its launch" in text
+    assert "Database came up late: 1 h 7 min after its launch" in text
     assert "1 server launched but not verified" in text
     assert "s-00000000000000000 (i-0123456789abcdef0)" in text
 

@@ -244,9 +244,9 @@ def test_a_name_is_shown_as_it_is_while_a_command_works(
     err = Stream("utf-8", terminal=True)
     monkeypatch.setattr(sys, "stderr", err)
     monkeypatch.setenv("TERM", "xterm")
-    with step("Ending the drill of [/CRM] [b]"):
+    with step("Cancelling the drill of [/CRM] [b]"):
         pass
-    assert "Ending the drill of [/CRM] [b]…" in err.text
+    assert "Cancelling the drill of [/CRM] [b]…" in err.text
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 12, 30])

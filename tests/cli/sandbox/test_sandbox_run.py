@@ -112,7 +112,7 @@ def test_sigterm_during_a_run_leaves_nothing(shell: Shell) -> None:
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Interrupted; the sandbox is taken down." in err
+    assert "Interrupted; the sandbox is stopped." in err
 
 
 def test_an_interruption_while_it_starts_leaves_nothing(shell: Shell) -> None:
@@ -141,5 +141,5 @@ def test_up_is_found_by_other_commands_and_down_discards_it(shell: Shell) -> Non
     finally:
         down = shell.run("sandbox", "down")
     assert down.returncode == 0
-    assert "its state is discarded" in down.stdout
+    assert "its state is deleted" in down.stdout
     assert not (shell.folder / ".sandbox").exists()
