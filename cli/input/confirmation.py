@@ -11,6 +11,7 @@ from client.connection import DEFAULT_ADDRESS, is_temporal_configured
 from client.readiness import launch_lines
 from client.takeover import PreviousExecution
 from contract.readiness import Readiness, TargetContext
+from recovery.execution.server import server_label
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
 from recovery.plan.model import RecoveryPlan
@@ -55,7 +56,9 @@ def print_start_details(
     kept = previous.up if previous is not None else []
     if destroyed := [server_id for server_id in relaunch if server_id not in kept]:
         notice("", "These servers are launched even if that DESTROYS a live recovery instance:")
-        notice(*(f"  {server_id}" for server_id in destroyed))
+        findings = readiness.findings if readiness else []
+        names = {f.source_server_id: f.server_name for f in findings}
+        notice(*(f"  {server_label(each, names.get(each))}" for each in destroyed))
     notice("")
 
 

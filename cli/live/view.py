@@ -137,8 +137,9 @@ def _progress(state: ExecutionState, *, now: float) -> str:
     """The status, how many servers are up, the time so far and the time that is left."""
     servers = sum(len(wave.servers) for wave in state.waves)
     up = sum(wave.launched_count for wave in state.waves)
-    elapsed = running_duration((state.end_time or now) - state.start_time)
-    parts = [state.status.value, f"{elapsed} elapsed", f"{up} of {count(servers, 'server')} up"]
+    took = running_duration((state.end_time or now) - state.start_time)
+    elapsed = f"{took} elapsed" if state.end_time is None else f"took {took}"
+    parts = [state.status.value, elapsed, f"{up} of {count(servers, 'server')} up"]
     if unverified_count := sum(map(unverified, state.waves)):
         parts.append(f"{unverified_count} unverified")
     if state.end_time is None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -161,19 +162,27 @@ async def watch(
 def _prompts(client: Client, watched: WatchedExecution, display: LiveDisplay) -> Iterator[Prompts]:
     """Read keys that steer the execution on the screen, and prompt below it."""
 
-    async def send_message(message: OperatorMessage) -> str | None:
-        running = await require_running(client, watched.plan_id)
-        if running.execution_id != watched.execution_id:
-            raise RefusedError(f"{watched.execution_id} has ended")
-        return await send(client, running, message, actor=whoami())
-
     with keyboard() as keys:
-        prompts = Prompts(watched, keys, send_message)
+        prompts = Prompts(watched, keys, partial(send_to, client, watched))
         prompts.redraw, display.footer = display.redraw, prompts.footer
         try:
             yield prompts
         finally:
             display.footer = _no_footer
+
+
+async def send_to(
+    client: Client, watched: WatchedExecution, message: OperatorMessage
+) -> str | None:
+    """Send a message to the execution on the screen, and return its effect, if it is known.
+
+    Raises:
+        RefusedError: that execution has ended.
+    """
+    running = await require_running(client, watched.plan_id)
+    if running.execution_id != watched.execution_id:
+        raise RefusedError(f"{watched.execution_id} has ended")
+    return await send(client, running, message, actor=whoami())
 
 
 def _poll_interval(watched: Sequence[WatchedExecution]) -> float:
@@ -214,7 +223,8 @@ async def _load_last_known(client: Client, watched: WatchedExecution, reason: st
     recorded = await last_known_state(client, watched.plan_id, reason, watched.execution_id)
     if recorded is None:
         return False
-    watched.state = recorded
+    # The operator's messages are for this execution.
+    watched.execution_id, watched.state = recorded.execution_id, recorded
     if recorded.end_time is None:
         watched.seen_time = recorded.recorded_time
     return recorded.end_time is not None

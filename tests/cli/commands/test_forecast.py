@@ -63,7 +63,10 @@ def test_without_a_history_it_warns_and_uses_the_default(crm: str) -> None:
     result = runner.invoke(app, ["forecast", crm])
     assert result.exit_code == 0
     assert "drs-waves init-tables" in result.stderr
-    assert "Durations of 0 of 6 servers are from the history, the others count as 9 min." in result.stdout
+    assert (
+        "Durations of 0 of 6 servers are from the history, the others count as 9 min."
+        in result.stdout
+    )
     assert "CRM   3      6        27 min  27 min   within the RTO of 1 h" in result.stdout
 
 

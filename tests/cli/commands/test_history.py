@@ -139,7 +139,8 @@ def test_each_difference_is_a_line_with_what_was_done(capsys: pytest.CaptureFixt
     assert lines[2:] == [
         "header MISSING Status COMPLETED x repaired",
         "frozen plan ALTERED Status COMPLETED x LEFT: it could not be written",
-        "wave web NEWER Status COMPLETED x left: it may be newer than the state that Temporal returned",
+        "wave web NEWER Status COMPLETED x left: "
+        "it may be newer than the state that Temporal returned",
         "message 3 NEWER Status COMPLETED x LEFT: it is newer than in Temporal",
         f"decisions on web OUTDATED {'x' * 43}… x LEFT: it could not be written",
     ]

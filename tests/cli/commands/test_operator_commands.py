@@ -412,7 +412,9 @@ def test_a_command_takes_names_ids_and_the_spelling_of_the_message(
     assert f"names-000000000000 is not running; {execution_id} of the same plan is" in other.stderr
     assert operator.read("status", execution_id)["ExecutionId"] == execution_id
     late = operator.do("wait", execution_id, "--timeout", "1s", code=124)
-    assert f"{execution_id} has not ended within 1 s; it is IN_PROGRESS and continues." in late.stderr
+    assert (
+        f"{execution_id} has not ended within 1 s; it is IN_PROGRESS and continues." in late.stderr
+    )
     operator.do("approve-wave", "names", "Database")
     operator.do("wait", execution_id, "--timeout", "10m", code=3)
     again = operator.run(path)

@@ -12,10 +12,11 @@ from cli.live import watch as watching
 from cli.live.view import WatchedExecution
 from cli.live.watch import LineDisplay, watch
 from client.errors import NoWorkerError, RefusedError, UnreachableError
-from client.executions import LastKnownState
+from client.executions import LastKnownState, RunningExecution
 from contract.execution import packed_state
 from contract.identifiers import EXECUTION_ID_KEY
-from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.operator.messages import MessageName, OperatorMessage
 from runtime.exit import CliError, ExitCode
 from tests.cli.executions import CHAIN, START, begin
 
@@ -102,6 +103,31 @@ async def test_without_a_worker_from_the_start_the_recorded_state_is_shown(
     assert "LAST KNOWN STATE, of 20" in output
     assert "A worker answers again" in output
     assert watched.seen_time is None
+
+
+async def test_without_a_worker_a_message_is_sent_to_the_execution_that_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def recorded(*_: object) -> LastKnownState:
+        known = {"recorded_time": START, "outdated_reason": "No worker"}
+        return LastKnownState.model_validate(dict(begin(CHAIN)) | known)
+
+    sent: list[Any] = []
+
+    async def take(_: object, running: Any, message: Any, *, actor: str) -> None:
+        sent.append((running.execution_id, message.name))
+
+    async def running(*_: object) -> RunningExecution:
+        return RunningExecution("crm", "crm-0f3b52a1c7d9", ExecutionType.DRILL, "run")
+
+    monkeypatch.setattr(watching, "last_known_state", recorded)
+    monkeypatch.setattr(watching, "send", take)
+    monkeypatch.setattr(watching, "require_running", running)
+    watched = WatchedExecution("crm")
+    client = cast(Client, FakeClient(NoWorkerError("No worker")))
+    await watching._load_last_known(client, watched, "No worker")
+    await watching.send_to(client, watched, OperatorMessage(MessageName.PAUSE))
+    assert sent == [("crm-0f3b52a1c7d9", MessageName.PAUSE)]
 
 
 async def test_without_a_terminal_a_long_outage_ends_the_command(
