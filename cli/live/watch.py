@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.text import Text
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
@@ -54,12 +55,12 @@ class LiveDisplay(Live):
         """Redraw."""
         self._watched = watched
         width, height = self.console.size
-        share = max(1, (height - 1) // max(1, len(watched)))
+        share = max(1, (height - len(watched)) // max(1, len(watched)))
         footer = self.footer(width)
-        views = [
-            view(each, now=time.time(), width=width, height=share, footer=footer)
-            for each in watched
-        ]
+        views: list[RenderableType] = []
+        for each in watched:
+            views += [Text("")] if views else []
+            views.append(view(each, now=time.time(), width=width, height=share, footer=footer))
         self.update(Group(*views), refresh=True)
 
     def redraw(self) -> None:
