@@ -4,6 +4,7 @@ from temporalio.client import Client
 
 from cli.live.view import WatchedExecution
 from cli.live.watch import display_on, watch
+from cli.render.cells import wrapped
 from cli.render.output import notice, show, stderr_console, stdout_console, write_json
 from cli.render.summary import next_steps, summary
 from runtime.exit import CliError, ExitCode, exit_code_of
@@ -45,5 +46,11 @@ def print_outcome(
             f"({watched.closed_status}) before its end; jobs may still run in DRS"
         )
         return ExitCode.FAILED
-    write("", *summary(state), *(next_steps(state) if with_next_steps else []))
+    console = stderr_console() if to_stderr else stdout_console()
+    lines = summary(state)
+    if console.is_terminal:
+        lines = [
+            row for each in lines for row in wrapped(each, console.width, indent="    ", first="")
+        ]
+    write("", *lines, *(next_steps(state) if with_next_steps else []))
     return exit_code_of(state.status)

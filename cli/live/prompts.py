@@ -24,7 +24,7 @@ _DETACH = "q"
 _ALL_WAVES = "w"
 _MAX_LENGTH = 400
 _MAX_OPTIONS = 100
-# A result is about the state of that time; the state above it goes on changing.
+# A result is about the state of that time, and the state above it changes.
 _RESULT_SECONDS = 60.0
 
 

@@ -177,9 +177,9 @@ class _Rows:
         return self.now - (wave.start_time or 0.0) if is_running else 0.0
 
     def _elapsed(self, wave: WaveState) -> str:
-        if wave.first_start_time is None:
-            return ""
-        return running_duration((wave.end_time or self.now) - wave.first_start_time)
+        """How long this attempt runs, or all attempts took."""
+        start = wave.first_start_time if wave.status.is_settled else wave.start_time
+        return "" if start is None else running_duration((wave.end_time or self.now) - start)
 
 
 def _decisions(

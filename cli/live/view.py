@@ -82,7 +82,7 @@ def view(
     if watched.seen_time is not None:
         text = f" {last_known_text(watched.seen_time, now)} "
         lines += _texts(text, width, style="bold reverse")
-        # What is not known does not go on counting.
+        # The time of a state that is not current stands still.
         now = watched.seen_time
     lines += [*_outage(watched, width), *_header(watched, state, now=now, width=width), Text("")]
     rows = max(_MIN_LINES, height - len(lines) - len(below))

@@ -32,7 +32,7 @@ def wrapped(text: str, width: int, *, indent: str = "", first: str | None = None
         text: words; one that is longer than a line is broken.
         width: in cells.
         indent: begins each line.
-        first: begins the first line instead; as wide as the indent.
+        first: begins the first line instead; not wider than the indent.
     """
     lines = Text(visible(text)).wrap(_CONSOLE, max(2, width - cell_len(indent)), overflow="fold")
     begin = indent if first is None else first

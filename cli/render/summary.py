@@ -73,16 +73,17 @@ def _unverified(state: ExecutionState) -> list[str]:
 
 def next_steps(state: ExecutionState) -> list[str]:
     """Name the commands that make sense after the end, the harmless ones first."""
-    lines = [f"Details: drs-waves history {state.execution_id}"]
+    commands = {"Details:": f"drs-waves history {state.execution_id}"}
     servers = sum(len(wave.servers) for wave in state.waves)
-    up = len(state.servers_up)
+    up = sum(wave.launched_count for wave in state.waves)
     if up < servers:
-        lines.append(f"Keep the {up} up, launch the other {servers - up}: {state.continue_command}")
-    own_ids = {server.source_server_id for server in own_servers(state.waves)}
-    own = sum(server.source_server_id in own_ids for server in state.servers_up)
+        commands[f"Keep the {up} up, launch the other {servers - up}:"] = state.continue_command
+    own = sum(s.launch_status is LaunchStatus.LAUNCHED for s in own_servers(state.waves))
     if own and state.execution_type is ExecutionType.DRILL:
         clean_up = f"drs-waves cleanup {state.execution_id}"
-        lines.append(f"Terminate the {count(own, 'instance')} of this drill: {clean_up}")
+        commands[f"Terminate the {count(own, 'instance')} of this drill:"] = clean_up
+    # On a line of its own, a command is seldom wrapped.
+    lines = [line for what, command in commands.items() for line in (what, f"  {command}")]
     if state.status is not PlanStatus.COMPLETED and any(
         wave.status in (WaveStatus.TIMED_OUT, WaveStatus.CANCELLED) and wave.job_ids
         for wave in state.waves

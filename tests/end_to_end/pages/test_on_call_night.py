@@ -124,7 +124,7 @@ async def test_every_number_of_a_night_on_call_is_true(
         # Database fails, and asks.
         await env.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.FAILED)
         await night.agree("Database", "FAILED")
-        await screen.sees("to decide", f"retry-wave {plan.plan_id} database")
+        await screen.sees("to decide", "App will not be launched", "Keys: r retry · a accept")
         await tab.sees("#attention", "Database")
 
         # The worker dies; what was sent meanwhile is queued.
@@ -159,7 +159,7 @@ async def test_every_number_of_a_night_on_call_is_true(
         # Reports come after their time.
         await env.until(plan, lambda s: wave_of(s, "Reports").late)
         assert await screen.exit_code() == 3
-        await screen.sees("PARTIAL", "Reports arrived late")
+        await screen.sees("PARTIAL", "Reports came up late")
         up = ledger.up_in_all()
         assert up == 6
         await screen.sees(f"Keep the {up} up, launch the other 1", f"run --from {execution_id}")
