@@ -52,10 +52,13 @@ def packed(items: Sequence[str], width: int, *, separator: str = " · ") -> list
 
 def list_within(names: Sequence[str], width: int, *, start: str = "") -> str:
     """Join names with commas after `start`; names that do not fit `width` cells are counted."""
-    for shown in range(len(names), 0, -1):
+    best = ""
+    for shown in range(1, len(names) + 1):
+        listed = start + ", ".join(map(visible, names[:shown]))
         more = len(names) - shown
-        line = start + ", ".join(visible(name) for name in names[:shown])
-        line += f" and {more} more" if more else ""
-        if cell_len(line) <= width or shown == 1:
-            return fit(line, width)
-    return ""
+        line = f"{listed} and {more} more" if more else listed
+        if not best or cell_len(line) <= width:
+            best = line
+        if cell_len(listed) > width:
+            break
+    return fit(best, width)

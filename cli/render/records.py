@@ -1,5 +1,7 @@
 """Lines about an execution's operator messages, decisions, clean-up, takeover and tables."""
 
+from collections.abc import Mapping
+
 from cli.render.output import notice, warn
 from client.takeover import PreviousExecution
 from recovery.execution.cleanup_state import CleanupState
@@ -14,8 +16,9 @@ def operator_lines(state: ExecutionState) -> list[str]:
     lines: list[str] = []
     if state.messages:
         lines += ["", "Messages"]
+        names = {wave.wave_id: wave.wave_name for wave in state.waves}
         for message in state.messages:
-            lines += _message_lines(message)
+            lines += _message_lines(message, names)
     if decisions := _decisions(state):
         lines += ["", "Decisions", *decisions]
     if state.cleanup is not None:
@@ -23,11 +26,13 @@ def operator_lines(state: ExecutionState) -> list[str]:
     return lines
 
 
-def _message_lines(message: MessageRecord) -> list[str]:
-    """Describe a message: time, name and actor, then its reason and its effect."""
-    wave = f" {message.wave_id}" if message.wave_id else ""
+def _message_lines(message: MessageRecord, names: Mapping[str, str]) -> list[str]:
+    """Describe a message: time, name, wave and actor, then its reason and its effect."""
+    wave_id = message.wave_id or ""
+    name = names.get(wave_id, wave_id)
+    wave = f" {name}" if name == wave_id else f" {name} ({wave_id})"
     actor = message.actor if message.actor_verified else f"{message.actor} (unverified)"
-    lines = [f"  {timestamp(message.time)}  {message.name}{wave}  by {actor}"]
+    lines = [f"  {timestamp(message.time)}  {message.name}{wave.rstrip()}  by {actor}"]
     if message.reason:
         lines.append(f"    because: {message.reason}")
     lines.append(f"    {'effect' if message.accepted else 'REJECTED'}: {message.outcome}")

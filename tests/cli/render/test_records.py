@@ -16,7 +16,10 @@ def test_messages_say_who_is_not_verified_and_a_clean_up_what_is_left() -> None:
             time=START,
             accepted=False,
             effect="no w9",
-        )
+        ),
+        MessageRecord(
+            name="retry_wave", wave_id="w1", actor="ops", time=START, accepted=True, effect="done"
+        ),
     ]
     left = LaunchedInstance(
         recovery_instance_id="i-1",
@@ -35,4 +38,5 @@ def test_messages_say_who_is_not_verified_and_a_clean_up_what_is_left() -> None:
     lines = operator_lines(state)
     assert lines[2].endswith("skip_wave w9  by oncall (unverified)")
     assert "    REJECTED: no w9" in lines
+    assert "retry_wave App (w1)  by ops" in lines[4]
     assert lines[-1] == "  LEFT  i-1  of s-1  us-west-2  termination protection"
