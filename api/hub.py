@@ -278,7 +278,7 @@ class ExecutionPoller(Poller[ExecutionState]):
         if recorded.end_time is None:
             # The record may be old and must not pass for the current state.
             reason = str(error or f"Temporal no longer runs {self._execution_id}")
-            last = LastKnownState.of(recorded, reason)
+            last = LastKnownState.of(_newest(known, recorded) if known else recorded, reason)
             raise OutdatedError(reason, last, last.recorded_time) from error
         self._is_recorded = True
         self.is_settled = all(
@@ -300,6 +300,14 @@ class ExecutionPoller(Poller[ExecutionState]):
         except (RefusedError, UnreachableError, RPCError):
             return state
         return state.model_copy(update={"warnings": state.warnings + problems})
+
+
+def _newest(known: ExecutionState, recorded: ExecutionState) -> ExecutionState:
+    """The newer of each: only Temporal knows what waves wait for that were never launched."""
+    records = {wave.wave_id: wave for wave in recorded.waves}
+    waves = [max(wave, records[wave.wave_id], key=lambda w: w.revision) for wave in known.waves]
+    header = max(known, recorded, key=lambda state: state.revision)
+    return header.model_copy(update={"waves": waves})
 
 
 class ExecutionHub:

@@ -259,6 +259,7 @@ function changeZoom(wanted) {
   const now = showZoom();
   chosenZoom = wanted in steps ? Math.min(2, Math.max(0.2, now * steps[wanted])) : null;
   showZoom();
+  page.querySelector(".node[data-selected]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 // Which groups of waves are open is remembered; the server's HTML has the default.
