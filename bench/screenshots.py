@@ -26,7 +26,6 @@ _MAX_BYTES = 300_000
 _WINDOWS: dict[str, dict[str, Any]] = {
     "light": {},
     "dark": {"dark": True},
-    "phone": {"phone": True},
 }
 _OPERATOR = "ops@operations"
 # The pictures of the plan of 40 waves, by the end of their names: the window and the view.
@@ -175,7 +174,7 @@ async def _screenshot(page: Page, path: Path) -> None:
 async def _page_screenshots(
     browser: Browser, url: str, path: Path, prepare: Callable[[Page], Awaitable[None]]
 ) -> None:
-    """Take a page in both themes, and on a phone. `path` lacks the last part of the name."""
+    """Take a page in both themes. `path` lacks the last part of the name."""
     for name, options in _WINDOWS.items():
         async with window(browser, **options) as context:
             page = await context.new_page()
@@ -230,12 +229,6 @@ async def _take_screenshots(testbed: Testbed, browser: Browser, folder: Path) ->
     await _page_screenshots(browser, url, folder / "page-overview", overview_ready)
     execution_url = f"{url}/executions/{execution_id}"
     await _page_screenshots(browser, execution_url, folder / "page-execution", execution_ready)
-    async with window(browser) as context:
-        page = await context.new_page()
-        await page.goto(url)
-        await page.get_by_role("button", name="Real recovery of CRM").click()
-        await page.get_by_text("Checked by the worker").wait_for()
-        await _screenshot(page, folder / "page-recovery-dialog.png")
 
 
 async def _take_large_screenshots(testbed: Testbed, browser: Browser, folder: Path) -> None:

@@ -53,6 +53,7 @@ TABLE = {
     ("GET", _EXECUTION): Route(),
     ("GET", f"{_EXECUTION}/events"): Route(),
     ("GET", f"{_EXECUTION}/messages"): Route(),
+    ("GET", f"{_EXECUTION}/servers.csv"): Route(),
     ("GET", f"{_EXECUTION}/waves/{{wave_id}}/jobs"): Route(),
     ("GET", f"{_EXECUTION}/cleanup"): Route(),
     ("POST", f"{_EXECUTION}/cleanup"): Route(Role.OPERATOR, {}),

@@ -1,6 +1,6 @@
 """What a clean-up says before it is confirmed."""
 
-from cli.commands.cleanup import termination_lines
+from client.cleanup import termination_lines
 from contract.cleanup import own_servers
 from recovery.execution.wave import WaveStatus
 from tests.cli.executions import CHAIN, begin, put
