@@ -1,8 +1,8 @@
 """Measures how long a dead worker stays unnoticed: `python -m bench.no_worker`.
 
 The only worker gets SIGKILL while an execution waits for an approval. The measured time is from the
-kill until `status`, a `watch` that was already running, a start of a recovery, a message and
-`/api/health` say that no worker answers. The target is 5 s for each.
+kill until `status`, a `watch` and a page that were already open, a start of a recovery, a message,
+the API and `/api/health` say that no worker answers. The target is 5 s for each.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from client.start import start_execution
 
 _TARGET_SECONDS = 5.0
 _GIVE_UP_SECONDS = 60.0
+_OPEN_SECONDS = 2.0
 _SERVER_ID = "s-00000000000abcdef"
 _PLAN = new_plan("unserved", new_wave("web", [_SERVER_ID], approval_required=True))
 _STARTER = Path(__file__).parents[1] / "starter.py"
@@ -70,6 +71,19 @@ async def _health_says_so(testbed: Testbed) -> None:
         await asyncio.sleep(0.2)
 
 
+async def _page_says_so(testbed: Testbed, path: str) -> None:
+    """Await the sentence in what a page or an endpoint sends, asking again when it ends."""
+
+    def read() -> bool:
+        with urlopen(f"{testbed.stack.pages_url}{path}") as answer:
+            return any(_SENTENCES[0].encode() in line for line in answer)
+
+    while True:
+        if await asyncio.to_thread(read):
+            return
+        await asyncio.sleep(0.2)
+
+
 async def _seconds(killed: float, wait: Callable[[], Awaitable[None]]) -> float:
     """The seconds from the kill; infinite if nothing says it."""
     try:
@@ -84,7 +98,7 @@ async def _measure() -> dict[str, float]:
     async with running_testbed(speed=60.0, workers=1) as testbed:
         where = {"SourceServerId": _SERVER_ID, "Region": REGION, "AccountId": ACCOUNT}
         await testbed.aws.apply(SourceServers=[where])
-        await start_execution(testbed.client, _PLAN)
+        execution_id = await start_execution(testbed.client, _PLAN)
         await execution_state(testbed.client, _PLAN.plan_id)
         await asyncio.to_thread(testbed.stack.start_server)
         plan = testbed.stack.folder / "plan.json"
@@ -92,14 +106,20 @@ async def _measure() -> dict[str, float]:
         watching = await _process("watch", _PLAN.plan_id)
         assert watching.stdout is not None
         await watching.stdout.readline()
+        path = f"/executions/{execution_id}"
+        page = asyncio.create_task(_page_says_so(testbed, f"{path}/events"))
+        await asyncio.sleep(_OPEN_SECONDS)
         (worker,) = testbed.workers.names
         await testbed.workers.remove(worker)
         killed = time.monotonic()
-        watch, health = await asyncio.gather(
-            _seconds(killed, partial(_until_said, watching)),
-            _seconds(killed, partial(_health_says_so, testbed)),
-        )
-        found = {"watch": watch, "/api/health": health}
+        waits: dict[str, Callable[[], Awaitable[None]]] = {
+            "watch": partial(_until_said, watching),
+            "open page": lambda: page,
+            "/api/executions": partial(_page_says_so, testbed, f"/api{path}"),
+            "/api/health": partial(_health_says_so, testbed),
+        }
+        times = await asyncio.gather(*(_seconds(killed, wait) for wait in waits.values()))
+        found = dict(zip(waits, times, strict=True))
         for name, words in _COMMANDS.items():
             asked = time.monotonic()
             process = await _process(*(word.format(plan=plan) for word in words))

@@ -33,10 +33,11 @@ class FakeSource:
     def __init__(self) -> None:
         self.value: int | Exception = 1
         self.polls = 0
+        self.seconds = 0.0
 
     async def read(self) -> int:
         self.polls += 1
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.seconds)
         if isinstance(self.value, Exception):
             raise self.value
         return self.value
@@ -134,6 +135,18 @@ async def test_an_error_before_the_first_value_is_raised(
     source.value = 3
     async with poller.subscribed():
         assert (await poller.fresh(0)).value == 3
+
+
+async def test_who_asks_while_a_poll_fails_waits_for_that_poll_only(
+    source: FakeSource, poller: Poller[int]
+) -> None:
+    await poller.fresh()
+    await asyncio.sleep(0.1)
+    source.value, source.seconds = UnreachableError("no worker answers"), 0.1
+    before = source.polls
+    found = await asyncio.gather(*(poller.fresh(0.05) for _ in range(5)))
+    assert {each.error for each in found} == {"no worker answers"}
+    assert source.polls == before + 1
 
 
 async def test_polling_stops_after_the_last_subscriber_leaves(
