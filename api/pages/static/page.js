@@ -165,6 +165,7 @@ function tick() {
   for (const each of page.querySelectorAll("[data-until]")) {
     const left = each.dataset.until - now;
     const { before, after } = each.dataset;
+    each.classList.toggle("is-over", left <= 0);
     each.textContent = left > 0 ? `${clock(left)} ${before}` : `${clock(-left)} ${after}`;
   }
   // What is not known does not go on counting.
