@@ -91,6 +91,7 @@ class Poller(ABC, Generic[T]):
         self._poll_lock = asyncio.Lock()
         self._subscribers = 0
         self._left_at = time.monotonic()
+        self._polled_at = -math.inf
         self._task: asyncio.Task[None] | None = None
 
     @abstractmethod
@@ -123,7 +124,7 @@ class Poller(ABC, Generic[T]):
             self._left_at = time.monotonic()
 
     async def fresh(self, within: float = POLL_SECONDS) -> Snapshot[T]:
-        """A snapshot that is at most this old; polls now if the last one is older.
+        """The snapshot of a poll that ended at most this long ago; polls now if there was none.
 
         Args:
             within: seconds.
@@ -174,12 +175,16 @@ class Poller(ABC, Generic[T]):
             await asyncio.sleep(self.pause(self.latest.value if self.latest else None))
 
     def _age(self) -> float:
-        """Seconds since the last successful poll, by the wall clock, which may be set back."""
-        if self.latest is None or self._failure is not None:
-            return math.inf
-        return abs(time.time() - self.latest.seen_time)
+        """Seconds since the last poll; infinite if it gave nothing to show."""
+        return math.inf if self._failure is not None else time.monotonic() - self._polled_at
 
     async def _poll_once(self) -> None:
+        try:
+            await self._read_once()
+        finally:
+            self._polled_at = time.monotonic()
+
+    async def _read_once(self) -> None:
         known = self.latest
         try:
             value = await self.fetch(known.value if known else None)
@@ -278,7 +283,7 @@ class ExecutionPoller(Poller[ExecutionState]):
         if recorded.end_time is None:
             # The record may be old and must not pass for the current state.
             reason = str(error or f"Temporal no longer runs {self._execution_id}")
-            last = LastKnownState.of(recorded, reason)
+            last = LastKnownState.of(_newest(known, recorded) if known else recorded, reason)
             raise OutdatedError(reason, last, last.recorded_time) from error
         self._is_recorded = True
         self.is_settled = all(
@@ -300,6 +305,14 @@ class ExecutionPoller(Poller[ExecutionState]):
         except (RefusedError, UnreachableError, RPCError):
             return state
         return state.model_copy(update={"warnings": state.warnings + problems})
+
+
+def _newest(known: ExecutionState, recorded: ExecutionState) -> ExecutionState:
+    """The newer of each: only Temporal knows what waves wait for that were never launched."""
+    records = {wave.wave_id: wave for wave in recorded.waves}
+    waves = [max(wave, records[wave.wave_id], key=lambda w: w.revision) for wave in known.waves]
+    header = max(known, recorded, key=lambda state: state.revision)
+    return header.model_copy(update={"waves": waves})
 
 
 class ExecutionHub:

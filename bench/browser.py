@@ -20,6 +20,7 @@ _ARGUMENTS = (
     "--force-color-profile=srgb",
 )
 _DESKTOP: ViewportSize = {"width": 1440, "height": 900}
+_PROJECTOR: ViewportSize = {"width": 1920, "height": 1080}
 _PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
@@ -42,11 +43,17 @@ async def running_browser() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def window(
-    browser: Browser, *, dark: bool = False, phone: bool = False, zone: str = "UTC"
+    browser: Browser,
+    *,
+    dark: bool = False,
+    phone: bool = False,
+    projector: bool = False,
+    zone: str = "UTC",
 ) -> AsyncIterator[BrowserContext]:
-    """A browser context without cookies or history, with the viewport of a desktop or a phone."""
+    """A browser context without cookies or history, with a desktop's viewport or another one."""
+    viewport = _PHONE if phone else _PROJECTOR if projector else _DESKTOP
     context = await browser.new_context(
-        viewport=_PHONE if phone else _DESKTOP,
+        viewport=viewport,
         color_scheme="dark" if dark else "light",
         is_mobile=phone,
         has_touch=phone,

@@ -26,9 +26,16 @@ _MAX_BYTES = 300_000
 _WINDOWS: dict[str, dict[str, Any]] = {
     "light": {},
     "dark": {"dark": True},
-    "phone": {"phone": True},
 }
 _OPERATOR = "ops@operations"
+# The pictures of the plan of 40 waves, by the end of their names: the window and the view.
+_LARGE_WINDOWS: dict[str, tuple[dict[str, Any], str]] = {
+    "1440": ({}, ""),
+    "1920-dark": ({"projector": True, "dark": True}, ""),
+    "390": ({"phone": True}, ""),
+    "wall": ({"projector": True}, "?view=wall"),
+    "wall-dark": ({"projector": True, "dark": True}, "?view=wall"),
+}
 
 
 class ScenarioBuilder:
@@ -44,6 +51,7 @@ class ScenarioBuilder:
                 "SourceServerId": f"s-{0x5C0000 + len(self.source_servers) + number:017x}",
                 "Region": REGION,
                 "AccountId": ACCOUNT,
+                "Name": f"{_id_of(name)}-{number + 1:02}",
                 "LaunchSeconds": each,
             }
             for number, each in enumerate(seconds)
@@ -96,6 +104,67 @@ def _two_wave_plan(builder: ScenarioBuilder, name: str, seconds: float) -> Recov
     )
 
 
+# By name, the waves that each of the 40 depends on. The names are as long as real ones.
+_LARGE_WAVES = {
+    "Network and firewalls": [],
+    "Directory": ["Network and firewalls"],
+    "Certificates and secrets": ["Network and firewalls"],
+    "Time and name service": ["Network and firewalls"],
+    **{f"Database {name}": ["Directory", "Time and name service"] for name in (
+        "orders", "customers", "payments", "warehouse", "identity", "reporting"
+    )},
+    "Message broker": ["Directory", "Certificates and secrets"],
+    "Cache": ["Directory"],
+    **{f"Service {name}": [f"Database {name}", "Message broker"] for name in (
+        "orders", "customers", "payments", "warehouse", "identity"
+    )},
+    **{f"Service {name}": ["Cache", "Service identity"] for name in (
+        "catalogue", "search", "prices", "recommendations", "shipping and returns"
+    )},
+    "Reporting and nightly batch jobs": ["Database reporting"],
+    "Data warehouse load": ["Reporting and nightly batch jobs", "Database warehouse"],
+    "Management dashboards": ["Data warehouse load"],
+    "Invoices and dunning letters": ["Reporting and nightly batch jobs", "Service payments"],
+    **{f"Gateway {name}": ["Service orders", "Service catalogue", "Service prices"] for name in (
+        "web", "mobile", "partners"
+    )},
+    "Web shop": ["Gateway web", "Service search"],
+    "Mobile back end": ["Gateway mobile"],
+    "Partner interface for slow suppliers and customs declarations": ["Gateway partners"],
+    "Call centre": ["Service customers", "Service shipping and returns"],
+    "Point of sale north": ["Gateway web"],
+    "Point of sale south": ["Gateway web"],
+    "Warehouse terminals": ["Service warehouse", "Service shipping and returns"],
+    "Monitoring": ["Directory"],
+    "Log collection": ["Monitoring"],
+    "Alerting": ["Monitoring"],
+    "Backup": ["Monitoring", "Cache"],
+}  # fmt: skip
+_FAILING = "Reporting and nightly batch jobs"
+
+
+def _large_plan(builder: ScenarioBuilder) -> RecoveryPlan:
+    """A plan of 40 waves, one of which fails while others run."""
+    waves = []
+    for number, (name, after) in enumerate(_LARGE_WAVES.items()):
+        seconds = [240.0 + 60 * (number % 5), 300.0 + 40 * (number % 7), 260.0][: 1 + number % 3]
+        slow = name in ("Database identity", "Message broker")
+        waves.append(builder.wave(name, *after, seconds=[1500.0] if slow else seconds))
+        if name == _FAILING:
+            builder.source_servers[-1] |= {
+                "Outcome": "failed-late",
+                "RawError": "InsufficientInstanceCapacity: no r6i.4xlarge in us-west-2a",
+            }
+    return RecoveryPlan(
+        plan_id="retail",
+        plan_name="Retail, logistics and payments",
+        region=REGION,
+        rto=240,
+        on_failure=OnFailure.ASK,
+        waves=waves,
+    )
+
+
 async def _screenshot(page: Page, path: Path) -> None:
     size = len(await page.screenshot(path=path, type="png"))
     line = f"{path}  {size / 1000:.0f} kB"
@@ -105,7 +174,7 @@ async def _screenshot(page: Page, path: Path) -> None:
 async def _page_screenshots(
     browser: Browser, url: str, path: Path, prepare: Callable[[Page], Awaitable[None]]
 ) -> None:
-    """Take a page in both themes, and on a phone. `path` lacks the last part of the name."""
+    """Take a page in both themes. `path` lacks the last part of the name."""
     for name, options in _WINDOWS.items():
         async with window(browser, **options) as context:
             page = await context.new_page()
@@ -114,12 +183,17 @@ async def _page_screenshots(
             await _screenshot(page, path.with_name(f"{path.name}-{name}.png"))
 
 
-async def _wait_for_wave(testbed: Testbed, plan: RecoveryPlan, wave_id: str) -> None:
-    """Wait until a wave is COMPLETED."""
+async def _wait_for_wave(
+    testbed: Testbed,
+    plan: RecoveryPlan,
+    wave_id: str,
+    status: WaveStatus = WaveStatus.COMPLETED,
+) -> None:
+    """Wait until a wave has a status."""
     async with asyncio.timeout(_WAIT_TIMEOUT_SECONDS):
         while True:
             state = await execution_state(testbed.client, plan.plan_id)
-            if {w.wave_id: w.status for w in state.waves}[wave_id] is WaveStatus.COMPLETED:
+            if {w.wave_id: w.status for w in state.waves}[wave_id] is status:
                 return
             await asyncio.sleep(0.2)
 
@@ -155,28 +229,43 @@ async def _take_screenshots(testbed: Testbed, browser: Browser, folder: Path) ->
     await _page_screenshots(browser, url, folder / "page-overview", overview_ready)
     execution_url = f"{url}/executions/{execution_id}"
     await _page_screenshots(browser, execution_url, folder / "page-execution", execution_ready)
-    async with window(browser) as context:
-        page = await context.new_page()
-        await page.goto(url)
-        await page.get_by_role("button", name="Real recovery of CRM").click()
-        await page.get_by_text("Checked by the worker").wait_for()
-        await _screenshot(page, folder / "page-recovery-dialog.png")
 
 
-async def _main(folder: Path) -> None:
+async def _take_large_screenshots(testbed: Testbed, browser: Browser, folder: Path) -> None:
+    builder = ScenarioBuilder()
+    plan = _large_plan(builder)
+    await testbed.aws.apply(SourceServers=builder.source_servers)
+    await asyncio.to_thread(testbed.stack.start_server)
+    execution_id = await start_execution(testbed.client, plan, started_by=_OPERATOR)
+    await _wait_for_wave(testbed, plan, _id_of(_FAILING), WaveStatus.FAILED)
+    url = f"{testbed.stack.pages_url}/executions/{execution_id}"
+    for name, (options, view) in _LARGE_WINDOWS.items():
+        async with window(browser, **options) as context:
+            page = await context.new_page()
+            await page.goto(url + view)
+            await page.get_by_text("InsufficientInstanceCapacity").first.wait_for()
+            await page.wait_for_timeout(1000)
+            await _screenshot(page, folder / f"page-40-waves-{name}.png")
+
+
+async def _main(folder: Path, *, large: bool) -> None:
     started = time.monotonic()
     async with (
         running_testbed(speed=_SPEED, workers=1) as testbed,
         running_browser() as browser,
     ):
-        await _take_screenshots(testbed, browser, folder)
+        take = _take_large_screenshots if large else _take_screenshots
+        await take(testbed, browser, folder)
     print(f"{time.monotonic() - started:.0f} s", flush=True)
 
 
-def main(folder: Annotated[Path, typer.Option(help="Output folder.")] = Path("docs")) -> None:
+def main(
+    folder: Annotated[Path, typer.Option(help="Output folder.")] = Path("docs"),
+    large: Annotated[bool, typer.Option(help="A plan of 40 waves instead, in four sizes.")] = False,
+) -> None:
     """Take screenshots of the pages for the documentation."""
     folder.mkdir(parents=True, exist_ok=True)
-    run_bench(_main(folder))
+    run_bench(_main(folder, large=large))
 
 
 if __name__ == "__main__":

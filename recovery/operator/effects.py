@@ -114,7 +114,7 @@ def effect_details(state: ExecutionState, name: MessageName, wave: WaveState | N
         servers = count(len(wave.servers), "server")
         details.append(f"Not up: {not_up} of {servers}. drs-waves checks each in DRS first.")
     if waiting := [each.wave_name for each in state.waves if wave.wave_id in each.depends_on]:
-        details.append(f"Depend on it: {listed(waiting)}.")
+        details.append(f"Waves that depend on it: {listed(waiting)}.")
     return details
 
 

@@ -1,7 +1,10 @@
 """One poll serves all subscribers, and a failed poll never passes for the current state."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from fastapi import Request
@@ -11,7 +14,7 @@ from api import hub
 from api.endpoints.execution_state import events
 from api.hub import ExecutionPoller, Poller, Snapshot, UnknownExecutionError
 from client.connection import connect_to_temporal
-from client.errors import UnreachableError
+from client.errors import NoWorkerError, UnreachableError
 from client.executions import LastKnownState
 from client.health import LaunchHealth
 from recovery.execution.state import ExecutionState, PlanStatus
@@ -30,10 +33,11 @@ class FakeSource:
     def __init__(self) -> None:
         self.value: int | Exception = 1
         self.polls = 0
+        self.seconds = 0.0
 
     async def read(self) -> int:
         self.polls += 1
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.seconds)
         if isinstance(self.value, Exception):
             raise self.value
         return self.value
@@ -131,6 +135,18 @@ async def test_an_error_before_the_first_value_is_raised(
     source.value = 3
     async with poller.subscribed():
         assert (await poller.fresh(0)).value == 3
+
+
+async def test_who_asks_while_a_poll_fails_waits_for_that_poll_only(
+    source: FakeSource, poller: Poller[int]
+) -> None:
+    await poller.fresh()
+    await asyncio.sleep(0.1)
+    source.value, source.seconds = UnreachableError("no worker answers"), 0.1
+    before = source.polls
+    found = await asyncio.gather(*(poller.fresh(0.05) for _ in range(5)))
+    assert {each.error for each in found} == {"no worker answers"}
+    assert source.polls == before + 1
 
 
 async def test_polling_stops_after_the_last_subscriber_leaves(
@@ -239,3 +255,43 @@ async def test_a_stream_names_the_last_known_state_another_event(history: Histor
         assert [event.event for event in found] == ["last_known_state", "unavailable"]
         assert '"OutdatedReason"' in (found[0].raw_data or "")
         await poller.close()
+
+
+class Reconnecting:
+    """Temporal's state of an execution, until no worker answers."""
+
+    def __init__(self, state: ExecutionState) -> None:
+        self.state: ExecutionState | None = state
+
+    async def read(self, _client: Client, _plan_id: str) -> ExecutionState:
+        if self.state is None:
+            raise NoWorkerError("No worker answers")
+        return self.state
+
+
+async def test_a_newer_record_of_one_wave_leaves_what_temporal_said_of_the_others(
+    history: HistoryTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = begin(DIAMOND)
+    put(live, "App1", WaveStatus.WAITING, "Waiting for Database").revision = int(START * 1000)
+    temporal = Reconnecting(live)
+    monkeypatch.setattr(hub, "execution_state", temporal.read)
+    monkeypatch.setattr(hub, "time", SimpleNamespace(time=lambda: START, monotonic=time.monotonic))
+
+    async def connect() -> Any:
+        return None
+
+    health = SimpleNamespace(problems=_no_problems)
+    poller = ExecutionPoller(live.execution_id, connect, history, cast(LaunchHealth, health))
+    async with poller.subscribed():
+        assert (await poller.fresh()).error == ""
+        temporal.state = None
+        last = await poller.fresh(-1)
+        await poller.close()
+    assert (last.error, last.seen_time) == ("No worker answers", RECORDED_TIME)
+    database, app, *_ = last.value.waves
+    assert (database.status, app.status_reason) == (WaveStatus.COMPLETED, "Waiting for Database")
+
+
+async def _no_problems(_client: Client) -> list[str]:
+    return []

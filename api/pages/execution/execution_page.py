@@ -1,6 +1,7 @@
 """The page of one execution."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from fastapi import Response
@@ -18,6 +19,7 @@ from api.pages.execution.wave_search import FoundWave, found_waves
 from api.pages.live_page import LivePage
 from api.pages.rendering import render
 from api.service import ExecutionService
+from client.executions import last_known_text
 from contract.identifiers import plan_workflow_id
 from recovery.execution.state import ExecutionState
 
@@ -65,11 +67,19 @@ class ExecutionPage(LivePage[ExecutionState]):
     async def dialog(self, name: str, about: str | None) -> Dialog | None:
         """The dialog of an action, or the job log of a wave."""
         async with self.poller.subscribed():
-            # Another server process may have shown the button, after this one's last poll.
-            state = (await self.poller.fresh(0)).value
+            latest = self.poller.latest
+            # Another server process may have shown the button, after this one's last poll. While
+            # nothing answers, a poll takes seconds.
+            snapshot = latest if latest and latest.error else await self.poller.fresh(0)
+        state = snapshot.value
         if name == "job_log":
             return job_log_dialog(self.service, self.user, state, str(about))
-        return action_dialog(self.service, state, name, about)
+        dialog = action_dialog(self.service, state, name, about)
+        if dialog is None or not snapshot.error:
+            return dialog
+        age = last_known_text(snapshot.seen_time, time.time())
+        notice = render("outdated", text=f"{age}: {snapshot.error}.")
+        return replace(dialog, html=notice + dialog.html)
 
     async def panel(self, wave_id: str) -> Response:
         """The panel of a wave."""

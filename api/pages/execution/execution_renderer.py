@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from api.hub import Snapshot
-from api.pages.execution.graph_layout import COMPACT, Layout, lay_out, sizes_for
+from api.pages.execution.graph_layout import COMPACT, DENSE, STANDARD, Layout, lay_out, sizes_for
 from api.pages.execution.timeline import Timeline, timeline
 from api.pages.execution.wave_view import edges_into, wave_views
 from api.pages.rendering import MacroCache, render
@@ -23,6 +23,8 @@ from recovery.text_format import count
 # The remaining time changes with the clock, but nobody needs it by the second.
 _VALID_SECONDS = 5.0
 _MAX_WAVES_WITHOUT_FOLDING = 12
+# The CSS class of the graph; the style sheet has the sizes too.
+_NODE_CLASSES = {STANDARD: "standard", DENSE: "dense", COMPACT: "compact"}
 PLAN_SYMBOLS: dict[str, str] = {
     PlanStatus.IN_PROGRESS: "▶",
     PlanStatus.PAUSED: "‖",
@@ -93,7 +95,7 @@ class ExecutionRenderer:
             parts[bar] = macro(bar, "timeline", "bar", view, each, times.length)
         frame = {
             "layout": layout,
-            "compact": compact,
+            "node_class": _NODE_CLASSES[layout.sizes],
             "numbers": range(len(views)),
             "groups": groups,
             "are_finished_open": len(views) <= _MAX_WAVES_WITHOUT_FOLDING,

@@ -4,6 +4,7 @@ from api.auth.tokens import Principal
 from api.endpoints.execution_state import jobs
 from api.pages.dialogs import Dialog
 from api.pages.execution.controls import controls
+from api.pages.execution.wave_view import awaits_acceptance
 from api.pages.rendering import render
 from api.problems import problem_of
 from api.service import ExecutionService
@@ -28,6 +29,8 @@ def wave_panel(
         wave=wave,
         symbol=SYMBOLS[wave.status],
         reason=detail(wave),
+        is_earlier=awaits_acceptance(wave),
+        start_time=None if awaits_acceptance(wave) else wave.start_time,
         decided=operator_decisions(wave),
         unverified=unverified(wave),
         expected=expected_seconds(wave, state.speed),

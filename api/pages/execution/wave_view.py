@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from api.pages.execution.graph_layout import Layout
 from recovery.execution.progress import SYMBOLS, unverified, wave_notes
 from recovery.execution.state import ExecutionState
-from recovery.execution.wave import WaveState
+from recovery.execution.wave import WaveState, WaveStatus
 from recovery.execution.wave_group import WaveGroup, wave_groups
 
 
@@ -36,6 +36,11 @@ class WaveView:
         return "is-" + self.wave.status.lower().replace("_", "-")
 
     @property
+    def start_time(self) -> float | None:
+        """When DRS accepted the launch of this attempt."""
+        return None if awaits_acceptance(self.wave) else self.wave.start_time
+
+    @property
     def unverified(self) -> int:
         """The number of launched servers that could not be verified."""
         return unverified(self.wave)
@@ -44,6 +49,11 @@ class WaveView:
     def notes(self) -> str:
         """Details that the status does not include, such as what the wave waits for."""
         return wave_notes(self.wave)
+
+
+def awaits_acceptance(wave: WaveState) -> bool:
+    """Whether DRS has accepted nothing of this attempt; times and failures are of earlier ones."""
+    return wave.status in (WaveStatus.PENDING, WaveStatus.WAITING)
 
 
 def wave_views(state: ExecutionState, critical: Collection[str]) -> dict[str, WaveView]:

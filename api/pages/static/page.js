@@ -165,6 +165,7 @@ function tick() {
   for (const each of page.querySelectorAll("[data-until]")) {
     const left = each.dataset.until - now;
     const { before, after } = each.dataset;
+    each.classList.toggle("is-over", left <= 0);
     each.textContent = left > 0 ? `${clock(left)} ${before}` : `${clock(-left)} ${after}`;
   }
   // What is not known does not go on counting.
@@ -259,6 +260,7 @@ function changeZoom(wanted) {
   const now = showZoom();
   chosenZoom = wanted in steps ? Math.min(2, Math.max(0.2, now * steps[wanted])) : null;
   showZoom();
+  page.querySelector(".node[data-selected]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 // Which groups of waves are open is remembered; the server's HTML has the default.

@@ -1,6 +1,7 @@
 """What the pages show while a plan runs, and when the state is not known."""
 
 import asyncio
+import time
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,8 @@ from sandbox.stack import free_port
 from tests.end_to_end.conftest import E2eEnvironment, RunningWorkers, wave_of
 from tests.end_to_end.pages.conftest import Open, register
 
+# 5 s, and a margin for a busy machine.
+SHOWN_WITHIN_SECONDS = 10.0
 _SCRIPT = "<script>window.hacked = true</script>"
 _IMAGE = "<img src=x onerror='window.hacked = true'>\u202e"
 
@@ -162,6 +165,38 @@ async def test_a_page_says_that_its_state_is_the_last_known_while_temporal_does_
         await tab.sees("#old", "this page has no connection to drs-waves")
     # The browser itself logs that the server is not reachable.
     tab.console_errors.clear()
+
+
+async def test_without_a_worker_the_last_known_state_is_shown_and_what_starts_one(
+    env_without_worker: E2eEnvironment, served: str, open_page: Open
+) -> None:
+    env = env_without_worker
+    plan = env.plan(env.wave("Database"), env.wave("Web", "Database", approval_required=True))
+    async with RunningWorkers(env):
+        execution_id = await start_execution(env.client, plan)
+        tab = await open_page(f"{served}/executions/{execution_id}")
+        await tab.shows("web", "Waiting for approval")
+        assert await tab.page.locator("#old").is_hidden()
+    stopped = time.monotonic()
+    await tab.sees("#old", "Start one with `drs-waves worker`")
+    assert time.monotonic() - stopped < SHOWN_WITHIN_SECONDS
+    elapsed = await tab.page.locator("#head [data-since]").inner_text()
+    await tab.page.reload()
+    # The record, from another process or after a restart, is marked from its first byte.
+    await tab.sees("#old", "LAST KNOWN STATE, of 20")
+    await tab.shows("database", "COMPLETED")
+    await tab.page.wait_for_timeout(2000)
+    assert await tab.page.locator("#head [data-since]").inner_text() == elapsed
+
+    await tab.page.locator("#attention").get_by_role("button", name="Approve or refuse").click()
+    await tab.sees("#dialog .outdated", "LAST KNOWN STATE")
+    await tab.page.get_by_role("button", name="Approve", exact=True).click()
+    await tab.sees("#dialog", "Queued until a worker is available")
+    await tab.page.get_by_role("button", name="Close").click()
+    async with RunningWorkers(env):
+        await tab.page.locator("#old").wait_for(state="hidden", timeout=40_000)
+        await tab.shows("web", "COMPLETED")
+        await env.end(plan, execution_id)
 
 
 async def test_the_overview_shows_running_executions_and_the_last_drill_of_a_plan(
