@@ -63,9 +63,10 @@ def skipped_with(state: ExecutionState, wave: WaveState) -> list[WaveState]:
 
 def accept_effect(state: ExecutionState, wave: WaveState) -> str:
     """What follows if a wave is accepted."""
-    up = f"{wave.wave_name} is {wave.launched_count} of {len(wave.servers)} up"
+    up = f"although {wave.wave_name} is {wave.launched_count} of {len(wave.servers)} up"
     best = outcome_if_accepted(state, wave.wave_id)
-    return f"{_released(state, wave, f'although {up}')}; the execution can then end {best} at best"
+    released = _released(state, wave, up, otherwise=f"accepted {up}")
+    return f"{released}; the execution can then end {best} at best"
 
 
 def skip_effect(state: ExecutionState, wave: WaveState, *, cascade: bool) -> str:
@@ -150,8 +151,8 @@ def _held_back(state: ExecutionState, wave: WaveState) -> str:
     return f"; {_names_are(skipped)} skipped" if skipped else ""
 
 
-def _released(state: ExecutionState, wave: WaveState, why: str) -> str:
-    """Which waves launch now, and which still wait for something else."""
+def _released(state: ExecutionState, wave: WaveState, why: str, *, otherwise: str = "") -> str:
+    """Which waves launch now, or else `otherwise`; and which still wait for something else."""
     waves = {each.wave_id: each for each in state.waves}
     is_paused = state.status is PlanStatus.PAUSED
     waiting_for_it = [each for each in state.waves if _waits_for(each, wave)]
@@ -166,6 +167,8 @@ def _released(state: ExecutionState, wave: WaveState, why: str) -> str:
     parts = []
     if free:
         parts.append(f"{listed([each.wave_name for each in free])} can launch now {why}")
+    elif otherwise:
+        parts.append(otherwise)
     if waiting:
         rest = "resume" if is_paused else "other waves or an approval"
         parts.append(f"still waiting for {rest}: {listed(waiting)}")
