@@ -108,7 +108,8 @@ def _resume_effect(state: ExecutionState) -> str:
 
 def _retry_effect(wave: WaveState) -> str:
     servers, up = len(wave.servers), wave.launched_count
-    kept = f"{up} of {count(servers, 'server')} {'is' if up == 1 else 'are'} up and kept"
+    are = "is" if 1 in (up, servers) else "are"
+    kept = f"{up} of {count(servers, 'server')} {are} up and kept"
     if up == servers:
         return f"attempt {wave.attempt + 1}: {kept}"
     rest = "the others are launched again, unless their job is still running"
