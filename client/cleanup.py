@@ -61,8 +61,9 @@ async def start_cleanup(client: Client, start: StartCleanup) -> str:
             )
     except WorkflowAlreadyStartedError as error:
         raise RefusedError(
-            f"The clean-up after {start.execution_id} is already running; see it with "
-            f"`temporal workflow describe --workflow-id {workflow_id}`"
+            f"the clean-up after {start.execution_id} is already running",
+            command=f"Its record: `drs-waves history {start.execution_id}`",
+            request=f"GET /api/executions/{start.execution_id}/cleanup returns its state",
         ) from error
     return workflow_id
 

@@ -24,19 +24,19 @@ _BACKUPS_TRIES = 30
 _BACKUPS_PAUSE_SECONDS = 1.0
 
 
-_CREATE = "`drs-waves init-tables` does that."
+_CREATE = {"command": "Create it with `drs-waves init-tables`.", "request": "Create it first."}
 
 
 class TableError(Exception):
     """A table could not be read, written or created; the message says what to do.
 
     Attributes:
-        for_api: the message without commands.
+        for_api: the message in the words of the API.
     """
 
-    def __init__(self, text: str, *, command: str = "") -> None:
+    def __init__(self, text: str, *, command: str = "", request: str = "") -> None:
         super().__init__(f"{text} {command}" if command else text)
-        self.for_api = text
+        self.for_api = f"{text} {request}" if request else text
 
 
 class DynamoTable:
@@ -240,7 +240,7 @@ class DynamoTable:
         return self._client
 
     async def _error(self, what: str, error: AwsError) -> TableError:
-        hint = command = ""
+        hint, remedy = "", dict[str, str]()
         is_missing = "ResourceNotFoundException" in str(error)
         if is_missing or "ValidationException" in str(error):
             try:
@@ -248,12 +248,12 @@ class DynamoTable:
                 hint = f" {unfit}." if unfit else ""
             except AwsError:
                 if is_missing:
-                    hint, command = " The table does not exist; create it first.", _CREATE
+                    hint, remedy = " The table does not exist.", _CREATE
         elif "NoRegion" in str(error) or "region" in str(error).lower():
             hint = " Set AWS_REGION or DRS_WAVES_HISTORY_REGION."
         why = str(error).rstrip(".")
         text = f"Cannot {what} the {self.what} {self.name}: {why}.{hint}"
-        return self.error(text, command=command)
+        return self.error(text, **remedy)
 
 
 def plain_item(model: BaseModel, *, leave_out: Iterable[str] = ()) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from api.auth.access import Caller, Service
 from api.parameters import PlanId, Version
-from api.problems import BODY_PROBLEMS, ApiProblem, problem_responses
+from api.problems import BODY_PROBLEMS, problem_responses
 from client.overview import MAX_ROWS, ExecutionRow
 from client.readiness import check_readiness
 from contract.readiness import Readiness
@@ -99,7 +99,8 @@ async def versions(service: Service, caller: Caller, plan_id: PlanId) -> Version
     """Return each version with its hash, author and time; the newest first."""
     found = await service.plans.versions(plan_id)
     if not found:
-        raise ApiProblem(HTTPStatus.NOT_FOUND, f"there is no registered plan {plan_id!r}")
+        # It names the nearest plan.
+        await service.plan(plan_id)
     return VersionList(versions=found)
 
 

@@ -16,7 +16,7 @@ from cli.input.executions import recorded_execution_id
 from cli.input.start import PlanStart
 from cli.render.output import show, step, write_json
 from cli.render.records import print_takeover
-from cli.render.tables import finding_table, other_endpoints, target_table
+from cli.render.tables import finding_table, found_line, other_endpoints, target_table
 from client.connection import connect_to_temporal
 from client.readiness import check_readiness
 from client.takeover import PreviousExecution, previous_execution
@@ -193,7 +193,7 @@ def _show_readiness(plan: RecoveryPlan, readiness: Readiness, *, blocked: bool) 
     context = readiness.context
     show(*target_table(plan, context.targets), *other_endpoints(context), "")
     if readiness.findings:
-        show(*finding_table(plan, readiness), "")
+        show(found_line(readiness), *finding_table(plan, readiness), "")
     servers = count(plan.server_count, "server")
     if blocked:
         show(f"{plan.plan_name} is not ready; nothing was launched.")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 import typer
 
 from cli.render.output import notice, stderr_console, warn
-from cli.render.tables import finding_table, target_table
+from cli.render.tables import finding_table, found_line, target_table
 from client.connection import DEFAULT_ADDRESS, is_temporal_configured
 from client.readiness import launch_lines
 from client.takeover import PreviousExecution
@@ -15,7 +15,6 @@ from recovery.execution.server import server_label
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
 from recovery.plan.model import RecoveryPlan
-from recovery.text_format import timestamp
 from runtime.exit import CliError
 
 # Why a PlanId, or none, is refused as the confirmation; None if it is not.
@@ -73,8 +72,7 @@ def _print_targets(plan: RecoveryPlan, readiness: Readiness | None) -> None:
         targets = readiness.context.targets
     notice(*target_table(plan, targets))
     if readiness is not None and readiness.findings:
-        when = timestamp(readiness.checked_time) if readiness.checked_time else "now"
-        notice("", f"Found {when}:", *finding_table(plan, readiness), style="yellow")
+        notice("", found_line(readiness), *finding_table(plan, readiness), style="yellow")
 
 
 def confirm_default_temporal() -> None:

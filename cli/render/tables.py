@@ -53,6 +53,12 @@ def other_endpoints(context: WorkerContext) -> list[str]:
     return [f"also {url}" for url in dict.fromkeys(urls)]
 
 
+def found_line(readiness: Readiness) -> str:
+    """When the findings below it were found."""
+    when = "now" if readiness.checked_time is None else timestamp(readiness.checked_time)
+    return f"Found {when}:"
+
+
 def finding_table(plan: RecoveryPlan, readiness: Readiness) -> list[str]:
     """List the findings of a readiness check, blocking ones first, each with its reason below."""
     names = {wave.wave_id: wave.wave_name for wave in plan.waves}

@@ -63,9 +63,10 @@ def skipped_with(state: ExecutionState, wave: WaveState) -> list[WaveState]:
 
 def accept_effect(state: ExecutionState, wave: WaveState) -> str:
     """What follows if a wave is accepted."""
-    up = f"{wave.wave_name} is {wave.launched_count} of {len(wave.servers)} up"
+    up = f"although {wave.wave_name} is {wave.launched_count} of {len(wave.servers)} up"
     best = outcome_if_accepted(state, wave.wave_id)
-    return f"{_released(state, wave, f'although {up}')}; the execution can then end {best} at best"
+    released = _released(state, wave, up, otherwise=f"accepted {up}")
+    return f"{released}; the execution can then end {best} at best"
 
 
 def skip_effect(state: ExecutionState, wave: WaveState, *, cascade: bool) -> str:
@@ -131,7 +132,8 @@ def _resume_effect(state: ExecutionState) -> str:
 
 def _retry_effect(wave: WaveState) -> str:
     servers, up = len(wave.servers), wave.launched_count
-    kept = f"{up} of {count(servers, 'server')} {'is' if up == 1 else 'are'} up and kept"
+    are = "is" if 1 in (up, servers) else "are"
+    kept = f"{up} of {count(servers, 'server')} {are} up and kept"
     if up == servers:
         return f"attempt {wave.attempt + 1}: {kept}"
     rest = "the others are launched again, unless their job is still running"
@@ -174,8 +176,8 @@ def _held_back(state: ExecutionState, wave: WaveState) -> str:
     return f"; {_names_are(skipped)} skipped" if skipped else ""
 
 
-def _released(state: ExecutionState, wave: WaveState, why: str) -> str:
-    """Which waves launch now, and which still wait for something else."""
+def _released(state: ExecutionState, wave: WaveState, why: str, *, otherwise: str = "") -> str:
+    """Which waves launch now, or else `otherwise`; and which still wait for something else."""
     waves = {each.wave_id: each for each in state.waves}
     is_paused = state.status is PlanStatus.PAUSED
     waiting_for_it = [each for each in state.waves if _waits_for(each, wave)]
@@ -190,6 +192,8 @@ def _released(state: ExecutionState, wave: WaveState, why: str) -> str:
     parts = []
     if free:
         parts.append(f"{listed([each.wave_name for each in free])} can launch now {why}")
+    elif otherwise:
+        parts.append(otherwise)
     if waiting:
         rest = "resume" if is_paused else "other waves or an approval"
         parts.append(f"still waiting for {rest}: {listed(waiting)}")

@@ -143,15 +143,15 @@ _RULES = {
 }
 # What a message does; to the wave whose name follows, or to the execution.
 _EFFECTS = {
-    MessageName.RETRY_WAVE: "launches again what is not up in",
-    MessageName.ACCEPT_WAVE: "lets the dependents start after",
+    MessageName.RETRY_WAVE: "retries",
+    MessageName.ACCEPT_WAVE: "accepts",
     MessageName.SKIP_WAVE: "skips",
-    MessageName.APPROVE_WAVE: "approves the launch of",
+    MessageName.APPROVE_WAVE: "approves",
     MessageName.CANCEL_WAVE: "stops waiting for",
-    MessageName.ADOPT_JOB: "adopts a job of DRS for",
-    MessageName.LAUNCH_ANYWAY: "launches, as DRS has no job of them, servers of",
-    MessageName.PAUSE: "launches nothing new until resumed",
-    MessageName.RESUME: "launches ready waves again",
+    MessageName.ADOPT_JOB: "names the DRS job of",
+    MessageName.LAUNCH_ANYWAY: "launches the servers in doubt of",
+    MessageName.PAUSE: "pauses the execution",
+    MessageName.RESUME: "resumes the execution",
 }
 
 
@@ -292,7 +292,7 @@ def _alternatives(wave: WaveState, refused: MessageName) -> str:
         return ""
     if wave.status.is_settled:
         return "; it accepts no message now"
-    return "; its next attempt has not started, and pause prevents that"
+    return "; its next attempt has not started; pause prevents it"
 
 
 def _status_text(wave: WaveState) -> str:

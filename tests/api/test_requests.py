@@ -171,7 +171,7 @@ async def test_without_a_plan_table_the_response_says_how_to_create_it(
     async with api_client(Settings(plan_table="another-table")) as client:
         answer = await client.get("/plans/crm")
     assert answer.status_code == 503
-    assert answer.json()["detail"].endswith("The table does not exist; create it first.")
+    assert answer.json()["detail"].endswith("The table does not exist. Create it first.")
     assert answer.headers["retry-after"]
 
 

@@ -18,6 +18,7 @@ from contract.identifiers import history_workflow_id, plan_workflow_id
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
+from tests.cli.json_outputs import check_result
 from tests.end_to_end.conftest import RECOVERY, REGION, SPEED, E2eEnvironment, wave_of
 
 STARTER = Path(__file__).parents[2] / "starter.py"
@@ -48,6 +49,7 @@ async def history_command(*words: str, code: int = 0) -> str:
     )
     output, errors = await process.communicate()
     assert process.returncode == code, output.decode() + errors.decode()
+    check_result(["history", *words], output.decode())
     return output.decode()
 
 

@@ -202,7 +202,7 @@ class RecoveryPlanWorkflow:
         used = max(used_share(), signals / MAX_SIGNALS)
         if used >= _WARN_SHARE and not self._limit_reason:
             self._limit_reason = (
-                "The Temporal history of this execution is almost full; "
+                "Temporal's history of this execution is almost full; "
                 f"`{self._state.continue_command}` continues it"
             )
             self._state.warnings = [*self._state.warnings, f"{_STOP_SENDING} {self._limit_reason}"]

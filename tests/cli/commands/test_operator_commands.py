@@ -228,7 +228,7 @@ def test_without_a_worker_a_message_is_taken_and_has_its_effect_when_one_comes(
     without_worker.stack.start_worker()
     without_worker.until("late-worker", lambda state: state["Status"] == "PAUSED")
     resumed = without_worker.do("resume", "late-worker", "--actor", "ops@host")
-    assert resumed.stdout == "late-worker: ready waves are launched again\n"
+    assert resumed.stdout == "late-worker: db can launch now\n"
     state = without_worker.end("late-worker", 3)
     assert statuses(state) == ["COMPLETED", "SKIPPED"]
     messages = [(m["Name"], m["Actor"], m["ActorVerified"]) for m in state["Messages"]]
@@ -243,7 +243,7 @@ def test_a_wave_is_skipped_and_a_wrong_one_is_refused_with_a_hint(operator: Oper
     assert wrong.stdout == ""
     response = operator.read("skip-wave", "skips", "app", "--reason", "not needed")
     assert response["ExecutionId"] == execution_id
-    assert response["Effect"] == "skipped app; its dependents start without it"
+    assert response["Effect"] == "app is not launched; web can launch now without it"
     state = operator.end("skips", 3)
     assert statuses(state) == ["COMPLETED", "SKIPPED", "COMPLETED"]
     late = operator.do("pause", "skips", code=2)
@@ -282,10 +282,12 @@ def test_waves_are_approved_and_refused_and_a_failure_is_accepted(operator: Oper
     )
     operator.run(plan)
     refused = operator.do("approve-wave", "gates", "web", "--refuse", "--reason", "no network")
-    assert "refused; it is not launched" in refused.stdout
+    assert "refused, web is not launched" in refused.stdout
     operator.until("gates", lambda state: wave(state, "db")["Status"] == "FAILED")
     accepted = operator.do("accept-wave", "gates", "db", "--reason", "one is enough")
-    assert "accepted as FAILED (1 of 2 are up); its dependents may start" in accepted.stdout
+    assert "accepted although db is 1 of 2 up; still waiting for other waves or an " in (
+        accepted.stdout
+    )
     assert "for 1800 s" in operator.do("approve-wave", "gates", "app", "--expires", "30m").stdout
     state = operator.end("gates", 3)
     assert statuses(state) == ["FAILED", "COMPLETED", "CANCELLED"]
@@ -297,7 +299,7 @@ def test_waves_are_approved_and_refused_and_a_failure_is_accepted(operator: Oper
 def test_a_drill_is_cancelled_at_once_and_a_wave_alone_too(operator: OperatorShell) -> None:
     operator.run(operator.plan("stops", {"db": [], "cache": [], "app": ["db"]}))
     operator.until("stops", lambda state: wave(state, "cache")["Status"] == "IN_PROGRESS")
-    assert "its dependents are skipped" in operator.do("cancel-wave", "stops", "cache").stdout
+    assert "only this wave is cancelled" in operator.do("cancel-wave", "stops", "cache").stdout
     done = operator.do("cancel", "stops", "--reason", "wrong plan")
     assert done.stdout.startswith("stops: nothing new launches")
     state = operator.end("stops", 4)
@@ -350,6 +352,8 @@ def test_a_failed_drill_is_continued_and_cleaned_up(operator: OperatorShell) -> 
     unconfirmed = operator.do("run", "--from", first, "--plan", corrected, code=2)
     assert "~ plan: RTO (none) → 60" in unconfirmed.stderr
     assert "Pass --confirm onwards" in unconfirmed.stderr
+    ready = operator.read("run", "--from", first, "--dry-run")
+    assert time.time() - 60 < ready["CheckedTime"] <= time.time()
     second = operator.run("--from", first)
     assert statuses(operator.end("onwards", 0)) == ["COMPLETED", "COMPLETED"]
     assert [operator.launches(each) for each in (up, bad, rest)] == [1, 2, 1]
@@ -357,8 +361,8 @@ def test_a_failed_drill_is_continued_and_cleaned_up(operator: OperatorShell) -> 
 
     servers = [up, bad, rest, foreign]
     assert sorted(operator.instances(servers)) == sorted(servers)
-    cleaned = operator.do("cleanup", second, "--watch")
-    assert "2 recovery instances are terminated" in cleaned.stdout
+    cleaned = operator.read("cleanup", second, "--watch")
+    assert len(cleaned["Terminated"]) == 2
     assert sorted(operator.instances(servers)) == sorted([up, foreign])
     # What the first one launched, and the second only took over, is the first one's to clean up.
     assert "1 recovery instances are terminated" in operator.do("cleanup", first, "--watch").stdout

@@ -80,7 +80,7 @@ def test_nothing_is_kept_if_one_plan_is_wrong(table: PlanTable, tmp_path: Path) 
 def test_a_missing_table_is_reported_with_what_to_do(aws: LocalAws) -> None:
     refused = register(CRM)
     assert refused.exit_code == 2
-    assert "create it with `drs-waves init-tables`" in refused.stderr
+    assert "Create it with `drs-waves init-tables`" in refused.stderr
 
 
 def test_an_unreachable_dynamodb_ends_with_5(

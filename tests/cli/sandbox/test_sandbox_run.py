@@ -14,6 +14,8 @@ from uuid import uuid4
 import psutil
 import pytest
 
+from tests.cli.json_outputs import check_result
+
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"
 STARTER = [sys.executable, str(ROOT / "starter.py")]
@@ -45,6 +47,7 @@ class Shell:
         """Run `drs-waves` to its end."""
         process = self.start(*arguments)
         out, err = process.communicate(timeout=60)
+        check_result([str(each) for each in arguments], out)
         return subprocess.CompletedProcess([], process.returncode, out, err)
 
     def processes(self) -> list[psutil.Process]:

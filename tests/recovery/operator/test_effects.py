@@ -114,7 +114,7 @@ def test_the_cancel_of_a_wave_never_reads_as_the_cancel_of_the_plan() -> None:
 @pytest.mark.parametrize(
     ("name", "approve", "text"),
     [
-        ("retry_wave", True, "attempt 2: 0 of 1 server are up and kept, the others are launched"),
+        ("retry_wave", True, "attempt 2: 0 of 1 server is up and kept, the others are launched"),
         ("accept_wave", True, "app1, app2 can launch now although db is 0 of 1 up; the execution"),
     ],
 )
