@@ -84,7 +84,7 @@ def next_steps(state: ExecutionState) -> list[str]:
         clean_up = f"drs-waves cleanup {state.execution_id}"
         lines.append(f"Terminate the {count(own, 'instance')} of this drill: {clean_up}")
     if state.status is not PlanStatus.COMPLETED and any(
-        wave.status in (WaveStatus.TIMED_OUT, WaveStatus.CANCELLED) and wave.job_ids
+        wave.status in (WaveStatus.TIMED_OUT, WaveStatus.CANCELLED) and wave.open_job_ids
         for wave in state.waves
     ):
         lines.append("DRS jobs that still run are observed and recorded for up to 24 hours.")
