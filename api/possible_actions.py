@@ -8,7 +8,7 @@ from client.cleanup import may_clean_up, termination_lines
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.operator.confirmation import cancel_refusal
-from recovery.operator.effects import cancellation_effect, effect_of, skipped_with
+from recovery.operator.effects import cancellation_effect, effect_of
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import accepts_messages, actions, allowed_forms
 from settings import Role
@@ -59,7 +59,8 @@ def _messages(state: ExecutionState, wave_id: str | None) -> Iterator[PossibleAc
             for form in allowed_forms(state, action.name, wave):
                 sent = form.as_input() | {"wave": wave.wave_id}
                 yield _possible(state, OperatorMessage(action.name, **sent), wave.wave_name)
-            if action.name is MessageName.SKIP_WAVE and len(skipped_with(state, wave)) > 1:
+            has_dependents = any(wave.wave_id in each.depends_on for each in state.waves)
+            if action.name is MessageName.SKIP_WAVE and has_dependents:
                 message = OperatorMessage(action.name, wave.wave_id, cascade=True)
                 yield _possible(state, message, wave.wave_name)
 

@@ -85,7 +85,7 @@ def next_steps(state: ExecutionState) -> list[str]:
     # On a line of its own, a command is seldom wrapped.
     lines = [line for what, command in commands.items() for line in (what, f"  {command}")]
     if state.status is not PlanStatus.COMPLETED and any(
-        wave.status in (WaveStatus.TIMED_OUT, WaveStatus.CANCELLED) and wave.job_ids
+        wave.status in (WaveStatus.TIMED_OUT, WaveStatus.CANCELLED) and wave.open_job_ids
         for wave in state.waves
     ):
         lines.append("DRS jobs that still run are observed and recorded for up to 24 hours.")

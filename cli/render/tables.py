@@ -134,7 +134,7 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
             f"{SYMBOLS[wave.status]} {wave.status}",
             fit(wave.wave_name, 24),
             f"{wave.launched_count}/{len(wave.servers)}",
-            "" if wave.start_time is None else timestamp(wave.start_time)[11:],
+            "" if wave.first_start_time is None else timestamp(wave.first_start_time)[11:],
             "" if wave.total_duration is None else running_duration(wave.total_duration),
             f"{unverified(wave)} unverified" if unverified(wave) else "",
         )

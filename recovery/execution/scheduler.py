@@ -138,10 +138,10 @@ class WaveScheduler:
         self._unlaunched.update(now=now)
 
     def take_over(self, servers: Sequence[ServerResult]) -> None:
-        """Show what an earlier execution recorded as launched, before its wave checks it."""
-        launched = [s for s in servers if s.launch_status is LaunchStatus.LAUNCHED]
+        """Show what an earlier execution has up or in a job, before its wave checks it."""
+        kept = [s for s in servers if s.launch_status is not LaunchStatus.FAILED]
         for wave in self.state.waves:
-            wave.merge_servers(wave.taken_over(launched))
+            wave.merge_servers(wave.taken_over(kept))
 
     def start(self, wave_id: str, *, now: float) -> WaveState:
         """Record that a ready wave's workflow is started."""

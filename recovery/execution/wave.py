@@ -286,7 +286,9 @@ class WaveState(Model):
 
     @property
     def open_job_ids(self) -> tuple[str, ...]:
-        """The jobs of servers that are neither up nor failed."""
+        """The jobs of servers that are neither up nor failed, once the wave has started."""
+        if not self.attempt:
+            return ()
         open_servers = (s for s in self.servers if not s.is_final and not s.is_recorded_up)
         jobs = (s.recovery_job_id for s in open_servers)
         return tuple(dict.fromkeys(job for job in jobs if job))

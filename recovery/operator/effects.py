@@ -180,7 +180,9 @@ def _released(state: ExecutionState, wave: WaveState, why: str, *, otherwise: st
     """Which waves launch now, or else `otherwise`; and which still wait for something else."""
     waves = {each.wave_id: each for each in state.waves}
     is_paused = state.status is PlanStatus.PAUSED
-    waiting_for_it = [each for each in state.waves if _waits_for(each, wave)]
+    wave_id, stopped = wave.wave_id, Cause.STOP_POLICY
+    concerned = (w for w in state.waves if wave_id in w.depends_on or w.cause is stopped)
+    waiting_for_it = [each for each in concerned if _waits_for(each, wave)]
     free = [
         each
         for each in waiting_for_it

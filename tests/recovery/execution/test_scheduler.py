@@ -180,7 +180,12 @@ def test_a_wave_that_waits_shows_what_is_taken_over_and_counts_no_time_for_it() 
     up.launch_status, up.verified = LaunchStatus.LAUNCHED, Verified.YES
     up.impact = Impact.CRITICAL
     other = up.model_copy(update={"source_server_id": "s-of-no-wave"})
-    scheduler.take_over([up, other])
+    (db,) = scheduler.wave("db").servers
+    open_ = {"launch_status": LaunchStatus.IN_PROGRESS, "recovery_job_id": "drsjob-2"}
+    scheduler.take_over([up, other, db.model_copy(update=open_)])
+    # A later execution that continues this one finds it, even if this one launches nothing.
+    assert scheduler.wave("db").job_ids == ("drsjob-2",)
+    assert scheduler.wave("db").open_job_ids == ()
     wave = scheduler.wave("app")
     assert (wave.status, wave.launched_count) == (WaveStatus.WAITING, 1)
     (shown,) = wave.servers
