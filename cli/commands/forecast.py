@@ -108,13 +108,13 @@ def _assumptions(plans: Sequence[RecoveryPlan], learned: LearnedDurations) -> st
     servers = {s for plan in plans for w in plan.waves for s in w.server_ids}
     unlearned = servers - learned.servers.keys()
     by_system = sum(server in learned.operating_systems for server in unlearned)
-    text = (
-        f"Durations of {len(servers) - len(unlearned)} of {count(len(servers), 'server')} "
-        "are from the history, "
-    )
+    learned_count = len(servers) - len(unlearned)
+    parts = [f"{learned_count} of {count(len(servers), 'server')} from the history"]
     if by_system:
-        text += f"of {by_system} from servers with the same operating system, "
-    return f"{text}the others count as {rounded_duration(DEFAULT_SERVER_SECONDS)}."
+        parts.append(f"{by_system} from servers with the same operating system")
+    if rest := len(unlearned) - by_system:
+        parts.append(f"{rest} assumed to take {rounded_duration(DEFAULT_SERVER_SECONDS)}")
+    return f"Durations: {', '.join(parts)}."
 
 
 def _plan_lines(plan: RecoveryPlan, each: PlanExpectation) -> list[str]:

@@ -118,10 +118,13 @@ def all_waves(
         page: from 1; after the last page, the list is empty.
     """
     pages: list[list[Text]] = [[]]
+    space = height - 1
     for item in map(_Rows(state, now=now, width=width).row, state.waves):
-        if pages[-1] and len(pages[-1]) + len(item) >= height:
-            pages.append([])
-        pages[-1] += item
+        # A reason may be longer than a page.
+        for part in (item[n : n + space] for n in range(0, len(item), space)):
+            if pages[-1] and len(pages[-1]) + len(part) > space:
+                pages.append([])
+            pages[-1] += part
     if page > len(pages):
         return []
     heading = f"ALL {count(len(state.waves), 'WAVE').upper()}, page {page} of {len(pages)}"

@@ -50,7 +50,7 @@ def other_endpoints(context: WorkerContext) -> list[str]:
     """List the endpoints that the worker calls besides DRS's."""
     urls = [url for target in context.targets for url in target.other_endpoints]
     urls += [context.history_endpoint] if context.history_endpoint else []
-    return [f"also {url}" for url in dict.fromkeys(urls)]
+    return [f"The worker also calls {url}" for url in dict.fromkeys(urls)]
 
 
 def found_line(readiness: Readiness) -> str:

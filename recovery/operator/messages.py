@@ -190,7 +190,8 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     if close:
         return f"did you mean {close[0]}?"
     shown = ", ".join(known[:10])
-    return f"there are {shown}" + (" and more" if len(known) > 10 else "")
+    are = "is" if len(known) == 1 else "are"
+    return f"there {are} {shown}" + (" and more" if len(known) > 10 else "")
 
 
 def _read_fields(name: MessageName, given: dict[str, Any]) -> OperatorMessage:

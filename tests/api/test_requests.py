@@ -231,7 +231,7 @@ async def problem_of(path: str, body: bytes) -> dict[str, Any]:
             "#/Cascde",
             "unknown key; did you mean Cascade?",
         ),
-        (f"{EXECUTION}/pause", b'{"a/b~c d": 1}', "#/a~1b~0c%20d", "unknown key; there are Reason"),
+        (f"{EXECUTION}/pause", b'{"a/b~c d": 1}', "#/a~1b~0c%20d", "unknown key; there is Reason"),
         (f"{EXECUTION}/retry_wave", b"{}", "#", "Wave is missing"),
         (f"{EXECUTION}/retry_wave", b'{"Wav": "db"}', "#/Wav", "unknown key; did you mean Wave?"),
         (f"{EXECUTION}/skip_wave", b'{"Wave": "db", "Cascade": "y"}', "#/Cascade", "must be true"),

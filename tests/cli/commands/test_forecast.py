@@ -63,10 +63,7 @@ def test_without_a_history_it_warns_and_uses_the_default(crm: str) -> None:
     result = runner.invoke(app, ["forecast", crm])
     assert result.exit_code == 0
     assert "drs-waves init-tables" in result.stderr
-    assert (
-        "Durations of 0 of 6 servers are from the history, the others count as 9 min."
-        in result.stdout
-    )
+    assert "Durations: 0 of 6 servers from the history, 6 assumed to take 9 min." in result.stdout
     assert "CRM   3      6        27 min  27 min   within the RTO of 1 h" in result.stdout
 
 
@@ -76,7 +73,7 @@ def test_what_servers_took_before_decides_path_time_and_split(crm: str) -> None:
     assert "Critical path: Database 40 min, App 9 min, Web 9 min" in shown
     assert "58 min  58 min   within the RTO of 1 h" in shown
     assert "Split Database: 18 min less if nothing waits for s-00000000000000001" in shown
-    assert "Durations of 2 of 6 servers are from the history, the others count as 9 min." in shown
+    assert "Durations: 2 of 6 servers from the history, 4 assumed to take 9 min." in shown
     ignored = run_forecast(crm, "--no-history")
     assert "Critical path: Database 9 min" in ignored
 

@@ -163,6 +163,24 @@ def test_every_wave_and_its_reason_is_on_a_page_of_all_waves() -> None:
     assert all("at least" in page and KEY_LINE in page for page in pages)
 
 
+def test_a_reason_that_is_longer_than_the_screen_is_cut_visibly_and_on_the_pages_in_full() -> None:
+    each = night()
+    assert each.state is not None
+    reason = " ".join(f"s-{number:017x}: no capacity;" for number in range(80))
+    each.state.waves[23].status_reason = reason
+    first = drawn(each, now=START + 1200, footer=[KEY_LINE])
+    assert "… (w shows the rest)" in first
+    assert "to decide (until" in first
+    assert first.endswith(KEY_LINE)
+    pages = []
+    for number in range(1, 15):
+        each.page = number
+        text = drawn(each, now=START + 1200, footer=[KEY_LINE])
+        if each.page:
+            pages.append(text.split(" WAVES, page ")[1].split("\n", 1)[1].removesuffix(KEY_LINE))
+    assert reason in " ".join(" ".join(pages).split())
+
+
 def test_waves_that_were_skipped_for_one_reason_are_named_together() -> None:
     state = begin(plan_of({"A": [], "B": ["A"], "C": ["A"], "D": []}))
     put(state, "A", WaveStatus.FAILED, REASON, start=START, end=START)
