@@ -11,7 +11,7 @@ from api.pages.dialogs import Dialog
 from api.pages.execution.execution_renderer import PLAN_SYMBOLS, summary
 from api.pages.live_page import LivePage, add_live_page
 from api.pages.overview.overview_poller import OverviewExecution, OverviewPoller, OverviewState
-from api.pages.overview.start_dialog import start_dialog
+from api.pages.plan.start_dialog import plan_dialog
 from api.pages.rendering import render
 from api.service import ExecutionService
 from recovery.execution.state import ExecutionType
@@ -50,10 +50,7 @@ class OverviewPage(LivePage[OverviewState]):
 
     async def dialog(self, name: str, about: str | None) -> Dialog | None:
         """The dialog that starts an execution of a plan."""
-        kind = name.upper()
-        if kind not in list(ExecutionType) or about is None:
-            return None
-        return await start_dialog(self.service, about, ExecutionType(kind))
+        return None if about is None else await plan_dialog(self.service, name, about)
 
 
 def add_to(app: FastAPI, service: ExecutionService) -> None:
