@@ -34,7 +34,7 @@ def exported(state: ExecutionState, kind: ExportFormat) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0] if rows else ["ExecutionId"])
     writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    writer.writerows({key: cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -60,20 +60,22 @@ def _row(state: ExecutionState, wave: WaveState, server: ServerResult) -> dict[s
         "RecoveryJobId": server.recovery_job_id,
         "TakenOver": server.taken_over,
         "RecoveryInstanceId": server.recovery_instance_id,
-        "LaunchTime": _time(server.launch_time),
-        "EndTime": _time(server.end_time),
+        "LaunchTime": utc_time(server.launch_time),
+        "EndTime": utc_time(server.end_time),
         "Reason": server.reason,
-        "RecordedTime": _time(outdated.recorded_time) if outdated else None,
+        "RecordedTime": utc_time(outdated.recorded_time) if outdated else None,
         "OutdatedReason": outdated.outdated_reason if outdated else None,
     }
 
 
-def _time(epoch: float | None) -> str | None:
+def utc_time(epoch: float | None) -> str | None:
+    """A time for scripts and spreadsheets, in UTC."""
     if epoch is None:
         return None
     return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="seconds")
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as the text of a cell, which a spreadsheet does not run as a formula."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -30,3 +30,4 @@ PlanIdFilter = Annotated[
 Version = Annotated[
     int | None, Query(ge=1, le=MAX_VERSIONS, description="The version. Default: the newest.")
 ]
+KnownVersion = Annotated[int, Query(ge=1, le=MAX_VERSIONS, description="A version of the plan.")]

@@ -24,6 +24,7 @@ from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
 from contract.identifiers import plan_id_of
 from contract.rpc_limits import RPC_TIMEOUT
+from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.forecast.durations import LearnedDurations
@@ -31,12 +32,26 @@ from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import forecast
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
 from recovery.operator.messages import OperatorMessage, nearest
+from recovery.plan.diff import differences
 from recovery.plan.model import RecoveryPlan
+from recovery.text_format import timestamp
 from settings import Role, Settings
 from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
-from storage.plans import PlanTable, RegisteredPlan
+from storage.plans import NewerVersionError, PlanTable, PlanVersion, RegisteredPlan
 from workflows.plan.workflow import RecoveryPlanWorkflow
+
+
+class PlanDifference(Model):
+    """How two versions of a plan differ.
+
+    Attributes:
+        differences: a line each: `+` for an addition, `-` for a removal, `~` for a change.
+    """
+
+    before: PlanVersion
+    after: PlanVersion
+    differences: list[str]
 
 
 class ExecutionService:
@@ -82,6 +97,43 @@ class ExecutionService:
                 detail = f"there is no registered plan {plan_id!r}{hint}"
             raise ApiProblem(HTTPStatus.NOT_FOUND, detail)
         return found
+
+    async def register(
+        self, caller: Principal, plan: RecoveryPlan, *, after: int | None
+    ) -> tuple[PlanVersion, bool]:
+        """Register a plan as the newest version of its PlanId.
+
+        Args:
+            caller: its author.
+            plan: the plan.
+            after: the newest version that the caller knows, 0 for none; None if it may be any.
+
+        Returns:
+            The version, and whether it is new.
+
+        Raises:
+            ApiProblem: the caller may not, or does not know the newest version.
+        """
+        require(caller, Role.OPERATOR)
+        try:
+            return await self.plans.register(plan, author=caller.subject, after=after)
+        except NewerVersionError as error:
+            newest = "there is none"
+            if known := error.newest:
+                when = timestamp(known.registered_time)
+                newest = f"{known.author} registered version {known.version} ({when})"
+            detail = f"nothing was registered: version {after} is not the newest; {newest}"
+            raise ApiProblem(HTTPStatus.CONFLICT, detail) from error
+
+    async def difference(self, plan_id: str, before: int, after: int) -> PlanDifference:
+        """Compare two versions of a registered plan.
+
+        Raises:
+            ApiProblem: there is no such plan or version.
+        """
+        old, new = await self.plan(plan_id, before), await self.plan(plan_id, after)
+        lines = differences(old.plan, new.plan)
+        return PlanDifference(before=old.version, after=new.version, differences=lines)
 
     async def executions(
         self, *, plan_id: str | None = None, state: PlanStatus | None = None, limit: int = MAX_ROWS

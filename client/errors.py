@@ -8,20 +8,26 @@ class ClientError(Exception):
     """An error that says what is wrong and what to do, on the command line and in the API.
 
     Attributes:
+        text: why, in words that are true everywhere.
         for_api: the message in the words of the API.
+        running: the running execution that is the reason; None if there is none. Pages link to it.
     """
 
-    def __init__(self, text: str, *, command: str = "", request: str = "") -> None:
+    def __init__(
+        self, text: str, *, command: str = "", request: str = "", running: str | None = None
+    ) -> None:
         """Create the error.
 
         Args:
             text: why, in words that are true everywhere.
             command: what to do on the command line; follows the text.
             request: what to do with the API; follows the text there.
+            running: the running execution that is the reason.
         """
         end = "" if text.endswith("?") else "."
         super().__init__(f"{text}{end} {command}" if command else text)
         self.for_api = f"{text}{end} {request}" if request else text
+        self.text, self.running = text, running
 
 
 class RefusedError(ClientError):

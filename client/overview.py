@@ -95,10 +95,12 @@ class Overview:
     Attributes:
         warnings: what keeps executions from launching; which source did not respond, and what is
             therefore unknown.
+        is_complete: whether both sources responded.
     """
 
     rows: list[ExecutionRow]
     warnings: tuple[str, ...] = ()
+    is_complete: bool = True
 
     @property
     def latest_of_plans(self) -> list[ExecutionRow]:
@@ -140,6 +142,7 @@ async def overview(
         if isinstance(side, BaseException) and not isinstance(side, _UNAVAILABLE):
             raise side
     warnings: list[str] = []
+    is_complete = not any(isinstance(side, BaseException) for side in (running, recorded))
     if isinstance(running, BaseException):
         if isinstance(recorded, BaseException):
             raise all_unreachable(running, recorded)
@@ -156,7 +159,7 @@ async def overview(
         except (UnreachableError, RPCError) as error:
             warnings.append(f"whether launches proceed is unknown: {error}")
     found = [row for row in rows if state is None or row.status == state]
-    return Overview(found[:limit], tuple(warnings))
+    return Overview(found[:limit], tuple(warnings), is_complete)
 
 
 def merged(

@@ -36,7 +36,18 @@ def launch_lines(
     relaunch: Collection[str] = (),
     previous: PreviousExecution | None = None,
 ) -> list[str]:
-    """Count what a start keeps, what it does not launch, and what it launches.
+    """What a start keeps, does not launch and launches, a line each for a terminal."""
+    scope = start_scope(plan, readiness, relaunch, previous)
+    return [f"{verb:<9}{text}" for verb, text in scope.items()]
+
+
+def start_scope(
+    plan: RecoveryPlan,
+    readiness: Readiness | None,
+    relaunch: Collection[str] = (),
+    previous: PreviousExecution | None = None,
+) -> dict[str, str]:
+    """Count what a start keeps, what it does not launch, and what it launches, each by its verb.
 
     What an earlier execution has up is kept even where `relaunch` names it: that only permits to
     launch a server over a live recovery instance.
@@ -47,15 +58,15 @@ def launch_lines(
     blocked = {f.source_server_id for f in findings if f.blocks and f.source_server_id}
     refused = blocked - kept - open_jobs - set(relaunch)
     servers, waves = plan.counted_without(kept | open_jobs | refused)
-    lines = []
+    scope = {}
     if kept:
-        lines.append(f"Keeps    {_which_are(len(kept))} recorded as up; each is checked again")
+        scope["Keeps"] = f"{_which_are(len(kept))} recorded as up; each is checked again"
     if open_jobs:
         watched = _which_are(len(open_jobs))
-        lines.append(f"Watches  {watched} in a DRS job without a result yet")
+        scope["Watches"] = f"{watched} in a DRS job without a result yet"
     if refused:
-        lines.append(f"Refuses  {_which_are(len(refused))} listed below")
-    return [*lines, f"Launches {count(servers, 'server')} in {count(waves, 'wave')}"]
+        scope["Refuses"] = f"{_which_are(len(refused))} listed below"
+    return scope | {"Launches": f"{count(servers, 'server')} in {count(waves, 'wave')}"}
 
 
 def _which_are(number: int) -> str:

@@ -12,7 +12,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from client.cleanup import cancel_cleanups
 from client.connection import explained_errors
 from client.errors import RefusedError, UnreachableError
-from client.executions import REQUEST_MEMO, describe_workflow, execution_state
+from client.executions import (
+    REQUEST_MEMO,
+    RunningExecution,
+    describe_workflow,
+    execution_state,
+    find_running,
+)
 from client.local_user import whoami
 from contract.execution import StartExecution, Takeover
 from contract.identifiers import new_execution_id, plan_workflow_id, search_attributes
@@ -111,13 +117,35 @@ async def already_running(client: Client, plan_id: str) -> RefusedError:
     if running.end_time is not None:
         return RefusedError(
             f"nothing was started: {what}: it ended {running.status} and its workflow closes "
-            f"within {RECORD_TIMEOUT_SECONDS:g} s; start it again then"
+            f"within {RECORD_TIMEOUT_SECONDS:g} s; start it again then",
+            running=running.execution_id,
         )
     request = f"Its state is /api/executions/{running.execution_id}"
     if running.execution_type is ExecutionType.DRILL:
         watch += ". A real recovery replaces it with `--recovery --replace-drill`"
         request += '. A real recovery replaces it with "ReplaceDrill": true'
-    return RefusedError(f"nothing was started: {what}; {one}", command=watch, request=request)
+    return RefusedError(
+        f"nothing was started: {what}; {one}",
+        command=watch,
+        request=request,
+        running=running.execution_id,
+    )
+
+
+async def running_drill(
+    client: Client, plan_id: str, *, replaces_drill: bool
+) -> RunningExecution | None:
+    """The running drill of a plan that a start replaces; None if nothing runs.
+
+    Raises:
+        RefusedError: an execution runs that the start does not replace. Temporal would refuse the
+            start too, but only after the operator has confirmed it.
+    """
+    running = await find_running(client, plan_id)
+    drill = running is not None and running.execution_type is ExecutionType.DRILL
+    if running is not None and not (replaces_drill and drill):
+        raise await already_running(client, plan_id)
+    return running
 
 
 async def replace_drill(client: Client, plan_id: str) -> bool:

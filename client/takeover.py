@@ -122,14 +122,16 @@ async def previous_execution(
             f"nothing was started: {execution_id} is still running; steer it, or cancel it first",
             command=f"`drs-waves watch {state.plan_id}`, `drs-waves cancel {state.plan_id}`",
             request=f"POST /api/executions/{execution_id}/cancel cancels it",
+            running=execution_id,
         )
     drill = running is not None and running.execution_type is ExecutionType.DRILL
     if running is not None and not (replace_drill and drill):
         raise RefusedError(
             f"nothing was started: {running.execution_id} of the same plan is running; "
-            "one execution of a plan runs at a time"
+            "one execution of a plan runs at a time",
+            running=running.execution_id,
         )
-    changes = tuple(differences(frozen, plan))
+    changes = tuple(differences(frozen, plan, keeps_instances=True))
     return PreviousExecution(state, plan, changes, named.execution_id)
 
 

@@ -54,6 +54,18 @@ class RegisteredPlan(Model):
     plan: RecoveryPlan
 
 
+class NewerVersionError(Exception):
+    """Somebody has registered a newer version of a plan.
+
+    Attributes:
+        newest: the newest version; None if the expected one does not exist.
+    """
+
+    def __init__(self, newest: PlanVersion | None) -> None:
+        super().__init__(newest)
+        self.newest = newest
+
+
 class PlanTable(DynamoTable):
     """The DynamoDB table of plans. Its methods raise `PlanTableError`."""
 
@@ -66,15 +78,25 @@ class PlanTable(DynamoTable):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings.plan_table, settings.history_region)
 
-    async def register(self, plan: RecoveryPlan, *, author: str) -> tuple[PlanVersion, bool]:
+    async def register(
+        self, plan: RecoveryPlan, *, author: str, after: int | None = None
+    ) -> tuple[PlanVersion, bool]:
         """Register a plan as the newest version of its PlanId.
+
+        Args:
+            plan: the plan.
+            author: who registers it.
+            after: only if this is the newest version, 0 for none; None to register in any case.
 
         Returns:
             The version, and whether it is new: a plan equal to its newest version is not
             registered again.
+
+        Raises:
+            NewerVersionError: there is a newer version than `after`.
         """
         try:
-            return await self._register(plan, author)
+            return await self._register(plan, author, after)
         except AwsError as error:
             raise await self._error("write", error) from error
 
@@ -128,7 +150,9 @@ class PlanTable(DynamoTable):
         """The items of all versions, the newest first."""
         return (await self._with_key(plan_id, f"{_KIND}#"))[::-1]
 
-    async def _register(self, plan: RecoveryPlan, author: str) -> tuple[PlanVersion, bool]:
+    async def _register(
+        self, plan: RecoveryPlan, author: str, after: int | None
+    ) -> tuple[PlanVersion, bool]:
         text, plan_hash = plan.model_dump_json(exclude_none=True), plan.plan_hash
         # Plans with the same hash may differ in parts without effect, such as the order of waves.
         text_hash = _hash(text)
@@ -138,12 +162,15 @@ class PlanTable(DynamoTable):
             known = await self._registered_as(items[0], plan_hash) if items else None
             if known is not None:
                 return known, False
+            newest = _number(items[0]) if items else 0
+            if after not in (None, newest):
+                raise NewerVersionError(_version_of(items[0]) if items else None)
             if not written:
                 await self._write_text(plan.plan_id, text, text_hash)
                 written = True
             version = PlanVersion(
                 plan_id=plan.plan_id,
-                version=_number(items[0]) + 1 if items else 1,
+                version=newest + 1,
                 plan_hash=plan_hash,
                 plan_name=plan.plan_name,
                 author=author,

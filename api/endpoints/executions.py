@@ -4,13 +4,15 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import PlainTextResponse
 
 from api.auth.access import Caller, Operator, Service
+from api.execution_export import ExportFormat
 from api.execution_starter import StartedExecution, StartRequest
+from api.export import ExecutionList, exported_list
 from api.parameters import PlanId, PlanIdFilter
 from api.problems import BODY_PROBLEMS, problem_responses
-from client.overview import MAX_ROWS, ExecutionRow
-from recovery.base_model import Model
+from client.overview import MAX_ROWS
 from recovery.execution.state import PlanStatus
 
 router = APIRouter(tags=["Executions"])
@@ -27,17 +29,6 @@ IdempotencyKey = Annotated[
 _START_PROBLEMS = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
-class ExecutionList(Model):
-    """Executions: running ones first, then the newest.
-
-    Attributes:
-        warnings: what is missing because Temporal or the history did not answer.
-    """
-
-    executions: list[ExecutionRow]
-    warnings: list[str] = []
-
-
 @router.get("/executions", summary="List executions")
 async def executions(
     service: Service,
@@ -50,8 +41,25 @@ async def executions(
 
     If one of the two does not answer, `Warnings` says what is missing.
     """
+    return ExecutionList.of(await service.executions(plan_id=plan_id, state=state, limit=limit))
+
+
+@router.get(
+    "/executions.csv",
+    summary="Export a list of executions",
+    response_class=PlainTextResponse,
+    responses={200: {"description": "A row an execution", "content": {"text/csv": {}}}},
+)
+async def executions_csv(
+    service: Service,
+    caller: Caller,
+    plan_id: PlanIdFilter = None,
+    state: State = None,
+    limit: Limit = MAX_ROWS,
+) -> Response:
+    """Return a row an execution, with times in UTC; nothing if the list is not complete."""
     known = await service.executions(plan_id=plan_id, state=state, limit=limit)
-    return ExecutionList(executions=known.rows, warnings=list(known.warnings))
+    return exported_list(known, ExportFormat.CSV)
 
 
 @router.post(

@@ -9,8 +9,9 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from api.auth.access import Caller, Service
-from api.parameters import PlanId, Version
+from api.parameters import KnownVersion, PlanId, Version
 from api.problems import BODY_PROBLEMS, problem_responses
+from api.service import PlanDifference
 from client.overview import MAX_ROWS, ExecutionRow
 from client.readiness import check_readiness
 from contract.readiness import Readiness
@@ -102,6 +103,18 @@ async def versions(service: Service, caller: Caller, plan_id: PlanId) -> Version
         # It names the nearest plan.
         await service.plan(plan_id)
     return VersionList(versions=found)
+
+
+@router.get(
+    "/plans/{plan_id}/difference",
+    summary="Compare two versions of a plan",
+    responses=_UNKNOWN_PLAN,
+)
+async def difference(
+    service: Service, caller: Caller, plan_id: PlanId, before: KnownVersion, after: KnownVersion
+) -> PlanDifference:
+    """Return what was added, removed and changed from one version to the other."""
+    return await service.difference(plan_id, before, after)
 
 
 @router.get("/plans/{plan_id}/forecast", summary="Forecast a plan", responses=_UNKNOWN_PLAN)

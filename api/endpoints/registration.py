@@ -3,13 +3,13 @@
 import asyncio
 import json
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api.auth.access import Caller, Operator, Service
-from api.parameters import PlanId
+from api.parameters import MAX_VERSIONS, PlanId
 from api.problems import BODY_PROBLEMS, ApiProblem, plan_problem, problem_responses
 from api.request_problems import FieldProblem
 from aws.regions import known_regions
@@ -27,7 +27,7 @@ _NAMES = {
     "application/yaml": "plan.yaml",
     "text/plain": "plan.yaml",
 }
-_EXAMPLE = """\
+EXAMPLE = """\
 PlanId: crm
 PlanName: CRM
 Region: us-west-2
@@ -39,7 +39,7 @@ Waves:
     Dependencies:
       - DependsOnWaveId: database
 """
-_OBJECT = {"schema": {"type": "object"}, "example": yaml.safe_load(_EXAMPLE)}
+_OBJECT = {"schema": {"type": "object"}, "example": yaml.safe_load(EXAMPLE)}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -47,10 +47,16 @@ _BODY: dict[str, Any] = {
         "content": {
             "application/yaml": _OBJECT,
             "application/json": _OBJECT,
-            "text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE},
+            "text/plain": {"schema": {"type": "string"}, "example": EXAMPLE},
         },
     }
 }
+
+
+After = Annotated[
+    int | None,
+    Query(ge=0, le=MAX_VERSIONS, description="The newest version that you know; 0 for none."),
+]
 
 
 async def read_body(request: Request) -> ReadPlan:
@@ -107,14 +113,27 @@ async def validate(caller: Caller, request: Request) -> CheckedPlan:
     summary="Register a plan",
     status_code=HTTPStatus.CREATED,
     responses={
-        200: {"description": "The newest version is the same; it is returned", "model": PlanVersion}
+        200: {
+            "description": "The newest version is the same; it is returned",
+            "model": PlanVersion,
+        },
+        **problem_responses(HTTPStatus.CONFLICT),
     },
     openapi_extra=_BODY,
 )
 async def register(
-    service: Service, caller: Operator, plan_id: PlanId, request: Request, response: Response
+    *,
+    service: Service,
+    caller: Operator,
+    plan_id: PlanId,
+    request: Request,
+    response: Response,
+    after: After = None,
 ) -> PlanVersion:
-    """Store a plan as the newest version of its PlanId. Running executions do not change."""
+    """Store a plan as the newest version of its PlanId. Running executions do not change.
+
+    With `after`, nothing is registered if somebody has registered a newer version.
+    """
     plan = (await read_body(request)).plan
     if plan.plan_id != plan_id:
         detail = f"nothing was registered: the plan's PlanId is {plan.plan_id!r}, not {plan_id!r}"
@@ -123,7 +142,7 @@ async def register(
             detail,
             problems=[FieldProblem(pointer="#/PlanId", detail=detail)],
         )
-    version, is_new = await service.plans.register(plan, author=caller.subject)
+    version, is_new = await service.register(caller, plan, after=after)
     if not is_new:
         response.status_code = HTTPStatus.OK
     response.headers["Location"] = f"/api/plans/{plan_id}?version={version.version}"

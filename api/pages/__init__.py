@@ -1,4 +1,4 @@
-"""The pages: overview, execution, sign-in.
+"""The pages: overview, plan, editor, execution, sign-in.
 
 The server renders everything and keeps nothing of an open page, so any server process answers any
 request. Tested in tests/api/pages/ and tests/end_to_end/pages/.
@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from api.pages import assets, sign_in
 from api.pages.execution import execution_routes
 from api.pages.overview import overview_page
+from api.pages.plan import editor_page, plan_page
 from api.pages.rendering import render
 from api.service import ExecutionService
 
@@ -19,7 +20,10 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
     sign_in.add_to(app, service.authenticator)
     overview_page.add_to(app, service)
     execution_routes.add_to(app, service)
-    app.add_exception_handler(404, _not_found)
+    editor_page.add_to(app, service)
+    plan_page.add_to(app, service)
+    for status in (404, 405):
+        app.add_exception_handler(status, _not_found)
 
 
 async def _not_found(request: Request, _: Exception) -> Response:

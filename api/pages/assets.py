@@ -1,6 +1,7 @@
 """The static files of the pages, and the documents that load them."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,14 @@ def add_to(app: FastAPI) -> None:
     app.mount(_ADDRESS, StaticFiles(directory=_FOLDER))
 
 
-def document(title: str, body: str, *, status: int = 200, shown: str | None = None) -> HTMLResponse:
+def document(
+    title: str,
+    body: str,
+    *,
+    status: int = 200,
+    shown: str | None = None,
+    scripts: Sequence[str] = (),
+) -> HTMLResponse:
     """An HTML document.
 
     Args:
@@ -28,8 +36,16 @@ def document(title: str, body: str, *, status: int = 200, shown: str | None = No
         body: the content.
         status: the HTTP status.
         shown: the digest of the parts that a page with updates shows; None for a page without.
+        scripts: the static files of its own scripts.
     """
-    html = render("document", title=title, address=_file_address, body=Markup(body), shown=shown)
+    html = render(
+        "document",
+        title=title,
+        address=_file_address,
+        body=Markup(body),
+        shown=shown,
+        scripts=scripts,
+    )
     return HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
 
 

@@ -6,7 +6,9 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
+from http import HTTPStatus
 from typing import Any, ClassVar, Generic, TypeVar
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
@@ -20,6 +22,7 @@ from api.pages.rendering import render
 from api.pages.sign_in import sign_in_address, token_of, user_of
 from api.problems import problem_of
 from api.service import ExecutionService
+from client.errors import RefusedError
 from client.executions import last_known_text
 
 T = TypeVar("T")
@@ -39,9 +42,11 @@ class LivePage(ABC, Generic[T]):
         template: the template of the whole page.
         title: its title in the navigation.
         poller: polls what it shows.
+        status: the HTTP status.
     """
 
     template: ClassVar[str]
+    status = HTTPStatus.OK
 
     def __init__(
         self, service: ExecutionService, user: Principal, poller: Poller[T], title: str
@@ -68,11 +73,14 @@ class LivePage(ABC, Generic[T]):
         """The dialog of an action about a wave or plan; None if the action is not possible now."""
 
     async def first(self) -> tuple[str, str]:
-        """The whole page, and the digest of its parts."""
+        """The whole page, and the digest of its parts; sets the HTTP status."""
         try:
             async with self.poller.subscribed():
                 snapshot = await self.poller.newer_within(_FIRST_SNAPSHOT_SECONDS, 0)
         except POLL_ERRORS as error:
+            # What is only not available now is tried again by the page itself.
+            if isinstance(error, UnknownExecutionError):
+                self.status = HTTPStatus.NOT_FOUND
             return self._failure(error), ""
         if snapshot is None:
             return self._notice("Loading…", "Waiting for Temporal."), ""
@@ -173,8 +181,9 @@ def add_live_page(
         user = await user_of(service.authenticator, request)
         if isinstance(user, Response):
             return user
-        body, shown = await open_page(request, user).first()
-        return document(title, body, shown=shown)
+        opened = open_page(request, user)
+        body, shown = await opened.first()
+        return document(title, body, status=opened.status, shown=shown)
 
     @app.get(f"{path}/events", include_in_schema=False, response_class=EventSourceResponse)
     async def events(request: Request, shown: str = "") -> AsyncIterator[ServerSentEvent]:
@@ -204,8 +213,11 @@ def add_live_page(
             dialog = await (await authenticated(request)).dialog(name, about)
         except Exception as error:
             # Without a visible error the user would press the button again and again.
-            return HTMLResponse(render("error_dialog", error=problem_of(error).detail))
-        return HTMLResponse(dialog.html if dialog else render("error_dialog", error=_NOT_POSSIBLE))
+            text, running = _explained(error)
+            return HTMLResponse(render("error_dialog", error=text, running=running))
+        if dialog is None:
+            return HTMLResponse(render("error_dialog", error=_NOT_POSSIBLE, running=None))
+        return HTMLResponse(dialog.html)
 
     @app.get(f"{path}/dialogs/{{name}}/details", include_in_schema=False)
     async def details(request: Request, name: str, about: str | None = None) -> Response:
@@ -235,9 +247,17 @@ def add_live_page(
 
 
 def failed(error: Exception) -> Response:
-    """The response to a page's script after an error; the page shows its text."""
-    problem = problem_of(error)
-    return PlainTextResponse(problem.detail, status_code=problem.status)
+    """The response to a page's script after an error; the page shows its text and its link."""
+    text, running = _explained(error)
+    headers = {"Content-Location": f"/executions/{quote(running)}"} if running else None
+    return PlainTextResponse(text, status_code=problem_of(error).status, headers=headers)
+
+
+def _explained(error: Exception) -> tuple[str, str | None]:
+    """The text of an error in the words of a page, and the running execution that is the cause."""
+    if isinstance(error, RefusedError):
+        return error.text, error.running
+    return problem_of(error).detail, None
 
 
 def _event(name: str, data: Any) -> ServerSentEvent:

@@ -19,10 +19,9 @@ from cli.render.records import print_takeover
 from client.cleanup import schedule_cleanup
 from client.connection import connect_to_temporal, temporal_place
 from client.errors import NoWorkerError, UnreachableError
-from client.executions import find_running
 from client.local_user import whoami
 from client.readiness import check_readiness
-from client.start import already_running, replace_drill, start_execution
+from client.start import replace_drill, running_drill, start_execution
 from client.takeover import PreviousExecution
 from client.workers import idle_reason
 from contract.readiness import Readiness
@@ -97,18 +96,15 @@ class PlanStart:
         """Have the worker check the readiness; None if the check fails or takes too long.
 
         Raises:
-            RefusedError: an execution of the plan runs that must not be replaced; Temporal would
-                refuse the start too, but only after the operator has typed the PlanId.
+            RefusedError: an execution of the plan runs that must not be replaced.
             UnreachableError: no worker runs, so the targets are not known.
         """
         client = await connect_to_temporal()
         self._place = temporal_place(client)
         if idle := await idle_reason(client):
             raise NoWorkerError(f"nothing was started: {idle}")
-        running = await find_running(client, self.plan.plan_id)
-        drill = running is not None and running.execution_type is ExecutionType.DRILL
-        if running is not None and not (self.intended.replaces_drill and drill):
-            raise await already_running(client, self.plan.plan_id)
+        replaces = self.intended.replaces_drill
+        await running_drill(client, self.plan.plan_id, replaces_drill=replaces)
         try:
             with step("Checking the targets with the worker"):
                 return await check_readiness(client, self.plan)

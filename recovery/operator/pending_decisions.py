@@ -120,6 +120,24 @@ def unanswered_effect(state: ExecutionState, wave: WaveState) -> str:
     return f"{text}; until the plan's deadline, a later answer still launches them"
 
 
+def if_unanswered(state: ExecutionState, decision: PendingDecision) -> str:
+    """What happens if nobody makes a decision."""
+    match decision.kind, decision.wave:
+        case DecisionKind.APPROVAL, _:
+            return "it is not launched, and FAILS at the plan's deadline"
+        case DecisionKind.LAUNCH, _:
+            return "it is not launched again, and waits until the plan's deadline"
+        case DecisionKind.LASTING_ERROR, _:
+            return "it goes on trying until the plan's deadline"
+        case DecisionKind.FAILURE, WaveState() as wave:
+            if wave.unanswered_since is not None:
+                return UNANSWERED
+            none = "no wave waits for it; the execution ends FAILED"
+            return unanswered_effect(state, wave) or none
+        case _:
+            return "nothing new is launched; what still waits at the plan's deadline FAILS"
+
+
 # By kind, most urgent first, the messages that make the decision.
 _MESSAGES = {
     DecisionKind.APPROVAL: (MessageName.APPROVE_WAVE, MessageName.SKIP_WAVE),

@@ -9,12 +9,15 @@ from recovery.text_format import count, visible
 _COMPARED_SEPARATELY = ("waves", "servers", "dependencies", "wave_id", "source_server_id")
 
 
-def differences(before: RecoveryPlan, after: RecoveryPlan) -> list[str]:
+def differences(
+    before: RecoveryPlan, after: RecoveryPlan, *, keeps_instances: bool = False
+) -> list[str]:
     """List the differences between two versions of a plan.
 
     Args:
-        before: the plan that ran.
-        after: the plan to run.
+        before: the earlier plan.
+        after: the later plan.
+        keeps_instances: say of a removed server that the instance which it has is kept.
 
     Returns:
         A line each: `+` for an addition, `-` for a removal, `~` for a change.
@@ -30,7 +33,7 @@ def differences(before: RecoveryPlan, after: RecoveryPlan) -> list[str]:
             lines.append(
                 f"+ wave {_named(wave)}: {count(len(wave.servers), 'server')}{_after(wave)}"
             )
-    lines += _servers(old, new)
+    lines += _servers(old, new, "; its instance is kept" if keeps_instances else "")
     return [visible(line) for line in lines]
 
 
@@ -42,7 +45,7 @@ def _wave(before: Wave, after: Wave) -> list[str]:
     return lines
 
 
-def _servers(old: Mapping[str, Wave], new: Mapping[str, Wave]) -> list[str]:
+def _servers(old: Mapping[str, Wave], new: Mapping[str, Wave], removed: str) -> list[str]:
     servers_before, servers_after = _servers_by_id(old), _servers_by_id(new)
     lines = []
     for server_id, (wave, server) in servers_after.items():
@@ -56,7 +59,7 @@ def _servers(old: Mapping[str, Wave], new: Mapping[str, Wave]) -> list[str]:
         lines += [f"~ server {server_id}: {change}" for change in _fields(before, server)]
     for server_id, (wave, _) in servers_before.items():
         if server_id not in servers_after and wave.wave_id in new:
-            lines.append(f"- server {server_id} of {_named(wave)}; its instance is kept")
+            lines.append(f"- server {server_id} of {_named(wave)}{removed}")
     return lines
 
 

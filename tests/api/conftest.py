@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from api.app import create_api
+from api.app import create_api, create_app
 from api.auth.request_guard import LocalOnly
 from api.service import ExecutionService
 from sandbox.aws import SandboxAws
@@ -72,6 +72,18 @@ def provider(session_provider: Provider) -> Provider:
 def oidc_settings(provider: Provider, isolated_environment: None) -> Settings:
     """Settings that accept JWTs of the provider."""
     return Settings(oidc_issuer=provider.issuer, oidc_audience=AUDIENCE)
+
+
+@asynccontextmanager
+async def page_client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the pages and the API with these settings."""
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client,
+    ):
+        yield client
 
 
 @asynccontextmanager

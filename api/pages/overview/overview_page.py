@@ -1,18 +1,23 @@
 """The overview page: running executions, plans, past executions."""
 
 import time
+from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request, Response
 
 from api.auth.tokens import Principal
-from api.hub import Snapshot
+from api.execution_export import ExportFormat
+from api.export import exported_list
+from api.hub import POLL_ERRORS, Snapshot
 from api.pages.dialogs import Dialog
 from api.pages.execution.execution_renderer import PLAN_SYMBOLS, summary
-from api.pages.live_page import LivePage, add_live_page
+from api.pages.live_page import LivePage, add_live_page, failed
+from api.pages.overview.open_decisions import open_decisions
 from api.pages.overview.overview_poller import OverviewExecution, OverviewPoller, OverviewState
-from api.pages.overview.start_dialog import start_dialog
+from api.pages.plan.start_dialog import plan_dialog
 from api.pages.rendering import render
+from api.pages.sign_in import user_of
 from api.service import ExecutionService
 from recovery.execution.state import ExecutionType
 from recovery.text_format import count
@@ -20,6 +25,7 @@ from settings import Role
 
 _OLD_AFTER_SECONDS = 8.0
 _PAST_SHOWN = 30
+_MAX_DECISIONS = 50
 
 
 class OverviewPage(LivePage[OverviewState]):
@@ -30,9 +36,19 @@ class OverviewPage(LivePage[OverviewState]):
     def parts(self, snapshot: Snapshot[OverviewState]) -> dict[str, str]:
         """Render the parts that change."""
         found = snapshot.value
+        states = [each.state for each in found.running if each.state is not None]
+        decisions = open_decisions(states, self.user)
+        unread = len(found.running) - len(states)
         return {
             "status-line": render("status_line", text=_status_line(found)),
             "warnings": render("warnings", warnings=found.warnings),
+            "decisions": render(
+                "decisions",
+                decisions=decisions[:_MAX_DECISIONS],
+                total=len(decisions),
+                unread=unread,
+                now=time.time(),
+            ),
             "running": render("running", rows=[_running(each) for each in found.running]),
             "plans": render(
                 "plans",
@@ -50,10 +66,7 @@ class OverviewPage(LivePage[OverviewState]):
 
     async def dialog(self, name: str, about: str | None) -> Dialog | None:
         """The dialog that starts an execution of a plan."""
-        kind = name.upper()
-        if kind not in list(ExecutionType) or about is None:
-            return None
-        return await start_dialog(self.service, about, ExecutionType(kind))
+        return None if about is None else await plan_dialog(self.service, name, about)
 
 
 def add_to(app: FastAPI, service: ExecutionService) -> None:
@@ -65,6 +78,18 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
         return OverviewPage(service, user, poller, "overview")
 
     add_live_page(app, service, "", "drs-waves", open_page)
+
+    @app.get("/executions.{kind}", include_in_schema=False)
+    async def export(request: Request, kind: str) -> Response:
+        user = await user_of(service.authenticator, request)
+        if isinstance(user, Response):
+            return user
+        if kind not in list(ExportFormat):
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        try:
+            return exported_list(await service.executions(), ExportFormat(kind))
+        except POLL_ERRORS as error:
+            return failed(error)
 
 
 def _status_line(found: OverviewState) -> str:

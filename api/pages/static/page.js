@@ -1,7 +1,9 @@
 // Applies the server's updates without losing focus, scroll position or selection. The server renders
 // all content except the age of the page and other running clocks.
 
-const LOCAL_ATTRIBUTES = new Set(["data-selected", "aria-pressed", "style", "open"]);
+const LOCAL_ATTRIBUTES = new Set([
+  "data-selected", "data-left-out", "aria-pressed", "style", "open",
+]);
 
 function morph(old, updated) {
   const isOther = old.nodeName !== updated.nodeName || old.dataset?.key !== updated.dataset?.key;
@@ -62,6 +64,7 @@ let selectedWave;
 // The snapshot and the wave that the panel shows, so that each is asked for once.
 let panelShows = "";
 let dialogAddress = "";
+let filterText = "";
 // Counts the dialogs asked for, as the event of a closed one may come after the next was asked for.
 let asked = 0;
 let askedOfShown = 0;
@@ -101,6 +104,9 @@ function replacePage(replaced) {
   shown = replaced.shown;
   applyStyles(page);
   showLocalTimes(page);
+  const filter = document.getElementById("filter");
+  if (filter) filter.value = filterText;
+  applyFilter();
   restore();
   showZoom();
   tick();
@@ -113,6 +119,7 @@ function replacePart(id, html) {
   if (!current) return;
   applyStyles(current);
   showLocalTimes(current);
+  if (current.querySelector(".graph")) showZoom();
 }
 function updateParts(parts) {
   // The next stream sends all parts.
@@ -122,7 +129,27 @@ function updateParts(parts) {
     if (/^r\d+$/.test(id)) regroup(document.getElementById(id));
   }
   markSelected();
+  applyFilter();
   tick();
+}
+// Leaves out what does not have all words of the filter; again after each update.
+function applyFilter() {
+  const count = document.getElementById("filter-count");
+  if (!count) return;
+  const words = filterText.toLowerCase().split(/\s+/).filter(Boolean);
+  const counts = [];
+  for (const list of page.querySelectorAll("[data-filtered]")) {
+    const items = [...list.querySelectorAll("[data-find]")];
+    const found = items.filter((each) => {
+      const text = each.dataset.find.toLowerCase();
+      const isFound = words.every((word) => text.includes(word));
+      each.toggleAttribute("data-left-out", !isFound);
+      return isFound;
+    });
+    if (items.length) counts.push(`${found.length} of ${items.length} ${list.dataset.filtered}`);
+  }
+  const text = words.length ? counts.join(", ") : "";
+  if (count.textContent !== text) count.textContent = text;
 }
 // Moves a wave to the list of its group, where the order is the plan's.
 function regroup(row) {
@@ -288,7 +315,8 @@ function markSelected() {
 async function fetched(address, options) {
   try {
     const response = await fetch(address, options);
-    return { ok: response.ok, text: await response.text() };
+    const link = response.headers.get("Content-Location");
+    return { ok: response.ok, text: await response.text(), link };
   } catch {
     return { ok: false, text: "drs-waves does not answer; whether it was done is not known" };
   }
@@ -315,6 +343,7 @@ function showDialog(html) {
   dialog.querySelector("#dialog-content").innerHTML = html;
   if (!dialog.open) dialog.showModal();
   askedOfShown = asked;
+  showLocalTimes(dialog);
   typed();
   (dialog.querySelector("[autofocus]") ?? dialog.querySelector("button"))?.focus();
 }
@@ -328,7 +357,7 @@ async function send(form, submitter) {
   const outcome = form.querySelector("#dialog-outcome");
   for (const each of buttons) each.disabled = true;
   outcome.textContent = "Sending…";
-  const { ok, text } = await fetched(dialogAddress, {
+  const { ok, text, link } = await fetched(dialogAddress, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields),
   });
   // The dialog may have been closed meanwhile, and another opened.
@@ -336,6 +365,11 @@ async function send(form, submitter) {
   if (ok) return showDialog(text);
   if (!form.isConnected) return showFailure(text);
   outcome.textContent = `✗ NOT DONE: ${text}`;
+  if (link) {
+    const open = Object.assign(document.createElement("a"), { href: link, textContent: "Open it" });
+    outcome.append(" ", open);
+    open.focus();
+  }
   for (const each of buttons) each.disabled = false;
   typed();
 }
@@ -375,7 +409,20 @@ page.addEventListener("submit", (event) => {
   event.preventDefault();
   send(event.target, event.submitter);
 });
-page.addEventListener("input", typed);
+page.addEventListener("input", (event) => {
+  typed();
+  if (event.target.id !== "filter") return;
+  filterText = event.target.value;
+  applyFilter();
+});
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.closest("input,textarea,select,dialog");
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || isTyping) return;
+  const filter = document.getElementById("filter");
+  if (!filter) return;
+  event.preventDefault();
+  filter.focus();
+});
 page.addEventListener("close", (event) => {
   if (event.target.id !== "dialog" || event.target.open || askedOfShown !== asked) return;
   dialogAddress = "";

@@ -48,6 +48,8 @@ async def test_an_unauthenticated_user_is_redirected_to_the_sign_in(
     await sign_in(tab, _OPERATOR_TOKEN)
     assert tab.page.url == f"{served_with_tokens}/executions/some-execution"
     await tab.sees(".user", "ops")
+    # No such execution exists.
+    tab.console_errors.clear()
     cookie = (await tab.page.context.cookies())[0]
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"

@@ -39,6 +39,8 @@ async def test_the_page_shows_the_diamond_from_start_to_end(
     # The page is opened first and shows the execution as soon as it exists.
     tab = await open_page(f"{served}/executions/{execution_id}")
     await tab.sees("h1", "Unknown")
+    # The browser itself logs that the status is 404.
+    tab.console_errors.clear()
     await start_execution(env.client, plan, execution_id=execution_id)
 
     await tab.shows("app1", "Waiting for Database")
@@ -120,6 +122,7 @@ async def test_a_server_that_could_not_be_verified_is_shown_as_unknown(
     plan = env.plan(env.wave("Database", servers=slow), env.wave("Web", "Database"))
     execution_id = new_execution_id(plan.plan_id)
     tab = await open_page(f"{served}/executions/{execution_id}#database")
+    tab.console_errors.clear()
     await start_execution(env.client, plan, execution_id=execution_id)
     await env.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
     env.aws.apply(

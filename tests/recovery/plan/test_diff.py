@@ -16,7 +16,7 @@ def test_each_difference_of_a_plan_is_a_line() -> None:
     app.dependencies.append(Dependency(depends_on_wave_id="cache"))
     moved = database.servers.pop()
     app.servers = [moved, app.servers[0], Server(source_server_id=server_id(77))]
-    assert differences(CHAIN, after) == [
+    assert differences(CHAIN, after, keeps_instances=True) == [
         "~ plan: DeadlineSeconds 86400 → 600",
         "- wave Web (w2), with its servers",
         "~ wave App (w1): TimeoutSeconds 3600 → 60",
@@ -28,3 +28,5 @@ def test_each_difference_of_a_plan_is_a_line() -> None:
         "~ server s-00000000000000005: moved from Web (w2) to Cache (cache)",
         "- server s-00000000000000003 of App (w1); its instance is kept",
     ]
+    # A version that was registered has no instances.
+    assert differences(CHAIN, after)[-1] == "- server s-00000000000000003 of App (w1)"

@@ -1,0 +1,243 @@
+"""The dialogs that start an execution; they show what is kept, what is launched, and where."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+from api.auth.tokens import Principal
+from api.execution_starter import StartRequest
+from api.hub import POLL_ERRORS
+from api.pages.dialogs import Dialog, Fields, Outcome
+from api.pages.rendering import render
+from api.service import ExecutionService
+from client.connection import temporal_place
+from client.errors import RefusedError
+from client.readiness import check_readiness, start_scope
+from client.start import running_drill
+from client.takeover import PreviousExecution, previous_execution, recorded_execution
+from contract.readiness import Finding, Readiness, TargetContext
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.operator.confirmation import IntendedStart
+from recovery.plan.model import RecoveryPlan
+from storage.plans import PlanVersion
+
+CONTINUE = "continue"
+RELAUNCH = "relaunch"
+_CLEANUPS = {"": None, "3600": 3600.0, "14400": 14_400.0, "86400": 86_400.0}
+_MAX_FINDINGS = 100
+# As many as a form may have fields for; more are named on the command line.
+_MAX_RELAUNCHED = 200
+_RELAUNCH_FIELD = "relaunch:"
+
+
+async def plan_dialog(service: ExecutionService, name: str, about: str) -> Dialog | None:
+    """The dialog that starts a plan, or continues one of its executions.
+
+    Args:
+        service: starts the execution.
+        name: `drill`, `recovery` or `relaunch`, or `continue`.
+        about: the PlanId; of `relaunch` and `continue` an execution, of `continue` also
+            `EXECUTION@VERSION` to run that version of the plan.
+
+    Raises:
+        ApiProblem: the plan is not registered.
+        RefusedError: it cannot be started now.
+        TableError: the plan cannot be read.
+    """
+    execution_id, _, version = about.partition("@")
+    if name.upper() in list(ExecutionType):
+        form, state = _Form(about, ExecutionType(name.upper())), None
+    elif name in (CONTINUE, RELAUNCH) and (version.isdecimal() or not version):
+        state, _ = await recorded_execution(execution_id)
+        named = execution_id if name == CONTINUE else None
+        form = _Form(state.plan_id, state.execution_type, named)
+    else:
+        return None
+
+    async def send(caller: Principal, fields: Fields) -> Outcome:
+        request = form.request(fields)
+        result = await service.starter.start(caller, form.plan_id, request, key=fields["key"])
+        text = f"{form.kind} {result.execution_id} has been started on {result.temporal}."
+        return Outcome(" ".join((text, *result.warnings)), f"/executions/{result.execution_id}")
+
+    try:
+        start = await _start(service, form, int(version) if version else None, state)
+        html = await _html(service, start, form)
+    except RefusedError as error:
+        # A form that is sent again may be that of the execution that runs now.
+        return Dialog(render("error_dialog", error=error.text, running=error.running), send)
+    return Dialog(html, send, lambda: _checked_targets(service, start))
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What a form starts.
+
+    Attributes:
+        from_execution: the execution that it continues.
+    """
+
+    plan_id: str
+    kind: ExecutionType
+    from_execution: str | None = None
+
+    def request(self, fields: Fields) -> StartRequest:
+        """The request of the fields of a form."""
+        is_recovery = self.kind is ExecutionType.RECOVERY
+        chosen = [name for name in fields if name.startswith(_RELAUNCH_FIELD)]
+        return StartRequest(
+            execution_type=self.kind,
+            # What the dialog showed; a newer version may have been registered since.
+            version=int(fields["version"]) if "version" in fields else None,
+            confirmation=fields.get("typed") or None,
+            relaunch=[name.removeprefix(_RELAUNCH_FIELD) for name in chosen],
+            replace_drill=is_recovery and fields.get("replace") == "yes",
+            from_execution=self.from_execution,
+            cleanup_after_seconds=None if is_recovery else _CLEANUPS.get(fields.get("cleanup", "")),
+        )
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a dialog starts.
+
+    Attributes:
+        version: the registered version of the plan; None for the plan of `previous`.
+        previous: the execution that it continues.
+        live: the execution whose instances may be destroyed by a relaunch.
+    """
+
+    plan: RecoveryPlan
+    kind: ExecutionType
+    version: PlanVersion | None
+    previous: PreviousExecution | None = None
+    live: ExecutionState | None = None
+
+    @property
+    def relaunchable(self) -> list[tuple[str, str, str]]:
+        """The servers of the plan that are recorded as up, each with its name and instance."""
+        if self.live is None:
+            return []
+        planned = {i for wave in self.plan.waves for i in wave.server_ids}
+        up = [s for s in self.live.servers_up if s.source_server_id in planned]
+        return [
+            (
+                each.source_server_id,
+                self.live.server_label(each.source_server_id),
+                each.recovery_instance_id or "not known",
+            )
+            for each in up
+        ]
+
+    @property
+    def needs_plan_id(self) -> bool:
+        """Whether the PlanId confirms the start."""
+        changes = self.previous.changes if self.previous else ()
+        relaunch = [server_id for server_id, *_ in self.relaunchable]
+        kind = self.kind
+        start = IntendedStart(self.plan.plan_id, kind, relaunch=relaunch, plan_changes=changes)
+        return start.confirmed_for is not None
+
+
+async def _start(
+    service: ExecutionService, form: _Form, version: int | None, state: ExecutionState | None
+) -> _Start:
+    """What a form starts, read anew.
+
+    Args:
+        service: has the registered plans.
+        form: the form.
+        version: the version of the plan to continue with; None for the plan that ran.
+        state: the execution that it is about; None to start the plan as it is registered.
+    """
+    if form.from_execution is None:
+        registered = await service.plan(form.plan_id)
+        return _Start(registered.plan, form.kind, registered.version, live=state)
+    corrected = await service.plan(form.plan_id, version) if version else None
+    plan = corrected.plan if corrected else None
+    previous = await previous_execution(form.from_execution, plan, form.kind)
+    return _Start(previous.plan, form.kind, corrected.version if corrected else None, previous)
+
+
+async def _html(service: ExecutionService, start: _Start, form: _Form) -> str:
+    """The form of a start.
+
+    Raises:
+        RefusedError: an execution of the plan runs that the start does not replace.
+    """
+    client, plan = await service.client(), start.plan
+    may_replace = form.kind is ExecutionType.RECOVERY and start.previous is None
+    return render(
+        "start_dialog",
+        plan=plan,
+        version=start.version,
+        plan_hash=plan.plan_hash,
+        kind=form.kind,
+        previous=start.previous,
+        named=form.from_execution,
+        relaunch=start.relaunchable[:_MAX_RELAUNCHED],
+        more=len(start.relaunchable) - _MAX_RELAUNCHED,
+        drill=await running_drill(client, plan.plan_id, replaces_drill=may_replace),
+        place=temporal_place(client),
+        # A second click, or a retry after a lost response, starts nothing.
+        key=uuid4().hex,
+        typed=plan.plan_id if start.needs_plan_id else None,
+        details=_targets(start, _planned_targets(plan)),
+    )
+
+
+async def _checked_targets(service: ExecutionService, start: _Start) -> str:
+    try:
+        readiness = await check_readiness(await service.client(), start.plan)
+    except POLL_ERRORS as error:
+        return _targets(start, _planned_targets(start.plan), error=str(error))
+    if start.previous is not None:
+        readiness = start.previous.without_own(readiness)
+    return _targets(start, readiness.context.targets, readiness=readiness)
+
+
+def _planned_targets(plan: RecoveryPlan) -> list[TargetContext]:
+    return [
+        TargetContext(region=each.region, role_arn=each.role_arn, account_id=each.account_id)
+        for each in plan.targets
+    ]
+
+
+def _targets(
+    start: _Start,
+    targets: Sequence[TargetContext],
+    *,
+    readiness: Readiness | None = None,
+    error: str = "",
+) -> str:
+    """Render what a start launches and where, with the findings of the readiness check.
+
+    Args:
+        start: the start.
+        targets: its targets, as the plan or the worker says.
+        readiness: what the worker found; None before the check has ended.
+        error: why it failed.
+    """
+    plan = start.plan
+    findings: list[Finding] = readiness.findings if readiness else []
+    findings = sorted(findings, key=lambda each: not each.blocks)
+    return render(
+        "targets",
+        scope=start_scope(plan, readiness, previous=start.previous),
+        targets=[(each, _servers(plan, each)) for each in targets],
+        names={wave.wave_id: wave.wave_name for wave in plan.waves},
+        findings=findings[:_MAX_FINDINGS],
+        more=len(findings) - _MAX_FINDINGS,
+        is_sandbox=bool(targets) and all(each.is_sandbox for each in targets),
+        is_checked=readiness is not None,
+        error=error,
+    )
+
+
+def _servers(plan: RecoveryPlan, target: TargetContext) -> int:
+    """The number of servers of a plan in a target."""
+    return sum(
+        len(wave.servers)
+        for wave in plan.waves
+        if (wave.region, wave.role_arn) == (target.region, target.role_arn)
+    )

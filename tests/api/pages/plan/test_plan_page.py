@@ -1,0 +1,154 @@
+"""The page of a plan, with what the history and the plan table say."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from api.pages.plan.plan_page import trend
+from client.overview import ExecutionRow
+from recovery.execution.state import ExecutionType, PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.history.record import HistoryRecord
+from settings import Settings
+from storage.history import HistoryTable
+from storage.plans import PlanTable
+from tests.api.conftest import page_client
+from tests.cli.executions import CHAIN, DIAMOND, START, begin, put
+
+_TOKENS = {
+    "ops": {"Token": "token-of-ops-the-operator", "Roles": ["operator"]},
+    "vic": {"Token": "token-of-vic-the-viewer", "Roles": ["viewer"]},
+}
+
+
+@pytest.fixture
+async def history(plans: PlanTable) -> HistoryTable:
+    table = HistoryTable(Settings())
+    await table.create()
+    return table
+
+
+@pytest.fixture
+async def client(history: HistoryTable) -> AsyncIterator[httpx.AsyncClient]:
+    async with page_client(Settings()) as client:
+        yield client
+
+
+async def record_end(history: HistoryTable, kind: ExecutionType) -> None:
+    """Record an execution of the chain that ended with one wave of three up."""
+    state = begin(CHAIN, kind)
+    put(state, "Database", WaveStatus.COMPLETED, launched=2, start=START, end=START + 300)
+    put(state, "App", WaveStatus.FAILED)
+    state.status, state.end_time = PlanStatus.FAILED, START + 400
+    for wave in state.waves:
+        wave.revision = 1
+    await history.write(
+        HistoryRecord(
+            execution_id=state.execution_id,
+            execution=state.without_waves(),
+            plan=CHAIN,
+            waves=state.waves,
+        )
+    )
+
+
+async def test_the_page_shows_versions_waves_and_executions(
+    plans: PlanTable, history: HistoryTable, client: httpx.AsyncClient
+) -> None:
+    await plans.register(CHAIN, author="ada")
+    await plans.register(DIAMOND, author="bo")
+    await record_end(history, ExecutionType.DRILL)
+    page = await client.get("/plans/crm")
+    assert page.status_code == 200
+    for text in ("4 waves, 8 servers", "by bo", 'href="/executions/crm-0f3b52a1c7d9"', "6:40"):
+        assert text in page.text
+    assert "/plans/crm/difference?before=1&amp;after=2" in page.text
+    assert 'href="/plans/crm/edit"' in page.text
+    assert " style=" not in page.text
+
+
+async def test_what_the_last_execution_left_can_be_continued_with_its_plan_or_the_newest(
+    plans: PlanTable, history: HistoryTable, client: httpx.AsyncClient
+) -> None:
+    await record_end(history, ExecutionType.RECOVERY)
+    # Continued it can be without a registered plan, too.
+    page = (await client.get("/plans/crm")).text
+    assert "2 of 6 servers are recorded as up" in page
+    assert 'data-ask="continue" data-wave="crm-0f3b52a1c7d9"' in page
+    assert 'data-ask="relaunch"' not in page
+    assert 'data-ask="drill"' not in page
+    await plans.register(DIAMOND, author="bo")
+    async with page_client(Settings()) as another:
+        page = (await another.get("/plans/crm")).text
+    assert 'data-wave="crm-0f3b52a1c7d9@1"' in page
+    assert 'data-ask="relaunch" data-wave="crm-0f3b52a1c7d9"' in page
+
+
+async def test_a_viewer_may_start_nothing_and_a_stranger_sees_nothing(
+    plans: PlanTable, history: HistoryTable
+) -> None:
+    await plans.register(CHAIN, author="ada")
+    await record_end(history, ExecutionType.RECOVERY)
+    async with page_client(Settings(api_tokens=_TOKENS)) as client:
+        for path in ("/plans/crm", "/plans/crm/edit", "/plans/new", "/executions.csv"):
+            assert (await client.get(path)).headers["location"].startswith("/sign-in"), path
+        client.cookies.set("drs_waves_token", "token-of-vic-the-viewer")
+        page = (await client.get("/plans/crm")).text
+    buttons = [line for line in page.splitlines() if "data-ask=" in line]
+    assert len(buttons) == 4
+    assert all(" disabled>" in each for each in buttons)
+
+
+async def test_two_versions_are_compared_on_a_page_and_by_the_api(
+    plans: PlanTable, client: httpx.AsyncClient
+) -> None:
+    await plans.register(CHAIN, author="ada")
+    await plans.register(DIAMOND, author="bo")
+    page = await client.get("/plans/crm/difference?before=1&after=2")
+    assert "+ wave Web (w3): 2 servers, after w1, w2" in page.text
+    answer = (await client.get("/api/plans/crm/difference?before=1&after=2")).json()
+    assert "+ wave Web (w3): 2 servers, after w1, w2" in answer["Differences"]
+    assert answer["Before"]["Author"] == "ada"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/plans/other/edit",
+        "/plans/other/difference?before=1&after=2",
+        "/plans/other/difference?before=x",
+        "/nothing/here",
+        "/executions.xml",
+    ],
+)
+async def test_an_unknown_address_is_a_page_with_status_404(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert 'href="/"' in answer.text
+    of_api = await client.get("/api/plans/other")
+    assert (of_api.status_code, of_api.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_durations_are_compared_with_the_completed_execution_before() -> None:
+    def row(number: int, seconds: float, status: PlanStatus) -> ExecutionRow:
+        return ExecutionRow(
+            execution_id=f"crm-{number}",
+            plan_id="crm",
+            status=status,
+            start_time=START + 1000 * number,
+            end_time=START + 1000 * number + seconds,
+        )
+
+    rows = [
+        row(3, 300.0, PlanStatus.COMPLETED),
+        row(2, 100.0, PlanStatus.FAILED),
+        row(1, 600.0, PlanStatus.COMPLETED),
+    ]
+    newest, failed, oldest = trend(rows, 1200.0)
+    # A failure that came early is no shorter recovery.
+    assert (newest.change, failed.change, oldest.change) == ("5 min shorter", "", "")
+    assert (newest.share, newest.expected_share) == (25.0, 100.0)
