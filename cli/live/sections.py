@@ -181,7 +181,7 @@ class _Rows:
 
     def _elapsed(self, wave: WaveState) -> str:
         """How long this attempt runs, or all attempts took."""
-        start = wave.first_start_time if wave.status.is_settled else wave.start_time
+        start = wave.counted_since
         return "" if start is None else running_duration((wave.end_time or self.now) - start)
 
 

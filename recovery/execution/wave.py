@@ -263,6 +263,11 @@ class WaveState(Model):
         return next(starts, self.start_time)
 
     @property
+    def counted_since(self) -> float | None:
+        """Since when its time counts: this attempt's acceptance; once it has ended, the first."""
+        return self.first_start_time if self.status.is_settled else self.start_time
+
+    @property
     def total_duration(self) -> float | None:
         """Seconds from the first acceptance to the end of the last attempt; None before that."""
         start, end = self.first_start_time, self.end_time

@@ -9,7 +9,13 @@ from api.pages.rendering import render
 from api.problems import problem_of
 from api.service import ExecutionService
 from contract.identifiers import wave_workflow_id
-from recovery.execution.progress import SYMBOLS, detail, operator_decisions, unverified
+from recovery.execution.progress import (
+    SYMBOLS,
+    attempt_text,
+    detail,
+    operator_decisions,
+    unverified,
+)
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState
 from recovery.forecast.remaining import expected_seconds
@@ -30,7 +36,7 @@ def wave_panel(
         symbol=SYMBOLS[wave.status],
         reason=detail(wave),
         is_earlier=awaits_acceptance(wave),
-        start_time=None if awaits_acceptance(wave) else wave.start_time,
+        attempts=[attempt_text(each) for each in wave.attempts],
         decided=operator_decisions(wave),
         unverified=unverified(wave),
         expected=expected_seconds(wave, state.speed),

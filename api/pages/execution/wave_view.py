@@ -36,11 +36,6 @@ class WaveView:
         return "is-" + self.wave.status.lower().replace("_", "-")
 
     @property
-    def start_time(self) -> float | None:
-        """When DRS accepted the launch of this attempt."""
-        return None if awaits_acceptance(self.wave) else self.wave.start_time
-
-    @property
     def unverified(self) -> int:
         """The number of launched servers that could not be verified."""
         return unverified(self.wave)
@@ -52,7 +47,7 @@ class WaveView:
 
 
 def awaits_acceptance(wave: WaveState) -> bool:
-    """Whether DRS has accepted nothing of this attempt; times and failures are of earlier ones."""
+    """Whether DRS has accepted nothing of this attempt; failures are of earlier ones."""
     return wave.status in (WaveStatus.PENDING, WaveStatus.WAITING)
 
 

@@ -9,6 +9,7 @@ from api.pages.execution.controls import CANCEL, CLEAN_UP, action_dialog, contro
 from api.pages.execution.execution_renderer import summary
 from api.pages.rendering import render
 from api.service import ExecutionService
+from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import Decisions, OperatorDecision, WaitingFor, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage
@@ -157,13 +158,16 @@ async def test_a_message_that_no_worker_has_answered_is_queued_and_not_done() ->
 def test_dialogs_count_what_the_action_changes() -> None:
     state = failed_database()
     assert "Not up: 1 of 2 servers." in html_of(state, MessageName.RETRY_WAVE, "w0")
-    assert "3 waves will not be launched" in html_of(state, CANCEL, None)
+    assert "App1, App2, Web are not launched" in html_of(state, CANCEL, None)
     state.end_time = START + 60
     servers = state.waves[0].servers
     assert not any(each.name == CLEAN_UP for each in controls(state, USER))
     servers[0].recovery_job_id, servers[0].taken_over = JOB, True
     # What an earlier execution launched is not this one's to terminate.
-    assert "0 recovery instances that crm-0f3b52a1c7d9 launched" in html_of(state, CLEAN_UP, None)
+    assert not any(each.name == CLEAN_UP for each in controls(state, USER))
+    state.waves[1].servers[0].recovery_job_id = JOB
+    state.waves[1].servers[0].launch_status = LaunchStatus.LAUNCHED
+    assert "1 recovery instance that crm-0f3b52a1c7d9 launched" in html_of(state, CLEAN_UP, None)
     assert "1 instance of earlier executions" in html_of(state, CLEAN_UP, None)
 
 

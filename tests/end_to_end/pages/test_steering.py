@@ -114,7 +114,7 @@ async def test_all_of_it_works_by_keyboard(
     await tab.shows("reports", "SKIPPED")
     await tab_to(tab, '[data-ask="cancel"]')
     await tab.page.keyboard.press("Enter")
-    await tab.sees("#dialog", "It launches nothing new")
+    await tab.sees("#dialog", "nothing new launches")
     await tab.page.keyboard.press("Enter")
     await tab.sees("#head .plan", "CANCELLED")
     state = await env.recorded(execution_id)

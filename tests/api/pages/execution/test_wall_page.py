@@ -34,6 +34,7 @@ class FailedDatabase(Poller[ExecutionState]):
         database.ask_until = time.time() + 3600
         for name in ("App1", "App2"):
             put(state, name, WaveStatus.WAITING).waiting_for = WaitingFor.DECISION
+        put(state, "Web", WaveStatus.WAITING).waiting_for = WaitingFor.DEPENDENCIES
         return state
 
     def pause(self, known: ExecutionState | None) -> float:

@@ -5,7 +5,6 @@ from typing import Any
 
 from api.auth.tokens import Principal
 from api.pages.execution.wave_panel import wave_panel
-from api.pages.execution.wave_view import wave_views
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveStatus
 from settings import Role
@@ -24,14 +23,15 @@ def test_a_retried_wave_shows_no_time_and_no_failure_of_the_attempt_before_as_it
     database = put(state, "Database", WaveStatus.FAILED, launched=1, start=START, end=START + 60)
     failed = fail_server(database, 1, "out of capacity")
     database.server_names = {failed.source_server_id: "db02"}
-    database.attempt = 1
+    database.attempt, database.has_workflow = 1, True
     html = panel(state)
     assert "db02" in html
     assert "Accepted" in html
     assert "earlier attempt" not in html
-    database.status, database.end_time, database.attempt = WaveStatus.WAITING, None, 2
-    assert wave_views(state, ())["w0"].start_time is None
+    database.reopened()
+    database.status, database.attempt = WaveStatus.WAITING, 2
     html = panel(state)
+    assert "attempt 1 FAILED after 1 min" in html
     assert html.count("in an earlier attempt") == 1
     assert "Accepted" not in html
     assert "Runs" not in html
