@@ -10,9 +10,8 @@ from activities.caller_signals import signal_caller
 from activities.heartbeat import heartbeating
 from activities.launch.attempt import LaunchAttempt
 from activities.launch.launcher_problem import launcher_problem
-from aws.drs.client import WrongAccountError
 from aws.drs.models import DAY_SECONDS, Job
-from aws.errors import AwsError
+from aws.errors import AwsError, TargetRefusedError
 from aws.targets import TargetClients
 from contract.identifiers import launcher_workflow_id
 from contract.launch import (
@@ -132,11 +131,10 @@ class LaunchActivities:
         """The account; if STS fails, the one that the plan or the role names."""
         try:
             return await self._clients.launches(target).account_id()
-        except WrongAccountError as wrong:
-            raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
+        except TargetRefusedError as refused:
+            raise ApplicationError(str(refused), type=refused.kind, non_retryable=True) from refused
         except AwsError:
-            role_account = target.role_arn.split(":")[4] if target.role_arn else None
-            return target.account_id or role_account
+            return target.account_id or target.role_account_id
 
 
 async def _report_launcher_problem(workflow_id: str) -> None:
