@@ -1,5 +1,6 @@
 """The input, a signal and the result of a wave's workflow."""
 
+from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
 from recovery.execution.server import OperatingSystem, ServerResult
 from recovery.execution.state import ExecutionType
@@ -27,6 +28,7 @@ class WaveInput(Model):
         earliest_seconds: seconds before which none of them is expected to be up.
         operating_systems: of the wave's servers, if DRS returns them.
         server_names: of the wave's servers, if DRS returns them.
+        acting_for: the execution and actor that sessions in AWS are named after.
     """
 
     execution_id: str
@@ -48,6 +50,7 @@ class WaveInput(Model):
     earliest_seconds: float = EARLIEST_SERVER_SECONDS
     operating_systems: dict[str, OperatingSystem] = {}
     server_names: dict[str, str] = {}
+    acting_for: SessionIdentity | None = None
 
     @property
     def is_drill(self) -> bool:

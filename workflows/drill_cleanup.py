@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.failures import FailureType
     from contract.identifiers import plan_workflow_id
     from contract.task_queues import HISTORY_TASK_QUEUE, WATCH_TASK_QUEUE
+    from recovery.access.session_identity import SessionIdentity
     from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
     from recovery.execution.wave import next_revision
     from recovery.history.record import HistoryRecord
@@ -113,10 +114,15 @@ class DrillCleanupWorkflow:
                 refused.text, type=FailureType.CLEANUP_REFUSED, non_retryable=True
             )
 
+    @property
+    def _acting_for(self) -> SessionIdentity:
+        start = self._start
+        return SessionIdentity.of(start.plan_id, start.execution_id, start.actor)
+
     async def _find(self, scope: TargetScope) -> FoundInstances:
         return await workflow.execute_activity_method(
             CleanupActivities.find_instances,
-            scope,
+            scope.model_copy(update={"acting_for": self._acting_for}),
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Find launched instances in {scope.target.region}",
             start_to_close_timeout=_LONGEST,
@@ -130,7 +136,11 @@ class DrillCleanupWorkflow:
         try:
             return await workflow.execute_activity_method(
                 CleanupActivities.terminate,
-                TerminateRequest(target=scope.target, instances=found.instances),
+                TerminateRequest(
+                    target=scope.target,
+                    instances=found.instances,
+                    acting_for=self._acting_for,
+                ),
                 task_queue=WATCH_TASK_QUEUE,
                 summary=f"Terminate {len(found.instances)} instances in {scope.target.region}",
                 schedule_to_close_timeout=timedelta(hours=6),

@@ -12,6 +12,7 @@ from activities.launch.attempt import LaunchAttempt
 from activities.launch.launcher_problem import launcher_problem
 from aws.drs.models import DAY_SECONDS, Job
 from aws.errors import AwsError, TargetRefusedError
+from aws.role_credentials import acting_for
 from aws.targets import TargetClients
 from contract.identifiers import launcher_workflow_id
 from contract.launch import (
@@ -97,9 +98,13 @@ class LaunchActivities:
             # An earlier attempt may have read newer jobs than the last listing.
             listing=None if is_retry else list_jobs,
         )
+        identities = {each.acting_for for each in request.requests}
+        # A job of several executions is requested in the worker's session; its tags name each launch.
+        identity = identities.pop() if len(identities) == 1 else None
         async with heartbeating(lambda: attempt.heartbeat):
             try:
-                results = await attempt.run()
+                with acting_for(identity):
+                    results = await attempt.run()
             except ApplicationError as error:
                 if not error.non_retryable:
                     raise
@@ -125,7 +130,8 @@ class LaunchActivities:
         heartbeat = _last_heartbeat() or LaunchHeartbeat()
         attempt = LaunchAttempt(api, self._settings, [request], heartbeat, in_doubt=True)
         async with heartbeating(lambda: attempt.heartbeat):
-            return await attempt.find()
+            with acting_for(request.acting_for):
+                return await attempt.find()
 
     async def _account_of(self, target: Target) -> str | None:
         """The account; if STS fails, the one that the plan or the role names."""

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.launch import LaunchAnswer
     from contract.task_queues import WATCH_TASK_QUEUE
     from contract.wave import StopWave, WaveInput, WaveOutcome
+    from recovery.access.session_identity import SessionIdentity
     from recovery.execution.scheduler import WaveScheduler
     from recovery.execution.server import ServerResult
     from recovery.execution.state import PlanStatus
@@ -205,6 +206,7 @@ class WaveRuns:
             earliest_seconds=earliest_seconds(planned, start.learned.servers | start.expected),
             operating_systems=wave.operating_systems,
             server_names=wave.server_names,
+            acting_for=SessionIdentity.of(plan.plan_id, start.execution_id, start.started_by),
         )
 
     def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:

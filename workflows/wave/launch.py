@@ -112,6 +112,7 @@ class WaveLaunch:
                 is_drill=start.is_drill,
                 since=start.since,
                 own_prefix=launch_prefix(start.execution_id),
+                acting_for=start.acting_for,
             ),
             summary="Review earlier launches",
             schedule_to_close_timeout=self._time_left,
@@ -147,6 +148,7 @@ class WaveLaunch:
                 relaunch=start.relaunch,
                 possibly_sent=info.run_id != info.first_execution_run_id,
                 wave_workflow_id=info.workflow_id,
+                acting_for=start.acting_for,
             )
             for number, first in enumerate(range(0, len(servers), SERVERS_PER_LAUNCH))
         ]
