@@ -183,6 +183,9 @@ class _TargetCheck:
         """Check everything; DRS that does not respond is a finding."""
         try:
             await self._check_servers_and_jobs()
+        except TargetRefusedError:
+            # The target's own error says why.
+            self._add_finding("nothing can be launched: the worker must not act here", blocks=True)
         except AwsError as error:
             self._add_finding(f"readiness could not be read: {error}", blocks=True)
 

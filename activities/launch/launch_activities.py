@@ -99,7 +99,7 @@ class LaunchActivities:
             listing=None if is_retry else list_jobs,
         )
         identities = {each.acting_for for each in request.requests}
-        # A job of several executions is requested in the worker's session; its tags name each launch.
+        # A job of several executions is the worker's own session's; its tags name each launch.
         identity = identities.pop() if len(identities) == 1 else None
         async with heartbeating(lambda: attempt.heartbeat):
             try:

@@ -63,6 +63,8 @@ def launch_lines(
     taken_over: Collection[str],
 ) -> list[str]:
     """Count what a start keeps, what it does not launch, and what it launches."""
+    if readiness is not None and any(target.mismatch for target in readiness.context.targets):
+        return ["Launches nothing, because the worker must not act in a target listed below"]
     kept = set(taken_over) - set(relaunch)
     findings = readiness.findings if readiness is not None else []
     blocked = {f.source_server_id for f in findings if f.blocks and f.source_server_id}

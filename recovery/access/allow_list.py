@@ -111,13 +111,13 @@ class AllowList:
             account_id: its account; None if it is the worker's own and was not looked up.
         """
         account = f"account {account_id}" if account_id else "the worker's own account"
-        role = f" with {target.role_arn}" if target.role_arn else " with the worker's own role"
+        role = "this role" if target.role_arn else "the worker's own role"
         entry = f'AccountIds: ["{account_id or "…"}"], Regions: [{target.region}]'
         entry += f', RoleArns: ["{target.role_arn}"]' if target.role_arn else ""
         return (
-            f"Nothing was called in {target.region} of {account}{role}: the worker's allow-list "
-            f"({self.source}) does not have this target. Correct the plan; or add "
-            f"{{{entry}}} to Targets in the allow-list, and restart every worker"
+            f"{target.region} of {account} with {role} is not on the worker's allow-list "
+            f"({self.source}), so nothing was called there. Correct the plan; or add this to "
+            f"Targets of the list, and restart every worker: {{{entry}}}"
         )
 
 

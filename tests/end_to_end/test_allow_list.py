@@ -82,7 +82,7 @@ async def test_a_plan_with_a_target_outside_the_list_launches_nothing_and_says_w
     state = await env.run(plan)
     assert state.status is PlanStatus.FAILED
     reason = wave_of(state, "Outside").status_reason
-    assert f"Nothing was called in {region} of account {env.aws.account_id}" in reason
+    assert f"{region} of account {env.aws.account_id} with this role is not on" in reason
     assert "restart every worker" in reason
     assert not any(env.aws.accepted_launches(w.server_ids[0]) for w in plan.waves)
     # The wave that may be launched in was looked at; the other target has not one call.

@@ -1,7 +1,7 @@
 """What is counted before a start is confirmed."""
 
 from cli.input.confirmation import launch_lines
-from contract.readiness import Finding, Readiness, WorkerContext
+from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
 from tests.recovery.plans import diamond, server_id
 
 
@@ -22,3 +22,10 @@ def test_a_start_counts_what_it_keeps_what_it_refuses_and_what_it_launches() -> 
         "Keeps    2 servers that are recorded as up",
         "Launches 2 servers in 2 waves",
     ]
+
+
+def test_a_start_with_a_refused_target_says_that_it_launches_nothing() -> None:
+    refused = TargetContext(region="eu-central-1", error="not on the list", mismatch=True)
+    context = WorkerContext(speed=1.0, targets=[TargetContext(region="us-west-2"), refused])
+    (line,) = launch_lines(diamond(), Readiness(context=context, findings=[]), [], [])
+    assert line.startswith("Launches nothing")
