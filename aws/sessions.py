@@ -126,7 +126,7 @@ class AwsSessions:
             known = self._clients.get((where, service, retries))
         if known is not None:
             return known
-        external_id = self._external_id(where)
+        external_id = self._external_id_if_allowed(where)
         with self._lock:
             return self._make_client(service, where, external_id, retries=retries)
 
@@ -147,7 +147,7 @@ class AwsSessions:
         role = self._roles.get(_without_account(target))
         return role.warnings if role else []
 
-    def _external_id(self, where: Target) -> str | None:
+    def _external_id_if_allowed(self, where: Target) -> str | None:
         """The external ID that the allow-list has for a target; None if none is needed."""
         if self._allow_list is None:
             return None
@@ -162,7 +162,9 @@ class AwsSessions:
         """The account of the worker's own credentials, which are the same in each Region."""
         if self._own_account_id is None:
             with self._lock:
-                sts = self._make_client("sts", where, None)
+                # Not one of the clients, which only allowed targets have.
+                session = self._session(where, None)
+                sts = session.client("sts", region_name=where.region, config=client_config())
             try:
                 self._own_account_id = str(sts.get_caller_identity().get("Account", ""))
             except Exception as error:

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.cleanup import CleanupActivities
@@ -120,6 +120,26 @@ class DrillCleanupWorkflow:
         return SessionIdentity.of(start.plan_id, start.execution_id, start.actor)
 
     async def _find(self, scope: TargetScope) -> FoundInstances:
+        """The instances in a target; a target that is refused does not hold back the others."""
+        try:
+            return await self._look_for(scope)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            reason = f"what was launched is not known: {_reason_of(error)}"
+            left = [
+                LaunchedInstance(
+                    recovery_instance_id="unknown",
+                    source_server_id=server_id,
+                    recovery_job_id="",
+                    region=scope.target.region,
+                    reason=reason,
+                )
+                for server_id in scope.server_ids
+            ]
+            return FoundInstances(instances=[], left=left)
+
+    async def _look_for(self, scope: TargetScope) -> FoundInstances:
         return await workflow.execute_activity_method(
             CleanupActivities.find_instances,
             scope.model_copy(update={"acting_for": self._acting_for}),
@@ -148,7 +168,7 @@ class DrillCleanupWorkflow:
                 retry_policy=LAUNCH_RETRY,
             )
         except ActivityError as error:
-            reason = str(error.cause or error)
+            reason = _reason_of(error)
             return [i.left(reason) for i in found.instances]
 
     def _end(self, found: list[FoundInstances], left: list[LaunchedInstance]) -> None:
@@ -178,3 +198,8 @@ class DrillCleanupWorkflow:
         if state.revision <= self._recorder.recorded_cleanup:
             return None
         return HistoryRecord(execution_id=state.execution_id, cleanup=state.model_copy(deep=True))
+
+
+def _reason_of(error: ActivityError) -> str:
+    cause = error.cause
+    return cause.message if isinstance(cause, ApplicationError) else str(cause or error)

@@ -253,9 +253,13 @@ async def test_a_target_without_a_role_is_allowed_by_the_account_that_the_worker
     assert await allowed.jobs_since(0.0) == []
     claims = TARGET.model_copy(update={"account_id": OTHER_ACCOUNT})
     refused = DrsClient(AwsSessions(allowing(OTHER_ACCOUNT)), claims)
-    with pytest.raises(TargetRefusedError, match=f"account {ACCOUNT}"):
-        await refused.jobs_since(0.0)
+    for call_of in (DrsClient.account_id, lambda api: api.jobs_since(0.0)) * 2:
+        with pytest.raises(TargetRefusedError, match=f"account {ACCOUNT}"):
+            await call_of(refused)
+    with pytest.raises(TargetRefusedError):
+        assert refused.other_endpoints
     assert aws.calls("DescribeJobs") == 1
+    assert aws.calls("GetCallerIdentity", "sts") == 3
 
 
 @pytest.mark.filterwarnings("ignore:Exception.InjectedError")

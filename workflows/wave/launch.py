@@ -129,6 +129,9 @@ class WaveLaunch:
             tracker.wait_for(WaitingFor.LAUNCH)
             return True
         reason = "not launched: its earlier launch could not be reviewed"
+        failed = reviewing.exception()
+        if isinstance(failed, ActivityError) and isinstance(failed.cause, ApplicationError):
+            reason += f": {failed.cause.message}"
         tracker.fail(tracker.unlaunched, reason)
         return False
 
