@@ -117,6 +117,14 @@ class Settings(BaseSettings):
         description="Source servers in all DRS jobs, per account and Region; default: as Service "
         "Quotas says, or else 500.",
     )
+    allow_list_file: str | None = Field(
+        default=None,
+        description="File with the targets that the worker may act in, YAML or JSON; read when "
+        "the worker starts.",
+    )
+    allow_list: str | None = Field(
+        default=None, description="The content of such a file, where there is none."
+    )
     temporal_ui: str | None = Field(
         default=None,
         pattern=r"^https?://\S+$",
@@ -181,8 +189,16 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _has_one_allow_list(self) -> Self:
+        if self.allow_list_file is not None and self.allow_list is not None:
+            raise ValueError(
+                "DRS_WAVES_ALLOW_LIST_FILE and DRS_WAVES_ALLOW_LIST are both set: unset one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _scaled_only_on_loopback(self) -> Self:
-        if self.speed != 1.0 and (where := _elsewhere()):
+        if self.speed != 1.0 and (where := aws_elsewhere()):
             raise ValueError(
                 f"DRS_WAVES_SPEED={self.speed:g} is refused, because the AWS endpoint is {where}: "
                 "only a sandbox on this machine (AWS_ENDPOINT_URL on loopback) runs faster than "
@@ -196,7 +212,7 @@ class Settings(BaseSettings):
         # search for its job.
         timeout, search = self.heartbeat_timeout_seconds, self.absent_after_seconds
         is_short = timeout < HEARTBEAT_TIMEOUT_SECONDS
-        if (is_short or timeout + search <= UNSETTLED_SECONDS) and (where := _elsewhere()):
+        if (is_short or timeout + search <= UNSETTLED_SECONDS) and (where := aws_elsewhere()):
             wrong = (
                 f"DRS_WAVES_HEARTBEAT_TIMEOUT_SECONDS={timeout:g} is refused: less than "
                 f"{HEARTBEAT_TIMEOUT_SECONDS:g} s"
@@ -216,7 +232,7 @@ class Settings(BaseSettings):
         return self.poll_seconds / self.speed
 
 
-def _elsewhere() -> str | None:
+def aws_elsewhere() -> str | None:
     """The first AWS endpoint in the environment that is not on this machine, or None."""
     if not os.environ.get("AWS_ENDPOINT_URL"):
         return "AWS itself"

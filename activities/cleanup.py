@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from temporalio import activity
 
@@ -14,8 +15,10 @@ from aws.drs.launch_search import is_of_other_mode
 from aws.drs.live_recovery import last_launch, was_terminated
 from aws.drs.models import Job, RecoveryInstance, epoch
 from aws.errors import AwsError, AwsErrorKind
+from aws.role_credentials import acting_for
 from aws.targets import TargetClients
 from contract.cleanup import FoundInstances, TargetScope, TerminateRequest
+from recovery.access.session_identity import SessionIdentity
 from recovery.execution.cleanup_state import LaunchedInstance
 from recovery.plan.model import Target
 from settings import Settings
@@ -37,7 +40,7 @@ class CleanupActivities:
     async def find_instances(self, scope: TargetScope) -> FoundInstances:
         """Await the end of the execution's jobs, then list their instances."""
         async with heartbeating():
-            with retried_later(after=self._settings.scaled_poll_seconds):
+            with self._calls_for(scope.acting_for):
                 return await self._find(scope)
 
     @activity.defn
@@ -48,8 +51,13 @@ class CleanupActivities:
             Those that still exist, each with the reason.
         """
         async with heartbeating():
-            with retried_later(after=self._settings.scaled_poll_seconds):
+            with self._calls_for(request.acting_for):
                 return await self._terminate(request)
+
+    @contextmanager
+    def _calls_for(self, identity: SessionIdentity | None) -> Iterator[None]:
+        with acting_for(identity), retried_later(after=self._settings.scaled_poll_seconds):
+            yield
 
     async def _find(self, scope: TargetScope) -> FoundInstances:
         api = self._clients.drs(scope.target)

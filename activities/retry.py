@@ -7,8 +7,7 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from aws.drs.client import WrongAccountError
-from aws.errors import AwsError
+from aws.errors import AwsError, TargetRefusedError
 
 
 def retry_later(error: AwsError, *, after: float) -> ApplicationError:
@@ -24,10 +23,10 @@ def retry_later(error: AwsError, *, after: float) -> ApplicationError:
 
 @contextmanager
 def retried_later(*, after: float) -> Iterator[None]:
-    """Raise an AWS error of the block as one that Temporal retries, unless the account is wrong."""
+    """Raise an AWS error of the block as one that Temporal retries; a refused target is lasting."""
     try:
         yield
-    except WrongAccountError as wrong:
-        raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
+    except TargetRefusedError as refused:
+        raise ApplicationError(str(refused), type=refused.kind, non_retryable=True) from refused
     except AwsError as error:
         raise retry_later(error, after=after) from error

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
-from aws.drs.client import DrsClient, WrongAccountError
+from aws.drs.client import DrsClient
 from aws.drs.live_recovery import live_recoveries
 from aws.drs.models import Job, SourceServer, epoch
-from aws.errors import AwsError, AwsErrorKind
+from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.regions import DependencyRegions
 from aws.targets import TargetClients
 from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
@@ -79,7 +79,9 @@ class TargetActivities:
             )
             checks = await asyncio.gather(*(self._check(plan, t) for t in plan.targets))
         messages += self._dependencies.warnings(i for check in checks for i in check.origins)
-        warnings = [Finding(region=plan.region, message=message) for message in messages]
+        messages += self._clients.warnings(plan.targets)
+        region = plan.region or plan.targets[0].region
+        warnings = [Finding(region=region, message=message) for message in messages]
         # Several roles of a plan may act in the same account.
         found = {
             (f.region, f.account_id, f.source_server_id, f.message): f
@@ -121,7 +123,7 @@ class TargetActivities:
             async with asyncio.timeout(seconds):
                 context.account_id = await api.account_id()
             context.endpoint, context.other_endpoints = api.endpoint, api.other_endpoints
-        except WrongAccountError as error:
+        except TargetRefusedError as error:
             context.error, context.mismatch = str(error), True
         except (AwsError, TimeoutError) as error:
             context.error = str(error) or f"AWS did not answer in {seconds:g} s"
@@ -182,6 +184,9 @@ class _TargetCheck:
         """Check everything; DRS that does not respond is a finding."""
         try:
             await self._check_servers_and_jobs()
+        except TargetRefusedError:
+            # The target's own error says why.
+            self._add_finding("nothing can be launched: the worker must not act here", blocks=True)
         except AwsError as error:
             self._add_finding(f"readiness could not be read: {error}", blocks=True)
 

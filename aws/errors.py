@@ -31,6 +31,8 @@ class AwsErrorKind(StrEnum):
     REFUSED = "Refused"
     """AWS refused it, for a cause that is not known to last."""
     INVALID = "Invalid"
+    NOT_ALLOWED = "NotAllowed"
+    """The worker's allow-list does not have the target, so nothing was called."""
     ACCESS_DENIED = "AccessDenied"
     UNKNOWN_SERVER = "UnknownServer"
     UNINITIALIZED = "UninitializedAccount"
@@ -53,6 +55,7 @@ class AwsErrorKind(StrEnum):
 
 _PERMANENT = (
     AwsErrorKind.INVALID,
+    AwsErrorKind.NOT_ALLOWED,
     AwsErrorKind.ACCESS_DENIED,
     AwsErrorKind.UNKNOWN_SERVER,
     AwsErrorKind.UNINITIALIZED,
@@ -181,6 +184,10 @@ def _seconds_in(header: object) -> float | None:
     except ValueError:
         return None
     return min(seconds, _MAX_RETRY_AFTER) if seconds > 0 else None
+
+
+class TargetRefusedError(AwsError):
+    """The worker must not act in a target: its allow-list or the plan names another."""
 
 
 class UnprovenResponseError(Exception):

@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache, partial
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -16,16 +17,13 @@ import boto3
 import botocore.session
 from botocore import xform_name
 from botocore.config import Config
-from botocore.credentials import (
-    AssumeRoleCredentialFetcher,
-    DeferredRefreshableCredentials,
-)
-from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader, create_loader
 
-from aws.errors import AwsError
+from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.regions import region_in
 from aws.responses import reject_unproven
+from aws.role_credentials import RoleCredentials
+from recovery.access.allow_list import AllowList
 from recovery.plan.model import Target
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -95,11 +93,20 @@ def checked_session(
 
 
 class AwsSessions:
-    """One boto3 session per role, one client per service and Region, shared by all activities."""
+    """One boto3 session per role, one client per service and Region, shared by all activities.
 
-    def __init__(self) -> None:
+    The only way to a target, and only to those that the worker's allow-list has: it is checked
+    before the role is assumed.
+    """
+
+    def __init__(self, allow_list: AllowList | None = None) -> None:
+        """Prepare; without an allow-list every target is allowed."""
+        self._allow_list = allow_list
         self._sessions: dict[tuple[str | None, str], boto3.Session] = {}
+        self._roles: dict[Target, RoleCredentials] = {}
         self._clients: dict[tuple[Target, str, bool], Any] = {}
+        self._accounts: dict[Target, str] = {}
+        self._own_account_id: str | None = None
         self._lock = threading.Lock()
 
     def client(self, service: str, target: Target, *, retries: bool = True) -> Any:
@@ -109,50 +116,90 @@ class AwsSessions:
             service: boto3's name of the service.
             target: where to act.
             retries: whether botocore may repeat a call by itself.
-        """
-        where = target.model_copy(update={"account_id": None})
-        with self._lock:
-            key = (where, service, retries)
-            if key not in self._clients:
-                session = self._session(where)
-                self._clients[key] = session.client(
-                    cast(Any, service),
-                    region_name=where.region,
-                    config=client_config(retries=retries),
-                )
-            return self._clients[key]
 
-    def _session(self, target: Target) -> boto3.Session:
-        role = target.role_arn
-        key = (role, target.region if role else "")
+        Raises:
+            TargetRefusedError: the allow-list does not have the target; nothing was called there.
+            AwsError: the worker's own account, by which the allow-list decides, is not known.
+        """
+        where = _without_account(target)
+        with self._lock:
+            known = self._clients.get((where, service, retries))
+        if known is not None:
+            return known
+        external_id = self._external_id_if_allowed(where)
+        with self._lock:
+            return self._make_client(service, where, external_id, retries=retries)
+
+    def account_id(self, target: Target) -> str:
+        """The account that calls in a target act in, by STS; looked up once.
+
+        Raises:
+            TargetRefusedError: the allow-list does not have the target.
+        """
+        where = _without_account(target)
+        if where not in self._accounts:
+            response = self.client("sts", where).get_caller_identity()
+            self._accounts[where] = str(response.get("Account", ""))
+        return self._accounts[where]
+
+    def warnings(self, target: Target) -> list[str]:
+        """What the sessions in a target go on without."""
+        role = self._roles.get(_without_account(target))
+        return role.warnings if role else []
+
+    def _external_id_if_allowed(self, where: Target) -> str | None:
+        """The external ID that the allow-list has for a target; None if none is needed."""
+        if self._allow_list is None:
+            return None
+        entry = self._allow_list.entry_of(where, partial(self._look_up_own_account, where))
+        if entry is None:
+            account_id = where.role_account_id or self._own_account_id
+            refusal = self._allow_list.refusal(where, account_id)
+            raise TargetRefusedError(AwsErrorKind.NOT_ALLOWED, refusal)
+        return entry.external_id
+
+    def _look_up_own_account(self, where: Target) -> str:
+        """The account of the worker's own credentials, which are the same in each Region."""
+        if self._own_account_id is None:
+            with self._lock:
+                # Not one of the clients, which only allowed targets have.
+                session = self._session(where, None)
+                sts = session.client("sts", region_name=where.region, config=client_config())
+            try:
+                self._own_account_id = str(sts.get_caller_identity().get("Account", ""))
+            except Exception as error:
+                raise AwsError.of(error, "GetCallerIdentity") from error
+        return self._own_account_id
+
+    def _make_client(
+        self, service: str, where: Target, external_id: str | None, *, retries: bool = True
+    ) -> Any:
+        key = (where, service, retries)
+        if key not in self._clients:
+            session = self._session(where, external_id)
+            config = client_config(retries=retries)
+            self._clients[key] = session.client(
+                cast(Any, service), region_name=where.region, config=config
+            )
+        return self._clients[key]
+
+    def _session(self, where: Target, external_id: str | None) -> boto3.Session:
+        role = where.role_arn
+        key = (role, where.region if role else "")
         if key not in self._sessions:
-            base = checked_session(region_name=target.region)
-            self._sessions[key] = _in_role(base, role, target.region) if role else base
+            session = checked_session(region_name=where.region)
+            if role:
+                sts = session.client("sts", region_name=where.region)
+                self._roles[where] = credentials = RoleCredentials(sts, role, external_id)
+                source = _Session()
+                source._credentials = credentials  # type: ignore[attr-defined]
+                session = checked_session(source=source, region_name=where.region)
+            self._sessions[key] = session
         return self._sessions[key]
 
 
-def _in_role(base: boto3.Session, role_arn: str, region: str) -> boto3.Session:
-    """A session that acts in a role, with credentials that renew themselves."""
-    source = _Session()
-
-    def create_client(service: str, **kwargs: Any) -> Any:
-        kwargs.update(region_name=region)
-        return base.client(cast(Any, service), **kwargs)
-
-    credentials = base.get_credentials()
-    if credentials is None:
-        raise NoCredentialsError
-    fetcher = AssumeRoleCredentialFetcher(
-        create_client,
-        credentials,
-        role_arn,
-        extra_args={"RoleSessionName": "drs-waves"},
-    )
-    renewing = DeferredRefreshableCredentials(
-        method="assume-role", refresh_using=fetcher.fetch_credentials
-    )
-    source._credentials = renewing  # type: ignore[attr-defined]
-    return checked_session(source=source, region_name=region)
+def _without_account(target: Target) -> Target:
+    return target.model_copy(update={"account_id": None})
 
 
 def call_threads(name: str) -> ThreadPoolExecutor:
@@ -163,13 +210,13 @@ def call_threads(name: str) -> ThreadPoolExecutor:
 async def call(
     threads: Executor, operation: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
 ) -> Any:
-    """Call boto3 in a thread of a pool.
+    """Call boto3 in a thread of a pool, for whom the caller acts.
 
     Raises:
         AwsError: the call failed.
     """
     try:
-        work = partial(function, *args, **kwargs)
+        work = partial(copy_context().run, function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(threads, work)
     except AwsError:
         raise

@@ -1,22 +1,49 @@
 """What a worker's activities share of each target."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
 from aws.quotas import ServiceQuotas
 from aws.sessions import AwsSessions
+from recovery.access.allow_list import AllowList
+from recovery.access.allow_list_file import parse_allow_list, read_allow_list
 from recovery.plan.model import Target
-from settings import Settings
+from settings import Settings, aws_elsewhere
+
+NO_ALLOW_LIST = (
+    "The worker has no allow-list: it acts in every account and Region, with every role, that a "
+    "plan names. Set DRS_WAVES_ALLOW_LIST_FILE"
+)
+
+
+def configured_allow_list(settings: Settings) -> AllowList | None:
+    """The allow-list that the settings name, if any.
+
+    Raises:
+        AllowListError: it cannot be read, or is not valid; with all problems.
+    """
+    if settings.allow_list_file is not None:
+        return read_allow_list(Path(settings.allow_list_file))
+    if settings.allow_list is not None:
+        return parse_allow_list(settings.allow_list, source="DRS_WAVES_ALLOW_LIST")
+    return None
 
 
 class TargetClients:
     """DRS clients, job pollers and quotas by target; shared by all activities of a worker.
 
     Launches, polls of jobs and other calls have clients, and so threads, of their own.
+
+    Attributes:
+        allow_list: the targets that the worker may act in; None: all.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._sessions = AwsSessions()
+        self.allow_list = configured_allow_list(settings)
+        self._sessions = AwsSessions(self.allow_list)
         self._drs: dict[Target, DrsClient] = {}
         self._launches: dict[Target, DrsClient] = {}
         self._pollers: dict[Target, JobPoller] = {}
@@ -37,6 +64,13 @@ class TargetClients:
             pause = self._settings.scaled_poll_seconds
             self._pollers[key] = JobPoller(DrsClient(self._sessions, key), pause_seconds=pause)
         return self._pollers[key]
+
+    def warnings(self, targets: Iterable[Target]) -> list[str]:
+        """What the worker lacks to control and to show who acts in targets."""
+        # A sandbox on this machine has nothing to protect.
+        missing = [NO_ALLOW_LIST] if self.allow_list is None and aws_elsewhere() else []
+        found = [each for target in targets for each in self._sessions.warnings(target)]
+        return [*missing, *dict.fromkeys(found)]
 
     def _client(self, clients: dict[Target, DrsClient], target: Target) -> DrsClient:
         if target not in clients:

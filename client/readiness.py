@@ -52,6 +52,8 @@ def start_scope(
     What an earlier execution has up is kept even where `relaunch` names it: that only permits to
     launch a server over a live recovery instance.
     """
+    if readiness is not None and any(target.mismatch for target in readiness.context.targets):
+        return {"Launches": "nothing, because the worker must not act in a target listed below"}
     kept = set(previous.up) if previous is not None else set()
     open_jobs = set(previous.launching) if previous is not None else set()
     findings = readiness.findings if readiness is not None else []

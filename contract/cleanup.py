@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model, StrictModel
 from recovery.execution.cleanup_state import LaunchedInstance
 from recovery.execution.server import ServerResult
@@ -19,6 +20,7 @@ class TargetScope(Model):
             recorded.
         since: the execution's start (epoch seconds).
         is_drill: jobs and instances of the other type are not its own.
+        acting_for: the execution and actor that sessions in AWS are named after.
     """
 
     target: Target
@@ -27,6 +29,7 @@ class TargetScope(Model):
     launch_prefix: str
     since: float
     is_drill: bool = True
+    acting_for: SessionIdentity | None = None
 
 
 class CleanupScope(Model):
@@ -76,10 +79,15 @@ class FoundInstances(Model):
 
 
 class TerminateRequest(Model):
-    """The instances to terminate in one target."""
+    """The instances to terminate in one target.
+
+    Attributes:
+        acting_for: the execution and actor that sessions in AWS are named after.
+    """
 
     target: Target
     instances: list[LaunchedInstance]
+    acting_for: SessionIdentity | None = None
 
 
 class StartCleanup(StrictModel):

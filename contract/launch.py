@@ -1,5 +1,6 @@
 """Launches of a wave's servers: requests, results and signals."""
 
+from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
 from recovery.execution.server import ServerResult
 from recovery.execution.wave import WaitingFor
@@ -29,6 +30,7 @@ class LaunchRequest(Model):
         possibly_sent: an earlier attempt, or an earlier run that was reset, may have sent it.
         answer: an operator's answer about its job.
         wave_workflow_id: the wave's workflow, which gets the result.
+        acting_for: the execution and actor that sessions in AWS are named after.
     """
 
     launch_id: str
@@ -41,6 +43,7 @@ class LaunchRequest(Model):
     possibly_sent: bool = False
     answer: LaunchAnswer | None = None
     wave_workflow_id: str
+    acting_for: SessionIdentity | None = None
 
     @property
     def server_ids(self) -> tuple[str, ...]:
@@ -162,6 +165,7 @@ class ReviewRequest(Model):
         launch_prefixes: the prefixes of the launch IDs of earlier attempts.
         own_prefix: the prefix of this execution's launch IDs; other jobs are taken over.
         since: no earlier launch is older (epoch seconds).
+        acting_for: the execution and actor that sessions in AWS are named after.
     """
 
     target: Target
@@ -170,6 +174,7 @@ class ReviewRequest(Model):
     is_drill: bool
     since: float
     own_prefix: str = ""
+    acting_for: SessionIdentity | None = None
 
 
 class ReviewProgress(Model):

@@ -12,7 +12,8 @@ class TargetContext(Model):
         endpoint: DRS's.
         other_endpoints: those of the other services that are called in this target.
         error: why the target cannot be used now, or why the worker could not check it.
-        mismatch: the account is not the one the plan names, so nothing may be launched.
+        mismatch: nothing may be launched, because the account is not the one the plan names, or
+            the worker's allow-list does not have the target.
     """
 
     region: str

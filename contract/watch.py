@@ -1,5 +1,6 @@
 """The request, signal and heartbeat details of a watch of a wave's servers."""
 
+from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
 from recovery.execution.server import ServerResult
 from recovery.plan.model import Target
@@ -27,12 +28,14 @@ class WatchRequest(Model):
     Attributes:
         until: when the watch ends, even if servers are open (epoch seconds).
         slow_poll_until: epoch seconds; none is expected to be up before, so polls are rarer.
+        acting_for: the execution and actor that sessions in AWS are named after.
     """
 
     target: Target
     servers: list[ServerResult]
     until: float
     slow_poll_until: float = 0.0
+    acting_for: SessionIdentity | None = None
 
 
 class ServersChanged(Model):

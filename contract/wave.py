@@ -1,5 +1,6 @@
 """The input, a signal and the result of a wave's workflow."""
 
+from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
 from recovery.execution.server import OperatingSystem, ServerResult
 from recovery.execution.state import ExecutionType
@@ -28,6 +29,7 @@ class WaveInput(Model):
         operating_systems: of the wave's servers, if DRS returns them.
         server_names: of the wave's servers, if DRS returns them.
         past_attempts: the wave's attempts before this one, for its history.
+        acting_for: the execution and actor that sessions in AWS are named after.
     """
 
     execution_id: str
@@ -50,6 +52,7 @@ class WaveInput(Model):
     operating_systems: dict[str, OperatingSystem] = {}
     server_names: dict[str, str] = {}
     past_attempts: list[WaveAttempt] = []
+    acting_for: SessionIdentity | None = None
 
     @property
     def is_drill(self) -> bool:

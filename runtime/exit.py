@@ -14,6 +14,7 @@ from temporalio.service import RPCError
 from aws.errors import AwsError, AwsErrorKind
 from client.connection import explained
 from client.errors import RefusedError, UnreachableError
+from recovery.access.allow_list_file import AllowListError
 from recovery.execution.state import PlanStatus
 from recovery.plan.file.reader import PlanError
 from runtime.output_stream import OutputStream
@@ -75,7 +76,7 @@ def explain(error: BaseException) -> CliError | None:
     match error:
         case CliError():
             known = error
-        case PlanError():
+        case PlanError() | AllowListError():
             known = CliError(str(error))
         case RefusedError():
             known = CliError(_sentence(str(error)))

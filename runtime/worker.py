@@ -22,7 +22,7 @@ from activities.launch.launch_activities import LaunchActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.regions import DependencyRegions
-from aws.targets import TargetClients
+from aws.targets import NO_ALLOW_LIST, TargetClients, configured_allow_list
 from client.connection import connect_to_temporal, require_namespace, temporal_place
 from client.errors import UnreachableError
 from contract.task_queues import HISTORY_TASK_QUEUE, TASK_QUEUE, WATCH_TASK_QUEUE
@@ -30,7 +30,7 @@ from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
 from runtime.log_config import configure_logging
 from runtime.workflow_runner import ReplayableRunner
-from settings import Settings, get_settings
+from settings import Settings, aws_elsewhere, get_settings
 from storage.history import HistoryTable
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
@@ -169,16 +169,31 @@ def _end_process(why: str) -> NoReturn:
     os._exit(ExitCode.COMPLETED)
 
 
+def _log_allow_list(settings: Settings) -> None:
+    """Log what the worker may act in, before it begins."""
+    allow_list = configured_allow_list(settings)
+    if allow_list is not None:
+        structlog.get_logger().info(
+            "worker acts only in the targets of its allow-list",
+            allow_list=allow_list.source,
+            entries=len(allow_list.targets),
+        )
+    elif aws_elsewhere():
+        structlog.get_logger().warning(NO_ALLOW_LIST)
+
+
 async def run_worker() -> None:
     """Run the worker until SIGTERM or Ctrl-C; a second one ends it at once.
 
     Raises:
         pydantic.ValidationError: a setting is invalid.
+        AllowListError: the allow-list is invalid.
         RefusedError: a setting of Temporal is invalid, or its namespace is missing.
         UnreachableError: Temporal cannot be reached.
     """
     settings = get_settings()
     configure_logging(as_json=settings.log_json)
+    _log_allow_list(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     connecting = asyncio.current_task()

@@ -16,6 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 from cli.app import app
+from recovery.access.allow_list_file import parse_allow_list
 from runtime.exit import DEBUG_VARIABLE
 from settings import Settings
 
@@ -196,9 +197,11 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 
 @each_document
-def test_every_plan_is_valid(document: Path, tmp_path: Path) -> None:
+def test_every_plan_and_allow_list_is_valid(document: Path, tmp_path: Path) -> None:
     for language, block in _FENCE.findall(document.read_text()):
-        if language == "yaml":
+        if language == "yaml" and block.startswith("Targets:"):
+            assert parse_allow_list(block, source=str(document))
+        elif language == "yaml":
             plan = tmp_path / "plan.yaml"
             plan.write_text(block)
             checked = CliRunner().invoke(app, ["validate", str(plan)])

@@ -1,14 +1,16 @@
 """The settings: a speed for sandboxes only, and errors that name the variable."""
 
 import os
+from pathlib import Path
 
 import boto3
 import pytest
 from pydantic import ValidationError
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from activities import fence
 from aws.sessions import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS
+from aws.targets import NO_ALLOW_LIST
 from cli.app import app
 from runtime.deployment import deployment_config
 from settings import UNSETTLED_SECONDS, Settings, get_settings, is_loopback
@@ -132,6 +134,65 @@ def test_the_worker_names_the_variable_that_is_wrong_and_exits_with_2(
     get_settings.cache_clear()
     assert result.exit_code == 2
     assert result.stderr.startswith(f"error: {name}={value} is refused: {told} (")
+
+
+def worker_with(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> Result:
+    """Run a worker, which has no Temporal to connect to."""
+    set_all(monkeypatch, variables | {"TEMPORAL_ADDRESS": "127.0.0.1:1"})
+    get_settings.cache_clear()
+    result = CliRunner().invoke(app, ["worker"])
+    get_settings.cache_clear()
+    return result
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("Targets: [", ":1: this is not valid YAML"),
+        ("Targets:\n- Regions: ['*']\n", ":2: Targets entry 1 AccountIds: it is missing"),
+        (None, ": the allow-list cannot be read: no such file or directory"),
+    ],
+)
+def test_no_worker_starts_with_an_allow_list_that_is_not_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, told: str
+) -> None:
+    file = tmp_path / "allow-list.yaml"
+    if content is not None:
+        file.write_text(content)
+    result = worker_with(monkeypatch, {"DRS_WAVES_ALLOW_LIST_FILE": str(file)})
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {file}{told}")
+
+
+def test_an_allow_list_in_a_setting_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = worker_with(monkeypatch, {"DRS_WAVES_ALLOW_LIST": '{"Targets": []}'})
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: DRS_WAVES_ALLOW_LIST:1: Targets: the list is empty")
+
+
+def test_an_allow_list_is_in_a_file_or_in_a_setting_and_not_in_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = {"DRS_WAVES_ALLOW_LIST_FILE": "x.yaml", "DRS_WAVES_ALLOW_LIST": "Targets: []"}
+    result = worker_with(monkeypatch, both)
+    assert result.exit_code == 2
+    assert "are both set: unset one of them" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "warns"),
+    [
+        ({}, True),
+        ({"AWS_ENDPOINT_URL": LOCAL}, False),
+        ({"DRS_WAVES_ALLOW_LIST": "Targets: [{AccountIds: ['*'], Regions: ['*']}]"}, False),
+    ],
+)
+def test_a_worker_without_an_allow_list_warns_unless_aws_is_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], warns: bool
+) -> None:
+    result = worker_with(monkeypatch, variables)
+    assert result.exit_code == 5
+    assert (NO_ALLOW_LIST in result.output) is warns
 
 
 @pytest.mark.parametrize("given", ["DRS_WAVES_DEPLOYMENT_NAME", "DRS_WAVES_BUILD_ID"])

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.cleanup import CleanupActivities
@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.failures import FailureType
     from contract.identifiers import plan_workflow_id
     from contract.task_queues import HISTORY_TASK_QUEUE, WATCH_TASK_QUEUE
+    from recovery.access.session_identity import SessionIdentity
     from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
     from recovery.execution.wave import next_revision
     from recovery.history.record import HistoryRecord
@@ -113,10 +114,35 @@ class DrillCleanupWorkflow:
                 refused.text, type=FailureType.CLEANUP_REFUSED, non_retryable=True
             )
 
+    @property
+    def _acting_for(self) -> SessionIdentity:
+        start = self._start
+        return SessionIdentity.of(start.plan_id, start.execution_id, start.actor)
+
     async def _find(self, scope: TargetScope) -> FoundInstances:
+        """The instances in a target; a target that is refused does not hold back the others."""
+        try:
+            return await self._look_for(scope)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            reason = f"what was launched is not known: {_reason_of(error)}"
+            left = [
+                LaunchedInstance(
+                    recovery_instance_id="unknown",
+                    source_server_id=server_id,
+                    recovery_job_id="",
+                    region=scope.target.region,
+                    reason=reason,
+                )
+                for server_id in scope.server_ids
+            ]
+            return FoundInstances(instances=[], left=left)
+
+    async def _look_for(self, scope: TargetScope) -> FoundInstances:
         return await workflow.execute_activity_method(
             CleanupActivities.find_instances,
-            scope,
+            scope.model_copy(update={"acting_for": self._acting_for}),
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Find launched instances in {scope.target.region}",
             start_to_close_timeout=_LONGEST,
@@ -130,7 +156,11 @@ class DrillCleanupWorkflow:
         try:
             return await workflow.execute_activity_method(
                 CleanupActivities.terminate,
-                TerminateRequest(target=scope.target, instances=found.instances),
+                TerminateRequest(
+                    target=scope.target,
+                    instances=found.instances,
+                    acting_for=self._acting_for,
+                ),
                 task_queue=WATCH_TASK_QUEUE,
                 summary=f"Terminate {len(found.instances)} instances in {scope.target.region}",
                 schedule_to_close_timeout=timedelta(hours=6),
@@ -138,7 +168,7 @@ class DrillCleanupWorkflow:
                 retry_policy=LAUNCH_RETRY,
             )
         except ActivityError as error:
-            reason = str(error.cause or error)
+            reason = _reason_of(error)
             return [i.left(reason) for i in found.instances]
 
     def _end(self, found: list[FoundInstances], left: list[LaunchedInstance]) -> None:
@@ -168,3 +198,8 @@ class DrillCleanupWorkflow:
         if state.revision <= self._recorder.recorded_cleanup:
             return None
         return HistoryRecord(execution_id=state.execution_id, cleanup=state.model_copy(deep=True))
+
+
+def _reason_of(error: ActivityError) -> str:
+    cause = error.cause
+    return cause.message if isinstance(cause, ApplicationError) else str(cause or error)

@@ -10,9 +10,9 @@ from activities.caller_signals import signal_caller
 from activities.heartbeat import heartbeating
 from activities.launch.attempt import LaunchAttempt
 from activities.launch.launcher_problem import launcher_problem
-from aws.drs.client import WrongAccountError
 from aws.drs.models import DAY_SECONDS, Job
-from aws.errors import AwsError
+from aws.errors import AwsError, TargetRefusedError
+from aws.role_credentials import acting_for
 from aws.targets import TargetClients
 from contract.identifiers import launcher_workflow_id
 from contract.launch import (
@@ -98,9 +98,13 @@ class LaunchActivities:
             # An earlier attempt may have read newer jobs than the last listing.
             listing=None if is_retry else list_jobs,
         )
+        identities = {each.acting_for for each in request.requests}
+        # A job of several executions is the worker's own session's; its tags name each launch.
+        identity = identities.pop() if len(identities) == 1 else None
         async with heartbeating(lambda: attempt.heartbeat):
             try:
-                results = await attempt.run()
+                with acting_for(identity):
+                    results = await attempt.run()
             except ApplicationError as error:
                 if not error.non_retryable:
                     raise
@@ -126,17 +130,17 @@ class LaunchActivities:
         heartbeat = _last_heartbeat() or LaunchHeartbeat()
         attempt = LaunchAttempt(api, self._settings, [request], heartbeat, in_doubt=True)
         async with heartbeating(lambda: attempt.heartbeat):
-            return await attempt.find()
+            with acting_for(request.acting_for):
+                return await attempt.find()
 
     async def _account_of(self, target: Target) -> str | None:
         """The account; if STS fails, the one that the plan or the role names."""
         try:
             return await self._clients.launches(target).account_id()
-        except WrongAccountError as wrong:
-            raise ApplicationError(str(wrong), type=wrong.kind, non_retryable=True) from wrong
+        except TargetRefusedError as refused:
+            raise ApplicationError(str(refused), type=refused.kind, non_retryable=True) from refused
         except AwsError:
-            role_account = target.role_arn.split(":")[4] if target.role_arn else None
-            return target.account_id or role_account
+            return target.account_id or target.role_account_id
 
 
 async def _report_launcher_problem(workflow_id: str) -> None:

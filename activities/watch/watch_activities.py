@@ -13,6 +13,7 @@ from activities.watch.watch import Watch
 from aws.drs.job_poller import JobList
 from aws.drs.models import DAY_SECONDS
 from aws.errors import AwsError
+from aws.role_credentials import acting_for
 from aws.targets import TargetClients
 from contract.launch import ReviewProgress, ReviewRequest
 from contract.launcher import RunningJobsRequest
@@ -46,7 +47,8 @@ class WatchActivities:
         api, poller = self._clients.drs(request.target), self._clients.poller(request.target)
         watch = Watch(api, poller, request, heartbeat, self._settings)
         async with heartbeating(lambda: heartbeat):
-            return await watch.run()
+            with acting_for(request.acting_for):
+                return await watch.run()
 
     @activity.defn
     async def read_running_jobs(self, request: RunningJobsRequest) -> RunningJobs:
@@ -90,7 +92,8 @@ class WatchActivities:
             poll = self._settings.scaled_poll_seconds
             try:
                 api = self._clients.drs(request.target)
-                return await Review(api, request, poll_seconds=poll).run()
+                with acting_for(request.acting_for):
+                    return await Review(api, request, poll_seconds=poll).run()
             except ApplicationError as error:
                 reason = WaitingFor.REVIEW.text(error.message)
                 await signal_caller("review_progress", ReviewProgress(reason=reason))

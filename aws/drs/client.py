@@ -25,7 +25,7 @@ from aws.drs.models import (
     SourceServer,
     TagList,
 )
-from aws.errors import AwsError, AwsErrorKind
+from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.sessions import AwsSessions, call, call_threads, pages
 from recovery.plan.model import Server, Target
 
@@ -81,10 +81,6 @@ def _fitting(value: Any, shape: Any) -> Any:
     return value
 
 
-class WrongAccountError(AwsError):
-    """The worker acts in another account than the plan names."""
-
-
 class DrsClient:
     """DRS in one target. Every method raises `AwsError` when its call fails.
 
@@ -98,7 +94,6 @@ class DrsClient:
     def __init__(self, sessions: AwsSessions, target: Target) -> None:
         self._sessions = sessions
         self._target = target
-        self._account_id: str | None = None
         self._threads = call_threads(f"drs-{target.region}")
         self.odd_items: dict[str, int] = {}
 
@@ -114,12 +109,12 @@ class DrsClient:
         return [str(client.meta.endpoint_url) for client in clients]
 
     async def check(self) -> None:
-        """Raise `WrongAccountError` for a wrong account; ignore a failure of STS."""
+        """Raise `TargetRefusedError` for a wrong account; ignore a failure of STS."""
         if not self._target.account_id:
             return
         try:
             await self.account_id()
-        except WrongAccountError:
+        except TargetRefusedError:
             raise
         except AwsError:
             return
@@ -128,24 +123,19 @@ class DrsClient:
         """The account that calls act in, by STS; looked up once.
 
         Raises:
-            WrongAccountError: it is not the account the plan names.
+            TargetRefusedError: it is not the account the plan names, or the allow-list of the
+                worker does not have the target.
         """
-        if self._account_id is None:
-            threads, operation = self._threads, "GetCallerIdentity"
-            client = await call(
-                threads, operation, self._sessions.client, service="sts", target=self._target
+        operation, look, target = "GetCallerIdentity", self._sessions.account_id, self._target
+        account_id = str(await call(self._threads, operation, look, target))
+        if target.account_id and account_id != target.account_id:
+            raise TargetRefusedError(
+                AwsErrorKind.INVALID,
+                f"Nothing was launched in {target.region}: the plan names account "
+                f"{target.account_id}, but the worker acts in {account_id}. Correct AccountId or "
+                "RoleArn, or the worker's credentials",
             )
-            response = await call(threads, operation, client.get_caller_identity)
-            account_id, named = str(response.get("Account", "")), self._target.account_id
-            if named and account_id != named:
-                raise WrongAccountError(
-                    AwsErrorKind.INVALID,
-                    f"Nothing was launched in {self._target.region}: the plan names account "
-                    f"{named}, but the worker acts in {account_id}. Correct AccountId or RoleArn, "
-                    "or the worker's credentials",
-                )
-            self._account_id = account_id
-        return self._account_id
+        return account_id
 
     async def renew_credentials(self) -> None:
         """Resolve the credentials, so that the next call does not wait for them."""

@@ -101,6 +101,11 @@ class Target(Model):
     account_id: AccountId | None = None
     """The account that the worker must act in; None if the plan does not name one."""
 
+    @property
+    def role_account_id(self) -> str | None:
+        """The account of the role; None for the worker's own credentials."""
+        return self.role_arn.split(":")[4] if self.role_arn else None
+
 
 class Dependency(Model):
     """A wave that must be complete first."""

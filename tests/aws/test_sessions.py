@@ -3,11 +3,13 @@
 import asyncio
 import math
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -26,8 +28,9 @@ from botocore.httpsession import URLLib3Session
 
 from aws import sessions as aws_module
 from aws.drs.client import DrsClient
-from aws.errors import AwsError, AwsErrorKind
+from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.sessions import AwsSessions, call, call_threads
+from recovery.access.allow_list import AllowedTargets, AllowList
 from recovery.plan.model import Server, Target
 from tests.aws_in_process import ACCOUNT, OTHER_ACCOUNT, REGION, TARGET, LocalAws
 
@@ -121,8 +124,8 @@ def test_the_resource_that_aws_names_is_kept() -> None:
 
 @pytest.mark.parametrize("kind", list(AwsErrorKind))
 def test_only_a_permanent_error_ends_a_launch(kind: AwsErrorKind) -> None:
-    lasting = {AwsErrorKind.INVALID, AwsErrorKind.ACCESS_DENIED, AwsErrorKind.UNKNOWN_SERVER,
-               AwsErrorKind.UNINITIALIZED}  # fmt: skip
+    lasting = {AwsErrorKind.INVALID, AwsErrorKind.NOT_ALLOWED, AwsErrorKind.ACCESS_DENIED,
+               AwsErrorKind.UNKNOWN_SERVER, AwsErrorKind.UNINITIALIZED}  # fmt: skip
     assert kind.is_retryable == (kind not in lasting)
 
 
@@ -151,15 +154,12 @@ async def test_credentials_of_a_role_renew_themselves_before_they_end(
     aws: LocalAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws.servers(AccountId=OTHER_ACCOUNT)
-    sessions = AwsSessions()
-    target = Target(region=REGION, role_arn=ROLE)
-    api = DrsClient(sessions, target)
+    clock = [datetime.now(UTC)]
+    made = partial(DeferredRefreshableCredentials, time_fetcher=lambda: clock[0])
+    monkeypatch.setattr("aws.role_credentials.DeferredRefreshableCredentials", made)
+    api = DrsClient(AwsSessions(), Target(region=REGION, role_arn=ROLE))
     await api.jobs_since(0.0)
-    credentials = sessions.client("drs", target)._request_signer._credentials
-    later = datetime.now(UTC) + timedelta(minutes=55)
-    # Both keep an eye on the clock: the credentials, and what fetches them.
-    monkeypatch.setattr(credentials, "_time_fetcher", lambda: later)
-    monkeypatch.setattr("botocore.credentials._local_now", lambda: later)
+    clock[0] += timedelta(minutes=55)
     await api.jobs_since(0.0)
     assert aws.calls("AssumeRole", "sts") == 2
 
@@ -215,6 +215,81 @@ async def test_any_exception_of_a_call_is_an_aws_error_that_names_the_operation(
 
     with pytest.raises(AwsError, match="Something: RuntimeError: no idea"):
         await call(call_threads("test"), "Something", broken)
+
+
+def allowing(*accounts: str, roles: tuple[str, ...] | None = None) -> AllowList:
+    entry = AllowedTargets(account_ids=accounts, regions=(REGION,), role_arns=roles)
+    return AllowList((entry,), "list.yaml")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target(region=REGION, role_arn=f"{ROLE}-admin"),
+        Target(region="eu-central-1", role_arn=ROLE),
+        Target(region="eu-central-1"),
+        # The plan says that the role acts in an allowed account.
+        Target(region=REGION, role_arn=f"arn:aws:iam::{ACCOUNT}:role/x", account_id=OTHER_ACCOUNT),
+    ],
+)
+async def test_nothing_at_all_is_called_for_a_target_that_the_allow_list_does_not_have(
+    aws: LocalAws, target: Target
+) -> None:
+    sessions = AwsSessions(allowing(OTHER_ACCOUNT, roles=(ROLE,)))
+    for call_of in (DrsClient.account_id, lambda api: api.jobs_since(0.0)):
+        with pytest.raises(TargetRefusedError, match=r"list\.yaml") as caught:
+            await call_of(DrsClient(sessions, target))
+        assert caught.value.kind is AwsErrorKind.NOT_ALLOWED
+        assert target.region in str(caught.value)
+    assert aws.server.control.calls()["Calls"] == {}
+
+
+async def test_a_target_without_a_role_is_allowed_by_the_account_that_the_worker_really_has(
+    aws: LocalAws,
+) -> None:
+    allowed = DrsClient(AwsSessions(allowing(ACCOUNT)), TARGET)
+    aws.servers()
+    assert await allowed.account_id() == ACCOUNT
+    assert await allowed.jobs_since(0.0) == []
+    claims = TARGET.model_copy(update={"account_id": OTHER_ACCOUNT})
+    refused = DrsClient(AwsSessions(allowing(OTHER_ACCOUNT)), claims)
+    for call_of in (DrsClient.account_id, lambda api: api.jobs_since(0.0)) * 2:
+        with pytest.raises(TargetRefusedError, match=f"account {ACCOUNT}"):
+            await call_of(refused)
+    with pytest.raises(TargetRefusedError):
+        assert refused.other_endpoints
+    assert aws.calls("DescribeJobs") == 1
+    assert aws.calls("GetCallerIdentity", "sts") == 3
+
+
+@pytest.mark.filterwarnings("ignore:Exception.InjectedError")
+async def test_an_own_account_that_sts_does_not_say_is_refused_only_until_it_does(
+    aws: LocalAws,
+) -> None:
+    aws.servers()
+    aws.fault("GetCallerIdentity", Service="sts", Error="Throttling", Times=3)
+    api = DrsClient(AwsSessions(allowing(ACCOUNT)), TARGET)
+    with pytest.raises(AwsError, match="GetCallerIdentity: Throttling") as caught:
+        await api.jobs_since(0.0)
+    assert caught.value.kind.is_retryable
+    assert aws.calls("DescribeJobs") == 0
+    assert await api.jobs_since(0.0) == []
+
+
+async def test_an_allow_list_costs_no_further_call_of_sts(aws: LocalAws) -> None:
+    aws.servers()
+    aws.servers(AccountId=OTHER_ACCOUNT)
+    calls = []
+    for allow_list in (None, allowing("*"), allowing("*", roles=(ROLE,))):
+        sessions = AwsSessions(allow_list)
+        role = None if allow_list is None or allow_list.targets[0].role_arns is None else ROLE
+        api = DrsClient(sessions, Target(region=REGION, role_arn=role))
+        before = aws.calls("GetCallerIdentity", "sts")
+        await api.account_id()
+        await api.jobs_since(0.0)
+        await DrsClient(sessions, Target(region=REGION, role_arn=role)).account_id()
+        calls.append(aws.calls("GetCallerIdentity", "sts") - before)
+    assert calls == [1, 2, 1]
 
 
 @pytest.mark.parametrize(

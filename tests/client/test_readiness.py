@@ -2,7 +2,7 @@
 
 from client.readiness import launch_lines
 from client.takeover import PreviousExecution
-from contract.readiness import Finding, Readiness, WorkerContext
+from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
 from recovery.execution.wave import WaveStatus
 from tests.cli.executions import CHAIN, START, begin, put
@@ -57,3 +57,10 @@ def test_what_a_clean_up_terminated_is_not_kept() -> None:
         "Keeps    1 server that is recorded as up; each is checked again",
         "Launches 5 servers in 3 waves",
     ]
+
+
+def test_a_start_with_a_refused_target_says_that_it_launches_nothing() -> None:
+    refused = TargetContext(region="eu-central-1", error="not on the list", mismatch=True)
+    context = WorkerContext(speed=1.0, targets=[TargetContext(region="us-west-2"), refused])
+    (line,) = launch_lines(diamond(), Readiness(context=context, findings=[]))
+    assert line.startswith("Launches nothing")

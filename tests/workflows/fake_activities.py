@@ -124,6 +124,7 @@ class FakeActivities:
     repairs: list[ExecutionRun] = field(default_factory=list)
     cannot_repair: list[str] = field(default_factory=list)
     launched_before: list[ServerResult] = field(default_factory=list)
+    review_refused: str = ""
     _first: dict[str, float] = field(default_factory=dict)
     _arrivals: dict[str, float] = field(default_factory=dict)
     _in_progress: dict[str, int] = field(default_factory=dict)
@@ -245,6 +246,8 @@ class FakeActivities:
 
     @activity.defn(name="review_launches")
     async def review_launches(self, request: ReviewRequest) -> list[ServerResult]:
+        if self.review_refused:
+            raise ApplicationError(self.review_refused, non_retryable=True)
         # As of servers that run and whose jobs DRS no longer has.
         up = {"verified": Verified.YES}
         return [

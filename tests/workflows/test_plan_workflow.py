@@ -380,9 +380,8 @@ async def test_an_execution_ends_by_itself_before_temporal_takes_no_more_signals
     await run.wave_handle("database").terminate()
 
 
-async def test_the_servers_of_an_earlier_execution_are_read_from_the_history(
-    env: FakedEnvironment,
-) -> None:
+async def taken_over(env: FakedEnvironment) -> Run:
+    """A run that takes over an execution whose first server is up."""
     a_wave = wave("Database")
     up = ServerResult(
         source_server_id=a_wave.server_ids[0],
@@ -394,7 +393,21 @@ async def test_the_servers_of_an_earlier_execution_are_read_from_the_history(
     plan = RecoveryPlan(plan_id="taken-over", region="us-west-2", waves=[a_wave])
     takeover = Takeover(execution_id="taken-over-1", since=0.0)
     execution_id = await start_execution(env.environment.client, plan, takeover=takeover)
-    run = Run(env.environment, plan, execution_id)
+    return Run(env.environment, plan, execution_id)
+
+
+async def test_the_servers_of_an_earlier_execution_are_read_from_the_history(
+    env: FakedEnvironment,
+) -> None:
+    run = await taken_over(env)
     assert (await run.end()).status is PlanStatus.COMPLETED
     (launch,) = env.fakes.launches
-    assert launch.server_ids == (a_wave.server_ids[1],)
+    assert launch.server_ids == (run.plan.waves[0].server_ids[1],)
+
+
+async def test_a_wave_whose_review_is_refused_says_why(env: FakedEnvironment) -> None:
+    env.fakes.review_refused = "us-west-2 is not on the worker's allow-list"
+    state = await (await taken_over(env)).end()
+    assert state.status is PlanStatus.FAILED
+    assert "could not be reviewed: us-west-2 is not on" in state.waves[0].status_reason
+    assert env.fakes.launches == []

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.launch import LaunchAnswer
     from contract.task_queues import WATCH_TASK_QUEUE
     from contract.wave import StopWave, WaveInput, WaveOutcome
+    from recovery.access.session_identity import SessionIdentity
     from recovery.execution.scheduler import WaveScheduler
     from recovery.execution.server import ServerResult
     from recovery.execution.state import PlanStatus
@@ -212,6 +213,7 @@ class WaveRuns:
             operating_systems=wave.operating_systems,
             server_names=wave.server_names,
             past_attempts=wave.past_attempts,
+            acting_for=SessionIdentity.of(plan.plan_id, start.execution_id, start.started_by),
         )
 
     def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:

@@ -112,6 +112,7 @@ class WaveLaunch:
                 is_drill=start.is_drill,
                 since=start.since,
                 own_prefix=launch_prefix(start.execution_id),
+                acting_for=start.acting_for,
             ),
             summary="Review earlier launches",
             schedule_to_close_timeout=self._time_left,
@@ -128,6 +129,9 @@ class WaveLaunch:
             tracker.wait_for(WaitingFor.LAUNCH)
             return True
         reason = "not launched: its earlier launch could not be reviewed"
+        failed = reviewing.exception()
+        if isinstance(failed, ActivityError) and isinstance(failed.cause, ApplicationError):
+            reason += f": {failed.cause.message}"
         tracker.fail(tracker.unlaunched, reason)
         return False
 
@@ -147,6 +151,7 @@ class WaveLaunch:
                 relaunch=start.relaunch,
                 possibly_sent=info.run_id != info.first_execution_run_id,
                 wave_workflow_id=info.workflow_id,
+                acting_for=start.acting_for,
             )
             for number, first in enumerate(range(0, len(servers), SERVERS_PER_LAUNCH))
         ]

@@ -59,6 +59,7 @@ class WaveWatch:
             servers=list(servers),
             until=accepted + OBSERVE_SECONDS / speed,
             slow_poll_until=accepted + _SLOW_POLL_SHARE * self._start.earliest_seconds / speed,
+            acting_for=self._start.acting_for,
         )
         self._watches.append(asyncio.create_task(self._watch(request)))
         self._tracker.judge()
@@ -93,7 +94,12 @@ class WaveWatch:
     async def _poll_once_more(self) -> None:
         """Poll DRS before the wave is TIMED_OUT, in case the watching worker was down."""
         servers = [s for s in self._tracker.state.servers if s.recovery_job_id and not s.is_final]
-        request = WatchRequest(target=self._start.wave.target, servers=servers, until=0.0)
+        request = WatchRequest(
+            target=self._start.wave.target,
+            servers=servers,
+            until=0.0,
+            acting_for=self._start.acting_for,
+        )
         polling = asyncio.create_task(self._watch(request, within=_LAST_POLL_TIMEOUT))
         await self._control.wait_until(polling.done)
         if polling.done():

@@ -72,7 +72,7 @@ def parse_plan(text: str, *, file: str, regions: KnownRegions) -> ReadPlan:
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise _unreadable(file, f"the text is larger than {MAX_BYTES // 1_000_000} MB; split it")
     try:
-        root = _read_document(text, file)
+        root = read_document(text, file)
     except PlanError as error:
         raise _with_invisible_characters(error, text) from None
     if root.kind is not Kind.MAPPING:
@@ -89,8 +89,12 @@ def parse_plan(text: str, *, file: str, regions: KnownRegions) -> ReadPlan:
     return ReadPlan(plan, in_line_order(report.warnings), file)
 
 
-def _read_document(text: str, file: str) -> Node:
-    """Read a file named `.json` as JSON, any other as YAML, of which JSON is one spelling."""
+def read_document(text: str, file: str) -> Node:
+    """Read a file named `.json` as JSON, any other as YAML, of which JSON is one spelling.
+
+    Raises:
+        PlanError: The text is neither.
+    """
     text = text.removeprefix("\ufeff")
     builder = NodeBuilder(file)
     if not text.strip():

@@ -31,7 +31,7 @@ def test_a_retried_wave_shows_no_time_and_no_failure_of_the_attempt_before_as_it
     database.reopened()
     database.status, database.attempt = WaveStatus.WAITING, 2
     html = panel(state)
-    assert "attempt 1 FAILED after 1 min" in html
+    assert "attempt 1 FAILED after 60 s" in html
     assert html.count("in an earlier attempt") == 1
     assert "Accepted" not in html
     assert "Runs" not in html

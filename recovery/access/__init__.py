@@ -1,0 +1,1 @@
+"""Who may do what. Tested in tests/recovery/access/."""

@@ -1,0 +1,125 @@
+"""The allow-list of a worker: the targets that it may act in."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+
+from recovery.base_model import StrictModel
+from recovery.plan.model import ACCOUNT_ID_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN, Target
+
+
+def _glob(pattern: str, characters: str, expected: str) -> Any:
+    """A value of this pattern, or a glob of these characters with `*` and `?`."""
+
+    def check(value: str) -> str:
+        is_glob = "*" in value or "?" in value
+        if not re.fullmatch(f"[*?{characters}]+" if is_glob else pattern, value):
+            raise ValueError(f'"{value}" is not valid; write {expected}, or a glob with * or ?')
+        return value
+
+    return AfterValidator(check)
+
+
+def _not_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise ValueError("the list is empty; name at least one")
+    return values
+
+
+T = TypeVar("T")
+Some = Annotated[tuple[T, ...], AfterValidator(_not_empty)]
+_ROLE = "the ARN of an IAM role such as arn:aws:iam::123456789012:role/Recovery"
+Account = Annotated[str, _glob(ACCOUNT_ID_PATTERN, "0-9", "the 12 digits of an account")]
+Region = Annotated[str, _glob(REGION_PATTERN, "a-z0-9-", "a Region such as us-west-2")]
+Role = Annotated[str, _glob(ROLE_ARN_PATTERN, "A-Za-z0-9+=,.@:_/-", _ROLE)]
+# Source: the API reference of AssumeRole.
+ExternalId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,1224}$")]
+
+
+class AllowedTargets(StrictModel):
+    """Targets that the worker may act in: each account with each Region and each role.
+
+    Attributes:
+        account_ids: globs of account IDs.
+        regions: globs of Regions.
+        role_arns: globs of the roles to assume; None: the worker's own credentials, without a role.
+        external_id: what the roles' trust policies ask for.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    account_ids: Some[Account]
+    regions: Some[Region]
+    role_arns: Some[Role] | None = None
+    external_id: ExternalId | None = None
+
+    @model_validator(mode="after")
+    def _has_a_role_for_the_external_id(self) -> Self:
+        if self.external_id is not None and self.role_arns is None:
+            raise ValueError("ExternalId has no effect without RoleArns; add them, or remove it")
+        return self
+
+    def allow_somewhere(self, target: Target) -> bool:
+        """Whether they have the target's Region and role, in whatever account."""
+        if (target.role_arn is None) is not (self.role_arns is None):
+            return False
+        has_role = target.role_arn is None or _matches(target.role_arn, self.role_arns or ())
+        return has_role and _matches(target.region, self.regions)
+
+
+class AllowListFile(StrictModel):
+    """The file of an allow-list."""
+
+    targets: Some[AllowedTargets]
+
+
+@dataclass(frozen=True)
+class AllowList:
+    """An allow-list.
+
+    Attributes:
+        targets: the targets; what none of them has is not allowed.
+        source: the file or the setting that it is from.
+    """
+
+    targets: tuple[AllowedTargets, ...]
+    source: str
+
+    def entry_of(self, target: Target, own_account: Callable[[], str]) -> AllowedTargets | None:
+        """The first entry that allows a target; None if the worker must not act in it.
+
+        Args:
+            target: where to act; its `account_id` is what a plan says, and does not count.
+            own_account: looks up the account of the worker's own credentials; called only if it
+                decides.
+        """
+        entries = [each for each in self.targets if each.allow_somewhere(target)]
+        if not entries:
+            return None
+        account_id = target.role_account_id or own_account()
+        return next((each for each in entries if _matches(account_id, each.account_ids)), None)
+
+    def refusal(self, target: Target, account_id: str | None) -> str:
+        """Why the worker does not act in a target, and what to do.
+
+        Args:
+            target: the target, which is not allowed.
+            account_id: its account; None if it is the worker's own and was not looked up.
+        """
+        account = f"account {account_id}" if account_id else "the worker's own account"
+        role = "this role" if target.role_arn else "the worker's own role"
+        entry = f'AccountIds: ["{account_id or "…"}"], Regions: [{target.region}]'
+        entry += f', RoleArns: ["{target.role_arn}"]' if target.role_arn else ""
+        return (
+            f"{target.region} of {account} with {role} is not on the worker's allow-list "
+            f"({self.source}), so nothing was called there. Correct the plan; or add this to "
+            f"Targets of the list, and restart every worker: {{{entry}}}"
+        )
+
+
+def _matches(value: str, globs: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(value, glob) for glob in globs)

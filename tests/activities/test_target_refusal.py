@@ -1,0 +1,224 @@
+"""No activity calls anything in a target that the worker's allow-list does not have."""
+
+import asyncio
+import importlib
+import json
+import pkgutil
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+import activities
+from activities.cleanup import CleanupActivities
+from activities.executions import ExecutionActivities
+from activities.history import HistoryActivities
+from activities.job_logs import JobLogActivities
+from activities.launch.launch_activities import LaunchActivities
+from activities.targets import TargetActivities
+from activities.watch.watch_activities import WatchActivities
+from aws.errors import AwsErrorKind
+from aws.targets import NO_ALLOW_LIST, TargetClients
+from contract.cleanup import TargetScope, TerminateRequest
+from contract.job_logs import JobLogsRequest
+from contract.launch import ReviewRequest
+from contract.launcher import QueueLaunches, RunningJobsRequest
+from contract.watch import WatchRequest
+from recovery.execution.cleanup_state import LaunchedInstance
+from recovery.execution.server import LaunchStatus, ServerResult
+from recovery.plan.model import RecoveryPlan, Server, Target, Wave
+from settings import Settings
+from tests.activities.launch.test_attempt import launch
+from tests.aws_in_process import (
+    ACCOUNT,
+    OTHER_ACCOUNT,
+    REGION,
+    Attempt,
+    LocalAws,
+    Temporal,
+    batch,
+)
+from tests.recovery.plans import server_id
+
+ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
+LIST = {
+    "Targets": [
+        {"AccountIds": [ACCOUNT], "Regions": ["us-*"]},
+        {"AccountIds": [OTHER_ACCOUNT], "Regions": ["ap-*"]},
+        {"AccountIds": [OTHER_ACCOUNT], "Regions": [REGION], "RoleArns": [ROLE]},
+    ]
+}
+REFUSED = [
+    # The Region is listed, for another account than the worker's.
+    Target(region="ap-south-1", account_id=OTHER_ACCOUNT),
+    Target(region="eu-central-1"),
+    Target(region="eu-central-1", role_arn=ROLE),
+    Target(region=REGION, role_arn=f"arn:aws:iam::{OTHER_ACCOUNT}:role/Admin"),
+    Target(region=REGION, role_arn=f"arn:aws:iam::{ACCOUNT}:role/drs-waves"),
+]
+SERVERS = [Server(source_server_id=server_id(1))]
+RESULTS = [ServerResult(source_server_id=server_id(1), recovery_job_id="drsjob-1")]
+INSTANCE = LaunchedInstance(
+    recovery_instance_id="i-1",
+    source_server_id=server_id(1),
+    recovery_job_id="drsjob-1",
+    region=REGION,
+)
+
+
+@pytest.fixture
+def listed(fast: Settings) -> Settings:
+    """The settings of a worker with an allow-list."""
+    return fast.model_copy(update={"allow_list": json.dumps(LIST)})
+
+
+def plan(target: Target) -> RecoveryPlan:
+    wave = Wave(wave_id="w", servers=SERVERS, region=target.region, role_arn=target.role_arn)
+    return RecoveryPlan(plan_id="crm", waves=[wave])
+
+
+Run = Callable[[TargetClients, Settings, Target], Awaitable[Any]]
+
+
+def run(activity: Callable[[Any], Awaitable[Any]], request: Any) -> Awaitable[Any]:
+    return Attempt(Temporal()).run(activity, request)
+
+
+# What each activity is asked for may be forged by whoever may start workflows or activities.
+ACTIVITIES: dict[str, Run] = {
+    "queue_launches": lambda c, s, target: run(
+        LaunchActivities(c, s).queue_launches,
+        QueueLaunches(requests=[launch(SERVERS, target=target)], launch_before=time.time() + 60),
+    ),
+    "launch_batch": lambda c, s, target: run(
+        LaunchActivities(c, s).launch_batch,
+        batch(launch(SERVERS, target=target, relaunch=[server_id(1)])),
+    ),
+    "find_launch": lambda c, s, target: run(
+        LaunchActivities(c, s).find_launch, launch(SERVERS, target=target)
+    ),
+    "watch_servers": lambda c, s, target: run(
+        WatchActivities(c, s).watch_servers,
+        WatchRequest(target=target, servers=RESULTS, until=0.0),
+    ),
+    "read_running_jobs": lambda c, s, target: run(
+        WatchActivities(c, s).read_running_jobs, RunningJobsRequest(target=target)
+    ),
+    "review_launches": lambda c, s, target: run(
+        WatchActivities(c, s).review_launches,
+        ReviewRequest(
+            target=target, servers=RESULTS, launch_prefixes=["crm-1/"], is_drill=True, since=0.0
+        ),
+    ),
+    "check_targets": lambda c, s, target: Attempt(Temporal()).environment.run(
+        TargetActivities(c, s).check_targets, [target], [[server_id(1)]]
+    ),
+    "check_readiness": lambda c, s, target: run(
+        TargetActivities(c, s).check_readiness, plan(target)
+    ),
+    "read_job_logs": lambda c, s, target: run(
+        JobLogActivities(c).read_job_logs, JobLogsRequest(target=target, job_ids=["drsjob-1"])
+    ),
+    "find_instances": lambda c, s, target: run(
+        CleanupActivities(c, s).find_instances,
+        TargetScope(
+            target=target, server_ids=[server_id(1)], job_ids=["drsjob-1"],
+            launch_prefix="crm-1/", since=0.0,
+        ),
+    ),
+    "terminate": lambda c, s, target: run(
+        CleanupActivities(c, s).terminate, TerminateRequest(target=target, instances=[INSTANCE])
+    ),
+}  # fmt: skip
+NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities)
+
+
+def activities_of(kind: type) -> set[str]:
+    return {
+        name for name, each in vars(kind).items() if hasattr(each, "__temporal_activity_definition")
+    }
+
+
+def test_each_activity_that_calls_aws_in_a_target_is_attacked_here() -> None:
+    modules = [
+        importlib.import_module(each.name)
+        for each in pkgutil.walk_packages(activities.__path__, "activities.")
+    ]
+    kinds = {v for m in modules for v in vars(m).values() if isinstance(v, type)}
+    found = set().union(*(activities_of(kind) for kind in kinds - {*NOT_IN_TARGETS}))
+    assert found == set(ACTIVITIES)
+
+
+@pytest.mark.parametrize("name", ACTIVITIES)
+@pytest.mark.parametrize("target", REFUSED, ids=lambda each: f"{each.region} {each.role_arn}")
+async def test_an_activity_for_a_target_outside_the_list_calls_nothing_there_and_says_why(
+    aws: LocalAws, listed: Settings, name: str, target: Target
+) -> None:
+    clients = TargetClients(listed)
+    # Twice: what the first refusal has looked up must open nothing.
+    for _ in range(2):
+        (outcome,) = await asyncio.gather(
+            ACTIVITIES[name](clients, listed, target), return_exceptions=True
+        )
+        if isinstance(outcome, ApplicationError):
+            assert outcome.non_retryable
+            assert outcome.type == AwsErrorKind.NOT_ALLOWED
+        # The watch has signaled it.
+        if name != "watch_servers":
+            assert "DRS_WAVES_ALLOW_LIST" in str(outcome)
+            assert target.role_arn is None or target.role_arn in str(outcome)
+    decided_by_account = target.region == "ap-south-1"
+    allowed = {"sts.GetCallerIdentity"} if decided_by_account else set()
+    assert set(aws.server.control.calls()["Calls"]) <= allowed
+
+
+async def test_a_forged_launch_fails_for_good_and_names_what_to_add(
+    aws: LocalAws, listed: Settings
+) -> None:
+    (target,) = [each for each in REFUSED if each.role_arn and each.role_arn.endswith("Admin")]
+    servers = aws.servers(AccountId=OTHER_ACCOUNT)
+    activity = LaunchActivities(TargetClients(listed), listed).launch_batch
+    result = await run(activity, batch(launch(servers, target=target)))
+    (failed,) = result.results[0].servers
+    assert failed.launch_status is LaunchStatus.FAILED
+    assert f'RoleArns: ["{target.role_arn}"]' in str(failed.reason)
+    assert aws.accepted(servers[0]) == []
+
+
+async def test_a_start_with_one_target_outside_the_list_is_refused_as_a_whole(
+    aws: LocalAws, listed: Settings
+) -> None:
+    aws.servers()
+    checked = TargetActivities(TargetClients(listed), listed).check_targets
+    targets = [Target(region=REGION), Target(region="eu-central-1")]
+    context = await Attempt(Temporal()).environment.run(checked, targets)
+    assert [each.mismatch for each in context.targets] == [False, True]
+    assert "eu-central-1" in str(context.targets[1].error)
+
+
+async def test_allowed_targets_are_launched_in_by_whatever_activity(
+    aws: LocalAws, listed: Settings
+) -> None:
+    for account, role in ((ACCOUNT, None), (OTHER_ACCOUNT, ROLE)):
+        servers = aws.servers(AccountId=account)
+        target = Target(region=REGION, role_arn=role)
+        activity = LaunchActivities(TargetClients(listed), listed).launch_batch
+        await run(activity, batch(launch(servers, target=target)))
+        assert len(aws.accepted(servers[0])) == 1
+
+
+async def test_readiness_warns_of_a_missing_list_unless_all_of_aws_is_on_this_machine(
+    aws: LocalAws, fast: Settings, listed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def messages(settings: Settings) -> list[str]:
+        activity = TargetActivities(TargetClients(settings), settings).check_readiness
+        found = await run(activity, plan(Target(region=REGION)))
+        return [finding.message for finding in found.findings if not finding.blocks]
+
+    aws.servers()
+    assert NO_ALLOW_LIST not in await messages(fast)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.us-west-2.amazonaws.com")
+    assert NO_ALLOW_LIST in await messages(fast)
+    assert NO_ALLOW_LIST not in await messages(listed)
