@@ -203,7 +203,7 @@ async def test_a_history_table_that_is_missing_or_not_as_it_should_be_is_a_warni
 ) -> None:
     of, history = plan(aws.servers(1)), HistoryTable(fast)
     (missing,) = (await readiness(of, fast, history)).findings
-    assert "create it with `drs-waves init-tables`" in missing.message
+    assert "Create it with `drs-waves init-tables`" in missing.message
     assert not missing.blocks
     await history.create()
     assert (await readiness(of, fast, history)).findings == []

@@ -146,7 +146,7 @@ async def test_verify_says_when_only_dynamodb_has_an_execution_and_refuses_an_un
     env: E2eEnvironment,
 ) -> None:
     state = await env.run(env.plan(env.wave("Database")))
-    forgotten = state.model_copy(update={"execution_id": f"{state.plan_id}-forgotten"})
+    forgotten = state.model_copy(update={"execution_id": f"{state.plan_id}-0123456789ab"})
     table = boto3.resource("dynamodb", region_name=REGION).Table(env.table.name)
     for item in table.scan()["Items"]:
         if item["ExecutionId"] == state.execution_id:

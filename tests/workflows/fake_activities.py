@@ -214,7 +214,8 @@ class FakeActivities:
         if self.last_poll_lag is not None and not request.until:
             await self._wait_until(self._since("last look", now) + self.last_poll_lag, now)
             return request.servers
-        arrival = self._arrivals[str(request.servers[0].recovery_job_id)]
+        # Jobs of an earlier execution have ended.
+        arrival = self._arrivals.get(str(request.servers[0].recovery_job_id), now)
         await self._wait_until(min(arrival, request.until), now)
         if now < arrival:
             return request.servers

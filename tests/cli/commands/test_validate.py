@@ -14,7 +14,7 @@ from recovery.plan.model import RecoveryPlan
 from tests.cli.executions import CHAIN, DIAMOND, plan_of, server_id
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-PLANS = sorted(path for path in EXAMPLES.glob("*.yaml") if "scenario" not in path.name)
+PLANS = sorted(path for path in EXAMPLES.glob("*.yaml") if "PlanId:" in path.read_text())
 runner = CliRunner()
 
 
