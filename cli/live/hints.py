@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from cli.render.cells import wrapped
 from recovery.execution.progress import wave_notes
 from recovery.execution.state import ExecutionState
-from recovery.execution.wave import WaveState
 from recovery.operator.messages import MessageName
 from recovery.operator.pending_decisions import (
     DecisionKind,
     PendingDecision,
+    if_unanswered,
     time_to_decide,
-    unanswered_effect,
 )
 
 # The keys of the live view.
@@ -64,7 +63,9 @@ def hint(
     wave = pending.wave
     why = "nothing new is launched" if wave is None else wave_notes(wave)
     act = _keys(pending) if with_keys else _commands(state.plan_id, pending)
-    note = "" if wave is None else _deadline(state, wave, now=now)
+    note = "" if wave is None else if_unanswered(state, pending)
+    if wave is not None and (left := time_to_decide(state, wave, now=now)):
+        note = f"{left}. {note}"
     if pending.kind is DecisionKind.LASTING_ERROR:
         note = "Remove the cause: the launch is tried again automatically. To stop waiting:"
     texts = [note, *act] if note else act
@@ -72,13 +73,6 @@ def hint(
         wrapped(why, width, indent=_INDENT) if why else [],
         [line for text in texts for line in wrapped(text, width, indent=_INDENT)],
     )
-
-
-def _deadline(state: ExecutionState, wave: WaveState, *, now: float) -> str:
-    left = time_to_decide(state, wave, now=now)
-    otherwise = unanswered_effect(state, wave)
-    text = f"{left}. Without a decision, {otherwise}" if left and otherwise else left
-    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _keys(pending: PendingDecision) -> list[str]:

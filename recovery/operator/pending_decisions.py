@@ -40,9 +40,6 @@ class PendingDecision:
     skippable: tuple[WaveState, ...] = ()
 
 
-UNANSWERED = "nobody decided in time, an answer still launches what was skipped"
-
-
 def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
     """The pending decisions, most urgent first; none once the execution has ended."""
     if not accepts_messages(state):
@@ -92,8 +89,6 @@ def time_to_decide(state: ExecutionState, wave: WaveState, *, now: float) -> str
 
     `now` is in epoch seconds. The time of day is in the time zone of the reader's process.
     """
-    if wave.unanswered_since is not None:
-        return UNANSWERED
     deadline = decision_deadline(state, wave)
     if deadline is None:
         return ""
@@ -121,21 +116,22 @@ def unanswered_effect(state: ExecutionState, wave: WaveState) -> str:
 
 
 def if_unanswered(state: ExecutionState, decision: PendingDecision) -> str:
-    """What happens if nobody makes a decision."""
-    match decision.kind, decision.wave:
+    """What happens if nobody makes a decision, as a sentence without its full stop."""
+    wave = decision.wave
+    if wave is not None and wave.unanswered_since is not None:
+        return "Nobody decided in time; a later answer still launches what was skipped"
+    match decision.kind, wave:
         case DecisionKind.APPROVAL, _:
-            return "it is not launched, and FAILS at the plan's deadline"
+            text = "it is not launched, and fails at the plan's deadline"
         case DecisionKind.LAUNCH, _:
-            return "it is not launched again, and waits until the plan's deadline"
+            text = "it is not launched again, and waits until the plan's deadline"
         case DecisionKind.LASTING_ERROR, _:
-            return "it goes on trying until the plan's deadline"
-        case DecisionKind.FAILURE, WaveState() as wave:
-            if wave.unanswered_since is not None:
-                return UNANSWERED
-            none = "no wave waits for it; the execution ends FAILED"
-            return unanswered_effect(state, wave) or none
+            text = "its launch is tried again until the plan's deadline"
+        case DecisionKind.FAILURE, WaveState() as failed:
+            text = unanswered_effect(state, failed) or "the execution ends FAILED"
         case _:
-            return "nothing new is launched; what still waits at the plan's deadline FAILS"
+            text = "nothing new is launched; what still waits at the plan's deadline fails"
+    return f"Without a decision, {text}"
 
 
 # By kind, most urgent first, the messages that make the decision.

@@ -9,10 +9,10 @@ from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.operator.messages import MessageName
 from recovery.operator.pending_decisions import (
-    UNANSWERED,
     DecisionKind,
     PendingDecision,
     decision_deadline,
+    if_unanswered,
     pending_decisions,
 )
 
@@ -29,11 +29,13 @@ class AttentionItem:
         wave: the wave; None for the execution.
         controls: the possible actions.
         deadline: until when its dependents wait for the decision (epoch seconds).
+        if_unanswered: what happens if nobody decides.
     """
 
     text: str
     wave: WaveState | None
     controls: tuple[Control, ...]
+    if_unanswered: str
     deadline: float | None = None
 
 
@@ -44,6 +46,7 @@ def attention_items(state: ExecutionState, user: Principal) -> list[AttentionIte
             _text(each),
             each.wave,
             tuple(_controls(state, user, each)),
+            if_unanswered(state, each),
             decision_deadline(state, each.wave) if each.wave else None,
         )
         for each in pending_decisions(state)
@@ -80,5 +83,4 @@ def _text(pending: PendingDecision) -> str:
         case DecisionKind.LASTING_ERROR:
             return pending.wave.status_reason
         case _:
-            late = f"; {UNANSWERED}" if pending.wave.unanswered_since is not None else ""
-            return f"{pending.wave.status}: {pending.wave.status_reason}{late}"
+            return f"{pending.wave.status}: {pending.wave.status_reason}"

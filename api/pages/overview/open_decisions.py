@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from api.auth.tokens import Principal
 from api.pages.execution.attention import AttentionItem, attention_items
 from recovery.execution.state import ExecutionState, ExecutionType
-from recovery.operator.pending_decisions import if_unanswered, pending_decisions
 
 
 @dataclass(frozen=True)
@@ -16,23 +15,15 @@ class OpenDecision:
 
     Attributes:
         item: what must be decided, about which wave and until when.
-        unanswered: what happens if nobody decides.
     """
 
     state: ExecutionState
     item: AttentionItem
-    unanswered: str
 
 
 def open_decisions(states: Iterable[ExecutionState], user: Principal) -> list[OpenDecision]:
     """The open decisions, most urgent first: those of recoveries, then by deadline."""
-    found = [
-        OpenDecision(state, item, if_unanswered(state, pending))
-        for state in states
-        for item, pending in zip(
-            attention_items(state, user), pending_decisions(state), strict=True
-        )
-    ]
+    found = [OpenDecision(state, item) for state in states for item in attention_items(state, user)]
     return sorted(found, key=_urgency)
 
 

@@ -55,11 +55,12 @@ def test_a_failed_wave_offers_a_retry_an_acceptance_and_to_skip_what_waits_for_i
     state = asking()
     assert said(state) == [
         "1 of 2 launched",
+        "Without a decision, Web will not be launched",
         "drs-waves retry-wave crm w2",
         "drs-waves accept-wave crm w2",
         "drs-waves skip-wave crm w3",
     ]
-    assert said(state, with_keys=True)[1:] == ["Keys: r retry · a accept · s skip Web"]
+    assert said(state, with_keys=True)[2:] == ["Keys: r retry · a accept · s skip Web"]
     assert keys(state) == "rasp"
 
 
@@ -99,6 +100,8 @@ def test_a_launch_in_doubt_offers_both_answers() -> None:
     put(state, "Database", WaveStatus.WAITING)
     wave(state, "Database").launches_in_doubt = ["crm-1/w0/1/0"]
     assert said(state) == [
+        "Without a decision, it is not launched again, and waits until the plan's",
+        "deadline",
         "drs-waves adopt-job crm w0 JOB_ID",
         "drs-waves launch-anyway crm w0",
     ]
@@ -110,7 +113,7 @@ def test_of_several_launches_in_doubt_each_has_commands_that_name_it() -> None:
     wave(state, "Database").has_workflow = True
     put(state, "Database", WaveStatus.WAITING)
     wave(state, "Database").launches_in_doubt = ["crm-1/w0/1/0", "crm-1/w0/1/1"]
-    assert said(state) == [
+    assert said(state)[2:] == [
         "drs-waves adopt-job crm w0 JOB_ID --launch crm-1/w0/1/0",
         "drs-waves launch-anyway crm w0 --launch crm-1/w0/1/0",
         "drs-waves adopt-job crm w0 JOB_ID --launch crm-1/w0/1/1",
@@ -134,7 +137,11 @@ def test_what_waits_for_an_approval_offers_it() -> None:
     state = begin(DIAMOND)
     put(state, "Web", WaveStatus.WAITING).waiting_for = WaitingFor.APPROVAL
     wave(state, "Web").approval_required = True
-    assert said(state) == ["drs-waves approve-wave crm w3 [--refuse]", "drs-waves skip-wave crm w3"]
+    assert said(state) == [
+        "Without a decision, it is not launched, and fails at the plan's deadline",
+        "drs-waves approve-wave crm w3 [--refuse]",
+        "drs-waves skip-wave crm w3",
+    ]
     assert "v" in keys(state)
 
 

@@ -25,8 +25,13 @@ def test_recoveries_come_first_then_the_nearest_deadline() -> None:
     found = open_decisions([drill, later, sooner], USER)
     assert [each.state for each in found] == [sooner, later, drill]
     assert found[0].item.deadline == START + 600
-    assert found[0].unanswered.startswith("App and 1 more wave will not be launched; until")
-    assert found[2].unanswered == "App and 1 more wave will not be launched"
+    assert found[0].item.if_unanswered.startswith(
+        "Without a decision, App and 1 more wave will not be launched; until"
+    )
+    assert (
+        found[2].item.if_unanswered
+        == "Without a decision, App and 1 more wave will not be launched"
+    )
 
 
 def test_what_was_accepted_needs_nobody() -> None:
@@ -41,4 +46,7 @@ def test_an_approval_ends_at_the_deadline_of_the_plan() -> None:
     database = put(state, "Database", WaveStatus.WAITING)
     database.approval_required, database.waiting_for = True, WaitingFor.APPROVAL
     (found,) = open_decisions([state], USER)
-    assert found.unanswered == "it is not launched, and FAILS at the plan's deadline"
+    assert (
+        found.item.if_unanswered
+        == "Without a decision, it is not launched, and fails at the plan's deadline"
+    )
