@@ -144,8 +144,9 @@ def explained(error: RPCError, not_found: str | None = None) -> RefusedError | U
         case RPCStatusCode.PERMISSION_DENIED:
             return RefusedError(f"Temporal refused: {message}")
     is_worker_missing = error.status in _NO_WORKER
+    who = "Temporal or its workers" if is_worker_missing else "Temporal"
     return UnreachableError(
-        f"Temporal did not answer: {message}",
+        f"{who} did not answer: {message}",
         command="Is a worker running? `drs-waves worker` starts one" if is_worker_missing else "",
         request="Is a worker running? GET /api/health says so" if is_worker_missing else "",
     )

@@ -22,7 +22,7 @@ from activities.execution_state import read_temporal_state
 from activities.history import verify
 from aws.drs.models import LAUNCH_ID_TAG
 from client.connection import connect_to_temporal
-from client.errors import NoWorkerError
+from client.errors import UnreachableError
 from client.executions import execution_state
 from client.start import start_execution
 from client.workers import has_worker
@@ -205,8 +205,8 @@ class E2eEnvironment:
         """Await a state of the running execution."""
         async with asyncio.timeout(within):
             while True:
-                # Tests kill workers, and a busy one may not answer in time.
-                with suppress(NoWorkerError):
+                # Tests kill workers, and a busy or new one may not answer in time.
+                with suppress(UnreachableError):
                     state = await execution_state(self.client, plan.plan_id)
                     if condition(state):
                         return state

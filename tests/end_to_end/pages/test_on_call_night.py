@@ -131,11 +131,9 @@ async def test_every_number_of_a_night_on_call_is_true(
         await asyncio.to_thread(env.stack.stop_part, "worker-1", kill=True)
         await screen.sees("No worker answers", "drs-waves worker", within=_SAID_SECONDS)
         await tab.sees("#old", "No worker answers", within=_SAID_SECONDS)
-        await tab_to(tab, '#attention [data-ask="retry_wave"]')
-        await tab.page.keyboard.press("Enter")
+        await press(tab, '#attention [data-ask="retry_wave"]')
         await tab.sees("#dialog h2", "Retry: Database")
-        await tab_to(tab, "#dialog button.main")
-        await tab.page.keyboard.press("Enter")
+        await press(tab, "#dialog button.main")
         await tab.sees("#dialog", "Queued until a worker is available")
         await tab.page.keyboard.press("Escape")
         assert ledger.launches(broken) == 1
@@ -177,6 +175,7 @@ async def test_every_number_of_a_night_on_call_is_true(
         screen.type(f"{plan.plan_id}\r")
         assert await screen.exit_code() == 0
         await screen.sees("COMPLETED")
+    continued = (await env.table.executions(plan_id=plan.plan_id, limit=1))[0].execution_id
     assert ledger.launches(broken) == 3
     assert ledger.up_in_all() == 7
     assert sum(ledger.launches(i) for wave in plan.waves for i in wave.server_ids) == 9
@@ -187,3 +186,20 @@ async def test_every_number_of_a_night_on_call_is_true(
         screen.type(f"{plan.plan_id}\r")
         assert await screen.exit_code() == 0
     assert ledger.up_in_all() == 1
+    tab = await open_page(f"{served}/executions/{continued}")
+    await press(tab, '[data-ask="clean_up"]')
+    await tab.sees("#dialog", "1 recovery instance that")
+    await tab.page.get_by_label("Type the PlanId").focus()
+    await tab.page.keyboard.type(plan.plan_id)
+    await press(tab, "#dialog button.main")
+    await tab.sees("#dialog", "The clean-up has started")
+    await tab.page.keyboard.press("Escape")
+    await tab.sees("#cleanup", "COMPLETED")
+    assert ledger.up_in_all() == 0
+    await assert_accessible(tab)
+
+
+async def press(tab: Tab, selector: str) -> None:
+    """Go to a button by Tab, and press Enter."""
+    await tab_to(tab, selector)
+    await tab.page.keyboard.press("Enter")
