@@ -34,7 +34,8 @@ class Remaining(Model):
         """The estimate as text; with a late wave it is the least that is left."""
         if not self.overdue:
             return f"about {rounded_duration(self.seconds)} left"
-        late = f"{self.late_wave} is {rounded_duration(self.late_seconds)} later than expected"
+        by = rounded_duration(max(1.0, self.late_seconds))
+        late = f"{self.late_wave} is {by} later than expected"
         return f"at least {rounded_duration(self.seconds)} left, {late}" if self.seconds else late
 
 
