@@ -140,6 +140,8 @@ def _progress(state: ExecutionState, *, now: float) -> str:
     took = running_duration((state.end_time or now) - state.start_time)
     elapsed = f"{took} elapsed" if state.end_time is None else f"took {took}"
     parts = [state.status.value, elapsed, f"{up} of {count(servers, 'server')} up"]
+    if recorded := sum(wave.recorded_count for wave in state.waves):
+        parts.append(f"{recorded} recorded as up, not checked yet")
     if unverified_count := sum(map(unverified, state.waves)):
         parts.append(f"{unverified_count} unverified")
     if state.end_time is None:

@@ -76,8 +76,14 @@ def next_steps(state: ExecutionState) -> list[str]:
     commands = {"Details:": f"drs-waves history {state.execution_id}"}
     servers = sum(len(wave.servers) for wave in state.waves)
     up = sum(wave.launched_count for wave in state.waves)
+    recorded = sum(wave.recorded_count for wave in state.waves)
     if up < servers:
-        commands[f"Keep the {up} up, launch the other {servers - up}:"] = state.continue_command
+        kept = f"Keep the {up} up" if up or not recorded else f"Check the {recorded} recorded as up"
+        if up and recorded:
+            kept += f", check the {recorded} recorded as up"
+        rest = servers - up - recorded
+        what = f"{kept}, launch the other {rest}:" if rest else f"{kept}:"
+        commands[what] = state.continue_command
     own = sum(s.launch_status is LaunchStatus.LAUNCHED for s in own_servers(state.waves))
     if own and state.execution_type is ExecutionType.DRILL:
         clean_up = f"drs-waves cleanup {state.execution_id}"

@@ -71,7 +71,7 @@ def wave_notes(wave: WaveState) -> str:
     parts += operator_decisions(wave)
     if unverified_count := unverified(wave):
         parts.append(f"{unverified_count} unverified")
-    recorded = sum(s.is_recorded_up for s in wave.servers)
+    recorded = wave.recorded_count
     checking = sum(
         s.launch_status is LaunchStatus.LAUNCHED and s.verified is None for s in wave.servers
     )

@@ -137,11 +137,13 @@ class WaveScheduler:
                 wave.unanswered_since, wave.ask_until = asked, None
         self._unlaunched.update(now=now)
 
-    def take_over(self, servers: Sequence[ServerResult]) -> None:
+    def take_over(self, servers: Sequence[ServerResult], *, now: float) -> None:
         """Show what an earlier execution has up or in a job, before its wave checks it."""
         kept = [s for s in servers if s.launch_status is not LaunchStatus.FAILED]
         for wave in self.state.waves:
-            wave.merge_servers(wave.taken_over(kept))
+            if theirs := wave.taken_over(kept):
+                wave.merge_servers(theirs)
+                wave.revision = next_revision(wave.revision, now)
 
     def start(self, wave_id: str, *, now: float) -> WaveState:
         """Record that a ready wave's workflow is started."""

@@ -275,12 +275,17 @@ class WaveState(Model):
 
     @property
     def launched_count(self) -> int:
-        """How many servers are LAUNCHED."""
-        return len(self.launched_ids)
+        """How many servers are LAUNCHED, without those that are only recorded as up."""
+        return len(self.launched_ids) - self.recorded_count
+
+    @property
+    def recorded_count(self) -> int:
+        """How many servers an earlier execution recorded as up, and this one has not checked."""
+        return sum(server.is_recorded_up for server in self.servers)
 
     @property
     def launched_ids(self) -> set[str]:
-        """The servers that are LAUNCHED."""
+        """The servers that are LAUNCHED, also those that are only recorded as up."""
         launched = (s for s in self.servers if s.launch_status is LaunchStatus.LAUNCHED)
         return {server.source_server_id for server in launched}
 

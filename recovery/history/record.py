@@ -84,8 +84,9 @@ class HistoryDelta:
 
     def _is_missing(self, wave: WaveState, written: dict[str, int]) -> bool:
         ours = not wave.has_workflow or self._state.end_time is not None
-        # A wave that never started can be read as PENDING from the plan.
-        is_needed = wave.status.is_settled or wave.wave_id in written
+        # A wave that never started, and took nothing over, can be read as PENDING from the plan.
+        has_job = any(server.recovery_job_id for server in wave.servers)
+        is_needed = wave.status.is_settled or wave.wave_id in written or has_job
         return ours and is_needed and wave.revision > written.get(wave.wave_id, 0)
 
     def _new_decisions(self) -> dict[str, Decisions]:

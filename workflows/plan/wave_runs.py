@@ -74,7 +74,7 @@ class WaveRuns:
     def take_over(self, servers: list[ServerResult]) -> None:
         """Take over what an earlier execution launched."""
         self._taken_over = servers
-        self._scheduler.take_over(servers)
+        self._scheduler.take_over(servers, now=workflow.time())
         self._expectations.update_remaining()
 
     def start_ready(self) -> None:

@@ -151,11 +151,18 @@ def status_line(state: ExecutionState) -> str:
     """The state of an execution in one sentence, which screen readers repeat on every change."""
     counts = Counter(wave.status for wave in state.waves)
     servers = [server for wave in state.waves for server in wave.servers]
-    launched = [each for each in servers if each.launch_status is LaunchStatus.LAUNCHED]
+    recorded = sum(each.is_recorded_up for each in servers)
+    launched = [
+        each
+        for each in servers
+        if each.launch_status is LaunchStatus.LAUNCHED and not each.is_recorded_up
+    ]
     up = counts.pop(WaveStatus.COMPLETED, 0) + counts.pop(WaveStatus.PARTIAL, 0)
     texts = [f"{up} of {count(len(state.waves), 'wave')} up"]
     texts += [f"{counts[status]} {status}" for status in WaveStatus if counts[status]]
     texts.append(f"{len(launched)} of {count(len(servers), 'server')} launched")
+    if recorded:
+        texts.append(f"{recorded} recorded as up, not checked yet")
     if unknown := sum(each.verified is Verified.UNKNOWN for each in launched):
         texts.append(f"{unknown} of them Verified: UNKNOWN")
     if checking := sum(each.verified is None for each in launched):

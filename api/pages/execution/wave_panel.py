@@ -67,5 +67,7 @@ def job_log_dialog(
 
 def _verified_word(server: ServerResult) -> str:
     """The result of the instance check of a server; never empty for a LAUNCHED server."""
-    is_launched = server.launch_status is LaunchStatus.LAUNCHED
-    return str(server.verified or ("checking" if is_launched else ""))
+    if server.launch_status is not LaunchStatus.LAUNCHED:
+        return ""
+    checking = "not checked yet" if server.is_recorded_up else "checking"
+    return str(server.verified or checking)

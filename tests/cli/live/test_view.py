@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from cli.live.view import WatchedExecution, view
-from recovery.execution.server import Verified
+from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaitingFor, WaveStatus
 from recovery.forecast.remaining import remaining
@@ -106,6 +106,16 @@ def night() -> WatchedExecution:
     each = watched(state)
     each.place = "Temporal temporal.example.com:7233, namespace recovery"
     return each
+
+
+def test_what_is_only_recorded_as_up_is_not_counted_as_up() -> None:
+    state = begin(CHAIN)
+    for wave in state.waves:
+        up = [s.model_copy(update={"launch_status": LaunchStatus.LAUNCHED}) for s in wave.servers]
+        wave.merge_servers(wave.taken_over(up))
+    text = " ".join(drawn(watched(state)).split())
+    assert "0 of 6 servers up · 6 recorded as up, not checked yet" in text
+    assert "2/2 up" not in text
 
 
 KEY_LINE = "r retry · a accept · s skip · p pause · w all waves · q detach"

@@ -182,12 +182,13 @@ def test_a_wave_that_waits_shows_what_is_taken_over_and_counts_no_time_for_it() 
     other = up.model_copy(update={"source_server_id": "s-of-no-wave"})
     (db,) = scheduler.wave("db").servers
     open_ = {"launch_status": LaunchStatus.IN_PROGRESS, "recovery_job_id": "drsjob-2"}
-    scheduler.take_over([up, other, db.model_copy(update=open_)])
+    scheduler.take_over([up, other, db.model_copy(update=open_)], now=NOW)
     # A later execution that continues this one finds it, even if this one launches nothing.
     assert scheduler.wave("db").job_ids == ("drsjob-2",)
     assert scheduler.wave("db").open_job_ids == ()
     wave = scheduler.wave("app")
-    assert (wave.status, wave.launched_count) == (WaveStatus.WAITING, 1)
+    # It counts as up only when its wave has checked it.
+    assert (wave.status, wave.launched_count, wave.recorded_count) == (WaveStatus.WAITING, 0, 1)
     (shown,) = wave.servers
     assert (shown.verified, shown.taken_over, shown.impact) == (None, True, Impact.OPTIONAL)
     assert "1 recorded as up by an earlier execution, not checked again yet" in wave_notes(wave)
