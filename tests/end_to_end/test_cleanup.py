@@ -141,7 +141,7 @@ async def test_a_new_execution_takes_over_what_is_up_and_runs_the_rest(env: E2eE
     takeover = Takeover(execution_id=first.execution_id, since=first.start_time)
     second_id = await start_execution(env.client, plan, takeover=takeover)
     # What is up is shown while its wave waits for others.
-    waiting = await env.until(plan, lambda s: wave_of(s, "App").launched_count == 1)
+    waiting = await env.until(plan, lambda s: wave_of(s, "App").recorded_count == 1)
     assert wave_of(waiting, "App").status is WaveStatus.WAITING
     assert "1 recorded as up" in wave_notes(wave_of(waiting, "App"))
     assert wave_of(waiting, "Cache").expected_seconds == 0
