@@ -21,7 +21,7 @@ from contract.identifiers import (
     plan_workflow_id,
 )
 from contract.rpc_limits import RPC_TIMEOUT
-from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.state import ExecutionState, ExecutionType, continue_command
 from recovery.operator.messages import nearest
 from recovery.text_format import rounded_duration, timestamp
 from settings import get_settings
@@ -90,6 +90,12 @@ async def require_running(client: Client, given: str) -> RunningExecution:
             return found
         other = f"; {found.execution_id} of the same plan is" if found else ""
         raise RefusedError(f"execution {given} is not running{other}")
+    if ended := await _last_execution(client, given):
+        execution_id, kind = ended
+        raise RefusedError(
+            f"the last execution of plan {given!r}, {execution_id}, has ended",
+            command=f"`{continue_command(execution_id, kind)}` continues it",
+        )
     running = await running_plan_ids(client)
     hint = f"; {nearest(given, running)}" if running else ""
     raise RefusedError(
@@ -97,6 +103,17 @@ async def require_running(client: Client, given: str) -> RunningExecution:
         command="`drs-waves plans` lists the plans",
         request="GET /api/executions lists them",
     )
+
+
+async def _last_execution(client: Client, plan_id: str) -> tuple[str, ExecutionType] | None:
+    """The last execution of a plan that Temporal still has."""
+    try:
+        described = await describe_workflow(client, plan_workflow_id(plan_id))
+    except RefusedError:
+        return None
+    known = described.typed_search_attributes
+    kind, execution_id = known.get(EXECUTION_TYPE_KEY), known.get(EXECUTION_ID_KEY)
+    return (execution_id, ExecutionType(kind)) if execution_id and kind else None
 
 
 async def running_plan_ids(client: Client) -> list[str]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, MessageRecord
+from recovery.execution.unlaunched_waves import UnlaunchedWaves
 from recovery.execution.wave import Decisions, WaveState
 from recovery.history.comparison import HEADER, PLAN, Entry, decisions_item, message_item, wave_item
 from recovery.history.record import HistoryRecord
@@ -75,6 +76,8 @@ def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
     state.messages = [read_item(MessageRecord, item) for item in of_kind.get("MESSAGE", [])]
     if parts := of_kind.get(_CLEANUP):
         state.cleanup = _joined([read_item(CleanupState, part) for part in parts])
+    unwritten = tuple(w.wave_id for w in plan.waves if w.wave_id not in waves)
+    UnlaunchedWaves(plan, state).update(unwritten, now=0.0)
     return state
 
 

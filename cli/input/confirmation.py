@@ -51,7 +51,7 @@ def print_start_details(
     notice("", f"Plan     {plan.plan_name} ({plan.plan_id})", f"Hash     {plan.plan_hash}")
     notice(f"On       {place}")
     notice(*launch_lines(plan, readiness, relaunch, previous), "")
-    _print_targets(plan, readiness)
+    _print_targets(plan, readiness, relaunch)
     kept = previous.up if previous is not None else []
     if destroyed := [server_id for server_id in relaunch if server_id not in kept]:
         notice("", "These servers are launched even if that DESTROYS a live recovery instance:")
@@ -61,7 +61,9 @@ def print_start_details(
     notice("")
 
 
-def _print_targets(plan: RecoveryPlan, readiness: Readiness | None) -> None:
+def _print_targets(
+    plan: RecoveryPlan, readiness: Readiness | None, relaunch: Collection[str]
+) -> None:
     if readiness is None:
         warn("the targets could not be checked; these are the targets of the plan")
         targets = [
@@ -71,6 +73,10 @@ def _print_targets(plan: RecoveryPlan, readiness: Readiness | None) -> None:
     else:
         targets = readiness.context.targets
     notice(*target_table(plan, targets))
+    if readiness is not None:
+        # What is launched all the same is listed below.
+        findings = [f for f in readiness.findings if f.source_server_id not in relaunch]
+        readiness = readiness.model_copy(update={"findings": findings})
     if readiness is not None and readiness.findings:
         notice("", found_line(readiness), *finding_table(plan, readiness), style="yellow")
 

@@ -72,7 +72,7 @@ class Prompts:
                 self.redraw()
                 continue
             action = next((a for a in self._actions() if KEYS[a.name] == key), None)
-            result = f"The key {key!r} does nothing now"
+            result = f"The key {key if key.isprintable() else 'pressed'} does nothing now"
             if action is not None:
                 result = await self._run_action(action)
             self._result, self._result_time = result, time.time()

@@ -139,11 +139,15 @@ def _progress(state: ExecutionState, *, now: float) -> str:
     up = sum(wave.launched_count for wave in state.waves)
     took = running_duration((state.end_time or now) - state.start_time)
     elapsed = f"{took} elapsed" if state.end_time is None else f"took {took}"
-    parts = [state.status.value, elapsed, f"{up} of {count(servers, 'server')} up"]
+    # What became of them after the end is not known here.
+    came_up = "up" if state.end_time is None else "came up"
+    parts = [state.status.value, elapsed, f"{up} of {count(servers, 'server')} {came_up}"]
     if recorded := sum(wave.recorded_count for wave in state.waves):
         parts.append(f"{recorded} recorded as up, not checked yet")
     if unverified_count := sum(map(unverified, state.waves)):
         parts.append(f"{unverified_count} unverified")
+    if state.cleanup is not None and state.cleanup.terminated:
+        parts.append(f"clean-up terminated {count(len(state.cleanup.terminated), 'instance')}")
     if state.end_time is None:
         parts.append(remaining_text(state, now=now))
     return " · ".join(parts)

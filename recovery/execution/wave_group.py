@@ -10,6 +10,7 @@ class WaveGroup(StrEnum):
     """The groups of waves, in the order in which they are shown."""
 
     FAILED = "failed"
+    """Ended with servers that are not up, optional ones included."""
     RUNNING = "running"
     NEXT = "next"
     """Nothing that it depends on is still to begin."""
@@ -29,7 +30,7 @@ class WaveGroup(StrEnum):
 
 
 _HEADINGS = {
-    WaveGroup.FAILED: "Failed or timed out",
+    WaveGroup.FAILED: "Ended, not all up",
     WaveGroup.RUNNING: "Running",
     WaveGroup.NEXT: "Next",
     WaveGroup.LATER: "Later",
@@ -41,7 +42,7 @@ _OF_STATUS = {
     WaveStatus.TIMED_OUT: WaveGroup.FAILED,
     WaveStatus.IN_PROGRESS: WaveGroup.RUNNING,
     WaveStatus.COMPLETED: WaveGroup.UP,
-    WaveStatus.PARTIAL: WaveGroup.UP,
+    WaveStatus.PARTIAL: WaveGroup.FAILED,
     WaveStatus.SKIPPED: WaveGroup.LEFT_OUT,
     WaveStatus.CANCELLED: WaveGroup.LEFT_OUT,
 }

@@ -145,3 +145,25 @@ def test_a_clean_up_of_four_thousand_instances_fits_in_its_items_and_is_read_as_
     begun = cleanup.model_copy(update={"revision": 6, "leftovers": launched})
     earlier = [item | {"Item": "CLEANUP#0099"} for item in items_of(record_of(begun))][:1]
     assert execution_of(items + earlier, plan).cleanup == cleanup
+
+
+def test_a_wave_that_was_never_written_waits_as_its_plan_says() -> None:
+    waves = [
+        Wave(wave_id=name, wave_name=name, region="us-west-2", servers=[Server(source_server_id=i)])
+        for name, i in (("Database", server_id(1)), ("App", server_id(2)))
+    ]
+    waves[1].dependencies = [Dependency(depends_on_wave_id="Database")]
+    plan = RecoveryPlan(plan_id="crm", region="us-west-2", waves=waves)
+    state = ExecutionState.begin(
+        plan,
+        execution_id="crm-1",
+        execution_type=ExecutionType.DRILL,
+        started_by="ops@host",
+        now=NOW,
+    )
+    record = HistoryRecord(
+        execution_id="crm-1", execution=state.without_waves(), plan=plan, waves=[state.waves[0]]
+    )
+    read = execution_of(list(items_of(record)), plan)
+    assert read.waves[1].status_reason == "Waiting for Database"
+    assert read.waves[1].revision < 1000

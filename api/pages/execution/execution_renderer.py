@@ -127,13 +127,12 @@ def _summary_parts(state: ExecutionState, times: Timeline, *, now: float) -> dic
 def summary(state: ExecutionState, *, now: float) -> dict[str, Any]:
     """The values for the templates that summarize an execution."""
     statuses = [wave.status for wave in state.waves]
-    not_up = (WaveStatus.FAILED, WaveStatus.TIMED_OUT, WaveStatus.SKIPPED, WaveStatus.CANCELLED)
     return {
         "state": state,
         "symbol": PLAN_SYMBOLS[state.status],
-        "up": sum(status.satisfies for status in statuses),
+        "up": statuses.count(WaveStatus.COMPLETED),
         "in_progress": statuses.count(WaveStatus.IN_PROGRESS),
-        "broken": sum(status in not_up for status in statuses),
+        "broken": sum(s.is_settled and s is not WaveStatus.COMPLETED for s in statuses),
         "total": len(statuses),
         "unverified": sum(unverified(wave) for wave in state.waves),
         "left": _left(state, now=now),
@@ -157,8 +156,10 @@ def status_line(state: ExecutionState) -> str:
         for each in servers
         if each.launch_status is LaunchStatus.LAUNCHED and not each.is_recorded_up
     ]
-    up = counts.pop(WaveStatus.COMPLETED, 0) + counts.pop(WaveStatus.PARTIAL, 0)
-    texts = [f"{up} of {count(len(state.waves), 'wave')} up"]
+    # What became of them after the end is not known here.
+    came_up = "up" if state.end_time is None else "came up"
+    up = counts.pop(WaveStatus.COMPLETED, 0)
+    texts = [f"{up} of {count(len(state.waves), 'wave')} {came_up}"]
     texts += [f"{counts[status]} {status}" for status in WaveStatus if counts[status]]
     texts.append(f"{len(launched)} of {count(len(servers), 'server')} launched")
     if recorded:
@@ -167,4 +168,7 @@ def status_line(state: ExecutionState) -> str:
         texts.append(f"{unknown} of them Verified: UNKNOWN")
     if checking := sum(each.verified is None for each in launched):
         texts.append(f"{checking} being verified")
+    if state.cleanup is not None and state.cleanup.terminated:
+        gone = count(len(state.cleanup.terminated), "instance")
+        texts.append(f"{gone} terminated by the clean-up")
     return ", ".join(texts)

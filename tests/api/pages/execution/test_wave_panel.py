@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from api.auth.tokens import Principal
+from api.pages.execution.execution_renderer import status_line
 from api.pages.execution.wave_panel import wave_panel
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveStatus
@@ -35,3 +36,13 @@ def test_a_retried_wave_shows_no_time_and_no_failure_of_the_attempt_before_as_it
     assert html.count("in an earlier attempt") == 1
     assert "Accepted" not in html
     assert "Runs" not in html
+
+
+def test_only_completed_waves_count_as_up_and_after_the_end_as_what_came_up() -> None:
+    state = begin(DIAMOND)
+    put(state, "Database", WaveStatus.COMPLETED, launched=2)
+    put(state, "App1", WaveStatus.PARTIAL, launched=1)
+    assert status_line(state).startswith("1 of 4 waves up, ")
+    assert "1 PARTIAL" in status_line(state)
+    state.end_time = START + 60
+    assert status_line(state).startswith("1 of 4 waves came up, ")
