@@ -19,14 +19,15 @@ def test_the_wave_after_a_running_one_is_next_and_the_rest_is_later() -> None:
 
 def test_what_is_up_or_left_out_is_finished_and_what_failed_is_not() -> None:
     state = begin(DIAMOND)
-    put(state, "Database", WaveStatus.PARTIAL)
+    put(state, "Database", WaveStatus.COMPLETED)
     put(state, "App1", WaveStatus.TIMED_OUT)
     put(state, "App2", WaveStatus.SKIPPED)
+    put(state, "Web", WaveStatus.PARTIAL)
     groups = wave_groups(state)
     assert list(groups.values()) == [
         WaveGroup.UP,
         WaveGroup.FAILED,
         WaveGroup.LEFT_OUT,
-        WaveGroup.NEXT,
+        WaveGroup.FAILED,
     ]
     assert [group for group in WaveGroup if group.is_finished] == [WaveGroup.LEFT_OUT, WaveGroup.UP]
