@@ -35,3 +35,14 @@ def test_a_retried_wave_shows_no_time_and_no_failure_of_the_attempt_before_as_it
     assert html.count("in an earlier attempt") == 1
     assert "Accepted" not in html
     assert "Runs" not in html
+
+
+def test_a_retry_that_is_cancelled_shows_what_its_attempts_took_and_no_clock() -> None:
+    state = begin(DIAMOND)
+    database = put(state, "Database", WaveStatus.FAILED, start=START, end=START + 60)
+    database.attempt, database.has_workflow = 1, True
+    database.reopened()
+    database.status = WaveStatus.CANCELLED
+    html = panel(state)
+    assert "data-since" not in html
+    assert "<dt>Took</dt><dd>1:00</dd>" in html
