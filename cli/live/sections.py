@@ -181,8 +181,9 @@ class _Rows:
 
     def _elapsed(self, wave: WaveState) -> str:
         """How long this attempt runs, or all attempts took."""
-        start = wave.counted_since
-        return "" if start is None else running_duration((wave.end_time or self.now) - start)
+        if wave.running_since is not None:
+            return running_duration(self.now - wave.running_since)
+        return "" if wave.total_duration is None else running_duration(wave.total_duration)
 
 
 def _decisions(

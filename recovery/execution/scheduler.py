@@ -26,7 +26,7 @@ from recovery.plan.model import OnFailure, RecoveryPlan
 # The first automatic retry starts at once, the second after this, each further one after twice the
 # time of the one before.
 _RETRY_SECONDS = 10.0
-_MAX_RETRY_SECONDS = 600.0
+MAX_RETRY_SECONDS = 600.0
 # The fields that a wave's workflow reports; the plan's workflow sets the others.
 _REPORTED = (
     "status",
@@ -107,7 +107,7 @@ class WaveScheduler:
         approvals = [w.decisions.approved_by for w in undecided]
         ends += [a.expires for a in approvals if a is not None and a.expires is not None]
         retries = [w for w in undecided if w.waiting_for is WaitingFor.RETRY]
-        ends += [self._unlaunched.retries[w.wave_id][0] for w in retries]
+        ends += [w.retry_after for w in retries if w.retry_after is not None]
         # Waits for other waves end with those; other waits end at the plan's deadline.
         for_people = [
             w
@@ -150,7 +150,7 @@ class WaveScheduler:
         wave = self._waves[wave_id]
         wave.attempt += 1
         wave.has_workflow = True
-        self._unlaunched.retries.pop(wave_id, None)
+        wave.retry_after = None
         wait_for(wave, WaitingFor.LAUNCH, now=now)
         return wave
 
@@ -222,10 +222,13 @@ class WaveScheduler:
             else:
                 skip(wave, f"Not launched: {reason}", refused, wrong, now=now)
 
-    def reopen(self, wave_id: str, reason: str, *, now: float) -> None:
-        """Reset a wave that has ended, for another attempt."""
+    def reopen(
+        self, wave_id: str, reason: str, *, now: float, retry_after: float | None = None
+    ) -> None:
+        """Reset a wave that has ended, for another attempt, not before `retry_after`."""
         wave = self._waves[wave_id]
         wave.reopened()
+        wave.retry_after = retry_after
         wave.decisions = wave.decisions.model_copy(update={"refused_by": None, "accepted_by": None})
         if not wave.attempt:
             wave.decisions.approved_by = None
@@ -296,10 +299,10 @@ class WaveScheduler:
         if wave.status is WaveStatus.FAILED and has_retries and is_open and not overruled:
             wave.automatic_retries += 1
             reason = f"Retry {wave.automatic_retries} of {retries} after: {wave.status_reason}"
-            pause = min(_MAX_RETRY_SECONDS, _RETRY_SECONDS * 2.0 ** (wave.automatic_retries - 2))
-            if wave.automatic_retries > 1:
-                self._unlaunched.retries[wave.wave_id] = now + pause / self.state.speed, reason
-            self.reopen(wave.wave_id, reason, now=now)
+            pause = min(MAX_RETRY_SECONDS, _RETRY_SECONDS * 2.0 ** (wave.automatic_retries - 2))
+            retry_after = now + pause / self.state.speed if wave.automatic_retries > 1 else None
+            self._unlaunched.retry_reasons[wave.wave_id] = reason
+            self.reopen(wave.wave_id, reason, now=now, retry_after=retry_after)
             return
         asks = wave.status.has_failed and self._unlaunched.policy(wave.wave_id) is OnFailure.ASK
         if not asks:

@@ -21,13 +21,13 @@ class UnlaunchedWaves:
 
     Attributes:
         pause_reason: why the plan is paused; "" if it is not.
-        retries: by WaveId, until when an automatic retry waits (epoch seconds), and its reason.
+        retry_reasons: by WaveId, why an automatic retry waits.
         is_deadline_passed: whether the plan's deadline has passed.
     """
 
     def __init__(self, plan: RecoveryPlan, state: ExecutionState) -> None:
         self.pause_reason = ""
-        self.retries: dict[str, tuple[float, str]] = {}
+        self.retry_reasons: dict[str, str] = {}
         self.is_deadline_passed = False
         self._plan = plan
         self._state = state
@@ -130,8 +130,8 @@ class UnlaunchedWaves:
             wait_for(wave, WaitingFor.APPROVAL, now=now)
         elif self.pause_reason:
             wait_for(wave, WaitingFor.RESUME, self.pause_reason, now=now)
-        elif (retry := self.retries.get(wave.wave_id)) is not None and retry[0] > now:
-            wait_for(wave, WaitingFor.RETRY, retry[1], now=now)
+        elif wave.retry_after is not None and wave.retry_after > now:
+            wait_for(wave, WaitingFor.RETRY, self.retry_reasons[wave.wave_id], now=now)
         else:
             change(wave, WaveStatus.PENDING, "Ready to launch", now=now)
 

@@ -169,6 +169,7 @@ class WaveState(Model):
         caused_by: the waves whose failure made it SKIPPED.
         has_workflow: its workflow sets its status; otherwise the plan's scheduler does.
         automatic_retries: how many of the plan's `Retries` were used.
+        retry_after: until when its next automatic attempt waits (epoch seconds).
         ask_until: until when its dependents wait for an operator's decision (epoch seconds).
         unanswered_since: when the time for that decision ended without one (epoch seconds).
         launches_in_doubt: launch IDs for which it is unknown whether DRS has the job; an
@@ -198,6 +199,7 @@ class WaveState(Model):
     depends_on: list[str] = []
     has_workflow: bool = False
     automatic_retries: int = 0
+    retry_after: float | None = None
     ask_until: float | None = None
     unanswered_since: float | None = None
     launches_in_doubt: list[str] = []
@@ -268,9 +270,17 @@ class WaveState(Model):
         return self.first_start_time if self.status.is_settled else self.start_time
 
     @property
+    def running_since(self) -> float | None:
+        """Since when its clock runs; None before this attempt's acceptance and after its end."""
+        return None if self.status.is_settled or self.end_time else self.start_time
+
+    @property
     def total_duration(self) -> float | None:
         """Seconds from the first acceptance to the end of the last attempt; None before that."""
         start, end = self.first_start_time, self.end_time
+        if end is None and self.status.is_settled:
+            # It was settled between two attempts, so the last one that ended counts.
+            end = next((a.end_time for a in reversed(self.attempts) if a.end_time), None)
         return None if start is None or end is None else round(max(0.0, end - start), 3)
 
     @property
@@ -336,7 +346,7 @@ class WaveState(Model):
             self.past_attempts = past[:1] + past[1:][1 - _MAX_PAST_ATTEMPTS :]
         self.has_workflow, self.late = False, False
         self.start_time = self.end_time = self.completion_duration = None
-        self.ask_until = self.unanswered_since = None
+        self.ask_until = self.unanswered_since = self.retry_after = None
         self.launches_in_doubt = []
 
     def ended(self, status: WaveStatus, reason: str, *, at: float | None) -> None:

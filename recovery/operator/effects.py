@@ -6,6 +6,7 @@ Terminal, pages and API show it before the act is sent, and the workflow records
 from collections.abc import Sequence
 
 from recovery.execution.judge import outcome_if_accepted
+from recovery.execution.scheduler import MAX_RETRY_SECONDS
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import Cause, WaitingFor, WaveState, WaveStatus
@@ -42,7 +43,7 @@ def effect_of(state: ExecutionState, message: OperatorMessage) -> str:
         case MessageName.CANCEL_WAVE:
             text = cancel_effect(state, wave)
         case MessageName.RETRY_WAVE:
-            text = _retry_effect(wave)
+            text = _retry_effect(state, wave)
         case MessageName.APPROVE_WAVE:
             text = _approval_effect(state, wave, message)
         case MessageName.ADOPT_JOB:
@@ -107,12 +108,14 @@ def effect_details(state: ExecutionState, name: MessageName, wave: WaveState | N
         running = sum(each.is_running for each in state.waves)
         return [f"Running now: {count(running, 'wave')}. What runs continues."]
     details = [f"It is {wave.status}{': ' + wave.status_reason if wave.status_reason else ''}."]
-    not_up = sum(s.launch_status is not LaunchStatus.LAUNCHED for s in wave.servers)
     where = " in ".join(part for part in (wave.account_id, wave.region) if part)
     if name in (MessageName.APPROVE_WAVE, MessageName.LAUNCH_ANYWAY):
-        details.append(f"Launches {count(not_up, 'server')} in {where}.")
+        details.append(f"Launches {count(_to_launch(wave), 'server')} in {where}{_kept(wave)}.")
     if name is MessageName.RETRY_WAVE:
-        servers = count(len(wave.servers), "server")
+        servers, not_up = (
+            count(len(wave.servers), "server"),
+            len(wave.servers) - wave.launched_count,
+        )
         details.append(f"Not up: {not_up} of {servers}. drs-waves checks each in DRS first.")
     if waiting := [each.wave_name for each in state.waves if wave.wave_id in each.depends_on]:
         details.append(f"Waves that depend on it: {listed(waiting)}.")
@@ -126,18 +129,71 @@ def _pause_effect(state: ExecutionState) -> str:
 
 
 def _resume_effect(state: ExecutionState) -> str:
-    ready = [w.wave_name for w in state.waves if w.waiting_for is WaitingFor.RESUME]
-    return f"{listed(ready)} can launch now" if ready else "no wave is ready yet"
+    ready = [w for w in state.waves if w.waiting_for is WaitingFor.RESUME]
+    return "; ".join(_launch_texts(ready)) or "no wave is ready yet"
 
 
-def _retry_effect(wave: WaveState) -> str:
+def _launch_texts(waves: Sequence[WaveState], why: str = "") -> list[str]:
+    """Which of these waves, which wait for nothing else, launch now, and which pause first."""
+    at_once = [w.wave_name for w in waves if w.retry_after is None]
+    later = [w.wave_name for w in waves if w.retry_after is not None]
+    texts = [f"{listed(at_once)} can launch now{why}"] if at_once else []
+    if later:
+        launch, longest = "launches" if len(later) == 1 else "launch", MAX_RETRY_SECONDS / 60
+        over = f"once the pause before the retry is over, in {longest:g} min at most"
+        texts.append(f"{listed(later)} {launch} {over}")
+    return texts
+
+
+def _to_launch(wave: WaveState) -> int:
+    """How many servers of a wave are neither recorded as up nor in a job."""
+    return len(wave.servers) - wave.launched_count - _in_job(wave)
+
+
+def _in_job(wave: WaveState) -> int:
+    ended = (LaunchStatus.LAUNCHED, LaunchStatus.FAILED)
+    return sum(bool(s.recovery_job_id) and s.launch_status not in ended for s in wave.servers)
+
+
+def _kept(wave: WaveState) -> str:
+    """Which servers are not launched unless a check finds that they must be."""
+    up, in_job, text = wave.launched_count, _in_job(wave), ""
+    if up:
+        text += f"; {up} recorded as up {'is' if up == 1 else 'are'} checked again"
+    if in_job:
+        text += f"; {in_job} in an earlier job {'is' if in_job == 1 else 'are'} watched"
+    return text
+
+
+def _retry_effect(state: ExecutionState, wave: WaveState) -> str:
+    """What follows if a wave is retried; a wave never launched needs an approval once more."""
+    needs_approval = wave.approval_required and not wave.attempt
+    attempt = f"attempt {wave.attempt + 1}{_when(state, wave, needs_approval=needs_approval)}"
     servers, up = len(wave.servers), wave.launched_count
     are = "is" if 1 in (up, servers) else "are"
     kept = f"{up} of {count(servers, 'server')} {are} up and kept"
     if up == servers:
-        return f"attempt {wave.attempt + 1}: {kept}"
+        return f"{attempt}: {kept}"
     rest = "the others are launched again, unless their job is still running"
-    return f"attempt {wave.attempt + 1}: {kept}, {rest}"
+    return f"{attempt}: {kept}, {rest}"
+
+
+def _when(state: ExecutionState, wave: WaveState, *, needs_approval: bool) -> str:
+    """What the next attempt of a wave still needs."""
+    waves = {each.wave_id: each for each in state.waves}
+    awaited = [waves[i] for i in wave.depends_on if not waves[i].releases_dependents]
+    failed = [w.wave_name for w in awaited if _is_met(wave, w) is None]
+    open_ = [w.wave_name for w in awaited if _is_met(wave, w) is False]
+    needs = [f"when it no longer waits for {listed(open_)}"] if open_ else []
+    needs += ["after its approval"] if needs_approval else []
+    needs += ["after resume"] if state.status is PlanStatus.PAUSED else []
+    text = f" {' and '.join(needs)}" if needs else ""
+    return f"{text}, {_if_it_continues(failed)}" if failed else text
+
+
+def _if_it_continues(failed: Sequence[str]) -> str:
+    """The condition where the state does not say which policy applies to waves that failed."""
+    return f"if the failure policy of {listed(failed)} is CONTINUE"
 
 
 def _approval_effect(state: ExecutionState, wave: WaveState, message: OperatorMessage) -> str:
@@ -149,7 +205,8 @@ def _approval_effect(state: ExecutionState, wave: WaveState, message: OperatorMe
         return f"approved{validity}, and launches when it no longer waits for others"
     if state.status is PlanStatus.PAUSED:
         return f"approved{validity}, and launches after resume"
-    return f"approved{validity}, {count(len(wave.servers), 'server')} can launch now"
+    to_launch = count(_to_launch(wave), "server")
+    return f"approved{validity}, {to_launch} can launch now{_kept(wave)}"
 
 
 def _names_are(waves: Sequence[WaveState]) -> str:
@@ -166,11 +223,14 @@ def _jobs(*waves: WaveState) -> str:
 
 def _held_back(state: ExecutionState, wave: WaveState) -> str:
     """Which waves are skipped because a wave is not up."""
+    if wave.releases_dependents:
+        return ""
     waves = {each.wave_id: each for each in state.waves}
     held = {wave.wave_id}
     for wave_id in graph_of(state).downstream_of(wave.wave_id):
         each = waves[wave_id]
-        if not each.has_workflow and not each.releases_dependents and held & set(each.depends_on):
+        is_open = not each.has_workflow and not each.status.is_settled
+        if is_open and not each.releases_dependents and held & set(each.depends_on):
             held.add(wave_id)
     skipped = [each for each in state.waves if each.wave_id in held - {wave.wave_id}]
     return f"; {_names_are(skipped)} skipped" if skipped else ""
@@ -183,19 +243,21 @@ def _released(state: ExecutionState, wave: WaveState, why: str, *, otherwise: st
     wave_id, stopped = wave.wave_id, Cause.STOP_POLICY
     concerned = (w for w in state.waves if wave_id in w.depends_on or w.cause is stopped)
     waiting_for_it = [each for each in concerned if _waits_for(each, wave)]
-    free = [
-        each
-        for each in waiting_for_it
-        if not is_paused
-        and all(_is_met(each, waves[i]) for i in each.depends_on if i != wave.wave_id)
-        and (not each.approval_required or each.decisions.approved_by is not None)
-    ]
-    waiting = [each.wave_name for each in waiting_for_it if each not in free]
-    parts = []
-    if free:
-        parts.append(f"{listed([each.wave_name for each in free])} can launch now {why}")
-    elif otherwise:
-        parts.append(otherwise)
+    free, waiting, doubtful, failed = [], [], [], dict[str, None]()
+    for each in waiting_for_it:
+        others = [waves[i] for i in each.depends_on if i != wave_id]
+        is_approved = not each.approval_required or each.decisions.approved_by is not None
+        if is_paused or not is_approved or any(_is_met(each, w) is False for w in others):
+            waiting.append(each.wave_name)
+        elif unknown := [w.wave_name for w in others if _is_met(each, w) is None]:
+            doubtful.append(each.wave_name)
+            failed |= dict.fromkeys(unknown)
+        else:
+            free.append(each)
+    parts = _launch_texts(free, f" {why}") or ([otherwise] if otherwise else [])
+    if doubtful:
+        condition = _if_it_continues(list(failed))
+        parts.append(f"{condition}, {listed(doubtful)} can launch too")
     if waiting:
         rest = "resume" if is_paused else "other waves or an approval"
         parts.append(f"still waiting for {rest}: {listed(waiting)}")
@@ -214,8 +276,17 @@ def _waits_for(each: WaveState, wave: WaveState) -> bool:
     return wave.wave_id in each.depends_on
 
 
-def _is_met(each: WaveState, dependency: WaveState) -> bool:
-    """Whether a wave does not, or no longer, wait for one of its dependencies."""
-    failed = dependency.status.has_failed and dependency.ask_until is None
-    continues = failed and dependency.wave_id not in each.caused_by
-    return dependency.releases_dependents or continues
+def _is_met(each: WaveState, dependency: WaveState) -> bool | None:
+    """Whether a wave does not, or no longer, wait for one of its dependencies.
+
+    None if that follows only from the failure policy of the dependency, which the state lacks.
+    """
+    if dependency.releases_dependents:
+        return True
+    asks = dependency.ask_until is not None or dependency.unanswered_since is not None
+    if not dependency.status.has_failed or asks:
+        return False
+    if each.cause is Cause.DEPENDENCY:
+        return dependency.wave_id not in each.caused_by
+    # What still waits, waits for others: it would be skipped if this one held it back.
+    return None if each.status.is_settled else True

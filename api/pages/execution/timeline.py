@@ -80,7 +80,8 @@ def timeline(state: ExecutionState, *, now: float) -> Timeline:
 
 
 def _actual(wave: WaveState, *, since: float) -> Span | None:
-    if wave.start_time is None:
+    has_known_end = wave.end_time is not None or wave.running_since is not None
+    if wave.start_time is None or not has_known_end:
         return None
     end = None if wave.end_time is None else wave.end_time - since
     return Span(wave.start_time - since, end)

@@ -52,6 +52,16 @@ def test_a_running_drill() -> None:
     )
 
 
+def test_a_retry_that_is_cancelled_shows_what_its_attempts_took() -> None:
+    state = begin(CHAIN)
+    database = put(state, "Database", WaveStatus.FAILED, start=START, end=START + 60)
+    database.attempt, database.has_workflow = 1, True
+    database.reopened()
+    database.status = WaveStatus.CANCELLED
+    (line,) = [x for x in drawn(watched(state), now=START + 840).splitlines() if "CANCELLED  " in x]
+    assert "1:00" in line
+
+
 def test_what_is_not_verified_is_shown_with_the_wave_and_the_plan() -> None:
     state = begin(CHAIN)
     reason = "every server is launched, 1 not verified"

@@ -12,7 +12,7 @@ from recovery.execution.progress import attempt_text, wave_notes
 from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
-from recovery.execution.wave import WaveReport, WaveState, WaveStatus, next_revision
+from recovery.execution.wave import WaitingFor, WaveReport, WaveState, WaveStatus, next_revision
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, expected_seconds
 from recovery.forecast.remaining import remaining
 from recovery.plan.model import Impact, RecoveryPlan
@@ -169,6 +169,31 @@ def test_a_retried_wave_keeps_each_attempt_and_counts_its_duration_from_the_firs
     wave.start_time = NOW + 1100
     wave.ended(WaveStatus.COMPLETED, "every server is launched", at=NOW + 1500)
     assert (wave.total_duration, wave.completion_duration) == (1200, 400)
+
+
+def test_a_retry_that_is_cancelled_has_no_running_clock_and_counts_to_its_last_end() -> None:
+    plan = plan_of({"db": []})
+    plan.waves[0].retries = 2
+    scheduler = begin(plan)
+    for ended in (NOW + 600, NOW + 960):
+        wave = scheduler.start("db", now=ended - 300)
+        report = report_of(scheduler, "db", WaveStatus.FAILED, now=ended)
+        report.wave.start_time, report.wave.end_time = ended - 300, ended
+        scheduler.report(report, now=ended)
+    assert (wave.waiting_for, wave.running_since) == (WaitingFor.RETRY, None)
+    scheduler.cancel("Cancelled by ops", now=NOW + 965)
+    assert (wave.status, wave.end_time) == (WaveStatus.CANCELLED, None)
+    assert (wave.running_since, wave.total_duration) == (None, 660)
+
+
+def test_a_clock_runs_only_while_a_wave_is_not_settled() -> None:
+    scheduler = begin(plan_of({"db": []}))
+    wave = scheduler.start("db", now=NOW)
+    wave.start_time, wave.status = NOW + 10, WaveStatus.IN_PROGRESS
+    assert (wave.running_since, wave.total_duration) == (NOW + 10, None)
+    # Its workflow does not confirm the cancellation, so its end is not known.
+    scheduler.cancel_running("db", "Cancelled by ops", now=NOW + 20)
+    assert (wave.running_since, wave.total_duration) == (None, None)
 
 
 def test_a_wave_that_waits_shows_what_is_taken_over_and_counts_no_time_for_it() -> None:

@@ -64,9 +64,11 @@ def test_actual_times_count_from_the_start_of_the_execution() -> None:
         wave("done", start_time=_STARTED + 10, end_time=_STARTED + 70, status=WaveStatus.COMPLETED),
         wave("running", start_time=_STARTED + 20, status=WaveStatus.IN_PROGRESS),
         wave("waiting", "running"),
+        wave("unconfirmed", start_time=_STARTED + 20, status=WaveStatus.CANCELLED),
     ]
     found = timeline(state(*waves), now=_STARTED + 90)
     actual = {row.wave_id: row.actual for row in found.rows}
+    assert actual.pop("unconfirmed") is None
     assert actual == {"done": Span(10.0, 70.0), "running": Span(20.0, None), "waiting": None}
 
 

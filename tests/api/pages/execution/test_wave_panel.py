@@ -46,3 +46,14 @@ def test_only_completed_waves_count_as_up_and_after_the_end_as_what_came_up() ->
     assert "1 PARTIAL" in status_line(state)
     state.end_time = START + 60
     assert status_line(state).startswith("1 of 4 waves came up, ")
+
+
+def test_a_retry_that_is_cancelled_shows_what_its_attempts_took_and_no_clock() -> None:
+    state = begin(DIAMOND)
+    database = put(state, "Database", WaveStatus.FAILED, start=START, end=START + 60)
+    database.attempt, database.has_workflow = 1, True
+    database.reopened()
+    database.status = WaveStatus.CANCELLED
+    html = panel(state)
+    assert "data-since" not in html
+    assert "<dt>Took</dt><dd>1:00</dd>" in html
