@@ -16,6 +16,7 @@ from api.auth.tokens import Principal
 from api.endpoints.execution_state import events
 from api.hub import ExecutionPoller, Poller, Snapshot, UnknownExecutionError
 from api.pages.execution.controls import controls
+from api.pages.execution.execution_renderer import summary
 from api.possible_actions import possible_actions
 from client.connection import connect_to_temporal
 from client.errors import NoWorkerError, RefusedError, UnreachableError
@@ -352,6 +353,7 @@ def assert_outdated(snapshot: Snapshot[ExecutionState]) -> None:
     assert isinstance(snapshot.value, LastKnownState)
     assert possible_actions(snapshot.value).actions == []
     assert controls(snapshot.value, Principal("ops", frozenset(Role))) == []
+    assert summary(snapshot.value, now=START + 100)["left"] == ""
 
 
 async def test_a_terminated_execution_never_passes_for_running(
