@@ -23,7 +23,7 @@ from client.cleanup import schedule_cleanup
 from client.connection import temporal_place
 from client.errors import RefusedError
 from client.executions import request_of
-from client.start import replace_drill, start_execution
+from client.start import replace_drill, require_targets, start_execution
 from client.takeover import PreviousExecution, previous_execution
 from client.workers import idle_reason
 from contract.identifiers import new_execution_id, plan_id_of
@@ -119,6 +119,7 @@ class ExecutionStarter:
         Raises:
             ApiProblem: the request is refused; nothing was started.
             RefusedError: the plan already runs, or cannot continue from that execution.
+            NoWorkerError: no worker can show the targets of a recovery or a relaunch.
             UnreachableError: Temporal did not answer.
         """
         require(caller, Role.OPERATOR)
@@ -168,7 +169,8 @@ class ExecutionStarter:
     ) -> None:
         plan_id = plan_id_of(execution_id)
         plan, previous = await self._to_run(plan_id, request)
-        _refuse(plan_id, request, plan, previous.changes if previous else ())
+        intended = _refuse(plan_id, request, plan, previous.changes if previous else ())
+        await require_targets(client, intended)
         if request.replace_drill:
             await replace_drill(client, plan_id)
         await start_execution(
@@ -247,7 +249,7 @@ def _refuse(
     request: StartRequest,
     plan: RecoveryPlan | None = None,
     changes: Sequence[str] = (),
-) -> None:
+) -> IntendedStart:
     """Apply the rules for starts, again once the plan is read.
 
     Args:
@@ -269,3 +271,4 @@ def _refuse(
         plan_changes=changes,
     )
     raise_if_refused(start_refusal(intended, request.confirmation), plan_id)
+    return intended

@@ -14,11 +14,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
 
+import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from client.errors import RefusedError, UnreachableError, all_unreachable
-from client.executions import LastKnownState, execution_state
+from client.executions import LastKnownState, closed_status, execution_state
 from client.health import LaunchHealth
 from contract.identifiers import plan_id_of
 from recovery.execution.state import ExecutionState
@@ -46,12 +47,14 @@ class OutdatedError(UnreachableError, Generic[T]):
     Attributes:
         value: the last known value.
         seen_time: when it was current (epoch seconds).
+        is_final: nothing newer will come, even if an older poll passed for current later.
     """
 
-    def __init__(self, reason: str, value: T, seen_time: float) -> None:
+    def __init__(self, reason: str, value: T, seen_time: float, *, is_final: bool) -> None:
         super().__init__(reason)
         self.value = value
         self.seen_time = seen_time
+        self.is_final = is_final
 
 
 _TRANSIENT_ERRORS = (UnreachableError, RPCError, TableError)
@@ -87,6 +90,7 @@ class Poller(ABC, Generic[T]):
         """Create a poller that does not poll yet."""
         self.latest: Snapshot[T] | None = None
         self._failure: Exception | None = None
+        self._logged = ""
         self._changed = asyncio.Condition()
         self._poll_lock = asyncio.Lock()
         self._subscribers = 0
@@ -188,9 +192,12 @@ class Poller(ABC, Generic[T]):
         known = self.latest
         try:
             value = await self.fetch(known.value if known else None)
-        except POLL_ERRORS as error:
+        except Exception as raised:
+            error = self._explained(raised)
             if isinstance(error, OutdatedError) and (
-                known is None or known.seen_time < error.seen_time
+                known is None
+                or known.seen_time < error.seen_time
+                or (error.is_final and known.value != error.value)
             ):
                 number = known.number if known else 0
                 known = Snapshot(error.value, error.seen_time, number)
@@ -204,6 +211,15 @@ class Poller(ABC, Generic[T]):
             self.latest, self._failure = replace(known, seen_time=now), None
             return
         await self._publish(Snapshot(value, now, known.number + 1 if known else 1))
+
+    def _explained(self, error: Exception) -> Exception:
+        """The error of a poll as it is shown; an unexpected one is logged once, not every poll."""
+        if isinstance(error, POLL_ERRORS):
+            return error
+        if repr(error) != self._logged:
+            self._logged = repr(error)
+            structlog.get_logger().error("unexpected error in a poll", exc_info=error)
+        return UnreachableError("internal error of drs-waves; see the log of the server")
 
     async def _publish(
         self, snapshot: Snapshot[T] | None, failure: Exception | None = None
@@ -242,36 +258,53 @@ class ExecutionPoller(Poller[ExecutionState]):
     async def fetch(self, known: ExecutionState | None) -> ExecutionState:
         """Read the state from Temporal; once the execution has ended, from the history."""
         temporal_error: Exception | None = None
-        just_ended = False
+        is_read = is_closed = False
         if known is None or known.end_time is None:
+            plan_id = plan_id_of(self._execution_id)
             try:
                 client = await self._connected()
-                state = await execution_state(client, plan_id_of(self._execution_id))
-            except RefusedError:
-                # Temporal has no execution of this plan, or its retention is over.
-                pass
-            except (UnreachableError, RPCError) as error:
-                temporal_error = error
+                # First, so that the state of a closed workflow is its last one.
+                is_closed = await closed_status(client, plan_id, self._execution_id) is not None
+                state = await execution_state(client, plan_id)
+            except (RefusedError, UnreachableError, RPCError) as error:
+                # A closed workflow may be that of another execution, or its retention is over.
+                temporal_error = None if is_closed and isinstance(error, RefusedError) else error
             else:
                 if state.execution_id == self._execution_id:
-                    known, just_ended = state, state.end_time is not None
-                    if not just_ended:
+                    known, is_read = state, True
+                    if not is_closed and state.end_time is None:
                         return await self._with_problems(client, state)
         try:
             found = await self._history.execution(self._execution_id)
         except TableError as error:
-            if just_ended and known is not None:
-                # Temporal's answer is enough to show the end.
-                return known
-            temporal_errors = [temporal_error] if temporal_error else []
-            raise all_unreachable(*temporal_errors, error) from error
+            if not is_read:
+                temporal_errors = [temporal_error] if temporal_error else []
+                raise all_unreachable(*temporal_errors, error) from error
+            # Temporal's answer is enough to show the end.
+            found = None
+        reason = None if is_closed else temporal_error
         if found is not None:
-            return self._recorded(found[0], known, temporal_error)
-        if temporal_error is not None:
-            raise temporal_error
-        if known is not None:
-            return known
-        raise UnknownExecutionError(f"there is no execution {self._execution_id!r}")
+            return self._recorded(found[0], known, reason)
+        if known is None:
+            unknown = UnknownExecutionError(f"there is no execution {self._execution_id!r}")
+            raise temporal_error or unknown
+        if reason is not None:
+            raise reason
+        if known.end_time is None:
+            raise self._outdated(known, None)
+        return known
+
+    def _outdated(
+        self, last: ExecutionState, error: Exception | None
+    ) -> OutdatedError[ExecutionState]:
+        """The last known state; without an error, Temporal no longer runs the execution."""
+        closed = (
+            f"Temporal no longer runs {self._execution_id}, which has no recorded end; its jobs "
+            "may go on in DRS, and a new execution can continue it"
+        )
+        reason, is_closed = str(error or closed), error is None
+        state = LastKnownState.of(last, reason, is_closed=is_closed)
+        return OutdatedError(reason, state, state.recorded_time, is_final=is_closed)
 
     def _recorded(
         self, recorded: ExecutionState, known: ExecutionState | None, error: Exception | None
@@ -282,9 +315,8 @@ class ExecutionPoller(Poller[ExecutionState]):
             return known
         if recorded.end_time is None:
             # The record may be old and must not pass for the current state.
-            reason = str(error or f"Temporal no longer runs {self._execution_id}")
-            last = LastKnownState.of(_newest(known, recorded) if known else recorded, reason)
-            raise OutdatedError(reason, last, last.recorded_time) from error
+            newest = _newest(known, recorded) if known else recorded
+            raise self._outdated(newest, error) from error
         self._is_recorded = True
         self.is_settled = all(
             wave.status.is_settled and not wave.open_job_ids for wave in recorded.waves

@@ -1,6 +1,7 @@
 """What the API and the pages do for a caller: read, start, steer, clean up."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from api.auth.roles import require, role_for
 from api.auth.tokens import Authenticator, Principal
 from api.execution_starter import ExecutionStarter
 from api.hub import ExecutionHub
+from api.parameters import MAX_VERSIONS
 from api.problems import ApiProblem, raise_if_refused
 from aws.quotas import configured
 from client.cleanup import cleanup_state, start_cleanup
@@ -52,6 +54,18 @@ class PlanDifference(Model):
     before: PlanVersion
     after: PlanVersion
     differences: list[str]
+
+
+def version_of(text: str) -> int:
+    """The version that an address or a form of a page names.
+
+    Raises:
+        ApiProblem: no plan can have it.
+    """
+    if not re.fullmatch("[1-9][0-9]{0,4}", text):
+        detail = f"there is no version {text[:20]!r}; versions are numbers from 1 to {MAX_VERSIONS}"
+        raise ApiProblem(HTTPStatus.NOT_FOUND, detail)
+    return int(text)
 
 
 class ExecutionService:

@@ -37,7 +37,7 @@ class ExecutionView(Model):
         execution: the state; with RecordedTime and OutdatedReason if it is only the last known one.
         seen_time: when the state was last confirmed, or recorded (epoch seconds).
         error: why the state could not be read again since then; null if it is current.
-        remaining: null once the execution has ended.
+        remaining: null once the execution has ended, or Temporal no longer runs it.
         critical_path: the chain of waves that determines the duration.
     """
 
@@ -68,7 +68,7 @@ async def view_of(service: ExecutionService, snapshot: Snapshot[ExecutionState])
         execution=state,
         seen_time=snapshot.seen_time,
         error=snapshot.error or None,
-        remaining=remaining(state, now=now) if state.end_time is None else None,
+        remaining=None if state.is_over else remaining(state, now=now),
         critical_path=list(critical_path(state, now=now)),
         links=await _links(service, state),
     )

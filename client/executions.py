@@ -72,6 +72,31 @@ async def find_running(client: Client, plan_id: str) -> RunningExecution | None:
     )
 
 
+async def closed_status(client: Client, plan_id: str, execution_id: str | None) -> str | None:
+    """How the workflow of an execution was closed; None while it runs. It needs no worker.
+
+    An execution whose state has no end then was closed from outside, and nothing of it proceeds.
+
+    Raises:
+        RefusedError: Temporal refused.
+        UnreachableError: Temporal did not answer.
+    """
+    handle = client.get_workflow_handle(plan_workflow_id(plan_id))
+    async with explained_errors():
+        try:
+            described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            # A malformed ID cannot be one of Temporal's.
+            if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                return error.status.name
+            raise
+    if described.typed_search_attributes.get(EXECUTION_ID_KEY) != execution_id:
+        # One execution of a plan runs at a time: another has started, so this one is closed.
+        return "CLOSED"
+    status = described.status
+    return None if status in (None, WorkflowExecutionStatus.RUNNING) else status.name
+
+
 async def require_running(client: Client, given: str) -> RunningExecution:
     """The running execution of a plan.
 
@@ -183,18 +208,31 @@ class LastKnownState(ExecutionState):
     Attributes:
         recorded_time: of its last recorded change, or when it was last read (epoch seconds).
         outdated_reason: why nothing newer is known.
+        is_closed: whether that is because Temporal no longer runs it.
     """
 
     recorded_time: float
     outdated_reason: str
+    is_closed: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or Temporal no longer runs it."""
+        return self.is_closed or super().is_over
 
     @classmethod
-    def of(cls, recorded: ExecutionState, reason: str) -> "LastKnownState":
+    def of(
+        cls, recorded: ExecutionState, reason: str, *, is_closed: bool = False
+    ) -> "LastKnownState":
         """A recorded state, and why nothing newer is known."""
         # Revisions are milliseconds.
         revision = max([recorded.revision, *(wave.revision for wave in recorded.waves)])
         recorded_time = max(recorded.start_time, revision / 1000)
-        known = {"recorded_time": recorded_time, "outdated_reason": reason}
+        known = {
+            "recorded_time": recorded_time,
+            "outdated_reason": reason,
+            "is_closed": is_closed,
+        }
         return cls.model_validate(dict(recorded) | known)
 
 

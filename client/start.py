@@ -11,7 +11,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from client.cleanup import cancel_cleanups
 from client.connection import explained_errors
-from client.errors import RefusedError, UnreachableError
+from client.errors import NoWorkerError, RefusedError, UnreachableError
 from client.executions import (
     REQUEST_MEMO,
     RunningExecution,
@@ -20,12 +20,14 @@ from client.executions import (
     find_running,
 )
 from client.local_user import whoami
+from client.workers import idle_reason
 from contract.execution import StartExecution, Takeover
 from contract.identifiers import new_execution_id, plan_workflow_id, search_attributes
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.forecast.durations import LearnedDurations
+from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
 from workflows.plan.workflow import RECORD_TIMEOUT_SECONDS, RecoveryPlanWorkflow
 
@@ -102,6 +104,19 @@ async def start_execution(
     except WorkflowAlreadyStartedError as error:
         raise await already_running(client, plan.plan_id) from error
     return execution_id
+
+
+async def require_targets(client: Client, start: IntendedStart) -> None:
+    """Refuse a start whose confirmation shows the targets while no worker can show them.
+
+    Raises:
+        NoWorkerError: no worker runs; nothing was started.
+        UnreachableError: Temporal did not answer.
+    """
+    if start.shows_targets and (idle := await idle_reason(client)):
+        refused = NoWorkerError(f"nothing was started: {idle}")
+        refused.for_api = f"nothing was started: {idle.for_api}"
+        raise refused
 
 
 async def already_running(client: Client, plan_id: str) -> RefusedError:

@@ -11,9 +11,9 @@ from cli.commands.lists import show_executions
 from cli.commands.validate import Json
 from cli.input.completion import PlanOrExecution, complete_plan_or_execution
 from cli.input.durations import parse_duration
-from cli.live.follow import follow_execution, print_detached_notice, print_outcome
+from cli.live.follow import closed_text, follow_execution, print_detached_notice, print_outcome
 from cli.live.view import WatchedExecution, view
-from cli.live.watch import LineDisplay, unknown_execution, watch
+from cli.live.watch import LineDisplay, has_closed, unknown_execution, watch
 from cli.render.output import (
     notice,
     show,
@@ -183,7 +183,12 @@ async def _show_one(given: str, *, follow: bool, list_all: bool, json: bool) -> 
             code = ExitCode.UNREACHABLE
             watched.seen_time = recorded.recorded_time
     if watched.seen_time is None and watched.state.end_time is None:
-        code = await _warn_of_problems(client)
+        watched.execution_id = watched.state.execution_id
+        if await has_closed(client, watched) and watched.closed_status is not None:
+            warn(closed_text(watched.state.plan_name, watched.closed_status))
+            code = ExitCode.FAILED
+        else:
+            code = await _warn_of_problems(client)
     if json:
         write_json(watched.state)
         return code

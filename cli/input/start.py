@@ -18,15 +18,14 @@ from cli.render.output import notice, step, warn, write_json
 from cli.render.records import print_takeover
 from client.cleanup import schedule_cleanup
 from client.connection import connect_to_temporal, temporal_place
-from client.errors import NoWorkerError, UnreachableError
+from client.errors import UnreachableError
 from client.local_user import whoami
 from client.readiness import check_readiness
-from client.start import replace_drill, running_drill, start_execution
+from client.start import replace_drill, require_targets, running_drill, start_execution
 from client.takeover import PreviousExecution
 from client.workers import idle_reason
 from contract.readiness import Readiness
 from recovery.base_model import Model
-from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import rounded_duration
@@ -75,7 +74,7 @@ class PlanStart:
         if self.previous is not None:
             print_takeover(self.previous)
         rule = partial(start_refusal, intended)
-        if intended.execution_type is ExecutionType.RECOVERY or intended.relaunch:
+        if intended.shows_targets:
             check_confirmation(rule, self.plan.plan_id, self.confirmation)
             readiness = asyncio.run(self._readiness())
             if self.previous is not None:
@@ -101,8 +100,7 @@ class PlanStart:
         """
         client = await connect_to_temporal()
         self._place = temporal_place(client)
-        if idle := await idle_reason(client):
-            raise NoWorkerError(f"nothing was started: {idle}")
+        await require_targets(client, self.intended)
         replaces = self.intended.replaces_drill
         await running_drill(client, self.plan.plan_id, replaces_drill=replaces)
         try:

@@ -26,6 +26,14 @@ async def follow_execution(client: Client, watched: WatchedExecution, *, json: b
     return print_outcome(watched, to_stderr=json)
 
 
+def closed_text(plan_name: str, status: str) -> str:
+    """Say that a workflow was closed before the end of its execution, with its close status."""
+    return (
+        f"The workflow of {plan_name} was closed from outside ({status}) before its end; "
+        "jobs may still run in DRS"
+    )
+
+
 def print_outcome(
     watched: WatchedExecution, *, to_stderr: bool = False, with_next_steps: bool = True
 ) -> ExitCode:
@@ -41,10 +49,7 @@ def print_outcome(
     if state is None:
         raise CliError(f"no state of {watched.plan_id} was received", ExitCode.UNREACHABLE)
     if watched.closed_status is not None:
-        write(
-            f"The workflow of {state.plan_name} was closed from outside "
-            f"({watched.closed_status}) before its end; jobs may still run in DRS"
-        )
+        write(closed_text(state.plan_name, watched.closed_status))
         return ExitCode.FAILED
     console = stderr_console() if to_stderr else stdout_console()
     lines = summary(state)

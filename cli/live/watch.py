@@ -9,7 +9,7 @@ from functools import partial
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from cli.input.executions import known_plan_ids
@@ -20,6 +20,7 @@ from cli.live.view import WatchedExecution, view
 from cli.render.output import can_redraw
 from client.errors import NoWorkerError, RefusedError, UnreachableError
 from client.executions import (
+    closed_status,
     execution_state,
     last_known_state,
     last_known_text,
@@ -27,8 +28,6 @@ from client.executions import (
 )
 from client.local_user import whoami
 from client.steering import send
-from contract.identifiers import EXECUTION_ID_KEY, plan_workflow_id
-from contract.rpc_limits import RPC_TIMEOUT
 from recovery.execution.state import ExecutionState
 from recovery.operator.messages import OperatorMessage, nearest
 from recovery.text_format import timestamp, visible
@@ -202,7 +201,7 @@ async def _poll_until_closed(client: Client, watched: WatchedExecution, display:
             if ended and ended_at is None:
                 ended_at = time.monotonic()
             is_described = ended or polls % _DESCRIBE_EVERY_POLLS == 0
-            if is_described and await _has_closed(client, watched):
+            if is_described and await has_closed(client, watched):
                 return
             if ended_at is not None and time.monotonic() - ended_at > _CLOSE_TIMEOUT_SECONDS:
                 return
@@ -250,23 +249,15 @@ async def _update_state(client: Client, watched: WatchedExecution) -> None:
     watched.execution_id, watched.state = state.execution_id, state
 
 
-async def _has_closed(client: Client, watched: WatchedExecution) -> bool:
+async def has_closed(client: Client, watched: WatchedExecution) -> bool:
     """Whether the workflow is closed; its last state, and a close from outside, are recorded."""
-    handle = client.get_workflow_handle(plan_workflow_id(watched.plan_id))
-    described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
-    if described.typed_search_attributes.get(EXECUTION_ID_KEY) != watched.execution_id:
-        # One execution of a plan runs at a time: another has started, so this one is closed.
-        await _update_state(client, watched)
-        if watched.state is not None and watched.state.end_time is None:
-            watched.closed_status = "CLOSED"
-        return True
-    status = described.status
-    if status in (None, WorkflowExecutionStatus.RUNNING):
+    status = await closed_status(client, watched.plan_id, watched.execution_id)
+    if status is None:
         return False
     await _update_state(client, watched)
     watched.unreachable_since = watched.seen_time = None
     if watched.state is not None and watched.state.end_time is None:
-        watched.closed_status = status.name
+        watched.closed_status = status
     return True
 
 

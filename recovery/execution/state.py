@@ -149,6 +149,11 @@ class ExecutionState(Model):
         )
 
     @property
+    def is_over(self) -> bool:
+        """Whether it accepts no more messages because it has ended."""
+        return self.end_time is not None
+
+    @property
     def continue_command(self) -> str:
         """The command that, after the end, keeps what is up and launches the rest."""
         return continue_command(self.execution_id, self.execution_type)

@@ -55,6 +55,11 @@ class IntendedStart:
     plan_changes: Collection[str] = field(default=())
 
     @property
+    def shows_targets(self) -> bool:
+        """Whether its confirmation shows the targets, as only a worker sees them."""
+        return self.execution_type is ExecutionType.RECOVERY or bool(self.relaunch)
+
+    @property
     def confirmed_for(self) -> str | None:
         """What the PlanId confirms; None if no confirmation is needed."""
         if self.execution_type is ExecutionType.RECOVERY:

@@ -252,7 +252,7 @@ def accepts_messages(state: ExecutionState) -> bool:
 
 
 def _refuse_all(state: ExecutionState) -> Refusal | None:
-    if state.end_time is not None:
+    if state.is_over:
         return Refusal(
             RefusalCode.EXECUTION_ENDED,
             "the execution has ended",

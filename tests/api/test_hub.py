@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,17 +12,21 @@ from fastapi import Request
 from temporalio.client import Client
 
 from api import hub
+from api.auth.tokens import Principal
 from api.endpoints.execution_state import events
 from api.hub import ExecutionPoller, Poller, Snapshot, UnknownExecutionError
+from api.pages.execution.controls import controls
+from api.pages.execution.execution_renderer import summary
+from api.possible_actions import possible_actions
 from client.connection import connect_to_temporal
-from client.errors import NoWorkerError, UnreachableError
+from client.errors import NoWorkerError, RefusedError, UnreachableError
 from client.executions import LastKnownState
 from client.health import LaunchHealth
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.history.record import HistoryRecord
 from sandbox.aws import SandboxAws
-from settings import Settings
+from settings import Role, Settings
 from storage.history import HistoryTable
 from tests.api.conftest import api_client
 from tests.cli.executions import DIAMOND, START, begin, put
@@ -268,6 +273,10 @@ class Reconnecting:
             raise NoWorkerError("No worker answers")
         return self.state
 
+    async def closed_status(self, *_: object) -> str | None:
+        """It runs."""
+        return None
+
 
 async def test_a_newer_record_of_one_wave_leaves_what_temporal_said_of_the_others(
     history: HistoryTable, monkeypatch: pytest.MonkeyPatch
@@ -276,6 +285,7 @@ async def test_a_newer_record_of_one_wave_leaves_what_temporal_said_of_the_other
     put(live, "App1", WaveStatus.WAITING, "Waiting for Database").revision = int(START * 1000)
     temporal = Reconnecting(live)
     monkeypatch.setattr(hub, "execution_state", temporal.read)
+    monkeypatch.setattr(hub, "closed_status", temporal.closed_status)
     monkeypatch.setattr(hub, "time", SimpleNamespace(time=lambda: START, monotonic=time.monotonic))
 
     async def connect() -> Any:
@@ -295,3 +305,122 @@ async def test_a_newer_record_of_one_wave_leaves_what_temporal_said_of_the_other
 
 async def _no_problems(_client: Client) -> list[str]:
     return []
+
+
+class ClosingTemporal:
+    """A Temporal whose worker answers with a running state, also once the workflow is closed."""
+
+    def __init__(self, state: ExecutionState) -> None:
+        self.closed: str | None = None
+        self.state: ExecutionState | Exception = state
+
+    async def closed_status(self, *_: object) -> str | None:
+        return self.closed
+
+    async def execution_state(self, *_: object) -> ExecutionState:
+        if isinstance(self.state, Exception):
+            raise self.state
+        return self.state
+
+
+@pytest.fixture
+def temporal(monkeypatch: pytest.MonkeyPatch) -> ClosingTemporal:
+    """A Temporal that runs the execution."""
+    temporal = ClosingTemporal(begin(DIAMOND))
+    monkeypatch.setattr(hub, "execution_state", temporal.execution_state)
+    monkeypatch.setattr(hub, "closed_status", temporal.closed_status)
+    return temporal
+
+
+@asynccontextmanager
+async def polled(table: HistoryTable) -> AsyncIterator[ExecutionPoller]:
+    """The poller of the execution, with a connection."""
+
+    async def connect() -> Any:
+        return None
+
+    health = SimpleNamespace(problems=_no_problems)
+    execution_id = begin(DIAMOND).execution_id
+    poller = ExecutionPoller(execution_id, connect, table, cast(LaunchHealth, health))
+    async with poller.subscribed():
+        yield poller
+        await poller.close()
+
+
+def assert_outdated(snapshot: Snapshot[ExecutionState]) -> None:
+    """It is shown that the execution no longer runs, and no action is offered."""
+    assert "Temporal no longer runs crm-0f3b52a1c7d9" in snapshot.error
+    assert isinstance(snapshot.value, LastKnownState)
+    assert possible_actions(snapshot.value).actions == []
+    assert controls(snapshot.value, Principal("ops", frozenset(Role))) == []
+    assert summary(snapshot.value, now=START + 100)["left"] == ""
+
+
+async def test_a_terminated_execution_never_passes_for_running(
+    history: HistoryTable, temporal: ClosingTemporal
+) -> None:
+    async with polled(history) as poller:
+        assert (await poller.fresh()).error == ""
+        temporal.closed = "TERMINATED"
+        found = await poller.fresh(-1)
+        assert_outdated(found)
+        # What the history recorded since is shown; the same again is no change.
+        assert found.value.waves[0].status is WaveStatus.COMPLETED
+        assert (await poller.fresh(-1)).number == found.number
+        # Without a worker it is as closed.
+        temporal.state = NoWorkerError("No worker answers")
+        assert_outdated(await poller.fresh(-1))
+    async with polled(history) as poller:
+        assert_outdated(await poller.fresh())
+
+
+async def test_a_terminated_execution_is_shown_without_a_history_too(
+    aws: SandboxAws, temporal: ClosingTemporal
+) -> None:
+    temporal.closed = "TERMINATED"
+    async with polled(HistoryTable(Settings())) as poller:
+        assert_outdated(await poller.fresh())
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_what_temporal_no_longer_has_and_the_history_lacks_is_not_current(
+    aws: SandboxAws, temporal: ClosingTemporal, is_replaced: bool
+) -> None:
+    table = HistoryTable(Settings())
+    await table.create()
+    async with polled(table) as poller:
+        assert (await poller.fresh()).error == ""
+        temporal.closed = "CLOSED" if is_replaced else "NOT_FOUND"
+        other = begin(DIAMOND)
+        other.execution_id = "crm-111122223333"
+        temporal.state = other if is_replaced else RefusedError("Temporal has no execution")
+        assert_outdated(await poller.fresh(-1))
+
+
+async def test_a_refused_query_of_a_running_execution_does_not_close_it(
+    history: HistoryTable, temporal: ClosingTemporal
+) -> None:
+    temporal.state = RefusedError("Temporal refused: permission denied")
+    async with polled(history) as poller:
+        found = await poller.fresh()
+        assert found.error == "Temporal refused: permission denied"
+        assert possible_actions(found.value).actions
+
+
+async def test_after_an_unexpected_error_waiters_get_an_error_and_polling_goes_on(
+    source: FakeSource, poller: Poller[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.value = ValueError("not a number")
+    async with poller.subscribed():
+        async with asyncio.timeout(1):
+            with pytest.raises(UnreachableError, match="see the log of the server"):
+                await poller.newer_than(0)
+        await asyncio.sleep(0.2)
+        logged = capsys.readouterr()
+        assert (logged.out + logged.err).count("unexpected error in a poll") == 1
+        source.value = 1
+        await asyncio.sleep(0.2)
+        assert (await poller.newer_than(0)).value == 1
+        source.value = ValueError("not a number")
+        failed = await awaited(poller, lambda found: bool(found.error))
+        assert failed.value == 1

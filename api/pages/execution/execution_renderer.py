@@ -141,7 +141,7 @@ def summary(state: ExecutionState, *, now: float) -> dict[str, Any]:
 
 def _left(state: ExecutionState, *, now: float) -> str:
     """The remaining time of an execution as text; "" once it has ended."""
-    if state.end_time is not None:
+    if state.is_over:
         return ""
     return remaining_text(state, now=now)
 

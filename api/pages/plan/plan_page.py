@@ -16,8 +16,8 @@ from api.pages.plan.plan_poller import PlanPollers, PlanState
 from api.pages.plan.start_dialog import plan_dialog
 from api.pages.rendering import render
 from api.pages.sign_in import user_of
-from api.problems import ApiProblem
-from api.service import ExecutionService
+from api.problems import problem_of
+from api.service import ExecutionService, version_of
 from client.overview import ExecutionRow
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.text_format import rounded_duration
@@ -115,7 +115,7 @@ def _change(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class LeftExecution:
-    """An execution that has ended and left something to continue, or live instances.
+    """An execution that no longer runs and left something to continue, or live instances.
 
     Attributes:
         up: how many of its `servers` are recorded as up.
@@ -166,12 +166,12 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
             return user
         top = {"user": user, "is_open": service.authenticator.is_open, "here": plan_id}
         try:
-            if not (before.isdecimal() and after.isdecimal()):
-                raise ApiProblem(HTTPStatus.NOT_FOUND, "the versions to compare are numbers")
-            found = await service.difference(plan_id, int(before), int(after))
+            found = await service.difference(plan_id, version_of(before), version_of(after))
             versions = await service.plans.versions(plan_id)
-        except ApiProblem as problem:
-            body = render("notice", title="Unknown", text=f"{problem.detail}.", **top)
-            return document("Unknown · drs-waves", body, status=404)
+        except Exception as error:
+            problem = problem_of(error)
+            title = "Unknown" if problem.status is HTTPStatus.NOT_FOUND else "Not available"
+            body = render("notice", title=title, text=f"{problem.detail}.", **top)
+            return document(f"{title} · drs-waves", body, status=problem.status)
         body = render("difference", found=found, versions=versions, plan_id=plan_id, **top)
         return document(f"Difference · {plan_id} · drs-waves", body)

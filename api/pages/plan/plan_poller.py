@@ -10,6 +10,8 @@ from typing import Any
 from api.hub import Poller, UnknownExecutionError
 from api.pages.plan.plan_graph import waves_of
 from api.service import ExecutionService
+from client.errors import RefusedError, UnreachableError
+from client.executions import closed_status
 from client.overview import ExecutionRow
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.report import ForecastReport
@@ -37,7 +39,7 @@ class PlanState:
         registered: the newest version; None if there is none, or it cannot be read.
         waves: the waves of that version as HTML.
         rows: the executions; one that runs first, then the newest.
-        ended: the newest recovery that has ended, and a newer drill, with their waves.
+        ended: the newest recovery that no longer runs, and a newer drill, with their waves.
         forecast: of the newest version.
         warnings: what could not be read.
     """
@@ -99,15 +101,23 @@ class PlanPoller(Poller[PlanState]):
         ended = []
         try:
             ended = await self._known("ended", rows, lambda: self._with_waves(rows))
-        except HistoryError as error:
+        except (HistoryError, UnreachableError, RefusedError) as error:
             warnings.append(f"what earlier executions left is not known: {error}")
         return PlanState(
             plan_id, versions, registered, waves, found.rows, ended, forecast, warnings
         )
 
     async def _with_waves(self, rows: list[ExecutionRow]) -> list[ExecutionState]:
-        found = [await self._service.history.execution(row.execution_id) for row in rows]
-        return [each[0] for each in found if each is not None]
+        found = []
+        for row in rows:
+            # Temporal lists a new execution a moment after its start.
+            if row.end_time is None and not await closed_status(
+                await self._service.client(), row.plan_id, row.execution_id
+            ):
+                continue
+            recorded = await self._service.history.execution(row.execution_id)
+            found += [recorded[0]] if recorded is not None else []
+        return found
 
     async def _known(self, name: str, key: object, read: Callable[[], Awaitable[Any]]) -> Any:
         """What was read under this name, if it had the same key and is not old; else read it."""
@@ -118,8 +128,8 @@ class PlanPoller(Poller[PlanState]):
 
 
 def _newest_ended(rows: list[ExecutionRow]) -> list[ExecutionRow]:
-    """The newest recovery that has ended, and the newest drill if that is newer."""
-    ended = [row for row in rows if row.end_time is not None]
+    """The newest recovery that no longer runs, and the newest drill if that is newer."""
+    ended = [row for row in rows if row.end_time is not None or row.running is False]
     recovery = next((r for r in ended if r.execution_type == ExecutionType.RECOVERY), None)
     newest = [row for row in ended[:1] if row != recovery]
     return [recovery, *newest] if recovery else newest

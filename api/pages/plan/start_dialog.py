@@ -9,7 +9,7 @@ from api.execution_starter import StartRequest
 from api.hub import POLL_ERRORS
 from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
-from api.service import ExecutionService
+from api.service import ExecutionService, version_of
 from client.connection import temporal_place
 from client.errors import RefusedError
 from client.readiness import check_readiness, start_scope
@@ -47,7 +47,7 @@ async def plan_dialog(service: ExecutionService, name: str, about: str) -> Dialo
     execution_id, _, version = about.partition("@")
     if name.upper() in list(ExecutionType):
         form, state = _Form(about, ExecutionType(name.upper())), None
-    elif name in (CONTINUE, RELAUNCH) and (version.isdecimal() or not version):
+    elif name in (CONTINUE, RELAUNCH):
         state, _ = await recorded_execution(execution_id)
         named = execution_id if name == CONTINUE else None
         form = _Form(state.plan_id, state.execution_type, named)
@@ -61,7 +61,7 @@ async def plan_dialog(service: ExecutionService, name: str, about: str) -> Dialo
         return Outcome(" ".join((text, *result.warnings)), f"/executions/{result.execution_id}")
 
     try:
-        start = await _start(service, form, int(version) if version else None, state)
+        start = await _start(service, form, version_of(version) if version else None, state)
         html = await _html(service, start, form)
     except RefusedError as error:
         # A form that is sent again may be that of the execution that runs now.
@@ -88,7 +88,7 @@ class _Form:
         return StartRequest(
             execution_type=self.kind,
             # What the dialog showed; a newer version may have been registered since.
-            version=int(fields["version"]) if "version" in fields else None,
+            version=version_of(fields["version"]) if "version" in fields else None,
             confirmation=fields.get("typed") or None,
             relaunch=[name.removeprefix(_RELAUNCH_FIELD) for name in chosen],
             replace_drill=is_recovery and fields.get("replace") == "yes",
@@ -230,6 +230,8 @@ def _targets(
         more=len(findings) - _MAX_FINDINGS,
         is_sandbox=bool(targets) and all(each.is_sandbox for each in targets),
         is_checked=readiness is not None,
+        # A confirmation shows the targets as the worker sees them.
+        waits=start.kind is ExecutionType.RECOVERY,
         error=error,
     )
 

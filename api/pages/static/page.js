@@ -332,11 +332,26 @@ async function openDialog(name, about) {
   if (dialogAddress !== wanted) return;
   if (ok) showDialog(text);
   else showFailure(text);
+  loadDetails();
+}
+async function loadDetails() {
   if (!document.getElementById("dialog-details")) return;
-  const details = await fetched(`${address}/details${query}`);
+  const wanted = dialogAddress;
+  const [address, query] = wanted.split("?");
+  const { ok, text } = await fetched(`${address}/details${query ? `?${query}` : ""}`);
   if (dialogAddress !== wanted) return;
-  if (details.ok) replacePart("dialog-details", details.text);
-  else document.getElementById("dialog-details").textContent = details.text;
+  if (ok) replacePart("dialog-details", text);
+  else {
+    const again = Object.assign(document.createElement("button"), { type: "button", textContent: "Check again" });
+    again.dataset.check = "";
+    document.getElementById("dialog-details").replaceChildren(`${text} `, again);
+  }
+  typed();
+}
+function checkAgain(button) {
+  button.disabled = true;
+  button.textContent = "Checking…";
+  loadDetails();
 }
 function showDialog(html) {
   const dialog = document.getElementById("dialog");
@@ -376,19 +391,22 @@ async function send(form, submitter) {
 function typed() {
   for (const button of page.querySelectorAll("[data-needs]")) {
     const field = button.form?.elements[button.dataset.field];
-    button.disabled = field?.value !== button.dataset.needs;
+    // What starts a RECOVERY waits for the check of its targets.
+    const waits = button.matches("[data-waits]") && !document.querySelector("#dialog-details[data-checked]");
+    button.disabled = waits || field?.value !== button.dataset.needs;
   }
 }
 
 page.addEventListener("click", (event) => {
   const target = event.target.closest(
-    "[data-choose],[data-ask],[data-show],[data-theme-to],[data-close],[data-zoom],[data-keep]>summary",
+    "[data-choose],[data-ask],[data-show],[data-theme-to],[data-check],[data-close],[data-zoom],[data-keep]>summary",
   );
   if (!target || target.disabled) return;
   const { choose: wave, ask, show, themeTo, wave: about, zoom } = target.dataset;
   if (wave !== undefined) choose(wave, true);
   else if (ask || show) openDialog(ask ?? show, about || undefined);
   else if (themeTo) window.drsWavesTheme(themeTo);
+  else if (target.matches("[data-check]")) checkAgain(target);
   else if (zoom) changeZoom(zoom);
   // The browser opens or closes it after this event.
   else if (target.matches("summary")) localStorage.setItem(openKey(target.parentElement), !target.parentElement.open);

@@ -5,8 +5,11 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.commands import status
+from cli.live.view import WatchedExecution
 from client.overview import ExecutionRow
 from runtime.exit import ExitCode
+from tests.cli.executions import CHAIN, begin
+from tests.cli.live.test_watch import FakeClient
 
 PROBLEM = "the launcher drs-launcher/123456789012/us-west-2 is TERMINATED"
 
@@ -43,3 +46,17 @@ def test_a_list_of_what_runs_names_a_launcher_that_does_not_proceed(
     assert [line for line in result.stderr.split("\n") if PROBLEM in line] == [
         f"warning: {problem}" for problem in problems
     ]
+
+
+def test_a_terminated_execution_does_not_pass_for_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def connect() -> FakeClient:
+        return FakeClient(begin(CHAIN), closed=True)
+
+    async def watched(*_: object) -> WatchedExecution:
+        return WatchedExecution("crm")
+
+    monkeypatch.setattr(status, "connect_to_temporal", connect)
+    monkeypatch.setattr(status, "_watched", watched)
+    result = CliRunner().invoke(app, ["status", "crm"])
+    assert result.exit_code == ExitCode.FAILED
+    assert "was closed from outside (TERMINATED) before its end" in " ".join(result.stderr.split())

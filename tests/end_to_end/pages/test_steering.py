@@ -7,7 +7,7 @@ from client.start import start_execution
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.execution.wave import WaitingFor, WaveStatus
 from recovery.plan.model import RecoveryPlan
-from tests.end_to_end.conftest import E2eEnvironment, wave_of
+from tests.end_to_end.conftest import E2eEnvironment, RunningWorkers, wave_of
 from tests.end_to_end.pages.conftest import Open, Tab, register
 
 _MOST_TABS = 60
@@ -121,9 +121,10 @@ async def test_all_of_it_works_by_keyboard(
     assert state.messages[0].reason == "by keyboard"
 
 
-async def test_a_real_recovery_needs_the_plan_id_typed_to_start_and_to_cancel(
-    env: E2eEnvironment, served: str, open_page: Open
+async def test_a_real_recovery_needs_the_check_and_the_plan_id_to_start_and_to_cancel(
+    env_without_worker: E2eEnvironment, served: str, open_page: Open
 ) -> None:
+    env = env_without_worker
     plan = plan_with_approval(env)
     await register(plan)
     tab = await open_page(served)
@@ -131,10 +132,23 @@ async def test_a_real_recovery_needs_the_plan_id_typed_to_start_and_to_cancel(
     row = page.locator(".plans li", has_text=plan.plan_id)
     await row.get_by_role("button", name="Real recovery").click()
     await tab.sees("#dialog", "RECOVERY: this is not a drill")
-    await tab.sees("#dialog-details", "Checked by the worker")
+    start = page.get_by_role("button", name="Start the RECOVERY")
+    await page.get_by_label("Type the PlanId").fill(plan.plan_id)
+    await tab.sees("#dialog-details", "No worker answers")
+    await tab.sees("#dialog-details", "only after a check by the worker")
+    assert await start.is_disabled()
+    async with RunningWorkers(env):
+        await page.get_by_role("button", name="Check again").click()
+        await tab.sees("#dialog-details", "Checked by the worker")
+        assert await start.is_enabled()
+        await start_and_cancel(env, plan, tab)
+
+
+async def start_and_cancel(env: E2eEnvironment, plan: RecoveryPlan, tab: Tab) -> None:
+    """Start a checked recovery and cancel it, by its PlanId."""
+    page = tab.page
     await tab.sees("#dialog", plan.plan_hash)
     start = page.get_by_role("button", name="Start the RECOVERY")
-    assert await start.is_disabled()
     await page.get_by_label("Type the PlanId").fill(plan.plan_id[:-1])
     assert await start.is_disabled()
     await page.get_by_label("Type the PlanId").fill(plan.plan_id)

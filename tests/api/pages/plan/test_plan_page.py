@@ -5,11 +5,15 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from api import service
+from api.pages.plan import plan_poller
 from api.pages.plan.plan_page import trend
+from client import overview
 from client.overview import ExecutionRow
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.history.record import HistoryRecord
+from sandbox.aws import SandboxAws
 from settings import Settings
 from storage.history import HistoryTable
 from storage.plans import PlanTable
@@ -35,12 +39,16 @@ async def client(history: HistoryTable) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def record_end(history: HistoryTable, kind: ExecutionType) -> None:
+async def record_end(
+    history: HistoryTable, kind: ExecutionType, end_time: float | None = START + 400
+) -> None:
     """Record an execution of the chain that ended with one wave of three up."""
     state = begin(CHAIN, kind)
     put(state, "Database", WaveStatus.COMPLETED, launched=2, start=START, end=START + 300)
     put(state, "App", WaveStatus.FAILED)
-    state.status, state.end_time = PlanStatus.FAILED, START + 400
+    state.end_time = end_time
+    if end_time is not None:
+        state.status = PlanStatus.FAILED
     for wave in state.waves:
         wave.revision = 1
     await history.write(
@@ -85,6 +93,33 @@ async def test_what_the_last_execution_left_can_be_continued_with_its_plan_or_th
     assert 'data-ask="relaunch" data-wave="crm-0f3b52a1c7d9"' in page
 
 
+@pytest.mark.parametrize("closed", ["TERMINATED", None])
+async def test_a_terminated_execution_can_be_continued_but_none_that_runs(
+    history: HistoryTable,
+    client: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    closed: str | None,
+) -> None:
+    await record_end(history, ExecutionType.RECOVERY, end_time=None)
+
+    async def none_listed(*_: object) -> list[ExecutionRow]:
+        return []
+
+    async def described(*_: object) -> str | None:
+        return closed
+
+    async def connected(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(overview, "running_executions", none_listed)
+    monkeypatch.setattr(plan_poller, "closed_status", described)
+    monkeypatch.setattr(service, "connect_to_temporal", connected)
+    page = (await client.get("/plans/crm")).text
+    is_offered = 'data-ask="continue" data-wave="crm-0f3b52a1c7d9"' in page
+    assert is_offered is (closed is not None)
+    assert ("no longer runs</strong>; its end was not recorded" in page) is is_offered
+
+
 async def test_a_viewer_may_start_nothing_and_a_stranger_sees_nothing(
     plans: PlanTable, history: HistoryTable
 ) -> None:
@@ -118,6 +153,8 @@ async def test_two_versions_are_compared_on_a_page_and_by_the_api(
         "/plans/other/edit",
         "/plans/other/difference?before=1&after=2",
         "/plans/other/difference?before=x",
+        f"/plans/other/difference?before=1&after={'9' * 50}",
+        f"/plans/other/difference?before=1&after={'9' * 5000}",
         "/nothing/here",
         "/executions.xml",
     ],
@@ -131,6 +168,28 @@ async def test_an_unknown_address_is_a_page_with_status_404(
     assert 'href="/"' in answer.text
     of_api = await client.get("/api/plans/other")
     assert (of_api.status_code, of_api.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_without_dynamodb_the_difference_is_a_page_that_says_so(
+    plans: PlanTable, client: httpx.AsyncClient, aws: SandboxAws
+) -> None:
+    await plans.register(CHAIN, author="ada")
+    aws.stop()
+    answer = await client.get("/plans/crm/difference?before=1&after=1")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "Not available" in answer.text
+    assert "drs-waves-plans" in answer.text or "plan table" in answer.text
+
+
+async def test_a_version_that_no_plan_has_continues_nothing(
+    history: HistoryTable, client: httpx.AsyncClient
+) -> None:
+    await record_end(history, ExecutionType.DRILL)
+    dialog = await client.get(
+        "/plans/crm/dialogs/continue", params={"about": f"crm-0f3b52a1c7d9@{'9' * 50}"}
+    )
+    assert "there is no version" in dialog.text
 
 
 def test_durations_are_compared_with_the_completed_execution_before() -> None:
