@@ -74,9 +74,20 @@ def skip_effect(state: ExecutionState, wave: WaveState, *, cascade: bool) -> str
     """What follows if a wave is skipped, alone or with what depends on it."""
     if not cascade:
         released = _released(state, wave, "without it")
-        return f"{wave.wave_name} is not launched; {released}"
+        return f"{wave.wave_name} is not launched; {released}{_end(state, [wave])}"
     skipped = skipped_with(state, wave)
-    return f"{listed([each.wave_name for each in skipped])} will not be launched"
+    names = listed([each.wave_name for each in skipped])
+    return f"{names} will not be launched{_end(state, skipped)}"
+
+
+def _end(state: ExecutionState, skipped: Sequence[WaveState]) -> str:
+    """Say that a skip ends the execution, if nothing else is open."""
+    ids = {wave.wave_id for wave in skipped}
+    is_open = any(w.wave_id not in ids and not w.status.is_settled for w in state.waves)
+    # What was skipped without an answer may still be launched by a later one.
+    if is_open or any(w.unanswered_since is not None for w in state.waves):
+        return ""
+    return "; no other wave is open, so the execution ends"
 
 
 def cancel_effect(state: ExecutionState, wave: WaveState) -> str:
@@ -147,7 +158,7 @@ def _launch_texts(waves: Sequence[WaveState], why: str = "") -> list[str]:
 
 def _to_launch(wave: WaveState) -> int:
     """How many servers of a wave are neither recorded as up nor in a job."""
-    return len(wave.servers) - wave.launched_count - _in_job(wave)
+    return len(wave.servers) - len(wave.launched_ids) - _in_job(wave)
 
 
 def _in_job(wave: WaveState) -> int:
@@ -157,7 +168,7 @@ def _in_job(wave: WaveState) -> int:
 
 def _kept(wave: WaveState) -> str:
     """Which servers are not launched unless a check finds that they must be."""
-    up, in_job, text = wave.launched_count, _in_job(wave), ""
+    up, in_job, text = len(wave.launched_ids), _in_job(wave), ""
     if up:
         text += f"; {up} recorded as up {'is' if up == 1 else 'are'} checked again"
     if in_job:
@@ -174,7 +185,7 @@ def _retry_effect(state: ExecutionState, wave: WaveState) -> str:
     kept = f"{up} of {count(servers, 'server')} {are} up and kept"
     if up == servers:
         return f"{attempt}: {kept}"
-    rest = "the others are launched again, unless their job is still running"
+    rest = "the others are checked in DRS, and launched unless they are up or in a running job"
     return f"{attempt}: {kept}, {rest}"
 
 

@@ -205,7 +205,7 @@ def test_an_approval_counts_only_servers_that_are_not_up(up: int, effect: str, d
     taken = [
         s.model_copy(update={"launch_status": LaunchStatus.LAUNCHED}) for s in database.servers[:up]
     ]
-    execution.scheduler.take_over(taken)
+    execution.scheduler.take_over(taken, now=1.0)
     message = OperatorMessage(MessageName.APPROVE_WAVE, "db")
     assert effect_of(execution.state, message) == f"approved, {effect}"
     assert detail in effect_details(execution.state, message.name, database)
@@ -272,7 +272,11 @@ def test_the_cancel_of_a_wave_never_reads_as_the_cancel_of_the_plan() -> None:
 @pytest.mark.parametrize(
     ("name", "approve", "text"),
     [
-        ("retry_wave", True, "attempt 2: 0 of 1 server is up and kept, the others are launched"),
+        (
+            "retry_wave",
+            True,
+            "attempt 2: 0 of 1 server is up and kept, the others are checked in DRS",
+        ),
         ("accept_wave", True, "app1, app2 can launch now although db is 0 of 1 up; the execution"),
     ],
 )

@@ -435,7 +435,9 @@ def test_a_cascade_over_a_chain_of_a_thousand_waves_fits_into_one_task() -> None
     record = handler.handle("skip_wave", (asked,), now=NOW)
     assert time.process_time() - began < MOST_SECONDS
     assert handler._scheduler.all_settled
-    assert record.effect.endswith(" and 990 more will not be launched")
+    assert record.effect.endswith(
+        " and 990 more will not be launched; no other wave is open, so the execution ends"
+    )
 
 
 def test_a_slip_in_a_waves_name_is_answered_with_the_nearest() -> None:
