@@ -61,7 +61,7 @@ class CleanupActivities:
 
     async def _find(self, scope: TargetScope) -> FoundInstances:
         api = self._clients.drs(scope.target)
-        await api.account_id()
+        await api.check(changes=True)
         deadline = activity.info().scheduled_time.timestamp()
         deadline += JOBS_TIMEOUT_SECONDS / self._settings.speed
         while True:

@@ -28,6 +28,8 @@ from recovery.plan.model import Target
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 25
+# AssumeRole, for which all calls of an execution wait, takes less than a second.
+ASSUME_TIMEOUT_SECONDS = 5
 # More than DRS's quota of jobs in progress, each of which calls AWS once at a time.
 _THREADS = 32
 
@@ -189,7 +191,8 @@ class AwsSessions:
         if key not in self._sessions:
             session = checked_session(region_name=where.region)
             if role:
-                sts = session.client("sts", region_name=where.region)
+                config = client_config().merge(Config(read_timeout=ASSUME_TIMEOUT_SECONDS))
+                sts = session.client("sts", region_name=where.region, config=config)
                 self._roles[where] = credentials = RoleCredentials(sts, role, external_id)
                 source = _Session()
                 source._credentials = credentials  # type: ignore[attr-defined]

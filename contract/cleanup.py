@@ -20,6 +20,8 @@ class TargetScope(Model):
             recorded.
         since: the execution's start (epoch seconds).
         is_drill: jobs and instances of the other type are not its own.
+        launched_ids: the servers that the execution launched, or may have launched; None: all may
+            be, as an older worker read the history.
         acting_for: the execution and actor that sessions in AWS are named after.
     """
 
@@ -29,6 +31,7 @@ class TargetScope(Model):
     launch_prefix: str
     since: float
     is_drill: bool = True
+    launched_ids: list[str] | None = None
     acting_for: SessionIdentity | None = None
 
 
@@ -55,6 +58,7 @@ class CleanupScope(Model):
                     launch_prefix=f"{state.execution_id}/",
                     since=state.start_time,
                     is_drill=state.execution_type is ExecutionType.DRILL,
+                    launched_ids=[s.source_server_id for s in _maybe_launched(waves)],
                 )
             )
         return cls(
@@ -109,6 +113,17 @@ def own_servers(waves: Iterable[WaveState]) -> Iterator[ServerResult]:
     """The servers with a job of the execution itself, whose instances a clean-up terminates."""
     servers = (server for wave in waves for server in wave.servers)
     return (s for s in servers if s.recovery_job_id and not s.taken_over)
+
+
+def _maybe_launched(waves: Iterable[WaveState]) -> Iterator[ServerResult]:
+    """Its own servers, and those of launches whose outcome the history does not have."""
+    for wave in waves:
+        own = {server.source_server_id for server in own_servers([wave])}
+        is_open = wave.is_running or wave.launch_in_doubt
+        for server in wave.servers:
+            is_unknown = is_open and not server.recovery_job_id and not server.is_final
+            if server.source_server_id in own or is_unknown:
+                yield server
 
 
 def _own_jobs(waves: Iterable[WaveState]) -> Iterator[str]:

@@ -127,6 +127,8 @@ class DrillCleanupWorkflow:
             if is_cancelled_exception(error):
                 raise
             reason = f"what was launched is not known: {_reason_of(error)}"
+            ids = scope.launched_ids
+            maybe_launched = scope.server_ids if ids is None else ids
             left = [
                 LaunchedInstance(
                     recovery_instance_id="unknown",
@@ -135,7 +137,7 @@ class DrillCleanupWorkflow:
                     region=scope.target.region,
                     reason=reason,
                 )
-                for server_id in scope.server_ids
+                for server_id in maybe_launched
             ]
             return FoundInstances(instances=[], left=left)
 

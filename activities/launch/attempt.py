@@ -121,7 +121,8 @@ class LaunchAttempt:
             ApplicationError: retryable, or not if the launch failed.
         """
         try:
-            self._account_id = await self._api.account_id()
+            await self._api.check(changes=True)
+            self._account_id = await self._api.known_account()
             await self._adopt()
             await self._find_jobs()
             await self._refuse_live_servers()

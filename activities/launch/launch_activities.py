@@ -11,7 +11,7 @@ from activities.heartbeat import heartbeating
 from activities.launch.attempt import LaunchAttempt
 from activities.launch.launcher_problem import launcher_problem
 from aws.drs.models import DAY_SECONDS, Job
-from aws.errors import AwsError, TargetRefusedError
+from aws.errors import TargetRefusedError
 from aws.role_credentials import acting_for
 from aws.targets import TargetClients
 from contract.identifiers import launcher_workflow_id
@@ -136,11 +136,10 @@ class LaunchActivities:
     async def _account_of(self, target: Target) -> str | None:
         """The account; if STS fails, the one that the plan or the role names."""
         try:
-            return await self._clients.launches(target).account_id()
+            known = await self._clients.launches(target).known_account()
         except TargetRefusedError as refused:
             raise ApplicationError(str(refused), type=refused.kind, non_retryable=True) from refused
-        except AwsError:
-            return target.account_id or target.role_account_id
+        return known or target.account_id or target.role_account_id
 
 
 async def _report_launcher_problem(workflow_id: str) -> None:

@@ -1,5 +1,6 @@
 """A client of DRS that parses each response into a typed model."""
 
+import asyncio
 import json
 import logging
 import math
@@ -30,6 +31,8 @@ from aws.sessions import AwsSessions, call, call_threads, pages
 from recovery.plan.model import Server, Target
 
 MAX_IDS = 200
+# A launch that needs no account does not wait for it.
+_ACCOUNT_SECONDS = 5.0
 _MAX_JOB_IDS = 1000
 _MAX_PAGES = 200
 T = TypeVar("T", bound=DrsResponse)
@@ -108,16 +111,29 @@ class DrsClient:
         clients = (self._sessions.client(each, self._target) for each in ("sts", "service-quotas"))
         return [str(client.meta.endpoint_url) for client in clients]
 
-    async def check(self) -> None:
-        """Raise `TargetRefusedError` for a wrong account; ignore a failure of STS."""
-        if not self._target.account_id:
-            return
+    async def check(self, *, changes: bool = False) -> None:
+        """Raise `TargetRefusedError` for a wrong account.
+
+        Args:
+            changes: whether to raise also when STS fails, for nothing is changed in an account that
+                may not be the one that the target names.
+        """
+        if self._target.account_id:
+            await (self.account_id() if changes else self.known_account())
+
+    async def known_account(self) -> str | None:
+        """The account that calls act in; None if STS does not say it, which stops no call.
+
+        Raises:
+            TargetRefusedError: as `account_id`.
+        """
         try:
-            await self.account_id()
+            async with asyncio.timeout(_ACCOUNT_SECONDS):
+                return await self.account_id()
         except TargetRefusedError:
             raise
-        except AwsError:
-            return
+        except (AwsError, TimeoutError):
+            return None
 
     async def account_id(self) -> str:
         """The account that calls act in, by STS; looked up once.
@@ -165,7 +181,7 @@ class DrsClient:
             | ({"recoverySnapshotID": s.recovery_snapshot_id} if s.recovery_snapshot_id else {})
             for s in servers
         ]
-        client = await self._client("StartRecovery", retries=False)
+        client = await self._client("StartRecovery", retries=False, changes=True)
 
         def send() -> Any:
             with _sent_before(not_after):
@@ -229,7 +245,7 @@ class DrsClient:
             recovery_instance_ids: the instances.
             not_after: do not send the call after this time (`time.monotonic`).
         """
-        client = await self._client("TerminateRecoveryInstances")
+        client = await self._client("TerminateRecoveryInstances", changes=True)
 
         def send() -> None:
             with _sent_before(not_after):
@@ -244,8 +260,8 @@ class DrsClient:
         response = await call(self._threads, operation, read, sourceServerID=server_id)
         return {"STARTED": True, "STOPPED": False}.get(str(response.get("launchDisposition")))
 
-    async def _client(self, operation: str, *, retries: bool = True) -> Any:
-        await self.check()
+    async def _client(self, operation: str, *, retries: bool = True, changes: bool = False) -> Any:
+        await self.check(changes=changes)
         make, target = self._sessions.client, self._target
         client = await call(
             self._threads, operation, make, service="drs", target=target, retries=retries

@@ -70,6 +70,11 @@ class AllowedTargets(StrictModel):
         has_role = target.role_arn is None or _matches(target.role_arn, self.role_arns or ())
         return has_role and _matches(target.region, self.regions)
 
+    @property
+    def allow_any_account(self) -> bool:
+        """Whether a glob has all accounts, so that which one it is decides nothing."""
+        return _matches("0" * 12, tuple(each for each in self.account_ids if not each.strip("*?")))
+
 
 class AllowListFile(StrictModel):
     """The file of an allow-list."""
@@ -90,7 +95,9 @@ class AllowList:
     source: str
 
     def entry_of(self, target: Target, own_account: Callable[[], str]) -> AllowedTargets | None:
-        """The first entry that allows a target; None if the worker must not act in it.
+        """The entry that allows a target; None if the worker must not act in it.
+
+        For a role it is the first one. Without a role they do not differ: none has an external ID.
 
         Args:
             target: where to act; its `account_id` is what a plan says, and does not count.
@@ -100,6 +107,9 @@ class AllowList:
         entries = [each for each in self.targets if each.allow_somewhere(target)]
         if not entries:
             return None
+        any_account = next((each for each in entries if each.allow_any_account), None)
+        if target.role_account_id is None and any_account is not None:
+            return any_account
         account_id = target.role_account_id or own_account()
         return next((each for each in entries if _matches(account_id, each.account_ids)), None)
 

@@ -44,6 +44,16 @@ async def drilled(aws: LocalAws, launches: LaunchActivities, temporal: Temporal)
     )
 
 
+@pytest.mark.filterwarnings("ignore:Exception.InjectedError")
+async def test_a_clean_up_that_needs_no_account_does_not_wait_for_sts(
+    aws: LocalAws, launches: LaunchActivities, cleanup: CleanupActivities, temporal: Temporal
+) -> None:
+    scope = await drilled(aws, launches, temporal)
+    aws.fault("GetCallerIdentity", Service="sts", Error="AccessDenied")
+    found = await Attempt(temporal).run(cleanup.find_instances, scope)
+    assert len(found.instances) == 2
+
+
 @pytest.fixture
 def cleanup(fast: Settings) -> CleanupActivities:
     """The activities under test."""

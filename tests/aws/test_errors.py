@@ -18,6 +18,7 @@ from recovery.execution.wave import WaitingFor
 from recovery.plan.model import Server, Target
 from tests.activities.launch.test_attempt import launch
 from tests.aws_in_process import (
+    ACCOUNT,
     OTHER_ACCOUNT,
     TARGET,
     Attempt,
@@ -30,6 +31,8 @@ from tests.aws_in_process import (
 from tests.recovery.plans import server_id
 
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
+# Of which STS must say the account before a launch.
+IN_ACCOUNT = TARGET.model_copy(update={"account_id": ACCOUNT})
 HTML = b"<html><head><title>Forbidden</title></head><body>Request blocked.</body></html>"
 
 
@@ -110,7 +113,7 @@ async def test_html_of_a_gateway_before_drs_does_not_end_a_launch(
 async def test_html_of_a_gateway_before_sts_does_not_end_a_launch(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = launch(aws.servers())
+    request = launch(aws.servers(), target=IN_ACCOUNT)
     async with middlebox(403, "text/html", HTML) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
         error = await Attempt(temporal).run_failing(launches.launch_batch, batch(request))
@@ -159,7 +162,7 @@ async def test_a_launch_waits_out_what_can_pass_and_says_what_it_met(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, call: str, code: str
 ) -> None:
     servers = aws.servers()
-    request = launch(servers)
+    request = launch(servers, target=IN_ACCOUNT)
     service, operation = call.split(".")
     aws.fault(operation, Service=service, Error=code, Times=1)
     first = Attempt(temporal)

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -54,6 +56,10 @@ def refusing(aws: LocalAws, *parameters: str, **error: str) -> Iterator[None]:
     aws.fault("AssumeRole", Service="sts", Mentions=list(parameters), **what)
     yield
     aws.clear_faults()
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.getMessage() for r in caplog.records if r.name == "aws.role_credentials"]
 
 
 async def test_calls_for_an_execution_are_made_in_a_session_of_it_and_its_actor(
@@ -132,7 +138,7 @@ async def test_what_a_role_refuses_is_left_out_with_one_warning_and_stops_nothin
     # The second execution does not ask for it again.
     assert len(assumed) == 3
     assert all(kept in call for call in assumed)
-    warned = [r.getMessage() for r in caplog.records if r.name == "aws.role_credentials"]
+    warned = warnings_in(caplog)
     assert len(warned) == 1
     assert f"Allow {permission} in the role's trust policy" in warned[0]
     assert sessions.warnings(TARGET) == warned
@@ -182,3 +188,116 @@ async def test_an_sts_that_is_throttled_leaves_nothing_out(
         await DrsClient(sessions, TARGET).jobs_since(0.0)
     assert all("SourceIdentity" in call for call in assumed)
     assert sessions.warnings(TARGET) == []
+
+
+def tags_and_identity(calls: list[dict[str, str]]) -> list[tuple[bool, bool]]:
+    return [("Tags.member.1.Key" in call, "SourceIdentity" in call) for call in calls]
+
+
+@pytest.mark.parametrize("error", ["PackedPolicyTooLarge", "InvalidParameterValue"])
+async def test_what_sts_refuses_of_one_execution_is_left_out_of_that_one_only(
+    aws: LocalAws, assumed: list[dict[str, str]], caplog: pytest.LogCaptureFixture, error: str
+) -> None:
+    sessions = AwsSessions()
+    api = DrsClient(sessions, TARGET)
+    with refusing(aws, "Tags", Error=error), acting_for(ALICE):
+        assert await api.jobs_since(0.0) == []
+    assert sessions.warnings(TARGET) == []
+    for warned in warnings_in(caplog):
+        assert error in warned
+        assert "the session crm-0123456789ab,alice@example.com" in warned
+        assert "Allow" not in warned
+    assert len(warnings_in(caplog)) == 2
+    with acting_for(BOB):
+        await api.jobs_since(0.0)
+    assert tags_and_identity(assumed[-1:]) == [(True, True)]
+
+
+def refuse_names(aws: LocalAws) -> None:
+    """As a trust policy with a condition on sts:RoleSessionName does."""
+    message = NOT_AUTHORIZED.format("sts:AssumeRole")
+    names = ["RoleSessionName=crm-", "RoleSessionName=web-"]
+    aws.fault("AssumeRole", Service="sts", Error="AccessDenied", Message=message, Mentions=names)
+
+
+async def test_a_role_that_refuses_the_names_of_sessions_is_assumed_with_the_plain_one(
+    aws: LocalAws, assumed: list[dict[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    sessions = AwsSessions()
+    api = DrsClient(sessions, TARGET)
+    refuse_names(aws)
+    with acting_for(ALICE):
+        assert await api.jobs_since(0.0) == []
+    assert assumed[-1]["RoleSessionName"] == "drs-waves"
+    assert tags_and_identity(assumed) == [(True, True), (False, False), (False, False)]
+    # What was refused is the name; source identity and tags are asked for again.
+    with acting_for(BOB):
+        assert await api.jobs_since(0.0) == []
+    assert assumed[3]["RoleSessionName"] == "drs-waves"
+    assert tags_and_identity(assumed[3:]) == [(True, True)]
+    (warned,) = warnings_in(caplog)
+    assert "Allow other names than drs-waves" in warned
+    assert "sts:RoleSessionName" in warned
+    assert sessions.warnings(TARGET) == [warned]
+
+
+FAULTS: list[dict[str, Any]] = [
+    {"Error": "ServiceUnavailable"},
+    {"Error": "Throttling"},
+    {"Effect": "drop"},
+]
+
+
+@pytest.mark.parametrize("what", FAULTS)
+async def test_while_sts_fails_a_new_execution_signs_with_the_valid_session_of_the_worker(
+    aws: LocalAws,
+    assumed: list[dict[str, str]],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    what: dict[str, Any],
+) -> None:
+    api = DrsClient(AwsSessions(), TARGET)
+    await api.jobs_since(0.0)
+    aws.fault("AssumeRole", Service="sts", **what)
+    for identity in (ALICE, BOB):
+        with acting_for(identity):
+            await asyncio.gather(*(api.jobs_since(0.0) for _ in range(3)))
+    # One attempt, which botocore makes three times, for both.
+    assert len(assumed) == 4
+    (warned,) = warnings_in(caplog)
+    assert f"STS gives no new sessions in {ROLE}" in warned
+    aws.clear_faults()
+    now = time.monotonic()
+    monkeypatch.setattr("aws.role_credentials.time.monotonic", lambda: now + 600)
+    with acting_for(BOB):
+        await api.jobs_since(0.0)
+    assert assumed[-1]["RoleSessionName"] == "web-ba9876543210,bob"
+    assert len(assumed) == 5
+
+
+async def test_a_session_that_cannot_be_renewed_signs_until_its_end(
+    aws: LocalAws, assumed: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = DrsClient(AwsSessions(), TARGET)
+    with acting_for(ALICE):
+        await api.jobs_since(0.0)
+        aws.fault("AssumeRole", Service="sts", Error="ServiceUnavailable")
+        began = time.time()
+        for minutes in (50, 58):
+            now = began + minutes * 60
+            monkeypatch.setattr("aws.role_credentials.time.time", partial(float, now))
+            assert await api.jobs_since(0.0) == []
+        monkeypatch.setattr("aws.role_credentials.time.time", lambda: began + 3600)
+        with pytest.raises(AwsError, match="ServiceUnavailable"):
+            await api.jobs_since(0.0)
+    assert len(assumed) == 7
+
+
+async def test_a_lasting_refusal_of_an_execution_is_not_signed_by_the_worker(
+    aws: LocalAws, assumed: list[dict[str, str]]
+) -> None:
+    api = DrsClient(AwsSessions(), TARGET)
+    await api.jobs_since(0.0)
+    with refusing(aws, "Action"), acting_for(ALICE), pytest.raises(AwsError, match="AccessDenied"):
+        await api.jobs_since(0.0)
+    assert [call["RoleSessionName"] for call in assumed[-2:]] == [ALICE.session_name, "drs-waves"]

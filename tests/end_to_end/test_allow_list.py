@@ -93,7 +93,11 @@ async def test_what_was_launched_in_a_target_that_the_list_lost_is_left_with_the
 ) -> None:
     env = env_without_worker
     monkeypatch.setenv("DRS_WAVES_ALLOW_LIST", "")
-    plan = env.plan(env.wave("Database", role_arn=role_of(env, "drs-waves")))
+    role = role_of(env, "drs-waves")
+    # DRS does not have the server of the second wave, so the third one is never launched.
+    missing = env.wave("Missing", servers=[f"s-{'f' * 17}"], role_arn=role)
+    never = env.wave("App", "Missing", role_arn=role)
+    plan = env.plan(env.wave("Database", role_arn=role), missing, never)
     async with worker_of(env, "drs-waves"):
         state = await env.run(plan)
     async with worker_of(env, "other"):

@@ -17,6 +17,7 @@ from activities.launch import guard as launch_guard
 from activities.launch.launch_activities import LaunchActivities
 from aws.drs.client import DrsClient
 from aws.drs.models import Job
+from aws.targets import TargetClients
 from contract.launch import LaunchAnswer, LaunchRequest, LaunchResult
 from recovery.execution.server import LaunchStatus
 from recovery.execution.wave import WaitingFor
@@ -74,6 +75,54 @@ async def test_a_launch_gives_each_server_its_job_and_the_time_drs_accepted_it(
     assert [s.launch_status for s in result.servers] == [LaunchStatus.PENDING] * 2
     assert result.accepted_time is not None
     assert before - 0.001 <= result.accepted_time <= time.time()
+
+
+@pytest.mark.filterwarnings("ignore:Exception.InjectedError")
+@pytest.mark.parametrize("error", ["AccessDenied", "Throttling", "InternalFailure"])
+async def test_a_launch_that_needs_no_account_does_not_wait_for_sts(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, error: str
+) -> None:
+    servers = aws.servers()
+    aws.fault("GetCallerIdentity", Service="sts", Error=error)
+    result = await launch_result(Attempt(temporal), launches, launch(servers))
+    assert len(aws.accepted(servers[0])) == 1
+    assert result.account_id is None
+
+
+async def test_a_launch_that_needs_no_account_goes_on_while_sts_does_not_answer(
+    aws: LocalAws,
+    launches: LaunchActivities,
+    temporal: Temporal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    servers = aws.servers()
+    monkeypatch.setattr("aws.drs.client._ACCOUNT_SECONDS", 0.05)
+    aws.fault("GetCallerIdentity", Service="sts", Effect="delay", Seconds=1.0)
+    result = await launch_result(Attempt(temporal), launches, launch(servers))
+    assert len(aws.accepted(servers[0])) == 1
+    assert result.account_id is None
+
+
+@pytest.mark.filterwarnings("ignore:Exception.InjectedError")
+@pytest.mark.parametrize(
+    "fields", [{"target": TARGET.model_copy(update={"account_id": ACCOUNT})}, {}]
+)
+async def test_an_unknown_account_that_the_plan_or_the_allow_list_needs_is_not_launched_in(
+    aws: LocalAws, fast: Settings, temporal: Temporal, fields: dict[str, Any]
+) -> None:
+    servers = aws.servers()
+    entry = {"AccountIds": ["1*"], "Regions": ["*"]}
+    allow_list = None if fields else json.dumps({"Targets": [entry]})
+    settings = fast.model_copy(update={"allow_list": allow_list})
+    activities = LaunchActivities(TargetClients(settings), settings)
+    request = batch(launch(servers, **fields))
+    aws.fault("GetCallerIdentity", Service="sts", Error="Throttling")
+    error = await Attempt(temporal).run_failing(activities.launch_batch, request)
+    assert not error.non_retryable
+    assert aws.calls("StartRecovery") == 0
+    aws.clear_faults()
+    await Attempt(temporal).run(activities.launch_batch, request)
+    assert aws.calls("StartRecovery") == 1
 
 
 @pytest.mark.parametrize("effect", ["answer-lost", "answer-cut"])

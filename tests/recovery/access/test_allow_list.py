@@ -92,6 +92,22 @@ def test_nobody_is_asked_for_the_account_where_no_entry_has_the_region() -> None
     assert listed(OWN).entry_of(Target(region="eu-central-1"), never) is None
 
 
+@pytest.mark.parametrize("accounts", [("*",), (OTHER, "*"), ("**",), ("?" * 12,), ("1*", "*?*")])
+def test_nobody_is_asked_for_the_account_where_every_account_is_allowed(
+    accounts: tuple[str, ...],
+) -> None:
+    narrow = AllowedTargets(account_ids=(OTHER,), regions=("*",))
+    entry = AllowedTargets(account_ids=accounts, regions=("us-*",))
+    allow_list = AllowList((narrow, entry), "list.yaml")
+    assert allow_list.entry_of(Target(region="us-west-2"), never) is entry
+
+
+@pytest.mark.parametrize("glob", ["?" * 11, "1*", "*1", "0*0"])
+def test_a_glob_that_some_account_does_not_match_needs_the_account(glob: str) -> None:
+    with pytest.raises(AssertionError):
+        listed(glob).entry_of(Target(region="us-west-2"), never)
+
+
 @pytest.mark.parametrize(
     ("target", "account_id", "said"),
     [
