@@ -174,8 +174,8 @@ def _retry_effect(state: ExecutionState, wave: WaveState) -> str:
     kept = f"{up} of {count(servers, 'server')} {are} up and kept"
     if up == servers:
         return f"{attempt}: {kept}"
-    rest = "the others are launched again, unless their job is still running"
-    return f"{attempt}: {kept}, {rest}"
+    rest = f"{kept}, the others are" if up else f"{count(servers, 'server')} {are}"
+    return f"{attempt}: {rest} launched, unless in a running job"
 
 
 def _when(state: ExecutionState, wave: WaveState, *, needs_approval: bool) -> str:
