@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from recovery.execution.judge import judge_plan
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
-from recovery.execution.unlaunched_waves import UnlaunchedWaves, change, names_of, skip, wait_for
+from recovery.execution.unlaunched_waves import (
+    UnlaunchedWaves,
+    change,
+    is_expired,
+    names_of,
+    skip,
+    wait_for,
+)
 from recovery.execution.wave import (
     Cause,
     OperatorDecision,
@@ -230,7 +237,8 @@ class WaveScheduler:
         wave.reopened()
         wave.retry_after = retry_after
         wave.decisions = wave.decisions.model_copy(update={"refused_by": None, "accepted_by": None})
-        if not wave.attempt:
+        # An expired approval would fail the wave again, and no new one could be given.
+        if not wave.attempt or is_expired(wave.decisions.approved_by, now=now):
             wave.decisions.approved_by = None
         change(wave, WaveStatus.PENDING, reason, now=now)
         self._unlaunched.update((wave_id, *self.plan.graph.downstream_of(wave_id)), now=now)

@@ -86,7 +86,7 @@ class UnlaunchedWaves:
     def _settle(self, wave: WaveState, stopped_by: list[WaveState], *, now: float) -> None:
         decided = wave.decisions
         approval = decided.approved_by
-        expired = _is_expired(approval, now=now)
+        expired = is_expired(approval, now=now)
         is_settled = wave.status.is_settled and wave.status is not WaveStatus.FAILED
         if decided.skipped_by:
             skipped, cause = f"Skipped by {decided.skipped_by}", Cause.SKIPPED_BY_OPERATOR
@@ -144,7 +144,7 @@ class UnlaunchedWaves:
         """Whether a wave needs an approval that it does not have."""
         approval = wave.decisions.approved_by
         needed = self._planned[wave.wave_id].approval_required
-        return needed and (approval is None or _is_expired(approval, now=now))
+        return needed and (approval is None or is_expired(approval, now=now))
 
     def _fail_at_deadline(self, wave: WaveState, *, now: float) -> None:
         """Fail a wave that waits for a person at the plan's deadline."""
@@ -199,7 +199,8 @@ def change(
     wave.revision = next_revision(wave.revision, now)
 
 
-def _is_expired(approval: OperatorDecision | None, *, now: float) -> bool:
+def is_expired(approval: OperatorDecision | None, *, now: float) -> bool:
+    """Whether an approval is no longer valid."""
     return approval is not None and approval.expires is not None and approval.expires <= now
 
 

@@ -185,8 +185,8 @@ def _retry_effect(state: ExecutionState, wave: WaveState) -> str:
     kept = f"{up} of {count(servers, 'server')} {are} up and kept"
     if up == servers:
         return f"{attempt}: {kept}"
-    rest = "the others are checked in DRS, and launched unless they are up or in a running job"
-    return f"{attempt}: {kept}, {rest}"
+    rest = f"{kept}, the others are" if up else f"{count(servers, 'server')} {are}"
+    return f"{attempt}: {rest} launched, unless up or in a running job"
 
 
 def _when(state: ExecutionState, wave: WaveState, *, needs_approval: bool) -> str:

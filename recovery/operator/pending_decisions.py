@@ -112,7 +112,8 @@ def unanswered_effect(state: ExecutionState, wave: WaveState) -> str:
     text = f"{next(iter(waiting.values()))}{more} will not be launched"
     if state.execution_type is ExecutionType.DRILL:
         return text
-    return f"{text}; until the plan's deadline, a later answer still launches them"
+    it = "them" if others else "it"
+    return f"{text}; until the plan's deadline, a later answer still launches {it}"
 
 
 def if_unanswered(state: ExecutionState, decision: PendingDecision) -> str:

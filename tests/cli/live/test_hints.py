@@ -73,7 +73,7 @@ def test_a_failed_wave_says_until_when_to_decide_and_what_happens_otherwise(
     text = " ".join(said(state, now=START + 600))
     until = clock_time(START + 2 * 3600)
     assert f"1 h 50 min to decide (until {until}). Without a decision, Web will not be" in text
-    later = "until the plan's deadline, a later answer still launches them"
+    later = "until the plan's deadline, a later answer still launches it"
     assert (later in text) is (kind is ExecutionType.RECOVERY)
 
 

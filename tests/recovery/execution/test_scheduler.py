@@ -12,7 +12,14 @@ from recovery.execution.progress import attempt_text, wave_notes
 from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
-from recovery.execution.wave import WaitingFor, WaveReport, WaveState, WaveStatus, next_revision
+from recovery.execution.wave import (
+    OperatorDecision,
+    WaitingFor,
+    WaveReport,
+    WaveState,
+    WaveStatus,
+    next_revision,
+)
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, expected_seconds
 from recovery.forecast.remaining import remaining
 from recovery.plan.model import Impact, RecoveryPlan
@@ -589,3 +596,17 @@ class Execution(RuleBasedStateMachine):
 
 Execution.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 test_an_execution_survives_anything_in_any_order = Execution.TestCase
+
+
+def test_a_retry_after_its_approval_has_expired_waits_for_a_new_one() -> None:
+    plan = plan_of({"db": []})
+    plan.waves[0].approval_required = True
+    scheduler = begin(plan)
+    scheduler.decide(
+        "db", now=NOW, approved_by=OperatorDecision(actor="a", time=NOW, expires=NOW + 60)
+    )
+    end(scheduler, "db", WaveStatus.FAILED)
+    scheduler.reopen("db", "Retry by ops", now=NOW + 120)
+    assert scheduler.wave("db").waiting_for is WaitingFor.APPROVAL
+    scheduler.decide("db", now=NOW + 130, approved_by=OperatorDecision(actor="b", time=NOW + 130))
+    assert [wave.wave_id for wave in scheduler.ready()] == ["db"]

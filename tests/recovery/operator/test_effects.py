@@ -241,7 +241,7 @@ def test_a_retry_says_what_the_next_attempt_still_needs() -> None:
     execution.take(("approve_wave", ({"wave": "db", "approve": False},)))
     execution.take(("pause", ({},)))
     message = OperatorMessage(MessageName.RETRY_WAVE, "db")
-    expected = "attempt 1 after its approval and after resume: 0 of 1 server is up and kept"
+    expected = "attempt 1 after its approval and after resume: 1 server is launched"
     assert effect_of(execution.state, message).startswith(expected)
 
 
@@ -272,11 +272,7 @@ def test_the_cancel_of_a_wave_never_reads_as_the_cancel_of_the_plan() -> None:
 @pytest.mark.parametrize(
     ("name", "approve", "text"),
     [
-        (
-            "retry_wave",
-            True,
-            "attempt 2: 0 of 1 server is up and kept, the others are checked in DRS",
-        ),
+        ("retry_wave", True, "attempt 2: 1 server is launched, unless up or in a running job"),
         ("accept_wave", True, "app1, app2 can launch now although db is 0 of 1 up; the execution"),
     ],
 )
