@@ -59,7 +59,7 @@ class _TargetClients:
         """The client of a target."""
         return self
 
-    async def account_id(self) -> str:
+    async def known_account(self) -> str:
         """The account."""
         return ACCOUNT_ID
 
