@@ -50,7 +50,7 @@ async def test_the_page_shows_the_diamond_from_start_to_end(
     await tab.shows("web", "Waiting for App2")
     await tab.shows("web", "COMPLETED")
     await tab.sees("#head .plan", "COMPLETED")
-    await tab.sees("#status-line", "4 of 4 waves up, 6 of 6 servers launched")
+    await tab.sees("#status-line", "4 of 4 waves came up, 6 of 6 servers launched")
 
     recorded = await env.end(plan, execution_id)
     for number, wave in enumerate(recorded.waves):
