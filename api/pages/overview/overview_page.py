@@ -36,6 +36,8 @@ class OverviewPage(LivePage[OverviewState]):
     def parts(self, snapshot: Snapshot[OverviewState]) -> dict[str, str]:
         """Render the parts that change."""
         found = snapshot.value
+        # What is out of date does not go on counting.
+        now = min(time.time(), snapshot.seen_time + self.old_after(snapshot))
         states = [each.state for each in found.running if each.state is not None]
         decisions = open_decisions(states, self.user)
         unread = len(found.running) - len(states)
@@ -47,9 +49,9 @@ class OverviewPage(LivePage[OverviewState]):
                 decisions=decisions[:_MAX_DECISIONS],
                 total=len(decisions),
                 unread=unread,
-                now=time.time(),
+                now=now,
             ),
-            "running": render("running", rows=[_running(each) for each in found.running]),
+            "running": render("running", rows=[_running(each, now=now) for each in found.running]),
             "plans": render(
                 "plans",
                 plans=found.plans,
@@ -100,10 +102,10 @@ def _status_line(found: OverviewState) -> str:
     )
 
 
-def _running(each: OverviewExecution) -> dict[str, Any]:
+def _running(each: OverviewExecution, *, now: float) -> dict[str, Any]:
     """The template values of a running execution."""
     values: dict[str, Any] = {"row": each.row, "state": each.state, "error": each.error}
     if each.state is not None:
-        return values | summary(each.state, now=time.time()) | {"status": each.state.status}
+        return values | summary(each.state, now=now) | {"status": each.state.status}
     symbol = PLAN_SYMBOLS.get(each.row.status, "?")
     return values | {"symbol": symbol, "status": each.row.status}
