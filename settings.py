@@ -158,8 +158,26 @@ class Settings(BaseSettings):
         default="roles",
         description="Claim with the roles viewer, operator, approver, admin; dots separate keys.",
     )
+    signing_key: str | None = Field(
+        default=None,
+        description="PEM file of the Ed25519 key that `drs-waves serve` signs requests with.",
+    )
+    signing_kms_key: str | None = Field(
+        default=None,
+        pattern=r"^(arn:aws[a-z-]*:kms:\S+|alias/\S+|[0-9a-f-]{36})$",
+        description="KMS key (ECC_NIST_P256) that it signs requests with instead.",
+    )
     starts_a_minute: int = Field(
         default=10, ge=1, description="Executions that one subject may start within a minute."
+    )
+    require_signed_requests: bool = Field(
+        default=False,
+        description="The worker launches and terminates only what signed requests allow, and "
+        "applies only signed messages.",
+    )
+    request_keys: str | None = Field(
+        default=None,
+        description="JSON file of the public keys that the worker verifies signed requests with.",
     )
     log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
     deployment_name: str | None = Field(
@@ -193,6 +211,29 @@ class Settings(BaseSettings):
         if self.allow_list_file is not None and self.allow_list is not None:
             raise ValueError(
                 "DRS_WAVES_ALLOW_LIST_FILE and DRS_WAVES_ALLOW_LIST are both set: unset one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _verifies_with_keys(self) -> Self:
+        if self.require_signed_requests and self.request_keys is None:
+            raise ValueError(
+                "DRS_WAVES_REQUIRE_SIGNED_REQUESTS is set and DRS_WAVES_REQUEST_KEYS is not: the "
+                "worker would refuse everything"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _signs_for_known_callers(self) -> Self:
+        keys = [key for key in (self.signing_key, self.signing_kms_key) if key is not None]
+        if len(keys) > 1:
+            raise ValueError(
+                "DRS_WAVES_SIGNING_KEY and DRS_WAVES_SIGNING_KMS_KEY are both set: leave one out"
+            )
+        if keys and not self.api_tokens and self.oidc_issuer is None:
+            raise ValueError(
+                "a signing key is set, but the API checks no caller whom it could sign for: set "
+                "DRS_WAVES_API_TOKENS, or DRS_WAVES_OIDC_ISSUER and DRS_WAVES_OIDC_AUDIENCE"
             )
         return self
 

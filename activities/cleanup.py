@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from temporalio import activity
 
+from activities.access.cleanup_check import CleanupCheck
+from activities.access.verifier import RequestVerifier, report_refusal
 from activities.fence import confirm_attempt
 from activities.heartbeat import heartbeating
 from activities.retry import retried_later
@@ -18,6 +20,7 @@ from aws.errors import AwsError, AwsErrorKind
 from aws.role_credentials import acting_for
 from aws.targets import TargetClients
 from contract.cleanup import FoundInstances, TargetScope, TerminateRequest
+from recovery.access.grants import AccessRefusedError
 from recovery.access.session_identity import SessionIdentity
 from recovery.execution.cleanup_state import LaunchedInstance
 from recovery.plan.model import Target
@@ -32,9 +35,16 @@ _GONE = ("TERMINATED", "NOT_FOUND")
 class CleanupActivities:
     """The activities of the clean-up."""
 
-    def __init__(self, clients: TargetClients, settings: Settings) -> None:
+    def __init__(
+        self,
+        clients: TargetClients,
+        settings: Settings,
+        verifier: RequestVerifier | None = None,
+    ) -> None:
         self._clients = clients
         self._settings = settings
+        is_required = verifier is not None and verifier.is_required
+        self._check = CleanupCheck(verifier) if verifier is not None and is_required else None
 
     @activity.defn
     async def find_instances(self, scope: TargetScope) -> FoundInstances:
@@ -52,7 +62,31 @@ class CleanupActivities:
         """
         async with heartbeating():
             with self._calls_for(request.acting_for):
-                return await self._terminate(request)
+                refused = await self._refused(request)
+                allowed = [i for i in request.instances if i.recovery_instance_id not in refused]
+                left = await self._terminate(request.model_copy(update={"instances": allowed}))
+                unsigned = [i for i in request.instances if i.recovery_instance_id in refused]
+                # What an earlier attempt has terminated is no longer listed, so it is unknown.
+                gone = await _terminated_by_drs(self._clients.drs(request.target), unsigned)
+        for instance in [i for i in unsigned if i not in gone]:
+            reason = refused[instance.recovery_instance_id]
+            report_refusal("a termination", reason, instance=instance.recovery_instance_id)
+            left.append(instance.left(f"not terminated: {reason}"))
+        return left
+
+    async def _refused(self, request: TerminateRequest) -> dict[str, AccessRefusedError]:
+        """By the ID of an instance, why it does not belong to a signed clean-up.
+
+        Raises:
+            AwsError: DRS cannot be read now.
+        """
+        if self._check is None:
+            return {}
+        try:
+            subject = self._check.subject_of(request)
+        except AccessRefusedError as error:
+            return {i.recovery_instance_id: error for i in request.instances}
+        return await self._check.refused(subject, request, self._clients.drs(request.target))
 
     @contextmanager
     def _calls_for(self, identity: SessionIdentity | None) -> Iterator[None]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from temporalio import activity
 
+from activities.access.verifier import RequestVerifier, report_refusal
 from activities.heartbeat import heartbeating
 from aws.drs.client import DrsClient
 from aws.drs.live_recovery import live_recoveries
@@ -14,6 +15,7 @@ from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.regions import DependencyRegions
 from aws.targets import TargetClients
 from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
+from recovery.access.grants import AccessRefusedError
 from recovery.launch.admission import Quotas
 from recovery.plan.model import RecoveryPlan, Target
 from settings import Settings, is_loopback
@@ -39,28 +41,32 @@ class TargetActivities:
         settings: Settings,
         dependencies: DependencyRegions | None = None,
         history: HistoryTable | None = None,
+        verifier: RequestVerifier | None = None,
     ) -> None:
         self._clients = clients
         self._settings = settings
         self._dependencies = dependencies or DependencyRegions()
         self._history = history
+        self._verifier = verifier
 
     @activity.defn
     async def check_targets(
         self, targets: list[Target], server_ids: list[list[str]] | None = None
     ) -> WorkerContext:
-        """Return the account and endpoint of each target.
+        """Return the account and endpoint of each target, and whether the start may be launched.
 
         The source servers of each, if given, are read for their Regions, systems and names.
         """
         async with heartbeating():
-            context, servers = await asyncio.gather(
+            (refusal, warnings), context, servers = await asyncio.gather(
+                self._check_start(),
                 self._context(targets, _START_TIMEOUT_SECONDS),
                 self._servers(targets, server_ids or []),
             )
         return context.model_copy(
             update={
-                "warnings": self._dependencies.warnings(origins_of(servers)),
+                "refusal": refusal,
+                "warnings": warnings + self._dependencies.warnings(origins_of(servers)),
                 "operating_systems": {
                     server.source_server_id: server.operating_system
                     for server in servers
@@ -107,6 +113,22 @@ class TargetActivities:
         requests = zip(targets, server_ids, strict=False)
         listed = await asyncio.gather(*(read(target, ids) for target, ids in requests if ids))
         return [server for some in listed for server in some]
+
+    async def _check_start(self) -> tuple[str | None, list[str]]:
+        """Why the start of the calling workflow is refused, and what must be known of it."""
+        if self._verifier is None or not self._verifier.is_required:
+            return None, []
+        info = activity.info()
+        workflow_id, run_id = info.workflow_id or "", info.workflow_run_id or ""
+        try:
+            start = await self._verifier.start_of(activity.client(), workflow_id, run_id)
+        except AccessRefusedError as refused:
+            report_refusal("a start", refused, workflow_id=workflow_id)
+            return f"the start is refused: {refused}", []
+        grant = start.grant
+        if grant.break_glass is None:
+            return None, []
+        return None, [f"Started by break-glass by {grant.actor}: {grant.break_glass}"]
 
     async def _context(self, targets: Sequence[Target], seconds: float) -> WorkerContext:
         contexts = await asyncio.gather(*(self._check_target(each, seconds) for each in targets))

@@ -15,6 +15,7 @@ from limits.strategies import MovingWindowRateLimiter
 from pydantic import Field, StrictBool
 from temporalio.client import Client
 
+from api.auth.request_signing import RequestSigning
 from api.auth.roles import require
 from api.auth.tokens import Principal
 from api.parameters import EXECUTION_ID_PATTERN, MAX_VERSIONS
@@ -88,6 +89,7 @@ class ExecutionStarter:
         connect: Callable[[], Awaitable[Client]],
         plan: Callable[[str, int | None], Awaitable[RegisteredPlan]],
         history: HistoryTable,
+        signing: RequestSigning,
     ) -> None:
         """Create a starter.
 
@@ -96,11 +98,13 @@ class ExecutionStarter:
             connect: returns the connection to Temporal, which is made on first use.
             plan: returns a registered plan, by its PlanId and version.
             history: has the durations of servers, and executions that Temporal no longer has.
+            signing: signs the starts.
         """
         self._settings = settings
         self._connect = connect
         self._plan = plan
         self._history = history
+        self._signing = signing
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._limit = RateLimitItemPerMinute(settings.starts_a_minute)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -151,10 +155,15 @@ class ExecutionStarter:
         started.is_new = True
         if request.cleanup_after_seconds is not None:
             after_seconds = request.cleanup_after_seconds / self._settings.speed
-            warning = await schedule_cleanup(
-                client, execution_id, actor=caller.subject, after_seconds=after_seconds
+            error = await schedule_cleanup(
+                client,
+                execution_id,
+                actor=caller.subject,
+                after_seconds=after_seconds,
+                signer=self._signing.signer(caller),
             )
-            started.warnings += [warning] if warning else []
+            if error is not None:
+                started.warnings.append(f"its clean-up could not be scheduled: {error.for_api}")
         if idle := await idle_reason(client):
             started.warnings.append(f"it has not started yet. {idle.for_api}")
         return started
@@ -184,6 +193,7 @@ class ExecutionStarter:
             started_by=caller.subject,
             execution_id=execution_id,
             request=request_hash,
+            signer=self._signing.signer(caller),
         )
 
     def _count_start(self, caller: Principal) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from temporalio.client import Client
 
+from api.auth.request_signing import RequestSigning
 from api.auth.roles import require, role_for
 from api.auth.tokens import Authenticator, Principal
 from api.execution_starter import ExecutionStarter
@@ -81,7 +82,10 @@ class ExecutionService:
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
-        self.starter = ExecutionStarter(settings, self.client, self.plan, self.history)
+        self.signing = RequestSigning(settings)
+        self.starter = ExecutionStarter(
+            settings, self.client, self.plan, self.history, self.signing
+        )
 
     async def client(self) -> Client:
         """The connection to Temporal, which is made on first use.
@@ -211,7 +215,8 @@ class ExecutionService:
         require(caller, role_for(message.name))
         client = await self.client()
         running = await self._running(client, execution_id)
-        return await send(client, running, message, actor=caller.subject)
+        signer = self.signing.signer(caller)
+        return await send(client, running, message, actor=caller.subject, signer=signer)
 
     async def cancel(
         self, caller: Principal, execution_id: str, *, reason: str, confirmation: str | None
@@ -260,6 +265,7 @@ class ExecutionService:
                 actor=caller.subject,
                 confirmation=confirmation,
             ),
+            signer=self.signing.signer(caller),
         )
 
     async def cleanup(self, execution_id: str) -> CleanupState:

@@ -10,10 +10,15 @@ from contract.cleanup import StartCleanup, own_servers
 from contract.identifiers import PLAN_ID_KEY, cleanup_workflow_id, plan_id_of, search_attributes
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
+from recovery.access.grants import DAY_SECONDS
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus
 from recovery.execution.state import ExecutionState
 from recovery.text_format import count
+from security.signers import RequestSigner
 from workflows.drill_cleanup import DrillCleanupWorkflow
+
+# It waits for the end of the execution and of its jobs, for at most 9 days.
+_VALID_SECONDS = 10 * DAY_SECONDS
 
 
 def may_clean_up(state: ExecutionState) -> bool:
@@ -36,8 +41,15 @@ def termination_lines(state: ExecutionState) -> list[str]:
     return lines
 
 
-async def start_cleanup(client: Client, start: StartCleanup) -> str:
+async def start_cleanup(
+    client: Client, start: StartCleanup, *, signer: RequestSigner | None = None
+) -> str:
     """Start the clean-up after an execution, a workflow of its own.
+
+    Args:
+        client: Temporal's.
+        start: what to clean up.
+        signer: signs it; default: it is not signed.
 
     Returns:
         Its workflow ID.
@@ -49,6 +61,11 @@ async def start_cleanup(client: Client, start: StartCleanup) -> str:
     workflow_id = cleanup_workflow_id(start.execution_id)
     try:
         async with explained_errors():
+            if signer is not None:
+                valid = _VALID_SECONDS + start.after_seconds
+                start.signed = await signer.sign(
+                    start.subject, actor=start.actor, valid_seconds=valid
+                )
             await client.start_workflow(
                 DrillCleanupWorkflow.run,
                 start,
@@ -69,8 +86,13 @@ async def start_cleanup(client: Client, start: StartCleanup) -> str:
 
 
 async def schedule_cleanup(
-    client: Client, execution_id: str, *, actor: str, after_seconds: float
-) -> str | None:
+    client: Client,
+    execution_id: str,
+    *,
+    actor: str,
+    after_seconds: float,
+    signer: RequestSigner | None = None,
+) -> RefusedError | UnreachableError | None:
     """Schedule the clean-up of a drill for some time after its end.
 
     An error is returned and not raised, because the drill itself has started.
@@ -80,6 +102,7 @@ async def schedule_cleanup(
         execution_id: the drill's execution.
         actor: who asks for it.
         after_seconds: seconds after the drill's end, already divided by a sandbox's speed.
+        signer: signs it; default: it is not signed.
 
     Returns:
         Why it could not be scheduled; None if it was.
@@ -91,9 +114,9 @@ async def schedule_cleanup(
         after_seconds=after_seconds,
     )
     try:
-        await start_cleanup(client, start)
+        await start_cleanup(client, start, signer=signer)
     except (RefusedError, UnreachableError) as error:
-        return f"its clean-up could not be scheduled: {error}"
+        return error
     return None
 
 

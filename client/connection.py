@@ -13,8 +13,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from client.errors import RefusedError, UnreachableError
 from contract.rpc_limits import CONNECT_SECONDS, RPC_TIMEOUT
+from security.signers import SigningError
 
 DEFAULT_ADDRESS = "localhost:7233"
+BREAK_GLASS = "`--break-glass REASON --key FILE` signs it with an offline key"
 _PROBE_SECONDS = 2.0
 # The statuses of a query that no worker accepts.
 _NO_WORKER = (
@@ -121,12 +123,18 @@ async def explained_errors(not_found: str | None = None) -> AsyncIterator[None]:
 
     Raises:
         RefusedError: Temporal refused.
-        UnreachableError: Temporal or its workers did not respond.
+        UnreachableError: Temporal or its workers did not respond, or KMS did not sign.
     """
     try:
         yield
     except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
         raise UnreachableError(f"The state cannot be read: {error}") from error
+    except SigningError as error:
+        raise UnreachableError(
+            str(error),
+            command=BREAK_GLASS,
+            request="Try again; if it lasts, use an offline key on the command line",
+        ) from error
     except RPCError as error:
         raise explained(error, not_found) from error
 

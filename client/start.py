@@ -25,10 +25,12 @@ from contract.execution import StartExecution, Takeover
 from contract.identifiers import new_execution_id, plan_workflow_id, search_attributes
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
+from recovery.access.grants import DAY_SECONDS
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.forecast.durations import LearnedDurations
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
+from security.signers import RequestSigner
 from workflows.plan.workflow import RECORD_TIMEOUT_SECONDS, RecoveryPlanWorkflow
 
 # A workflow task of a plan of 1,000 waves takes seconds.
@@ -50,6 +52,7 @@ async def start_execution(
     started_by: str | None = None,
     execution_id: str | None = None,
     request: str | None = None,
+    signer: RequestSigner | None = None,
 ) -> str:
     """Start an execution of a plan.
 
@@ -64,6 +67,7 @@ async def start_execution(
         started_by: the starter; default: this user on this machine.
         execution_id: its ID, from `new_execution_id`; default: a new one.
         request: the request, stored with it to recognize the same request again.
+        signer: signs the start; default: it is not signed.
 
     Returns:
         The execution's ID.
@@ -86,6 +90,11 @@ async def start_execution(
     )
     try:
         async with explained_errors():
+            if signer is not None:
+                valid = plan.deadline_seconds + DAY_SECONDS
+                start.signed = await signer.sign(
+                    start.subject, actor=start.started_by, valid_seconds=valid
+                )
             await client.start_workflow(
                 RecoveryPlanWorkflow.run,
                 start,

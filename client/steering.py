@@ -1,6 +1,7 @@
 """Sends operators' messages to exactly one execution."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -13,14 +14,17 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from client.connection import BREAK_GLASS, explained_errors
 from client.errors import RefusedError, RejectedError
 from client.executions import RunningExecution
 from client.workers import has_worker
 from contract.failures import FailureType
 from contract.identifiers import plan_workflow_id
 from contract.rpc_limits import RPC_TIMEOUT, UPDATE_SECONDS
+from recovery.access.grants import MESSAGE_SECONDS, MessageSubject
 from recovery.execution.state import RefusalCode, continue_command
 from recovery.operator.messages import OperatorMessage, cancel_reason
+from security.signers import RequestSigner
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
 CLIENT = "drs-waves"
@@ -36,9 +40,21 @@ _RETRY_SECONDS = 0.5
 
 
 async def send(
-    client: Client, running: RunningExecution, message: OperatorMessage, *, actor: str
+    client: Client,
+    running: RunningExecution,
+    message: OperatorMessage,
+    *,
+    actor: str,
+    signer: RequestSigner | None = None,
 ) -> str | None:
     """Send a message to exactly this execution.
+
+    Args:
+        client: Temporal's.
+        running: the execution.
+        message: the message.
+        actor: who sends it.
+        signer: signs it; default: it is not signed.
 
     Returns:
         Its effect; None if it is not known yet: no worker is running, and Temporal keeps the
@@ -50,12 +66,13 @@ async def send(
         RefusedError: the execution has ended.
     """
     meant = replace(message, client=CLIENT, actor=actor, execution_id=running.execution_id or None)
+    inputs = await _inputs(running, meant, signer)
     handle = client.get_workflow_handle(plan_workflow_id(running.plan_id), run_id=running.run_id)
     try:
         if await has_worker(client):
             # The SDK repeats an update until it gets a response.
             async with asyncio.timeout(UPDATE_SECONDS):
-                return await _effect_of(handle, meant)
+                return await _effect_of(handle, meant.name, inputs)
     except WorkflowUpdateFailedError as error:
         raise _rejection(running, meant, error) from error
     except (RPCTimeoutOrCancelledError, TimeoutError):
@@ -67,7 +84,7 @@ async def send(
         if error.status is not RPCStatusCode.FAILED_PRECONDITION:
             _refuse_ended(running, error)
     try:
-        await handle.signal(meant.name, meant.as_input(), rpc_timeout=RPC_TIMEOUT)
+        await handle.signal(meant.name, args=inputs, rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
         if error.status is RPCStatusCode.INVALID_ARGUMENT:
             raise RefusedError(
@@ -81,6 +98,21 @@ async def send(
     return None
 
 
+async def _inputs(
+    running: RunningExecution, message: OperatorMessage, signer: RequestSigner | None
+) -> list[Any]:
+    """The message's input, and what was signed of it."""
+    fields = message.as_input()
+    if signer is None:
+        return [fields]
+    subject = MessageSubject(
+        execution_id=running.execution_id, name=message.name.value, fields=fields
+    )
+    async with explained_errors():
+        signed = await signer.sign(subject, actor=message.actor, valid_seconds=MESSAGE_SECONDS)
+    return [fields, signed]
+
+
 def _rejection(
     running: RunningExecution, message: OperatorMessage, error: WorkflowUpdateFailedError
 ) -> RefusedError:
@@ -90,6 +122,8 @@ def _rejection(
     code = cause.details[0] if cause.details else None
     known = RefusalCode(code) if code in list(RefusalCode) else None
     text = f"{message.name} was rejected: {cause.message}"
+    if known is RefusalCode.NOT_AUTHORIZED:
+        return RejectedError(text, known, command=BREAK_GLASS)
     if known not in _CONTINUED_LATER:
         return RejectedError(text, known)
     return RejectedError(
@@ -105,16 +139,14 @@ def _continue_command(running: RunningExecution) -> str:
     return continue_command(running.execution_id, running.execution_type)
 
 
-async def _effect_of(handle: WorkflowHandle[Any, Any], message: OperatorMessage) -> str:
+async def _effect_of(handle: WorkflowHandle[Any, Any], name: str, inputs: Sequence[Any]) -> str:
     """Send a message as an update, again if a worker has just loaded the execution.
 
     Each time after a signal, whose event makes later replays cut the history there too.
     """
     while True:
         try:
-            effect: str = await handle.execute_update(
-                message.name, message.as_input(), result_type=str
-            )
+            effect: str = await handle.execute_update(name, args=inputs, result_type=str)
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             if not isinstance(cause, ApplicationError) or cause.type != FailureType.SEND_AGAIN:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
+from pydantic import Field
+
+from recovery.access.grants import CleanupSubject, SignedRequest
 from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model, StrictModel
 from recovery.execution.cleanup_state import LaunchedInstance
@@ -82,24 +85,13 @@ class FoundInstances(Model):
     left: list[LaunchedInstance] = []
 
 
-class TerminateRequest(Model):
-    """The instances to terminate in one target.
-
-    Attributes:
-        acting_for: the execution and actor that sessions in AWS are named after.
-    """
-
-    target: Target
-    instances: list[LaunchedInstance]
-    acting_for: SessionIdentity | None = None
-
-
 class StartCleanup(StrictModel):
     """Input of the clean-up's workflow.
 
     Attributes:
         after_seconds: how long to wait after the execution's end.
         confirmation: the PlanId, typed; needed for a real recovery.
+        signed: what was signed of it; left out where nothing was.
     """
 
     execution_id: str
@@ -107,6 +99,31 @@ class StartCleanup(StrictModel):
     actor: str = "unknown"
     after_seconds: float = 0.0
     confirmation: str | None = None
+    signed: SignedRequest | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @property
+    def subject(self) -> CleanupSubject:
+        """What a signature of it covers."""
+        return CleanupSubject(
+            execution_id=self.execution_id,
+            plan_id=self.plan_id,
+            after_seconds=self.after_seconds,
+            confirmation=self.confirmation,
+        )
+
+
+class TerminateRequest(Model):
+    """The instances to terminate in one target.
+
+    Attributes:
+        acting_for: the execution and actor that sessions in AWS are named after.
+        cleanup: the clean-up that asks for it; None from a workflow of an earlier version.
+    """
+
+    target: Target
+    instances: list[LaunchedInstance]
+    acting_for: SessionIdentity | None = None
+    cleanup: StartCleanup | None = None
 
 
 def own_servers(waves: Iterable[WaveState]) -> Iterator[ServerResult]:

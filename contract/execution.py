@@ -1,10 +1,11 @@
-"""The input of the plan's workflow, and references to executions in Temporal."""
+"""The input of the plan's workflow, messages to it, and references to executions in Temporal."""
 
 import zlib
 from typing import Any
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
+from recovery.access.grants import SignedRequest, SignedTakeover, StartSubject
 from recovery.base_model import Model, StrictModel
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.durations import LearnedDurations
@@ -33,6 +34,8 @@ class StartExecution(StrictModel):
         takeover: the earlier execution that is taken over.
         expected: seconds that servers are expected to take, by source server, if known.
         learned: the learned durations, which also give defaults by operating system.
+        signed: what was signed of it; left out where nothing was, for a worker that does not
+            know the field.
     """
 
     execution_id: str
@@ -45,6 +48,23 @@ class StartExecution(StrictModel):
     takeover: Takeover | None = None
     expected: dict[str, float] = {}
     learned: LearnedDurations = LearnedDurations()
+    signed: SignedRequest | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @property
+    def subject(self) -> StartSubject:
+        """What a signature of it covers."""
+        takeover = self.takeover
+        return StartSubject(
+            execution_id=self.execution_id,
+            plan_id=self.plan.plan_id,
+            plan_hash=self.plan.plan_hash,
+            execution_type=self.execution_type,
+            start_time=self.start_time or 0.0,
+            relaunch=self.relaunch,
+            takeover=None
+            if takeover is None
+            else SignedTakeover(execution_id=takeover.execution_id, since=takeover.since),
+        )
 
     @field_validator("plan", mode="before")
     @classmethod
@@ -63,6 +83,26 @@ def packed_state(state: ExecutionState) -> bytes:
 def unpacked_state(packed: bytes) -> ExecutionState:
     """The state that `packed_state` has compressed."""
     return ExecutionState.model_validate_json(zlib.decompress(packed))
+
+
+class ReceivedMessage(Model):
+    """A message as it came.
+
+    Attributes:
+        fields: its input; empty if it is no object.
+        signed: what was signed of it.
+    """
+
+    name: str
+    fields: dict[str, Any] = {}
+    signed: SignedRequest | None = None
+
+
+class ReceivedMessages(Model):
+    """Messages of one execution."""
+
+    execution_id: str
+    messages: list[ReceivedMessage]
 
 
 class ExecutionEndRequest(Model):

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from typing import NamedTuple
 from uuid import uuid4
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
@@ -19,6 +20,7 @@ def launcher_workflow_id(account_id: str, region: str) -> str:
 
 _UNIQUE_CHARACTERS = 12
 _EXECUTION_ID = re.compile(rf"[A-Za-z0-9._-]{{1,64}}-[0-9a-f]{{{_UNIQUE_CHARACTERS}}}")
+_LAUNCH_ID = re.compile(r"([^/]+)/([^/]+)/([0-9]{1,6})/([0-9]{1,6})", re.ASCII)
 PLAN_ID_KEY = SearchAttributeKey.for_keyword("DrsPlanId")
 EXECUTION_ID_KEY = SearchAttributeKey.for_keyword("DrsExecutionId")
 EXECUTION_TYPE_KEY = SearchAttributeKey.for_keyword("DrsExecutionType")
@@ -69,6 +71,26 @@ def cleanup_workflow_id(execution_id: str) -> str:
 def launch_prefix(execution_id: str, wave_id: str = "") -> str:
     """The prefix of the launch IDs of an execution, or of one of its waves."""
     return f"{execution_id}/{wave_id}/" if wave_id else f"{execution_id}/"
+
+
+class LaunchIdParts(NamedTuple):
+    """What a launch ID says: `number` is the launch's own within the attempt."""
+
+    execution_id: str
+    wave_id: str
+    attempt: int
+    number: int
+
+
+def launch_id_parts(launch_id: str) -> LaunchIdParts | None:
+    """The parts of a launch ID; None if it is not one of ours."""
+    found = _LAUNCH_ID.fullmatch(launch_id)
+    return found and LaunchIdParts(found[1], found[2], int(found[3]), int(found[4]))
+
+
+def start_claim_id(execution_id: str) -> str:
+    """The workflow ID of the claim of an execution's signed start."""
+    return f"drs-start/{execution_id}"
 
 
 def history_workflow_id(execution_id: str) -> str:

@@ -1,5 +1,6 @@
 """Launches of a wave's servers: requests, results and signals."""
 
+from recovery.access.grants import SignedRequest
 from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
 from recovery.execution.server import ServerResult
@@ -13,10 +14,12 @@ class LaunchAnswer(Model):
     Attributes:
         launch_id: the launch.
         job_id: the job to adopt; None: launch, DRS has no job.
+        signed: the operator's signed message.
     """
 
     launch_id: str = ""
     job_id: str | None = None
+    signed: SignedRequest | None = None
 
 
 class LaunchRequest(Model):
@@ -31,6 +34,7 @@ class LaunchRequest(Model):
         answer: an operator's answer about its job.
         wave_workflow_id: the wave's workflow, which gets the result.
         acting_for: the execution and actor that sessions in AWS are named after.
+        retried_by: the operators' signed retries that the attempt follows.
     """
 
     launch_id: str
@@ -44,6 +48,7 @@ class LaunchRequest(Model):
     answer: LaunchAnswer | None = None
     wave_workflow_id: str
     acting_for: SessionIdentity | None = None
+    retried_by: list[SignedRequest] = []
 
     @property
     def server_ids(self) -> tuple[str, ...]:

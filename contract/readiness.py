@@ -34,6 +34,7 @@ class WorkerContext(Model):
         warnings: risks for the plan; they prevent no launch.
         operating_systems: of its source servers, if DRS responds at once.
         server_names: of its source servers, if DRS responds at once.
+        refusal: why the worker launches nothing for this start.
     """
 
     speed: float
@@ -42,6 +43,7 @@ class WorkerContext(Model):
     warnings: list[str] = []
     operating_systems: dict[str, OperatingSystem] = {}
     server_names: dict[str, str] = {}
+    refusal: str | None = None
 
 
 class Finding(Model):

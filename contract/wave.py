@@ -1,5 +1,6 @@
 """The input, a signal and the result of a wave's workflow."""
 
+from recovery.access.grants import SignedRequest
 from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
 from recovery.execution.server import OperatingSystem, ServerResult
@@ -30,6 +31,7 @@ class WaveInput(Model):
         server_names: of the wave's servers, if DRS returns them.
         past_attempts: the wave's attempts before this one, for its history.
         acting_for: the execution and actor that sessions in AWS are named after.
+        retried_by: the operators' signed retries that the attempt follows.
     """
 
     execution_id: str
@@ -53,6 +55,7 @@ class WaveInput(Model):
     server_names: dict[str, str] = {}
     past_attempts: list[WaveAttempt] = []
     acting_for: SessionIdentity | None = None
+    retried_by: list[SignedRequest] = []
 
     @property
     def is_drill(self) -> bool:

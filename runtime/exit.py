@@ -19,6 +19,7 @@ from recovery.execution.state import PlanStatus
 from recovery.plan.file.reader import PlanError
 from runtime.output_stream import OutputStream
 from runtime.setting_errors import setting_problems
+from security.public_keys import KeyFileError
 from storage.dynamodb import TableError
 
 DEBUG_VARIABLE = "DRS_WAVES_DEBUG"
@@ -78,6 +79,8 @@ def explain(error: BaseException) -> CliError | None:
             known = error
         case PlanError() | AllowListError():
             known = CliError(str(error))
+        case KeyFileError():
+            known = CliError(_sentence(str(error)))
         case RefusedError():
             known = CliError(_sentence(str(error)))
         case UnreachableError():

@@ -13,6 +13,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.access.message_activities import MessageActivities
+from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
 from activities.executions import ExecutionActivities
 from activities.heartbeat import heartbeat_interval, heartbeat_timeout
@@ -57,17 +59,23 @@ _STOP_TIMEOUT_SECONDS = 25.0
 
 
 def make_workers(client: Client, settings: Settings) -> list[Worker]:
-    """The workers of the task queues; launches, watches and the history have their own slots."""
+    """The workers of the task queues; launches, watches and the history have their own slots.
+
+    Raises:
+        KeyFileError: the keys to verify requests with cannot be used.
+    """
     clients = TargetClients(settings)
-    launch = LaunchActivities(clients, settings)
+    verifier = RequestVerifier(settings)
+    launch = LaunchActivities(clients, settings, verifier)
     watch = WatchActivities(clients, settings)
     table = HistoryTable(settings)
     history = HistoryActivities(table)
     dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
-    targets = TargetActivities(clients, settings, dependencies, table)
+    targets = TargetActivities(clients, settings, dependencies, table, verifier)
     job_logs = JobLogActivities(clients)
     executions = ExecutionActivities()
-    cleanup = CleanupActivities(clients, settings)
+    cleanup = CleanupActivities(clients, settings, verifier)
+    messages = MessageActivities(verifier)
     runner = ReplayableRunner()
     common: dict[str, Any] = {
         "max_concurrent_activities": _ACTIVITIES_AT_ONCE,
@@ -88,6 +96,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
                 targets.check_targets,
                 targets.check_readiness,
                 job_logs.read_job_logs,
+                messages.verify_messages,
             ],
             sticky_queue_schedule_to_start_timeout=timedelta(
                 seconds=settings.sticky_timeout_seconds

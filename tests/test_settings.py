@@ -58,6 +58,21 @@ def test_a_faster_clock_is_refused_unless_all_of_aws_is_on_this_machine(
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
+        ({"SIGNING_KEY": "key.pem"}, "the API checks no caller"),
+        ({"SIGNING_KEY": "key.pem", "SIGNING_KMS_KEY": "alias/drs"}, "both set"),
+    ],
+)
+def test_a_signing_key_that_could_sign_for_nobody_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+) -> None:
+    set_all(monkeypatch, {f"DRS_WAVES_{name}": value for name, value in variables.items()})
+    with pytest.raises(ValidationError, match=told):
+        Settings()
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
         ({"DRS_WAVES_HEARTBEAT_TIMEOUT_SECONDS": "19"}, "DRS_WAVES_HEARTBEAT_TIMEOUT_SECONDS=19"),
         ({"DRS_WAVES_ABSENT_AFTER_SECONDS": "15"}, "DRS_WAVES_ABSENT_AFTER_SECONDS=15"),
     ],

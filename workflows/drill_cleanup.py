@@ -162,6 +162,7 @@ class DrillCleanupWorkflow:
                     target=scope.target,
                     instances=found.instances,
                     acting_for=self._acting_for,
+                    cleanup=self._start,
                 ),
                 task_queue=WATCH_TASK_QUEUE,
                 summary=f"Terminate {len(found.instances)} instances in {scope.target.region}",

@@ -6,9 +6,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from activities.access.launch_check import LaunchCheck
+from activities.access.verifier import RequestVerifier, report_refusal
 from activities.caller_signals import signal_caller
 from activities.heartbeat import heartbeating
 from activities.launch.attempt import LaunchAttempt
+from activities.launch.launch import Launch
 from activities.launch.launcher_problem import launcher_problem
 from aws.drs.models import DAY_SECONDS, Job
 from aws.errors import TargetRefusedError
@@ -26,6 +29,7 @@ from contract.launch import (
 from contract.launcher import LauncherInput, QueueLaunches
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
+from recovery.access.grants import AccessRefusedError
 from recovery.execution.wave import WaitingFor
 from recovery.plan.model import Target
 from settings import Settings
@@ -34,9 +38,16 @@ from settings import Settings
 class LaunchActivities:
     """The activities of a launch."""
 
-    def __init__(self, clients: TargetClients, settings: Settings) -> None:
+    def __init__(
+        self,
+        clients: TargetClients,
+        settings: Settings,
+        verifier: RequestVerifier | None = None,
+    ) -> None:
         self._clients = clients
         self._settings = settings
+        is_required = verifier is not None and verifier.is_required
+        self._check = LaunchCheck(verifier) if verifier is not None and is_required else None
 
     @activity.defn
     async def queue_launches(self, request: QueueLaunches) -> str:
@@ -81,6 +92,12 @@ class LaunchActivities:
         Raises:
             ApplicationError: retryable, for temporary errors (throttling, network).
         """
+        refused: list[LaunchResult] = []
+        if self._check is not None:
+            async with heartbeating(_last_heartbeat):
+                request, refused = await self._allowed(request, self._check)
+        if not request.requests:
+            return BatchResult(results=refused)
         poller = self._clients.poller(request.requests[0].target)
 
         async def list_jobs(since: float) -> list[Job]:
@@ -96,7 +113,8 @@ class LaunchActivities:
             before or LaunchHeartbeat(),
             in_doubt=before.unanswered if before else is_retry or unanswered,
             # An earlier attempt may have read newer jobs than the last listing.
-            listing=None if is_retry else list_jobs,
+            # Who forges a batch could name an old one.
+            listing=None if is_retry or self._check is not None else list_jobs,
         )
         identities = {each.acting_for for each in request.requests}
         # A job of several executions is the worker's own session's; its tags name each launch.
@@ -117,7 +135,7 @@ class LaunchActivities:
                 results = attempt.settled()
         return BatchResult(
             job_id=attempt.job_id,
-            results=results,
+            results=refused + results,
             postponed=attempt.postponed,
             split=attempt.split,
             in_doubt=attempt.in_doubt,
@@ -132,6 +150,32 @@ class LaunchActivities:
         async with heartbeating(lambda: attempt.heartbeat):
             with acting_for(request.acting_for):
                 return await attempt.find()
+
+    async def _allowed(
+        self, batch: BatchRequest, check: LaunchCheck
+    ) -> tuple[BatchRequest, list[LaunchResult]]:
+        """The launches of a batch that belong to a signed start, and the results of the others."""
+        allowed, refused = [], []
+        for request in batch.requests:
+            try:
+                allowed.append(await check.allowed(request))
+            except AccessRefusedError as error:
+                report_refusal("a launch", error, launch_id=request.launch_id)
+                refused.append(await self._refused(request, str(error)))
+        return batch.model_copy(update={"requests": allowed}), refused
+
+    async def _refused(self, request: LaunchRequest, reason: str) -> LaunchResult:
+        """The result of a launch that is refused; its job, if it was sent before."""
+        if request.possibly_sent or activity.info().attempt > 1:
+            heartbeat = _last_heartbeat() or LaunchHeartbeat()
+            api = self._clients.launches(request.target)
+            attempt = LaunchAttempt(api, self._settings, [request], heartbeat, in_doubt=True)
+            if (found := await attempt.find()) is not None:
+                return found
+        launch = Launch(request)
+        for server_id in request.server_ids:
+            launch.refuse(server_id, f"not launched: {reason}")
+        return launch.result(None)
 
     async def _account_of(self, target: Target) -> str | None:
         """The account; if STS fails, the one that the plan or the role names."""

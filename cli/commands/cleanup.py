@@ -9,6 +9,7 @@ import typer
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
 from cli.commands.validate import Confirmation, Follow, Json
+from cli.input.break_glass import BreakGlass, KeyPath, offline_signer
 from cli.input.completion import ExecutionId
 from cli.input.confirmation import RECOVERY_BANNER, require_confirmation
 from cli.input.executions import recorded_execution_id
@@ -27,6 +28,7 @@ from recovery.execution.cleanup_state import CleanupState, CleanupStatus
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.operator.confirmation import RequestRefusalCode, cleanup_refusal
 from runtime.exit import CliError, ExitCode
+from security.signers import RequestSigner
 from settings import get_settings
 
 _POLL_SECONDS = 1.0
@@ -40,6 +42,8 @@ def cleanup(
     ] = False,
     confirm_id: Confirmation = None,
     watch: Follow = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
     json: Json = False,
 ) -> None:
     """Terminate the recovery instances that a drill launched.
@@ -56,6 +60,7 @@ def cleanup(
     is left, 2 refused, 5 Temporal or AWS cannot be reached, 130 detached.
     """
     follow = watch if watch is not None else sys.stdout.isatty()
+    signer = offline_signer(break_glass, key)
     state = asyncio.run(_recorded(execution))
     execution = state.execution_id
     confirmation = _confirm(state, confirm_id, force=force)
@@ -63,7 +68,7 @@ def cleanup(
         execution_id=execution, plan_id=state.plan_id, actor=whoami(), confirmation=confirmation
     )
     try:
-        raise typer.Exit(asyncio.run(_run_cleanup(state, start, follow=follow, json=json)))
+        raise typer.Exit(asyncio.run(_run_cleanup(state, start, signer, follow=follow, json=json)))
     except KeyboardInterrupt:
         notice(
             "", "Detached; the clean-up continues. Its record:", f"  drs-waves history {execution}"
@@ -92,12 +97,17 @@ def _confirm(state: ExecutionState, given: str | None, *, force: bool) -> str | 
 
 
 async def _run_cleanup(
-    state: ExecutionState, start: StartCleanup, *, follow: bool, json: bool
+    state: ExecutionState,
+    start: StartCleanup,
+    signer: RequestSigner | None,
+    *,
+    follow: bool,
+    json: bool,
 ) -> ExitCode:
     client = await connect_to_temporal()
     remedy = f"cancel it first (drs-waves cancel {state.plan_id}), or wait for its end"
     await refuse_while_running(client, state, remedy)
-    await start_cleanup(client, start)
+    await start_cleanup(client, start, signer=signer)
     notice(f"Cleaning up after {start.execution_id}")
     if idle := await idle_reason(client):
         warn(f"it has not started yet. {idle}")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.commands.validate import Confirmation, Follow, Json, read_all
+from cli.input.break_glass import BreakGlass, KeyPath, offline_signer
 from cli.input.completion import complete_execution
 from cli.input.confirmation import raise_if_refused
 from cli.input.durations import parse_duration
@@ -77,6 +78,8 @@ def run(
             help="Terminate the instances of a drill this long after its end.",
         ),
     ] = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
     json: Json = False,
 ) -> None:
     """Run a plan as a drill, or as a real recovery.
@@ -108,6 +111,7 @@ def run(
         is_cleaned_up=cleanup_after is not None,
     )
     raise_if_refused(start_options_refusal(options))
+    signer = offline_signer(break_glass, key)
     follow = watch if watch is not None else sys.stdout.isatty() and not json
     requested = _requested_plan(plan, corrected, from_execution)
     get_settings()
@@ -124,7 +128,7 @@ def run(
         server_ids=[server_id for wave in requested.waves for server_id in wave.server_ids],
         plan_changes=previous.changes if previous is not None else (),
     )
-    start = PlanStart(requested, intended, confirm_id, previous, cleanup_after)
+    start = PlanStart(requested, intended, confirm_id, previous, cleanup_after, signer)
     try:
         if dry_run:
             if previous is not None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.commands.validate import Confirmation, Json
+from cli.input.break_glass import BreakGlass, KeyPath, offline_signer
 from cli.input.completion import PlanOrExecution, WaveName
 from cli.input.confirmation import require_confirmation
 from cli.input.durations import parse_duration
@@ -20,6 +21,7 @@ from recovery.base_model import Model
 from recovery.operator.confirmation import cancel_refusal
 from recovery.operator.effects import cancellation_effect
 from recovery.operator.messages import MessageName, OperatorMessage
+from security.signers import RequestSigner
 
 Reason = Annotated[str, typer.Option(help="The reason, which the history records.")]
 LaunchId = Annotated[
@@ -64,6 +66,8 @@ def skip_wave(
     ] = False,
     reason: Reason = "",
     actor: Actor = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
     json: Json = False,
 ) -> None:
     """Skip a wave that is not launched yet.
@@ -71,46 +75,73 @@ def skip_wave(
     The waves that depend on it launch without it.
     """
     message = OperatorMessage(MessageName.SKIP_WAVE, wave, reason, cascade=cascade)
-    _steer(plan, message, actor, json=json)
+    _steer(plan, message, actor, offline_signer(break_glass, key), json=json)
 
 
 def accept_wave(
     plan: PlanOrExecution,
     wave: WaveName,
+    *,
     reason: Reason = "",
     actor: Actor = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
     json: Json = False,
 ) -> None:
     """Let dependents launch although a wave is not fully up."""
-    _steer(plan, OperatorMessage(MessageName.ACCEPT_WAVE, wave, reason), actor, json=json)
+    _steer(
+        plan,
+        OperatorMessage(MessageName.ACCEPT_WAVE, wave, reason),
+        actor,
+        offline_signer(break_glass, key),
+        json=json,
+    )
 
 
 def cancel_wave(
     plan: PlanOrExecution,
     wave: WaveName,
+    *,
     reason: Reason = "",
     actor: Actor = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
     json: Json = False,
 ) -> None:
     """Stop waiting for one running wave.
 
     The plan continues. DRS continues the jobs of the wave; they are observed.
     """
-    _steer(plan, OperatorMessage(MessageName.CANCEL_WAVE, wave, reason), actor, json=json)
+    _steer(
+        plan,
+        OperatorMessage(MessageName.CANCEL_WAVE, wave, reason),
+        actor,
+        offline_signer(break_glass, key),
+        json=json,
+    )
 
 
 def retry_wave(
     plan: PlanOrExecution,
     wave: WaveName,
+    *,
     reason: Reason = "",
     actor: Actor = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
     json: Json = False,
 ) -> None:
     """Launch again what is not up in a wave.
 
     The wave is FAILED, TIMED_OUT or CANCELLED. Servers that are up are kept.
     """
-    _steer(plan, OperatorMessage(MessageName.RETRY_WAVE, wave, reason), actor, json=json)
+    _steer(
+        plan,
+        OperatorMessage(MessageName.RETRY_WAVE, wave, reason),
+        actor,
+        offline_signer(break_glass, key),
+        json=json,
+    )
 
 
 def approve_wave(
@@ -128,6 +159,8 @@ def approve_wave(
     ] = None,
     reason: Reason = "",
     actor: Actor = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
     json: Json = False,
 ) -> None:
     """Approve or refuse a wave that waits for approval."""
@@ -138,7 +171,7 @@ def approve_wave(
         approve=not refuse,
         expires_in_seconds=expires,
     )
-    _steer(plan, message, actor, json=json)
+    _steer(plan, message, actor, offline_signer(break_glass, key), json=json)
 
 
 def adopt_job(
@@ -149,6 +182,8 @@ def adopt_job(
     launch: LaunchId = None,
     reason: Reason = "",
     actor: Actor = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
     json: Json = False,
 ) -> None:
     """Name the DRS job of a launch in doubt.
@@ -156,7 +191,7 @@ def adopt_job(
     The wave then watches the job as its own.
     """
     message = OperatorMessage(MessageName.ADOPT_JOB, wave, reason, job=job_id, launch=launch)
-    _steer(plan, message, actor, json=json)
+    _steer(plan, message, actor, offline_signer(break_glass, key), json=json)
 
 
 def launch_anyway(
@@ -166,6 +201,8 @@ def launch_anyway(
     launch: LaunchId = None,
     reason: Reason = "",
     actor: Actor = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
     json: Json = False,
 ) -> None:
     """Launch servers of a launch in doubt: DRS has no job.
@@ -174,24 +211,48 @@ def launch_anyway(
     the servers twice.
     """
     message = OperatorMessage(MessageName.LAUNCH_ANYWAY, wave, reason, launch=launch)
-    _steer(plan, message, actor, json=json)
+    _steer(plan, message, actor, offline_signer(break_glass, key), json=json)
 
 
 def pause(
-    plan: PlanOrExecution, reason: Reason = "", actor: Actor = None, json: Json = False
+    plan: PlanOrExecution,
+    *,
+    reason: Reason = "",
+    actor: Actor = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
+    json: Json = False,
 ) -> None:
     """Launch nothing new until resume.
 
     Waves that are running continue.
     """
-    _steer(plan, OperatorMessage(MessageName.PAUSE, reason=reason), actor, json=json)
+    _steer(
+        plan,
+        OperatorMessage(MessageName.PAUSE, reason=reason),
+        actor,
+        offline_signer(break_glass, key),
+        json=json,
+    )
 
 
 def resume(
-    plan: PlanOrExecution, reason: Reason = "", actor: Actor = None, json: Json = False
+    plan: PlanOrExecution,
+    *,
+    reason: Reason = "",
+    actor: Actor = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
+    json: Json = False,
 ) -> None:
     """Launch ready waves again after a pause."""
-    _steer(plan, OperatorMessage(MessageName.RESUME, reason=reason), actor, json=json)
+    _steer(
+        plan,
+        OperatorMessage(MessageName.RESUME, reason=reason),
+        actor,
+        offline_signer(break_glass, key),
+        json=json,
+    )
 
 
 def cancel_plan(
@@ -225,8 +286,15 @@ def add_commands(app: typer.Typer) -> None:
     app.command("cancel", epilog=_EXIT_CODES)(cancel_plan)
 
 
-def _steer(plan: str, message: OperatorMessage, actor: str | None, *, json: bool) -> None:
-    running, effect = asyncio.run(_send(plan, message, actor or whoami()))
+def _steer(
+    plan: str,
+    message: OperatorMessage,
+    actor: str | None,
+    signer: RequestSigner | None,
+    *,
+    json: bool,
+) -> None:
+    running, effect = asyncio.run(_send(plan, message, actor or whoami(), signer))
     _show(running, message.name, message.wave, effect, json=json)
 
 
@@ -244,11 +312,11 @@ async def _cancellation(running: RunningExecution) -> str:
 
 
 async def _send(
-    plan: str, message: OperatorMessage, actor: str
+    plan: str, message: OperatorMessage, actor: str, signer: RequestSigner | None
 ) -> tuple[RunningExecution, str | None]:
     client = await connect_to_temporal()
     running = await require_running(client, plan)
-    return running, await send(client, running, message, actor=actor)
+    return running, await send(client, running, message, actor=actor, signer=signer)
 
 
 async def _cancel(running: RunningExecution, actor: str, reason: str) -> str | None:

@@ -30,6 +30,7 @@ from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import rounded_duration
 from runtime.exit import ExitCode
+from security.signers import RequestSigner
 from settings import get_settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryTable
@@ -51,6 +52,7 @@ class PlanStart:
         confirmation: the PlanId as it was passed; once confirmed, as it was typed.
         previous: the execution that it continues.
         cleanup_after: seconds from a drill's end until its instances are terminated.
+        signer: signs the start; None: it is not signed.
     """
 
     plan: RecoveryPlan
@@ -58,6 +60,7 @@ class PlanStart:
     confirmation: str | None
     previous: PreviousExecution | None = None
     cleanup_after: float | None = None
+    signer: RequestSigner | None = None
     _place: str = field(default="", init=False)
     _is_start_sent: bool = field(default=False, init=False)
     _execution_id: str | None = field(default=None, init=False)
@@ -124,7 +127,7 @@ class PlanStart:
         result = "Queued" if idle else "Started"
         notice(f"{result} {self.intended.execution_type} {execution_id} on {place}")
         if self.cleanup_after is not None:
-            await _schedule_cleanup(client, execution_id, self.cleanup_after)
+            await _schedule_cleanup(client, execution_id, self.cleanup_after, self.signer)
         if idle:
             warn(f"it has not started yet. {idle}")
         if follow:
@@ -150,6 +153,7 @@ class PlanStart:
             relaunch=self.intended.relaunch,
             takeover=self.previous.takeover if self.previous else None,
             learned=learned,
+            signer=self.signer,
         )
         return self._execution_id
 
@@ -165,13 +169,16 @@ class PlanStart:
             notice("", "Interrupted; nothing was started.")
 
 
-async def _schedule_cleanup(client: Client, execution_id: str, after: float) -> None:
+async def _schedule_cleanup(
+    client: Client, execution_id: str, after: float, signer: RequestSigner | None
+) -> None:
     speed = get_settings().speed
-    warning = await schedule_cleanup(
-        client, execution_id, actor=whoami(), after_seconds=after / speed
+    error = await schedule_cleanup(
+        client, execution_id, actor=whoami(), after_seconds=after / speed, signer=signer
     )
-    if warning is not None:
-        warn(f"{warning}. After its end, run: drs-waves cleanup {execution_id}")
+    if error is not None:
+        why = f"its clean-up could not be scheduled: {error}"
+        warn(f"{why}. After its end, run: drs-waves cleanup {execution_id}")
         return
     scaled = f" ({rounded_duration(after / speed)} at speed {speed:g})" if speed > 1 else ""
     notice(f"Its instances are terminated {rounded_duration(after)}{scaled} after its end")

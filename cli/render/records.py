@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from cli.render.output import notice, warn
 from client.takeover import PreviousExecution
 from recovery.execution.cleanup_state import CleanupState
-from recovery.execution.state import ExecutionState, MessageRecord
+from recovery.execution.state import SENDERS_NOT_VERIFIED, ExecutionState, MessageRecord
 from recovery.text_format import count, timestamp
 from runtime.exit import ExitCode
 from storage.table_check import TableCheck
@@ -15,10 +15,11 @@ def operator_lines(state: ExecutionState) -> list[str]:
     """List the messages, the active decisions and the clean-up of an execution."""
     lines: list[str] = []
     if state.messages:
-        lines += ["", "Messages"]
+        are_verified = state.has_verified_sender
+        lines += ["", "Messages" if are_verified else f"Messages ({SENDERS_NOT_VERIFIED})"]
         names = {wave.wave_id: wave.wave_name for wave in state.waves}
         for message in state.messages:
-            lines += _message_lines(message, names)
+            lines += _message_lines(message, state.sender_of(message), names)
     if decisions := _decisions(state):
         lines += ["", "Decisions", *decisions]
     if state.cleanup is not None:
@@ -26,13 +27,12 @@ def operator_lines(state: ExecutionState) -> list[str]:
     return lines
 
 
-def _message_lines(message: MessageRecord, names: Mapping[str, str]) -> list[str]:
-    """Describe a message: time, name, wave and actor, then its reason and its effect."""
+def _message_lines(message: MessageRecord, sender: str, names: Mapping[str, str]) -> list[str]:
+    """Describe a message: time, name, wave and sender, then its reason and its effect."""
     wave_id = message.wave_id or ""
     name = names.get(wave_id, wave_id)
     wave = f" {name}" if name == wave_id else f" {name} ({wave_id})"
-    actor = message.actor if message.actor_verified else f"{message.actor} (unverified)"
-    lines = [f"  {timestamp(message.time)}  {message.name}{wave.rstrip()}  by {actor}"]
+    lines = [f"  {timestamp(message.time)}  {message.name}{wave.rstrip()}  by {sender}"]
     if message.reason:
         lines.append(f"    because: {message.reason}")
     lines.append(f"    {'effect' if message.accepted else 'REJECTED'}: {message.outcome}")

@@ -1,1 +1,4 @@
-"""Who may do what. Tested in tests/recovery/access/."""
+"""Who may do what: signed requests, and what an act must satisfy to belong to one.
+
+Tested in tests/recovery/access/.
+"""

@@ -50,6 +50,14 @@ class RefusalCode(StrEnum):
     NO_APPROVAL_NEEDED = "NO_APPROVAL_NEEDED"
     NOT_IN_DOUBT = "NOT_IN_DOUBT"
     ATTEMPTS_USED_UP = "ATTEMPTS_USED_UP"
+    NOT_AUTHORIZED = "NOT_AUTHORIZED"
+    """Its signature is missing, or is not one of this message."""
+    SIGNATURE_EXPIRED = "SIGNATURE_EXPIRED"
+    REPLAYED = "REPLAYED"
+    """The same signed message had its effect before."""
+
+
+SENDERS_NOT_VERIFIED = "senders are not verified: no message has a valid signature"
 
 
 class MessageRecord(Model):
@@ -58,7 +66,8 @@ class MessageRecord(Model):
     Attributes:
         launch_id: the launch in doubt that it answers.
         refusal: why it was rejected; None where it was accepted.
-        actor_verified: our own client verified the actor; the `temporal` CLI does not.
+        actor_verified: the actor is the one who signed it.
+        break_glass: the reason for signing it with an offline key.
         accepted: whether it had an effect.
         effect: what it did, or why it was rejected.
         repeats: how often the same message was rejected again; such are not recorded one by one.
@@ -70,6 +79,7 @@ class MessageRecord(Model):
     launch_id: str | None = None
     actor: str
     actor_verified: bool = False
+    break_glass: str | None = None
     time: float
     reason: str = ""
     accepted: bool
@@ -152,6 +162,18 @@ class ExecutionState(Model):
     def is_over(self) -> bool:
         """Whether it accepts no more messages because it has ended."""
         return self.end_time is not None
+
+    @property
+    def has_verified_sender(self) -> bool:
+        """Whether any message has a verified sender; if none has, this is said once for all."""
+        return any(message.actor_verified for message in self.messages)
+
+    def sender_of(self, message: MessageRecord) -> str:
+        """Who sent a message; marked if that is not verified, but the sender of another is."""
+        if message.break_glass is not None:
+            return f"{message.actor} (break-glass: {message.break_glass})"
+        is_marked = self.has_verified_sender and not message.actor_verified
+        return f"{message.actor} (not verified)" if is_marked else message.actor
 
     @property
     def continue_command(self) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from recovery.access.grants import AccessCode, MessageVerdict
 from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.state import MessageRecord, RefusalCode
 from recovery.execution.wave import OperatorDecision, WaveState
@@ -23,6 +24,13 @@ from recovery.text_format import shortened
 _MAX_RECORDS = {True: 1000, False: 200}
 # Looking for the nearest name takes 40 ms among 1,000 waves; a workflow task has two seconds.
 _HINT_SECONDS = 1.0
+
+
+# Any other refusal means that it is not authorized.
+_REFUSALS = {
+    AccessCode.EXPIRED: RefusalCode.SIGNATURE_EXPIRED,
+    AccessCode.REPLAYED: RefusalCode.REPLAYED,
+}
 
 
 class LaunchDecision(NamedTuple):
@@ -53,6 +61,7 @@ class MessageHandler:
         self._kept: dict[bool, dict[str, MessageRecord]] = {True: {}, False: {}}
         self._others: dict[bool, MessageRecord] = {}
         self._hint_time = 0.0
+        self._used_nonces: set[str] = set()
 
     def check(self, name: str, inputs: tuple[Any, ...]) -> None:
         """Check that a message would be accepted now, without any effect.
@@ -62,19 +71,29 @@ class MessageHandler:
         """
         self._require_allowed(self._read(name, inputs))
 
-    def handle(self, name: str, inputs: tuple[Any, ...], *, now: float) -> MessageRecord:
+    def handle(
+        self,
+        name: str,
+        inputs: tuple[Any, ...],
+        *,
+        now: float,
+        verdict: MessageVerdict | None = None,
+    ) -> MessageRecord:
         """Handle a message, and record it even if it is rejected.
 
         Args:
             name: the message's name, known or not.
             inputs: its inputs.
             now: epoch seconds.
+            verdict: a worker's about its signature; None if nobody asked for one.
         """
+        verdict = verdict or MessageVerdict()
         message: OperatorMessage | None = None
         refusal_code: RefusalCode | None = None
         hint = now - self._hint_time >= _HINT_SECONDS
         try:
             message = self._read(name, inputs)
+            self._require_authorized(verdict)
             self._require_allowed(message, hint=hint)
             effect = self._apply(message, now=now)
         except MessageRejected as rejected:
@@ -86,7 +105,8 @@ class MessageHandler:
             wave_id=message.wave if message else None,
             launch_id=message.launch if message else None,
             actor=message.actor if message else guess_actor(inputs),
-            actor_verified=bool(message and message.client),
+            actor_verified=verdict.verified_actor is not None,
+            break_glass=verdict.break_glass,
             time=now,
             reason=message.reason if message else "",
             accepted=refusal_code is None,
@@ -103,11 +123,10 @@ class MessageHandler:
             text: Temporal's cancellation reason.
             now: epoch seconds.
         """
-        actor, reason, is_verified = read_cancel_reason(text)
+        actor, reason = read_cancel_reason(text)
         record = MessageRecord(
             name="cancel",
             actor=shortened(actor, max_bytes=100),
-            actor_verified=is_verified,
             time=now,
             reason=shortened(reason),
             accepted=True,
@@ -138,6 +157,16 @@ class MessageHandler:
             # The rules refuse an unknown wave and an ambiguous name.
             message = replace(message, wave=found[0].wave_id) if len(found) == 1 else message
         return self._with_launch(message)
+
+    def _require_authorized(self, verdict: MessageVerdict) -> None:
+        refusal_code, reason = verdict.refusal, verdict.reason
+        if verdict.nonce is not None and verdict.nonce in self._used_nonces:
+            refusal_code, reason = AccessCode.REPLAYED, "the same signed message came before"
+        if refusal_code is not None:
+            code = _REFUSALS.get(refusal_code, RefusalCode.NOT_AUTHORIZED)
+            raise MessageRejected(reason, code)
+        if verdict.nonce is not None:
+            self._used_nonces.add(verdict.nonce)
 
     def _require_allowed(self, message: OperatorMessage, *, hint: bool = True) -> None:
         if (refused := refusal(self._scheduler.state, message, hint=hint)) is not None:

@@ -71,8 +71,7 @@ class OperatorMessage:
 
     Attributes:
         execution_id: the execution that it is for; None for the running one.
-        client: our client that sent it and verified the actor; None for the
-            `temporal` CLI.
+        client: our client that sent it, by its own word; None for the `temporal` CLI.
         expires_in_seconds: how long an approval is valid.
         job: the DRS job to adopt.
         launch: the launch ID that an answer about a launch in doubt is for; None if only one
@@ -170,11 +169,11 @@ def cancel_reason(actor: str, reason: str) -> str:
     return f"{_CANCELLED_BY}{actor}: {reason or 'no reason given'}"
 
 
-def read_cancel_reason(text: str) -> tuple[str, str, bool]:
-    """The actor and the reason of a cancellation, and whether our own client verified them."""
+def read_cancel_reason(text: str) -> tuple[str, str]:
+    """The actor and the reason of a cancellation, which is not signed."""
     is_ours = text.startswith(_CANCELLED_BY)
     actor, colon, reason = text.removeprefix(_CANCELLED_BY).partition(": ")
-    return (actor, reason, True) if is_ours and colon else ("unknown", text, False)
+    return (actor, reason) if is_ours and colon else ("unknown", text)
 
 
 def guess_actor(inputs: tuple[Any, ...]) -> str:

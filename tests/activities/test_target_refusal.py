@@ -12,6 +12,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 import activities
+from activities.access.message_activities import MessageActivities
 from activities.cleanup import CleanupActivities
 from activities.executions import ExecutionActivities
 from activities.history import HistoryActivities
@@ -132,7 +133,7 @@ ACTIVITIES: dict[str, Run] = {
         CleanupActivities(c, s).terminate, TerminateRequest(target=target, instances=[INSTANCE])
     ),
 }  # fmt: skip
-NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities)
+NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities)
 
 
 def activities_of(kind: type) -> set[str]:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from api import execution_starter
+from api.auth.request_signing import RequestSigning
 from api.auth.tokens import Principal
 from api.execution_starter import ExecutionStarter, StartRequest
 from api.problems import problem_of
@@ -60,7 +61,8 @@ def starter(isolated_environment: None) -> ExecutionStarter:
         return SimpleNamespace(plan=CHAIN)
 
     settings = Settings()
-    return ExecutionStarter(settings, connect, plan, cast(HistoryTable, None))
+    signing = RequestSigning(settings)
+    return ExecutionStarter(settings, connect, plan, cast(HistoryTable, None), signing)
 
 
 @pytest.mark.parametrize("request_", [_RECOVERY, _RELAUNCH])

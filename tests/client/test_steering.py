@@ -1,19 +1,25 @@
 """How messages of ours are sent."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from client import steering
-from client.errors import RefusedError
+from client.errors import RefusedError, UnreachableError
 from client.executions import RunningExecution
-from client.steering import send
+from client.steering import CLIENT, send
 from contract.failures import FailureType
+from recovery.access.binding import require_same
+from recovery.access.grants import Algorithm, MessageSubject
 from recovery.operator.messages import MessageName, OperatorMessage
+from security.signers import RequestSigner
+from tests.security.keys import signer
 
 # What server 1.32 says of the 2,001st update, as FAILED_PRECONDITION.
 FULL = "The limit on the total number of distinct updates in this workflow has been reached (2000)"
@@ -28,12 +34,14 @@ class Execution:
     sent: int = 0
     signals: list[str] = field(default_factory=list)
     refuses_signals: bool = False
+    inputs: list[Any] = field(default_factory=list)
 
     def get_workflow_handle(self, workflow_id: str, **run: Any) -> "Execution":
         return self
 
-    async def execute_update(self, name: str, message: Any, **how: Any) -> str:
+    async def execute_update(self, name: str, *, args: list[Any], **how: Any) -> str:
         self.sent += 1
+        self.inputs = args
         answer = self.answers.pop(0)
         if answer == FULL:
             raise RPCError(FULL, RPCStatusCode.FAILED_PRECONDITION, b"")
@@ -78,6 +86,37 @@ async def test_a_message_goes_as_a_signal_where_temporal_takes_no_more_updates()
     execution = Execution([FULL])
     assert await send(cast(Client, execution), RUNNING, MESSAGE, actor="me") is None
     assert execution.signals == ["pause"]
+
+
+async def test_a_message_is_signed_with_all_its_fields(tmp_path: Path) -> None:
+    execution = Execution(["paused"])
+    key, keys = signer(tmp_path)
+    await send(cast(Client, execution), RUNNING, MESSAGE, actor="me", signer=RequestSigner(key))
+    fields, signed = execution.inputs
+    grant = keys.verified(signed)
+    require_same(
+        grant, MessageSubject(execution_id="crm-1", name="pause", fields=fields), actor="me"
+    )
+    assert fields == {"reason": "wait", "actor": "me", "ExecutionId": "crm-1", "client": CLIENT}
+
+
+async def test_where_kms_does_not_sign_the_offline_key_is_named_in_the_words_of_each_reader() -> (
+    None
+):
+    class LostKms:
+        algorithm = Algorithm.ECDSA_P256
+
+        def kid(self) -> str:
+            raise EndpointConnectionError(endpoint_url="https://kms.eu-west-1.amazonaws.com")
+
+        def sign(self, data: bytes) -> bytes:
+            raise AssertionError
+
+    execution = cast(Client, Execution([]))
+    with pytest.raises(UnreachableError, match=r"KMS did not sign .*`--break-glass") as raised:
+        await send(execution, RUNNING, MESSAGE, actor="me", signer=RequestSigner(LostKms()))
+    assert "offline key on the command line" in raised.value.for_api
+    assert "--" not in raised.value.for_api
 
 
 async def test_where_temporal_takes_no_more_signals_either_the_way_on_is_named() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ from temporalio.client import Client
 from recovery.plan.model import RecoveryPlan
 from sandbox.stack import Stack
 from tests.api.oidc import AUDIENCE, Provider
+from tests.security.keys import key_file, private_key, trusted
 from tests.shared_servers import own_stack, stop
 
 STARTS_A_MINUTE = 4
@@ -50,9 +51,11 @@ class Served:
 async def stack(
     shared_servers: Stack, shared_temporal: Client, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stack]:
-    """One for the module, whose tests share the server."""
-    own = await own_stack(shared_servers, shared_temporal, tmp_path_factory.mktemp("api"))
-    yield own
+    """One for the module, whose tests share the server and the key of its signatures."""
+    folder = tmp_path_factory.mktemp("api")
+    own = await own_stack(shared_servers, shared_temporal, folder)
+    keys = key_file(folder, trusted(private_key(folder)))
+    yield replace(own, variables={**own.variables, "DRS_WAVES_REQUEST_KEYS": str(keys)})
     await stop(own)
 
 
@@ -65,6 +68,7 @@ def started_server(stack: Stack) -> Iterator[Served]:
                 "DRS_WAVES_OIDC_ISSUER": provider.issuer,
                 "DRS_WAVES_OIDC_AUDIENCE": AUDIENCE,
                 "DRS_WAVES_STARTS_A_MINUTE": str(STARTS_A_MINUTE),
+                "DRS_WAVES_SIGNING_KEY": str(stack.folder / "api.pem"),
             }
         )
         try:

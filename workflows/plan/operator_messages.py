@@ -1,22 +1,31 @@
 """Operators' messages to the plan's workflow, as signals and as updates."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.access.message_activities import MessageActivities
+    from activities.heartbeat import heartbeat_timeout
+    from contract.execution import ReceivedMessage, ReceivedMessages, StartExecution
     from contract.failures import FailureType
     from contract.launch import LaunchAnswer
+    from recovery.access.grants import MessageVerdict, SignedRequest
     from recovery.execution.state import MessageRecord, RefusalCode
     from recovery.operator.message_handler import MessageHandler
     from recovery.operator.messages import MessageName, MessageRejected
-    from workflows.plan.inbox import SignalInbox
+    from workflows.activity_options import READ_RETRY
+    from workflows.plan.inbox import Signal, SignalInbox
     from workflows.plan.wave_runs import WaveRuns
 
-T = TypeVar("T")
+# What is longer was not signed by our clients; a flood of such must not exceed Temporal's 2 MB.
+_MAX_CHARACTERS = 10_000
+_MAX_NAME_CHARACTERS = 100
 
 
 class OperatorMessages:
@@ -27,26 +36,35 @@ class OperatorMessages:
     before it is accepted: then it is none of the 2,000 that Temporal takes, and leaves no record.
     After a task without commands it is accepted and then fails (`runtime/workflow_runner.py`).
 
+    An execution whose start is signed has each message verified by an activity, and records each.
+    What is signed of a message is its second input.
+
     Attributes:
         signals_received: how many signals came.
     """
 
     def __init__(
-        self, handler: MessageHandler, waves: WaveRuns, *, on_change: Callable[[], None]
+        self,
+        start: StartExecution,
+        handler: MessageHandler,
+        waves: WaveRuns,
+        *,
+        on_change: Callable[[], None],
     ) -> None:
+        self._execution_id = start.execution_id
+        self._is_signed = start.signed is not None
         self._handler = handler
         self._waves = waves
         self._on_change = on_change
-        self._inbox = SignalInbox(self._handle)
+        self._inbox = SignalInbox(self._handle_some)
         self.signals_received = 0
 
     def register(self) -> None:
         """Set the handlers of the workflow."""
         for name in MessageName:
             workflow.set_signal_handler(name, self._on_signal(name))
-            check = self._on_update(name, self._check)
             workflow.set_update_handler(
-                name, self._on_update(name, self._handle_update), validator=check
+                name, self._on_update(name), validator=self._validator(name)
             )
         workflow.set_dynamic_signal_handler(self._on_unknown_signal)
         workflow.set_dynamic_update_handler(
@@ -69,46 +87,102 @@ class OperatorMessages:
 
         return handle
 
-    @staticmethod
-    def _on_update(name: str, handle: Callable[[str, tuple[Any, ...]], T]) -> Callable[..., T]:
-        def handle_any(*inputs: Any) -> T:
-            return handle(name, inputs)
+    def _on_update(self, name: str) -> Callable[..., Awaitable[str]]:
+        async def handle(*inputs: Any) -> str:
+            return await self._handle_update(name, inputs)
 
-        return handle_any
+        return handle
+
+    def _validator(self, name: str) -> Callable[..., None]:
+        def check(*inputs: Any) -> None:
+            self._check(name, inputs)
+
+        return check
 
     async def _on_unknown_signal(self, name: str, args: Sequence[RawValue]) -> None:
         self.signals_received += 1
         self._inbox.put(name, ())
 
     async def _on_unknown_update(self, name: str, args: Sequence[RawValue]) -> str:
-        return self._handle_update(name, ())
+        return await self._handle_update(name, ())
 
     def _check_unknown_update(self, name: str, args: Sequence[RawValue]) -> None:
         self._check(name, ())
 
     def _check(self, name: str, inputs: tuple[Any, ...]) -> None:
+        if self._is_signed:
+            return
         try:
-            self._handler.check(name, inputs)
+            self._handler.check(name, _split(inputs)[0])
         except MessageRejected as rejected:
             raise _rejection(str(rejected), rejected.code) from rejected
 
-    def _handle_update(self, name: str, inputs: tuple[Any, ...]) -> str:
-        record = self._handle(name, inputs)
+    async def _handle_update(self, name: str, inputs: tuple[Any, ...]) -> str:
+        (verdict,) = await self._verdicts([(name, inputs)])
+        record = self._handle(name, inputs, verdict)
         if not record.accepted:
             raise _rejection(record.effect, record.refusal)
         return record.effect
 
-    def _handle(self, name: str, inputs: tuple[Any, ...]) -> MessageRecord:
-        record = self._handler.handle(name, inputs, now=workflow.time())
+    async def _handle_some(self, messages: Sequence[Signal]) -> None:
+        verdicts = await self._verdicts(messages)
+        for (name, inputs), verdict in zip(messages, verdicts, strict=True):
+            self._handle(name, inputs, verdict)
+
+    async def _verdicts(self, messages: Sequence[Signal]) -> Sequence[MessageVerdict | None]:
+        """A worker's verdict about each message; None where the start is not signed."""
+        if not self._is_signed:
+            return [None] * len(messages)
+        received = [_received(name, inputs) for name, inputs in messages]
+        return await workflow.execute_activity_method(
+            MessageActivities.verify_messages,
+            ReceivedMessages(execution_id=self._execution_id, messages=received),
+            summary="Verify who sent messages",
+            start_to_close_timeout=timedelta(seconds=30),
+            heartbeat_timeout=heartbeat_timeout(),
+            retry_policy=READ_RETRY,
+        )
+
+    def _handle(
+        self, name: str, inputs: tuple[Any, ...], verdict: MessageVerdict | None
+    ) -> MessageRecord:
+        inputs, signed = _split(inputs)
+        record = self._handler.handle(name, inputs, now=workflow.time(), verdict=verdict)
+        if not self._is_signed:
+            signed = None
+        if record.accepted and signed and record.wave_id and name == MessageName.RETRY_WAVE:
+            self._waves.signed_retries.setdefault(record.wave_id, []).append(signed)
         for wave, reason in self._handler.cancellations:
             self._waves.stop(wave, reason)
         self._handler.cancellations.clear()
         for wave, launch_id, job_id in self._handler.launch_decisions:
-            answer = LaunchAnswer(launch_id=launch_id, job_id=job_id)
+            answer = LaunchAnswer(launch_id=launch_id, job_id=job_id, signed=signed)
             self._waves.signal(wave, "answer_launch", answer)
         self._handler.launch_decisions.clear()
         self._on_change()
         return record
+
+
+def _split(inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], SignedRequest | None]:
+    """A message's own inputs, and what was signed of it."""
+    if len(inputs) != 2:
+        return inputs, None
+    try:
+        signed = SignedRequest.model_validate(inputs[1])
+    except ValidationError:
+        return inputs, None
+    return inputs[:1], signed if len(signed.payload) <= _MAX_CHARACTERS else None
+
+
+def _received(name: str, inputs: tuple[Any, ...]) -> ReceivedMessage:
+    inputs, signed = _split(inputs)
+    name = name[:_MAX_NAME_CHARACTERS]
+    fields = inputs[0] if inputs and isinstance(inputs[0], dict) else {}
+    if signed is None or len(repr(fields)) > _MAX_CHARACTERS:
+        return ReceivedMessage(name=name)
+    return ReceivedMessage(
+        name=name, fields={str(key): value for key, value in fields.items()}, signed=signed
+    )
 
 
 def _rejection(text: str, code: RefusalCode | None) -> ApplicationError:

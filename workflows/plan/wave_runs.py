@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.launch import LaunchAnswer
     from contract.task_queues import WATCH_TASK_QUEUE
     from contract.wave import StopWave, WaveInput, WaveOutcome
+    from recovery.access.grants import SignedRequest
     from recovery.access.session_identity import SessionIdentity
     from recovery.execution.scheduler import WaveScheduler
     from recovery.execution.server import ServerResult
@@ -66,6 +67,8 @@ class WaveRuns:
         # By workflow ID: whether the wave knows that the plan is paused.
         self._paused: dict[str, bool] = {}
         self._taken_over: list[ServerResult] = []
+        # By WaveId: the operators' signed retries, for the worker that launches.
+        self.signed_retries: dict[str, list[SignedRequest]] = {}
         # Temporal takes 2,000 signals on their way from one workflow.
         self._sending_slots = asyncio.Semaphore(_SIGNALS_AT_ONCE)
         # By workflow ID: signals to a workflow that has not started yet.
@@ -214,6 +217,7 @@ class WaveRuns:
             server_names=wave.server_names,
             past_attempts=wave.past_attempts,
             acting_for=SessionIdentity.of(plan.plan_id, start.execution_id, start.started_by),
+            retried_by=self.signed_retries.get(wave.wave_id, []),
         )
 
     def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:

@@ -91,7 +91,9 @@ class RecoveryPlanWorkflow:
         )
         self._stopped: str | None = None
         self._signals_received = 0
-        self._messages = OperatorMessages(self._handler, self._waves, on_change=self._mark_changed)
+        self._messages = OperatorMessages(
+            start, self._handler, self._waves, on_change=self._mark_changed
+        )
         self._messages.register()
         self._limit_reason = ""
         self._is_cancelled = False
@@ -250,6 +252,11 @@ class RecoveryPlanWorkflow:
                 reason = target.error or "the worker acts in another account"
                 now = workflow.time()
                 self._scheduler.refuse(target.region, target.role_arn, reason, now=now)
+        if context.refusal is not None:
+            for each in plan.targets:
+                self._scheduler.refuse(
+                    each.region, each.role_arn, context.refusal, now=workflow.time()
+                )
         self._state.speed = context.speed
         endpoints = dict.fromkeys(each.endpoint for each in context.targets if each.endpoint)
         self._state.endpoints = list(endpoints)

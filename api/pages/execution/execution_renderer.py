@@ -13,7 +13,7 @@ from api.pages.execution.wave_view import edges_into, wave_views
 from api.pages.rendering import MacroCache, render
 from recovery.execution.progress import unverified
 from recovery.execution.server import LaunchStatus, Verified
-from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.state import SENDERS_NOT_VERIFIED, ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.execution.wave_group import WaveGroup
 from recovery.operator.pending_decisions import remaining_text
@@ -119,7 +119,9 @@ def _summary_parts(state: ExecutionState, times: Timeline, *, now: float) -> dic
         "status-line": render("status_line", text=status_line(state)),
         "axis": render("axis", times=times, state=state),
         "chain": render("chain", names=chain),
-        "messages": render("messages", state=state, names=names),
+        "messages": render(
+            "messages", state=state, names=names, senders_not_verified=SENDERS_NOT_VERIFIED
+        ),
         "cleanup": render("cleanup", cleanup=state.cleanup),
     }
 

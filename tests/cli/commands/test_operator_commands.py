@@ -233,7 +233,7 @@ def test_without_a_worker_a_message_is_taken_and_has_its_effect_when_one_comes(
     assert statuses(state) == ["COMPLETED", "SKIPPED"]
     messages = [(m["Name"], m["Actor"], m["ActorVerified"]) for m in state["Messages"]]
     assert [name for name, _, _ in messages] == ["skip_wave", "pause", "resume"]
-    assert messages[2] == ("resume", "ops@host", True)
+    assert messages[2] == ("resume", "ops@host", False)
 
 
 def test_a_wave_is_skipped_and_a_wrong_one_is_refused_with_a_hint(operator: OperatorShell) -> None:
@@ -306,7 +306,7 @@ def test_a_drill_is_cancelled_at_once_and_a_wave_alone_too(operator: OperatorShe
     launched = [server["SourceServerId"] for each in state["Waves"] for server in each["Servers"]]
     assert [operator.launches(server_id) for server_id in launched] == [1, 1, 0]
     last = state["Messages"][-1]
-    assert (last["Name"], last["Reason"], last["ActorVerified"]) == ("cancel", "wrong plan", True)
+    assert (last["Name"], last["Reason"], last["ActorVerified"]) == ("cancel", "wrong plan", False)
 
 
 def test_a_recovery_is_cancelled_and_cleaned_up_only_when_it_is_confirmed(

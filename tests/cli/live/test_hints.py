@@ -365,8 +365,8 @@ async def test_a_worker_that_died_a_moment_ago_does_not_lose_a_message(
         await asyncio.sleep(60)
         return ""
 
-    async def signal(*given: object, **_: object) -> None:
-        signals.append(given)
+    async def signal(name: object, *, args: object, **_: object) -> None:
+        signals.append((name, args))
 
     handle = SimpleNamespace(signal=signal, execute_update=never)
     client = cast(Client, SimpleNamespace(get_workflow_handle=lambda *_, **__: handle))
@@ -375,6 +375,6 @@ async def test_a_worker_that_died_a_moment_ago_does_not_lose_a_message(
     running = RunningExecution("crm", "crm-1", ExecutionType.DRILL, "run")
     effect = await send(client, running, OperatorMessage(MessageName.PAUSE), actor="ops@host")
     assert effect is None
-    [(name, given)] = signals
+    [(name, [given])] = signals
     assert name == "pause"
     assert (given["ExecutionId"], given["client"]) == ("crm-1", "drs-waves")

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from recovery.access.grants import AccessCode, MessageVerdict
 from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
 from recovery.execution.wave import Cause, WaitingFor, WaveReport, WaveStatus
 from recovery.operator.message_handler import MessageHandler
-from recovery.operator.messages import MessageName, MessageRejected
+from recovery.operator.messages import MessageName, MessageRejected, cancel_reason
 from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, Server, Wave
 
 NOW = 1_000_000.0
@@ -383,12 +384,55 @@ def test_a_wrong_account_refuses_every_wave_whatever_the_policy() -> None:
     assert scheduler.all_settled
 
 
-def test_an_actor_is_verified_only_when_our_own_client_vouches() -> None:
+def test_an_actor_is_verified_only_by_a_signature() -> None:
     scheduler = execution()
     handler = MessageHandler(scheduler)
-    handler.handle("pause", ({"actor": "boss"},), now=NOW)
-    handler.handle("resume", ({"actor": "boss", "client": "drs-waves"},), now=NOW)
-    assert [m.actor_verified for m in scheduler.state.messages] == [False, True]
+    handler.handle("pause", ({"actor": "boss", "client": "drs-waves"},), now=NOW)
+    handler.handle("resume", ({"actor": "ops"},), now=NOW, verdict=signed_by("ops", "1"))
+    handler.record_cancellation(cancel_reason("boss", "why"), now=NOW)
+    verified = [m.actor_verified for m in scheduler.state.messages]
+    assert verified == [False, True, False]
+
+
+def signed_by(actor: str, nonce: str, **fields: Any) -> MessageVerdict:
+    """A worker's verdict about a signed message."""
+    return MessageVerdict(verified_actor=actor, nonce=nonce, **fields)
+
+
+@pytest.mark.parametrize(
+    ("code", "refusal"),
+    [
+        (AccessCode.NOT_SIGNED, RefusalCode.NOT_AUTHORIZED),
+        (AccessCode.OTHER_EXECUTION, RefusalCode.NOT_AUTHORIZED),
+        (AccessCode.EXPIRED, RefusalCode.SIGNATURE_EXPIRED),
+    ],
+)
+def test_a_message_that_is_not_authorized_is_recorded_and_has_no_effect(
+    code: AccessCode, refusal: RefusalCode
+) -> None:
+    scheduler = execution()
+    verdict = MessageVerdict(refusal=code, reason="because")
+    record = MessageHandler(scheduler).handle("pause", ({},), now=NOW, verdict=verdict)
+    assert (record.accepted, record.refusal, record.effect) == (False, refusal, "because")
+    assert scheduler.state.status is PlanStatus.IN_PROGRESS
+    assert scheduler.state.messages == [record]
+
+
+def test_a_signed_message_has_its_effect_once() -> None:
+    scheduler = execution()
+    handler = MessageHandler(scheduler)
+    messages = [("pause", "1"), ("resume", "2"), ("pause", "1"), ("pause", "3")]
+    for later, (name, nonce) in enumerate(messages):
+        handler.handle(name, ({},), now=NOW + later, verdict=signed_by("ops", nonce))
+    refused = [m.refusal for m in scheduler.state.messages]
+    assert refused == [None, None, RefusalCode.REPLAYED, None]
+
+
+def test_a_message_by_break_glass_says_why_for_ever() -> None:
+    scheduler = execution()
+    verdict = signed_by("ops", "1", break_glass="the Region is lost")
+    record = MessageHandler(scheduler).handle("pause", ({},), now=NOW, verdict=verdict)
+    assert record.break_glass == "the Region is lost"
 
 
 def test_unknown_messages_leave_a_record_with_a_hint() -> None:

@@ -1,0 +1,93 @@
+"""Verifies that a launch belongs to a signed start and its plan."""
+
+import time
+from dataclasses import replace
+
+from temporalio import activity
+from temporalio.client import Client
+
+from activities.access.verifier import RequestVerifier, VerifiedStart, first_event
+from contract.identifiers import LaunchIdParts, launch_id_parts, wave_workflow_id
+from contract.launch import LaunchAnswer, LaunchRequest
+from recovery.access.binding import (
+    RequestedLaunch,
+    is_answer,
+    require_current,
+    require_launch,
+)
+from recovery.access.grants import AccessCode, AccessRefusedError
+from recovery.access.session_identity import SessionIdentity
+
+
+class LaunchCheck:
+    """Verifies launches before they are sent."""
+
+    def __init__(self, verifier: RequestVerifier) -> None:
+        self._verifier = verifier
+
+    async def allowed(self, request: LaunchRequest) -> LaunchRequest:
+        """The launch as far as it is signed: for its actor, without an answer that nobody signed.
+
+        Raises:
+            AccessRefusedError: it must not be launched.
+            ApplicationError: retryable; Temporal did not answer.
+        """
+        if activity.info().workflow_type != "LauncherWorkflow":
+            raise AccessRefusedError(
+                AccessCode.OTHER_CALLER, "it was not requested by the launcher of its account"
+            )
+        parts = launch_id_parts(request.launch_id)
+        if parts is None:
+            raise AccessRefusedError(AccessCode.MALFORMED, "its launch ID is not one of ours")
+        start = await self._start_of_wave(activity.client(), request, parts)
+        launch = RequestedLaunch(
+            execution_id=parts.execution_id,
+            wave_id=parts.wave_id,
+            attempt=parts.attempt,
+            number=parts.number,
+            target=request.target,
+            servers=request.servers,
+            is_drill=request.is_drill,
+            since=request.since,
+            relaunch=request.relaunch,
+        )
+        # Each was valid when the plan's workflow accepted it.
+        signed = replace(launch, retries=[self._verifier.verified(s) for s in request.retried_by])
+        require_launch(signed, start.subject, start.plan)
+        identity = SessionIdentity.of(
+            start.subject.plan_id, start.subject.execution_id, start.grant.actor
+        )
+        request = request.model_copy(update={"acting_for": identity})
+        answer = request.answer
+        if answer is None or self._is_signed(answer, launch, start):
+            return request
+        # The launch stays in doubt, and an operator is asked again.
+        return request.model_copy(update={"answer": None, "possibly_sent": True})
+
+    async def _start_of_wave(
+        self, client: Client, request: LaunchRequest, parts: LaunchIdParts
+    ) -> VerifiedStart:
+        """The signed start of the plan whose workflow started this attempt of the wave."""
+        workflow_id = wave_workflow_id(parts.execution_id, parts.wave_id, parts.attempt)
+        if request.wave_workflow_id != workflow_id:
+            raise AccessRefusedError(
+                AccessCode.OTHER_CALLER,
+                f"launch {request.launch_id} is not one of {request.wave_workflow_id}",
+            )
+        event = await first_event(client, workflow_id)
+        parent = event.parent_workflow_execution
+        if not parent.workflow_id:
+            raise AccessRefusedError(
+                AccessCode.OTHER_CALLER, f"{workflow_id} was not started by the workflow of a plan"
+            )
+        return await self._verifier.start_of(client, parent.workflow_id, parent.run_id)
+
+    def _is_signed(
+        self, answer: LaunchAnswer, launch: RequestedLaunch, start: VerifiedStart
+    ) -> bool:
+        try:
+            grant = self._verifier.verified(answer.signed)
+            require_current(grant, now=time.time())
+        except AccessRefusedError:
+            return False
+        return is_answer(grant, launch, start.plan, answer.job_id)

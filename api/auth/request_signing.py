@@ -1,0 +1,36 @@
+"""The key that the API signs its callers' requests with."""
+
+from api.auth.tokens import Principal
+from aws.sessions import checked_session, client_config
+from security.signers import KeyFile, KmsKey, RequestSigner, SigningKey
+from settings import Settings
+
+
+class RequestSigning:
+    """Signs the requests of callers whose tokens the API has checked."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the key.
+
+        Raises:
+            KeyFileError: it cannot be read.
+        """
+        self._key = _key_of(settings)
+
+    def signer(self, caller: Principal) -> RequestSigner | None:
+        """What signs the requests of a caller; None if requests are not signed."""
+        if self._key is None:
+            return None
+        return RequestSigner(self._key, roles=sorted(caller.roles))
+
+
+def _key_of(settings: Settings) -> SigningKey | None:
+    if settings.signing_key is not None:
+        return KeyFile(settings.signing_key)
+    if settings.signing_kms_key is None:
+        return None
+    key = settings.signing_kms_key
+    # An ARN names its Region.
+    region = key.split(":")[3] if key.startswith("arn:") else None
+    session = checked_session(region_name=region)
+    return KmsKey(session.client("kms", config=client_config()), key)

@@ -1,0 +1,4 @@
+"""Signatures: adapters around `cryptography` and KMS.
+
+Tested in tests/security/.
+"""
