@@ -4,7 +4,6 @@ Temporal's connection comes from the `temporal` CLI's own profile and variables,
 """
 
 import os
-from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Self
@@ -13,24 +12,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from recovery.access.roles import Role
 from recovery.base_model import Model
 
 HEARTBEAT_TIMEOUT_SECONDS = 20.0
 UNSETTLED_SECONDS = 40.0
 """How long after Temporal's confirmation of an attempt DRS may still accept its StartRecovery."""
-
-
-class Role(StrEnum):
-    """What a caller of the API may do."""
-
-    VIEWER = "viewer"
-    """Read everything."""
-    OPERATOR = "operator"
-    """Register plans, start and steer executions, clean up after drills."""
-    APPROVER = "approver"
-    """Approve and refuse waves."""
-    ADMIN = "admin"
-    """Everything, including requests that destroy live recovery instances."""
 
 
 class StaticToken(Model):

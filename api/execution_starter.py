@@ -28,11 +28,12 @@ from client.start import replace_drill, require_targets, start_execution
 from client.takeover import PreviousExecution, previous_execution
 from client.workers import idle_reason
 from contract.identifiers import new_execution_id, plan_id_of
+from recovery.access.roles import Role
 from recovery.base_model import Model, StrictModel
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import MAX_SERVERS_PER_PLAN, SERVER_ID_PATTERN, PlanOrWaveId, RecoveryPlan
-from settings import Role, Settings
+from settings import Settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
 from storage.plans import RegisteredPlan

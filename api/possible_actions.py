@@ -5,13 +5,13 @@ from typing import Any
 
 from api.auth.roles import role_for
 from client.cleanup import may_clean_up, termination_lines
+from recovery.access.roles import Role
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.operator.confirmation import cancel_refusal
 from recovery.operator.effects import cancellation_effect, effect_of
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import accepts_messages, actions, allowed_forms
-from settings import Role
 
 
 class PossibleAction(Model):

@@ -27,6 +27,7 @@ from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
 from contract.identifiers import plan_id_of
 from contract.rpc_limits import RPC_TIMEOUT
+from recovery.access.roles import Role
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionType, PlanStatus
@@ -38,7 +39,7 @@ from recovery.operator.messages import OperatorMessage, nearest
 from recovery.plan.diff import differences
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import timestamp
-from settings import Role, Settings
+from settings import Settings
 from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
 from storage.plans import NewerVersionError, PlanTable, PlanVersion, RegisteredPlan

@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from api.auth.roles import require
 from api.auth.tokens import Principal
 from api.service import ExecutionService
-from settings import Role
+from recovery.access.roles import Role
 
 _BEARER = HTTPBearer(auto_error=False, description="A static token, or a JWT of the issuer.")
 

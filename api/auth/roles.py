@@ -4,8 +4,8 @@ from http import HTTPStatus
 
 from api.auth.tokens import Principal
 from api.problems import ApiProblem
+from recovery.access.roles import Role
 from recovery.operator.messages import MessageName
-from settings import Role
 
 
 def role_for(message: MessageName) -> Role:

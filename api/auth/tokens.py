@@ -11,7 +11,8 @@ import httpx
 import jwt
 
 from client.local_user import whoami
-from settings import Role, Settings
+from recovery.access.roles import Role
+from settings import Settings
 
 _LEEWAY_SECONDS = 30.0
 _PROVIDER_SECONDS = 5.0

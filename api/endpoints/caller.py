@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 
 from api.auth.access import Caller, Service
+from recovery.access.roles import Role
 from recovery.base_model import Model
-from settings import Role
 
 router = APIRouter(tags=["Caller"])
 

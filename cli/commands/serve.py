@@ -6,8 +6,9 @@ import typer
 
 from cli.render.output import notice, step
 from client.connection import configured_place
+from recovery.access.roles import Role
 from runtime.exit import CliError, ExitCode
-from settings import Role, Settings, get_settings, is_loopback
+from settings import Settings, get_settings, is_loopback
 
 if TYPE_CHECKING:
     from uvicorn import Server

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from recovery.access.roles import Role
 from runtime.exit import CliError
 from security.signers import KeyFile, RequestSigner
-from settings import Role
 
 BreakGlass = Annotated[
     str | None,

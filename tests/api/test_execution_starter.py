@@ -13,8 +13,9 @@ from api.execution_starter import ExecutionStarter, StartRequest
 from api.problems import problem_of
 from client import start
 from client.errors import NoWorkerError
+from recovery.access.roles import Role
 from recovery.execution.state import ExecutionType
-from settings import Role, Settings
+from settings import Settings
 from storage.history import HistoryTable
 from tests.cli.executions import CHAIN
 

@@ -22,11 +22,12 @@ from client.connection import connect_to_temporal
 from client.errors import NoWorkerError, RefusedError, UnreachableError
 from client.executions import LastKnownState
 from client.health import LaunchHealth
+from recovery.access.roles import Role
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.history.record import HistoryRecord
 from sandbox.aws import SandboxAws
-from settings import Role, Settings
+from settings import Settings
 from storage.history import HistoryTable
 from tests.api.conftest import api_client
 from tests.cli.executions import DIAMOND, START, begin, put

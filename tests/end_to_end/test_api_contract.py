@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from recovery.access.roles import Role
 from recovery.operator.messages import MessageName
-from settings import Role
 from tests.end_to_end.api_server import Served, register, served, stack, started_server
 from tests.end_to_end.conftest import E2eEnvironment
 

@@ -10,6 +10,7 @@ from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
 from api.service import ExecutionService
 from client.cleanup import may_clean_up, termination_lines
+from recovery.access.roles import Role
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
@@ -22,7 +23,6 @@ from recovery.operator.effects import (
 )
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import Action, accepts_messages, actions_about, allowed_forms
-from settings import Role
 
 CANCEL = "cancel"
 CLEAN_UP = "clean_up"

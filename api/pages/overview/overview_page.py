@@ -19,9 +19,9 @@ from api.pages.plan.start_dialog import plan_dialog
 from api.pages.rendering import render
 from api.pages.sign_in import user_of
 from api.service import ExecutionService
+from recovery.access.roles import Role
 from recovery.execution.state import ExecutionType
 from recovery.text_format import count
-from settings import Role
 
 _OLD_AFTER_SECONDS = 8.0
 _PAST_SHOWN = 30

@@ -18,10 +18,10 @@ from api.pages.sign_in import token_of, user_of
 from api.problems import problem_of
 from api.service import ExecutionService
 from aws.regions import known_regions
+from recovery.access.roles import Role
 from recovery.plan.diff import differences
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, parse_plan
 from recovery.plan.file.writer import plan_text
-from settings import Role
 
 
 class PlanEditor:

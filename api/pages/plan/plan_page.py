@@ -19,9 +19,9 @@ from api.pages.sign_in import user_of
 from api.problems import problem_of
 from api.service import ExecutionService, version_of
 from client.overview import ExecutionRow
+from recovery.access.roles import Role
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.text_format import rounded_duration
-from settings import Role
 
 _OLD_AFTER_SECONDS = 10.0
 _PATH = "/plans/{plan_id}"

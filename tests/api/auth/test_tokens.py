@@ -15,7 +15,8 @@ from api.auth.tokens import (
     Principal,
     ProviderUnavailableError,
 )
-from settings import Role, Settings, StaticToken
+from recovery.access.roles import Role
+from settings import Settings, StaticToken
 from tests.api.conftest import api_client
 from tests.api.oidc import AUDIENCE, Provider
 

@@ -9,11 +9,11 @@ from api.pages.execution.controls import CANCEL, CLEAN_UP, action_dialog, contro
 from api.pages.execution.execution_renderer import summary
 from api.pages.rendering import render
 from api.service import ExecutionService
+from recovery.access.roles import Role
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import Decisions, OperatorDecision, WaitingFor, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage
-from settings import Role
 from tests.cli.executions import DIAMOND, START, begin, put, wave
 
 USER = Principal("ops", frozenset(Role))

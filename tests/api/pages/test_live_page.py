@@ -13,7 +13,7 @@ from api.auth.tokens import NotAuthenticatedError, Principal
 from api.hub import Poller, Snapshot
 from api.pages.dialogs import Dialog, Outcome
 from api.pages.live_page import LivePage, add_live_page
-from settings import Role
+from recovery.access.roles import Role
 
 USER = Principal(subject="ada", roles=frozenset(Role))
 

@@ -11,10 +11,10 @@ from api.hub import Poller, Snapshot
 from api.pages.execution.execution_renderer import ExecutionRenderer
 from api.pages.execution.wall_page import WallPage
 from client.errors import UnreachableError
+from recovery.access.roles import Role
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaitingFor, WaveStatus
 from recovery.plan.model import RecoveryPlan
-from settings import Role
 from tests.cli.executions import DIAMOND, START, begin, put
 
 USER = Principal("wall", frozenset({Role.VIEWER}))

@@ -6,9 +6,9 @@ from typing import Any
 from api.auth.tokens import Principal
 from api.pages.execution.execution_renderer import status_line
 from api.pages.execution.wave_panel import wave_panel
+from recovery.access.roles import Role
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveStatus
-from settings import Role
 from tests.cli.executions import DIAMOND, START, begin, fail_server, put
 
 USER = Principal("ops", frozenset(Role))

@@ -2,9 +2,9 @@
 
 from api.auth.tokens import Principal
 from api.pages.overview.open_decisions import open_decisions
+from recovery.access.roles import Role
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import Decisions, OperatorDecision, WaitingFor, WaveStatus
-from settings import Role
 from tests.cli.executions import CHAIN, START, begin, put, wave
 
 USER = Principal("ops", frozenset(Role))

@@ -9,8 +9,8 @@ from api.hub import Snapshot
 from api.pages.overview.overview_page import OverviewPage
 from api.pages.overview.overview_poller import OverviewExecution, OverviewState
 from client.overview import ExecutionRow
+from recovery.access.roles import Role
 from recovery.execution.wave import WaveStatus
-from settings import Role
 from tests.cli.executions import CHAIN, begin, put
 
 
