@@ -105,7 +105,9 @@ class MessageHandler:
             wave_id=message.wave if message else None,
             launch_id=message.launch if message else None,
             actor=message.actor if message else guess_actor(inputs),
-            actor_verified=verdict.verified_actor is not None,
+            # Anyone who reads the namespace may send a copy.
+            actor_verified=verdict.verified_actor is not None
+            and refusal_code is not RefusalCode.REPLAYED,
             break_glass=verdict.break_glass,
             time=now,
             reason=message.reason if message else "",
@@ -116,7 +118,7 @@ class MessageHandler:
         self._keep_record(record, now=now)
         return record
 
-    def record_cancellation(self, text: str, *, now: float) -> None:
+    def record_cancellation(self, text: str, *, now: float) -> MessageRecord:
         """Record the execution's cancellation, which is a request to Temporal, not a message.
 
         Args:
@@ -133,6 +135,7 @@ class MessageHandler:
             effect=cancellation_effect(self._scheduler.state),
         )
         self._keep_record(record, now=now)
+        return record
 
     def _keep_record(self, record: MessageRecord, *, now: float) -> None:
         """Record a message; of a flood, only how many there were."""

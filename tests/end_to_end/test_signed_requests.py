@@ -324,7 +324,7 @@ async def test_only_signed_messages_of_the_execution_steer_it_and_all_are_record
     assert last == [
         ("pause", "ops", True, None),
         ("resume", "ops", True, None),
-        ("pause", "ops", True, RefusalCode.REPLAYED),
+        ("pause", "ops", False, RefusalCode.REPLAYED),
         ("approve_wave", "ann", True, None),
     ]
 
