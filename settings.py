@@ -4,17 +4,19 @@ Temporal's connection comes from the `temporal` CLI's own profile and variables,
 """
 
 import os
+import re
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from recovery.access.roles import Role
 from recovery.base_model import Model
 
+AUDIT_TO_CLOUDWATCH = "cloudwatch:"
 HEARTBEAT_TIMEOUT_SECONDS = 20.0
 UNSETTLED_SECONDS = 40.0
 """How long after Temporal's confirmation of an attempt DRS may still accept its StartRecovery."""
@@ -166,6 +168,11 @@ class Settings(BaseSettings):
         default=None,
         description="JSON file of the public keys that the worker verifies signed requests with.",
     )
+    audit_log: str | None = Field(
+        default=None,
+        description="Where accepted and refused acts are recorded: a file, or "
+        "cloudwatch:LOG_GROUP, a log group in the history's Region.",
+    )
     log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
     deployment_name: str | None = Field(
         default=None,
@@ -192,6 +199,16 @@ class Settings(BaseSettings):
                         f"DRS_WAVES_{given_name} is set and DRS_WAVES_{missing_name} is not: {why}"
                     )
         return self
+
+    @field_validator("audit_log")
+    @classmethod
+    def _names_a_log_group(cls, name: str | None) -> str | None:
+        # Source: the API reference of CreateLogGroup.
+        if name is not None and name.startswith(AUDIT_TO_CLOUDWATCH):
+            group = name.removeprefix(AUDIT_TO_CLOUDWATCH)
+            if not re.fullmatch(r"[A-Za-z0-9._/#-]{1,512}", group):
+                raise ValueError("after `cloudwatch:` it must have the name of a log group")
+        return name
 
     @model_validator(mode="after")
     def _has_one_allow_list(self) -> Self:

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.routing import Mount
 
 from api import docs_page, endpoints, pages, problems
+from api.auth.audited_requests import AuditedRequests
 from api.auth.request_guard import BodyLimit, LocalOnly
 from api.request_problems import API_VERSION
 from api.service import ExecutionService
@@ -45,6 +46,8 @@ def create_app(settings: Settings) -> FastAPI:
     if service.authenticator.is_open:
         app.add_middleware(LocalOnly)
     pages.add_to(app, service)
+    # The last one is the first that a request reaches.
+    app.add_middleware(AuditedRequests, audit=service.audit)
     return app
 
 

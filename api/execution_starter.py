@@ -15,6 +15,7 @@ from limits.strategies import MovingWindowRateLimiter
 from pydantic import Field, StrictBool
 from temporalio.client import Client
 
+from api.auth.audited_requests import note
 from api.auth.request_signing import RequestSigning
 from api.auth.roles import require
 from api.auth.tokens import Principal
@@ -133,6 +134,12 @@ class ExecutionStarter:
             require(caller, Role.ADMIN)
         execution_id = new_execution_id(plan_id, key and f"{caller.subject}\n{plan_id}\n{key}")
         request_hash = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+        note(
+            plan_id=plan_id,
+            execution_id=execution_id,
+            text=request.execution_type.value,
+            subject_ids=request.relaunch or None,
+        )
         client = await self._connect()
         started = StartedExecution(
             execution_id=execution_id,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
+from api.auth.audited_requests import note_refusal
 from api.auth.tokens import NotAuthenticatedError, ProviderUnavailableError, TokenMissingError
 from api.hub import UnknownExecutionError
 from api.request_problems import (
@@ -24,7 +25,7 @@ from api.request_problems import (
     field_problems,
     no_such_path,
 )
-from client.errors import RefusedError, UnreachableError
+from client.errors import RefusedError, RejectedError, UnreachableError
 from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
 from recovery.plan.file.problems import printable
 from recovery.plan.file.reader import PlanError
@@ -131,6 +132,8 @@ def problem_of(error: Exception) -> ApiProblem:
             structlog.get_logger().exception("unexpected error in a request", exc_info=error)
             detail = "internal error of drs-waves; see the log of the server"
             found = ApiProblem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+    code = error.code if isinstance(error, RejectedError) else None
+    note_refusal(code or found.status.name, found.detail)
     return found
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from temporalio.client import Client
 
+from api.auth.audited_requests import note
 from api.auth.request_signing import RequestSigning
 from api.auth.roles import require, role_for
 from api.auth.tokens import Authenticator, Principal
@@ -15,6 +16,7 @@ from api.execution_starter import ExecutionStarter
 from api.hub import ExecutionHub
 from api.parameters import MAX_VERSIONS
 from api.problems import ApiProblem, raise_if_refused
+from aws.cloudwatch_logs import configured_audit_log
 from aws.quotas import configured
 from client.cleanup import cleanup_state, start_cleanup
 from client.connection import connect_to_temporal, explained_errors
@@ -22,11 +24,12 @@ from client.errors import RefusedError, UnreachableError
 from client.executions import RunningExecution, find_running, list_runs
 from client.health import LaunchHealth
 from client.overview import MAX_ROWS, Overview, overview
-from client.steering import cancel, send
+from client.steering import WITHOUT_WORKER, cancel, send
 from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
 from contract.identifiers import plan_id_of
 from contract.rpc_limits import RPC_TIMEOUT
+from recovery.access.audit import AuditPlace
 from recovery.access.roles import Role
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
@@ -75,6 +78,7 @@ class ExecutionService:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.audit = configured_audit_log(settings, AuditPlace.API)
         self.authenticator = Authenticator(settings)
         self.history = HistoryTable(settings)
         self.plans = PlanTable(settings)
@@ -133,6 +137,7 @@ class ExecutionService:
         Raises:
             ApiProblem: the caller may not, or does not know the newest version.
         """
+        note(plan_id=plan.plan_id, text=f"plan hash {plan.plan_hash}")
         require(caller, Role.OPERATOR)
         try:
             return await self.plans.register(plan, author=caller.subject, after=after)
@@ -213,11 +218,14 @@ class ExecutionService:
             RefusedError: the execution rejected the message, or does not run.
             UnreachableError: Temporal did not answer.
         """
+        note(message=message.name.value, wave_id=message.wave)
         require(caller, role_for(message.name))
         client = await self.client()
         running = await self._running(client, execution_id)
         signer = self.signing.signer(caller)
-        return await send(client, running, message, actor=caller.subject, signer=signer)
+        effect = await send(client, running, message, actor=caller.subject, signer=signer)
+        note(text=effect or WITHOUT_WORKER)
+        return effect
 
     async def cancel(
         self, caller: Principal, execution_id: str, *, reason: str, confirmation: str | None
@@ -307,8 +315,9 @@ class ExecutionService:
         return f"{ui}/namespaces/{self._client.namespace}/workflows/{workflow}{run}"
 
     async def close(self) -> None:
-        """Stop all polling."""
+        """Stop all polling, and write what the audit log lacks."""
         await asyncio.gather(self.hub.close(), *(close() for close in self._closing))
+        await asyncio.to_thread(self.audit.close)
 
     def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
         """Call this too when the service is closed."""

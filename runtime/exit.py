@@ -19,6 +19,7 @@ from recovery.execution.state import PlanStatus
 from recovery.plan.file.reader import PlanError
 from runtime.output_stream import OutputStream
 from runtime.setting_errors import setting_problems
+from security.audit_log import AuditLogError
 from security.public_keys import KeyFileError
 from storage.dynamodb import TableError
 
@@ -79,7 +80,7 @@ def explain(error: BaseException) -> CliError | None:
             known = error
         case PlanError() | AllowListError():
             known = CliError(str(error))
-        case KeyFileError():
+        case KeyFileError() | AuditLogError():
             known = CliError(_sentence(str(error)))
         case RefusedError():
             known = CliError(_sentence(str(error)))

@@ -1,4 +1,4 @@
-"""Signatures: adapters around `cryptography` and KMS.
+"""Signatures and the audit log: adapters around `cryptography`, KMS and files.
 
 Tested in tests/security/.
 """

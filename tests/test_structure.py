@@ -55,9 +55,9 @@ def test_no_class_of_the_workflows_is_longer_than_300_lines() -> None:
     assert not long
 
 
-def test_sessions_of_aws_are_made_in_three_places_only() -> None:
-    # Targets go through the worker's allow-list in aws/sessions.py; our tables and the key that
-    # the API signs with are no target.
+def test_sessions_of_aws_are_made_in_four_places_only() -> None:
+    # Targets go through the worker's allow-list in aws/sessions.py; our tables, the audit log and
+    # the key that the API signs with are no target.
     made = re.compile(r"checked_session\(|boto3\.(client|resource|Session\(botocore)")
     places = {
         path.relative_to(ROOT).as_posix()
@@ -65,4 +65,9 @@ def test_sessions_of_aws_are_made_in_three_places_only() -> None:
         for path in (ROOT / package).rglob("*.py")
         if package != "sandbox" and made.search(path.read_text())
     }
-    assert places == {"api/auth/request_signing.py", "aws/sessions.py", "storage/dynamodb.py"}
+    assert places == {
+        "api/auth/request_signing.py",
+        "aws/cloudwatch_logs.py",
+        "aws/sessions.py",
+        "storage/dynamodb.py",
+    }

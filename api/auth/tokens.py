@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import jwt
 
+from api.auth.audited_requests import note_caller, note_wrong_token
 from client.local_user import whoami
+from recovery.access.audit import Proof
 from recovery.access.roles import Role
 from settings import Settings
 
@@ -43,10 +45,12 @@ class Principal:
 
     Attributes:
         subject: the authenticated name; the history records it as the actor.
+        proof: what proves the name.
     """
 
     subject: str
     roles: frozenset[Role]
+    proof: Proof = Proof.NONE
 
     def may(self, role: Role) -> bool:
         """Whether the caller has a role; all callers are viewers, and an admin has every role."""
@@ -78,13 +82,24 @@ class Authenticator:
             NotAuthenticatedError: the token is missing (TokenMissingError) or not valid.
             ProviderUnavailableError: the token cannot be verified now.
         """
+        try:
+            caller = await self._authenticate(token)
+        except TokenMissingError:
+            raise
+        except NotAuthenticatedError as error:
+            note_wrong_token(str(error))
+            raise
+        note_caller(caller.subject, caller.proof)
+        return caller
+
+    async def _authenticate(self, token: str | None) -> Principal:
         if self.is_open:
             return Principal(whoami(), frozenset(Role))
         if not token:
             raise TokenMissingError("a bearer token is needed")
         for subject, known in self._tokens.items():
             if hmac.compare_digest(known.token.get_secret_value().encode(), token.encode()):
-                return Principal(subject, frozenset(known.roles))
+                return Principal(subject, frozenset(known.roles), Proof.STATIC_TOKEN)
         if self._settings.oidc_issuer is None:
             raise NotAuthenticatedError("the bearer token is not known")
         return await self._authenticate_jwt(token)
@@ -110,7 +125,8 @@ class Authenticator:
                 "the bearer token is not valid: its sub must be 1 to "
                 f"{_MAX_CHARACTERS} printable characters"
             )
-        return Principal(subject, frozenset(_roles(claims, settings.oidc_roles_claim)))
+        roles = frozenset(_roles(claims, settings.oidc_roles_claim))
+        return Principal(subject, roles, Proof.OIDC)
 
     async def _signing_key(self, token: str) -> jwt.PyJWK:
         """The provider's key that the token's `kid` names.

@@ -1,5 +1,6 @@
 """Sign-in: the token is in a cookie that scripts cannot read and other sites cannot send."""
 
+from contextlib import suppress
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
@@ -82,7 +83,10 @@ def add_to(app: FastAPI, authenticator: Authenticator) -> None:
         return response
 
     @app.post("/sign-out", include_in_schema=False)
-    async def sign_out() -> Response:
+    async def sign_out(request: Request) -> Response:
+        # The audit log says who it was, if the token is still valid.
+        with suppress(NotAuthenticatedError, ProviderUnavailableError):
+            await authenticator.authenticate(token_of(request))
         response = RedirectResponse("/sign-in", status_code=303)
         response.delete_cookie(_COOKIE, httponly=True, samesite="strict")
         return response

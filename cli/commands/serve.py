@@ -8,6 +8,7 @@ from cli.render.output import notice, step
 from client.connection import configured_place
 from recovery.access.roles import Role
 from runtime.exit import CliError, ExitCode
+from security.audit_log import NO_AUDIT_LOG
 from settings import Settings, get_settings, is_loopback
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def serve(
     notice(f"Serving the executions of {configured_place()}")
     notice(f"Pages: {url}/   API: {url}/api/docs")
     notice(_authentication_text(settings, open_to_all=open_to_all))
+    if settings.audit_log is None and (settings.signing_key or settings.signing_kms_key):
+        notice(NO_AUDIT_LOG)
     cannot_listen = CliError(f"{address}:{port_number} is not available", ExitCode.UNREACHABLE)
     try:
         server.run()

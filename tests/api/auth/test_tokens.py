@@ -15,6 +15,7 @@ from api.auth.tokens import (
     Principal,
     ProviderUnavailableError,
 )
+from recovery.access.audit import Proof
 from recovery.access.roles import Role
 from settings import Settings, StaticToken
 from tests.api.conftest import api_client
@@ -47,7 +48,7 @@ async def away(settings: Settings, token: str) -> str:
 
 async def test_a_static_token_has_its_subject_and_roles() -> None:
     ops = await authenticated(STATIC, TOKEN)
-    assert ops == Principal("ops", frozenset({Role.OPERATOR, Role.APPROVER}))
+    assert ops == Principal("ops", frozenset({Role.OPERATOR, Role.APPROVER}), Proof.STATIC_TOKEN)
     assert ops.may(Role.VIEWER)
     assert not ops.may(Role.ADMIN)
 
@@ -63,7 +64,7 @@ async def test_a_signed_token_has_its_subject_and_roles(
 ) -> None:
     token = provider.token(key=key, sub="night", roles=["approver", "viewer", "of something else"])
     night = await authenticated(oidc_settings, token)
-    assert night == Principal("night", frozenset({Role.APPROVER, Role.VIEWER}))
+    assert night == Principal("night", frozenset({Role.APPROVER, Role.VIEWER}), Proof.OIDC)
 
 
 @pytest.mark.parametrize(
