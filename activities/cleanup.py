@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 from temporalio import activity
 
+from activities.access.audit_events import termination_event
 from activities.access.cleanup_check import CleanupCheck
-from activities.access.verifier import RequestVerifier, report_refusal
+from activities.access.verifier import RequestVerifier
 from activities.fence import confirm_attempt
 from activities.heartbeat import heartbeating
 from activities.retry import retried_later
@@ -43,8 +44,8 @@ class CleanupActivities:
     ) -> None:
         self._clients = clients
         self._settings = settings
-        is_required = verifier is not None and verifier.is_required
-        self._check = CleanupCheck(verifier) if verifier is not None and is_required else None
+        self._verifier = verifier or RequestVerifier(settings)
+        self._check = CleanupCheck(self._verifier) if self._verifier.is_required else None
 
     @activity.defn
     async def find_instances(self, scope: TargetScope) -> FoundInstances:
@@ -64,13 +65,13 @@ class CleanupActivities:
             with self._calls_for(request.acting_for):
                 refused = await self._refused(request)
                 allowed = [i for i in request.instances if i.recovery_instance_id not in refused]
+                self._report(request, [i.recovery_instance_id for i in allowed], refused)
                 left = await self._terminate(request.model_copy(update={"instances": allowed}))
                 unsigned = [i for i in request.instances if i.recovery_instance_id in refused]
                 # What an earlier attempt has terminated is no longer listed, so it is unknown.
                 gone = await _terminated_by_drs(self._clients.drs(request.target), unsigned)
         for instance in [i for i in unsigned if i not in gone]:
             reason = refused[instance.recovery_instance_id]
-            report_refusal("a termination", reason, instance=instance.recovery_instance_id)
             left.append(instance.left(f"not terminated: {reason}"))
         return left
 
@@ -87,6 +88,21 @@ class CleanupActivities:
         except AccessRefusedError as error:
             return {i.recovery_instance_id: error for i in request.instances}
         return await self._check.refused(subject, request, self._clients.drs(request.target))
+
+    def _report(
+        self,
+        request: TerminateRequest,
+        allowed: Sequence[str],
+        refused: Mapping[str, AccessRefusedError],
+    ) -> None:
+        """Write what is terminated, and what is not, to the audit log."""
+        if allowed:
+            signed = request.cleanup.signed if self._check and request.cleanup else None
+            grant = self._verifier.grant_of(signed)
+            self._verifier.audit.write(termination_event(request, allowed, grant))
+        for reason in {str(error): error for error in refused.values()}.values():
+            ids = [i for i, error in refused.items() if str(error) == str(reason)]
+            self._verifier.report_refusal(termination_event(request, ids), reason)
 
     @contextmanager
     def _calls_for(self, identity: SessionIdentity | None) -> Iterator[None]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from temporalio import activity
 
-from activities.access.verifier import RequestVerifier, report_refusal
+from activities.access.audit_events import start_event
+from activities.access.verifier import RequestVerifier
 from activities.heartbeat import heartbeating
 from aws.drs.client import DrsClient
 from aws.drs.live_recovery import live_recoveries
@@ -123,8 +124,9 @@ class TargetActivities:
         try:
             start = await self._verifier.start_of(activity.client(), workflow_id, run_id)
         except AccessRefusedError as refused:
-            report_refusal("a start", refused, workflow_id=workflow_id)
+            self._verifier.report_refusal(start_event(workflow_id), refused)
             return f"the start is refused: {refused}", []
+        self._verifier.audit.write(start_event(workflow_id, start))
         grant = start.grant
         if grant.break_glass is None:
             return None, []

@@ -23,17 +23,21 @@ from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
+from aws.cloudwatch_logs import configured_audit_log
 from aws.regions import DependencyRegions
 from aws.targets import NO_ALLOW_LIST, TargetClients, configured_allow_list
 from client.connection import connect_to_temporal, require_namespace, temporal_place
 from client.errors import UnreachableError
 from contract.task_queues import HISTORY_TASK_QUEUE, TASK_QUEUE, WATCH_TASK_QUEUE
+from recovery.access.audit import AuditPlace
 from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
 from runtime.log_config import configure_logging
 from runtime.workflow_runner import ReplayableRunner
+from security.audit_log import NO_AUDIT_LOG, AuditLog
 from settings import Settings, aws_elsewhere, get_settings
 from storage.history import HistoryTable
+from workflows.audit import AuditInterceptor
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
@@ -54,18 +58,24 @@ WORKFLOWS = (
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
 _GRACE_PERIOD = timedelta(seconds=10)
+_LAST_EVENTS_SECONDS = 1.0
 # Less than the 30 s after which Docker and Kubernetes kill what does not stop.
 _STOP_TIMEOUT_SECONDS = 25.0
 
 
-def make_workers(client: Client, settings: Settings) -> list[Worker]:
+def make_workers(client: Client, settings: Settings, audit: AuditLog | None = None) -> list[Worker]:
     """The workers of the task queues; launches, watches and the history have their own slots.
+
+    Args:
+        client: Temporal's.
+        settings: of the process.
+        audit: its audit log; default: events go to its log.
 
     Raises:
         KeyFileError: the keys to verify requests with cannot be used.
     """
     clients = TargetClients(settings)
-    verifier = RequestVerifier(settings)
+    verifier = RequestVerifier(settings, audit)
     launch = LaunchActivities(clients, settings, verifier)
     watch = WatchActivities(clients, settings)
     table = HistoryTable(settings)
@@ -88,6 +98,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
             task_queue=TASK_QUEUE,
             workflows=WORKFLOWS,
             workflow_runner=runner,
+            interceptors=[AuditInterceptor(messages)],
             activities=[
                 launch.queue_launches,
                 launch.launch_batch,
@@ -134,13 +145,13 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
     return [workflow_worker, watch_worker, history_worker]
 
 
-async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None:
+async def serve(client: Client, settings: Settings, stop: asyncio.Event, audit: AuditLog) -> None:
     """Serve until `stop` is set, then shut down; other workers continue running work.
 
     Raises:
         UnreachableError: Temporal no longer accepts this worker.
     """
-    workers = make_workers(client, settings)
+    workers = make_workers(client, settings, audit)
     try:
         async with AsyncExitStack() as stack:
             for worker in workers:
@@ -154,27 +165,28 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None
             async with logging_current_version(client, settings):
                 await stop.wait()
             structlog.get_logger().info("worker shuts down; other workers continue its work")
-            await _shut_down(workers)
+            await _shut_down(workers, audit)
     except (RuntimeError, RPCError) as error:
         reason = str(error).partition(": Status {")[0]
         raise UnreachableError(f"Temporal no longer accepts this worker: {reason}") from error
 
 
-async def _shut_down(workers: Sequence[Worker]) -> None:
+async def _shut_down(workers: Sequence[Worker], audit: AuditLog) -> None:
     """Shut down all workers; end the process if Temporal takes too long to respond."""
     stopping = asyncio.gather(*(worker.shutdown() for worker in workers))
     try:
         await asyncio.wait_for(stopping, _STOP_TIMEOUT_SECONDS)
     except TimeoutError:
-        _end_process("Temporal does not respond")
+        _end_process("Temporal does not respond", audit)
 
 
-def _end_process(why: str) -> NoReturn:
+def _end_process(why: str, audit: AuditLog) -> NoReturn:
     """End the process without a call to Temporal, like a kill; this loses nothing."""
     structlog.get_logger().warning(
         f"worker ends at once: {why}; other workers continue its work after "
         f"{heartbeat_timeout().total_seconds():g} s"
     )
+    audit.close(_LAST_EVENTS_SECONDS)
     os._exit(ExitCode.COMPLETED)
 
 
@@ -191,25 +203,33 @@ def _log_allow_list(settings: Settings) -> None:
         structlog.get_logger().warning(NO_ALLOW_LIST)
 
 
+def _opened_audit_log(settings: Settings) -> AuditLog:
+    if settings.require_signed_requests and settings.audit_log is None:
+        structlog.get_logger().warning(NO_AUDIT_LOG)
+    return configured_audit_log(settings, AuditPlace.WORKER)
+
+
 async def run_worker() -> None:
     """Run the worker until SIGTERM or Ctrl-C; a second one ends it at once.
 
     Raises:
         pydantic.ValidationError: a setting is invalid.
         AllowListError: the allow-list is invalid.
+        AuditLogError: the file of the audit log cannot be opened.
         RefusedError: a setting of Temporal is invalid, or its namespace is missing.
         UnreachableError: Temporal cannot be reached.
     """
     settings = get_settings()
     configure_logging(as_json=settings.log_json)
     _log_allow_list(settings)
+    audit = _opened_audit_log(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     connecting = asyncio.current_task()
 
     def request_stop() -> None:
         if stop.is_set():
-            _end_process("a second stop signal")
+            _end_process("a second stop signal", audit)
         stop.set()
         if connecting is not None:
             connecting.cancel()
@@ -217,9 +237,12 @@ async def run_worker() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, request_stop)
     try:
-        client = await connect_to_temporal()
-        await require_namespace(client)
-    except asyncio.CancelledError:
-        return
-    connecting = None
-    await serve(client, settings, stop)
+        try:
+            client = await connect_to_temporal()
+            await require_namespace(client)
+        except asyncio.CancelledError:
+            return
+        connecting = None
+        await serve(client, settings, stop, audit)
+    finally:
+        await asyncio.to_thread(audit.close)

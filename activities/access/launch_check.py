@@ -15,7 +15,7 @@ from recovery.access.binding import (
     require_current,
     require_launch,
 )
-from recovery.access.grants import AccessCode, AccessRefusedError
+from recovery.access.grants import AccessCode, AccessRefusedError, Grant
 from recovery.access.session_identity import SessionIdentity
 
 
@@ -25,8 +25,11 @@ class LaunchCheck:
     def __init__(self, verifier: RequestVerifier) -> None:
         self._verifier = verifier
 
-    async def allowed(self, request: LaunchRequest) -> LaunchRequest:
+    async def allowed(self, request: LaunchRequest) -> tuple[LaunchRequest, Grant]:
         """The launch as far as it is signed: for its actor, without an answer that nobody signed.
+
+        Returns:
+            The launch, and the signed start.
 
         Raises:
             AccessRefusedError: it must not be launched.
@@ -60,9 +63,10 @@ class LaunchCheck:
         request = request.model_copy(update={"acting_for": identity})
         answer = request.answer
         if answer is None or self._is_signed(answer, launch, start):
-            return request
+            return request, start.grant
         # The launch stays in doubt, and an operator is asked again.
-        return request.model_copy(update={"answer": None, "possibly_sent": True})
+        request = request.model_copy(update={"answer": None, "possibly_sent": True})
+        return request, start.grant
 
     async def _start_of_wave(
         self, client: Client, request: LaunchRequest, parts: LaunchIdParts

@@ -16,6 +16,7 @@ from contract.execution import StartExecution
 from contract.identifiers import plan_workflow_id, start_claim_id
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
+from recovery.access.audit import AuditEvent, AuditPlace
 from recovery.access.binding import require_current, require_same
 from recovery.access.grants import (
     AccessCode,
@@ -25,6 +26,7 @@ from recovery.access.grants import (
     StartSubject,
 )
 from recovery.plan.model import RecoveryPlan
+from security.audit_log import AuditLog
 from security.public_keys import PublicKeys
 from settings import Settings
 
@@ -51,14 +53,16 @@ class RequestVerifier:
 
     Attributes:
         is_required: whether the worker acts only by signed requests.
+        audit: the worker's audit log.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, audit: AuditLog | None = None) -> None:
         """Read the keys.
 
         Raises:
             KeyFileError: they cannot be used.
         """
+        self.audit = audit or AuditLog(AuditPlace.WORKER)
         self.is_required = settings.require_signed_requests
         self._keys = PublicKeys.read(settings.request_keys) if settings.request_keys else None
         # By the workflow and run that it began.
@@ -83,6 +87,13 @@ class RequestVerifier:
             )
         return self._keys.verified(signed)
 
+    def grant_of(self, signed: SignedRequest | None) -> Grant | None:
+        """The grant of a request; None if it is not signed by a key of this worker."""
+        try:
+            return self.verified(signed)
+        except AccessRefusedError:
+            return None
+
     async def start_of(self, client: Client, workflow_id: str, run_id: str) -> VerifiedStart:
         """The signed start that a run of a plan's workflow began with; a reset does not change it.
 
@@ -98,6 +109,22 @@ class RequestVerifier:
                 self._starts.popitem(last=False)
         require_current(start.grant, now=time.time())
         return start
+
+    def report_refusal(self, event: AuditEvent, refused: AccessRefusedError) -> None:
+        """Log an act that is refused, and write it to the audit log.
+
+        Args:
+            event: the act.
+            refused: why.
+        """
+        update = {"accepted": False, "refusal": refused.code, "text": str(refused)}
+        self.audit.write(event.model_copy(update=update))
+        structlog.get_logger().warning(
+            f"{event.act} is refused: {refused}",
+            code=refused.code.value,
+            execution_id=event.execution_id or event.plan_id,
+            launch_id=event.launch_id,
+        )
 
     async def _read(self, client: Client, workflow_id: str, run_id: str) -> VerifiedStart:
         event = await first_event(client, workflow_id, run_id)
@@ -177,14 +204,3 @@ async def _claim(client: Client, grant: Grant, run_id: str) -> None:
         raise ApplicationError(
             f"Temporal did not take the claim of a start: {error.message}"
         ) from error
-
-
-def report_refusal(act: str, refused: AccessRefusedError, **what: str) -> None:
-    """Log a refused act.
-
-    Args:
-        act: what was refused.
-        refused: why.
-        what: what it is about.
-    """
-    structlog.get_logger().warning(f"{act} is refused: {refused}", code=refused.code.value, **what)

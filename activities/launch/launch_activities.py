@@ -6,8 +6,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from activities.access.audit_events import launch_event, launch_events
 from activities.access.launch_check import LaunchCheck
-from activities.access.verifier import RequestVerifier, report_refusal
+from activities.access.verifier import RequestVerifier
 from activities.caller_signals import signal_caller
 from activities.heartbeat import heartbeating
 from activities.launch.attempt import LaunchAttempt
@@ -29,7 +30,7 @@ from contract.launch import (
 from contract.launcher import LauncherInput, QueueLaunches
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
-from recovery.access.grants import AccessRefusedError
+from recovery.access.grants import AccessRefusedError, Grant
 from recovery.execution.wave import WaitingFor
 from recovery.plan.model import Target
 from settings import Settings
@@ -46,8 +47,8 @@ class LaunchActivities:
     ) -> None:
         self._clients = clients
         self._settings = settings
-        is_required = verifier is not None and verifier.is_required
-        self._check = LaunchCheck(verifier) if verifier is not None and is_required else None
+        self._verifier = verifier or RequestVerifier(settings)
+        self._check = LaunchCheck(self._verifier) if self._verifier.is_required else None
 
     @activity.defn
     async def queue_launches(self, request: QueueLaunches) -> str:
@@ -93,9 +94,10 @@ class LaunchActivities:
             ApplicationError: retryable, for temporary errors (throttling, network).
         """
         refused: list[LaunchResult] = []
+        grants: dict[str, Grant] = {}
         if self._check is not None:
             async with heartbeating(_last_heartbeat):
-                request, refused = await self._allowed(request, self._check)
+                request, grants, refused = await self._allowed(request, self._check)
         if not request.requests:
             return BatchResult(results=refused)
         poller = self._clients.poller(request.requests[0].target)
@@ -133,6 +135,8 @@ class LaunchActivities:
                 if details is None or not details.cancel_requested:
                     raise
                 results = attempt.settled()
+        for event in launch_events(request.requests, results, grants, in_doubt=attempt.in_doubt):
+            self._verifier.audit.write(event)
         return BatchResult(
             job_id=attempt.job_id,
             results=refused + results,
@@ -149,20 +153,24 @@ class LaunchActivities:
         attempt = LaunchAttempt(api, self._settings, [request], heartbeat, in_doubt=True)
         async with heartbeating(lambda: attempt.heartbeat):
             with acting_for(request.acting_for):
-                return await attempt.find()
+                found = await attempt.find()
+        for event in launch_events([request], [found] if found else [], {}, in_doubt=False):
+            self._verifier.audit.write(event)
+        return found
 
     async def _allowed(
         self, batch: BatchRequest, check: LaunchCheck
-    ) -> tuple[BatchRequest, list[LaunchResult]]:
-        """The launches of a batch that belong to a signed start, and the results of the others."""
-        allowed, refused = [], []
+    ) -> tuple[BatchRequest, dict[str, Grant], list[LaunchResult]]:
+        """The launches of a batch that belong to signed starts, these, and the others' results."""
+        allowed, grants, refused = [], {}, []
         for request in batch.requests:
             try:
-                allowed.append(await check.allowed(request))
+                signed, grants[request.launch_id] = await check.allowed(request)
+                allowed.append(signed)
             except AccessRefusedError as error:
-                report_refusal("a launch", error, launch_id=request.launch_id)
+                self._verifier.report_refusal(launch_event(request), error)
                 refused.append(await self._refused(request, str(error)))
-        return batch.model_copy(update={"requests": allowed}), refused
+        return batch.model_copy(update={"requests": allowed}), grants, refused
 
     async def _refused(self, request: LaunchRequest, reason: str) -> LaunchResult:
         """The result of a launch that is refused; its job, if it was sent before."""

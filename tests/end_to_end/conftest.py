@@ -34,6 +34,7 @@ from recovery.history.comparison import Difference
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
 from runtime.worker import make_workers
 from sandbox.stack import Stack, free_port
+from security.audit_log import AuditLog
 from settings import get_settings
 from storage.history import HistoryTable
 from storage.plans import PlanTable
@@ -327,8 +328,8 @@ async def env_with_own_temporal(
 class RunningWorkers:
     """Serve the task queues inside the block."""
 
-    def __init__(self, env: E2eEnvironment) -> None:
-        self._workers = make_workers(env.client, get_settings())
+    def __init__(self, env: E2eEnvironment, audit: AuditLog | None = None) -> None:
+        self._workers = make_workers(env.client, get_settings(), audit)
         self._env = env
 
     async def __aenter__(self) -> None:

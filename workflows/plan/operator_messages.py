@@ -18,8 +18,9 @@ with workflow.unsafe.imports_passed_through():
     from recovery.access.grants import MessageVerdict, SignedRequest
     from recovery.execution.state import MessageRecord, RefusalCode
     from recovery.operator.message_handler import MessageHandler
-    from recovery.operator.messages import MessageName, MessageRejected
+    from recovery.operator.messages import MessageName, MessageRejected, guess_actor
     from workflows.activity_options import READ_RETRY
+    from workflows.audit import audit_message
     from workflows.plan.inbox import Signal, SignalInbox
     from workflows.plan.wave_runs import WaveRuns
 
@@ -75,6 +76,11 @@ class OperatorMessages:
         """Handle signals until cancelled."""
         await self._inbox.run()
 
+    def record_cancellation(self, reason: str) -> None:
+        """Record the execution's cancellation, with the reason that Temporal has."""
+        record = self._handler.record_cancellation(reason, now=workflow.time())
+        audit_message(self._execution_id, ReceivedMessage(name=record.name), record)
+
     @property
     def all_handled(self) -> bool:
         """Whether every signal is handled."""
@@ -115,6 +121,16 @@ class OperatorMessages:
         try:
             self._handler.check(name, _split(inputs)[0])
         except MessageRejected as rejected:
+            # Nothing of it is in Temporal's history, or in the execution's state.
+            record = MessageRecord(
+                name=name,
+                actor=guess_actor(inputs),
+                time=workflow.time(),
+                accepted=False,
+                refusal=rejected.code,
+                effect=str(rejected),
+            )
+            audit_message(self._execution_id, _received(name, inputs), record)
             raise _rejection(str(rejected), rejected.code) from rejected
 
     async def _handle_update(self, name: str, inputs: tuple[Any, ...]) -> str:
@@ -146,8 +162,10 @@ class OperatorMessages:
     def _handle(
         self, name: str, inputs: tuple[Any, ...], verdict: MessageVerdict | None
     ) -> MessageRecord:
+        received = _received(name, inputs)
         inputs, signed = _split(inputs)
         record = self._handler.handle(name, inputs, now=workflow.time(), verdict=verdict)
+        audit_message(self._execution_id, received, record)
         if not self._is_signed:
             signed = None
         if record.accepted and signed and record.wave_id and name == MessageName.RETRY_WAVE:

@@ -279,7 +279,7 @@ class RecoveryPlanWorkflow:
         """Cancel the execution, as asked for in Temporal."""
         reason = shortened(workflow.cancellation_reason() or "Cancelled")
         self._is_cancelled = True
-        self._handler.record_cancellation(reason, now=workflow.time())
+        self._messages.record_cancellation(reason)
         await self._stop_waves(reason)
 
     async def _stop_waves(self, reason: str) -> None:
