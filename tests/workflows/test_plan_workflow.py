@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
     WorkflowExecutionStatus,
@@ -11,6 +12,7 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
 )
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
@@ -22,7 +24,7 @@ from contract.identifiers import plan_workflow_id, wave_workflow_id
 from contract.launch import LaunchRequest, LaunchResult
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, Verified
-from recovery.execution.state import PlanStatus
+from recovery.execution.state import PlanStatus, RefusalCode
 from recovery.execution.wave import WaveStatus
 from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.estimates import EARLIEST_SERVER_SECONDS
@@ -241,6 +243,28 @@ async def test_a_signal_with_too_many_inputs_fails_no_workflow_task(
     async with asyncio.timeout(60):
         await run.state()
         await run.wave("database")
+
+
+async def test_a_message_that_cannot_be_decoded_is_rejected_and_recorded(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    env_on_real_server.fakes.launched_after = NEVER
+    run = await env_on_real_server.start(wave("Database"))
+    await run.wave_until("database", lambda w: w.status is WaveStatus.IN_PROGRESS)
+    for encoding in (b"unknown", b"json/plain", b"json/protobuf"):
+        payload = Payload(metadata={"encoding": encoding}, data=b"{" + encoding)
+        await run.handle.signal("pause", RawValue(payload))
+        with pytest.raises(WorkflowUpdateFailedError) as rejected:
+            await run.handle.execute_update("pause", RawValue(payload))
+        assert "the input of pause must be an object" in str(rejected.value.cause)
+    await run.handle.signal("no_such_message", RawValue(payload))
+    state = await run.state()
+    assert state.status is PlanStatus.IN_PROGRESS
+    assert sum(1 + m.repeats for m in state.messages if m.name == "pause") >= 3
+    assert {m.refusal for m in state.messages} == {
+        RefusalCode.MALFORMED,
+        RefusalCode.UNKNOWN_MESSAGE,
+    }
 
 
 async def test_a_report_of_another_execution_changes_nothing(

@@ -1,6 +1,6 @@
 """Operators' messages to the plan's workflow, as signals and as updates."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -32,9 +32,11 @@ _MAX_NAME_CHARACTERS = 100
 class OperatorMessages:
     """Hands operators' messages to the `MessageHandler`, and what follows to the waves.
 
-    Each is accepted as a signal and as an update of the same name. Handlers accept any input: a
-    missing or malformed one must be rejected, not fail the workflow task. An update is rejected
-    before it is accepted: then it is none of the 2,000 that Temporal takes, and leaves no record.
+    Each is accepted as a signal and as an update of the same name. Handlers accept any name and
+    input: a malformed one must be rejected, not fail the workflow task. The SDK drops a signal with
+    a handler of its name when it cannot decode the input, so all have the dynamic handler. An
+    update is rejected before it is accepted: then it is none of the 2,000 that Temporal takes, and
+    only the audit log has it.
     After a task without commands it is accepted and then fails (`runtime/workflow_runner.py`).
 
     An execution whose start is signed has each message verified by an activity, and records each.
@@ -62,15 +64,8 @@ class OperatorMessages:
 
     def register(self) -> None:
         """Set the handlers of the workflow."""
-        for name in MessageName:
-            workflow.set_signal_handler(name, self._on_signal(name))
-            workflow.set_update_handler(
-                name, self._on_update(name), validator=self._validator(name)
-            )
-        workflow.set_dynamic_signal_handler(self._on_unknown_signal)
-        workflow.set_dynamic_update_handler(
-            self._on_unknown_update, validator=self._check_unknown_update
-        )
+        workflow.set_dynamic_signal_handler(self._on_signal)
+        workflow.set_dynamic_update_handler(self._on_update, validator=self._check)
 
     async def handle_signals(self) -> None:
         """Handle signals until cancelled."""
@@ -86,38 +81,22 @@ class OperatorMessages:
         """Whether every signal is handled."""
         return self._inbox.is_empty
 
-    def _on_signal(self, name: str) -> Callable[..., None]:
-        def handle(*inputs: Any) -> None:
-            self.signals_received += 1
-            self._inbox.put(name, inputs)
-
-        return handle
-
-    def _on_update(self, name: str) -> Callable[..., Awaitable[str]]:
-        async def handle(*inputs: Any) -> str:
-            return await self._handle_update(name, inputs)
-
-        return handle
-
-    def _validator(self, name: str) -> Callable[..., None]:
-        def check(*inputs: Any) -> None:
-            self._check(name, inputs)
-
-        return check
-
-    async def _on_unknown_signal(self, name: str, args: Sequence[RawValue]) -> None:
+    def _on_signal(self, name: str, args: Sequence[RawValue]) -> None:
         self.signals_received += 1
-        self._inbox.put(name, ())
+        self._inbox.put(name, _decoded(args))
 
-    async def _on_unknown_update(self, name: str, args: Sequence[RawValue]) -> str:
-        return await self._handle_update(name, ())
+    async def _on_update(self, name: str, args: Sequence[RawValue]) -> str:
+        inputs = _decoded(args)
+        (verdict,) = await self._verdicts([(name, inputs)])
+        record = self._handle(name, inputs, verdict)
+        if not record.accepted:
+            raise _rejection(record.effect, record.refusal)
+        return record.effect
 
-    def _check_unknown_update(self, name: str, args: Sequence[RawValue]) -> None:
-        self._check(name, ())
-
-    def _check(self, name: str, inputs: tuple[Any, ...]) -> None:
+    def _check(self, name: str, args: Sequence[RawValue]) -> None:
         if self._is_signed:
             return
+        inputs = _decoded(args)
         try:
             self._handler.check(name, _split(inputs)[0])
         except MessageRejected as rejected:
@@ -132,13 +111,6 @@ class OperatorMessages:
             )
             audit_message(self._execution_id, _received(name, inputs), record)
             raise _rejection(str(rejected), rejected.code) from rejected
-
-    async def _handle_update(self, name: str, inputs: tuple[Any, ...]) -> str:
-        (verdict,) = await self._verdicts([(name, inputs)])
-        record = self._handle(name, inputs, verdict)
-        if not record.accepted:
-            raise _rejection(record.effect, record.refusal)
-        return record.effect
 
     async def _handle_some(self, messages: Sequence[Signal]) -> None:
         verdicts = await self._verdicts(messages)
@@ -179,6 +151,14 @@ class OperatorMessages:
         self._handler.launch_decisions.clear()
         self._on_change()
         return record
+
+
+def _decoded(args: Sequence[RawValue]) -> tuple[Any, ...]:
+    """The inputs of a message; of one that cannot be decoded its bytes, which are rejected."""
+    try:
+        return tuple(workflow.payload_converter().from_payloads([arg.payload for arg in args]))
+    except Exception:
+        return (args[0].payload.data[:_MAX_NAME_CHARACTERS],)
 
 
 def _split(inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], SignedRequest | None]:
