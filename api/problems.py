@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
-from api.auth.tokens import NotAuthenticatedError, ProviderUnavailableError, TokenMissingError
+from api.auth.provider import ProviderUnavailableError
+from api.auth.tokens import NotAuthenticatedError, TokenMissingError
 from api.hub import UnknownExecutionError
 from api.request_problems import (
     API_VERSION,

@@ -14,7 +14,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.auth.tokens import NotAuthenticatedError, Principal, ProviderUnavailableError
+from api.auth.provider import ProviderUnavailableError
+from api.auth.tokens import NotAuthenticatedError, Principal
 from api.hub import POLL_ERRORS, Poller, Snapshot, UnknownExecutionError
 from api.pages.assets import document
 from api.pages.dialogs import Dialog

@@ -6,12 +6,8 @@ from urllib.parse import quote, urlsplit
 from fastapi import FastAPI, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.auth.tokens import (
-    Authenticator,
-    NotAuthenticatedError,
-    Principal,
-    ProviderUnavailableError,
-)
+from api.auth.provider import ProviderUnavailableError
+from api.auth.tokens import Authenticator, NotAuthenticatedError, Principal
 from api.pages.assets import document
 from api.pages.rendering import render
 

@@ -62,7 +62,7 @@ class Provider:
     def reset(self) -> None:
         """Serve the discovery document and all keys again."""
         document = {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys"}
-        keys = [self._public_jwk(name) for name in self._keys]
+        keys = [self.public_jwk(name) for name in self._keys]
         self.respond(_DISCOVERY, document)
         self.respond("/keys", {"keys": keys})
         self.requests.clear()
@@ -112,7 +112,8 @@ class Provider:
         signature = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
         return f"{signed}.{_encoded(signature)}"
 
-    def _public_jwk(self, name: str) -> dict[str, Any]:
+    def public_jwk(self, name: str) -> dict[str, Any]:
+        """A public key as the provider publishes it."""
         public = self._keys[name].public_key()
         jwk: dict[str, Any]
         if isinstance(public, rsa.RSAPublicKey):
