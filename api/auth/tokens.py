@@ -1,8 +1,9 @@
 """Authenticates callers by bearer tokens: static ones, or JWTs of an OpenID provider."""
 
 import hmac
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
@@ -33,10 +34,18 @@ class Principal:
 
     Attributes:
         subject: the authenticated name; the history records it as the actor.
+        expiry_time: when the token ends, and with it what is open for the caller (epoch seconds);
+            None: never.
     """
 
     subject: str
     roles: frozenset[Role]
+    expiry_time: float | None = field(default=None, compare=False)
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether the token has ended."""
+        return self.expiry_time is not None and time.time() >= self.expiry_time
 
     def may(self, role: Role) -> bool:
         """Whether the caller has a role; all callers are viewers, and an admin has every role."""
@@ -99,7 +108,11 @@ class Authenticator:
                 "the bearer token is not valid: its sub must be 1 to "
                 f"{_MAX_CHARACTERS} printable characters"
             )
-        return Principal(subject, frozenset(_roles(claims, settings.oidc_roles_claim)))
+        return Principal(
+            subject,
+            frozenset(_roles(claims, settings.oidc_roles_claim)),
+            expiry_time=float(claims["exp"]) + _LEEWAY_SECONDS,
+        )
 
     async def _signing_key(self, token: str) -> jwt.PyJWK:
         """The provider's key that the token's `kid` names.

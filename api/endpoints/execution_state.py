@@ -31,7 +31,8 @@ _STREAM: dict[int | str, dict[str, Any]] = {
         "description": "Event `state`, with an ExecutionState as its data, at once and on every "
         "change; event `unavailable`, with the error as text, when the state cannot be read, after "
         "event `last_known_state` with a LastKnownState; event `end` when "
-        "there are no more events. IDs increase within one stream only.",
+        "there are no more events; event `token_expired`, and the end of the stream, when the "
+        "token has expired. IDs increase within one stream only.",
         # FastAPI adds the schema of an event.
         "content": {"text/event-stream": {}},
     }
@@ -115,12 +116,18 @@ async def subscribed_poller(
     responses=_STREAM,
 )
 async def events(
-    request: Request, poller: Annotated[ExecutionPoller, Depends(subscribed_poller)]
+    request: Request,
+    caller: Caller,
+    poller: Annotated[ExecutionPoller, Depends(subscribed_poller)],
 ) -> AsyncIterator[ServerSentEvent]:
     """Send events until the execution has ended and the history has its final state."""
     number, sent = 0, 0
     while not (0 < sent == number and poller.is_settled):
         snapshot = await poller.newer_within(POLL_SECONDS, number)
+        if caller.has_expired:
+            # Not `end`, which a client may take for the end of the execution.
+            yield ServerSentEvent(event="token_expired", data="connect again with a new token")
+            return
         if snapshot is not None:
             number = snapshot.number
             if snapshot.error:

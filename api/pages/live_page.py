@@ -33,6 +33,7 @@ _RETRY_SECONDS = 1.0
 _AUTHENTICATE_SECONDS = 30.0
 _FIRST_SNAPSHOT_SECONDS = 1.5
 _MAX_FORM_BYTES = 16_384
+_SIGNED_OUT = "your sign-in has ended; sign in in another tab, then press the button here again"
 _NOT_POSSIBLE = "This action is no longer possible; see the current state on the page."
 
 
@@ -192,6 +193,8 @@ def add_live_page(
             opened = await authenticated(request)
             next_check = time.monotonic() + _AUTHENTICATE_SECONDS
             async for event in opened.updates(shown):
+                if opened.user.has_expired:
+                    raise NotAuthenticatedError("the token has expired")
                 yield event
                 if await request.is_disconnected():
                     return
@@ -203,7 +206,7 @@ def add_live_page(
                         # An authenticated user may continue to read; actions authenticate again.
                         continue
         except NotAuthenticatedError:
-            yield _event("go", sign_in_address(request.url.path.removesuffix("/events")))
+            yield _event("signed_out", {})
         except ProviderUnavailableError:
             # The browser connects again.
             return
@@ -215,9 +218,11 @@ def add_live_page(
         except Exception as error:
             # Without a visible error the user would press the button again and again.
             text, running = _explained(error)
-            return HTMLResponse(render("error_dialog", error=text, running=running))
+            signed_out = isinstance(error, NotAuthenticatedError)
+            address = sign_in_address(request.url.path.partition("/dialogs/")[0])
+            return _error_dialog(text, running, address if signed_out else None)
         if dialog is None:
-            return HTMLResponse(render("error_dialog", error=_NOT_POSSIBLE, running=None))
+            return _error_dialog(_NOT_POSSIBLE)
         return HTMLResponse(dialog.html)
 
     @app.get(f"{path}/dialogs/{{name}}/details", include_in_schema=False)
@@ -247,6 +252,10 @@ def add_live_page(
         return HTMLResponse(render("outcome_dialog", outcome=outcome))
 
 
+def _error_dialog(text: str, running: str | None = None, sign_in: str | None = None) -> Response:
+    return HTMLResponse(render("error_dialog", error=text, running=running, sign_in=sign_in))
+
+
 def failed(error: Exception) -> Response:
     """The response to a page's script after an error; the page shows its text and its link."""
     text, running = _explained(error)
@@ -258,6 +267,8 @@ def _explained(error: Exception) -> tuple[str, str | None]:
     """The text of an error in the words of a page, and the running execution that is the cause."""
     if isinstance(error, RefusedError):
         return error.text, error.running
+    if isinstance(error, NotAuthenticatedError):
+        return _SIGNED_OUT, None
     return problem_of(error).detail, None
 
 
