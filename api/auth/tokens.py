@@ -2,7 +2,7 @@
 
 import hmac
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,20 +87,31 @@ class Authenticator:
             raise NotAuthenticatedError("the bearer token is not known")
         return await self._authenticate_jwt(token)
 
-    async def _authenticate_jwt(self, token: str) -> Principal:
-        settings = self._settings
+    async def verified_claims(self, token: str, audiences: Sequence[str]) -> dict[str, Any]:
+        """The claims of a JWT of the provider for one of these audiences.
+
+        Raises:
+            NotAuthenticatedError: the token is not valid.
+            ProviderUnavailableError: the token cannot be verified now.
+        """
         try:
-            claims = jwt.decode(
+            return jwt.decode(
                 token,
                 await self._signing_key(token),
                 algorithms=_ALGORITHMS,
-                audience=settings.oidc_audience,
-                issuer=settings.oidc_issuer,
+                audience=audiences,
+                issuer=self._settings.oidc_issuer,
                 leeway=_LEEWAY_SECONDS,
                 options={"require": _REQUIRED},
             )
         except jwt.PyJWTError as error:
             raise NotAuthenticatedError(f"the bearer token is not valid: {error}") from error
+
+    async def _authenticate_jwt(self, token: str) -> Principal:
+        settings = self._settings
+        # ID tokens of the pages' own sign-in are for its client ID.
+        audiences = [each for each in (settings.oidc_audience, settings.oidc_client_id) if each]
+        claims = await self.verified_claims(token, audiences)
         subject = str(claims["sub"])
         if not subject.isprintable() or not 0 < len(subject) <= _MAX_CHARACTERS:
             # The history records it and terminals print it.
