@@ -31,7 +31,7 @@ class SignInError(Exception):
     """A sign-in failed; the message says why."""
 
 
-class _Transaction(BaseModel):
+class Transaction(BaseModel):
     """A sign-in that has begun."""
 
     state: str
@@ -67,7 +67,7 @@ class ProviderSignIn:
         Raises:
             ProviderUnavailableError: the provider does not answer.
         """
-        begun = _Transaction(
+        begun = Transaction(
             state=secrets.token_urlsafe(32),
             nonce=secrets.token_urlsafe(32),
             code_verifier=secrets.token_urlsafe(64),
@@ -88,26 +88,42 @@ class ProviderSignIn:
         address = _with_query(await self._provider.endpoint("authorization_endpoint"), query)
         return address, self._cipher.encrypt(begun.model_dump_json().encode()).decode()
 
-    async def finish(self, kept: str | None, answer: Mapping[str, str]) -> tuple[str, str]:
-        """The user's token, and the page that the user wanted.
+    def begun(self, kept: str | None, answer: Mapping[str, str]) -> Transaction:
+        """The sign-in that an answer of the provider belongs to.
 
         Args:
             kept: what the browser kept; None if it has nothing.
             answer: the parameters that the provider sent the browser back with.
 
         Raises:
-            SignInError: the answer is not of this sign-in, or the provider refuses it.
-            NotAuthenticatedError: the provider's token is not valid.
+            SignInError: the answer is not of this browser's sign-in.
+        """
+        try:
+            found = Transaction.model_validate_json(
+                self._cipher.decrypt((kept or "").encode(), ttl=SIGN_IN_SECONDS)
+            )
+        except InvalidToken as error:
+            raise SignInError(
+                "this sign-in began in another browser, has ended, or took longer than "
+                f"{SIGN_IN_SECONDS // 60} minutes; sign in again"
+            ) from error
+        # A link of somebody else must not have its text shown, nor its code used.
+        if not hmac.compare_digest(found.state.encode(), answer.get("state", "").encode()):
+            raise SignInError("this answer belongs to another sign-in; sign in again")
+        return found
+
+    async def token(self, begun: Transaction, answer: Mapping[str, str]) -> str:
+        """The token of the user who signed in.
+
+        Raises:
+            SignInError: the provider refuses the sign-in, or its ID token is not valid.
+            NotAuthenticatedError: its tokens are not accepted.
             ProviderUnavailableError: the provider does not answer.
         """
-        begun = self._begun(kept)
-        # First: a link of somebody else must not have its text shown, nor its code used.
-        if not hmac.compare_digest(begun.state.encode(), answer.get("state", "").encode()):
-            raise SignInError("this answer belongs to another sign-in; sign in again")
         if "code" not in answer:
             raise SignInError(f"{self.host} did not sign you in: {_reason(answer)}")
         tokens = await self._tokens(answer["code"], begun)
-        return await self._checked_token(tokens, begun.nonce), begun.next_path
+        return await self._checked_token(tokens, begun.nonce)
 
     async def sign_out_address(self) -> str | None:
         """Where one signs out of the provider itself; None if it does not say."""
@@ -117,18 +133,7 @@ class ProviderSignIn:
             return None
         return _with_query(endpoint, {"client_id": self._client_id})
 
-    def _begun(self, kept: str | None) -> _Transaction:
-        try:
-            return _Transaction.model_validate_json(
-                self._cipher.decrypt(kept or "", ttl=SIGN_IN_SECONDS)
-            )
-        except InvalidToken as error:
-            raise SignInError(
-                "this sign-in began in another browser, has ended, or took longer than "
-                f"{SIGN_IN_SECONDS // 60} minutes; sign in again"
-            ) from error
-
-    async def _tokens(self, code: str, begun: _Transaction) -> dict[str, Any]:
+    async def _tokens(self, code: str, begun: Transaction) -> dict[str, Any]:
         """Exchange the code for tokens."""
         endpoint = await self._provider.endpoint("token_endpoint")
         form = {

@@ -1,7 +1,7 @@
 """Sign-in: the token is in a cookie that scripts cannot read and other sites cannot send."""
 
 from typing import Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import FastAPI, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -23,6 +23,7 @@ _BEGUN_COOKIE = "drs_waves_sign_in"
 _CALLBACK = "/sign-in/callback"
 # Browsers silently drop larger cookies.
 _MAX_TOKEN_CHARACTERS = 3800
+_MAX_PATH_CHARACTERS = 1000
 _MAX_FORM_BYTES = 16_384
 
 
@@ -129,14 +130,15 @@ class SignInPages:
     async def from_provider(self, request: Request) -> Response:
         """End a sign-in at the provider."""
         assert self._provider is not None
+        next_path, answer = "/", request.query_params
         try:
-            token, next_path = await self._provider.finish(
-                request.cookies.get(_BEGUN_COOKIE), request.query_params
-            )
+            begun = self._provider.begun(request.cookies.get(_BEGUN_COOKIE), answer)
+            next_path = begun.next_path
+            token = await self._provider.token(begun, answer)
         except ProviderUnavailableError as error:
-            return self._page("/", f"nobody can sign in there now: {error}", status=503)
+            return self._page(next_path, f"nobody can sign in there now: {error}", status=503)
         except (SignInError, NotAuthenticatedError) as error:
-            return self._page("/", str(error))
+            return self._page(next_path, str(error))
         if len(token) > _MAX_TOKEN_CHARACTERS:
             return self._page(next_path, _too_long(token))
         # Not a redirect, which would still be the other site's, without the Strict cookie.
@@ -198,6 +200,6 @@ def _next_path(request: Request) -> str:
 
 def _local_path(path: str) -> str:
     """A path on this server; "/" for anything else, so that no redirect leads to another site."""
-    parts = urlsplit(path)
-    is_local = not parts.scheme and not parts.netloc and path.startswith("/") and "\\" not in path
-    return path if is_local and not path.startswith("//") and path.isprintable() else "/"
+    # Browsers read "\" as "/", leave line breaks out, and take "//host" for another site.
+    is_local = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return path if is_local and path.isprintable() and len(path) <= _MAX_PATH_CHARACTERS else "/"

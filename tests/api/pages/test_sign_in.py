@@ -187,6 +187,14 @@ async def test_a_refusal_of_the_provider_is_shown(browser: httpx.AsyncClient) ->
     assert "did not sign you in: access_denied: &lt;b&gt;Not a member" in text
 
 
+@pytest.mark.parametrize("kept", ["", "x", "ü", "gAAAAAB", "=" * 5000])
+async def test_a_forged_transaction_is_refused(browser: httpx.AsyncClient, kept: str) -> None:
+    headers = [(b"cookie", f"drs_waves_sign_in={kept}".encode())]
+    page = await browser.get("/sign-in/callback?state=s&code=c", headers=headers)
+    assert page.status_code == 401
+    assert "began in another browser" in page.text
+
+
 @pytest.mark.parametrize(
     ("claims", "why"),
     [
@@ -236,7 +244,15 @@ async def test_an_unavailable_provider_is_named_and_static_tokens_still_sign_in(
 
 @pytest.mark.parametrize(
     "wanted",
-    ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "x"],
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "x",
+        "http://[",
+        "/evil" * 300,
+    ],
 )
 async def test_the_sign_in_leads_to_no_other_site(browser: httpx.AsyncClient, wanted: str) -> None:
     landed = await browser.get(await callback(browser, wanted))
