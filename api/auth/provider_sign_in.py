@@ -181,11 +181,12 @@ class ProviderSignIn:
         # Otherwise the code was made for another sign-in, and was put into this one.
         if not hmac.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):
             raise SignInError(f"the ID token of {self.host} is of another sign-in; sign in again")
-        with contextlib.suppress(NotAuthenticatedError):
-            found = access_token if isinstance(access_token, str) else None
-            await self._authenticator.authenticate(found)
-            return str(found)
-        await self._authenticator.authenticate(id_token)
+        if isinstance(access_token, str):
+            # It may be no JWT, or one for another API.
+            with contextlib.suppress(NotAuthenticatedError):
+                await self._authenticator.authenticate_jwt(access_token)
+                return access_token
+        await self._authenticator.authenticate_jwt(id_token)
         return id_token
 
 

@@ -85,7 +85,7 @@ class Authenticator:
                 return Principal(subject, frozenset(known.roles))
         if self._settings.oidc_issuer is None:
             raise NotAuthenticatedError("the bearer token is not known")
-        return await self._authenticate_jwt(token)
+        return await self.authenticate_jwt(token)
 
     async def verified_claims(self, token: str, audiences: Sequence[str]) -> dict[str, Any]:
         """The claims of a JWT of the provider for one of these audiences.
@@ -107,7 +107,13 @@ class Authenticator:
         except jwt.PyJWTError as error:
             raise NotAuthenticatedError(f"the bearer token is not valid: {error}") from error
 
-    async def _authenticate_jwt(self, token: str) -> Principal:
+    async def authenticate_jwt(self, token: str) -> Principal:
+        """Return the caller that a JWT of the provider authenticates.
+
+        Raises:
+            NotAuthenticatedError: the token is not valid.
+            ProviderUnavailableError: the token cannot be verified now.
+        """
         settings = self._settings
         # ID tokens of the pages' own sign-in are for its client ID.
         audiences = [each for each in (settings.oidc_audience, settings.oidc_client_id) if each]
