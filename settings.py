@@ -147,6 +147,29 @@ class Settings(BaseSettings):
         default="roles",
         description="Claim with the roles viewer, operator, approver, admin; dots separate keys.",
     )
+    oidc_client_id: str | None = Field(
+        default=None,
+        description="Client ID of the pages at the issuer: people sign in there.",
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="Secret of that client, if it has one."
+    )
+    oidc_scopes: str = Field(
+        default="openid",
+        pattern=r"^(.* )?openid( .*)?$",
+        description="Scopes that the pages ask for at the sign-in.",
+    )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\s]+/?$",
+        description="Address under which browsers reach the pages; default: that of the request.",
+    )
+    session_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Secret that all servers of the pages share: a sign-in that begins at one may "
+        "end at another.",
+    )
     signing_key: str | None = Field(
         default=None,
         description="PEM file of the Ed25519 key that `drs-waves serve` signs requests with.",
@@ -192,12 +215,10 @@ class Settings(BaseSettings):
             ("deployment_name", "build_id", versioning),
             ("oidc_issuer", "oidc_audience", "JWTs need both"),
         ):
-            for given, missing in ((one, other), (other, one)):
-                if getattr(self, given) is not None and getattr(self, missing) is None:
-                    given_name, missing_name = given.upper(), missing.upper()
-                    raise ValueError(
-                        f"DRS_WAVES_{given_name} is set and DRS_WAVES_{missing_name} is not: {why}"
-                    )
+            self._require_with(one, other, why)
+            self._require_with(other, one, why)
+        self._require_with("oidc_client_id", "oidc_issuer", "people sign in at the issuer")
+        self._require_with("oidc_client_secret", "oidc_client_id", "it is the secret of a client")
         return self
 
     @field_validator("audit_log")
@@ -209,6 +230,17 @@ class Settings(BaseSettings):
             if not re.fullmatch(r"[A-Za-z0-9._/#-]{1,512}", group):
                 raise ValueError("after `cloudwatch:` it must have the name of a log group")
         return name
+
+    def _require_with(self, given: str, needed: str, why: str) -> None:
+        """Refuse a setting without another one.
+
+        Raises:
+            ValueError: only the first is set.
+        """
+        if getattr(self, given) is not None and getattr(self, needed) is None:
+            raise ValueError(
+                f"DRS_WAVES_{given.upper()} is set and DRS_WAVES_{needed.upper()} is not: {why}"
+            )
 
     @model_validator(mode="after")
     def _has_one_allow_list(self) -> Self:

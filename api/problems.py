@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
 from api.auth.audited_requests import note_refusal
-from api.auth.tokens import NotAuthenticatedError, ProviderUnavailableError, TokenMissingError
+from api.auth.provider import ProviderUnavailableError
+from api.auth.tokens import NotAuthenticatedError, TokenMissingError
 from api.hub import UnknownExecutionError
 from api.request_problems import (
     API_VERSION,

@@ -34,6 +34,7 @@ DERIVED_DEFAULTS = {
     "jobs_quota": "from Service Quotas",
     "servers_quota": "from Service Quotas",
     "oidc_jwks_url": "from the issuer",
+    "public_url": "from the request",
 }
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

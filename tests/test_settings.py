@@ -210,6 +210,24 @@ def test_a_worker_without_an_allow_list_warns_unless_aws_is_on_this_machine(
     assert (NO_ALLOW_LIST in result.output) is warns
 
 
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"OIDC_CLIENT_ID": "pages"}, "DRS_WAVES_OIDC_ISSUER"),
+        ({"OIDC_CLIENT_SECRET": "secret"}, "DRS_WAVES_OIDC_CLIENT_ID"),
+        ({"OIDC_SCOPES": "profile"}, "oidc_scopes"),
+        ({"PUBLIC_URL": "https://drs.example/below"}, "public_url"),
+        ({"SESSION_KEY": "too short"}, "session_key"),
+    ],
+)
+def test_a_sign_in_that_could_not_work_is_refused(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], missing: str
+) -> None:
+    set_all(monkeypatch, {f"DRS_WAVES_{name}": value for name, value in given.items()})
+    with pytest.raises(ValidationError, match=missing):
+        Settings()
+
+
 @pytest.mark.parametrize("given", ["DRS_WAVES_DEPLOYMENT_NAME", "DRS_WAVES_BUILD_ID"])
 def test_worker_versioning_needs_a_name_and_a_build(
     monkeypatch: pytest.MonkeyPatch, given: str

@@ -32,6 +32,8 @@ _ACTS = [
         ("/sign-out", AuditAct.SIGN_OUT),
     )
 ]
+# Where the identity provider leads the browser to.
+_CALLBACK = "/sign-in/callback"
 
 
 @dataclass
@@ -108,6 +110,8 @@ class AuditedRequests:
 
 
 def _notes_of(scope: Scope) -> _Notes:
+    if scope["path"] == _CALLBACK:
+        return _Notes(AuditAct.SIGN_IN)
     if scope["method"] not in _SAFE_METHODS:
         for path, act in _ACTS:
             if found := path.fullmatch(scope["path"]):

@@ -1,30 +1,28 @@
 """Authenticates callers by bearer tokens: static ones, or JWTs of an OpenID provider."""
 
-import asyncio
 import hmac
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 import jwt
 
 from api.auth.audited_requests import note_caller, note_wrong_token
+from api.auth.provider import IdentityProvider
 from client.local_user import whoami
 from recovery.access.audit import Proof
 from recovery.access.roles import Role
 from settings import Settings
 
 _LEEWAY_SECONDS = 30.0
-_PROVIDER_SECONDS = 5.0
-_KEYS_SECONDS = 300.0
-# Requests do not each wait for a provider that does not answer.
-_UNAVAILABLE_SECONDS = 3.0
 _MAX_CHARACTERS = 200
 # Asymmetric only: a public key must never serve as a shared secret.
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
 _REQUIRED = ["exp", "iss", "aud", "sub"]
+
+
+EXPIRED = "the token has expired"
 
 
 class NotAuthenticatedError(Exception):
@@ -35,10 +33,6 @@ class TokenMissingError(NotAuthenticatedError):
     """The request has no token."""
 
 
-class ProviderUnavailableError(Exception):
-    """The OpenID provider's keys cannot be read, so no JWT can be verified."""
-
-
 @dataclass(frozen=True)
 class Principal:
     """An authenticated caller.
@@ -46,11 +40,19 @@ class Principal:
     Attributes:
         subject: the authenticated name; the history records it as the actor.
         proof: what proves the name.
+        expiry_time: when the token ends, and with it what is open for the caller (epoch seconds);
+            None: never.
     """
 
     subject: str
     roles: frozenset[Role]
     proof: Proof = Proof.NONE
+    expiry_time: float | None = field(default=None, compare=False)
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether the token has ended."""
+        return self.expiry_time is not None and time.time() >= self.expiry_time
 
     def may(self, role: Role) -> bool:
         """Whether the caller has a role; all callers are viewers, and an admin has every role."""
@@ -62,14 +64,13 @@ class Authenticator:
 
     Attributes:
         is_open: no authentication is configured, so every caller is this machine's user.
+        provider: the OpenID provider; not asked for anything unless an issuer is set.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._tokens = settings.api_tokens or {}
-        self._keys: jwt.PyJWKClient | None = None
-        self._provider_lock = asyncio.Lock()
-        self._unavailable: tuple[float, ProviderUnavailableError] | None = None
+        self.provider = IdentityProvider(settings)
         self.is_open = not self._tokens and settings.oidc_issuer is None
 
     async def authenticate(self, token: str | None) -> Principal:
@@ -102,22 +103,39 @@ class Authenticator:
                 return Principal(subject, frozenset(known.roles), Proof.STATIC_TOKEN)
         if self._settings.oidc_issuer is None:
             raise NotAuthenticatedError("the bearer token is not known")
-        return await self._authenticate_jwt(token)
+        return await self.authenticate_jwt(token)
 
-    async def _authenticate_jwt(self, token: str) -> Principal:
-        settings = self._settings
+    async def verified_claims(self, token: str, audiences: Sequence[str]) -> dict[str, Any]:
+        """The claims of a JWT of the provider for one of these audiences.
+
+        Raises:
+            NotAuthenticatedError: the token is not valid.
+            ProviderUnavailableError: the token cannot be verified now.
+        """
         try:
-            claims = jwt.decode(
+            return jwt.decode(
                 token,
                 await self._signing_key(token),
                 algorithms=_ALGORITHMS,
-                audience=settings.oidc_audience,
-                issuer=settings.oidc_issuer,
+                audience=audiences,
+                issuer=self._settings.oidc_issuer,
                 leeway=_LEEWAY_SECONDS,
                 options={"require": _REQUIRED},
             )
         except jwt.PyJWTError as error:
             raise NotAuthenticatedError(f"the bearer token is not valid: {error}") from error
+
+    async def authenticate_jwt(self, token: str) -> Principal:
+        """Return the caller that a JWT of the provider authenticates.
+
+        Raises:
+            NotAuthenticatedError: the token is not valid.
+            ProviderUnavailableError: the token cannot be verified now.
+        """
+        settings = self._settings
+        # ID tokens of the pages' own sign-in are for its client ID.
+        audiences = [each for each in (settings.oidc_audience, settings.oidc_client_id) if each]
+        claims = await self.verified_claims(token, audiences)
         subject = str(claims["sub"])
         if not subject.isprintable() or not 0 < len(subject) <= _MAX_CHARACTERS:
             # The history records it and terminals print it.
@@ -125,8 +143,9 @@ class Authenticator:
                 "the bearer token is not valid: its sub must be 1 to "
                 f"{_MAX_CHARACTERS} printable characters"
             )
-        roles = frozenset(_roles(claims, settings.oidc_roles_claim))
-        return Principal(subject, roles, Proof.OIDC)
+        roles = frozenset(_roles(claims, self._settings.oidc_roles_claim))
+        expiry_time = float(claims["exp"]) + _LEEWAY_SECONDS
+        return Principal(subject, roles, Proof.OIDC, expiry_time)
 
     async def _signing_key(self, token: str) -> jwt.PyJWK:
         """The provider's key that the token's `kid` names.
@@ -139,51 +158,7 @@ class Authenticator:
         kid = jwt.get_unverified_header(token).get("kid")
         if not isinstance(kid, str):
             raise jwt.InvalidTokenError("it does not name its signing key (kid)")
-        async with self._provider_lock:
-            if self._unavailable is not None and time.monotonic() < self._unavailable[0]:
-                raise self._unavailable[1]
-            self._unavailable = None
-            try:
-                return await self._fetch_key(kid)
-            except ProviderUnavailableError as error:
-                self._unavailable = time.monotonic() + _UNAVAILABLE_SECONDS, error
-                raise
-
-    async def _fetch_key(self, kid: str) -> jwt.PyJWK:
-        try:
-            keys = await self._jwks_client()
-            # Separate, to tell an unavailable provider from an unknown key. Usually a cache hit.
-            await asyncio.to_thread(keys.get_signing_keys)
-        except (jwt.PyJWTError, OSError, ValueError) as error:
-            raise ProviderUnavailableError(
-                f"the keys of {self._settings.oidc_issuer}: {error}"
-            ) from error
-        try:
-            return await asyncio.to_thread(keys.get_signing_key, kid)
-        except (jwt.PyJWKClientConnectionError, OSError, ValueError) as error:
-            raise ProviderUnavailableError(
-                f"the keys of {self._settings.oidc_issuer}: {error}"
-            ) from error
-
-    async def _jwks_client(self) -> jwt.PyJWKClient:
-        if self._keys is None:
-            url = self._settings.oidc_jwks_url or await self._discovered_jwks_url()
-            self._keys = jwt.PyJWKClient(url, lifespan=_KEYS_SECONDS, timeout=_PROVIDER_SECONDS)
-        return self._keys
-
-    async def _discovered_jwks_url(self) -> str:
-        """The URL of the keys, from the discovery document (OpenID Connect Discovery 1.0)."""
-        issuer = str(self._settings.oidc_issuer)
-        url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
-        try:
-            async with httpx.AsyncClient(timeout=_PROVIDER_SECONDS) as client:
-                answer = (await client.get(url)).raise_for_status().json()
-            found = str(answer["jwks_uri"])
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
-            raise ProviderUnavailableError(f"{url}: {error or type(error).__name__}") from error
-        if answer.get("issuer") != issuer:
-            raise ProviderUnavailableError(f"{url} is of another issuer, {answer.get('issuer')!r}")
-        return found
+        return await self.provider.signing_key(kid)
 
 
 def _roles(claims: Mapping[str, Any], claim: str) -> Iterable[Role]:

@@ -10,6 +10,8 @@ from fastapi.responses import PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.auth.access import Caller, Service
+from api.auth.audited_requests import note_wrong_token
+from api.auth.tokens import EXPIRED
 from api.execution_export import ExportFormat, exported
 from api.hub import POLL_SECONDS, ExecutionPoller
 from api.parameters import ExecutionId, WaveFilter, WaveId
@@ -31,7 +33,8 @@ _STREAM: dict[int | str, dict[str, Any]] = {
         "description": "Event `state`, with an ExecutionState as its data, at once and on every "
         "change; event `unavailable`, with the error as text, when the state cannot be read, after "
         "event `last_known_state` with a LastKnownState; event `end` when "
-        "there are no more events. IDs increase within one stream only.",
+        "there are no more events; event `token_expired`, and the end of the stream, when the "
+        "token has expired. IDs increase within one stream only.",
         # FastAPI adds the schema of an event.
         "content": {"text/event-stream": {}},
     }
@@ -115,12 +118,19 @@ async def subscribed_poller(
     responses=_STREAM,
 )
 async def events(
-    request: Request, poller: Annotated[ExecutionPoller, Depends(subscribed_poller)]
+    request: Request,
+    caller: Caller,
+    poller: Annotated[ExecutionPoller, Depends(subscribed_poller)],
 ) -> AsyncIterator[ServerSentEvent]:
     """Send events until the execution has ended and the history has its final state."""
     number, sent = 0, 0
     while not (0 < sent == number and poller.is_settled):
         snapshot = await poller.newer_within(POLL_SECONDS, number)
+        if caller.has_expired:
+            note_wrong_token(EXPIRED)
+            # Not `end`, which a client may take for the end of the execution.
+            yield ServerSentEvent(event="token_expired", data="connect again with a new token")
+            return
         if snapshot is not None:
             number = snapshot.number
             if snapshot.error:

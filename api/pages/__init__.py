@@ -6,18 +6,19 @@ request. Tested in tests/api/pages/ and tests/end_to_end/pages/.
 
 from fastapi import FastAPI, Request, Response
 
-from api.pages import assets, sign_in
+from api.pages import assets
 from api.pages.execution import execution_routes
 from api.pages.overview import overview_page
 from api.pages.plan import editor_page, plan_page
 from api.pages.rendering import render
+from api.pages.sign_in import SignInPages
 from api.service import ExecutionService
 
 
 def add_to(app: FastAPI, service: ExecutionService) -> None:
     """Add all pages."""
     assets.add_to(app)
-    sign_in.add_to(app, service.authenticator)
+    SignInPages(service.settings, service.authenticator).add_to(app)
     overview_page.add_to(app, service)
     execution_routes.add_to(app, service)
     editor_page.add_to(app, service)

@@ -14,7 +14,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.auth.tokens import NotAuthenticatedError, Principal, ProviderUnavailableError
+from api.auth.audited_requests import note_wrong_token
+from api.auth.provider import ProviderUnavailableError
+from api.auth.tokens import EXPIRED, NotAuthenticatedError, Principal
 from api.hub import POLL_ERRORS, Poller, Snapshot, UnknownExecutionError
 from api.pages.assets import document
 from api.pages.dialogs import Dialog
@@ -32,6 +34,7 @@ _RETRY_SECONDS = 1.0
 _AUTHENTICATE_SECONDS = 30.0
 _FIRST_SNAPSHOT_SECONDS = 1.5
 _MAX_FORM_BYTES = 16_384
+_SIGNED_OUT = "your sign-in has ended; sign in in another tab, then press the button here again"
 _NOT_POSSIBLE = "This action is no longer possible; see the current state on the page."
 
 
@@ -191,6 +194,9 @@ def add_live_page(
             opened = await authenticated(request)
             next_check = time.monotonic() + _AUTHENTICATE_SECONDS
             async for event in opened.updates(shown):
+                if opened.user.has_expired:
+                    note_wrong_token(EXPIRED)
+                    raise NotAuthenticatedError(EXPIRED)
                 yield event
                 if await request.is_disconnected():
                     return
@@ -202,7 +208,7 @@ def add_live_page(
                         # An authenticated user may continue to read; actions authenticate again.
                         continue
         except NotAuthenticatedError:
-            yield _event("go", sign_in_address(request.url.path.removesuffix("/events")))
+            yield _event("signed_out", {})
         except ProviderUnavailableError:
             # The browser connects again.
             return
@@ -214,9 +220,11 @@ def add_live_page(
         except Exception as error:
             # Without a visible error the user would press the button again and again.
             text, running = _explained(error)
-            return HTMLResponse(render("error_dialog", error=text, running=running))
+            signed_out = isinstance(error, NotAuthenticatedError)
+            address = sign_in_address(request.url.path.partition("/dialogs/")[0])
+            return _error_dialog(text, running, address if signed_out else None)
         if dialog is None:
-            return HTMLResponse(render("error_dialog", error=_NOT_POSSIBLE, running=None))
+            return _error_dialog(_NOT_POSSIBLE)
         return HTMLResponse(dialog.html)
 
     @app.get(f"{path}/dialogs/{{name}}/details", include_in_schema=False)
@@ -246,6 +254,10 @@ def add_live_page(
         return HTMLResponse(render("outcome_dialog", outcome=outcome))
 
 
+def _error_dialog(text: str, running: str | None = None, sign_in: str | None = None) -> Response:
+    return HTMLResponse(render("error_dialog", error=text, running=running, sign_in=sign_in))
+
+
 def failed(error: Exception) -> Response:
     """The response to a page's script after an error; the page shows its text and its link."""
     text, running = _explained(error)
@@ -257,6 +269,8 @@ def _explained(error: Exception) -> tuple[str, str | None]:
     """The text of an error in the words of a page, and the running execution that is the cause."""
     if isinstance(error, RefusedError):
         return error.text, error.running
+    if isinstance(error, NotAuthenticatedError):
+        return _SIGNED_OUT, None
     return problem_of(error).detail, None
 
 

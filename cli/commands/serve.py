@@ -109,4 +109,5 @@ def _authentication_text(settings: Settings, *, open_to_all: bool) -> str:
         callers.append(f"the tokens of {', '.join(sorted(settings.api_tokens))}")
     if settings.oidc_issuer:
         callers.append(f"JWTs of {settings.oidc_issuer} for {settings.oidc_audience}")
-    return f"Accepted are {' and '.join(callers)}; the roles are {', '.join(Role)}."
+    pages = f" People sign in at {settings.oidc_issuer}." if settings.oidc_client_id else ""
+    return f"Accepted are {' and '.join(callers)}; the roles are {', '.join(Role)}.{pages}"

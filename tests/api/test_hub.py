@@ -1,6 +1,7 @@
 """One poll serves all subscribers, and a failed poll never passes for the current state."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ from sandbox.aws import SandboxAws
 from settings import Settings
 from storage.history import HistoryTable
 from tests.api.conftest import api_client
+from tests.api.oidc import Provider
 from tests.cli.executions import DIAMOND, START, begin, put
 
 
@@ -256,11 +258,25 @@ async def test_the_api_marks_the_last_known_state(history: HistoryTable) -> None
 async def test_a_stream_names_the_last_known_state_another_event(history: HistoryTable) -> None:
     async with poller_of(history).subscribed() as poller:
         await poller.fresh()
-        stream = events(Request({"type": "http"}), poller)
+        stream = events(Request({"type": "http"}), Principal("ops", frozenset()), poller)
         found = [await anext(stream) for _ in range(2)]
         assert [event.event for event in found] == ["last_known_state", "unavailable"]
         assert '"OutdatedReason"' in (found[0].raw_data or "")
         await poller.close()
+
+
+async def test_a_stream_of_the_api_ends_with_its_token(
+    history: HistoryTable, provider: Provider, oidc_settings: Settings, aws: SandboxAws
+) -> None:
+    # Accepted for two or three seconds more, because clocks differ.
+    headers = {"Authorization": f"Bearer {provider.token(exp=int(time.time()) - 27)}"}
+    path = f"/executions/{begin(DIAMOND).execution_id}/events"
+    async with asyncio.timeout(20), api_client(oidc_settings, **headers) as client:
+        # Comes back when the stream has ended.
+        stream = await client.get(path)
+        assert (await client.get(path)).status_code == 401
+    names = re.findall("^event: (.*)$", stream.text, re.MULTILINE)
+    assert names == ["last_known_state", "unavailable", "token_expired"]
 
 
 class Reconnecting:

@@ -14,28 +14,30 @@ function posted(address) {
     body: JSON.stringify(Object.fromEntries(new FormData(editor))),
   });
 }
-function say(text) {
-  document.getElementById("editor-outcome").textContent = text;
+function say(text, link) {
+  const outcome = document.getElementById("editor-outcome");
+  outcome.textContent = text;
+  if (link) outcome.append(" ", Object.assign(document.createElement("a"), link));
 }
 async function check() {
   const value = planFile.value;
-  const { ok, text } = await posted("/editor/check");
+  const { ok, text, link } = await posted("/editor/check");
   // Another check follows.
   if (value !== planFile.value) return;
-  if (!ok) return say(`✗ NOT CHECKED: ${text}`);
+  if (!ok) return say(`✗ NOT CHECKED: ${text}`, link);
   for (const [id, html] of Object.entries(JSON.parse(text))) replacePart(id, html);
 }
 async function register() {
   for (const each of editor.querySelectorAll("[type=submit]")) each.disabled = true;
   say("Registering…");
-  const { ok, text } = await posted("/editor/register");
+  const { ok, text, link } = await posted("/editor/register");
   if (ok) {
     isRegistered = true;
     return location.assign(JSON.parse(text));
   }
   // Shows the difference to a version that somebody else has registered.
   await check();
-  say(`✗ NOT DONE: ${text}`);
+  say(`✗ NOT DONE: ${text}`, link);
 }
 function showLine() {
   const line = planFile.value.slice(0, planFile.selectionStart).split("\n").length;

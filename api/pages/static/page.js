@@ -73,6 +73,8 @@ let clockOffset = 0;
 let hasServerTime = false;
 // Set from the start, so that a page that never gets an update is marked as out of date.
 let age = { seenTime: Date.now() / 1000, oldAfter: 8, error: "" };
+let isSignedOut = false;
+const signInAddress = () => `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
 
 // A hidden page has no stream, because browsers open few connections to one server.
 function connect() {
@@ -87,7 +89,7 @@ function connect() {
   on("parts", updateParts);
   on("page", replacePage);
   on("age", setAge);
-  on("go", (address) => location.assign(address));
+  on("signed_out", showSignedOut);
   // The browser's own reconnection would send the digest of parts that have changed since.
   stream.addEventListener("error", () => {
     disconnect();
@@ -99,7 +101,14 @@ function disconnect() {
   stream = null;
 }
 
+// The page stays, with what was typed; it is connected again when the user comes back to it.
+function showSignedOut() {
+  disconnect();
+  isSignedOut = true;
+  tick();
+}
 function replacePage(replaced) {
+  isSignedOut = false;
   page.innerHTML = replaced.html;
   shown = replaced.shown;
   applyStyles(page);
@@ -182,6 +191,7 @@ function setAge({ now, number, ...rest }) {
   const isReset = !hasServerTime || offset < clockOffset - 60;
   clockOffset = isReset ? offset : Math.max(clockOffset, offset);
   hasServerTime = true;
+  isSignedOut = false;
   age = rest;
   tick();
   showPanel(String(number));
@@ -210,15 +220,19 @@ function showAge(now) {
   const banner = document.getElementById("old");
   if (!banner) return false;
   const { seenTime, oldAfter, error } = age;
-  const isOld = Boolean(error) || now - seenTime > oldAfter;
+  const isOld = isSignedOut || Boolean(error) || now - seenTime > oldAfter;
   // Until the first update, the page is as old as the server says.
   if (!isOld && !hasServerTime) return !banner.hidden;
   document.documentElement.classList.toggle("is-old", isOld);
   banner.hidden = !isOld;
   if (!isOld) return false;
   const isDisconnected = stream?.readyState !== EventSource.OPEN;
-  const cause = isDisconnected ? "this page has no connection to drs-waves" : error || "no answer";
-  const message = `LAST KNOWN STATE, of ${LOCAL.format(1000 * seenTime)}: ${cause}. Trying again.`;
+  const trouble = isDisconnected ? "this page has no connection to drs-waves" : error || "no answer";
+  const cause = isSignedOut ? "your sign-in has ended" : `${trouble}. Trying again`;
+  const message = `LAST KNOWN STATE, of ${LOCAL.format(1000 * seenTime)}: ${cause}.`;
+  const signIn = banner.querySelector("a");
+  signIn.hidden = !isSignedOut;
+  signIn.href = signInAddress();
   const text = banner.querySelector(".message");
   // A screen reader repeats the text with every change.
   if (text.textContent !== message) text.textContent = message;
@@ -315,7 +329,12 @@ function markSelected() {
 async function fetched(address, options) {
   try {
     const response = await fetch(address, options);
-    const link = response.headers.get("Content-Location");
+    const running = response.headers.get("Content-Location");
+    const link =
+      response.status === 401
+        ? { href: signInAddress(), target: "_blank", textContent: "Sign in" }
+        : running && { href: running, textContent: "Open it" };
+    if (isSignedOut && response.ok) connect();
     return { ok: response.ok, text: await response.text(), link };
   } catch {
     return { ok: false, text: "drs-waves does not answer; whether it was done is not known" };
@@ -381,7 +400,7 @@ async function send(form, submitter) {
   if (!form.isConnected) return showFailure(text);
   outcome.textContent = `✗ NOT DONE: ${text}`;
   if (link) {
-    const open = Object.assign(document.createElement("a"), { href: link, textContent: "Open it" });
+    const open = Object.assign(document.createElement("a"), link);
     outcome.append(" ", open);
     open.focus();
   }
@@ -454,6 +473,7 @@ applyStyles(page);
 showLocalTimes(page);
 if (shown !== undefined) {
   document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+  window.addEventListener("focus", connect);
   connect();
   setInterval(tick, 1000);
   restore();

@@ -9,12 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from api.auth.tokens import (
-    Authenticator,
-    NotAuthenticatedError,
-    Principal,
-    ProviderUnavailableError,
-)
+from api.auth.provider import ProviderUnavailableError
+from api.auth.tokens import Authenticator, NotAuthenticatedError, Principal
 from recovery.access.audit import Proof
 from recovery.access.roles import Role
 from settings import Settings, StaticToken

@@ -1,6 +1,9 @@
 """Pages keep nothing on the server: any process answers any request, and no script is inline."""
 
+import asyncio
 import json
+import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
@@ -57,6 +60,8 @@ class NumberPage(LivePage[int]):
 async def authenticate(token: str | None) -> Principal:
     if token == "wrong":
         raise NotAuthenticatedError("not known")
+    if token == "ends":
+        return Principal("ada", USER.roles, expiry_time=time.time() + 0.3)
     return USER
 
 
@@ -128,8 +133,21 @@ async def test_without_authentication_nothing_is_shown_or_sent(poller: Number) -
         refused = await client.post("/number/dialogs/skip", json={"reason": ""})
         assert (refused.status_code, sent) == (401, [])
         events = await client.get("/number/events")
-    assert "event: go" in events.text
+        dialog = await client.get("/number/dialogs/skip")
+    assert "event: signed_out" in events.text
     assert "event: parts" not in events.text
+    assert "your sign-in has ended" in refused.text
+    assert 'href="/sign-in?next=/number"' in dialog.text
+
+
+async def test_the_updates_of_a_page_end_with_its_token(poller: Number) -> None:
+    async with asyncio.timeout(20), process([], poller) as client:
+        client.cookies.set("drs_waves_token", "ends")
+        # Comes back when the stream has ended.
+        events = await client.get("/number/events")
+    names = re.findall("^event: (.*)$", events.text, re.MULTILINE)
+    assert names[0] == "page"
+    assert names[-1] == "signed_out"
 
 
 async def test_a_page_gets_only_what_changed_since_it_was_rendered(poller: Number) -> None:

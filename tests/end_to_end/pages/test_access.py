@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from client.start import replace_drill, start_execution
 from recovery.execution.wave import WaitingFor
 from sandbox.stack import Stack
+from tests.api.oidc import AUDIENCE, CLIENT_ID, Provider
 from tests.end_to_end.conftest import E2eEnvironment, wave_of
 from tests.end_to_end.pages.conftest import Open, Tab, register
 
@@ -22,9 +24,23 @@ _TOKENS = {
 
 
 @pytest.fixture(scope="module")
-async def served_with_tokens(stack: Stack) -> AsyncIterator[str]:
-    """The URL of the pages with static tokens."""
-    variables = {"DRS_WAVES_API_TOKENS": json.dumps(_TOKENS)}
+def provider() -> Iterator[Provider]:
+    """An OpenID provider that is another site to a browser."""
+    with Provider() as started:
+        started.issuer = started.issuer.replace("127.0.0.1", "localhost")
+        started.reset()
+        yield started
+
+
+@pytest.fixture(scope="module")
+async def served_with_tokens(stack: Stack, provider: Provider) -> AsyncIterator[str]:
+    """The URL of the pages with static tokens and a provider."""
+    variables = {
+        "DRS_WAVES_API_TOKENS": json.dumps(_TOKENS),
+        "DRS_WAVES_OIDC_ISSUER": provider.issuer,
+        "DRS_WAVES_OIDC_AUDIENCE": AUDIENCE,
+        "DRS_WAVES_OIDC_CLIENT_ID": CLIENT_ID,
+    }
     await asyncio.to_thread(stack.stop_part, "server")
     await asyncio.to_thread(stack.start_server, variables)
     yield stack.pages_url
@@ -43,7 +59,7 @@ async def test_an_unauthenticated_user_is_redirected_to_the_sign_in(
     tab = await open_page(f"{served_with_tokens}/executions/some-execution")
     assert tab.page.url == f"{served_with_tokens}/sign-in?next=/executions/some-execution"
     await sign_in(tab, "a-token-that-nobody-has")
-    await tab.sees(".error", "not known")
+    await tab.sees(".error", "not valid")
     tab.console_errors.clear()
     await sign_in(tab, _OPERATOR_TOKEN)
     assert tab.page.url == f"{served_with_tokens}/executions/some-execution"
@@ -107,6 +123,48 @@ async def test_a_viewer_has_no_enabled_action(
     await tab.sees("#plans", "Read-only: starting needs")
     assert await tab.page.locator("[data-ask]:enabled").count() == 0
     await replace_drill(env.client, plan.plan_id)
+
+
+async def test_a_sign_in_at_the_provider_that_ends_loses_nothing_that_was_typed(
+    env: E2eEnvironment, served_with_tokens: str, provider: Provider, open_page: Open
+) -> None:
+    plan = env.plan(env.wave("Web", approval_required=True))
+    execution_id = await start_execution(env.client, plan)
+    await env.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
+    address = f"{served_with_tokens}/executions/{execution_id}"
+    provider.asks = True
+    tab = await open_page(address)
+    page, dialog = tab.page, tab.page.locator("#dialog")
+    await page.get_by_role("link", name="Sign in with localhost").click()
+    # Accepted for eight seconds more, because clocks differ.
+    provider.id_claims = {"exp": int(time.time()) - 22}
+    await page.get_by_role("link", name="Sign in as ops").click()
+    await tab.sees(".user", "ops")
+    assert page.url == address
+    assert [each["sameSite"] for each in await page.context.cookies()] == ["Strict"]
+
+    await page.locator("#attention").get_by_role("button", name="Skip").click()
+    await dialog.get_by_label("Reason").fill("typed before the end")
+    await tab.sees("#old", "LAST KNOWN STATE")
+    await tab.sees("#old", "your sign-in has ended")
+    skip = dialog.get_by_role("button", name="Skip", exact=True)
+    await skip.click()
+    await tab.sees("#dialog-outcome", "NOT DONE: your sign-in has ended")
+    tab.console_errors.clear()
+
+    # With a session at the provider, nothing is typed.
+    provider.reset()
+    async with page.context.expect_page() as opened:
+        await dialog.get_by_role("link", name="Sign in").click()
+    other = await opened.value
+    await other.get_by_role("link", name="Sign in with localhost").click()
+    await other.wait_for_url(address)
+    await skip.click()
+    await tab.sees("#dialog", "Accepted")
+    await page.locator("#old").wait_for(state="hidden")
+    message = (await env.end(plan, execution_id)).messages[0]
+    assert (message.actor, message.reason) == ("ops", "typed before the end")
+    tab.hosts = {each for each in tab.hosts if "localhost" not in each}
 
 
 async def test_the_sign_in_never_redirects_to_another_site(
