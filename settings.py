@@ -53,6 +53,12 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9_.-]{3,255}$",
         description="DynamoDB table of the registered plans, in the history's Region.",
     )
+    limit_table: str = Field(
+        default="drs-waves-limits",
+        pattern=r"^[A-Za-z0-9_.-]{3,255}$",
+        description="DynamoDB table of the rate limits of `drs-waves serve`, in the history's "
+        "Region.",
+    )
     temporal_region: str | None = Field(
         default=None,
         description="Region that Temporal itself runs in; default: the one named in its address.",
