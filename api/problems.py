@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
+from api.auth.rate_limits import TooManyRequestsError
 from api.auth.tokens import NotAuthenticatedError, ProviderUnavailableError, TokenMissingError
 from api.hub import UnknownExecutionError
 from api.request_problems import (
@@ -25,6 +26,7 @@ from api.request_problems import (
     no_such_path,
 )
 from client.errors import RefusedError, UnreachableError
+from recovery.access.redaction import redacted
 from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
 from recovery.plan.file.problems import printable
 from recovery.plan.file.reader import PlanError
@@ -105,6 +107,9 @@ def problem_of(error: Exception) -> ApiProblem:
     match error:
         case ApiProblem():
             found = error
+        case TooManyRequestsError():
+            headers = {"Retry-After": str(error.retry_after)}
+            found = ApiProblem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
         case NotAuthenticatedError():
             challenge = "" if isinstance(error, TokenMissingError) else ' error="invalid_token"'
             found = ApiProblem(
@@ -159,7 +164,7 @@ async def respond(request: Request, error: Exception) -> JSONResponse:
     details = ProblemDetails(
         title=problem.status.phrase,
         status=problem.status,
-        detail=problem.detail,
+        detail=redacted(problem.detail),
         instance=request.url.path,
         problems=problem.problems,
     )
@@ -174,8 +179,8 @@ async def respond(request: Request, error: Exception) -> JSONResponse:
 def add_to(api: FastAPI) -> None:
     """Make an API respond to all errors with problem details, and document them."""
     handled: tuple[type[Exception], ...] = (
-        ApiProblem, NotAuthenticatedError, ProviderUnavailableError, PlanError,
-        UnknownExecutionError, RefusedError, UnreachableError, TableError, RPCError,
+        ApiProblem, TooManyRequestsError, NotAuthenticatedError, ProviderUnavailableError,
+        PlanError, UnknownExecutionError, RefusedError, UnreachableError, TableError, RPCError,
         RequestValidationError, UnknownParameterError, HTTPException, Exception,
     )  # fmt: skip
     for each in handled:

@@ -10,8 +10,10 @@ from typing import Any
 import httpx
 import jwt
 
+from api.auth.rate_limits import FAILED_SIGN_INS, RateLimits, TooManyRequestsError
 from client.local_user import whoami
 from recovery.access.roles import Role
+from security.static_tokens import token_hash
 from settings import Settings
 
 _LEEWAY_SECONDS = 30.0
@@ -31,6 +33,10 @@ class NotAuthenticatedError(Exception):
 
 class TokenMissingError(NotAuthenticatedError):
     """The request has no token."""
+
+
+class TooManyFailuresError(TooManyRequestsError, NotAuthenticatedError):
+    """The token is not valid, and neither were too many others from its address."""
 
 
 class ProviderUnavailableError(Exception):
@@ -56,38 +62,59 @@ class Principal:
 class Authenticator:
     """Authenticates callers by their tokens.
 
+    Failures are limited by address. A valid token is accepted above the limit too: somebody behind
+    the same address, such as an attacker, must not lock out who is on call. Guesses gain nothing by
+    it, for a token has 256 random bits or a signature; the limit keeps floods out of the logs.
+
     Attributes:
         is_open: no authentication is configured, so every caller is this machine's user.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, limits: RateLimits) -> None:
         self._settings = settings
+        self._limits = limits
         self._tokens = settings.api_tokens or {}
         self._keys: jwt.PyJWKClient | None = None
         self._provider_lock = asyncio.Lock()
         self._unavailable: tuple[float, ProviderUnavailableError] | None = None
         self.is_open = not self._tokens and settings.oidc_issuer is None
 
-    async def authenticate(self, token: str | None) -> Principal:
+    async def authenticate(self, token: str | None, address: str) -> Principal:
         """Return the caller that a token authenticates.
 
         Args:
             token: the bearer token; None if the request has none.
+            address: where the request comes from (`address_of`).
 
         Raises:
-            NotAuthenticatedError: the token is missing (TokenMissingError) or not valid.
+            NotAuthenticatedError: the token is missing (TokenMissingError) or not valid, as too
+                many from this address were (TooManyFailuresError).
             ProviderUnavailableError: the token cannot be verified now.
         """
         if self.is_open:
             return Principal(whoami(), frozenset(Role))
         if not token:
             raise TokenMissingError("a bearer token is needed")
+        try:
+            if caller := self._static_caller(token):
+                return caller
+            if self._settings.oidc_issuer is None:
+                raise NotAuthenticatedError("the bearer token is not known")
+            return await self._authenticate_jwt(token)
+        except NotAuthenticatedError:
+            try:
+                await self._limits.count(FAILED_SIGN_INS, address)
+            except TooManyRequestsError as error:
+                raise TooManyFailuresError(str(error), error.retry_after) from None
+            raise
+
+    def _static_caller(self, token: str) -> Principal | None:
+        """The caller of a static token; as slow for each token."""
+        given, found = token_hash(token), None
         for subject, known in self._tokens.items():
-            if hmac.compare_digest(known.token.get_secret_value().encode(), token.encode()):
-                return Principal(subject, frozenset(known.roles))
-        if self._settings.oidc_issuer is None:
-            raise NotAuthenticatedError("the bearer token is not known")
-        return await self._authenticate_jwt(token)
+            if hmac.compare_digest(known.hash, given):
+                found = Principal(subject, frozenset(known.roles))
+        return found
 
     async def _authenticate_jwt(self, token: str) -> Principal:
         settings = self._settings

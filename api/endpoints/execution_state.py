@@ -9,12 +9,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.auth.access import Caller, Service
+from api.auth.access import AuthenticatedRoute, Caller, Service
+from api.auth.rate_limits import JOB_LOGS
 from api.execution_export import ExportFormat, exported
 from api.hub import POLL_SECONDS, ExecutionPoller
 from api.parameters import ExecutionId, WaveFilter, WaveId
 from api.possible_actions import ActionList, possible_actions
-from api.problems import ApiProblem
+from api.problems import ApiProblem, problem_responses
 from api.service import ExecutionService
 from api.views import ExecutionView, known_state, view_of
 from client.workers import read_on_worker
@@ -23,7 +24,7 @@ from recovery.base_model import Model
 from recovery.execution.state import MessageRecord
 from workflows.reads import JobLogWorkflow
 
-router = APIRouter(tags=["Executions"])
+router = APIRouter(tags=["Executions"], route_class=AuthenticatedRoute)
 
 _JOB_LOG_SECONDS = 100.0
 _STREAM: dict[int | str, dict[str, Any]] = {
@@ -137,7 +138,11 @@ async def events(
     yield ServerSentEvent(event="end", data="the execution has ended and is recorded")
 
 
-@router.get("/waves/{wave_id}/jobs", summary="Get the job logs of a wave")
+@router.get(
+    "/waves/{wave_id}/jobs",
+    summary="Get the job logs of a wave",
+    responses=problem_responses(HTTPStatus.TOO_MANY_REQUESTS),
+)
 async def jobs(
     service: Service, caller: Caller, execution_id: ExecutionId, wave_id: WaveId
 ) -> JobLogs:
@@ -148,6 +153,7 @@ async def jobs(
         raise ApiProblem(HTTPStatus.NOT_FOUND, f"{execution_id} has no wave {wave_id!r}")
     if not wave.job_ids:
         return JobLogs(jobs=[])
+    await service.limits.count(JOB_LOGS, caller.subject)
     target = (await service.frozen_plan(execution_id)).wave(wave_id).target
     return await read_on_worker(
         await service.client(),

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit
 from fastapi import FastAPI, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from api.auth.rate_limits import address_of
 from api.auth.tokens import (
     Authenticator,
     NotAuthenticatedError,
@@ -14,6 +15,7 @@ from api.auth.tokens import (
 )
 from api.pages.assets import document
 from api.pages.rendering import render
+from api.problems import problem_of
 
 _COOKIE = "drs_waves_token"
 # Browsers silently drop larger cookies.
@@ -26,10 +28,20 @@ def token_of(request: Request) -> str | None:
     return request.cookies.get(_COOKIE)
 
 
+async def current_user(authenticator: Authenticator, request: Request) -> Principal:
+    """The user of a page.
+
+    Raises:
+        NotAuthenticatedError: the token is missing or not valid.
+        ProviderUnavailableError: the token cannot be verified now.
+    """
+    return await authenticator.authenticate(token_of(request), address_of(request))
+
+
 async def user_of(authenticator: Authenticator, request: Request) -> Principal | Response:
     """The user of a page, or the response that leads to the sign-in."""
     try:
-        return await authenticator.authenticate(token_of(request))
+        return await current_user(authenticator, request)
     except NotAuthenticatedError:
         # Browsers leave out the SameSite=Strict cookie after a link on another site, such as a
         # chat. The reload sends it.
@@ -68,9 +80,12 @@ def add_to(app: FastAPI, authenticator: Authenticator) -> None:
                 next_path, f"the token is longer than {_MAX_TOKEN_CHARACTERS} characters"
             )
         try:
-            await authenticator.authenticate(token)
+            await authenticator.authenticate(token, address_of(request))
         except (NotAuthenticatedError, ProviderUnavailableError) as error:
-            return _form_page(next_path, str(error))
+            problem = problem_of(error)
+            page = _form_page(next_path, str(error), status=problem.status)
+            page.headers.update(problem.headers)
+            return page
         response = RedirectResponse(next_path, status_code=303)
         response.set_cookie(
             _COOKIE,

@@ -54,6 +54,7 @@ from tests.end_to_end.test_doubt import foreign_job
 from tests.end_to_end.test_endurance import temporal
 from tests.security.keys import key_file, private_key, trusted
 from tests.shared_servers import stop
+from tests.static_tokens import token_of, token_settings
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
@@ -90,19 +91,13 @@ def keys(
     return Keys(RequestSigner(KeyFile(api), roles), offline, RequestSigner(KeyFile(foreign), roles))
 
 
-def token_of(subject: str) -> str:
-    """A static token."""
-    return f"the-token-of-{subject}"
-
-
 @pytest.fixture
 async def two_apis(
     keys: Keys, env_without_worker: E2eEnvironment, tmp_path: Path
 ) -> AsyncIterator[list[str]]:
     """Two API servers that sign with one key, and two workers, each a process of its own."""
     stack = env_without_worker.stack
-    roles = {"ops": ["operator"], "ann": ["approver"]}
-    tokens = {who: {"Token": token_of(who), "Roles": each} for who, each in roles.items()}
+    tokens = token_settings(ops=["operator"], ann=["approver"])
     variables = {
         "DRS_WAVES_SIGNING_KEY": str(tmp_path / "api.pem"),
         "DRS_WAVES_API_TOKENS": json.dumps(tokens),
