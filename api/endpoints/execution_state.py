@@ -15,7 +15,7 @@ from api.execution_export import ExportFormat, exported
 from api.hub import POLL_SECONDS, ExecutionPoller
 from api.parameters import ExecutionId, WaveFilter, WaveId
 from api.possible_actions import ActionList, possible_actions
-from api.problems import ApiProblem, problem_responses
+from api.problems import ApiProblem
 from api.service import ExecutionService
 from api.views import ExecutionView, known_state, view_of
 from client.workers import read_on_worker
@@ -138,11 +138,7 @@ async def events(
     yield ServerSentEvent(event="end", data="the execution has ended and is recorded")
 
 
-@router.get(
-    "/waves/{wave_id}/jobs",
-    summary="Get the job logs of a wave",
-    responses=problem_responses(HTTPStatus.TOO_MANY_REQUESTS),
-)
+@router.get("/waves/{wave_id}/jobs", summary="Get the job logs of a wave")
 async def jobs(
     service: Service, caller: Caller, execution_id: ExecutionId, wave_id: WaveId
 ) -> JobLogs:

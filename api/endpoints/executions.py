@@ -26,7 +26,7 @@ IdempotencyKey = Annotated[
         description="A unique key, such as a UUID. A repeat with the same key starts nothing.",
     ),
 ]
-_START_PROBLEMS = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
+_START_PROBLEMS = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
 @router.get("/executions", summary="List executions")

@@ -135,9 +135,7 @@ async def forecast_of_plans(
 
 
 @router.get(
-    "/plans/{plan_id}/readiness",
-    summary="Check the readiness of a plan",
-    responses=_UNKNOWN_PLAN | problem_responses(HTTPStatus.TOO_MANY_REQUESTS),
+    "/plans/{plan_id}/readiness", summary="Check the readiness of a plan", responses=_UNKNOWN_PLAN
 )
 async def readiness(service: Service, caller: Caller, plan_id: PlanId) -> Readiness:
     """Return what the worker, which has the AWS credentials, finds. Launches nothing."""
