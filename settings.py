@@ -5,7 +5,7 @@ Temporal's connection comes from the `temporal` CLI's own profile and variables,
 
 import os
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
@@ -39,11 +39,13 @@ class StaticToken(Model):
     _has_no_token = model_validator(mode="before")(_without_token)
 
 
-def _listed(text: Any) -> Any:
-    return [part.strip() for part in text.split(",")] if isinstance(text, str) else text
+def _networks(text: Any) -> Any:
+    return [ip_network(part.strip()) for part in text.split(",")] if isinstance(text, str) else text
 
 
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_listed)]
+Networks = Annotated[
+    tuple[IPv4Network | IPv6Network, ...] | None, NoDecode, BeforeValidator(_networks)
+]
 
 
 class Settings(BaseSettings):
@@ -157,7 +159,7 @@ class Settings(BaseSettings):
         '["operator"]}}. `drs-waves token` makes one.',
     )
     trusted_proxies: Networks = Field(
-        default=(),
+        default=None,
         description="Addresses or networks of the proxies whose X-Forwarded-For and "
         "X-Forwarded-Proto are believed, separated by commas.",
     )

@@ -75,12 +75,13 @@ def serve(
     open_to_all = not settings.api_tokens and settings.oidc_issuer is None
     url = f"http://{f'[{address}]' if ':' in address else address}:{port_number}"
     if open_to_all and (settings.trusted_proxies or not is_loopback(url)):
-        how = "through DRS_WAVES_TRUSTED_PROXIES" if settings.trusted_proxies else address
+        reached, cause = address, "--host"
+        if settings.trusted_proxies:
+            reached, cause = "the proxies", "DRS_WAVES_TRUSTED_PROXIES"
         raise CliError(
-            f"nothing is served: other machines can reach {how}, and without authentication "
+            f"nothing is served: other machines can reach {reached}, and without authentication "
             "only this machine is served. Set DRS_WAVES_API_TOKENS, or DRS_WAVES_OIDC_ISSUER and "
-            "DRS_WAVES_OIDC_AUDIENCE; or omit "
-            + ("the proxies" if settings.trusted_proxies else "--host")
+            f"DRS_WAVES_OIDC_AUDIENCE; or omit {cause}"
         )
     configure_logging(as_json=settings.log_json)
     with step("Loading the pages"):

@@ -199,7 +199,7 @@ def test_a_client_is_known_by_its_address_or_its_network(host: str, address: str
 
 async def answers_behind(proxies: str | None, **headers: str) -> list[httpx.Response]:
     """Answers to wrong tokens, of a client that names another address in each request."""
-    settings: dict[str, Any] = {**_SETTINGS, "trusted_proxies": proxies or ()}
+    settings: dict[str, Any] = {**_SETTINGS, "trusted_proxies": proxies}
     async with page_client(Settings(**settings)) as client:
         return [
             await client.get(

@@ -2,8 +2,10 @@
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
-from settings import Settings
+from cli.app import app
+from settings import Settings, get_settings
 from tests.api.conftest import page_client
 from tests.static_tokens import token_of, token_settings
 
@@ -31,7 +33,7 @@ async def test_behind_a_named_proxy_the_cookie_is_secure_and_browsers_stay_with_
 
 
 async def test_what_others_say_of_the_connection_counts_for_nothing() -> None:
-    others = _PROXIED.model_copy(update={"trusted_proxies": ()})
+    others = _PROXIED.model_copy(update={"trusted_proxies": None})
     async with page_client(others) as client:
         answer = await signed_in(client)
         assert "; Secure" not in answer.headers["set-cookie"]
@@ -65,3 +67,20 @@ async def test_static_files_may_be_kept(path: str) -> None:
         answer = await client.get(path)
     assert answer.status_code == 200
     assert "Cache-Control" not in answer.headers
+
+
+def test_no_proxy_brings_others_to_a_server_that_knows_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variables, reached in (
+        ({"DRS_WAVES_TRUSTED_PROXIES": "10.0.0.0/24, 2001:db8::1"}, "the proxies"),
+        ({"DRS_WAVES_API_HOST": "0.0.0.0", "DRS_WAVES_API_TOKENS": "{}"}, "0.0.0.0"),
+    ):
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            get_settings.cache_clear()
+            result = CliRunner().invoke(app, ["serve"])
+        get_settings.cache_clear()
+        assert result.exit_code == 2
+        assert f"other machines can reach {reached}" in result.stderr
