@@ -53,7 +53,7 @@ class Limit:
 FAILED_SIGN_INS = Limit.of(
     "failed-sign-ins",
     10,
-    "{amount} wrong tokens came from {who} within a minute, the limit; a valid token still works",
+    "{amount} wrong tokens came from {who} within a minute, the limit",
 )
 READINESS = Limit.of(
     "readiness", 30, "{who} checked plans {amount} times within a minute, the limit"
@@ -99,7 +99,7 @@ class RateLimits:
             retry_after = max(1, math.ceil(end - now))
             text = limit.text.format(amount=amount, who=who)
             if counted == amount + 1:
-                structlog.get_logger().warning(f"{text}; until its end more are refused")
+                structlog.get_logger().warning(f"{text}; more are refused until the minute ends")
             raise TooManyRequestsError(f"{text}; try again in {retry_after} s", retry_after)
 
     async def _shared(self, counter: str, end: int) -> int:

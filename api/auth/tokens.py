@@ -105,7 +105,8 @@ class Authenticator:
             try:
                 await self._limits.count(FAILED_SIGN_INS, address)
             except TooManyRequestsError as error:
-                raise TooManyFailuresError(str(error), error.retry_after) from None
+                text = f"the token is not valid; {error}. A valid token is accepted at once"
+                raise TooManyFailuresError(text, error.retry_after) from None
             raise
 
     def _static_caller(self, token: str) -> Principal | None:
