@@ -6,12 +6,12 @@ Temporal's connection comes from the `temporal` CLI's own profile and variables,
 import os
 import re
 from functools import lru_cache
-from ipaddress import ip_address
-from typing import Self
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from recovery.access.roles import Role
 from recovery.base_model import Model
@@ -22,11 +22,32 @@ UNSETTLED_SECONDS = 40.0
 """How long after Temporal's confirmation of an attempt DRS may still accept its StartRecovery."""
 
 
-class StaticToken(Model):
-    """A bearer token that does not change, for a laptop or a script."""
+def _without_token(given: Any) -> Any:
+    if isinstance(given, dict) and "Token" in given:
+        raise ValueError("Token is not accepted, only its Hash; `drs-waves token` makes both")
+    return given
 
-    token: SecretStr = Field(min_length=16)
+
+class StaticToken(Model):
+    """A bearer token that does not change, for a laptop or a script.
+
+    Attributes:
+        hash: of the token (`security/static_tokens.py`).
+    """
+
+    hash: str = Field(pattern="^sha256:[0-9a-f]{64}$")
     roles: list[Role] = Field(min_length=1)
+
+    _has_no_token = model_validator(mode="before")(_without_token)
+
+
+def _networks(text: Any) -> Any:
+    return [ip_network(part.strip()) for part in text.split(",")] if isinstance(text, str) else text
+
+
+Networks = Annotated[
+    tuple[IPv4Network | IPv6Network, ...] | None, NoDecode, BeforeValidator(_networks)
+]
 
 
 class Settings(BaseSettings):
@@ -38,6 +59,8 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
+        # The text of an error is printed; runtime/setting_errors.py adds what may be.
+        hide_input_in_errors=True,
     )
 
     history_table: str = Field(
@@ -54,6 +77,12 @@ class Settings(BaseSettings):
         default="drs-waves-plans",
         pattern=r"^[A-Za-z0-9_.-]{3,255}$",
         description="DynamoDB table of the registered plans, in the history's Region.",
+    )
+    limit_table: str = Field(
+        default="drs-waves-limits",
+        pattern=r"^[A-Za-z0-9_.-]{3,255}$",
+        description="DynamoDB table of the rate limits of `drs-waves serve`, in the history's "
+        "Region.",
     )
     temporal_region: str | None = Field(
         default=None,
@@ -127,8 +156,14 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8080, ge=1, le=65535, description="Port of `drs-waves serve`.")
     api_tokens: dict[str, StaticToken] | None = Field(
         default=None,
-        description='Static bearer tokens by subject: {"laptop": {"Token": "…", "Roles": '
-        '["operator"]}}.',
+        repr=False,
+        description='Static bearer tokens by subject: {"laptop": {"Hash": "sha256:…", "Roles": '
+        '["operator"]}}. `drs-waves token` makes one.',
+    )
+    trusted_proxies: Networks = Field(
+        default=None,
+        description="Addresses or networks of the proxies whose X-Forwarded-For and "
+        "X-Forwarded-Proto are believed, separated by commas.",
     )
     oidc_issuer: str | None = Field(
         default=None,
@@ -172,10 +207,13 @@ class Settings(BaseSettings):
     )
     signing_key: str | None = Field(
         default=None,
+        # Somebody may set the key itself.
+        repr=False,
         description="PEM file of the Ed25519 key that `drs-waves serve` signs requests with.",
     )
     signing_kms_key: str | None = Field(
         default=None,
+        repr=False,
         pattern=r"^(arn:aws[a-z-]*:kms:\S+|alias/\S+|[0-9a-f-]{36})$",
         description="KMS key (ECC_NIST_P256) that it signs requests with instead.",
     )
@@ -268,8 +306,9 @@ class Settings(BaseSettings):
             )
         if keys and not self.api_tokens and self.oidc_issuer is None:
             raise ValueError(
-                "a signing key is set, but the API checks no caller whom it could sign for: set "
-                "DRS_WAVES_API_TOKENS, or DRS_WAVES_OIDC_ISSUER and DRS_WAVES_OIDC_AUDIENCE"
+                f"DRS_WAVES_SIGNING_{'KEY' if self.signing_key else 'KMS_KEY'} is set, but the API "
+                "checks no caller whom it could sign for: set DRS_WAVES_API_TOKENS, or "
+                "DRS_WAVES_OIDC_ISSUER and DRS_WAVES_OIDC_AUDIENCE"
             )
         return self
 

@@ -1,28 +1,20 @@
 """The application: the API below `/api`, and the pages."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from starlette.routing import Mount
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import docs_page, endpoints, pages, problems
 from api.auth.audited_requests import AuditedRequests
-from api.auth.request_guard import BodyLimit, LocalOnly
+from api.auth.request_guard import BodyLimit, LocalOnly, ResponseHeaders
 from api.request_problems import API_VERSION
 from api.service import ExecutionService
 from settings import Settings
-
-# Pages load nothing from other hosts, run no inline script, and cannot be put into a frame.
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -42,9 +34,13 @@ def create_app(settings: Settings) -> FastAPI:
     # Starlette's own pattern does not match a path with a line break.
     mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
     app.router.routes.append(mount)
-    app.middleware("http")(_with_headers)
     if service.authenticator.is_open:
         app.add_middleware(LocalOnly)
+    app.add_middleware(ResponseHeaders)
+    if settings.trusted_proxies:
+        # Outermost: what they say counts for everything else, what others say for nothing.
+        proxies = [str(each) for each in settings.trusted_proxies]
+        app.add_middleware(cast(Any, ProxyHeadersMiddleware), trusted_hosts=proxies)
     pages.add_to(app, service)
     # The last one is the first that a request reaches.
     app.add_middleware(AuditedRequests, audit=service.audit)
@@ -70,12 +66,3 @@ def create_api(service: ExecutionService) -> FastAPI:
     endpoints.add_to(api)
     docs_page.add_to(api)
     return api
-
-
-async def _with_headers(
-    request: Request, call_next: Callable[[Request], Awaitable[Response]]
-) -> Response:
-    response = await call_next(request)
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response

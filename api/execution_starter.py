@@ -2,20 +2,16 @@
 
 import asyncio
 import hashlib
-import math
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Annotated
 from weakref import WeakValueDictionary
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from pydantic import Field, StrictBool
 from temporalio.client import Client
 
 from api.auth.audited_requests import note
+from api.auth.rate_limits import RateLimits, starts
 from api.auth.request_signing import RequestSigning
 from api.auth.roles import require
 from api.auth.tokens import Principal
@@ -91,7 +87,9 @@ class ExecutionStarter:
         connect: Callable[[], Awaitable[Client]],
         plan: Callable[[str, int | None], Awaitable[RegisteredPlan]],
         history: HistoryTable,
+        *,
         signing: RequestSigning,
+        limits: RateLimits,
     ) -> None:
         """Create a starter.
 
@@ -101,14 +99,14 @@ class ExecutionStarter:
             plan: returns a registered plan, by its PlanId and version.
             history: has the durations of servers, and executions that Temporal no longer has.
             signing: signs the starts.
+            limits: counts them.
         """
         self._settings = settings
         self._connect = connect
         self._plan = plan
         self._history = history
         self._signing = signing
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._limit = RateLimitItemPerMinute(settings.starts_a_minute)
+        self._limits = limits
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(
@@ -124,6 +122,7 @@ class ExecutionStarter:
 
         Raises:
             ApiProblem: the request is refused; nothing was started.
+            TooManyRequestsError: the caller has started too many.
             RefusedError: the plan already runs, or cannot continue from that execution.
             NoWorkerError: no worker can show the targets of a recovery or a relaunch.
             UnreachableError: Temporal did not answer.
@@ -152,7 +151,7 @@ class ExecutionStarter:
         async with lock:
             if key is not None and await self._was_started(client, execution_id, request_hash):
                 return started
-            await asyncio.to_thread(self._count_start, caller)
+            await self._limits.count(starts(self._settings), caller.subject)
             try:
                 await self._start(client, caller, execution_id, request, request_hash)
             except RefusedError:
@@ -202,19 +201,6 @@ class ExecutionStarter:
             execution_id=execution_id,
             request=request_hash,
             signer=self._signing.signer(caller),
-        )
-
-    def _count_start(self, caller: Principal) -> None:
-        """Count a start, and refuse it above the limit per minute."""
-        if self._limiter.hit(self._limit, caller.subject):
-            return
-        wait = self._limiter.get_window_stats(self._limit, caller.subject).reset_time - time.time()
-        seconds = max(1, math.ceil(wait))
-        raise ApiProblem(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            f"{caller.subject} started {self._limit.amount} executions within a minute, "
-            f"the limit (DRS_WAVES_STARTS_A_MINUTE); try again in {seconds} s",
-            headers={"Retry-After": str(seconds)},
         )
 
     async def _to_run(

@@ -14,6 +14,7 @@ from temporalio.service import RPCError
 
 from api.auth.audited_requests import note_refusal
 from api.auth.provider import ProviderUnavailableError
+from api.auth.rate_limits import TooManyRequestsError
 from api.auth.tokens import NotAuthenticatedError, TokenMissingError
 from api.hub import UnknownExecutionError
 from api.request_problems import (
@@ -27,6 +28,7 @@ from api.request_problems import (
     no_such_path,
 )
 from client.errors import RefusedError, RejectedError, UnreachableError
+from recovery.access.redaction import redacted
 from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
 from recovery.plan.file.problems import printable
 from recovery.plan.file.reader import PlanError
@@ -107,6 +109,9 @@ def problem_of(error: Exception) -> ApiProblem:
     match error:
         case ApiProblem():
             found = error
+        case TooManyRequestsError():
+            headers = {"Retry-After": str(error.retry_after)}
+            found = ApiProblem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
         case NotAuthenticatedError():
             challenge = "" if isinstance(error, TokenMissingError) else ' error="invalid_token"'
             found = ApiProblem(
@@ -163,7 +168,7 @@ async def respond(request: Request, error: Exception) -> JSONResponse:
     details = ProblemDetails(
         title=problem.status.phrase,
         status=problem.status,
-        detail=problem.detail,
+        detail=redacted(problem.detail),
         instance=request.url.path,
         problems=problem.problems,
     )
@@ -178,8 +183,8 @@ async def respond(request: Request, error: Exception) -> JSONResponse:
 def add_to(api: FastAPI) -> None:
     """Make an API respond to all errors with problem details, and document them."""
     handled: tuple[type[Exception], ...] = (
-        ApiProblem, NotAuthenticatedError, ProviderUnavailableError, PlanError,
-        UnknownExecutionError, RefusedError, UnreachableError, TableError, RPCError,
+        ApiProblem, TooManyRequestsError, NotAuthenticatedError, ProviderUnavailableError,
+        PlanError, UnknownExecutionError, RefusedError, UnreachableError, TableError, RPCError,
         RequestValidationError, UnknownParameterError, HTTPException, Exception,
     )  # fmt: skip
     for each in handled:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from temporalio.client import Client
 
 from api.auth.audited_requests import note
+from api.auth.rate_limits import READINESS, RateLimits
 from api.auth.request_signing import RequestSigning
 from api.auth.roles import require, role_for
 from api.auth.tokens import Authenticator, Principal
@@ -24,10 +25,12 @@ from client.errors import RefusedError, UnreachableError
 from client.executions import RunningExecution, find_running, list_runs
 from client.health import LaunchHealth
 from client.overview import MAX_ROWS, Overview, overview
+from client.readiness import check_readiness
 from client.steering import WITHOUT_WORKER, cancel, send
 from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
 from contract.identifiers import plan_id_of
+from contract.readiness import Readiness
 from contract.rpc_limits import RPC_TIMEOUT
 from recovery.access.audit import AuditPlace
 from recovery.access.roles import Role
@@ -79,7 +82,8 @@ class ExecutionService:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.audit = configured_audit_log(settings, AuditPlace.API)
-        self.authenticator = Authenticator(settings)
+        self.limits = RateLimits(settings)
+        self.authenticator = Authenticator(settings, self.limits)
         self.history = HistoryTable(settings)
         self.plans = PlanTable(settings)
         self.health = LaunchHealth()
@@ -89,7 +93,12 @@ class ExecutionService:
         self._connecting = asyncio.Lock()
         self.signing = RequestSigning(settings)
         self.starter = ExecutionStarter(
-            settings, self.client, self.plan, self.history, self.signing
+            settings,
+            self.client,
+            self.plan,
+            self.history,
+            signing=self.signing,
+            limits=self.limits,
         )
 
     async def client(self) -> Client:
@@ -205,6 +214,16 @@ class ExecutionService:
             known = LearnedDurations()
         quotas = configured(self.settings)
         return await asyncio.to_thread(forecast, plans, known, quotas)
+
+    async def readiness(self, caller: Principal, plan: RecoveryPlan) -> Readiness:
+        """What a worker, which has the AWS credentials, finds about a plan.
+
+        Raises:
+            TooManyRequestsError: the caller has asked too often.
+            UnreachableError: Temporal or a worker did not answer.
+        """
+        await self.limits.count(READINESS, caller.subject)
+        return await check_readiness(await self.client(), plan)
 
     async def send_message(
         self, caller: Principal, execution_id: str, message: OperatorMessage

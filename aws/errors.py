@@ -15,6 +15,7 @@ from botocore.exceptions import (
     ProxyConnectionError,
 )
 
+from recovery.access.redaction import redacted
 from recovery.text_format import shortened
 
 
@@ -107,7 +108,7 @@ _NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionErro
 
 
 class AwsError(Exception):
-    """A failed AWS call; its message is one line.
+    """A failed AWS call; its message is one line, without credentials.
 
     Attributes:
         kind: how it failed.
@@ -123,7 +124,7 @@ class AwsError(Exception):
         retry_after: float | None = None,
         resource_id: str | None = None,
     ) -> None:
-        super().__init__(shortened(message, max_bytes=_MAX_MESSAGE_LENGTH))
+        super().__init__(shortened(redacted(message), max_bytes=_MAX_MESSAGE_LENGTH))
         self.kind = kind
         self.retry_after = retry_after
         self.resource_id = resource_id
@@ -143,6 +144,14 @@ class AwsError(Exception):
             return cls(AwsErrorKind.UNREACHABLE, f"{operation}: {error}")
         # The connection broke, or no response came: the call may have had its effect.
         return cls(AwsErrorKind.UNCLEAR, f"{operation}: {type(error).__name__}: {error}")
+
+    @staticmethod
+    def cause(error: Exception) -> Exception | None:
+        """What boto3 raised, to chain it; None if its text has credentials.
+
+        Temporal stores the causes of an activity's failure with their texts.
+        """
+        return error if redacted(str(error)) == str(error) else None
 
     @classmethod
     def _of_response(cls, error: ClientError, operation: str) -> "AwsError":

@@ -170,7 +170,7 @@ class AwsSessions:
             try:
                 self._own_account_id = str(sts.get_caller_identity().get("Account", ""))
             except Exception as error:
-                raise AwsError.of(error, "GetCallerIdentity") from error
+                raise AwsError.of(error, "GetCallerIdentity") from AwsError.cause(error)
         return self._own_account_id
 
     def _make_client(
@@ -224,7 +224,7 @@ async def call(
     except AwsError:
         raise
     except Exception as error:
-        raise AwsError.of(error, operation) from error
+        raise AwsError.of(error, operation) from AwsError.cause(error)
 
 
 async def pages(

@@ -13,7 +13,7 @@ from cli.commands.install import init_tables, worker
 from cli.commands.lists import executions, plans
 from cli.commands.register import register
 from cli.commands.run import run as run_plan
-from cli.commands.serve import serve
+from cli.commands.serve import serve, token
 from cli.commands.status import status, wait, watch_plan
 from cli.commands.validate import validate
 from cli.errors import RootGroup
@@ -101,6 +101,7 @@ app.command()(cleanup)
 app.command()(schema)
 app.command()(worker)
 app.command()(serve)
+app.command()(token)
 app.command("init-tables")(init_tables)
 app.add_typer(sandbox, name="sandbox")
 

@@ -15,6 +15,7 @@ from aws.errors import AwsError, AwsErrorKind
 from client.connection import explained
 from client.errors import RefusedError, UnreachableError
 from recovery.access.allow_list_file import AllowListError
+from recovery.access.redaction import redacted
 from recovery.execution.state import PlanStatus
 from recovery.plan.file.reader import PlanError
 from runtime.output_stream import OutputStream
@@ -130,13 +131,13 @@ def report(error: Exception, say: Callable[[str], None]) -> ExitCode:
         The exit code.
     """
     if os.environ.get(DEBUG_VARIABLE):
-        traceback.print_exception(error)
+        sys.stderr.write(redacted("".join(traceback.format_exception(error))))
     known = explain(error)
     if known is not None:
-        for line in str(known).splitlines():
+        for line in redacted(str(known)).splitlines():
             say(f"error: {line}")
         return known.code
-    summary = str(error).splitlines()[0] if str(error) else "no message"
+    summary = redacted(str(error)).splitlines()[0] if str(error) else "no message"
     say(f"error: unexpected {type(error).__name__}: {summary}")
     if not os.environ.get(DEBUG_VARIABLE):
         say(f"Set {DEBUG_VARIABLE}=1 to see the traceback.")

@@ -1,9 +1,18 @@
-"""The logging configuration of a worker."""
+"""The logging configuration of a worker and of a server."""
 
 import logging
 import sys
 
 import structlog
+
+from recovery.access.redaction import redacted
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Formats a record, with its traceback, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
 
 
 def configure_logging(*, as_json: bool) -> None:
@@ -17,7 +26,9 @@ def configure_logging(*, as_json: bool) -> None:
         structlog.processors.JSONRenderer()
         if as_json
         else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            # structlog's own shows local variables, of which one may be a token.
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,
         )
     )
     structlog.configure(
@@ -26,8 +37,7 @@ def configure_logging(*, as_json: bool) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
     )
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
-    )
+    handler.setFormatter(_Formatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    logging.getLogger("botocore").setLevel(logging.WARNING)
+    for name in ("botocore", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)

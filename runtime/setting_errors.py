@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from recovery.access.redaction import redacted
 from settings import Settings
 
 _ALLOWED = {
@@ -36,6 +37,8 @@ def _problem(detail: Mapping[str, Any]) -> str:
         return f"DRS_WAVES_{name.upper()} is refused: {inside}: {message}"
     if allowed := _ALLOWED.get(detail["type"]):
         message = allowed.format(**detail.get("ctx", {}))
-    meaning = Settings.model_fields[name].description or ""
-    first = meaning.split(". ")[0].split(".\n")[0].rstrip(".")
-    return f"DRS_WAVES_{name.upper()}={detail['input']!s} is refused: {message} ({first})"
+    field = Settings.model_fields[name]
+    first = (field.description or "").split(". ")[0].split(".\n")[0].rstrip(".")
+    may_be_secret = not field.repr or "Secret" in str(field.annotation)
+    given = "" if may_be_secret else f"={redacted(str(detail['input']))}"
+    return f"DRS_WAVES_{name.upper()}{given} is refused: {message} ({first})"

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from recovery.access.grants import (
     AccessCode,
@@ -43,6 +43,9 @@ class TrustedKey(StrictModel):
 
 class TrustedKeys(StrictModel):
     """The file of a worker's keys."""
+
+    # Somebody may name the file of a private key.
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     keys: list[TrustedKey]
 

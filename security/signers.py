@@ -55,6 +55,8 @@ class KeyFile:
         Raises:
             KeyFileError: it cannot be read.
         """
+        if "-----BEGIN" in str(path):
+            raise KeyFileError("the signing key is given itself; write it to a file, and name that")
         try:
             key = serialization.load_pem_private_key(Path(path).read_bytes(), password=None)
         except (OSError, ValueError, TypeError) as error:

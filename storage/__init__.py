@@ -1,1 +1,4 @@
-"""DynamoDB: the tables of the history and of registered plans. Tested in tests/storage/."""
+"""DynamoDB: the tables of the history, of registered plans and of rate limits.
+
+Tested in tests/storage/.
+"""

@@ -40,26 +40,27 @@ class TableError(Exception):
 
 
 class DynamoTable:
-    """A table with two string keys, and one index of the items that have a `Kind`.
+    """A table with string keys, and, if it has one, an index of the items that have a `Kind`.
 
     Attributes:
         what: the kind of table, for messages.
         setting: the setting that names it.
-        key: its hash key and its range key.
-        index: the index's name and its numeric range key; its hash key is `Kind`.
+        key: its hash key and, if it has one, its range key.
+        index: the index's name and its numeric range key, its hash key is `Kind`; () for none.
         error: the exception of its methods.
     """
 
     what: ClassVar[str]
     setting: ClassVar[str]
-    key: ClassVar[tuple[str, str]]
-    index: ClassVar[tuple[str, str]]
+    key: ClassVar[tuple[str, ...]]
+    index: ClassVar[tuple[str, ...]] = ()
     error: ClassVar[type[TableError]] = TableError
 
     def __init__(self, name: str, region: str | None) -> None:
         self.name = name
         self._region = region
         self._client: Any = None
+        self._connecting = asyncio.Lock()
         self._threads = call_threads(name)
 
     async def create(self) -> bool:
@@ -77,12 +78,17 @@ class DynamoTable:
             raise await self._error("create", error) from error
         wait = client.get_waiter("table_exists").wait
         await call(self._threads, "DescribeTable", wait, TableName=self.name)
-        await self._enable_point_in_time_recovery(client)
+        await self._finish(client)
         return True
 
     def _definition(self) -> dict[str, Any]:
-        index, sorted_by = self.index
-        types = {**dict.fromkeys((*self.key, "Kind"), "S"), sorted_by: "N"}
+        types, indexes = dict.fromkeys(self.key, "S"), dict[str, Any]()
+        if self.index:
+            index, sorted_by = self.index
+            types |= {"Kind": "S", sorted_by: "N"}
+            keys, projection = _keys("Kind", sorted_by), {"ProjectionType": "ALL"}
+            known = {"IndexName": index, "KeySchema": keys, "Projection": projection}
+            indexes = {"GlobalSecondaryIndexes": [known]}
         return {
             "TableName": self.name,
             "BillingMode": "PAY_PER_REQUEST",
@@ -90,17 +96,11 @@ class DynamoTable:
             "AttributeDefinitions": [
                 {"AttributeName": name, "AttributeType": type_} for name, type_ in types.items()
             ],
-            "GlobalSecondaryIndexes": [
-                {
-                    "IndexName": index,
-                    "KeySchema": _keys("Kind", sorted_by),
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
+            **indexes,
         }
 
-    async def _enable_point_in_time_recovery(self, client: Any) -> None:
-        """Enable it for a new table; if that is refused, `check` says so."""
+    async def _finish(self, client: Any) -> None:
+        """Enable point-in-time recovery of a new table; if that is refused, `check` says so."""
         for _ in range(_BACKUPS_TRIES):
             try:
                 await call(
@@ -127,7 +127,7 @@ class DynamoTable:
             table = await self._description()
         except AwsError as error:
             raise await self._error("check", error) from error
-        warnings = (capacity_warning(table, self.name), await self._recovery_warning())
+        warnings = (capacity_warning(table, self.name), await self._warning())
         return TableCheck(
             self._unfit(table),
             [f"The {self.what} {self.name} {warning}" for warning in warnings if warning],
@@ -140,7 +140,8 @@ class DynamoTable:
         )
         return cast(dict[str, Any], response["Table"])
 
-    async def _recovery_warning(self) -> str | None:
+    async def _warning(self) -> str | None:
+        """What the table lacks beside its layout; None if nothing."""
         operation = "DescribeContinuousBackups"
         try:
             client = await self._boto3_client()
@@ -226,18 +227,19 @@ class DynamoTable:
 
         boto3's `Table` does too, but is not safe for threads.
         """
-        if self._client is None:
-            dynamodb = await call(
-                self._threads,
-                "DynamoDB",
-                checked_session().resource,
-                service_name="dynamodb",
-                # boto3 itself reads AWS_DEFAULT_REGION only.
-                region_name=cast(Any, self._region or os.environ.get("AWS_REGION")),
-                config=Config(read_timeout=10),
-            )
-            self._client = dynamodb.meta.client
-        return self._client
+        async with self._connecting:
+            if self._client is None:
+                dynamodb = await call(
+                    self._threads,
+                    "DynamoDB",
+                    checked_session().resource,
+                    service_name="dynamodb",
+                    # boto3 itself reads AWS_DEFAULT_REGION only.
+                    region_name=cast(Any, self._region or os.environ.get("AWS_REGION")),
+                    config=Config(read_timeout=10),
+                )
+                self._client = dynamodb.meta.client
+            return self._client
 
     async def _error(self, what: str, error: AwsError) -> TableError:
         hint, remedy = "", dict[str, str]()
@@ -283,8 +285,6 @@ def _expressed(client: Any, operation: str, request: dict[str, Any]) -> dict[str
     return request
 
 
-def _keys(hash_key: str, range_key: str) -> list[dict[str, str]]:
-    return [
-        {"AttributeName": hash_key, "KeyType": "HASH"},
-        {"AttributeName": range_key, "KeyType": "RANGE"},
-    ]
+def _keys(*names: str) -> list[dict[str, str]]:
+    kinds = zip(names, ("HASH", "RANGE"), strict=False)
+    return [{"AttributeName": name, "KeyType": kind} for name, kind in kinds]

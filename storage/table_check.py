@@ -30,7 +30,13 @@ def differences(table: Described, wanted: Described) -> Iterator[str]:
     key, wanted_key = _key(table, table), _key(wanted, wanted)
     if key != wanted_key:
         yield f"its key is {key}, not {wanted_key}"
-    (wanted_index,) = wanted["GlobalSecondaryIndexes"]
+    for wanted_index in wanted.get("GlobalSecondaryIndexes", []):
+        yield from _index_differences(table, wanted, wanted_index)
+
+
+def _index_differences(
+    table: Described, wanted: Described, wanted_index: Described
+) -> Iterator[str]:
     name, wanted_key = wanted_index["IndexName"], _key(wanted_index, wanted)
     indexes = {each["IndexName"]: each for each in table.get("GlobalSecondaryIndexes", [])}
     index = indexes.get(name)

@@ -137,6 +137,7 @@ def test_what_is_not_plainly_on_this_machine_is_elsewhere(url: str | None) -> No
         ("DRS_WAVES_JOBS_QUOTA", "0", "it must be at least 1"),
         ("DRS_WAVES_JOBS_QUOTA", "1.5", "it must be a whole number"),
         ("DRS_WAVES_LOG_JSON", "maybe", "it must be true or false"),
+        ("DRS_WAVES_TRUSTED_PROXIES", "*", "'*' does not appear to be an IPv4 or IPv6 network"),
         ("DRS_WAVES_SPEED", "0.5", "it must be at least 1"),
     ],
 )

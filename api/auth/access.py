@@ -1,11 +1,14 @@
-"""Dependencies of endpoints: the service, the caller and its role."""
+"""Authenticates the callers of endpoints, before their bodies are read, and checks their roles."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 
+from api.auth.rate_limits import address_of
 from api.auth.roles import require
 from api.auth.tokens import Principal
 from api.service import ExecutionService
@@ -20,32 +23,44 @@ def service_of(request: Request) -> ExecutionService:
     return service
 
 
-async def caller_of(
-    request: Request,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
-) -> Principal:
-    """Authenticate the caller.
+@dataclass(frozen=True)
+class InRole:
+    """A dependency: the caller of an `AuthenticatedRoute`, who has the role."""
 
-    Raises:
-        NotAuthenticatedError: the token is missing or not valid.
-    """
-    return await service_of(request).authenticator.authenticate(
-        credentials.credentials if credentials else None
-    )
+    role: Role
+
+    # `_BEARER` is for the OpenAPI document.
+    async def __call__(self, request: Request, _: Annotated[Any, Depends(_BEARER)]) -> Principal:
+        """The caller, as the route has authenticated it."""
+        return cast(Principal, request.state.caller)
 
 
 Service = Annotated[ExecutionService, Depends(service_of)]
-Caller = Annotated[Principal, Depends(caller_of)]
+Caller = Annotated[Principal, Depends(InRole(Role.VIEWER))]
+Operator = Annotated[Principal, Depends(InRole(Role.OPERATOR))]
 
 
-def in_role(role: Role) -> Callable[[Principal], Awaitable[Principal]]:
-    """A dependency that refuses callers without the role, before the body is validated."""
+class AuthenticatedRoute(APIRoute):
+    """An endpoint that only a caller with its role reaches.
 
-    async def authorized(caller: Caller) -> Principal:
-        require(caller, role)
-        return caller
+    FastAPI reads and parses a body before it calls dependencies. Of a caller without a valid token
+    or without the role nothing is read.
+    """
 
-    return authorized
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See `APIRoute`."""
+        handle = super().get_route_handler()
+        dependencies = [each.call for each in self.dependant.dependencies]
+        roles = [call.role for call in dependencies if isinstance(call, InRole)]
 
+        async def authenticated(request: Request) -> Response:
+            credentials = await _BEARER(request)
+            caller = await service_of(request).authenticator.authenticate(
+                credentials.credentials if credentials else None, address_of(request)
+            )
+            for role in roles:
+                require(caller, role)
+            request.state.caller = caller
+            return await handle(request)
 
-Operator = Annotated[Principal, Depends(in_role(Role.OPERATOR))]
+        return authenticated

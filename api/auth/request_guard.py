@@ -1,10 +1,10 @@
-"""Rejects requests that are too large, and requests from pages of other sites."""
+"""Rejects requests that are too large or of other sites, and sets the headers of responses."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,8 +19,48 @@ _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
+# Pages load nothing from other hosts, run no inline script, and cannot be put into a frame.
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": (
+        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
+    ),
+}
+_HSTS = "max-age=31536000"
+# Their contents are the same for everybody.
+_STATIC = ("/pages/", "/api/docs/files/")
+
+
+class ResponseHeaders:
+    """Sets the headers of all responses, and keeps them out of caches."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers["Strict-Transport-Security"] = _HSTS
+                if not scope["path"].startswith(_STATIC):
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
 class BodyLimit:
-    """Limits the size of request bodies, before authentication."""
+    """Limits the size of request bodies."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

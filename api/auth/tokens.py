@@ -10,9 +10,11 @@ import jwt
 
 from api.auth.audited_requests import note_caller, note_wrong_token
 from api.auth.provider import IdentityProvider
+from api.auth.rate_limits import FAILED_SIGN_INS, RateLimits, TooManyRequestsError
 from client.local_user import whoami
 from recovery.access.audit import Proof
 from recovery.access.roles import Role
+from security.static_tokens import token_hash
 from settings import Settings
 
 _LEEWAY_SECONDS = 30.0
@@ -31,6 +33,10 @@ class NotAuthenticatedError(Exception):
 
 class TokenMissingError(NotAuthenticatedError):
     """The request has no token."""
+
+
+class TooManyFailuresError(TooManyRequestsError, NotAuthenticatedError):
+    """The token is not valid, and neither were too many others from its address."""
 
 
 @dataclass(frozen=True)
@@ -62,29 +68,36 @@ class Principal:
 class Authenticator:
     """Authenticates callers by their tokens.
 
+    Failures are limited by address. A valid token is accepted above the limit too: somebody behind
+    the same address, such as an attacker, must not lock out who is on call. Guesses gain nothing by
+    it, for a token has 256 random bits or a signature; the limit keeps floods out of the logs.
+
     Attributes:
         is_open: no authentication is configured, so every caller is this machine's user.
         provider: the OpenID provider; not asked for anything unless an issuer is set.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, limits: RateLimits) -> None:
         self._settings = settings
+        self._limits = limits
         self._tokens = settings.api_tokens or {}
         self.provider = IdentityProvider(settings)
         self.is_open = not self._tokens and settings.oidc_issuer is None
 
-    async def authenticate(self, token: str | None) -> Principal:
+    async def authenticate(self, token: str | None, address: str) -> Principal:
         """Return the caller that a token authenticates.
 
         Args:
             token: the bearer token; None if the request has none.
+            address: where the request comes from (`address_of`).
 
         Raises:
-            NotAuthenticatedError: the token is missing (TokenMissingError) or not valid.
+            NotAuthenticatedError: the token is missing (TokenMissingError) or not valid, as too
+                many from this address were (TooManyFailuresError).
             ProviderUnavailableError: the token cannot be verified now.
         """
         try:
-            caller = await self._authenticate(token)
+            caller = await self._authenticate(token, address)
         except TokenMissingError:
             raise
         except NotAuthenticatedError as error:
@@ -93,17 +106,32 @@ class Authenticator:
         note_caller(caller.subject, caller.proof)
         return caller
 
-    async def _authenticate(self, token: str | None) -> Principal:
+    async def _authenticate(self, token: str | None, address: str) -> Principal:
         if self.is_open:
             return Principal(whoami(), frozenset(Role))
         if not token:
             raise TokenMissingError("a bearer token is needed")
+        try:
+            if caller := self._static_caller(token):
+                return caller
+            if self._settings.oidc_issuer is None:
+                raise NotAuthenticatedError("the bearer token is not known")
+            return await self.authenticate_jwt(token)
+        except NotAuthenticatedError:
+            try:
+                await self._limits.count(FAILED_SIGN_INS, address)
+            except TooManyRequestsError as error:
+                text = f"the token is not valid; {error}. A valid token is accepted at once"
+                raise TooManyFailuresError(text, error.retry_after) from None
+            raise
+
+    def _static_caller(self, token: str) -> Principal | None:
+        """The caller of a static token; as slow for each token."""
+        given, found = token_hash(token), None
         for subject, known in self._tokens.items():
-            if hmac.compare_digest(known.token.get_secret_value().encode(), token.encode()):
-                return Principal(subject, frozenset(known.roles), Proof.STATIC_TOKEN)
-        if self._settings.oidc_issuer is None:
-            raise NotAuthenticatedError("the bearer token is not known")
-        return await self.authenticate_jwt(token)
+            if hmac.compare_digest(known.hash, given):
+                found = Principal(subject, frozenset(known.roles), Proof.STATIC_TOKEN)
+        return found
 
     async def verified_claims(self, token: str, audiences: Sequence[str]) -> dict[str, Any]:
         """The claims of a JWT of the provider for one of these audiences.

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from api.auth.access import Caller, Service
+from api.auth.access import AuthenticatedRoute, Caller, Service
 from recovery.access.roles import Role
 from recovery.base_model import Model
 
-router = APIRouter(tags=["Caller"])
+router = APIRouter(tags=["Caller"], route_class=AuthenticatedRoute)
 
 
 class Me(Model):

@@ -5,14 +5,14 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 from pydantic import StrictBool
 
-from api.auth.access import Caller, Operator, Service
+from api.auth.access import AuthenticatedRoute, Caller, Operator, Service
 from api.parameters import ExecutionId
 from api.problems import BODY_PROBLEMS, problem_responses
 from recovery.base_model import Model, StrictModel
 from recovery.execution.cleanup_state import CleanupState
 from recovery.plan.model import PlanOrWaveId
 
-router = APIRouter(tags=["Executions"])
+router = APIRouter(tags=["Executions"], route_class=AuthenticatedRoute)
 
 
 class CleanupRequest(StrictModel):

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.auth.access import Caller, Service
+from api.auth.access import AuthenticatedRoute, Caller, Service
 from api.auth.audited_requests import note_wrong_token
+from api.auth.rate_limits import JOB_LOGS
 from api.auth.tokens import EXPIRED
 from api.execution_export import ExportFormat, exported
 from api.hub import POLL_SECONDS, ExecutionPoller
@@ -25,7 +26,7 @@ from recovery.base_model import Model
 from recovery.execution.state import MessageRecord
 from workflows.reads import JobLogWorkflow
 
-router = APIRouter(tags=["Executions"])
+router = APIRouter(tags=["Executions"], route_class=AuthenticatedRoute)
 
 _JOB_LOG_SECONDS = 100.0
 _STREAM: dict[int | str, dict[str, Any]] = {
@@ -158,6 +159,7 @@ async def jobs(
         raise ApiProblem(HTTPStatus.NOT_FOUND, f"{execution_id} has no wave {wave_id!r}")
     if not wave.job_ids:
         return JobLogs(jobs=[])
+    await service.limits.count(JOB_LOGS, caller.subject)
     target = (await service.frozen_plan(execution_id)).wave(wave_id).target
     return await read_on_worker(
         await service.client(),

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import PlainTextResponse
 
-from api.auth.access import Caller, Operator, Service
+from api.auth.access import AuthenticatedRoute, Caller, Operator, Service
 from api.execution_export import ExportFormat
 from api.execution_starter import StartedExecution, StartRequest
 from api.export import ExecutionList, exported_list
@@ -15,7 +15,7 @@ from api.problems import BODY_PROBLEMS, problem_responses
 from client.overview import MAX_ROWS
 from recovery.execution.state import PlanStatus
 
-router = APIRouter(tags=["Executions"])
+router = APIRouter(tags=["Executions"], route_class=AuthenticatedRoute)
 
 State = Annotated[PlanStatus | None, Query(description="Only executions in this state.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_ROWS, description="The maximum number of executions.")]
@@ -26,7 +26,7 @@ IdempotencyKey = Annotated[
         description="A unique key, such as a UUID. A repeat with the same key starts nothing.",
     ),
 ]
-_START_PROBLEMS = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
+_START_PROBLEMS = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
 @router.get("/executions", summary="List executions")

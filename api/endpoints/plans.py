@@ -8,12 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from api.auth.access import Caller, Service
+from api.auth.access import AuthenticatedRoute, Caller, Service
 from api.parameters import KnownVersion, PlanId, Version
 from api.problems import BODY_PROBLEMS, problem_responses
 from api.service import PlanDifference
 from client.overview import MAX_ROWS, ExecutionRow
-from client.readiness import check_readiness
 from contract.readiness import Readiness
 from recovery.base_model import Model, StrictModel
 from recovery.execution.state import ExecutionType
@@ -21,7 +20,7 @@ from recovery.forecast.report import ForecastReport
 from recovery.plan.model import PlanOrWaveId
 from storage.plans import PlanVersion, RegisteredPlan
 
-router = APIRouter(tags=["Plans"])
+router = APIRouter(tags=["Plans"], route_class=AuthenticatedRoute)
 
 _MAX_PLANS = 200
 _UNKNOWN_PLAN = problem_responses(HTTPStatus.NOT_FOUND)
@@ -140,5 +139,4 @@ async def forecast_of_plans(
 )
 async def readiness(service: Service, caller: Caller, plan_id: PlanId) -> Readiness:
     """Return what the worker, which has the AWS credentials, finds. Launches nothing."""
-    plan = (await service.plan(plan_id)).plan
-    return await check_readiness(await service.client(), plan)
+    return await service.readiness(caller, (await service.plan(plan_id)).plan)

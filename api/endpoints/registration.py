@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import yaml
 from fastapi import APIRouter, Query, Request, Response
 
-from api.auth.access import Caller, Operator, Service
+from api.auth.access import AuthenticatedRoute, Caller, Operator, Service
 from api.parameters import MAX_VERSIONS, PlanId
 from api.problems import BODY_PROBLEMS, ApiProblem, plan_problem, problem_responses
 from api.request_problems import FieldProblem
@@ -19,6 +19,7 @@ from storage.plans import PlanVersion
 
 router = APIRouter(
     tags=["Plans"],
+    route_class=AuthenticatedRoute,
     responses=problem_responses(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, *BODY_PROBLEMS),
 )
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import Field, StrictBool
 
-from api.auth.access import Operator, Service, in_role
+from api.auth.access import AuthenticatedRoute, InRole, Operator, Service
 from api.auth.roles import role_for
 from api.auth.tokens import Principal
 from api.parameters import ExecutionId
@@ -26,7 +26,9 @@ from recovery.operator.messages import (
 from recovery.plan.model import TEXT_PATTERN, Name, PlanOrWaveId
 
 router = APIRouter(
-    tags=["Steering"], responses=problem_responses(HTTPStatus.CONFLICT, *BODY_PROBLEMS)
+    tags=["Steering"],
+    route_class=AuthenticatedRoute,
+    responses=problem_responses(HTTPStatus.CONFLICT, *BODY_PROBLEMS),
 )
 
 Reason = Annotated[str, Field(pattern=f"^{TEXT_PATTERN}$", max_length=MAX_CHARACTERS)]
@@ -144,7 +146,7 @@ def _endpoint(
 
     send.__annotations__ |= {
         "service": Service,
-        "caller": Annotated[Principal, Depends(in_role(role_for(name)))],
+        "caller": Annotated[Principal, Depends(InRole(role_for(name)))],
         "execution_id": ExecutionId,
         "body": body_model,
     }

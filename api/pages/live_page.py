@@ -20,8 +20,9 @@ from api.auth.tokens import EXPIRED, NotAuthenticatedError, Principal
 from api.hub import POLL_ERRORS, Poller, Snapshot, UnknownExecutionError
 from api.pages.assets import document
 from api.pages.dialogs import Dialog
+from api.pages.forms import sent_fields
 from api.pages.rendering import render
-from api.pages.sign_in import sign_in_address, token_of, user_of
+from api.pages.sign_in import current_user, sign_in_address, user_of
 from api.problems import problem_of
 from api.service import ExecutionService
 from client.errors import RefusedError
@@ -176,8 +177,7 @@ def add_live_page(
     """
 
     async def authenticated(request: Request) -> LivePage[Any]:
-        user = await service.authenticator.authenticate(token_of(request))
-        return open_page(request, user)
+        return open_page(request, await current_user(service.authenticator, request))
 
     @app.get(path or "/", include_in_schema=False)
     async def page(request: Request) -> Response:
@@ -238,12 +238,11 @@ def add_live_page(
             return failed(error)
 
     # Browsers send JSON to another site only after asking it, so no other site can act here.
-    @app.post(f"{path}/dialogs/{{name}}", include_in_schema=False, max_body_size=_MAX_FORM_BYTES)
-    async def send(
-        request: Request, name: str, fields: dict[str, str], about: str | None = None
-    ) -> Response:
+    @app.post(f"{path}/dialogs/{{name}}", include_in_schema=False)
+    async def send(request: Request, name: str, about: str | None = None) -> Response:
         try:
             opened = await authenticated(request)
+            fields = await sent_fields(request, max_bytes=_MAX_FORM_BYTES)
             dialog = await opened.dialog(name, about)
             if dialog is None or dialog.send is None:
                 return PlainTextResponse(_NOT_POSSIBLE, status_code=409)

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from api.auth.audited_requests import note_refusal
 from api.auth.provider import ProviderUnavailableError
 from api.auth.provider_sign_in import SIGN_IN_SECONDS, ProviderSignIn, SignInError
+from api.auth.rate_limits import address_of
 from api.auth.tokens import (
     Authenticator,
     NotAuthenticatedError,
@@ -18,6 +19,7 @@ from api.auth.tokens import (
 )
 from api.pages.assets import document
 from api.pages.rendering import render
+from api.problems import problem_of
 from settings import Settings
 
 _COOKIE = "drs_waves_token"
@@ -34,11 +36,21 @@ def token_of(request: Request) -> str | None:
     return request.cookies.get(_COOKIE)
 
 
+async def current_user(authenticator: Authenticator, request: Request) -> Principal:
+    """The user of a page.
+
+    Raises:
+        NotAuthenticatedError: the token is missing or not valid.
+        ProviderUnavailableError: the token cannot be verified now.
+    """
+    return await authenticator.authenticate(token_of(request), address_of(request))
+
+
 async def user_of(authenticator: Authenticator, request: Request) -> Principal | Response:
     """The user of a page, or the response that leads to the sign-in."""
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     try:
-        return await authenticator.authenticate(token_of(request))
+        return await current_user(authenticator, request)
     except (NotAuthenticatedError, ProviderUnavailableError):
         # Browsers leave out the SameSite=Strict cookie after a link on another site, such as a
         # chat. The reload sends it.
@@ -76,7 +88,7 @@ class SignInPages:
         """Offer the ways to sign in, unless the user is signed in."""
         next_path = _next_path(request)
         try:
-            await self._authenticator.authenticate(token_of(request))
+            await current_user(self._authenticator, request)
         except TokenMissingError:
             return self._page(next_path)
         except NotAuthenticatedError:
@@ -100,9 +112,12 @@ class SignInPages:
         if len(token) > _MAX_TOKEN_CHARACTERS:
             return self._page(next_path, _too_long(token))
         try:
-            await self._authenticator.authenticate(token)
+            await self._authenticator.authenticate(token, address_of(request))
         except (NotAuthenticatedError, ProviderUnavailableError) as error:
-            return self._page(next_path, str(error))
+            problem = problem_of(error)
+            page = self._page(next_path, str(error), status=problem.status)
+            page.headers.update(problem.headers)
+            return page
         response = RedirectResponse(next_path, status_code=303)
         self._set_cookie(request, response, token)
         return response
@@ -144,7 +159,7 @@ class SignInPages:
         if len(token) > _MAX_TOKEN_CHARACTERS:
             return self._page(next_path, _too_long(token))
         # The audit log has who it is from here.
-        await self._authenticator.authenticate(token)
+        await self._authenticator.authenticate(token, address_of(request))
         # Not a redirect, which would still be the other site's, without the Strict cookie.
         response = _reload(next_path)
         self._set_cookie(request, response, token)
@@ -155,7 +170,7 @@ class SignInPages:
         """Forget the token, and offer to sign out of the provider too."""
         # The audit log says who it was, if the token is still valid.
         with suppress(NotAuthenticatedError, ProviderUnavailableError):
-            await self._authenticator.authenticate(token_of(request))
+            await current_user(self._authenticator, request)
         provider_address = await self._provider.sign_out_address() if self._provider else None
         response = self._page("/", is_signed_out=True, provider_address=provider_address)
         response.delete_cookie(_COOKIE, httponly=True, samesite="strict")

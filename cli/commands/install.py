@@ -22,6 +22,7 @@ from settings import get_settings
 from storage.dynamodb import DynamoTable
 from storage.history import HistoryTable
 from storage.plans import PlanTable
+from storage.rate_counts import RateCountTable
 from storage.table_check import TableCheck
 
 
@@ -60,7 +61,7 @@ def init_tables(
     """
     settings = get_settings()
     codes = []
-    for table in (HistoryTable(settings), PlanTable(settings)):
+    for table in (HistoryTable(settings), PlanTable(settings), RateCountTable(settings)):
         with step(f"Creating the {table.what} {table.name}"):
             created, check = asyncio.run(_create(table))
         named = f"{table.what[0].upper()}{table.what[1:]} {table.name}"

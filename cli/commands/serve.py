@@ -1,20 +1,51 @@
-"""`serve`: the API and the pages."""
+"""`serve` and `token`: the API and the pages, and the static tokens of their callers."""
 
+import json
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.render.output import notice, step
+from cli.render.output import notice, show, step
 from client.connection import configured_place
 from recovery.access.roles import Role
 from runtime.exit import CliError, ExitCode
+from runtime.log_config import configure_logging
 from security.audit_log import NO_AUDIT_LOG
+from security.static_tokens import new_token, token_hash
 from settings import Settings, get_settings, is_loopback
 
 if TYPE_CHECKING:
     from uvicorn import Server
 
 _API_PACKAGES = ("fastapi", "uvicorn")
+_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
+
+
+def token(
+    subject: Annotated[str, typer.Argument(help="Who uses it; the history names it as the actor.")],
+    role: Annotated[list[Role], typer.Option(help="What it may do; repeat it for several roles.")],
+) -> None:
+    """Make a static token of the API, for a laptop or a script.
+
+    It prints the token, once, and the setting for the server, which has the hash
+    of the token only. It stores nothing.
+
+    \b
+    Examples:
+      drs-waves token laptop --role operator
+      drs-waves token pipeline --role operator --role approver
+    \b
+    Exit codes: 0 printed, 2 a wrong subject or role.
+    """
+    if not _SUBJECT.fullmatch(subject):
+        raise CliError(f"the subject {subject!r} does not match {_SUBJECT.pattern}")
+    made = new_token()
+    entry = {subject: {"Hash": token_hash(made), "Roles": [*dict.fromkeys(role)]}}
+    notice(f"The token of {subject}. It cannot be shown again: keep it where secrets are kept.")
+    show(made)
+    notice("Set this on every server, together with the entries of its other tokens:")
+    show(f"DRS_WAVES_API_TOKENS='{json.dumps(entry)}'")
 
 
 def serve(
@@ -42,14 +73,18 @@ def serve(
     """
     settings = get_settings()
     address, port_number = host or settings.api_host, port or settings.api_port
-    open_to_all = settings.api_tokens is None and settings.oidc_issuer is None
+    open_to_all = not settings.api_tokens and settings.oidc_issuer is None
     url = f"http://{f'[{address}]' if ':' in address else address}:{port_number}"
-    if open_to_all and not is_loopback(url):
+    if open_to_all and (settings.trusted_proxies or not is_loopback(url)):
+        reached, cause = address, "--host"
+        if settings.trusted_proxies:
+            reached, cause = "the proxies", "DRS_WAVES_TRUSTED_PROXIES"
         raise CliError(
-            f"nothing is served: other machines can reach {address}, and without authentication "
+            f"nothing is served: other machines can reach {reached}, and without authentication "
             "only this machine is served. Set DRS_WAVES_API_TOKENS, or DRS_WAVES_OIDC_ISSUER and "
-            "DRS_WAVES_OIDC_AUDIENCE; or omit --host"
+            f"DRS_WAVES_OIDC_AUDIENCE; or omit {cause}"
         )
+    configure_logging(as_json=settings.log_json)
     with step("Loading the pages"):
         server = _server(settings, address, port_number)
     notice(f"Serving the executions of {configured_place()}")
@@ -89,6 +124,8 @@ def _server(settings: Settings, address: str, port_number: int) -> "Server":
             host=address,
             port=port_number,
             log_level="warning",
+            # The application does, from the proxies of DRS_WAVES_TRUSTED_PROXIES only.
+            proxy_headers=False,
             # Longer than clients keep idle connections: a request on one that the server closes
             # at that moment would fail.
             timeout_keep_alive=75,

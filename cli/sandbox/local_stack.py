@@ -24,6 +24,7 @@ from sandbox.stack import Stack, StackError
 from settings import get_settings
 from storage.history import HistoryTable
 from storage.plans import PlanTable
+from storage.rate_counts import RateCountTable
 
 Scenario = Annotated[
     Path | None,
@@ -131,6 +132,7 @@ def start_stack(
         with step("Creating the tables"):
             asyncio.run(HistoryTable(get_settings()).create())
             asyncio.run(PlanTable(get_settings()).create())
+            asyncio.run(RateCountTable(get_settings()).create())
         if worker:
             with step("Starting a worker"):
                 stack.start_worker()

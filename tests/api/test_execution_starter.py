@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from api import execution_starter
+from api.auth.rate_limits import RateLimits
 from api.auth.request_signing import RequestSigning
 from api.auth.tokens import Principal
 from api.execution_starter import ExecutionStarter, StartRequest
@@ -62,8 +63,14 @@ def starter(isolated_environment: None) -> ExecutionStarter:
         return SimpleNamespace(plan=CHAIN)
 
     settings = Settings()
-    signing = RequestSigning(settings)
-    return ExecutionStarter(settings, connect, plan, cast(HistoryTable, None), signing)
+    return ExecutionStarter(
+        settings,
+        connect,
+        plan,
+        cast(HistoryTable, None),
+        signing=RequestSigning(settings),
+        limits=RateLimits(settings),
+    )
 
 
 @pytest.mark.parametrize("request_", [_RECOVERY, _RELAUNCH])

@@ -38,6 +38,7 @@ from security.audit_log import AuditLog
 from settings import get_settings
 from storage.history import HistoryTable
 from storage.plans import PlanTable
+from storage.rate_counts import RateCountTable
 from tests.shared_servers import REGION, SPEED, own_stack, stop
 from tests.workflows.recorded_kinds import PER_TYPE
 
@@ -266,6 +267,7 @@ async def env_without_worker(
     table = HistoryTable(get_settings())
     await table.create()
     await PlanTable(get_settings()).create()
+    await RateCountTable(get_settings()).create()
     client = await connect_to_temporal()
     aws = LocalAws(stack.aws_url, stack.variables["AWS_ACCESS_KEY_ID"])
     env = E2eEnvironment(stack=stack, aws=aws, client=client, table=table)

@@ -264,12 +264,13 @@ async def test_too_many_starts_within_a_minute_are_rejected(
     env: E2eEnvironment, served: Served
 ) -> None:
     hasty, calm = served.caller("hasty", "operator"), served.caller("calm", "operator")
-    answers = [
-        await hasty.post(f"/plans/none-{number}/executions", json={})
-        for number in range(STARTS_A_MINUTE + 1)
-    ]
-    assert [answer.status_code for answer in answers] == [404] * STARTS_A_MINUTE + [429]
-    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+    allowed = 0
+    while (answer := await hasty.post("/plans/none/executions", json={})).status_code == 404:
+        allowed += 1
+        # A minute of the clock may begin in between.
+        assert allowed <= 2 * STARTS_A_MINUTE
+    assert (answer.status_code, allowed >= STARTS_A_MINUTE) == (429, True)
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
     assert (await calm.post("/plans/none/executions", json={})).status_code == 404
 
 

@@ -107,7 +107,8 @@ async def test_every_endpoint_but_health_rejects_unknown_callers(served: Served)
     }
     for what, token in strangers.items():
         found = await statuses(served.with_token(token))
-        let_in = [route for route, status in found.items() if status != 401]
+        # Above ten wrong tokens a minute it is 429.
+        let_in = [route for route, status in found.items() if status not in (401, 429)]
         assert let_in == [("GET", "/health")], what
 
 
@@ -141,6 +142,8 @@ async def test_the_api_follows_its_openapi_document_for_any_request(
     words = [
         "--config-file", str(config), "run", f"{served.url}/openapi.json",
         "--header", f"Authorization: {root.headers['Authorization']}",
+        # It expects 401 for each of many wrong tokens; above the limit it is 429.
+        "--exclude-checks", "ignored_auth",
         "--mode", "all", "--checks", "all", "--max-examples", str(examples),
         "--generation-deterministic", "--no-shrink", "--continue-on-failure",
         "--phases", phases, "--no-color", "--request-timeout", "20",

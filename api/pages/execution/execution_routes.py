@@ -12,7 +12,7 @@ from api.pages.execution.execution_page import ExecutionPage
 from api.pages.execution.execution_renderer import ExecutionRenderer
 from api.pages.execution.wall_page import WallPage
 from api.pages.live_page import add_live_page, failed
-from api.pages.sign_in import token_of
+from api.pages.sign_in import current_user
 from api.service import ExecutionService
 
 _MAX_RENDERERS = 100
@@ -37,7 +37,7 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
         request: Request, answer: Callable[[ExecutionPage], Awaitable[Response]]
     ) -> Response:
         try:
-            user = await service.authenticator.authenticate(token_of(request))
+            user = await current_user(service.authenticator, request)
             return await answer(open_page(request, user))
         except Exception as error:
             return failed(error)

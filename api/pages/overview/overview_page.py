@@ -68,7 +68,7 @@ class OverviewPage(LivePage[OverviewState]):
 
     async def dialog(self, name: str, about: str | None) -> Dialog | None:
         """The dialog that starts an execution of a plan."""
-        return None if about is None else await plan_dialog(self.service, name, about)
+        return None if about is None else await plan_dialog(self.service, self.user, name, about)
 
 
 def add_to(app: FastAPI, service: ExecutionService) -> None:

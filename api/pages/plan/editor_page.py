@@ -8,13 +8,15 @@ from fastapi.responses import JSONResponse
 from markupsafe import Markup, escape
 
 from api.auth.request_guard import MAX_BODY_BYTES
+from api.auth.roles import require
 from api.auth.tokens import Principal
 from api.endpoints.registration import EXAMPLE
 from api.pages.assets import document
+from api.pages.forms import sent_fields
 from api.pages.live_page import failed
 from api.pages.plan.plan_graph import graph_of_plan
 from api.pages.rendering import render
-from api.pages.sign_in import token_of, user_of
+from api.pages.sign_in import current_user, user_of
 from api.problems import problem_of
 from api.service import ExecutionService
 from aws.regions import known_regions
@@ -95,8 +97,11 @@ async def _read(text: str, plan_id: str) -> ReadPlan:
 def add_to(app: FastAPI, service: ExecutionService) -> None:
     """Add the editor."""
 
-    async def editor(request: Request) -> PlanEditor:
-        return PlanEditor(service, await service.authenticator.authenticate(token_of(request)))
+    async def fields_of(request: Request, role: Role) -> tuple[PlanEditor, dict[str, str]]:
+        user = await current_user(service.authenticator, request)
+        require(user, role)
+        fields = await sent_fields(request, max_bytes=MAX_BODY_BYTES)
+        return PlanEditor(service, user), fields
 
     async def page(request: Request, plan_id: str) -> Response:
         user = await user_of(service.authenticator, request)
@@ -127,22 +132,20 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
     async def edit(request: Request, plan_id: str) -> Response:
         return await page(request, plan_id)
 
-    @app.post("/editor/check", include_in_schema=False, max_body_size=MAX_BODY_BYTES)
-    async def check(request: Request, fields: dict[str, str]) -> Response:
+    @app.post("/editor/check", include_in_schema=False)
+    async def check(request: Request) -> Response:
         try:
+            editor, fields = await fields_of(request, Role.VIEWER)
             opened = int(fields["opened"])
-            parts = await (await editor(request)).parts(fields["text"], fields["plan_id"], opened)
-            return JSONResponse(parts)
+            return JSONResponse(await editor.parts(fields["text"], fields["plan_id"], opened))
         except Exception as error:
             return failed(error)
 
-    @app.post("/editor/register", include_in_schema=False, max_body_size=MAX_BODY_BYTES)
-    async def register(request: Request, fields: dict[str, str]) -> Response:
+    @app.post("/editor/register", include_in_schema=False)
+    async def register(request: Request) -> Response:
         try:
+            editor, fields = await fields_of(request, Role.OPERATOR)
             after = int(fields["version"])
-            address = await (await editor(request)).register(
-                fields["text"], fields["plan_id"], after
-            )
-            return JSONResponse(address)
+            return JSONResponse(await editor.register(fields["text"], fields["plan_id"], after))
         except Exception as error:
             return failed(error)

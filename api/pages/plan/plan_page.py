@@ -63,7 +63,7 @@ class PlanPage(LivePage[PlanState]):
 
     async def dialog(self, name: str, about: str | None) -> Dialog | None:
         """The dialog that starts the plan or continues an execution."""
-        return None if about is None else await plan_dialog(self.service, name, about)
+        return None if about is None else await plan_dialog(self.service, self.user, name, about)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
+from api.auth.rate_limits import TooManyRequestsError
 from api.auth.tokens import Principal
 from api.execution_starter import StartRequest
 from api.hub import POLL_ERRORS
@@ -12,7 +13,7 @@ from api.pages.rendering import render
 from api.service import ExecutionService, version_of
 from client.connection import temporal_place
 from client.errors import RefusedError
-from client.readiness import check_readiness, start_scope
+from client.readiness import start_scope
 from client.start import running_drill
 from client.takeover import PreviousExecution, previous_execution, recorded_execution
 from contract.readiness import Finding, Readiness, TargetContext
@@ -30,11 +31,14 @@ _MAX_RELAUNCHED = 200
 _RELAUNCH_FIELD = "relaunch:"
 
 
-async def plan_dialog(service: ExecutionService, name: str, about: str) -> Dialog | None:
+async def plan_dialog(
+    service: ExecutionService, user: Principal, name: str, about: str
+) -> Dialog | None:
     """The dialog that starts a plan, or continues one of its executions.
 
     Args:
         service: starts the execution.
+        user: who opens the dialog.
         name: `drill`, `recovery` or `relaunch`, or `continue`.
         about: the PlanId; of `relaunch` and `continue` an execution, of `continue` also
             `EXECUTION@VERSION` to run that version of the plan.
@@ -66,7 +70,7 @@ async def plan_dialog(service: ExecutionService, name: str, about: str) -> Dialo
     except RefusedError as error:
         # A form that is sent again may be that of the execution that runs now.
         return Dialog(render("error_dialog", error=error.text, running=error.running), send)
-    return Dialog(html, send, lambda: _checked_targets(service, start))
+    return Dialog(html, send, lambda: _checked_targets(service, user, start))
 
 
 @dataclass(frozen=True)
@@ -186,10 +190,10 @@ async def _html(service: ExecutionService, start: _Start, form: _Form) -> str:
     )
 
 
-async def _checked_targets(service: ExecutionService, start: _Start) -> str:
+async def _checked_targets(service: ExecutionService, user: Principal, start: _Start) -> str:
     try:
-        readiness = await check_readiness(await service.client(), start.plan)
-    except POLL_ERRORS as error:
+        readiness = await service.readiness(user, start.plan)
+    except (*POLL_ERRORS, TooManyRequestsError) as error:
         return _targets(start, _planned_targets(start.plan), error=str(error))
     if start.previous is not None:
         readiness = start.previous.without_own(readiness)

@@ -7,38 +7,49 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from pydantic import SecretStr
 
 from api.auth.provider import ProviderUnavailableError
+from api.auth.rate_limits import RateLimits
 from api.auth.tokens import Authenticator, NotAuthenticatedError, Principal
 from recovery.access.audit import Proof
 from recovery.access.roles import Role
+from security.static_tokens import token_hash
 from settings import Settings, StaticToken
 from tests.api.conftest import api_client
 from tests.api.oidc import AUDIENCE, Provider
 
+pytestmark = pytest.mark.usefixtures("isolated_environment")
 TOKEN = "a-token-of-ops-00123"
 STATIC = Settings(
-    api_tokens={"ops": StaticToken(token=SecretStr(TOKEN), roles=[Role.OPERATOR, Role.APPROVER])}
+    api_tokens={
+        "ops": StaticToken(hash=token_hash(TOKEN), roles=[Role.OPERATOR, Role.APPROVER]),
+        "last": StaticToken(hash=token_hash("another"), roles=[Role.VIEWER]),
+    }
 )
+ADDRESS = "192.0.2.1"
+
+
+def authenticator(settings: Settings) -> Authenticator:
+    """An authenticator of a server alone, as there is no AWS."""
+    return Authenticator(settings, RateLimits(settings))
 
 
 async def authenticated(settings: Settings, token: str | None) -> Principal:
     """The caller of a token."""
-    return await Authenticator(settings).authenticate(token)
+    return await authenticator(settings).authenticate(token, ADDRESS)
 
 
 async def refused(settings: Settings, token: str | None) -> str:
     """Why a token is refused."""
     with pytest.raises(NotAuthenticatedError) as caught:
-        await Authenticator(settings).authenticate(token)
+        await authenticator(settings).authenticate(token, ADDRESS)
     return str(caught.value)
 
 
 async def away(settings: Settings, token: str) -> str:
     """Why a token cannot be verified."""
     with pytest.raises(ProviderUnavailableError) as caught:
-        await Authenticator(settings).authenticate(token)
+        await authenticator(settings).authenticate(token, ADDRESS)
     return str(caught.value)
 
 
@@ -214,12 +225,12 @@ async def test_an_unreachable_provider_gives_503_and_static_tokens_still_work(
 async def test_keys_are_read_once_even_if_a_token_names_an_unknown_key(
     provider: Provider, oidc_settings: Settings
 ) -> None:
-    authenticator = Authenticator(oidc_settings)
+    one = authenticator(oidc_settings)
     for _ in range(5):
-        await authenticator.authenticate(provider.token())
+        await one.authenticate(provider.token(), ADDRESS)
     for _ in range(5):
         with pytest.raises(NotAuthenticatedError):
-            await authenticator.authenticate(provider.token(kid="unknown"))
+            await one.authenticate(provider.token(kid="unknown"), ADDRESS)
     assert provider.requests == ["/.well-known/openid-configuration", "/keys"]
 
 

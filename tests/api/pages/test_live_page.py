@@ -57,7 +57,7 @@ class NumberPage(LivePage[int]):
         return Dialog("<p>Skip?</p>", send) if type(self).is_possible else None
 
 
-async def authenticate(token: str | None) -> Principal:
+async def authenticate(token: str | None, _address: str) -> Principal:
     if token == "wrong":
         raise NotAuthenticatedError("not known")
     if token == "ends":
@@ -120,7 +120,7 @@ async def test_a_form_of_another_site_sends_nothing(poller: Number) -> None:
                 content='{"reason": "forged"}',
                 headers={"Content-Type": kind},
             )
-            assert refused.status_code == 422
+            assert refused.status_code == 415
     assert sent == []
 
 

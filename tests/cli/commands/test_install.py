@@ -79,7 +79,7 @@ def test_tables_as_they_should_be_are_there_already() -> None:
     assert init_tables().exit_code == 0
     again = init_tables()
     assert again.exit_code == 0
-    assert again.stdout.count("exists already") == 2
+    assert again.stdout.count("exists already") == 3
     assert again.stderr.count("warning") == 0
 
 
@@ -160,7 +160,7 @@ def test_tables_without_the_permission_for_backups_are_created_and_it_is_said(
     aws.fault(operation, Service="dynamodb", Error="AccessDeniedException")
     result = init_tables()
     assert result.exit_code == 0
-    assert result.stdout.count("created") == 2
+    assert result.stdout.count("created") == 3
     assert result.stderr.count("no point-in-time recovery") == 2
 
 

@@ -14,13 +14,10 @@ from sandbox.stack import Stack
 from tests.api.oidc import AUDIENCE, CLIENT_ID, Provider
 from tests.end_to_end.conftest import E2eEnvironment, wave_of
 from tests.end_to_end.pages.conftest import Open, Tab, register
+from tests.static_tokens import token_of, token_settings
 
-_OPERATOR_TOKEN = "token-of-ops-the-operator"
-_VIEWER_TOKEN = "token-of-vic-the-viewer"
-_TOKENS = {
-    "ops": {"Token": _OPERATOR_TOKEN, "Roles": ["operator"]},
-    "vic": {"Token": _VIEWER_TOKEN, "Roles": ["viewer"]},
-}
+_OPERATOR_TOKEN, _VIEWER_TOKEN = token_of("ops"), token_of("vic")
+_TOKENS = token_settings(ops=["operator"], vic=["viewer"])
 
 
 @pytest.fixture(scope="module")

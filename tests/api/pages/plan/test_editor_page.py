@@ -11,8 +11,9 @@ from settings import Settings
 from storage.plans import PlanTable
 from tests.api.conftest import page_client
 from tests.cli.executions import CHAIN, DIAMOND
+from tests.static_tokens import token_of, token_settings
 
-_TOKENS = {"vic": {"Token": "token-of-vic-the-viewer", "Roles": ["viewer"]}}
+_TOKENS = token_settings(vic=["viewer"])
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ async def test_a_viewer_may_check_and_not_register(plans: PlanTable) -> None:
     async with page_client(Settings(api_tokens=_TOKENS)) as client:
         fields = {"text": plan_text(CHAIN), "plan_id": "", "opened": "0", "version": "0"}
         assert (await client.post("/editor/check", json=fields)).status_code == 401
-        client.cookies.set("drs_waves_token", "token-of-vic-the-viewer")
+        client.cookies.set("drs_waves_token", token_of("vic"))
         assert "needs the operator role" in (await checked(client, fields["text"]))["difference"]
         refused = await client.post("/editor/register", json=fields)
     assert refused.status_code == 403

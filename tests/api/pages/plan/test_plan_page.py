@@ -19,11 +19,9 @@ from storage.history import HistoryTable
 from storage.plans import PlanTable
 from tests.api.conftest import page_client
 from tests.cli.executions import CHAIN, DIAMOND, START, begin, put
+from tests.static_tokens import token_of, token_settings
 
-_TOKENS = {
-    "ops": {"Token": "token-of-ops-the-operator", "Roles": ["operator"]},
-    "vic": {"Token": "token-of-vic-the-viewer", "Roles": ["viewer"]},
-}
+_TOKENS = token_settings(ops=["operator"], vic=["viewer"])
 
 
 @pytest.fixture
@@ -128,7 +126,7 @@ async def test_a_viewer_may_start_nothing_and_a_stranger_sees_nothing(
     async with page_client(Settings(api_tokens=_TOKENS)) as client:
         for path in ("/plans/crm", "/plans/crm/edit", "/plans/new", "/executions.csv"):
             assert (await client.get(path)).headers["location"].startswith("/sign-in"), path
-        client.cookies.set("drs_waves_token", "token-of-vic-the-viewer")
+        client.cookies.set("drs_waves_token", token_of("vic"))
         page = (await client.get("/plans/crm")).text
     buttons = [line for line in page.splitlines() if "data-ask=" in line]
     assert len(buttons) == 4
