@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -43,10 +43,12 @@ class Principal:
 
     Attributes:
         subject: the authenticated name; the history records it as the actor.
+        expires_time: when the token ends (epoch seconds); None if it does not.
     """
 
     subject: str
     roles: frozenset[Role]
+    expires_time: float | None = field(default=None, compare=False)
 
     def may(self, role: Role) -> bool:
         """Whether the caller has a role; all callers are viewers, and an admin has every role."""
@@ -110,7 +112,8 @@ class Authenticator:
                 "the bearer token is not valid: its sub must be 1 to "
                 f"{_MAX_CHARACTERS} printable characters"
             )
-        return Principal(subject, frozenset(_roles(claims, settings.oidc_roles_claim)))
+        roles = frozenset(_roles(claims, settings.oidc_roles_claim))
+        return Principal(subject, roles, float(claims["exp"]))
 
     async def _signing_key(self, token: str) -> jwt.PyJWK:
         """The provider's key that the token's `kid` names.

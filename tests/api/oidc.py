@@ -6,8 +6,10 @@ import hmac
 import json
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -23,6 +25,7 @@ class Provider:
     Attributes:
         responses: the status and the body for each path.
         requests: the paths that were requested.
+        on_post: answers a form that is sent to a path.
         issuer: the issuer URL.
     """
 
@@ -33,12 +36,23 @@ class Provider:
         }
         self.responses: dict[str, tuple[int, bytes]] = {}
         self.requests: list[str] = []
+        self.on_post: Callable[[str, dict[str, str]], tuple[int, Any]] = lambda *_: (404, {})
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 provider.requests.append(self.path)
                 status, body = provider.responses.get(self.path, (404, b"{}"))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"])
+                form = dict(parse_qsl(self.rfile.read(length).decode()))
+                status, document = provider.on_post(self.path, form)
+                body = json.dumps(document).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
