@@ -4,9 +4,11 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from typer.testing import CliRunner, Result
@@ -57,6 +59,25 @@ class Laptop:
         return str(path)
 
 
+@contextmanager
+def responses_lost_once() -> Iterator[list[str]]:
+    """The first response of each path that a request changes something at is lost."""
+    lost: list[str] = []
+    send = httpx.AsyncHTTPTransport.handle_async_request
+
+    async def losing(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        response = await send(transport, request)
+        if request.method == "POST" and request.url.path not in lost:
+            lost.append(request.url.path)
+            await response.aread()
+            raise httpx.ReadError("the connection broke off")
+        return response
+
+    with pytest.MonkeyPatch.context() as network:
+        network.setattr(httpx.AsyncHTTPTransport, "handle_async_request", losing)
+        yield lost
+
+
 @pytest.fixture
 def laptop(two_apis: list[str], tmp_path: Path) -> Iterator[Laptop]:
     """A laptop beside two signing APIs, and workers that check signatures."""
@@ -82,10 +103,13 @@ async def test_a_drill_from_a_laptop_with_the_address_of_the_api_alone(
 
     assert "is ready" in (await laptop.do("run", file, "--dry-run")).stdout
     assert (await laptop.read("register", file))[0]["IsNew"]
-    started = await laptop.read("run", file, "--no-watch")
+    with responses_lost_once():
+        started = await laptop.read("run", file, "--no-watch")
     state = await env.until(plan, lambda s: s.waves[0].waiting_for)
     assert started["ExecutionId"] == state.execution_id
-    await laptop.do("pause", plan_id, "--reason", "a look first")
+    with responses_lost_once() as lost:
+        await laptop.do("pause", plan_id, "--reason", "a look first")
+    assert lost == [f"/api/executions/{state.execution_id}/pause"]
     paused = await laptop.do("pause", plan_id, code=2)
     assert "pause was rejected: the execution is already paused" in paused.stderr
     await laptop.do("resume", state.execution_id)
