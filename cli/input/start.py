@@ -144,7 +144,7 @@ class PlanStart:
 
     def _print_started(self, started: StartedExecution, place: str) -> None:
         result = "Queued" if started.is_queued else "Started"
-        where = place if started.temporal in place else f"{started.temporal}, by {place}"
+        where = place if started.temporal in place else f"{started.temporal}, through {place}"
         notice(f"{result} {self.intended.execution_type} {started.execution_id} on {where}")
         for each in started.warnings:
             warn(each)

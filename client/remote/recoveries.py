@@ -48,6 +48,7 @@ class ApiRecoveries:
     def __init__(self, api: ApiClient) -> None:
         """Create it."""
         self._api = api
+        self._ended: dict[str, ExecutionState] = {}
 
     @property
     def place(self) -> str:
@@ -123,7 +124,11 @@ class ApiRecoveries:
         """The state, which may be only the last known one."""
         view = await self._api.get(f"/executions/{_in_path(execution_id)}")
         kind = LastKnownState if view.get("Error") else ExecutionState
-        return kind.model_validate(view["Execution"])
+        seen = kind.model_validate(view["Execution"])
+        if seen.end_time is not None:
+            self._ended[execution_id] = seen
+        # Another server behind the same address may have looked a second earlier.
+        return self._ended.get(execution_id, seen)
 
     async def last_known(
         self, plan_id: str, reason: str, execution_id: str | None = None
@@ -141,6 +146,14 @@ class ApiRecoveries:
 
     async def closed_status(self, plan_id: str, execution_id: str | None) -> str | None:
         """See `Recoveries`."""
+        execution_id = execution_id or await self._execution_of(plan_id)
+        # The API looks at the workflow before the state, so its state of a closed one is the last.
+        seen = await self._seen(execution_id)
+        if isinstance(seen, LastKnownState):
+            return "CLOSED" if seen.is_closed else None
+        if seen.end_time is None:
+            return None
+        # A new start is refused until its workflow has closed too.
         running = await self.find_running(plan_id)
         return None if running and running.execution_id == execution_id else "CLOSED"
 

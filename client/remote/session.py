@@ -42,6 +42,7 @@ class Session:
         self._fixed = fixed
         self._store = store
         self._transport = transport
+        self._known: StoredToken | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Session":
@@ -83,16 +84,24 @@ class Session:
         """
         if self._fixed is not None:
             return self._fixed.get_secret_value()
-        # Read each time, because another command may have renewed it.
-        known = self.stored()
+        refused = self._known
+        if refused is None or renew or _ends_soon(refused):
+            # Another command may have renewed it.
+            self._known = self.stored()
+        known = self._known
         if known is None:
             return None
-        ends = known.expires_time
-        if known.refresh_token and (renew or (ends and time.time() > ends - _EARLY_SECONDS)):
+        is_refused = renew and known == refused
+        if known.refresh_token and (is_refused or _ends_soon(known)):
             try:
                 known = await refreshed(known, self._transport)
             except SignInError:
                 # The API says that the token has ended, if it has.
                 return known.access_token.get_secret_value()
             self._store.put(self.url, known)
+            self._known = known
         return known.access_token.get_secret_value()
+
+
+def _ends_soon(token: StoredToken) -> bool:
+    return token.expires_time is not None and time.time() > token.expires_time - _EARLY_SECONDS

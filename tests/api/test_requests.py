@@ -295,6 +295,8 @@ async def test_a_problem_of_a_json_plan_points_to_its_wave(isolated_environment:
         ("DELETE", EXECUTION, 405, "DELETE is not possible here; GET is"),
         ("GET", "/executions?plan=crm", 422, "plan: unknown parameter; did you mean plan_id?"),
         ("GET", f"{EXECUTION}?wave=db", 422, "wave: unknown parameter; this request takes none"),
+        ("GET", f"{EXECUTION}/actions?wave=db", 503, "check TEMPORAL_ADDRESS of this server"),
+        ("GET", f"{EXECUTION}/actions?wav=db", 422, "wav: unknown parameter; did you mean wave?"),
         ("GET", "/executions?state=completed", 422, "did you mean COMPLETED?"),
         ("GET", "/executions/crm", 422, "its PlanId, `-` and 12 hexadecimal digits"),
         ("GET", EXECUTION, 503, "check TEMPORAL_ADDRESS of this server"),

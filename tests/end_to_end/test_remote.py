@@ -129,6 +129,8 @@ async def test_a_drill_from_a_laptop_with_the_address_of_the_api_alone(
     assert "COMPLETED" in (await laptop.do("watch", plan_id)).stdout
     assert launches_of(env, plan) == 2
 
+    continued = await laptop.do("run", "--from", state.execution_id, "--dry-run")
+    assert f"Continues {state.execution_id}" in continued.output
     recorded = await laptop.read("history", plan_id)
     assert {m["ActorVerified"] for m in recorded["Messages"]} == {True}
     assert [m["Actor"] for m in recorded["Messages"]] == ["ops", "ops", "ops", "ann"]
