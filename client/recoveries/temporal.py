@@ -53,7 +53,7 @@ _HISTORY_SECONDS = 2.0
 
 
 class TemporalRecoveries:
-    """See `Recoveries`; it connects to Temporal when that is first needed."""
+    """`Recoveries` says what each method is for; Temporal is connected to when first needed."""
 
     def __init__(self, client: Client | None = None, signer: RequestSigner | None = None) -> None:
         """Create it.
@@ -68,12 +68,10 @@ class TemporalRecoveries:
 
     @property
     def place(self) -> str:
-        """See `Recoveries`."""
         return configured_place()
 
     @property
     def is_configured(self) -> bool:
-        """See `Recoveries`."""
         return is_temporal_configured()
 
     async def _connected(self) -> Client:
@@ -82,19 +80,15 @@ class TemporalRecoveries:
         return self._client
 
     async def find_running(self, plan_id: str) -> RunningExecution | None:
-        """See `Recoveries`."""
         return await find_running(await self._connected(), plan_id)
 
     async def require_running(self, given: str) -> RunningExecution:
-        """See `Recoveries`."""
         return await require_running(await self._connected(), given)
 
     async def plan_and_execution(self, given: str) -> tuple[str, str | None]:
-        """See `Recoveries`."""
         return await plan_and_execution(await self._connected(), given)
 
     async def recorded_id(self, given: str) -> str:
-        """See `Recoveries`."""
         table = self._table
         if is_execution_id(given) and await table.entries(given):
             return given
@@ -109,7 +103,6 @@ class TemporalRecoveries:
         )
 
     async def known_plan_ids(self) -> list[str]:
-        """See `Recoveries`."""
         found = set(await running_plan_ids(await self._connected()))
         with suppress(HistoryError, TimeoutError):
             async with asyncio.timeout(_HISTORY_SECONDS):
@@ -118,35 +111,28 @@ class TemporalRecoveries:
         return sorted(found)
 
     async def state(self, plan_id: str, execution_id: str | None = None) -> ExecutionState:
-        """See `Recoveries`."""
         return await execution_state(await self._connected(), plan_id, execution_id)
 
     async def last_known(
         self, plan_id: str, reason: str, execution_id: str | None = None
     ) -> LastKnownState | None:
-        """See `Recoveries`."""
         return await last_known_state(await self._connected(), plan_id, reason, execution_id)
 
     async def recorded(self, execution_id: str) -> ExecutionState:
-        """See `Recoveries`."""
         return (await recorded_execution(execution_id))[0]
 
     async def closed_status(self, plan_id: str, execution_id: str | None) -> str | None:
-        """See `Recoveries`."""
         return await closed_status(await self._connected(), plan_id, execution_id)
 
     async def running_executions(self) -> list[ExecutionRow]:
-        """See `Recoveries`."""
         return await running_executions(self._connected)
 
     async def recorded_executions(self, plan_id: str | None, limit: int) -> list[ExecutionState]:
-        """See `Recoveries`."""
         return await self._table.executions(plan_id=plan_id, limit=limit)
 
     async def executions(
         self, *, plan_id: str | None = None, state: PlanStatus | None = None, limit: int
     ) -> Overview:
-        """See `Recoveries`."""
         return await overview(
             self._table,
             self._connected,
@@ -157,31 +143,25 @@ class TemporalRecoveries:
         )
 
     async def registered(self) -> list[PlanVersion]:
-        """See `Recoveries`."""
         return await PlanTable(get_settings()).latest()
 
     async def register(self, plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
-        """See `Recoveries`."""
         table, author = PlanTable(get_settings()), whoami()
         # In order, because the files may contain several versions of one plan.
         return [await table.register(plan, author=author) for plan in plans]
 
     async def idle_reason(self) -> NoWorkerError | None:
-        """See `Recoveries`."""
         return await idle_reason(await self._connected())
 
     async def launch_problems(self) -> list[str]:
-        """See `Recoveries`."""
         return await launch_problems(await self._connected())
 
     async def require_startable(self, intended: IntendedStart) -> None:
-        """See `Recoveries`."""
         client = await self._connected()
         await require_targets(client, intended)
         await running_drill(client, intended.plan_id, replaces_drill=intended.replaces_drill)
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
-        """See `Recoveries`."""
         return await check_readiness(await self._connected(), plan)
 
     async def previous(
@@ -192,13 +172,11 @@ class TemporalRecoveries:
         *,
         replace_drill: bool = False,
     ) -> PreviousExecution:
-        """See `Recoveries`."""
         return await previous_execution(
             execution_id, corrected, execution_type, replace_drill=replace_drill
         )
 
     async def start(self, order: StartOrder) -> StartedExecution:
-        """See `Recoveries`."""
         client, plan_id = await self._connected(), order.plan.plan_id
         idle = await idle_reason(client)
         if order.intended.replaces_drill:
@@ -238,7 +216,6 @@ class TemporalRecoveries:
     async def send(
         self, running: RunningExecution, message: OperatorMessage, *, actor: str | None = None
     ) -> str | None:
-        """See `Recoveries`."""
         client = await self._connected()
         return await send(client, running, message, actor=actor or whoami(), signer=self._signer)
 
@@ -255,7 +232,6 @@ class TemporalRecoveries:
         return await cancel(client, running, actor=actor or whoami(), reason=reason)
 
     async def start_cleanup(self, state: ExecutionState, confirmation: str | None) -> None:
-        """See `Recoveries`."""
         client, plan_id = await self._connected(), state.plan_id
         remedy = f"cancel it first (drs-waves cancel {plan_id}), or wait for its end"
         await refuse_while_running(client, state, remedy)
@@ -268,5 +244,4 @@ class TemporalRecoveries:
         await start_cleanup(client, start, signer=self._signer)
 
     async def cleanup_state(self, execution_id: str) -> CleanupState:
-        """See `Recoveries`."""
         return await followed_cleanup(await self._connected(), execution_id)

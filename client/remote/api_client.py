@@ -9,6 +9,8 @@ import httpx
 
 from client.errors import ApiUnreachableError, NoWorkerError, RefusedError, UnreachableError
 
+API_VERSION = "1"
+"""What this client understands; a server of another version refuses it."""
 READ_SECONDS = 10.0
 # A worker takes up to 30 s for a message, 150 s for readiness and for the end of a drill.
 CHANGE_SECONDS = 180.0
@@ -58,6 +60,7 @@ class ApiClient:
         # Redirects are not followed: a token belongs to its address.
         self._http = httpx.AsyncClient(
             base_url=api_base(url),
+            headers={"API-Version": API_VERSION},
             timeout=httpx.Timeout(READ_SECONDS, connect=_CONNECT_SECONDS),
             transport=transport,
         )

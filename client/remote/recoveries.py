@@ -41,7 +41,7 @@ async def api_recoveries(settings: Settings) -> AsyncIterator["ApiRecoveries"]:
 
 
 class ApiRecoveries:
-    """See `Recoveries`."""
+    """`Recoveries` says what each method is for."""
 
     is_configured = True
 
@@ -52,11 +52,9 @@ class ApiRecoveries:
 
     @property
     def place(self) -> str:
-        """See `Recoveries`."""
         return f"the API at {self._api.url}"
 
     async def find_running(self, plan_id: str) -> RunningExecution | None:
-        """See `Recoveries`."""
         try:
             return await self.require_running(plan_id)
         except ApiRefusedError as error:
@@ -66,7 +64,6 @@ class ApiRecoveries:
             return None
 
     async def require_running(self, given: str) -> RunningExecution:
-        """See `Recoveries`."""
         found = await self._api.get(f"/running/{_in_path(given)}")
         kind = found.get("ExecutionType")
         return RunningExecution(
@@ -74,13 +71,11 @@ class ApiRecoveries:
         )
 
     async def plan_and_execution(self, given: str) -> tuple[str, str | None]:
-        """See `Recoveries`."""
         if not is_execution_id(given) or await self._last(given) is not None:
             return given, None
         return plan_id_of(given), given
 
     async def recorded_id(self, given: str) -> str:
-        """See `Recoveries`."""
         if (last := await self._last(given)) is not None:
             return last.execution_id
         if is_execution_id(given):
@@ -98,12 +93,10 @@ class ApiRecoveries:
         return rows[0] if rows else None
 
     async def known_plan_ids(self) -> list[str]:
-        """See `Recoveries`."""
         rows = (await self.executions(limit=_KNOWN)).rows
         return sorted({row.plan_id for row in rows})
 
     async def state(self, plan_id: str, execution_id: str | None = None) -> ExecutionState:
-        """See `Recoveries`."""
         if execution_id is None:
             execution_id = await self._execution_of(plan_id)
         seen = await self._seen(execution_id)
@@ -133,7 +126,6 @@ class ApiRecoveries:
     async def last_known(
         self, plan_id: str, reason: str, execution_id: str | None = None
     ) -> LastKnownState | None:
-        """See `Recoveries`."""
         try:
             seen = await self._seen(execution_id or await self._execution_of(plan_id))
         except (RefusedError, UnreachableError):
@@ -141,11 +133,9 @@ class ApiRecoveries:
         return seen if isinstance(seen, LastKnownState) else LastKnownState.of(seen, reason)
 
     async def recorded(self, execution_id: str) -> ExecutionState:
-        """See `Recoveries`."""
         return await self._seen(execution_id)
 
     async def closed_status(self, plan_id: str, execution_id: str | None) -> str | None:
-        """See `Recoveries`."""
         execution_id = execution_id or await self._execution_of(plan_id)
         # The API looks at the workflow before the state, so its state of a closed one is the last.
         seen = await self._seen(execution_id)
@@ -158,32 +148,27 @@ class ApiRecoveries:
         return None if running and running.execution_id == execution_id else "CLOSED"
 
     async def running_executions(self) -> list[ExecutionRow]:
-        """See `Recoveries`."""
         known = await self.executions(limit=MAX_ROWS)
         if not known.is_complete and all(row.running is None for row in known.rows):
             raise UnreachableError("; ".join(known.warnings))
         return [row for row in known.rows if row.running]
 
     async def recorded_executions(self, plan_id: str | None, limit: int) -> list[ExecutionState]:
-        """See `Recoveries`."""
         found = await self._api.get("/history", plan_id=plan_id, limit=limit)
         return [ExecutionState.model_validate(each) for each in found["Executions"]]
 
     async def executions(
         self, *, plan_id: str | None = None, state: PlanStatus | None = None, limit: int
     ) -> Overview:
-        """See `Recoveries`."""
         found = await self._api.get("/executions", plan_id=plan_id, state=state, limit=limit)
         rows = [ExecutionRow.model_validate(each) for each in found["Executions"]]
         return Overview(rows, tuple(found["Warnings"]), found["IsComplete"])
 
     async def registered(self) -> list[PlanVersion]:
-        """See `Recoveries`."""
         plans = (await self._api.get("/plans"))["Plans"]
         return [PlanVersion.model_validate(each["Newest"]) for each in plans]
 
     async def register(self, plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
-        """See `Recoveries`."""
         return [await self._register(plan) for plan in plans]
 
     async def _register(self, plan: RecoveryPlan) -> tuple[PlanVersion, bool]:
@@ -191,17 +176,14 @@ class ApiRecoveries:
         return PlanVersion.model_validate(version), status == HTTPStatus.CREATED
 
     async def idle_reason(self) -> NoWorkerError | None:
-        """See `Recoveries`."""
         if (await self._api.get("/health"))["Worker"] is not False:
             return None
         return NoWorkerError(f"No worker answers {self.place}", command="Start one there")
 
     async def launch_problems(self) -> list[str]:
-        """See `Recoveries`."""
         return list((await self.executions(limit=1)).warnings)
 
     async def require_startable(self, intended: IntendedStart) -> None:
-        """See `Recoveries`."""
         if intended.shows_targets and (idle := await self.idle_reason()):
             raise NoWorkerError(f"nothing was started: {idle}")
         running = await self.find_running(intended.plan_id)
@@ -213,7 +195,6 @@ class ApiRecoveries:
         raise already_running_error(intended.plan_id, seen)
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
-        """See `Recoveries`."""
         found, _ = await self._api.post("/plans/readiness", _as_file(plan))
         return Readiness.model_validate(found)
 
@@ -225,7 +206,6 @@ class ApiRecoveries:
         *,
         replace_drill: bool = False,
     ) -> PreviousExecution:
-        """See `Recoveries`."""
         parameters = {"execution_type": execution_type.value, "replace_drill": replace_drill}
         found, _ = await self._api.post(
             f"/executions/{_in_path(execution_id)}/continuation",
@@ -294,13 +274,11 @@ class ApiRecoveries:
         return str(result["Effect"]) if result["WorkerAnswered"] else None
 
     async def start_cleanup(self, state: ExecutionState, confirmation: str | None) -> None:
-        """See `Recoveries`."""
         is_forced = state.execution_type is ExecutionType.RECOVERY
         body = {"Force": is_forced, "Confirmation": confirmation}
         await self._api.post(f"/executions/{state.execution_id}/cleanup", body)
 
     async def cleanup_state(self, execution_id: str) -> CleanupState:
-        """See `Recoveries`."""
         found = await self._api.get(f"/executions/{execution_id}/cleanup")
         return CleanupState.model_validate(found)
 

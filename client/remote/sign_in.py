@@ -18,6 +18,7 @@ import httpx
 
 from client.remote.sign_in_options import SignInOptions
 from client.remote.token_store import StoredToken
+from recovery.text_format import visible
 from settings import is_loopback
 
 _PROVIDER_SECONDS = 15.0
@@ -115,7 +116,7 @@ class SignIn:
         asked = await _answer("POST", endpoint, self._asked(), self._transport)
         try:
             device, page = asked["device_code"], asked["verification_uri"]
-            show(asked.get("verification_uri_complete", page), asked["user_code"])
+            show(visible(asked.get("verification_uri_complete", page)), visible(asked["user_code"]))
             pause, ends = float(asked.get("interval", 5)), time.monotonic() + asked["expires_in"]
         except (KeyError, TypeError, ValueError) as error:
             raise SignInError(f"{endpoint} does not answer as RFC 8628 says") from error
@@ -221,7 +222,7 @@ async def _answer(
 
 def _refusal(answer: dict[str, Any]) -> str:
     parts = [str(answer.get(key)) for key in ("error", "error_description") if answer.get(key)]
-    return f"the identity provider refused: {': '.join(parts) or 'without a reason'}"[:300]
+    return visible(f"the identity provider refused: {': '.join(parts) or 'without a reason'}")[:300]
 
 
 def _require_tls(url: str) -> None:

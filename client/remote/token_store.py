@@ -65,9 +65,13 @@ class TokenStore:
             kept = keyring.get_password(_SERVICE, url)
         except KeyringError:
             kept = None
-        if kept is not None:
+        if kept is None:
+            return self._read().get(url)
+        try:
             return StoredToken.model_validate_json(kept)
-        return self._read().get(url)
+        except ValidationError:
+            # The error would show the token.
+            raise RefusedError(f"the keyring's token for {url} is damaged; sign in again") from None
 
     def put(self, url: str, token: StoredToken) -> str:
         """Keep the token for an API; returns where it is, for people.

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.request_problems import API_VERSION, VERSION_HEADER
 from client.errors import ApiUnreachableError, NoWorkerError, RefusedError, UnreachableError
 from client.remote import api_client
 from client.remote.api_client import ApiClient
@@ -92,6 +93,12 @@ async def test_a_refused_token_is_renewed_once_and_then_a_sign_in_is_asked_for()
     with pytest.raises(RefusedError, match=r"Sign in again: `drs-waves login`") as refused:
         await api(Network(problem(401), problem(401))).get("/me")
     assert "the-token" not in repr(refused.value)
+
+
+async def test_a_server_of_another_version_refuses_the_client() -> None:
+    network = Network(httpx.Response(200, json={}))
+    await api(network).get("/me")
+    assert network.requests[0].headers[VERSION_HEADER] == API_VERSION
 
 
 async def test_all_problems_of_a_plan_are_listed() -> None:

@@ -86,5 +86,14 @@ def test_a_damaged_file_is_named_and_not_shown(tmp_path: Path) -> None:
     assert SECRET not in repr(refused.value)
 
 
+def test_a_damaged_entry_of_the_keyring_is_not_shown(tmp_path: Path) -> None:
+    memory = MemoryKeyring()
+    keyring.set_keyring(memory)
+    memory.kept["drs-waves", URL] = f'{{"AccessToken": ["{SECRET}"]}}'
+    with pytest.raises(RefusedError, match="sign in again") as refused:
+        TokenStore(tmp_path).get(URL)
+    assert SECRET not in f"{refused.value!r} {refused.value.__cause__!r}"
+
+
 def test_a_token_is_not_shown_by_what_holds_it() -> None:
     assert SECRET not in f"{TOKEN!r} {TOKEN} {TOKEN.model_dump()}"
