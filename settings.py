@@ -154,6 +154,17 @@ class Settings(BaseSettings):
         "authentication: API_TOKENS, or OIDC_ISSUER and OIDC_AUDIENCE.",
     )
     api_port: int = Field(default=8080, ge=1, le=65535, description="Port of `drs-waves serve`.")
+    api_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s?#@]+$",
+        description="Address of the pages and the API, such as https://drs.example.com: the "
+        "command line then goes through the API instead of Temporal.",
+    )
+    api_token: SecretStr | None = Field(
+        default=None,
+        min_length=1,
+        description="Bearer token for that API, instead of the one of `drs-waves login`.",
+    )
     api_tokens: dict[str, StaticToken] | None = Field(
         default=None,
         repr=False,
@@ -204,6 +215,13 @@ class Settings(BaseSettings):
         min_length=32,
         description="Secret that all servers of the pages share: a sign-in that begins at one may "
         "end at another.",
+    )
+    oidc_cli_client_id: str | None = Field(
+        default=None,
+        description="Public client (no secret) of the issuer that `drs-waves login` signs in with.",
+    )
+    oidc_cli_scopes: str = Field(
+        default="openid offline_access", description="Scopes that it asks for, with spaces."
     )
     signing_key: str | None = Field(
         default=None,
@@ -309,6 +327,16 @@ class Settings(BaseSettings):
                 f"DRS_WAVES_SIGNING_{'KEY' if self.signing_key else 'KMS_KEY'} is set, but the API "
                 "checks no caller whom it could sign for: set DRS_WAVES_API_TOKENS, or "
                 "DRS_WAVES_OIDC_ISSUER and DRS_WAVES_OIDC_AUDIENCE"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sends_tokens_over_tls_only(self) -> Self:
+        url = self.api_url
+        if url is not None and not url.startswith("https://") and not is_loopback(url):
+            raise ValueError(
+                f"DRS_WAVES_API_URL={url} is refused: a token sent there could be read on the "
+                "way. Use https://; http:// is for this machine only"
             )
         return self
 

@@ -21,12 +21,13 @@ from client.cleanup import schedule_cleanup
 from client.connection import temporal_place
 from client.errors import RefusedError
 from client.executions import request_of
+from client.recoveries.protocol import StartedExecution
 from client.start import replace_drill, require_targets, start_execution
 from client.takeover import PreviousExecution, previous_execution
 from client.workers import idle_reason
 from contract.identifiers import new_execution_id, plan_id_of
 from recovery.access.roles import Role
-from recovery.base_model import Model, StrictModel
+from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import MAX_SERVERS_PER_PLAN, SERVER_ID_PATTERN, PlanOrWaveId, RecoveryPlan
@@ -60,22 +61,6 @@ class StartRequest(StrictModel):
     replace_drill: StrictBool = False
     from_execution: Annotated[str, Field(pattern=f"^{EXECUTION_ID_PATTERN}$")] | None = None
     cleanup_after_seconds: _SECONDS | None = None
-
-
-class StartedExecution(Model):
-    """The execution that a request started.
-
-    Attributes:
-        temporal: the address and namespace of the Temporal that it runs on.
-        is_new: false if an earlier request with the same key started it.
-        warnings: steps that failed, although the execution was started.
-    """
-
-    execution_id: str
-    plan_id: str
-    temporal: str
-    is_new: bool
-    warnings: list[str] = []
 
 
 class ExecutionStarter:
@@ -169,9 +154,11 @@ class ExecutionStarter:
                 after_seconds=after_seconds,
                 signer=self._signing.signer(caller),
             )
+            started.is_cleanup_scheduled = error is None
             if error is not None:
                 started.warnings.append(f"its clean-up could not be scheduled: {error.for_api}")
         if idle := await idle_reason(client):
+            started.is_queued = True
             started.warnings.append(f"it has not started yet. {idle.for_api}")
         return started
 

@@ -17,15 +17,19 @@ class ExecutionList(Model):
 
     Attributes:
         warnings: what is missing because Temporal or the history did not answer.
+        is_complete: whether both answered.
     """
 
     executions: list[ExecutionRow]
     warnings: list[str] = []
+    is_complete: bool = True
 
     @classmethod
     def of(cls, known: Overview) -> "ExecutionList":
         """The list of what is known."""
-        return cls(executions=known.rows, warnings=list(known.warnings))
+        return cls(
+            executions=known.rows, warnings=list(known.warnings), is_complete=known.is_complete
+        )
 
 
 def exported_list(known: Overview, kind: ExportFormat) -> Response:

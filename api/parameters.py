@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Header, Path, Query
 
 from recovery.plan.model import ID_PATTERN
 
@@ -20,6 +20,10 @@ ExecutionId = Annotated[
         examples=["crm-0f3b52a1c7d9"],
     ),
 ]
+NameOrId = Annotated[
+    str,
+    Path(pattern=r"^[A-Za-z0-9._-]{1,77}$", description="A PlanId, or an execution's ID."),
+]
 WaveId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", description="A WaveId of the plan.")]
 WaveFilter = Annotated[
     str | None, Query(pattern=f"^{ID_PATTERN}$", description="Only actions about this WaveId.")
@@ -31,3 +35,10 @@ Version = Annotated[
     int | None, Query(ge=1, le=MAX_VERSIONS, description="The version. Default: the newest.")
 ]
 KnownVersion = Annotated[int, Query(ge=1, le=MAX_VERSIONS, description="A version of the plan.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\x21-\x7e]{1,200}$",
+        description="A unique key, such as a UUID. A repeat with the same key does nothing.",
+    ),
+]

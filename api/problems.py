@@ -27,7 +27,7 @@ from api.request_problems import (
     field_problems,
     no_such_path,
 )
-from client.errors import RefusedError, RejectedError, UnreachableError
+from client.errors import ClientError, NoWorkerError, RefusedError, RejectedError, UnreachableError
 from recovery.access.redaction import redacted
 from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
 from recovery.plan.file.problems import printable
@@ -46,6 +46,8 @@ class ProblemDetails(BaseModel):
     Attributes:
         detail: what is wrong and what to do.
         problems: one entry per problem, if there are several.
+        command_line: the detail in the words of the command line, if these are others.
+        is_worker_missing: whether it failed because no worker answers.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -56,6 +58,8 @@ class ProblemDetails(BaseModel):
     detail: Text
     instance: Text
     problems: list[FieldProblem] | None = None
+    command_line: Text | None = None
+    is_worker_missing: bool | None = None
 
 
 class ApiProblem(Exception):
@@ -171,6 +175,8 @@ async def respond(request: Request, error: Exception) -> JSONResponse:
         detail=redacted(problem.detail),
         instance=request.url.path,
         problems=problem.problems,
+        command_line=_in_commands(error, problem.detail),
+        is_worker_missing=isinstance(error, NoWorkerError) or None,
     )
     return JSONResponse(
         details.model_dump(mode="json", exclude_none=True),
@@ -178,6 +184,12 @@ async def respond(request: Request, error: Exception) -> JSONResponse:
         headers={VERSION_HEADER: API_VERSION, **problem.headers},
         media_type=MEDIA_TYPE,
     )
+
+
+def _in_commands(error: Exception, detail: str) -> str | None:
+    """What an error says to somebody at the command line, if that is something else."""
+    is_ours = isinstance(error, ClientError | TableError)
+    return str(error) if is_ours and str(error) != detail else None
 
 
 def add_to(api: FastAPI) -> None:

@@ -99,8 +99,13 @@ async def check_request(request: Request, response: Response, version: Version =
         UnknownParameterError: there is one.
     """
     response.headers[VERSION_HEADER] = API_VERSION
-    document = request.app.openapi()["paths"].get(request.scope["route"].path_format, {})
-    parameters = document.get(request.method.lower(), {}).get("parameters", [])
+    if not request.query_params:
+        return
+    paths = request.app.openapi()["paths"]
+    # The path of a route of an included router lacks the router's prefix.
+    method = request.method.lower()
+    documents = [paths[each].get(method, {}) for each in _templates(paths, own_path(request))]
+    parameters = [each for document in documents for each in document.get("parameters", [])]
     known = [each["name"] for each in parameters if each["in"] == "query"]
     for name in request.query_params:
         if name not in known:
@@ -131,13 +136,16 @@ def no_such_path(request: Request) -> str:
 
 def allowed_methods(request: Request) -> list[str]:
     """All methods of a path; Starlette returns those of the first matching route only."""
-    path = own_path(request)
     paths = request.app.openapi()["paths"]
-    # A literal path takes precedence over templates that match it.
-    if path in paths:
-        return sorted(method.upper() for method in paths[path])
-    templates = [template for template in paths if compile_path(template)[0].fullmatch(path)]
+    templates = _templates(paths, own_path(request))
     return sorted(method.upper() for template in templates for method in paths[template])
+
+
+def _templates(paths: Mapping[str, Any], path: str) -> list[str]:
+    """The templates that a path matches; a literal path takes precedence over them."""
+    if path in paths:
+        return [path]
+    return [template for template in paths if compile_path(template)[0].fullmatch(path)]
 
 
 def own_path(request: Request) -> str:

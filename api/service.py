@@ -1,6 +1,7 @@
 """What the API and the pages do for a caller: read, start, steer, clean up."""
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
@@ -19,7 +20,7 @@ from api.parameters import MAX_VERSIONS
 from api.problems import ApiProblem, raise_if_refused
 from aws.cloudwatch_logs import configured_audit_log
 from aws.quotas import configured
-from client.cleanup import cleanup_state, start_cleanup
+from client.cleanup import CleanupFailedError, followed_cleanup, start_cleanup
 from client.connection import connect_to_temporal, explained_errors
 from client.errors import RefusedError, UnreachableError
 from client.executions import RunningExecution, find_running, list_runs
@@ -226,9 +227,20 @@ class ExecutionService:
         return await check_readiness(await self.client(), plan)
 
     async def send_message(
-        self, caller: Principal, execution_id: str, message: OperatorMessage
+        self,
+        caller: Principal,
+        execution_id: str,
+        message: OperatorMessage,
+        *,
+        key: str | None = None,
     ) -> str | None:
         """Send an operator's message to a running execution.
+
+        Args:
+            caller: who sends it.
+            execution_id: the execution.
+            message: the message.
+            key: an idempotency key; a repetition with the same key has no second effect.
 
         Returns:
             The effect; None if no worker is up. A worker takes up the message when it starts.
@@ -242,7 +254,9 @@ class ExecutionService:
         client = await self.client()
         running = await self._running(client, execution_id)
         signer = self.signing.signer(caller)
-        effect = await send(client, running, message, actor=caller.subject, signer=signer)
+        # Another caller's or another message's key is another one.
+        own = key and hashlib.sha256(f"{caller.subject}\n{message}\n{key}".encode()).hexdigest()
+        effect = await send(client, running, message, actor=caller.subject, signer=signer, key=own)
         note(text=effect or WITHOUT_WORKER)
         return effect
 
@@ -305,7 +319,9 @@ class ExecutionService:
         """
         unreachable: UnreachableError | None = None
         try:
-            return await cleanup_state(await self.client(), execution_id)
+            return await followed_cleanup(await self.client(), execution_id)
+        except CleanupFailedError:
+            raise
         except RefusedError:
             # Temporal has no clean-up, or its retention is over.
             pass

@@ -20,6 +20,7 @@ from cli.errors import RootGroup
 from cli.input.completion import disable_temporal_logging
 from cli.json_schemas import schema
 from cli.render.output import show
+from cli.sign_in.login import login, logout, whoami
 from runtime.exit import exit_process
 
 try:
@@ -80,7 +81,8 @@ def _root(
     \b
     The connection to Temporal is set as for the `temporal` command
     (TEMPORAL_ADDRESS, profiles), the one to AWS as for the `aws` command. All
-    other settings are DRS_WAVES_*.
+    other settings are DRS_WAVES_*. Without access to Temporal, set
+    DRS_WAVES_API_URL and run `drs-waves login`.
     """
     if context.invoked_subcommand != "worker":
         disable_temporal_logging()
@@ -99,6 +101,9 @@ app.add_typer(history, name="history")
 operator_commands.add_commands(app)
 app.command()(cleanup)
 app.command()(schema)
+app.command()(login)
+app.command()(logout)
+app.command()(whoami)
 app.command()(worker)
 app.command()(serve)
 app.command()(token)

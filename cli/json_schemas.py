@@ -10,6 +10,7 @@ from cli.commands.validate import CheckedFile
 from cli.commands.verify import VerificationResult
 from cli.input.start import Started
 from cli.render.output import write_json
+from cli.sign_in.login import SignedIn
 from client.overview import ExecutionRow, KnownPlan
 from contract.readiness import Readiness
 from recovery.execution.cleanup_state import CleanupState
@@ -43,6 +44,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "resume": _SENT,
     "cancel": _SENT,
     "cleanup": TypeAdapter(CleanupState),
+    "whoami": TypeAdapter(SignedIn),
     "sandbox run": TypeAdapter(ExecutionState | list[ExecutionState]),
     "sandbox status": TypeAdapter(dict[str, Any]),
 }

@@ -1,6 +1,6 @@
 """Starts, reads and cancels the clean-up after an execution."""
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -19,6 +19,10 @@ from workflows.drill_cleanup import DrillCleanupWorkflow
 
 # It waits for the end of the execution and of its jobs, for at most 9 days.
 _VALID_SECONDS = 10 * DAY_SECONDS
+
+
+class CleanupFailedError(RefusedError):
+    """A clean-up ended without a result."""
 
 
 def may_clean_up(state: ExecutionState) -> bool:
@@ -131,6 +135,27 @@ async def cleanup_state(client: Client, execution_id: str) -> CleanupState:
     async with explained_errors(f"Temporal has no clean-up after {execution_id!r}"):
         handle = client.get_workflow_handle_for(DrillCleanupWorkflow.run, workflow_id)
         return await handle.query(DrillCleanupWorkflow.status, rpc_timeout=RPC_TIMEOUT)
+
+
+async def followed_cleanup(client: Client, execution_id: str) -> CleanupState:
+    """The state of a clean-up that somebody waits for.
+
+    Raises:
+        CleanupFailedError: it failed.
+        RefusedError: Temporal has none.
+        UnreachableError: Temporal or its workers did not respond.
+    """
+    handle = client.get_workflow_handle(cleanup_workflow_id(execution_id))
+    async with explained_errors(f"Temporal has no clean-up after {execution_id!r}"):
+        # First, so that the state of a closed workflow is its last one.
+        described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        state = await cleanup_state(client, execution_id)
+        if state.end_time is None and described.status is not WorkflowExecutionStatus.RUNNING:
+            try:
+                await handle.result(rpc_timeout=RPC_TIMEOUT)
+            except WorkflowFailureError as error:
+                raise CleanupFailedError(f"the clean-up failed: {error.cause}") from error
+    return state
 
 
 async def cancel_cleanups(client: Client, plan_id: str) -> None:

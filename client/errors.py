@@ -49,11 +49,25 @@ class RejectedError(RefusedError):
 
 
 class UnreachableError(ClientError):
-    """Temporal or its workers do not respond; the message says what to do."""
+    """Temporal or its workers do not respond; the message says what to do.
+
+    Attributes:
+        who: who does not answer, as a display names it.
+    """
+
+    who = "Temporal"
 
 
 class NoWorkerError(UnreachableError):
     """Temporal responds, but no worker does; the message says how to start one."""
+
+    who = "A worker"
+
+
+class ApiUnreachableError(UnreachableError):
+    """The API of drs-waves does not respond."""
+
+    who = "The API"
 
 
 def text_for_api(error: BaseException) -> str:

@@ -26,7 +26,7 @@ from contract.identifiers import new_execution_id, plan_workflow_id, search_attr
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
 from recovery.access.grants import DAY_SECONDS
-from recovery.execution.state import ExecutionType, PlanStatus
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.forecast.durations import LearnedDurations
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
@@ -130,11 +130,18 @@ async def require_targets(client: Client, start: IntendedStart) -> None:
 
 async def already_running(client: Client, plan_id: str) -> RefusedError:
     """The error for the start of a plan that is running."""
-    watch = f"Watch it with `drs-waves watch {plan_id}`"
-    one = "one execution of a plan runs at a time"
     try:
         running = await execution_state(client, plan_id)
     except (RefusedError, UnreachableError):
+        running = None
+    return already_running_error(plan_id, running)
+
+
+def already_running_error(plan_id: str, running: ExecutionState | None) -> RefusedError:
+    """The error for the start of a plan that is running; `running` is its state, if known."""
+    watch = f"Watch it with `drs-waves watch {plan_id}`"
+    one = "one execution of a plan runs at a time"
+    if running is None:
         text = f"nothing was started: {plan_id} is already running; {one}"
         return RefusedError(text, command=watch)
     what = f"{plan_id} is already running ({running.execution_type} {running.execution_id})"

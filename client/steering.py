@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any, NoReturn
+from uuid import uuid4
 
 from temporalio.client import (
     Client,
@@ -46,6 +48,7 @@ async def send(
     *,
     actor: str,
     signer: RequestSigner | None = None,
+    key: str | None = None,
 ) -> str | None:
     """Send a message to exactly this execution.
 
@@ -55,6 +58,7 @@ async def send(
         message: the message.
         actor: who sends it.
         signer: signs it; default: it is not signed.
+        key: a repetition with the same key has no second effect, and returns that of the first.
 
     Returns:
         Its effect; None if it is not known yet: no worker is running, and Temporal keeps the
@@ -72,7 +76,7 @@ async def send(
         if await has_worker(client):
             # The SDK repeats an update until it gets a response.
             async with asyncio.timeout(UPDATE_SECONDS):
-                return await _effect_of(handle, meant.name, inputs)
+                return await _effect_of(handle, meant.name, inputs, key or uuid4().hex)
     except WorkflowUpdateFailedError as error:
         raise _rejection(running, meant, error) from error
     except (RPCTimeoutOrCancelledError, TimeoutError):
@@ -139,14 +143,19 @@ def _continue_command(running: RunningExecution) -> str:
     return continue_command(running.execution_id, running.execution_type)
 
 
-async def _effect_of(handle: WorkflowHandle[Any, Any], name: str, inputs: Sequence[Any]) -> str:
+async def _effect_of(
+    handle: WorkflowHandle[Any, Any], name: str, inputs: Sequence[Any], key: str
+) -> str:
     """Send a message as an update, again if a worker has just loaded the execution.
 
-    Each time after a signal, whose event makes later replays cut the history there too.
+    Each time after a signal, whose event makes later replays cut the history there too. Temporal
+    answers for an ID that it knows as it did before, so each time has an ID of its own.
     """
-    while True:
+    for attempt in count():
         try:
-            effect: str = await handle.execute_update(name, args=inputs, result_type=str)
+            effect: str = await handle.execute_update(
+                name, args=inputs, id=f"{key}/{attempt}", result_type=str
+            )
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             if not isinstance(cause, ApplicationError) or cause.type != FailureType.SEND_AGAIN:
@@ -155,6 +164,7 @@ async def _effect_of(handle: WorkflowHandle[Any, Any], name: str, inputs: Sequen
             await asyncio.sleep(_RETRY_SECONDS)
         else:
             return effect
+    raise AssertionError("unreachable")
 
 
 async def cancel(

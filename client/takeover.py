@@ -56,12 +56,14 @@ class PreviousExecution:
         plan: the plan to run now.
         changes: how that plan differs from the earlier one, a line each.
         named: the execution that was named; another one if that launched nothing.
+        is_corrected: the plan was given, and is not the frozen one.
     """
 
     state: ExecutionState
     plan: RecoveryPlan
     changes: tuple[str, ...]
     named: str = ""
+    is_corrected: bool = False
 
     @property
     def takeover(self) -> Takeover:
@@ -132,7 +134,7 @@ async def previous_execution(
             running=running.execution_id,
         )
     changes = tuple(differences(frozen, plan, keeps_instances=True))
-    return PreviousExecution(state, plan, changes, named.execution_id)
+    return PreviousExecution(state, plan, changes, named.execution_id, corrected is not None)
 
 
 def has_launched_nothing(state: ExecutionState) -> bool:

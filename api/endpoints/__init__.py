@@ -10,11 +10,13 @@ from fastapi import Depends, FastAPI
 from api.endpoints import (
     caller,
     cleanup,
+    continuation,
     execution_state,
     executions,
     health,
     plans,
     registration,
+    sign_in,
     steering,
 )
 from api.problems import problem_responses
@@ -34,9 +36,10 @@ _UNKNOWN_EXECUTION = problem_responses(HTTPStatus.NOT_FOUND)
 def add_to(api: FastAPI) -> None:
     """Add all endpoints."""
     api.include_router(health.router)
+    api.include_router(sign_in.router)
     for of_api in (caller, plans, registration, executions):
         api.include_router(of_api.router, responses=_PROBLEMS, dependencies=_CHECKS)
-    for of_execution in (execution_state, steering, cleanup):
+    for of_execution in (execution_state, steering, cleanup, continuation):
         api.include_router(
             of_execution.router,
             prefix="/executions/{execution_id}",

@@ -3,30 +3,40 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from api.auth.access import AuthenticatedRoute, Caller, Operator, Service
 from api.execution_export import ExportFormat
-from api.execution_starter import StartedExecution, StartRequest
+from api.execution_starter import StartRequest
 from api.export import ExecutionList, exported_list
-from api.parameters import PlanId, PlanIdFilter
+from api.parameters import IdempotencyKey, NameOrId, PlanId, PlanIdFilter
 from api.problems import BODY_PROBLEMS, problem_responses
+from client.executions import require_running
 from client.overview import MAX_ROWS
-from recovery.execution.state import PlanStatus
+from client.recoveries.protocol import StartedExecution
+from recovery.base_model import Model
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 
 router = APIRouter(tags=["Executions"], route_class=AuthenticatedRoute)
 
 State = Annotated[PlanStatus | None, Query(description="Only executions in this state.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_ROWS, description="The maximum number of executions.")]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        pattern=r"^[\x21-\x7e]{1,200}$",
-        description="A unique key, such as a UUID. A repeat with the same key starts nothing.",
-    ),
-]
-_START_PROBLEMS = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+_START_PROBLEMS = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
+
+
+class RecordedExecutions(Model):
+    """Recorded executions without their waves, the newest first."""
+
+    executions: list[ExecutionState]
+
+
+class Running(Model):
+    """A running execution, as Temporal has it without a worker."""
+
+    plan_id: str
+    execution_id: str
+    execution_type: ExecutionType | None = None
 
 
 @router.get("/executions", summary="List executions")
@@ -60,6 +70,30 @@ async def executions_csv(
     """Return a row an execution, with times in UTC; nothing if the list is not complete."""
     known = await service.executions(plan_id=plan_id, state=state, limit=limit)
     return exported_list(known, ExportFormat.CSV)
+
+
+@router.get("/history", summary="List recorded executions")
+async def history(
+    service: Service, caller: Caller, plan_id: PlanIdFilter = None, limit: Limit = 50
+) -> RecordedExecutions:
+    """Return what DynamoDB has, without Temporal."""
+    found = await service.history.executions(plan_id=plan_id, limit=limit)
+    return RecordedExecutions(executions=found)
+
+
+@router.get(
+    "/running/{name}",
+    summary="Find the running execution of a plan",
+    responses=problem_responses(HTTPStatus.CONFLICT),
+)
+async def running(service: Service, caller: Caller, name: NameOrId) -> Running:
+    """Return the execution that a PlanId or an execution's ID names, if it runs."""
+    found = await require_running(await service.client(), name)
+    return Running(
+        plan_id=found.plan_id,
+        execution_id=found.execution_id,
+        execution_type=found.execution_type,
+    )
 
 
 @router.post(

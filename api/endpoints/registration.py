@@ -13,6 +13,8 @@ from api.parameters import MAX_VERSIONS, PlanId
 from api.problems import BODY_PROBLEMS, ApiProblem, plan_problem, problem_responses
 from api.request_problems import FieldProblem
 from aws.regions import known_regions
+from client.readiness import check_readiness
+from contract.readiness import Readiness
 from recovery.forecast.checked_plan import CheckedPlan
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, parse_plan
 from storage.plans import PlanVersion
@@ -41,7 +43,7 @@ Waves:
       - DependsOnWaveId: database
 """
 _OBJECT = {"schema": {"type": "object"}, "example": yaml.safe_load(EXAMPLE)}
-_BODY: dict[str, Any] = {
+BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "A plan file, YAML or JSON, at most 5 MB.",
@@ -103,10 +105,17 @@ def _places_of_waves(text: str) -> dict[str, int]:
     return found
 
 
-@router.post("/plans/validate", summary="Validate a plan file", openapi_extra=_BODY)
+@router.post("/plans/validate", summary="Validate a plan file", openapi_extra=BODY)
 async def validate(caller: Caller, request: Request) -> CheckedPlan:
     """Return all problems with their lines, or a summary of the plan. Stores nothing."""
     return await asyncio.to_thread(CheckedPlan.of, await read_body(request))
+
+
+@router.post("/plans/readiness", summary="Check the readiness of a plan file", openapi_extra=BODY)
+async def readiness_of_file(service: Service, caller: Operator, request: Request) -> Readiness:
+    """Return what the worker finds about a plan that need not be registered. Stores nothing."""
+    plan = (await read_body(request)).plan
+    return await check_readiness(await service.client(), plan)
 
 
 @router.post(
@@ -120,7 +129,7 @@ async def validate(caller: Caller, request: Request) -> CheckedPlan:
         },
         **problem_responses(HTTPStatus.CONFLICT),
     },
-    openapi_extra=_BODY,
+    openapi_extra=BODY,
 )
 async def register(
     *,

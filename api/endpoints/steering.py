@@ -10,7 +10,7 @@ from pydantic import Field, StrictBool
 from api.auth.access import AuthenticatedRoute, InRole, Operator, Service
 from api.auth.roles import role_for
 from api.auth.tokens import Principal
-from api.parameters import ExecutionId
+from api.parameters import ExecutionId, IdempotencyKey
 from api.problems import BODY_PROBLEMS, problem_responses
 from api.service import ExecutionService
 from client.steering import WITHOUT_WORKER
@@ -139,20 +139,27 @@ def _endpoint(
     """The endpoint of one message."""
 
     async def send(
-        *, service: ExecutionService, caller: Principal, execution_id: str, body: StrictModel
+        *,
+        service: ExecutionService,
+        caller: Principal,
+        execution_id: str,
+        body: StrictModel,
+        idempotency_key: str | None = None,
     ) -> MessageResult:
         message = OperatorMessage(name=name, **body.model_dump(by_alias=False))
-        return MessageResult.of(await service.send_message(caller, execution_id, message))
+        effect = await service.send_message(caller, execution_id, message, key=idempotency_key)
+        return MessageResult.of(effect)
 
     send.__annotations__ |= {
         "service": Service,
         "caller": Annotated[Principal, Depends(InRole(role_for(name)))],
         "execution_id": ExecutionId,
         "body": body_model,
+        "idempotency_key": IdempotencyKey,
     }
     if not any(field.is_required() for field in body_model.model_fields.values()):
         # So that `pause` works without the body `{}`.
-        send.__kwdefaults__ = {"body": body_model()}
+        send.__kwdefaults__ = {"body": body_model(), "idempotency_key": None}
     return send
 
 

@@ -11,6 +11,7 @@ from cli.commands.validate import Json, PlanFiles, compare_with_rto, read_all
 from cli.render.cells import fit, list_within
 from cli.render.output import show, step, warn, write_json
 from cli.render.tables import aligned
+from client.recoveries.chosen import refuse_through_the_api
 from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
 from recovery.forecast.report import ForecastReport, PlanExpectation
@@ -53,6 +54,8 @@ def forecast_plans(
     \b
     Exit codes: 0 shown, 2 a plan is wrong.
     """
+    if history:
+        refuse_through_the_api("forecast without --no-history")
     read = [each.plan for each in read_all(plans)]
     learned = _learned_durations(read) if history else LearnedDurations()
     quotas = configured(get_settings())

@@ -14,9 +14,8 @@ from cli.render.output import show, warn, write_json
 from cli.render.records import operator_lines, print_table_check
 from cli.render.tables import execution_lines, execution_table
 from client.overview import merged
-from client.takeover import recorded_execution
+from client.recoveries.chosen import recoveries
 from recovery.execution.state import ExecutionState
-from recovery.plan.model import RecoveryPlan
 from runtime.exit import ExitCode
 from settings import get_settings
 from storage.history import HistoryError, HistoryTable
@@ -68,6 +67,8 @@ def show_history(
 ) -> None:
     """Show recorded executions from DynamoDB, without Temporal.
 
+    With DRS_WAVES_API_URL the API reads them.
+
     \b
     Examples:
       drs-waves history                       the latest executions
@@ -83,9 +84,9 @@ def show_history(
     if not execution:
         _show_list(plan_id, limit, json=json)
         return
-    state, _ = asyncio.run(_recorded(execution))
+    state = asyncio.run(_recorded(execution))
     # One record needs no index.
-    _check(HistoryTable(get_settings()))
+    _check()
     if json:
         write_json(state)
     else:
@@ -95,14 +96,19 @@ def show_history(
 history.command()(verify)
 
 
-async def _recorded(given: str) -> tuple[ExecutionState, RecoveryPlan]:
-    return await recorded_execution(await recorded_execution_id(given))
+async def _recorded(given: str) -> ExecutionState:
+    async with recoveries() as known:
+        return await known.recorded(await recorded_execution_id(known, given))
+
+
+async def _list(plan_id: str | None, limit: int) -> list[ExecutionState]:
+    async with recoveries() as known:
+        return await known.recorded_executions(plan_id, limit)
 
 
 def _show_list(plan_id: str | None, limit: int, *, json: bool) -> None:
-    table = HistoryTable(get_settings())
-    found = asyncio.run(table.executions(plan_id=plan_id, limit=limit))
-    if (code := _check(table)) is not ExitCode.COMPLETED:
+    found = asyncio.run(_list(plan_id, limit))
+    if (code := _check()) is not ExitCode.COMPLETED:
         raise typer.Exit(code)
     if json:
         write_json([each.model_dump(exclude={"waves"}, exclude_none=True) for each in found])
@@ -110,13 +116,17 @@ def _show_list(plan_id: str | None, limit: int, *, json: bool) -> None:
         show(*execution_table(merged(None, found)))
     else:
         of = f" of {plan_id}" if plan_id else ""
-        show(f"The history table {table.name} has no execution{of}.")
+        show(f"No execution{of} is recorded.")
 
 
-def _check(table: HistoryTable) -> ExitCode:
+def _check() -> ExitCode:
     """Print how the table differs from the one that it should be, if that can be read."""
+    settings = get_settings()
+    if settings.api_url is not None:
+        # The table is the API's.
+        return ExitCode.COMPLETED
     try:
-        return print_table_check(asyncio.run(table.check()))
+        return print_table_check(asyncio.run(HistoryTable(settings).check()))
     except HistoryError as error:
         warn(str(error))
         return ExitCode.COMPLETED

@@ -15,6 +15,7 @@ from cli.render.output import notice, show, step
 from cli.render.records import print_table_check
 from client.connection import connect_to_temporal
 from client.errors import UnreachableError
+from client.recoveries.chosen import refuse_through_the_api
 from contract.identifiers import SEARCH_ATTRIBUTES
 from runtime.exit import ExitCode, worst_exit_code
 from runtime.worker import run_worker
@@ -37,6 +38,7 @@ def worker() -> None:
     Exit codes: 0 stopped on request, 2 a wrong setting, 5 Temporal cannot be
     reached.
     """
+    refuse_through_the_api("worker")
     asyncio.run(run_worker())
 
 
@@ -59,6 +61,7 @@ def init_tables(
     Exit codes: 0 everything exists, 2 refused, or a table cannot be used,
     5 Temporal or AWS cannot be reached.
     """
+    refuse_through_the_api("init-tables")
     settings = get_settings()
     codes = []
     for table in (HistoryTable(settings), PlanTable(settings), RateCountTable(settings)):

@@ -10,12 +10,10 @@ from cli.commands.validate import Json
 from cli.input.completion import complete_plan
 from cli.render.output import show, warn, write_json
 from cli.render.tables import execution_table, plan_table
-from client.health import LaunchHealth
-from client.overview import MAX_ROWS, ExecutionRow, Overview, known_plans, overview
+from client.overview import MAX_ROWS, ExecutionRow, Overview, known_plans
+from client.recoveries.chosen import recoveries
 from recovery.execution.state import PlanStatus
-from settings import get_settings
-from storage.history import HistoryTable
-from storage.plans import PlanTable, PlanTableError
+from storage.plans import PlanTableError, PlanVersion
 
 
 def plans(json: Json = False) -> None:
@@ -27,12 +25,7 @@ def plans(json: Json = False) -> None:
     Exit codes: 0 shown, 5 neither Temporal nor AWS can be reached.
     """
     rows = _load_overview().latest_of_plans
-    try:
-        registered = asyncio.run(PlanTable(get_settings()).latest())
-    except PlanTableError as error:
-        warn(f"the registered plans cannot be read: {error}")
-        registered = []
-    found = known_plans(rows, registered)
+    found = known_plans(rows, asyncio.run(_registered()))
     if json:
         write_json(found)
     elif found:
@@ -87,10 +80,22 @@ def _load_overview(
     plan_id: str | None = None, state: PlanStatus | None = None, limit: int = MAX_ROWS
 ) -> Overview:
     """Load what Temporal and DynamoDB know; print a warning if one of them is unreachable."""
-    table = HistoryTable(get_settings())
-    loaded = asyncio.run(
-        overview(table, health=LaunchHealth(), plan_id=plan_id, state=state, limit=limit)
-    )
+    loaded = asyncio.run(_overview(plan_id, state, limit))
     for warning in loaded.warnings:
         warn(warning)
     return loaded
+
+
+async def _overview(plan_id: str | None, state: PlanStatus | None, limit: int) -> Overview:
+    async with recoveries() as known:
+        return await known.executions(plan_id=plan_id, state=state, limit=limit)
+
+
+async def _registered() -> list[PlanVersion]:
+    """The registered plans; none, with a warning, if they cannot be read."""
+    try:
+        async with recoveries() as known:
+            return await known.registered()
+    except PlanTableError as error:
+        warn(f"the registered plans cannot be read: {error}")
+        return []

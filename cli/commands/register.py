@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 from cli.commands.validate import Json, PlanFiles, read_all
 from cli.render.output import show, step, write_json
-from client.local_user import whoami
+from client.recoveries.chosen import recoveries
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count
-from settings import get_settings
-from storage.plans import PlanTable, PlanVersion
+from storage.plans import PlanVersion
 
 
 class RegisteredPlanVersion(PlanVersion):
@@ -44,18 +43,17 @@ def register(plans: PlanFiles, json: Json = False) -> None:
     """
     read = [each.plan for each in read_all(plans)]
     with step("Registering"):
-        registered = asyncio.run(register_all(read))
+        registered = asyncio.run(_register(read))
     if json:
         write_json([RegisteredPlanVersion.of(*each) for each in registered])
     else:
         show(*(_line(version, is_new=is_new) for version, is_new in registered))
 
 
-async def register_all(plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
+async def _register(plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
     """Register plans; returns each one's newest version and whether it is new."""
-    table, author = PlanTable(get_settings()), whoami()
-    # In order, because the files may contain several versions of one plan.
-    return [await table.register(plan, author=author) for plan in plans]
+    async with recoveries() as known:
+        return await known.register(plans)
 
 
 def _line(version: PlanVersion, *, is_new: bool) -> str:

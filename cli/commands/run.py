@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.commands.validate import Confirmation, Follow, Json, read_all
-from cli.input.break_glass import BreakGlass, KeyPath, offline_signer
+from cli.input.break_glass import BreakGlass, KeyPath, signed_recoveries
 from cli.input.completion import complete_execution
 from cli.input.confirmation import raise_if_refused
 from cli.input.durations import parse_duration
@@ -18,9 +18,8 @@ from cli.input.start import PlanStart
 from cli.render.output import show, step, write_json
 from cli.render.records import print_takeover
 from cli.render.tables import finding_table, found_line, other_endpoints, target_table
-from client.connection import connect_to_temporal
-from client.readiness import check_readiness
-from client.takeover import PreviousExecution, previous_execution
+from client.recoveries.chosen import Choice
+from client.takeover import PreviousExecution
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import IntendedStart, start_options_refusal
@@ -111,14 +110,16 @@ def run(
         is_cleaned_up=cleanup_after is not None,
     )
     raise_if_refused(start_options_refusal(options))
-    signer = offline_signer(break_glass, key)
+    recoveries = signed_recoveries(break_glass, key)
     follow = watch if watch is not None else sys.stdout.isatty() and not json
     requested = _requested_plan(plan, corrected, from_execution)
     get_settings()
     previous: PreviousExecution | None = None
     if from_execution is not None:
         previous = asyncio.run(
-            _previous(from_execution, requested, execution_type, replace_drill=replace_drill)
+            _previous(
+                recoveries, from_execution, requested, execution_type, replace_drill=replace_drill
+            )
         )
         requested = previous.plan
     assert requested is not None
@@ -128,12 +129,14 @@ def run(
         server_ids=[server_id for wave in requested.waves for server_id in wave.server_ids],
         plan_changes=previous.changes if previous is not None else (),
     )
-    start = PlanStart(requested, intended, confirm_id, previous, cleanup_after, signer)
+    start = PlanStart(requested, intended, confirm_id, previous, cleanup_after, recoveries)
     try:
         if dry_run:
             if previous is not None:
                 print_takeover(previous)
-            raise typer.Exit(asyncio.run(_check_readiness(requested, previous, json=json)))
+            raise typer.Exit(
+                asyncio.run(_check_readiness(recoveries, requested, previous, json=json))
+            )
         start.confirm()
         raise typer.Exit(asyncio.run(start.start(follow=follow, json=json)))
     except KeyboardInterrupt:
@@ -142,16 +145,18 @@ def run(
 
 
 async def _previous(
+    recoveries: Choice,
     given: str,
     requested: RecoveryPlan | None,
     execution_type: ExecutionType,
     *,
     replace_drill: bool,
 ) -> PreviousExecution:
-    execution_id = await recorded_execution_id(given)
-    return await previous_execution(
-        execution_id, requested, execution_type, replace_drill=replace_drill
-    )
+    async with recoveries() as known:
+        execution_id = await recorded_execution_id(known, given)
+        return await known.previous(
+            execution_id, requested, execution_type, replace_drill=replace_drill
+        )
 
 
 def _requested_plan(
@@ -176,11 +181,11 @@ def _requested_plan(
 
 
 async def _check_readiness(
-    plan: RecoveryPlan, previous: PreviousExecution | None, *, json: bool
+    recoveries: Choice, plan: RecoveryPlan, previous: PreviousExecution | None, *, json: bool
 ) -> ExitCode:
-    client = await connect_to_temporal()
-    with step(f"Checking {count(plan.server_count, 'server')}"):
-        readiness = await check_readiness(client, plan)
+    async with recoveries() as known:
+        with step(f"Checking {count(plan.server_count, 'server')}"):
+            readiness = await known.check_readiness(plan)
     if previous is not None:
         readiness = previous.without_own(readiness)
     blocked = any(f.blocks for f in readiness.findings) or any(

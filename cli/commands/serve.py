@@ -8,6 +8,7 @@ import typer
 
 from cli.render.output import notice, show, step
 from client.connection import configured_place
+from client.recoveries.chosen import refuse_through_the_api
 from recovery.access.roles import Role
 from runtime.exit import CliError, ExitCode
 from runtime.log_config import configure_logging
@@ -71,6 +72,7 @@ def serve(
     Exit codes: 0 stopped on request, 2 a wrong setting or no authentication for
     that address, 5 the port is not available.
     """
+    refuse_through_the_api("serve")
     settings = get_settings()
     address, port_number = host or settings.api_host, port or settings.api_port
     open_to_all = not settings.api_tokens and settings.oidc_issuer is None

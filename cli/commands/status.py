@@ -5,7 +5,6 @@ import time
 from typing import Annotated, NoReturn
 
 import typer
-from temporalio.client import Client
 
 from cli.commands.lists import show_executions
 from cli.commands.validate import Json
@@ -22,11 +21,9 @@ from cli.render.output import (
     warn,
     write_json,
 )
-from client.connection import connect_to_temporal, temporal_place
 from client.errors import NoWorkerError, RefusedError
-from client.executions import execution_state, last_known_state, plan_and_execution
-from client.health import launch_problems
-from client.overview import running_executions
+from client.recoveries.chosen import recoveries
+from client.recoveries.protocol import Recoveries
 from recovery.text_format import rounded_duration
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
@@ -71,16 +68,19 @@ def status(
 
 
 async def _show_running(*, json: bool) -> ExitCode:
-    rows = await running_executions()
+    async with recoveries() as known:
+        rows = await known.running_executions()
+        problems = await known.launch_problems() if rows else []
     empty = "Nothing is running. `drs-waves history` lists what has ended."
     show_executions(rows, empty, by_plan=True, json=json)
-    return await _warn_of_problems(await connect_to_temporal()) if rows else ExitCode.COMPLETED
+    return _warn_of(problems)
 
 
-async def _warn_of_problems(client: Client) -> ExitCode:
-    """Print what keeps executions from launching."""
-    problems = await launch_problems(client)
+def _warn_of(problems: list[str], *, shown: list[str] | None = None) -> ExitCode:
+    """Print what keeps executions from launching, but for what is shown already."""
     for problem in problems:
+        if problem in (shown or ()):
+            continue
         warn(problem)
     return ExitCode.UNREACHABLE if problems else ExitCode.COMPLETED
 
@@ -124,11 +124,15 @@ def wait(
 
 
 async def _wait(given: str, seconds: float | None, *, json: bool) -> ExitCode:
-    client = await connect_to_temporal()
-    watched = await _watched(client, given)
+    async with recoveries() as known:
+        return await _wait_on(known, given, seconds, json=json)
+
+
+async def _wait_on(known: Recoveries, given: str, seconds: float | None, *, json: bool) -> ExitCode:
+    watched = await _watched(known, given)
     try:
         async with asyncio.timeout(seconds) as limit:
-            await watch(client, [watched], LineDisplay(stderr_console()))
+            await watch(known, [watched], LineDisplay(stderr_console()))
     except TimeoutError:
         if seconds is None or not limit.expired():
             raise
@@ -143,13 +147,13 @@ async def _wait(given: str, seconds: float | None, *, json: bool) -> ExitCode:
     return print_outcome(watched, to_stderr=json)
 
 
-async def _watched(client: Client, given: str) -> WatchedExecution:
-    plan_id, execution_id = await plan_and_execution(client, given)
+async def _watched(known: Recoveries, given: str) -> WatchedExecution:
+    plan_id, execution_id = await known.plan_and_execution(given)
     return WatchedExecution(
         plan_id,
         execution_id,
         sandbox=get_settings().speed > 1,
-        place=temporal_place(client),
+        place=known.place,
     )
 
 
@@ -164,33 +168,15 @@ def _show_or_follow(given: str, *, follow: bool, list_all: bool = False, json: b
 
 
 async def _show_one(given: str, *, follow: bool, list_all: bool, json: bool) -> ExitCode:
-    client = await connect_to_temporal()
-    watched = await _watched(client, given)
-    if follow:
-        return await follow_execution(client, watched, json=json)
-    code = ExitCode.COMPLETED
-    try:
-        watched.state = await execution_state(client, watched.plan_id, watched.execution_id)
-    except RefusedError as error:
-        raise await unknown_execution(client, watched, error) from error
-    except NoWorkerError as error:
-        recorded = await last_known_state(client, watched.plan_id, str(error), watched.execution_id)
-        if recorded is None:
-            raise
-        watched.state = recorded
-        if recorded.end_time is None:
-            warn(str(error))
-            code = ExitCode.UNREACHABLE
-            watched.seen_time = recorded.recorded_time
-    if watched.seen_time is None and watched.state.end_time is None:
-        watched.execution_id = watched.state.execution_id
-        if await has_closed(client, watched) and watched.closed_status is not None:
-            warn(closed_text(watched.state.plan_name, watched.closed_status))
-            code = ExitCode.FAILED
-        else:
-            code = await _warn_of_problems(client)
+    async with recoveries() as known:
+        watched = await _watched(known, given)
+        if follow:
+            return await follow_execution(known, watched, json=json)
+        code = await _read(known, watched)
+    state = watched.state
+    assert state is not None
     if json:
-        write_json(watched.state)
+        write_json(state)
         return code
     console = stdout_console()
     # A pipe has no screen size.
@@ -204,5 +190,31 @@ async def _show_one(given: str, *, follow: bool, list_all: bool, json: bool) -> 
         lists_all=list_all,
     )
     console.print(drawn, width=width)
-    show("", f"Servers: drs-waves history {watched.state.execution_id}")
+    show("", f"Servers: drs-waves history {state.execution_id}")
+    return code
+
+
+async def _read(known: Recoveries, watched: WatchedExecution) -> ExitCode:
+    """Read the state once, or the last known one, and print what is wrong."""
+    code = ExitCode.COMPLETED
+    try:
+        watched.state = await known.state(watched.plan_id, watched.execution_id)
+    except RefusedError as error:
+        raise await unknown_execution(known, watched, error) from error
+    except NoWorkerError as error:
+        recorded = await known.last_known(watched.plan_id, str(error), watched.execution_id)
+        if recorded is None:
+            raise
+        watched.state = recorded
+        if recorded.end_time is None:
+            warn(str(error))
+            code = ExitCode.UNREACHABLE
+            watched.seen_time = recorded.recorded_time
+    if watched.seen_time is None and watched.state.end_time is None:
+        watched.execution_id = watched.state.execution_id
+        if await has_closed(known, watched) and watched.closed_status is not None:
+            warn(closed_text(watched.state.plan_name, watched.closed_status))
+            code = ExitCode.FAILED
+        else:
+            code = _warn_of(await known.launch_problems(), shown=watched.state.warnings)
     return code

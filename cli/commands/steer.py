@@ -7,21 +7,19 @@ from typing import Annotated
 import typer
 
 from cli.commands.validate import Confirmation, Json
-from cli.input.break_glass import BreakGlass, KeyPath, offline_signer
+from cli.input.break_glass import BreakGlass, KeyPath, signed_recoveries
 from cli.input.completion import PlanOrExecution, WaveName
 from cli.input.confirmation import require_confirmation
 from cli.input.durations import parse_duration
 from cli.render.output import notice, show, write_json
-from client.connection import connect_to_temporal
 from client.errors import RefusedError, UnreachableError
-from client.executions import RunningExecution, execution_state, require_running
-from client.local_user import whoami
-from client.steering import CANCELLATION, WITHOUT_WORKER, cancel, send
+from client.executions import RunningExecution
+from client.recoveries.chosen import Choice, recoveries
+from client.steering import CANCELLATION, WITHOUT_WORKER
 from recovery.base_model import Model
 from recovery.operator.confirmation import cancel_refusal
 from recovery.operator.effects import cancellation_effect
 from recovery.operator.messages import MessageName, OperatorMessage
-from security.signers import RequestSigner
 
 Reason = Annotated[str, typer.Option(help="The reason, which the history records.")]
 LaunchId = Annotated[
@@ -75,7 +73,7 @@ def skip_wave(
     The waves that depend on it launch without it.
     """
     message = OperatorMessage(MessageName.SKIP_WAVE, wave, reason, cascade=cascade)
-    _steer(plan, message, actor, offline_signer(break_glass, key), json=json)
+    _steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
 
 
 def accept_wave(
@@ -93,7 +91,7 @@ def accept_wave(
         plan,
         OperatorMessage(MessageName.ACCEPT_WAVE, wave, reason),
         actor,
-        offline_signer(break_glass, key),
+        signed_recoveries(break_glass, key),
         json=json,
     )
 
@@ -116,7 +114,7 @@ def cancel_wave(
         plan,
         OperatorMessage(MessageName.CANCEL_WAVE, wave, reason),
         actor,
-        offline_signer(break_glass, key),
+        signed_recoveries(break_glass, key),
         json=json,
     )
 
@@ -139,7 +137,7 @@ def retry_wave(
         plan,
         OperatorMessage(MessageName.RETRY_WAVE, wave, reason),
         actor,
-        offline_signer(break_glass, key),
+        signed_recoveries(break_glass, key),
         json=json,
     )
 
@@ -171,7 +169,7 @@ def approve_wave(
         approve=not refuse,
         expires_in_seconds=expires,
     )
-    _steer(plan, message, actor, offline_signer(break_glass, key), json=json)
+    _steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
 
 
 def adopt_job(
@@ -191,7 +189,7 @@ def adopt_job(
     The wave then watches the job as its own.
     """
     message = OperatorMessage(MessageName.ADOPT_JOB, wave, reason, job=job_id, launch=launch)
-    _steer(plan, message, actor, offline_signer(break_glass, key), json=json)
+    _steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
 
 
 def launch_anyway(
@@ -211,7 +209,7 @@ def launch_anyway(
     the servers twice.
     """
     message = OperatorMessage(MessageName.LAUNCH_ANYWAY, wave, reason, launch=launch)
-    _steer(plan, message, actor, offline_signer(break_glass, key), json=json)
+    _steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
 
 
 def pause(
@@ -231,7 +229,7 @@ def pause(
         plan,
         OperatorMessage(MessageName.PAUSE, reason=reason),
         actor,
-        offline_signer(break_glass, key),
+        signed_recoveries(break_glass, key),
         json=json,
     )
 
@@ -250,7 +248,7 @@ def resume(
         plan,
         OperatorMessage(MessageName.RESUME, reason=reason),
         actor,
-        offline_signer(break_glass, key),
+        signed_recoveries(break_glass, key),
         json=json,
     )
 
@@ -267,14 +265,13 @@ def cancel_plan(
     For a real recovery, it asks for the PlanId. Nothing new is launched. DRS
     cannot stop its jobs: they continue, and are observed and recorded.
     """
-    actor_name = actor or whoami()
     running = asyncio.run(_running(plan))
     rule = partial(cancel_refusal, running.plan_id, running.execution_type)
     if rule(confirm_id) is not None:
         what = f"{running.execution_type or 'EXECUTION'} {running.execution_id}"
         notice(f"{what} will be cancelled: {asyncio.run(_cancellation(running))}.")
-    require_confirmation(rule, running.plan_id, confirm_id, what="cancel it")
-    effect = asyncio.run(_cancel(running, actor_name, reason))
+    confirmation = require_confirmation(rule, running.plan_id, confirm_id, what="cancel it")
+    effect = asyncio.run(_cancel(running, actor, reason, confirmation))
     _show(running, "cancel", None, effect, json=json)
 
 
@@ -290,37 +287,42 @@ def _steer(
     plan: str,
     message: OperatorMessage,
     actor: str | None,
-    signer: RequestSigner | None,
+    signed: Choice,
     *,
     json: bool,
 ) -> None:
-    running, effect = asyncio.run(_send(plan, message, actor or whoami(), signer))
+    running, effect = asyncio.run(_send(plan, message, actor, signed))
     _show(running, message.name, message.wave, effect, json=json)
 
 
 async def _running(plan: str) -> RunningExecution:
-    return await require_running(await connect_to_temporal(), plan)
+    async with recoveries() as known:
+        return await known.require_running(plan)
 
 
 async def _cancellation(running: RunningExecution) -> str:
     """What a cancellation does; in general if the state cannot be read."""
     try:
-        state = await execution_state(await connect_to_temporal(), running.plan_id)
+        async with recoveries() as known:
+            state = await known.state(running.plan_id, running.execution_id)
     except (RefusedError, UnreachableError):
         return CANCELLATION
     return cancellation_effect(state)
 
 
 async def _send(
-    plan: str, message: OperatorMessage, actor: str, signer: RequestSigner | None
+    plan: str, message: OperatorMessage, actor: str | None, signed: Choice
 ) -> tuple[RunningExecution, str | None]:
-    client = await connect_to_temporal()
-    running = await require_running(client, plan)
-    return running, await send(client, running, message, actor=actor, signer=signer)
+    async with signed() as known:
+        running = await known.require_running(plan)
+        return running, await known.send(running, message, actor=actor)
 
 
-async def _cancel(running: RunningExecution, actor: str, reason: str) -> str | None:
-    return await cancel(await connect_to_temporal(), running, actor=actor, reason=reason)
+async def _cancel(
+    running: RunningExecution, actor: str | None, reason: str, confirmation: str | None
+) -> str | None:
+    async with recoveries() as known:
+        return await known.cancel(running, reason=reason, confirmation=confirmation, actor=actor)
 
 
 def _show(

@@ -17,6 +17,8 @@ from cli.render.output import show, step, warn, write_json
 from cli.render.tables import aligned
 from client.connection import connect_to_temporal
 from client.executions import list_runs
+from client.recoveries.chosen import refuse_through_the_api
+from client.recoveries.temporal import TemporalRecoveries
 from client.workers import require_worker
 from contract.execution import ExecutionRun
 from recovery.base_model import Model
@@ -77,6 +79,7 @@ def verify(
     Exit codes: 0 agrees, or was repaired, 1 differences are left, 2 not known
     or no table, 5 Temporal, a worker or AWS cannot be reached.
     """
+    refuse_through_the_api("history verify")
     if all_executions is (execution is not None):
         raise CliError("name one execution, or all: drs-waves history verify EXECUTION, or --all")
     results = asyncio.run(_verify(execution, repair=repair))
@@ -89,7 +92,9 @@ def verify(
 
 async def _verify(given: str | None, *, repair: bool) -> list[VerificationResult]:
     client = await connect_to_temporal()
-    execution_id = None if given is None else await execution_id_of(client, given)
+    execution_id = None
+    if given is not None:
+        execution_id = await execution_id_of(TemporalRecoveries(client), given)
     table = HistoryTable(get_settings())
     runs = await list_runs(client, execution_id)
     if execution_id is not None and not runs:

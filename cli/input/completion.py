@@ -13,12 +13,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from temporalio.runtime import Runtime, TelemetryConfig
 
-from client.connection import connect_to_temporal
-from client.executions import execution_state, plan_and_execution
-from client.overview import running_executions
-from settings import get_settings
-from storage.history import HistoryTable
-from storage.plans import PlanTable
+from client.recoveries.chosen import recoveries
 
 T = TypeVar("T")
 
@@ -100,21 +95,24 @@ def disable_temporal_logging() -> None:
 
 
 async def _running_plans() -> list[str]:
-    return sorted(row.plan_id for row in await running_executions())
+    async with recoveries() as known:
+        return sorted(row.plan_id for row in await known.running_executions())
 
 
 async def _registered_plans() -> list[str]:
-    return [version.plan_id for version in await PlanTable(get_settings()).latest()]
+    async with recoveries() as known:
+        return [version.plan_id for version in await known.registered()]
 
 
 async def _running() -> list[str]:
-    rows = await running_executions()
+    async with recoveries() as known:
+        rows = await known.running_executions()
     return sorted({each for row in rows for each in (row.plan_id, row.execution_id)})
 
 
 async def _waves(given: str) -> list[tuple[str, str]]:
-    client = await connect_to_temporal()
-    state = await execution_state(client, *await plan_and_execution(client, given))
+    async with recoveries() as known:
+        state = await known.state(*await known.plan_and_execution(given))
     ids = [(wave.wave_id, f"{wave.wave_name} {wave.status}") for wave in state.waves]
     # Shells do not complete a word with a space alike.
     words = [w for w in state.waves if w.wave_name != w.wave_id and " " not in w.wave_name]
@@ -122,7 +120,7 @@ async def _waves(given: str) -> list[tuple[str, str]]:
 
 
 async def _recorded() -> list[str]:
-    table = HistoryTable(get_settings())
-    recorded = await table.executions(limit=_LIMIT)
+    async with recoveries() as known:
+        recorded = await known.recorded_executions(None, _LIMIT)
     names = (name for state in recorded for name in (state.execution_id, state.plan_id))
     return list(dict.fromkeys(names))

@@ -7,7 +7,7 @@ import typer
 
 from cli.render.output import notice, stderr_console, warn
 from cli.render.tables import finding_table, found_line, target_table
-from client.connection import DEFAULT_ADDRESS, is_temporal_configured
+from client.connection import DEFAULT_ADDRESS
 from client.readiness import launch_lines
 from client.takeover import PreviousExecution
 from contract.readiness import Readiness, TargetContext
@@ -87,7 +87,7 @@ def confirm_default_temporal() -> None:
     Raises:
         CliError: the operator said no; nothing was started.
     """
-    if is_temporal_configured() or not sys.stdin.isatty():
+    if not sys.stdin.isatty():
         return
     question = (
         f"Neither TEMPORAL_ADDRESS nor a profile says which Temporal to use. Start on "

@@ -4,8 +4,6 @@ import asyncio
 from dataclasses import dataclass, field
 from functools import partial
 
-from temporalio.client import Client
-
 from cli.input.confirmation import (
     check_confirmation,
     confirm_default_temporal,
@@ -16,24 +14,18 @@ from cli.live.follow import follow_execution, print_detached_notice
 from cli.live.view import WatchedExecution
 from cli.render.output import notice, step, warn, write_json
 from cli.render.records import print_takeover
-from client.cleanup import schedule_cleanup
-from client.connection import connect_to_temporal, temporal_place
 from client.errors import UnreachableError
-from client.local_user import whoami
-from client.readiness import check_readiness
-from client.start import replace_drill, require_targets, running_drill, start_execution
+from client.recoveries.chosen import Choice
+from client.recoveries.chosen import recoveries as chosen_recoveries
+from client.recoveries.protocol import Recoveries, StartedExecution, StartOrder
 from client.takeover import PreviousExecution
-from client.workers import idle_reason
 from contract.readiness import Readiness
 from recovery.base_model import Model
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import rounded_duration
 from runtime.exit import ExitCode
-from security.signers import RequestSigner
 from settings import get_settings
-from storage.durations import learned_durations_in_time
-from storage.history import HistoryTable
 
 
 class Started(Model):
@@ -52,7 +44,7 @@ class PlanStart:
         confirmation: the PlanId as it was passed; once confirmed, as it was typed.
         previous: the execution that it continues.
         cleanup_after: seconds from a drill's end until its instances are terminated.
-        signer: signs the start; None: it is not signed.
+        recoveries: where it is started.
     """
 
     plan: RecoveryPlan
@@ -60,7 +52,7 @@ class PlanStart:
     confirmation: str | None
     previous: PreviousExecution | None = None
     cleanup_after: float | None = None
-    signer: RequestSigner | None = None
+    recoveries: Choice = chosen_recoveries
     _place: str = field(default="", init=False)
     _is_start_sent: bool = field(default=False, init=False)
     _execution_id: str | None = field(default=None, init=False)
@@ -90,9 +82,13 @@ class PlanStart:
                 place=self._place,
                 previous=self.previous,
             )
-        elif self.confirmation is None:
+        elif self.confirmation is None and not asyncio.run(self._is_configured()):
             confirm_default_temporal()
         self.confirmation = require_confirmation(rule, self.plan.plan_id, self.confirmation)
+
+    async def _is_configured(self) -> bool:
+        async with self.recoveries() as recoveries:
+            return recoveries.is_configured
 
     async def _readiness(self) -> Readiness | None:
         """Have the worker check the readiness; None if the check fails or takes too long.
@@ -101,61 +97,65 @@ class PlanStart:
             RefusedError: an execution of the plan runs that must not be replaced.
             UnreachableError: no worker runs, so the targets are not known.
         """
-        client = await connect_to_temporal()
-        self._place = temporal_place(client)
-        await require_targets(client, self.intended)
-        replaces = self.intended.replaces_drill
-        await running_drill(client, self.plan.plan_id, replaces_drill=replaces)
-        try:
-            with step("Checking the targets with the worker"):
-                return await check_readiness(client, self.plan)
-        except UnreachableError as error:
-            # A failed check must not block a real recovery.
-            warn(f"readiness is not known: {error}")
-            return None
+        async with self.recoveries() as recoveries:
+            self._place = recoveries.place
+            await recoveries.require_startable(self.intended)
+            try:
+                with step("Checking the targets with the worker"):
+                    return await recoveries.check_readiness(self.plan)
+            except UnreachableError as error:
+                # A failed check must not block a real recovery.
+                warn(f"readiness is not known: {error}")
+                return None
 
     async def start(self, *, follow: bool, json: bool) -> ExitCode:
         """Start the execution, and follow it if asked to."""
-        client = await connect_to_temporal()
-        plan_id, place = self.plan.plan_id, temporal_place(client)
-        idle = await idle_reason(client)
-        if self.intended.replaces_drill:
-            with step(f"Cancelling the drill of {self.plan.plan_name}"):
-                replaced = await replace_drill(client, plan_id)
-            notice("The drill was cancelled." if replaced else "No drill was running.")
-        execution_id = await self.start_execution(client)
-        result = "Queued" if idle else "Started"
-        notice(f"{result} {self.intended.execution_type} {execution_id} on {place}")
-        if self.cleanup_after is not None:
-            await _schedule_cleanup(client, execution_id, self.cleanup_after, self.signer)
-        if idle:
-            warn(f"it has not started yet. {idle}")
-        if follow:
-            is_sandbox = get_settings().speed > 1
-            watched = WatchedExecution(plan_id, execution_id, sandbox=is_sandbox, place=place)
-            return await follow_execution(client, watched, json=json)
+        async with self.recoveries() as recoveries:
+            started = await self.start_execution(recoveries)
+            self._print_started(started, recoveries.place)
+            plan_id, execution_id = started.plan_id, started.execution_id
+            if follow:
+                is_sandbox = get_settings().speed > 1
+                watched = WatchedExecution(
+                    plan_id, execution_id, sandbox=is_sandbox, place=recoveries.place
+                )
+                return await follow_execution(recoveries, watched, json=json)
         if json:
-            warnings = [f"it has not started yet. {idle}"] if idle else []
-            write_json(Started(plan_id=plan_id, execution_id=execution_id, warnings=warnings))
+            write_json(
+                Started(plan_id=plan_id, execution_id=execution_id, warnings=started.warnings)
+            )
         else:
             notice(f"Watch it: drs-waves watch {plan_id}")
         return ExitCode.COMPLETED
 
-    async def start_execution(self, client: Client) -> str:
-        """Start the execution, and return its ID."""
-        learned = await learned_durations_in_time(HistoryTable(get_settings()), self.plan)
-        self._is_start_sent = True
-        self._execution_id = await start_execution(
-            client,
-            self.plan,
-            execution_type=self.intended.execution_type,
-            confirmation=self.confirmation,
-            relaunch=self.intended.relaunch,
-            takeover=self.previous.takeover if self.previous else None,
-            learned=learned,
-            signer=self.signer,
+    async def start_execution(self, recoveries: Recoveries) -> StartedExecution:
+        """Start the execution."""
+        order = StartOrder(
+            self.plan, self.intended, self.confirmation, self.previous, self.cleanup_after
         )
-        return self._execution_id
+        self._is_start_sent = True
+        if self.intended.replaces_drill:
+            with step(f"Cancelling the drill of {self.plan.plan_name}, if one runs"):
+                started = await recoveries.start(order)
+        else:
+            started = await recoveries.start(order)
+        self._execution_id = started.execution_id
+        return started
+
+    def _print_started(self, started: StartedExecution, place: str) -> None:
+        result = "Queued" if started.is_queued else "Started"
+        where = place if started.temporal in place else f"{started.temporal}, through {place}"
+        notice(f"{result} {self.intended.execution_type} {started.execution_id} on {where}")
+        for each in started.warnings:
+            warn(each)
+        if self.cleanup_after is None:
+            return
+        if not started.is_cleanup_scheduled:
+            warn(f"after its end, run: drs-waves cleanup {started.execution_id}")
+            return
+        after, speed = self.cleanup_after, get_settings().speed
+        scaled = f" ({rounded_duration(after / speed)} at speed {speed:g})" if speed > 1 else ""
+        notice(f"Its instances are terminated {rounded_duration(after)}{scaled} after its end")
 
     def print_interrupted(self) -> None:
         """Print what Ctrl-C has ended and what continues."""
@@ -167,18 +167,3 @@ class PlanStart:
             notice(f"  drs-waves status {plan_id}")
         else:
             notice("", "Interrupted; nothing was started.")
-
-
-async def _schedule_cleanup(
-    client: Client, execution_id: str, after: float, signer: RequestSigner | None
-) -> None:
-    speed = get_settings().speed
-    error = await schedule_cleanup(
-        client, execution_id, actor=whoami(), after_seconds=after / speed, signer=signer
-    )
-    if error is not None:
-        why = f"its clean-up could not be scheduled: {error}"
-        warn(f"{why}. After its end, run: drs-waves cleanup {execution_id}")
-        return
-    scaled = f" ({rounded_duration(after / speed)} at speed {speed:g})" if speed > 1 else ""
-    notice(f"Its instances are terminated {rounded_duration(after)}{scaled} after its end")

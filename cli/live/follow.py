@@ -1,12 +1,11 @@
 """Follows one execution to its end and prints its outcome."""
 
-from temporalio.client import Client
-
 from cli.live.view import WatchedExecution
 from cli.live.watch import display_on, watch
 from cli.render.cells import wrapped
 from cli.render.output import notice, show, stderr_console, stdout_console, write_json
 from cli.render.summary import next_steps, summary
+from client.recoveries.protocol import Recoveries
 from runtime.exit import CliError, ExitCode, exit_code_of
 
 
@@ -16,11 +15,12 @@ def print_detached_notice(plan_id: str) -> None:
     notice("", "Detached; the execution continues. Watch it again with:", again)
 
 
-async def follow_execution(client: Client, watched: WatchedExecution, *, json: bool) -> ExitCode:
+async def follow_execution(
+    recoveries: Recoveries, watched: WatchedExecution, *, json: bool
+) -> ExitCode:
     """Show an execution until it ends, then its summary or, with `json`, its state."""
-    await watch(
-        client, [watched], display_on(stderr_console() if json else stdout_console()), steer=True
-    )
+    display = display_on(stderr_console() if json else stdout_console())
+    await watch(recoveries, [watched], display, steer=True)
     if json and watched.state is not None:
         write_json(watched.state)
     return print_outcome(watched, to_stderr=json)

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from cli.live.sections import UNLIMITED, all_waves, most_important
 from cli.render.cells import fit, packed, wrapped
+from client.errors import NoWorkerError, UnreachableError
 from client.executions import last_known_text
 from recovery.execution.progress import unverified
 from recovery.execution.state import ExecutionState, ExecutionType
@@ -23,11 +24,11 @@ class WatchedExecution:
 
     Attributes:
         execution_id: None for the plan's last execution, until the first response.
-        place: which Temporal it runs on.
+        place: which Temporal it runs on, or which API shows it.
         state: its state in the last response; None before the first response.
         seen_time: when the state was current, if nothing newer is known (epoch seconds).
         unreachable_since: since when Temporal or the workers do not respond (epoch seconds).
-        lacks_worker: Temporal responds, but no worker does.
+        who: who does not respond: Temporal, a worker, or the API.
         error: why there is no response.
         closed_status: how its workflow was closed, if that was not by its own end.
         page: of the list of all waves that is shown; 0 for what is most important.
@@ -40,7 +41,7 @@ class WatchedExecution:
     state: ExecutionState | None = None
     seen_time: float | None = None
     unreachable_since: float | None = None
-    lacks_worker: bool = False
+    who: str = UnreachableError.who
     error: str = ""
     closed_status: str | None = None
     page: int = 0
@@ -48,7 +49,9 @@ class WatchedExecution:
     @property
     def outage(self) -> str:
         """What does not respond."""
-        return "No worker answers" if self.lacks_worker else "Temporal does not answer"
+        if self.who == NoWorkerError.who:
+            return "No worker answers"
+        return f"{self.who} does not answer"
 
 
 def view(

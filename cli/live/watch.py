@@ -9,25 +9,16 @@ from functools import partial
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
-from temporalio.client import Client
 from temporalio.service import RPCError
 
-from cli.input.executions import known_plan_ids
 from cli.live.changes import changes
 from cli.live.keyboard import has_keyboard, keyboard
 from cli.live.prompts import Prompts
 from cli.live.view import WatchedExecution, view
 from cli.render.output import can_redraw
 from client.errors import NoWorkerError, RefusedError, UnreachableError
-from client.executions import (
-    closed_status,
-    execution_state,
-    last_known_state,
-    last_known_text,
-    require_running,
-)
-from client.local_user import whoami
-from client.steering import send
+from client.executions import last_known_text
+from client.recoveries.protocol import Recoveries
 from recovery.execution.state import ExecutionState
 from recovery.operator.messages import OperatorMessage, nearest
 from recovery.text_format import timestamp, visible
@@ -99,8 +90,7 @@ class LineDisplay(nullcontext[None]):
                 self._print(prefix + last_known_text(watched.seen_time, time.time()))
             self._unreachable.add(watched.plan_id)
         elif not unreachable and watched.plan_id in self._unreachable:
-            who = "A worker" if watched.lacks_worker else "Temporal"
-            self._print(f"{prefix}{who} answers again")
+            self._print(f"{prefix}{watched.who} answers again")
             self._unreachable.discard(watched.plan_id)
 
     def _print(self, line: str) -> None:
@@ -116,24 +106,28 @@ def display_on(console: Console) -> Display:
 
 
 async def watch(
-    client: Client, watched: Sequence[WatchedExecution], display: Display, *, steer: bool = False
+    recoveries: Recoveries,
+    watched: Sequence[WatchedExecution],
+    display: Display,
+    *,
+    steer: bool = False,
 ) -> None:
     """Follow executions until all have ended; their last states are in `watched`.
 
     With `steer`, keys to steer a single execution are offered, where keys can be read.
 
     Raises:
-        CliError: without a live view, an outage of Temporal is too long; Temporal does not know an
-            execution, or another execution of its plan has started.
+        CliError: without a live view, an outage is too long; an execution is not known, or another
+            execution of its plan has started.
         KeyboardInterrupt: the operator detached by a key.
     """
-    polls = [asyncio.create_task(_poll_until_closed(client, each, display)) for each in watched]
+    polls = [asyncio.create_task(_poll_until_closed(recoveries, each, display)) for each in watched]
     tasks = list(polls)
     try:
         with display, ExitStack() as stack:
             prompting: asyncio.Task[None] | None = None
             if steer and len(watched) == 1 and isinstance(display, LiveDisplay) and has_keyboard():
-                prompts = stack.enter_context(_prompts(client, watched[0], display))
+                prompts = stack.enter_context(_prompts(recoveries, watched[0], display))
                 prompting = asyncio.create_task(prompts.run())
                 tasks.append(prompting)
             while not all(poll.done() for poll in polls):
@@ -159,11 +153,13 @@ async def watch(
 
 
 @contextmanager
-def _prompts(client: Client, watched: WatchedExecution, display: LiveDisplay) -> Iterator[Prompts]:
+def _prompts(
+    recoveries: Recoveries, watched: WatchedExecution, display: LiveDisplay
+) -> Iterator[Prompts]:
     """Read keys that steer the execution on the screen, and prompt below it."""
 
     with keyboard() as keys:
-        prompts = Prompts(watched, keys, partial(send_to, client, watched))
+        prompts = Prompts(watched, keys, partial(send_to, recoveries, watched))
         prompts.redraw, display.footer = display.redraw, prompts.footer
         try:
             yield prompts
@@ -172,17 +168,17 @@ def _prompts(client: Client, watched: WatchedExecution, display: LiveDisplay) ->
 
 
 async def send_to(
-    client: Client, watched: WatchedExecution, message: OperatorMessage
+    recoveries: Recoveries, watched: WatchedExecution, message: OperatorMessage
 ) -> str | None:
     """Send a message to the execution on the screen, and return its effect, if it is known.
 
     Raises:
         RefusedError: that execution has ended.
     """
-    running = await require_running(client, watched.plan_id)
+    running = await recoveries.require_running(watched.plan_id)
     if running.execution_id != watched.execution_id:
         raise RefusedError(f"{watched.execution_id} has ended")
-    return await send(client, running, message, actor=whoami())
+    return await recoveries.send(running, message)
 
 
 def _poll_interval(watched: Sequence[WatchedExecution]) -> float:
@@ -190,18 +186,20 @@ def _poll_interval(watched: Sequence[WatchedExecution]) -> float:
     return _FAST_POLL_SECONDS if fast else _POLL_SECONDS
 
 
-async def _poll_until_closed(client: Client, watched: WatchedExecution, display: Display) -> None:
+async def _poll_until_closed(
+    recoveries: Recoveries, watched: WatchedExecution, display: Display
+) -> None:
     polls = 0
     confirmed_time = time.time()
     ended_at: float | None = None
     while True:
         try:
-            await _update_state(client, watched)
+            await _update_state(recoveries, watched)
             ended = watched.state is not None and watched.state.end_time is not None
             if ended and ended_at is None:
                 ended_at = time.monotonic()
             is_described = ended or polls % _DESCRIBE_EVERY_POLLS == 0
-            if is_described and await has_closed(client, watched):
+            if is_described and await has_closed(recoveries, watched):
                 return
             if ended_at is not None and time.monotonic() - ended_at > _CLOSE_TIMEOUT_SECONDS:
                 return
@@ -209,7 +207,7 @@ async def _poll_until_closed(client: Client, watched: WatchedExecution, display:
             confirmed_time = time.time()
         except (UnreachableError, RPCError) as error:
             if watched.state is None and isinstance(error, NoWorkerError):
-                if await _load_last_known(client, watched, str(error)):
+                if await _load_last_known(recoveries, watched, str(error)):
                     return
             elif watched.state and not watched.state.end_time and watched.seen_time is None:
                 watched.seen_time = confirmed_time
@@ -218,9 +216,9 @@ async def _poll_until_closed(client: Client, watched: WatchedExecution, display:
         await asyncio.sleep(_poll_interval([watched]))
 
 
-async def _load_last_known(client: Client, watched: WatchedExecution, reason: str) -> bool:
+async def _load_last_known(recoveries: Recoveries, watched: WatchedExecution, reason: str) -> bool:
     """Show what is recorded; whether that is the end of the execution."""
-    recorded = await last_known_state(client, watched.plan_id, reason, watched.execution_id)
+    recorded = await recoveries.last_known(watched.plan_id, reason, watched.execution_id)
     if recorded is None:
         return False
     # The operator's messages are for this execution.
@@ -231,30 +229,30 @@ async def _load_last_known(client: Client, watched: WatchedExecution, reason: st
 
 
 async def unknown_execution(
-    client: Client, watched: WatchedExecution, error: RefusedError
+    recoveries: Recoveries, watched: WatchedExecution, error: RefusedError
 ) -> CliError:
     """Return the error for an execution that Temporal does not know, or no longer knows."""
-    known = await known_plan_ids(client)
+    known = await recoveries.known_plan_ids()
     if known and watched.plan_id not in known:
         return CliError(f"{error}; {nearest(watched.plan_id, known)}")
     record = watched.execution_id or f"--plan {watched.plan_id}"
     return CliError(f"{error}. What was recorded is in `drs-waves history {record}`")
 
 
-async def _update_state(client: Client, watched: WatchedExecution) -> None:
+async def _update_state(recoveries: Recoveries, watched: WatchedExecution) -> None:
     try:
-        state = await execution_state(client, watched.plan_id, watched.execution_id)
+        state = await recoveries.state(watched.plan_id, watched.execution_id)
     except RefusedError as error:
-        raise await unknown_execution(client, watched, error) from error
+        raise await unknown_execution(recoveries, watched, error) from error
     watched.execution_id, watched.state = state.execution_id, state
 
 
-async def has_closed(client: Client, watched: WatchedExecution) -> bool:
+async def has_closed(recoveries: Recoveries, watched: WatchedExecution) -> bool:
     """Whether the workflow is closed; its last state, and a close from outside, are recorded."""
-    status = await closed_status(client, watched.plan_id, watched.execution_id)
+    status = await recoveries.closed_status(watched.plan_id, watched.execution_id)
     if status is None:
         return False
-    await _update_state(client, watched)
+    await _update_state(recoveries, watched)
     watched.unreachable_since = watched.seen_time = None
     if watched.state is not None and watched.state.end_time is None:
         watched.closed_status = status
@@ -265,7 +263,7 @@ def _record_outage(watched: WatchedExecution, error: Exception, display: Display
     now = time.time()
     if watched.unreachable_since is None:
         watched.unreachable_since = now
-    watched.lacks_worker = isinstance(error, NoWorkerError)
+    watched.who = error.who if isinstance(error, UnreachableError) else UnreachableError.who
     watched.error = str(error).splitlines()[0] if str(error) else type(error).__name__
     has_timeout = isinstance(display, LineDisplay)
     if has_timeout and now - watched.unreachable_since > _OUTAGE_TIMEOUT_SECONDS:

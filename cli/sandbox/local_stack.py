@@ -14,8 +14,8 @@ from typing import Annotated
 import psutil
 import typer
 
-from cli.commands.register import register_all
 from cli.render.output import step
+from client.recoveries.temporal import TemporalRecoveries
 from contract.identifiers import SEARCH_ATTRIBUTES
 from recovery.plan.model import RecoveryPlan, Wave
 from runtime.exit import CliError, ExitCode
@@ -138,7 +138,7 @@ def start_stack(
                 stack.start_worker()
         if pages:
             with step("Starting the pages"):
-                asyncio.run(register_all(plans))
+                asyncio.run(TemporalRecoveries().register(plans))
                 stack.start_server()
     except StackError as error:
         raise CliError(f"{error}{_log_tail(stack)}", ExitCode.UNREACHABLE) from error

@@ -34,10 +34,9 @@ from cli.sandbox.local_stack import (
     start_stack,
     stop_stack,
 )
-from client.connection import connect_to_temporal, temporal_place
 from client.errors import RefusedError
-from client.takeover import recorded_execution
-from client.workers import has_worker
+from client.recoveries.chosen import temporal_itself
+from client.recoveries.temporal import TemporalRecoveries
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
@@ -125,11 +124,11 @@ def _stopped_at_end(stack: Stack) -> Iterator[None]:
 
 
 async def _await_worker() -> None:
-    client = await connect_to_temporal()
+    recoveries = TemporalRecoveries()
     deadline = time.monotonic() + _WORKER_TIMEOUT_SECONDS
     with step("Waiting for the worker"):
         while time.monotonic() < deadline:
-            if await has_worker(client):
+            if await recoveries.idle_reason() is None:
                 return
             await asyncio.sleep(0.1)
     why = f"the worker did not start within {_WORKER_TIMEOUT_SECONDS:g} s"
@@ -139,27 +138,30 @@ async def _await_worker() -> None:
 def _new_start(plan: RecoveryPlan, given: Sequence[str], *, is_recovery: bool) -> PlanStart:
     plan_id = plan.plan_id
     if not is_recovery:
-        return PlanStart(plan, IntendedStart(plan_id, ExecutionType.DRILL), None)
+        intended = IntendedStart(plan_id, ExecutionType.DRILL)
+        return PlanStart(plan, intended, None, recoveries=temporal_itself)
     confirmation = plan_id if plan_id in given else next(iter(given), None)
-    return PlanStart(plan, IntendedStart(plan_id, ExecutionType.RECOVERY), confirmation)
+    intended = IntendedStart(plan_id, ExecutionType.RECOVERY)
+    return PlanStart(plan, intended, confirmation, recoveries=temporal_itself)
 
 
 async def _run_all(stack: Stack, starts: Sequence[PlanStart], *, json: bool) -> ExitCode:
-    client = await connect_to_temporal()
-    place = temporal_place(client)
-    watched = [
-        WatchedExecution(
-            start.plan.plan_id, await start.start_execution(client), sandbox=True, place=place
+    recoveries = TemporalRecoveries()
+    watched = []
+    for start in starts:
+        started = await start.start_execution(recoveries)
+        watched.append(
+            WatchedExecution(
+                started.plan_id, started.execution_id, sandbox=True, place=recoveries.place
+            )
         )
-        for start in starts
-    ]
     notice(f"Web UI: {stack.ui_url}")
-    await watch(client, watched, display_on(stderr_console() if json else stdout_console()))
+    await watch(recoveries, watched, display_on(stderr_console() if json else stdout_console()))
     codes = [print_outcome(each, to_stderr=json, with_next_steps=False) for each in watched]
     states: list[ExecutionState] = []
     for each in watched:
         try:
-            states.append((await recorded_execution(each.execution_id or ""))[0])
+            states.append(await recoveries.recorded(each.execution_id or ""))
         except (HistoryError, RefusedError) as error:
             warn(str(error))
     if json:

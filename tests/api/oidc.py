@@ -6,7 +6,7 @@ import hmac
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -27,6 +27,7 @@ class Provider:
     Attributes:
         responses: the status and the body for each path.
         requests: the paths that were requested.
+        on_post: answers a form that is sent to a path, if it is set.
         issuer: the issuer URL.
         asks: whether people press a link to sign in, as without a session at the provider.
         secret: the secret that its client must send; None for a public client.
@@ -48,6 +49,7 @@ class Provider:
         self._codes: dict[str, dict[str, str]] = {}
         self.responses: dict[str, tuple[int, bytes]] = {}
         self.requests: list[str] = []
+        self.on_post: Callable[[str, dict[str, str]], tuple[int, Any]] | None = None
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -62,7 +64,11 @@ class Provider:
             def do_POST(self) -> None:
                 sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 given = self.headers.get("Authorization")
-                status, body = provider.exchange(dict(parse_qsl(sent)), given)
+                form = dict(parse_qsl(sent))
+                if provider.on_post is not None:
+                    status, body = provider.on_post(self.path, form)
+                else:
+                    status, body = provider.exchange(form, given)
                 self.answer(status, json.dumps(body).encode())
 
             def authorize(self, query: dict[str, str]) -> None:

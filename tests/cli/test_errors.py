@@ -20,6 +20,7 @@ from cli.input.confirmation import (
 )
 from cli.render.tables import finding_table
 from client.errors import RefusedError, UnreachableError
+from client.recoveries.temporal import TemporalRecoveries
 from client.takeover import PreviousExecution
 from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
 from recovery.execution.server import LaunchStatus
@@ -350,9 +351,13 @@ def test_a_start_on_a_temporal_that_nobody_configured_asks_on_a_terminal(
         questions.append(question)
         return is_yes
 
+    def confirm() -> None:
+        if not TemporalRecoveries().is_configured:
+            confirm_default_temporal()
+
     monkeypatch.setattr(typer, "confirm", partial(answer, is_yes=True))
-    confirm_default_temporal()
+    confirm()
     assert [each.endswith("Start on localhost:7233?") for each in questions] == [True] * asked
     monkeypatch.setattr(typer, "confirm", partial(answer, is_yes=False))
     with pytest.raises(CliError, match="nothing was started") if asked else nullcontext():
-        confirm_default_temporal()
+        confirm()

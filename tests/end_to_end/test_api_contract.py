@@ -19,7 +19,12 @@ __all__ = ["served", "stack", "started_server"]
 _EXECUTION = "/executions/{execution_id}"
 _WAVE = {"Wave": "database"}
 # Nothing with these names exists, so a permitted request gets 404.
-_NAMES = {"plan_id": "none", "execution_id": "none-0f3b52a1c7d9", "wave_id": "database"}
+_NAMES = {
+    "plan_id": "none",
+    "execution_id": "none-0f3b52a1c7d9",
+    "wave_id": "database",
+    "name": "none",
+}
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
 
 
@@ -39,6 +44,7 @@ def message(name: MessageName) -> Route:
 
 TABLE = {
     ("GET", "/health"): Route(None),
+    ("GET", "/sign-in"): Route(None),
     ("GET", "/me"): Route(),
     ("GET", "/plans"): Route(),
     ("GET", "/plans/{plan_id}"): Route(),
@@ -47,9 +53,12 @@ TABLE = {
     ("GET", "/plans/{plan_id}/forecast"): Route(),
     ("GET", "/plans/{plan_id}/readiness"): Route(),
     ("POST", "/plans/validate"): Route(body={}),
+    ("POST", "/plans/readiness"): Route(Role.OPERATOR, {}),
     ("POST", "/forecast"): Route(body={"PlanIds": ["none"]}),
     ("POST", "/plans/{plan_id}/versions"): Route(Role.OPERATOR, {}),
     ("POST", "/plans/{plan_id}/executions"): Route(Role.OPERATOR, {}),
+    ("GET", "/history"): Route(),
+    ("GET", "/running/{name}"): Route(),
     ("GET", "/executions"): Route(),
     ("GET", "/executions.csv"): Route(),
     ("GET", _EXECUTION): Route(),
@@ -60,6 +69,7 @@ TABLE = {
     ("GET", f"{_EXECUTION}/waves/{{wave_id}}/jobs"): Route(),
     ("GET", f"{_EXECUTION}/cleanup"): Route(),
     ("POST", f"{_EXECUTION}/cleanup"): Route(Role.OPERATOR, {}),
+    ("POST", f"{_EXECUTION}/continuation"): Route(Role.OPERATOR, {}),
     ("POST", f"{_EXECUTION}/cancel"): Route(Role.OPERATOR, {}),
     **{("POST", f"{_EXECUTION}/{name}"): message(name) for name in MessageName},
 }
@@ -95,7 +105,9 @@ async def statuses(client: httpx.AsyncClient) -> dict[tuple[str, str], int]:
     return dict(zip(TABLE, found, strict=True))
 
 
-async def test_every_endpoint_but_health_rejects_unknown_callers(served: Served) -> None:
+async def test_every_endpoint_but_two_rejects_unknown_callers(
+    served: Served,
+) -> None:
     provider = served.provider
     strangers = {
         "no token": None,
@@ -109,7 +121,7 @@ async def test_every_endpoint_but_health_rejects_unknown_callers(served: Served)
         found = await statuses(served.with_token(token))
         # Above ten wrong tokens a minute it is 429.
         let_in = [route for route, status in found.items() if status not in (401, 429)]
-        assert let_in == [("GET", "/health")], what
+        assert let_in == [("GET", "/health"), ("GET", "/sign-in")], what
 
 
 async def test_every_endpoint_serves_its_roles_and_no_others(

@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from recovery.access.audit import EACH_REFUSAL
 from recovery.access.roles import Role
 from sandbox.aws import SandboxAws
+from security.static_tokens import token_hash
 from settings import Settings, StaticToken
 from storage.plans import PlanTable
 from tests.api.conftest import page_client
@@ -29,7 +29,7 @@ def settings(tmp_path: Path, aws: SandboxAws, provider: Provider) -> Settings:
     return Settings(
         audit_log=str(tmp_path / "audit.jsonl"),
         api_tokens={
-            who: StaticToken(token=SecretStr(token), roles=[role])
+            who: StaticToken(hash=token_hash(token), roles=[role])
             for who, (token, role) in tokens.items()
         },
         oidc_issuer=provider.issuer,

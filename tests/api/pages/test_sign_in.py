@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.auth import provider_sign_in
+from security.static_tokens import token_hash
 from settings import Settings, StaticToken
 from tests.api.conftest import page_client
 from tests.api.oidc import CLIENT_ID, Provider
@@ -227,7 +228,7 @@ async def test_a_token_that_no_cookie_holds_is_named_as_such(
 async def test_an_unavailable_provider_is_named_and_static_tokens_still_sign_in(
     provider: Provider, settings: Settings, path: str
 ) -> None:
-    tokens = {"night": StaticToken(token=SecretStr(TOKEN), roles=["viewer"])}
+    tokens = {"night": StaticToken(hash=token_hash(TOKEN), roles=["viewer"])}
     async with page_client(settings.model_copy(update={"api_tokens": tokens})) as browser:
         if path == "/token":
             address = await callback(browser)
@@ -271,7 +272,7 @@ async def test_a_sign_in_takes_at_most_ten_minutes(
 async def test_a_page_of_another_site_cannot_sign_one_in_with_its_own_token(
     settings: Settings,
 ) -> None:
-    tokens = {"evil": StaticToken(token=SecretStr(TOKEN), roles=["viewer"])}
+    tokens = {"evil": StaticToken(hash=token_hash(TOKEN), roles=["viewer"])}
     async with page_client(settings.model_copy(update={"api_tokens": tokens})) as browser:
         for site in ("cross-site", "same-site"):
             headers: Mapping[str, str] = {"Sec-Fetch-Site": site}

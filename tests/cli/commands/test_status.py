@@ -7,6 +7,7 @@ from cli.app import app
 from cli.commands import status
 from cli.live.view import WatchedExecution
 from client.overview import ExecutionRow
+from client.recoveries import temporal
 from runtime.exit import ExitCode
 from tests.cli.executions import CHAIN, begin
 from tests.cli.live.test_watch import FakeClient
@@ -28,7 +29,7 @@ def test_a_list_of_what_runs_names_a_launcher_that_does_not_proceed(
         start_time=0.0,
     )
 
-    async def running() -> list[ExecutionRow]:
+    async def running(_: object) -> list[ExecutionRow]:
         return [row]
 
     async def connect() -> None:
@@ -37,9 +38,9 @@ def test_a_list_of_what_runs_names_a_launcher_that_does_not_proceed(
     async def launch_problems(client: object) -> list[str]:
         return problems
 
-    monkeypatch.setattr(status, "running_executions", running)
-    monkeypatch.setattr(status, "connect_to_temporal", connect)
-    monkeypatch.setattr(status, "launch_problems", launch_problems)
+    monkeypatch.setattr(temporal, "running_executions", running)
+    monkeypatch.setattr(temporal, "connect_to_temporal", connect)
+    monkeypatch.setattr(temporal, "launch_problems", launch_problems)
     result = CliRunner().invoke(app, ["status"])
     assert result.exit_code == code
     assert "crm-0f3b52a1c7d9" in result.stdout
@@ -55,7 +56,7 @@ def test_a_terminated_execution_does_not_pass_for_running(monkeypatch: pytest.Mo
     async def watched(*_: object) -> WatchedExecution:
         return WatchedExecution("crm")
 
-    monkeypatch.setattr(status, "connect_to_temporal", connect)
+    monkeypatch.setattr(temporal, "connect_to_temporal", connect)
     monkeypatch.setattr(status, "_watched", watched)
     result = CliRunner().invoke(app, ["status", "crm"])
     assert result.exit_code == ExitCode.FAILED

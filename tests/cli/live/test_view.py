@@ -242,7 +242,7 @@ def test_without_a_worker_the_last_known_state_is_shown_with_its_age_and_stands_
     state = begin(CHAIN)
     put(state, "Database", WaveStatus.IN_PROGRESS, start=START)
     each = watched(state)
-    each.seen_time, each.unreachable_since, each.lacks_worker = START + 60, START + 65, True
+    each.seen_time, each.unreachable_since, each.who = START + 60, START + 65, "A worker"
     each.error = "No worker answers on task queue 'drs-waves'. Start one with `drs-waves worker`"
     text = drawn(each)
     assert text.startswith(" LAST KNOWN STATE, of 20")

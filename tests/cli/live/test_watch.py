@@ -13,6 +13,8 @@ from cli.live.view import WatchedExecution
 from cli.live.watch import LineDisplay, watch
 from client.errors import NoWorkerError, RefusedError, UnreachableError
 from client.executions import LastKnownState, RunningExecution
+from client.recoveries import temporal
+from client.recoveries.temporal import TemporalRecoveries
 from contract.execution import packed_state
 from contract.identifiers import EXECUTION_ID_KEY
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
@@ -75,7 +77,7 @@ async def followed(
     console = Console(width=200, highlight=False)
     watched = WatchedExecution("crm", execution_id)
     with console.capture() as capture:
-        await watch(cast(Client, client), [watched], LineDisplay(console))
+        await watch(TemporalRecoveries(cast(Client, client)), [watched], LineDisplay(console))
     return watched, capture.get()
 
 
@@ -97,7 +99,7 @@ async def test_without_a_worker_from_the_start_the_recorded_state_is_shown(
     async def recorded(*_: object) -> LastKnownState:
         return LastKnownState.model_validate(dict(begin(CHAIN)) | known)
 
-    monkeypatch.setattr(watching, "last_known_state", recorded)
+    monkeypatch.setattr(temporal, "last_known_state", recorded)
     watched, output = await followed(FakeClient(NoWorkerError("No worker"), ended_execution()))
     assert "No worker answers; trying again. No worker" in output
     assert "LAST KNOWN STATE, of 20" in output
@@ -114,17 +116,17 @@ async def test_without_a_worker_a_message_is_sent_to_the_execution_that_is_shown
 
     sent: list[Any] = []
 
-    async def take(_: object, running: Any, message: Any, *, actor: str) -> None:
+    async def take(_: object, running: Any, message: Any, **__: object) -> None:
         sent.append((running.execution_id, message.name))
 
     async def running(*_: object) -> RunningExecution:
         return RunningExecution("crm", "crm-0f3b52a1c7d9", ExecutionType.DRILL, "run")
 
-    monkeypatch.setattr(watching, "last_known_state", recorded)
-    monkeypatch.setattr(watching, "send", take)
-    monkeypatch.setattr(watching, "require_running", running)
+    monkeypatch.setattr(temporal, "last_known_state", recorded)
+    monkeypatch.setattr(temporal, "send", take)
+    monkeypatch.setattr(temporal, "require_running", running)
     watched = WatchedExecution("crm")
-    client = cast(Client, FakeClient(NoWorkerError("No worker")))
+    client = TemporalRecoveries(cast(Client, FakeClient(NoWorkerError("No worker"))))
     await watching._load_last_known(client, watched, "No worker")
     await watching.send_to(client, watched, OperatorMessage(MessageName.PAUSE))
     assert sent == [("crm-0f3b52a1c7d9", MessageName.PAUSE)]

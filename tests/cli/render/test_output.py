@@ -18,6 +18,7 @@ from cli.live.follow import print_outcome
 from cli.live.view import WatchedExecution
 from cli.live.watch import display_on, watch
 from cli.render.output import show, stdout_console, step, write_json
+from client.recoveries.temporal import TemporalRecoveries
 from contract.execution import packed_state
 from contract.identifiers import EXECUTION_ID_KEY
 from recovery.execution.state import ExecutionState, PlanStatus
@@ -135,7 +136,7 @@ async def test_a_drill_is_followed_to_its_end_whatever_the_terminal_can_show(
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setenv("TERM", "xterm")
     watched = WatchedExecution("crm")
-    await watch(cast(Client, drill()), [watched], display_on(stdout_console()))
+    await watch(TemporalRecoveries(cast(Client, drill())), [watched], display_on(stdout_console()))
     assert print_outcome(watched) is ExitCode.FAILED
     assert "FAILED" in out.text
     assert "COMPLETED" in out.text
@@ -147,7 +148,7 @@ async def test_a_drill_is_followed_to_its_end_though_nothing_can_be_printed(
 ) -> None:
     monkeypatch.setattr(sys, "stdout", Full(number))
     watched = WatchedExecution("crm")
-    await watch(cast(Client, drill()), [watched], display_on(stdout_console()))
+    await watch(TemporalRecoveries(cast(Client, drill())), [watched], display_on(stdout_console()))
     assert print_outcome(watched) is ExitCode.FAILED
 
 
@@ -258,7 +259,7 @@ async def test_a_narrow_terminal_ends_nothing(
     monkeypatch.setenv("LINES", "1")
     monkeypatch.setenv("TERM", "xterm")
     watched = WatchedExecution("crm")
-    await watch(cast(Client, drill()), [watched], display_on(stdout_console()))
+    await watch(TemporalRecoveries(cast(Client, drill())), [watched], display_on(stdout_console()))
     assert print_outcome(watched) is ExitCode.FAILED
     plan = tmp_path / "crm.yaml"
     plan.write_text(VALID, encoding="utf-8")

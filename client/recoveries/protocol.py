@@ -1,0 +1,175 @@
+"""What commands ask for, whichever way it is done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import uuid4
+
+from client.errors import NoWorkerError
+from client.executions import LastKnownState, RunningExecution
+from client.overview import ExecutionRow, Overview
+from client.takeover import PreviousExecution
+from contract.readiness import Readiness
+from recovery.base_model import Model
+from recovery.execution.cleanup_state import CleanupState
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.operator.confirmation import IntendedStart
+from recovery.operator.messages import OperatorMessage
+from recovery.plan.model import RecoveryPlan
+from storage.plans import PlanVersion
+
+
+class StartedExecution(Model):
+    """The execution that a request started.
+
+    Attributes:
+        temporal: the address and namespace of the Temporal that it runs on.
+        is_new: false if an earlier request with the same key started it.
+        is_queued: no worker runs, so it begins once one does.
+        is_cleanup_scheduled: its instances are terminated after its end.
+        warnings: steps that failed, although the execution was started.
+    """
+
+    execution_id: str
+    plan_id: str
+    temporal: str
+    is_new: bool
+    is_queued: bool = False
+    is_cleanup_scheduled: bool = False
+    warnings: list[str] = []
+
+
+@dataclass(frozen=True)
+class StartOrder:
+    """A confirmed start.
+
+    Attributes:
+        confirmation: the PlanId as it was typed.
+        previous: the execution that it continues.
+        cleanup_after: seconds from a drill's end until its instances are terminated.
+        key: the same for each repetition of one start, which starts one execution.
+    """
+
+    plan: RecoveryPlan
+    intended: IntendedStart
+    confirmation: str | None = None
+    previous: PreviousExecution | None = None
+    cleanup_after: float | None = None
+    key: str = field(default_factory=lambda: uuid4().hex)
+
+
+class Recoveries(Protocol):
+    """The executions and plans of one installation.
+
+    All methods raise RefusedError where something is refused or not known, and UnreachableError
+    where Temporal, the workers or the API do not answer.
+    """
+
+    @property
+    def place(self) -> str:
+        """Which Temporal, or which API, for people."""
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether a variable or a profile names it; else it is a default."""
+
+    async def find_running(self, plan_id: str) -> RunningExecution | None:
+        """The running execution of a plan, or None."""
+
+    async def require_running(self, given: str) -> RunningExecution:
+        """The running execution that a PlanId or an execution ID names."""
+
+    async def plan_and_execution(self, given: str) -> tuple[str, str | None]:
+        """The PlanId that an operator means, and the execution if its ID is given."""
+
+    async def recorded_id(self, given: str) -> str:
+        """The ID of a recorded execution, given that ID or a PlanId for the plan's last one."""
+
+    async def known_plan_ids(self) -> list[str]:
+        """The PlanIds that run or are recorded, as far as they can be read in a short time."""
+
+    async def state(self, plan_id: str, execution_id: str | None = None) -> ExecutionState:
+        """The current state of a plan's running or last execution, or of exactly this one."""
+
+    async def last_known(
+        self, plan_id: str, reason: str, execution_id: str | None = None
+    ) -> LastKnownState | None:
+        """The recorded state; None if it cannot be read. `reason` is why nothing newer is known."""
+
+    async def recorded(self, execution_id: str) -> ExecutionState:
+        """An execution as it is recorded."""
+
+    async def closed_status(self, plan_id: str, execution_id: str | None) -> str | None:
+        """How the workflow of an execution was closed; None while it runs."""
+
+    async def running_executions(self) -> list[ExecutionRow]:
+        """The executions that run."""
+
+    async def recorded_executions(self, plan_id: str | None, limit: int) -> list[ExecutionState]:
+        """The executions that are recorded, without their waves, the newest first."""
+
+    async def executions(
+        self, *, plan_id: str | None = None, state: PlanStatus | None = None, limit: int
+    ) -> Overview:
+        """Executions, those that run first."""
+
+    async def registered(self) -> list[PlanVersion]:
+        """The newest version of each registered plan."""
+
+    async def register(self, plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
+        """Register plans, in their order; each one's newest version and whether it is new."""
+
+    async def idle_reason(self) -> NoWorkerError | None:
+        """Why a new execution would not start now; None if it would."""
+
+    async def launch_problems(self) -> list[str]:
+        """What keeps running executions from launching, each with what to do."""
+
+    async def require_startable(self, intended: IntendedStart) -> None:
+        """Refuse a start that would be refused after its confirmation.
+
+        Raises:
+            RefusedError: an execution of the plan runs that must not be replaced.
+            NoWorkerError: its confirmation shows the targets, and no worker can show them.
+        """
+
+    async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
+        """What a worker finds about a plan's servers and targets; launches nothing."""
+
+    async def previous(
+        self,
+        execution_id: str,
+        corrected: RecoveryPlan | None,
+        execution_type: ExecutionType,
+        *,
+        replace_drill: bool = False,
+    ) -> PreviousExecution:
+        """An execution to continue, with its frozen plan or a corrected one."""
+
+    async def start(self, order: StartOrder) -> StartedExecution:
+        """Start an execution, and what belongs to the start: the drill's end, the clean-up."""
+
+    async def send(
+        self, running: RunningExecution, message: OperatorMessage, *, actor: str | None = None
+    ) -> str | None:
+        """Send a message to exactly this execution; its effect, None while no worker answers."""
+
+    async def cancel(
+        self,
+        running: RunningExecution,
+        *,
+        reason: str,
+        confirmation: str | None,
+        actor: str | None = None,
+    ) -> str | None:
+        """Cancel exactly this execution; the effect, None while no worker answers."""
+
+    async def start_cleanup(self, state: ExecutionState, confirmation: str | None) -> None:
+        """Start the clean-up after an execution, which was confirmed."""
+
+    async def cleanup_state(self, execution_id: str) -> CleanupState:
+        """The state of a clean-up.
+
+        Raises:
+            RefusedError: there is none, or it failed.
+        """

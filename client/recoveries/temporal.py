@@ -1,0 +1,247 @@
+"""Executions on Temporal itself, with the history and the plans in DynamoDB."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from temporalio.client import Client
+
+from client.cleanup import followed_cleanup, schedule_cleanup, start_cleanup
+from client.connection import configured_place, connect_to_temporal, is_temporal_configured
+from client.errors import NoWorkerError, RefusedError
+from client.executions import (
+    LastKnownState,
+    RunningExecution,
+    closed_status,
+    execution_state,
+    find_running,
+    last_known_state,
+    plan_and_execution,
+    require_running,
+    running_plan_ids,
+)
+from client.health import LaunchHealth, launch_problems
+from client.local_user import whoami
+from client.overview import ExecutionRow, Overview, overview, running_executions
+from client.readiness import check_readiness
+from client.recoveries.protocol import StartedExecution, StartOrder
+from client.start import replace_drill, require_targets, running_drill, start_execution
+from client.steering import cancel, send
+from client.takeover import (
+    PreviousExecution,
+    previous_execution,
+    recorded_execution,
+    refuse_while_running,
+)
+from client.workers import idle_reason
+from contract.cleanup import StartCleanup
+from contract.identifiers import is_execution_id
+from contract.readiness import Readiness
+from recovery.execution.cleanup_state import CleanupState
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.operator.confirmation import IntendedStart
+from recovery.operator.messages import OperatorMessage, nearest
+from recovery.plan.model import RecoveryPlan
+from security.signers import RequestSigner
+from settings import get_settings
+from storage.durations import learned_durations_in_time
+from storage.history import HistoryError, HistoryTable
+from storage.plans import PlanTable, PlanVersion
+
+_KNOWN = 200
+_HISTORY_SECONDS = 2.0
+
+
+class TemporalRecoveries:
+    """`Recoveries` says what each method is for; Temporal is connected to when first needed."""
+
+    def __init__(self, client: Client | None = None, signer: RequestSigner | None = None) -> None:
+        """Create it.
+
+        Args:
+            client: Temporal's; default: the configured one.
+            signer: signs starts, messages and clean-ups; default: they are not signed.
+        """
+        self._client = client
+        self._signer = signer
+        self._table = HistoryTable(get_settings())
+
+    @property
+    def place(self) -> str:
+        return configured_place()
+
+    @property
+    def is_configured(self) -> bool:
+        return is_temporal_configured()
+
+    async def _connected(self) -> Client:
+        if self._client is None:
+            self._client = await connect_to_temporal()
+        return self._client
+
+    async def find_running(self, plan_id: str) -> RunningExecution | None:
+        return await find_running(await self._connected(), plan_id)
+
+    async def require_running(self, given: str) -> RunningExecution:
+        return await require_running(await self._connected(), given)
+
+    async def plan_and_execution(self, given: str) -> tuple[str, str | None]:
+        return await plan_and_execution(await self._connected(), given)
+
+    async def recorded_id(self, given: str) -> str:
+        table = self._table
+        if is_execution_id(given) and await table.entries(given):
+            return given
+        if of_plan := await table.executions(plan_id=given, limit=1):
+            return of_plan[0].execution_id
+        recorded = await table.executions(limit=_KNOWN)
+        known = [e.execution_id if is_execution_id(given) else e.plan_id for e in recorded]
+        hint = f"; {nearest(given, list(dict.fromkeys(known)))}" if known else ""
+        raise RefusedError(
+            f"the history table {table.name} has no execution {given!r}{hint}",
+            command="`drs-waves executions` lists them",
+        )
+
+    async def known_plan_ids(self) -> list[str]:
+        found = set(await running_plan_ids(await self._connected()))
+        with suppress(HistoryError, TimeoutError):
+            async with asyncio.timeout(_HISTORY_SECONDS):
+                recorded = await self._table.executions(limit=_KNOWN)
+                found |= {each.plan_id for each in recorded}
+        return sorted(found)
+
+    async def state(self, plan_id: str, execution_id: str | None = None) -> ExecutionState:
+        return await execution_state(await self._connected(), plan_id, execution_id)
+
+    async def last_known(
+        self, plan_id: str, reason: str, execution_id: str | None = None
+    ) -> LastKnownState | None:
+        return await last_known_state(await self._connected(), plan_id, reason, execution_id)
+
+    async def recorded(self, execution_id: str) -> ExecutionState:
+        return (await recorded_execution(execution_id))[0]
+
+    async def closed_status(self, plan_id: str, execution_id: str | None) -> str | None:
+        return await closed_status(await self._connected(), plan_id, execution_id)
+
+    async def running_executions(self) -> list[ExecutionRow]:
+        return await running_executions(self._connected)
+
+    async def recorded_executions(self, plan_id: str | None, limit: int) -> list[ExecutionState]:
+        return await self._table.executions(plan_id=plan_id, limit=limit)
+
+    async def executions(
+        self, *, plan_id: str | None = None, state: PlanStatus | None = None, limit: int
+    ) -> Overview:
+        return await overview(
+            self._table,
+            self._connected,
+            health=LaunchHealth(),
+            plan_id=plan_id,
+            state=state,
+            limit=limit,
+        )
+
+    async def registered(self) -> list[PlanVersion]:
+        return await PlanTable(get_settings()).latest()
+
+    async def register(self, plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
+        table, author = PlanTable(get_settings()), whoami()
+        # In order, because the files may contain several versions of one plan.
+        return [await table.register(plan, author=author) for plan in plans]
+
+    async def idle_reason(self) -> NoWorkerError | None:
+        return await idle_reason(await self._connected())
+
+    async def launch_problems(self) -> list[str]:
+        return await launch_problems(await self._connected())
+
+    async def require_startable(self, intended: IntendedStart) -> None:
+        client = await self._connected()
+        await require_targets(client, intended)
+        await running_drill(client, intended.plan_id, replaces_drill=intended.replaces_drill)
+
+    async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
+        return await check_readiness(await self._connected(), plan)
+
+    async def previous(
+        self,
+        execution_id: str,
+        corrected: RecoveryPlan | None,
+        execution_type: ExecutionType,
+        *,
+        replace_drill: bool = False,
+    ) -> PreviousExecution:
+        return await previous_execution(
+            execution_id, corrected, execution_type, replace_drill=replace_drill
+        )
+
+    async def start(self, order: StartOrder) -> StartedExecution:
+        client, plan_id = await self._connected(), order.plan.plan_id
+        idle = await idle_reason(client)
+        if order.intended.replaces_drill:
+            await replace_drill(client, plan_id)
+        execution_id = await start_execution(
+            client,
+            order.plan,
+            execution_type=order.intended.execution_type,
+            confirmation=order.confirmation,
+            relaunch=order.intended.relaunch,
+            takeover=order.previous.takeover if order.previous else None,
+            learned=await learned_durations_in_time(self._table, order.plan),
+            signer=self._signer,
+        )
+        started = StartedExecution(
+            execution_id=execution_id,
+            plan_id=plan_id,
+            temporal=self.place,
+            is_new=True,
+            is_queued=idle is not None,
+        )
+        if order.cleanup_after is not None:
+            error = await schedule_cleanup(
+                client,
+                execution_id,
+                actor=whoami(),
+                after_seconds=order.cleanup_after / get_settings().speed,
+                signer=self._signer,
+            )
+            started.is_cleanup_scheduled = error is None
+            if error is not None:
+                started.warnings.append(f"its clean-up could not be scheduled: {error}")
+        if idle is not None:
+            started.warnings.append(f"it has not started yet. {idle}")
+        return started
+
+    async def send(
+        self, running: RunningExecution, message: OperatorMessage, *, actor: str | None = None
+    ) -> str | None:
+        client = await self._connected()
+        return await send(client, running, message, actor=actor or whoami(), signer=self._signer)
+
+    async def cancel(
+        self,
+        running: RunningExecution,
+        *,
+        reason: str,
+        confirmation: str | None,
+        actor: str | None = None,
+    ) -> str | None:
+        """See `Recoveries`; Temporal needs no confirmation."""
+        client = await self._connected()
+        return await cancel(client, running, actor=actor or whoami(), reason=reason)
+
+    async def start_cleanup(self, state: ExecutionState, confirmation: str | None) -> None:
+        client, plan_id = await self._connected(), state.plan_id
+        remedy = f"cancel it first (drs-waves cancel {plan_id}), or wait for its end"
+        await refuse_while_running(client, state, remedy)
+        start = StartCleanup(
+            execution_id=state.execution_id,
+            plan_id=plan_id,
+            actor=whoami(),
+            confirmation=confirmation,
+        )
+        await start_cleanup(client, start, signer=self._signer)
+
+    async def cleanup_state(self, execution_id: str) -> CleanupState:
+        return await followed_cleanup(await self._connected(), execution_id)
