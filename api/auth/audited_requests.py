@@ -22,7 +22,10 @@ _ACTS = [
         ("/api/plans/(?P<plan_id>[^/]+)/versions", AuditAct.REGISTER),
         ("/api/executions/(?P<execution_id>[^/]+)/cancel", AuditAct.CANCEL),
         ("/api/executions/(?P<execution_id>[^/]+)/cleanup", AuditAct.CLEANUP),
-        ("/api/executions/(?P<execution_id>[^/]+)/(?P<message>[^/]+)", AuditAct.MESSAGE),
+        (
+            "/api/executions/(?P<execution_id>[^/]+)/(?!continuation$)(?P<message>[^/]+)",
+            AuditAct.MESSAGE,
+        ),
         ("/plans/(?P<plan_id>[^/]+)/dialogs/[^/]+", AuditAct.START),
         ("/executions/(?P<execution_id>[^/]+)/dialogs/cancel", AuditAct.CANCEL),
         ("/executions/(?P<execution_id>[^/]+)/dialogs/clean_up", AuditAct.CLEANUP),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from api.auth.access import Operator
+from api.auth.access import AuthenticatedRoute, Operator
 from api.endpoints.registration import BODY, read_body
 from api.parameters import ExecutionId
 from api.problems import BODY_PROBLEMS, problem_responses
@@ -14,7 +14,7 @@ from recovery.base_model import Model
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.plan.model import RecoveryPlan
 
-router = APIRouter(tags=["Executions"])
+router = APIRouter(tags=["Executions"], route_class=AuthenticatedRoute)
 
 
 class Continuation(Model):

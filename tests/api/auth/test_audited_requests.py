@@ -121,7 +121,7 @@ async def test_what_a_page_sends_is_recorded(settings: Settings, plans: PlanTabl
     ]
     assert found[:2] == [
         ("CLEANUP", "UNAUTHORIZED", "crm", "unknown"),
-        ("REGISTER", "FORBIDDEN", "crm", "vic"),
+        ("REGISTER", "FORBIDDEN", None, "vic"),
     ]
     assert found[2][0] == "START"
     assert len(found) == 3
@@ -140,13 +140,15 @@ async def test_wrong_tokens_of_reads_are_refused_sign_ins_and_a_flood_is_counted
         ]
         client.cookies.set("drs_waves_token", "a-wrong-token")
         await client.get("/")
-    assert {answer.status_code for answer in answers} == {401}
+    assert {answer.status_code for answer in answers} == {401, 429}
     found = events(settings)
     assert {(e["Act"], e["Accepted"], e["Refusal"]) for e in found} == {
-        ("SIGN_IN", False, "UNAUTHORIZED")
+        ("SIGN_IN", False, "UNAUTHORIZED"),
+        ("SIGN_IN", False, "TOO_MANY_REQUESTS"),
     }
     assert sum(e.get("Count", 1) for e in found) == 502
-    assert len(found) == EACH_REFUSAL + 1
+    # Those before the limit, and those above it.
+    assert len(found) == 2 * (EACH_REFUSAL + 1)
 
 
 async def test_without_authentication_nobody_is_verified_and_other_sites_are_recorded(
