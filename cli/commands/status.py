@@ -9,6 +9,7 @@ from temporalio.client import Client
 
 from cli.commands.lists import show_executions
 from cli.commands.validate import Json
+from cli.input.break_glass import BreakGlass, KeyPath, offline_signer
 from cli.input.completion import PlanOrExecution, complete_plan_or_execution
 from cli.input.durations import parse_duration
 from cli.live.follow import closed_text, follow_execution, print_detached_notice, print_outcome
@@ -29,6 +30,7 @@ from client.health import launch_problems
 from client.overview import running_executions
 from recovery.text_format import rounded_duration
 from runtime.exit import CliError, ExitCode
+from security.signers import RequestSigner
 from settings import get_settings
 
 _PIPE_WIDTH, _PIPE_HEIGHT = 80, 24
@@ -85,18 +87,24 @@ async def _warn_of_problems(client: Client) -> ExitCode:
     return ExitCode.UNREACHABLE if problems else ExitCode.COMPLETED
 
 
-def watch_plan(plan: PlanOrExecution, json: Json = False) -> None:
+def watch_plan(
+    plan: PlanOrExecution,
+    *,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
+    json: Json = False,
+) -> None:
     """Follow an execution to its end, and steer it.
 
     The same as status --watch. An execution ID follows that execution and no
     later one. On a terminal, single keys start the actions that are possible
     now; each asks for a confirmation. q and Ctrl-C only detach: the execution
-    continues.
+    continues. With --break-glass and --key, what they send is signed.
 
     \b
     Exit codes: those of `run`; 2 not known, 5 cannot reach Temporal, 130 detached.
     """
-    _show_or_follow(plan, follow=True, json=json)
+    _show_or_follow(plan, follow=True, signer=offline_signer(break_glass, key), json=json)
 
 
 def wait(
@@ -153,9 +161,16 @@ async def _watched(client: Client, given: str) -> WatchedExecution:
     )
 
 
-def _show_or_follow(given: str, *, follow: bool, list_all: bool = False, json: bool) -> NoReturn:
+def _show_or_follow(
+    given: str,
+    *,
+    follow: bool,
+    list_all: bool = False,
+    signer: RequestSigner | None = None,
+    json: bool,
+) -> NoReturn:
     try:
-        code = asyncio.run(_show_one(given, follow=follow, list_all=list_all, json=json))
+        code = asyncio.run(_show_one(given, signer, follow=follow, list_all=list_all, json=json))
     except KeyboardInterrupt:
         if follow:
             print_detached_notice(given)
@@ -163,11 +178,13 @@ def _show_or_follow(given: str, *, follow: bool, list_all: bool = False, json: b
     raise typer.Exit(code)
 
 
-async def _show_one(given: str, *, follow: bool, list_all: bool, json: bool) -> ExitCode:
+async def _show_one(
+    given: str, signer: RequestSigner | None, *, follow: bool, list_all: bool, json: bool
+) -> ExitCode:
     client = await connect_to_temporal()
     watched = await _watched(client, given)
     if follow:
-        return await follow_execution(client, watched, json=json)
+        return await follow_execution(client, watched, signer, json=json)
     code = ExitCode.COMPLETED
     try:
         watched.state = await execution_state(client, watched.plan_id, watched.execution_id)

@@ -8,6 +8,7 @@ from cli.render.cells import wrapped
 from cli.render.output import notice, show, stderr_console, stdout_console, write_json
 from cli.render.summary import next_steps, summary
 from runtime.exit import CliError, ExitCode, exit_code_of
+from security.signers import RequestSigner
 
 
 def print_detached_notice(plan_id: str) -> None:
@@ -16,11 +17,15 @@ def print_detached_notice(plan_id: str) -> None:
     notice("", "Detached; the execution continues. Watch it again with:", again)
 
 
-async def follow_execution(client: Client, watched: WatchedExecution, *, json: bool) -> ExitCode:
-    """Show an execution until it ends, then its summary or, with `json`, its state."""
-    await watch(
-        client, [watched], display_on(stderr_console() if json else stdout_console()), steer=True
-    )
+async def follow_execution(
+    client: Client, watched: WatchedExecution, signer: RequestSigner | None = None, *, json: bool
+) -> ExitCode:
+    """Show an execution until it ends, then its summary or, with `json`, its state.
+
+    `signer` signs what is sent by keys.
+    """
+    display = display_on(stderr_console() if json else stdout_console())
+    await watch(client, [watched], display, steer=True, signer=signer)
     if json and watched.state is not None:
         write_json(watched.state)
     return print_outcome(watched, to_stderr=json)

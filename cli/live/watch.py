@@ -32,6 +32,7 @@ from recovery.execution.state import ExecutionState
 from recovery.operator.messages import OperatorMessage, nearest
 from recovery.text_format import timestamp, visible
 from runtime.exit import CliError, ExitCode
+from security.signers import RequestSigner
 
 _POLL_SECONDS = 1.0
 _FAST_POLL_SECONDS = 0.25
@@ -116,11 +117,17 @@ def display_on(console: Console) -> Display:
 
 
 async def watch(
-    client: Client, watched: Sequence[WatchedExecution], display: Display, *, steer: bool = False
+    client: Client,
+    watched: Sequence[WatchedExecution],
+    display: Display,
+    *,
+    steer: bool = False,
+    signer: RequestSigner | None = None,
 ) -> None:
     """Follow executions until all have ended; their last states are in `watched`.
 
-    With `steer`, keys to steer a single execution are offered, where keys can be read.
+    With `steer`, keys to steer a single execution are offered, where keys can be read; `signer`
+    signs what they send.
 
     Raises:
         CliError: without a live view, an outage of Temporal is too long; Temporal does not know an
@@ -133,7 +140,7 @@ async def watch(
         with display, ExitStack() as stack:
             prompting: asyncio.Task[None] | None = None
             if steer and len(watched) == 1 and isinstance(display, LiveDisplay) and has_keyboard():
-                prompts = stack.enter_context(_prompts(client, watched[0], display))
+                prompts = stack.enter_context(_prompts(client, watched[0], display, signer))
                 prompting = asyncio.create_task(prompts.run())
                 tasks.append(prompting)
             while not all(poll.done() for poll in polls):
@@ -159,11 +166,13 @@ async def watch(
 
 
 @contextmanager
-def _prompts(client: Client, watched: WatchedExecution, display: LiveDisplay) -> Iterator[Prompts]:
+def _prompts(
+    client: Client, watched: WatchedExecution, display: LiveDisplay, signer: RequestSigner | None
+) -> Iterator[Prompts]:
     """Read keys that steer the execution on the screen, and prompt below it."""
 
     with keyboard() as keys:
-        prompts = Prompts(watched, keys, partial(send_to, client, watched))
+        prompts = Prompts(watched, keys, partial(send_to, client, watched, signer=signer))
         prompts.redraw, display.footer = display.redraw, prompts.footer
         try:
             yield prompts
@@ -172,7 +181,11 @@ def _prompts(client: Client, watched: WatchedExecution, display: LiveDisplay) ->
 
 
 async def send_to(
-    client: Client, watched: WatchedExecution, message: OperatorMessage
+    client: Client,
+    watched: WatchedExecution,
+    message: OperatorMessage,
+    *,
+    signer: RequestSigner | None = None,
 ) -> str | None:
     """Send a message to the execution on the screen, and return its effect, if it is known.
 
@@ -182,7 +195,7 @@ async def send_to(
     running = await require_running(client, watched.plan_id)
     if running.execution_id != watched.execution_id:
         raise RefusedError(f"{watched.execution_id} has ended")
-    return await send(client, running, message, actor=whoami())
+    return await send(client, running, message, actor=whoami(), signer=signer)
 
 
 def _poll_interval(watched: Sequence[WatchedExecution]) -> float:

@@ -18,6 +18,7 @@ from contract.identifiers import EXECUTION_ID_KEY
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.operator.messages import MessageName, OperatorMessage
 from runtime.exit import CliError, ExitCode
+from security.signers import RequestSigner
 from tests.cli.executions import CHAIN, START, begin
 
 Answer = ExecutionState | Exception
@@ -114,8 +115,8 @@ async def test_without_a_worker_a_message_is_sent_to_the_execution_that_is_shown
 
     sent: list[Any] = []
 
-    async def take(_: object, running: Any, message: Any, *, actor: str) -> None:
-        sent.append((running.execution_id, message.name))
+    async def take(_: object, running: Any, message: Any, *, actor: str, signer: Any) -> None:
+        sent.append((running.execution_id, message.name, signer))
 
     async def running(*_: object) -> RunningExecution:
         return RunningExecution("crm", "crm-0f3b52a1c7d9", ExecutionType.DRILL, "run")
@@ -126,8 +127,9 @@ async def test_without_a_worker_a_message_is_sent_to_the_execution_that_is_shown
     watched = WatchedExecution("crm")
     client = cast(Client, FakeClient(NoWorkerError("No worker")))
     await watching._load_last_known(client, watched, "No worker")
-    await watching.send_to(client, watched, OperatorMessage(MessageName.PAUSE))
-    assert sent == [("crm-0f3b52a1c7d9", MessageName.PAUSE)]
+    signer = cast(RequestSigner, object())
+    await watching.send_to(client, watched, OperatorMessage(MessageName.PAUSE), signer=signer)
+    assert sent == [("crm-0f3b52a1c7d9", MessageName.PAUSE, signer)]
 
 
 async def test_without_a_terminal_a_long_outage_ends_the_command(
