@@ -9,7 +9,7 @@ from urllib.parse import quote
 from temporalio.client import Client
 
 from api.auth.request_signing import RequestSigning
-from api.auth.roles import require, role_for
+from api.auth.roles import require
 from api.auth.tokens import Authenticator, Principal
 from api.execution_starter import ExecutionStarter
 from api.hub import ExecutionHub
@@ -27,7 +27,8 @@ from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
 from contract.identifiers import plan_id_of
 from contract.rpc_limits import RPC_TIMEOUT
-from recovery.access.roles import Role
+from recovery.access.approvals import weakens_approvals
+from recovery.access.roles import Role, role_for
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionType, PlanStatus
@@ -35,7 +36,7 @@ from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import forecast
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
-from recovery.operator.messages import OperatorMessage, nearest
+from recovery.operator.messages import MessageName, OperatorMessage, nearest
 from recovery.plan.diff import differences
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import timestamp
@@ -85,7 +86,7 @@ class ExecutionService:
         self._connecting = asyncio.Lock()
         self.signing = RequestSigning(settings)
         self.starter = ExecutionStarter(
-            settings, self.client, self.plan, self.history, self.signing
+            settings, self.client, self.plan, self.plans.plan, self.history, signing=self.signing
         )
 
     async def client(self) -> Client:
@@ -134,6 +135,14 @@ class ExecutionService:
             ApiProblem: the caller may not, or does not know the newest version.
         """
         require(caller, Role.OPERATOR)
+        if not caller.may(Role.APPROVER):
+            current = await self.plans.plan(plan.plan_id)
+            if current is not None and (weaker := weakens_approvals(current.plan, plan)):
+                what = f"nothing was registered: it would need less approval ({weaker[0]})"
+                require(caller, Role.APPROVER, what=what)
+            if after is None:
+                # Another version, registered meanwhile, was not compared.
+                after = current.version.version if current else 0
         try:
             return await self.plans.register(plan, author=caller.subject, after=after)
         except NewerVersionError as error:
@@ -213,7 +222,11 @@ class ExecutionService:
             RefusedError: the execution rejected the message, or does not run.
             UnreachableError: Temporal did not answer.
         """
-        require(caller, role_for(message.name))
+        state = None
+        if message.name is MessageName.SKIP_WAVE:
+            async with self.hub.execution(execution_id).subscribed() as poller:
+                state = (await poller.fresh()).value
+        require(caller, role_for(state, message))
         client = await self.client()
         running = await self._running(client, execution_id)
         signer = self.signing.signer(caller)

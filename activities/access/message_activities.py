@@ -34,5 +34,8 @@ class MessageActivities:
             report_refusal(f"the message {message.name[:100]}", refused, execution_id=execution_id)
             return MessageVerdict(refusal=refused.code, reason=str(refused))
         return MessageVerdict(
-            verified_actor=grant.actor, nonce=grant.nonce, break_glass=grant.break_glass
+            verified_actor=grant.actor,
+            nonce=grant.nonce,
+            roles=grant.roles,
+            break_glass=grant.break_glass,
         )

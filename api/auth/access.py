@@ -38,11 +38,11 @@ Service = Annotated[ExecutionService, Depends(service_of)]
 Caller = Annotated[Principal, Depends(caller_of)]
 
 
-def in_role(role: Role) -> Callable[[Principal], Awaitable[Principal]]:
-    """A dependency that refuses callers without the role, before the body is validated."""
+def in_role(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
+    """A dependency that refuses callers with none of the roles, before the body is validated."""
 
     async def authorized(caller: Caller) -> Principal:
-        require(caller, role)
+        require(caller, *roles)
         return caller
 
     return authorized

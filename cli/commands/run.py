@@ -22,7 +22,7 @@ from client.connection import connect_to_temporal
 from client.readiness import check_readiness
 from client.takeover import PreviousExecution, previous_execution
 from contract.readiness import Readiness
-from recovery.execution.state import ExecutionType
+from recovery.execution.state import ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart, start_options_refusal
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count
@@ -127,6 +127,8 @@ def run(
         plan_id=requested.plan_id,
         server_ids=[server_id for wave in requested.waves for server_id in wave.server_ids],
         plan_changes=previous.changes if previous is not None else (),
+        needs_signature=needs_signature(requested, execution_type),
+        is_signed=signer is not None,
     )
     start = PlanStart(requested, intended, confirm_id, previous, cleanup_after, signer)
     try:

@@ -25,10 +25,11 @@ from client.start import replace_drill, require_targets, running_drill, start_ex
 from client.takeover import PreviousExecution
 from client.workers import idle_reason
 from contract.readiness import Readiness
+from recovery.access.approvals import passed_by_break_glass
 from recovery.base_model import Model
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
-from recovery.text_format import rounded_duration
+from recovery.text_format import listed, rounded_duration
 from runtime.exit import ExitCode
 from security.signers import RequestSigner
 from settings import get_settings
@@ -77,6 +78,10 @@ class PlanStart:
         if self.previous is not None:
             print_takeover(self.previous)
         rule = partial(start_refusal, intended)
+        if self.signer is not None:
+            passed = passed_by_break_glass(self.plan, intended.execution_type)
+            passes = f"; it passes {listed(passed)}" if passed else ""
+            notice(f"By break-glass ({self.signer.break_glass}){passes}.", style="bold")
         if intended.shows_targets:
             check_confirmation(rule, self.plan.plan_id, self.confirmation)
             readiness = asyncio.run(self._readiness())
@@ -133,7 +138,7 @@ class PlanStart:
         if follow:
             is_sandbox = get_settings().speed > 1
             watched = WatchedExecution(plan_id, execution_id, sandbox=is_sandbox, place=place)
-            return await follow_execution(client, watched, json=json)
+            return await follow_execution(client, watched, self.signer, json=json)
         if json:
             warnings = [f"it has not started yet. {idle}"] if idle else []
             write_json(Started(plan_id=plan_id, execution_id=execution_id, warnings=warnings))

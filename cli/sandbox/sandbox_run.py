@@ -38,7 +38,7 @@ from client.connection import connect_to_temporal, temporal_place
 from client.errors import RefusedError
 from client.takeover import recorded_execution
 from client.workers import has_worker
-from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.state import ExecutionState, ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
 from runtime.exit import CliError, ExitCode, worst_exit_code
@@ -141,7 +141,9 @@ def _new_start(plan: RecoveryPlan, given: Sequence[str], *, is_recovery: bool) -
     if not is_recovery:
         return PlanStart(plan, IntendedStart(plan_id, ExecutionType.DRILL), None)
     confirmation = plan_id if plan_id in given else next(iter(given), None)
-    return PlanStart(plan, IntendedStart(plan_id, ExecutionType.RECOVERY), confirmation)
+    recovery = ExecutionType.RECOVERY
+    needs = needs_signature(plan, recovery)
+    return PlanStart(plan, IntendedStart(plan_id, recovery, needs_signature=needs), confirmation)
 
 
 async def _run_all(stack: Stack, starts: Sequence[PlanStart], *, json: bool) -> ExitCode:

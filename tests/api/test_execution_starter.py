@@ -62,8 +62,13 @@ def starter(isolated_environment: None) -> ExecutionStarter:
         return SimpleNamespace(plan=CHAIN)
 
     settings = Settings()
+
+    async def newest(_plan_id: str) -> Any:
+        return None
+
     signing = RequestSigning(settings)
-    return ExecutionStarter(settings, connect, plan, cast(HistoryTable, None), signing)
+    history = cast(HistoryTable, None)
+    return ExecutionStarter(settings, connect, plan, newest, history, signing=signing)
 
 
 @pytest.mark.parametrize("request_", [_RECOVERY, _RELAUNCH])
