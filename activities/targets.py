@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from temporalio import activity
 
@@ -52,22 +53,27 @@ class TargetActivities:
 
     @activity.defn
     async def check_targets(
-        self, targets: list[Target], server_ids: list[list[str]] | None = None
+        self,
+        targets: list[Target],
+        server_ids: list[list[str]] | None = None,
+        must_be_signed: bool = False,
     ) -> WorkerContext:
         """Return the account and endpoint of each target, and whether the start may be launched.
 
-        The source servers of each, if given, are read for their Regions, systems and names.
+        The source servers of each, if given, are read for their Regions, systems and names. A plan
+        may need a signed start where the worker does not.
         """
         async with heartbeating():
-            (refusal, warnings), context, servers = await asyncio.gather(
-                self._check_start(),
+            start, context, servers = await asyncio.gather(
+                self._check_start(must_be_signed=must_be_signed),
                 self._context(targets, _START_TIMEOUT_SECONDS),
                 self._servers(targets, server_ids or []),
             )
         return context.model_copy(
             update={
-                "refusal": refusal,
-                "warnings": warnings + self._dependencies.warnings(origins_of(servers)),
+                "refusal": start.refusal,
+                "break_glass": start.break_glass,
+                "warnings": start.warnings + self._dependencies.warnings(origins_of(servers)),
                 "operating_systems": {
                     server.source_server_id: server.operating_system
                     for server in servers
@@ -115,22 +121,23 @@ class TargetActivities:
         listed = await asyncio.gather(*(read(target, ids) for target, ids in requests if ids))
         return [server for some in listed for server in some]
 
-    async def _check_start(self) -> tuple[str | None, list[str]]:
-        """Why the start of the calling workflow is refused, and what must be known of it."""
-        if self._verifier is None or not self._verifier.is_required:
-            return None, []
+    async def _check_start(self, *, must_be_signed: bool) -> "_CheckedStart":
+        """Whether the start of the calling workflow is refused, and what must be known of it."""
+        if self._verifier is None or not (self._verifier.is_required or must_be_signed):
+            return _CheckedStart()
         info = activity.info()
         workflow_id, run_id = info.workflow_id or "", info.workflow_run_id or ""
         try:
             start = await self._verifier.start_of(activity.client(), workflow_id, run_id)
         except AccessRefusedError as refused:
             self._verifier.report_refusal(start_event(workflow_id), refused)
-            return f"the start is refused: {refused}", []
+            return _CheckedStart(refusal=f"the start is refused: {refused}")
         self._verifier.audit.write(start_event(workflow_id, start))
         grant = start.grant
         if grant.break_glass is None:
-            return None, []
-        return None, [f"Started by break-glass by {grant.actor}: {grant.break_glass}"]
+            return _CheckedStart()
+        warning = f"Started by break-glass by {grant.actor}: {grant.break_glass}"
+        return _CheckedStart(break_glass=grant.break_glass, warnings=[warning])
 
     async def _context(self, targets: Sequence[Target], seconds: float) -> WorkerContext:
         contexts = await asyncio.gather(*(self._check_target(each, seconds) for each in targets))
@@ -172,6 +179,15 @@ class TargetActivities:
         check = _TargetCheck(plan, target, self._clients.drs(target), quotas)
         await check.run()
         return check
+
+
+@dataclass(frozen=True)
+class _CheckedStart:
+    """What a worker says of a start; see `WorkerContext`."""
+
+    refusal: str | None = None
+    break_glass: str | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 def _names_of(servers: Iterable[SourceServer]) -> dict[str, str]:

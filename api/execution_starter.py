@@ -13,7 +13,7 @@ from temporalio.client import Client
 from api.auth.audited_requests import note
 from api.auth.rate_limits import RateLimits, starts
 from api.auth.request_signing import RequestSigning
-from api.auth.roles import require
+from api.auth.roles import require, require_starter
 from api.auth.tokens import Principal
 from api.parameters import EXECUTION_ID_PATTERN, MAX_VERSIONS
 from api.problems import ApiProblem, raise_if_refused
@@ -28,13 +28,19 @@ from client.workers import idle_reason
 from contract.identifiers import new_execution_id, plan_id_of
 from recovery.access.roles import Role
 from recovery.base_model import StrictModel
-from recovery.execution.state import ExecutionType
+from recovery.execution.state import ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart, start_refusal
-from recovery.plan.model import MAX_SERVERS_PER_PLAN, SERVER_ID_PATTERN, PlanOrWaveId, RecoveryPlan
+from recovery.plan.model import (
+    MAX_SERVERS_PER_PLAN,
+    SERVER_ID_PATTERN,
+    PlanOrWaveId,
+    RecoveryPlan,
+    RecoveryRules,
+)
 from settings import Settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
-from storage.plans import RegisteredPlan
+from storage.plans import PlanTableError, RegisteredPlan
 
 _SECONDS = Annotated[float, Field(strict=True, ge=0, le=30 * 86_400, allow_inf_nan=False)]
 _ServerId = Annotated[str, Field(pattern=f"^{SERVER_ID_PATTERN}$")]
@@ -71,6 +77,7 @@ class ExecutionStarter:
         settings: Settings,
         connect: Callable[[], Awaitable[Client]],
         plan: Callable[[str, int | None], Awaitable[RegisteredPlan]],
+        newest: Callable[[str], Awaitable[RegisteredPlan | None]],
         history: HistoryTable,
         *,
         signing: RequestSigning,
@@ -82,6 +89,7 @@ class ExecutionStarter:
             settings: have the limit of starts per minute.
             connect: returns the connection to Temporal, which is made on first use.
             plan: returns a registered plan, by its PlanId and version.
+            newest: returns the newest version of a plan; None if none is registered.
             history: has the durations of servers, and executions that Temporal no longer has.
             signing: signs the starts.
             limits: counts them.
@@ -89,6 +97,7 @@ class ExecutionStarter:
         self._settings = settings
         self._connect = connect
         self._plan = plan
+        self._newest = newest
         self._history = history
         self._signing = signing
         self._limits = limits
@@ -172,7 +181,11 @@ class ExecutionStarter:
     ) -> None:
         plan_id = plan_id_of(execution_id)
         plan, previous = await self._to_run(plan_id, request)
-        intended = _refuse(plan_id, request, plan, previous.changes if previous else ())
+        signer = self._signing.signer(caller)
+        changes = previous.changes if previous else ()
+        intended = _refuse(plan_id, request, plan, changes, is_signed=signer is not None)
+        if request.execution_type is ExecutionType.RECOVERY:
+            require_starter(caller, plan, await self._newest_of(plan))
         await require_targets(client, intended)
         if request.replace_drill:
             await replace_drill(client, plan_id)
@@ -187,8 +200,18 @@ class ExecutionStarter:
             started_by=caller.subject,
             execution_id=execution_id,
             request=request_hash,
-            signer=self._signing.signer(caller),
+            signer=signer,
         )
+
+    async def _newest_of(self, plan: RecoveryPlan) -> RegisteredPlan | None:
+        """The newest version of a plan; None if there is none, or it does not decide who starts."""
+        try:
+            return await self._newest(plan.plan_id)
+        except PlanTableError:
+            if plan.recovery == RecoveryRules():
+                # A recovery must not wait for DynamoDB.
+                return None
+            raise
 
     async def _to_run(
         self, plan_id: str, request: StartRequest
@@ -240,6 +263,8 @@ def _refuse(
     request: StartRequest,
     plan: RecoveryPlan | None = None,
     changes: Sequence[str] = (),
+    *,
+    is_signed: bool = False,
 ) -> IntendedStart:
     """Apply the rules for starts, again once the plan is read.
 
@@ -248,6 +273,7 @@ def _refuse(
         request: how to run it.
         plan: the plan itself, once it is read.
         changes: how it differs from the plan of the execution it continues from.
+        is_signed: whether the start is signed.
 
     Raises:
         ApiProblem: nothing was started.
@@ -260,6 +286,8 @@ def _refuse(
         replaces_drill=request.replace_drill,
         is_cleaned_up=request.cleanup_after_seconds is not None,
         plan_changes=changes,
+        needs_signature=plan is not None and needs_signature(plan, request.execution_type),
+        is_signed=is_signed,
     )
     raise_if_refused(start_refusal(intended, request.confirmation), plan_id)
     return intended

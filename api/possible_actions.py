@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from api.auth.roles import role_for
 from client.cleanup import may_clean_up, termination_lines
-from recovery.access.roles import Role
+from recovery.access.roles import Role, role_for
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.operator.confirmation import cancel_refusal
@@ -52,7 +51,8 @@ def possible_actions(state: ExecutionState, wave_id: str | None = None) -> Actio
 def _messages(state: ExecutionState, wave_id: str | None) -> Iterator[PossibleAction]:
     for action in actions(state):
         if not action.waves and wave_id is None:
-            yield _possible(state, OperatorMessage(action.name))
+            for form in allowed_forms(state, action.name, None):
+                yield _possible(state, form)
         for wave in action.waves:
             if wave_id not in (None, wave.wave_id):
                 continue
@@ -74,7 +74,7 @@ def _possible(
         wave_name=wave_name,
         body={key.capitalize(): value for key, value in message.as_input().items()},
         needs=["Job"] if message.name is MessageName.ADOPT_JOB else [],
-        role=role_for(message.name),
+        role=role_for(state, message),
         effect=effect_of(state, message),
     )
 

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from api.auth.audited_requests import note
 from api.auth.rate_limits import READINESS, RateLimits
 from api.auth.request_signing import RequestSigning
-from api.auth.roles import require, role_for
+from api.auth.roles import require
 from api.auth.tokens import Authenticator, Principal
 from api.execution_starter import ExecutionStarter
 from api.hub import ExecutionHub
@@ -33,8 +33,9 @@ from contract.cleanup import StartCleanup
 from contract.identifiers import plan_id_of
 from contract.readiness import Readiness
 from contract.rpc_limits import RPC_TIMEOUT
+from recovery.access.approvals import weakens_approvals
 from recovery.access.audit import AuditPlace
-from recovery.access.roles import Role
+from recovery.access.roles import Role, role_for
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionType, PlanStatus
@@ -42,7 +43,7 @@ from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import forecast
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
-from recovery.operator.messages import OperatorMessage, nearest
+from recovery.operator.messages import MessageName, OperatorMessage, nearest
 from recovery.plan.diff import differences
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import timestamp
@@ -97,6 +98,7 @@ class ExecutionService:
             settings,
             self.client,
             self.plan,
+            self.plans.plan,
             self.history,
             signing=self.signing,
             limits=self.limits,
@@ -149,6 +151,14 @@ class ExecutionService:
         """
         note(plan_id=plan.plan_id, text=f"plan hash {plan.plan_hash}")
         require(caller, Role.OPERATOR)
+        if not caller.may(Role.APPROVER):
+            current = await self.plans.plan(plan.plan_id)
+            if current is not None and (weaker := weakens_approvals(current.plan, plan)):
+                what = f"nothing was registered: it would need less approval ({weaker[0]})"
+                require(caller, Role.APPROVER, what=what)
+            if after is None:
+                # Another version, registered meanwhile, was not compared.
+                after = current.version.version if current else 0
         try:
             return await self.plans.register(plan, author=caller.subject, after=after)
         except NewerVersionError as error:
@@ -250,7 +260,11 @@ class ExecutionService:
             UnreachableError: Temporal did not answer.
         """
         note(message=message.name.value, wave_id=message.wave)
-        require(caller, role_for(message.name))
+        state = None
+        if message.name is MessageName.SKIP_WAVE:
+            async with self.hub.execution(execution_id).subscribed() as poller:
+                state = (await poller.fresh()).value
+        require(caller, role_for(state, message))
         client = await self.client()
         running = await self._running(client, execution_id)
         signer = self.signing.signer(caller)

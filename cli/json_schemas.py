@@ -38,6 +38,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "cancel-wave": _SENT,
     "retry-wave": _SENT,
     "approve-wave": _SENT,
+    "approve-recovery": _SENT,
     "adopt-job": _SENT,
     "launch-anyway": _SENT,
     "pause": _SENT,

@@ -1,6 +1,6 @@
 """The input, a signal and the result of a wave's workflow."""
 
-from recovery.access.grants import SignedRequest
+from recovery.access.grants import SignedApproval, SignedRequest
 from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
 from recovery.execution.server import OperatingSystem, ServerResult
@@ -32,6 +32,7 @@ class WaveInput(Model):
         past_attempts: the wave's attempts before this one, for its history.
         acting_for: the execution and actor that sessions in AWS are named after.
         retried_by: the operators' signed retries that the attempt follows.
+        approved_by: the signed approvals of the recovery and of the wave.
     """
 
     execution_id: str
@@ -56,6 +57,7 @@ class WaveInput(Model):
     past_attempts: list[WaveAttempt] = []
     acting_for: SessionIdentity | None = None
     retried_by: list[SignedRequest] = []
+    approved_by: list[SignedApproval] = []
 
     @property
     def is_drill(self) -> bool:

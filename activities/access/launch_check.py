@@ -9,6 +9,7 @@ from temporalio.client import Client
 from activities.access.verifier import RequestVerifier, VerifiedStart, first_event
 from contract.identifiers import LaunchIdParts, launch_id_parts, wave_workflow_id
 from contract.launch import LaunchAnswer, LaunchRequest
+from recovery.access.approvals import Approval
 from recovery.access.binding import (
     RequestedLaunch,
     is_answer,
@@ -42,7 +43,7 @@ class LaunchCheck:
         parts = launch_id_parts(request.launch_id)
         if parts is None:
             raise AccessRefusedError(AccessCode.MALFORMED, "its launch ID is not one of ours")
-        start = await self._start_of_wave(activity.client(), request, parts)
+        start, wave_started = await self._start_of_wave(activity.client(), request, parts)
         launch = RequestedLaunch(
             execution_id=parts.execution_id,
             wave_id=parts.wave_id,
@@ -55,8 +56,16 @@ class LaunchCheck:
             relaunch=request.relaunch,
         )
         # Each was valid when the plan's workflow accepted it.
-        signed = replace(launch, retries=[self._verifier.verified(s) for s in request.retried_by])
-        require_launch(signed, start.subject, start.plan)
+        signed = replace(
+            launch,
+            wave_started=wave_started,
+            retries=[self._verifier.verified(s) for s in request.retried_by],
+            approvals=[
+                Approval(self._verifier.verified(each.signed), each.accepted_time)
+                for each in request.approved_by
+            ],
+        )
+        require_launch(signed, start.grant, start.plan)
         identity = SessionIdentity.of(
             start.subject.plan_id, start.subject.execution_id, start.grant.actor
         )
@@ -70,8 +79,11 @@ class LaunchCheck:
 
     async def _start_of_wave(
         self, client: Client, request: LaunchRequest, parts: LaunchIdParts
-    ) -> VerifiedStart:
-        """The signed start of the plan whose workflow started this attempt of the wave."""
+    ) -> tuple[VerifiedStart, float]:
+        """The signed start of the plan whose workflow started this attempt of the wave, and when.
+
+        The time is Temporal's, in epoch seconds.
+        """
         workflow_id = wave_workflow_id(parts.execution_id, parts.wave_id, parts.attempt)
         if request.wave_workflow_id != workflow_id:
             raise AccessRefusedError(
@@ -79,12 +91,13 @@ class LaunchCheck:
                 f"launch {request.launch_id} is not one of {request.wave_workflow_id}",
             )
         event = await first_event(client, workflow_id)
-        parent = event.parent_workflow_execution
+        parent = event.workflow_execution_started_event_attributes.parent_workflow_execution
         if not parent.workflow_id:
             raise AccessRefusedError(
                 AccessCode.OTHER_CALLER, f"{workflow_id} was not started by the workflow of a plan"
             )
-        return await self._verifier.start_of(client, parent.workflow_id, parent.run_id)
+        start = await self._verifier.start_of(client, parent.workflow_id, parent.run_id)
+        return start, event.event_time.seconds
 
     def _is_signed(
         self, answer: LaunchAnswer, launch: RequestedLaunch, start: VerifiedStart

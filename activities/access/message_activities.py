@@ -62,5 +62,8 @@ class MessageActivities:
                 return MessageVerdict()
             return MessageVerdict(refusal=refused.code, reason=str(refused))
         return MessageVerdict(
-            verified_actor=grant.actor, nonce=grant.nonce, break_glass=grant.break_glass
+            verified_actor=grant.actor,
+            nonce=grant.nonce,
+            roles=grant.roles,
+            break_glass=grant.break_glass,
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
@@ -127,7 +127,8 @@ class RequestVerifier:
         )
 
     async def _read(self, client: Client, workflow_id: str, run_id: str) -> VerifiedStart:
-        event = await first_event(client, workflow_id, run_id)
+        first = await first_event(client, workflow_id, run_id)
+        event = first.workflow_execution_started_event_attributes
         try:
             (start,) = await client.data_converter.decode(event.input.payloads, [StartExecution])
         except (RuntimeError, TypeError, ValueError) as error:
@@ -147,9 +148,7 @@ class RequestVerifier:
         return VerifiedStart(grant, subject, start.plan)
 
 
-async def first_event(
-    client: Client, workflow_id: str, run_id: str | None = None
-) -> WorkflowExecutionStartedEventAttributes:
+async def first_event(client: Client, workflow_id: str, run_id: str | None = None) -> HistoryEvent:
     """How a workflow was started, by Temporal's record, which no client can change.
 
     Raises:
@@ -159,7 +158,7 @@ async def first_event(
     handle = client.get_workflow_handle(workflow_id, run_id=run_id)
     try:
         async for event in handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT):
-            return event.workflow_execution_started_event_attributes
+            return event
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise ApplicationError(

@@ -25,9 +25,9 @@ def service_of(request: Request) -> ExecutionService:
 
 @dataclass(frozen=True)
 class InRole:
-    """A dependency: the caller of an `AuthenticatedRoute`, who has the role."""
+    """A dependency: the caller of an `AuthenticatedRoute`, who has one of the roles."""
 
-    role: Role
+    roles: tuple[Role, ...]
 
     # `_BEARER` is for the OpenAPI document.
     async def __call__(self, request: Request, _: Annotated[Any, Depends(_BEARER)]) -> Principal:
@@ -36,8 +36,8 @@ class InRole:
 
 
 Service = Annotated[ExecutionService, Depends(service_of)]
-Caller = Annotated[Principal, Depends(InRole(Role.VIEWER))]
-Operator = Annotated[Principal, Depends(InRole(Role.OPERATOR))]
+Caller = Annotated[Principal, Depends(InRole((Role.VIEWER,)))]
+Operator = Annotated[Principal, Depends(InRole((Role.OPERATOR,)))]
 
 
 class AuthenticatedRoute(APIRoute):
@@ -51,15 +51,15 @@ class AuthenticatedRoute(APIRoute):
         """See `APIRoute`."""
         handle = super().get_route_handler()
         dependencies = [each.call for each in self.dependant.dependencies]
-        roles = [call.role for call in dependencies if isinstance(call, InRole)]
+        needed = [call.roles for call in dependencies if isinstance(call, InRole)]
 
         async def authenticated(request: Request) -> Response:
             credentials = await _BEARER(request)
             caller = await service_of(request).authenticator.authenticate(
                 credentials.credentials if credentials else None, address_of(request)
             )
-            for role in roles:
-                require(caller, role)
+            for roles in needed:
+                require(caller, *roles)
             request.state.caller = caller
             return await handle(request)
 

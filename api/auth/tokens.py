@@ -62,7 +62,7 @@ class Principal:
 
     def may(self, role: Role) -> bool:
         """Whether the caller has a role; all callers are viewers, and an admin has every role."""
-        return role is Role.VIEWER or role in self.roles or Role.ADMIN in self.roles
+        return role.is_among(self.roles)
 
 
 class Authenticator:

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Depends
 from pydantic import Field, StrictBool
 
 from api.auth.access import AuthenticatedRoute, InRole, Operator, Service
-from api.auth.roles import role_for
 from api.auth.tokens import Principal
 from api.parameters import ExecutionId, IdempotencyKey
 from api.problems import BODY_PROBLEMS, problem_responses
 from api.service import ExecutionService
 from client.steering import WITHOUT_WORKER
+from recovery.access.roles import Role, role_for
 from recovery.base_model import Model, StrictModel
 from recovery.operator.messages import (
     JOB_ID_PATTERN,
@@ -66,6 +66,12 @@ class ApproveWaveRequest(WaveMessageRequest):
 
     approve: StrictBool = True
     expires_in_seconds: Expiry | None = None
+
+
+class ApproveRecoveryRequest(ExecutionMessageRequest):
+    """Approve or refuse a real recovery, before its first launch."""
+
+    approve: StrictBool = True
 
 
 class LaunchAnywayRequest(WaveMessageRequest):
@@ -123,6 +129,7 @@ REQUESTS: dict[MessageName, tuple[type[StrictModel], str]] = {
     MessageName.CANCEL_WAVE: (WaveMessageRequest, "Stop waiting for one wave; the plan continues"),
     MessageName.RETRY_WAVE: (WaveMessageRequest, "Retry the servers of a wave that are not up"),
     MessageName.APPROVE_WAVE: (ApproveWaveRequest, "Approve or refuse a wave"),
+    MessageName.APPROVE_RECOVERY: (ApproveRecoveryRequest, "Approve or refuse a real recovery"),
     MessageName.PAUSE: (ExecutionMessageRequest, "Pause: launch nothing new"),
     MessageName.RESUME: (ExecutionMessageRequest, "Resume after a pause"),
     MessageName.ADOPT_JOB: (AdoptJobRequest, "Name the DRS job of a launch in doubt"),
@@ -131,6 +138,13 @@ REQUESTS: dict[MessageName, tuple[type[StrictModel], str]] = {
         "Confirm that DRS has no job for a launch in doubt",
     ),
 }
+
+
+def _roles(name: MessageName) -> tuple[Role, ...]:
+    """The roles that send a message; which of them it takes may depend on the execution."""
+    if name is MessageName.SKIP_WAVE:
+        return Role.OPERATOR, Role.APPROVER
+    return (role_for(None, OperatorMessage(name)),)
 
 
 def _endpoint(
@@ -152,7 +166,7 @@ def _endpoint(
 
     send.__annotations__ |= {
         "service": Service,
-        "caller": Annotated[Principal, Depends(InRole(role_for(name)))],
+        "caller": Annotated[Principal, Depends(InRole(_roles(name)))],
         "execution_id": ExecutionId,
         "body": body_model,
         "idempotency_key": IdempotencyKey,

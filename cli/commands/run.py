@@ -21,7 +21,7 @@ from cli.render.tables import finding_table, found_line, other_endpoints, target
 from client.recoveries.chosen import Choice
 from client.takeover import PreviousExecution
 from contract.readiness import Readiness
-from recovery.execution.state import ExecutionType
+from recovery.execution.state import ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart, start_options_refusal
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count
@@ -128,8 +128,13 @@ def run(
         plan_id=requested.plan_id,
         server_ids=[server_id for wave in requested.waves for server_id in wave.server_ids],
         plan_changes=previous.changes if previous is not None else (),
+        needs_signature=needs_signature(requested, execution_type),
+        # The API says itself whether it signs.
+        is_signed=break_glass is not None or get_settings().api_url is not None,
     )
-    start = PlanStart(requested, intended, confirm_id, previous, cleanup_after, recoveries)
+    start = PlanStart(
+        requested, intended, confirm_id, previous, cleanup_after, recoveries, break_glass
+    )
     try:
         if dry_run:
             if previous is not None:

@@ -8,6 +8,7 @@ import typer
 
 from cli.commands.lists import show_executions
 from cli.commands.validate import Json
+from cli.input.break_glass import BreakGlass, KeyPath, signed_recoveries
 from cli.input.completion import PlanOrExecution, complete_plan_or_execution
 from cli.input.durations import parse_duration
 from cli.live.follow import closed_text, follow_execution, print_detached_notice, print_outcome
@@ -22,7 +23,7 @@ from cli.render.output import (
     write_json,
 )
 from client.errors import NoWorkerError, RefusedError
-from client.recoveries.chosen import recoveries
+from client.recoveries.chosen import Choice, recoveries
 from client.recoveries.protocol import Recoveries
 from recovery.text_format import rounded_duration
 from runtime.exit import CliError, ExitCode
@@ -85,18 +86,24 @@ def _warn_of(problems: list[str], *, shown: list[str] | None = None) -> ExitCode
     return ExitCode.UNREACHABLE if problems else ExitCode.COMPLETED
 
 
-def watch_plan(plan: PlanOrExecution, json: Json = False) -> None:
+def watch_plan(
+    plan: PlanOrExecution,
+    *,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
+    json: Json = False,
+) -> None:
     """Follow an execution to its end, and steer it.
 
     The same as status --watch. An execution ID follows that execution and no
     later one. On a terminal, single keys start the actions that are possible
     now; each asks for a confirmation. q and Ctrl-C only detach: the execution
-    continues.
+    continues. With --break-glass and --key, what they send is signed.
 
     \b
     Exit codes: those of `run`; 2 not known, 5 cannot reach Temporal, 130 detached.
     """
-    _show_or_follow(plan, follow=True, json=json)
+    _show_or_follow(plan, follow=True, known=signed_recoveries(break_glass, key), json=json)
 
 
 def wait(
@@ -157,9 +164,16 @@ async def _watched(known: Recoveries, given: str) -> WatchedExecution:
     )
 
 
-def _show_or_follow(given: str, *, follow: bool, list_all: bool = False, json: bool) -> NoReturn:
+def _show_or_follow(
+    given: str,
+    *,
+    follow: bool,
+    list_all: bool = False,
+    known: Choice = recoveries,
+    json: bool,
+) -> NoReturn:
     try:
-        code = asyncio.run(_show_one(given, follow=follow, list_all=list_all, json=json))
+        code = asyncio.run(_show_one(known, given, follow=follow, list_all=list_all, json=json))
     except KeyboardInterrupt:
         if follow:
             print_detached_notice(given)
@@ -167,8 +181,10 @@ def _show_or_follow(given: str, *, follow: bool, list_all: bool = False, json: b
     raise typer.Exit(code)
 
 
-async def _show_one(given: str, *, follow: bool, list_all: bool, json: bool) -> ExitCode:
-    async with recoveries() as known:
+async def _show_one(
+    choice: Choice, given: str, *, follow: bool, list_all: bool, json: bool
+) -> ExitCode:
+    async with choice() as known:
         watched = await _watched(known, given)
         if follow:
             return await follow_execution(known, watched, json=json)

@@ -172,6 +172,25 @@ def approve_wave(
     _steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
 
 
+def approve_recovery(
+    plan: PlanOrExecution,
+    *,
+    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it: it ends.")] = False,
+    reason: Reason = "",
+    actor: Actor = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
+    json: Json = False,
+) -> None:
+    """Approve or refuse a real recovery before its first launch.
+
+    Only signed approvals count: use the pages or the API, or an offline key, whose
+    approval counts as all that are needed.
+    """
+    message = OperatorMessage(MessageName.APPROVE_RECOVERY, reason=reason, approve=not refuse)
+    _steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
+
+
 def adopt_job(
     plan: PlanOrExecution,
     wave: WaveName,
@@ -278,7 +297,7 @@ def cancel_plan(
 def add_commands(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
     wave_commands = (skip_wave, accept_wave, cancel_wave, retry_wave, approve_wave)
-    for command in (*wave_commands, adopt_job, launch_anyway, pause, resume):
+    for command in (*wave_commands, approve_recovery, adopt_job, launch_anyway, pause, resume):
         app.command(epilog=_EXIT_CODES)(command)
     app.command("cancel", epilog=_EXIT_CODES)(cancel_plan)
 

@@ -20,10 +20,11 @@ from client.recoveries.chosen import recoveries as chosen_recoveries
 from client.recoveries.protocol import Recoveries, StartedExecution, StartOrder
 from client.takeover import PreviousExecution
 from contract.readiness import Readiness
+from recovery.access.approvals import passed_by_break_glass
 from recovery.base_model import Model
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
-from recovery.text_format import rounded_duration
+from recovery.text_format import listed, rounded_duration
 from runtime.exit import ExitCode
 from settings import get_settings
 
@@ -45,6 +46,7 @@ class PlanStart:
         previous: the execution that it continues.
         cleanup_after: seconds from a drill's end until its instances are terminated.
         recoveries: where it is started.
+        break_glass: the reason for signing it with an offline key.
     """
 
     plan: RecoveryPlan
@@ -53,6 +55,7 @@ class PlanStart:
     previous: PreviousExecution | None = None
     cleanup_after: float | None = None
     recoveries: Choice = chosen_recoveries
+    break_glass: str | None = None
     _place: str = field(default="", init=False)
     _is_start_sent: bool = field(default=False, init=False)
     _execution_id: str | None = field(default=None, init=False)
@@ -69,6 +72,10 @@ class PlanStart:
         if self.previous is not None:
             print_takeover(self.previous)
         rule = partial(start_refusal, intended)
+        if self.break_glass is not None:
+            passed = passed_by_break_glass(self.plan, intended.execution_type)
+            passes = f"; it passes {listed(passed)}" if passed else ""
+            notice(f"By break-glass ({self.break_glass}){passes}.", style="bold")
         if intended.shows_targets:
             check_confirmation(rule, self.plan.plan_id, self.confirmation)
             readiness = asyncio.run(self._readiness())

@@ -19,6 +19,7 @@ KEYS = {
     MessageName.ACCEPT_WAVE: "a",
     MessageName.SKIP_WAVE: "s",
     MessageName.APPROVE_WAVE: "v",
+    MessageName.APPROVE_RECOVERY: "o",
     MessageName.CANCEL_WAVE: "c",
     MessageName.ADOPT_JOB: "j",
     MessageName.LAUNCH_ANYWAY: "l",
@@ -61,9 +62,11 @@ def hint(
         with_keys: name the keys of the live view, not the commands.
     """
     wave = pending.wave
+    is_recovery = pending.kind is DecisionKind.RECOVERY_APPROVAL
     why = "nothing new is launched" if wave is None else wave_notes(wave)
+    why = state.approvals_text if is_recovery else why
     act = _keys(pending) if with_keys else _commands(state.plan_id, pending)
-    note = "" if wave is None else if_unanswered(state, pending)
+    note = if_unanswered(state, pending) if wave or is_recovery else ""
     if wave is not None and (left := time_to_decide(state, wave, now=now)):
         note = f"{left}. {note}"
     if pending.kind is DecisionKind.LASTING_ERROR:
@@ -88,7 +91,11 @@ def _commands(plan_id: str, pending: PendingDecision) -> list[str]:
     """The commands that make a decision; for each launch in doubt, commands of its own."""
     wave = pending.wave
     if wave is None:
-        return [_command(name, plan_id) for name in pending.messages]
+        commands = [_command(name, plan_id) for name in pending.messages]
+        if pending.kind is DecisionKind.RECOVERY_APPROVAL:
+            commands[0] += " [--refuse] --break-glass REASON --key FILE"
+            return ["Approve or refuse it on the pages; if these are lost:", *commands]
+        return commands
     match pending.kind:
         case DecisionKind.LAUNCH:
             launches = wave.launches_in_doubt

@@ -117,7 +117,7 @@ class Prompts:
 
     def _forms(self, action: Action, wave: WaveState | None) -> list[OperatorMessage]:
         state = self._watched.state
-        if state is None or wave is None:
+        if state is None:
             return [OperatorMessage(action.name)]
         return allowed_forms(state, action.name, wave)
 

@@ -202,7 +202,7 @@ def _decisions(
     for number, each in enumerate(pending):
         rest = pending[number:]
         about = hint(state, each, now=rows.now, width=rows.width, with_keys=with_keys)
-        heading = [Text("PAUSED", style="bold yellow")]
+        heading = [Text(_name(each), style="bold yellow")]
         if each.wave is not None:
             heading = rows.row(each.wave, with_notes=False)
         used = len(lines) + len(heading) + len(about.what_to_do) + (len(rest) > 1)
@@ -220,6 +220,8 @@ def _decisions(
 
 
 def _name(pending: PendingDecision) -> str:
+    if pending.kind is DecisionKind.RECOVERY_APPROVAL:
+        return "The recovery waits for approvals"
     if pending.wave is None:
         return "PAUSED"
     if pending.kind is DecisionKind.APPROVAL:

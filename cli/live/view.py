@@ -131,6 +131,8 @@ def _header(
     lines += [Text(each) for each in wrapped(_progress(state, now=now), width, indent=" ")]
     if state.end_time is None and state.status_reason:
         lines += _texts(f" {state.status_reason}", width, style="bold")
+    if state.approvals_text and not state.awaits_approvals:
+        lines += _texts(f" {state.approvals_text}", width)
     for each in state.warnings:
         lines += _texts(f" warning: {each}", width, style="yellow")
     return lines

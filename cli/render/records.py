@@ -54,7 +54,9 @@ def cleanup_lines(cleanup: CleanupState, state: ExecutionState) -> list[str]:
 
 
 def _decisions(state: ExecutionState) -> list[str]:
-    lines = []
+    lines = [f"  {state.approvals_text}"] if state.approvals_text else []
+    if state.refused_by is not None:
+        lines.append(f"  refused by {state.refused_by} ({timestamp(state.refused_by.time)})")
     for wave in state.waves:
         decisions = {
             "skipped": wave.decisions.skipped_by,
@@ -66,7 +68,10 @@ def _decisions(state: ExecutionState) -> list[str]:
             if act is not None:
                 expiry = f", valid until {timestamp(act.expires)}" if act.expires else ""
                 when = f"({timestamp(act.time)}{expiry})"
-                lines.append(f"  {wave.wave_name} {decision} by {act} {when}")
+                text = f"{decision} by {act}"
+                if act.break_glass:
+                    text = f"approval passed by break-glass of {act}"
+                lines.append(f"  {wave.wave_name} {text} {when}")
     return lines
 
 

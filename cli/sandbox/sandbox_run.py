@@ -37,7 +37,7 @@ from cli.sandbox.local_stack import (
 from client.errors import RefusedError
 from client.recoveries.chosen import temporal_itself
 from client.recoveries.temporal import TemporalRecoveries
-from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.state import ExecutionState, ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
 from runtime.exit import CliError, ExitCode, worst_exit_code
@@ -141,7 +141,8 @@ def _new_start(plan: RecoveryPlan, given: Sequence[str], *, is_recovery: bool) -
         intended = IntendedStart(plan_id, ExecutionType.DRILL)
         return PlanStart(plan, intended, None, recoveries=temporal_itself)
     confirmation = plan_id if plan_id in given else next(iter(given), None)
-    intended = IntendedStart(plan_id, ExecutionType.RECOVERY)
+    needs = needs_signature(plan, ExecutionType.RECOVERY)
+    intended = IntendedStart(plan_id, ExecutionType.RECOVERY, needs_signature=needs)
     return PlanStart(plan, intended, confirmation, recoveries=temporal_itself)
 
 

@@ -6,6 +6,7 @@ The signature of a grant is verified before (`security.public_keys`).
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from recovery.access.approvals import Approval, require_approvals
 from recovery.access.grants import (
     AccessCode,
     AccessRefusedError,
@@ -38,7 +39,9 @@ class RequestedLaunch:
         number: of this launch within the attempt, from 0.
         since: no job of it is older (epoch seconds).
         relaunch: servers that may lose a live recovery instance.
+        wave_started: when the wave's workflow was started, by Temporal (epoch seconds).
         retries: the operators' retries that the attempt follows; their signatures are verified.
+        approvals: of the recovery and of the wave; their signatures are verified.
     """
 
     execution_id: str
@@ -49,8 +52,10 @@ class RequestedLaunch:
     servers: Sequence[Server]
     is_drill: bool
     since: float
+    wave_started: float = 0.0
     relaunch: Sequence[str] = ()
     retries: Sequence[Grant] = ()
+    approvals: Sequence[Approval] = ()
 
 
 def require_current(grant: Grant, *, now: float) -> None:
@@ -98,17 +103,19 @@ def require_same(
         )
 
 
-def require_launch(launch: RequestedLaunch, start: StartSubject, plan: RecoveryPlan) -> None:
+def require_launch(launch: RequestedLaunch, signed: Grant, plan: RecoveryPlan) -> None:
     """Refuse a launch that does not belong to a signed start and its plan.
 
     Args:
         launch: what is to be launched.
-        start: the signed start.
+        signed: the signed start.
         plan: the plan with the signed hash.
 
     Raises:
         AccessRefusedError: why nothing may be launched.
     """
+    start = signed.subject
+    assert isinstance(start, StartSubject), "the grant of a start"
     if launch.execution_id != start.execution_id:
         raise AccessRefusedError(
             AccessCode.OTHER_EXECUTION,
@@ -136,6 +143,7 @@ def require_launch(launch: RequestedLaunch, start: StartSubject, plan: RecoveryP
             AccessCode.OTHER_CONTENT, "jobs since the signed start must be searched"
         )
     _require_attempt(launch, wave, plan)
+    require_approvals(signed, plan, wave, launch.approvals, started=launch.wave_started)
 
 
 def require_termination(
@@ -183,7 +191,7 @@ def is_answer(
         and subject.execution_id == launch.execution_id
         and subject.fields.get("job") == job_id
         and subject.fields.get("launch", prefix) == prefix
-        and _names_wave(plan, subject.fields.get("wave"), launch.wave_id)
+        and plan.names_wave(subject.fields.get("wave"), launch.wave_id)
     )
 
 
@@ -219,7 +227,7 @@ def _require_attempt(launch: RequestedLaunch, wave: Wave, plan: RecoveryPlan) ->
         if isinstance(grant.subject, MessageSubject)
         and grant.subject.name == MessageName.RETRY_WAVE
         and grant.subject.execution_id == launch.execution_id
-        and _names_wave(plan, grant.subject.fields.get("wave"), wave.wave_id)
+        and plan.names_wave(grant.subject.fields.get("wave"), wave.wave_id)
     }
     if not 1 <= launch.attempt <= 1 + wave.retries + len(signed):
         raise AccessRefusedError(
@@ -227,15 +235,3 @@ def _require_attempt(launch: RequestedLaunch, wave: Wave, plan: RecoveryPlan) ->
             f"attempt {launch.attempt} of {wave.wave_name} is more than the plan's Retries and "
             f"{len(signed)} signed retries allow; send retry_wave",
         )
-
-
-def _names_wave(plan: RecoveryPlan, given: object, wave_id: str) -> bool:
-    """Whether an operator's name for a wave means this one, as the messages' rules have it."""
-    if not isinstance(given, str):
-        return False
-    ids = [w.wave_id for w in plan.waves if w.wave_id == given]
-    name = given.strip().casefold()
-    ids = ids or [
-        w.wave_id for w in plan.waves if name in (w.wave_id.casefold(), w.wave_name.casefold())
-    ]
-    return ids == [wave_id]

@@ -42,6 +42,7 @@ class AccessCode(StrEnum):
     OTHER_SERVERS = "OTHER_SERVERS"
     RELAUNCH_NOT_SIGNED = "RELAUNCH_NOT_SIGNED"
     ATTEMPT_NOT_SIGNED = "ATTEMPT_NOT_SIGNED"
+    APPROVAL_NOT_SIGNED = "APPROVAL_NOT_SIGNED"
 
 
 class AccessRefusedError(Exception):
@@ -172,6 +173,13 @@ class SignedRequest(Model):
             ) from None
 
 
+class SignedApproval(Model):
+    """A signed approval, and when the plan's workflow accepted it (epoch seconds)."""
+
+    signed: SignedRequest
+    accepted_time: float
+
+
 class MessageVerdict(Model):
     """What a worker says of a message's signature.
 
@@ -180,6 +188,7 @@ class MessageVerdict(Model):
         refusal: why it must have no effect; None if it may have one.
         reason: the refusal's text.
         nonce: of its signature.
+        roles: of the actor, by its signature.
         break_glass: the reason for signing it with an offline key.
     """
 
@@ -187,6 +196,7 @@ class MessageVerdict(Model):
     refusal: AccessCode | None = None
     reason: str = ""
     nonce: str | None = None
+    roles: list[str] = []
     break_glass: str | None = None
 
 

@@ -1,6 +1,13 @@
 """Roles: what a person may do."""
 
+from collections.abc import Collection
 from enum import StrEnum
+
+from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveState
+from recovery.operator.effects import skipped_with
+from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.operator.rules import waves_called
 
 
 class Role(StrEnum):
@@ -11,6 +18,31 @@ class Role(StrEnum):
     OPERATOR = "operator"
     """Register plans, start and steer executions, clean up after drills."""
     APPROVER = "approver"
-    """Approve and refuse waves."""
+    """Approve and refuse recoveries and waves, and skip waves that need an approval."""
     ADMIN = "admin"
     """Everything, including requests that destroy live recovery instances."""
+
+    def is_among(self, roles: Collection[str]) -> bool:
+        """Whether these roles include this one; an admin has every role."""
+        return self is Role.VIEWER or self in roles or Role.ADMIN in roles
+
+
+def role_for(state: ExecutionState | None, message: OperatorMessage) -> Role:
+    """The role that sends a message to an execution, whose state decides only about a skip.
+
+    Whoever skips a wave that nobody has approved passes its approval.
+    """
+    if message.name in (MessageName.APPROVE_WAVE, MessageName.APPROVE_RECOVERY):
+        return Role.APPROVER
+    if message.name is MessageName.SKIP_WAVE:
+        if state is None:
+            return Role.APPROVER
+        found = waves_called(state, message.wave or "")
+        skipped = [w for each in found for w in _skipped(state, each, cascade=message.cascade)]
+        if any(w.approval_required and w.decisions.approved_by is None for w in skipped):
+            return Role.APPROVER
+    return Role.OPERATOR
+
+
+def _skipped(state: ExecutionState, wave: WaveState, *, cascade: bool) -> list[WaveState]:
+    return skipped_with(state, wave) if cascade else [wave]

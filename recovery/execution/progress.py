@@ -57,7 +57,9 @@ def operator_decisions(wave: WaveState) -> list[str]:
         ("refused", decisions.refused_by, Cause.APPROVAL_REFUSED),
     )
     return [
-        f"{verb} by {decision.actor}"
+        f"approval passed by break-glass of {decision}"
+        if decision.break_glass
+        else f"{verb} by {decision.actor}"
         for verb, decision, cause in outcomes
         if decision is not None and (cause is None or wave.cause is not cause)
     ]

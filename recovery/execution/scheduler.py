@@ -120,7 +120,7 @@ class WaveScheduler:
             w
             for w in undecided
             if self._unlaunched.pause_reason
-            or w.waiting_for is WaitingFor.DECISION
+            or w.waiting_for in (WaitingFor.DECISION, WaitingFor.RECOVERY_APPROVAL)
             or self._unlaunched.needs_approval(w, now=0.0)
         ]
         awaited = for_people or retries or self._awaits_late_answer
@@ -238,7 +238,9 @@ class WaveScheduler:
         wave.retry_after = retry_after
         wave.decisions = wave.decisions.model_copy(update={"refused_by": None, "accepted_by": None})
         # An expired approval would fail the wave again, and no new one could be given.
-        if not wave.attempt or is_expired(wave.decisions.approved_by, now=now):
+        approval = wave.decisions.approved_by
+        is_passed = approval is not None and approval.break_glass
+        if not is_passed and (not wave.attempt or is_expired(approval, now=now)):
             wave.decisions.approved_by = None
         change(wave, WaveStatus.PENDING, reason, now=now)
         self._unlaunched.update((wave_id, *self.plan.graph.downstream_of(wave_id)), now=now)
@@ -254,6 +256,26 @@ class WaveScheduler:
         self.touch(now)
         affected = self._unlaunched.affected_by(wave_ids[0]) if len(wave_ids) == 1 else self._order
         self._unlaunched.update(affected, now=now)
+
+    def approve(self, approval: OperatorDecision, *, now: float) -> None:
+        """Record an approval of the recovery; with the last one, waves can be launched."""
+        self.state.approvals = [*self.state.approvals, approval]
+        self.touch(now)
+        self._unlaunched.update(now=now)
+
+    def pass_approvals(self, reason: str, *, now: float) -> None:
+        """Pass every approval, because the execution was started by break-glass."""
+        actor = self.state.started_by
+        by = OperatorDecision(actor=actor, time=now, reason=reason, break_glass=True)
+        needed = [w.wave_id for w in self.state.waves if w.approval_required]
+        self.decide(*needed, now=now, approved_by=by)
+        if self.state.approvers:
+            self.approve(by, now=now)
+
+    def refuse_recovery(self, decision: OperatorDecision, *, now: float) -> None:
+        """Launch nothing: a person who must approve the recovery refused it."""
+        self.state.refused_by = decision
+        self.cancel(f"Approval refused by {decision}; nothing was launched", now=now)
 
     def pause(self, reason: str, *, now: float) -> None:
         """Launch nothing new until `resume`."""
@@ -285,9 +307,10 @@ class WaveScheduler:
     def close(self, *, now: float) -> None:
         """Set the execution's final status."""
         cancelled = self.state.status is PlanStatus.CANCELLED
-        self.state.status, self.state.status_reason = judge_plan(
-            self.state.waves, cancelled=cancelled
-        )
+        if self.state.refused_by is None:
+            self.state.status, self.state.status_reason = judge_plan(
+                self.state.waves, cancelled=cancelled
+            )
         self.state.end_time = now
         self.touch(now)
 

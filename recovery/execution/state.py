@@ -4,13 +4,15 @@ The status query returns one `ExecutionState`; the terminal shows it and the his
 Times are epoch seconds.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.server import LaunchStatus, ServerResult, server_label
-from recovery.execution.wave import WaveState
-from recovery.plan.model import RecoveryPlan
+from recovery.execution.wave import OperatorDecision, WaveState
+from recovery.plan.model import RecoveryPlan, RecoveryRules
+from recovery.text_format import listed
 
 
 class ExecutionType(StrEnum):
@@ -18,6 +20,16 @@ class ExecutionType(StrEnum):
 
     DRILL = "DRILL"
     RECOVERY = "RECOVERY"
+
+
+def rules_of(plan: RecoveryPlan, execution_type: ExecutionType) -> RecoveryRules:
+    """Whose approval an execution of a plan needs; a drill needs nobody's."""
+    return plan.recovery if execution_type is ExecutionType.RECOVERY else RecoveryRules()
+
+
+def needs_signature(plan: RecoveryPlan, execution_type: ExecutionType) -> bool:
+    """Whether a start must be signed, so that whose approval it needs can be verified."""
+    return rules_of(plan, execution_type) != RecoveryRules()
 
 
 class PlanStatus(StrEnum):
@@ -48,10 +60,13 @@ class RefusalCode(StrEnum):
     WAVE_STATUS = "WAVE_STATUS"
     WAVE_LAUNCHED = "WAVE_LAUNCHED"
     NO_APPROVAL_NEEDED = "NO_APPROVAL_NEEDED"
+    STARTER_MAY_NOT_APPROVE = "STARTER_MAY_NOT_APPROVE"
     NOT_IN_DOUBT = "NOT_IN_DOUBT"
     ATTEMPTS_USED_UP = "ATTEMPTS_USED_UP"
     NOT_AUTHORIZED = "NOT_AUTHORIZED"
     """Its signature is missing, or is not one of this message."""
+    ROLE_MISSING = "ROLE_MISSING"
+    """Its sender, by the signature, lacks the role that it takes."""
     SIGNATURE_EXPIRED = "SIGNATURE_EXPIRED"
     REPLAYED = "REPLAYED"
     """The same signed message had its effect before."""
@@ -115,6 +130,10 @@ class ExecutionState(Model):
         from_execution: the earlier execution whose servers this one took over.
         endpoints: of DRS, as its worker sees them.
         warnings: risks for the execution, such as a history table in the Region that is lost.
+        approvers: how many people must approve it before its first launch.
+        starter_may_approve: whether its starter may approve waves.
+        approvals: those that it has; one by break-glass counts as all.
+        refused_by: who refused it; then it launches nothing.
     """
 
     execution_id: str
@@ -132,6 +151,10 @@ class ExecutionState(Model):
     from_execution: str | None = None
     endpoints: list[str] = []
     warnings: list[str] = []
+    approvers: int = 0
+    starter_may_approve: bool = True
+    approvals: list[OperatorDecision] = []
+    refused_by: OperatorDecision | None = None
     waves: list[WaveState] = []
     messages: list[MessageRecord] = []
     cleanup: CleanupState | None = None
@@ -147,6 +170,7 @@ class ExecutionState(Model):
         now: float,
     ) -> "ExecutionState":
         """The state of an execution that starts now."""
+        rules = rules_of(plan, execution_type)
         return cls(
             execution_id=execution_id,
             plan_id=plan.plan_id,
@@ -155,6 +179,8 @@ class ExecutionState(Model):
             execution_type=execution_type,
             started_by=started_by,
             start_time=now,
+            approvers=rules.approvers,
+            starter_may_approve=rules.starter_may_approve,
             waves=[WaveState.of(wave) for wave in plan.waves],
         )
 
@@ -162,6 +188,30 @@ class ExecutionState(Model):
     def is_over(self) -> bool:
         """Whether it accepts no more messages because it has ended."""
         return self.end_time is not None
+
+    @property
+    def has_recovery_rules(self) -> bool:
+        """Whether its plan has rules about who approves it, for which senders are verified."""
+        return bool(self.approvers) or not self.starter_may_approve
+
+    @property
+    def awaits_approvals(self) -> bool:
+        """Whether it launches nothing because people must approve it first."""
+        return not self.is_approved_with(self.approvals)
+
+    def is_approved_with(self, approvals: Sequence[OperatorDecision]) -> bool:
+        """Whether these approvals are all that it needs."""
+        return len(approvals) >= self.approvers or any(each.break_glass for each in approvals)
+
+    @property
+    def approvals_text(self) -> str:
+        """How many of the approvals it has, and whose; empty if it needs none."""
+        if passed := next((each for each in self.approvals if each.break_glass), None):
+            return f"approval passed by break-glass of {passed}"
+        if not self.approvers:
+            return ""
+        by = f" ({listed([each.actor for each in self.approvals])})" if self.approvals else ""
+        return f"{len(self.approvals)} of {self.approvers} approvals{by}"
 
     @property
     def has_verified_sender(self) -> bool:

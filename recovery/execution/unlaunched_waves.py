@@ -126,6 +126,8 @@ class UnlaunchedWaves:
             wait_for(wave, WaitingFor.DEPENDENCIES, names, now=now)
         elif self.is_deadline_passed:
             self._fail_at_deadline(wave, now=now)
+        elif self._state.awaits_approvals:
+            wait_for(wave, WaitingFor.RECOVERY_APPROVAL, self._state.approvals_text, now=now)
         elif self.needs_approval(wave, now=now):
             wait_for(wave, WaitingFor.APPROVAL, now=now)
         elif self.pause_reason:

@@ -45,6 +45,8 @@ class WaitingFor(StrEnum):
     """What a wave that is WAITING waits for."""
 
     DEPENDENCIES = "DEPENDENCIES"
+    RECOVERY_APPROVAL = "RECOVERY_APPROVAL"
+    """The people who must approve a real recovery before its first launch."""
     APPROVAL = "APPROVAL"
     DECISION = "DECISION"
     """An operator's decision on a dependency that failed or timed out."""
@@ -76,6 +78,10 @@ class WaitingFor(StrEnum):
 # The text and what joins it to its detail.
 _WAITING_TEXTS = {
     WaitingFor.DEPENDENCIES: ("Waiting for", " "),
+    WaitingFor.RECOVERY_APPROVAL: (
+        "Waiting for the recovery's approval (approve_recovery)",
+        ": ",
+    ),
     WaitingFor.APPROVAL: ("Waiting for approval (approve_wave)", ": "),
     WaitingFor.DECISION: ("Waiting for an operator's decision", " on "),
     WaitingFor.RESUME: ("Waiting for resume", ". "),
@@ -107,16 +113,18 @@ class Cause(StrEnum):
 
 
 class OperatorDecision(Model):
-    """A decision of an operator about a wave.
+    """A decision of an operator about a wave, or about the execution.
 
     Attributes:
         expires: until when it is valid (epoch seconds); None: without limit.
+        break_glass: it passes an approval, by an offline key.
     """
 
     actor: str
     time: float
     reason: str = ""
     expires: float | None = None
+    break_glass: bool = False
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.reason}" if self.reason else self.actor

@@ -24,6 +24,8 @@ class RequestRefusalCode(StrEnum):
     NOT_FOR_A_RECOVERY = "NOT_FOR_A_RECOVERY"
     UNKNOWN_SERVERS = "UNKNOWN_SERVERS"
     NOT_FORCED = "NOT_FORCED"
+    NOT_SIGNED = "NOT_SIGNED"
+    """The plan says whose approval its recovery needs, and nobody's would be verified."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class IntendedStart:
         replaces_drill: first end a running drill of the plan.
         is_cleaned_up: its instances are terminated after its end.
         plan_changes: how the plan differs from that of the execution it continues.
+        needs_signature: whether the plan's rules for a recovery hold only for a signed start.
+        is_signed: whether the start is signed, for a caller whose identity is verified.
     """
 
     plan_id: str
@@ -53,6 +57,8 @@ class IntendedStart:
     replaces_drill: bool = False
     is_cleaned_up: bool = False
     plan_changes: Collection[str] = field(default=())
+    needs_signature: bool = False
+    is_signed: bool = False
 
     @property
     def shows_targets(self) -> bool:
@@ -92,6 +98,14 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
             RequestRefusalCode.UNKNOWN_SERVERS,
             f"nothing was started: the relaunch names {', '.join(unknown)}, which "
             f"{start.plan_id} does not launch",
+        )
+    if start.needs_signature and not start.is_signed:
+        return RequestRefusal(
+            RequestRefusalCode.NOT_SIGNED,
+            f"nothing was started: {start.plan_id} has Recovery rules about who starts and "
+            "approves it, which hold only if the start is signed. Start it through an API server "
+            "with sign-in that signs (DRS_WAVES_SIGNING_KEY); if that is lost, with --break-glass "
+            "REASON --key FILE",
         )
     return None
 

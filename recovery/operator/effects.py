@@ -29,10 +29,20 @@ def effect_text(
     return f"{action.effect}{subject}: {effect_of(state, message)}"
 
 
-def effect_of(state: ExecutionState, message: OperatorMessage) -> str:
-    """What follows if a message is accepted now; about a wave, it names the WaveId."""
-    if not message.name.is_about_a_wave:
-        return _pause_effect(state) if message.name is MessageName.PAUSE else _resume_effect(state)
+def effect_of(
+    state: ExecutionState, message: OperatorMessage, *, break_glass: str | None = None
+) -> str:
+    """What follows if a message is accepted now; about a wave, it names the WaveId.
+
+    `break_glass` is the reason for an offline key, whose approval counts as all.
+    """
+    match message.name:
+        case MessageName.PAUSE:
+            return _pause_effect(state)
+        case MessageName.RESUME:
+            return _resume_effect(state)
+        case MessageName.APPROVE_RECOVERY:
+            return _recovery_approval_effect(state, message, break_glass)
     wave = next(each for each in state.waves if each.wave_id == message.wave)
     launch = f"launch {message.launch}" if message.launch else "the launch in doubt"
     match message.name:
@@ -116,6 +126,9 @@ def effect_details(state: ExecutionState, name: MessageName, wave: WaveState | N
         wave: its wave; None if it is about the execution.
     """
     if wave is None:
+        if name is MessageName.APPROVE_RECOVERY:
+            starter = f"Its starter, {state.started_by}, may not give one."
+            return [f"It has {state.approvals_text}. {starter}"]
         running = sum(each.is_running for each in state.waves)
         return [f"Running now: {count(running, 'wave')}. What runs continues."]
     details = [f"It is {wave.status}{': ' + wave.status_reason if wave.status_reason else ''}."]
@@ -137,6 +150,28 @@ def _pause_effect(state: ExecutionState) -> str:
     running = [w.wave_name for w in state.waves if w.is_running and w.start_time]
     still = f"; still running: {listed(running)}" if running else ""
     return f"nothing new launches until resume{still}"
+
+
+def _recovery_approval_effect(
+    state: ExecutionState, message: OperatorMessage, break_glass: str | None
+) -> str:
+    if not message.approve:
+        return "refused, nothing is launched, and the execution ends"
+    given, needed = len(state.approvals) + 1, state.approvers
+    approved = f"{given} of {count(needed, 'approval')}"
+    if break_glass is not None:
+        approved = f"approval passed by break-glass: {break_glass}"
+    elif given < needed:
+        more = needed - given
+        needs = f"{count(more, 'more person')} must" if more == 1 else f"{more} more people must"
+        return f"{approved}; nothing is launched yet, {needs} approve it"
+    if state.status is PlanStatus.PAUSED:
+        return f"{approved}; it launches after resume"
+    ready = [w for w in state.waves if w.waiting_for is WaitingFor.RECOVERY_APPROVAL]
+    free = [w for w in ready if not w.approval_required or w.decisions.approved_by]
+    waiting = [w.wave_name for w in ready if w not in free]
+    still = [f"still waiting for approval: {listed(waiting)}"] if waiting else []
+    return "; ".join([approved, *_launch_texts(free), *still])
 
 
 def _resume_effect(state: ExecutionState) -> str:
@@ -212,6 +247,8 @@ def _approval_effect(state: ExecutionState, wave: WaveState, message: OperatorMe
         return f"refused, {wave.wave_name} is not launched{_held_back(state, wave)}"
     seconds = message.expires_in_seconds
     validity = "" if seconds is None else f" for {seconds:g} s"
+    if state.awaits_approvals and wave.waiting_for is WaitingFor.RECOVERY_APPROVAL:
+        return f"approved{validity}, and launches when the recovery is approved"
     if wave.waiting_for is not WaitingFor.APPROVAL:
         return f"approved{validity}, and launches when it no longer waits for others"
     if state.status is PlanStatus.PAUSED:

@@ -3,7 +3,9 @@
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from recovery.access.approvals import is_barred_starter, needs_verified_sender
 from recovery.access.grants import AccessCode, MessageVerdict
+from recovery.access.roles import role_for
 from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.state import MessageRecord, RefusalCode
 from recovery.execution.wave import OperatorDecision, WaveState
@@ -93,9 +95,10 @@ class MessageHandler:
         hint = now - self._hint_time >= _HINT_SECONDS
         try:
             message = self._read(name, inputs)
-            self._require_authorized(verdict)
+            self._require_signed(verdict)
+            self._require_authorized(message, verdict)
             self._require_allowed(message, hint=hint)
-            effect = self._apply(message, now=now)
+            effect = self._apply(message, verdict.break_glass, now=now)
         except MessageRejected as rejected:
             effect, refusal_code = str(rejected), rejected.code
             if hint and rejected.code is RefusalCode.UNKNOWN_WAVE:
@@ -161,7 +164,7 @@ class MessageHandler:
             message = replace(message, wave=found[0].wave_id) if len(found) == 1 else message
         return self._with_launch(message)
 
-    def _require_authorized(self, verdict: MessageVerdict) -> None:
+    def _require_signed(self, verdict: MessageVerdict) -> None:
         refusal_code, reason = verdict.refusal, verdict.reason
         if verdict.nonce is not None and verdict.nonce in self._used_nonces:
             refusal_code, reason = AccessCode.REPLAYED, "the same signed message came before"
@@ -170,6 +173,28 @@ class MessageHandler:
             raise MessageRejected(reason, code)
         if verdict.nonce is not None:
             self._used_nonces.add(verdict.nonce)
+
+    def _require_authorized(self, message: OperatorMessage, verdict: MessageVerdict) -> None:
+        """Reject what its sender may not send; the roles of an unsigned one are not known here."""
+        state = self._scheduler.state
+        if verdict.break_glass is not None:
+            return
+        if verdict.verified_actor is None:
+            if needs_verified_sender(state, message):
+                raise MessageRejected(
+                    f"who sent it is not verified, and only a verified {message.name} counts: "
+                    "use a server with sign-in that signs (DRS_WAVES_SIGNING_KEY)",
+                    RefusalCode.NOT_AUTHORIZED,
+                )
+        elif not (role := role_for(state, message)).is_among(verdict.roles):
+            raise MessageRejected(
+                f"{verdict.verified_actor} lacks the role {role}", RefusalCode.ROLE_MISSING
+            )
+        if is_barred_starter(state, message):
+            raise MessageRejected(
+                f"{message.actor} started the execution; another person must approve it",
+                RefusalCode.STARTER_MAY_NOT_APPROVE,
+            )
 
     def _require_allowed(self, message: OperatorMessage, *, hint: bool = True) -> None:
         if (refused := refusal(self._scheduler.state, message, hint=hint)) is not None:
@@ -183,15 +208,21 @@ class MessageHandler:
         in_doubt = [x for w in waves if w.wave_id == message.wave for x in w.launches_in_doubt]
         return replace(message, launch=in_doubt[0]) if len(in_doubt) == 1 else message
 
-    def _apply(self, message: OperatorMessage, *, now: float) -> str:
+    def _apply(self, message: OperatorMessage, break_glass: str | None, *, now: float) -> str:
         """Apply a message; returns its effect, as it was shown before."""
-        effect = effect_of(self._scheduler.state, message)
+        effect = effect_of(self._scheduler.state, message, break_glass=break_glass)
         decision = OperatorDecision(actor=message.actor, time=now, reason=message.reason)
         match message.name:
             case MessageName.PAUSE:
                 self._scheduler.pause(f"Paused by {decision}", now=now)
             case MessageName.RESUME:
                 self._scheduler.resume(now=now)
+            case MessageName.APPROVE_RECOVERY if not message.approve:
+                self._scheduler.refuse_recovery(decision, now=now)
+            case MessageName.APPROVE_RECOVERY:
+                if break_glass is not None:
+                    decision.reason, decision.break_glass = break_glass, True
+                self._scheduler.approve(decision, now=now)
             case _:
                 self._apply_to_wave(message, decision, now=now)
         return effect

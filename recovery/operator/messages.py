@@ -22,6 +22,7 @@ class MessageName(StrEnum):
     CANCEL_WAVE = "cancel_wave"
     RETRY_WAVE = "retry_wave"
     APPROVE_WAVE = "approve_wave"
+    APPROVE_RECOVERY = "approve_recovery"
     PAUSE = "pause"
     RESUME = "resume"
     ADOPT_JOB = "adopt_job"
@@ -30,7 +31,7 @@ class MessageName(StrEnum):
     @property
     def is_about_a_wave(self) -> bool:
         """Whether the message is about one wave."""
-        return self not in (MessageName.PAUSE, MessageName.RESUME)
+        return self not in _ABOUT_EXECUTION
 
     @property
     def is_launch_answer(self) -> bool:
@@ -101,11 +102,12 @@ class OperatorMessage:
 _MESSAGE = TypeAdapter(OperatorMessage)
 _FIELDS = ("wave", "reason", "actor", "ExecutionId", "client", "cascade", "approve",
            "expires_in_seconds", "job", "launch")  # fmt: skip
+_ABOUT_EXECUTION = (MessageName.APPROVE_RECOVERY, MessageName.PAUSE, MessageName.RESUME)
 _LAUNCH_ANSWERS = (MessageName.ADOPT_JOB, MessageName.LAUNCH_ANYWAY)
 # The fields of some messages only, and of which; the other fields are text of any message.
 _OWNERS = {
     "cascade": (MessageName.SKIP_WAVE,),
-    "approve": (MessageName.APPROVE_WAVE,),
+    "approve": (MessageName.APPROVE_WAVE, MessageName.APPROVE_RECOVERY),
     "expires_in_seconds": (MessageName.APPROVE_WAVE,),
     "job": (MessageName.ADOPT_JOB,),
     "launch": _LAUNCH_ANSWERS,
@@ -135,8 +137,8 @@ def read_message(name: MessageName, inputs: tuple[Any, ...]) -> OperatorMessage:
 
     Args:
         name: the message.
-        inputs: nothing, one object, or a wave ID as text (a reason as text for pause and
-            resume).
+        inputs: nothing, one object, or a wave ID as text (a reason as text for a message about
+            the execution).
 
     Raises:
         MessageRejected: it is malformed.

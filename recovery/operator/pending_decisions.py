@@ -14,6 +14,8 @@ from recovery.text_format import clock_time, count, rounded_duration
 class DecisionKind(StrEnum):
     """What must be decided."""
 
+    RECOVERY_APPROVAL = "RECOVERY_APPROVAL"
+    """The approvals of a real recovery, before its first launch."""
     RESUME = "RESUME"
     APPROVAL = "APPROVAL"
     LAUNCH = "LAUNCH"
@@ -45,6 +47,9 @@ def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
     if not accepts_messages(state):
         return []
     found = []
+    if is_allowed(state, MessageName.APPROVE_RECOVERY):
+        approval = (MessageName.APPROVE_RECOVERY,)
+        found.append(PendingDecision(DecisionKind.RECOVERY_APPROVAL, None, approval))
     if state.status is PlanStatus.PAUSED:
         found.append(PendingDecision(DecisionKind.RESUME, None, (MessageName.RESUME,)))
     for kind, names in _MESSAGES.items():
@@ -122,6 +127,8 @@ def if_unanswered(state: ExecutionState, decision: PendingDecision) -> str:
     if wave is not None and wave.unanswered_since is not None:
         return "Nobody decided in time; a later answer still launches what was skipped"
     match decision.kind, wave:
+        case DecisionKind.RECOVERY_APPROVAL, _:
+            text = "nothing is launched, and the recovery fails at the plan's deadline"
         case DecisionKind.APPROVAL, _:
             text = "it is not launched, and fails at the plan's deadline"
         case DecisionKind.LAUNCH, _:

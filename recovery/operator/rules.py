@@ -118,8 +118,10 @@ def _refuse_launch_answer(wave: WaveState, message: OperatorMessage) -> Refusal 
     return None
 
 
-def _refuse_about_execution(state: ExecutionState, name: MessageName) -> Refusal | None:
-    is_paused = state.status is PlanStatus.PAUSED
+def _refuse_about_execution(state: ExecutionState, message: OperatorMessage) -> Refusal | None:
+    is_paused, name = state.status is PlanStatus.PAUSED, message.name
+    if name is MessageName.APPROVE_RECOVERY:
+        return _refuse_recovery_approval(state, message)
     if name is MessageName.PAUSE and is_paused:
         return Refusal(
             RefusalCode.PAUSED_ALREADY,
@@ -128,6 +130,20 @@ def _refuse_about_execution(state: ExecutionState, name: MessageName) -> Refusal
     if name is MessageName.RESUME and not is_paused:
         return Refusal(
             RefusalCode.NOT_PAUSED, "the execution is not paused; pause prevents new launches"
+        )
+    return None
+
+
+def _refuse_recovery_approval(state: ExecutionState, message: OperatorMessage) -> Refusal | None:
+    if not state.approvers:
+        return Refusal(RefusalCode.NO_APPROVAL_NEEDED, "the execution needs no approval to launch")
+    if not state.awaits_approvals:
+        text = f"it has the approvals that it needs: {state.approvals_text}"
+        return Refusal(RefusalCode.DECIDED_ALREADY, text)
+    decision = next((each for each in state.approvals if each.actor == message.actor), None)
+    if decision is not None and message.approve:
+        return _decided_already(
+            "approved", decision, "; another person must approve it, or send approve false"
         )
     return None
 
@@ -147,6 +163,7 @@ _EFFECTS = {
     MessageName.ACCEPT_WAVE: "accepts",
     MessageName.SKIP_WAVE: "skips",
     MessageName.APPROVE_WAVE: "approves",
+    MessageName.APPROVE_RECOVERY: "approves the recovery",
     MessageName.CANCEL_WAVE: "stops waiting for",
     MessageName.ADOPT_JOB: "names the DRS job of",
     MessageName.LAUNCH_ANYWAY: "launches the servers in doubt of",
@@ -173,7 +190,7 @@ def refusal(
     if (closed := _refuse_all(state)) is not None:
         return closed
     if not message.name.is_about_a_wave:
-        return _refuse_about_execution(state, message.name)
+        return _refuse_about_execution(state, message)
     found = waves_called(state, message.wave or "")
     if len(found) != 1:
         return _refuse_unknown(state, message.wave or "", found, hint=hint)
@@ -207,23 +224,23 @@ def waves_called(state: ExecutionState, given: str) -> list[WaveState]:
 
 
 def allowed_forms(
-    state: ExecutionState, name: MessageName, wave: WaveState
+    state: ExecutionState, name: MessageName, wave: WaveState | None
 ) -> list[OperatorMessage]:
-    """The forms in which a message about a wave is allowed now.
+    """The forms in which a message about a wave, or else about the execution, is allowed now.
 
     An approval has two, to approve and to refuse; an answer about launches in doubt has one for
     each of them.
     """
-    return _allowed_forms(wave, name) if accepts_messages(state) else []
+    if not accepts_messages(state) or name.is_about_a_wave is (wave is None):
+        return []
+    if wave is None:
+        return [f for f in _forms(wave, name) if _refuse_about_execution(state, f) is None]
+    return _allowed_forms(wave, name)
 
 
 def is_allowed(state: ExecutionState, name: MessageName, wave: WaveState | None = None) -> bool:
     """Whether a message is allowed now, in any of its forms."""
-    if not accepts_messages(state) or name.is_about_a_wave is (wave is None):
-        return False
-    if wave is None:
-        return _refuse_about_execution(state, name) is None
-    return bool(_allowed_forms(wave, name))
+    return bool(allowed_forms(state, name, wave))
 
 
 def actions(state: ExecutionState) -> list[Action]:
@@ -265,12 +282,12 @@ def _refuse_all(state: ExecutionState) -> Refusal | None:
     return None
 
 
-def _forms(wave: WaveState, name: MessageName) -> list[OperatorMessage]:
-    """The forms of a message about a wave that its rule distinguishes."""
+def _forms(wave: WaveState | None, name: MessageName) -> list[OperatorMessage]:
+    """The forms of a message that its rule distinguishes."""
     match name:
-        case MessageName.APPROVE_WAVE:
+        case MessageName.APPROVE_WAVE | MessageName.APPROVE_RECOVERY:
             return [OperatorMessage(name, approve=approve) for approve in (True, False)]
-        case MessageName.ADOPT_JOB | MessageName.LAUNCH_ANYWAY:
+        case MessageName.ADOPT_JOB | MessageName.LAUNCH_ANYWAY if wave is not None:
             return [OperatorMessage(name, launch=launch) for launch in wave.launches_in_doubt]
         case _:
             return [_PLAIN[name]]

@@ -6,7 +6,14 @@ from recovery.base_model import Model
 from recovery.plan.model import RecoveryPlan, Server, Wave
 from recovery.text_format import count, visible
 
-_COMPARED_SEPARATELY = ("waves", "servers", "dependencies", "wave_id", "source_server_id")
+_COMPARED_SEPARATELY = (
+    "waves",
+    "recovery",
+    "servers",
+    "dependencies",
+    "wave_id",
+    "source_server_id",
+)
 
 
 def differences(
@@ -25,6 +32,7 @@ def differences(
     old = {wave.wave_id: wave for wave in before.waves}
     new = {wave.wave_id: wave for wave in after.waves}
     lines = [f"~ plan: {change}" for change in _fields(before, after)]
+    lines += [f"~ plan: Recovery {c}" for c in _fields(before.recovery, after.recovery)]
     lines += [f"- wave {_named(old[i])}, with its servers" for i in old if i not in new]
     for wave_id, wave in new.items():
         if wave_id in old:
@@ -80,6 +88,8 @@ def _fields(before: Model, after: Model) -> list[str]:
 def _value(value: object) -> str:
     if value is None or value == "":
         return "(none)"
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -28,6 +28,8 @@ MAX_SERVERS_PER_WAVE = 500
 MAX_SERVERS_PER_PLAN = 4000
 MAX_SECONDS = 7 * 24 * 3600
 MAX_MINUTES = 365 * 24 * 60
+# Each launch carries the approvals.
+MAX_APPROVERS = 5
 
 
 def _matching(pattern: str, description: str) -> Any:
@@ -61,6 +63,15 @@ Minutes = Annotated[int, Field(strict=True, ge=1, le=MAX_MINUTES, description=_M
 Priority = Annotated[int, Field(strict=True, ge=1, le=5, description="a whole number from 1 to 5")]
 Retries = Annotated[
     int, Field(strict=True, ge=0, le=100, description="a whole number from 0 to 100")
+]
+Approvers = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        le=MAX_APPROVERS,
+        description=f"a whole number from 0 to {MAX_APPROVERS}",
+    ),
 ]
 YesOrNo = Annotated[bool, Field(strict=True, description="true or false")]
 
@@ -154,6 +165,17 @@ class Wave(Model):
         return tuple(server.source_server_id for server in self.servers)
 
 
+class RecoveryRules(Model):
+    """Whose approval a real recovery needs; a drill needs none of it."""
+
+    approvers: Approvers = 0
+    """How many people other than the starter must approve it before the first launch."""
+    author_may_start: YesOrNo = True
+    """Whether the author of the plan's newest version may start a recovery."""
+    starter_may_approve: YesOrNo = True
+    """Whether the starter may approve waves."""
+
+
 class RecoveryPlan(Model):
     """A frozen plan: what runs does not change when the file is edited."""
 
@@ -174,6 +196,7 @@ class RecoveryPlan(Model):
     """Seconds from the plan's start after which no wave is launched."""
     decision_seconds: Seconds = 14400.0
     """With the policy ASK: seconds that the dependents of a failed wave wait for a decision."""
+    recovery: RecoveryRules = Field(default_factory=RecoveryRules)
     waves: list[Wave]
 
     @property
@@ -183,9 +206,11 @@ class RecoveryPlan(Model):
         The order of waves, of a wave's servers and of its dependencies has none.
         """
         content = json.loads(self.model_dump_json())
-        # Executions recorded before this key was known carry the hash without it.
+        # Executions recorded before these keys were known carry the hash without them.
         if self.decision_seconds == RecoveryPlan.model_fields["decision_seconds"].default:
             del content["DecisionSeconds"]
+        if self.recovery == RecoveryRules():
+            del content["Recovery"]
         for dumped, wave in zip(content["Waves"], self.waves, strict=True):
             dumped["Dependencies"] = sorted(wave.depends_on)
             dumped["Servers"].sort(key=lambda server: server["SourceServerId"])
@@ -212,6 +237,17 @@ class RecoveryPlan(Model):
         """How many servers are not among these, and in how many waves they are."""
         left = [sum(i not in left_out for i in wave.server_ids) for wave in self.waves]
         return sum(left), sum(map(bool, left))
+
+    def names_wave(self, given: object, wave_id: str) -> bool:
+        """Whether an operator's name for a wave means this one, as the messages' rules have it."""
+        if not isinstance(given, str):
+            return False
+        ids = [w.wave_id for w in self.waves if w.wave_id == given]
+        name = given.strip().casefold()
+        ids = ids or [
+            w.wave_id for w in self.waves if name in (w.wave_id.casefold(), w.wave_name.casefold())
+        ]
+        return ids == [wave_id]
 
     def wave(self, wave_id: str) -> Wave:
         """Return the wave with this ID.

@@ -63,10 +63,15 @@ def starter(isolated_environment: None) -> ExecutionStarter:
         return SimpleNamespace(plan=CHAIN)
 
     settings = Settings()
+
+    async def newest(_plan_id: str) -> Any:
+        return None
+
     return ExecutionStarter(
         settings,
         connect,
         plan,
+        newest,
         cast(HistoryTable, None),
         signing=RequestSigning(settings),
         limits=RateLimits(settings),

@@ -6,7 +6,8 @@ from recovery.execution.state import ExecutionType
 from recovery.execution.wave import WaveStatus
 from recovery.operator.message_handler import MessageHandler
 from recovery.operator.messages import MessageName
-from recovery.plan.model import OnFailure
+from recovery.plan.model import OnFailure, RecoveryRules
+from tests.cli.executions import CHAIN, begin
 from tests.recovery.operator.test_message_handler_hostile import Execution
 
 _JOB = {"Job": "drsjob-0123456789abcdef0"}
@@ -54,3 +55,18 @@ def test_a_recovery_is_cancelled_with_its_plan_id_and_says_what_is_not_launched(
     assert cancel.effect == "nothing new launches; db, app1, app2, web are not launched"
     made.scheduler.cancel("Cancelled", now=made.now)
     assert possible_actions(made.state).actions == []
+
+
+def test_the_approval_of_a_recovery_is_listed_as_it_is_given_and_refused_by_approvers() -> None:
+    rules = RecoveryRules(approvers=2)
+    plan = CHAIN.model_copy(update={"recovery": rules})
+    state = begin(plan, ExecutionType.RECOVERY)
+    listed = [a for a in possible_actions(state).actions if a.name == "approve_recovery"]
+    assert [(each.body, each.role) for each in listed] == [
+        ({}, "approver"),
+        ({"Approve": False}, "approver"),
+    ]
+    assert listed[0].effect.startswith("1 of 2 approvals; nothing is launched yet")
+    roles = {a.role for a in possible_actions(execution().state, "app1").actions}
+    # app1 needs an approval that nobody gave, so that its skip is an approver's too.
+    assert roles == {"approver"}

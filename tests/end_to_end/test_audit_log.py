@@ -24,16 +24,14 @@ from tests.api.conftest import page_client
 from tests.end_to_end.api_server import as_file
 from tests.end_to_end.conftest import E2eEnvironment, RunningWorkers, wave_of
 from tests.security.keys import key_file, private_key, trusted
+from tests.static_tokens import token_of, token_settings
 
-_TOKENS: Any = {
-    "ops": {"Token": "the-token-of-ops-123", "Roles": ["operator"]},
-    "ann": {"Token": "the-token-of-ann-123", "Roles": ["approver"]},
-}
+_TOKENS: Any = token_settings(ops=["operator"], ann=["approver"])
 
 
 def bearer(subject: str) -> dict[str, str]:
     """The header of a caller."""
-    return {"Authorization": f"Bearer {_TOKENS[subject]['Token']}"}
+    return {"Authorization": f"Bearer {token_of(subject)}"}
 
 
 def lines(path: Path, place: AuditPlace) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from activities.cleanup import CleanupActivities
 from cli.app import app
+from client.errors import RefusedError
 from client.executions import require_running
 from client.start import start_execution
 from client.steering import send
@@ -41,10 +42,11 @@ from contract.wave import WaveInput
 from recovery.access.grants import MessageSubject
 from recovery.access.session_identity import SessionIdentity
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
+from recovery.execution.progress import wave_notes
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
 from recovery.execution.wave import WaitingFor, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage
-from recovery.plan.model import OnFailure, RecoveryPlan
+from recovery.plan.model import OnFailure, RecoveryPlan, RecoveryRules
 from sandbox.stack import free_port
 from security.signers import KeyFile, RequestSigner
 from settings import get_settings
@@ -63,9 +65,13 @@ from workflows.wave.workflow import WaveWorkflow
 
 @dataclass
 class Keys:
-    """The keys of the API and of the safe, whose public halves the workers have."""
+    """The keys of the API and of the safe, whose public halves the workers have.
+
+    The API signs for operators with `api`, and for approvers with `approver`.
+    """
 
     api: RequestSigner
+    approver: RequestSigner
     offline: Path
     foreign: RequestSigner
 
@@ -87,8 +93,12 @@ def keys(
     # `stack` still ends the processes that start from it: `parts` is the same.
     env_without_worker.stack = replace(stack, variables={**stack.variables, **variables})
     get_settings.cache_clear()
-    roles = ["operator"]
-    return Keys(RequestSigner(KeyFile(api), roles), offline, RequestSigner(KeyFile(foreign), roles))
+    return Keys(
+        RequestSigner(KeyFile(api), ["operator"]),
+        RequestSigner(KeyFile(api), ["approver"]),
+        offline,
+        RequestSigner(KeyFile(foreign), ["operator", "approver"]),
+    )
 
 
 @pytest.fixture
@@ -280,7 +290,8 @@ async def signed_message(
     """The inputs of a signed message, as our clients send it."""
     fields = {"actor": "ops", "ExecutionId": execution_id} | fields
     subject = MessageSubject(execution_id=execution_id, name=name, fields=fields)
-    return [fields, await signer.sign(subject, actor="ops", valid_seconds=seconds)]
+    signed = await signer.sign(subject, actor=str(fields["actor"]), valid_seconds=seconds)
+    return [fields, signed]
 
 
 async def test_only_signed_messages_of_the_execution_steer_it_and_all_are_recorded(
@@ -311,7 +322,9 @@ async def test_only_signed_messages_of_the_execution_steer_it_and_all_are_record
     assert await send(env.client, running, resume, actor="ops", signer=keys.api)
     await handle.signal("pause", args=pause)
     approved = OperatorMessage(MessageName.APPROVE_WAVE, "database")
-    effect = await send(env.client, running, approved, actor="ann", signer=keys.api)
+    with pytest.raises(RefusedError, match="ann lacks the role approver"):
+        await send(env.client, running, approved, actor="ann", signer=keys.api)
+    effect = await send(env.client, running, approved, actor="ann", signer=keys.approver)
     assert effect == "approved, 1 server can launch now"
     state = await env.end(plan, execution_id)
     assert (state.status, launches_of(env, plan)) == (PlanStatus.COMPLETED, 1)
@@ -320,6 +333,7 @@ async def test_only_signed_messages_of_the_execution_steer_it_and_all_are_record
         ("pause", "ops", True, None),
         ("resume", "ops", True, None),
         ("pause", "ops", False, RefusalCode.REPLAYED),
+        ("approve_wave", "ann", True, RefusalCode.ROLE_MISSING),
         ("approve_wave", "ann", True, None),
     ]
 
@@ -348,7 +362,7 @@ async def test_a_signed_plan_goes_on_after_a_reset_which_asks_again_for_expired_
     assert "send it again" in state.messages[0].effect
     running = await require_running(env.client, plan.plan_id)
     approved = OperatorMessage(MessageName.APPROVE_WAVE, "web")
-    effect = await send(env.client, running, approved, actor="ann", signer=keys.api)
+    effect = await send(env.client, running, approved, actor="ann", signer=keys.approver)
     assert effect == "approved, 1 server can launch now"
     state = await env.end(plan, execution_id)
     assert (state.status, launches_of(env, plan)) == (PlanStatus.COMPLETED, 2)
@@ -449,7 +463,9 @@ async def test_a_recovery_by_break_glass_needs_only_temporal_a_worker_and_the_ke
     strict: E2eEnvironment, keys: Keys, tmp_path: Path
 ) -> None:
     env = strict
-    plan = env.plan(env.wave("Database"), env.wave("Web", "Database", approval_required=True))
+    waves = env.wave("Database", approval_required=True), env.wave("Web", "Database")
+    rules = RecoveryRules(approvers=2, author_may_start=False, starter_may_approve=False)
+    plan = env.plan(*waves, recovery=rules)
     file = tmp_path / "plan.json"
     file.write_text(json.dumps(as_file(plan)))
 
@@ -465,19 +481,24 @@ async def test_a_recovery_by_break_glass_needs_only_temporal_a_worker_and_the_ke
     glass = ["--break-glass", "eu-west-1 is lost", "--key"]
     await do(*recovery, *glass, tmp_path / "missing", code=2)
     assert "go together" in await do(*recovery, "--key", keys.offline, code=2)
-    await do(*recovery, *glass, keys.offline)
-    state = await env.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
-    assert any("break-glass" in each and "lost" in each for each in state.warnings)
-    approve = ["approve-wave", plan.plan_id, "web"]
-    assert "not signed" in await do(*approve, code=2)
-    await do(*approve, *glass, keys.offline)
-    await env.until(plan, lambda s: wave_of(s, "Web").start_time)
+    assert "has Recovery rules" in await do(*recovery, code=2)
+    said = await do(*recovery, *glass, keys.offline)
+    assert "it passes 2 approvals of the recovery, the bar on the plan's author, the" in said
+    pause, resume = (["pause", plan.plan_id], ["resume", plan.plan_id])
+    assert "not signed" in await do(*pause, code=2)
+    await do(*pause, *glass, keys.offline)
+    await do(*resume, *glass, keys.offline)
+    state = await env.until(plan, lambda s: wave_of(s, "Web").start_time)
     env.aws.clear_faults()
     state = await env.end(plan, state.execution_id)
     assert (state.status, launches_of(env, plan)) == (PlanStatus.COMPLETED, 2)
-    refused, accepted = state.messages
+    passed = f"approval passed by break-glass of {state.started_by}: eu-west-1 is lost"
+    assert state.approvals_text == passed
+    assert passed in wave_notes(wave_of(state, "Database"))
+    assert any("break-glass" in each and "lost" in each for each in state.warnings)
+    refused, paused, resumed = state.messages
     assert (refused.actor_verified, refused.break_glass) == (False, None)
-    assert (accepted.actor_verified, accepted.break_glass) == (True, "eu-west-1 is lost")
+    assert {m.break_glass for m in (paused, resumed)} == {"eu-west-1 is lost"}
     clean_up = ["cleanup", state.execution_id, "--force", "--confirm", plan.plan_id, "--watch"]
     await do(*clean_up, code=1)
     assert [len(env.aws.instances_up(i)) for w in plan.waves for i in w.server_ids] == [1, 1]

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from aws.regions import known_regions
-from recovery.plan.model import Dependency, Impact, OnFailure, RecoveryPlan, Server, Wave
+from recovery.plan.model import (
+    Dependency,
+    Impact,
+    OnFailure,
+    RecoveryPlan,
+    RecoveryRules,
+    Server,
+    Wave,
+)
 
 # Read before the first example, which would otherwise be a slow one.
 KNOWN_REGIONS = known_regions()
@@ -77,6 +85,14 @@ _seconds = st.floats(0.001, 604800) | st.integers(1, 604800)
 _policies = st.sampled_from([None, *OnFailure])
 
 
+_rules = st.builds(
+    RecoveryRules,
+    approvers=st.integers(0, 5),
+    author_may_start=st.booleans(),
+    starter_may_approve=st.booleans(),
+)
+
+
 @st.composite
 def recovery_plans(draw: st.DrawFn) -> RecoveryPlan:
     """Frozen plans as the reader makes them, with several targets."""
@@ -115,6 +131,7 @@ def recovery_plans(draw: st.DrawFn) -> RecoveryPlan:
         )
     return RecoveryPlan(
         plan_id=draw(_ids),
+        recovery=draw(_rules),
         plan_name=draw(_names),
         description=draw(_texts),
         owner=draw(_texts),

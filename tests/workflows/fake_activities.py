@@ -258,7 +258,10 @@ class FakeActivities:
 
     @activity.defn(name="check_targets")
     async def check_targets(
-        self, targets: list[Target], server_ids: list[list[str]] | None = None
+        self,
+        targets: list[Target],
+        server_ids: list[list[str]] | None = None,
+        must_be_signed: bool = False,
     ) -> WorkerContext:
         return WorkerContext(
             speed=1.0,

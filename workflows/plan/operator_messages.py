@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.execution import ReceivedMessage, ReceivedMessages, StartExecution
     from contract.failures import FailureType
     from contract.launch import LaunchAnswer
-    from recovery.access.grants import MessageVerdict, SignedRequest
+    from recovery.access.grants import MessageVerdict, SignedApproval, SignedRequest
     from recovery.execution.state import MessageRecord, RefusalCode
     from recovery.operator.message_handler import MessageHandler
     from recovery.operator.messages import MessageName, MessageRejected, guess_actor
@@ -140,8 +140,8 @@ class OperatorMessages:
         audit_message(self._execution_id, received, record)
         if not self._is_signed:
             signed = None
-        if record.accepted and signed and record.wave_id and name == MessageName.RETRY_WAVE:
-            self._waves.signed_retries.setdefault(record.wave_id, []).append(signed)
+        if record.accepted and signed:
+            self._keep_signed(record, signed)
         for wave, reason in self._handler.cancellations:
             self._waves.stop(wave, reason)
         self._handler.cancellations.clear()
@@ -151,6 +151,14 @@ class OperatorMessages:
         self._handler.launch_decisions.clear()
         self._on_change()
         return record
+
+    def _keep_signed(self, record: MessageRecord, signed: SignedRequest) -> None:
+        """Keep what the worker that launches must see."""
+        if record.name == MessageName.RETRY_WAVE and record.wave_id:
+            self._waves.signed_retries.setdefault(record.wave_id, []).append(signed)
+        if record.name in (MessageName.APPROVE_WAVE, MessageName.APPROVE_RECOVERY):
+            approval = SignedApproval(signed=signed, accepted_time=record.time)
+            self._waves.signed_approvals.setdefault(record.wave_id, []).append(approval)
 
 
 def _decoded(args: Sequence[RawValue]) -> tuple[Any, ...]:

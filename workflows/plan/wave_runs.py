@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.launch import LaunchAnswer
     from contract.task_queues import WATCH_TASK_QUEUE
     from contract.wave import StopWave, WaveInput, WaveOutcome
-    from recovery.access.grants import SignedRequest
+    from recovery.access.grants import SignedApproval, SignedRequest
     from recovery.access.session_identity import SessionIdentity
     from recovery.execution.scheduler import WaveScheduler
     from recovery.execution.server import ServerResult
@@ -69,6 +69,8 @@ class WaveRuns:
         self._taken_over: list[ServerResult] = []
         # By WaveId: the operators' signed retries, for the worker that launches.
         self.signed_retries: dict[str, list[SignedRequest]] = {}
+        # By WaveId, or None for the recovery: the signed approvals, for the same.
+        self.signed_approvals: dict[str | None, list[SignedApproval]] = {}
         # Temporal takes 2,000 signals on their way from one workflow.
         self._sending_slots = asyncio.Semaphore(_SIGNALS_AT_ONCE)
         # By workflow ID: signals to a workflow that has not started yet.
@@ -218,6 +220,10 @@ class WaveRuns:
             past_attempts=wave.past_attempts,
             acting_for=SessionIdentity.of(plan.plan_id, start.execution_id, start.started_by),
             retried_by=self.signed_retries.get(wave.wave_id, []),
+            approved_by=[
+                *self.signed_approvals.get(None, []),
+                *self.signed_approvals.get(wave.wave_id, []),
+            ],
         )
 
     def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:

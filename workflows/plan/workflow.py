@@ -19,7 +19,9 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.scheduler import WaveScheduler
     from recovery.execution.state import (
         ExecutionState,
+        ExecutionType,
         PlanStatus,
+        needs_signature,
     )
     from recovery.execution.wave import WaveReport
     from recovery.history.record import HistoryDelta, HistoryRecord
@@ -180,6 +182,8 @@ class RecoveryPlanWorkflow:
             start.execution_type,
             relaunch=start.relaunch,
             server_ids=[server_id for wave in plan.waves for server_id in wave.server_ids],
+            needs_signature=needs_signature(plan, start.execution_type),
+            is_signed=start.signed is not None,
         )
         if (refused := start_refusal(intended, start.confirmation)) is not None:
             raise ApplicationError(refused.text, type=FailureType.PLAN_REFUSED, non_retryable=True)
@@ -241,7 +245,7 @@ class RecoveryPlanWorkflow:
         plan = self._start.plan
         context = await workflow.execute_activity_method(
             TargetActivities.check_targets,
-            args=[list(plan.targets), [_servers_in(plan, target) for target in plan.targets]],
+            args=_checked(plan, self._start.execution_type),
             summary="Check accounts and endpoints",
             start_to_close_timeout=timedelta(seconds=_CONTEXT_SECONDS),
             heartbeat_timeout=heartbeat_timeout(),
@@ -253,10 +257,11 @@ class RecoveryPlanWorkflow:
                 now = workflow.time()
                 self._scheduler.refuse(target.region, target.role_arn, reason, now=now)
         if context.refusal is not None:
+            now = workflow.time()
             for each in plan.targets:
-                self._scheduler.refuse(
-                    each.region, each.role_arn, context.refusal, now=workflow.time()
-                )
+                self._scheduler.refuse(each.region, each.role_arn, context.refusal, now=now)
+        if context.break_glass is not None:
+            self._scheduler.pass_approvals(context.break_glass, now=workflow.time())
         self._state.speed = context.speed
         endpoints = dict.fromkeys(each.endpoint for each in context.targets if each.endpoint)
         self._state.endpoints = list(endpoints)
@@ -351,6 +356,12 @@ class RecoveryPlanWorkflow:
     def _unrecorded(self) -> HistoryRecord | None:
         recorder = self._recorder
         return self._history_delta.unwritten(recorder.recorded, recorder.recorded_execution)
+
+
+def _checked(plan: RecoveryPlan, execution_type: ExecutionType) -> list[Any]:
+    """What the worker checks before the first launch."""
+    servers = [_servers_in(plan, target) for target in plan.targets]
+    return [list(plan.targets), servers, needs_signature(plan, execution_type)]
 
 
 def _servers_in(plan: RecoveryPlan, target: Target) -> list[str]:

@@ -153,6 +153,7 @@ class WaveLaunch:
                 wave_workflow_id=info.workflow_id,
                 acting_for=start.acting_for,
                 retried_by=start.retried_by,
+                approved_by=start.approved_by,
             )
             for number, first in enumerate(range(0, len(servers), SERVERS_PER_LAUNCH))
         ]

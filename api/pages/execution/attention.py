@@ -25,6 +25,7 @@ class AttentionItem:
     """A decision that waits for an operator.
 
     Attributes:
+        kind: what kind of decision.
         text: what must be decided.
         wave: the wave; None for the execution.
         controls: the possible actions.
@@ -32,6 +33,7 @@ class AttentionItem:
         if_unanswered: what happens if nobody decides.
     """
 
+    kind: DecisionKind
     text: str
     wave: WaveState | None
     controls: tuple[Control, ...]
@@ -43,7 +45,8 @@ def attention_items(state: ExecutionState, user: Principal) -> list[AttentionIte
     """The decisions that wait for an operator."""
     return [
         AttentionItem(
-            _text(each),
+            each.kind,
+            _text(state, each),
             each.wave,
             tuple(_controls(state, user, each)),
             if_unanswered(state, each),
@@ -72,7 +75,9 @@ def _controls(state: ExecutionState, user: Principal, pending: PendingDecision) 
     return found
 
 
-def _text(pending: PendingDecision) -> str:
+def _text(state: ExecutionState, pending: PendingDecision) -> str:
+    if pending.kind is DecisionKind.RECOVERY_APPROVAL:
+        return f"waits for approvals before its first launch: it has {state.approvals_text}"
     if pending.wave is None:
         return "is PAUSED: nothing new is launched"
     match pending.kind:

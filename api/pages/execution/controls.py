@@ -4,13 +4,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from api.auth.roles import role_for
 from api.auth.tokens import Principal
 from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
 from api.service import ExecutionService
 from client.cleanup import may_clean_up, termination_lines
-from recovery.access.roles import Role
+from recovery.access.roles import Role, role_for
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
@@ -31,6 +30,7 @@ _LABELS: dict[str, str] = {
     MessageName.ACCEPT_WAVE: "Accept",
     MessageName.SKIP_WAVE: "Skip",
     MessageName.APPROVE_WAVE: "Approve or refuse",
+    MessageName.APPROVE_RECOVERY: "Approve or refuse the recovery",
     MessageName.CANCEL_WAVE: "Stop waiting",
     MessageName.LAUNCH_ANYWAY: "Launch anyway",
     MessageName.ADOPT_JOB: "Adopt a job",
@@ -42,6 +42,7 @@ _LABELS: dict[str, str] = {
 _BUTTONS: dict[str, str] = {
     **_LABELS,
     MessageName.APPROVE_WAVE: "Approve",
+    MessageName.APPROVE_RECOVERY: "Approve",
     CANCEL: "Cancel the execution",
     CLEAN_UP: "Terminate the instances",
 }
@@ -81,18 +82,20 @@ def controls(
     if wave is None and may_clean_up(state):
         names.append(CLEAN_UP)
     wave_id = wave.wave_id if wave else None
-    roles = [_role_for(name, state) for name in names]
+    roles = [_role_for(name, state, wave_id) for name in names]
     return [
         Control(name, wave_id, None if user.may(role) else role)
         for name, role in zip(names, roles, strict=True)
     ]
 
 
-def _role_for(name: str, state: ExecutionState) -> Role:
+def _role_for(name: str, state: ExecutionState, wave_id: str | None) -> Role:
     """The role that an action needs."""
     if name == CLEAN_UP and state.execution_type is ExecutionType.RECOVERY:
         return Role.ADMIN
-    return role_for(MessageName(name)) if name in list(MessageName) else Role.OPERATOR
+    if name not in list(MessageName):
+        return Role.OPERATOR
+    return role_for(state, OperatorMessage(MessageName(name), wave_id))
 
 
 def action_dialog(
@@ -135,7 +138,7 @@ def _message_dialog(
         )
         return Outcome.of(await service.send_message(caller, state.execution_id, message))
 
-    forms = allowed_forms(state, action.name, wave) if wave else []
+    forms = allowed_forms(state, action.name, wave)
     label = _LABELS[action.name]
     is_skip = action.name is MessageName.SKIP_WAVE
     has_choice = is_skip and wave is not None and len(skipped_with(state, wave)) > 1

@@ -6,7 +6,15 @@ Mistakes in one part are reported here; `recovery.plan.file.checks` compares the
 from collections.abc import Mapping
 from typing import Any
 
-from recovery.plan.file.keys import DEPENDENCY_KEYS, PLAN_KEYS, SERVER_KEYS, WAVE_KEYS, Key, Section
+from recovery.plan.file.keys import (
+    DEPENDENCY_KEYS,
+    PLAN_KEYS,
+    RECOVERY_KEYS,
+    SERVER_KEYS,
+    WAVE_KEYS,
+    Key,
+    Section,
+)
 from recovery.plan.file.nodes import Kind, Node
 from recovery.plan.file.problems import Report, printable, unusual_characters
 from recovery.plan.model import MAX_SERVERS_PER_WAVE, MAX_WAVES
@@ -107,6 +115,7 @@ class PlanDraft(Section):
     def __init__(self, root: Node, report: Report) -> None:
         super().__init__(root, PLAN_KEYS, report)
         self.read()
+        self._read_recovery()
         self.waves: list[WaveDraft] = []
         self.all_waves_read = True
         waves = self.given.get("Waves")
@@ -128,6 +137,18 @@ class PlanDraft(Section):
                     value=item.text or None,
                 )
         self.all_waves_read = len(self.waves) == len(waves.items)
+
+    def _read_recovery(self) -> None:
+        given = self.given.get("Recovery")
+        if given is None:
+            return
+        if given.kind is not Kind.MAPPING:
+            message = f"Recovery is {given.kind}; write a mapping with {', '.join(RECOVERY_KEYS)}"
+            self.problem(given, message, value=given.text or None)
+            return
+        section = Section(given, RECOVERY_KEYS, self.report)
+        section.read()
+        self.values["Recovery"] = section.values
 
     def content(self) -> dict[str, Any]:
         """Return the plan as its model reads it."""

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from recovery.base_model import Model
 from recovery.plan.file.nodes import Kind, Node
 from recovery.plan.file.problems import Report, printable, unusual_characters
-from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
+from recovery.plan.model import Dependency, RecoveryPlan, RecoveryRules, Server, Wave
 from recovery.text_format import length_note
 
 _MAX_UNKNOWN_KEYS = 20
@@ -29,7 +29,7 @@ class Key:
 
     Attributes:
         check: Validates its value.
-        type: Its type in JSON Schema; "array" for a list of mappings.
+        type: Its type in JSON Schema; "array" for a list of mappings, "object" for a mapping.
         expected: What to write.
         pattern: The pattern of a text; "" if it has none.
     """
@@ -57,22 +57,29 @@ def _keys(model: type[Model]) -> dict[str, Key]:
     return keys
 
 
-# The first key of each identifies the mapping, and is required.
+# The first key of each, except of Recovery, identifies the mapping, and is required.
 PLAN_KEYS = _keys(RecoveryPlan)
 WAVE_KEYS = _keys(Wave)
 WAVE_KEYS["ServerIds"] = WAVE_KEYS["Servers"]
 WAVE_KEYS["PauseBeforeWave"] = WAVE_KEYS["ApprovalRequired"]
 SERVER_KEYS = _keys(Server)
+RECOVERY_KEYS = _keys(RecoveryRules)
 # Any text, because a wave whose WaveId is malformed is reported there.
 _depends_on = _keys(Dependency)["DependsOnWaveId"]
 DEPENDENCY_KEYS = {"DependsOnWaveId": replace(_depends_on, check=TypeAdapter(str))}
 # The levels of a file, each with the name that problems have for it.
 LEVELS = {
     "the plan": PLAN_KEYS,
+    "Recovery": RECOVERY_KEYS,
     "a wave": WAVE_KEYS,
     "an entry of Servers": SERVER_KEYS,
     "an entry of Dependencies": DEPENDENCY_KEYS,
 }
+
+
+def required_key(keys: Mapping[str, Key]) -> str | None:
+    """The key that a mapping with these keys must have; None if it may be empty."""
+    return None if keys is RECOVERY_KEYS else next(iter(keys))
 
 
 class Section:
@@ -116,12 +123,12 @@ class Section:
     def read(self) -> None:
         """Read the values, and report every key and value that is not valid."""
         self._report_keys()
-        required = next(iter(self._keys))
-        if required not in self.given:
+        required = required_key(self._keys)
+        if required is not None and required not in self.given:
             location = self.blank.get(required, self.line)
             self.problem(location, f"{required} is missing; write {self._keys[required].expected}")
         for key, node in self.given.items():
-            if self._keys[key].type != "array":
+            if self._keys[key].type not in ("array", "object"):
                 self._read_value(key, self._keys[key], node)
 
     def problem(self, location: Node | int, message: str, *, value: str | None = None) -> None:

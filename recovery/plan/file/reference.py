@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from recovery.plan.file.keys import LEVELS, Key
-from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
+from recovery.plan.file.keys import LEVELS, Key, required_key
+from recovery.plan.model import Dependency, RecoveryPlan, RecoveryRules, Server, Wave
 
-_MODELS: tuple[type[BaseModel], ...] = (RecoveryPlan, Wave, Server, Dependency)
-_HEADINGS = ("The plan", "A wave", "An entry of Servers", "An entry of Dependencies")
+_MODELS: tuple[type[BaseModel], ...] = (RecoveryPlan, RecoveryRules, Wave, Server, Dependency)
+_HEADINGS = ("The plan", "Recovery", "A wave", "An entry of Servers", "An entry of Dependencies")
 _MEANINGS = {
     "PlanId": "Identifies the plan. Of one plan, one execution runs at a time.",
     "PlanName": "The name on screens. Default: the PlanId.",
@@ -29,6 +29,11 @@ _MEANINGS = {
     "DeadlineSeconds": "From the plan's start; afterwards nothing is launched.",
     "DecisionSeconds": "With `OnFailure: ASK`, how long the dependents of a failed wave wait for a "
     "decision.",
+    "Recovery": "Whose approval a real recovery needs. With it, its start must be signed.",
+    "Approvers": "How many people, other than the starter, must approve a real recovery before its "
+    "first launch.",
+    "AuthorMayStart": "Whether the author of the plan's newest version may start a real recovery.",
+    "StarterMayApprove": "Whether the starter of a real recovery may approve its waves.",
     "Waves": "The waves. Their order means nothing.",
     "WaveId": "Identifies the wave in its plan.",
     "WaveName": "The name on screens. Default: the WaveId.",
@@ -49,6 +54,7 @@ _MEANINGS = {
     ),
 }
 _LISTS = {
+    "Recovery": "a mapping, as below",
     "Waves": "a list of waves",
     "Servers": "a list of mappings, as below",
     "ServerIds": "a list of source server IDs",
@@ -79,7 +85,7 @@ def reference() -> str:
 
 
 def _rows(keys: Mapping[str, Key], defaults: Mapping[str, object]) -> list[str]:
-    required = next(iter(keys))
+    required = required_key(keys)
     rows = []
     for name, key in keys.items():
         default = "required" if name == required else _text(defaults.get(name, ""))

@@ -24,6 +24,7 @@ from recovery.execution.wave import Decisions, OperatorDecision, WaitingFor, Wav
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.pending_decisions import pending_decisions, unanswered_effect
 from recovery.operator.rules import actions
+from recovery.plan.model import RecoveryRules
 from recovery.text_format import clock_time
 from tests.cli.executions import CHAIN, DIAMOND, START, begin, plan_of, put, wave
 from tests.cli.live.test_view import drawn
@@ -378,3 +379,18 @@ async def test_a_worker_that_died_a_moment_ago_does_not_lose_a_message(
     [(name, [given])] = signals
     assert name == "pause"
     assert (given["ExecutionId"], given["client"]) == ("crm-1", "drs-waves")
+
+
+def test_a_recovery_that_waits_for_approvals_says_how_many_it_has_and_who_can_help() -> None:
+    plan = CHAIN.model_copy(update={"recovery": RecoveryRules(approvers=2)})
+    state = begin(plan, ExecutionType.RECOVERY)
+    assert said(state) == [
+        "0 of 2 approvals",
+        "Without a decision, nothing is launched, and the recovery fails at the",
+        "plan's deadline",
+        "Approve or refuse it on the pages; if these are lost:",
+        "drs-waves approve-recovery crm [--refuse] --break-glass REASON --key FILE",
+    ]
+    assert said(state, with_keys=True)[-1] == "Keys: o approve recovery"
+    watched = WatchedExecution("crm", state=state)
+    assert "The recovery waits for approvals" in drawn(watched)

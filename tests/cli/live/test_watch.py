@@ -20,6 +20,7 @@ from contract.identifiers import EXECUTION_ID_KEY
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.operator.messages import MessageName, OperatorMessage
 from runtime.exit import CliError, ExitCode
+from security.signers import RequestSigner
 from tests.cli.executions import CHAIN, START, begin
 
 Answer = ExecutionState | Exception
@@ -116,8 +117,8 @@ async def test_without_a_worker_a_message_is_sent_to_the_execution_that_is_shown
 
     sent: list[Any] = []
 
-    async def take(_: object, running: Any, message: Any, **__: object) -> None:
-        sent.append((running.execution_id, message.name))
+    async def take(_: object, running: Any, message: Any, *, signer: Any, **__: object) -> None:
+        sent.append((running.execution_id, message.name, signer))
 
     async def running(*_: object) -> RunningExecution:
         return RunningExecution("crm", "crm-0f3b52a1c7d9", ExecutionType.DRILL, "run")
@@ -126,10 +127,12 @@ async def test_without_a_worker_a_message_is_sent_to_the_execution_that_is_shown
     monkeypatch.setattr(temporal, "send", take)
     monkeypatch.setattr(temporal, "require_running", running)
     watched = WatchedExecution("crm")
-    client = TemporalRecoveries(cast(Client, FakeClient(NoWorkerError("No worker"))))
+    signer = cast(RequestSigner, object())
+    fake = cast(Client, FakeClient(NoWorkerError("No worker")))
+    client = TemporalRecoveries(fake, signer=signer)
     await watching._load_last_known(client, watched, "No worker")
     await watching.send_to(client, watched, OperatorMessage(MessageName.PAUSE))
-    assert sent == [("crm-0f3b52a1c7d9", MessageName.PAUSE)]
+    assert sent == [("crm-0f3b52a1c7d9", MessageName.PAUSE, signer)]
 
 
 async def test_without_a_terminal_a_long_outage_ends_the_command(

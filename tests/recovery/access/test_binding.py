@@ -148,20 +148,20 @@ def test_a_launch_belongs_to_the_signed_plan_or_is_refused(
     forged: dict[str, Any], code: AccessCode | str | None
 ) -> None:
     expected = AccessCode.ATTEMPT_NOT_SIGNED if code == "unsigned" else code
-    assert code_of(require_launch, replace(LAUNCH, **forged), start(), PLAN) == expected
+    assert code_of(require_launch, replace(LAUNCH, **forged), grant(start()), PLAN) == expected
 
 
 def test_a_planned_account_must_be_the_resolved_one() -> None:
     launch = replace(LAUNCH, wave_id="web", servers=WEB.servers, target=WEB.target)
-    assert code_of(require_launch, launch, start(), PLAN) is None
+    assert code_of(require_launch, launch, grant(start()), PLAN) is None
     other = WEB.target.model_copy(update={"account_id": "222222222222"})
-    refused = code_of(require_launch, replace(launch, target=other), start(), PLAN)
+    refused = code_of(require_launch, replace(launch, target=other), grant(start()), PLAN)
     assert refused is AccessCode.OTHER_TARGET
 
 
 def test_a_relaunch_and_an_earlier_search_are_allowed_where_the_start_names_them() -> None:
     takeover = SignedTakeover(execution_id="crm-000000000000", since=500.0)
-    signed = start(relaunch=[server_id(0)], takeover=takeover)
+    signed = grant(start(relaunch=[server_id(0)], takeover=takeover))
     launch = replace(LAUNCH, relaunch=[server_id(0)], since=500.0)
     assert code_of(require_launch, launch, signed, PLAN) is None
     late = replace(launch, since=1000.0)

@@ -60,6 +60,7 @@ def test_a_drill_needs_no_confirmation_but_a_wrong_one_is_a_slip() -> None:
             {"relaunch": [SERVER], "server_ids": ["s-00000000000000002"]},
             RequestRefusalCode.UNKNOWN_SERVERS,
         ),
+        (RECOVERY, {"needs_signature": True}, RequestRefusalCode.NOT_SIGNED),
     ],
 )
 def test_no_confirmation_helps_where_options_do_not_go_together(
@@ -69,6 +70,14 @@ def test_no_confirmation_helps_where_options_do_not_go_together(
     for refused in (start_refusal(start, "crm"), start_options_refusal(start)):
         assert refused is not None
         assert refused.code is code
+
+
+def test_a_signed_start_has_what_the_rules_of_its_plan_need() -> None:
+    start = IntendedStart("crm", RECOVERY, needs_signature=True, is_signed=True)
+    assert start_refusal(start, "crm") is None
+    refused = start_options_refusal(IntendedStart("crm", RECOVERY, needs_signature=True))
+    assert refused is not None
+    assert "with --break-glass REASON --key FILE" in refused.text
 
 
 def test_a_relaunch_names_the_servers_that_are_not_of_the_plan() -> None:

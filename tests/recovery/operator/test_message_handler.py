@@ -7,13 +7,20 @@ from typing import Any
 import pytest
 
 from recovery.access.grants import AccessCode, MessageVerdict
+from recovery.execution.progress import wave_notes
 from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
-from recovery.execution.wave import Cause, WaitingFor, WaveReport, WaveStatus
+from recovery.execution.wave import (
+    Cause,
+    OperatorDecision,
+    WaitingFor,
+    WaveReport,
+    WaveStatus,
+)
 from recovery.operator.message_handler import MessageHandler
 from recovery.operator.messages import MessageName, MessageRejected, cancel_reason
-from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, Server, Wave
+from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, RecoveryRules, Server, Wave
 
 NOW = 1_000_000.0
 # Of the two seconds after which Temporal's deadlock detector fires.
@@ -396,7 +403,9 @@ def test_an_actor_is_verified_only_by_a_signature() -> None:
 
 def signed_by(actor: str, nonce: str, **fields: Any) -> MessageVerdict:
     """A worker's verdict about a signed message."""
-    return MessageVerdict(verified_actor=actor, nonce=nonce, **fields)
+    return MessageVerdict(
+        **{"verified_actor": actor, "nonce": nonce, "roles": ["operator"]} | fields
+    )
 
 
 @pytest.mark.parametrize(
@@ -575,3 +584,125 @@ def test_a_slip_in_a_wave_name_is_answered_with_the_nearest_name() -> None:
     record = named_waves("Database", "App").handle("skip_wave", ("Datbase",), now=NOW)
     assert not record.accepted
     assert "did you mean Database?" in record.effect
+
+
+RECOVERY_WITH_TWO: dict[str, Any] = {
+    "execution_type": ExecutionType.RECOVERY,
+    "recovery": RecoveryRules(approvers=2, starter_may_approve=False),
+}
+
+
+def approve(
+    scheduler: WaveScheduler, actor: str, name: str = "approve_recovery", **how: Any
+) -> Any:
+    """Handle a signed approval of a recovery that ops started; its record."""
+    verdict = how.pop("verdict", None) or signed_by(
+        actor, f"{actor}{name}{how}", roles=["approver"]
+    )
+    handler = MessageHandler(scheduler)
+    return handler.handle(name, ({"actor": actor, **how},), now=NOW + 1, verdict=verdict)
+
+
+def test_a_recovery_launches_after_the_approvals_of_two_other_verified_approvers() -> None:
+    scheduler = execution(**RECOVERY_WITH_TWO)
+    assert scheduler.ready() == []
+    assert scheduler.wave("first").waiting_for is WaitingFor.RECOVERY_APPROVAL
+    assert "0 of 2 approvals" in scheduler.wave("first").status_reason
+    assert scheduler.next_deadline() == NOW + 86_400.0
+    records = [
+        approve(scheduler, "ann", verdict=MessageVerdict()),
+        approve(scheduler, "ann", verdict=signed_by("ann", "1", roles=["operator"])),
+        approve(scheduler, "ops"),
+        approve(scheduler, "ann"),
+        approve(scheduler, "ann", reason="again"),
+    ]
+    assert [record.refusal for record in records] == [
+        RefusalCode.NOT_AUTHORIZED,
+        RefusalCode.ROLE_MISSING,
+        RefusalCode.STARTER_MAY_NOT_APPROVE,
+        None,
+        RefusalCode.DECIDED_ALREADY,
+    ]
+    effect = "1 of 2 approvals; nothing is launched yet, 1 more person must approve it"
+    assert records[3].effect == effect
+    assert scheduler.ready() == []
+    assert approve(scheduler, "bob").effect == "2 of 2 approvals; first, beside can launch now"
+    assert [wave.wave_id for wave in scheduler.ready()] == ["first", "beside"]
+    assert scheduler.state.approvals_text == "2 of 2 approvals (ann, bob)"
+    assert approve(scheduler, "eve").refusal is RefusalCode.DECIDED_ALREADY
+
+
+def test_a_refused_recovery_ends_without_a_launch() -> None:
+    scheduler = execution(**RECOVERY_WITH_TWO)
+    record = approve(scheduler, "ann", approve=False, reason="only a drill was planned")
+    assert record.effect == "refused, nothing is launched, and the execution ends"
+    assert scheduler.is_over
+    assert approve(scheduler, "bob").refusal is RefusalCode.EXECUTION_CANCELLED
+    scheduler.close(now=NOW + 2)
+    assert scheduler.state.status is PlanStatus.CANCELLED
+    assert "refused by ann: only a drill was planned" in scheduler.state.status_reason
+
+
+def test_an_unanswered_recovery_fails_at_the_deadline() -> None:
+    scheduler = execution(**RECOVERY_WITH_TWO)
+    approve(scheduler, "ann")
+    scheduler.tick(now=NOW + 86_400.0)
+    assert scheduler.wave("first").status is WaveStatus.FAILED
+    assert "1 of 2 approvals (ann)" in scheduler.wave("first").status_reason
+    assert scheduler.ready() == []
+
+
+def test_an_approval_by_break_glass_counts_as_all() -> None:
+    scheduler = execution(**RECOVERY_WITH_TWO)
+    glass = signed_by("ops", "1", roles=[], break_glass="the Region is lost")
+    record = approve(scheduler, "ops", verdict=glass)
+    assert record.effect.startswith("approval passed by break-glass: the Region is lost; first")
+    passed = "approval passed by break-glass of ops: the Region is lost"
+    assert scheduler.state.approvals_text == passed
+    assert scheduler.ready()
+
+
+def test_a_start_by_break_glass_passes_the_approvals_of_the_recovery_and_of_waves() -> None:
+    scheduler = execution(approval=True, **RECOVERY_WITH_TWO)
+    scheduler.pass_approvals("the Region is lost", now=NOW)
+    assert [wave.wave_id for wave in scheduler.ready()] == ["first", "beside"]
+    passed = "approval passed by break-glass of ops: the Region is lost"
+    assert scheduler.state.approvals_text == passed
+    assert passed in wave_notes(scheduler.wave("it"))
+    scheduler.decide("first", now=NOW, skipped_by=OperatorDecision(actor="ops", time=NOW))
+    assert scheduler.wave("it").status is WaveStatus.PENDING
+    # Also if it is retried before its first launch.
+    scheduler.reopen("it", "Retry", now=NOW)
+    assert scheduler.wave("it").status is WaveStatus.PENDING
+
+
+def test_the_starter_may_not_approve_waves_where_the_plan_says_so_and_nobody_unverified() -> None:
+    scheduler = execution(approval=True, **RECOVERY_WITH_TWO)
+    own = approve(scheduler, "ops", "approve_wave", wave="it")
+    unverified = approve(scheduler, "ann", "approve_wave", wave="it", verdict=MessageVerdict())
+    assert own.refusal is RefusalCode.STARTER_MAY_NOT_APPROVE
+    assert unverified.refusal is RefusalCode.NOT_AUTHORIZED
+    assert approve(scheduler, "ann", "approve_wave", wave="it").accepted
+    drill = execution(approval=True, recovery=RECOVERY_WITH_TWO["recovery"])
+    assert drill.ready()
+    assert approve(drill, "ops", "approve_wave", wave="it").accepted
+    no_need = approve(drill, "ann")
+    assert no_need.refusal is RefusalCode.NO_APPROVAL_NEEDED
+
+
+def test_every_signed_message_needs_its_role() -> None:
+    scheduler = execution(approval=True)
+    handler = MessageHandler(scheduler)
+    for name, fields, roles in (
+        ("pause", {}, ["approver"]),
+        ("pause", {}, []),
+        ("skip_wave", {"wave": "it"}, ["operator"]),
+        ("skip_wave", {"wave": "first", "cascade": True}, ["operator"]),
+        ("approve_wave", {"wave": "it"}, ["operator"]),
+    ):
+        verdict = signed_by("eve", f"{name}{fields}{roles}", roles=roles)
+        record = handler.handle(name, (fields,), now=NOW, verdict=verdict)
+        assert record.refusal is RefusalCode.ROLE_MISSING
+    assert scheduler.state.status is PlanStatus.IN_PROGRESS
+    skipped = signed_by("ann", "2", roles=["approver"])
+    assert handler.handle("skip_wave", ({"wave": "it"},), now=NOW, verdict=skipped).accepted

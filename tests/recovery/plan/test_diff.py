@@ -1,7 +1,7 @@
 """What differs between two plans, a line each."""
 
 from recovery.plan.diff import differences
-from recovery.plan.model import Dependency, Server
+from recovery.plan.model import Dependency, RecoveryRules, Server
 from tests.cli.executions import CHAIN, plan_of, server_id
 
 
@@ -30,3 +30,12 @@ def test_each_difference_of_a_plan_is_a_line() -> None:
     ]
     # A version that was registered has no instances.
     assert differences(CHAIN, after)[-1] == "- server s-00000000000000003 of App (w1)"
+
+
+def test_rules_about_a_recovery_are_compared_one_by_one() -> None:
+    rules = RecoveryRules(approvers=2, author_may_start=False)
+    after = CHAIN.model_copy(update={"recovery": rules})
+    assert differences(CHAIN, after) == [
+        "~ plan: Recovery Approvers 0 → 2",
+        "~ plan: Recovery AuthorMayStart true → false",
+    ]

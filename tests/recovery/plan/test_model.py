@@ -83,6 +83,8 @@ def test_the_hash_sees_every_change_of_a_wave(key: str, value: object) -> None:
         ("OnFailure", "STOP"),
         ("DeadlineSeconds", 7200),
         ("DecisionSeconds", 7200),
+        ("Recovery", {"Approvers": 1}),
+        ("Recovery", {"AuthorMayStart": False}),
     ],
 )
 def test_the_hash_sees_every_change_of_the_plan(key: str, value: object) -> None:

@@ -63,6 +63,10 @@ PLAN_MISTAKES = {
     "control characters": (r'PlanName: "a\e[2J"', "a\x1b[2J", r"a\x1b[2J"),
     "unknown policy": ("OnFailure: HOPE", "HOPE", "one of SKIP_DEPENDENTS, ASK"),
     "priority out of range": ("Priority: 6", "6", "from 1 to 5"),
+    "rules as a number": ("Recovery: 2", "2", "write a mapping with Approvers"),
+    "unknown rule": ("Recovery: {Aprovers: 2}", "Aprovers", "did you mean Approvers?"),
+    "too many approvers": ("Recovery: {Approvers: 6}", "6", "from 0 to 5"),
+    "rule in the plan": ("Approvers: 2", "Approvers", "belongs to Recovery, not to the plan"),
     "priority as text": ("Priority: high", "high", "from 1 to 5"),
 }
 
