@@ -69,7 +69,8 @@ async def plan_dialog(
         html = await _html(service, start, form)
     except RefusedError as error:
         # A form that is sent again may be that of the execution that runs now.
-        return Dialog(render("error_dialog", error=error.text, running=error.running), send)
+        html = render("error_dialog", error=error.text, running=error.running, sign_in=None)
+        return Dialog(html, send)
     return Dialog(html, send, lambda: _checked_targets(service, user, start))
 
 

@@ -135,7 +135,8 @@ async def test_a_sign_in_at_the_provider_that_ends_loses_nothing_that_was_typed(
     page, dialog = tab.page, tab.page.locator("#dialog")
     await page.get_by_role("link", name="Sign in with localhost").click()
     # Accepted for eight seconds more, because clocks differ.
-    provider.id_claims = {"exp": int(time.time()) - 22}
+    roles = ["operator", "approver"]
+    provider.id_claims = {"exp": int(time.time()) - 22, "roles": roles}
     await page.get_by_role("link", name="Sign in as ops").click()
     await tab.sees(".user", "ops")
     assert page.url == address
@@ -152,6 +153,7 @@ async def test_a_sign_in_at_the_provider_that_ends_loses_nothing_that_was_typed(
 
     # With a session at the provider, nothing is typed.
     provider.reset()
+    provider.id_claims = {"roles": roles}
     async with page.context.expect_page() as opened:
         await dialog.get_by_role("link", name="Sign in").click()
     other = await opened.value
