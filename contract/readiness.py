@@ -35,6 +35,7 @@ class WorkerContext(Model):
         operating_systems: of its source servers, if DRS responds at once.
         server_names: of its source servers, if DRS responds at once.
         refusal: why the worker launches nothing for this start.
+        notifies: the worker has channels to report to.
     """
 
     speed: float
@@ -44,6 +45,7 @@ class WorkerContext(Model):
     operating_systems: dict[str, OperatingSystem] = {}
     server_names: dict[str, str] = {}
     refusal: str | None = None
+    notifies: bool = False
 
 
 class Finding(Model):

@@ -123,6 +123,10 @@ REQUESTS: dict[MessageName, tuple[type[StrictModel], str]] = {
     MessageName.APPROVE_WAVE: (ApproveWaveRequest, "Approve or refuse a wave"),
     MessageName.PAUSE: (ExecutionMessageRequest, "Pause: launch nothing new"),
     MessageName.RESUME: (ExecutionMessageRequest, "Resume after a pause"),
+    MessageName.ACKNOWLEDGE: (
+        ExecutionMessageRequest,
+        "Say that you take care of the open decisions",
+    ),
     MessageName.ADOPT_JOB: (AdoptJobRequest, "Name the DRS job of a launch in doubt"),
     MessageName.LAUNCH_ANYWAY: (
         LaunchAnywayRequest,

@@ -255,6 +255,28 @@ def resume(
     )
 
 
+def acknowledge(
+    plan: PlanOrExecution,
+    *,
+    reason: Reason = "",
+    actor: Actor = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
+    json: Json = False,
+) -> None:
+    """Say that you take care of the open decisions of an execution.
+
+    Everybody sees your name beside them. Reminders pause for 30 minutes.
+    """
+    _steer(
+        plan,
+        OperatorMessage(MessageName.ACKNOWLEDGE, reason=reason),
+        actor,
+        offline_signer(break_glass, key),
+        json=json,
+    )
+
+
 def cancel_plan(
     plan: PlanOrExecution,
     reason: Reason = "",

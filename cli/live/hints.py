@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from cli.render.cells import wrapped
+from recovery.execution.open_decision import DecisionKind
 from recovery.execution.progress import wave_notes
 from recovery.execution.state import ExecutionState
 from recovery.operator.messages import MessageName
 from recovery.operator.pending_decisions import (
-    DecisionKind,
     PendingDecision,
     if_unanswered,
     time_to_decide,
@@ -24,6 +24,7 @@ KEYS = {
     MessageName.LAUNCH_ANYWAY: "l",
     MessageName.PAUSE: "p",
     MessageName.RESUME: "p",
+    MessageName.ACKNOWLEDGE: "i",
 }
 _INDENT = "    "
 
@@ -45,6 +46,8 @@ def label(name: MessageName) -> str:
     """A message as the operator reads it."""
     if name is MessageName.CANCEL_WAVE:
         return "cancel wave"  # "cancel" is the plan's.
+    if name is MessageName.ACKNOWLEDGE:
+        return "I have it"
     return name.removesuffix("_wave").replace("_", " ")
 
 

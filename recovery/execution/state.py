@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
+from recovery.execution.open_decision import OpenDecision
 from recovery.execution.server import LaunchStatus, ServerResult, server_label
 from recovery.execution.wave import WaveState
 from recovery.plan.model import RecoveryPlan
@@ -49,6 +50,7 @@ class RefusalCode(StrEnum):
     WAVE_LAUNCHED = "WAVE_LAUNCHED"
     NO_APPROVAL_NEEDED = "NO_APPROVAL_NEEDED"
     NOT_IN_DOUBT = "NOT_IN_DOUBT"
+    NOTHING_ASKED = "NOTHING_ASKED"
     ATTEMPTS_USED_UP = "ATTEMPTS_USED_UP"
     NOT_AUTHORIZED = "NOT_AUTHORIZED"
     """Its signature is missing, or is not one of this message."""
@@ -112,9 +114,11 @@ class ExecutionState(Model):
     Attributes:
         revision: grows with every change of the execution itself (its waves have their own).
         speed: our polls and deadlines are divided by it; 1 except in a sandbox.
+        deadline_seconds: the plan's.
         from_execution: the earlier execution whose servers this one took over.
         endpoints: of DRS, as its worker sees them.
         warnings: risks for the execution, such as a history table in the Region that is lost.
+        open_decisions: what it waits for, and since when.
     """
 
     execution_id: str
@@ -129,11 +133,13 @@ class ExecutionState(Model):
     start_time: float
     end_time: float | None = None
     speed: float = 1.0
+    deadline_seconds: float = 86400.0
     from_execution: str | None = None
     endpoints: list[str] = []
     warnings: list[str] = []
     waves: list[WaveState] = []
     messages: list[MessageRecord] = []
+    open_decisions: list[OpenDecision] = []
     cleanup: CleanupState | None = None
 
     @classmethod
@@ -155,8 +161,14 @@ class ExecutionState(Model):
             execution_type=execution_type,
             started_by=started_by,
             start_time=now,
+            deadline_seconds=plan.deadline_seconds,
             waves=[WaveState.of(wave) for wave in plan.waves],
         )
+
+    @property
+    def deadline(self) -> float:
+        """The plan's deadline (epoch seconds); after it nothing is launched."""
+        return self.start_time + self.deadline_seconds / self.speed
 
     @property
     def is_over(self) -> bool:

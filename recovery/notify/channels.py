@@ -1,6 +1,7 @@
 """The channels of an installation, and what goes to them."""
 
 import re
+from datetime import datetime, time, timedelta
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -8,8 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType
-from recovery.notify.events import EventKind
-from recovery.plan.model import REGION_PATTERN
+from recovery.notify.event_kind import EventKind
+from recovery.plan.model import REGION_PATTERN, ChannelName
 
 # What a pager gets, of recoveries only; a FINISHED only with the outcome FAILED.
 PAGER_EVENTS = (
@@ -19,7 +20,7 @@ PAGER_EVENTS = (
     EventKind.FINISHED,
     EventKind.BREAK_GLASS,
 )
-ChannelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+_QUIET_DAYS = 8
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -128,6 +129,21 @@ class Channel(StrictModel):
     def zone(self) -> ZoneInfo:
         """Its time zone."""
         return ZoneInfo(self.time_zone)
+
+    def quiet_times(self, now: float) -> list[tuple[float, float]]:
+        """Its quiet hours of the next days, from and until (epoch seconds)."""
+        if self.quiet_hours is None:
+            return []
+        first, last = (time.fromisoformat(each) for each in self.quiet_hours.split("-"))
+        today = datetime.fromtimestamp(now, self.zone).date()
+        found = []
+        for number in range(-1, _QUIET_DAYS):
+            day = today + timedelta(days=number)
+            until = day if last > first else day + timedelta(days=1)
+            times = (datetime.combine(day, first), datetime.combine(until, last))
+            start, end = (each.replace(tzinfo=self.zone).timestamp() for each in times)
+            found.append((start, end))
+        return found
 
 
 class NotifyFile(StrictModel):

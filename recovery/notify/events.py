@@ -3,27 +3,10 @@
 from enum import StrEnum
 
 from recovery.base_model import Model
-from recovery.execution.state import ExecutionType, PlanStatus
+from recovery.execution.open_decision import DecisionKind
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import OperatorDecision
-from recovery.operator.pending_decisions import DecisionKind
-
-
-class EventKind(StrEnum):
-    """What a notification reports."""
-
-    STARTED = "STARTED"
-    BREAK_GLASS = "BREAK_GLASS"
-    """Somebody started or steered with an offline key."""
-    WAVE_UP = "WAVE_UP"
-    WAVE_FAILED = "WAVE_FAILED"
-    DECISION_NEEDED = "DECISION_NEEDED"
-    LATE_ARRIVAL = "LATE_ARRIVAL"
-    """A wave came up after it was TIMED_OUT."""
-    FINISHED = "FINISHED"
-    CLEANUP_LEFT = "CLEANUP_LEFT"
-    """A clean-up left recovery instances."""
-    NO_WORKER = "NO_WORKER"
-    """Something that executions need does not respond; the watchdog reports it."""
+from recovery.notify.event_kind import EventKind
 
 
 class NotifiedExecution(Model):
@@ -35,6 +18,11 @@ class NotifiedExecution(Model):
     execution_type: ExecutionType
     started_by: str
     start_time: float
+
+    @classmethod
+    def of(cls, state: ExecutionState) -> "NotifiedExecution":
+        """The execution of a state."""
+        return cls.model_validate(dict(state))
 
 
 class Event(Model):
@@ -93,6 +81,8 @@ class ItemKind(StrEnum):
     REMINDER = "REMINDER"
     LAST_CALL = "LAST_CALL"
     """The reminder 30 minutes before the deadline."""
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    """Somebody said that they take care of it."""
     RESOLVED = "RESOLVED"
     """A decision fell, or its execution ended."""
 
@@ -121,9 +111,11 @@ class Notification(Model):
     Attributes:
         notification_id: unique; the same when it is sent again, so that receivers can tell.
         items: most urgent first.
+        omitted: events that are not among them, because too many waited.
     """
 
     notification_id: str
     channel: str
     time: float
     items: list[NotificationItem]
+    omitted: int = 0

@@ -4,21 +4,12 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from recovery.base_model import Model, StrictModel
+from recovery.base_model import Model
 from recovery.execution.state import ExecutionType, PlanStatus
-from recovery.notify.channels import PAGER_EVENTS, Channel, ChannelName, Hours, TimeZone
-from recovery.notify.events import Event, EventKind
-
-
-class PlanChannel(StrictModel):
-    """A channel that a plan names.
-
-    Attributes:
-        events: what goes to it of this plan; None: as the installation has it.
-    """
-
-    channel: ChannelName
-    events: list[EventKind] | None = None
+from recovery.notify.channels import PAGER_EVENTS, Channel
+from recovery.notify.event_kind import EventKind
+from recovery.notify.events import Event
+from recovery.plan.model import ChannelName, PlanChannel
 
 
 class Route(Model):
@@ -27,14 +18,14 @@ class Route(Model):
     Attributes:
         only_failed_end: of the ends, only those with the outcome FAILED.
         is_pager: decisions and failures open incidents there.
+        quiet: from when until when nothing is sent (epoch seconds), for the next days.
     """
 
     channel: ChannelName
     events: list[EventKind] = Field(default_factory=list)
     only_failed_end: bool = False
     is_pager: bool = False
-    quiet_hours: Hours | None = None
-    time_zone: TimeZone = "UTC"
+    quiet: list[tuple[float, float]] = []
 
     def takes(self, event: Event) -> bool:
         """Whether an event goes to it."""
@@ -49,7 +40,11 @@ class Route(Model):
 
 
 def routes_of(
-    channels: Sequence[Channel], named: Sequence[PlanChannel], execution_type: ExecutionType
+    channels: Sequence[Channel],
+    named: Sequence[PlanChannel],
+    execution_type: ExecutionType,
+    *,
+    now: float,
 ) -> list[Route]:
     """The routes of an execution.
 
@@ -59,12 +54,15 @@ def routes_of(
         channels: of the installation.
         named: by the plan.
         execution_type: of the execution.
+        now: epoch seconds.
     """
     of_plan = {each.channel: each for each in named}
-    return [_route(channel, of_plan.get(channel.name), execution_type) for channel in channels]
+    return [_route(channel, of_plan.get(channel.name), execution_type, now) for channel in channels]
 
 
-def _route(channel: Channel, named: PlanChannel | None, execution_type: ExecutionType) -> Route:
+def _route(
+    channel: Channel, named: PlanChannel | None, execution_type: ExecutionType, now: float
+) -> Route:
     is_pager = channel.pager_duty is not None
     listed = named.events if named is not None and named.events is not None else channel.events
     types = channel.execution_types
@@ -78,6 +76,5 @@ def _route(channel: Channel, named: PlanChannel | None, execution_type: Executio
         events=list(dict.fromkeys([*events, EventKind.BREAK_GLASS])),
         only_failed_end=is_pager and listed is None,
         is_pager=is_pager,
-        quiet_hours=channel.quiet_hours,
-        time_zone=channel.time_zone,
+        quiet=channel.quiet_times(now),
     )

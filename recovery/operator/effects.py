@@ -32,7 +32,7 @@ def effect_text(
 def effect_of(state: ExecutionState, message: OperatorMessage) -> str:
     """What follows if a message is accepted now; about a wave, it names the WaveId."""
     if not message.name.is_about_a_wave:
-        return _pause_effect(state) if message.name is MessageName.PAUSE else _resume_effect(state)
+        return _EFFECTS[message.name](state)
     wave = next(each for each in state.waves if each.wave_id == message.wave)
     launch = f"launch {message.launch}" if message.launch else "the launch in doubt"
     match message.name:
@@ -301,3 +301,16 @@ def _is_met(each: WaveState, dependency: WaveState) -> bool | None:
         return dependency.wave_id not in each.caused_by
     # What still waits, waits for others: it would be skipped if this one held it back.
     return None if each.status.is_settled else True
+
+
+def _acknowledge_effect(state: ExecutionState) -> str:
+    asked = sum(each.acknowledged_by is None for each in state.open_decisions)
+    return f"{count(asked, 'decision')} acknowledged; reminders pause for 30 min"
+
+
+# Of the messages about the whole execution.
+_EFFECTS = {
+    MessageName.PAUSE: _pause_effect,
+    MessageName.RESUME: _resume_effect,
+    MessageName.ACKNOWLEDGE: _acknowledge_effect,
+}

@@ -189,6 +189,9 @@ class MessageHandler:
                 self._scheduler.pause(f"Paused by {decision}", now=now)
             case MessageName.RESUME:
                 self._scheduler.resume(now=now)
+            case MessageName.ACKNOWLEDGE:
+                for each in self._scheduler.state.open_decisions:
+                    each.acknowledged_by = each.acknowledged_by or decision
             case _:
                 self._apply_to_wave(message, decision, now=now)
         return effect

@@ -22,6 +22,7 @@ class MessageName(StrEnum):
     CANCEL_WAVE = "cancel_wave"
     RETRY_WAVE = "retry_wave"
     APPROVE_WAVE = "approve_wave"
+    ACKNOWLEDGE = "acknowledge"
     PAUSE = "pause"
     RESUME = "resume"
     ADOPT_JOB = "adopt_job"
@@ -30,7 +31,7 @@ class MessageName(StrEnum):
     @property
     def is_about_a_wave(self) -> bool:
         """Whether the message is about one wave."""
-        return self not in (MessageName.PAUSE, MessageName.RESUME)
+        return self not in (MessageName.PAUSE, MessageName.RESUME, MessageName.ACKNOWLEDGE)
 
     @property
     def is_launch_answer(self) -> bool:

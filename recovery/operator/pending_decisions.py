@@ -1,8 +1,8 @@
 """The decisions that an execution waits for, and the messages that make them."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from recovery.execution.open_decision import DecisionKind, OpenDecision
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
 from recovery.forecast.remaining import graph_of, remaining
@@ -10,18 +10,8 @@ from recovery.operator.messages import MessageName
 from recovery.operator.rules import accepts_messages, is_allowed
 from recovery.text_format import clock_time, count, rounded_duration
 
-
-class DecisionKind(StrEnum):
-    """What must be decided."""
-
-    RESUME = "RESUME"
-    APPROVAL = "APPROVAL"
-    LAUNCH = "LAUNCH"
-    """Whether DRS has the job of a launch."""
-    LASTING_ERROR = "LASTING_ERROR"
-    """An error of a launch that lasts until an operator removes its cause."""
-    FAILURE = "FAILURE"
-    """How to continue after a wave that FAILED or TIMED_OUT, and that nobody accepted."""
+# A record of the history holds them; who has so many needs no more.
+_MAX_OPEN = 200
 
 
 @dataclass(frozen=True)
@@ -56,6 +46,23 @@ def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
     return found
 
 
+def update_open_decisions(state: ExecutionState, *, now: float) -> bool:
+    """Bring the state's open decisions up to date; whether any changed. `now`: epoch seconds."""
+    known = {each.key: each for each in state.open_decisions}
+    found = [_open_decision(each, now) for each in pending_decisions(state)]
+    updated = [known.get(each.key, each) for each in found[:_MAX_OPEN]]
+    has_changed = updated != state.open_decisions
+    state.open_decisions = updated
+    return has_changed
+
+
+def _open_decision(pending: PendingDecision, now: float) -> OpenDecision:
+    wave = pending.wave
+    if wave is None:
+        return OpenDecision(kind=pending.kind, since=now)
+    return OpenDecision(kind=pending.kind, wave_id=wave.wave_id, attempt=wave.attempt, since=now)
+
+
 def remaining_text(state: ExecutionState, *, now: float) -> str:
     """The remaining time of a running execution, or that it waits for an operator.
 
@@ -82,6 +89,13 @@ def decision_deadline(state: ExecutionState, wave: WaveState) -> float | None:
         w.waiting_for is WaitingFor.DECISION and wave.wave_id in w.depends_on for w in state.waves
     )
     return wave.ask_until if waits else None
+
+
+def deadline_of(state: ExecutionState, decision: PendingDecision) -> float | None:
+    """Until when a decision can be made (epoch seconds); None if nothing waits for it."""
+    if decision.kind is DecisionKind.FAILURE and decision.wave is not None:
+        return decision_deadline(state, decision.wave)
+    return state.deadline
 
 
 def time_to_decide(state: ExecutionState, wave: WaveState, *, now: float) -> str:

@@ -129,7 +129,15 @@ def _refuse_about_execution(state: ExecutionState, name: MessageName) -> Refusal
         return Refusal(
             RefusalCode.NOT_PAUSED, "the execution is not paused; pause prevents new launches"
         )
-    return None
+    return _refuse_acknowledgement(state) if name is MessageName.ACKNOWLEDGE else None
+
+
+def _refuse_acknowledgement(state: ExecutionState) -> Refusal | None:
+    decisions = state.open_decisions
+    if not decisions:
+        return Refusal(RefusalCode.NOTHING_ASKED, "the execution waits for no decision")
+    by = [each.acknowledged_by for each in decisions if each.acknowledged_by is not None]
+    return _decided_already("acknowledged", by[0]) if len(by) == len(decisions) else None
 
 
 _RULES = {
@@ -152,6 +160,7 @@ _EFFECTS = {
     MessageName.LAUNCH_ANYWAY: "launches the servers in doubt of",
     MessageName.PAUSE: "pauses the execution",
     MessageName.RESUME: "resumes the execution",
+    MessageName.ACKNOWLEDGE: "says that you take care of the open decisions",
 }
 
 

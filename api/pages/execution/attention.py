@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from api.auth.tokens import Principal
 from api.pages.execution.controls import Control, controls
 from api.pages.rendering import render
+from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.operator.messages import MessageName
 from recovery.operator.pending_decisions import (
-    DecisionKind,
     PendingDecision,
     decision_deadline,
     if_unanswered,

@@ -6,10 +6,16 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from recovery.plan.file.keys import LEVELS, Key
-from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
+from recovery.plan.model import Dependency, PlanChannel, RecoveryPlan, Server, Wave
 
-_MODELS: tuple[type[BaseModel], ...] = (RecoveryPlan, Wave, Server, Dependency)
-_HEADINGS = ("The plan", "A wave", "An entry of Servers", "An entry of Dependencies")
+_MODELS: tuple[type[BaseModel], ...] = (RecoveryPlan, Wave, Server, Dependency, PlanChannel)
+_HEADINGS = (
+    "The plan",
+    "A wave",
+    "An entry of Servers",
+    "An entry of Dependencies",
+    "An entry of Notify",
+)
 _MEANINGS = {
     "PlanId": "Identifies the plan. Of one plan, one execution runs at a time.",
     "PlanName": "The name on screens. Default: the PlanId.",
@@ -29,6 +35,9 @@ _MEANINGS = {
     "DeadlineSeconds": "From the plan's start; afterwards nothing is launched.",
     "DecisionSeconds": "With `OnFailure: ASK`, how long the dependents of a failed wave wait for a "
     "decision.",
+    "Notify": "Channels of the installation that get other events of this plan than of others.",
+    "Channel": "The name of a channel of the installation.",
+    "Events": "What goes to the channel. Default: what the installation has for it.",
     "Waves": "The waves. Their order means nothing.",
     "WaveId": "Identifies the wave in its plan.",
     "WaveName": "The name on screens. Default: the WaveId.",
@@ -49,6 +58,7 @@ _MEANINGS = {
     ),
 }
 _LISTS = {
+    "Notify": "a list of mappings, as below",
     "Waves": "a list of waves",
     "Servers": "a list of mappings, as below",
     "ServerIds": "a list of source server IDs",

@@ -1,0 +1,4 @@
+"""Sends notifications.
+
+Tested in tests/activities/notify/.
+"""

@@ -1,0 +1,33 @@
+"""The input of the notifier, and the requests of its activities."""
+
+from recovery.base_model import Model
+from recovery.notify.notifier_state import NotifierState, NotifyUpdate
+from recovery.plan.model import PlanChannel
+
+
+class NotifyReport(Model):
+    """What a workflow reports to the notifier.
+
+    Attributes:
+        update: without routes, which the worker adds.
+        plan_channels: the channels that the plan names.
+    """
+
+    update: NotifyUpdate
+    plan_channels: list[PlanChannel] = []
+
+
+class NotifierInput(Model):
+    """Input of the notifier: what its previous run knew."""
+
+    state: NotifierState = NotifierState()
+
+
+class DeliveryResult(Model):
+    """What became of a message.
+
+    Attributes:
+        error: why it was not delivered; None if it was.
+    """
+
+    error: str | None = None
