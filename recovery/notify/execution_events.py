@@ -9,7 +9,6 @@ from recovery.operator.pending_decisions import (
     if_unanswered,
     pending_decisions,
 )
-from recovery.plan.model import RecoveryPlan
 
 _MINUTE = 60.0
 _MAX_EVENTS = 200
@@ -19,9 +18,10 @@ _UP = (WaveStatus.COMPLETED, WaveStatus.PARTIAL)
 class ExecutionEvents:
     """Compares states of an execution, each with the one before."""
 
-    def __init__(self, plan: RecoveryPlan, state: ExecutionState) -> None:
-        self._plan = plan
+    def __init__(self, state: ExecutionState, *, rto_minutes: int | None) -> None:
+        """Compare the states of an execution; `rto_minutes` is of its plan."""
         self._state = state
+        self._rto_minutes = rto_minutes
         # By WaveId: the attempt, the status and whether it is late.
         self._waves: dict[str, tuple[int, WaveStatus, bool]] = {}
         self._messages = 0
@@ -51,6 +51,10 @@ class ExecutionEvents:
         return some, asked
 
     @property
+    def _server_count(self) -> int:
+        return sum(len(wave.servers) for wave in self._state.waves)
+
+    @property
     def has_more(self) -> bool:
         """Whether events are left that did not fit."""
         return bool(self._unsent)
@@ -59,7 +63,7 @@ class ExecutionEvents:
         state = self._state
         found: list[Event] = []
         if self._is_first(EventKind.STARTED):
-            servers = self._plan.server_count
+            servers = self._server_count
             found.append(Event(kind=EventKind.STARTED, key="STARTED", time=now, servers=servers))
         for number, message in enumerate(state.messages[self._messages :], self._messages):
             if message.break_glass is not None and message.accepted:
@@ -106,14 +110,14 @@ class ExecutionEvents:
 
     def _finished(self, end_time: float) -> Event:
         state = self._state
-        rto = self._plan.rto
+        rto = self._rto_minutes
         return Event(
             kind=EventKind.FINISHED,
             key="FINISHED",
             time=end_time,
             reason=state.status_reason,
             servers_up=len(state.servers_up),
-            servers=self._plan.server_count,
+            servers=self._server_count,
             outcome=state.status,
             seconds=(end_time - state.start_time) * state.speed,
             rto_seconds=rto * _MINUTE if rto is not None else None,

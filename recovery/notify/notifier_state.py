@@ -66,7 +66,7 @@ class ChannelState(Model):
     """A channel as the notifier knows it.
 
     Attributes:
-        asked_time: when the last message with a decision was sent.
+        asked_time: when the last message with a decision was sent, if any was.
         sent_time: when the last message was sent.
         failures: how many attempts failed since one was delivered.
         failing_since: when the first of them was.
@@ -77,8 +77,8 @@ class ChannelState(Model):
 
     waiting: list[WaitingItem] = []
     speed: float = 1.0
-    asked_time: float = 0.0
-    sent_time: float = 0.0
+    asked_time: float | None = None
+    sent_time: float | None = None
     failures: int = 0
     failing_since: float | None = None
     retry_time: float = 0.0

@@ -212,11 +212,11 @@ class Outbox:
         asked = min((time for time, _ in self._asked(name)), default=None)
         times = []
         if asked is not None:
-            times.append(max(asked, channel.asked_time + _MINUTE / speed))
+            times.append(max(asked, _next_minute(channel.asked_time, speed)))
         for each in channel.waiting:
             last = channel.asked_time if each.item.decision is not None else channel.sent_time
             ready = each.since + GATHER_SECONDS / speed
-            times.append(max(ready, last + _MINUTE / speed))
+            times.append(max(ready, _next_minute(last, speed)))
         if not times:
             return None
         return self._after_quiet_hours(name, max(min(times), channel.retry_time))
@@ -254,7 +254,8 @@ class Outbox:
         channel = self.state.channels[name]
         self.state.sent += 1
         notification_id = f"{int(now)}-{self.state.sent}"
-        asked = [item for time, item in self._asked(name) if time <= now]
+        # What was asked since goes along, or else it would wait for a minute.
+        asked = [i for time, i in self._asked(name) if time <= now or i.kind is ItemKind.ASKED]
         new = [item for item in asked if item.incident is None]
         for item in new:
             is_alone = len(new) <= _OWN_INCIDENTS
@@ -313,6 +314,10 @@ class Outbox:
             )
         )
         del records[:-_MAX_RECORDS]
+
+
+def _next_minute(last: float | None, speed: float) -> float:
+    return 0.0 if last is None else last + _MINUTE / speed
 
 
 def _identity(item: NotificationItem) -> tuple[str, str, str]:

@@ -27,7 +27,7 @@ class Notifications:
     def __init__(self, plan: RecoveryPlan, state: ExecutionState) -> None:
         self._plan = plan
         self._state = state
-        self._events = ExecutionEvents(plan, state)
+        self._events = ExecutionEvents(state, rto_minutes=plan.rto)
         self._is_requested = False
         self._task: asyncio.Task[None] | None = None
 
