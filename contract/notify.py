@@ -1,6 +1,7 @@
 """The input of the notifier, and the requests of its activities."""
 
 from recovery.base_model import Model
+from recovery.execution.notification_problem import NotificationProblem
 from recovery.notify.notifier_state import NotifierState, NotifyUpdate
 from recovery.plan.model import PlanChannel
 
@@ -15,6 +16,12 @@ class NotifyReport(Model):
 
     update: NotifyUpdate
     plan_channels: list[PlanChannel] = []
+
+
+class NotificationProblems(Model):
+    """Signal to a plan's workflow: which channels its notifications do not reach."""
+
+    problems: list[NotificationProblem]
 
 
 class NotifierInput(Model):

@@ -1,21 +1,25 @@
 """The notifier of an installation: sends what executions report, and reminds of open decisions."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import heartbeat_timeout
+    from activities.history import HistoryActivities
     from activities.notify.notify_activities import NotifyActivities
-    from contract.notify import DeliveryResult, NotifierInput
-    from contract.task_queues import NOTIFY_TASK_QUEUE
+    from contract.identifiers import plan_workflow_id
+    from contract.notify import DeliveryResult, NotificationProblems, NotifierInput
+    from contract.task_queues import HISTORY_TASK_QUEUE, NOTIFY_TASK_QUEUE
     from recovery.notify.events import Notification
     from recovery.notify.notifier_state import NotifierState, NotifyUpdate
     from recovery.notify.outbox import Outbox
     from recovery.text_format import count
     from workflows.activity_options import READ_RETRY, WRITE_RETRY
-    from workflows.signals import model_signal
+    from workflows.signals import model_signal, signal_workflow
     from workflows.versioning import LONG_LIVED
     from workflows.waiting import wait_at_most
 
@@ -26,6 +30,7 @@ _DELIVER_SECONDS = 300.0
 _CHECK_SECONDS = 600.0
 _MIN_TIMER_SECONDS = 0.2
 _MAX_EVENTS = 8000
+_RECORDS_AT_ONCE = 20
 
 
 @workflow.defn(versioning_behavior=LONG_LIVED)
@@ -46,13 +51,17 @@ class NotifierWorkflow:
     @workflow.run
     async def run(self, start: NotifierInput) -> None:
         """Send until the history is long, then continue as new."""
+        recording = asyncio.create_task(self._record())
         while True:
             await self._check_executions()
             for message in self._outbox.take(now=workflow.time()):
                 task = asyncio.create_task(self._send(message))
                 self._sending.add(task)
                 task.add_done_callback(self._sending.discard)
+            self._report_problems()
             if self._is_history_long and not self._sending:
+                # What is not recorded yet is in the state.
+                recording.cancel()
                 workflow.continue_as_new(NotifierInput(state=self._outbox.state))
             await self._wait()
 
@@ -104,6 +113,39 @@ class NotifierWorkflow:
             self._outbox.failed(message, error, now=workflow.time())
         self._changed = True
 
+    def _report_problems(self) -> None:
+        """Tell executions of channels that their notifications do not reach."""
+        for plan_id, problems in self._outbox.changed_problems().items():
+            told = NotificationProblems(problems=problems)
+            signal = signal_workflow(plan_workflow_id(plan_id), "notification_problems", told)
+            task = asyncio.create_task(_sent(signal))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _record(self) -> None:
+        """Write deliveries to the history; nothing waits for it."""
+        state = self._outbox.state
+        while True:
+            await workflow.wait_condition(lambda: bool(state.unrecorded))
+            some = state.unrecorded[:_RECORDS_AT_ONCE]
+            try:
+                await workflow.execute_activity_method(
+                    HistoryActivities.record_deliveries,
+                    some,
+                    task_queue=HISTORY_TASK_QUEUE,
+                    summary=f"Record {count(len(some), 'message')}",
+                    start_to_close_timeout=timedelta(minutes=2),
+                    schedule_to_close_timeout=timedelta(hours=1),
+                    heartbeat_timeout=heartbeat_timeout(),
+                    retry_policy=WRITE_RETRY,
+                )
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                workflow.logger.warning("Messages could not be recorded: %s", error)
+                continue
+            state.unrecorded = [each for each in state.unrecorded if each not in some]
+
     @property
     def _next_check(self) -> float:
         speeds = [each.speed for each in self._outbox.state.executions.values()]
@@ -131,3 +173,8 @@ class NotifierWorkflow:
             return
         for execution_id in ended:
             self._outbox.end(execution_id, now=workflow.time())
+
+
+async def _sent(signal: Awaitable[bool]) -> None:
+    """Wait for a signal; an execution that has ended needs it no more."""
+    await signal

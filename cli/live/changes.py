@@ -15,8 +15,8 @@ def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:
             f"{after.plan_name}: {after.execution_type} {after.execution_id}, "
             f"started by {after.started_by}"
         )
-    printed = before.warnings if before else []
-    lines += [f"warning: {each}" for each in after.warnings if each not in printed]
+    printed = before.shown_warnings if before else []
+    lines += [f"warning: {each}" for each in after.shown_warnings if each not in printed]
     previous = {wave.wave_id: wave for wave in before.waves} if before else {}
     for wave in after.waves:
         lines += _wave_changes(previous.get(wave.wave_id), wave)

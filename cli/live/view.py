@@ -128,7 +128,7 @@ def _header(
     lines += [Text(each) for each in wrapped(_progress(state, now=now), width, indent=" ")]
     if state.end_time is None and state.status_reason:
         lines += _texts(f" {state.status_reason}", width, style="bold")
-    for each in state.warnings:
+    for each in state.shown_warnings:
         lines += _texts(f" warning: {each}", width, style="yellow")
     return lines
 

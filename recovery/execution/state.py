@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
+from recovery.execution.notification_problem import NotificationProblem
 from recovery.execution.open_decision import OpenDecision
 from recovery.execution.server import LaunchStatus, ServerResult, server_label
 from recovery.execution.wave import WaveState
@@ -119,6 +120,7 @@ class ExecutionState(Model):
         endpoints: of DRS, as its worker sees them.
         warnings: risks for the execution, such as a history table in the Region that is lost.
         open_decisions: what it waits for, and since when.
+        notification_problems: channels that its notifications do not reach.
     """
 
     execution_id: str
@@ -140,6 +142,7 @@ class ExecutionState(Model):
     waves: list[WaveState] = []
     messages: list[MessageRecord] = []
     open_decisions: list[OpenDecision] = []
+    notification_problems: list[NotificationProblem] = []
     cleanup: CleanupState | None = None
 
     @classmethod
@@ -164,6 +167,11 @@ class ExecutionState(Model):
             deadline_seconds=plan.deadline_seconds,
             waves=[WaveState.of(wave) for wave in plan.waves],
         )
+
+    @property
+    def shown_warnings(self) -> list[str]:
+        """What screens warn of: risks, and channels that nobody reads messages on."""
+        return [*self.warnings, *(each.text for each in self.notification_problems)]
 
     @property
     def deadline(self) -> float:

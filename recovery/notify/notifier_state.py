@@ -1,6 +1,7 @@
 """What the notifier knows: executions, channels and deliveries. Times are epoch seconds."""
 
 from recovery.base_model import Model
+from recovery.execution.notification_problem import NotificationProblem
 from recovery.notify.events import AskedDecision, Event, NotificationItem, NotifiedExecution
 from recovery.notify.routes import Route
 
@@ -43,6 +44,7 @@ class FollowedExecution(Model):
     Attributes:
         announced: by channel and the decision's key, what the channel knows.
         event_incidents: by channel, failures that opened an incident in a pager.
+        problems: what it was last told of channels that its notifications do not reach.
         is_over: it has ended; what is announced is yet to be resolved.
     """
 
@@ -52,6 +54,7 @@ class FollowedExecution(Model):
     decisions: list[AskedDecision] = []
     announced: dict[str, dict[str, Announced]] = {}
     event_incidents: dict[str, list[Event]] = {}
+    problems: list[NotificationProblem] = []
     is_over: bool = False
 
 
@@ -105,9 +108,16 @@ class DeliveryRecord(Model):
 
 
 class NotifierState(Model):
-    """The whole state of the notifier."""
+    """The whole state of the notifier.
+
+    Attributes:
+        records: the last deliveries.
+        unrecorded: deliveries that are not in the history yet.
+        sent: how many messages were composed.
+    """
 
     executions: dict[str, FollowedExecution] = {}
     channels: dict[str, ChannelState] = {}
     records: list[DeliveryRecord] = []
+    unrecorded: list[DeliveryRecord] = []
     sent: int = 0

@@ -7,6 +7,7 @@ digest.
 
 from collections.abc import Iterator
 
+from recovery.execution.notification_problem import NotificationProblem
 from recovery.execution.state import ExecutionType
 from recovery.notify.event_kind import EventKind
 from recovery.notify.events import (
@@ -35,6 +36,7 @@ _RETRY_SECONDS = (10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 _OWN_INCIDENTS = 3
 _MAX_WAITING = 300
 _MAX_RECORDS = 300
+_MAX_NAMED = 100
 _URGENT_EVENTS = (EventKind.BREAK_GLASS, EventKind.NO_WORKER, EventKind.WAVE_FAILED)
 _INCIDENT_EVENTS = (*_URGENT_EVENTS, EventKind.FINISHED, EventKind.CLEANUP_LEFT)
 
@@ -115,6 +117,22 @@ class Outbox:
         channel.retry_time = now + pause / channel.speed
         channel.error = shortened(error)
         self._record(sent, channel.error)
+
+    def changed_problems(self) -> dict[str, list[NotificationProblem]]:
+        """By PlanId, the channels that its notifications do not reach, where that changed."""
+        changed = {}
+        for followed in self.state.executions.values():
+            problems = [
+                NotificationProblem(channel=name, since=channel.failing_since, error=channel.error)
+                for name, channel in self.state.channels.items()
+                if channel.failing_since is not None
+                and any(r.channel == name for r in followed.routes)
+            ]
+            known = {each.channel for each in followed.problems}
+            if not followed.is_over and known != {each.channel for each in problems}:
+                followed.problems = problems
+                changed[followed.execution.plan_id] = problems
+        return changed
 
     def _follow(self, update: NotifyUpdate) -> FollowedExecution:
         execution_id = update.execution.execution_id
@@ -300,20 +318,26 @@ class Outbox:
             last = next((r for r in reversed(records) if r.channel == sent.channel), None)
             if last is not None and last.error is not None:
                 last.attempts, last.error = last.attempts + 1, error
+                self._mark_unrecorded(last)
                 return
         ids = dict.fromkeys(i.execution.execution_id for i in sent.items if i.execution)
-        records.append(
-            DeliveryRecord(
-                notification_id=sent.notification_id,
-                channel=sent.channel,
-                time=sent.time,
-                items=len(sent.items),
-                keys=["/".join(map(str, _identity(item))) for item in sent.items][:20],
-                execution_ids=list(ids)[:100],
-                error=error,
-            )
+        record = DeliveryRecord(
+            notification_id=sent.notification_id,
+            channel=sent.channel,
+            time=sent.time,
+            items=len(sent.items),
+            keys=["/".join(_identity(item)) for item in sent.items][:_MAX_NAMED],
+            execution_ids=list(ids)[:_MAX_NAMED],
+            error=error,
         )
+        records.append(record)
+        self._mark_unrecorded(record)
         del records[:-_MAX_RECORDS]
+
+    def _mark_unrecorded(self, record: DeliveryRecord) -> None:
+        unrecorded = self.state.unrecorded
+        known = [each for each in unrecorded if each.notification_id != record.notification_id]
+        self.state.unrecorded = [*known, record.model_copy()][-_MAX_RECORDS:]
 
 
 def _next_minute(last: float | None, speed: float) -> float:

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.execution import StartExecution, packed_state
     from contract.failures import FailureType
     from contract.identifiers import STATUS_KEY
+    from contract.notify import NotificationProblems
     from contract.task_queues import HISTORY_TASK_QUEUE
     from contract.wave import WaveOutcome
     from recovery.execution.scheduler import WaveScheduler
@@ -161,6 +162,14 @@ class RecoveryPlanWorkflow:
         """Handle a report of a wave's workflow."""
         self._signals_received += 1
         self._apply_report(report)
+
+    @model_signal
+    def notification_problems(self, told: NotificationProblems) -> None:
+        """Handle the notifier's report of channels that it does not reach."""
+        self._signals_received += 1
+        self._state.notification_problems = told.problems
+        self._scheduler.touch(workflow.time())
+        self._mark_changed()
 
     def _apply_stop_policy(self) -> None:
         """Once the policy STOP applies, cancel the launches that DRS has not accepted."""
