@@ -50,6 +50,8 @@ class NotifyActivities:
         Raises:
             ApplicationError: retryable; Temporal did not accept it.
         """
+        if not self._channels:
+            return
         update = report.update
         kind = update.execution.execution_type
         now = time.time()

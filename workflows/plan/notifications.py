@@ -1,24 +1,18 @@
 """Reports what happens in an execution to the notifier, in the background."""
 
 import asyncio
-from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.notify.notify_activities import NotifyActivities
-    from contract.notify import NotifyReport
-    from contract.task_queues import NOTIFY_TASK_QUEUE
     from recovery.execution.state import ExecutionState
     from recovery.notify.execution_events import ExecutionEvents
     from recovery.notify.notifier_state import NotifyUpdate
     from recovery.plan.model import RecoveryPlan
-    from workflows.activity_options import WRITE_RETRY
+    from workflows.notifier_report import report
     from workflows.waiting import wait_at_most
 
 _PAUSE_SECONDS = 1.0
-_REPORT_SECONDS = 24 * 3600.0
 
 
 class Notifications:
@@ -57,30 +51,17 @@ class Notifications:
             if found is not None:
                 events, decisions = found
                 self._is_requested = self._events.has_more
-                await self._report(
+                await report(
                     NotifyUpdate(
                         execution=self._events.execution,
                         speed=self._state.speed,
                         events=events,
                         decisions=decisions,
                         is_over=is_over and not self._events.has_more,
-                    )
+                    ),
+                    self._plan.notify,
                 )
             if is_over and not self._is_requested:
                 return
             if not is_over:
                 await workflow.sleep(_PAUSE_SECONDS, summary="Gather events to report")
-
-    async def _report(self, update: NotifyUpdate) -> None:
-        try:
-            await workflow.execute_activity_method(
-                NotifyActivities.report,
-                NotifyReport(update=update, plan_channels=self._plan.notify),
-                task_queue=NOTIFY_TASK_QUEUE,
-                summary="Report to the notifier",
-                schedule_to_close_timeout=timedelta(seconds=_REPORT_SECONDS),
-                start_to_close_timeout=timedelta(seconds=30),
-                retry_policy=WRITE_RETRY,
-            )
-        except ActivityError as error:
-            workflow.logger.error("Reporting failed: %s", error)
