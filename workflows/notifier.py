@@ -102,6 +102,7 @@ class NotifierWorkflow:
                 summary=f"Send {what} to {message.channel}",
                 start_to_close_timeout=timedelta(seconds=_SEND_SECONDS),
                 schedule_to_close_timeout=timedelta(seconds=_DELIVER_SECONDS),
+                heartbeat_timeout=heartbeat_timeout(),
                 retry_policy=WRITE_RETRY,
             )
             error = result.error

@@ -11,6 +11,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.heartbeat import heartbeating
 from contract.identifiers import EXECUTION_ID_KEY, NOTIFIER_WORKFLOW_ID, plan_workflow_id
 from contract.notify import DeliveryResult, NotifierInput, NotifyReport
 from contract.rpc_limits import RPC_TIMEOUT
@@ -83,7 +84,9 @@ class NotifyActivities:
                 f"{known}"
             )
         try:
-            await self._sender.send(channel, notification)
+            # So that another worker soon sends what a lost one may not have sent.
+            async with heartbeating():
+                await self._sender.send(channel, notification)
         except DeliveryError as error:
             structlog.get_logger().warning(f"a message to {channel.name} failed: {error}")
             return DeliveryResult(error=str(error))
