@@ -1,5 +1,6 @@
 """The channels of an installation, and what sends to them."""
 
+import asyncio
 from pathlib import Path
 
 from activities.notify.apprise_sender import AppriseSender
@@ -14,6 +15,10 @@ from recovery.notify.channels import Channel
 from recovery.notify.events import Notification
 from recovery.notify.notify_file import parse_notify_file, read_notify_file
 from settings import Settings
+
+# Of a whole message, whose parts have ten seconds each. Less than the activity's own limit, so that
+# the failure has a reason.
+MESSAGE_SECONDS = 40.0
 
 
 def configured_channels(settings: Settings) -> list[Channel]:
@@ -44,15 +49,18 @@ class ChannelClients:
         }
 
     async def send(self, channel: Channel, notification: Notification) -> None:
-        """Send a notification, within seconds.
+        """Send a notification, in 40 s at most.
 
         Raises:
             DeliveryError: it was not delivered, as far as is known.
         """
         try:
-            await self._senders[channel.kind].send(channel, notification)
+            async with asyncio.timeout(MESSAGE_SECONDS):
+                await self._senders[channel.kind].send(channel, notification)
         except DeliveryError:
             raise
+        except TimeoutError:
+            raise DeliveryError(f"not all of it was accepted in {MESSAGE_SECONDS:g} s") from None
         except Exception as error:
             # Its text may have a secret, and a defect here must not be silence.
             raise DeliveryError(f"unexpected {type(error).__name__}") from None

@@ -14,7 +14,7 @@ from recovery.notify.text.formats import Formatter
 
 # PagerDuty answers so, once it has queued an event.
 _ACCEPTED = range(202, 203)
-_AT_ONCE = 5
+_AT_ONCE = 10
 
 
 class PagerDutySender:

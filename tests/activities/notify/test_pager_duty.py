@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from activities.notify import channel_clients
 from activities.notify.channel_clients import ChannelClients
 from activities.notify.pager_duty import events_of
 from recovery.execution.open_decision import DecisionKind
@@ -125,6 +126,17 @@ async def test_one_event_that_is_refused_fails_all_of_them(
     error = await failure(clients, pager(http), notification(*items))
     assert "HTTP 429" in str(error)
     assert len(http.requests) == 3
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_many_incidents_do_not_take_forever(
+    http: Receiver, clients: ChannelClients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel_clients, "MESSAGE_SECONDS", 0.6)
+    http.delay = 1.0
+    items = [decision().model_copy(update={"incident": str(number)}) for number in range(30)]
+    error = await failure(clients, pager(http), notification(*items))
+    assert str(error) == "not all of it was accepted in 0.6 s"
 
 
 @pytest.mark.usefixtures("impatient")
