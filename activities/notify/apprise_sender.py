@@ -72,15 +72,13 @@ def _notify(url: str, formatter: Formatter, notification: Notification) -> None:
     # Otherwise a URL with optional=yes would count as delivered whatever happens.
     service.optional = False
     body_format = service.resolve_format(NotifyFormat.MARKDOWN)
-    match body_format:
-        case NotifyFormat.MARKDOWN:
-            title, body = formatter.chat(notification)
-        case NotifyFormat.HTML:
-            title, body = formatter.html(notification)
-            # Apprise puts the title into the body where a service has none.
-            title = title if service.title_maxlen > 0 else escape(title)
-        case _:
-            title, body = formatter.plain(notification)
+    if body_format is NotifyFormat.HTML:
+        title, body = formatter.html(notification)
+        # Apprise puts the title into the body where a service has none.
+        title = title if service.title_maxlen > 0 else escape(title)
+    else:
+        # Some services read markup in plain text too.
+        title, body = formatter.chat(notification)
     severities = list(Severity)
     worst = min(map(severity_of, notification.items), key=severities.index)
     result = apprise.notify(

@@ -15,21 +15,22 @@ _EMAIL = re.compile(r"[\w.+-]+@[\w.-]+[,;:]?")
 
 
 def plain(text: str, limit: int = 300) -> str:
-    """One line without control characters, marks of direction and links.
+    """One line without control characters, marks of direction, links and mentions.
 
     Args:
         text: from somebody else.
         limit: how many characters are kept.
     """
     words = visible(text[: 10 * limit]).split()
-    line = " ".join(each if _EMAIL.fullmatch(each) else _without_link(each) for each in words)
+    line = " ".join(each if _EMAIL.fullmatch(each) else _as_text(each) for each in words)
     return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
 
 
 def without_markup(text: str, limit: int = 300) -> str:
-    """The same without mentions and what chat programs read as markup."""
+    """The same without what chat programs read as markup, some of them also in plain text."""
     return _EMPHASIS.sub("＿", plain(text.translate(_MARKUP), limit))  # noqa: RUF001
 
 
-def _without_link(word: str) -> str:
+def _as_text(word: str) -> str:
+    word = word.replace("@", "＠")  # noqa: RUF001
     return _DOMAIN_DOT.sub("[.]", _SCHEME.sub("[:]", word))

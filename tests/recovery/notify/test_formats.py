@@ -80,6 +80,8 @@ def test_texts_of_others_are_harmless(form: str) -> None:
             "waves.example"
         }
         assert "49" not in shown
+        assert "@channel" not in shown
+        assert "@everyone" not in shown
 
 
 def test_a_mail_has_the_elements_of_its_template_only() -> None:
