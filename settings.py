@@ -112,6 +112,19 @@ class Settings(BaseSettings):
     allow_list: str | None = Field(
         default=None, description="The content of such a file, where there is none."
     )
+    notify_file: str | None = Field(
+        default=None,
+        description="File with the channels that notifications go to, YAML or JSON; read when the "
+        "worker starts.",
+    )
+    notify: str | None = Field(
+        default=None, description="The content of such a file, where there is none."
+    )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Address that people reach the pages at, for links in notifications.",
+    )
     temporal_ui: str | None = Field(
         default=None,
         pattern=r"^https?://\S+$",
@@ -194,11 +207,11 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _has_one_allow_list(self) -> Self:
-        if self.allow_list_file is not None and self.allow_list is not None:
-            raise ValueError(
-                "DRS_WAVES_ALLOW_LIST_FILE and DRS_WAVES_ALLOW_LIST are both set: unset one of them"
-            )
+    def _has_one_file_of_each(self) -> Self:
+        for name in ("allow_list", "notify"):
+            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
+                setting = f"DRS_WAVES_{name.upper()}"
+                raise ValueError(f"{setting}_FILE and {setting} are both set: unset one of them")
         return self
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from cli.commands.installation.notify import ChannelTest, ListedChannel
 from cli.commands.register import RegisteredPlanVersion
 from cli.commands.steer import SentMessage
 from cli.commands.validate import CheckedFile
@@ -43,6 +44,8 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "resume": _SENT,
     "cancel": _SENT,
     "cleanup": TypeAdapter(CleanupState),
+    "notify channels": TypeAdapter(list[ListedChannel]),
+    "notify test": TypeAdapter(list[ChannelTest]),
     "sandbox run": TypeAdapter(ExecutionState | list[ExecutionState]),
     "sandbox status": TypeAdapter(dict[str, Any]),
 }

@@ -30,4 +30,6 @@ def configure_logging(*, as_json: bool) -> None:
         structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    logging.getLogger("botocore").setLevel(logging.WARNING)
+    # Below that they say every call, with URLs whose parts are secrets.
+    for name in ("botocore", "httpcore", "httpx", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -21,6 +21,7 @@ from activities.heartbeat import heartbeat_interval, heartbeat_timeout
 from activities.history import HistoryActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
+from activities.notify.channel_clients import configured_channels
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.regions import DependencyRegions
@@ -191,18 +192,31 @@ def _log_allow_list(settings: Settings) -> None:
         structlog.get_logger().warning(NO_ALLOW_LIST)
 
 
+def _log_channels(settings: Settings) -> None:
+    """Log where notifications go, before the worker begins."""
+    channels = configured_channels(settings)
+    if channels:
+        names = ", ".join(each.name for each in channels)
+        structlog.get_logger().info("worker sends notifications", channels=names)
+    elif aws_elsewhere():
+        structlog.get_logger().warning(
+            "worker has no channels, so nobody is notified of a decision: set DRS_WAVES_NOTIFY_FILE"
+        )
+
+
 async def run_worker() -> None:
     """Run the worker until SIGTERM or Ctrl-C; a second one ends it at once.
 
     Raises:
         pydantic.ValidationError: a setting is invalid.
-        AllowListError: the allow-list is invalid.
+        ModelFileError: the allow-list or the file of channels is invalid.
         RefusedError: a setting of Temporal is invalid, or its namespace is missing.
         UnreachableError: Temporal cannot be reached.
     """
     settings = get_settings()
     configure_logging(as_json=settings.log_json)
     _log_allow_list(settings)
+    _log_channels(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     connecting = asyncio.current_task()

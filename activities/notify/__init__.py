@@ -1,4 +1,4 @@
-"""Sends notifications.
+"""Sends notifications, to each kind of channel in a module.
 
 Tested in tests/activities/notify/.
 """

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
 import structlog
 from temporalio import activity
@@ -12,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeating
+from activities.notify.delivery import DeliveryError, Sender
 from contract.identifiers import EXECUTION_ID_KEY, NOTIFIER_WORKFLOW_ID, plan_workflow_id
 from contract.notify import DeliveryResult, NotifierInput, NotifyReport
 from contract.rpc_limits import RPC_TIMEOUT
@@ -21,25 +21,10 @@ from recovery.notify.events import Notification, NotifiedExecution
 from recovery.notify.routes import routes_of
 
 
-class DeliveryError(Exception):
-    """A message was not delivered; the text says why, without secrets."""
-
-
-class ChannelSender(Protocol):
-    """Sends to channels."""
-
-    async def send(self, channel: Channel, notification: Notification) -> None:
-        """Send a message.
-
-        Raises:
-            DeliveryError: it was not delivered.
-        """
-
-
 class NotifyActivities:
     """The activities of notifications."""
 
-    def __init__(self, channels: Sequence[Channel], sender: ChannelSender) -> None:
+    def __init__(self, channels: Sequence[Channel], sender: Sender) -> None:
         """Create the activities; `channels` are those of the installation."""
         self._channels = {each.name: each for each in channels}
         self._sender = sender

@@ -5,9 +5,9 @@ from datetime import datetime, time, timedelta
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from recovery.base_model import StrictModel
+from recovery.base_model import StrictModel, matching
 from recovery.execution.state import ExecutionType
 from recovery.notify.event_kind import EventKind
 from recovery.plan.model import REGION_PATTERN, ChannelName
@@ -21,6 +21,8 @@ PAGER_EVENTS = (
     EventKind.BREAK_GLASS,
 )
 _QUIET_DAYS = 8
+_Region = Annotated[str, matching(REGION_PATTERN, "a Region such as eu-central-1")]
+_Url = Annotated[str, matching(r"https?://\S+", "a URL that begins with https:// or http://")]
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -50,10 +52,13 @@ class SecretReference(StrictModel):
         region: of the latter two; default: AWS's own region setting.
     """
 
-    env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    env: (
+        Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]
+        | None
+    ) = None
     secrets_manager: str | None = None
     ssm_parameter: str | None = None
-    region: str | None = Field(default=None, pattern=REGION_PATTERN)
+    region: _Region | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -62,20 +67,32 @@ class SecretReference(StrictModel):
             raise ValueError("give one of Env, SecretsManager and SsmParameter")
         return self
 
+    def __str__(self) -> str:
+        """Where it is, such as `environment variable SLACK_URL`."""
+        if self.env is not None:
+            return f"environment variable {self.env}"
+        if self.secrets_manager is not None:
+            return f"secret {self.secrets_manager} of Secrets Manager"
+        return f"parameter {self.ssm_parameter} of SSM"
+
 
 class SnsTopic(StrictModel):
     """An SNS topic."""
 
-    topic_arn: str = Field(
-        pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+(\.fifo)?$"
-    )
+    topic_arn: Annotated[
+        str,
+        matching(
+            r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+(\.fifo)?",
+            "the ARN of a topic such as arn:aws:sns:eu-central-1:123456789012:recovery",
+        ),
+    ]
 
 
 class EventBridgeBus(StrictModel):
     """A bus of EventBridge: its name or ARN, and its Region."""
 
     bus: str = "default"
-    region: str | None = Field(default=None, pattern=REGION_PATTERN)
+    region: _Region | None = None
 
 
 class WebHook(StrictModel):
@@ -86,8 +103,23 @@ class WebHook(StrictModel):
         secret: the key of the signature.
     """
 
-    url: SecretReference | Annotated[str, Field(pattern=r"^https?://\S+$")]
+    url: Annotated[
+        Annotated[_Url, Tag("text")] | Annotated[SecretReference, Tag("reference")],
+        Discriminator(lambda value: "text" if isinstance(value, str) else "reference"),
+    ]
     secret: SecretReference
+
+
+class PagerDuty(StrictModel):
+    """A service of PagerDuty, through its Events API v2.
+
+    Attributes:
+        routing_key: of the service's integration.
+        endpoint: another one for PagerDuty's EU Region.
+    """
+
+    routing_key: SecretReference
+    endpoint: _Url = "https://events.pagerduty.com/v2/enqueue"
 
 
 class Channel(StrictModel):
@@ -95,7 +127,6 @@ class Channel(StrictModel):
 
     Attributes:
         apprise: the Apprise URL, of Slack, Teams, e-mail and some hundred more.
-        pager_duty: the routing key of PagerDuty's Events API v2.
         events: what goes to it; None: everything, and to a pager what a pager should get.
         execution_types: of which executions; None: of all, and to a pager of recoveries.
         default: it gets the events of every plan; otherwise only of plans that name it.
@@ -106,7 +137,7 @@ class Channel(StrictModel):
 
     name: ChannelName
     apprise: SecretReference | None = None
-    pager_duty: SecretReference | None = Field(default=None, alias="PagerDuty")
+    pager_duty: PagerDuty | None = None
     sns: SnsTopic | None = Field(default=None, alias="SNS")
     event_bridge: EventBridgeBus | None = None
     web_hook: WebHook | None = None
@@ -118,12 +149,14 @@ class Channel(StrictModel):
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> Self:
-        kinds = (self.apprise, self.pager_duty, self.sns, self.event_bridge, self.web_hook)
-        if sum(each is not None for each in kinds) != 1:
-            raise ValueError(
-                "a channel has one of Apprise, PagerDuty, SNS, EventBridge and WebHook"
-            )
+        if sum(getattr(self, name) is not None for name in _KINDS) != 1:
+            raise ValueError(f"a channel has one of {', '.join(_KINDS.values())}; give one of them")
         return self
+
+    @property
+    def kind(self) -> str:
+        """How it is reached, such as `SNS`."""
+        return next(kind for name, kind in _KINDS.items() if getattr(self, name) is not None)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -146,10 +179,20 @@ class Channel(StrictModel):
         return found
 
 
+# By field.
+_KINDS = {
+    "apprise": "Apprise",
+    "pager_duty": "PagerDuty",
+    "sns": "SNS",
+    "event_bridge": "EventBridge",
+    "web_hook": "WebHook",
+}
+
+
 class NotifyFile(StrictModel):
     """The file of an installation's channels."""
 
-    channels: list[Channel]
+    channels: list[Channel] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _has_each_once(self) -> Self:

@@ -85,6 +85,8 @@ class ItemKind(StrEnum):
     """Somebody said that they take care of it."""
     RESOLVED = "RESOLVED"
     """A decision fell, or its execution ended."""
+    TEST = "TEST"
+    """Nothing happened: somebody tests the channel."""
 
 
 class NotificationItem(Model):
@@ -92,8 +94,8 @@ class NotificationItem(Model):
 
     Attributes:
         execution: None for what concerns the whole installation.
-        event: what happened; None for a decision.
-        decision: the decision; None for an event.
+        event: what happened; None for a decision or a test.
+        decision: the decision; None for an event or a test.
         incident: the deduplication key in a pager: items with the same one are one incident. None
             for what opens no incident.
     """

@@ -11,10 +11,12 @@ from recovery.execution.notification_problem import NotificationProblem
 from recovery.execution.state import ExecutionType
 from recovery.notify.event_kind import EventKind
 from recovery.notify.events import (
+    AskedDecision,
     Event,
     ItemKind,
     Notification,
     NotificationItem,
+    NotifiedExecution,
 )
 from recovery.notify.notifier_state import (
     Announced,
@@ -153,7 +155,9 @@ class Outbox:
         for route in followed.routes:
             if not route.takes(event):
                 continue
-            incident = event.key if event.kind in _INCIDENT_EVENTS else None
+            incident = None
+            if event.kind in _INCIDENT_EVENTS:
+                incident = _event_incident(followed.execution, event)
             item = NotificationItem(
                 kind=ItemKind.EVENT,
                 execution=followed.execution,
@@ -195,7 +199,9 @@ class Outbox:
                         kind=ItemKind.ACKNOWLEDGED,
                         execution=followed.execution,
                         decision=decision,
-                        incident=known.incident,
+                        incident=known.incident
+                        if self._is_acknowledged(channel, known.incident)
+                        else None,
                     )
                     self._wait(channel, item, now=now)
         if followed.is_over:
@@ -209,17 +215,24 @@ class Outbox:
                     kind=ItemKind.RESOLVED,
                     execution=followed.execution,
                     event=event,
-                    incident=event.key,
+                    incident=_event_incident(followed.execution, event),
                 )
                 self._wait(channel, item, now=now)
         followed.event_incidents = {}
 
     def _is_open(self, channel: str, incident: str) -> bool:
-        return any(
-            known.incident == incident
-            for followed in self.state.executions.values()
-            for known in followed.announced.get(channel, {}).values()
-        )
+        return any(True for _ in self._decisions_of(channel, incident))
+
+    def _is_acknowledged(self, channel: str, incident: str) -> bool:
+        """Whether each decision is; a pager pages for none of an incident once it is."""
+        decisions = self._decisions_of(channel, incident)
+        return all(each.acknowledged_by is not None for each in decisions)
+
+    def _decisions_of(self, channel: str, incident: str) -> Iterator[AskedDecision]:
+        for followed in self.state.executions.values():
+            for known in followed.announced.get(channel, {}).values():
+                if known.incident == incident:
+                    yield known.decision
 
     def _time_of(self, name: str) -> float | None:
         """When the next message of a channel is due; None if nothing waits or one is being sent."""
@@ -342,6 +355,11 @@ class Outbox:
 
 def _next_minute(last: float | None, speed: float) -> float:
     return 0.0 if last is None else last + _MINUTE / speed
+
+
+def _event_incident(execution: NotifiedExecution, event: Event) -> str:
+    """The incident of an event, whose key is unique within its execution only."""
+    return f"{execution.execution_id}/{event.key}"
 
 
 def _identity(item: NotificationItem) -> tuple[str, str, str]:

@@ -120,10 +120,10 @@ class Section:
             if key not in keys:
                 # Comparing is slow, and more unknown keys are no typos.
                 few = len(self._unknown) < _MAX_UNKNOWN_KEYS and not _level_of(key, keys)
-                nearest = _nearest(key, tuple(keys)) if few else None
-                self._unknown.append((key, nearest, value))
-                if nearest is not None and nearest not in node.entries:
-                    self._add(nearest, value)
+                meant = nearest(key, tuple(keys)) if few else None
+                self._unknown.append((key, meant, value))
+                if meant is not None and meant not in node.entries:
+                    self._add(meant, value)
 
     def read(self) -> None:
         """Read the values, and report every key and value that is not valid."""
@@ -150,7 +150,7 @@ class Section:
         words = [each.text for each in node.items]
         for word, item in zip(words, node.items, strict=True):
             if word not in key.choices:
-                known = _nearest(word, key.choices)
+                known = nearest(word, key.choices)
                 hint = f"did you mean {known}?" if known else f"write {key.expected}"
                 self.problem(item, f'{name} has no "{printable(word)}"; {hint}', value=word)
         if all(word in key.choices for word in words):
@@ -168,11 +168,11 @@ class Section:
                 "remove one of them",
                 value=key.text,
             )
-        for name, nearest, node in self._unknown[:_MAX_UNKNOWN_KEYS]:
+        for name, meant, node in self._unknown[:_MAX_UNKNOWN_KEYS]:
             if level := _level_of(name, self._keys):
                 self.problem(node, level, value=name)
                 continue
-            hint = "remove it" if nearest is None else f"did you mean {nearest}?"
+            hint = "remove it" if meant is None else f"did you mean {meant}?"
             named = unusual_characters(name)
             what = f"{printable(name)}, with {named}" if named else printable(name)
             self.problem(node, f"unknown key {what}; {hint}", value=name)
@@ -242,7 +242,8 @@ def _level_of(key: str, keys: Mapping[str, Key]) -> str:
 
 
 @cache
-def _nearest(key: str, known: tuple[str, ...]) -> str | None:
+def nearest(key: str, known: tuple[str, ...]) -> str | None:
+    """The known name that one resembles, if any."""
     plain = {_plain(each): each for each in known}
     # Longer keys are no typos, and comparing them is slow.
     matches = difflib.get_close_matches(_plain(key), plain, n=1) if len(key) <= 40 else []

@@ -205,6 +205,30 @@ def test_an_acknowledgement_is_sent_once_with_the_incident() -> None:
     assert channels.kinds("pager") == [[ItemKind.ASKED], [ItemKind.ACKNOWLEDGED]]
 
 
+def test_a_shared_incident_is_acknowledged_once_all_its_decisions_are() -> None:
+    channels = Channels()
+    for number in range(5):
+        channels.apply(update(number, decisions=[asked()]))
+    channels.run(MINUTE)
+    by_ann = asked(acknowledged_by=OperatorDecision(actor="ann", time=MINUTE))
+    for number in range(5):
+        channels.apply(update(number, decisions=[by_ann]))
+    channels.run(3 * MINUTE)
+    items = [i for _, m in channels.sent if m.channel == "pager" for i in m.items]
+    acknowledged = [i.incident for i in items if i.kind is ItemKind.ACKNOWLEDGED]
+    assert acknowledged == [None] * 4 + [items[0].incident]
+
+
+def test_the_same_failure_in_two_executions_is_two_incidents() -> None:
+    channels = Channels()
+    failed = event(EventKind.WAVE_FAILED, "WAVE_FAILED/web/1")
+    for number in (1, 2):
+        channels.apply(update(number, events=[failed]))
+    channels.run(2 * MINUTE)
+    items = [i for _, m in channels.sent if m.channel == "pager" for i in m.items]
+    assert len({i.incident for i in items}) == len(items) == 2
+
+
 def test_failed_waves_are_resolved_at_the_end_of_their_execution() -> None:
     channels = Channels()
     channels.apply(update(events=[event(EventKind.WAVE_FAILED, "WAVE_FAILED/web/1")]))
