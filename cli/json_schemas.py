@@ -48,6 +48,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "notify test": TypeAdapter(list[ChannelTest]),
     "sandbox run": TypeAdapter(ExecutionState | list[ExecutionState]),
     "sandbox status": TypeAdapter(dict[str, Any]),
+    "sandbox messages": TypeAdapter(list[dict[str, Any]]),
 }
 
 
