@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
-from moto.core.base_backend import BackendDict
-from moto.events import events_backends
-from moto.sns import sns_backends
-from moto.sqs import sqs_backends
+from moto.backends import get_backend
 
 from sandbox.receivers.inbox import Inbox, ReceivedMessage, Receiver
 
@@ -33,12 +30,12 @@ class NotificationQueues:
             The ARN of the topic.
         """
         with self._lock:
-            topic: str = _backend(sns_backends, account_id, region).create_topic(_NAME).arn
+            topic: str = _backend("sns", account_id, region).create_topic(_NAME).arn
             if (account_id, region) in self._places:
                 return topic
-            queue = _backend(sqs_backends, account_id, region).create_queue(_NAME)
-            _backend(sns_backends, account_id, region).subscribe(topic, queue.queue_arn, "sqs")
-            bus = _backend(events_backends, account_id, region)
+            queue = _backend("sqs", account_id, region).create_queue(_NAME)
+            _backend("sns", account_id, region).subscribe(topic, queue.queue_arn, "sqs")
+            bus = _backend("events", account_id, region)
             bus.put_rule(_NAME, event_pattern=_PATTERN)
             bus.put_targets(_NAME, None, [{"Id": _NAME, "Arn": queue.queue_arn}])
             self._places.add((account_id, region))
@@ -48,7 +45,7 @@ class NotificationQueues:
         """Move what the queues have to the inbox."""
         with self._lock:
             for account_id, region in self._places:
-                queue = _backend(sqs_backends, account_id, region).get_queue(_NAME)
+                queue = _backend("sqs", account_id, region).get_queue(_NAME)
                 for each in queue.messages:
                     each.mark_received(visibility_timeout=60)
                     queue.delete_message(each.receipt_handle)
@@ -57,8 +54,8 @@ class NotificationQueues:
                     self._inbox.add(message)
 
 
-def _backend(backends: BackendDict[Any], account_id: str, region: str) -> Any:
-    return backends[account_id][region]
+def _backend(service: Literal["events", "sns", "sqs"], account_id: str, region: str) -> Any:
+    return get_backend(service)[account_id][region]
 
 
 def _message(account_id: str, content: dict[str, Any]) -> ReceivedMessage:

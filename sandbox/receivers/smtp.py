@@ -42,7 +42,7 @@ class _Mails:
         effect, name = (fault.effect, fault.name) if fault else (None, None)
         refusal = f"{fault.status} {fault.message or 'Refused by the scenario'}" if fault else ""
         transport = server.transport
-        assert transport is not None, "a mail comes by a connection"
+        assert isinstance(transport, asyncio.WriteTransport), "a mail comes by a connection"
         if effect not in (Effect.GATEWAY_BEFORE, Effect.DROP, Effect.HANG):
             control.inbox.add(_message(account_id, content))
         if effect in (Effect.HANG, Effect.HOLD):
