@@ -4,6 +4,7 @@ Temporal's connection comes from the `temporal` CLI's own profile and variables,
 """
 
 import os
+import re
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Self
@@ -179,6 +180,16 @@ class Settings(BaseSettings):
         default=None,
         description="JSON file of the public keys that the worker verifies signed requests with.",
     )
+    watchdog: bool = Field(
+        default=False,
+        description="`drs-waves serve` is also a watchdog: it reports when workers, Temporal, "
+        "DynamoDB or notifications fail.",
+    )
+    watchdog_ping_url: SecretStr | None = Field(
+        default=None,
+        description="URL that the watchdog gets after each look, so that a monitor notices when it "
+        "ends; https, or on this machine.",
+    )
     log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
     deployment_name: str | None = Field(
         default=None,
@@ -234,6 +245,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 "a signing key is set, but the API checks no caller whom it could sign for: set "
                 "DRS_WAVES_API_TOKENS, or DRS_WAVES_OIDC_ISSUER and DRS_WAVES_OIDC_AUDIENCE"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pings_safely(self) -> Self:
+        url = self.watchdog_ping_url and self.watchdog_ping_url.get_secret_value()
+        if url and not (re.fullmatch(r"https://\S+", url) or is_loopback(url)):
+            raise ValueError(
+                "DRS_WAVES_WATCHDOG_PING_URL is no URL that begins with https://: correct it"
             )
         return self
 

@@ -1,5 +1,6 @@
 """The application: the API below `/api`, and the pages."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from api import docs_page, endpoints, pages, problems
 from api.auth.request_guard import BodyLimit, LocalOnly
 from api.request_problems import API_VERSION
 from api.service import ExecutionService
+from client.watchdog.watchdog import configured_watchdog
 from settings import Settings
 
 # Pages load nothing from other hosts, run no inline script, and cannot be put into a frame.
@@ -27,12 +29,16 @@ _HEADERS = {
 def create_app(settings: Settings) -> FastAPI:
     """Create the application."""
     service = ExecutionService(settings)
+    watchdog = configured_watchdog(settings) if settings.watchdog else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(watchdog.run()) if watchdog is not None else None
         try:
             yield
         finally:
+            if watching is not None:
+                watching.cancel()
             await service.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)

@@ -11,6 +11,7 @@ from cli.commands.forecast import forecast_plans
 from cli.commands.history import history
 from cli.commands.install import init_tables, worker
 from cli.commands.installation.notify import notify
+from cli.commands.installation.watchdog import watchdog
 from cli.commands.lists import executions, plans
 from cli.commands.register import register
 from cli.commands.run import run as run_plan
@@ -102,6 +103,7 @@ app.command()(cleanup)
 app.command()(schema)
 app.command()(worker)
 app.command()(serve)
+app.command()(watchdog)
 app.command("init-tables")(init_tables)
 app.add_typer(notify, name="notify")
 app.add_typer(sandbox, name="sandbox")

@@ -16,6 +16,7 @@ from contract.readiness import Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState
 from recovery.forecast.report import ForecastReport
+from recovery.notify.watchdog.conditions import Condition
 
 # Raised when a key is removed or renamed, or its type or meaning changes; not when one is added.
 VERSION = 1
@@ -48,6 +49,8 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "notify test": TypeAdapter(list[ChannelTest]),
     "sandbox run": TypeAdapter(ExecutionState | list[ExecutionState]),
     "sandbox status": TypeAdapter(dict[str, Any]),
+    "sandbox messages": TypeAdapter(list[dict[str, Any]]),
+    "watchdog": TypeAdapter(list[Condition]),
 }
 
 

@@ -16,6 +16,7 @@ import typer
 
 from cli.commands.register import register_all
 from cli.render.output import step
+from cli.sandbox.received_messages import add_channels
 from contract.identifiers import SEARCH_ATTRIBUTES
 from recovery.plan.model import RecoveryPlan, Wave
 from runtime.exit import CliError, ExitCode
@@ -127,6 +128,7 @@ def start_stack(
             stack.start_temporal()
         with step("Starting AWS"):
             stack.start_aws(seed, *([scenario.absolute()] if scenario else []))
+            add_channels(stack)
         use_stack(stack)
         with step("Creating the tables"):
             asyncio.run(HistoryTable(get_settings()).create())

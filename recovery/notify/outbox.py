@@ -81,8 +81,12 @@ class Outbox:
 
     def next_time(self) -> float | None:
         """When the next message is due; None if none is."""
-        times = [self._time_of(channel) for channel in self.state.channels]
-        return min((time for time in times if time is not None), default=None)
+        return min(self.due_times().values(), default=None)
+
+    def due_times(self) -> dict[str, float]:
+        """By channel, when its next message is due, where one is."""
+        times = {channel: self._time_of(channel) for channel in self.state.channels}
+        return {channel: time for channel, time in times.items() if time is not None}
 
     def take(self, *, now: float) -> list[Notification]:
         """The messages that are due; each is then either `delivered` or `failed`."""

@@ -33,7 +33,7 @@ def next_reminder(decision: AskedDecision, last_sent: float, *, speed: float) ->
     after = last_sent
     if decision.acknowledged_by is not None:
         after = max(after, decision.acknowledged_by.time + _SILENCED_SECONDS / speed)
-    reminder = Reminder(_next_slot(decision.since, after, speed), ItemKind.REMINDER)
+    reminder = Reminder(next_slot(decision.since, after, speed), ItemKind.REMINDER)
     if decision.deadline is None:
         return reminder
     last_call = decision.deadline - _LAST_CALL_SECONDS / speed
@@ -46,8 +46,14 @@ def next_reminder(decision: AskedDecision, last_sent: float, *, speed: float) ->
     )
 
 
-def _next_slot(since: float, after: float, speed: float) -> float:
-    """The first time of the schedule that is later than `after`."""
+def next_slot(since: float, after: float, speed: float) -> float:
+    """The first time of the schedule that is later than `after` (epoch seconds).
+
+    Args:
+        since: when what is reported began.
+        after: when it was last reported.
+        speed: divides the pauses; 1 except in a sandbox.
+    """
     for seconds in _AFTER_SECONDS:
         if (slot := since + seconds / speed) > after:
             return slot

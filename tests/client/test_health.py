@@ -104,7 +104,7 @@ async def test_the_problems_are_read_once_for_all_callers(
 ) -> None:
     health = LaunchHealth()
     (idle,) = await health.problems(client)
-    monkeypatch.setattr("client.health._read", None)
+    monkeypatch.setattr("client.health.read_launch_problems", None)
     assert await health.problems(client) == [idle]
 
 
