@@ -17,6 +17,7 @@ from aws.targets import TargetClients
 from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
 from recovery.access.grants import AccessRefusedError
 from recovery.launch.admission import Quotas
+from recovery.notify.channels import Channel
 from recovery.plan.model import RecoveryPlan, Target
 from settings import Settings, is_loopback
 from storage.history import HistoryError, HistoryTable
@@ -42,7 +43,10 @@ class TargetActivities:
         dependencies: DependencyRegions | None = None,
         history: HistoryTable | None = None,
         verifier: RequestVerifier | None = None,
+        *,
+        channels: Sequence[Channel] = (),
     ) -> None:
+        self._channels = {each.name for each in channels}
         self._clients = clients
         self._settings = settings
         self._dependencies = dependencies or DependencyRegions()
@@ -66,6 +70,7 @@ class TargetActivities:
         return context.model_copy(
             update={
                 "refusal": refusal,
+                "notifies": bool(self._channels),
                 "warnings": warnings + self._dependencies.warnings(origins_of(servers)),
                 "operating_systems": {
                     server.source_server_id: server.operating_system
@@ -86,6 +91,11 @@ class TargetActivities:
             checks = await asyncio.gather(*(self._check(plan, t) for t in plan.targets))
         messages += self._dependencies.warnings(i for check in checks for i in check.origins)
         messages += self._clients.warnings(plan.targets)
+        messages += [
+            f"the worker has no channel {each.channel}, which the plan's Notify names"
+            for each in plan.notify
+            if each.channel not in self._channels
+        ]
         region = plan.region or plan.targets[0].region
         warnings = [Finding(region=region, message=message) for message in messages]
         # Several roles of a plan may act in the same account.

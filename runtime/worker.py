@@ -21,14 +21,20 @@ from activities.heartbeat import heartbeat_interval, heartbeat_timeout
 from activities.history import HistoryActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
-from activities.notify.channel_clients import configured_channels
+from activities.notify.channel_clients import ChannelClients, configured_channels
+from activities.notify.notify_activities import NotifyActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.regions import DependencyRegions
 from aws.targets import NO_ALLOW_LIST, TargetClients, configured_allow_list
 from client.connection import connect_to_temporal, require_namespace, temporal_place
 from client.errors import UnreachableError
-from contract.task_queues import HISTORY_TASK_QUEUE, TASK_QUEUE, WATCH_TASK_QUEUE
+from contract.task_queues import (
+    HISTORY_TASK_QUEUE,
+    NOTIFY_TASK_QUEUE,
+    TASK_QUEUE,
+    WATCH_TASK_QUEUE,
+)
 from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
 from runtime.log_config import configure_logging
@@ -38,6 +44,7 @@ from storage.history import HistoryTable
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
+from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
 from workflows.reads import JobLogWorkflow, PingWorkflow, ReadinessWorkflow
 from workflows.wave.workflow import WaveWorkflow
@@ -51,6 +58,7 @@ WORKFLOWS = (
     ReadinessWorkflow,
     JobLogWorkflow,
     HistoryRepairWorkflow,
+    NotifierWorkflow,
 )
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
@@ -64,6 +72,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
 
     Raises:
         KeyFileError: the keys to verify requests with cannot be used.
+        ModelFileError: the allow-list or the file of channels is invalid.
     """
     clients = TargetClients(settings)
     verifier = RequestVerifier(settings)
@@ -72,7 +81,9 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
     table = HistoryTable(settings)
     history = HistoryActivities(table)
     dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
-    targets = TargetActivities(clients, settings, dependencies, table, verifier)
+    channels = configured_channels(settings)
+    targets = TargetActivities(clients, settings, dependencies, table, verifier, channels=channels)
+    notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
     executions = ExecutionActivities()
     cleanup = CleanupActivities(clients, settings, verifier)
@@ -125,6 +136,7 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
         task_queue=HISTORY_TASK_QUEUE,
         activities=[
             history.record,
+            history.record_deliveries,
             history.cleanup_scope,
             history.launched_servers,
             history.repair_history,
@@ -132,7 +144,14 @@ def make_workers(client: Client, settings: Settings) -> list[Worker]:
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
     )
-    return [workflow_worker, watch_worker, history_worker]
+    notify_worker = Worker(
+        client,
+        task_queue=NOTIFY_TASK_QUEUE,
+        activities=[notify.report, notify.deliver, notify.ended_executions],
+        graceful_shutdown_timeout=_GRACE_PERIOD,
+        **common,
+    )
+    return [workflow_worker, watch_worker, history_worker, notify_worker]
 
 
 async def serve(client: Client, settings: Settings, stop: asyncio.Event) -> None:
