@@ -8,6 +8,7 @@ from cli.render.output import notice, step
 from client.connection import configured_place
 from recovery.access.roles import Role
 from runtime.exit import CliError, ExitCode
+from runtime.log_config import configure_logging
 from settings import Settings, get_settings, is_loopback
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def serve(
             "only this machine is served. Set DRS_WAVES_API_TOKENS, or DRS_WAVES_OIDC_ISSUER and "
             "DRS_WAVES_OIDC_AUDIENCE; or omit --host"
         )
+    if settings.watchdog:
+        configure_logging(as_json=settings.log_json)
     with step("Loading the pages"):
         server = _server(settings, address, port_number)
     notice(f"Serving the executions of {configured_place()}")

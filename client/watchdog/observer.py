@@ -35,6 +35,7 @@ _OF_EXECUTIONS = (
     "'HistoryRepairWorkflow') AND ExecutionStatus = 'Running'"
 )
 _FAILING_SECONDS = 60.0
+_UNTIL_THEN = "Nothing is launched until it responds; `drs-waves history` shows what is recorded"
 _STATUS_COMMAND = "`drs-waves status` shows what executions wait for"
 
 
@@ -65,11 +66,14 @@ class Observer:
                 await require_namespace(client)
                 await _observe_workers(client, seen)
                 await _observe_notifier(client, seen)
+        except RefusedError as error:
+            seen.temporal = str(error)
         except ClientError as error:
-            seen.temporal, self._client = str(error), None
+            seen.temporal = f"{error.text}. {_UNTIL_THEN}"
         except TimeoutError:
             seconds = rounded_duration(_TEMPORAL_SECONDS)
-            seen.temporal = f"Temporal did not answer all requests within {seconds}. Is it busy?"
+            seen.temporal = f"Temporal did not answer all requests within {seconds}. {_UNTIL_THEN}"
+        if seen.temporal is not None:
             self._client = None
 
 

@@ -81,7 +81,7 @@ class Watchdog:
             if each.kind not in before:
                 self._log.warning(each.reason)
         for kind in before - {each.kind for each in now_confirmed}:
-            self._log.info(f"{kind}: responds again")
+            self._log.info(f"over: {kind}")
         for notification in self._announcements.take(now=time.time()):
             # Beside the next looks, so that a receiver that hangs holds back nothing.
             task = asyncio.create_task(self._send(notification))

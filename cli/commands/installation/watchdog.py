@@ -56,7 +56,6 @@ def watchdog(
     every = EVERY_SECONDS if every is None else every
     if every < _SHORTEST_SECONDS:
         raise CliError(f"--every is at least {_SHORTEST_SECONDS:g} s")
-    configure_logging(as_json=settings.log_json)
     asyncio.run(_watch(settings, every))
 
 
@@ -80,6 +79,7 @@ def _table(found: list[Condition]) -> list[str]:
 async def _watch(settings: Settings, every: float) -> None:
     """Watch until SIGTERM or Ctrl-C."""
     watching = configured_watchdog(settings, every=every)
+    configure_logging(as_json=settings.log_json)
     if not watching.told_channels:
         warn("no channel takes these reports, so they are only logged: set DRS_WAVES_NOTIFY_FILE")
     sent_to = ", ".join(watching.told_channels) or "nobody"
