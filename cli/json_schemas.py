@@ -41,6 +41,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "launch-anyway": _SENT,
     "pause": _SENT,
     "resume": _SENT,
+    "acknowledge": _SENT,
     "cancel": _SENT,
     "cleanup": TypeAdapter(CleanupState),
     "sandbox run": TypeAdapter(ExecutionState | list[ExecutionState]),

@@ -9,6 +9,7 @@ from recovery.execution.state import ExecutionState
 from recovery.operator.messages import MessageName
 from recovery.operator.pending_decisions import (
     PendingDecision,
+    acknowledged_text,
     if_unanswered,
     time_to_decide,
 )
@@ -35,7 +36,8 @@ class Hint:
 
     Attributes:
         why: why a decision is needed; it may be long.
-        what_to_do: until when, what happens otherwise, and the keys or the commands.
+        what_to_do: who takes care of it, until when, what happens otherwise, and the keys or the
+            commands.
     """
 
     why: list[str]
@@ -71,7 +73,8 @@ def hint(
         note = f"{left}. {note}"
     if pending.kind is DecisionKind.LASTING_ERROR:
         note = "Remove the cause: the launch is tried again automatically. To stop waiting:"
-    texts = [note, *act] if note else act
+    taken = [acknowledged_text(pending.acknowledged_by)] if pending.acknowledged_by else []
+    texts = [*taken, *([note] if note else []), *act]
     return Hint(
         wrapped(why, width, indent=_INDENT) if why else [],
         [line for text in texts for line in wrapped(text, width, indent=_INDENT)],

@@ -304,8 +304,10 @@ def _is_met(each: WaveState, dependency: WaveState) -> bool | None:
 
 
 def _acknowledge_effect(state: ExecutionState) -> str:
-    asked = sum(each.acknowledged_by is None for each in state.open_decisions)
-    return f"{count(asked, 'decision')} acknowledged; reminders pause for 30 min"
+    decisions = state.open_decisions
+    before = dict.fromkeys(d.acknowledged_by.actor for d in decisions if d.acknowledged_by)
+    instead = f", before by {listed(list(before))}" if before else ""
+    return f"{count(len(decisions), 'decision')} acknowledged{instead}; reminders pause for 30 min"
 
 
 # Of the messages about the whole execution.
