@@ -10,6 +10,7 @@ from cli.commands.validate import CheckedFile
 from cli.commands.verify import VerificationResult
 from cli.input.start import Started
 from cli.render.output import write_json
+from client.decisions.inbox import Inbox
 from client.overview import ExecutionRow, KnownPlan
 from contract.readiness import Readiness
 from recovery.execution.cleanup_state import CleanupState
@@ -30,6 +31,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "wait": TypeAdapter(ExecutionState),
     "plans": TypeAdapter(list[KnownPlan]),
     "executions": TypeAdapter(list[ExecutionRow]),
+    "decisions": TypeAdapter(Inbox),
     "history": TypeAdapter(ExecutionState | list[ExecutionState]),
     "history verify": TypeAdapter(VerificationResult | list[VerificationResult]),
     "skip-wave": _SENT,

@@ -117,6 +117,21 @@ def time_to_decide(state: ExecutionState, wave: WaveState, *, now: float) -> str
     return f"{rounded_duration(deadline - now)} to decide (until {clock_time(deadline)})"
 
 
+def asked_text(state: ExecutionState, pending: PendingDecision) -> str:
+    """What must be decided, as a sentence whose subject is the wave, or else the execution."""
+    if pending.wave is None:
+        return f"is {state.status}: nothing new is launched"
+    match pending.kind:
+        case DecisionKind.APPROVAL:
+            return "waits for an approval"
+        case DecisionKind.LAUNCH:
+            return "may have been launched: whether DRS has its job is not known"
+        case DecisionKind.LASTING_ERROR:
+            return pending.wave.status_reason
+        case _:
+            return f"{pending.wave.status}: {pending.wave.status_reason}"
+
+
 def acknowledged_text(by: OperatorDecision) -> str:
     """Who takes care of a decision. The time is in the time zone of the reader's process."""
     reason = f": {by.reason}" if by.reason else ""
