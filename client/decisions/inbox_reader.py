@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -39,7 +40,7 @@ class InboxState:
     warnings: tuple[str, ...] = ()
     is_complete: bool = True
 
-    @property
+    @cached_property
     def inbox(self) -> Inbox:
         """The open decisions of the executions."""
         return inbox_of(self.executions, self.warnings, is_complete=self.is_complete)

@@ -31,6 +31,7 @@ class AttentionItem:
         if_unanswered: what happens if nobody decides.
         deadline: until when it can be made (epoch seconds).
         acknowledged_by: who said that they take care of it.
+        acknowledge: the control to say so.
     """
 
     text: str
@@ -39,10 +40,12 @@ class AttentionItem:
     if_unanswered: str
     deadline: float | None = None
     acknowledged_by: OperatorDecision | None = None
+    acknowledge: Control | None = None
 
 
 def attention_items(state: ExecutionState, user: Principal) -> list[AttentionItem]:
     """The decisions that wait for an operator."""
+    about_all = {control.name: control for control in controls(state, user)}
     return [
         AttentionItem(
             asked_text(state, each),
@@ -51,6 +54,7 @@ def attention_items(state: ExecutionState, user: Principal) -> list[AttentionIte
             if_unanswered(state, each),
             deadline_of(state, each),
             each.acknowledged_by,
+            about_all.get(MessageName.ACKNOWLEDGE),
         )
         for each in pending_decisions(state)
     ]
