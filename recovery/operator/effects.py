@@ -115,6 +115,10 @@ def effect_details(state: ExecutionState, name: MessageName, wave: WaveState | N
         name: the message.
         wave: its wave; None if it is about the execution.
     """
+    if name is MessageName.ACKNOWLEDGE:
+        names = {each.wave_id: each.wave_name for each in state.waves}
+        asked = [names.get(each.wave_id or "", "the execution") for each in state.open_decisions]
+        return [f"Decisions about: {listed(asked)}. Everybody sees your name beside them."]
     if wave is None:
         running = sum(each.is_running for each in state.waves)
         return [f"Running now: {count(running, 'wave')}. What runs continues."]
