@@ -29,7 +29,8 @@ def inbox_lines(inbox: Inbox, *, now: float, width: int) -> list[str]:
     if not decisions:
         return ["No decision is known to be open." if unread else _NOTHING, *unread]
     heading, *rows = aligned([_cells(each, now=now) for each in decisions], heading=_HEADING)
-    lines = [heading]
+    executions = count(len({each.execution_id for each in decisions}), "execution")
+    lines = [f"{count(len(decisions), 'open decision')} of {executions}", "", heading]
     for each, row in zip(decisions, rows, strict=True):
         lines += [row, *_details(each, now=now, width=width)]
     if any(each.acknowledged_by is None for each in decisions):

@@ -21,6 +21,8 @@ def lines(inbox: Inbox, now: float = START + 720) -> list[str]:
 def test_a_decision_is_a_row_with_its_details_below() -> None:
     state = asking(ExecutionType.RECOVERY, START + 3 * 3600)
     assert lines(inbox_of([read(state)])) == [
+        "1 open decision of 1 execution",
+        "",
         "TYPE      PLAN  WAVE      TO DECIDE   WHO HAS IT",
         "RECOVERY  crm   Database  2 h 48 min  nobody",
         "    Database FAILED: no capacity",
@@ -40,7 +42,7 @@ def test_who_has_it_is_in_the_row_and_since_when_below() -> None:
     act = OperatorDecision(actor="ann.of.the.storage.team@example.com", time=START)
     state.open_decisions[0].acknowledged_by = act
     found = lines(inbox_of([read(state)]))
-    assert found[1].endswith("no limit   ann.of.the.stor…")
+    assert found[3].endswith("no limit   ann.of.the.stor…")
     assert f"    {act.actor} has it since {clock_time(START)}" in found
     assert f"    drs-waves retry-wave {state.plan_id} w0" in found
 
@@ -50,7 +52,7 @@ def test_what_is_not_known_is_said_under_its_reason() -> None:
     known = LastKnownState.of(asking(ExecutionType.DRILL, START + 7200), "no worker answers")
     lost = ReadExecution(read(begin(CHAIN)).row, None, "no worker answers")
     found = lines(inbox_of([read(known, "no worker answers"), lost]))
-    assert "LAST KNOWN STATE, of" in found[2]
+    assert "LAST KNOWN STATE, of" in found[4]
     at = found.index("STATE UNKNOWN of 2 running executions: no worker answers")
     assert " ".join(" ".join(found[at + 1 :]).split()).endswith(
         "1 open decision DRILL crm-0f3b52a1c7d9: nothing is recorded"
