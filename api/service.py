@@ -11,6 +11,7 @@ from temporalio.client import Client
 from api.auth.request_signing import RequestSigning
 from api.auth.roles import require, role_for
 from api.auth.tokens import Authenticator, Principal
+from api.decisions.inbox_poller import InboxPoller
 from api.execution_starter import ExecutionStarter
 from api.hub import ExecutionHub
 from api.parameters import MAX_VERSIONS
@@ -18,6 +19,7 @@ from api.problems import ApiProblem, raise_if_refused
 from aws.quotas import configured
 from client.cleanup import cleanup_state, start_cleanup
 from client.connection import connect_to_temporal, explained_errors
+from client.decisions.inbox_reader import InboxReader
 from client.errors import RefusedError, UnreachableError
 from client.executions import RunningExecution, find_running, list_runs
 from client.health import LaunchHealth
@@ -80,6 +82,7 @@ class ExecutionService:
         self.plans = PlanTable(settings)
         self.health = LaunchHealth()
         self.hub = ExecutionHub(self.client, self.history, self.health)
+        self.inbox = InboxPoller(InboxReader(self.client, self.history, self.health))
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
@@ -308,7 +311,9 @@ class ExecutionService:
 
     async def close(self) -> None:
         """Stop all polling."""
-        await asyncio.gather(self.hub.close(), *(close() for close in self._closing))
+        await asyncio.gather(
+            self.hub.close(), self.inbox.close(), *(close() for close in self._closing)
+        )
 
     def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
         """Call this too when the service is closed."""

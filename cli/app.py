@@ -18,6 +18,7 @@ from cli.commands.run import run as run_plan
 from cli.commands.serve import serve
 from cli.commands.status import status, wait, watch_plan
 from cli.commands.validate import validate
+from cli.decisions.command import decisions
 from cli.errors import RootGroup
 from cli.input.completion import disable_temporal_logging
 from cli.json_schemas import schema
@@ -97,6 +98,7 @@ app.command("watch")(watch_plan)
 app.command()(wait)
 app.command()(plans)
 app.command()(executions)
+app.command()(decisions)
 app.add_typer(history, name="history")
 operator_commands.add_commands(app)
 app.command()(cleanup)

@@ -11,6 +11,7 @@ from cli.commands.validate import CheckedFile
 from cli.commands.verify import VerificationResult
 from cli.input.start import Started
 from cli.render.output import write_json
+from client.decisions.inbox import Inbox
 from client.overview import ExecutionRow, KnownPlan
 from contract.readiness import Readiness
 from recovery.execution.cleanup_state import CleanupState
@@ -32,6 +33,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "wait": TypeAdapter(ExecutionState),
     "plans": TypeAdapter(list[KnownPlan]),
     "executions": TypeAdapter(list[ExecutionRow]),
+    "decisions": TypeAdapter(Inbox),
     "history": TypeAdapter(ExecutionState | list[ExecutionState]),
     "history verify": TypeAdapter(VerificationResult | list[VerificationResult]),
     "skip-wave": _SENT,
@@ -43,6 +45,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "launch-anyway": _SENT,
     "pause": _SENT,
     "resume": _SENT,
+    "acknowledge": _SENT,
     "cancel": _SENT,
     "cleanup": TypeAdapter(CleanupState),
     "notify channels": TypeAdapter(list[ListedChannel]),

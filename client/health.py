@@ -64,6 +64,11 @@ class LaunchHealth:
         await self._update(client)
         return ([str(self._idle)] if self._idle else []) + list(self._launchers.values())
 
+    async def idle_reason(self, client: Client) -> NoWorkerError | None:
+        """Why no worker runs executions; None if one does."""
+        await self._update(client)
+        return self._idle
+
     async def has_worker(self, client: Client) -> bool:
         """Whether a worker runs new executions."""
         await self._update(client)

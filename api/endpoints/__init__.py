@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 from api.endpoints import (
     caller,
     cleanup,
+    decisions,
     execution_state,
     executions,
     health,
@@ -33,7 +34,7 @@ _UNKNOWN_EXECUTION = problem_responses(HTTPStatus.NOT_FOUND)
 def add_to(api: FastAPI) -> None:
     """Add all endpoints."""
     api.include_router(health.router)
-    for of_api in (caller, plans, registration, executions):
+    for of_api in (caller, plans, registration, executions, decisions):
         api.include_router(of_api.router, responses=_PROBLEMS, dependencies=_CHECKS)
     for of_execution in (execution_state, steering, cleanup):
         api.include_router(

@@ -303,7 +303,7 @@ def cancel_plan(
 def add_commands(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
     wave_commands = (skip_wave, accept_wave, cancel_wave, retry_wave, approve_wave)
-    for command in (*wave_commands, adopt_job, launch_anyway, pause, resume):
+    for command in (*wave_commands, adopt_job, launch_anyway, pause, resume, acknowledge):
         app.command(epilog=_EXIT_CODES)(command)
     app.command("cancel", epilog=_EXIT_CODES)(cancel_plan)
 

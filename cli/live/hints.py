@@ -6,9 +6,11 @@ from cli.render.cells import wrapped
 from recovery.execution.open_decision import DecisionKind
 from recovery.execution.progress import wave_notes
 from recovery.execution.state import ExecutionState
+from recovery.operator.commands import deciding_commands
 from recovery.operator.messages import MessageName
 from recovery.operator.pending_decisions import (
     PendingDecision,
+    acknowledged_text,
     if_unanswered,
     time_to_decide,
 )
@@ -35,7 +37,8 @@ class Hint:
 
     Attributes:
         why: why a decision is needed; it may be long.
-        what_to_do: until when, what happens otherwise, and the keys or the commands.
+        what_to_do: who takes care of it, until when, what happens otherwise, and the keys or the
+            commands.
     """
 
     why: list[str]
@@ -65,13 +68,14 @@ def hint(
     """
     wave = pending.wave
     why = "nothing new is launched" if wave is None else wave_notes(wave)
-    act = _keys(pending) if with_keys else _commands(state.plan_id, pending)
+    act = _keys(pending) if with_keys else deciding_commands(state.plan_id, pending)
     note = "" if wave is None else if_unanswered(state, pending)
     if wave is not None and (left := time_to_decide(state, wave, now=now)):
         note = f"{left}. {note}"
     if pending.kind is DecisionKind.LASTING_ERROR:
         note = "Remove the cause: the launch is tried again automatically. To stop waiting:"
-    texts = [note, *act] if note else act
+    taken = [acknowledged_text(pending.acknowledged_by)] if pending.acknowledged_by else []
+    texts = [*taken, *([note] if note else []), *act]
     return Hint(
         wrapped(why, width, indent=_INDENT) if why else [],
         [line for text in texts for line in wrapped(text, width, indent=_INDENT)],
@@ -85,31 +89,3 @@ def _keys(pending: PendingDecision) -> list[str]:
         what = pending.skippable[0].wave_name if alone else "a wave that waits for it"
         keys.append(f"{KEYS[MessageName.SKIP_WAVE]} skip {what}")
     return ["Keys: " + " · ".join(keys)] if keys else []
-
-
-def _commands(plan_id: str, pending: PendingDecision) -> list[str]:
-    """The commands that make a decision; for each launch in doubt, commands of its own."""
-    wave = pending.wave
-    if wave is None:
-        return [_command(name, plan_id) for name in pending.messages]
-    match pending.kind:
-        case DecisionKind.LAUNCH:
-            launches = wave.launches_in_doubt
-            options = [("--launch", each) for each in launches] if len(launches) > 1 else [()]
-            jobs = {MessageName.ADOPT_JOB: ("JOB_ID",)}
-            return [
-                _command(name, plan_id, wave.wave_id, *jobs.get(name, ()), *option)
-                for option in options
-                for name in pending.messages
-            ]
-        case _:
-            commands = [_command(name, plan_id, wave.wave_id) for name in pending.messages]
-            skip = MessageName.SKIP_WAVE
-            commands += [_command(skip, plan_id, each.wave_id) for each in pending.skippable[:3]]
-            if pending.kind is DecisionKind.APPROVAL:
-                commands[0] += " [--refuse]"
-            return commands
-
-
-def _command(name: MessageName, *args: str) -> str:
-    return " ".join(("drs-waves", name.replace("_", "-"), *args))

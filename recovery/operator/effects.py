@@ -115,6 +115,10 @@ def effect_details(state: ExecutionState, name: MessageName, wave: WaveState | N
         name: the message.
         wave: its wave; None if it is about the execution.
     """
+    if name is MessageName.ACKNOWLEDGE:
+        names = {each.wave_id: each.wave_name for each in state.waves}
+        asked = [names.get(each.wave_id or "", "the execution") for each in state.open_decisions]
+        return [f"Decisions about: {listed(asked)}. Everybody sees your name beside them."]
     if wave is None:
         running = sum(each.is_running for each in state.waves)
         return [f"Running now: {count(running, 'wave')}. What runs continues."]
@@ -304,8 +308,10 @@ def _is_met(each: WaveState, dependency: WaveState) -> bool | None:
 
 
 def _acknowledge_effect(state: ExecutionState) -> str:
-    asked = sum(each.acknowledged_by is None for each in state.open_decisions)
-    return f"{count(asked, 'decision')} acknowledged; reminders pause for 30 min"
+    decisions = state.open_decisions
+    before = dict.fromkeys(d.acknowledged_by.actor for d in decisions if d.acknowledged_by)
+    instead = f", before by {listed(list(before))}" if before else ""
+    return f"{count(len(decisions), 'decision')} acknowledged{instead}; reminders pause for 30 min"
 
 
 # Of the messages about the whole execution.

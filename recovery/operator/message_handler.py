@@ -191,7 +191,7 @@ class MessageHandler:
                 self._scheduler.resume(now=now)
             case MessageName.ACKNOWLEDGE:
                 for each in self._scheduler.state.open_decisions:
-                    each.acknowledged_by = each.acknowledged_by or decision
+                    each.acknowledged_by = decision
             case _:
                 self._apply_to_wave(message, decision, now=now)
         return effect

@@ -1,10 +1,10 @@
 """The decisions that an execution waits for, and the messages that make them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recovery.execution.open_decision import DecisionKind, OpenDecision
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
-from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
+from recovery.execution.wave import OperatorDecision, WaitingFor, WaveState, WaveStatus
 from recovery.forecast.remaining import graph_of, remaining
 from recovery.operator.messages import MessageName
 from recovery.operator.rules import accepts_messages, is_allowed
@@ -22,12 +22,20 @@ class PendingDecision:
         wave: its wave; None if it is about the execution.
         messages: the messages that make it and are allowed now.
         skippable: dependents of the wave that may be skipped instead.
+        opened: since when it is open, and who takes care of it; None until the execution's
+            workflow has recorded that.
     """
 
     kind: DecisionKind
     wave: WaveState | None
     messages: tuple[MessageName, ...]
     skippable: tuple[WaveState, ...] = ()
+    opened: OpenDecision | None = None
+
+    @property
+    def acknowledged_by(self) -> OperatorDecision | None:
+        """Who said that they take care of it."""
+        return self.opened.acknowledged_by if self.opened else None
 
 
 def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
@@ -43,14 +51,14 @@ def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
                 allowed = tuple(name for name in names if is_allowed(state, name, wave))
                 skippable = _skippable(state, wave) if kind is DecisionKind.FAILURE else ()
                 found.append(PendingDecision(kind, wave, allowed, skippable))
-    return found
+    known = {each.key: each for each in state.open_decisions}
+    return [replace(each, opened=known.get(_open_decision(each, 0.0).key)) for each in found]
 
 
 def update_open_decisions(state: ExecutionState, *, now: float) -> bool:
     """Bring the state's open decisions up to date; whether any changed. `now`: epoch seconds."""
-    known = {each.key: each for each in state.open_decisions}
-    found = [_open_decision(each, now) for each in pending_decisions(state)]
-    updated = [known.get(each.key, each) for each in found[:_MAX_OPEN]]
+    pending = pending_decisions(state)[:_MAX_OPEN]
+    updated = [each.opened or _open_decision(each, now) for each in pending]
     has_changed = updated != state.open_decisions
     state.open_decisions = updated
     return has_changed
@@ -107,6 +115,27 @@ def time_to_decide(state: ExecutionState, wave: WaveState, *, now: float) -> str
     if deadline is None:
         return ""
     return f"{rounded_duration(deadline - now)} to decide (until {clock_time(deadline)})"
+
+
+def asked_text(state: ExecutionState, pending: PendingDecision) -> str:
+    """What must be decided, as a sentence whose subject is the wave, or else the execution."""
+    if pending.wave is None:
+        return f"is {state.status}: nothing new is launched"
+    match pending.kind:
+        case DecisionKind.APPROVAL:
+            return "waits for an approval"
+        case DecisionKind.LAUNCH:
+            return "may have been launched: whether DRS has its job is not known"
+        case DecisionKind.LASTING_ERROR:
+            return pending.wave.status_reason
+        case _:
+            return f"{pending.wave.status}: {pending.wave.status_reason}"
+
+
+def acknowledged_text(by: OperatorDecision) -> str:
+    """Who takes care of a decision. The time is in the time zone of the reader's process."""
+    reason = f": {by.reason}" if by.reason else ""
+    return f"{by.actor} has it since {clock_time(by.time)}{reason}"
 
 
 def unanswered_effect(state: ExecutionState, wave: WaveState) -> str:

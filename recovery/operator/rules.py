@@ -129,15 +129,10 @@ def _refuse_about_execution(state: ExecutionState, name: MessageName) -> Refusal
         return Refusal(
             RefusalCode.NOT_PAUSED, "the execution is not paused; pause prevents new launches"
         )
-    return _refuse_acknowledgement(state) if name is MessageName.ACKNOWLEDGE else None
-
-
-def _refuse_acknowledgement(state: ExecutionState) -> Refusal | None:
-    decisions = state.open_decisions
-    if not decisions:
+    # Again, because reminders pause for a time only; and another person may take over.
+    if name is MessageName.ACKNOWLEDGE and not state.open_decisions:
         return Refusal(RefusalCode.NOTHING_ASKED, "the execution waits for no decision")
-    by = [each.acknowledged_by for each in decisions if each.acknowledged_by is not None]
-    return _decided_already("acknowledged", by[0]) if len(by) == len(decisions) else None
+    return None
 
 
 _RULES = {

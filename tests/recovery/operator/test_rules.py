@@ -96,7 +96,7 @@ def test_a_message_is_offered_exactly_where_the_handler_accepts_it(
         for wave in state.waves
         if any(accepts(execution, name, form) for form in forms(wave, name))
     }
-    plain = (MessageName.PAUSE, MessageName.RESUME)
+    plain = [name for name in MessageName if not name.is_about_a_wave]
     accepted |= {(name, "") for name in plain if accepts(execution, name, {})}
     assert offered == accepted
     for wave in state.waves:
