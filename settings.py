@@ -143,6 +143,14 @@ class Settings(BaseSettings):
     allow_list: str | None = Field(
         default=None, description="The content of such a file, where there is none."
     )
+    notify_file: str | None = Field(
+        default=None,
+        description="File with the channels that notifications go to, YAML or JSON; read when the "
+        "worker starts.",
+    )
+    notify: str | None = Field(
+        default=None, description="The content of such a file, where there is none."
+    )
     temporal_ui: str | None = Field(
         default=None,
         pattern=r"^https?://\S+$",
@@ -208,7 +216,8 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^/?#\s]+/?$",
-        description="Address under which browsers reach the pages; default: that of the request.",
+        description="Address under which people reach the pages, for sign-ins and for links in "
+        "notifications.",
     )
     session_key: SecretStr | None = Field(
         default=None,
@@ -251,6 +260,16 @@ class Settings(BaseSettings):
         default=None,
         description="Where accepted and refused acts are recorded: a file, or "
         "cloudwatch:LOG_GROUP, a log group in the history's Region.",
+    )
+    watchdog: bool = Field(
+        default=False,
+        description="`drs-waves serve` is also a watchdog: it reports when workers, Temporal, "
+        "DynamoDB or notifications fail.",
+    )
+    watchdog_ping_url: SecretStr | None = Field(
+        default=None,
+        description="URL that the watchdog gets after each look, so that a monitor notices when it "
+        "ends; https, or on this machine.",
     )
     log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
     deployment_name: str | None = Field(
@@ -299,11 +318,11 @@ class Settings(BaseSettings):
             )
 
     @model_validator(mode="after")
-    def _has_one_allow_list(self) -> Self:
-        if self.allow_list_file is not None and self.allow_list is not None:
-            raise ValueError(
-                "DRS_WAVES_ALLOW_LIST_FILE and DRS_WAVES_ALLOW_LIST are both set: unset one of them"
-            )
+    def _has_one_file_of_each(self) -> Self:
+        for name in ("allow_list", "notify"):
+            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
+                setting = f"DRS_WAVES_{name.upper()}"
+                raise ValueError(f"{setting}_FILE and {setting} are both set: unset one of them")
         return self
 
     @model_validator(mode="after")
@@ -337,6 +356,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"DRS_WAVES_API_URL={url} is refused: a token sent there could be read on the "
                 "way. Use https://; http:// is for this machine only"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pings_safely(self) -> Self:
+        url = self.watchdog_ping_url and self.watchdog_ping_url.get_secret_value()
+        if url and not (re.fullmatch(r"https://\S+", url) or is_loopback(url)):
+            raise ValueError(
+                "DRS_WAVES_WATCHDOG_PING_URL is no URL that begins with https://: correct it"
             )
         return self
 

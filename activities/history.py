@@ -14,6 +14,7 @@ from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState
 from recovery.history.comparison import Difference, TemporalState, compare, repair_record
 from recovery.history.record import HistoryRecord
+from recovery.notify.notifier_state import DeliveryRecord
 from recovery.plan.model import RecoveryPlan
 from storage.history import HistoryError, HistoryTable
 
@@ -32,6 +33,12 @@ class HistoryActivities:
         """Write a record to the history."""
         async with _retried_while_unavailable():
             await self._table.write(record)
+
+    @activity.defn
+    async def record_deliveries(self, records: list[DeliveryRecord]) -> None:
+        """Write what became of messages to the history."""
+        async with _retried_while_unavailable():
+            await self._table.add_deliveries(records)
 
     @activity.defn
     async def cleanup_scope(self, execution_id: str) -> CleanupScope:

@@ -19,6 +19,7 @@ from aws.targets import TargetClients
 from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
 from recovery.access.grants import AccessRefusedError
 from recovery.launch.admission import Quotas
+from recovery.notify.channels import Channel
 from recovery.plan.model import RecoveryPlan, Target
 from settings import Settings, is_loopback
 from storage.history import HistoryError, HistoryTable
@@ -44,7 +45,10 @@ class TargetActivities:
         dependencies: DependencyRegions | None = None,
         history: HistoryTable | None = None,
         verifier: RequestVerifier | None = None,
+        *,
+        channels: Sequence[Channel] = (),
     ) -> None:
+        self._channels = {each.name for each in channels}
         self._clients = clients
         self._settings = settings
         self._dependencies = dependencies or DependencyRegions()
@@ -73,6 +77,7 @@ class TargetActivities:
             update={
                 "refusal": start.refusal,
                 "break_glass": start.break_glass,
+                "notifies": bool(self._channels),
                 "warnings": start.warnings + self._dependencies.warnings(origins_of(servers)),
                 "operating_systems": {
                     server.source_server_id: server.operating_system
@@ -93,6 +98,11 @@ class TargetActivities:
             checks = await asyncio.gather(*(self._check(plan, t) for t in plan.targets))
         messages += self._dependencies.warnings(i for check in checks for i in check.origins)
         messages += self._clients.warnings(plan.targets)
+        messages += [
+            f"the worker has no channel {each.channel}, which the plan's Notify names"
+            for each in plan.notify
+            if each.channel not in self._channels
+        ]
         region = plan.region or plan.targets[0].region
         warnings = [Finding(region=region, message=message) for message in messages]
         # Several roles of a plan may act in the same account.

@@ -1,5 +1,6 @@
 """The application: the API below `/api`, and the pages."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,18 +15,23 @@ from api.auth.audited_requests import AuditedRequests
 from api.auth.request_guard import BodyLimit, LocalOnly, ResponseHeaders
 from api.request_problems import API_VERSION
 from api.service import ExecutionService
+from client.watchdog.watchdog import configured_watchdog
 from settings import Settings
 
 
 def create_app(settings: Settings) -> FastAPI:
     """Create the application."""
     service = ExecutionService(settings)
+    watchdog = configured_watchdog(settings) if settings.watchdog else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(watchdog.run()) if watchdog is not None else None
         try:
             yield
         finally:
+            if watching is not None:
+                watching.cancel()
             await service.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from client.cleanup import may_clean_up, termination_lines
+from client.decisions.inbox import InboxDecision, decisions_of
 from recovery.access.roles import Role, role_for
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionState, ExecutionType
@@ -35,9 +36,14 @@ class PossibleAction(Model):
 
 
 class ActionList(Model):
-    """The actions that are possible now; none while an execution is being cancelled."""
+    """The actions that are possible now; none while an execution is being cancelled.
+
+    Attributes:
+        decisions: what the execution waits for people to decide, and who takes care of it.
+    """
 
     actions: list[PossibleAction]
+    decisions: list[InboxDecision] = []
 
 
 def possible_actions(state: ExecutionState, wave_id: str | None = None) -> ActionList:
@@ -45,7 +51,8 @@ def possible_actions(state: ExecutionState, wave_id: str | None = None) -> Actio
     found = [*_messages(state, wave_id)]
     if wave_id is None:
         found += _about_execution(state)
-    return ActionList(actions=found)
+    decisions = [each for each in decisions_of(state) if wave_id in (None, each.wave_id)]
+    return ActionList(actions=found, decisions=decisions)
 
 
 def _messages(state: ExecutionState, wave_id: str | None) -> Iterator[PossibleAction]:

@@ -14,6 +14,7 @@ from api.auth.rate_limits import READINESS, RateLimits
 from api.auth.request_signing import RequestSigning
 from api.auth.roles import require
 from api.auth.tokens import Authenticator, Principal
+from api.decisions.inbox_poller import InboxPoller
 from api.execution_starter import ExecutionStarter
 from api.hub import ExecutionHub
 from api.parameters import MAX_VERSIONS
@@ -22,6 +23,7 @@ from aws.cloudwatch_logs import configured_audit_log
 from aws.quotas import configured
 from client.cleanup import CleanupFailedError, followed_cleanup, start_cleanup
 from client.connection import connect_to_temporal, explained_errors
+from client.decisions.inbox_reader import InboxReader
 from client.errors import RefusedError, UnreachableError
 from client.executions import RunningExecution, find_running, list_runs
 from client.health import LaunchHealth
@@ -90,6 +92,7 @@ class ExecutionService:
         self.plans = PlanTable(settings)
         self.health = LaunchHealth()
         self.hub = ExecutionHub(self.client, self.history, self.health)
+        self.inbox = InboxPoller(InboxReader(self.client, self.history, self.health))
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
@@ -365,7 +368,9 @@ class ExecutionService:
 
     async def close(self) -> None:
         """Stop all polling, and write what the audit log lacks."""
-        await asyncio.gather(self.hub.close(), *(close() for close in self._closing))
+        await asyncio.gather(
+            self.hub.close(), self.inbox.close(), *(close() for close in self._closing)
+        )
         await asyncio.to_thread(self.audit.close)
 
     def on_close(self, close: Callable[[], Awaitable[None]]) -> None:

@@ -61,11 +61,12 @@ _PERMANENT = (
     AwsErrorKind.UNKNOWN_SERVER,
     AwsErrorKind.UNINITIALIZED,
 )
-# Source: botocore's models of DRS and STS, and the codes that all AWS services share. Only a code
-# that is listed as lasting is lasting. Skewed clocks and replaced credentials pass.
+# Source: botocore's models of DRS, STS and SNS, and the codes that all AWS services share. Only a
+# code that is listed as lasting is lasting. Skewed clocks and replaced credentials pass.
 _CODES = {
     "ThrottlingException": AwsErrorKind.THROTTLED,
     "Throttling": AwsErrorKind.THROTTLED,
+    "Throttled": AwsErrorKind.THROTTLED,
     "TooManyRequestsException": AwsErrorKind.THROTTLED,
     "RequestLimitExceeded": AwsErrorKind.THROTTLED,
     "RequestThrottled": AwsErrorKind.THROTTLED,
@@ -93,6 +94,7 @@ _CODES = {
     "AccessDenied": AwsErrorKind.ACCESS_DENIED,
     "AccessDeniedException": AwsErrorKind.ACCESS_DENIED,
     "UnauthorizedOperation": AwsErrorKind.ACCESS_DENIED,
+    "AuthorizationError": AwsErrorKind.ACCESS_DENIED,
     "ResourceNotFoundException": AwsErrorKind.UNKNOWN_SERVER,
     "UninitializedAccountException": AwsErrorKind.UNINITIALIZED,
 }

@@ -201,6 +201,27 @@ class AwsSessions:
         return self._sessions[key]
 
 
+class OwnClients:
+    """Clients with the worker's own credentials, for what is no target: channels and secrets.
+
+    botocore does not repeat their calls: who calls them has little time, and tries again later.
+    """
+
+    def __init__(self) -> None:
+        self._clients: dict[tuple[str, str | None], Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, service: str, region: str | None) -> Any:
+        """A client; `region` None: AWS's own region setting."""
+        key = (service, region)
+        with self._lock:
+            if key not in self._clients:
+                session = checked_session(region_name=region)
+                config = client_config(retries=False).merge(Config(read_timeout=5))
+                self._clients[key] = session.client(cast(Any, service), config=config)
+            return self._clients[key]
+
+
 def _without_account(target: Target) -> Target:
     return target.model_copy(update={"account_id": None})
 

@@ -22,7 +22,7 @@ def configured_allow_list(settings: Settings) -> AllowList | None:
     """The allow-list that the settings name, if any.
 
     Raises:
-        AllowListError: it cannot be read, or is not valid; with all problems.
+        ModelFileError: it cannot be read, or is not valid; with all problems.
     """
     if settings.allow_list_file is not None:
         return read_allow_list(Path(settings.allow_list_file))

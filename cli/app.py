@@ -10,12 +10,15 @@ from cli.commands.cleanup import cleanup
 from cli.commands.forecast import forecast_plans
 from cli.commands.history import history
 from cli.commands.install import init_tables, worker
+from cli.commands.installation.notify import notify
+from cli.commands.installation.watchdog import watchdog
 from cli.commands.lists import executions, plans
 from cli.commands.register import register
 from cli.commands.run import run as run_plan
 from cli.commands.serve import serve, token
 from cli.commands.status import status, wait, watch_plan
 from cli.commands.validate import validate
+from cli.decisions.command import decisions
 from cli.errors import RootGroup
 from cli.input.completion import disable_temporal_logging
 from cli.json_schemas import schema
@@ -97,6 +100,7 @@ app.command("watch")(watch_plan)
 app.command()(wait)
 app.command()(plans)
 app.command()(executions)
+app.command()(decisions)
 app.add_typer(history, name="history")
 operator_commands.add_commands(app)
 app.command()(cleanup)
@@ -107,7 +111,9 @@ app.command()(whoami)
 app.command()(worker)
 app.command()(serve)
 app.command()(token)
+app.command()(watchdog)
 app.command("init-tables")(init_tables)
+app.add_typer(notify, name="notify")
 app.add_typer(sandbox, name="sandbox")
 
 

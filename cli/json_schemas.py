@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from cli.commands.installation.notify import ChannelTest, ListedChannel
 from cli.commands.register import RegisteredPlanVersion
 from cli.commands.steer import SentMessage
 from cli.commands.validate import CheckedFile
@@ -11,11 +12,13 @@ from cli.commands.verify import VerificationResult
 from cli.input.start import Started
 from cli.render.output import write_json
 from cli.sign_in.login import SignedIn
+from client.decisions.inbox import Inbox
 from client.overview import ExecutionRow, KnownPlan
 from contract.readiness import Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState
 from recovery.forecast.report import ForecastReport
+from recovery.notify.watchdog.conditions import Condition
 
 # Raised when a key is removed or renamed, or its type or meaning changes; not when one is added.
 VERSION = 1
@@ -31,6 +34,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "wait": TypeAdapter(ExecutionState),
     "plans": TypeAdapter(list[KnownPlan]),
     "executions": TypeAdapter(list[ExecutionRow]),
+    "decisions": TypeAdapter(Inbox),
     "history": TypeAdapter(ExecutionState | list[ExecutionState]),
     "history verify": TypeAdapter(VerificationResult | list[VerificationResult]),
     "skip-wave": _SENT,
@@ -43,11 +47,16 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "launch-anyway": _SENT,
     "pause": _SENT,
     "resume": _SENT,
+    "acknowledge": _SENT,
     "cancel": _SENT,
     "cleanup": TypeAdapter(CleanupState),
     "whoami": TypeAdapter(SignedIn),
+    "notify channels": TypeAdapter(list[ListedChannel]),
+    "notify test": TypeAdapter(list[ChannelTest]),
     "sandbox run": TypeAdapter(ExecutionState | list[ExecutionState]),
     "sandbox status": TypeAdapter(dict[str, Any]),
+    "sandbox messages": TypeAdapter(list[dict[str, Any]]),
+    "watchdog": TypeAdapter(list[Condition]),
 }
 
 

@@ -68,15 +68,23 @@ def is_temporal_configured() -> bool:
     return bool(_connect_config().get("target_host"))
 
 
+def configured_namespace() -> str:
+    """The namespace that a connection would use.
+
+    Raises:
+        RefusedError: the profile or a variable is invalid.
+    """
+    return _connect_config().get("namespace") or "default"
+
+
 def configured_place() -> str:
     """Which Temporal a connection would use, for people.
 
     Raises:
         RefusedError: the profile or a variable is invalid.
     """
-    config = _connect_config()
-    address, namespace = config.get("target_host"), config.get("namespace")
-    return f"Temporal {address or DEFAULT_ADDRESS}, namespace {namespace or 'default'}"
+    address = _connect_config().get("target_host")
+    return f"Temporal {address or DEFAULT_ADDRESS}, namespace {configured_namespace()}"
 
 
 def temporal_place(client: Client) -> str:

@@ -26,12 +26,16 @@ async def launch_problems(client: Client) -> list[str]:
     Raises:
         UnreachableError: Temporal does not answer.
     """
-    idle, launchers = await _read(client)
-    return ([str(idle)] if idle else []) + launchers
+    idle, launchers = await read_launch_problems(client)
+    return ([str(idle)] if idle else []) + list(launchers.values())
 
 
-async def _read(client: Client) -> tuple[NoWorkerError | None, list[str]]:
-    """Why no worker runs executions, and the problems of the launchers."""
+async def read_launch_problems(client: Client) -> tuple[NoWorkerError | None, dict[str, str]]:
+    """Why no worker runs executions, and by workflow ID the problems of launchers.
+
+    Raises:
+        UnreachableError: Temporal does not answer.
+    """
     since = (datetime.now(UTC) - _LOST_FOR).isoformat(timespec="seconds")
     idle, running, closed = await asyncio.gather(
         idle_reason(client),
@@ -42,8 +46,8 @@ async def _read(client: Client) -> tuple[NoWorkerError | None, list[str]]:
     lost = [each for each in closed if each.status in LOST]
     ids = dict.fromkeys(each.id for each in (*running, *lost))
     described = await asyncio.gather(*(describe_workflow(client, each) for each in ids))
-    problems = [problem for each in described if (problem := launcher_problem(each)) is not None]
-    return idle, problems
+    problems = {each.id: launcher_problem(each) for each in described}
+    return idle, {each: problem for each, problem in problems.items() if problem is not None}
 
 
 class LaunchHealth:
@@ -51,14 +55,19 @@ class LaunchHealth:
 
     def __init__(self) -> None:
         self._idle: NoWorkerError | None = None
-        self._launchers: list[str] = []
+        self._launchers: dict[str, str] = {}
         self._read_time = -_CACHED_SECONDS
         self._lock = asyncio.Lock()
 
     async def problems(self, client: Client) -> list[str]:
         """The problems; see `launch_problems`."""
         await self._update(client)
-        return ([str(self._idle)] if self._idle else []) + self._launchers
+        return ([str(self._idle)] if self._idle else []) + list(self._launchers.values())
+
+    async def idle_reason(self, client: Client) -> NoWorkerError | None:
+        """Why no worker runs executions; None if one does."""
+        await self._update(client)
+        return self._idle
 
     async def has_worker(self, client: Client) -> bool:
         """Whether a worker runs new executions."""
@@ -68,7 +77,7 @@ class LaunchHealth:
     async def _update(self, client: Client) -> None:
         async with self._lock:
             if time.monotonic() - self._read_time >= _CACHED_SECONDS:
-                self._idle, self._launchers = await _read(client)
+                self._idle, self._launchers = await read_launch_problems(client)
                 self._read_time = time.monotonic()
 
 

@@ -125,7 +125,8 @@ async def idle_reason(client: Client) -> NoWorkerError | None:
     """Why a new execution would not start now, and what to do; None if it would."""
     if await has_worker(client):
         return None
-    queue = await _task_queue(client)
+    kind = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+    queue = await describe_task_queue(client, TASK_QUEUE, kind)
     versions = [each.deployment_options for each in queue.pollers]
     versioned = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
     is_versioned = bool(versions) and all(
@@ -145,13 +146,20 @@ async def idle_reason(client: Client) -> NoWorkerError | None:
     )
 
 
-async def _task_queue(client: Client) -> DescribeTaskQueueResponse:
+async def describe_task_queue(
+    client: Client, name: str, kind: TaskQueueType.ValueType
+) -> DescribeTaskQueueResponse:
+    """Describe a task queue and its pollers. A killed one is listed for over a minute.
+
+    Raises:
+        UnreachableError: Temporal did not answer.
+    """
     async with explained_errors():
         return await client.workflow_service.describe_task_queue(
             DescribeTaskQueueRequest(
                 namespace=client.namespace,
-                task_queue=TaskQueue(name=TASK_QUEUE),
-                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+                task_queue=TaskQueue(name=name),
+                task_queue_type=kind,
             ),
             timeout=RPC_TIMEOUT,
         )

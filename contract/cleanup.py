@@ -11,7 +11,8 @@ from recovery.execution.cleanup_state import LaunchedInstance
 from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
-from recovery.plan.model import RecoveryPlan, Target
+from recovery.notify.events import NotifiedExecution
+from recovery.plan.model import PlanChannel, RecoveryPlan, Target
 
 
 class TargetScope(Model):
@@ -39,12 +40,15 @@ class TargetScope(Model):
 
 
 class CleanupScope(Model):
-    """The scope of a clean-up in all targets."""
+    """The scope of a clean-up in all targets.
 
-    plan_id: str
-    plan_name: str
-    execution_type: ExecutionType
+    Attributes:
+        channels: those that the plan names.
+    """
+
+    execution: NotifiedExecution
     targets: list[TargetScope]
+    channels: list[PlanChannel] = []
 
     @classmethod
     def of(cls, state: ExecutionState, plan: RecoveryPlan) -> "CleanupScope":
@@ -64,12 +68,7 @@ class CleanupScope(Model):
                     launched_ids=[s.source_server_id for s in _maybe_launched(waves)],
                 )
             )
-        return cls(
-            plan_id=state.plan_id,
-            plan_name=state.plan_name,
-            execution_type=state.execution_type,
-            targets=scopes,
-        )
+        return cls(execution=NotifiedExecution.of(state), targets=scopes, channels=plan.notify)
 
 
 class FoundInstances(Model):

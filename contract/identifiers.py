@@ -18,6 +18,7 @@ def launcher_workflow_id(account_id: str, region: str) -> str:
     return f"drs-launcher/{account_id}/{region}"
 
 
+NOTIFIER_WORKFLOW_ID = "drs-notifier"
 _UNIQUE_CHARACTERS = 12
 _EXECUTION_ID = re.compile(rf"[A-Za-z0-9._-]{{1,64}}-[0-9a-f]{{{_UNIQUE_CHARACTERS}}}")
 _LAUNCH_ID = re.compile(r"([^/]+)/([^/]+)/([0-9]{1,6})/([0-9]{1,6})", re.ASCII)

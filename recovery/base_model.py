@@ -1,6 +1,9 @@
 """The base of every data model: snake_case in Python, PascalCase on the wire and in files."""
 
-from pydantic import BaseModel, ConfigDict
+import re
+from typing import Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_pascal
 
 
@@ -25,3 +28,19 @@ class StrictModel(Model):
     """A model that people may write by hand: an unknown key is an error, never ignored."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def matching(pattern: str, expected: str) -> Any:
+    """A check of a text in such a model, which names no value: it may be a secret.
+
+    Args:
+        pattern: of the whole text.
+        expected: what to write.
+    """
+
+    def check(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise ValueError(f"write {expected}")
+        return value
+
+    return AfterValidator(check)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 # As in ^s-[0-9a-f]{17}$ and ^[A-Za-z0-9._-]{1,64}$: a fixed beginning and a number of characters.
 _LENGTH = re.compile(r"\^([a-z0-9-]*)(\[[^\]]+\])\{(\d+,)?(\d+)\}\$", re.DOTALL)
@@ -38,9 +38,9 @@ def timestamp(epoch: float) -> str:
     return datetime.fromtimestamp(epoch).astimezone().isoformat(sep=" ", timespec="seconds")
 
 
-def clock_time(epoch: float) -> str:
-    """A time of the next days with its zone, as `Mon 15:04 UTC`."""
-    return datetime.fromtimestamp(epoch).astimezone().strftime("%a %H:%M %Z")
+def clock_time(epoch: float, zone: tzinfo | None = None) -> str:
+    """A time of the next days, as `Mon 15:04 UTC`, in a zone; default: in that of the process."""
+    return datetime.fromtimestamp(epoch).astimezone(zone).strftime("%a %H:%M %Z")
 
 
 def count(number: int, thing: str) -> str:

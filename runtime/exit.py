@@ -14,9 +14,9 @@ from temporalio.service import RPCError
 from aws.errors import AwsError, AwsErrorKind
 from client.connection import explained
 from client.errors import RefusedError, UnreachableError
-from recovery.access.allow_list_file import AllowListError
 from recovery.access.redaction import redacted
 from recovery.execution.state import PlanStatus
+from recovery.model_file import ModelFileError
 from recovery.plan.file.reader import PlanError
 from runtime.output_stream import OutputStream
 from runtime.setting_errors import setting_problems
@@ -79,7 +79,7 @@ def explain(error: BaseException) -> CliError | None:
     match error:
         case CliError():
             known = error
-        case PlanError() | AllowListError():
+        case PlanError() | ModelFileError():
             known = CliError(str(error))
         case KeyFileError() | AuditLogError():
             known = CliError(_sentence(str(error)))

@@ -39,5 +39,6 @@ def configure_logging(*, as_json: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for name in ("botocore", "httpx"):
+    # Below that they say every call, with URLs whose parts are secrets.
+    for name in ("botocore", "httpcore", "httpx", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)

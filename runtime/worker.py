@@ -21,6 +21,8 @@ from activities.heartbeat import heartbeat_interval, heartbeat_timeout
 from activities.history import HistoryActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
+from activities.notify.channel_clients import ChannelClients, configured_channels
+from activities.notify.notify_activities import NotifyActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.cloudwatch_logs import configured_audit_log
@@ -28,7 +30,12 @@ from aws.regions import DependencyRegions
 from aws.targets import NO_ALLOW_LIST, TargetClients, configured_allow_list
 from client.connection import connect_to_temporal, require_namespace, temporal_place
 from client.errors import UnreachableError
-from contract.task_queues import HISTORY_TASK_QUEUE, TASK_QUEUE, WATCH_TASK_QUEUE
+from contract.task_queues import (
+    HISTORY_TASK_QUEUE,
+    NOTIFY_TASK_QUEUE,
+    TASK_QUEUE,
+    WATCH_TASK_QUEUE,
+)
 from recovery.access.audit import AuditPlace
 from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
@@ -41,6 +48,7 @@ from workflows.audit import AuditInterceptor
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
+from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
 from workflows.reads import JobLogWorkflow, PingWorkflow, ReadinessWorkflow
 from workflows.wave.workflow import WaveWorkflow
@@ -54,6 +62,7 @@ WORKFLOWS = (
     ReadinessWorkflow,
     JobLogWorkflow,
     HistoryRepairWorkflow,
+    NotifierWorkflow,
 )
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
@@ -73,6 +82,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
 
     Raises:
         KeyFileError: the keys to verify requests with cannot be used.
+        ModelFileError: the allow-list or the file of channels is invalid.
     """
     clients = TargetClients(settings)
     verifier = RequestVerifier(settings, audit)
@@ -81,7 +91,9 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     table = HistoryTable(settings)
     history = HistoryActivities(table)
     dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
-    targets = TargetActivities(clients, settings, dependencies, table, verifier)
+    channels = configured_channels(settings)
+    targets = TargetActivities(clients, settings, dependencies, table, verifier, channels=channels)
+    notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
     executions = ExecutionActivities()
     cleanup = CleanupActivities(clients, settings, verifier)
@@ -135,6 +147,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
         task_queue=HISTORY_TASK_QUEUE,
         activities=[
             history.record,
+            history.record_deliveries,
             history.cleanup_scope,
             history.launched_servers,
             history.repair_history,
@@ -142,7 +155,14 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
     )
-    return [workflow_worker, watch_worker, history_worker]
+    notify_worker = Worker(
+        client,
+        task_queue=NOTIFY_TASK_QUEUE,
+        activities=[notify.report, notify.deliver, notify.ended_executions],
+        graceful_shutdown_timeout=_GRACE_PERIOD,
+        **common,
+    )
+    return [workflow_worker, watch_worker, history_worker, notify_worker]
 
 
 async def serve(client: Client, settings: Settings, stop: asyncio.Event, audit: AuditLog) -> None:
@@ -209,12 +229,24 @@ def _opened_audit_log(settings: Settings) -> AuditLog:
     return configured_audit_log(settings, AuditPlace.WORKER)
 
 
+def _log_channels(settings: Settings) -> None:
+    """Log where notifications go, before the worker begins."""
+    channels = configured_channels(settings)
+    if channels:
+        names = ", ".join(each.name for each in channels)
+        structlog.get_logger().info("worker sends notifications", channels=names)
+    elif aws_elsewhere():
+        structlog.get_logger().warning(
+            "worker has no channels, so nobody is notified of a decision: set DRS_WAVES_NOTIFY_FILE"
+        )
+
+
 async def run_worker() -> None:
     """Run the worker until SIGTERM or Ctrl-C; a second one ends it at once.
 
     Raises:
         pydantic.ValidationError: a setting is invalid.
-        AllowListError: the allow-list is invalid.
+        ModelFileError: the allow-list or the file of channels is invalid.
         AuditLogError: the file of the audit log cannot be opened.
         RefusedError: a setting of Temporal is invalid, or its namespace is missing.
         UnreachableError: Temporal cannot be reached.
@@ -223,6 +255,7 @@ async def run_worker() -> None:
     configure_logging(as_json=settings.log_json)
     _log_allow_list(settings)
     audit = _opened_audit_log(settings)
+    _log_channels(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     connecting = asyncio.current_task()

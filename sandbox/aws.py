@@ -1,5 +1,7 @@
 """A local AWS: DRS beside moto's DynamoDB, STS, SQS and the rest, over HTTP.
 
+Beside it are receivers of notifications, over HTTP and SMTP.
+
 `python -m sandbox.aws --port 0 --speed 30 --scenario scenario.yaml` prints one line of JSON with
 its endpoint when it is ready.
 """
@@ -19,6 +21,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, Self
 
+from aiosmtpd.controller import Controller
 from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Request, Response
@@ -32,6 +35,9 @@ from sandbox.http.control import PREFIX, SandboxControl
 from sandbox.http.drs_resources import with_drs_resources
 from sandbox.http.faults import gateway_response, render_error, unsupported
 from sandbox.http.wsgi_server import LOOPBACK, LoopbackServer, ResponseTruncated, ResponseWithheld
+from sandbox.receivers.http_receivers import receiver_call, respond
+from sandbox.receivers.inbox import RECEIVER
+from sandbox.receivers.smtp import smtp_server
 from sandbox.scenario import Effect, Fault, Scenario, load_scenario
 
 _EXIT_BAD_INPUT = 2
@@ -55,7 +61,8 @@ class SandboxApplication:
             return self._control.respond(Request(environ))
         connection = environ["werkzeug.socket"]
         self._control.record_caller(connection)
-        call = identify(environ, environ["wsgi.input"].getvalue())
+        body = environ["wsgi.input"].getvalue()
+        call = receiver_call(environ) or identify(environ, body)
         if call is None:
             return self._execute(environ)
         call = with_drs_resources(call)
@@ -66,7 +73,11 @@ class SandboxApplication:
             return instead
         try:
             with self._dynamodb if call.service == "dynamodb" else nullcontext():
-                response = self._execute(environ)
+                response = (
+                    respond(Request(environ), self._control.inbox)
+                    if call.service == RECEIVER
+                    else self._execute(environ)
+                )
         except NotImplementedError:
             response = unsupported(call, environ)
         failed = response.status_code >= HTTPStatus.BAD_REQUEST
@@ -148,6 +159,7 @@ class SandboxAws:
         scenarios: Iterable[Scenario] = (),
         speed: float = 1.0,
         port: int = 0,
+        smtp_port: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare a server.
@@ -156,6 +168,7 @@ class SandboxAws:
             scenarios: Applied in this order before the first request.
             speed: Divides the durations of AWS operations.
             port: The port on 127.0.0.1. 0 selects a free port.
+            smtp_port: The port of the SMTP server; None: without one.
             clock: Returns the current time in epoch seconds. All DRS state is computed from it.
         """
         if speed <= 0:
@@ -163,6 +176,8 @@ class SandboxAws:
         self._scenarios = tuple(scenarios)
         self._speed = speed
         self._port = port
+        self._smtp_port = smtp_port
+        self._smtp: Controller | None = None
         self._clock = clock
         self._server: LoopbackServer | None = None
         self._thread: Thread | None = None
@@ -190,6 +205,9 @@ class SandboxAws:
             target=self._server.serve_forever, args=(0.05,), name="sandbox-aws", daemon=True
         )
         self._thread.start()
+        if self._smtp_port is not None:
+            self._smtp = smtp_server(self.control, self._smtp_port)
+            self._smtp.start()
         SandboxAws._running = self
         return self
 
@@ -197,6 +215,9 @@ class SandboxAws:
         """Stop serving and close all connections. Idempotent."""
         if self._server is None or self._thread is None:
             return
+        if self._smtp is not None:
+            self._smtp.stop()
+            self._smtp = None
         self._server.shutdown()
         self._server.server_close()
         self._server.close_connections()
@@ -235,6 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             scenarios=[load_scenario(path) for path in options.scenario],
             speed=options.speed,
             port=options.port,
+            smtp_port=options.smtp_port,
         ).start(warm_up=("drs", "sts", "dynamodb"))
     except (OSError, ValueError) as error:
         # ScenarioError is a ValueError.
@@ -252,6 +274,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m sandbox.aws", description="A local AWS with DRS, on 127.0.0.1."
     )
     parser.add_argument("--port", type=int, default=0, help="0 selects a free port (default)")
+    parser.add_argument("--smtp-port", type=int, help="serves SMTP there too")
     parser.add_argument(
         "--speed", type=float, default=1.0, help="divides the durations of DRS jobs (default 1)"
     )

@@ -29,6 +29,7 @@ from sandbox.drs.jobs.timeline import CleanUp
 from sandbox.drs.servers.oddities import Oddity
 from sandbox.drs.servers.source_servers import DeadSnapshot
 from sandbox.drs.simulation import Durations, TimestampForm
+from sandbox.receivers.inbox import RECEIVER, SCRIPTED
 
 DEFAULT_REGION = "us-west-2"
 DEFAULT_ACCOUNT_ID = "123456789012"
@@ -182,7 +183,8 @@ class Fault(_Section):
     Attributes:
         operation: The API operation, or `*` for every operation of the service.
         service: The service name: drs, dynamodb, sts, sqs, events …; `*` with the operation `*` for
-            every service, as when a Region fails.
+            every service, as when a Region fails; `receiver` for a receiver of notifications, with
+            its name as the operation.
         error: The error code to return. The request is not executed.
         message: The error message. Default: a typical message.
         retry_after_seconds: The Retry-After header of throttling and server errors.
@@ -231,7 +233,11 @@ class Fault(_Section):
             raise ValueError("only the gateway effects support Status and Body")
         if self.service == ANY and (self.operation != ANY or self.error):
             raise ValueError('Service: "*" requires Operation: "*" and an Effect')
-        if self.operation != ANY:
+        if self.service == RECEIVER:
+            if self.error or self.operation not in (ANY, *SCRIPTED):
+                names = ", ".join(SCRIPTED)
+                raise ValueError(f"a receiver has an Effect, and as Operation one of {names}")
+        elif self.operation != ANY:
             _check_operation(self.service, self.operation)
         return self
 

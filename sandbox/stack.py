@@ -7,6 +7,7 @@ so that another command can show, restart or stop them.
 import itertools
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -83,6 +84,7 @@ class Stack:
     temporal_port: int = 0
     ui_port: int = 0
     aws_port: int = 0
+    smtp_port: int = 0
     api_port: int = 0
     parts: dict[str, Part] = field(default_factory=dict)
 
@@ -131,6 +133,16 @@ class Stack:
         """The address of the pages. The API is under `/api`."""
         return f"http://{_ADDRESS}:{self.api_port}"
 
+    @property
+    def receivers_url(self) -> str:
+        """The address of the receivers of notifications over HTTP."""
+        return f"{self.aws_url}/_receivers"
+
+    def add_variables(self, variables: Mapping[str, str]) -> None:
+        """Add environment variables for clients, and for parts that start from now on."""
+        self.variables = {**self.variables, **variables}
+        self._save()
+
     def running(self) -> list[str]:
         """The names of the running parts."""
         return [name for name, part in self.parts.items() if part.process()]
@@ -158,11 +170,13 @@ class Stack:
         self._start("temporal", command, {}, self._is_temporal_healthy)
 
     def start_aws(self, *scenarios: Path) -> None:
-        """Start the local AWS and apply scenario files, in this order."""
+        """Start the local AWS and the receivers, and apply scenario files, in this order."""
         self.aws_port = self.aws_port or free_port(5055)
+        self.smtp_port = self.smtp_port or free_port(2525)
         command = [
             sys.executable, "-m", "sandbox.aws",
-            "--port", str(self.aws_port), "--speed", f"{self.speed:g}",
+            "--port", str(self.aws_port), "--smtp-port", str(self.smtp_port),
+            "--speed", f"{self.speed:g}",
         ]  # fmt: skip
         for scenario in scenarios:
             command += ["--scenario", str(scenario)]
@@ -261,7 +275,7 @@ class Stack:
         stored = asdict(self)
         del stored["folder"]
         (self.folder / "stack.json").write_text(json.dumps(stored, indent=1))
-        lines = [f"export {name}={value}" for name, value in self.env.items()]
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in self.env.items()]
         (self.folder / "env").write_text("\n".join(lines) + "\n")
 
 

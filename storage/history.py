@@ -5,7 +5,7 @@ write has a revision and never replaces a newer one, so writes may come twice or
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -15,10 +15,19 @@ from aws.errors import AwsError
 from recovery.execution.state import ExecutionState
 from recovery.history.comparison import HEADER, Entry
 from recovery.history.record import HistoryRecord
+from recovery.notify.notifier_state import DeliveryRecord
 from recovery.plan.model import RecoveryPlan
 from settings import Settings
 from storage.dynamodb import DynamoTable, TableError
-from storage.history_items import entries_of, execution_of, frozen_plan_of, header_of, items_of
+from storage.history_items import (
+    deliveries_of,
+    delivery_item,
+    entries_of,
+    execution_of,
+    frozen_plan_of,
+    header_of,
+    items_of,
+)
 
 _WRITES_AT_ONCE = 8
 
@@ -71,6 +80,20 @@ class HistoryTable(DynamoTable):
             # Only the tasks of this group fail so, each with one error.
             first = next(error for error in failed.exceptions if isinstance(error, AwsError))
             raise await self._error("write", first) from first
+
+    async def add_deliveries(self, records: Sequence[DeliveryRecord]) -> None:
+        """Write what became of messages, to each execution that they are about."""
+        try:
+            for record in records:
+                for execution_id in record.execution_ids:
+                    item = delivery_item(execution_id, record)
+                    await self._put(item, Attr("Attempts").lt(record.attempts))
+        except AwsError as error:
+            raise await self._error("write", error) from error
+
+    async def deliveries(self, execution_id: str) -> list[DeliveryRecord]:
+        """The messages about an execution, the oldest first."""
+        return deliveries_of(await self._with_key(execution_id))
 
     async def executions(
         self, *, plan_id: str | None = None, limit: int = 50

@@ -2,9 +2,9 @@
 
 An execution has one `EXECUTION` (the header), `PLAN#0000`… (the frozen plan in chunks),
 `WAVE#<WaveId>`, `DECISIONS#<WaveId>` (the operators' decisions about a wave), `MESSAGE#0000`… (one
-message each) and `CLEANUP#0000`… (some of the instances each). This keeps a plan of 1,000 waves and
-4,000 servers below DynamoDB's limit of 400 KB per item. Each has a revision, and a higher one is
-newer.
+message each), `CLEANUP#0000`… (some of the instances each) and `NOTIFICATION#…` (one sent message
+each). This keeps a plan of 1,000 waves and 4,000 servers below DynamoDB's limit of 400 KB per item.
+Each has a revision, and a higher one is newer.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,10 +20,12 @@ from recovery.execution.unlaunched_waves import UnlaunchedWaves
 from recovery.execution.wave import Decisions, WaveState
 from recovery.history.comparison import HEADER, PLAN, Entry, decisions_item, message_item, wave_item
 from recovery.history.record import HistoryRecord
+from recovery.notify.notifier_state import DeliveryRecord
 from recovery.plan.model import RecoveryPlan
 from storage.dynamodb import Item, plain_item, read_item
 
 _CLEANUP = "CLEANUP"
+_NOTIFICATION = "NOTIFICATION"
 _CHUNK_CHARACTERS = 100_000
 _INSTANCES_PER_ITEM = 500
 
@@ -79,6 +81,22 @@ def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
     unwritten = tuple(w.wave_id for w in plan.waves if w.wave_id not in waves)
     UnlaunchedWaves(plan, state).update(unwritten, now=0.0)
     return state
+
+
+def delivery_item(execution_id: str, record: DeliveryRecord) -> dict[str, Any]:
+    """The item of a message about an execution."""
+    key = f"{_NOTIFICATION}#{record.notification_id}"
+    return plain_item(record) | {"ExecutionId": execution_id, "Item": key}
+
+
+def deliveries_of(items: Sequence[Item]) -> list[DeliveryRecord]:
+    """The messages about an execution, the oldest first.
+
+    Raises:
+        pydantic.ValidationError: an item is invalid.
+    """
+    found = [read_item(DeliveryRecord, item) for item in _by_kind(items).get(_NOTIFICATION, [])]
+    return sorted(found, key=lambda record: record.time)
 
 
 def _parts_of(cleanup: CleanupState) -> Iterator[CleanupState]:

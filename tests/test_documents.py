@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from recovery.access.allow_list_file import parse_allow_list
+from recovery.notify.notify_file import parse_notify_file
 from runtime.exit import DEBUG_VARIABLE
 from settings import Settings
 
@@ -198,10 +199,12 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 
 @each_document
-def test_every_plan_and_allow_list_is_valid(document: Path, tmp_path: Path) -> None:
+def test_every_plan_and_file_of_a_worker_is_valid(document: Path, tmp_path: Path) -> None:
     for language, block in _FENCE.findall(document.read_text()):
         if language == "yaml" and block.startswith("Targets:"):
             assert parse_allow_list(block, source=str(document))
+        elif language == "yaml" and block.startswith("Channels:"):
+            assert parse_notify_file(block, source=str(document))
         elif language == "yaml":
             plan = tmp_path / "plan.yaml"
             plan.write_text(block)

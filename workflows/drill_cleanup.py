@@ -26,8 +26,12 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
     from recovery.execution.wave import next_revision
     from recovery.history.record import HistoryRecord
+    from recovery.notify.event_kind import EventKind
+    from recovery.notify.events import Event
+    from recovery.notify.notifier_state import NotifyUpdate
     from recovery.operator.confirmation import cleanup_refusal
     from workflows.activity_options import LAUNCH_RETRY
+    from workflows.notifier_report import report
     from workflows.recorder import MAX_RECORD_SECONDS, Recorder
     from workflows.versioning import LONG_LIVED
 
@@ -68,6 +72,7 @@ class DrillCleanupWorkflow:
         self._set_status(CleanupStatus.IN_PROGRESS, f"Terminating {count} recovery instances")
         left = await asyncio.gather(*map(self._terminate, scope.targets, found))
         self._end(found, [instance for some in left for instance in some])
+        await self._report(scope)
         await self._recorder.finish(within_seconds=MAX_RECORD_SECONDS)
         if self._state.status is CleanupStatus.COMPLETED:
             return self._state
@@ -108,7 +113,10 @@ class DrillCleanupWorkflow:
         )
 
     def _refuse_unconfirmed(self, scope: CleanupScope) -> None:
-        refused = cleanup_refusal(scope.plan_id, scope.execution_type, self._start.confirmation)
+        execution = scope.execution
+        refused = cleanup_refusal(
+            execution.plan_id, execution.execution_type, self._start.confirmation
+        )
         if refused is not None:
             raise ApplicationError(
                 refused.text, type=FailureType.CLEANUP_REFUSED, non_retryable=True
@@ -189,6 +197,18 @@ class DrillCleanupWorkflow:
             reason += f"; jobs still run: {', '.join(unfinished)}"
         clean = not left and not unfinished
         self._set_status(CleanupStatus.COMPLETED if clean else CleanupStatus.PARTIAL, reason)
+
+    async def _report(self, scope: CleanupScope) -> None:
+        """Report what is left; it is told for an hour, then only the history has it."""
+        if self._state.status is CleanupStatus.COMPLETED:
+            return
+        event = Event(
+            kind=EventKind.CLEANUP_LEFT,
+            key=f"{EventKind.CLEANUP_LEFT}/{self._state.start_time:.0f}",
+            time=workflow.time(),
+            reason=self._state.status_reason,
+        )
+        await report(NotifyUpdate(execution=scope.execution, events=[event]), scope.channels)
 
     def _set_status(self, status: CleanupStatus, reason: str) -> None:
         self._state.status, self._state.status_reason = status, reason

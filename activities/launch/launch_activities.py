@@ -22,12 +22,13 @@ from contract.identifiers import launcher_workflow_id
 from contract.launch import (
     BatchRequest,
     BatchResult,
+    LauncherInput,
     LaunchHeartbeat,
     LaunchRequest,
     LaunchResult,
     LaunchWaiting,
+    QueueLaunches,
 )
-from contract.launcher import LauncherInput, QueueLaunches
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
 from recovery.access.grants import AccessRefusedError, Grant

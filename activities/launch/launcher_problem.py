@@ -23,9 +23,9 @@ def launcher_problem(described: WorkflowExecutionDescription) -> str | None:
             "within 5 minutes"
         )
     task = described.raw_description.pending_workflow_task
-    since = task.original_scheduled_time.ToSeconds() or task.scheduled_time.ToSeconds()
-    seconds = time.time() - since
-    if not since or seconds < _STUCK_SECONDS:
+    since = pending_task_since(described)
+    seconds = time.time() - (since or 0.0)
+    if since is None or seconds < _STUCK_SECONDS:
         return None
     if task.attempt > 1:
         return (
@@ -34,3 +34,10 @@ def launcher_problem(described: WorkflowExecutionDescription) -> str | None:
             f"{described.id}`, and its waves start it again"
         )
     return f"no worker has taken the task of {launcher} for {seconds:.0f} s. Start a worker"
+
+
+def pending_task_since(described: WorkflowExecutionDescription) -> float | None:
+    """Since when a workflow's task waits or fails (epoch seconds); None if none is pending."""
+    task = described.raw_description.pending_workflow_task
+    since = task.original_scheduled_time.ToSeconds() or task.scheduled_time.ToSeconds()
+    return float(since) if since else None

@@ -15,8 +15,7 @@ from aws.drs.models import DAY_SECONDS
 from aws.errors import AwsError
 from aws.role_credentials import acting_for
 from aws.targets import TargetClients
-from contract.launch import ReviewProgress, ReviewRequest
-from contract.launcher import RunningJobsRequest
+from contract.launch import ReviewProgress, ReviewRequest, RunningJobsRequest
 from contract.watch import WatchedServer, WatchHeartbeat, WatchRequest
 from recovery.execution.server import ServerResult
 from recovery.execution.wave import WaitingFor

@@ -11,6 +11,7 @@ from api.endpoints import (
     caller,
     cleanup,
     continuation,
+    decisions,
     execution_state,
     executions,
     health,
@@ -37,7 +38,7 @@ def add_to(api: FastAPI) -> None:
     """Add all endpoints."""
     api.include_router(health.router)
     api.include_router(sign_in.router)
-    for of_api in (caller, plans, registration, executions):
+    for of_api in (caller, plans, registration, executions, decisions):
         api.include_router(of_api.router, responses=_PROBLEMS, dependencies=_CHECKS)
     for of_execution in (execution_state, steering, cleanup, continuation):
         api.include_router(

@@ -132,6 +132,10 @@ REQUESTS: dict[MessageName, tuple[type[StrictModel], str]] = {
     MessageName.APPROVE_RECOVERY: (ApproveRecoveryRequest, "Approve or refuse a real recovery"),
     MessageName.PAUSE: (ExecutionMessageRequest, "Pause: launch nothing new"),
     MessageName.RESUME: (ExecutionMessageRequest, "Resume after a pause"),
+    MessageName.ACKNOWLEDGE: (
+        ExecutionMessageRequest,
+        "Say that you take care of the open decisions",
+    ),
     MessageName.ADOPT_JOB: (AdoptJobRequest, "Name the DRS job of a launch in doubt"),
     MessageName.LAUNCH_ANYWAY: (
         LaunchAnywayRequest,

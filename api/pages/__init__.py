@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 
 from api.pages import assets
 from api.pages.execution import execution_routes
-from api.pages.overview import overview_page
+from api.pages.overview import decisions_page, overview_page
 from api.pages.plan import editor_page, plan_page
 from api.pages.rendering import render
 from api.pages.sign_in import SignInPages
@@ -20,6 +20,7 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
     assets.add_to(app)
     SignInPages(service.settings, service.authenticator).add_to(app)
     overview_page.add_to(app, service)
+    decisions_page.add_to(app, service)
     execution_routes.add_to(app, service)
     editor_page.add_to(app, service)
     plan_page.add_to(app, service)

@@ -25,6 +25,7 @@ from api.pages.rendering import render
 from api.pages.sign_in import current_user, sign_in_address, user_of
 from api.problems import problem_of
 from api.service import ExecutionService
+from client.decisions.inbox_reader import InboxState
 from client.errors import RefusedError
 from client.executions import last_known_text
 
@@ -97,8 +98,8 @@ class LivePage(ABC, Generic[T]):
         Args:
             shown: the digest of the parts that the browser shows; "" if it shows a notice.
         """
-        is_page, number, sent = bool(shown), 0, dict[str, str]()
-        async with self.poller.subscribed():
+        is_page, number, sent, sent_count = bool(shown), 0, dict[str, str](), ""
+        async with self.poller.subscribed(), self.service.inbox.subscribed() as inbox:
             while True:
                 try:
                     # Without a newer snapshot, the age of the last one is sent again.
@@ -117,7 +118,7 @@ class LivePage(ABC, Generic[T]):
                 number = snapshot.number
                 parts = self.parts(snapshot)
                 if not is_page:
-                    is_page = True
+                    is_page, sent_count = True, ""
                     html = self._page(snapshot, parts)
                     yield _event("page", {"html": html, "shown": _digest(parts)})
                 elif sent or shown != _digest(parts):
@@ -125,6 +126,10 @@ class LivePage(ABC, Generic[T]):
                     if changed:
                         yield _event("parts", changed)
                 sent = parts
+                count = _open_count(inbox.current)
+                if count != sent_count:
+                    yield _event("parts", {"open-count": count})
+                    sent_count = count
                 yield _event("age", self._age(snapshot, error))
 
     def _age(self, snapshot: Snapshot[T], error: str) -> dict[str, Any]:
@@ -275,6 +280,11 @@ def _explained(error: Exception) -> tuple[str, str | None]:
 
 def _event(name: str, data: Any) -> ServerSentEvent:
     return ServerSentEvent(event=name, raw_data=json.dumps(data))
+
+
+def _open_count(snapshot: Snapshot[InboxState] | None) -> str:
+    """How many decisions are open, for the navigation; "" if nothing is known."""
+    return render("open_count", inbox=snapshot.value.inbox) if snapshot else ""
 
 
 def _digest(parts: Mapping[str, str]) -> str:

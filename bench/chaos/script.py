@@ -109,6 +109,7 @@ _MESSAGES = {
     MessageName.APPROVE_WAVE: 2,
     MessageName.PAUSE: 4,
     MessageName.RESUME: 1,
+    MessageName.ACKNOWLEDGE: 1,
 }
 _REACTIONS = {MessageName.RETRY_WAVE: 5, MessageName.ACCEPT_WAVE: 3, None: 4}
 _THROTTLED = {"Error": "ThrottlingException", "RetryAfterSeconds": 1}

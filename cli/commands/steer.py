@@ -272,6 +272,28 @@ def resume(
     )
 
 
+def acknowledge(
+    plan: PlanOrExecution,
+    *,
+    reason: Reason = "",
+    actor: Actor = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
+    json: Json = False,
+) -> None:
+    """Say that you take care of the open decisions of an execution.
+
+    Everybody sees your name beside them. Reminders pause for 30 minutes.
+    """
+    _steer(
+        plan,
+        OperatorMessage(MessageName.ACKNOWLEDGE, reason=reason),
+        actor,
+        signed_recoveries(break_glass, key),
+        json=json,
+    )
+
+
 def cancel_plan(
     plan: PlanOrExecution,
     reason: Reason = "",
@@ -297,7 +319,8 @@ def cancel_plan(
 def add_commands(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
     wave_commands = (skip_wave, accept_wave, cancel_wave, retry_wave, approve_wave)
-    for command in (*wave_commands, approve_recovery, adopt_job, launch_anyway, pause, resume):
+    general = (approve_recovery, adopt_job, launch_anyway, pause, resume, acknowledge)
+    for command in (*wave_commands, *general):
         app.command(epilog=_EXIT_CODES)(command)
     app.command("cancel", epilog=_EXIT_CODES)(cancel_plan)
 

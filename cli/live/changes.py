@@ -5,6 +5,7 @@ from recovery.execution.progress import detail, progress
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
+from recovery.operator.pending_decisions import acknowledged_text
 
 
 def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:
@@ -15,15 +16,27 @@ def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:
             f"{after.plan_name}: {after.execution_type} {after.execution_id}, "
             f"started by {after.started_by}"
         )
-    printed = before.warnings if before else []
-    lines += [f"warning: {each}" for each in after.warnings if each not in printed]
+    printed = before.shown_warnings if before else []
+    lines += [f"warning: {each}" for each in after.shown_warnings if each not in printed]
     previous = {wave.wave_id: wave for wave in before.waves} if before else {}
     for wave in after.waves:
         lines += _wave_changes(previous.get(wave.wave_id), wave)
+    lines += _acknowledgements(before, after)
     ended = after.end_time is not None
     if ended and (before is None or before.end_time is None):
         lines.append(f"{after.plan_name}: {after.status} {after.status_reason}".rstrip())
     return lines
+
+
+def _acknowledgements(before: ExecutionState | None, after: ExecutionState) -> list[str]:
+    """Who said since then that they take care of an open decision, a line a decision."""
+    earlier = {each.key: each.acknowledged_by for each in (before.open_decisions if before else [])}
+    names = {wave.wave_id: wave.wave_name for wave in after.waves}
+    return [
+        f"{names.get(each.wave_id or '', after.plan_name)}: {acknowledged_text(by)}"
+        for each in after.open_decisions
+        if (by := each.acknowledged_by) is not None and by != earlier.get(each.key)
+    ]
 
 
 def _wave_changes(before: WaveState | None, wave: WaveState) -> list[str]:

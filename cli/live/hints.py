@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from cli.render.cells import wrapped
+from recovery.execution.open_decision import DecisionKind
 from recovery.execution.progress import wave_notes
 from recovery.execution.state import ExecutionState
+from recovery.operator.commands import deciding_commands
 from recovery.operator.messages import MessageName
 from recovery.operator.pending_decisions import (
-    DecisionKind,
     PendingDecision,
+    acknowledged_text,
     if_unanswered,
     time_to_decide,
 )
@@ -25,6 +27,7 @@ KEYS = {
     MessageName.LAUNCH_ANYWAY: "l",
     MessageName.PAUSE: "p",
     MessageName.RESUME: "p",
+    MessageName.ACKNOWLEDGE: "i",
 }
 _INDENT = "    "
 
@@ -35,7 +38,8 @@ class Hint:
 
     Attributes:
         why: why a decision is needed; it may be long.
-        what_to_do: until when, what happens otherwise, and the keys or the commands.
+        what_to_do: who takes care of it, until when, what happens otherwise, and the keys or the
+            commands.
     """
 
     why: list[str]
@@ -46,6 +50,8 @@ def label(name: MessageName) -> str:
     """A message as the operator reads it."""
     if name is MessageName.CANCEL_WAVE:
         return "cancel wave"  # "cancel" is the plan's.
+    if name is MessageName.ACKNOWLEDGE:
+        return "I have it"
     return name.removesuffix("_wave").replace("_", " ")
 
 
@@ -65,13 +71,14 @@ def hint(
     is_recovery = pending.kind is DecisionKind.RECOVERY_APPROVAL
     why = "nothing new is launched" if wave is None else wave_notes(wave)
     why = state.approvals_text if is_recovery else why
-    act = _keys(pending) if with_keys else _commands(state.plan_id, pending)
+    act = _keys(pending) if with_keys else deciding_commands(state.plan_id, pending)
     note = if_unanswered(state, pending) if wave or is_recovery else ""
     if wave is not None and (left := time_to_decide(state, wave, now=now)):
         note = f"{left}. {note}"
     if pending.kind is DecisionKind.LASTING_ERROR:
         note = "Remove the cause: the launch is tried again automatically. To stop waiting:"
-    texts = [note, *act] if note else act
+    taken = [acknowledged_text(pending.acknowledged_by)] if pending.acknowledged_by else []
+    texts = [*taken, *([note] if note else []), *act]
     return Hint(
         wrapped(why, width, indent=_INDENT) if why else [],
         [line for text in texts for line in wrapped(text, width, indent=_INDENT)],
@@ -85,35 +92,3 @@ def _keys(pending: PendingDecision) -> list[str]:
         what = pending.skippable[0].wave_name if alone else "a wave that waits for it"
         keys.append(f"{KEYS[MessageName.SKIP_WAVE]} skip {what}")
     return ["Keys: " + " · ".join(keys)] if keys else []
-
-
-def _commands(plan_id: str, pending: PendingDecision) -> list[str]:
-    """The commands that make a decision; for each launch in doubt, commands of its own."""
-    wave = pending.wave
-    if wave is None:
-        commands = [_command(name, plan_id) for name in pending.messages]
-        if pending.kind is DecisionKind.RECOVERY_APPROVAL:
-            commands[0] += " [--refuse] --break-glass REASON --key FILE"
-            return ["Approve or refuse it on the pages; if these are lost:", *commands]
-        return commands
-    match pending.kind:
-        case DecisionKind.LAUNCH:
-            launches = wave.launches_in_doubt
-            options = [("--launch", each) for each in launches] if len(launches) > 1 else [()]
-            jobs = {MessageName.ADOPT_JOB: ("JOB_ID",)}
-            return [
-                _command(name, plan_id, wave.wave_id, *jobs.get(name, ()), *option)
-                for option in options
-                for name in pending.messages
-            ]
-        case _:
-            commands = [_command(name, plan_id, wave.wave_id) for name in pending.messages]
-            skip = MessageName.SKIP_WAVE
-            commands += [_command(skip, plan_id, each.wave_id) for each in pending.skippable[:3]]
-            if pending.kind is DecisionKind.APPROVAL:
-                commands[0] += " [--refuse]"
-            return commands
-
-
-def _command(name: MessageName, *args: str) -> str:
-    return " ".join(("drs-waves", name.replace("_", "-"), *args))

@@ -9,11 +9,12 @@ from rich.text import Text
 
 from cli.live.hints import hint
 from cli.render.cells import list_within, pad, wrapped
+from recovery.execution.open_decision import DecisionKind
 from recovery.execution.progress import SYMBOLS, unverified, wave_notes
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.forecast.remaining import expected_seconds
-from recovery.operator.pending_decisions import DecisionKind, PendingDecision, pending_decisions
+from recovery.operator.pending_decisions import PendingDecision, pending_decisions
 from recovery.plan.graph import WaveGraph
 from recovery.text_format import count, rounded_duration, running_duration
 

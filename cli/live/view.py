@@ -133,7 +133,7 @@ def _header(
         lines += _texts(f" {state.status_reason}", width, style="bold")
     if state.approvals_text and not state.awaits_approvals:
         lines += _texts(f" {state.approvals_text}", width)
-    for each in state.warnings:
+    for each in state.shown_warnings:
         lines += _texts(f" warning: {each}", width, style="yellow")
     return lines
 

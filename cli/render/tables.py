@@ -120,7 +120,7 @@ def execution_lines(state: ExecutionState) -> list[str]:
         *([f"  {state.status_reason}"] if state.status_reason else []),
         f"  execution {state.execution_id}, plan {state.plan_id}, hash {state.plan_hash[:12]}",
         f"  by {state.started_by}, started {timestamp(state.start_time)}{ended}",
-        *(f"  warning: {each}" for each in state.warnings),
+        *(f"  warning: {each}" for each in state.shown_warnings),
     ]
     for wave in state.waves:
         lines += ["", *_wave_lines(wave)]

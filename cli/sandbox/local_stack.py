@@ -15,6 +15,7 @@ import psutil
 import typer
 
 from cli.render.output import step
+from cli.sandbox.received_messages import add_channels
 from client.recoveries.temporal import TemporalRecoveries
 from contract.identifiers import SEARCH_ATTRIBUTES
 from recovery.plan.model import RecoveryPlan, Wave
@@ -128,6 +129,7 @@ def start_stack(
             stack.start_temporal()
         with step("Starting AWS"):
             stack.start_aws(seed, *([scenario.absolute()] if scenario else []))
+            add_channels(stack)
         use_stack(stack)
         with step("Creating the tables"):
             asyncio.run(HistoryTable(get_settings()).create())

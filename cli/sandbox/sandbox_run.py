@@ -81,7 +81,8 @@ def sandbox_run(
         Path(tempfile.mkdtemp(prefix="drs-waves-")), speed=speed, end_with_parent=True
     )
     # Not the usual ports, so that it runs beside a sandbox that is up.
-    stack.temporal_port, stack.ui_port, stack.aws_port = free_port(), free_port(), free_port()
+    stack.temporal_port, stack.ui_port = free_port(), free_port()
+    stack.aws_port, stack.smtp_port = free_port(), free_port()
     try:
         with _stopped_at_end(stack):
             start_stack(stack, read, scenario, worker=True)

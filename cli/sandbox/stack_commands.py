@@ -19,8 +19,10 @@ from cli.sandbox.local_stack import (
     start_stack,
     stop_stack,
 )
+from cli.sandbox.received_messages import clear_messages, print_messages
 from cli.sandbox.sandbox_run import sandbox_run
 from runtime.exit import CliError, ExitCode
+from sandbox.receivers.inbox import Receiver
 from sandbox.stack import Stack
 
 FOLDER = Path(".sandbox")
@@ -79,7 +81,11 @@ def up(
             stop_stack(stack)
             raise
     _show_addresses(stack)
-    show("Use it:     source .sandbox/env", "Stop it:    drs-waves sandbox down")
+    show(
+        "Messages:   drs-waves sandbox messages",
+        "Use it:     source .sandbox/env",
+        "Stop it:    drs-waves sandbox down",
+    )
 
 
 @sandbox.command()
@@ -150,6 +156,29 @@ def sandbox_status(json: Json = False) -> None:
         raise typer.Exit(ExitCode.FAILED)
 
 
+@sandbox.command()
+def messages(
+    receiver: Annotated[
+        Receiver | None, typer.Option("--receiver", help="Only what this one got.")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Then delete them.")] = False,
+    json: Json = False,
+) -> None:
+    """Show the notifications that the receivers of the sandbox got.
+
+    \b
+    Examples:
+      drs-waves sandbox messages
+      drs-waves sandbox messages --receiver smtp --json
+    """
+    stack = _loaded()
+    if stack is None or not stack.running():
+        raise _not_up()
+    print_messages(stack, receiver, as_json=json)
+    if clear:
+        clear_messages(stack, receiver)
+
+
 sandbox.command("run")(sandbox_run)
 
 
@@ -189,6 +218,7 @@ def _show_addresses(stack: Stack) -> None:
         f"Temporal:   {stack.env['TEMPORAL_ADDRESS']}",
         f"Web UI:     {stack.ui_url}",
         f"AWS:        {stack.aws_url}",
+        f"Receivers:  {stack.receivers_url}, smtp://127.0.0.1:{stack.smtp_port}",
         *([f"Pages:      {stack.pages_url}"] if "server" in stack.parts else []),
         f"Speed:      {stack.speed:g}",
     )

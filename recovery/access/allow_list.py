@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, model_validator
 
-from recovery.base_model import StrictModel
+from recovery.base_model import StrictModel, matching
 from recovery.plan.model import ACCOUNT_ID_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN, Target
 
 
@@ -37,7 +37,12 @@ Account = Annotated[str, _glob(ACCOUNT_ID_PATTERN, "0-9", "the 12 digits of an a
 Region = Annotated[str, _glob(REGION_PATTERN, "a-z0-9-", "a Region such as us-west-2")]
 Role = Annotated[str, _glob(ROLE_ARN_PATTERN, "A-Za-z0-9+=,.@:_/-", _ROLE)]
 # Source: the API reference of AssumeRole.
-ExternalId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,1224}$")]
+ExternalId = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9_+=,.@:/-]{2,1224}", "2 to 1,224 letters, digits or characters of _+=,.@:/-"
+    ),
+]
 
 
 class AllowedTargets(StrictModel):

@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
+from recovery.execution.notification_problem import NotificationProblem
+from recovery.execution.open_decision import OpenDecision
 from recovery.execution.server import LaunchStatus, ServerResult, server_label
 from recovery.execution.wave import OperatorDecision, WaveState
 from recovery.plan.model import RecoveryPlan, RecoveryRules
@@ -62,6 +64,7 @@ class RefusalCode(StrEnum):
     NO_APPROVAL_NEEDED = "NO_APPROVAL_NEEDED"
     STARTER_MAY_NOT_APPROVE = "STARTER_MAY_NOT_APPROVE"
     NOT_IN_DOUBT = "NOT_IN_DOUBT"
+    NOTHING_ASKED = "NOTHING_ASKED"
     ATTEMPTS_USED_UP = "ATTEMPTS_USED_UP"
     NOT_AUTHORIZED = "NOT_AUTHORIZED"
     """Its signature is missing, or is not one of this message."""
@@ -127,6 +130,7 @@ class ExecutionState(Model):
     Attributes:
         revision: grows with every change of the execution itself (its waves have their own).
         speed: our polls and deadlines are divided by it; 1 except in a sandbox.
+        deadline_seconds: the plan's.
         from_execution: the earlier execution whose servers this one took over.
         endpoints: of DRS, as its worker sees them.
         warnings: risks for the execution, such as a history table in the Region that is lost.
@@ -134,6 +138,8 @@ class ExecutionState(Model):
         starter_may_approve: whether its starter may approve waves.
         approvals: those that it has; one by break-glass counts as all.
         refused_by: who refused it; then it launches nothing.
+        open_decisions: what it waits for, and since when.
+        notification_problems: channels that its notifications do not reach.
     """
 
     execution_id: str
@@ -148,6 +154,7 @@ class ExecutionState(Model):
     start_time: float
     end_time: float | None = None
     speed: float = 1.0
+    deadline_seconds: float = 86400.0
     from_execution: str | None = None
     endpoints: list[str] = []
     warnings: list[str] = []
@@ -157,6 +164,8 @@ class ExecutionState(Model):
     refused_by: OperatorDecision | None = None
     waves: list[WaveState] = []
     messages: list[MessageRecord] = []
+    open_decisions: list[OpenDecision] = []
+    notification_problems: list[NotificationProblem] = []
     cleanup: CleanupState | None = None
 
     @classmethod
@@ -181,8 +190,19 @@ class ExecutionState(Model):
             start_time=now,
             approvers=rules.approvers,
             starter_may_approve=rules.starter_may_approve,
+            deadline_seconds=plan.deadline_seconds,
             waves=[WaveState.of(wave) for wave in plan.waves],
         )
+
+    @property
+    def shown_warnings(self) -> list[str]:
+        """What screens warn of: risks, and channels that nobody reads messages on."""
+        return [*self.warnings, *(each.text for each in self.notification_problems)]
+
+    @property
+    def deadline(self) -> float:
+        """The plan's deadline (epoch seconds); after it nothing is launched."""
+        return self.start_time + self.deadline_seconds / self.speed
 
     @property
     def is_over(self) -> bool:

@@ -48,7 +48,7 @@ class UnlaunchedWaves:
     @property
     def deadline(self) -> float:
         """The plan's deadline (epoch seconds)."""
-        return self._state.start_time + self._plan.deadline_seconds / self._state.speed
+        return self._state.deadline
 
     def stopping_waves(self) -> list[WaveState]:
         """The failed waves whose policy STOP prevents new launches."""

@@ -41,6 +41,8 @@ def effect_of(
             return _pause_effect(state)
         case MessageName.RESUME:
             return _resume_effect(state)
+        case MessageName.ACKNOWLEDGE:
+            return _acknowledge_effect(state)
         case MessageName.APPROVE_RECOVERY:
             return _recovery_approval_effect(state, message, break_glass)
     wave = next(each for each in state.waves if each.wave_id == message.wave)
@@ -125,6 +127,10 @@ def effect_details(state: ExecutionState, name: MessageName, wave: WaveState | N
         name: the message.
         wave: its wave; None if it is about the execution.
     """
+    if name is MessageName.ACKNOWLEDGE:
+        names = {each.wave_id: each.wave_name for each in state.waves}
+        asked = [names.get(each.wave_id or "", "the execution") for each in state.open_decisions]
+        return [f"Decisions about: {listed(asked)}. Everybody sees your name beside them."]
     if wave is None:
         if name is MessageName.APPROVE_RECOVERY:
             starter = f"Its starter, {state.started_by}, may not give one."
@@ -338,3 +344,10 @@ def _is_met(each: WaveState, dependency: WaveState) -> bool | None:
         return dependency.wave_id not in each.caused_by
     # What still waits, waits for others: it would be skipped if this one held it back.
     return None if each.status.is_settled else True
+
+
+def _acknowledge_effect(state: ExecutionState) -> str:
+    decisions = state.open_decisions
+    before = dict.fromkeys(d.acknowledged_by.actor for d in decisions if d.acknowledged_by)
+    instead = f", before by {listed(list(before))}" if before else ""
+    return f"{count(len(decisions), 'decision')} acknowledged{instead}; reminders pause for 30 min"

@@ -217,6 +217,9 @@ class MessageHandler:
                 self._scheduler.pause(f"Paused by {decision}", now=now)
             case MessageName.RESUME:
                 self._scheduler.resume(now=now)
+            case MessageName.ACKNOWLEDGE:
+                for each in self._scheduler.state.open_decisions:
+                    each.acknowledged_by = decision
             case MessageName.APPROVE_RECOVERY if not message.approve:
                 self._scheduler.refuse_recovery(decision, now=now)
             case MessageName.APPROVE_RECOVERY:

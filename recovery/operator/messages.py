@@ -23,6 +23,7 @@ class MessageName(StrEnum):
     RETRY_WAVE = "retry_wave"
     APPROVE_WAVE = "approve_wave"
     APPROVE_RECOVERY = "approve_recovery"
+    ACKNOWLEDGE = "acknowledge"
     PAUSE = "pause"
     RESUME = "resume"
     ADOPT_JOB = "adopt_job"

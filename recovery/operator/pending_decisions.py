@@ -1,29 +1,17 @@
 """The decisions that an execution waits for, and the messages that make them."""
 
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 
+from recovery.execution.open_decision import DecisionKind, OpenDecision
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
-from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
+from recovery.execution.wave import OperatorDecision, WaitingFor, WaveState, WaveStatus
 from recovery.forecast.remaining import graph_of, remaining
 from recovery.operator.messages import MessageName
 from recovery.operator.rules import accepts_messages, is_allowed
 from recovery.text_format import clock_time, count, rounded_duration
 
-
-class DecisionKind(StrEnum):
-    """What must be decided."""
-
-    RECOVERY_APPROVAL = "RECOVERY_APPROVAL"
-    """The approvals of a real recovery, before its first launch."""
-    RESUME = "RESUME"
-    APPROVAL = "APPROVAL"
-    LAUNCH = "LAUNCH"
-    """Whether DRS has the job of a launch."""
-    LASTING_ERROR = "LASTING_ERROR"
-    """An error of a launch that lasts until an operator removes its cause."""
-    FAILURE = "FAILURE"
-    """How to continue after a wave that FAILED or TIMED_OUT, and that nobody accepted."""
+# A record of the history holds them; who has so many needs no more.
+_MAX_OPEN = 200
 
 
 @dataclass(frozen=True)
@@ -34,12 +22,20 @@ class PendingDecision:
         wave: its wave; None if it is about the execution.
         messages: the messages that make it and are allowed now.
         skippable: dependents of the wave that may be skipped instead.
+        opened: since when it is open, and who takes care of it; None until the execution's
+            workflow has recorded that.
     """
 
     kind: DecisionKind
     wave: WaveState | None
     messages: tuple[MessageName, ...]
     skippable: tuple[WaveState, ...] = ()
+    opened: OpenDecision | None = None
+
+    @property
+    def acknowledged_by(self) -> OperatorDecision | None:
+        """Who said that they take care of it."""
+        return self.opened.acknowledged_by if self.opened else None
 
 
 def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
@@ -58,7 +54,24 @@ def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
                 allowed = tuple(name for name in names if is_allowed(state, name, wave))
                 skippable = _skippable(state, wave) if kind is DecisionKind.FAILURE else ()
                 found.append(PendingDecision(kind, wave, allowed, skippable))
-    return found
+    known = {each.key: each for each in state.open_decisions}
+    return [replace(each, opened=known.get(_open_decision(each, 0.0).key)) for each in found]
+
+
+def update_open_decisions(state: ExecutionState, *, now: float) -> bool:
+    """Bring the state's open decisions up to date; whether any changed. `now`: epoch seconds."""
+    pending = pending_decisions(state)[:_MAX_OPEN]
+    updated = [each.opened or _open_decision(each, now) for each in pending]
+    has_changed = updated != state.open_decisions
+    state.open_decisions = updated
+    return has_changed
+
+
+def _open_decision(pending: PendingDecision, now: float) -> OpenDecision:
+    wave = pending.wave
+    if wave is None:
+        return OpenDecision(kind=pending.kind, since=now)
+    return OpenDecision(kind=pending.kind, wave_id=wave.wave_id, attempt=wave.attempt, since=now)
 
 
 def remaining_text(state: ExecutionState, *, now: float) -> str:
@@ -89,6 +102,13 @@ def decision_deadline(state: ExecutionState, wave: WaveState) -> float | None:
     return wave.ask_until if waits else None
 
 
+def deadline_of(state: ExecutionState, decision: PendingDecision) -> float | None:
+    """Until when a decision can be made (epoch seconds); None if nothing waits for it."""
+    if decision.kind is DecisionKind.FAILURE and decision.wave is not None:
+        return decision_deadline(state, decision.wave)
+    return state.deadline
+
+
 def time_to_decide(state: ExecutionState, wave: WaveState, *, now: float) -> str:
     """How long the dependents of a failed wave wait for a decision; empty if none waits.
 
@@ -98,6 +118,29 @@ def time_to_decide(state: ExecutionState, wave: WaveState, *, now: float) -> str
     if deadline is None:
         return ""
     return f"{rounded_duration(deadline - now)} to decide (until {clock_time(deadline)})"
+
+
+def asked_text(state: ExecutionState, pending: PendingDecision) -> str:
+    """What must be decided, as a sentence whose subject is the wave, or else the execution."""
+    if pending.kind is DecisionKind.RECOVERY_APPROVAL:
+        return f"waits for approvals before its first launch: it has {state.approvals_text}"
+    if pending.wave is None:
+        return f"is {state.status}: nothing new is launched"
+    match pending.kind:
+        case DecisionKind.APPROVAL:
+            return "waits for an approval"
+        case DecisionKind.LAUNCH:
+            return "may have been launched: whether DRS has its job is not known"
+        case DecisionKind.LASTING_ERROR:
+            return pending.wave.status_reason
+        case _:
+            return f"{pending.wave.status}: {pending.wave.status_reason}"
+
+
+def acknowledged_text(by: OperatorDecision) -> str:
+    """Who takes care of a decision. The time is in the time zone of the reader's process."""
+    reason = f": {by.reason}" if by.reason else ""
+    return f"{by.actor} has it since {clock_time(by.time)}{reason}"
 
 
 def unanswered_effect(state: ExecutionState, wave: WaveState) -> str:

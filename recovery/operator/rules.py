@@ -131,6 +131,9 @@ def _refuse_about_execution(state: ExecutionState, message: OperatorMessage) -> 
         return Refusal(
             RefusalCode.NOT_PAUSED, "the execution is not paused; pause prevents new launches"
         )
+    # Again, because reminders pause for a time only; and another person may take over.
+    if name is MessageName.ACKNOWLEDGE and not state.open_decisions:
+        return Refusal(RefusalCode.NOTHING_ASKED, "the execution waits for no decision")
     return None
 
 
@@ -169,6 +172,7 @@ _EFFECTS = {
     MessageName.LAUNCH_ANYWAY: "launches the servers in doubt of",
     MessageName.PAUSE: "pauses the execution",
     MessageName.RESUME: "resumes the execution",
+    MessageName.ACKNOWLEDGE: "says that you take care of the open decisions",
 }
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from recovery.base_model import Model
+from recovery.notify.event_kind import EventKind
 from recovery.plan.graph import WaveGraph
 
 SERVER_ID_PATTERN = "s-[0-9a-f]{17}"
@@ -38,6 +39,9 @@ def _matching(pattern: str, description: str) -> Any:
 
 # The descriptions say what to write; problems of a plan file show them.
 PlanOrWaveId = Annotated[str, _matching(ID_PATTERN, '1 to 64 letters, digits, ".", "_" or "-"')]
+ChannelName = Annotated[
+    str, _matching(ID_PATTERN, 'the name of a channel: 1 to 64 letters, digits, ".", "_" or "-"')
+]
 # Names and texts are shown on terminals, where a control character could rewrite what the
 # operator reads.
 Name = Annotated[str, _matching(NAME_PATTERN, "1 to 256 characters on one line")]
@@ -176,6 +180,17 @@ class RecoveryRules(Model):
     """Whether the starter may approve waves."""
 
 
+class PlanChannel(Model):
+    """A channel of the installation that a plan names.
+
+    Attributes:
+        events: what goes to it of this plan; None: as the installation has it.
+    """
+
+    channel: ChannelName
+    events: list[EventKind] | None = None
+
+
 class RecoveryPlan(Model):
     """A frozen plan: what runs does not change when the file is edited."""
 
@@ -197,6 +212,8 @@ class RecoveryPlan(Model):
     decision_seconds: Seconds = 14400.0
     """With the policy ASK: seconds that the dependents of a failed wave wait for a decision."""
     recovery: RecoveryRules = Field(default_factory=RecoveryRules)
+    notify: list[PlanChannel] = []
+    """Channels that get this plan's events in other ways than the installation has it."""
     waves: list[Wave]
 
     @property
@@ -211,6 +228,8 @@ class RecoveryPlan(Model):
             del content["DecisionSeconds"]
         if self.recovery == RecoveryRules():
             del content["Recovery"]
+        # It has no effect on what is recovered, and how.
+        del content["Notify"]
         for dumped, wave in zip(content["Waves"], self.waves, strict=True):
             dumped["Dependencies"] = sorted(wave.depends_on)
             dumped["Servers"].sort(key=lambda server: server["SourceServerId"])

@@ -18,7 +18,9 @@ from sandbox.http.aws_call import Call
 from sandbox.http.call_log import GONE, HELD, CallLog
 from sandbox.http.faults import FaultInjector
 from sandbox.http.wsgi_server import close_connections, is_disconnected
-from sandbox.scenario import Quotas, Scenario, read_scenario
+from sandbox.receivers.inbox import Inbox
+from sandbox.receivers.queues import NotificationQueues
+from sandbox.scenario import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Quotas, Scenario, read_scenario
 from sandbox.seed import all_backends, apply_quotas, apply_source_server
 
 PREFIX = "/_sandbox/"
@@ -29,10 +31,12 @@ _MAX_WAIT_SECONDS = 60.0
 
 
 class SandboxControl:
-    """The active scenario, the log of API calls, and the connections of their callers."""
+    """The active scenario, the log of API calls, the connections of their callers, the messages."""
 
     def __init__(self) -> None:
         self.faults = FaultInjector()
+        self.inbox = Inbox()
+        self._queues = NotificationQueues(self.inbox)
         self._client_connections: WeakSet[socket.socket] = WeakSet()
         # In the order in which they were given: later ones hold.
         self._quotas: list[Quotas] = []
@@ -135,6 +139,18 @@ class SandboxControl:
             "FaultsApplied": self.faults.applied(account_id),
         }
 
+    def messages(
+        self, *, receiver: str | None = None, account_id: str | None = None
+    ) -> dict[str, Any]:
+        """Return the messages that receivers got, of one receiver and account or of all."""
+        self._queues.read()
+        return {"Messages": self.inbox.messages(receiver, account_id)}
+
+    def clear_messages(self, *, receiver: str | None = None, account_id: str | None = None) -> None:
+        """Delete the messages of one receiver and account or of all."""
+        self._queues.read()
+        self.inbox.clear(receiver, account_id)
+
     def health(self) -> dict[str, Any]:
         """Return the status, the clock and the speed of the sandbox."""
         return {**_OK, "Now": simulation.now(), "Speed": simulation.speed}
@@ -142,6 +158,7 @@ class SandboxControl:
     def respond(self, request: Request) -> Response:
         """Handle one request under `/_sandbox/`."""
         given = request.args
+        whose = {"receiver": given.get("receiver"), "account_id": given.get("account")}
         routes: dict[tuple[str, str], Callable[[], dict[str, Any] | None]] = {
             ("GET", "health"): self.health,
             ("GET", "ledger"): lambda: self.ledger(given.get("account")),
@@ -154,6 +171,13 @@ class SandboxControl:
             ),
             ("DELETE", "faults"): lambda: self.faults.clear(given.get("name", "")),
             ("DELETE", "connections"): self.close_connections,
+            ("GET", "messages"): lambda: self.messages(**whose),
+            ("DELETE", "messages"): lambda: self.clear_messages(**whose),
+            ("POST", "topic"): lambda: {
+                "TopicArn": self._queues.create(
+                    given.get("account", DEFAULT_ACCOUNT_ID), given.get("region", DEFAULT_REGION)
+                )
+            },
             ("POST", "scenario"): lambda: self.apply(request.get_data().decode()),
         }
         route = routes.get((request.method, request.path.removeprefix(PREFIX).strip("/")))

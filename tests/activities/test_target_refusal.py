@@ -24,8 +24,7 @@ from aws.errors import AwsErrorKind
 from aws.targets import NO_ALLOW_LIST, TargetClients
 from contract.cleanup import TargetScope, TerminateRequest
 from contract.job_logs import JobLogsRequest
-from contract.launch import ReviewRequest
-from contract.launcher import QueueLaunches, RunningJobsRequest
+from contract.launch import QueueLaunches, ReviewRequest, RunningJobsRequest
 from contract.watch import WatchRequest
 from recovery.execution.cleanup_state import LaunchedInstance
 from recovery.execution.server import LaunchStatus, ServerResult

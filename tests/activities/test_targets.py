@@ -11,7 +11,7 @@ from activities.launch.launch_activities import LaunchActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.targets import TargetClients
-from contract.launcher import RunningJobsRequest
+from contract.launch import RunningJobsRequest
 from contract.readiness import Finding, Readiness, WorkerContext
 from recovery.execution.server import OperatingSystem
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave

@@ -9,7 +9,7 @@ from activities.history import HistoryActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.targets import TargetClients
-from contract.launcher import RunningJobsRequest
+from contract.launch import RunningJobsRequest
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.history.record import HistoryRecord
 from recovery.plan.model import RecoveryPlan, Target

@@ -13,7 +13,7 @@ from client.errors import NoWorkerError
 from client.health import LaunchHealth, launch_problems
 from client.workers import answered_by_worker, has_worker
 from contract.identifiers import launcher_workflow_id
-from contract.launcher import LauncherInput
+from contract.launch import LauncherInput
 from contract.task_queues import TASK_QUEUE
 from sandbox.stack import Stack
 from tests.shared_servers import own_namespace
@@ -104,7 +104,7 @@ async def test_the_problems_are_read_once_for_all_callers(
 ) -> None:
     health = LaunchHealth()
     (idle,) = await health.problems(client)
-    monkeypatch.setattr("client.health._read", None)
+    monkeypatch.setattr("client.health.read_launch_problems", None)
     assert await health.problems(client) == [idle]
 
 

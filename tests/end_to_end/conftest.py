@@ -111,6 +111,13 @@ class LocalAws:
         answer: dict[str, Any] = self._ask("GET", f"calls?account={self.account_id}")
         return answer
 
+    def messages(self, receiver: str) -> list[dict[str, Any]]:
+        """The notifications that a receiver of this account got."""
+        found: list[dict[str, Any]] = self._ask(
+            "GET", f"messages?account={self.account_id}&receiver={receiver}"
+        )["Messages"]
+        return found
+
     def _ask(self, method: str, path: str, body: bytes | None = None) -> Any:
         with urlopen(Request(f"{self.url}/_sandbox/{path}", data=body, method=method)) as answer:
             text = answer.read()

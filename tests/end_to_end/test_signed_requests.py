@@ -35,8 +35,7 @@ from contract.identifiers import (
     search_attributes,
     wave_workflow_id,
 )
-from contract.launch import BatchRequest, LaunchAnswer, LaunchRequest
-from contract.launcher import LauncherInput, QueueLaunches
+from contract.launch import BatchRequest, LaunchAnswer, LauncherInput, LaunchRequest, QueueLaunches
 from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
 from contract.wave import WaveInput
 from recovery.access.grants import MessageSubject

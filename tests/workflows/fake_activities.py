@@ -24,9 +24,10 @@ from contract.launch import (
     LaunchResult,
     LaunchWaiting,
     PostponedLaunch,
+    QueueLaunches,
     ReviewRequest,
+    RunningJobsRequest,
 )
-from contract.launcher import QueueLaunches, RunningJobsRequest
 from contract.readiness import TargetContext, WorkerContext
 from contract.watch import ServersChanged, WatchRequest
 from contract.wave import WaveOutcome

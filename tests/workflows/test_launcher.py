@@ -10,8 +10,14 @@ from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from contract.identifiers import launcher_workflow_id
-from contract.launch import LaunchAnswer, LaunchRequest, LaunchWaiting
-from contract.launcher import LauncherInput, QueueLaunches, WithdrawLaunches
+from contract.launch import (
+    LaunchAnswer,
+    LauncherInput,
+    LaunchRequest,
+    LaunchWaiting,
+    QueueLaunches,
+    WithdrawLaunches,
+)
 from contract.task_queues import TASK_QUEUE
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaitingFor, WaveStatus

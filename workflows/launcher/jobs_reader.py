@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.watch.watch_activities import WatchActivities
-    from contract.launcher import RunningJobsRequest
+    from contract.launch import RunningJobsRequest
     from contract.task_queues import WATCH_TASK_QUEUE
     from recovery.launch.queue import LaunchQueue, RunningJobs
     from recovery.plan.model import Target

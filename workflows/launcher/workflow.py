@@ -15,11 +15,9 @@ with workflow.unsafe.imports_passed_through():
         BatchRequest,
         BatchResult,
         LaunchAnswer,
+        LauncherInput,
         LaunchRequest,
         LaunchWaiting,
-    )
-    from contract.launcher import (
-        LauncherInput,
         QueueLaunches,
         WithdrawLaunches,
     )

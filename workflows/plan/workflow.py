@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.execution import StartExecution, packed_state
     from contract.failures import FailureType
     from contract.identifiers import STATUS_KEY
+    from contract.notify import NotificationProblems
     from contract.task_queues import HISTORY_TASK_QUEUE
     from contract.wave import WaveOutcome
     from recovery.execution.scheduler import WaveScheduler
@@ -27,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.history.record import HistoryDelta, HistoryRecord
     from recovery.operator.confirmation import IntendedStart, start_refusal
     from recovery.operator.message_handler import MessageHandler
+    from recovery.operator.pending_decisions import update_open_decisions
     from recovery.plan.limits import MAX_SIGNALS
     from recovery.plan.model import RecoveryPlan, Target
     from recovery.text_format import shortened
@@ -35,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.history_share import used_share
     from workflows.plan.details import plan_details
     from workflows.plan.expectations import Expectations
+    from workflows.plan.notifications import Notifications
     from workflows.plan.operator_messages import OperatorMessages
     from workflows.plan.wave_runs import WaveRuns
     from workflows.recorder import Recorder
@@ -100,6 +103,7 @@ class RecoveryPlanWorkflow:
         self._limit_reason = ""
         self._is_cancelled = False
         self._recorder = Recorder(self._unrecorded, pause_seconds=_RECORD_PAUSE_SECONDS)
+        self._notifications = Notifications(start.plan, state)
 
     @workflow.run
     async def run(self, start: StartExecution) -> ExecutionState:
@@ -160,6 +164,14 @@ class RecoveryPlanWorkflow:
         """Handle a report of a wave's workflow."""
         self._signals_received += 1
         self._apply_report(report)
+
+    @model_signal
+    def notification_problems(self, told: NotificationProblems) -> None:
+        """Handle the notifier's report of channels that it does not reach."""
+        self._signals_received += 1
+        self._state.notification_problems = told.problems
+        self._scheduler.touch(workflow.time())
+        self._mark_changed()
 
     def _apply_stop_policy(self) -> None:
         """Once the policy STOP applies, cancel the launches that DRS has not accepted."""
@@ -232,6 +244,7 @@ class RecoveryPlanWorkflow:
 
     async def _wait_for_change(self) -> None:
         """Wait for a report, a message or the next deadline."""
+        self._update_decisions()
         deadline = self._scheduler.next_deadline()
         # A minimum, so that a deadline without an effect does not cause a busy loop.
         left = None if deadline is None else max(_MIN_TIMER_SECONDS, deadline - workflow.time())
@@ -269,6 +282,8 @@ class RecoveryPlanWorkflow:
         self._expectations.update(context.operating_systems, context.server_names)
         self._scheduler.touch(workflow.time())
         self._recorder.wake()
+        if context.notifies:
+            self._notifications.begin()
 
     def _apply_outcome(self, outcome: WaveOutcome) -> None:
         wave = outcome.wave
@@ -305,10 +320,12 @@ class RecoveryPlanWorkflow:
     async def _end(self) -> None:
         """Set the final status, complete the history, and stop awaiting waves."""
         self._scheduler.close(now=workflow.time())
+        self._update_decisions()
         self._mark_changed()
         self._update_details()
         try:
             is_recorded = await self._recorder.finish(within_seconds=self._record_timeout)
+            await self._notifications.finish(within_seconds=self._record_timeout)
         except asyncio.CancelledError:
             # The status is final; an operator needs the plan at once.
             is_recorded = False
@@ -345,6 +362,13 @@ class RecoveryPlanWorkflow:
     def _mark_changed(self) -> None:
         self._changed = True
         self._recorder.wake()
+
+    def _update_decisions(self) -> None:
+        """Update what the execution waits for, and have it reported."""
+        if update_open_decisions(self._state, now=workflow.time()):
+            self._scheduler.touch(workflow.time())
+            self._recorder.wake()
+        self._notifications.wake()
 
     def _update_details(self) -> None:
         """Update the details and the status in the Web UI."""

@@ -17,9 +17,10 @@ with workflow.unsafe.imports_passed_through():
         LaunchRequest,
         LaunchResult,
         LaunchWaiting,
+        QueueLaunches,
         ReviewRequest,
+        WithdrawLaunches,
     )
-    from contract.launcher import QueueLaunches, WithdrawLaunches
     from contract.wave import WaveInput
     from recovery.execution.wave import WaitingFor
     from recovery.launch.admission import SERVERS_PER_LAUNCH

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from api.auth.tokens import Principal
 from api.pages.execution.controls import Control, controls
 from api.pages.rendering import render
+from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import ExecutionState
-from recovery.execution.wave import WaveState
+from recovery.execution.wave import OperatorDecision, WaveState
 from recovery.operator.messages import MessageName
 from recovery.operator.pending_decisions import (
-    DecisionKind,
     PendingDecision,
-    decision_deadline,
+    asked_text,
+    deadline_of,
     if_unanswered,
     pending_decisions,
 )
@@ -29,8 +30,10 @@ class AttentionItem:
         text: what must be decided.
         wave: the wave; None for the execution.
         controls: the possible actions.
-        deadline: until when its dependents wait for the decision (epoch seconds).
         if_unanswered: what happens if nobody decides.
+        deadline: until when it can be made (epoch seconds).
+        acknowledged_by: who said that they take care of it.
+        acknowledge: the control to say so.
     """
 
     kind: DecisionKind
@@ -39,18 +42,23 @@ class AttentionItem:
     controls: tuple[Control, ...]
     if_unanswered: str
     deadline: float | None = None
+    acknowledged_by: OperatorDecision | None = None
+    acknowledge: Control | None = None
 
 
 def attention_items(state: ExecutionState, user: Principal) -> list[AttentionItem]:
     """The decisions that wait for an operator."""
+    about_all = {control.name: control for control in controls(state, user)}
     return [
         AttentionItem(
             each.kind,
-            _text(state, each),
+            asked_text(state, each),
             each.wave,
             tuple(_controls(state, user, each)),
             if_unanswered(state, each),
-            decision_deadline(state, each.wave) if each.wave else None,
+            deadline_of(state, each),
+            each.acknowledged_by,
+            about_all.get(MessageName.ACKNOWLEDGE),
         )
         for each in pending_decisions(state)
     ]
@@ -73,19 +81,3 @@ def _controls(state: ExecutionState, user: Principal, pending: PendingDecision) 
             if control.name == MessageName.SKIP_WAVE
         ]
     return found
-
-
-def _text(state: ExecutionState, pending: PendingDecision) -> str:
-    if pending.kind is DecisionKind.RECOVERY_APPROVAL:
-        return f"waits for approvals before its first launch: it has {state.approvals_text}"
-    if pending.wave is None:
-        return "is PAUSED: nothing new is launched"
-    match pending.kind:
-        case DecisionKind.APPROVAL:
-            return "waits for an approval"
-        case DecisionKind.LAUNCH:
-            return "may have been launched: whether DRS has its job is not known"
-        case DecisionKind.LASTING_ERROR:
-            return pending.wave.status_reason
-        case _:
-            return f"{pending.wave.status}: {pending.wave.status_reason}"

@@ -36,6 +36,7 @@ _LABELS: dict[str, str] = {
     MessageName.ADOPT_JOB: "Adopt a job",
     MessageName.PAUSE: "Pause",
     MessageName.RESUME: "Resume",
+    MessageName.ACKNOWLEDGE: "I have it",
     CANCEL: "Cancel execution",
     CLEAN_UP: "Clean up",
 }

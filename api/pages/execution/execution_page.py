@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import TypeAdapter
 
 from api.auth.tokens import Principal
-from api.hub import Snapshot
+from api.hub import Poller, Snapshot
 from api.pages.dialogs import Dialog
 from api.pages.execution.attention import attention
 from api.pages.execution.controls import action_dialog, controls
@@ -22,6 +22,7 @@ from api.service import ExecutionService
 from client.executions import last_known_text
 from contract.identifiers import plan_workflow_id
 from recovery.execution.state import ExecutionState
+from recovery.operator.messages import MessageName
 
 _FOUND = TypeAdapter(list[FoundWave])
 # A few failed polls, or one slow poll, mark a page as out of date.
@@ -49,7 +50,9 @@ class ExecutionPage(LivePage[ExecutionState]):
         """Render the parts that change, except the panel of the selected wave."""
         state = snapshot.value
         link = self.service.web_ui_link(plan_workflow_id(state.plan_id))
-        facts = render("facts", state=state, link=link, controls=controls(state, self.user))
+        # "I have it" is beside the decisions.
+        own = [c for c in controls(state, self.user) if c.name != MessageName.ACKNOWLEDGE]
+        facts = render("facts", state=state, link=link, controls=own)
         return self._renderer.render(snapshot).parts | {
             "attention": attention(state, self.user, now=time.time()),
             "facts": facts,
@@ -66,20 +69,10 @@ class ExecutionPage(LivePage[ExecutionState]):
 
     async def dialog(self, name: str, about: str | None) -> Dialog | None:
         """The dialog of an action, or the job log of a wave."""
-        async with self.poller.subscribed():
-            latest = self.poller.latest
-            # Another server process may have shown the button, after this one's last poll. While
-            # nothing answers, a poll takes seconds.
-            snapshot = latest if latest and latest.error else await self.poller.fresh(0)
-        state = snapshot.value
         if name == "job_log":
-            return job_log_dialog(self.service, self.user, state, str(about))
-        dialog = action_dialog(self.service, state, name, about)
-        if dialog is None or not snapshot.error:
-            return dialog
-        age = last_known_text(snapshot.seen_time, time.time())
-        notice = render("outdated", text=f"{age}: {snapshot.error}.")
-        return replace(dialog, html=notice + dialog.html)
+            snapshot = await _newest(self.poller)
+            return job_log_dialog(self.service, self.user, snapshot.value, str(about))
+        return await dialog_of(self.service, self.poller, name, about)
 
     async def panel(self, wave_id: str) -> Response:
         """The panel of a wave."""
@@ -93,3 +86,24 @@ class ExecutionPage(LivePage[ExecutionState]):
     async def _shown(self) -> ExecutionState:
         async with self.poller.subscribed():
             return (await self.poller.newer_than(0)).value
+
+
+async def dialog_of(
+    service: ExecutionService, poller: Poller[ExecutionState], name: str, wave_id: str | None
+) -> Dialog | None:
+    """The dialog of an action; it says how old the state is, if nothing newer can be read."""
+    snapshot = await _newest(poller)
+    dialog = action_dialog(service, snapshot.value, name, wave_id)
+    if dialog is None or not snapshot.error:
+        return dialog
+    age = last_known_text(snapshot.seen_time, time.time())
+    notice = render("outdated", text=f"{age}: {snapshot.error}.")
+    return replace(dialog, html=notice + dialog.html)
+
+
+async def _newest(poller: Poller[ExecutionState]) -> Snapshot[ExecutionState]:
+    async with poller.subscribed():
+        latest = poller.latest
+        # Another server process may have shown the button, after this one's last poll. While
+        # nothing answers, a poll takes seconds.
+        return latest if latest and latest.error else await poller.fresh(0)

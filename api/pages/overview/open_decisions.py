@@ -1,12 +1,13 @@
 """The decisions that running executions wait for, over all plans."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from api.auth.tokens import Principal
 from api.pages.execution.attention import AttentionItem, attention_items
-from recovery.execution.state import ExecutionState, ExecutionType
+from api.pages.execution.controls import Control
+from client.decisions.inbox import InboxDecision, decisions_of
+from recovery.execution.state import ExecutionState
 
 
 @dataclass(frozen=True)
@@ -14,20 +15,26 @@ class OpenDecision:
     """A decision that an execution waits for.
 
     Attributes:
-        item: what must be decided, about which wave and until when.
+        item: its controls.
+        decision: what must be decided, about which wave and until when.
     """
 
     state: ExecutionState
     item: AttentionItem
+    decision: InboxDecision
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """The controls that make the decision; the first one acknowledges it."""
+        own = self.item.acknowledge
+        return (*([own] if own else []), *self.item.controls)
 
 
 def open_decisions(states: Iterable[ExecutionState], user: Principal) -> list[OpenDecision]:
-    """The open decisions, most urgent first: those of recoveries, then by deadline."""
-    found = [OpenDecision(state, item) for state in states for item in attention_items(state, user)]
-    return sorted(found, key=_urgency)
-
-
-def _urgency(decision: OpenDecision) -> tuple[bool, float]:
-    deadline = decision.item.deadline
-    is_drill = decision.state.execution_type is ExecutionType.DRILL
-    return is_drill, math.inf if deadline is None else deadline
+    """The open decisions, most urgent first."""
+    found = [
+        OpenDecision(state, item, decision)
+        for state in states
+        for item, decision in zip(attention_items(state, user), decisions_of(state), strict=True)
+    ]
+    return sorted(found, key=lambda each: each.decision.urgency)

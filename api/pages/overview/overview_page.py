@@ -25,7 +25,7 @@ from recovery.text_format import count
 
 _OLD_AFTER_SECONDS = 8.0
 _PAST_SHOWN = 30
-_MAX_DECISIONS = 50
+_MAX_DECISIONS = 8
 
 
 class OverviewPage(LivePage[OverviewState]):

@@ -1,5 +1,6 @@
 """The page of a plan: its waves, versions and executions, and what its last execution left."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from api.pages.assets import document
 from api.pages.dialogs import Dialog
 from api.pages.execution.execution_renderer import PLAN_SYMBOLS
 from api.pages.live_page import LivePage, add_live_page
+from api.pages.overview.open_decisions import open_decisions
 from api.pages.plan.plan_poller import PlanPollers, PlanState
 from api.pages.plan.start_dialog import plan_dialog
 from api.pages.rendering import render
@@ -40,6 +42,7 @@ class PlanPage(LivePage[PlanState]):
         return {
             "plan-head": render("plan_head", found=found, may=may, expected=expected),
             "warnings": render("warnings", warnings=found.warnings),
+            "decisions": self._decisions(found),
             "plan-left": render(
                 "plan_left",
                 left=left_executions(found),
@@ -56,6 +59,16 @@ class PlanPage(LivePage[PlanState]):
             "plan-waves": found.waves or '<section id="plan-waves" hidden></section>',
             "plan-versions": render("plan_versions", found=found),
         }
+
+    def _decisions(self, found: PlanState) -> str:
+        """What its running execution waits for, as far as that has been read."""
+        latest = self.service.inbox.current
+        read = latest.value.executions if latest and found.running else []
+        states = [e.state for e in read if e.row.plan_id == found.plan_id and e.state is not None]
+        decisions = open_decisions(states, self.user)
+        return render(
+            "decisions", decisions=decisions, total=len(decisions), unread=0, now=time.time()
+        )
 
     def old_after(self, snapshot: Snapshot[PlanState]) -> float:
         """More than on an execution's page, because a plan is polled less often."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recovery.plan.file.keys import (
+    CHANNEL_KEYS,
     DEPENDENCY_KEYS,
     PLAN_KEYS,
     RECOVERY_KEYS,
@@ -19,11 +20,13 @@ from recovery.plan.file.nodes import Kind, Node
 from recovery.plan.file.problems import Report, printable, unusual_characters
 from recovery.plan.model import MAX_SERVERS_PER_WAVE, MAX_WAVES
 
+_MAX_CHANNELS = 50
 _ENTRY = {
     "Waves": "WaveId: <WaveId>",
     "Servers": "SourceServerId: <source server ID>",
     "ServerIds": "<source server ID>",
     "Dependencies": "DependsOnWaveId: <WaveId>",
+    "Notify": "Channel: <channel>",
 }
 
 
@@ -51,7 +54,7 @@ class WaveDraft(Section):
         self._read_servers()
         if given := self.given.get("Dependencies"):
             entries = _entries(self, "Dependencies", given, MAX_WAVES)
-            self.dependencies = self._parts("Dependencies", entries, DEPENDENCY_KEYS)
+            self.dependencies = _parts(self, "Dependencies", entries, DEPENDENCY_KEYS)
 
     def _read_approval(self) -> None:
         pause = self.values.pop("PauseBeforeWave", None)
@@ -75,33 +78,7 @@ class WaveDraft(Section):
         key = "ServerIds" if objects is None else "Servers"
         self.server_total = len(given.items)
         entries = _entries(self, key, given, MAX_SERVERS_PER_WAVE)
-        self.servers = self._parts(key, entries, SERVER_KEYS)
-
-    def _parts(self, key: str, entries: list[Node], keys: Mapping[str, Key]) -> list[Section]:
-        """Read the mappings of a list, in which a plain ID stands for the mapping that has it."""
-        id_key = next(iter(keys))
-        parts = []
-        for entry in entries:
-            # What stands there instead of a list is reported already.
-            is_listed = entry is not self.given[key]
-            node = entry
-            if entry.kind is Kind.MAPPING:
-                if is_listed and key == "ServerIds":
-                    self.problem(entry, "ServerIds takes plain IDs; list mappings under Servers")
-            elif entry.is_scalar:
-                if is_listed and key != "ServerIds":
-                    message = f'write "- {id_key}: {printable(entry.text)}"'
-                    message += ", or use ServerIds" if key == "Servers" else ""
-                    self.problem(entry, f"{key} takes mappings; {message}", value=entry.text)
-                node = Node(Kind.MAPPING, entry.line, entries={id_key: entry})
-            else:
-                self.problem(entry, f'an entry of {key} is {entry.kind}; write "- {_ENTRY[key]}"')
-                continue
-            part = Section(node, keys, self.report, wave=self.wave)
-            part.read()
-            if id_key in part.values:
-                parts.append(part)
-        return parts
+        self.servers = _parts(self, key, entries, SERVER_KEYS)
 
 
 class PlanDraft(Section):
@@ -109,6 +86,7 @@ class PlanDraft(Section):
 
     Attributes:
         waves: Its waves, in the order of the file.
+        channels: The channels that it names.
         all_waves_read: Whether `waves` holds every wave of the file.
     """
 
@@ -117,6 +95,10 @@ class PlanDraft(Section):
         self.read()
         self._read_recovery()
         self.waves: list[WaveDraft] = []
+        self.channels: list[Section] = []
+        if given := self.given.get("Notify"):
+            entries = _entries(self, "Notify", given, _MAX_CHANNELS)
+            self.channels = _parts(self, "Notify", entries, CHANNEL_KEYS)
         self.all_waves_read = True
         waves = self.given.get("Waves")
         if waves is None or (waves.kind is Kind.LIST and not waves.items):
@@ -160,7 +142,37 @@ class PlanDraft(Section):
             }
             for wave in self.waves
         ]
-        return {**self.values, "Waves": waves}
+        channels = [channel.values for channel in self.channels]
+        return {**self.values, "Notify": channels, "Waves": waves}
+
+
+def _parts(
+    section: Section, key: str, entries: list[Node], keys: Mapping[str, Key]
+) -> list[Section]:
+    """Read the mappings of a list, in which a plain ID stands for the mapping that has it."""
+    id_key = next(iter(keys))
+    parts = []
+    for entry in entries:
+        # What stands there instead of a list is reported already.
+        is_listed = entry is not section.given[key]
+        node = entry
+        if entry.kind is Kind.MAPPING:
+            if is_listed and key == "ServerIds":
+                section.problem(entry, "ServerIds takes plain IDs; list mappings under Servers")
+        elif entry.is_scalar:
+            if is_listed and key != "ServerIds":
+                message = f'write "- {id_key}: {printable(entry.text)}"'
+                message += ", or use ServerIds" if key == "Servers" else ""
+                section.problem(entry, f"{key} takes mappings; {message}", value=entry.text)
+            node = Node(Kind.MAPPING, entry.line, entries={id_key: entry})
+        else:
+            section.problem(entry, f'an entry of {key} is {entry.kind}; write "- {_ENTRY[key]}"')
+            continue
+        part = Section(node, keys, section.report, wave=section.wave)
+        part.read()
+        if id_key in part.values:
+            parts.append(part)
+    return parts
 
 
 def _entries(section: Section, key: str, given: Node, limit: int) -> list[Node]:
@@ -173,7 +185,7 @@ def _entries(section: Section, key: str, given: Node, limit: int) -> list[Node]:
         section.problem(given, message, value=given.text or None)
         return [given]
     if (length := len(given.items)) > limit:
-        whole = "plan" if key == "Waves" else "wave"
+        whole = "plan" if key in ("Waves", "Notify") else "wave"
         what = "servers" if key == "ServerIds" else key.lower()
         message = f"the {whole} has {length:,} {what}; split it, at most {limit:,} a {whole}"
         section.problem(given, message, value=str(length))

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from recovery.base_model import Model
 from recovery.plan.file.nodes import Kind, Node
 from recovery.plan.file.problems import Report, printable, unusual_characters
-from recovery.plan.model import Dependency, RecoveryPlan, RecoveryRules, Server, Wave
+from recovery.plan.model import Dependency, PlanChannel, RecoveryPlan, RecoveryRules, Server, Wave
 from recovery.text_format import length_note
 
 _MAX_UNKNOWN_KEYS = 20
@@ -32,12 +32,14 @@ class Key:
         type: Its type in JSON Schema; "array" for a list of mappings, "object" for a mapping.
         expected: What to write.
         pattern: The pattern of a text; "" if it has none.
+        choices: What a list of words may have; none for any other value.
     """
 
     check: TypeAdapter[Any]
     type: str
     expected: str
     pattern: str = ""
+    choices: tuple[str, ...] = ()
 
 
 def _keys(model: type[Model]) -> dict[str, Key]:
@@ -52,9 +54,17 @@ def _keys(model: type[Model]) -> dict[str, Key]:
             value = schema["$defs"][value["$ref"].rpartition("/")[2]]
         choices = value.get("enum")
         expected = f"one of {', '.join(choices)}" if choices else value.get("description", "")
+        listed = schema.get("$defs", {}).get(_item_of(value), {}).get("enum", ())
+        expected = f"a list of {', '.join(listed)}" if listed else expected
         check = TypeAdapter(field.rebuild_annotation())
-        keys[key] = Key(check, value["type"], expected, value.get("pattern", ""))
+        pattern = value.get("pattern", "")
+        keys[key] = Key(check, value["type"], expected, pattern, tuple(listed))
     return keys
+
+
+def _item_of(value: Mapping[str, Any]) -> str:
+    """The name of the definition that a list's items have; "" for any other value."""
+    return str(value.get("items", {}).get("$ref", "")).rpartition("/")[2]
 
 
 # The first key of each, except of Recovery, identifies the mapping, and is required.
@@ -67,6 +77,7 @@ RECOVERY_KEYS = _keys(RecoveryRules)
 # Any text, because a wave whose WaveId is malformed is reported there.
 _depends_on = _keys(Dependency)["DependsOnWaveId"]
 DEPENDENCY_KEYS = {"DependsOnWaveId": replace(_depends_on, check=TypeAdapter(str))}
+CHANNEL_KEYS = _keys(PlanChannel)
 # The levels of a file, each with the name that problems have for it.
 LEVELS = {
     "the plan": PLAN_KEYS,
@@ -74,6 +85,7 @@ LEVELS = {
     "a wave": WAVE_KEYS,
     "an entry of Servers": SERVER_KEYS,
     "an entry of Dependencies": DEPENDENCY_KEYS,
+    "an entry of Notify": CHANNEL_KEYS,
 }
 
 
@@ -115,10 +127,10 @@ class Section:
             if key not in keys:
                 # Comparing is slow, and more unknown keys are no typos.
                 few = len(self._unknown) < _MAX_UNKNOWN_KEYS and not _level_of(key, keys)
-                nearest = _nearest(key, tuple(keys)) if few else None
-                self._unknown.append((key, nearest, value))
-                if nearest is not None and nearest not in node.entries:
-                    self._add(nearest, value)
+                meant = nearest(key, tuple(keys)) if few else None
+                self._unknown.append((key, meant, value))
+                if meant is not None and meant not in node.entries:
+                    self._add(meant, value)
 
     def read(self) -> None:
         """Read the values, and report every key and value that is not valid."""
@@ -130,11 +142,26 @@ class Section:
         for key, node in self.given.items():
             if self._keys[key].type not in ("array", "object"):
                 self._read_value(key, self._keys[key], node)
+            elif self._keys[key].choices:
+                self._read_words(key, self._keys[key], node)
 
     def problem(self, location: Node | int, message: str, *, value: str | None = None) -> None:
         """Report a problem of this mapping."""
         line = location.line if isinstance(location, Node) else location
         self.report.problem(line, message, wave=self.wave, value=value)
+
+    def _read_words(self, name: str, key: Key, node: Node) -> None:
+        if node.kind is not Kind.LIST or not node.items:
+            self.problem(node, f"{name} must be a list of {', '.join(key.choices)}")
+            return
+        words = [each.text for each in node.items]
+        for word, item in zip(words, node.items, strict=True):
+            if word not in key.choices:
+                known = nearest(word, key.choices)
+                hint = f"did you mean {known}?" if known else f"write {key.expected}"
+                self.problem(item, f'{name} has no "{printable(word)}"; {hint}', value=word)
+        if all(word in key.choices for word in words):
+            self.values[name] = words
 
     def _add(self, key: str, node: Node) -> None:
         (self.blank if node.kind is Kind.NULL else self.given)[key] = node
@@ -148,11 +175,11 @@ class Section:
                 "remove one of them",
                 value=key.text,
             )
-        for name, nearest, node in self._unknown[:_MAX_UNKNOWN_KEYS]:
+        for name, meant, node in self._unknown[:_MAX_UNKNOWN_KEYS]:
             if level := _level_of(name, self._keys):
                 self.problem(node, level, value=name)
                 continue
-            hint = "remove it" if nearest is None else f"did you mean {nearest}?"
+            hint = "remove it" if meant is None else f"did you mean {meant}?"
             named = unusual_characters(name)
             what = f"{printable(name)}, with {named}" if named else printable(name)
             self.problem(node, f"unknown key {what}; {hint}", value=name)
@@ -222,7 +249,8 @@ def _level_of(key: str, keys: Mapping[str, Key]) -> str:
 
 
 @cache
-def _nearest(key: str, known: tuple[str, ...]) -> str | None:
+def nearest(key: str, known: tuple[str, ...]) -> str | None:
+    """The known name that one resembles, if any."""
     plain = {_plain(each): each for each in known}
     # Longer keys are no typos, and comparing them is slow.
     matches = difflib.get_close_matches(_plain(key), plain, n=1) if len(key) <= 40 else []

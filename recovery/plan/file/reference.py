@@ -6,10 +6,24 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from recovery.plan.file.keys import LEVELS, Key, required_key
-from recovery.plan.model import Dependency, RecoveryPlan, RecoveryRules, Server, Wave
+from recovery.plan.model import Dependency, PlanChannel, RecoveryPlan, RecoveryRules, Server, Wave
 
-_MODELS: tuple[type[BaseModel], ...] = (RecoveryPlan, RecoveryRules, Wave, Server, Dependency)
-_HEADINGS = ("The plan", "Recovery", "A wave", "An entry of Servers", "An entry of Dependencies")
+_MODELS: tuple[type[BaseModel], ...] = (
+    RecoveryPlan,
+    RecoveryRules,
+    Wave,
+    Server,
+    Dependency,
+    PlanChannel,
+)
+_HEADINGS = (
+    "The plan",
+    "Recovery",
+    "A wave",
+    "An entry of Servers",
+    "An entry of Dependencies",
+    "An entry of Notify",
+)
 _MEANINGS = {
     "PlanId": "Identifies the plan. Of one plan, one execution runs at a time.",
     "PlanName": "The name on screens. Default: the PlanId.",
@@ -34,6 +48,9 @@ _MEANINGS = {
     "first launch.",
     "AuthorMayStart": "Whether the author of the plan's newest version may start a real recovery.",
     "StarterMayApprove": "Whether the starter of a real recovery may approve its waves.",
+    "Notify": "Channels of the installation that get other events of this plan than of others.",
+    "Channel": "The name of a channel of the installation.",
+    "Events": "What goes to the channel. Default: what the installation has for it.",
     "Waves": "The waves. Their order means nothing.",
     "WaveId": "Identifies the wave in its plan.",
     "WaveName": "The name on screens. Default: the WaveId.",
@@ -55,6 +72,7 @@ _MEANINGS = {
 }
 _LISTS = {
     "Recovery": "a mapping, as below",
+    "Notify": "a list of mappings, as below",
     "Waves": "a list of waves",
     "Servers": "a list of mappings, as below",
     "ServerIds": "a list of source server IDs",

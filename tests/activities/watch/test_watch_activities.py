@@ -8,7 +8,7 @@ import pytest
 from activities.watch.watch_activities import WatchActivities
 from aws.drs.client import DrsClient
 from aws.sessions import AwsSessions
-from contract.launcher import RunningJobsRequest
+from contract.launch import RunningJobsRequest
 from recovery.launch.admission import Quotas
 from settings import Settings
 from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal

@@ -13,9 +13,11 @@ import pytest
 from fastapi import FastAPI, Request
 
 from api.auth.tokens import NotAuthenticatedError, Principal
+from api.decisions.inbox_poller import InboxPoller
 from api.hub import Poller, Snapshot
 from api.pages.dialogs import Dialog, Outcome
 from api.pages.live_page import LivePage, add_live_page
+from client.decisions.inbox_reader import InboxReader, InboxState
 from recovery.access.roles import Role
 
 USER = Principal(subject="ada", roles=frozenset(Role))
@@ -31,6 +33,16 @@ class Number(Poller[int]):
 
     def pause(self, known: int | None) -> float:
         return 0.05
+
+
+class NoDecisions(InboxPoller):
+    """Polls an inbox without executions."""
+
+    def __init__(self) -> None:
+        super().__init__(cast(InboxReader, None))
+
+    async def fetch(self, known: InboxState | None) -> InboxState:
+        return InboxState([])
 
 
 class NumberPage(LivePage[int]):
@@ -151,21 +163,22 @@ async def test_the_updates_of_a_page_end_with_its_token(poller: Number) -> None:
 
 
 async def test_a_page_gets_only_what_changed_since_it_was_rendered(poller: Number) -> None:
-    page = NumberPage(
-        cast(Any, SimpleNamespace(authenticator=SimpleNamespace(is_open=True))),
-        USER,
-        poller,
-        "number",
-    )
+    inbox = NoDecisions()
+    async with inbox.subscribed():
+        await inbox.fresh()
+    service = SimpleNamespace(authenticator=SimpleNamespace(is_open=True), inbox=inbox)
+    page = NumberPage(cast(Any, service), USER, poller, "number")
     _, shown = await page.first()
     seen: list[tuple[str | None, Any]] = []
     async for event in page.updates(shown):
         seen.append((event.event, json.loads(event.raw_data or "null")))
         poller.value = 2
-        if len(seen) == 3:
+        if len(seen) == 4:
             break
-    assert [name for name, _ in seen] == ["age", "parts", "age"]
-    assert seen[1][1] == {"number": "2"}
+    assert [name for name, _ in seen] == ["parts", "age", "parts", "age"]
+    # The number in the navigation, which is no part of the page.
+    assert list(seen[0][1]) == ["open-count"]
+    assert seen[2][1] == {"number": "2"}
     # A page that was shown by another process, or an older one, gets everything.
     async for event in page.updates("another digest"):
         assert json.loads(event.raw_data or "null") == {"number": "2", "same": "same"}

@@ -20,6 +20,7 @@ from cli.app import app
 from sandbox.stack import Stack
 from settings import get_settings
 from storage.history import HistoryTable
+from tests.cli.json_outputs import check
 from tests.shared_servers import REGION, SPEED, own_stack, stop
 
 _numbers = count()
@@ -211,6 +212,10 @@ def test_after_a_worker_was_killed_the_last_known_state_is_shown_with_its_age(
     assert "LAST KNOWN STATE, of 20" in shown.stdout
     assert execution_id in shown.stdout
     assert "No worker answers on task queue" in shown.stderr
+    decisions = without_worker.do("decisions", "--exit-code", code=5).stdout
+    assert "db waits for an approval" in decisions
+    assert "LAST KNOWN STATE, of 20" in decisions
+    assert "STATE UNKNOWN of 1 running execution: No worker answers" in decisions
     state = json.loads(without_worker.do("status", "killed", "--json", code=5).stdout)
     assert state["OutdatedReason"].startswith("No worker answers")
     assert state["RecordedTime"] <= time.time()
@@ -294,6 +299,36 @@ def test_waves_are_approved_and_refused_and_a_failure_is_accepted(operator: Oper
     history = operator.do("history", state["ExecutionId"]).stdout
     assert "because: one is enough" in history
     assert "db accepted by " in history
+
+
+def test_open_decisions_are_listed_taken_and_made_by_the_commands_that_are_listed(
+    operator: OperatorShell,
+) -> None:
+    plan = operator.plan("asked", {"db": []}, db={"ApprovalRequired": True})
+    operator.run(plan)
+    operator.until("asked", lambda state: state["OpenDecisions"])
+
+    def own() -> dict[str, Any]:
+        printed = operator.read("decisions")
+        check("decisions", json.dumps(printed))
+        (found,) = (each for each in printed["Decisions"] if each["PlanId"] == "asked")
+        return dict(found)
+
+    assert " open decision" in operator.do("decisions").stdout
+    operator.do("decisions", "--exit-code", code=1)
+    asked = own()
+    assert (asked["Kind"], asked["Asked"]) == ("APPROVAL", "db waits for an approval")
+    taken = operator.do("acknowledge", "asked", "--reason", "on it", "--actor", "ann")
+    assert taken.stdout == "asked: 1 decision acknowledged; reminders pause for 30 min\n"
+    assert own()["AcknowledgedBy"]["Actor"] == "ann"
+    assert "ann has it since" in operator.do("status", "asked").stdout
+    command = asked["Commands"][0].removesuffix(" [--refuse]").split()[1:]
+    operator.do(*command)
+    operator.do("acknowledge", "asked", code=2)
+    recorded = operator.end("asked", 0)
+    accepted = [each["Name"] for each in recorded["Messages"] if each["Accepted"]]
+    assert accepted == ["acknowledge", "approve_wave"]
+    assert recorded["OpenDecisions"] == []
 
 
 def test_a_drill_is_cancelled_at_once_and_a_wave_alone_too(operator: OperatorShell) -> None:

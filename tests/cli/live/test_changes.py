@@ -2,9 +2,11 @@
 
 from cli.live.changes import changes
 from cli.render.summary import summary
+from recovery.execution.open_decision import DecisionKind, OpenDecision
 from recovery.execution.server import Verified
 from recovery.execution.state import ExecutionState, PlanStatus
-from recovery.execution.wave import Cause, WaveStatus
+from recovery.execution.wave import Cause, OperatorDecision, WaveStatus
+from recovery.text_format import clock_time
 from tests.cli.executions import CHAIN, START, begin, fail_server, put, wave
 
 NO_CAPACITY = "LAUNCH_FAILED: InsufficientInstanceCapacity"
@@ -123,3 +125,13 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     state = failed_execution()
     fail_server(wave(state, "App"), 1, "\x1b[2Jgone")
     assert "\x1b" not in "\n".join(summary(state))
+
+
+def test_who_takes_care_of_a_decision_is_printed_once() -> None:
+    before = begin(CHAIN)
+    put(before, "Database", WaveStatus.FAILED, "no capacity")
+    before.open_decisions = [OpenDecision(kind=DecisionKind.FAILURE, wave_id="w0", since=START)]
+    after = copy(before)
+    after.open_decisions[0].acknowledged_by = OperatorDecision(actor="ann", time=START)
+    assert changes(before, after) == [f"Database: ann has it since {clock_time(START)}"]
+    assert changes(after, after) == []

@@ -22,7 +22,11 @@ from contract.failures import FailureType
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
 from recovery.execution.wave import Decisions, OperatorDecision, WaitingFor, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage
-from recovery.operator.pending_decisions import pending_decisions, unanswered_effect
+from recovery.operator.pending_decisions import (
+    pending_decisions,
+    unanswered_effect,
+    update_open_decisions,
+)
 from recovery.operator.rules import actions
 from recovery.plan.model import RecoveryRules
 from recovery.text_format import clock_time
@@ -144,6 +148,18 @@ def test_what_waits_for_an_approval_offers_it() -> None:
         "drs-waves skip-wave crm w3",
     ]
     assert "v" in keys(state)
+
+
+def test_everybody_sees_who_takes_care_of_a_decision() -> None:
+    state = asking()
+    update_open_decisions(state, now=START)
+    assert "i" in keys(state)
+    assert said(state)[1].startswith("Without a decision")
+    act = OperatorDecision(actor="ann@host", time=START, reason="calling the storage team")
+    state.open_decisions[0].acknowledged_by = act
+    since = f"ann@host has it since {clock_time(START)}: calling the storage team"
+    assert said(state)[1] == since
+    assert since in drawn(WatchedExecution("crm", state=state))
 
 
 def test_a_paused_execution_offers_to_go_on() -> None:

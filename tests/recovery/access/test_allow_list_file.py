@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from recovery.access.allow_list_file import AllowListError, parse_allow_list, read_allow_list
+from recovery.access.allow_list_file import parse_allow_list, read_allow_list
+from recovery.model_file import ModelFileError
 from recovery.plan.model import Target
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "allow-list.yaml"
 
 
 def problems(text: str) -> list[str]:
-    with pytest.raises(AllowListError) as caught:
+    with pytest.raises(ModelFileError) as caught:
         parse_allow_list(text, source="list.yaml")
     return str(caught.value).splitlines()
 
@@ -84,7 +85,7 @@ def test_a_wrong_entry_is_named_with_its_place_and_what_to_write(line: str, prob
 
 
 def test_a_glob_that_yaml_takes_for_an_alias_is_to_be_quoted() -> None:
-    assert 'quote a glob that begins with *, as in ["*"]' in "".join(problems("Targets: [*]\n"))
+    assert 'quote a text that begins with *, as in ["*"]' in "".join(problems("Targets: [*]\n"))
 
 
 def test_all_problems_are_named_at_once() -> None:
@@ -94,6 +95,6 @@ def test_all_problems_are_named_at_once() -> None:
 
 @pytest.mark.parametrize("name", ["missing.yaml", "."])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
-    with pytest.raises(AllowListError, match="the allow-list cannot be read") as caught:
+    with pytest.raises(ModelFileError, match="the allow-list cannot be read") as caught:
         read_allow_list(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)

@@ -20,6 +20,7 @@ from recovery.execution.wave import (
 )
 from recovery.operator.message_handler import MessageHandler
 from recovery.operator.messages import MessageName, MessageRejected, cancel_reason
+from recovery.operator.pending_decisions import pending_decisions, update_open_decisions
 from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, RecoveryRules, Server, Wave
 
 NOW = 1_000_000.0
@@ -706,3 +707,31 @@ def test_every_signed_message_needs_its_role() -> None:
     assert scheduler.state.status is PlanStatus.IN_PROGRESS
     skipped = signed_by("ann", "2", roles=["approver"])
     assert handler.handle("skip_wave", ({"wave": "it"},), now=NOW, verdict=skipped).accepted
+
+
+def test_who_has_it_is_recorded_at_each_open_decision_until_another_takes_over() -> None:
+    scheduler = execution(approval=True, policy=OnFailure.ASK)
+    handler, state = MessageHandler(scheduler), scheduler.state
+    refused = handler.handle(MessageName.ACKNOWLEDGE, (), now=NOW)
+    assert refused.refusal is RefusalCode.NOTHING_ASKED
+    scheduler.pause("wait", now=NOW)
+    update_open_decisions(state, now=NOW)
+    for number, who in enumerate(("ann", "bob")):
+        said = {"actor": who, "reason": "on call"}
+        record = handler.handle(MessageName.ACKNOWLEDGE, (said,), now=NOW + number)
+        instead = ", before by ann" if number else ""
+        assert record.effect == f"1 decision acknowledged{instead}; reminders pause for 30 min"
+        (decision,) = state.open_decisions
+        assert decision.acknowledged_by is not None
+        assert (decision.acknowledged_by.actor, decision.acknowledged_by.time) == (
+            who,
+            NOW + number,
+        )
+    update_open_decisions(state, now=NOW + 5)
+    (pending,) = pending_decisions(state)
+    assert pending.opened is not None
+    assert pending.opened.since == NOW
+    assert pending.acknowledged_by == decision.acknowledged_by
+    handler.handle(MessageName.RESUME, (), now=NOW + 6)
+    assert update_open_decisions(state, now=NOW + 6)
+    assert state.open_decisions == []

@@ -12,6 +12,7 @@ from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveReport, WaveStatus
 from recovery.operator.message_handler import MessageHandler
 from recovery.operator.messages import MessageName
+from recovery.operator.pending_decisions import update_open_decisions
 from recovery.plan.model import OnFailure, RecoveryPlan
 from tests.recovery.plans import diamond
 
@@ -87,6 +88,7 @@ class Execution:
                 self.now += seconds
             case _:
                 pass
+        update_open_decisions(self.state, now=self.now)
 
     def _message(self, name: str, inputs: tuple[Any, ...]) -> None:
         before = self.state.model_dump_json(exclude={"messages", "revision"})

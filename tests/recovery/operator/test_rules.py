@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recovery.execution.open_decision import DecisionKind
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
 from recovery.execution.wave import (
@@ -19,7 +20,6 @@ from recovery.execution.wave import (
 from recovery.operator.message_handler import MessageHandler
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.pending_decisions import (
-    DecisionKind,
     pending_decisions,
     remaining_text,
 )
@@ -96,7 +96,7 @@ def test_a_message_is_offered_exactly_where_the_handler_accepts_it(
         for wave in state.waves
         if any(accepts(execution, name, form) for form in forms(wave, name))
     }
-    plain = (MessageName.PAUSE, MessageName.RESUME)
+    plain = [name for name in MessageName if not name.is_about_a_wave]
     accepted |= {(name, "") for name in plain if accepts(execution, name, {})}
     assert offered == accepted
     for wave in state.waves:

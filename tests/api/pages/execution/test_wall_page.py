@@ -12,8 +12,9 @@ from api.pages.execution.execution_renderer import ExecutionRenderer
 from api.pages.execution.wall_page import WallPage
 from client.errors import UnreachableError
 from recovery.access.roles import Role
+from recovery.execution.open_decision import DecisionKind, OpenDecision
 from recovery.execution.state import ExecutionState, ExecutionType
-from recovery.execution.wave import WaitingFor, WaveStatus
+from recovery.execution.wave import OperatorDecision, WaitingFor, WaveStatus
 from recovery.plan.model import RecoveryPlan
 from tests.cli.executions import DIAMOND, START, begin, put
 
@@ -35,6 +36,12 @@ class FailedDatabase(Poller[ExecutionState]):
         for name in ("App1", "App2"):
             put(state, name, WaveStatus.WAITING).waiting_for = WaitingFor.DECISION
         put(state, "Web", WaveStatus.WAITING).waiting_for = WaitingFor.DEPENDENCIES
+        by_ann = OperatorDecision(actor="ann", time=START)
+        state.open_decisions = [
+            OpenDecision(
+                kind=DecisionKind.FAILURE, wave_id="w0", since=START, acknowledged_by=by_ann
+            )
+        ]
         return state
 
     def pause(self, known: ExecutionState | None) -> float:
@@ -63,6 +70,7 @@ async def test_the_wall_shows_the_state_the_rto_the_decision_and_what_failed() -
     assert f'data-until="{START + 240 * 60}" data-before="left of RTO 4 h"' in html
     assert "<strong>Database</strong> FAILED: db02: out of capacity" in html
     assert 'data-before="to decide"' in html
+    assert "<strong>ann</strong> has it since" in html
     assert "<button" not in html
     assert 'href="/executions/crm-0f3b52a1c7d9"' in html
     assert 'id="old" class="old" role="alert" hidden' in html

@@ -24,12 +24,12 @@ def test_recoveries_come_first_then_the_nearest_deadline() -> None:
     drill = asking(ExecutionType.DRILL, START + 10)
     found = open_decisions([drill, later, sooner], USER)
     assert [each.state for each in found] == [sooner, later, drill]
-    assert found[0].item.deadline == START + 600
-    assert found[0].item.if_unanswered.startswith(
+    assert found[0].decision.deadline == START + 600
+    assert found[0].decision.if_unanswered.startswith(
         "Without a decision, App and 1 more wave will not be launched; until"
     )
     assert (
-        found[2].item.if_unanswered
+        found[2].decision.if_unanswered
         == "Without a decision, App and 1 more wave will not be launched"
     )
 
@@ -47,6 +47,6 @@ def test_an_approval_ends_at_the_deadline_of_the_plan() -> None:
     database.approval_required, database.waiting_for = True, WaitingFor.APPROVAL
     (found,) = open_decisions([state], USER)
     assert (
-        found.item.if_unanswered
+        found.decision.if_unanswered
         == "Without a decision, it is not launched, and fails at the plan's deadline"
     )

@@ -1,0 +1,4 @@
+"""Sends notifications, to each kind of channel in a module.
+
+Tested in tests/activities/notify/.
+"""

@@ -1,0 +1,102 @@
+"""The activities that report to the notifier, and that send its messages."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import structlog
+from temporalio import activity
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.heartbeat import heartbeating
+from activities.notify.delivery import DeliveryError, Sender
+from contract.identifiers import EXECUTION_ID_KEY, NOTIFIER_WORKFLOW_ID, plan_workflow_id
+from contract.notify import DeliveryResult, NotifierInput, NotifyReport
+from contract.rpc_limits import RPC_TIMEOUT
+from contract.task_queues import TASK_QUEUE
+from recovery.notify.channels import Channel
+from recovery.notify.events import Notification, NotifiedExecution
+from recovery.notify.routes import routes_of
+
+
+class NotifyActivities:
+    """The activities of notifications."""
+
+    def __init__(self, channels: Sequence[Channel], sender: Sender) -> None:
+        """Create the activities; `channels` are those of the installation."""
+        self._channels = {each.name: each for each in channels}
+        self._sender = sender
+
+    @activity.defn
+    async def report(self, report: NotifyReport) -> None:
+        """Report to the notifier, which starts if it is not running.
+
+        Raises:
+            ApplicationError: retryable; Temporal did not accept it.
+        """
+        if not self._channels:
+            return
+        update = report.update
+        kind = update.execution.execution_type
+        now = time.time()
+        update.routes = routes_of(
+            list(self._channels.values()), report.plan_channels, kind, now=now
+        )
+        try:
+            await activity.client().start_workflow(
+                "NotifierWorkflow",
+                NotifierInput(),
+                id=NOTIFIER_WORKFLOW_ID,
+                task_queue=TASK_QUEUE,
+                start_signal="notify",
+                start_signal_args=[update],
+                static_summary="Sends notifications of all executions",
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        except RPCError as error:
+            raise ApplicationError(f"Temporal did not accept it: {error.message}") from error
+
+    @activity.defn
+    async def deliver(self, notification: Notification) -> DeliveryResult:
+        """Send a message once; if this worker is lost meanwhile, it is sent once more."""
+        channel = self._channels.get(notification.channel)
+        if channel is None:
+            known = ", ".join(self._channels) or "none"
+            return DeliveryResult(
+                error=f"the file of this worker has no channel {notification.channel}; it has "
+                f"{known}"
+            )
+        try:
+            # So that another worker soon sends what a lost one may not have sent.
+            async with heartbeating():
+                await self._sender.send(channel, notification)
+        except DeliveryError as error:
+            structlog.get_logger().warning(f"a message to {channel.name} failed: {error}")
+            return DeliveryResult(error=str(error))
+        return DeliveryResult()
+
+    @activity.defn
+    async def ended_executions(self, executions: list[NotifiedExecution]) -> list[str]:
+        """Which of these executions no longer run in Temporal.
+
+        Raises:
+            ApplicationError: retryable; Temporal did not respond.
+        """
+        running = await asyncio.gather(*(_is_running(each) for each in executions))
+        pairs = zip(executions, running, strict=True)
+        return [each.execution_id for each, is_running in pairs if not is_running]
+
+
+async def _is_running(execution: NotifiedExecution) -> bool:
+    handle = activity.client().get_workflow_handle(plan_workflow_id(execution.plan_id))
+    try:
+        described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise ApplicationError(f"Temporal did not respond: {error.message}") from error
+    execution_id = described.typed_search_attributes.get(EXECUTION_ID_KEY)
+    is_open = described.status is WorkflowExecutionStatus.RUNNING
+    return is_open and execution_id == execution.execution_id

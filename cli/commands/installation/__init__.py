@@ -1,0 +1,1 @@
+"""Commands about the installation, not about plans. Tested in tests/cli/commands/installation/."""

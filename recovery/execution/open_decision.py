@@ -1,0 +1,43 @@
+"""A decision that an execution waits for, as its state has it."""
+
+from enum import StrEnum
+
+from recovery.base_model import Model
+from recovery.execution.wave import OperatorDecision
+
+
+class DecisionKind(StrEnum):
+    """What must be decided."""
+
+    RECOVERY_APPROVAL = "RECOVERY_APPROVAL"
+    """The approvals of a real recovery, before its first launch."""
+    RESUME = "RESUME"
+    APPROVAL = "APPROVAL"
+    LAUNCH = "LAUNCH"
+    """Whether DRS has the job of a launch."""
+    LASTING_ERROR = "LASTING_ERROR"
+    """An error of a launch that lasts until an operator removes its cause."""
+    FAILURE = "FAILURE"
+    """How to continue after a wave that FAILED or TIMED_OUT, and that nobody accepted."""
+
+
+class OpenDecision(Model):
+    """A decision that an execution waits for.
+
+    Attributes:
+        wave_id: its wave; None if it is about the execution.
+        attempt: of the wave.
+        since: when it was first asked (epoch seconds).
+        acknowledged_by: who said that they take care of it.
+    """
+
+    kind: DecisionKind
+    wave_id: str | None = None
+    attempt: int = 0
+    since: float
+    acknowledged_by: OperatorDecision | None = None
+
+    @property
+    def key(self) -> str:
+        """Unique within its execution; another attempt of a wave has another one."""
+        return f"{self.kind}/{self.wave_id or ''}/{self.attempt}"

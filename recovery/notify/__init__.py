@@ -1,0 +1,4 @@
+"""Notifications: what is reported to whom, when, and in which words.
+
+Tested in tests/recovery/notify/.
+"""

@@ -1,0 +1,21 @@
+"""What notifications are about."""
+
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    """What a notification reports."""
+
+    STARTED = "STARTED"
+    BREAK_GLASS = "BREAK_GLASS"
+    """Somebody started or steered with an offline key."""
+    WAVE_UP = "WAVE_UP"
+    WAVE_FAILED = "WAVE_FAILED"
+    DECISION_NEEDED = "DECISION_NEEDED"
+    LATE_ARRIVAL = "LATE_ARRIVAL"
+    """A wave came up after it was TIMED_OUT."""
+    FINISHED = "FINISHED"
+    CLEANUP_LEFT = "CLEANUP_LEFT"
+    """A clean-up left recovery instances."""
+    NO_WORKER = "NO_WORKER"
+    """Something that executions need does not respond; the watchdog reports it."""

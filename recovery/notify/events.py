@@ -1,0 +1,123 @@
+"""Events of executions, and the decisions that they wait for. Times are epoch seconds."""
+
+from enum import StrEnum
+
+from recovery.base_model import Model
+from recovery.execution.open_decision import DecisionKind
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.wave import OperatorDecision
+from recovery.notify.event_kind import EventKind
+
+
+class NotifiedExecution(Model):
+    """The execution that an event or a decision belongs to."""
+
+    execution_id: str
+    plan_id: str
+    plan_name: str
+    execution_type: ExecutionType
+    started_by: str
+    start_time: float
+
+    @classmethod
+    def of(cls, state: ExecutionState) -> "NotifiedExecution":
+        """The execution of a state."""
+        return cls.model_validate(dict(state))
+
+
+class Event(Model):
+    """Something that happened in an execution.
+
+    Attributes:
+        key: unique, so that nothing is reported twice.
+        wave_name: of the wave that it is about, if any.
+        reason: as the execution's state gives it.
+        servers_up: how many servers are up, of `servers`.
+        outcome: how the execution ended.
+        seconds: how long it took.
+        rto_seconds: the plan's RTO, to compare with.
+    """
+
+    kind: EventKind
+    key: str
+    time: float
+    wave_name: str | None = None
+    reason: str = ""
+    servers_up: int = 0
+    servers: int = 0
+    outcome: PlanStatus | None = None
+    seconds: float | None = None
+    rto_seconds: float | None = None
+
+
+class AskedDecision(Model):
+    """A decision that an execution waits for.
+
+    Attributes:
+        key: of the decision, also for deduplication; another attempt of a wave has another.
+        since: when it was first asked.
+        deadline: until when somebody must decide; None: without limit.
+        reason: why it is asked.
+        if_unanswered: what happens if nobody decides, as a sentence without its full stop.
+        acknowledged_by: who said that they take care of it.
+    """
+
+    key: str
+    kind: DecisionKind
+    wave_id: str | None = None
+    wave_name: str | None = None
+    since: float
+    deadline: float | None = None
+    reason: str = ""
+    if_unanswered: str = ""
+    acknowledged_by: OperatorDecision | None = None
+
+
+class ItemKind(StrEnum):
+    """Why an item is in a notification."""
+
+    EVENT = "EVENT"
+    ASKED = "ASKED"
+    REMINDER = "REMINDER"
+    LAST_CALL = "LAST_CALL"
+    """The reminder 30 minutes before the deadline."""
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    """Somebody said that they take care of it."""
+    RESOLVED = "RESOLVED"
+    """A decision fell, or its execution ended."""
+    TEST = "TEST"
+    """Nothing happened: somebody tests the channel."""
+
+
+class NotificationItem(Model):
+    """One event or decision in a notification.
+
+    Attributes:
+        execution: None for what concerns the whole installation.
+        event: what happened; None for a decision or a test.
+        decision: the decision; None for an event or a test.
+        incident: the deduplication key in a pager: items with the same one are one incident. None
+            for what opens no incident.
+    """
+
+    kind: ItemKind
+    execution: NotifiedExecution | None = None
+    event: Event | None = None
+    decision: AskedDecision | None = None
+    incident: str | None = None
+
+
+class Notification(Model):
+    """What is sent to a channel at one time: one item, or a digest of several.
+
+    Attributes:
+        notification_id: unique; the same when it is sent again, so that receivers can tell.
+        items: most urgent first.
+        omitted: events that are not among them, because too many waited.
+    """
+
+    notification_id: str
+    channel: str
+    time: float
+    items: list[NotificationItem]
+    omitted: int = 0

@@ -1,0 +1,150 @@
+"""The events of an execution, from one state to the next."""
+
+from recovery.execution.state import ExecutionState
+from recovery.execution.wave import WaveState, WaveStatus
+from recovery.notify.event_kind import EventKind
+from recovery.notify.events import AskedDecision, Event, NotifiedExecution
+from recovery.operator.pending_decisions import (
+    deadline_of,
+    if_unanswered,
+    pending_decisions,
+)
+
+_MINUTE = 60.0
+_MAX_EVENTS = 200
+_UP = (WaveStatus.COMPLETED, WaveStatus.PARTIAL)
+
+
+class ExecutionEvents:
+    """Compares states of an execution, each with the one before."""
+
+    def __init__(self, state: ExecutionState, *, rto_minutes: int | None) -> None:
+        """Compare the states of an execution; `rto_minutes` is of its plan."""
+        self._state = state
+        self._rto_minutes = rto_minutes
+        # By WaveId: the attempt, the status and whether it is late.
+        self._waves: dict[str, tuple[int, WaveStatus, bool]] = {}
+        self._messages = 0
+        # Of what happens once.
+        self._reported: set[EventKind] = set()
+        self._asked: list[AskedDecision] = []
+        self._unsent: list[Event] = []
+
+    @property
+    def execution(self) -> NotifiedExecution:
+        """The execution, as its notifications name it."""
+        return NotifiedExecution.of(self._state)
+
+    def unsent(self, *, now: float) -> tuple[list[Event], list[AskedDecision]] | None:
+        """What is to be reported now: new events, and all open decisions; None if nothing is.
+
+        Args:
+            now: epoch seconds.
+        """
+        events = self._new_events(now)
+        asked = self._asked_now()
+        if not events and asked == self._asked and not self._unsent:
+            return None
+        self._asked = asked
+        self._unsent += events
+        some, self._unsent = self._unsent[:_MAX_EVENTS], self._unsent[_MAX_EVENTS:]
+        return some, asked
+
+    @property
+    def _server_count(self) -> int:
+        return sum(len(wave.servers) for wave in self._state.waves)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether events are left that did not fit."""
+        return bool(self._unsent)
+
+    def _new_events(self, now: float) -> list[Event]:
+        state = self._state
+        found: list[Event] = []
+        if self._is_first(EventKind.STARTED):
+            servers = self._server_count
+            found.append(Event(kind=EventKind.STARTED, key="STARTED", time=now, servers=servers))
+        for number, message in enumerate(state.messages[self._messages :], self._messages):
+            if message.break_glass is not None and message.accepted:
+                reason = f"{message.actor}: {message.name}: {message.break_glass}"
+                key = f"{EventKind.BREAK_GLASS}/{number}"
+                found.append(
+                    Event(kind=EventKind.BREAK_GLASS, key=key, time=message.time, reason=reason)
+                )
+        self._messages = len(state.messages)
+        for wave in state.waves:
+            found += self._events_of(wave, now)
+        if state.end_time is not None and self._is_first(EventKind.FINISHED):
+            found.append(self._finished(state.end_time))
+        return found
+
+    def _is_first(self, kind: EventKind) -> bool:
+        is_new = kind not in self._reported
+        self._reported.add(kind)
+        return is_new
+
+    def _events_of(self, wave: WaveState, now: float) -> list[Event]:
+        current = (wave.attempt, wave.status, wave.late)
+        before = self._waves.get(wave.wave_id)
+        self._waves[wave.wave_id] = current
+        if current == before:
+            return []
+        if wave.status in _UP and wave.attempt:
+            kind = EventKind.LATE_ARRIVAL if wave.late else EventKind.WAVE_UP
+        elif wave.status.has_failed:
+            kind = EventKind.WAVE_FAILED
+        else:
+            return []
+        return [
+            Event(
+                kind=kind,
+                key=f"{kind}/{wave.wave_id}/{wave.attempt}",
+                time=wave.end_time or now,
+                wave_name=wave.wave_name,
+                reason=wave.status_reason,
+                servers_up=wave.launched_count,
+                servers=len(wave.servers),
+            )
+        ]
+
+    def _finished(self, end_time: float) -> Event:
+        state = self._state
+        rto = self._rto_minutes
+        return Event(
+            kind=EventKind.FINISHED,
+            key="FINISHED",
+            time=end_time,
+            reason=state.status_reason,
+            servers_up=len(state.servers_up),
+            servers=self._server_count,
+            outcome=state.status,
+            seconds=(end_time - state.start_time) * state.speed,
+            rto_seconds=rto * _MINUTE if rto is not None else None,
+        )
+
+    def _asked_now(self) -> list[AskedDecision]:
+        state = self._state
+        pending = {
+            (p.kind, p.wave.wave_id if p.wave else None): p for p in pending_decisions(state)
+        }
+        found = []
+        for known in state.open_decisions:
+            each = pending.get((known.kind, known.wave_id))
+            if each is None:
+                continue
+            wave = each.wave
+            found.append(
+                AskedDecision(
+                    key=known.key,
+                    kind=known.kind,
+                    wave_id=known.wave_id,
+                    wave_name=wave.wave_name if wave else None,
+                    since=known.since,
+                    deadline=deadline_of(state, each),
+                    reason=wave.status_reason if wave else state.status_reason,
+                    if_unanswered=if_unanswered(state, each),
+                    acknowledged_by=known.acknowledged_by,
+                )
+            )
+        return found

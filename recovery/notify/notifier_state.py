@@ -1,0 +1,123 @@
+"""What the notifier knows: executions, channels and deliveries. Times are epoch seconds."""
+
+from recovery.base_model import Model
+from recovery.execution.notification_problem import NotificationProblem
+from recovery.notify.events import AskedDecision, Event, NotificationItem, NotifiedExecution
+from recovery.notify.routes import Route
+
+
+class NotifyUpdate(Model):
+    """Signal to the notifier: what happened in an execution, and what it waits for.
+
+    Attributes:
+        routes: which channel gets what.
+        speed: of the execution's clock; 1 except in a sandbox.
+        decisions: all decisions that it waits for now; None: as before.
+        is_over: it has ended.
+    """
+
+    execution: NotifiedExecution
+    routes: list[Route] = []
+    speed: float = 1.0
+    events: list[Event] = []
+    decisions: list[AskedDecision] | None = None
+    is_over: bool = False
+
+
+class Announced(Model):
+    """A decision as a channel knows it.
+
+    Attributes:
+        decision: as it was last sent.
+        time: when that was.
+        incident: the deduplication key that it was sent with.
+    """
+
+    decision: AskedDecision
+    time: float
+    incident: str
+
+
+class FollowedExecution(Model):
+    """An execution whose decisions are reported.
+
+    Attributes:
+        announced: by channel and the decision's key, what the channel knows.
+        event_incidents: by channel, failures that opened an incident in a pager.
+        problems: what it was last told of channels that its notifications do not reach.
+        is_over: it has ended; what is announced is yet to be resolved.
+    """
+
+    execution: NotifiedExecution
+    routes: list[Route]
+    speed: float
+    decisions: list[AskedDecision] = []
+    announced: dict[str, dict[str, Announced]] = {}
+    event_incidents: dict[str, list[Event]] = {}
+    problems: list[NotificationProblem] = []
+    is_over: bool = False
+
+
+class WaitingItem(Model):
+    """An item that waits for its channel's next message."""
+
+    item: NotificationItem
+    since: float
+
+
+class ChannelState(Model):
+    """A channel as the notifier knows it.
+
+    Attributes:
+        asked_time: when the last message with a decision was sent, if any was.
+        sent_time: when the last message was sent.
+        failures: how many attempts failed since one was delivered.
+        failing_since: when the first of them was.
+        retry_time: not before this.
+        error: of the last attempt.
+        omitted: events that were dropped, because too many waited.
+    """
+
+    waiting: list[WaitingItem] = []
+    speed: float = 1.0
+    asked_time: float | None = None
+    sent_time: float | None = None
+    failures: int = 0
+    failing_since: float | None = None
+    retry_time: float = 0.0
+    error: str = ""
+    omitted: int = 0
+
+
+class DeliveryRecord(Model):
+    """A message and what became of it.
+
+    Attributes:
+        attempts: how often it was sent.
+        error: why it was not delivered; None if it was.
+    """
+
+    notification_id: str
+    channel: str
+    time: float
+    items: int
+    keys: list[str] = []
+    execution_ids: list[str] = []
+    attempts: int = 1
+    error: str | None = None
+
+
+class NotifierState(Model):
+    """The whole state of the notifier.
+
+    Attributes:
+        records: the last deliveries.
+        unrecorded: deliveries that are not in the history yet.
+        sent: how many messages were composed.
+    """
+
+    executions: dict[str, FollowedExecution] = {}
+    channels: dict[str, ChannelState] = {}
+    records: list[DeliveryRecord] = []
+    unrecorded: list[DeliveryRecord] = []
+    sent: int = 0

@@ -1,0 +1,1 @@
+"""What notifications say, in each format. Tested in tests/recovery/notify/."""

@@ -1,0 +1,242 @@
+"""What a notification says, in the channel's time zone: a title and a few lines."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from recovery.execution.open_decision import DecisionKind
+from recovery.execution.state import PlanStatus
+from recovery.notify.event_kind import EventKind
+from recovery.notify.events import (
+    AskedDecision,
+    Event,
+    ItemKind,
+    Notification,
+    NotificationItem,
+    NotifiedExecution,
+)
+from recovery.notify.text.inert import plain
+from recovery.text_format import clock_time, count, rounded_duration
+
+MAX_TITLE = 100
+_MAX_NAME = 28
+_MAX_LISTED = 15
+_ASKING = (ItemKind.ASKED, ItemKind.REMINDER, ItemKind.LAST_CALL)
+
+# By kind: what the title says, and what is asked. {wave} is the wave's name.
+_DECISIONS = {
+    DecisionKind.RESUME: ("paused, resume?", "Resume the execution, or cancel it"),
+    DecisionKind.APPROVAL: ("approve {wave}?", "Approve wave {wave}, or skip it"),
+    DecisionKind.LAUNCH: (
+        "did DRS launch {wave}?",
+        "DRS did not answer the launch of wave {wave}: adopt its job, or launch anyway",
+    ),
+    DecisionKind.LASTING_ERROR: (
+        "{wave} cannot be launched",
+        "Remove the cause, then the launch goes on; or cancel wave {wave}",
+    ),
+    DecisionKind.FAILURE: (
+        "{wave} failed, decide",
+        "Retry wave {wave}, accept it as it is, or skip what depends on it",
+    ),
+}
+
+# By kind, what the title says.
+_EVENTS = {
+    EventKind.STARTED: "started",
+    EventKind.BREAK_GLASS: "break-glass key used",
+    EventKind.WAVE_UP: "{wave} is PARTIAL, {up}",
+    EventKind.WAVE_FAILED: "{wave} failed, {up}",
+    EventKind.DECISION_NEEDED: "a decision is needed",
+    EventKind.LATE_ARRIVAL: "{wave} came up late, {up}",
+    EventKind.FINISHED: "{outcome}",
+    EventKind.CLEANUP_LEFT: "clean-up left recovery instances",
+    EventKind.NO_WORKER: "drs-waves does not work: {reason}",
+}
+_WHOLE_WAVE = "{wave} is up, {servers}"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a notification says.
+
+    Attributes:
+        title: at most 100 characters.
+        lines: what follows, one thing a line.
+        link: the page to open; None if the installation has no address.
+        command: what shows the same in a terminal.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+    link: str | None
+    command: str
+
+
+class Writer:
+    """Writes what notifications say."""
+
+    def __init__(
+        self,
+        zone: ZoneInfo,
+        *,
+        public_url: str | None = None,
+        inert: Callable[[str, int], str] = plain,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            zone: of the times.
+            public_url: address of the pages.
+            inert: makes a text of others harmless, and shortens it.
+        """
+        self._zone = zone
+        self._public_url = public_url.rstrip("/") if public_url else None
+        self._inert = inert
+
+    def texts(self, notification: Notification) -> Texts:
+        """What a notification says: its one item, or all of them in a digest."""
+        items, now = notification.items, notification.time
+        if len(items) == 1 and not notification.omitted:
+            return self.item_texts(items[0], now=now)
+        listed = [self._digest_line(each, now) for each in items[:_MAX_LISTED]]
+        left = len(items) - len(listed) + notification.omitted
+        more = (f"and {left} more",) if left else ()
+        link = f"{self._public_url}/decisions" if self._public_url else None
+        return Texts(_digest_title(notification), (*listed, *more), link, "drs-waves decisions")
+
+    def item_texts(self, item: NotificationItem, *, now: float) -> Texts:
+        """What one event or decision says. `now`: epoch seconds."""
+        lines: list[str] = []
+        if item.decision is not None:
+            lines = self._decision_lines(item, item.decision, now)
+        elif item.kind is ItemKind.TEST:
+            lines = ["Somebody tests this channel. If this opened an incident, resolve it."]
+        elif item.kind is ItemKind.RESOLVED:
+            lines = ["It is over; nothing is left to do here."]
+        elif item.event is not None:
+            lines = self._event_lines(item, item.event)
+        title, (link, command) = self._title(item, now), self._link(item.execution)
+        return Texts(title, tuple(each for each in lines if each not in title), link, command)
+
+    def _title(self, item: NotificationItem, now: float) -> str:
+        decision, event, execution = item.decision, item.event, item.execution
+        if decision is not None:
+            what = _DECISIONS[decision.kind][0].format(wave=self._name(decision.wave_name))
+        else:
+            what = self._event_title(event) if event is not None else "drs-waves: a test"
+        head = ""
+        if execution is not None:
+            head = f"{execution.execution_type.upper()} {self._name(execution.plan_name)}: "
+        prefix = ""
+        match item.kind:
+            case ItemKind.REMINDER:
+                prefix = "Reminder: "
+            case ItemKind.LAST_CALL if decision is not None and decision.deadline is not None:
+                prefix = f"{rounded_duration(decision.deadline - now)} left: "
+            case ItemKind.ACKNOWLEDGED:
+                prefix = "Acknowledged: "
+            case ItemKind.RESOLVED:
+                prefix = "Closed: "
+        return _cut(f"{prefix}{head}{what}")
+
+    def _event_title(self, event: Event) -> str:
+        kind, took = event.kind, ""
+        if event.seconds is not None:
+            took = f" after {rounded_duration(event.seconds)}"
+        is_whole = event.servers_up == event.servers
+        return (_WHOLE_WAVE if kind is EventKind.WAVE_UP and is_whole else _EVENTS[kind]).format(
+            wave=self._name(event.wave_name),
+            servers=count(event.servers, "server"),
+            up=f"{event.servers_up} of {count(event.servers, 'server')} up",
+            outcome=f"{event.outcome or 'ended'}{took}",
+            reason=self._inert(event.reason, MAX_TITLE),
+        )
+
+    def _decision_lines(
+        self, item: NotificationItem, decision: AskedDecision, now: float
+    ) -> list[str]:
+        if item.kind is ItemKind.RESOLVED:
+            return ["Somebody decided, or the execution ended; nothing is left to do here."]
+        asked = _DECISIONS[decision.kind][1].format(wave=self._name(decision.wave_name))
+        acknowledged = decision.acknowledged_by
+        lines = [f"{asked}.", self._deadline(decision, now)]
+        if decision.if_unanswered:
+            lines.append(f"{self._inert(decision.if_unanswered, 300)}.")
+        if decision.reason:
+            lines.append(f"Reason: {self._inert(decision.reason, 300)}")
+        if item.kind is not ItemKind.ASKED:
+            lines.append(f"Asked since {self._clock(decision.since)}.")
+        if acknowledged is not None:
+            reason = f": {self._inert(acknowledged.reason, 100)}" if acknowledged.reason else "."
+            who, since = self._name(acknowledged.actor, 64), self._clock(acknowledged.time)
+            lines.append(f"{who} has it, since {since}{reason}")
+        return lines
+
+    def _deadline(self, decision: AskedDecision, now: float) -> str:
+        if decision.deadline is None:
+            return "There is no deadline."
+        left = decision.deadline - now
+        when = self._clock(decision.deadline)
+        if left <= 0:
+            return f"The time to decide ended at {when}."
+        return f"Decide until {when}, in {rounded_duration(left)}."
+
+    def _event_lines(self, item: NotificationItem, event: Event) -> list[str]:
+        lines = [self._inert(event.reason, 300)]
+        match event.kind:
+            case EventKind.STARTED if item.execution is not None:
+                lines.append(f"Started by {self._name(item.execution.started_by, 64)}.")
+            case EventKind.FINISHED:
+                if event.servers:
+                    lines.append(f"{event.servers_up} of {count(event.servers, 'server')} up.")
+                lines.append(_rto(event))
+        lines.append(f"At {self._clock(event.time)}.")
+        return lines
+
+    def _digest_line(self, item: NotificationItem, now: float) -> str:
+        line = self._title(item, now)
+        decision = item.decision
+        if decision is None or decision.deadline is None or item.kind not in _ASKING:
+            return line
+        return f"{line} (until {self._clock(decision.deadline)})"
+
+    def _link(self, execution: NotifiedExecution | None) -> tuple[str | None, str]:
+        if execution is None:
+            return self._public_url, "drs-waves executions"
+        execution_id = quote(execution.execution_id, safe="")
+        link = f"{self._public_url}/executions/{execution_id}" if self._public_url else None
+        return link, f"drs-waves watch {execution_id}"
+
+    def _name(self, name: str | None, limit: int = _MAX_NAME) -> str:
+        return self._inert(name or "", limit) or "(no name)"
+
+    def _clock(self, epoch: float) -> str:
+        return clock_time(epoch, self._zone)
+
+
+def _digest_title(notification: Notification) -> str:
+    items = notification.items
+    decisions = sum(each.kind in _ASKING for each in items)
+    others = len(items) - decisions + notification.omitted
+    news = f"{others} {'other ' if decisions else ''}{'message' if others == 1 else 'messages'}"
+    needed = f"{count(decisions, 'decision')} needed"
+    return ", ".join([needed] * bool(decisions) + [news] * bool(others))
+
+
+def _rto(event: Event) -> str:
+    """The time against the RTO, which only counts once everything is up."""
+    if event.seconds is None or event.rto_seconds is None:
+        return ""
+    rto = f"RTO {rounded_duration(event.rto_seconds)}"
+    over = event.seconds - event.rto_seconds
+    if over > 0:
+        return f"{rto}: exceeded by {rounded_duration(over)}."
+    return (
+        f"{rto}: met." if event.outcome is PlanStatus.COMPLETED else f"{rto}: not everything is up."
+    )
+
+
+def _cut(title: str) -> str:
+    return title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1].rstrip()}…"

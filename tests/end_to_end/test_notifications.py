@@ -1,0 +1,220 @@
+"""Nobody misses a decision: messages of the notifier at the sandbox's scripted receivers."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from temporalio.service import RPCError
+
+from client.executions import require_running
+from client.start import start_execution
+from client.steering import send
+from contract.identifiers import NOTIFIER_WORKFLOW_ID
+from recovery.execution.state import PlanStatus
+from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.plan.model import RecoveryPlan
+from settings import get_settings
+from tests.end_to_end.conftest import RECOVERY, SPEED, E2eEnvironment, RunningWorkers, wave_of
+from tests.end_to_end.worker_processes import process_of, wait_until_ready
+
+ASKED = "DECISION_NEEDED"
+
+
+class Receivers:
+    """The receivers of a test's account."""
+
+    def __init__(self, env: E2eEnvironment) -> None:
+        self._env = env
+
+    def address(self, name: str) -> str:
+        """The URL of a receiver."""
+        return f"{self._env.aws.url}/_receivers/{self._env.aws.account_id}/{name}"
+
+    def messages(self, receiver: str) -> list[dict[str, Any]]:
+        """What a receiver got."""
+        query = f"account={self._env.aws.account_id}&receiver={receiver}"
+        with urlopen(f"{self._env.aws.url}/_sandbox/messages?{query}") as answer:
+            found: list[dict[str, Any]] = json.loads(answer.read())["Messages"]
+        return found
+
+    def items(self, receiver: str = "web-hook") -> list[tuple[str, str]]:
+        """Why each item was sent, and what it is about."""
+        return [
+            (item["Item"]["Kind"], (item["Item"].get("Event") or {}).get("Kind") or ASKED)
+            for message in self.messages(receiver)
+            for item in message["Content"]["Items"]
+        ]
+
+    def fails(self, receiver: str, **effect: Any) -> None:
+        """Let a receiver fail from now on."""
+        self._env.aws.apply(
+            Faults=[{"Service": "receiver", "Operation": receiver, "Times": 1000, **effect}]
+        )
+
+
+@pytest.fixture
+def receivers(
+    env_without_worker: E2eEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Receivers:
+    """A web hook and a pager, which the workers use."""
+    env = env_without_worker
+    found = Receivers(env)
+    endpoint = f"{found.address('pager-duty')}/v2/enqueue"
+    hook = {"Url": found.address("web-hook"), "Secret": {"Env": "HOOK_KEY"}}
+    pager = {"RoutingKey": {"Env": "PAGER_KEY"}, "Endpoint": endpoint}
+    channels = [{"Name": "hook", "WebHook": hook}, {"Name": "pager", "PagerDuty": pager}]
+    file = tmp_path / "channels.json"
+    file.write_text(json.dumps({"Channels": channels}))
+    variables = {
+        "DRS_WAVES_NOTIFY_FILE": str(file),
+        "PAGER_KEY": "0" * 32,
+        "HOOK_KEY": "the-key-of-the-hook",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    env.stack = replace(env.stack, variables={**env.stack.variables, **variables})
+    get_settings.cache_clear()
+    return found
+
+
+@pytest.fixture
+async def notified(
+    env_without_worker: E2eEnvironment, receivers: Receivers
+) -> AsyncIterator[E2eEnvironment]:
+    """The stack with a worker that has channels."""
+    async with RunningWorkers(env_without_worker):
+        yield env_without_worker
+
+
+async def asking(env: E2eEnvironment) -> tuple[RecoveryPlan, str]:
+    """A recovery whose first wave fails, so that it asks."""
+    broken = env.aws.servers(1, Outcome="failed-early")
+    plan = env.plan(env.wave("Database", servers=broken), env.wave("Web", "Database"))
+    execution_id = await start_execution(
+        env.client,
+        plan,
+        execution_type=RECOVERY,
+        confirmation=plan.plan_id,
+        started_by="ops",
+    )
+    await env.until(plan, lambda state: state.open_decisions)
+    return plan, execution_id
+
+
+async def test_a_recovery_that_asks_is_reported_repeated_acknowledged_and_resolved(
+    notified: E2eEnvironment, receivers: Receivers
+) -> None:
+    env = notified
+    plan, execution_id = await asking(env)
+    async with asyncio.timeout(10):
+        while ("ASKED", ASKED) not in receivers.items():
+            await asyncio.sleep(0.1)
+
+    async def has(kind: str, what: str = ASKED) -> bool:
+        return (kind, what) in receivers.items()
+
+    await env.eventually(lambda: has("REMINDER"))
+    running = await require_running(env.client, plan.plan_id)
+    await send(env.client, running, OperatorMessage(MessageName.ACKNOWLEDGE), actor="ann")
+    await env.eventually(lambda: has("ACKNOWLEDGED"))
+    state = await env.until(plan, lambda s: s.open_decisions[0].acknowledged_by)
+    assert state.open_decisions[0].acknowledged_by is not None
+    assert state.open_decisions[0].acknowledged_by.actor == "ann"
+    accept = OperatorMessage(MessageName.ACCEPT_WAVE, "database")
+    await send(env.client, running, accept, actor="ann")
+    state = await env.end(plan, execution_id)
+    assert state.open_decisions == []
+    await env.eventually(lambda: has("RESOLVED"))
+    await env.eventually(lambda: has("EVENT", "FINISHED"))
+    assert {what for kind, what in receivers.items() if kind == "EVENT"} == {
+        "STARTED",
+        "WAVE_FAILED",
+        "WAVE_UP",
+        "FINISHED",
+    }
+
+    async def incidents_are_resolved() -> bool:
+        last = {
+            m["Incident"].split()[0]: m["Incident"].split()[1]
+            for m in receivers.messages("pager-duty")
+            if m["Incident"] not in (None, "none")
+        }
+        return bool(last) and set(last.values()) == {"resolved"}
+
+    await env.eventually(incidents_are_resolved)
+    shown = json.dumps(receivers.messages("web-hook") + receivers.messages("pager-duty"))
+    assert "the-key-of-the-hook" not in shown
+
+    async def is_recorded() -> bool:
+        records = await env.table.deliveries(execution_id)
+        return {r.channel for r in records if r.error is None} == {"hook", "pager"}
+
+    await env.eventually(is_recorded)
+
+
+async def test_a_channel_that_fails_is_shown_holds_back_no_other_and_gets_its_message_later(
+    notified: E2eEnvironment, receivers: Receivers
+) -> None:
+    env = notified
+    receivers.fails("pager-duty", Error="503")
+    plan, execution_id = await asking(env)
+    state = await env.until(plan, lambda s: s.notification_problems)
+    assert [each.channel for each in state.notification_problems] == ["pager"]
+    assert "pager" in state.shown_warnings[-1]
+    assert ("ASKED", ASKED) in receivers.items()
+    assert receivers.messages("pager-duty") == []
+    env.aws.clear_faults()
+    await env.until(plan, lambda s: not s.notification_problems)
+    assert any("triggered" in str(each["Incident"]) for each in receivers.messages("pager-duty"))
+    records = await env.table.deliveries(execution_id)
+    assert any(each.error for each in records if each.channel == "pager")
+
+
+@pytest.mark.parametrize("effect", [{"Effect": "hang"}, {"Effect": "answer-lost"}])
+async def test_a_worker_that_is_killed_while_it_sends_loses_no_message(
+    env_without_worker: E2eEnvironment, receivers: Receivers, effect: dict[str, Any]
+) -> None:
+    env = env_without_worker
+    env.stack.start_worker("one")
+    await wait_until_ready(env, "one")
+    plan = env.plan(env.wave("Database", approval_required=True))
+    receivers.fails("web-hook", **effect)
+    await start_execution(env.client, plan, started_by="ops")
+    notifier = env.client.get_workflow_handle(NOTIFIER_WORKFLOW_ID)
+
+    async def is_sending() -> bool:
+        try:
+            described = await notifier.describe()
+        except RPCError:
+            # It starts with the first report.
+            return False
+        pending = described.raw_description.pending_activities
+        return any(
+            each.activity_type.name == "deliver" and each.last_started_time.seconds
+            for each in pending
+        )
+
+    await env.eventually(is_sending)
+    process_of(env, "one").send_signal(signal.SIGKILL)
+    env.aws.clear_faults()
+    env.stack.start_worker("two")
+
+    async def is_asked() -> bool:
+        return ("ASKED", ASKED) in receivers.items()
+
+    await env.eventually(is_asked)
+    await asyncio.sleep(120 / SPEED)
+    asked = [item for item in receivers.items() if item == ("ASKED", ASKED)]
+    assert 1 <= len(asked) <= 2
+    running = await require_running(env.client, plan.plan_id)
+    await send(
+        env.client, running, OperatorMessage(MessageName.APPROVE_WAVE, "database"), actor="ann"
+    )
+    state = await env.until(plan, lambda s: wave_of(s, "Database").attempt)
+    assert state.status is PlanStatus.IN_PROGRESS

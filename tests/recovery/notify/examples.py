@@ -1,0 +1,161 @@
+"""A notification of every kind of event and item. `python -m` writes the golden files anew."""
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from recovery.execution.open_decision import DecisionKind
+from recovery.execution.state import ExecutionType, PlanStatus
+from recovery.execution.wave import OperatorDecision
+from recovery.notify.event_kind import EventKind
+from recovery.notify.events import (
+    AskedDecision,
+    Event,
+    ItemKind,
+    Notification,
+    NotificationItem,
+    NotifiedExecution,
+)
+from recovery.notify.text.formats import Formatter, as_json
+
+GOLDEN = Path(__file__).with_name("golden")
+NOW = 1_790_000_000.0
+ZONE = ZoneInfo("Europe/Berlin")
+URL = "https://waves.example.com/"
+
+
+def execution(name: str = "CRM", *, drill: bool = False) -> NotifiedExecution:
+    return NotifiedExecution(
+        execution_id="crm-0f3b52a1c7d9",
+        plan_id="crm",
+        plan_name=name,
+        execution_type=ExecutionType.DRILL if drill else ExecutionType.RECOVERY,
+        started_by="alice@example.com",
+        start_time=NOW - 3780,
+    )
+
+
+def asked(kind: DecisionKind = DecisionKind.FAILURE, **more: object) -> AskedDecision:
+    return AskedDecision.model_validate(
+        {
+            "key": f"{kind}/app/1",
+            "kind": kind,
+            "wave_id": "app",
+            "wave_name": "App",
+            "since": NOW - 60,
+            "deadline": NOW + 4 * 3600,
+            "reason": "2 of 5 servers FAILED",
+            "if_unanswered": "Without a decision, Web and 3 more waves will not be launched",
+            **more,
+        }
+    )
+
+
+def decision(
+    item_kind: ItemKind = ItemKind.ASKED,
+    decision_kind: DecisionKind = DecisionKind.FAILURE,
+    **more: object,
+) -> NotificationItem:
+    return NotificationItem(
+        kind=item_kind,
+        execution=execution(),
+        decision=asked(decision_kind, **more),
+        incident=f"crm-0f3b52a1c7d9/{decision_kind}/app/1",
+    )
+
+
+def event(kind: EventKind, **more: object) -> NotificationItem:
+    fields = {"wave_name": "App", "servers_up": 5, "servers": 5, **more}
+    happened = Event.model_validate({"kind": kind, "key": f"{kind}/app/1", "time": NOW, **fields})
+    of_installation = kind is EventKind.NO_WORKER
+    where = None if of_installation else execution(drill=kind is EventKind.STARTED)
+    return NotificationItem(kind=ItemKind.EVENT, execution=where, event=happened)
+
+
+def notification(*items: NotificationItem, omitted: int = 0) -> Notification:
+    return Notification(
+        notification_id="n-1", channel="on-call", time=NOW, items=list(items), omitted=omitted
+    )
+
+
+ACKNOWLEDGED = OperatorDecision(actor="bob@example.com", time=NOW - 30, reason="looking")
+EVENTS = {
+    EventKind.STARTED: event(EventKind.STARTED),
+    EventKind.BREAK_GLASS: event(
+        EventKind.BREAK_GLASS, reason="alice@example.com: retry_wave: sign-in is away"
+    ),
+    EventKind.WAVE_UP: event(EventKind.WAVE_UP),
+    EventKind.WAVE_FAILED: event(
+        EventKind.WAVE_FAILED, servers_up=3, reason="2 of 5 servers FAILED"
+    ),
+    EventKind.DECISION_NEEDED: event(EventKind.DECISION_NEEDED),
+    EventKind.LATE_ARRIVAL: event(EventKind.LATE_ARRIVAL, servers_up=4),
+    EventKind.FINISHED: event(
+        EventKind.FINISHED, outcome=PlanStatus.COMPLETED, seconds=3780, rto_seconds=14_400
+    ),
+    EventKind.CLEANUP_LEFT: event(EventKind.CLEANUP_LEFT, reason="2 recovery instances are left"),
+    EventKind.NO_WORKER: event(EventKind.NO_WORKER, reason="no worker polls drs-waves"),
+}
+EXAMPLES = {
+    **{kind.value: notification(item) for kind, item in EVENTS.items()},
+    "PARTIAL wave": notification(event(EventKind.WAVE_UP, servers_up=4)),
+    "FAILED end": notification(
+        event(
+            EventKind.FINISHED,
+            outcome=PlanStatus.FAILED,
+            seconds=15_000,
+            rto_seconds=14_400,
+            servers_up=3,
+            reason="App FAILED",
+        )
+    ),
+    **{kind.value: notification(decision(decision_kind=kind)) for kind in DecisionKind},
+    ItemKind.REMINDER: notification(decision(ItemKind.REMINDER, since=NOW - 600)),
+    ItemKind.LAST_CALL: notification(
+        decision(ItemKind.LAST_CALL, deadline=NOW + 1800, acknowledged_by=ACKNOWLEDGED)
+    ),
+    ItemKind.ACKNOWLEDGED: notification(
+        decision(ItemKind.ACKNOWLEDGED, acknowledged_by=ACKNOWLEDGED)
+    ),
+    ItemKind.RESOLVED: notification(decision(ItemKind.RESOLVED)),
+    ItemKind.TEST: notification(NotificationItem(kind=ItemKind.TEST, incident="test")),
+    "RESOLVED event": notification(
+        EVENTS[EventKind.NO_WORKER].model_copy(update={"kind": ItemKind.RESOLVED})
+    ),
+    "no deadline": notification(decision(deadline=None)),
+    "digest": notification(
+        *(decision(deadline=NOW + 600 * number, wave_name=f"App {number}") for number in range(50)),
+        EVENTS[EventKind.WAVE_UP],
+        omitted=3,
+    ),
+}
+FORMATS = ("plain", "chat", "html", "json")
+
+
+def formatted(each: Notification, form: str, *, url: str | None = URL) -> tuple[str, str]:
+    """Title and body in a format."""
+    formatter = Formatter(ZONE, url)
+    match form:
+        case "plain":
+            return formatter.plain(each)
+        case "chat":
+            return formatter.chat(each)
+        case "html":
+            return formatter.html(each)
+        case _:
+            document = formatter.document(each)
+            return document.title, as_json(document)
+
+
+def golden(form: str) -> str:
+    """All examples in a format."""
+    parts = []
+    for name, each in EXAMPLES.items():
+        title, body = formatted(each, form)
+        parts.append(f"== {name}\n{title}\n\n{body.rstrip()}\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for form in FORMATS:
+        (GOLDEN / f"{form}.txt").write_text(golden(form))

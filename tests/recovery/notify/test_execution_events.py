@@ -1,0 +1,84 @@
+"""What an execution reports, from one state to the next."""
+
+from recovery.execution.open_decision import DecisionKind
+from recovery.execution.state import ExecutionType, MessageRecord, PlanStatus
+from recovery.execution.wave import WaveReport, WaveStatus
+from recovery.notify.event_kind import EventKind
+from recovery.notify.execution_events import ExecutionEvents
+from recovery.operator.pending_decisions import update_open_decisions
+from tests.recovery.operator.test_message_handler import NOW, execution
+
+
+class Reported:
+    """An execution, with what it reports."""
+
+    def __init__(self) -> None:
+        self.scheduler = execution(execution_type=ExecutionType.RECOVERY)
+        self.scheduler.tick(now=NOW)
+        self.events = ExecutionEvents(self.scheduler.state, rto_minutes=30)
+        self.now = NOW
+
+    def report(self, wave_id: str, status: WaveStatus, *, late: bool = False) -> None:
+        scheduler, wave = self.scheduler, self.scheduler.wave(wave_id)
+        if not wave.attempt:
+            scheduler.start(wave_id, now=self.now)
+        reported = wave.model_copy(deep=True)
+        reported.status, reported.late = status, late
+        reported.revision = wave.revision + 1
+        self.now += 1
+        scheduler.report(
+            WaveReport(execution_id=scheduler.state.execution_id, wave=reported), now=self.now
+        )
+
+    def kinds(self) -> list[EventKind]:
+        update_open_decisions(self.scheduler.state, now=self.now)
+        found = self.events.unsent(now=self.now)
+        return [each.kind for each in found[0]] if found else []
+
+
+def test_each_change_is_reported_once() -> None:
+    it = Reported()
+    assert it.kinds() == [EventKind.STARTED]
+    assert it.kinds() == []
+    it.report("beside", WaveStatus.COMPLETED)
+    assert it.kinds() == [EventKind.WAVE_UP]
+    it.report("first", WaveStatus.FAILED)
+    update_open_decisions(it.scheduler.state, now=it.now)
+    found = it.events.unsent(now=it.now)
+    assert found is not None
+    events, decisions = found
+    assert [each.kind for each in events] == [EventKind.WAVE_FAILED]
+    (asked,) = decisions
+    assert (asked.kind, asked.wave_id, asked.since) == (DecisionKind.FAILURE, "first", it.now)
+    assert asked.deadline is not None
+    assert "will not be launched" in asked.if_unanswered
+    assert it.kinds() == []
+
+
+def test_a_decision_that_falls_is_reported_without_an_event() -> None:
+    it = Reported()
+    it.report("first", WaveStatus.FAILED)
+    it.kinds()
+    it.scheduler.reopen("first", "Retry by ops", now=it.now)
+    update_open_decisions(it.scheduler.state, now=it.now)
+    assert it.events.unsent(now=it.now) == ([], [])
+
+
+def test_a_late_arrival_an_offline_key_and_the_end_are_reported() -> None:
+    it = Reported()
+    state = it.scheduler.state
+    it.report("first", WaveStatus.TIMED_OUT)
+    it.kinds()
+    it.report("first", WaveStatus.COMPLETED, late=True)
+    assert it.kinds() == [EventKind.LATE_ARRIVAL]
+    state.messages.append(
+        MessageRecord(
+            name="pause", actor="ops", break_glass="lost", time=1.0, accepted=True, effect=""
+        )
+    )
+    assert it.kinds() == [EventKind.BREAK_GLASS]
+    it.scheduler.cancel("Cancelled", now=it.now)
+    it.scheduler.close(now=it.now)
+    assert state.status is PlanStatus.CANCELLED
+    assert EventKind.FINISHED in it.kinds()
+    assert it.kinds() == []
