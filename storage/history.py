@@ -83,11 +83,12 @@ class HistoryTable(DynamoTable):
 
     async def add_deliveries(self, records: Sequence[DeliveryRecord]) -> None:
         """Write what became of messages, to each execution that they are about."""
+        is_new = Attr("Item").not_exists()
         try:
             for record in records:
                 for execution_id in record.execution_ids:
                     item = delivery_item(execution_id, record)
-                    await self._put(item, Attr("Attempts").lt(record.attempts))
+                    await self._put(item, is_new | Attr("Attempts").lt(record.attempts))
         except AwsError as error:
             raise await self._error("write", error) from error
 

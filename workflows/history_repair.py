@@ -1,5 +1,6 @@
 """Repairs an execution's history after its end, so that the plan need not wait for DynamoDB."""
 
+import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
@@ -54,7 +55,16 @@ class HistoryRepairWorkflow:
 
 
 async def start_history_repair(start: StartExecution) -> None:
-    """Start the repair of an execution's history, which outlives the plan's workflow."""
+    """Start the repair of an execution's history, even if the plan's workflow is cancelled now."""
+    starting = asyncio.create_task(_start(start))
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await starting
+
+
+async def _start(start: StartExecution) -> None:
+    """Start the repair, which outlives the plan's workflow."""
     info = workflow.info()
     try:
         await workflow.start_child_workflow(

@@ -72,6 +72,8 @@ def hint(
     why = "nothing new is launched" if wave is None else wave_notes(wave)
     why = state.approvals_text if is_recovery else why
     act = _keys(pending) if with_keys else deciding_commands(state.plan_id, pending)
+    if is_recovery and not with_keys:
+        act = ["Approve or refuse it on the pages; if these are lost:", *act]
     note = if_unanswered(state, pending) if wave or is_recovery else ""
     if wave is not None and (left := time_to_decide(state, wave, now=now)):
         note = f"{left}. {note}"

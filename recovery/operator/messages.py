@@ -103,7 +103,12 @@ class OperatorMessage:
 _MESSAGE = TypeAdapter(OperatorMessage)
 _FIELDS = ("wave", "reason", "actor", "ExecutionId", "client", "cascade", "approve",
            "expires_in_seconds", "job", "launch")  # fmt: skip
-_ABOUT_EXECUTION = (MessageName.APPROVE_RECOVERY, MessageName.PAUSE, MessageName.RESUME)
+_ABOUT_EXECUTION = (
+    MessageName.APPROVE_RECOVERY,
+    MessageName.ACKNOWLEDGE,
+    MessageName.PAUSE,
+    MessageName.RESUME,
+)
 _LAUNCH_ANSWERS = (MessageName.ADOPT_JOB, MessageName.LAUNCH_ANYWAY)
 # The fields of some messages only, and of which; the other fields are text of any message.
 _OWNERS = {

@@ -18,6 +18,7 @@ from activities.executions import ExecutionActivities
 from activities.history import HistoryActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
+from activities.notify.notify_activities import NotifyActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.errors import AwsErrorKind
@@ -132,7 +133,7 @@ ACTIVITIES: dict[str, Run] = {
         CleanupActivities(c, s).terminate, TerminateRequest(target=target, instances=[INSTANCE])
     ),
 }  # fmt: skip
-NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities)
+NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities)
 
 
 def activities_of(kind: type) -> set[str]:

@@ -162,7 +162,7 @@ async def test_a_channel_that_fails_is_shown_holds_back_no_other_and_gets_its_me
     notified: E2eEnvironment, receivers: Receivers
 ) -> None:
     env = notified
-    receivers.fails("pager-duty", Error="503")
+    receivers.fails("pager-duty", Effect="gateway-before", Status=503)
     plan, execution_id = await asking(env)
     state = await env.until(plan, lambda s: s.notification_problems)
     assert [each.channel for each in state.notification_problems] == ["pager"]
@@ -172,11 +172,15 @@ async def test_a_channel_that_fails_is_shown_holds_back_no_other_and_gets_its_me
     env.aws.clear_faults()
     await env.until(plan, lambda s: not s.notification_problems)
     assert any("triggered" in str(each["Incident"]) for each in receivers.messages("pager-duty"))
-    records = await env.table.deliveries(execution_id)
-    assert any(each.error for each in records if each.channel == "pager")
+
+    async def is_recorded() -> bool:
+        records = await env.table.deliveries(execution_id)
+        return any(each.error for each in records if each.channel == "pager")
+
+    await env.eventually(is_recorded)
 
 
-@pytest.mark.parametrize("effect", [{"Effect": "hang"}, {"Effect": "answer-lost"}])
+@pytest.mark.parametrize("effect", [{"Effect": "hang"}, {"Effect": "hold"}])
 async def test_a_worker_that_is_killed_while_it_sends_loses_no_message(
     env_without_worker: E2eEnvironment, receivers: Receivers, effect: dict[str, Any]
 ) -> None:

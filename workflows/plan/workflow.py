@@ -116,7 +116,7 @@ class RecoveryPlanWorkflow:
             ApplicationError: PlanRefused, before anything is launched; PlanFailed at the end.
             CancelledError: the execution was cancelled.
         """
-        self._refuse_unconfirmed()
+        _refuse_unconfirmed(start)
         self._recorder.begin()
         self._recorder.wake()
         self._handling = asyncio.create_task(self._messages.handle_signals())
@@ -186,19 +186,6 @@ class RecoveryPlanWorkflow:
     @property
     def _state(self) -> ExecutionState:
         return self._scheduler.state
-
-    def _refuse_unconfirmed(self) -> None:
-        start, plan = self._start, self._start.plan
-        intended = IntendedStart(
-            plan.plan_id,
-            start.execution_type,
-            relaunch=start.relaunch,
-            server_ids=[server_id for wave in plan.waves for server_id in wave.server_ids],
-            needs_signature=needs_signature(plan, start.execution_type),
-            is_signed=start.signed is not None,
-        )
-        if (refused := start_refusal(intended, start.confirmation)) is not None:
-            raise ApplicationError(refused.text, type=FailureType.PLAN_REFUSED, non_retryable=True)
 
     async def _run_waves(self) -> None:
         """Start each wave when its last dependency is up, until all are settled."""
@@ -330,21 +317,13 @@ class RecoveryPlanWorkflow:
             # The status is final; an operator needs the plan at once.
             is_recorded = False
         if not is_recorded:
-            await self._start_history_repair()
+            await start_history_repair(self._start)
         await self._waves.close()
 
     @property
     def _record_timeout(self) -> float:
         cancelled = self._state.status is PlanStatus.CANCELLED
         return _CANCELLED_RECORD_TIMEOUT_SECONDS if cancelled else RECORD_TIMEOUT_SECONDS
-
-    async def _start_history_repair(self) -> None:
-        """Start the repair of the history, even if we are cancelled now."""
-        starting = asyncio.create_task(start_history_repair(self._start))
-        try:
-            await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            await starting
 
     def _close(self) -> ExecutionState:
         state = self._state
@@ -392,3 +371,22 @@ def _servers_in(plan: RecoveryPlan, target: Target) -> list[str]:
     """Servers of a plan in one target, up to the number that is read for their Regions."""
     ids = [i for wave in plan.waves if wave.target == target for i in wave.server_ids]
     return ids[:MAX_ORIGIN_SERVERS]
+
+
+def _refuse_unconfirmed(start: StartExecution) -> None:
+    """Refuse a start without the confirmation or the signature that its plan needs.
+
+    Raises:
+        ApplicationError: PlanRefused.
+    """
+    plan = start.plan
+    intended = IntendedStart(
+        plan.plan_id,
+        start.execution_type,
+        relaunch=start.relaunch,
+        server_ids=[server_id for wave in plan.waves for server_id in wave.server_ids],
+        needs_signature=needs_signature(plan, start.execution_type),
+        is_signed=start.signed is not None,
+    )
+    if (refused := start_refusal(intended, start.confirmation)) is not None:
+        raise ApplicationError(refused.text, type=FailureType.PLAN_REFUSED, non_retryable=True)

@@ -26,6 +26,10 @@ _ASKING = (ItemKind.ASKED, ItemKind.REMINDER, ItemKind.LAST_CALL)
 
 # By kind: what the title says, and what is asked. {wave} is the wave's name.
 _DECISIONS = {
+    DecisionKind.RECOVERY_APPROVAL: (
+        "approve the recovery?",
+        "Approve the recovery, or refuse it; nothing is launched before",
+    ),
     DecisionKind.RESUME: ("paused, resume?", "Resume the execution, or cancel it"),
     DecisionKind.APPROVAL: ("approve {wave}?", "Approve wave {wave}, or skip it"),
     DecisionKind.LAUNCH: (

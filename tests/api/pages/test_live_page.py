@@ -80,7 +80,8 @@ async def authenticate(token: str | None, _address: str) -> Principal:
 def process(sent: list[str], poller: Number) -> httpx.AsyncClient:
     """A client of one server process."""
     service: Any = SimpleNamespace(
-        authenticator=SimpleNamespace(authenticate=authenticate, is_open=False)
+        authenticator=SimpleNamespace(authenticate=authenticate, is_open=False),
+        inbox=NoDecisions(),
     )
 
     def open_page(_: Request, user: Principal) -> NumberPage:
