@@ -27,6 +27,7 @@ KINDS = (
     "a_drill_that_a_recovery_replaces_while_dynamodb_is_unavailable_is_recorded",
     "readiness_names_each_server_that_is_not_ready_and_launches_nothing",
     "the_job_log_of_a_wave_says_why_a_server_failed",
+    "a_recovery_that_asks_is_reported_repeated_acknowledged_and_resolved",
 )
 PER_TYPE = 3
 
