@@ -166,8 +166,10 @@ async def test_a_wrong_token_is_repeated_neither_to_its_sender_nor_in_the_log(
 
 
 def test_what_temporal_stores_of_a_failed_call_has_no_credentials() -> None:
-    told = f"The Canonical String for this request should have been 'x-amz-security-token:{MARKER}"
-    error = RuntimeError(told)
+    message = (
+        f"The Canonical String for this request should have been 'x-amz-security-token:{MARKER}"
+    )
+    error = RuntimeError(message)
     assert MARKER not in str(AwsError.of(error, "DescribeJobs"))
     assert AwsError.cause(error) is None
     harmless = RuntimeError("connection reset")

@@ -199,7 +199,7 @@ class DrillCleanupWorkflow:
         self._set_status(CleanupStatus.COMPLETED if clean else CleanupStatus.PARTIAL, reason)
 
     async def _report(self, scope: CleanupScope) -> None:
-        """Report what is left; it is told for an hour, then only the history has it."""
+        """Report what is left."""
         if self._state.status is CleanupStatus.COMPLETED:
             return
         event = Event(

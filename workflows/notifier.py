@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
 
 # A sender gives up after some seconds; the rest is for a worker that is busy.
 _SEND_SECONDS = 60.0
-# What a message tells is old after that; it is composed again.
+# After that, a message is composed again, as things then are.
 _DELIVER_SECONDS = 300.0
 _CHECK_SECONDS = 600.0
 _MIN_TIMER_SECONDS = 0.2
@@ -115,10 +115,10 @@ class NotifierWorkflow:
         self._changed = True
 
     def _report_problems(self) -> None:
-        """Tell executions of channels that their notifications do not reach."""
+        """Report to executions which channels their notifications do not reach."""
         for plan_id, problems in self._outbox.changed_problems().items():
-            told = NotificationProblems(problems=problems)
-            signal = signal_workflow(plan_workflow_id(plan_id), "notification_problems", told)
+            report = NotificationProblems(problems=problems)
+            signal = signal_workflow(plan_workflow_id(plan_id), "notification_problems", report)
             task = asyncio.create_task(_sent(signal))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)

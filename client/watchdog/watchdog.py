@@ -56,9 +56,9 @@ class Watchdog:
         self._log = structlog.get_logger()
 
     @property
-    def told_channels(self) -> list[str]:
+    def reported_channels(self) -> list[str]:
         """The names of the channels that it sends to."""
-        return self._announcements.told_channels
+        return self._announcements.reported_channels
 
     async def run(self) -> None:
         """Look until this is cancelled."""

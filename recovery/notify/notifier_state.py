@@ -44,7 +44,7 @@ class FollowedExecution(Model):
     Attributes:
         announced: by channel and the decision's key, what the channel knows.
         event_incidents: by channel, failures that opened an incident in a pager.
-        problems: what it was last told of channels that its notifications do not reach.
+        problems: the channels that its notifications do not reach, as last reported to it.
         is_over: it has ended; what is announced is yet to be resolved.
     """
 

@@ -35,7 +35,7 @@ class Notifications:
         self._is_requested = True
 
     async def finish(self, *, within_seconds: float) -> None:
-        """Report the end; the notifier itself finds out about one that it is not told."""
+        """Report the end; the notifier itself looks for an end that was not reported."""
         if self._task is None:
             return
         task, self._is_requested = self._task, True

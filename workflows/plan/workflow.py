@@ -166,10 +166,10 @@ class RecoveryPlanWorkflow:
         self._apply_report(report)
 
     @model_signal
-    def notification_problems(self, told: NotificationProblems) -> None:
+    def notification_problems(self, report: NotificationProblems) -> None:
         """Handle the notifier's report of channels that it does not reach."""
         self._signals_received += 1
-        self._state.notification_problems = told.problems
+        self._state.notification_problems = report.problems
         self._scheduler.touch(workflow.time())
         self._mark_changed()
 

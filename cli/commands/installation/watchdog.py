@@ -80,9 +80,9 @@ async def _watch(settings: Settings, every: float) -> None:
     """Watch until SIGTERM or Ctrl-C."""
     watching = configured_watchdog(settings, every=every)
     configure_logging(as_json=settings.log_json)
-    if not watching.told_channels:
+    if not watching.reported_channels:
         warn("no channel takes these reports, so they are only logged: set DRS_WAVES_NOTIFY_FILE")
-    sent_to = ", ".join(watching.told_channels) or "nobody"
+    sent_to = ", ".join(watching.reported_channels) or "nobody"
     notice(f"Watching {configured_place()}; reports go to {sent_to}")
     task = asyncio.ensure_future(watching.run())
     for number in (signal.SIGINT, signal.SIGTERM):

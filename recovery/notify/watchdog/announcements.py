@@ -1,4 +1,4 @@
-"""What the watchdog has told each channel, and what is to be sent. Times are epoch seconds."""
+"""What the watchdog has reported to each channel, and what to send. Times are epoch seconds."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,8 +35,8 @@ class _Held:
     members: frozenset[str] = frozenset()
 
 
-class _Told(NamedTuple):
-    """What a channel was told of a condition, and when."""
+class _Reported(NamedTuple):
+    """What was reported to a channel of a condition, and when."""
 
     event: Event
     members: frozenset[str]
@@ -44,18 +44,18 @@ class _Told(NamedTuple):
 
 
 @dataclass
-class _ToldChannel:
-    """What a channel was told.
+class _ReportedChannel:
+    """What was reported to a channel.
 
     Attributes:
-        told: what it knows.
+        reported: what it knows.
         sending: what the message says that is on the way, if one is; None: that it is gone.
         sent: how many messages were delivered.
         has_failed: the last one was not.
     """
 
-    told: dict[ConditionKind, _Told] = field(default_factory=dict)
-    sending: dict[ConditionKind, _Told | None] = field(default_factory=dict)
+    reported: dict[ConditionKind, _Reported] = field(default_factory=dict)
+    sending: dict[ConditionKind, _Reported | None] = field(default_factory=dict)
     sent: int = 0
     has_failed: bool = False
 
@@ -73,7 +73,7 @@ class Announcements:
         self._namespace = namespace
         self._started = now
         self._held: dict[ConditionKind, _Held] = {}
-        self._told = {each.name: _ToldChannel() for each in channels}
+        self._reported = {each.name: _ReportedChannel() for each in channels}
 
     @property
     def confirmed(self) -> list[Condition]:
@@ -81,14 +81,14 @@ class Announcements:
         return [each.condition for each in self._held.values() if each.is_confirmed]
 
     @property
-    def told_channels(self) -> list[str]:
+    def reported_channels(self) -> list[str]:
         """The names of the channels that take what is reported."""
         return [each.channel for each in self._routes(self._started)]
 
     @property
     def reaches_nobody(self) -> bool:
         """Whether there is something to report, and no channel takes it."""
-        has_failed = [self._told[name].has_failed for name in self.told_channels]
+        has_failed = [self._reported[name].has_failed for name in self.reported_channels]
         return bool(self.confirmed) and all(has_failed)
 
     def update(self, seen: Observation) -> None:
@@ -109,7 +109,7 @@ class Announcements:
         """What is to be sent now; each is then either `delivered` or `failed`."""
         taken = []
         for route in self._routes(now):
-            channel = self._told[route.channel]
+            channel = self._reported[route.channel]
             is_quiet = any(start <= now < end for start, end in route.quiet)
             items = [] if is_quiet or channel.sending else list(self._items(channel, now))
             if items:
@@ -123,18 +123,18 @@ class Announcements:
 
     def delivered(self, sent: Notification) -> None:
         """A message was delivered."""
-        channel = self._told[sent.channel]
-        for kind, told in channel.sending.items():
-            if told is None:
-                del channel.told[kind]
+        channel = self._reported[sent.channel]
+        for kind, reported in channel.sending.items():
+            if reported is None:
+                del channel.reported[kind]
             else:
-                channel.told[kind] = told
+                channel.reported[kind] = reported
         channel.sending, channel.has_failed = {}, False
         channel.sent += 1
 
     def failed(self, sent: Notification) -> None:
         """A message was not delivered."""
-        channel = self._told[sent.channel]
+        channel = self._reported[sent.channel]
         channel.sending, channel.has_failed = {}, True
 
     def _routes(self, now: float) -> list[Route]:
@@ -143,20 +143,20 @@ class Announcements:
         routes = routes_of(self._channels, [], ExecutionType.RECOVERY, now=now)
         return [each for each in routes if each.takes(event)]
 
-    def _items(self, channel: _ToldChannel, now: float) -> Iterator[NotificationItem]:
+    def _items(self, channel: _ReportedChannel, now: float) -> Iterator[NotificationItem]:
         for kind, held in self._held.items():
-            told = channel.told.get(kind)
-            if told is None or not held.members <= told.members:
+            reported = channel.reported.get(kind)
+            if reported is None or not held.members <= reported.members:
                 item_kind = ItemKind.EVENT
-            elif next_slot(held.since, told.time, speed=1.0) <= now:
+            elif next_slot(held.since, reported.time, speed=1.0) <= now:
                 item_kind = ItemKind.REMINDER
             else:
                 continue
             if held.is_confirmed:
                 event = self._event(held)
-                channel.sending[kind] = _Told(event, held.members, now)
+                channel.sending[kind] = _Reported(event, held.members, now)
                 yield NotificationItem(kind=item_kind, event=event, incident=event.key)
-        for kind, (event, _, _) in channel.told.items():
+        for kind, (event, _, _) in channel.reported.items():
             if kind not in self._held:
                 channel.sending[kind] = None
                 yield NotificationItem(kind=ItemKind.RESOLVED, event=event, incident=event.key)

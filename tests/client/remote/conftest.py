@@ -1,4 +1,4 @@
-"""Tests keep no token in the keyring of whoever runs them."""
+"""Tests keep no token in the keyring of the person who runs them."""
 
 from collections.abc import Iterator
 

@@ -296,10 +296,10 @@ def test_no_decision_is_silent_and_no_channel_is_flooded(seed: int) -> None:
     for channel in ("pager", "chat"):
         times = [t for t, m in channels.sent if m.channel == channel]
         assert all(b - a >= 59 for a, b in itertools.pairwise(times))
-        told: dict[str, ItemKind] = {}
+        reported: dict[str, ItemKind] = {}
         for _, message in channels.sent:
             if message.channel == channel:
-                told |= {i.decision.key: i.kind for i in message.items if i.decision}
+                reported |= {i.decision.key: i.kind for i in message.items if i.decision}
         still_open = {d.key for some in open_decisions.values() for d in some}
-        known = {key for key, kind in told.items() if kind is not ItemKind.RESOLVED}
+        known = {key for key, kind in reported.items() if kind is not ItemKind.RESOLVED}
         assert known == still_open
