@@ -18,6 +18,7 @@ from contract.readiness import Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState
 from recovery.forecast.report import ForecastReport
+from recovery.notify.notifier_state import DeliveryRecord
 from recovery.notify.watchdog.conditions import Condition
 
 # Raised when a key is removed or renamed, or its type or meaning changes; not when one is added.
@@ -53,6 +54,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "whoami": TypeAdapter(SignedIn),
     "notify channels": TypeAdapter(list[ListedChannel]),
     "notify test": TypeAdapter(list[ChannelTest]),
+    "notify sent": TypeAdapter(list[DeliveryRecord]),
     "sandbox run": TypeAdapter(ExecutionState | list[ExecutionState]),
     "sandbox status": TypeAdapter(dict[str, Any]),
     "sandbox messages": TypeAdapter(list[dict[str, Any]]),

@@ -24,6 +24,7 @@ from client.workers import read_on_worker
 from contract.job_logs import JobLogs, JobLogsRequest
 from recovery.base_model import Model
 from recovery.execution.state import MessageRecord
+from recovery.notify.notifier_state import DeliveryRecord
 from workflows.reads import JobLogWorkflow
 
 router = APIRouter(tags=["Executions"], route_class=AuthenticatedRoute)
@@ -96,6 +97,21 @@ async def export(service: ExecutionService, execution_id: str, kind: ExportForma
 async def messages(service: Service, caller: Caller, execution_id: ExecutionId) -> MessageList:
     """Return each message with its actor and its effect, or why it was rejected."""
     return MessageList(messages=(await service.hub.state(execution_id)).messages)
+
+
+class NotificationList(Model):
+    """The messages about an execution that channels got, the oldest first."""
+
+    notifications: list[DeliveryRecord]
+
+
+@router.get("/notifications", summary="List what was sent about an execution")
+async def notifications(
+    service: Service, caller: Caller, execution_id: ExecutionId
+) -> NotificationList:
+    """Return each message to a channel, and whether it was delivered."""
+    found = await service.history.deliveries(execution_id)
+    return NotificationList(notifications=found)
 
 
 async def subscribed_poller(

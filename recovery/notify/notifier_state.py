@@ -4,6 +4,7 @@ from recovery.base_model import Model
 from recovery.execution.notification_problem import NotificationProblem
 from recovery.notify.events import AskedDecision, Event, NotificationItem, NotifiedExecution
 from recovery.notify.routes import Route
+from recovery.text_format import count, listed
 
 
 class NotifyUpdate(Model):
@@ -105,6 +106,18 @@ class DeliveryRecord(Model):
     execution_ids: list[str] = []
     attempts: int = 1
     error: str | None = None
+
+    def about(self, execution_id: str) -> str:
+        """What it said of an execution, such as `ASKED FAILURE/web/1`."""
+        own = [key.split("/", 2)[1:] for key in self.keys if key.startswith(f"{execution_id}/")]
+        return listed([" ".join(parts) for parts in own], shown=3)
+
+    @property
+    def result(self) -> str:
+        """Whether it was delivered."""
+        if self.error is None:
+            return "delivered"
+        return f"not delivered in {count(self.attempts, 'attempt')}: {self.error}"
 
 
 class NotifierState(Model):

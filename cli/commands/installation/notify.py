@@ -1,4 +1,4 @@
-"""`notify channels` and `notify test`: where notifications go, and whether they arrive."""
+"""`notify`: where notifications go, whether they arrive, and what was sent."""
 
 import asyncio
 import time
@@ -11,18 +11,23 @@ import typer
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.delivery import DeliveryError
 from cli.commands.validate import Json
+from cli.input.completion import complete_history
+from cli.input.executions import recorded_execution_id
 from cli.render.output import show, step, write_json
 from cli.render.tables import aligned
+from client.recoveries.chosen import recoveries, refuse_through_the_api
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionType
 from recovery.notify.channels import Channel
 from recovery.notify.event_kind import EventKind
 from recovery.notify.events import ItemKind, Notification, NotificationItem
+from recovery.notify.notifier_state import DeliveryRecord
 from recovery.notify.routes import Route, routes_of
 from recovery.plan.model import PlanChannel
-from recovery.text_format import count
+from recovery.text_format import count, timestamp
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
+from storage.history import HistoryTable
 
 notify = typer.Typer(
     name="notify",
@@ -133,6 +138,42 @@ def send_tests(
         show(*aligned(rows, heading=("CHANNEL", "KIND", "RESULT", "")))
     failed = not all(each.delivered for each in results)
     raise typer.Exit(ExitCode.FAILED if failed else ExitCode.COMPLETED)
+
+
+@notify.command("sent")
+def list_sent(
+    execution: Annotated[
+        str,
+        typer.Argument(
+            metavar="EXECUTION",
+            help="The execution ID; or a PlanId, for the plan's last execution.",
+            autocompletion=complete_history,
+        ),
+    ],
+    json: Json = False,
+) -> None:
+    """List the messages about an execution, and whether they were delivered.
+
+    It reads the history in DynamoDB, without Temporal.
+
+    \b
+    Exit codes: 0 shown, 2 not known, 5 cannot reach AWS.
+    """
+    refuse_through_the_api("notify sent")
+    execution_id, found = asyncio.run(_sent(execution))
+    if json:
+        write_json(found)
+    elif found:
+        rows = [(timestamp(r.time), r.channel, r.about(execution_id), r.result) for r in found]
+        show(*aligned(rows, heading=("TIME", "CHANNEL", "ABOUT", "RESULT")))
+    else:
+        show(f"No message about {execution_id} was sent.")
+
+
+async def _sent(given: str) -> tuple[str, list[DeliveryRecord]]:
+    async with recoveries() as known:
+        execution_id = await recorded_execution_id(known, given)
+    return execution_id, await HistoryTable(get_settings()).deliveries(execution_id)
 
 
 def _channels() -> list[Channel]:

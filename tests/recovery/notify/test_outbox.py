@@ -303,3 +303,17 @@ def test_no_decision_is_silent_and_no_channel_is_flooded(seed: int) -> None:
         still_open = {d.key for some in open_decisions.values() for d in some}
         known = {key for key, kind in reported.items() if kind is not ItemKind.RESOLVED}
         assert known == still_open
+
+
+def test_a_delivery_says_what_it_was_about_and_what_became_of_it() -> None:
+    channels = Channels()
+    channels.refuse = {"pager"}
+    channels.apply(update(decisions=[asked()], routes=(PAGER, CHAT)))
+    channels.run(MINUTE)
+    results = {each.channel: each for each in channels.outbox.state.unrecorded}
+    assert results["chat"].about("plan1-1") == "ASKED FAILURE/web/1"
+    assert results["chat"].about("plan2-1") == ""
+    assert results["chat"].result == "delivered"
+    assert (
+        results["pager"].result == f"not delivered in {results['pager'].attempts} attempts: refused"
+    )
