@@ -6,12 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.auth.access import Caller, Service
+from api.auth.access import AuthenticatedRoute, Caller, Service
 from api.decisions.decision_list import DecisionList
 from api.decisions.inbox_poller import InboxPoller
 from api.hub import POLL_SECONDS
 
-router = APIRouter(tags=["Executions"])
+router = APIRouter(tags=["Executions"], route_class=AuthenticatedRoute)
 
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {

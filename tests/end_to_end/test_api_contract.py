@@ -73,6 +73,7 @@ TABLE = {
     ("GET", f"{_EXECUTION}/actions"): Route(),
     ("GET", f"{_EXECUTION}/events"): Route(),
     ("GET", f"{_EXECUTION}/messages"): Route(),
+    ("GET", f"{_EXECUTION}/notifications"): Route(),
     ("GET", f"{_EXECUTION}/servers.csv"): Route(),
     ("GET", f"{_EXECUTION}/waves/{{wave_id}}/jobs"): Route(),
     ("GET", f"{_EXECUTION}/cleanup"): Route(),
