@@ -303,3 +303,13 @@ def test_no_decision_is_silent_and_no_channel_is_flooded(seed: int) -> None:
         still_open = {d.key for some in open_decisions.values() for d in some}
         known = {key for key, kind in told.items() if kind is not ItemKind.RESOLVED}
         assert known == still_open
+
+
+def test_more_decisions_than_a_message_takes_follow_in_the_next_one() -> None:
+    channels = Channels()
+    for number in range(8):
+        decisions = [asked(key=f"APPROVAL/wave-{i}/0") for i in range(100)]
+        channels.apply(update(number, decisions=decisions, routes=(CHAT,)))
+    channels.run(5 * MINUTE)
+    counts = [len(message.items) for _, message in channels.sent]
+    assert counts == [500, 300]
