@@ -1,6 +1,6 @@
 """Launches of a wave's servers: requests, results and signals."""
 
-from recovery.access.grants import SignedApproval, SignedRequest
+from recovery.access.grants import SignedRequest
 from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
 from recovery.execution.server import ServerResult
@@ -36,8 +36,6 @@ class LaunchRequest(Model):
         answer: an operator's answer about its job.
         wave_workflow_id: the wave's workflow, which gets the result.
         acting_for: the execution and actor that sessions in AWS are named after.
-        retried_by: the operators' signed retries that the attempt follows.
-        approved_by: the signed approvals of the recovery and of the wave.
     """
 
     launch_id: str
@@ -51,8 +49,6 @@ class LaunchRequest(Model):
     answer: LaunchAnswer | None = None
     wave_workflow_id: str
     acting_for: SessionIdentity | None = None
-    retried_by: list[SignedRequest] = []
-    approved_by: list[SignedApproval] = []
 
     @property
     def server_ids(self) -> tuple[str, ...]:

@@ -1,5 +1,8 @@
 """The input of the notifier, and the requests of its activities."""
 
+import base64
+import zlib
+
 from recovery.base_model import Model
 from recovery.execution.notification_problem import NotificationProblem
 from recovery.notify.notifier_state import NotifierState, NotifyUpdate
@@ -25,9 +28,26 @@ class NotificationProblems(Model):
 
 
 class NotifierInput(Model):
-    """Input of the notifier: what its previous run knew."""
+    """Input of the notifier: what its previous run knew.
 
-    state: NotifierState = NotifierState()
+    Attributes:
+        packed: the state, compressed: that of a hundred executions is more than 2 MB.
+    """
+
+    packed: str = ""
+
+    @classmethod
+    def of(cls, state: NotifierState) -> "NotifierInput":
+        """The input of the next run."""
+        data = zlib.compress(state.model_dump_json().encode(), level=1)
+        return cls(packed=base64.b64encode(data).decode())
+
+    @property
+    def state(self) -> NotifierState:
+        """What the previous run knew."""
+        if not self.packed:
+            return NotifierState()
+        return NotifierState.model_validate_json(zlib.decompress(base64.b64decode(self.packed)))
 
 
 class DeliveryResult(Model):

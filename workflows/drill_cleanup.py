@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.failures import FailureType
     from contract.identifiers import plan_workflow_id
     from contract.task_queues import HISTORY_TASK_QUEUE, WATCH_TASK_QUEUE
+    from recovery.access.grants import AccessRefusedError
     from recovery.access.session_identity import SessionIdentity
     from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
     from recovery.execution.wave import next_revision
@@ -34,8 +35,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows.notifier_report import report
     from workflows.recorder import MAX_RECORD_SECONDS, Recorder
     from workflows.versioning import LONG_LIVED
+    from workflows.waiting import wait_at_most
 
 _LONGEST = timedelta(days=8)
+_REPORT_SECONDS = 3600.0
+_END_SECONDS = 60.0
 
 
 @workflow.defn(versioning_behavior=LONG_LIVED)
@@ -66,6 +70,7 @@ class DrillCleanupWorkflow:
         self._refuse_unconfirmed(scope)
         # Recording runs in the background: an unavailable history must not delay the clean-up.
         self._recorder.begin()
+        reporting = asyncio.create_task(self._report_break_glass(scope))
         self._set_status(CleanupStatus.IN_PROGRESS, "Waiting for the jobs of the execution to end")
         found = await asyncio.gather(*(self._find(target) for target in scope.targets))
         count = sum(len(each.instances) for each in found)
@@ -73,6 +78,8 @@ class DrillCleanupWorkflow:
         left = await asyncio.gather(*map(self._terminate, scope.targets, found))
         self._end(found, [instance for some in left for instance in some])
         await self._report(scope)
+        if not reporting.done():
+            await wait_at_most(_END_SECONDS, reporting.done, summary="Stop reporting")
         await self._recorder.finish(within_seconds=MAX_RECORD_SECONDS)
         if self._state.status is CleanupStatus.COMPLETED:
             return self._state
@@ -198,6 +205,26 @@ class DrillCleanupWorkflow:
         clean = not left and not unfinished
         self._set_status(CleanupStatus.COMPLETED if clean else CleanupStatus.PARTIAL, reason)
 
+    async def _report_break_glass(self, scope: CleanupScope) -> None:
+        """Report that an offline key was used; activities verify if it is a known one."""
+        signed = self._start.signed
+        try:
+            reason = signed.grant().break_glass if signed is not None else None
+        except AccessRefusedError:
+            return
+        if reason is not None:
+            event = Event(
+                kind=EventKind.BREAK_GLASS,
+                key=f"{EventKind.BREAK_GLASS}/cleanup/{self._state.start_time:.0f}",
+                time=workflow.time(),
+                reason=f"{self._start.actor}: clean-up: {reason}",
+            )
+            await self._send(event, scope)
+
+    async def _send(self, event: Event, scope: CleanupScope) -> None:
+        update = NotifyUpdate(execution=scope.execution, events=[event])
+        await report(update, scope.channels, within_seconds=_REPORT_SECONDS)
+
     async def _report(self, scope: CleanupScope) -> None:
         """Report what is left."""
         if self._state.status is CleanupStatus.COMPLETED:
@@ -208,7 +235,7 @@ class DrillCleanupWorkflow:
             time=workflow.time(),
             reason=self._state.status_reason,
         )
-        await report(NotifyUpdate(execution=scope.execution, events=[event]), scope.channels)
+        await self._send(event, scope)
 
     def _set_status(self, status: CleanupStatus, reason: str) -> None:
         self._state.status, self._state.status_reason = status, reason

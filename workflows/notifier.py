@@ -54,7 +54,9 @@ class NotifierWorkflow:
         recording = asyncio.create_task(self._record())
         while True:
             await self._check_executions()
-            for message in self._outbox.take(now=workflow.time()):
+            # A long history ends once nothing is on the way, so nothing more is sent.
+            due = [] if self._is_history_long else self._outbox.take(now=workflow.time())
+            for message in due:
                 task = asyncio.create_task(self._send(message))
                 self._sending.add(task)
                 task.add_done_callback(self._sending.discard)
@@ -62,7 +64,7 @@ class NotifierWorkflow:
             if self._is_history_long and not self._sending:
                 # What is not recorded yet is in the state.
                 recording.cancel()
-                workflow.continue_as_new(NotifierInput(state=self._outbox.state))
+                workflow.continue_as_new(NotifierInput.of(self._outbox.state))
             await self._wait()
 
     @workflow.query
@@ -86,7 +88,7 @@ class NotifierWorkflow:
     async def _wait(self) -> None:
         """Wait until a message is due, an execution reports, or a message was sent."""
         self._changed = False
-        due = self._outbox.next_time()
+        due = None if self._is_history_long else self._outbox.next_time()
         times = [self._next_check] if self._outbox.state.executions else []
         times += [due] if due is not None else []
         left = max(_MIN_TIMER_SECONDS, min(times) - workflow.time()) if times else None
@@ -119,9 +121,14 @@ class NotifierWorkflow:
         for plan_id, problems in self._outbox.changed_problems().items():
             report = NotificationProblems(problems=problems)
             signal = signal_workflow(plan_workflow_id(plan_id), "notification_problems", report)
-            task = asyncio.create_task(_sent(signal))
+            task = asyncio.create_task(self._signal_sent(signal))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
+
+    async def _signal_sent(self, signal: Awaitable[bool]) -> None:
+        """Wait for a signal; an execution that has ended needs it no more."""
+        await signal
+        self._changed |= self._is_history_long
 
     async def _record(self) -> None:
         """Write deliveries to the history; nothing waits for it."""
@@ -174,8 +181,3 @@ class NotifierWorkflow:
             return
         for execution_id in ended:
             self._outbox.end(execution_id, now=workflow.time())
-
-
-async def _sent(signal: Awaitable[bool]) -> None:
-    """Wait for a signal; an execution that has ended needs it no more."""
-    await signal

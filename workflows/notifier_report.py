@@ -17,12 +17,18 @@ with workflow.unsafe.imports_passed_through():
 _REPORT_SECONDS = 24 * 3600.0
 
 
-async def report(update: NotifyUpdate, channels: Sequence[PlanChannel]) -> None:
-    """Report to the notifier; a report that fails for a day is dropped.
+async def report(
+    update: NotifyUpdate,
+    channels: Sequence[PlanChannel],
+    *,
+    within_seconds: float = _REPORT_SECONDS,
+) -> None:
+    """Report to the notifier; a report that fails for too long, by default a day, is dropped.
 
     Args:
         update: what happened.
         channels: those that the plan names.
+        within_seconds: until when it is tried again.
     """
     try:
         await workflow.execute_activity_method(
@@ -30,7 +36,7 @@ async def report(update: NotifyUpdate, channels: Sequence[PlanChannel]) -> None:
             NotifyReport(update=update, plan_channels=list(channels)),
             task_queue=NOTIFY_TASK_QUEUE,
             summary="Report to the notifier",
-            schedule_to_close_timeout=timedelta(seconds=_REPORT_SECONDS),
+            schedule_to_close_timeout=timedelta(seconds=within_seconds),
             start_to_close_timeout=timedelta(seconds=30),
             retry_policy=WRITE_RETRY,
         )

@@ -9,6 +9,7 @@ from temporalio.client import Client
 from activities.access.verifier import RequestVerifier, VerifiedStart, first_event
 from contract.identifiers import LaunchIdParts, launch_id_parts, wave_workflow_id
 from contract.launch import LaunchAnswer, LaunchRequest
+from contract.wave import WaveInput
 from recovery.access.approvals import Approval
 from recovery.access.binding import (
     RequestedLaunch,
@@ -43,7 +44,7 @@ class LaunchCheck:
         parts = launch_id_parts(request.launch_id)
         if parts is None:
             raise AccessRefusedError(AccessCode.MALFORMED, "its launch ID is not one of ours")
-        start, wave_started = await self._start_of_wave(activity.client(), request, parts)
+        start, wave, wave_started = await self._start_of_wave(activity.client(), request, parts)
         launch = RequestedLaunch(
             execution_id=parts.execution_id,
             wave_id=parts.wave_id,
@@ -59,10 +60,10 @@ class LaunchCheck:
         signed = replace(
             launch,
             wave_started=wave_started,
-            retries=[self._verifier.verified(s) for s in request.retried_by],
+            retries=[self._verifier.verified(s) for s in wave.retried_by],
             approvals=[
                 Approval(self._verifier.verified(each.signed), each.accepted_time)
-                for each in request.approved_by
+                for each in wave.approved_by
             ],
         )
         require_launch(signed, start.grant, start.plan)
@@ -79,10 +80,13 @@ class LaunchCheck:
 
     async def _start_of_wave(
         self, client: Client, request: LaunchRequest, parts: LaunchIdParts
-    ) -> tuple[VerifiedStart, float]:
-        """The signed start of the plan whose workflow started this attempt of the wave, and when.
+    ) -> tuple[VerifiedStart, WaveInput, float]:
+        """The signed start of the plan whose workflow started this attempt of the wave.
 
-        The time is Temporal's, in epoch seconds.
+        Returns:
+            The start, with what the wave was started, and when (Temporal's time, in epoch seconds).
+            Launches do not carry the approvals, because a thousand that wait for quota would be
+            more than a launcher may hold.
         """
         workflow_id = wave_workflow_id(parts.execution_id, parts.wave_id, parts.attempt)
         if request.wave_workflow_id != workflow_id:
@@ -91,13 +95,20 @@ class LaunchCheck:
                 f"launch {request.launch_id} is not one of {request.wave_workflow_id}",
             )
         event = await first_event(client, workflow_id)
-        parent = event.workflow_execution_started_event_attributes.parent_workflow_execution
+        started = event.workflow_execution_started_event_attributes
+        parent = started.parent_workflow_execution
         if not parent.workflow_id:
             raise AccessRefusedError(
                 AccessCode.OTHER_CALLER, f"{workflow_id} was not started by the workflow of a plan"
             )
         start = await self._verifier.start_of(client, parent.workflow_id, parent.run_id)
-        return start, event.event_time.seconds
+        try:
+            (wave,) = await client.data_converter.decode(started.input.payloads, [WaveInput])
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise AccessRefusedError(
+                AccessCode.OTHER_CALLER, f"{workflow_id} is not the workflow of a wave"
+            ) from error
+        return start, wave, event.event_time.seconds
 
     def _is_signed(
         self, answer: LaunchAnswer, launch: RequestedLaunch, start: VerifiedStart

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 from temporalio import activity
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -18,7 +18,10 @@ from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
 from recovery.notify.channels import Channel
 from recovery.notify.events import Notification, NotifiedExecution
+from recovery.notify.notifier_state import NotifyUpdate
 from recovery.notify.routes import routes_of
+
+_ATTEMPTS_FOR_ROUTES = 5
 
 
 class NotifyActivities:
@@ -33,11 +36,12 @@ class NotifyActivities:
     async def report(self, report: NotifyReport) -> None:
         """Report to the notifier, which starts if it is not running.
 
+        A worker without channels leaves the report to another, and at last passes it on: the
+        notifier keeps the routes of an execution.
+
         Raises:
             ApplicationError: retryable; Temporal did not accept it.
         """
-        if not self._channels:
-            return
         update = report.update
         kind = update.execution.execution_type
         now = time.time()
@@ -45,6 +49,9 @@ class NotifyActivities:
             list(self._channels.values()), report.plan_channels, kind, now=now
         )
         try:
+            if not self._channels:
+                await _pass_on(update)
+                return
             await activity.client().start_workflow(
                 "NotifierWorkflow",
                 NotifierInput(),
@@ -87,6 +94,32 @@ class NotifyActivities:
         running = await asyncio.gather(*(_is_running(each) for each in executions))
         pairs = zip(executions, running, strict=True)
         return [each.execution_id for each, is_running in pairs if not is_running]
+
+
+async def _pass_on(update: NotifyUpdate) -> None:
+    """Report to the notifier, if it runs, without routes; first another worker may add them."""
+    if not await notifier_runs(activity.client()):
+        return
+    if not update.is_over and activity.info().attempt <= _ATTEMPTS_FOR_ROUTES:
+        raise ApplicationError("this worker has no channels; another may have some")
+    handle = activity.client().get_workflow_handle(NOTIFIER_WORKFLOW_ID)
+    await handle.signal("notify", update, rpc_timeout=RPC_TIMEOUT)
+
+
+async def notifier_runs(client: Client) -> bool:
+    """Whether the notifier runs, which a worker with channels has started.
+
+    Raises:
+        RPCError: Temporal did not respond.
+    """
+    handle = client.get_workflow_handle(NOTIFIER_WORKFLOW_ID)
+    try:
+        described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return described.status is WorkflowExecutionStatus.RUNNING
 
 
 async def _is_running(execution: NotifiedExecution) -> bool:

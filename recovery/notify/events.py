@@ -54,7 +54,7 @@ class AskedDecision(Model):
     """A decision that an execution waits for.
 
     Attributes:
-        key: of the decision, also for deduplication; another attempt of a wave has another.
+        key: of the decision, also for deduplication; one that is asked again has another.
         since: when it was first asked.
         deadline: until when somebody must decide; None: without limit.
         reason: why it is asked.

@@ -16,11 +16,16 @@ _UP = (WaveStatus.COMPLETED, WaveStatus.PARTIAL)
 
 
 class ExecutionEvents:
-    """Compares states of an execution, each with the one before."""
+    """Compares states of an execution, each with the one before.
+
+    Attributes:
+        break_glass: the reason for starting it with an offline key.
+    """
 
     def __init__(self, state: ExecutionState, *, rto_minutes: int | None) -> None:
         """Compare the states of an execution; `rto_minutes` is of its plan."""
         self._state = state
+        self.break_glass: str | None = None
         self._rto_minutes = rto_minutes
         # By WaveId: the attempt, the status and whether it is late.
         self._waves: dict[str, tuple[int, WaveStatus, bool]] = {}
@@ -65,6 +70,10 @@ class ExecutionEvents:
         if self._is_first(EventKind.STARTED):
             servers = self._server_count
             found.append(Event(kind=EventKind.STARTED, key="STARTED", time=now, servers=servers))
+        if self.break_glass is not None and self._is_first(EventKind.BREAK_GLASS):
+            reason = f"{state.started_by}: start: {self.break_glass}"
+            key = f"{EventKind.BREAK_GLASS}/start"
+            found.append(Event(kind=EventKind.BREAK_GLASS, key=key, time=now, reason=reason))
         for number, message in enumerate(state.messages[self._messages :], self._messages):
             if message.break_glass is not None and message.accepted:
                 reason = f"{message.actor}: {message.name}: {message.break_glass}"
@@ -136,7 +145,8 @@ class ExecutionEvents:
             wave = each.wave
             found.append(
                 AskedDecision(
-                    key=known.key,
+                    # The same may be asked again once it was decided, such as a second pause.
+                    key=f"{known.key}/{known.since:.3f}",
                     kind=known.kind,
                     wave_id=known.wave_id,
                     wave_name=wave.wave_name if wave else None,

@@ -39,6 +39,8 @@ _OWN_INCIDENTS = 3
 _MAX_WAITING = 300
 _MAX_RECORDS = 300
 _MAX_NAMED = 100
+# Temporal takes 2 MB a message; the others are in the next one.
+_MAX_ITEMS = 500
 _URGENT_EVENTS = (EventKind.BREAK_GLASS, EventKind.NO_WORKER, EventKind.WAVE_FAILED)
 _INCIDENT_EVENTS = (*_URGENT_EVENTS, EventKind.FINISHED, EventKind.CLEANUP_LEFT)
 
@@ -300,7 +302,7 @@ class Outbox:
             notification_id=notification_id,
             channel=name,
             time=now,
-            items=items,
+            items=items[:_MAX_ITEMS],
             omitted=channel.omitted,
         )
 

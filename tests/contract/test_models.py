@@ -14,6 +14,8 @@ import activities
 import contract
 from contract.cleanup import StartCleanup
 from contract.execution import StartExecution
+from contract.launch import LaunchRequest
+from contract.wave import WaveInput
 from recovery.base_model import Model, StrictModel
 from runtime.worker import WORKFLOWS
 from tests.recovery.plans import diamond
@@ -106,3 +108,9 @@ def test_an_unknown_key_deep_in_a_plan_that_a_person_started_is_refused(place: s
     there["Retrys"] = 2
     with pytest.raises(ValidationError, match="Retrys"):
         StartExecution.model_validate(start)
+
+
+def test_a_launch_carries_no_signed_messages_of_which_a_launcher_holds_a_thousand() -> None:
+    carried = {"retried_by", "approved_by"}
+    assert carried <= set(WaveInput.model_fields)
+    assert not carried & set(LaunchRequest.model_fields)

@@ -25,8 +25,13 @@ class Notifications:
         self._is_requested = False
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        """Start reporting in the background."""
+    def begin(self, break_glass: str | None) -> None:
+        """Start reporting in the background.
+
+        Args:
+            break_glass: the reason for starting the execution with an offline key.
+        """
+        self._events.break_glass = break_glass
         self._is_requested = True
         self._task = asyncio.create_task(self._run())
 

@@ -270,7 +270,7 @@ class RecoveryPlanWorkflow:
         self._scheduler.touch(workflow.time())
         self._recorder.wake()
         if context.notifies:
-            self._notifications.begin()
+            self._notifications.begin(context.break_glass)
 
     def _apply_outcome(self, outcome: WaveOutcome) -> None:
         wave = outcome.wave

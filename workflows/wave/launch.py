@@ -153,8 +153,6 @@ class WaveLaunch:
                 possibly_sent=info.run_id != info.first_execution_run_id,
                 wave_workflow_id=info.workflow_id,
                 acting_for=start.acting_for,
-                retried_by=start.retried_by,
-                approved_by=start.approved_by,
             )
             for number, first in enumerate(range(0, len(servers), SERVERS_PER_LAUNCH))
         ]

@@ -82,3 +82,29 @@ def test_a_late_arrival_an_offline_key_and_the_end_are_reported() -> None:
     assert state.status is PlanStatus.CANCELLED
     assert EventKind.FINISHED in it.kinds()
     assert it.kinds() == []
+
+
+def test_a_start_with_an_offline_key_is_reported() -> None:
+    it = Reported()
+    it.events.break_glass = "the Region is lost"
+    found = it.events.unsent(now=it.now)
+    assert found is not None
+    started, used = found[0]
+    assert (started.kind, used.kind) == (EventKind.STARTED, EventKind.BREAK_GLASS)
+    assert used.reason == f"{it.scheduler.state.started_by}: start: the Region is lost"
+    assert it.kinds() == []
+
+
+def test_a_decision_that_is_asked_again_has_another_key() -> None:
+    it = Reported()
+    keys = []
+    for _ in range(2):
+        it.scheduler.pause("Paused by ops", now=it.now)
+        update_open_decisions(it.scheduler.state, now=it.now)
+        found = it.events.unsent(now=it.now)
+        assert found is not None
+        keys += [each.key for each in found[1]]
+        it.scheduler.resume(now=it.now)
+        update_open_decisions(it.scheduler.state, now=it.now)
+        it.now += 1
+    assert len(set(keys)) == len(keys) == 2

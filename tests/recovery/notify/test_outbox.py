@@ -317,3 +317,13 @@ def test_a_delivery_says_what_it_was_about_and_what_became_of_it() -> None:
     assert (
         results["pager"].result == f"not delivered in {results['pager'].attempts} attempts: refused"
     )
+
+
+def test_more_decisions_than_a_message_takes_follow_in_the_next_one() -> None:
+    channels = Channels()
+    for number in range(8):
+        decisions = [asked(key=f"APPROVAL/wave-{i}/0") for i in range(100)]
+        channels.apply(update(number, decisions=decisions, routes=(CHAT,)))
+    channels.run(5 * MINUTE)
+    counts = [len(message.items) for _, message in channels.sent]
+    assert counts == [500, 300]
