@@ -140,13 +140,16 @@ class TargetActivities:
 
     async def _check_start(self, *, must_be_signed: bool) -> "_CheckedStart":
         """Whether the start of the calling workflow is refused, and what must be known of it."""
-        if self._verifier is None or not (self._verifier.is_required or must_be_signed):
+        if self._verifier is None or not (self._verifier.has_keys or must_be_signed):
             return _CheckedStart()
+        must_be_signed |= self._verifier.is_required
         info = activity.info()
         workflow_id, run_id = info.workflow_id or "", info.workflow_run_id or ""
         try:
             start = await self._verifier.start_of(activity.client(), workflow_id, run_id)
         except AccessRefusedError as refused:
+            if not must_be_signed:
+                return _CheckedStart()
             self._verifier.report_refusal(start_event(workflow_id), refused)
             return _CheckedStart(refusal=f"the start is refused: {refused}")
         self._verifier.audit.write(start_event(workflow_id, start))

@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from client.connection import BREAK_GLASS, explained_errors
 from client.errors import RefusedError, RejectedError
-from client.executions import RunningExecution
+from client.executions import RunningExecution, execution_state
 from client.workers import has_worker
 from contract.failures import FailureType
 from contract.identifiers import plan_workflow_id
@@ -26,6 +26,7 @@ from contract.rpc_limits import RPC_TIMEOUT, UPDATE_SECONDS
 from recovery.access.grants import MESSAGE_SECONDS, MessageSubject
 from recovery.execution.state import RefusalCode, continue_command
 from recovery.operator.messages import OperatorMessage, cancel_reason
+from recovery.operator.rules import waves_called
 from security.signers import RequestSigner
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
@@ -70,6 +71,7 @@ async def send(
         RefusedError: the execution has ended.
     """
     meant = replace(message, client=CLIENT, actor=actor, execution_id=running.execution_id or None)
+    meant = await _with_launch(client, running, meant)
     inputs = await _inputs(running, meant, signer)
     handle = client.get_workflow_handle(plan_workflow_id(running.plan_id), run_id=running.run_id)
     try:
@@ -100,6 +102,25 @@ async def send(
             ) from error
         _refuse_ended(running, error)
     return None
+
+
+async def _with_launch(
+    client: Client, running: RunningExecution, message: OperatorMessage
+) -> OperatorMessage:
+    """An answer about a launch in doubt, with the launch that it means.
+
+    A second copy of it must never answer for another launch, which would then be made twice.
+
+    Raises:
+        NoWorkerError: no worker says which launch is in doubt.
+    """
+    if not message.name.is_launch_answer or message.launch is not None:
+        return message
+    state = await execution_state(client, running.plan_id, running.execution_id or None)
+    found = waves_called(state, message.wave or "")
+    in_doubt = [launch for wave in found for launch in wave.launches_in_doubt]
+    # The rules refuse it if there is none, or several.
+    return replace(message, launch=in_doubt[0]) if len(in_doubt) == 1 else message
 
 
 async def _inputs(

@@ -5,6 +5,7 @@ import zlib
 
 from recovery.base_model import Model
 from recovery.execution.notification_problem import NotificationProblem
+from recovery.execution.state import PlanStatus
 from recovery.notify.notifier_state import NotifierState, NotifyUpdate
 from recovery.plan.model import PlanChannel
 
@@ -24,6 +25,7 @@ class NotifyReport(Model):
 class NotificationProblems(Model):
     """Signal to a plan's workflow: which channels its notifications do not reach."""
 
+    execution_id: str
     problems: list[NotificationProblem]
 
 
@@ -48,6 +50,17 @@ class NotifierInput(Model):
         if not self.packed:
             return NotifierState()
         return NotifierState.model_validate_json(zlib.decompress(base64.b64decode(self.packed)))
+
+
+class EndedExecution(Model):
+    """An execution that no longer runs.
+
+    Attributes:
+        outcome: as Temporal has it; FAILED also where it was closed from outside.
+    """
+
+    execution_id: str
+    outcome: PlanStatus = PlanStatus.FAILED
 
 
 class DeliveryResult(Model):

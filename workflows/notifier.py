@@ -14,8 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from contract.identifiers import plan_workflow_id
     from contract.notify import DeliveryResult, NotificationProblems, NotifierInput
     from contract.task_queues import HISTORY_TASK_QUEUE, NOTIFY_TASK_QUEUE
-    from recovery.notify.events import Notification
-    from recovery.notify.notifier_state import NotifierState, NotifyUpdate
+    from recovery.notify.events import Notification, NotifiedExecution
+    from recovery.notify.notifier_state import NotifyUpdate
     from recovery.notify.outbox import Outbox
     from recovery.text_format import count
     from workflows.activity_options import READ_RETRY, WRITE_RETRY
@@ -53,7 +53,7 @@ class NotifierWorkflow:
         """Send until the history is long, then continue as new."""
         recording = asyncio.create_task(self._record())
         while True:
-            await self._check_executions()
+            self._start_check()
             # A long history ends once nothing is on the way, so nothing more is sent.
             due = [] if self._is_history_long else self._outbox.take(now=workflow.time())
             for message in due:
@@ -68,9 +68,9 @@ class NotifierWorkflow:
             await self._wait()
 
     @workflow.query
-    def status(self) -> NotifierState:
-        """Open decisions, channels, and the last deliveries."""
-        return self._outbox.state
+    def status(self) -> NotifierInput:
+        """Open decisions, channels, and the last deliveries: more than 2 MB if not compressed."""
+        return NotifierInput.of(self._outbox.state)
 
     @model_signal
     def notify(self, update: NotifyUpdate) -> None:
@@ -118,9 +118,10 @@ class NotifierWorkflow:
 
     def _report_problems(self) -> None:
         """Report to executions which channels their notifications do not reach."""
-        for plan_id, problems in self._outbox.changed_problems().items():
-            report = NotificationProblems(problems=problems)
-            signal = signal_workflow(plan_workflow_id(plan_id), "notification_problems", report)
+        for execution, problems in self._outbox.changed_problems(now=workflow.time()):
+            report = NotificationProblems(execution_id=execution.execution_id, problems=problems)
+            plan = plan_workflow_id(execution.plan_id)
+            signal = signal_workflow(plan, "notification_problems", report)
             task = asyncio.create_task(self._signal_sent(signal))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
@@ -159,13 +160,18 @@ class NotifierWorkflow:
         speeds = [each.speed for each in self._outbox.state.executions.values()]
         return self._checked + _CHECK_SECONDS / max(speeds, default=1.0)
 
-    async def _check_executions(self) -> None:
-        """Forget executions that ended without a report, such as terminated ones."""
+    def _start_check(self) -> None:
+        """Check in the background for executions that ended without a report."""
         state = self._outbox.state
         followed = [each.execution for each in state.executions.values() if not each.is_over]
-        if not followed or workflow.time() < self._next_check:
-            return
-        self._checked = workflow.time()
+        if followed and workflow.time() >= self._next_check:
+            self._checked = workflow.time()
+            task = asyncio.create_task(self._check(followed))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _check(self, followed: list[NotifiedExecution]) -> None:
+        """Report the end of executions that did not, such as terminated ones."""
         try:
             ended = await workflow.execute_activity_method(
                 NotifyActivities.ended_executions,
@@ -179,5 +185,6 @@ class NotifierWorkflow:
         except ActivityError as error:
             workflow.logger.warning("Executions could not be checked: %s", error)
             return
-        for execution_id in ended:
-            self._outbox.end(execution_id, now=workflow.time())
+        for each in ended:
+            self._outbox.end(each.execution_id, each.outcome, now=workflow.time())
+        self._changed = True

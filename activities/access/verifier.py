@@ -68,6 +68,11 @@ class RequestVerifier:
         # By the workflow and run that it began.
         self._starts: OrderedDict[tuple[str, str], VerifiedStart] = OrderedDict()
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether it can verify signatures."""
+        return self._keys is not None
+
     def verified(self, signed: SignedRequest | None) -> Grant:
         """The grant of a request, whatever its age.
 

@@ -12,10 +12,16 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeating
 from activities.notify.delivery import DeliveryError, Sender
-from contract.identifiers import EXECUTION_ID_KEY, NOTIFIER_WORKFLOW_ID, plan_workflow_id
-from contract.notify import DeliveryResult, NotifierInput, NotifyReport
+from contract.identifiers import (
+    EXECUTION_ID_KEY,
+    NOTIFIER_WORKFLOW_ID,
+    STATUS_KEY,
+    plan_workflow_id,
+)
+from contract.notify import DeliveryResult, EndedExecution, NotifierInput, NotifyReport
 from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE
+from recovery.execution.state import PlanStatus
 from recovery.notify.channels import Channel
 from recovery.notify.events import Notification, NotifiedExecution
 from recovery.notify.notifier_state import NotifyUpdate
@@ -85,15 +91,13 @@ class NotifyActivities:
         return DeliveryResult()
 
     @activity.defn
-    async def ended_executions(self, executions: list[NotifiedExecution]) -> list[str]:
-        """Which of these executions no longer run in Temporal.
+    async def ended_executions(self, executions: list[NotifiedExecution]) -> list[EndedExecution]:
+        """Which of these executions no longer run in Temporal, and how they ended.
 
-        Raises:
-            ApplicationError: retryable; Temporal did not respond.
+        What cannot be looked up now is left out.
         """
-        running = await asyncio.gather(*(_is_running(each) for each in executions))
-        pairs = zip(executions, running, strict=True)
-        return [each.execution_id for each, is_running in pairs if not is_running]
+        found = await asyncio.gather(*(_ended(each) for each in executions))
+        return [each for each in found if each is not None]
 
 
 async def _pass_on(update: NotifyUpdate) -> None:
@@ -122,14 +126,20 @@ async def notifier_runs(client: Client) -> bool:
     return described.status is WorkflowExecutionStatus.RUNNING
 
 
-async def _is_running(execution: NotifiedExecution) -> bool:
+async def _ended(execution: NotifiedExecution) -> EndedExecution | None:
+    """How an execution ended; None if it runs, or if that is not known now."""
     handle = activity.client().get_workflow_handle(plan_workflow_id(execution.plan_id))
+    ended = EndedExecution(execution_id=execution.execution_id)
     try:
         described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return False
-        raise ApplicationError(f"Temporal did not respond: {error.message}") from error
-    execution_id = described.typed_search_attributes.get(EXECUTION_ID_KEY)
-    is_open = described.status is WorkflowExecutionStatus.RUNNING
-    return is_open and execution_id == execution.execution_id
+        return ended if error.status is RPCStatusCode.NOT_FOUND else None
+    known = described.typed_search_attributes
+    if known.get(EXECUTION_ID_KEY) != execution.execution_id:
+        return ended
+    if described.status is WorkflowExecutionStatus.RUNNING:
+        return None
+    status = known.get(STATUS_KEY)
+    if status in (PlanStatus.COMPLETED, PlanStatus.PARTIAL, PlanStatus.CANCELLED):
+        ended.outcome = PlanStatus(status)
+    return ended

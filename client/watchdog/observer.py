@@ -170,7 +170,7 @@ async def _observe_notifier(client: Client, seen: Observation) -> None:
     try:
         async with explained_errors():
             query = handle.query(NotifierWorkflow.status, rpc_timeout=RPC_TIMEOUT)
-            seen.notifier = await query
+            seen.notifier = (await query).state
     except ClientError as error:
         seen.notifier_problem = (
             f"The notifier does not answer, although workers do, so nothing may be sent: "

@@ -268,6 +268,11 @@ class ExecutionState(Model):
         names = (wave.server_names.get(server_id) for wave in self.waves)
         return server_label(server_id, next(filter(None, names), None))
 
+    def without_servers(self) -> "ExecutionState":
+        """The execution with its waves, but without their servers."""
+        waves = [wave.model_copy(update={"servers": []}) for wave in self.waves]
+        return self.model_copy(update={"waves": waves})
+
     def without_waves(self) -> "ExecutionState":
         """The execution without its waves and messages."""
         return self.model_copy(update={"waves": [], "messages": []})

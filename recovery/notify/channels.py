@@ -151,6 +151,8 @@ class Channel(StrictModel):
     def _is_of_one_kind(self) -> Self:
         if sum(getattr(self, name) is not None for name in _KINDS) != 1:
             raise ValueError(f"a channel has one of {', '.join(_KINDS.values())}; give one of them")
+        if self.pager_duty is not None and self.quiet_hours is not None:
+            raise ValueError("a pager has no QuietHours: a decision of a recovery must be heard")
         return self
 
     @property

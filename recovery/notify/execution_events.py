@@ -48,7 +48,7 @@ class ExecutionEvents:
         """
         events = self._new_events(now)
         asked = self._asked_now()
-        if not events and asked == self._asked and not self._unsent:
+        if not events and _known(asked) == _known(self._asked) and not self._unsent:
             return None
         self._asked = asked
         self._unsent += events
@@ -158,3 +158,8 @@ class ExecutionEvents:
                 )
             )
         return found
+
+
+def _known(asked: list[AskedDecision]) -> list[tuple[object, ...]]:
+    """What of decisions is worth a report; texts alone may change with every attempt."""
+    return [(each.key, each.deadline, each.acknowledged_by) for each in asked]

@@ -46,6 +46,7 @@ class FollowedExecution(Model):
         announced: by channel and the decision's key, what the channel knows.
         event_incidents: by channel, failures that opened an incident in a pager.
         problems: the channels that its notifications do not reach, as last reported to it.
+        problems_time: when that was reported.
         is_over: it has ended; what is announced is yet to be resolved.
     """
 
@@ -56,6 +57,7 @@ class FollowedExecution(Model):
     announced: dict[str, dict[str, Announced]] = {}
     event_incidents: dict[str, list[Event]] = {}
     problems: list[NotificationProblem] = []
+    problems_time: float = 0.0
     is_over: bool = False
 
 

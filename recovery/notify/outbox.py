@@ -8,7 +8,7 @@ digest.
 from collections.abc import Iterator
 
 from recovery.execution.notification_problem import NotificationProblem
-from recovery.execution.state import ExecutionType
+from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.notify.event_kind import EventKind
 from recovery.notify.events import (
     AskedDecision,
@@ -39,6 +39,8 @@ _OWN_INCIDENTS = 3
 _MAX_WAITING = 300
 _MAX_RECORDS = 300
 _MAX_NAMED = 100
+_REPORTED_FAILURES = 2
+_PROBLEMS_SECONDS = 600.0
 # Temporal takes 2 MB a message; the others are in the next one.
 _MAX_ITEMS = 500
 _URGENT_EVENTS = (EventKind.BREAK_GLASS, EventKind.NO_WORKER, EventKind.WAVE_FAILED)
@@ -68,9 +70,19 @@ class Outbox:
         self._resolve(followed, now=now)
         self._forget(followed)
 
-    def end(self, execution_id: str, *, now: float) -> None:
+    def end(self, execution_id: str, outcome: PlanStatus, *, now: float) -> None:
         """Apply that an execution no longer runs, although it did not report its end."""
         if (followed := self.state.executions.get(execution_id)) is not None:
+            if not followed.is_over:
+                reason = "its end was not reported; see its page"
+                event = Event(
+                    kind=EventKind.FINISHED,
+                    key=EventKind.FINISHED.value,
+                    time=now,
+                    reason=reason,
+                    outcome=outcome,
+                )
+                self._add_event(followed, event, now=now)
             followed.is_over, followed.decisions = True, []
             self._resolve(followed, now=now)
             self._forget(followed)
@@ -126,20 +138,30 @@ class Outbox:
         channel.error = shortened(error)
         self._record(sent, channel.error)
 
-    def changed_problems(self) -> dict[str, list[NotificationProblem]]:
-        """By PlanId, the channels that its notifications do not reach, where that changed."""
-        changed = {}
+    def changed_problems(
+        self, *, now: float
+    ) -> list[tuple[NotifiedExecution, list[NotificationProblem]]]:
+        """The executions whose channels began to fail, or no longer do.
+
+        A channel that fails now and then is reported seldom: each report is part of the
+        execution's history.
+        """
+        changed = []
         for followed in self.state.executions.values():
             problems = [
                 NotificationProblem(channel=name, since=channel.failing_since, error=channel.error)
                 for name, channel in self.state.channels.items()
-                if channel.failing_since is not None
+                if channel.failures >= _REPORTED_FAILURES
+                and channel.failing_since is not None
                 and any(r.channel == name for r in followed.routes)
             ]
             known = {each.channel for each in followed.problems}
-            if not followed.is_over and known != {each.channel for each in problems}:
-                followed.problems = problems
-                changed[followed.execution.plan_id] = problems
+            if followed.is_over or known == {each.channel for each in problems}:
+                continue
+            is_soon = now < followed.problems_time + _PROBLEMS_SECONDS / followed.speed
+            if not (problems and is_soon):
+                followed.problems, followed.problems_time = problems, now
+                changed.append((followed.execution, problems))
         return changed
 
     def _follow(self, update: NotifyUpdate) -> FollowedExecution:

@@ -17,6 +17,8 @@ from client.steering import CLIENT, send
 from contract.failures import FailureType
 from recovery.access.binding import require_same
 from recovery.access.grants import Algorithm, MessageSubject
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.wave import WaveState
 from recovery.operator.messages import MessageName, OperatorMessage
 from security.signers import RequestSigner
 from tests.security.keys import signer
@@ -123,3 +125,32 @@ async def test_where_temporal_takes_no_more_signals_either_the_way_on_is_named()
     execution = Execution([FULL], refuses_signals=True)
     with pytest.raises(RefusedError, match=r"cancel crm`, then .* run --from crm-1"):
         await send(cast(Client, execution), RUNNING, MESSAGE, actor="me")
+
+
+async def test_an_answer_about_a_launch_names_it_so_that_a_second_copy_answers_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wave = WaveState(wave_id="web", wave_name="Web", launches_in_doubt=["crm-1/web/1/0"])
+    state = ExecutionState(
+        execution_id=RUNNING.execution_id,
+        plan_id="crm",
+        plan_name="CRM",
+        plan_hash="",
+        execution_type=ExecutionType.DRILL,
+        started_by="ops",
+        start_time=0.0,
+        waves=[wave],
+    )
+
+    async def read(*_: object) -> ExecutionState:
+        return state
+
+    monkeypatch.setattr(steering, "execution_state", read)
+    execution = Execution(["launched"])
+    answer = OperatorMessage(MessageName.LAUNCH_ANYWAY, "Web")
+    await send(cast(Client, execution), RUNNING, answer, actor="ops")
+    assert execution.inputs[0]["launch"] == "crm-1/web/1/0"
+    wave.launches_in_doubt.append("crm-1/web/1/1")
+    execution.answers.append("launched")
+    await send(cast(Client, execution), RUNNING, answer, actor="ops")
+    assert "launch" not in execution.inputs[0], "the rules say that it must be named"

@@ -9,6 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.notify.execution_events import ExecutionEvents
     from recovery.notify.notifier_state import NotifyUpdate
     from recovery.plan.model import RecoveryPlan
+    from workflows.history_share import slowed
     from workflows.notifier_report import report
     from workflows.waiting import wait_at_most
 
@@ -68,5 +69,5 @@ class Notifications:
                 )
             if is_over and not self._is_requested:
                 return
-            if not is_over:
-                await workflow.sleep(_PAUSE_SECONDS, summary="Gather events to report")
+            if found is not None and not is_over:
+                await workflow.sleep(slowed(_PAUSE_SECONDS), summary="Gather events to report")

@@ -139,10 +139,8 @@ class RecoveryPlanWorkflow:
     @workflow.query
     def status(self) -> ExecutionState:
         """The state of the execution, for people; of a large plan without its servers."""
-        if self._start.plan.server_count <= _MAX_SERVERS_SHOWN:
-            return self._state
-        waves = [wave.model_copy(update={"servers": []}) for wave in self._state.waves]
-        return self._state.model_copy(update={"waves": waves})
+        is_large = self._start.plan.server_count > _MAX_SERVERS_SHOWN
+        return self._state.without_servers() if is_large else self._state
 
     @workflow.query
     def packed_status(self) -> bytes:
@@ -169,9 +167,10 @@ class RecoveryPlanWorkflow:
     def notification_problems(self, report: NotificationProblems) -> None:
         """Handle the notifier's report of channels that it does not reach."""
         self._signals_received += 1
-        self._state.notification_problems = report.problems
-        self._scheduler.touch(workflow.time())
-        self._mark_changed()
+        if report.execution_id == self._start.execution_id:
+            self._state.notification_problems = report.problems
+            self._scheduler.touch(workflow.time())
+            self._mark_changed()
 
     def _apply_stop_policy(self) -> None:
         """Once the policy STOP applies, cancel the launches that DRS has not accepted."""

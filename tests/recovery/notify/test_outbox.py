@@ -6,7 +6,7 @@ import random
 import pytest
 
 from recovery.execution.open_decision import DecisionKind
-from recovery.execution.state import ExecutionType
+from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.execution.wave import OperatorDecision
 from recovery.notify.event_kind import EventKind
 from recovery.notify.events import AskedDecision, Event, ItemKind, Notification, NotifiedExecution
@@ -254,11 +254,37 @@ def test_quiet_hours_gather_and_afterwards_only_what_is_still_open_is_sent() -> 
     assert [i.execution and i.execution.plan_id for i in sent[1].items] == ["plan1"]
 
 
+def test_an_end_that_was_not_reported_is_sent_to_a_pager_too() -> None:
+    pager = PAGER.model_copy(
+        update={"events": [*PAGER.events, EventKind.FINISHED], "only_failed_end": True}
+    )
+    for outcome, kinds in ((PlanStatus.FAILED, [[ItemKind.EVENT]]), (PlanStatus.COMPLETED, [])):
+        channels = Channels()
+        channels.apply(update(routes=(pager,)))
+        channels.outbox.end("plan1-1", outcome, now=channels.now)
+        channels.run(60 * MINUTE)
+        assert channels.kinds("pager") == kinds
+
+
+def test_a_channel_that_fails_now_and_then_is_reported_seldom() -> None:
+    channels = Channels()
+    channels.apply(update(decisions=[asked()], routes=(PAGER,)))
+    reports = []
+    for minute in range(60):
+        channels.refuse = {"pager"} if minute % 10 < 5 else set()
+        channels.apply(update(decisions=[asked(key=f"FAILURE/web/{minute}")], routes=(PAGER,)))
+        channels.run((minute + 1) * MINUTE)
+        changed = channels.outbox.changed_problems(now=channels.now)
+        reports += [[each.channel for each in problems] for _, problems in changed]
+    assert reports[0] == ["pager"]
+    assert 4 <= len(reports) <= 12
+
+
 def test_an_execution_that_vanished_is_resolved() -> None:
     channels = Channels()
     channels.apply(update(decisions=[asked()], routes=(PAGER,)))
     channels.run(MINUTE)
-    channels.outbox.end("plan1-1", now=channels.now)
+    channels.outbox.end("plan1-1", PlanStatus.FAILED, now=channels.now)
     channels.run(60 * MINUTE)
     assert channels.kinds("pager") == [[ItemKind.ASKED], [ItemKind.RESOLVED]]
     assert channels.outbox.is_empty
