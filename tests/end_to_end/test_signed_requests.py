@@ -456,14 +456,6 @@ async def test_a_drill_and_its_clean_up_through_two_signing_apis_and_two_workers
     cleanup = env.client.get_workflow_handle(cleanup_workflow_id(execution_id))
     assert (await cleanup.result())["Status"] == CleanupStatus.COMPLETED
     assert [env.aws.instances_up(i) for w in plan.waves for i in w.server_ids] == [[], []]
-    handle = env.client.get_workflow_handle(cleanup_workflow_id(state.execution_id))
-    scheduled = [
-        event.activity_task_scheduled_event_attributes
-        for event in (await handle.fetch_history()).events
-    ]
-    reported = [p.data for s in scheduled for p in s.input.payloads if b"BREAK_GLASS" in p.data]
-    assert len(reported) == 1
-    assert b"clean-up: eu-west-1 is lost" in reported[0]
 
 
 async def test_a_recovery_by_break_glass_needs_only_temporal_a_worker_and_the_key(
@@ -511,6 +503,14 @@ async def test_a_recovery_by_break_glass_needs_only_temporal_a_worker_and_the_ke
     assert [len(env.aws.instances_up(i)) for w in plan.waves for i in w.server_ids] == [1, 1]
     await do(*clean_up, *glass, keys.offline)
     assert [env.aws.instances_up(i) for w in plan.waves for i in w.server_ids] == [[], []]
+    handle = env.client.get_workflow_handle(cleanup_workflow_id(state.execution_id))
+    scheduled = [
+        event.activity_task_scheduled_event_attributes
+        for event in (await handle.fetch_history()).events
+    ]
+    reported = [p.data for s in scheduled for p in s.input.payloads if b"BREAK_GLASS" in p.data]
+    assert len(reported) == 1
+    assert b"clean-up: eu-west-1 is lost" in reported[0]
 
 
 async def cleaned(env: E2eEnvironment, start: StartCleanup) -> CleanupState:
