@@ -75,6 +75,11 @@ class Keys:
     foreign: RequestSigner
 
 
+def _own_targets(env: E2eEnvironment) -> dict[str, list[str]]:
+    """The test's own account, which workers may act in, and no other."""
+    return {"AccountIds": [env.aws.account_id], "Regions": ["*"]}
+
+
 @pytest.fixture
 def keys(
     env_without_worker: E2eEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -85,6 +90,7 @@ def keys(
     variables = {
         "DRS_WAVES_REQUIRE_SIGNED_REQUESTS": "true",
         "DRS_WAVES_REQUEST_KEYS": str(file),
+        "DRS_WAVES_ALLOW_LIST": json.dumps({"Targets": [_own_targets(env_without_worker)]}),
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
