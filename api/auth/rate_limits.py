@@ -92,7 +92,7 @@ class RateLimits:
         counter = f"{limit.item.key_for(who)}/{end}"
         amount = limit.item.amount
         counted = self._own.incr(counter, seconds)
-        # Whoever is above the limit here costs no further calls.
+        # A caller above the limit here costs no further calls.
         if counted <= amount:
             counted = max(counted, await self._shared(counter, end))
         if counted > amount:

@@ -30,7 +30,7 @@ class Role(StrEnum):
 def role_for(state: ExecutionState | None, message: OperatorMessage) -> Role:
     """The role that sends a message to an execution, whose state decides only about a skip.
 
-    Whoever skips a wave that nobody has approved passes its approval.
+    A person who skips a wave that nobody has approved passes its approval.
     """
     if message.name in (MessageName.APPROVE_WAVE, MessageName.APPROVE_RECOVERY):
         return Role.APPROVER

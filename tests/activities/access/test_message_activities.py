@@ -63,7 +63,7 @@ async def test_without_keys_a_signed_message_has_its_effect_and_is_not_verified(
 async def test_the_audit_log_names_a_sender_only_by_a_signature_that_this_worker_verifies(
     tmp_path: Path,
 ) -> None:
-    """Whoever writes to the namespace may answer for the activity, and send copies."""
+    """Anyone who writes to the namespace may answer for the activity, and send copies."""
     path, file = private_key(tmp_path), tmp_path / "audit.jsonl"
     settings = Settings(request_keys=str(key_file(tmp_path, trusted(path))))
     log = AuditLog(AuditPlace.WORKER, AuditFile(str(file)))
