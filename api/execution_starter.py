@@ -30,13 +30,8 @@ from recovery.access.roles import Role
 from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart, start_refusal
-from recovery.plan.model import (
-    MAX_SERVERS_PER_PLAN,
-    SERVER_ID_PATTERN,
-    PlanOrWaveId,
-    RecoveryPlan,
-    RecoveryRules,
-)
+from recovery.plan.fields import SERVER_ID_PATTERN, PlanOrWaveId
+from recovery.plan.model import MAX_SERVERS_PER_PLAN, RecoveryPlan, RecoveryRules
 from settings import Settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Header, Path, Query
 
-from recovery.plan.model import ID_PATTERN
+from recovery.plan.fields import ID_PATTERN
 
 EXECUTION_ID_PATTERN = f"{ID_PATTERN}-[0-9a-f]{{12}}"
 EXECUTION_ID_NOTE = "an execution's ID: its PlanId, `-` and 12 hexadecimal digits"

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench.testbed import ACCOUNT, REGION
-from recovery.plan.model import MAX_SECONDS, Dependency, RecoveryPlan, Server, Wave
+from recovery.plan.fields import MAX_SECONDS
+from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
 
 
 def new_wave(wave_id: str, server_ids: Iterable[str], *after: str, **fields: Any) -> Wave:

@@ -10,7 +10,7 @@ from api.parameters import ExecutionId
 from api.problems import BODY_PROBLEMS, problem_responses
 from recovery.base_model import Model, StrictModel
 from recovery.execution.cleanup_state import CleanupState
-from recovery.plan.model import PlanOrWaveId
+from recovery.plan.fields import PlanOrWaveId
 
 router = APIRouter(tags=["Executions"], route_class=AuthenticatedRoute)
 

@@ -17,7 +17,7 @@ from contract.readiness import Readiness
 from recovery.base_model import Model, StrictModel
 from recovery.execution.state import ExecutionType
 from recovery.forecast.report import ForecastReport
-from recovery.plan.model import PlanOrWaveId
+from recovery.plan.fields import PlanOrWaveId
 from storage.plans import PlanVersion, RegisteredPlan
 
 router = APIRouter(tags=["Plans"], route_class=AuthenticatedRoute)

@@ -23,7 +23,7 @@ from recovery.operator.messages import (
     MessageName,
     OperatorMessage,
 )
-from recovery.plan.model import TEXT_PATTERN, Name, PlanOrWaveId
+from recovery.plan.fields import TEXT_PATTERN, Name, PlanOrWaveId
 
 router = APIRouter(
     tags=["Steering"],

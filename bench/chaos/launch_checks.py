@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from bench.chaos.drill_record import FAILED, LAUNCHED, DrillRecord
 from recovery.execution.server import LaunchStatus
-from recovery.plan.model import Impact, OnFailure, Wave
+from recovery.plan.fields import Impact
+from recovery.plan.model import OnFailure, Wave
 
 
 def check_launched_once(drill: DrillRecord) -> Iterator[str]:

@@ -4,15 +4,8 @@ from random import Random
 from typing import Any
 
 from bench.testbed import ACCOUNT, OTHER_REGION, REGION
-from recovery.plan.model import (
-    MAX_SECONDS,
-    Dependency,
-    Impact,
-    OnFailure,
-    RecoveryPlan,
-    Server,
-    Wave,
-)
+from recovery.plan.fields import MAX_SECONDS, Impact
+from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, Server, Wave
 
 # Seconds of DRS, before the speed factor. A launch takes 1 to 3 s at the speed of the drills.
 _LAUNCH_SECONDS = (200.0, 900.0)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from bench.chaos.drill_record import LAUNCHED, DrillRecord, Launch
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.wave import WaveState, WaveStatus
-from recovery.plan.model import Impact
+from recovery.plan.fields import Impact
 
 # Timestamps of the job log have microseconds; the rest is rounding.
 _TOLERANCE_SECONDS = 0.005

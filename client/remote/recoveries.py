@@ -24,7 +24,8 @@ from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
-from recovery.plan.model import ID_PATTERN, RecoveryPlan
+from recovery.plan.fields import ID_PATTERN
+from recovery.plan.model import RecoveryPlan
 from settings import Settings
 from storage.plans import PlanVersion
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import AfterValidator, ConfigDict, model_validator
 
 from recovery.base_model import StrictModel, matching
-from recovery.plan.model import ACCOUNT_ID_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN, Target
+from recovery.plan.fields import ACCOUNT_ID_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN
+from recovery.plan.model import Target
 
 
 def _glob(pattern: str, characters: str, expected: str) -> Any:

@@ -6,7 +6,7 @@ from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import OperatorDecision, WaveState, WaveStatus
-from recovery.plan.model import Impact
+from recovery.plan.fields import Impact
 
 
 class Verdict(Model):

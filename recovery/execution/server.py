@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from recovery.base_model import Model
-from recovery.plan.model import Impact
+from recovery.plan.fields import Impact
 from recovery.text_format import shortened
 
 

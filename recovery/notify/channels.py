@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from recovery.base_model import StrictModel, matching
 from recovery.execution.state import ExecutionType
 from recovery.notify.event_kind import EventKind
-from recovery.plan.model import REGION_PATTERN, ChannelName
+from recovery.plan.fields import REGION_PATTERN, ChannelName
 
 # What a pager gets, of recoveries only; a FINISHED only with the outcome FAILED.
 PAGER_EVENTS = (

@@ -9,7 +9,8 @@ from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.notify.channels import PAGER_EVENTS, Channel
 from recovery.notify.event_kind import EventKind
 from recovery.notify.events import Event
-from recovery.plan.model import ChannelName, PlanChannel
+from recovery.plan.fields import ChannelName
+from recovery.plan.model import PlanChannel
 
 
 class Route(Model):

@@ -16,7 +16,7 @@ from aws.drs.models import LAUNCH_ID_TAG, Job, RecoveryInstance
 from aws.errors import AwsError, AwsErrorKind
 from contract.launch import ReviewRequest
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
-from recovery.plan.model import Impact
+from recovery.plan.fields import Impact
 from tests.activities.launch.test_attempt import launch
 from tests.activities.watch.test_watch import watch
 from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal, launch_result

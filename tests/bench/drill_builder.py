@@ -8,7 +8,8 @@ from bench.chaos.drill_record import DrillRecord, PlanLedger, SentMessage
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
 from recovery.execution.wave import WaveState, WaveStatus
-from recovery.plan.model import Dependency, Impact, OnFailure, RecoveryPlan, Server, Wave
+from recovery.plan.fields import Impact
+from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, Server, Wave
 
 EXECUTION_ID = "crm-1"
 DATABASE, REPLICA, APP = (f"s-{n:017x}" for n in (1, 2, 3))

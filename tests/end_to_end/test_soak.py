@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from recovery.execution.state import PlanStatus
-from recovery.plan.model import MAX_SECONDS
+from recovery.plan.fields import MAX_SECONDS
 from tests.end_to_end.conftest import E2eEnvironment, end_of, start_of
 
 CHAINS, WAVES_A_CHAIN = 20, 50

@@ -4,7 +4,7 @@ from client.start import start_execution
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
-from recovery.plan.model import Impact
+from recovery.plan.fields import Impact
 from tests.end_to_end.conftest import SPEED, E2eEnvironment, end_of, start_of, wave_of
 
 RAW_ERROR = "An error occurred (UnauthorizedOperation) when calling RunInstances"

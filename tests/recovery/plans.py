@@ -5,15 +5,8 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from aws.regions import known_regions
-from recovery.plan.model import (
-    Dependency,
-    Impact,
-    OnFailure,
-    RecoveryPlan,
-    RecoveryRules,
-    Server,
-    Wave,
-)
+from recovery.plan.fields import Impact
+from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, RecoveryRules, Server, Wave
 
 # Read before the first example, which would otherwise be a slow one.
 KNOWN_REGIONS = known_regions()

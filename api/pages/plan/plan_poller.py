@@ -15,7 +15,7 @@ from client.executions import closed_status
 from client.overview import ExecutionRow
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.report import ForecastReport
-from recovery.plan.model import ID_PATTERN
+from recovery.plan.fields import ID_PATTERN
 from storage.dynamodb import TableError
 from storage.history import HistoryError
 from storage.plans import PlanVersion, RegisteredPlan

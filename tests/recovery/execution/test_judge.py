@@ -12,7 +12,7 @@ from recovery.execution.judge import judge_plan, judge_wave, outcome_if_accepted
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import OperatorDecision, WaveState, WaveStatus
-from recovery.plan.model import Impact
+from recovery.plan.fields import Impact
 from tests.recovery.plans import diamond, server_id
 
 ModelT = TypeVar("ModelT", bound=Model)

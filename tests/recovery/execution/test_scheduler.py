@@ -22,7 +22,8 @@ from recovery.execution.wave import (
 )
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, expected_seconds
 from recovery.forecast.remaining import remaining
-from recovery.plan.model import Impact, RecoveryPlan
+from recovery.plan.fields import Impact
+from recovery.plan.model import RecoveryPlan
 from tests.recovery.plans import dependency_maps, diamond, wave
 
 NOW = 1_732_323_600.0

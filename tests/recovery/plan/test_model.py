@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from recovery.plan.fields import Impact
 from recovery.plan.file.reader import parse_plan
-from recovery.plan.model import Impact, OnFailure, RecoveryPlan, Server, Target, Wave
+from recovery.plan.model import OnFailure, RecoveryPlan, Server, Target, Wave
 from tests.recovery.plans import KNOWN_REGIONS, diamond, recovery_plans, role_arn, server_id
 
 

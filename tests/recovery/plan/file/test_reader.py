@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 import yaml
 
+from recovery.plan.fields import Impact
 from recovery.plan.file.reader import PlanError, Problem, parse_plan
-from recovery.plan.model import Impact, RecoveryPlan
+from recovery.plan.model import RecoveryPlan
 from tests.recovery.plans import ACCOUNTS, KNOWN_REGIONS, role_arn, server_id
 
 S1, S2, S3 = server_id(1), server_id(2), server_id(3)
