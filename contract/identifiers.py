@@ -3,7 +3,7 @@
 import hashlib
 import re
 from typing import NamedTuple
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
@@ -97,3 +97,9 @@ def start_claim_id(execution_id: str) -> str:
 def history_workflow_id(execution_id: str) -> str:
     """The workflow ID of the repair of an execution's history."""
     return f"drs-history/{execution_id}"
+
+
+def step_attempt_id(execution_id: str, wave_id: str, step_id: str, attempt: int) -> str:
+    """The ID of one attempt of a step, a UUID; a reset keeps it."""
+    name = f"drs-waves:{execution_id}/{wave_id}/{step_id}/{attempt}"
+    return str(uuid5(NAMESPACE_URL, name))

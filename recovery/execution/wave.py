@@ -6,6 +6,7 @@ from enum import StrEnum
 from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, server_label
 from recovery.plan.model import Wave
+from recovery.steps.state import StepState
 from recovery.text_format import shortened
 
 
@@ -185,6 +186,7 @@ class WaveState(Model):
         expected_seconds: what it is expected to take from acceptance on; None if nothing is known.
         operating_systems: of its servers, where DRS says so.
         server_names: of its servers, where DRS says so; reports to the plan omit them.
+        steps: its steps, in the order in which they run.
     """
 
     wave_id: str
@@ -216,6 +218,7 @@ class WaveState(Model):
     server_names: dict[str, str] = {}
     decisions: Decisions = Decisions()
     servers: list[ServerResult] = []
+    steps: list[StepState] = []
 
     @classmethod
     def of(cls, wave: Wave) -> "WaveState":
@@ -230,6 +233,7 @@ class WaveState(Model):
                 ServerResult(source_server_id=s.source_server_id, impact=s.impact)
                 for s in wave.servers
             ],
+            steps=[StepState.of(step, phase) for phase, step in wave.all_steps],
         )
 
     @property

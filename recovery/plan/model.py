@@ -32,6 +32,7 @@ from recovery.plan.fields import (
     YesOrNo,
 )
 from recovery.plan.graph import WaveGraph
+from recovery.steps.model import Step, StepPhase
 
 MAX_WAVES = 1000
 MAX_SERVERS_PER_WAVE = 500
@@ -103,6 +104,31 @@ class Wave(Model):
     """None: the plan's policy, or else the default of the kind of execution."""
     retries: Retries = 0
     approval_required: YesOrNo = False
+    pre_launch_steps: list[Step] = []
+    post_launch_steps: list[Step] = []
+    steps: list[Step] = []
+    """Of a wave without servers."""
+
+    @property
+    def all_steps(self) -> tuple[tuple[StepPhase, Step], ...]:
+        """Its steps in the order in which they run, each with its phase."""
+        lists = (
+            (StepPhase.PRE_LAUNCH, self.pre_launch_steps),
+            (StepPhase.ALONE, self.steps),
+            (StepPhase.POST_LAUNCH, self.post_launch_steps),
+        )
+        return tuple((phase, step) for phase, steps in lists for step in steps)
+
+    def step(self, step_id: str) -> Step:
+        """Return the step with this ID.
+
+        Raises:
+            KeyError: The wave has no such step.
+        """
+        for _, step in self.all_steps:
+            if step.step_id == step_id:
+                return step
+        raise KeyError(step_id)
 
     @property
     def target(self) -> Target:

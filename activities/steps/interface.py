@@ -1,0 +1,104 @@
+"""What each kind of step implements: how it starts, is found, polled and stopped, or checks."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from contract.steps import StartedStep, StepCall, StepResult
+from recovery.steps.model import KindModel
+from recovery.steps.state import CheckResult
+
+
+@dataclass(frozen=True)
+class ResolvedServer:
+    """A server that is up, with its recovery instance."""
+
+    source_server_id: str
+    instance_id: str
+    name: str
+    private_ip: str = ""
+
+
+@dataclass(frozen=True)
+class ResolvedCall:
+    """A call whose references are replaced.
+
+    Attributes:
+        call: as the wave sent it.
+        spec: of the kind, without references.
+        servers: the wave's servers that are up.
+        named: all servers of the call that are up, by source server ID.
+    """
+
+    call: StepCall
+    spec: KindModel
+    servers: tuple[ResolvedServer, ...] = ()
+    named: dict[str, ResolvedServer] = field(default_factory=dict)
+
+
+class StepRefusedError(Exception):
+    """A step that certainly had no effect, for a reason that lasts: its attempt has failed."""
+
+
+class OutcomeUnknownError(Exception):
+    """A step whose start was not answered: it may have had its effect."""
+
+
+class CannotFindError(Exception):
+    """A step of which it cannot be found out whether it was started."""
+
+
+class ActingStep(Protocol):
+    """A kind of step that acts.
+
+    A method may raise `AwsError`: nothing is known, so the activity is tried again.
+
+    Attributes:
+        may_repeat: `start` with the same attempt ID has its effect once, whatever was sent before.
+    """
+
+    may_repeat: bool
+
+    async def start(self, step: ResolvedCall) -> StartedStep:
+        """Start it; the one method that has an effect.
+
+        Raises:
+            StepRefusedError: it had none, and will have none.
+            OutcomeUnknownError: it is not known if it had.
+        """
+        ...
+
+    async def find(self, step: ResolvedCall) -> StartedStep | None:
+        """The start of an attempt that may have been sent; None if it certainly was not.
+
+        Raises:
+            CannotFindError: this kind, or this system, cannot say.
+        """
+        ...
+
+    async def poll(self, step: ResolvedCall, started: StartedStep) -> StepResult | str:
+        """Its result, or what it does meanwhile."""
+        ...
+
+    async def stop(self, step: ResolvedCall, started: StartedStep) -> str:
+        """Stop it; what became of it, as a sentence."""
+        ...
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one try of a check saw.
+
+    Attributes:
+        evidence: such as status code, latency, DNS answer or alarm state; shown to people.
+    """
+
+    result: CheckResult
+    evidence: str
+
+
+class CheckStep(Protocol):
+    """A kind of step that checks."""
+
+    async def probe(self, step: ResolvedCall) -> Probe:
+        """Try once. An `AwsError` counts as INCONCLUSIVE."""
+        ...

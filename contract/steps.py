@@ -1,0 +1,142 @@
+"""What crosses Temporal for steps: a call of a step, its start, its progress and its result."""
+
+from enum import StrEnum
+
+from pydantic import JsonValue
+
+from recovery.access.grants import SignedApproval
+from recovery.access.session_identity import SessionIdentity
+from recovery.base_model import Model
+from recovery.execution.state import ExecutionType
+from recovery.plan.model import Target
+from recovery.steps.model import Step, StepPhase
+from recovery.steps.state import CheckResult, StepOverride, StepStatus
+
+
+class StepServer(Model):
+    """A server that a step concerns, or that its references name.
+
+    Attributes:
+        instance_id: None if it is not up.
+        name: None if DRS has none.
+        target: where its instance is.
+    """
+
+    source_server_id: str
+    instance_id: str | None = None
+    name: str | None = None
+    target: Target
+
+
+class StepCall(Model):
+    """One attempt of a step.
+
+    Attributes:
+        wave_workflow_id: the workflow that calls.
+        attempt: of the step, from 1.
+        attempt_id: the same for the same attempt, also after a reset (`step_attempt_id`).
+        target: where it acts.
+        server_ids: the wave's servers that are up.
+        servers: these, and those that its references name.
+        outputs: what earlier steps returned, by `WAVE.STEP` and name.
+        possibly_sent: it may have been sent before, so it is looked up first.
+        since: when the attempt was fixed (epoch seconds); what it started is not older.
+        deadline: when its time is over (epoch seconds).
+        approved_by: the signed approvals of the recovery and of the wave.
+    """
+
+    execution_id: str
+    execution_type: ExecutionType
+    plan_id: str
+    wave_id: str
+    wave_workflow_id: str
+    phase: StepPhase
+    step: Step
+    attempt: int
+    attempt_id: str
+    target: Target
+    server_ids: list[str] = []
+    servers: list[StepServer] = []
+    outputs: dict[str, dict[str, JsonValue]] = {}
+    possibly_sent: bool = False
+    since: float
+    deadline: float
+    acting_for: SessionIdentity | None = None
+    approved_by: list[SignedApproval] = []
+
+
+class StartOutcome(StrEnum):
+    """What is known of a step's effect after its start."""
+
+    STARTED = "STARTED"
+    NOT_STARTED = "NOT_STARTED"
+    """It certainly had no effect."""
+    UNKNOWN = "UNKNOWN"
+    """It may have had its effect, and cannot be looked up."""
+
+
+class StartedStep(Model):
+    """A step's start.
+
+    Attributes:
+        reason: why it did not start, or why that is not known.
+        reference: what finds it in the system that runs it; "" if that needs nothing more.
+        link: for people.
+        before: the state that it replaced, to be put back.
+        result: if the start was all of it.
+    """
+
+    outcome: StartOutcome
+    reason: str = ""
+    reference: str = ""
+    link: str = ""
+    before: JsonValue = None
+    result: "StepResult | None" = None
+
+
+class StepResult(Model):
+    """The result of a step's attempt.
+
+    Attributes:
+        status: SUCCEEDED, FAILED, TIMED_OUT or OUTCOME_UNKNOWN.
+        result: of a check.
+        reason: why, or the evidence of a check.
+        outputs: by name; not masked.
+        instance_ids: the recovery instances that it ran for.
+    """
+
+    status: StepStatus
+    result: CheckResult | None = None
+    reason: str = ""
+    outputs: dict[str, JsonValue] = {}
+    instance_ids: list[str] = []
+
+
+class WatchedStep(Model):
+    """A started step to be awaited or stopped."""
+
+    call: StepCall
+    started: StartedStep
+
+
+class StepProgress(Model):
+    """Signal to a wave: what a running step does, or a check last saw."""
+
+    step_id: str
+    attempt: int
+    result: CheckResult | None = None
+    reason: str
+
+
+class StepAnswer(Model):
+    """Signal to a wave: an operator's decision about one of its steps.
+
+    Attributes:
+        outputs: of a completed step, by name.
+    """
+
+    step_id: str
+    decision: StepOverride
+    actor: str
+    reason: str = ""
+    outputs: dict[str, JsonValue] = {}

@@ -1,0 +1,435 @@
+"""Steps as a plan has them: what runs before and after a launch, one model for each kind.
+
+Pure data. `recovery.plan.file` reads steps from a file; `recovery.steps.references` replaces the
+references in their values.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue
+
+from recovery.base_model import StrictModel
+from recovery.plan.fields import (
+    AccountId,
+    Impact,
+    PlanOrWaveId,
+    Region,
+    Retries,
+    RoleArn,
+    Seconds,
+    ServerId,
+    Text,
+    YesOrNo,
+)
+
+MAX_STEPS_PER_LIST = 50
+DEFAULT_STEP_SECONDS = 600.0
+DEFAULT_DECISION_SECONDS = 14_400.0
+Port = Annotated[
+    int, Field(strict=True, ge=1, le=65_535, description="a whole number from 1 to 65535")
+]
+Threshold = Annotated[
+    int, Field(strict=True, ge=1, le=100, description="a whole number from 1 to 100")
+]
+HttpStatus = Annotated[int, Field(strict=True, ge=100, le=599, description="an HTTP status code")]
+_Word = Annotated[str, Field(min_length=1, max_length=2048)]
+Parameters = dict[str, list[str]]
+
+
+class StepPhase(StrEnum):
+    """When a step runs: before its wave's launch, after it, or in a wave without servers."""
+
+    PRE_LAUNCH = "PRE_LAUNCH"
+    POST_LAUNCH = "POST_LAUNCH"
+    ALONE = "ALONE"
+
+
+class When(StrEnum):
+    """In which kind of execution a step runs; it is NOT_TESTED in the other."""
+
+    DRILL = "DRILL"
+    RECOVERY = "RECOVERY"
+    BOTH = "BOTH"
+
+
+class OnCancel(StrEnum):
+    """What happens to a running step when its wave is cancelled."""
+
+    LEAVE = "LEAVE"
+    STOP = "STOP"
+
+
+class StepKind(StrEnum):
+    """The kinds of steps, as their keys in a plan."""
+
+    SSM_AUTOMATION = "SsmAutomation"
+    SSM_COMMAND = "SsmCommand"
+    LAMBDA = "Lambda"
+    HTTP = "Http"
+    ROUTE53_RECORD = "Route53Record"
+    ROUTING_CONTROL = "RoutingControl"
+    MANUAL = "Manual"
+    WORKFLOW = "Workflow"
+    INSTANCE_STATUS = "InstanceStatus"
+    TCP = "Tcp"
+    HTTP_GET = "HttpGet"
+    DNS = "Dns"
+    ALARM = "Alarm"
+    TARGET_HEALTH = "TargetHealth"
+
+    @property
+    def acts(self) -> bool:
+        """Whether it has effects; a check only looks."""
+        return self in _ACTING
+
+
+_ACTING = (
+    StepKind.SSM_AUTOMATION,
+    StepKind.SSM_COMMAND,
+    StepKind.LAMBDA,
+    StepKind.HTTP,
+    StepKind.ROUTE53_RECORD,
+    StepKind.ROUTING_CONTROL,
+    StepKind.MANUAL,
+    StepKind.WORKFLOW,
+)
+
+_BY_KEY = {kind.value: kind for kind in StepKind}
+
+
+class SsmAutomation(StrictModel):
+    """Runs an automation of Systems Manager.
+
+    Attributes:
+        document: its name or ARN.
+        version: of the document; None: its default version.
+        parameters: by name, each a list of texts.
+    """
+
+    document: _Word
+    version: _Word | None = None
+    parameters: Parameters = {}
+
+
+class SsmCommand(StrictModel):
+    """Runs a command of Systems Manager on recovery instances of the wave.
+
+    Attributes:
+        document: its name or ARN.
+        version: of the document; None: its default version.
+        parameters: by name, each a list of texts.
+        servers: whose instances it runs on; None: those of the wave that are up.
+    """
+
+    document: _Word
+    version: _Word | None = None
+    parameters: Parameters = {}
+    servers: list[ServerId] | None = None
+
+
+class Lambda(StrictModel):
+    """Invokes a function and waits for its answer.
+
+    Attributes:
+        function_name: its name or ARN.
+        payload: what it gets; `StepAttemptId` is added.
+    """
+
+    function_name: _Word
+    payload: dict[str, JsonValue] = {}
+
+
+class Http(StrictModel):
+    """Sends an HTTP request, with the step attempt ID as `Idempotency-Key`.
+
+    Attributes:
+        url: without references.
+        query: parameters that are added to it.
+        headers: without secrets.
+        secret_headers: headers whose values are references to secrets, such as `env:TOKEN`.
+        body: sent as JSON; None: no body.
+        expected_status: the status codes of success; none: 200 to 299.
+    """
+
+    url: _Word
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    query: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    secret_headers: dict[str, str] = {}
+    body: JsonValue = None
+    expected_status: list[HttpStatus] = []
+
+
+class Route53Record(StrictModel):
+    """Sets a DNS record in Route 53 (UPSERT), and waits until all of its servers have it.
+
+    Attributes:
+        ttl: in seconds.
+    """
+
+    zone_id: _Word
+    name: _Word
+    type: Literal["A", "AAAA", "CNAME", "TXT"]
+    ttl: Annotated[int, Field(strict=True, ge=0, le=604_800)] = 60
+    values: Annotated[list[str], Field(min_length=1, max_length=100)]
+
+
+class RoutingControl(StrictModel):
+    """Sets a routing control of Application Recovery Controller.
+
+    Attributes:
+        cluster_endpoints: of its cluster, by Region; they are tried in turn.
+    """
+
+    routing_control_arn: _Word
+    state: Literal["On", "Off"]
+    cluster_endpoints: Annotated[dict[Region, _Word], Field(min_length=1, max_length=5)]
+
+
+class InputType(StrEnum):
+    """What an operator may enter for an input of a manual step."""
+
+    TEXT = "TEXT"
+    NUMBER = "NUMBER"
+    YES_OR_NO = "YES_OR_NO"
+
+
+class ManualInput(StrictModel):
+    """An input that an operator enters to complete a manual step; it becomes an output."""
+
+    name: PlanOrWaveId
+    type: InputType = InputType.TEXT
+    description: Text = ""
+    required: YesOrNo = True
+
+
+class Manual(StrictModel):
+    """An instruction that an operator completes or fails.
+
+    Attributes:
+        instruction: in Markdown.
+    """
+
+    instruction: Annotated[Text, Field(min_length=1, max_length=4000)]
+    inputs: Annotated[list[ManualInput], Field(max_length=20)] = []
+
+
+class Workflow(StrictModel):
+    """Runs a workflow of the user's own Temporal workers, and waits for its result.
+
+    Attributes:
+        type: the workflow type.
+        input: its one input, as plain JSON.
+    """
+
+    type: _Word
+    task_queue: _Word
+    input: JsonValue = None
+
+
+class Check(StrictModel):
+    """What all checks have.
+
+    Attributes:
+        healthy_threshold: how often in a row it must pass.
+        interval_seconds: between two tries.
+    """
+
+    healthy_threshold: Threshold = 2
+    interval_seconds: Seconds = 10.0
+
+
+class ServerCheck(Check):
+    """A check of each started server of the wave.
+
+    Attributes:
+        servers: the servers instead.
+    """
+
+    servers: list[ServerId] | None = None
+
+
+class InstanceStatus(ServerCheck):
+    """Whether EC2's status checks of the instances pass."""
+
+
+class Tcp(ServerCheck):
+    """Whether a TCP connection is accepted.
+
+    Attributes:
+        host: a fixed host instead of the servers.
+        from_: a server from which it is tried, by Systems Manager; None: from the worker.
+    """
+
+    port: Port
+    host: _Word | None = None
+    from_: Annotated[ServerId | None, Field(alias="From")] = None
+
+
+class HttpGet(ServerCheck):
+    """Whether an HTTP request is answered as expected.
+
+    Attributes:
+        host: a fixed host instead of the servers.
+        expected_status: the status codes of success; none: 200 to 299.
+        contains: a text that the first 64 KB of the body must contain.
+        from_: a server from which it is tried, by Systems Manager; None: from the worker.
+    """
+
+    port: Port
+    scheme: Literal["http", "https"] = "http"
+    path: Annotated[str, Field(pattern=r"^/[!-~]{0,1000}$")] = "/"
+    host: _Word | None = None
+    expected_status: list[HttpStatus] = []
+    contains: _Word | None = None
+    verify_tls: YesOrNo = True
+    from_: Annotated[ServerId | None, Field(alias="From")] = None
+
+
+class Dns(Check):
+    """Whether a name resolves to the expected values.
+
+    Attributes:
+        values: all of which the answer must have; none: any answer passes.
+        resolver: the address of a DNS server, with a port if it is not 53; None: the worker's own.
+        from_: a server from which it is tried, by Systems Manager; None: from the worker.
+    """
+
+    name: _Word
+    type: Literal["A", "AAAA", "CNAME", "TXT"] = "A"
+    values: list[str] = []
+    resolver: _Word | None = None
+    from_: Annotated[ServerId | None, Field(alias="From")] = None
+
+
+class Alarm(Check):
+    """Whether a CloudWatch alarm is in the state OK."""
+
+    alarm_name: _Word
+
+
+class TargetHealth(Check):
+    """Whether targets of a load balancer's target group are healthy.
+
+    Attributes:
+        servers: whose instances must be; None: each target of the group.
+    """
+
+    target_group_arn: _Word
+    servers: list[ServerId] | None = None
+
+
+KindModel = (
+    SsmAutomation
+    | SsmCommand
+    | Lambda
+    | Http
+    | Route53Record
+    | RoutingControl
+    | Manual
+    | Workflow
+    | InstanceStatus
+    | Tcp
+    | HttpGet
+    | Dns
+    | Alarm
+    | TargetHealth
+)
+
+
+class StepOutput(StrictModel):
+    """An output of a step.
+
+    Attributes:
+        path: JMESPath into the step's result.
+        secret: whether its value is masked wherever it is shown.
+    """
+
+    path: _Word
+    secret: YesOrNo = False
+
+
+class Step(StrictModel):
+    """One step of a wave; it has one kind.
+
+    Attributes:
+        when: None only of checks that default to BOTH.
+        timeout_seconds: from its start; manual steps have `decision_seconds` instead.
+        retries: after it failed, with a new attempt each.
+        idempotent: running it again does no harm, so that it is if its outcome is not known.
+        decision_seconds: how long it waits for an operator where it does.
+        rerun: `run --from` runs it again although it succeeded for the same instances.
+        outputs: by name.
+    """
+
+    step_id: PlanOrWaveId
+    when: When | None = None
+    timeout_seconds: Seconds = DEFAULT_STEP_SECONDS
+    retries: Retries = 0
+    impact: Impact = Impact.CRITICAL
+    idempotent: YesOrNo = False
+    on_cancel: OnCancel = OnCancel.LEAVE
+    decision_seconds: Seconds = DEFAULT_DECISION_SECONDS
+    rerun: YesOrNo = False
+    region: Region | None = None
+    role_arn: RoleArn | None = None
+    account_id: AccountId | None = None
+    outputs: dict[PlanOrWaveId, StepOutput] = {}
+    ssm_automation: SsmAutomation | None = None
+    ssm_command: SsmCommand | None = None
+    lambda_: Annotated[Lambda | None, Field(alias="Lambda")] = None
+    http: Http | None = None
+    route53_record: Annotated[Route53Record | None, Field(alias="Route53Record")] = None
+    routing_control: RoutingControl | None = None
+    manual: Manual | None = None
+    workflow: Workflow | None = None
+    instance_status: InstanceStatus | None = None
+    tcp: Tcp | None = None
+    http_get: HttpGet | None = None
+    dns: Dns | None = None
+    alarm: Alarm | None = None
+    target_health: TargetHealth | None = None
+
+    @property
+    def kind(self) -> StepKind:
+        """Its kind."""
+        return next(iter(self._kinds))
+
+    @property
+    def spec(self) -> KindModel:
+        """What its kind's key has."""
+        return self._kinds[self.kind]
+
+    @property
+    def _kinds(self) -> dict[StepKind, KindModel]:
+        found: dict[StepKind, KindModel] = {}
+        for name, field in Step.model_fields.items():
+            value: Any = getattr(self, name)
+            key = field.alias or name
+            if value is not None and key in _BY_KEY:
+                found[_BY_KEY[key]] = value
+        return found
+
+    @property
+    def effective_when(self) -> When:
+        """In which kind of execution it runs."""
+        return self.when or When.BOTH
+
+    @property
+    def needs_when(self) -> bool:
+        """Whether `When` is required: it acts, or in a drill it would look at production."""
+        return self.kind.acts or self.is_fixed
+
+    def runs_in(self, *, is_drill: bool) -> bool:
+        """Whether it runs in a drill, or else in a recovery."""
+        left_out = When.RECOVERY if is_drill else When.DRILL
+        return self.effective_when is not left_out
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it is a check of something other than recovery instances."""
+        spec = self.spec
+        if isinstance(spec, Dns | Alarm | TargetHealth):
+            return True
+        return isinstance(spec, Tcp | HttpGet) and spec.host is not None

@@ -1,0 +1,108 @@
+"""The state of a wave's steps."""
+
+from enum import StrEnum
+
+from pydantic import JsonValue
+
+from recovery.base_model import Model
+from recovery.steps.model import Step, StepKind, StepPhase
+
+MAX_OUTPUT_BYTES = 4096
+MASK = "********"
+
+
+class StepStatus(StrEnum):
+    """The status of a step."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+    """Whether it had its effect is not known; an operator must say."""
+    SKIPPED = "SKIPPED"
+    CANCELLED = "CANCELLED"
+    NOT_TESTED = "NOT_TESTED"
+    """Its `When` leaves it out of this kind of execution."""
+    NOT_RUN = "NOT_RUN"
+    """The wave ended before it."""
+
+    @property
+    def lets_next_begin(self) -> bool:
+        """Whether the next step of the list may begin."""
+        return self in (StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.NOT_TESTED)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it fails its wave, unless it is OPTIONAL."""
+        return self in (StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.OUTCOME_UNKNOWN)
+
+
+class CheckResult(StrEnum):
+    """The result of a check."""
+
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    """It could not be carried out; that never passes."""
+
+
+class StepOverride(StrEnum):
+    """What an operator decided about a step."""
+
+    SKIP = "SKIP"
+    COMPLETE = "COMPLETE"
+    FAIL = "FAIL"
+    RERUN = "RERUN"
+
+
+class StepState(Model):
+    """The state of one step.
+
+    Attributes:
+        result: of a check.
+        reason: what it waits for, why it failed, or the last evidence of a check.
+        attempt: from 1; 0 before it begins.
+        actor: the operator who decided about it, and that is kept for ever.
+        decision: what that operator decided.
+        decide_until: until when it waits for an operator (epoch seconds); None if it does not.
+        outputs: at most 4 KB; the values of secret ones are masked.
+        link: the link or ID in the system that ran it.
+        before: the state that it replaced, to be put back.
+        instance_ids: the recovery instances that it ran for.
+    """
+
+    step_id: str
+    kind: StepKind
+    phase: StepPhase
+    status: StepStatus = StepStatus.PENDING
+    result: CheckResult | None = None
+    reason: str = ""
+    attempt: int = 0
+    start_time: float | None = None
+    end_time: float | None = None
+    actor: str | None = None
+    decision: StepOverride | None = None
+    decide_until: float | None = None
+    outputs: dict[str, JsonValue] = {}
+    link: str = ""
+    before: JsonValue = None
+    instance_ids: list[str] = []
+
+    @classmethod
+    def of(cls, step: Step, phase: StepPhase) -> "StepState":
+        """The initial state of a step."""
+        return cls(step_id=step.step_id, kind=step.kind, phase=phase)
+
+    @property
+    def is_overridden(self) -> bool:
+        """Whether an operator skipped it, or completed what is not a manual step."""
+        skipped = self.decision is StepOverride.SKIP
+        completed = self.decision is StepOverride.COMPLETE and self.kind is not StepKind.MANUAL
+        return skipped or completed
+
+    @property
+    def awaits_operator(self) -> bool:
+        """Whether it waits for an operator's decision."""
+        return self.decide_until is not None
