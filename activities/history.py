@@ -9,8 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities.execution_state import StateUnavailableError, read_temporal_state
 from activities.heartbeat import heartbeating
 from contract.cleanup import CleanupScope
-from contract.execution import ExecutionRun, HistoryRepair
-from recovery.execution.server import ServerResult
+from contract.execution import ExecutionRun, HistoryRepair, TakenOver
 from recovery.execution.state import ExecutionState
 from recovery.history.comparison import Difference, TemporalState, compare, repair_record
 from recovery.history.record import HistoryRecord
@@ -51,10 +50,10 @@ class HistoryActivities:
             return CleanupScope.of(*await self._recorded(execution_id))
 
     @activity.defn
-    async def launched_servers(self, execution_id: str) -> list[ServerResult]:
-        """Read from the history the servers of an execution that have a job, without reasons.
+    async def read_taken_over(self, execution_id: str) -> TakenOver:
+        """Read from the history an execution's servers that have a job, and its steps that began.
 
-        Those whose instance its clean-up terminated are left out.
+        Servers are without reasons. Those whose instance its clean-up terminated are left out.
 
         Raises:
             ApplicationError: not retryable; the history does not have the execution.
@@ -62,11 +61,15 @@ class HistoryActivities:
         async with _retried_while_unavailable():
             state, _ = await self._recorded(execution_id)
         servers = (server for wave in state.waves for server in wave.servers)
-        return [
-            s.model_copy(update={"reason": None})
-            for s in servers
-            if s.recovery_job_id and not state.has_terminated(s)
-        ]
+        steps = {w.wave_id: [step for step in w.steps if step.attempt] for w in state.waves}
+        return TakenOver(
+            servers=[
+                s.model_copy(update={"reason": None})
+                for s in servers
+                if s.recovery_job_id and not state.has_terminated(s)
+            ],
+            steps={wave_id: states for wave_id, states in steps.items() if states},
+        )
 
     async def _recorded(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan]:
         recorded = await self._table.execution(execution_id)

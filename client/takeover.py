@@ -138,14 +138,14 @@ async def previous_execution(
 
 
 def has_launched_nothing(state: ExecutionState) -> bool:
-    """Whether it is certain that an execution has no server: none up, none with a job in doubt."""
+    """Whether it is certain that an execution has no server, and began no step."""
     return all(
         server.recovery_job_id is None
         and not wave.launches_in_doubt
         and (not wave.attempt or server.launch_status is LaunchStatus.FAILED)
         for wave in state.waves
         for server in wave.servers
-    )
+    ) and not any(step.attempt for wave in state.waves for step in wave.steps)
 
 
 async def _earlier_with_servers(

@@ -7,9 +7,11 @@ from pydantic import Field, field_validator
 
 from recovery.access.grants import SignedRequest, SignedTakeover, StartSubject
 from recovery.base_model import Model, StrictModel
+from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.durations import LearnedDurations
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.state import StepState
 
 
 class Takeover(Model):
@@ -83,6 +85,18 @@ def packed_state(state: ExecutionState) -> bytes:
 def unpacked_state(packed: bytes) -> ExecutionState:
     """The state that `packed_state` has compressed."""
     return ExecutionState.model_validate_json(zlib.decompress(packed))
+
+
+class TakenOver(Model):
+    """What an execution takes over from an earlier one.
+
+    Attributes:
+        servers: those that have a job.
+        steps: those that began, by WaveId.
+    """
+
+    servers: list[ServerResult]
+    steps: dict[str, list[StepState]] = {}
 
 
 class ReceivedMessage(Model):

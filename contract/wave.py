@@ -1,5 +1,8 @@
 """The input, a signal and the result of a wave's workflow."""
 
+from pydantic import JsonValue
+
+from contract.steps import StepServer
 from recovery.access.grants import SignedApproval, SignedRequest
 from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
@@ -9,6 +12,7 @@ from recovery.execution.wave import WaveAttempt, WaveState
 from recovery.forecast.estimates import EARLIEST_SERVER_SECONDS
 from recovery.launch.admission import DEFAULT_PRIORITY
 from recovery.plan.model import Wave
+from recovery.steps.state import StepState
 
 
 class WaveInput(Model):
@@ -33,10 +37,16 @@ class WaveInput(Model):
         acting_for: the execution and actor that sessions in AWS are named after.
         retried_by: the operators' signed retries that the attempt follows.
         approved_by: the signed approvals of the recovery and of the wave.
+        earlier_steps: the steps' states of earlier attempts or of an earlier execution.
+        steps_in_doubt: an earlier attempt was lost, and may have begun steps nobody recorded.
+        launch_accepted: launch nothing, because an operator accepted what is up.
+        step_servers: servers of other waves that the references of its steps name.
+        step_outputs: what steps returned that its references name, by `WAVE.STEP` and name.
     """
 
     execution_id: str
     execution_type: ExecutionType
+    plan_id: str
     plan_workflow_id: str
     wave: Wave
     attempt: int
@@ -58,6 +68,11 @@ class WaveInput(Model):
     acting_for: SessionIdentity | None = None
     retried_by: list[SignedRequest] = []
     approved_by: list[SignedApproval] = []
+    earlier_steps: list[StepState] = []
+    steps_in_doubt: bool = False
+    launch_accepted: bool = False
+    step_servers: list[StepServer] = []
+    step_outputs: dict[str, dict[str, JsonValue]] = {}
 
     @property
     def is_drill(self) -> bool:

@@ -151,7 +151,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             history.record,
             history.record_deliveries,
             history.cleanup_scope,
-            history.launched_servers,
+            history.read_taken_over,
             history.repair_history,
         ],
         graceful_shutdown_timeout=_GRACE_PERIOD,

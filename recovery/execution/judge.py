@@ -7,6 +7,8 @@ from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import OperatorDecision, WaveState, WaveStatus
 from recovery.plan.fields import Impact
+from recovery.steps.state import StepState, StepStatus
+from recovery.text_format import count
 
 
 class Verdict(Model):
@@ -53,6 +55,45 @@ def judge_wave(servers: list[ServerResult], *, label: Callable[[str], str] = str
     critical = any(s.impact is Impact.CRITICAL for s in failed)
     status = WaveStatus.FAILED if critical else WaveStatus.PARTIAL
     return Verdict(status=status, reason=reason, end_time=end_time)
+
+
+def judge_steps(verdict: Verdict | None, steps: list[StepState]) -> Verdict:
+    """Derive a wave's status from its launch and its steps, none of which is open.
+
+    Args:
+        verdict: about the servers; None if the wave has none.
+        steps: all of the wave.
+    """
+    ends = [s.end_time for s in steps if s.end_time is not None]
+    if verdict is not None and verdict.end_time is not None:
+        ends.append(verdict.end_time)
+    end_time = max(ends, default=None)
+    is_launched = verdict is None or verdict.status.satisfies
+    # A step that was not run has not succeeded.
+    failed = [s for s in steps if s.fails_wave or s.status is StepStatus.NOT_RUN]
+    if failed or not is_launched:
+        reasons = [] if verdict is None or is_launched else [verdict.reason]
+        # Why the launch failed says why they were not run.
+        named = failed if is_launched else [s for s in failed if s.fails_wave]
+        reason = "; ".join([*reasons, *([_listed(named)] if named else [])])
+        return Verdict(status=WaveStatus.FAILED, reason=reason, end_time=end_time)
+    partial = [s for s in steps if s.makes_partial]
+    status = WaveStatus.COMPLETED if verdict is None else verdict.status
+    reasons = [] if verdict is None else [verdict.reason]
+    if partial:
+        status = WaveStatus.PARTIAL
+        reasons.append(_listed(partial))
+    elif any(s.status is StepStatus.SUCCEEDED for s in steps):
+        reasons.append("every step succeeded")
+    if left_out := sum(s.status is StepStatus.NOT_TESTED for s in steps):
+        reasons.append(f"{count(left_out, 'step')} NOT_TESTED")
+    return Verdict(status=status, reason=", ".join(reasons), end_time=end_time)
+
+
+def _listed(steps: list[StepState]) -> str:
+    texts = [f"step {s.step_id} {s.status}: {s.reason}".rstrip(": ") for s in steps]
+    more = len(texts) - _FAILURES_SHOWN
+    return "; ".join(texts[:_FAILURES_SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
 _FAILURES_SHOWN = 5

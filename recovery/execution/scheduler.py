@@ -45,6 +45,7 @@ _REPORTED = (
     "start_time",
     "end_time",
     "completion_duration",
+    "launch_end_time",
     "late",
     "launches_in_doubt",
 )
@@ -189,6 +190,7 @@ class WaveScheduler:
             return False
         before, had_failed = wave.status, wave.status.has_failed
         wave.merge_servers(reported.servers)
+        wave.merge_steps(reported.steps)
         stays_cancelled = (
             wave.status is WaveStatus.CANCELLED and reported.status is not WaveStatus.CANCELLED
         )
@@ -198,6 +200,10 @@ class WaveScheduler:
             wave.waiting_for = None
         if wave.status is WaveStatus.CANCELLED:
             wave.cause = Cause.CANCELLED
+        accepted = wave.decisions.accepted_by
+        # It was about what had failed before.
+        if accepted and any((s.end_time or 0.0) > accepted.time for s in wave.failed_steps):
+            wave.decisions = wave.decisions.model_copy(update={"accepted_by": None})
         if wave.status is not before or had_failed:
             self._after_end(wave, now=now, had_failed=had_failed)
         return True
@@ -325,6 +331,8 @@ class WaveScheduler:
         retries = self._planned[wave.wave_id].retries
         is_open = self.state.status in (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
         has_retries = wave.automatic_retries < retries and may_retry and self._may_attempt
+        # They count launches; a step has its own.
+        has_retries = has_retries and not wave.failed_steps
         other_stopping = [w for w in self._unlaunched.stopping_waves() if w is not wave]
         overruled = wave.decisions.accepted_by or other_stopping
         if wave.status is WaveStatus.FAILED and has_retries and is_open and not overruled:

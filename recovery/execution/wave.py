@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
+from pydantic import JsonValue
+
 from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, server_label
 from recovery.plan.model import Wave
@@ -170,8 +172,10 @@ class WaveState(Model):
         approval_required: whether an operator must approve it before it is launched.
         revision: grows with every change; an older state never replaces a newer one.
         start_time: when DRS accepted the launch of this attempt.
-        end_time: when the last server reached its final state.
+        end_time: when the last step ended; without steps, when the last server reached its final
+            state.
         completion_duration: seconds between the two.
+        launch_end_time: when the last server reached its final state.
         past_attempts: the attempts before this one; of many the first and the latest. Reports to
             the plan omit them.
         late: the wave completed after it was TIMED_OUT.
@@ -187,6 +191,7 @@ class WaveState(Model):
         operating_systems: of its servers, where DRS says so.
         server_names: of its servers, where DRS says so; reports to the plan omit them.
         steps: its steps, in the order in which they run.
+        steps_in_doubt: an earlier attempt was lost, and may have begun steps nobody recorded.
     """
 
     wave_id: str
@@ -203,6 +208,7 @@ class WaveState(Model):
     start_time: float | None = None
     end_time: float | None = None
     completion_duration: float | None = None
+    launch_end_time: float | None = None
     past_attempts: list[WaveAttempt] = []
     late: bool = False
     caused_by: list[str] = []
@@ -219,6 +225,7 @@ class WaveState(Model):
     decisions: Decisions = Decisions()
     servers: list[ServerResult] = []
     steps: list[StepState] = []
+    steps_in_doubt: bool = False
 
     @classmethod
     def of(cls, wave: Wave) -> "WaveState":
@@ -240,8 +247,19 @@ class WaveState(Model):
     def releases_dependents(self) -> bool:
         """Whether it is up, or an operator accepted or skipped it."""
         decided = self.decisions
+        accepted = decided.accepted_by is not None and not self.has_steps_to_run
         skipped = self.status is WaveStatus.SKIPPED and decided.skipped_by is not None
-        return self.status.satisfies or decided.accepted_by is not None or skipped
+        return self.status.satisfies or accepted or skipped
+
+    @property
+    def has_steps_to_run(self) -> bool:
+        """Whether its workflow runs, or is to run, steps."""
+        return not self.status.is_settled and any(step.is_open for step in self.steps)
+
+    @property
+    def failed_steps(self) -> list[StepState]:
+        """The steps that make it FAILED."""
+        return [step for step in self.steps if step.fails_wave]
 
     @property
     def is_running(self) -> bool:
@@ -349,6 +367,11 @@ class WaveState(Model):
         by_id = {server.source_server_id: server for server in changed}
         self.servers = [by_id.get(s.source_server_id, s) for s in self.servers]
 
+    def merge_steps(self, changed: Iterable[StepState]) -> None:
+        """Replace the states of the steps named in `changed`."""
+        by_id = {step.step_id: step for step in changed}
+        self.steps = [by_id.get(s.step_id, s) for s in self.steps]
+
     def reopened(self) -> None:
         """Clear what belongs to the attempt that has ended, and keep it as a past one."""
         if self.has_workflow and self.attempt:
@@ -356,8 +379,9 @@ class WaveState(Model):
             ended = self._this_attempt.model_copy(update={"status_reason": reason})
             past = [*self.past_attempts, ended]
             self.past_attempts = past[:1] + past[1:][1 - _MAX_PAST_ATTEMPTS :]
+        self.steps_in_doubt = self.cause is Cause.WORKFLOW_LOST
         self.has_workflow, self.late = False, False
-        self.start_time = self.end_time = self.completion_duration = None
+        self.start_time = self.end_time = self.completion_duration = self.launch_end_time = None
         self.ask_until = self.unanswered_since = self.retry_after = None
         self.launches_in_doubt = []
 
@@ -370,10 +394,15 @@ class WaveState(Model):
 
 
 class WaveReport(Model):
-    """A wave's state with its changed servers only, from its workflow to the plan's."""
+    """A wave's state with its changed servers and steps only, from its workflow to the plan's.
+
+    Attributes:
+        outputs: what changed steps returned, by StepId and name; not masked.
+    """
 
     execution_id: str
     wave: WaveState
+    outputs: dict[str, dict[str, JsonValue]] = {}
 
 
 def next_revision(previous: int, now: float) -> int:

@@ -4,6 +4,7 @@ Pure data. `recovery.plan.file` reads steps from a file; `recovery.steps.referen
 references in their values.
 """
 
+import hashlib
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -400,6 +401,11 @@ class Step(StrictModel):
     def spec(self) -> KindModel:
         """What its kind's key has."""
         return self._kinds[self.kind]
+
+    @property
+    def definition_hash(self) -> str:
+        """A short hash of all that it is."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     @property
     def _kinds(self) -> dict[StepKind, KindModel]:

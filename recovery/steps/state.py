@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import JsonValue
 
 from recovery.base_model import Model
+from recovery.plan.fields import Impact
 from recovery.steps.model import Step, StepKind, StepPhase
 
 MAX_OUTPUT_BYTES = 4096
@@ -64,6 +65,7 @@ class StepState(Model):
         result: of a check.
         reason: what it waits for, why it failed, or the last evidence of a check.
         attempt: from 1; 0 before it begins.
+        attempt_id: of that attempt; also in a later execution that takes it up again.
         actor: the operator who decided about it, and that is kept for ever.
         decision: what that operator decided.
         decide_until: until when it waits for an operator (epoch seconds); None if it does not.
@@ -71,15 +73,18 @@ class StepState(Model):
         link: the link or ID in the system that ran it.
         before: the state that it replaced, to be put back.
         instance_ids: the recovery instances that it ran for.
+        definition: a hash of the step in its plan, which may differ in a later execution.
     """
 
     step_id: str
     kind: StepKind
     phase: StepPhase
+    impact: Impact = Impact.CRITICAL
     status: StepStatus = StepStatus.PENDING
     result: CheckResult | None = None
     reason: str = ""
     attempt: int = 0
+    attempt_id: str = ""
     start_time: float | None = None
     end_time: float | None = None
     actor: str | None = None
@@ -89,11 +94,34 @@ class StepState(Model):
     link: str = ""
     before: JsonValue = None
     instance_ids: list[str] = []
+    definition: str = ""
 
     @classmethod
     def of(cls, step: Step, phase: StepPhase) -> "StepState":
         """The initial state of a step."""
-        return cls(step_id=step.step_id, kind=step.kind, phase=phase)
+        return cls(
+            step_id=step.step_id,
+            kind=step.kind,
+            phase=phase,
+            impact=step.impact,
+            definition=step.definition_hash,
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended, or waits for an operator."""
+        return self.status in (StepStatus.PENDING, StepStatus.RUNNING) or self.awaits_operator
+
+    @property
+    def fails_wave(self) -> bool:
+        """Whether it makes its wave FAILED."""
+        return self.impact is Impact.CRITICAL and self.status.has_failed and not self.is_open
+
+    @property
+    def makes_partial(self) -> bool:
+        """Whether it makes its wave PARTIAL unless that is FAILED."""
+        has_failed = self.status.has_failed and not self.is_open
+        return self.is_overridden or (has_failed and self.impact is Impact.OPTIONAL)
 
     @property
     def is_overridden(self) -> bool:

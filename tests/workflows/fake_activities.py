@@ -15,7 +15,7 @@ from aws.errors import AwsError, AwsErrorKind
 from aws.quotas import ServiceQuotas
 from aws.sessions import AwsSessions
 from aws.targets import TargetClients
-from contract.execution import ExecutionRun, HistoryRepair
+from contract.execution import ExecutionRun, HistoryRepair, TakenOver
 from contract.launch import (
     BatchProgress,
     BatchRequest,
@@ -136,7 +136,7 @@ class FakeActivities:
         return [self.queue_launches, self.launch_batch, self.read_running_jobs,
                 self.find_launch, self.watch_servers, self.record, self.check_targets,
                 self.read_wave_state, self.await_wave, self.repair_history,
-                self.launched_servers, self.review_launches]  # fmt: skip
+                self.read_taken_over, self.review_launches]  # fmt: skip
 
     def recorded(self, wave_id: str) -> WaveState:
         """A wave's newest state in the history."""
@@ -242,9 +242,9 @@ class FakeActivities:
         self.repairs.append(run)
         return HistoryRepair(repaired=["EXECUTION"], remaining=self.cannot_repair)
 
-    @activity.defn(name="launched_servers")
-    async def launched_servers(self, execution_id: str) -> list[ServerResult]:
-        return self.launched_before
+    @activity.defn(name="read_taken_over")
+    async def read_taken_over(self, execution_id: str) -> TakenOver:
+        return TakenOver(servers=self.launched_before)
 
     @activity.defn(name="review_launches")
     async def review_launches(self, request: ReviewRequest) -> list[ServerResult]:

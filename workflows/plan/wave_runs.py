@@ -17,7 +17,7 @@ from temporalio.exceptions import (
 with workflow.unsafe.imports_passed_through():
     from activities.executions import ExecutionActivities
     from activities.heartbeat import heartbeat_timeout
-    from contract.execution import StartExecution
+    from contract.execution import StartExecution, TakenOver
     from contract.failures import FailureType
     from contract.identifiers import launch_prefix, search_attributes, wave_workflow_id
     from contract.launch import LaunchAnswer
@@ -31,8 +31,10 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.wave import WaveReport, WaveState
     from recovery.forecast.estimates import earliest_seconds
     from recovery.launch.admission import DEFAULT_PRIORITY
+    from recovery.steps.state import StepState
     from workflows.activity_options import READ_RETRY
     from workflows.plan.expectations import Expectations
+    from workflows.plan.step_inputs import StepInputs
     from workflows.recorder import MAX_RECORD_SECONDS
     from workflows.signals import signal_workflow
     from workflows.wave.workflow import WaveWorkflow
@@ -67,6 +69,8 @@ class WaveRuns:
         # By workflow ID: whether the wave knows that the plan is paused.
         self._paused: dict[str, bool] = {}
         self._taken_over: list[ServerResult] = []
+        self._steps_taken_over: dict[str, list[StepState]] = {}
+        self._step_inputs = StepInputs(start.plan, scheduler.state)
         # By WaveId: the operators' signed retries, for the worker that launches.
         self.signed_retries: dict[str, list[SignedRequest]] = {}
         # By WaveId, or None for the recovery: the signed approvals, for the same.
@@ -76,11 +80,17 @@ class WaveRuns:
         # By workflow ID: signals to a workflow that has not started yet.
         self._pending_signals: dict[str, list[tuple[str, WaveSignal | None]]] = {}
 
-    def take_over(self, servers: list[ServerResult]) -> None:
-        """Take over what an earlier execution launched."""
-        self._taken_over = servers
-        self._scheduler.take_over(servers, now=workflow.time())
+    def take_over(self, earlier: TakenOver) -> None:
+        """Take over what an earlier execution launched and ran."""
+        self._taken_over = earlier.servers
+        self._steps_taken_over = earlier.steps
+        self._step_inputs.take_over(earlier.steps)
+        self._scheduler.take_over(earlier.servers, now=workflow.time())
         self._expectations.update_remaining()
+
+    def keep_outputs(self, report: WaveReport) -> None:
+        """Keep what a wave's steps returned."""
+        self._step_inputs.add(report.wave.wave_id, report.outputs)
 
     def start_ready(self) -> None:
         """Start a workflow for each wave that is ready."""
@@ -200,6 +210,7 @@ class WaveRuns:
         return WaveInput(
             execution_id=start.execution_id,
             execution_type=start.execution_type,
+            plan_id=plan.plan_id,
             plan_workflow_id=workflow.info().workflow_id,
             wave=planned,
             attempt=wave.attempt,
@@ -224,6 +235,11 @@ class WaveRuns:
                 *self.signed_approvals.get(None, []),
                 *self.signed_approvals.get(wave.wave_id, []),
             ],
+            earlier_steps=self._earlier_steps(wave),
+            steps_in_doubt=wave.steps_in_doubt,
+            launch_accepted=wave.decisions.accepted_by is not None,
+            step_servers=self._step_inputs.servers_of(planned),
+            step_outputs=self._step_inputs.outputs_of(planned),
         )
 
     def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:
@@ -235,6 +251,10 @@ class WaveRuns:
             launched = [s for s in wave.servers if s.recovery_job_id]
             return [s.model_copy(update={"reason": None}) for s in launched]
         return wave.taken_over(self._taken_over)
+
+    def _earlier_steps(self, wave: WaveState) -> list[StepState]:
+        """The steps of earlier attempts or of the execution that is taken over."""
+        return wave.steps if wave.attempt > 1 else self._steps_taken_over.get(wave.wave_id, [])
 
     def _earlier_prefixes(self, wave: WaveState) -> list[str]:
         """The prefixes of the launch IDs of those earlier launches."""

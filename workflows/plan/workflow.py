@@ -214,19 +214,19 @@ class RecoveryPlanWorkflow:
         return used >= 1.0
 
     async def _read_taken_over(self) -> None:
-        """Read the servers of the execution that is taken over: too many for the input."""
+        """Read what the execution that is taken over has: too much for the input."""
         takeover = self._start.takeover
         if takeover is not None:
-            servers = await workflow.execute_activity_method(
-                HistoryActivities.launched_servers,
+            earlier = await workflow.execute_activity_method(
+                HistoryActivities.read_taken_over,
                 takeover.execution_id,
                 task_queue=HISTORY_TASK_QUEUE,
-                summary=f"Read the servers of {takeover.execution_id}",
+                summary=f"Read the servers and steps of {takeover.execution_id}",
                 start_to_close_timeout=timedelta(minutes=2),
                 heartbeat_timeout=heartbeat_timeout(),
                 retry_policy=READ_RETRY,
             )
-            self._waves.take_over(servers)
+            self._waves.take_over(earlier)
 
     async def _wait_for_change(self) -> None:
         """Wait for a report, a message or the next deadline."""
@@ -278,6 +278,7 @@ class RecoveryPlanWorkflow:
 
     def _apply_report(self, report: WaveReport) -> None:
         if self._scheduler.report(report, now=workflow.time()):
+            self._waves.keep_outputs(report)
             self._apply_stop_policy()
             self._mark_changed()
 

@@ -52,7 +52,12 @@ class PlanReporter:
                 )
             wave = tracker.take_unreported()
             if not self._control.plan_closed:
-                report = WaveReport(execution_id=self._execution_id, wave=wave)
+                outputs = {
+                    step.step_id: tracker.step_outputs[step.step_id]
+                    for step in wave.steps
+                    if step.step_id in tracker.step_outputs
+                }
+                report = WaveReport(execution_id=self._execution_id, wave=wave, outputs=outputs)
                 if not await signal_workflow(self._plan, "wave_report", report):
                     self._control.plan_closed = True
             self._reported_revision = wave.revision

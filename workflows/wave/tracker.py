@@ -1,15 +1,19 @@
 """The state of one attempt of a wave, and what changes it."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from pydantic import JsonValue
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from contract.launch import LaunchResult, LaunchWaiting
     from contract.wave import WaveInput
-    from recovery.execution.judge import judge_wave
+    from recovery.execution.judge import Verdict, judge_steps, judge_wave
     from recovery.execution.server import ServerResult
     from recovery.execution.wave import Cause, WaitingFor, WaveState, WaveStatus, next_revision
+    from recovery.steps.attempts import states_to_begin
+    from recovery.steps.state import StepState, StepStatus
     from recovery.text_format import listed
 
 
@@ -21,6 +25,8 @@ class WaveTracker:
         report_now: a change must be reported to the plan at once.
         poll_error: why DRS cannot be polled now; empty if it can.
         launch_reason: what a launch waits for; empty if none does.
+        step_outputs: what steps returned, by StepId and name; not masked.
+        is_launch_accepted: an operator accepted what is up, so that steps begin.
     """
 
     def __init__(self, start: WaveInput, *, on_change: Callable[[], None]) -> None:
@@ -34,14 +40,20 @@ class WaveTracker:
         self.state.operating_systems = start.operating_systems
         self.state.server_names = start.server_names
         self.state.past_attempts = start.past_attempts
+        self.state.steps = states_to_begin(start.wave, start.earlier_steps, is_drill=start.is_drill)
         self.state.status = WaveStatus.WAITING
         self.state.waiting_for = WaitingFor.LAUNCH
         self.state.status_reason = WaitingFor.LAUNCH.text()
         self.report_now = False
         self.poll_error = ""
         self.launch_reason = ""
+        # Of earlier attempts, the plan has them.
+        self.step_outputs: dict[str, dict[str, JsonValue]] = {}
+        self.is_launch_accepted = start.launch_accepted
         self._in_doubt: dict[str, str] = {}
         self._unreported: dict[str, ServerResult] = {}
+        # With the initial states, which the plan has not seen.
+        self._unreported_steps = {step.step_id for step in self.state.steps}
         self._has_own_job = False
 
     @property
@@ -54,12 +66,63 @@ class WaveTracker:
         ]
 
     def take_unreported(self) -> WaveState:
-        """The state with the servers that changed since the last call."""
+        """The state with the servers and steps that changed since the last call."""
         servers, self._unreported = list(self._unreported.values()), {}
+        steps = [s for s in self.state.steps if s.step_id in self._unreported_steps]
+        self._unreported_steps = set()
         self.report_now = False
         return self.state.model_copy(
-            update={"servers": servers, "server_names": {}, "past_attempts": []}
+            update={
+                "servers": servers,
+                "steps": [step.model_copy() for step in steps],
+                "server_names": {},
+                "past_attempts": [],
+            }
         )
+
+    def update_step(self, state: StepState, **changes: Any) -> None:
+        """Change the state of one of the wave's steps."""
+        before = state.model_copy()
+        for name, value in changes.items():
+            setattr(state, name, value)
+        if state == before:
+            return
+        if (state.status, state.decide_until) != (before.status, before.decide_until):
+            self.report_now = True
+        self._unreported_steps.add(state.step_id)
+        self._changed()
+
+    def show_step(self, text: str) -> None:
+        """Show which step runs, or what it waits for."""
+        wave = self.state
+        if wave.status is WaveStatus.TIMED_OUT:
+            self._change(wave.status, f"servers are up late; {text}")
+        else:
+            launched = self._verdict.reason + "; " if wave.servers and self.is_launch_over else ""
+            self._change(WaveStatus.IN_PROGRESS, launched + text)
+
+    @property
+    def _verdict(self) -> Verdict:
+        return judge_wave(self.state.servers, label=self.state.server_label)
+
+    @property
+    def is_launch_over(self) -> bool:
+        """Whether every server has reached its final state, or the wave is settled."""
+        return self.state.status.is_settled or self._verdict.status is not WaveStatus.IN_PROGRESS
+
+    @property
+    def is_launched(self) -> bool:
+        """Whether every CRITICAL server is up and none is open."""
+        return self._verdict.status.satisfies
+
+    @property
+    def is_timed_out(self) -> bool:
+        """Whether the wave is TIMED_OUT; what comes up then is late."""
+        return self.state.status is WaveStatus.TIMED_OUT
+
+    def wait_for_launch(self) -> None:
+        """Wait for the launch, after the steps before it."""
+        self._change(WaveStatus.WAITING, WaitingFor.LAUNCH.text(), WaitingFor.LAUNCH)
 
     def wait_for(self, waiting_for: WaitingFor, reason: str = "") -> None:
         """Set what the wave waits for before its launch."""
@@ -109,17 +172,37 @@ class WaveTracker:
     def judge(self) -> None:
         """Derive the wave's status from its servers; a TIMED_OUT wave that is up is late."""
         wave = self.state
-        verdict = judge_wave(wave.servers, label=wave.server_label)
-        if verdict.status is WaveStatus.IN_PROGRESS:
+        verdict = self._verdict if wave.servers else None
+        if verdict is not None and verdict.status is WaveStatus.IN_PROGRESS:
             if wave.start_time is not None and wave.status in _OPEN:
                 parts = [verdict.reason, self.launch_reason, self.poll_error]
                 self._change(WaveStatus.IN_PROGRESS, "; ".join(part for part in parts if part))
             return
         if wave.status is WaveStatus.CANCELLED:
             return
+        if verdict is not None and wave.launch_end_time is None:
+            wave.launch_end_time = verdict.end_time
+            self._changed()
+        if any(step.is_open for step in wave.steps) and (verdict is None or self.runs_steps):
+            return
+        combined = judge_steps(verdict, wave.steps) if wave.steps else verdict
+        assert combined is not None, "a wave has servers or steps"
         if wave.status is WaveStatus.TIMED_OUT:
+            if self.steps_not_run:
+                self._change(wave.status, "servers are up late, steps not run")
+                return
             wave.late = True
-        self._end(verdict.status, verdict.reason, at=verdict.end_time)
+        self._end(combined.status, combined.reason, at=combined.end_time)
+
+    @property
+    def runs_steps(self) -> bool:
+        """Whether the steps after the launch run, as far as its servers say."""
+        return self.is_launched or self.is_launch_accepted
+
+    @property
+    def steps_not_run(self) -> bool:
+        """Whether steps of the wave were left because it ended before them."""
+        return any(step.status is StepStatus.NOT_RUN for step in self.state.steps)
 
     def time_out(self) -> None:
         """Mark the wave TIMED_OUT because TimeoutSeconds have passed."""
@@ -162,7 +245,20 @@ class WaveTracker:
             self.report_now = True
             self._changed()
 
+    def end_by_steps(self) -> None:
+        """End the wave by its steps: it has no servers, or they are not launched."""
+        combined = judge_steps(None, self.state.steps)
+        self._end(combined.status, combined.reason, at=combined.end_time or workflow.time())
+
+    def leave_steps(self, reason: str) -> None:
+        """Record that the steps that have not begun are not run."""
+        for step in self.state.steps:
+            if step.status is StepStatus.PENDING:
+                self.update_step(step, status=StepStatus.NOT_RUN, reason=reason)
+
     def _end(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
+        if status is not WaveStatus.TIMED_OUT:
+            self.leave_steps(f"the wave is {status}")
         self._change(status, reason)
         start_time = self.state.start_time
         if not self._has_own_job and at is not None and start_time and at < start_time:

@@ -64,32 +64,40 @@ class WaveWatch:
         self._watches.append(asyncio.create_task(self._watch(request)))
         self._tracker.judge()
 
-    async def await_servers(self) -> None:
-        """Wait for the servers until TimeoutSeconds are over, then continue to observe them."""
+    async def await_launch(self, *, or_accepted: bool) -> None:
+        """Wait for the servers until TimeoutSeconds are over.
+
+        Args:
+            or_accepted: until an operator accepts what is up, too.
+        """
         control, tracker = self._control, self._tracker
+
+        def is_over() -> bool:
+            return tracker.is_launch_over or (or_accepted and tracker.is_launch_accepted)
+
         timeout = self._start.wave.timeout_seconds / self._start.speed
         await control.wait_until(
-            lambda: self._is_settled or control.superseded,
+            lambda: is_over() or control.superseded,
             seconds=self._last_accepted + timeout - workflow.time(),
             summary="TimeoutSeconds",
         )
-        if not (control.stopped or self._is_settled or control.superseded):
+        if not (control.stopped or is_over() or control.superseded):
             await self._poll_once_more()
-        if not self._is_settled:
+        if not is_over():
             if control.stop_reason is not None:
                 tracker.cancel(control.stop_reason)
-            else:
+            elif not control.superseded:
                 tracker.time_out()
+
+    async def observe(self) -> None:
+        """Observe the servers until each is in its final state, or another attempt does."""
+        control = self._control
         await control.wait_until(
             lambda: control.superseded or all(watch.done() for watch in self._watches),
             ignore_stop=True,
         )
         for watch in self._watches:
             watch.cancel()
-
-    @property
-    def _is_settled(self) -> bool:
-        return self._tracker.state.status.is_settled
 
     async def _poll_once_more(self) -> None:
         """Poll DRS before the wave is TIMED_OUT, in case the watching worker was down."""

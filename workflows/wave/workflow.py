@@ -16,16 +16,19 @@ with workflow.unsafe.imports_passed_through():
         LaunchWaiting,
         ReviewProgress,
     )
+    from contract.steps import StepAnswer, StepProgress
     from contract.watch import ServersChanged
     from contract.wave import StopWave, WaveInput, WaveOutcome
     from recovery.execution.server import LaunchStatus
     from recovery.execution.wave import WaitingFor, WaveState
     from recovery.history.record import HistoryRecord
+    from recovery.steps.model import StepPhase
     from workflows.recorder import MAX_RECORD_SECONDS, Recorder
     from workflows.signals import model_signal
     from workflows.wave.control import WaveControl
     from workflows.wave.launch import WaveLaunch
     from workflows.wave.plan_reporter import PlanReporter
+    from workflows.wave.steps import WaveSteps
     from workflows.wave.tracker import WaveTracker
     from workflows.wave.watch import WaveWatch
 
@@ -54,6 +57,7 @@ class WaveWorkflow:
         self._tracker = tracker = WaveTracker(start, on_change=self._on_change)
         self._watch = WaveWatch(start, tracker, control)
         self._launch = WaveLaunch(start, tracker, control, on_results=self._take_results)
+        self._steps = WaveSteps(start, tracker, control)
         self._reporter = PlanReporter(start, tracker, control, pause_seconds=pause)
 
     @workflow.run
@@ -65,21 +69,37 @@ class WaveWorkflow:
         """
         self._recorder.begin()
         reporting = asyncio.create_task(self._reporter.run())
-        is_known = await self._launch.review() if start.launch_prefixes else True
-        self._watch_earlier_jobs()
-        if is_known:
-            await self._launch.run()
-        if self._control.stop_reason is not None:
-            self._tracker.cancel(self._control.stop_reason)
-        self._tracker.judge()
-        if self._watch.has_begun:
-            await self._watch.await_servers()
+        if start.wave.servers:
+            await self._run_servers()
+        else:
+            await self._steps.run(StepPhase.ALONE)
+        self._cancel_if_stopped()
         await self._reporter.finish()
         reporting.cancel()
         timeout = MAX_RECORD_SECONDS if self._control.plan_closed else _LAST_RECORD_SECONDS
         await self._recorder.finish(within_seconds=timeout)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._outcome()
+
+    async def _run_servers(self) -> None:
+        """Launch the servers and watch them, with the steps before and after."""
+        start, control, tracker = self._start, self._control, self._tracker
+        is_known = await self._launch.review() if start.launch_prefixes else True
+        self._watch_earlier_jobs()
+        if is_known and not start.launch_accepted:
+            if not await self._steps.run(StepPhase.PRE_LAUNCH):
+                return
+            await self._launch.run()
+        self._cancel_if_stopped()
+        tracker.judge()
+        if self._watch.has_begun:
+            await self._watch.await_launch(or_accepted=True)
+        await self._steps.run_after_launch()
+        if self._watch.has_begun:
+            await self._watch.await_launch(or_accepted=False)
+            await self._watch.observe()
+            # A wave that is up late.
+            await self._steps.run_after_launch()
 
     @workflow.query
     def status(self) -> WaveState:
@@ -120,6 +140,21 @@ class WaveWorkflow:
         """Stop the wave: launch nothing more, observe what is launched."""
         self._control.stop_reason = signal.reason
 
+    @model_signal
+    def answer_step(self, answer: StepAnswer) -> None:
+        """Handle an operator's decision about a step."""
+        self._steps.answer(answer)
+
+    @model_signal
+    def step_progress(self, progress: StepProgress) -> None:
+        """Handle an activity's signal of what a step does."""
+        self._steps.note_progress(progress)
+
+    @workflow.signal
+    def accept_launch(self, *_: Any) -> None:
+        """Run the steps after the launch on what is up: an operator accepted it."""
+        self._tracker.is_launch_accepted = True
+
     @workflow.signal
     def pause(self, *_: Any) -> None:
         """Pause launches that DRS has not accepted yet."""
@@ -139,6 +174,11 @@ class WaveWorkflow:
     def plan_closed(self, *_: Any) -> None:
         """Only record changes from now on: the plan's workflow has ended."""
         self._control.plan_closed = True
+
+    def _cancel_if_stopped(self) -> None:
+        reason, state = self._control.stop_reason, self._tracker.state
+        if reason is not None and not state.status.is_settled:
+            self._tracker.cancel(reason)
 
     def _watch_earlier_jobs(self) -> None:
         """Watch jobs of earlier attempts; the wave gets its whole TimeoutSeconds again."""
@@ -177,7 +217,7 @@ class WaveWorkflow:
     def _outcome(self) -> WaveOutcome:
         wave = self._tracker.state
         outcome = WaveOutcome(
-            wave=wave.model_copy(update={"servers": [], "past_attempts": []}),
+            wave=wave.model_copy(update={"servers": [], "past_attempts": [], "steps": []}),
             recorded_revision=self._recorder.recorded.get(wave.wave_id, 0),
         )
         if wave.status.satisfies:

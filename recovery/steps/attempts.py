@@ -1,0 +1,56 @@
+"""Which steps of a wave an attempt runs, and under which of their own attempts."""
+
+from collections.abc import Collection, Sequence
+
+from recovery.plan.model import Wave
+from recovery.steps.model import Step, StepKind, StepPhase
+from recovery.steps.state import StepState, StepStatus
+
+
+def states_to_begin(wave: Wave, earlier: Sequence[StepState], *, is_drill: bool) -> list[StepState]:
+    """The states of a wave's steps when an attempt of it begins.
+
+    Args:
+        wave: the wave.
+        earlier: the steps' states of an earlier attempt or execution.
+        is_drill: whether it belongs to a drill.
+    """
+    known = {state.step_id: state for state in earlier}
+    states = []
+    for phase, step in wave.all_steps:
+        state = StepState.of(step, phase)
+        if not step.runs_in(is_drill=is_drill):
+            state.status = StepStatus.NOT_TESTED
+            state.reason = f"it runs in a {step.effective_when} only"
+        elif (before := known.get(step.step_id)) and before.definition == state.definition:
+            state = before.model_copy(deep=True)
+            state.phase = phase
+        states.append(state)
+    return states
+
+
+def is_kept(state: StepState, step: Step, instance_ids: Collection[str]) -> bool:
+    """Whether a step that succeeded before is not run again for these recovery instances."""
+    if state.status is not StepStatus.SUCCEEDED:
+        return state.status.lets_next_begin
+    if step.rerun:
+        return False
+    # Before a launch there are none.
+    is_before = state.phase is StepPhase.PRE_LAUNCH
+    return is_before or set(state.instance_ids) == set(instance_ids)
+
+
+def next_attempt(state: StepState, *, in_doubt: bool) -> tuple[int, bool]:
+    """The number of a step's next attempt, and whether it may have been sent before.
+
+    What was left running is taken up again under the same number, so that it is found and not
+    begun twice.
+
+    Args:
+        state: the step.
+        in_doubt: an earlier attempt of its wave was lost, and may have begun what nobody recorded.
+    """
+    was_left = state.status in (StepStatus.RUNNING, StepStatus.CANCELLED)
+    if was_left and state.attempt and state.kind is not StepKind.MANUAL:
+        return state.attempt, True
+    return state.attempt + 1, in_doubt and state.kind.acts
