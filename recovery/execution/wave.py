@@ -379,7 +379,7 @@ class WaveState(Model):
             ended = self._this_attempt.model_copy(update={"status_reason": reason})
             past = [*self.past_attempts, ended]
             self.past_attempts = past[:1] + past[1:][1 - _MAX_PAST_ATTEMPTS :]
-        self.steps_in_doubt = self.cause is Cause.WORKFLOW_LOST
+        self.steps_in_doubt |= self.cause is Cause.WORKFLOW_LOST
         self.has_workflow, self.late = False, False
         self.start_time = self.end_time = self.completion_duration = self.launch_end_time = None
         self.ask_until = self.unanswered_since = self.retry_after = None

@@ -8,9 +8,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.steps.step_activities import StepActivities
-
     from activities.heartbeat import heartbeat_timeout
+    from activities.steps.step_activities import StepActivities
     from contract.identifiers import step_attempt_id
     from contract.steps import (
         StartedStep,
@@ -166,19 +165,18 @@ class WaveSteps:
         if self._tracker.state.start_time is None and state.phase is StepPhase.ALONE:
             self._tracker.set_accepted(now)
         servers = self._servers_up()
+        is_same = number == state.attempt
         self._tracker.update_step(
             state,
             status=StepStatus.RUNNING,
             result=None,
             reason="",
             attempt=number,
-            attempt_id=state.attempt_id
-            if number == state.attempt
-            else self._attempt_id(step, number),
-            start_time=state.start_time if number == state.attempt else now,
+            attempt_id=state.attempt_id if is_same else self._attempt_id(step, number),
+            start_time=state.start_time if is_same else now,
             end_time=None,
             outputs={},
-            link=state.link if number == state.attempt else "",
+            link=state.link if is_same else "",
             instance_ids=[s.instance_id for s in servers if s.instance_id],
         )
         self._show(state)
@@ -369,9 +367,7 @@ class WaveSteps:
     ) -> StepCall:
         start = self._start
         wave = start.wave
-        own = {
-            self._key(step_id): outputs for step_id, outputs in self._tracker.step_outputs.items()
-        }
+        own = {self._key(name): values for name, values in self._tracker.step_outputs.items()}
         return StepCall(
             execution_id=start.execution_id,
             execution_type=start.execution_type,

@@ -83,7 +83,7 @@ class WaveWorkflow:
 
     async def _run_servers(self) -> None:
         """Launch the servers and watch them, with the steps before and after."""
-        start, control, tracker = self._start, self._control, self._tracker
+        start, tracker = self._start, self._tracker
         is_known = await self._launch.review() if start.launch_prefixes else True
         self._watch_earlier_jobs()
         if is_known and not start.launch_accepted:
