@@ -17,6 +17,8 @@ class DecisionKind(StrEnum):
     """Whether DRS has the job of a launch."""
     LASTING_ERROR = "LASTING_ERROR"
     """An error of a launch that lasts until an operator removes its cause."""
+    STEP = "STEP"
+    """Whether a manual step is done, or a step whose outcome is unknown had its effect."""
     FAILURE = "FAILURE"
     """How to continue after a wave that FAILED or TIMED_OUT, and that nobody accepted."""
 
@@ -26,13 +28,15 @@ class OpenDecision(Model):
 
     Attributes:
         wave_id: its wave; None if it is about the execution.
-        attempt: of the wave.
+        step_id: its step; None if it is not about one.
+        attempt: of the wave, or of the step.
         since: when it was first asked (epoch seconds).
         acknowledged_by: who said that they take care of it.
     """
 
     kind: DecisionKind
     wave_id: str | None = None
+    step_id: str | None = None
     attempt: int = 0
     since: float
     acknowledged_by: OperatorDecision | None = None
@@ -40,4 +44,5 @@ class OpenDecision(Model):
     @property
     def key(self) -> str:
         """Unique within its execution; another attempt of a wave has another one."""
-        return f"{self.kind}/{self.wave_id or ''}/{self.attempt}"
+        step = f"/{self.step_id}" if self.step_id else ""
+        return f"{self.kind}/{self.wave_id or ''}{step}/{self.attempt}"

@@ -189,6 +189,7 @@ class WaveScheduler:
         ):
             return False
         before, had_failed = wave.status, wave.status.has_failed
+        did_release = wave.releases_dependents
         wave.merge_servers(reported.servers)
         wave.merge_steps(reported.steps)
         stays_cancelled = (
@@ -204,7 +205,8 @@ class WaveScheduler:
         # It was about what had failed before.
         if accepted and any((s.end_time or 0.0) > accepted.time for s in wave.failed_steps):
             wave.decisions = wave.decisions.model_copy(update={"accepted_by": None})
-        if wave.status is not before or had_failed:
+        has_released = wave.releases_dependents and not did_release
+        if wave.status is not before or had_failed or has_released:
             self._after_end(wave, now=now, had_failed=had_failed)
         return True
 
@@ -236,13 +238,24 @@ class WaveScheduler:
                 skip(wave, f"Not launched: {reason}", refused, wrong, now=now)
 
     def reopen(
-        self, wave_id: str, reason: str, *, now: float, retry_after: float | None = None
+        self,
+        wave_id: str,
+        reason: str,
+        *,
+        now: float,
+        retry_after: float | None = None,
+        accepted_by: OperatorDecision | None = None,
     ) -> None:
-        """Reset a wave that has ended, for another attempt, not before `retry_after`."""
+        """Reset a wave that has ended, for another attempt, not before `retry_after`.
+
+        If an operator accepted its launch, that attempt launches nothing.
+        """
         wave = self._waves[wave_id]
         wave.reopened()
         wave.retry_after = retry_after
-        wave.decisions = wave.decisions.model_copy(update={"refused_by": None, "accepted_by": None})
+        wave.decisions = wave.decisions.model_copy(
+            update={"refused_by": None, "accepted_by": accepted_by}
+        )
         # An expired approval would fail the wave again, and no new one could be given.
         approval = wave.decisions.approved_by
         is_passed = approval is not None and approval.break_glass

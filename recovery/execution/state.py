@@ -52,6 +52,8 @@ class RefusalCode(StrEnum):
     UNKNOWN_MESSAGE = "UNKNOWN_MESSAGE"
     UNKNOWN_WAVE = "UNKNOWN_WAVE"
     UNKNOWN_LAUNCH = "UNKNOWN_LAUNCH"
+    STEP_REFUSED = "STEP_REFUSED"
+    """The step is unknown, or its state does not allow the message."""
     LAUNCH_NOT_NAMED = "LAUNCH_NOT_NAMED"
     OTHER_EXECUTION = "OTHER_EXECUTION"
     EXECUTION_ENDED = "EXECUTION_ENDED"
@@ -83,6 +85,7 @@ class MessageRecord(Model):
 
     Attributes:
         launch_id: the launch in doubt that it answers.
+        step_id: the step that it is about.
         refusal: why it was rejected; None where it was accepted.
         actor_verified: the actor is the one who signed it.
         break_glass: the reason for signing it with an offline key.
@@ -95,6 +98,7 @@ class MessageRecord(Model):
     name: str
     wave_id: str | None = None
     launch_id: str | None = None
+    step_id: str | None = None
     actor: str
     actor_verified: bool = False
     break_glass: str | None = None

@@ -8,7 +8,8 @@ from pydantic import JsonValue
 from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, server_label
 from recovery.plan.model import Wave
-from recovery.steps.state import StepState
+from recovery.steps.model import StepPhase
+from recovery.steps.state import StepState, StepStatus
 from recovery.text_format import shortened
 
 
@@ -257,6 +258,14 @@ class WaveState(Model):
         return not self.status.is_settled and any(step.is_open for step in self.steps)
 
     @property
+    def runs_steps_if_accepted(self) -> bool:
+        """Whether an acceptance of its launch begins the steps after it."""
+        waiting = (StepStatus.PENDING, StepStatus.NOT_RUN)
+        return not self.failed_steps and any(
+            s.phase is StepPhase.POST_LAUNCH and s.status in waiting for s in self.steps
+        )
+
+    @property
     def failed_steps(self) -> list[StepState]:
         """The steps that make it FAILED."""
         return [step for step in self.steps if step.fails_wave]
@@ -384,6 +393,9 @@ class WaveState(Model):
         self.start_time = self.end_time = self.completion_duration = self.launch_end_time = None
         self.ask_until = self.unanswered_since = self.retry_after = None
         self.launches_in_doubt = []
+        for step in self.steps:
+            if step.status is StepStatus.NOT_RUN:
+                step.status, step.reason = StepStatus.PENDING, ""
 
     def ended(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
         """Settle the wave; its duration counts from acceptance, where there was one."""

@@ -13,6 +13,7 @@ from recovery.execution.wave import Cause, WaitingFor, WaveState, WaveStatus
 from recovery.forecast.remaining import graph_of
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import Action, is_allowed
+from recovery.operator.step_rules import step_effect
 from recovery.text_format import count, listed
 
 _NOT_LAUNCHED = (WaveStatus.PENDING, WaveStatus.WAITING, WaveStatus.SKIPPED)
@@ -46,6 +47,8 @@ def effect_of(
         case MessageName.APPROVE_RECOVERY:
             return _recovery_approval_effect(state, message, break_glass)
     wave = next(each for each in state.waves if each.wave_id == message.wave)
+    if message.name.is_about_a_step:
+        return step_effect(wave, message)
     launch = f"launch {message.launch}" if message.launch else "the launch in doubt"
     match message.name:
         case MessageName.ACCEPT_WAVE:

@@ -20,6 +20,8 @@ from recovery.operator.messages import (
     read_message,
 )
 from recovery.operator.rules import refusal, waves_called
+from recovery.operator.step_rules import DECISIONS, needs_new_attempt, step_of, steps_about
+from recovery.steps.state import StepOverride
 from recovery.text_format import shortened
 
 # By whether they were accepted. Each is up to 2 KB of the state, which queries answer as a whole.
@@ -47,18 +49,31 @@ class LaunchDecision(NamedTuple):
     job_id: str | None
 
 
+class StepDecision(NamedTuple):
+    """An operator's decision about a step of a wave that runs."""
+
+    wave: WaveState
+    step_id: str
+    decision: StepOverride
+    message: OperatorMessage
+
+
 class MessageHandler:
     """Handles operators' messages and keeps a record of each.
 
     Attributes:
         cancellations: waves that an operator cancelled, with the reason for their workflows.
         launch_decisions: operators' answers about launches in doubt, for their waves.
+        step_decisions: operators' decisions about steps, for their waves.
+        accepted_launches: waves whose launch an operator accepted, so that their steps begin.
     """
 
     def __init__(self, scheduler: WaveScheduler) -> None:
         self._scheduler = scheduler
         self.cancellations: list[tuple[WaveState, str]] = []
         self.launch_decisions: list[LaunchDecision] = []
+        self.step_decisions: list[StepDecision] = []
+        self.accepted_launches: list[WaveState] = []
         # By whether it was accepted: the records of different messages, and of all others.
         self._kept: dict[bool, dict[str, MessageRecord]] = {True: {}, False: {}}
         self._others: dict[bool, MessageRecord] = {}
@@ -107,6 +122,7 @@ class MessageHandler:
             name=shortened(name, max_bytes=100),
             wave_id=message.wave if message else None,
             launch_id=message.launch if message else None,
+            step_id=message.step if message else None,
             actor=message.actor if message else guess_actor(inputs),
             # Anyone who reads the namespace may send a copy.
             actor_verified=verdict.verified_actor is not None
@@ -162,7 +178,7 @@ class MessageHandler:
             found = waves_called(self._scheduler.state, message.wave)
             # The rules refuse an unknown wave and an ambiguous name.
             message = replace(message, wave=found[0].wave_id) if len(found) == 1 else message
-        return self._with_launch(message)
+        return self._with_step(self._with_launch(message))
 
     def _require_signed(self, verdict: MessageVerdict) -> None:
         refusal_code, reason = verdict.refusal, verdict.reason
@@ -208,6 +224,14 @@ class MessageHandler:
         in_doubt = [x for w in waves if w.wave_id == message.wave for x in w.launches_in_doubt]
         return replace(message, launch=in_doubt[0]) if len(in_doubt) == 1 else message
 
+    def _with_step(self, message: OperatorMessage) -> OperatorMessage:
+        """The message with its step, if only one is concerned."""
+        if not message.name.is_about_a_step or message.step is not None:
+            return message
+        waves = [w for w in self._scheduler.state.waves if w.wave_id == message.wave]
+        steps = [step for wave in waves for step in steps_about(wave, message.name)]
+        return replace(message, step=steps[0].step_id) if len(steps) == 1 else message
+
     def _apply(self, message: OperatorMessage, break_glass: str | None, *, now: float) -> str:
         """Apply a message; returns its effect, as it was shown before."""
         effect = effect_of(self._scheduler.state, message, break_glass=break_glass)
@@ -240,7 +264,7 @@ class MessageHandler:
                 skipped = skipped_with(scheduler.state, wave) if message.cascade else [wave]
                 scheduler.decide(*(w.wave_id for w in skipped), now=now, skipped_by=decision)
             case MessageName.ACCEPT_WAVE:
-                scheduler.decide(wave.wave_id, now=now, accepted_by=decision)
+                self._accept(wave, decision, now=now)
             case MessageName.CANCEL_WAVE:
                 self.cancellations.append((wave, f"Cancelled by {decision}"))
             case MessageName.RETRY_WAVE:
@@ -251,8 +275,34 @@ class MessageHandler:
                 if message.expires_in_seconds is not None:
                     decision.expires = now + message.expires_in_seconds
                 scheduler.decide(wave.wave_id, now=now, approved_by=decision)
+            case _ if message.name.is_about_a_step:
+                self._decide_step(wave, message, decision, now=now)
             case _:
                 self._answer_launch(wave, message)
+
+    def _accept(self, wave: WaveState, decision: OperatorDecision, *, now: float) -> None:
+        """Accept a wave; if its launch is, the steps after it run on what is up."""
+        scheduler = self._scheduler
+        if not wave.runs_steps_if_accepted:
+            scheduler.decide(wave.wave_id, now=now, accepted_by=decision)
+        elif wave.status.is_settled:
+            reason = f"Accepted by {decision}"
+            scheduler.reopen(wave.wave_id, reason, now=now, accepted_by=decision)
+        else:
+            scheduler.decide(wave.wave_id, now=now, accepted_by=decision)
+            self.accepted_launches.append(wave)
+
+    def _decide_step(
+        self, wave: WaveState, message: OperatorMessage, decision: OperatorDecision, *, now: float
+    ) -> None:
+        step, override = step_of(wave, message), DECISIONS[message.name]
+        if not needs_new_attempt(wave):
+            step.decision, step.actor = override, message.actor
+            self.step_decisions.append(StepDecision(wave, step.step_id, override, message))
+            return
+        step.decided(override, message.actor, message.reason, message.outputs or {}, now=now)
+        reason = f"{message.name} of {step.step_id} by {decision}"
+        self._scheduler.reopen(wave.wave_id, reason, now=now)
 
     def _answer_launch(self, wave: WaveState, message: OperatorMessage) -> None:
         launch_id = message.launch

@@ -1,13 +1,15 @@
 """Operators' messages: read in any usual form, rejected with the reason, never a crash."""
 
 import difflib
+import json
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, JsonValue, TypeAdapter, ValidationError
 
 from recovery.execution.state import RefusalCode
+from recovery.steps.state import MAX_OUTPUT_BYTES
 from recovery.text_format import visible
 
 MAX_CHARACTERS = 500
@@ -28,11 +30,20 @@ class MessageName(StrEnum):
     RESUME = "resume"
     ADOPT_JOB = "adopt_job"
     LAUNCH_ANYWAY = "launch_anyway"
+    SKIP_STEP = "skip_step"
+    COMPLETE_STEP = "complete_step"
+    FAIL_STEP = "fail_step"
+    RERUN_STEP = "rerun_step"
 
     @property
     def is_about_a_wave(self) -> bool:
         """Whether the message is about one wave."""
         return self not in _ABOUT_EXECUTION
+
+    @property
+    def is_about_a_step(self) -> bool:
+        """Whether the message is about one step of a wave."""
+        return self in _ABOUT_STEPS
 
     @property
     def is_launch_answer(self) -> bool:
@@ -64,6 +75,20 @@ def _printable(value: Any) -> str:
 _Text = Annotated[str, AfterValidator(_printable)]
 _Flag = Annotated[bool, Field(strict=True)]
 _Expiry = Annotated[float, Field(strict=True, gt=0, le=MAX_EXPIRY_SECONDS)]
+
+
+def _small_outputs(outputs: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Outputs that a state has room for, without control characters."""
+    if len(json.dumps(outputs)) > MAX_OUTPUT_BYTES or len(outputs) > _MAX_OUTPUTS:
+        raise ValueError("they are too many or too long")
+    if not all(isinstance(value, str | bool | int | float) for value in outputs.values()):
+        raise ValueError("they have lists or objects")
+    shown = ((visible(n), visible(v) if isinstance(v, str) else v) for n, v in outputs.items())
+    return dict(shown)
+
+
+_MAX_OUTPUTS = 20
+_Outputs = Annotated[dict[str, JsonValue], AfterValidator(_small_outputs)]
 _JobId = Annotated[str, Field(pattern=f"^{JOB_ID_PATTERN}$")]
 
 
@@ -78,6 +103,8 @@ class OperatorMessage:
         job: the DRS job to adopt.
         launch: the launch ID that an answer about a launch in doubt is for; None if only one
             of the wave's is.
+        step: the StepId; None if only one step of the wave is concerned.
+        outputs: of a completed step, by name.
     """
 
     name: MessageName
@@ -91,6 +118,8 @@ class OperatorMessage:
     expires_in_seconds: _Expiry | None = None
     job: _JobId | None = None
     launch: _Text | None = None
+    step: _Text | None = None
+    outputs: _Outputs | None = None
 
     def as_input(self) -> dict[str, Any]:
         """The input that `read_message` reads back."""
@@ -102,7 +131,7 @@ class OperatorMessage:
 # What is read is checked; what our own clients build is checked where it is read.
 _MESSAGE = TypeAdapter(OperatorMessage)
 _FIELDS = ("wave", "reason", "actor", "ExecutionId", "client", "cascade", "approve",
-           "expires_in_seconds", "job", "launch")  # fmt: skip
+           "expires_in_seconds", "job", "launch", "step", "outputs")  # fmt: skip
 _ABOUT_EXECUTION = (
     MessageName.APPROVE_RECOVERY,
     MessageName.ACKNOWLEDGE,
@@ -110,6 +139,12 @@ _ABOUT_EXECUTION = (
     MessageName.RESUME,
 )
 _LAUNCH_ANSWERS = (MessageName.ADOPT_JOB, MessageName.LAUNCH_ANYWAY)
+_ABOUT_STEPS = (
+    MessageName.SKIP_STEP,
+    MessageName.COMPLETE_STEP,
+    MessageName.FAIL_STEP,
+    MessageName.RERUN_STEP,
+)
 # The fields of some messages only, and of which; the other fields are text of any message.
 _OWNERS = {
     "cascade": (MessageName.SKIP_WAVE,),
@@ -117,6 +152,8 @@ _OWNERS = {
     "expires_in_seconds": (MessageName.APPROVE_WAVE,),
     "job": (MessageName.ADOPT_JOB,),
     "launch": _LAUNCH_ANSWERS,
+    "step": _ABOUT_STEPS,
+    "outputs": (MessageName.COMPLETE_STEP,),
 }
 _EXPECTED = {
     "cascade": "true or false",
@@ -124,6 +161,7 @@ _EXPECTED = {
     "expires_in_seconds": "seconds above 0",
     "job": "a DRS job ID, drsjob- and 17 letters or digits",
     "launch": "a launch ID",
+    "outputs": "an object of at most 20 names, with texts, numbers, or true or false, 4 KB in all",
 }
 # A blank text counts as left out.
 _NEVER_BLANK = ("cascade", "approve", "expires_in_seconds", "job")
@@ -135,7 +173,13 @@ def _plain(key: str) -> str:
 
 # By key without case, "_" and "-", because operators type these under stress.
 _NAMES = {_plain(field.name): field.name for field in fields(OperatorMessage)[1:]}
-_NAMES |= {"waveid": "wave", "wavename": "wave", "jobid": "job", "launchid": "launch"}
+_NAMES |= {
+    "stepid": "step",
+    "waveid": "wave",
+    "wavename": "wave",
+    "jobid": "job",
+    "launchid": "launch",
+}
 
 
 def read_message(name: MessageName, inputs: tuple[Any, ...]) -> OperatorMessage:
@@ -232,5 +276,6 @@ def _expectation(key: str, field: str, value: Any) -> str:
 
 def _example(name: MessageName) -> str:
     wave = '"wave": "…", ' if name.is_about_a_wave else ""
+    wave += '"step": "…", ' if name.is_about_a_step else ""
     wave += '"job": "drsjob-…", ' if name is MessageName.ADOPT_JOB else ""
     return f'{{{wave}"reason": "…", "actor": "…"}}'

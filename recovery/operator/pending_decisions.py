@@ -8,7 +8,9 @@ from recovery.execution.wave import OperatorDecision, WaitingFor, WaveState, Wav
 from recovery.forecast.remaining import graph_of, remaining
 from recovery.operator.messages import MessageName
 from recovery.operator.rules import accepts_messages, is_allowed
-from recovery.text_format import clock_time, count, rounded_duration
+from recovery.operator.step_rules import steps_about
+from recovery.steps.state import StepState
+from recovery.text_format import clock_time, count, rounded_duration, shortened
 
 # A record of the history holds them; who has so many needs no more.
 _MAX_OPEN = 200
@@ -20,6 +22,7 @@ class PendingDecision:
 
     Attributes:
         wave: its wave; None if it is about the execution.
+        step: its step; None if it is not about one.
         messages: the messages that make it and are allowed now.
         skippable: dependents of the wave that may be skipped instead.
         opened: since when it is open, and who takes care of it; None until the execution's
@@ -30,6 +33,7 @@ class PendingDecision:
     wave: WaveState | None
     messages: tuple[MessageName, ...]
     skippable: tuple[WaveState, ...] = ()
+    step: StepState | None = None
     opened: OpenDecision | None = None
 
     @property
@@ -48,6 +52,11 @@ def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
         found.append(PendingDecision(DecisionKind.RECOVERY_APPROVAL, None, approval))
     if state.status is PlanStatus.PAUSED:
         found.append(PendingDecision(DecisionKind.RESUME, None, (MessageName.RESUME,)))
+    for wave in state.waves:
+        for step in wave.steps:
+            if step.awaits_operator and step.decision is None:
+                allowed = tuple(n for n in _ABOUT_STEP if step in steps_about(wave, n))
+                found.append(PendingDecision(DecisionKind.STEP, wave, allowed, step=step))
     for kind, names in _MESSAGES.items():
         for wave in state.waves:
             if _kind(wave) is kind:
@@ -71,7 +80,14 @@ def _open_decision(pending: PendingDecision, now: float) -> OpenDecision:
     wave = pending.wave
     if wave is None:
         return OpenDecision(kind=pending.kind, since=now)
-    return OpenDecision(kind=pending.kind, wave_id=wave.wave_id, attempt=wave.attempt, since=now)
+    step = pending.step
+    return OpenDecision(
+        kind=pending.kind,
+        wave_id=wave.wave_id,
+        step_id=step.step_id if step else None,
+        attempt=step.attempt if step else wave.attempt,
+        since=now,
+    )
 
 
 def remaining_text(state: ExecutionState, *, now: float) -> str:
@@ -104,6 +120,8 @@ def decision_deadline(state: ExecutionState, wave: WaveState) -> float | None:
 
 def deadline_of(state: ExecutionState, decision: PendingDecision) -> float | None:
     """Until when a decision can be made (epoch seconds); None if nothing waits for it."""
+    if decision.step is not None:
+        return decision.step.decide_until
     if decision.kind is DecisionKind.FAILURE and decision.wave is not None:
         return decision_deadline(state, decision.wave)
     return state.deadline
@@ -133,8 +151,17 @@ def asked_text(state: ExecutionState, pending: PendingDecision) -> str:
             return "may have been launched: whether DRS has its job is not known"
         case DecisionKind.LASTING_ERROR:
             return pending.wave.status_reason
+        case DecisionKind.STEP if pending.step is not None:
+            return _step_text(pending.step)
         case _:
             return f"{pending.wave.status}: {pending.wave.status_reason}"
+
+
+def _step_text(step: StepState) -> str:
+    if step.manual is not None:
+        instruction = " ".join(step.manual.instruction.split())
+        return f"waits for step {step.step_id}: {shortened(instruction, max_bytes=300)}"
+    return f"waits for step {step.step_id}, whose outcome is not known: {step.reason}"
 
 
 def acknowledged_text(by: OperatorDecision) -> str:
@@ -178,6 +205,8 @@ def if_unanswered(state: ExecutionState, decision: PendingDecision) -> str:
             text = "it is not launched again, and waits until the plan's deadline"
         case DecisionKind.LASTING_ERROR, _:
             text = "its launch is tried again until the plan's deadline"
+        case DecisionKind.STEP, _:
+            text = "the step fails, and then the policy of its wave applies"
         case DecisionKind.FAILURE, WaveState() as failed:
             text = unanswered_effect(state, failed) or "the execution ends FAILED"
         case _:
@@ -185,6 +214,12 @@ def if_unanswered(state: ExecutionState, decision: PendingDecision) -> str:
     return f"Without a decision, {text}"
 
 
+_ABOUT_STEP = (
+    MessageName.COMPLETE_STEP,
+    MessageName.RERUN_STEP,
+    MessageName.FAIL_STEP,
+    MessageName.SKIP_STEP,
+)
 # By kind, most urgent first, the messages that make the decision.
 _MESSAGES = {
     DecisionKind.APPROVAL: (MessageName.APPROVE_WAVE, MessageName.SKIP_WAVE),

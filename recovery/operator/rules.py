@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from recovery.execution.state import ExecutionState, PlanStatus, RefusalCode
 from recovery.execution.wave import OperatorDecision, WaveState, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage, nearest
+from recovery.operator.step_rules import step_problem, steps_about
 from recovery.plan.limits import MAX_ATTEMPTS_OF_A_WAVE
 from recovery.text_format import count, listed
 
@@ -60,6 +61,9 @@ def _refuse_retry(wave: WaveState, _: OperatorMessage) -> Refusal | None:
 def _refuse_accept(wave: WaveState, _: OperatorMessage) -> Refusal | None:
     if decision := wave.decisions.accepted_by:
         return _decided_already("accepted", decision)
+    running = wave.status is WaveStatus.IN_PROGRESS
+    if running and (wave.start_time is None or wave.launch_end_time is not None):
+        return _wrong_status(wave, "a launch can be accepted; its steps have messages of their own")
     if wave.status in _ACCEPTABLE:
         return None
     return _wrong_status(wave, "a wave that is IN_PROGRESS, FAILED or TIMED_OUT can be accepted")
@@ -118,6 +122,11 @@ def _refuse_launch_answer(wave: WaveState, message: OperatorMessage) -> Refusal 
     return None
 
 
+def _refuse_about_step(wave: WaveState, message: OperatorMessage) -> Refusal | None:
+    problem = step_problem(wave, message)
+    return Refusal(RefusalCode.STEP_REFUSED, problem) if problem else None
+
+
 def _refuse_about_execution(state: ExecutionState, message: OperatorMessage) -> Refusal | None:
     is_paused, name = state.status is PlanStatus.PAUSED, message.name
     if name is MessageName.APPROVE_RECOVERY:
@@ -159,6 +168,10 @@ _RULES = {
     MessageName.CANCEL_WAVE: _refuse_cancel,
     MessageName.ADOPT_JOB: _refuse_launch_answer,
     MessageName.LAUNCH_ANYWAY: _refuse_launch_answer,
+    MessageName.SKIP_STEP: _refuse_about_step,
+    MessageName.COMPLETE_STEP: _refuse_about_step,
+    MessageName.FAIL_STEP: _refuse_about_step,
+    MessageName.RERUN_STEP: _refuse_about_step,
 }
 # What a message does; to the wave whose name follows, or to the execution.
 _EFFECTS = {
@@ -169,6 +182,10 @@ _EFFECTS = {
     MessageName.APPROVE_RECOVERY: "approves the recovery",
     MessageName.CANCEL_WAVE: "stops waiting for",
     MessageName.ADOPT_JOB: "names the DRS job of",
+    MessageName.COMPLETE_STEP: "completes a step of",
+    MessageName.SKIP_STEP: "skips a step of",
+    MessageName.FAIL_STEP: "fails a step of",
+    MessageName.RERUN_STEP: "runs a step again of",
     MessageName.LAUNCH_ANYWAY: "launches the servers in doubt of",
     MessageName.PAUSE: "pauses the execution",
     MessageName.RESUME: "resumes the execution",
@@ -291,6 +308,9 @@ def _forms(wave: WaveState | None, name: MessageName) -> list[OperatorMessage]:
     match name:
         case MessageName.APPROVE_WAVE | MessageName.APPROVE_RECOVERY:
             return [OperatorMessage(name, approve=approve) for approve in (True, False)]
+        case _ if name.is_about_a_step and wave is not None:
+            steps = steps_about(wave, name)
+            return [OperatorMessage(name, step=step.step_id) for step in steps]
         case MessageName.ADOPT_JOB | MessageName.LAUNCH_ANYWAY if wave is not None:
             return [OperatorMessage(name, launch=launch) for launch in wave.launches_in_doubt]
         case _:
@@ -301,6 +321,9 @@ _PLAIN = {name: OperatorMessage(name) for name in MessageName}
 
 
 def _allowed_forms(wave: WaveState, name: MessageName) -> list[OperatorMessage]:
+    if name.is_about_a_step:
+        # Each is allowed; only what its manual inputs must be is not known yet.
+        return _forms(wave, name)
     return [form for form in _forms(wave, name) if _RULES[name](wave, form) is None]
 
 

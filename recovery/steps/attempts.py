@@ -23,10 +23,21 @@ def states_to_begin(wave: Wave, earlier: Sequence[StepState], *, is_drill: bool)
             state.status = StepStatus.NOT_TESTED
             state.reason = f"it runs in a {step.effective_when} only"
         elif (before := known.get(step.step_id)) and before.definition == state.definition:
-            state = before.model_copy(deep=True)
-            state.phase = phase
+            state = _begun_again(before, phase)
         states.append(state)
     return states
+
+
+def _begun_again(before: StepState, phase: StepPhase) -> StepState:
+    """The state in which a step begins another attempt of its wave."""
+    state = before.model_copy(deep=True, update={"phase": phase})
+    if state.status.lets_next_begin:
+        return state
+    is_running = state.status is StepStatus.RUNNING and state.kind is not StepKind.MANUAL
+    state.left_running = (state.left_running or is_running) and state.kind.acts
+    state.status, state.result, state.reason = StepStatus.PENDING, None, ""
+    state.decide_until = state.manual = state.decision = None
+    return state
 
 
 def is_kept(state: StepState, step: Step, instance_ids: Collection[str]) -> bool:
@@ -50,7 +61,6 @@ def next_attempt(state: StepState, *, in_doubt: bool) -> tuple[int, bool]:
         state: the step.
         in_doubt: an earlier attempt of its wave was lost, and may have begun what nobody recorded.
     """
-    was_left = state.status in (StepStatus.RUNNING, StepStatus.CANCELLED)
-    if was_left and state.attempt and state.kind is not StepKind.MANUAL:
+    if state.left_running and state.attempt:
         return state.attempt, True
     return state.attempt + 1, in_doubt and state.kind.acts

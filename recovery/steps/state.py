@@ -6,7 +6,8 @@ from pydantic import JsonValue
 
 from recovery.base_model import Model
 from recovery.plan.fields import Impact
-from recovery.steps.model import Step, StepKind, StepPhase
+from recovery.steps.model import Manual, Step, StepKind, StepPhase
+from recovery.text_format import shortened
 
 MAX_OUTPUT_BYTES = 4096
 MASK = "********"
@@ -58,6 +59,14 @@ class StepOverride(StrEnum):
     RERUN = "RERUN"
 
 
+_AFTER = {
+    StepOverride.SKIP: StepStatus.SKIPPED,
+    StepOverride.COMPLETE: StepStatus.SUCCEEDED,
+    StepOverride.FAIL: StepStatus.FAILED,
+    StepOverride.RERUN: StepStatus.PENDING,
+}
+
+
 class StepState(Model):
     """The state of one step.
 
@@ -72,6 +81,8 @@ class StepState(Model):
         outputs: at most 4 KB; the values of secret ones are masked.
         link: the link or ID in the system that ran it.
         before: the state that it replaced, to be put back.
+        manual: the instruction and the inputs of a manual step, while it waits.
+        left_running: it runs on in the system that ran it, so its attempt is taken up again.
         instance_ids: the recovery instances that it ran for.
         definition: a hash of the step in its plan, which may differ in a later execution.
     """
@@ -93,6 +104,8 @@ class StepState(Model):
     outputs: dict[str, JsonValue] = {}
     link: str = ""
     before: JsonValue = None
+    manual: Manual | None = None
+    left_running: bool = False
     instance_ids: list[str] = []
     definition: str = ""
 
@@ -106,6 +119,26 @@ class StepState(Model):
             impact=step.impact,
             definition=step.definition_hash,
         )
+
+    def decided(
+        self,
+        decision: StepOverride,
+        actor: str,
+        reason: str,
+        outputs: dict[str, JsonValue],
+        *,
+        now: float,
+    ) -> None:
+        """Apply an operator's decision. `now` is in epoch seconds."""
+        by = f"{actor}: {reason}" if reason else actor
+        before = f"; before: {self.reason}" if self.reason else ""
+        self.reason = shortened(f"{decision} by {by}{before}")
+        self.status = _AFTER[decision]
+        self.actor, self.decision = actor, decision
+        self.decide_until = self.manual = None
+        self.end_time = None if decision is StepOverride.RERUN else now
+        self.left_running = False
+        self.outputs = outputs if decision is StepOverride.COMPLETE else {}
 
     @property
     def is_open(self) -> bool:

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.execution import ReceivedMessage, ReceivedMessages, StartExecution
     from contract.failures import FailureType
     from contract.launch import LaunchAnswer
+    from contract.steps import StepAnswer
     from recovery.access.grants import MessageVerdict, SignedApproval, SignedRequest
     from recovery.execution.state import MessageRecord, RefusalCode
     from recovery.operator.message_handler import MessageHandler
@@ -149,6 +150,19 @@ class OperatorMessages:
             answer = LaunchAnswer(launch_id=launch_id, job_id=job_id, signed=signed)
             self._waves.signal(wave, "answer_launch", answer)
         self._handler.launch_decisions.clear()
+        for wave in self._handler.accepted_launches:
+            self._waves.signal(wave, "accept_launch")
+        self._handler.accepted_launches.clear()
+        for wave, step_id, decision, message in self._handler.step_decisions:
+            step_answer = StepAnswer(
+                step_id=step_id,
+                decision=decision,
+                actor=message.actor,
+                reason=message.reason,
+                outputs=message.outputs or {},
+            )
+            self._waves.signal(wave, "answer_step", step_answer)
+        self._handler.step_decisions.clear()
         self._on_change()
         return record
 

@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.failures import FailureType
     from contract.identifiers import launch_prefix, search_attributes, wave_workflow_id
     from contract.launch import LaunchAnswer
+    from contract.steps import StepAnswer
     from contract.task_queues import WATCH_TASK_QUEUE
     from contract.wave import StopWave, WaveInput, WaveOutcome
     from recovery.access.grants import SignedApproval, SignedRequest
@@ -39,7 +40,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.signals import signal_workflow
     from workflows.wave.workflow import WaveWorkflow
 
-WaveSignal = StopWave | LaunchAnswer
+WaveSignal = StopWave | LaunchAnswer | StepAnswer
 _SIGNALS_AT_ONCE = 500
 
 

@@ -35,11 +35,6 @@ with workflow.unsafe.imports_passed_through():
 # An activity ends by itself at the step's deadline, unless its worker is lost then.
 _MARGIN = timedelta(seconds=60)
 _STOP_TIMEOUT = timedelta(minutes=5)
-_BY_OPERATOR = {
-    StepOverride.SKIP: StepStatus.SKIPPED,
-    StepOverride.COMPLETE: StepStatus.SUCCEEDED,
-    StepOverride.FAIL: StepStatus.FAILED,
-}
 
 
 class WaveSteps:
@@ -56,10 +51,11 @@ class WaveSteps:
     async def run_after_launch(self) -> None:
         """Run the steps after the launch, if what is up lets them begin and the plan is open."""
         tracker, control = self._tracker, self._control
-        if not (tracker.runs_steps and any(s.is_open for s in tracker.state.steps)):
+        if tracker.post_steps_over or not tracker.runs_steps:
             return
         if control.plan_closed:
             tracker.leave_steps("the plan had ended before the servers were up")
+            tracker.post_steps_over = True
             tracker.judge()
         elif not (control.stopped or control.superseded):
             await self.run(StepPhase.POST_LAUNCH)
@@ -83,6 +79,7 @@ class WaveSteps:
         if has_failed:
             tracker.leave_steps("a step before it has not succeeded")
         if phase is StepPhase.POST_LAUNCH:
+            tracker.post_steps_over = True
             tracker.judge()
         elif has_failed or phase is StepPhase.ALONE:
             tracker.end_by_steps()
@@ -94,7 +91,7 @@ class WaveSteps:
         """Apply an operator's decision about a step that has not ended."""
         states = [s for s in self._tracker.state.steps if s.step_id == answer.step_id]
         if states and states[0].is_open:
-            self._answers[answer.step_id] = answer
+            self._answers.setdefault(answer.step_id, answer)
 
     def note_progress(self, progress: StepProgress) -> None:
         """Show what a running step does."""
@@ -119,11 +116,9 @@ class WaveSteps:
             answer = self._answers.pop(step.step_id, None)
             # What ended by itself meanwhile is not overridden.
             if answer is not None and (state.is_open or state.status is StepStatus.OUTCOME_UNKNOWN):
+                self._apply(answer, state)
                 if answer.decision is not StepOverride.RERUN:
-                    self._apply(answer, state)
                     return
-                changes = {"actor": answer.actor, "decision": answer.decision}
-                self._tracker.update_step(state, status=StepStatus.PENDING, **changes)
                 continue
             # What may still run is not begun a second time.
             may_repeat = state.status is StepStatus.FAILED or (
@@ -171,6 +166,8 @@ class WaveSteps:
             status=StepStatus.RUNNING,
             result=None,
             reason="",
+            decision=None if state.decision is StepOverride.RERUN else state.decision,
+            left_running=False,
             attempt=number,
             attempt_id=state.attempt_id if is_same else self._attempt_id(step, number),
             start_time=state.start_time if is_same else now,
@@ -251,14 +248,14 @@ class WaveSteps:
     async def _await_operator(self, step: Step, state: StepState, otherwise: StepStatus) -> None:
         """Wait for an operator's answer; without one, the step ends in another status."""
         seconds = step.decision_seconds / self._start.speed
-        self._tracker.update_step(state, decide_until=workflow.time() + seconds)
+        self._tracker.update_step(state, decide_until=workflow.time() + seconds, manual=step.manual)
         self._show(state)
         is_answered = await self._control.wait_until(
             lambda: self._is_interrupted(step),
             seconds=seconds,
             summary=f"DecisionSeconds of {step.step_id}",
         )
-        self._tracker.update_step(state, decide_until=None)
+        self._tracker.update_step(state, decide_until=None, manual=None)
         if not is_answered:
             reason = f"nobody decided within {step.decision_seconds:g} s"
             before = f"{state.reason}; " if state.reason else ""
@@ -286,41 +283,38 @@ class WaveSteps:
         self._show(state)
 
     def _apply(self, answer: StepAnswer, state: StepState) -> None:
-        by = f"{answer.actor}: {answer.reason}" if answer.reason else answer.actor
-        before = f"; before: {state.reason}" if state.reason else ""
         if answer.decision is StepOverride.COMPLETE:
             self._tracker.step_outputs[state.step_id] = answer.outputs
-        self._tracker.update_step(
-            state,
-            status=_BY_OPERATOR[answer.decision],
-            reason=shortened(f"{answer.decision} by {by}{before}"),
-            actor=answer.actor,
-            decision=answer.decision,
-            decide_until=None,
-            end_time=workflow.time(),
-            outputs=answer.outputs if answer.decision is StepOverride.COMPLETE else {},
+        decided = state.model_copy()
+        decided.decided(
+            answer.decision, answer.actor, answer.reason, answer.outputs, now=workflow.time()
         )
+        self._tracker.update_step(state, **dict(decided))
         self._show(state)
 
     async def _cancel(self, step: Step, state: StepState) -> None:
         """Record a step of a cancelled wave, which is left running unless its plan says not."""
         if state.status is not StepStatus.RUNNING and not state.awaits_operator:
             return
-        reason = "left running" if step.kind is not StepKind.MANUAL and step.kind.acts else ""
+        runs_on = step.kind is not StepKind.MANUAL and step.kind.acts
+        reason = "left running" if runs_on else ""
         watched = self._started.get(step.step_id)
         if step.on_cancel is OnCancel.STOP and watched is not None:
-            reason = await self._stop(watched)
+            reason, runs_on = await self._stop(watched)
         self._tracker.update_step(
             state,
             status=StepStatus.CANCELLED,
             reason=reason,
+            left_running=runs_on,
             decide_until=None,
+            manual=None,
             end_time=workflow.time(),
         )
 
-    async def _stop(self, watched: WatchedStep) -> str:
+    async def _stop(self, watched: WatchedStep) -> tuple[str, bool]:
+        """Stop a step; what became of it, and whether it runs on."""
         try:
-            return await workflow.execute_activity_method(
+            reason = await workflow.execute_activity_method(
                 StepActivities.stop_step,
                 watched,
                 task_queue=STEP_TASK_QUEUE,
@@ -330,7 +324,8 @@ class WaveSteps:
                 retry_policy=READ_RETRY,
             )
         except ActivityError as error:
-            return f"left running, it could not be stopped: {error.cause or error}"
+            return f"left running, it could not be stopped: {error.cause or error}", True
+        return reason, False
 
     def _show(self, state: StepState) -> None:
         """Show a step in the reason of its wave."""

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.server import ServerResult
     from recovery.execution.wave import Cause, WaitingFor, WaveState, WaveStatus, next_revision
     from recovery.steps.attempts import states_to_begin
+    from recovery.steps.model import StepPhase
     from recovery.steps.state import StepState, StepStatus
     from recovery.text_format import listed
 
@@ -25,6 +26,7 @@ class WaveTracker:
         report_now: a change must be reported to the plan at once.
         poll_error: why DRS cannot be polled now; empty if it can.
         launch_reason: what a launch waits for; empty if none does.
+        post_steps_over: no step after the launch is to begin any more.
         step_outputs: what steps returned, by StepId and name; not masked.
         is_launch_accepted: an operator accepted what is up, so that steps begin.
     """
@@ -49,6 +51,8 @@ class WaveTracker:
         self.launch_reason = ""
         # Of earlier attempts, the plan has them.
         self.step_outputs: dict[str, dict[str, JsonValue]] = {}
+        phases = [step.phase for step in self.state.steps]
+        self.post_steps_over = StepPhase.POST_LAUNCH not in phases
         self.is_launch_accepted = start.launch_accepted
         self._in_doubt: dict[str, str] = {}
         self._unreported: dict[str, ServerResult] = {}
@@ -183,10 +187,9 @@ class WaveTracker:
         if verdict is not None and wave.launch_end_time is None:
             wave.launch_end_time = verdict.end_time
             self._changed()
-        if any(step.is_open for step in wave.steps) and (verdict is None or self.runs_steps):
+        if verdict is None or (self.runs_steps and not self.post_steps_over):
             return
         combined = judge_steps(verdict, wave.steps) if wave.steps else verdict
-        assert combined is not None, "a wave has servers or steps"
         if wave.status is WaveStatus.TIMED_OUT:
             if self.steps_not_run:
                 self._change(wave.status, "servers are up late, steps not run")
