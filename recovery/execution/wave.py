@@ -266,6 +266,12 @@ class WaveState(Model):
         )
 
     @property
+    def runs_pre_launch_steps(self) -> bool:
+        """Whether steps before its launch, or of a wave without servers, have not ended."""
+        after = StepPhase.POST_LAUNCH
+        return any(step.is_open and step.phase is not after for step in self.steps)
+
+    @property
     def failed_steps(self) -> list[StepState]:
         """The steps that make it FAILED."""
         return [step for step in self.steps if step.fails_wave]

@@ -144,17 +144,21 @@ def asked_text(state: ExecutionState, pending: PendingDecision) -> str:
         return f"waits for approvals before its first launch: it has {state.approvals_text}"
     if pending.wave is None:
         return f"is {state.status}: nothing new is launched"
-    match pending.kind:
+    if pending.step is not None:
+        return _step_text(pending.step)
+    return _asked_of_wave(pending.kind, pending.wave)
+
+
+def _asked_of_wave(kind: DecisionKind, wave: WaveState) -> str:
+    match kind:
         case DecisionKind.APPROVAL:
             return "waits for an approval"
         case DecisionKind.LAUNCH:
             return "may have been launched: whether DRS has its job is not known"
         case DecisionKind.LASTING_ERROR:
-            return pending.wave.status_reason
-        case DecisionKind.STEP if pending.step is not None:
-            return _step_text(pending.step)
+            return wave.status_reason
         case _:
-            return f"{pending.wave.status}: {pending.wave.status_reason}"
+            return f"{wave.status}: {wave.status_reason}"
 
 
 def _step_text(step: StepState) -> str:

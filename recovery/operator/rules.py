@@ -61,8 +61,8 @@ def _refuse_retry(wave: WaveState, _: OperatorMessage) -> Refusal | None:
 def _refuse_accept(wave: WaveState, _: OperatorMessage) -> Refusal | None:
     if decision := wave.decisions.accepted_by:
         return _decided_already("accepted", decision)
-    running = wave.status is WaveStatus.IN_PROGRESS
-    if running and (wave.start_time is None or wave.launch_end_time is not None):
+    is_launching = wave.launch_end_time is None and not wave.runs_pre_launch_steps
+    if wave.status is WaveStatus.IN_PROGRESS and wave.steps and not is_launching:
         return _wrong_status(wave, "a launch can be accepted; its steps have messages of their own")
     if wave.status in _ACCEPTABLE:
         return None

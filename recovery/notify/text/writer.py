@@ -40,6 +40,10 @@ _DECISIONS = {
         "{wave} cannot be launched",
         "Remove the cause, then the launch goes on; or cancel wave {wave}",
     ),
+    DecisionKind.STEP: (
+        "a step of {wave} waits for you",
+        "Complete the step of wave {wave}, run it again, skip it or fail it",
+    ),
     DecisionKind.FAILURE: (
         "{wave} failed, decide",
         "Retry wave {wave}, accept it as it is, or skip what depends on it",
