@@ -20,7 +20,7 @@ from recovery.operator.messages import (
     read_message,
 )
 from recovery.operator.rules import refusal, waves_called
-from recovery.operator.step_rules import DECISIONS, needs_new_attempt, step_of, steps_about
+from recovery.operator.step_rules import DECISIONS, needs_new_attempt, step_meant, step_of
 from recovery.steps.state import StepOverride
 from recovery.text_format import shortened
 
@@ -229,8 +229,8 @@ class MessageHandler:
         if not message.name.is_about_a_step or message.step is not None:
             return message
         waves = [w for w in self._scheduler.state.waves if w.wave_id == message.wave]
-        steps = [step for wave in waves for step in steps_about(wave, message.name)]
-        return replace(message, step=steps[0].step_id) if len(steps) == 1 else message
+        step = step_meant(waves[0], message) if waves else None
+        return replace(message, step=step.step_id) if step else message
 
     def _apply(self, message: OperatorMessage, break_glass: str | None, *, now: float) -> str:
         """Apply a message; returns its effect, as it was shown before."""

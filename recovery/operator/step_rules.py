@@ -31,6 +31,15 @@ def steps_about(wave: WaveState, name: MessageName) -> list[StepState]:
     return [step for step in wave.steps if _is_allowed(wave, step, name)]
 
 
+def step_meant(wave: WaveState, message: OperatorMessage) -> StepState | None:
+    """The step that a message is about: the named one, or else the only one that is under way."""
+    allowed = steps_about(wave, message.name)
+    if message.step is not None:
+        return next((step for step in allowed if step.step_id == message.step), None)
+    under_way = [step for step in allowed if step.status is not StepStatus.PENDING] or allowed
+    return under_way[0] if len(under_way) == 1 else None
+
+
 def needs_new_attempt(wave: WaveState) -> bool:
     """Whether a decision about a step begins another attempt of its wave, which has ended."""
     return wave.status in _REOPENED and not any(step.is_open for step in wave.steps)
@@ -39,9 +48,9 @@ def needs_new_attempt(wave: WaveState) -> bool:
 def step_problem(wave: WaveState, message: OperatorMessage) -> str:
     """Why a message about a step is not allowed now; "" if it is."""
     allowed = [step.step_id for step in steps_about(wave, message.name)]
+    if (meant := step_meant(wave, message)) is not None:
+        return _outputs_problem(meant, message)
     if message.step is None:
-        if len(allowed) == 1:
-            return ""
         which = f"one of {', '.join(allowed)}" if allowed else "none of it is concerned now"
         return f"name the step: {which}"
     known = {step.step_id: step for step in wave.steps}
@@ -49,8 +58,6 @@ def step_problem(wave: WaveState, message: OperatorMessage) -> str:
     if step is None:
         hint = nearest(message.step, tuple(known)) if known else "it has no steps"
         return f"no step {message.step!r}; {hint}"
-    if message.step in allowed:
-        return _outputs_problem(step, message)
     if wave.attempt >= MAX_ATTEMPTS_OF_A_WAVE and needs_new_attempt(wave):
         return f"it had {wave.attempt} attempts, and there is no room for more"
     others = f"; it is allowed for {', '.join(allowed)}" if allowed else ""
@@ -60,10 +67,9 @@ def step_problem(wave: WaveState, message: OperatorMessage) -> str:
 
 def step_of(wave: WaveState, message: OperatorMessage) -> StepState:
     """The step that an allowed message is about."""
-    allowed = steps_about(wave, message.name)
-    if message.step is None:
-        return allowed[0]
-    return next(step for step in allowed if step.step_id == message.step)
+    step = step_meant(wave, message)
+    assert step is not None, "the rules refuse a message about no step"
+    return step
 
 
 def step_effect(wave: WaveState, message: OperatorMessage) -> str:

@@ -36,7 +36,9 @@ from recovery.execution.wave import WaitingFor, WaveState
 from recovery.history.record import HistoryRecord
 from recovery.launch.queue import RunningJobs
 from recovery.plan.model import Target
+from recovery.steps.state import StepState
 from settings import Settings
+from tests.workflows.fake_steps import FakeSteps
 
 ACCOUNT_ID = "123456789012"
 HOUR = 3600.0
@@ -89,6 +91,8 @@ class FakeActivities:
         recorded_after: from the first write until DynamoDB takes one.
         warnings: what the worker warns of at the start.
         systems: the operating systems of servers, as it sees them then.
+        steps: those of steps.
+        steps_before: the steps of an earlier execution, by WaveId, by the history.
         records: what DynamoDB took.
         batches: the launch IDs that shared a job, job by job.
         gathers: the poll intervals for which launches gathered before each read of running jobs.
@@ -126,6 +130,8 @@ class FakeActivities:
     cannot_repair: list[str] = field(default_factory=list)
     launched_before: list[ServerResult] = field(default_factory=list)
     review_refused: str = ""
+    steps_before: dict[str, list[StepState]] = field(default_factory=dict)
+    steps: FakeSteps = field(default_factory=FakeSteps)
     _first: dict[str, float] = field(default_factory=dict)
     _arrivals: dict[str, float] = field(default_factory=dict)
     _in_progress: dict[str, int] = field(default_factory=dict)
@@ -136,7 +142,8 @@ class FakeActivities:
         return [self.queue_launches, self.launch_batch, self.read_running_jobs,
                 self.find_launch, self.watch_servers, self.record, self.check_targets,
                 self.read_wave_state, self.await_wave, self.repair_history,
-                self.read_taken_over, self.review_launches]  # fmt: skip
+                self.read_taken_over, self.review_launches,
+                *self.steps.activities]  # fmt: skip
 
     def recorded(self, wave_id: str) -> WaveState:
         """A wave's newest state in the history."""
@@ -244,7 +251,7 @@ class FakeActivities:
 
     @activity.defn(name="read_taken_over")
     async def read_taken_over(self, execution_id: str) -> TakenOver:
-        return TakenOver(servers=self.launched_before)
+        return TakenOver(servers=self.launched_before, steps=self.steps_before)
 
     @activity.defn(name="review_launches")
     async def review_launches(self, request: ReviewRequest) -> list[ServerResult]:
