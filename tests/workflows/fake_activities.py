@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -29,6 +29,7 @@ from contract.launch import (
     RunningJobsRequest,
 )
 from contract.readiness import TargetContext, WorkerContext
+from contract.steps import StartedStep, StartOutcome, StepCall, StepResult, WatchedStep
 from contract.watch import ServersChanged, WatchRequest
 from contract.wave import WaveOutcome
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, Verified
@@ -36,8 +37,10 @@ from recovery.execution.wave import WaitingFor, WaveState
 from recovery.history.record import HistoryRecord
 from recovery.launch.queue import RunningJobs
 from recovery.plan.model import Target
+from recovery.steps.state import CheckResult, StepStatus
 from settings import Settings
 
+T = TypeVar("T")
 ACCOUNT_ID = "123456789012"
 HOUR = 3600.0
 NEVER = float("inf")
@@ -97,6 +100,11 @@ class FakeActivities:
         repairs: the executions whose history was completed after their end.
         cannot_repair: the items at which such a repair fails.
         launched_before: the servers that an earlier execution has launched, by the history.
+        step_starts: what starts of steps return, by `STEP/ATTEMPT` or step ID; default: STARTED.
+        step_results: what watches and checks of steps return, likewise; default: success.
+        step_seconds: from a step's start until its result.
+        step_calls: the steps that were started or checked, in this order, once for each attempt.
+        stopped_steps: the attempt IDs of the steps that were stopped.
     """
 
     environment: WorkflowEnvironment
@@ -126,6 +134,11 @@ class FakeActivities:
     cannot_repair: list[str] = field(default_factory=list)
     launched_before: list[ServerResult] = field(default_factory=list)
     review_refused: str = ""
+    step_starts: dict[str, StartedStep] = field(default_factory=dict)
+    step_results: dict[str, StepResult] = field(default_factory=dict)
+    step_seconds: float = 0.0
+    step_calls: list[StepCall] = field(default_factory=list)
+    stopped_steps: list[str] = field(default_factory=list)
     _first: dict[str, float] = field(default_factory=dict)
     _arrivals: dict[str, float] = field(default_factory=dict)
     _in_progress: dict[str, int] = field(default_factory=dict)
@@ -136,7 +149,8 @@ class FakeActivities:
         return [self.queue_launches, self.launch_batch, self.read_running_jobs,
                 self.find_launch, self.watch_servers, self.record, self.check_targets,
                 self.read_wave_state, self.await_wave, self.repair_history,
-                self.launched_servers, self.review_launches]  # fmt: skip
+                self.launched_servers, self.review_launches, self.start_step,
+                self.watch_step, self.stop_step, self.check_step]  # fmt: skip
 
     def recorded(self, wave_id: str) -> WaveState:
         """A wave's newest state in the history."""
@@ -281,6 +295,40 @@ class FakeActivities:
     async def await_wave(self, workflow_id: str) -> WaveOutcome | None:
         return None
 
+    @activity.defn(name="start_step")
+    async def start_step(self, call: StepCall) -> StartedStep:
+        self._note_step(call)
+        default = StartedStep(outcome=StartOutcome.STARTED, reference=call.attempt_id)
+        return _of_step(self.step_starts, call, default)
+
+    @activity.defn(name="watch_step")
+    async def watch_step(self, watched: WatchedStep) -> StepResult:
+        done = StepResult(status=StepStatus.SUCCEEDED)
+        return await self._step_result(watched.call, done)
+
+    @activity.defn(name="stop_step")
+    async def stop_step(self, watched: WatchedStep) -> str:
+        self.stopped_steps.append(watched.call.attempt_id)
+        return "it is being cancelled"
+
+    @activity.defn(name="check_step")
+    async def check_step(self, call: StepCall) -> StepResult:
+        self._note_step(call)
+        passed = StepResult(status=StepStatus.SUCCEEDED, result=CheckResult.PASSED, reason="200 OK")
+        return await self._step_result(call, passed)
+
+    def _note_step(self, call: StepCall) -> None:
+        if call.attempt_id not in {each.attempt_id for each in self.step_calls}:
+            self.step_calls.append(call)
+
+    async def _step_result(self, call: StepCall, default: StepResult) -> StepResult:
+        now = await self._now()
+        end = self._since(f"step {call.attempt_id}", now) + self.step_seconds
+        await self._wait_until(min(end, call.deadline), now)
+        if now < end:
+            return StepResult(status=StepStatus.TIMED_OUT, reason="it did not end in time")
+        return _of_step(self.step_results, call, default)
+
     async def launch_all_now(self) -> None:
         """Launch the servers of all jobs now."""
         now = await self._now()
@@ -318,3 +366,9 @@ class FakeActivities:
             skips = self.environment.supports_time_skipping
             left = min(moment - now, _MAX_PAUSE if skips else _SHORT_PAUSE)
             raise ApplicationError("not yet", next_retry_delay=timedelta(seconds=left))
+
+
+def _of_step(scripted: dict[str, T], call: StepCall, default: T) -> T:
+    """What is scripted for an attempt of a step."""
+    step_id = call.step.step_id
+    return scripted.get(f"{step_id}/{call.attempt}") or scripted.get(step_id) or default
