@@ -43,11 +43,11 @@ async def confirm_attempt(details: Model | None = None) -> float:
         # The cancellation (or a pause or reset by an operator in Temporal) has not reached
         # this attempt yet; until then, a CancelledError of our own would count as a failure.
         raise AwsError(
-            AwsErrorKind.THROTTLED, "the activity was cancelled, so DRS was not called"
+            AwsErrorKind.THROTTLED, "the activity was cancelled, so nothing was sent"
         ) from cancelled
     except RPCError as error:
         raise AwsError(
             AwsErrorKind.THROTTLED,
-            f"Temporal did not confirm the attempt, so DRS was not called: {error.message}",
+            f"Temporal did not confirm the attempt, so nothing was sent: {error.message}",
         ) from error
     return not_after

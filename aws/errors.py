@@ -61,8 +61,9 @@ _PERMANENT = (
     AwsErrorKind.UNKNOWN_SERVER,
     AwsErrorKind.UNINITIALIZED,
 )
-# Source: botocore's models of DRS, STS and SNS, and the codes that all AWS services share. Only a
-# code that is listed as lasting is lasting. Skewed clocks and replaced credentials pass.
+# Source: botocore's models of DRS, STS, SNS, SSM and Lambda, and the codes that all AWS services
+# share. Only a code that is listed as lasting is lasting. Skewed clocks and replaced credentials
+# pass.
 _CODES = {
     "ThrottlingException": AwsErrorKind.THROTTLED,
     "Throttling": AwsErrorKind.THROTTLED,
@@ -76,6 +77,7 @@ _CODES = {
     "RequestTimeout": AwsErrorKind.UNCLEAR,
     "RequestTimeoutException": AwsErrorKind.UNCLEAR,
     "ServiceQuotaExceededException": AwsErrorKind.QUOTA,
+    "AutomationExecutionLimitExceededException": AwsErrorKind.QUOTA,
     "ConflictException": AwsErrorKind.CONFLICT,
     "ExpiredToken": AwsErrorKind.CREDENTIALS,
     "ExpiredTokenException": AwsErrorKind.CREDENTIALS,
@@ -91,6 +93,17 @@ _CODES = {
     "InvalidClientTokenId": AwsErrorKind.CREDENTIALS,
     "ValidationException": AwsErrorKind.INVALID,
     "ValidationError": AwsErrorKind.INVALID,
+    "InvalidDocument": AwsErrorKind.INVALID,
+    "InvalidDocumentVersion": AwsErrorKind.INVALID,
+    "InvalidParameters": AwsErrorKind.INVALID,
+    "UnsupportedPlatformType": AwsErrorKind.INVALID,
+    "AutomationDefinitionNotFoundException": AwsErrorKind.INVALID,
+    "AutomationDefinitionVersionNotFoundException": AwsErrorKind.INVALID,
+    "InvalidAutomationExecutionParametersException": AwsErrorKind.INVALID,
+    "IdempotentParameterMismatch": AwsErrorKind.INVALID,
+    "InvalidParameterValueException": AwsErrorKind.INVALID,
+    "InvalidRequestContentException": AwsErrorKind.INVALID,
+    "RequestTooLargeException": AwsErrorKind.INVALID,
     "AccessDenied": AwsErrorKind.ACCESS_DENIED,
     "AccessDeniedException": AwsErrorKind.ACCESS_DENIED,
     "UnauthorizedOperation": AwsErrorKind.ACCESS_DENIED,

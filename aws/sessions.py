@@ -106,18 +106,26 @@ class AwsSessions:
         self._allow_list = allow_list
         self._sessions: dict[tuple[str | None, str], boto3.Session] = {}
         self._roles: dict[Target, RoleCredentials] = {}
-        self._clients: dict[tuple[Target, str, bool], Any] = {}
+        self._clients: dict[tuple[Target, str, bool, int], Any] = {}
         self._accounts: dict[Target, str] = {}
         self._own_account_id: str | None = None
         self._lock = threading.Lock()
 
-    def client(self, service: str, target: Target, *, retries: bool = True) -> Any:
+    def client(
+        self,
+        service: str,
+        target: Target,
+        *,
+        retries: bool = True,
+        read_seconds: int = READ_TIMEOUT_SECONDS,
+    ) -> Any:
         """A client that acts in `target`.
 
         Args:
             service: boto3's name of the service.
             target: where to act.
             retries: whether botocore may repeat a call by itself.
+            read_seconds: how long to wait for an answer.
 
         Raises:
             TargetRefusedError: the allow-list does not have the target; nothing was called there.
@@ -125,12 +133,14 @@ class AwsSessions:
         """
         where = _without_account(target)
         with self._lock:
-            known = self._clients.get((where, service, retries))
+            known = self._clients.get((where, service, retries, read_seconds))
         if known is not None:
             return known
         external_id = self._external_id_if_allowed(where)
         with self._lock:
-            return self._make_client(service, where, external_id, retries=retries)
+            return self._make_client(
+                service, where, external_id, retries=retries, read_seconds=read_seconds
+            )
 
     def account_id(self, target: Target) -> str:
         """The account that calls in a target act in, by STS; looked up once.
@@ -174,12 +184,18 @@ class AwsSessions:
         return self._own_account_id
 
     def _make_client(
-        self, service: str, where: Target, external_id: str | None, *, retries: bool = True
+        self,
+        service: str,
+        where: Target,
+        external_id: str | None,
+        *,
+        retries: bool,
+        read_seconds: int,
     ) -> Any:
-        key = (where, service, retries)
+        key = (where, service, retries, read_seconds)
         if key not in self._clients:
             session = self._session(where, external_id)
-            config = client_config(retries=retries)
+            config = client_config(retries=retries).merge(Config(read_timeout=read_seconds))
             self._clients[key] = session.client(
                 cast(Any, service), region_name=where.region, config=config
             )

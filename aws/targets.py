@@ -38,16 +38,17 @@ class TargetClients:
 
     Attributes:
         allow_list: the targets that the worker may act in; None: all.
+        sessions: the way to all services of a target.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.allow_list = configured_allow_list(settings)
-        self._sessions = AwsSessions(self.allow_list)
+        self.sessions = AwsSessions(self.allow_list)
         self._drs: dict[Target, DrsClient] = {}
         self._launches: dict[Target, DrsClient] = {}
         self._pollers: dict[Target, JobPoller] = {}
-        self.quotas = ServiceQuotas(self._sessions, settings)
+        self.quotas = ServiceQuotas(self.sessions, settings)
 
     def drs(self, target: Target) -> DrsClient:
         """The DRS client of a target."""
@@ -62,17 +63,17 @@ class TargetClients:
         key = target.model_copy(update={"account_id": None})
         if key not in self._pollers:
             pause = self._settings.scaled_poll_seconds
-            self._pollers[key] = JobPoller(DrsClient(self._sessions, key), pause_seconds=pause)
+            self._pollers[key] = JobPoller(DrsClient(self.sessions, key), pause_seconds=pause)
         return self._pollers[key]
 
     def warnings(self, targets: Iterable[Target]) -> list[str]:
         """What the worker lacks to control and to show who acts in targets."""
         # A sandbox on this machine has nothing to protect.
         missing = [NO_ALLOW_LIST] if self.allow_list is None and aws_elsewhere() else []
-        found = [each for target in targets for each in self._sessions.warnings(target)]
+        found = [each for target in targets for each in self.sessions.warnings(target)]
         return [*missing, *dict.fromkeys(found)]
 
     def _client(self, clients: dict[Target, DrsClient], target: Target) -> DrsClient:
         if target not in clients:
-            clients[target] = DrsClient(self._sessions, target)
+            clients[target] = DrsClient(self.sessions, target)
         return clients[target]

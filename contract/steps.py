@@ -140,3 +140,17 @@ class StepAnswer(Model):
     actor: str
     reason: str = ""
     outputs: dict[str, JsonValue] = {}
+
+
+class StepHeartbeat(Model):
+    """The heartbeat details of a step's start, from which the next attempt at it continues.
+
+    Attributes:
+        sent: its effect may have been asked for.
+        problem: why it could not be started last.
+        report_after: when the wave may be signalled again (epoch seconds).
+    """
+
+    sent: bool
+    problem: str = ""
+    report_after: float = 0.0

@@ -23,6 +23,7 @@ from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
+from activities.steps.step_activities import StepActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.cloudwatch_logs import configured_audit_log
@@ -33,6 +34,7 @@ from client.errors import UnreachableError
 from contract.task_queues import (
     HISTORY_TASK_QUEUE,
     NOTIFY_TASK_QUEUE,
+    STEP_TASK_QUEUE,
     TASK_QUEUE,
     WATCH_TASK_QUEUE,
 )
@@ -73,7 +75,7 @@ _STOP_TIMEOUT_SECONDS = 25.0
 
 
 def make_workers(client: Client, settings: Settings, audit: AuditLog | None = None) -> list[Worker]:
-    """The workers of the task queues; launches, watches and the history have their own slots.
+    """The workers of the task queues; launches, watches, steps and others have their own slots.
 
     Args:
         client: Temporal's.
@@ -97,6 +99,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     )
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
+    steps = StepActivities(clients, settings)
     executions = ExecutionActivities()
     cleanup = CleanupActivities(clients, settings, verifier)
     messages = MessageActivities(verifier)
@@ -164,7 +167,14 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
     )
-    return [workflow_worker, watch_worker, history_worker, notify_worker]
+    step_worker = Worker(
+        client,
+        task_queue=STEP_TASK_QUEUE,
+        activities=[steps.start_step, steps.watch_step, steps.stop_step, steps.check_step],
+        graceful_shutdown_timeout=_GRACE_PERIOD,
+        **common,
+    )
+    return [workflow_worker, watch_worker, history_worker, notify_worker, step_worker]
 
 
 async def serve(client: Client, settings: Settings, stop: asyncio.Event, audit: AuditLog) -> None:

@@ -1,5 +1,8 @@
 """What each kind of step implements: how it starts, is found, polled and stopped, or checks."""
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,14 +28,23 @@ class ResolvedCall:
     Attributes:
         call: as the wave sent it.
         spec: of the kind, without references.
-        servers: the wave's servers that are up.
+        servers: those that it concerns, all up: the ones that its spec names, else the wave's.
         named: all servers of the call that are up, by source server ID.
+        not_after: its effect must not be asked for after this time (`time.monotonic`).
+        clock: epoch seconds, as Temporal has them.
     """
 
     call: StepCall
     spec: KindModel
     servers: tuple[ResolvedServer, ...] = ()
     named: dict[str, ResolvedServer] = field(default_factory=dict)
+    not_after: float = math.inf
+    clock: Callable[[], float] = time.time
+
+    @property
+    def seconds_left(self) -> float:
+        """Until its deadline; negative after it."""
+        return self.call.deadline - self.clock()
 
 
 class StepRefusedError(Exception):
@@ -50,7 +62,7 @@ class CannotFindError(Exception):
 class ActingStep(Protocol):
     """A kind of step that acts.
 
-    A method may raise `AwsError`: nothing is known, so the activity is tried again.
+    A method may raise `AwsError`: nothing is known, so it is tried again.
 
     Attributes:
         may_repeat: `start` with the same attempt ID has its effect once, whatever was sent before.
@@ -59,11 +71,12 @@ class ActingStep(Protocol):
     may_repeat: bool
 
     async def start(self, step: ResolvedCall) -> StartedStep:
-        """Start it; the one method that has an effect.
+        """Start it; the one method that has an effect, asked for until `step.not_after`.
 
         Raises:
             StepRefusedError: it had none, and will have none.
             OutcomeUnknownError: it is not known if it had.
+            AwsError: it had none, unless its kind is UNCLEAR.
         """
         ...
 
@@ -76,7 +89,11 @@ class ActingStep(Protocol):
         ...
 
     async def poll(self, step: ResolvedCall, started: StartedStep) -> StepResult | str:
-        """Its result, or what it does meanwhile."""
+        """Its result, or what it does meanwhile.
+
+        `outputs` of the result is all of it (`recovery.steps.outputs.as_object`), from which the
+        step's outputs are selected.
+        """
         ...
 
     async def stop(self, step: ResolvedCall, started: StartedStep) -> str:

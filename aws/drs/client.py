@@ -3,11 +3,7 @@
 import asyncio
 import json
 import logging
-import math
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -27,6 +23,7 @@ from aws.drs.models import (
     TagList,
 )
 from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
+from aws.late_calls import Sending, refuse_late_calls, sending_as
 from aws.sessions import AwsSessions, call, call_threads, pages
 from recovery.plan.model import Server, Target
 
@@ -36,27 +33,7 @@ _ACCOUNT_SECONDS = 5.0
 _MAX_JOB_IDS = 1000
 _MAX_PAGES = 200
 T = TypeVar("T", bound=DrsResponse)
-# The time (`time.monotonic`) after which a call of this thread is not sent.
-_send_before: ContextVar[float] = ContextVar("send_before", default=math.inf)
 _logger = logging.getLogger(__name__)
-
-
-@contextmanager
-def _sent_before(moment: float) -> Iterator[None]:
-    token = _send_before.set(moment)
-    try:
-        yield
-    finally:
-        _send_before.reset(token)
-
-
-def _refuse_late_call(**_: object) -> None:
-    """Called by botocore after it resolved credentials and signed, right before it sends."""
-    if time.monotonic() > _send_before.get():
-        raise AwsError(
-            AwsErrorKind.THROTTLED,
-            "AWS or its credentials answer too slowly to call DRS safely, so DRS was not called",
-        )
 
 
 def _drop_unparsable(
@@ -184,7 +161,7 @@ class DrsClient:
         client = await self._client("StartRecovery", retries=False, changes=True)
 
         def send() -> Any:
-            with _sent_before(not_after):
+            with sending_as(Sending(not_after)):
                 return client.start_recovery(
                     sourceServers=requested, isDrill=is_drill, tags=_tags(launch_ids)
                 )
@@ -248,7 +225,7 @@ class DrsClient:
         client = await self._client("TerminateRecoveryInstances", changes=True)
 
         def send() -> None:
-            with _sent_before(not_after):
+            with sending_as(Sending(not_after)):
                 client.terminate_recovery_instances(recoveryInstanceIDs=list(recovery_instance_ids))
 
         await call(self._threads, "TerminateRecoveryInstances", send)
@@ -267,7 +244,7 @@ class DrsClient:
             self._threads, operation, make, service="drs", target=target, retries=retries
         )
         events = client.meta.events
-        events.register("before-send.drs", _refuse_late_call, unique_id="drs-waves-late")
+        refuse_late_calls(client)
         # Last: the check that a response is complete needs the body as it came.
         events.register_last("before-parse", _drop_unparsable, unique_id="drs-waves-unparsable")
         return client

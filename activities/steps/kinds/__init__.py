@@ -1,0 +1,4 @@
+"""The kinds of steps that act, one module each.
+
+Tested in tests/activities/steps/kinds/.
+"""

@@ -1,0 +1,19 @@
+"""The kinds of steps that act, each with what runs it. `Manual` steps need no worker."""
+
+from collections.abc import Callable
+
+from activities.steps.interface import ActingStep
+from activities.steps.kinds.lambda_function import LambdaStep
+from activities.steps.kinds.ssm_automation import SsmAutomationStep
+from activities.steps.kinds.ssm_command import SsmCommandStep
+from activities.steps.kinds.workflow import WorkflowStep
+from activities.steps.step_clients import StepClients
+from recovery.steps.model import StepKind
+
+ACTING_KINDS: dict[StepKind, Callable[[StepClients], ActingStep]] = {
+    StepKind.SSM_AUTOMATION: SsmAutomationStep,
+    StepKind.SSM_COMMAND: SsmCommandStep,
+    StepKind.LAMBDA: LambdaStep,
+    # Temporal's client is the activity's.
+    StepKind.WORKFLOW: lambda _: WorkflowStep(),
+}

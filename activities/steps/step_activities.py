@@ -1,0 +1,107 @@
+"""The activities of steps: start, watch and stop those that act, try those that check."""
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.heartbeat import heartbeating
+from activities.retry import retried_later
+from activities.steps.checks.registry import CHECKS
+from activities.steps.interface import ActingStep
+from activities.steps.kinds.registry import ACTING_KINDS
+from activities.steps.resolving import CallResolver
+from activities.steps.step_clients import StepClients
+from activities.steps.step_start import StepStart
+from activities.steps.step_watch import StepCheckRun, StepWatch, finished
+from activities.watch.watch import SteadyClock
+from aws.role_credentials import acting_for
+from aws.service_client import ServiceClient
+from aws.targets import TargetClients
+from contract.steps import StartedStep, StepCall, StepHeartbeat, StepResult, WatchedStep
+from recovery.steps.model import StepKind
+from settings import Settings
+
+
+class StepActivities:
+    """The activities of steps."""
+
+    def __init__(self, clients: TargetClients, settings: Settings) -> None:
+        self._settings = settings
+        services = ServiceClient(clients)
+        shared = StepClients(services, settings)
+        self._resolver = CallResolver(services)
+        self._acting = {kind: make(shared) for kind, make in ACTING_KINDS.items()}
+        self._checks = {kind: make(shared) for kind, make in CHECKS.items()}
+
+    @activity.defn
+    async def start_step(self, call: StepCall) -> StartedStep:
+        """Start a step that acts, at most once for each attempt ID.
+
+        Raises:
+            ApplicationError: retryable; it could not be started or looked up now.
+        """
+        start = StepStart(
+            self._kind(call.step.kind), call, self._resolver, _last_heartbeat(call), self._settings
+        )
+        async with heartbeating(lambda: start.heartbeat):
+            with acting_for(call.acting_for):
+                started = await start.run()
+        if started.result is None:
+            return started
+        return started.model_copy(update={"result": finished(call, started.result)})
+
+    @activity.defn
+    async def watch_step(self, watched: WatchedStep) -> StepResult:
+        """Watch a started step until it has ended, or its time is over."""
+        call, started = watched.call, watched.started
+        if started.result is not None:
+            return started.result
+        kind = self._kind(call.step.kind)
+        async with heartbeating():
+            with acting_for(call.acting_for):
+                clock = SteadyClock(activity.info().started_time)
+                step = await self._resolver.resolve(call, clock.now, is_started=True)
+                return await StepWatch(kind, step, started, self._settings).run()
+
+    @activity.defn
+    async def stop_step(self, watched: WatchedStep) -> str:
+        """Stop a started step; what became of it, as a sentence.
+
+        Raises:
+            ApplicationError: retryable, unless AWS refuses it for good.
+        """
+        call = watched.call
+        kind = self._kind(call.step.kind)
+        pause = self._settings.scaled_poll_seconds
+        async with heartbeating():
+            with acting_for(call.acting_for), retried_later(after=pause):
+                clock = SteadyClock(activity.info().started_time)
+                step = await self._resolver.resolve(call, clock.now, is_started=True)
+                return await kind.stop(step, watched.started)
+
+    @activity.defn
+    async def check_step(self, call: StepCall) -> StepResult:
+        """Try a check until it has passed as often in a row as it must, or its time is over."""
+        kind = self._checks.get(call.step.kind)
+        if kind is None:
+            raise _unknown_kind(call.step.kind)
+        async with heartbeating():
+            with acting_for(call.acting_for):
+                return await StepCheckRun(kind, call, self._resolver, self._settings).run()
+
+    def _kind(self, kind: StepKind) -> ActingStep:
+        if kind not in self._acting:
+            raise _unknown_kind(kind)
+        return self._acting[kind]
+
+
+def _last_heartbeat(call: StepCall) -> StepHeartbeat:
+    """What the last attempt noted; without that, it may have asked for the step's effect."""
+    info = activity.info()
+    if info.heartbeat_details:
+        return StepHeartbeat.model_validate(info.heartbeat_details[0])
+    return StepHeartbeat(sent=call.possibly_sent or info.attempt > 1)
+
+
+def _unknown_kind(kind: StepKind) -> ApplicationError:
+    # Retried, because a newer worker may know it.
+    return ApplicationError(f"This worker runs no steps of the kind {kind}: update it")

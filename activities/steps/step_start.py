@@ -1,0 +1,157 @@
+"""The start of a step that acts: its effect at most once, and what is not known said so."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from temporalio import activity
+
+from activities.fence import confirm_attempt
+from activities.heartbeat import send_heartbeat
+from activities.retry import retry_later
+from activities.steps.interface import (
+    ActingStep,
+    CannotFindError,
+    OutcomeUnknownError,
+    ResolvedCall,
+    StepRefusedError,
+)
+from activities.steps.progress import ProgressReports
+from activities.steps.resolving import CallResolver
+from activities.watch.watch import SteadyClock
+from aws.errors import AwsError, AwsErrorKind
+from contract.steps import StartedStep, StartOutcome, StepCall, StepHeartbeat
+from recovery.steps.references import UnknownValueError
+from recovery.text_format import shortened
+from settings import Settings
+
+T = TypeVar("T")
+# More than the time-out of most calls.
+_FINISH_SECONDS = 30.0
+
+
+class StepStart:
+    """One attempt of the activity that starts a step.
+
+    An effect that may have been asked for before is asked for again only if it is the same then, or
+    if the step says that it does no harm. Otherwise it is looked up.
+
+    Attributes:
+        heartbeat: what the next attempt must know.
+    """
+
+    def __init__(
+        self,
+        kind: ActingStep,
+        call: StepCall,
+        resolver: CallResolver,
+        heartbeat: StepHeartbeat,
+        settings: Settings,
+    ) -> None:
+        self._kind = kind
+        self._call = call
+        self._resolver = resolver
+        self.heartbeat = heartbeat
+        self._settings = settings
+        self._clock = SteadyClock(activity.info().started_time)
+        self._may_repeat = kind.may_repeat or call.step.idempotent
+
+    async def run(self) -> StartedStep:
+        """Start the step, or find it.
+
+        Raises:
+            ApplicationError: retryable; it could not be started or found now.
+        """
+        try:
+            return await self._run()
+        except UnknownValueError as error:
+            return self._not_started(str(error))
+        except AwsError as error:
+            if self._is_over:
+                return self._not_started(f"it did not start in its time: {error}")
+            if not error.kind.is_retryable:
+                return self._not_started(str(error))
+            await self._report(str(error))
+            raise retry_later(error, after=self._settings.scaled_poll_seconds) from error
+        except Exception as error:
+            if self._is_over:
+                return self._not_started(f"it did not start in its time: {type(error).__name__}")
+            raise
+
+    async def _run(self) -> StartedStep:
+        step = await self._resolver.resolve(self._call, self._clock.now)
+        if self.heartbeat.sent and not self._may_repeat:
+            try:
+                found = await self._kind.find(step)
+            except CannotFindError as error:
+                return self._not_started(self.heartbeat.problem or str(error))
+            if found is not None:
+                return found
+            self.heartbeat.sent = False
+        if self._is_over:
+            problem = self.heartbeat.problem
+            return self._not_started(f"it did not start in its time: {problem or 'no time left'}")
+        return await self._send(step)
+
+    async def _send(self, step: ResolvedCall) -> StartedStep:
+        sent_before = self.heartbeat.sent
+        self._note(sent=True)
+        try:
+            not_after = await confirm_attempt(self.heartbeat)
+        except AwsError:
+            self._note(sent=sent_before)
+            raise
+        try:
+            return await _finished(self._kind.start(replace(step, not_after=not_after)))
+        except StepRefusedError as error:
+            self._note(sent=sent_before)
+            return self._not_started(str(error))
+        except OutcomeUnknownError as error:
+            raise AwsError(AwsErrorKind.UNCLEAR, str(error)) from error
+        except AwsError as error:
+            if error.kind.had_no_effect:
+                self._note(sent=sent_before)
+            raise
+
+    def _not_started(self, reason: str) -> StartedStep:
+        """The outcome of a step that does not start now."""
+        reason = shortened(reason)
+        if not self.heartbeat.sent:
+            return StartedStep(outcome=StartOutcome.NOT_STARTED, reason=reason)
+        reason = f"it may have had its effect, which cannot be looked up: {reason}"
+        return StartedStep(outcome=StartOutcome.UNKNOWN, reason=reason)
+
+    @property
+    def _is_over(self) -> bool:
+        return self._clock.now() >= self._call.deadline
+
+    def _note(self, *, sent: bool) -> None:
+        # Also before it is confirmed: details that wait to be sent must not replace these later.
+        self.heartbeat.sent = sent
+        send_heartbeat(self.heartbeat)
+
+    async def _report(self, problem: str) -> None:
+        known = self.heartbeat
+        reports = ProgressReports(
+            self._call,
+            speed=self._settings.speed,
+            said=known.problem,
+            after=known.report_after,
+        )
+        await reports.report(problem, now=self._clock.now())
+        known.problem, known.report_after = shortened(problem), reports.after
+        send_heartbeat(known)
+
+
+async def _finished(start: Coroutine[Any, Any, T]) -> T:
+    """Await a start for a while even if the activity is cancelled, so that it can be stopped."""
+    task = asyncio.create_task(start)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=_FINISH_SECONDS)
+        if not task.done():
+            task.cancel()
+            raise
+        return task.result()

@@ -1,0 +1,267 @@
+"""The start of a step: its effect at most once, whatever becomes of answers and workers."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from activities.steps.interface import (
+    CannotFindError,
+    OutcomeUnknownError,
+    ResolvedCall,
+    StepRefusedError,
+)
+from activities.steps.kinds.registry import ACTING_KINDS
+from activities.steps.step_activities import StepActivities
+from aws.errors import AwsError, AwsErrorKind
+from contract.steps import StartedStep, StartOutcome, StepResult
+from recovery.steps.model import StepKind
+from recovery.steps.state import StepStatus
+from settings import Settings
+from tests.activities.steps.step_calls import SERVERS, step_activities, step_call
+from tests.aws_in_process import Attempt, Temporal
+
+LAMBDA = {"FunctionName": "promote"}
+UNCLEAR = AwsError(AwsErrorKind.UNCLEAR, "Invoke: ReadTimeoutError")
+THROTTLED = AwsError(AwsErrorKind.THROTTLED, "Invoke: ThrottlingException: slow down")
+
+
+@dataclass
+class ScriptedKind:
+    """A kind of step that does as it is told.
+
+    Attributes:
+        answers: what each start raises, or None if it succeeds.
+        found: what a look-up finds; an exception is raised.
+        effects: the attempt IDs for which it had its effect.
+    """
+
+    may_repeat: bool = False
+    answers: list[Exception | None] = field(default_factory=list)
+    has_effect: bool = True
+    found: StartedStep | Exception | None = None
+    effects: list[str] = field(default_factory=list)
+    finds: int = 0
+    steps: list[ResolvedCall] = field(default_factory=list)
+
+    async def start(self, step: ResolvedCall) -> StartedStep:
+        self.steps.append(step)
+        answer = self.answers.pop(0) if self.answers else None
+        if answer is None or self.has_effect:
+            self.effects.append(step.call.attempt_id)
+        if answer is not None:
+            raise answer
+        return StartedStep(outcome=StartOutcome.STARTED, reference="r-1")
+
+    async def find(self, step: ResolvedCall) -> StartedStep | None:
+        self.finds += 1
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+    async def poll(self, step: ResolvedCall, started: StartedStep) -> StepResult | str:
+        return StepResult(status=StepStatus.SUCCEEDED)
+
+    async def stop(self, step: ResolvedCall, started: StartedStep) -> str:
+        return "stopped"
+
+
+Made = Callable[..., tuple[StepActivities, ScriptedKind]]
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch, fast: Settings) -> Made:
+    """The activities with a scripted kind in place of Lambda's."""
+
+    def make(**how: Any) -> tuple[StepActivities, ScriptedKind]:
+        kind = ScriptedKind(**how)
+        monkeypatch.setitem(ACTING_KINDS, StepKind.LAMBDA, lambda _: kind)
+        return step_activities(fast), kind
+
+    return make
+
+
+async def test_a_step_starts_once_and_is_reported(scripted: Made, temporal: Temporal) -> None:
+    steps, kind = scripted()
+    attempt = Attempt(temporal)
+    started = await attempt.run(steps.start_step, step_call(Lambda=LAMBDA))
+    assert (started.outcome, started.reference) == (StartOutcome.STARTED, "r-1")
+    assert len(kind.effects) == 1
+    assert kind.finds == 0
+    assert attempt.heartbeats[-1]["Sent"] is True
+
+
+async def test_what_was_not_sent_is_sent_by_the_next_attempt(
+    scripted: Made, temporal: Temporal
+) -> None:
+    steps, kind = scripted(answers=[THROTTLED], has_effect=False, found=CannotFindError("no"))
+    call = step_call(Lambda=LAMBDA)
+    first = Attempt(temporal)
+    error = await first.run_failing(steps.start_step, call)
+    assert "slow down" in error.message
+    assert not error.non_retryable
+    started = await first.next().run(steps.start_step, call)
+    assert started.outcome is StartOutcome.STARTED
+    assert (len(kind.effects), kind.finds) == (1, 0)
+    (progress,) = temporal.sent("step_progress")
+    assert "slow down" in progress.reason
+
+
+@pytest.mark.parametrize("answer", [UNCLEAR, OutcomeUnknownError("no answer")])
+async def test_a_lost_answer_that_cannot_be_looked_up_is_unknown(
+    scripted: Made, temporal: Temporal, answer: Exception
+) -> None:
+    steps, kind = scripted(answers=[answer], found=CannotFindError("it does not say"))
+    call = step_call(Lambda=LAMBDA)
+    first = Attempt(temporal)
+    await first.run_failing(steps.start_step, call)
+    started = await first.next().run(steps.start_step, call)
+    assert started.outcome is StartOutcome.UNKNOWN
+    assert str(answer) in started.reason
+    assert len(kind.effects) == 1
+
+
+async def test_a_lost_answer_is_looked_up(scripted: Made, temporal: Temporal) -> None:
+    there = StartedStep(outcome=StartOutcome.STARTED, reference="r-9")
+    steps, kind = scripted(answers=[UNCLEAR], found=there)
+    call = step_call(Lambda=LAMBDA)
+    first = Attempt(temporal)
+    await first.run_failing(steps.start_step, call)
+    assert (await first.next().run(steps.start_step, call)).reference == "r-9"
+    assert len(kind.effects) == 1
+
+
+async def test_what_a_look_up_does_not_find_is_started(scripted: Made, temporal: Temporal) -> None:
+    steps, kind = scripted(answers=[UNCLEAR], has_effect=False)
+    call = step_call(Lambda=LAMBDA)
+    first = Attempt(temporal)
+    await first.run_failing(steps.start_step, call)
+    assert (await first.next().run(steps.start_step, call)).outcome is StartOutcome.STARTED
+    assert (len(kind.effects), kind.finds) == (1, 1)
+
+
+@pytest.mark.parametrize("kind_may", [True, False])
+async def test_what_may_be_repeated_is_asked_for_again_with_the_same_id(
+    scripted: Made, temporal: Temporal, kind_may: bool
+) -> None:
+    steps, kind = scripted(answers=[UNCLEAR], may_repeat=kind_may, found=CannotFindError("no"))
+    call = step_call(Lambda=LAMBDA, Idempotent=not kind_may)
+    first = Attempt(temporal)
+    await first.run_failing(steps.start_step, call)
+    assert (await first.next().run(steps.start_step, call)).outcome is StartOutcome.STARTED
+    assert kind.effects == [call.attempt_id] * 2
+    assert kind.finds == 0
+
+
+async def test_a_worker_killed_before_it_recorded_anything_may_have_sent_it(
+    scripted: Made, temporal: Temporal
+) -> None:
+    steps, kind = scripted(found=CannotFindError("it does not say"))
+    started = await Attempt(temporal, number=2).run(steps.start_step, step_call(Lambda=LAMBDA))
+    assert started.outcome is StartOutcome.UNKNOWN
+    assert "it does not say" in started.reason
+    assert kind.effects == []
+
+
+async def test_a_worker_killed_before_it_sent_is_followed_by_one_that_sends(
+    scripted: Made, temporal: Temporal
+) -> None:
+    steps, kind = scripted(found=CannotFindError("no"))
+    second = Attempt(temporal, number=2, details={"Sent": False})
+    assert (
+        await second.run(steps.start_step, step_call(Lambda=LAMBDA))
+    ).outcome is StartOutcome.STARTED
+    assert len(kind.effects) == 1
+
+
+async def test_what_the_wave_may_have_sent_is_looked_up_first(
+    scripted: Made, temporal: Temporal
+) -> None:
+    there = StartedStep(outcome=StartOutcome.STARTED, reference="r-9")
+    steps, kind = scripted(found=there)
+    call = step_call(call={"possibly_sent": True}, Lambda=LAMBDA)
+    assert (await Attempt(temporal).run(steps.start_step, call)).reference == "r-9"
+    assert kind.effects == []
+
+
+async def test_a_refusal_is_a_step_that_did_not_start(scripted: Made, temporal: Temporal) -> None:
+    for refusal in (
+        StepRefusedError("the queue is ours"),
+        AwsError(AwsErrorKind.ACCESS_DENIED, "Invoke: AccessDeniedException: the queue is ours"),
+    ):
+        steps, _ = scripted(answers=[refusal], has_effect=False)
+        started = await Attempt(temporal).run(steps.start_step, step_call(Lambda=LAMBDA))
+        assert started.outcome is StartOutcome.NOT_STARTED
+        assert "the queue is ours" in started.reason
+
+
+async def test_a_refusal_of_a_repetition_does_not_say_that_nothing_happened(
+    scripted: Made, temporal: Temporal
+) -> None:
+    refusal = AwsError(AwsErrorKind.ACCESS_DENIED, "Invoke: AccessDeniedException")
+    steps, _ = scripted(answers=[UNCLEAR, refusal], may_repeat=True)
+    call = step_call(Lambda=LAMBDA)
+    first = Attempt(temporal)
+    await first.run_failing(steps.start_step, call)
+    started = await first.next().run(steps.start_step, call)
+    assert started.outcome is StartOutcome.UNKNOWN
+    assert "AccessDeniedException" in started.reason
+
+
+async def test_a_replaced_attempt_sends_nothing(scripted: Made, temporal: Temporal) -> None:
+    steps, kind = scripted()
+    temporal.replaced = True
+    attempt = Attempt(temporal)
+    error = await attempt.run_failing(steps.start_step, step_call(Lambda=LAMBDA))
+    assert "nothing was sent" in error.message
+    assert kind.effects == []
+    assert attempt.heartbeats[-1]["Sent"] is False
+
+
+async def test_a_step_whose_time_is_over_does_not_start(scripted: Made, temporal: Temporal) -> None:
+    steps, kind = scripted(answers=[THROTTLED], has_effect=False)
+    late = step_call(seconds=-1.0, Lambda=LAMBDA)
+    started = await Attempt(temporal).run(steps.start_step, late)
+    assert started.outcome is StartOutcome.NOT_STARTED
+    call = step_call(seconds=0.3, Lambda=LAMBDA)
+    first = Attempt(temporal)
+    await first.run_failing(steps.start_step, call)
+    await asyncio.sleep(0.3)
+    started = await first.next().run(steps.start_step, call)
+    assert started.outcome is StartOutcome.NOT_STARTED
+    assert "slow down" in started.reason
+    assert kind.effects == []
+
+
+async def test_a_reference_that_is_not_known_fails_the_step(
+    scripted: Made, temporal: Temporal
+) -> None:
+    steps, kind = scripted()
+    for text in ("${Servers.s-0000000000000000f.InstanceId}", "${Steps.db.promote.Endpoint}"):
+        call = step_call(Lambda=LAMBDA | {"Payload": {"To": text}})
+        started = await Attempt(temporal).run(steps.start_step, call)
+        assert started.outcome is StartOutcome.NOT_STARTED
+        assert text in started.reason
+    assert kind.effects == []
+
+
+async def test_references_are_values(scripted: Made, temporal: Temporal) -> None:
+    steps, kind = scripted()
+    payload = {
+        "Id": f"${{Servers.{SERVERS[0].source_server_id}.InstanceId}}",
+        "Where": "at ${Steps.db.promote.Endpoint}:${Steps.db.promote.Port}",
+        "Port": "${Steps.db.promote.Port}",
+        "Who": "${ExecutionId} ${ExecutionType}",
+    }
+    outputs = {"db.promote": {"Endpoint": "db; rm -rf /", "Port": 5432}}
+    call = step_call(call={"outputs": outputs}, Lambda=LAMBDA | {"Payload": payload})
+    await Attempt(temporal).run(steps.start_step, call)
+    (step,) = kind.steps
+    assert step.spec.model_dump()["Payload"] == {
+        "Id": SERVERS[0].instance_id,
+        "Where": "at db; rm -rf /:5432",
+        "Port": 5432,
+        "Who": "crm-0f3b52a1c7d9 DRILL",
+    }
