@@ -8,7 +8,7 @@ from client.start import start_execution
 from contract.execution import Takeover
 from contract.steps import StartedStep, StartOutcome, StepResult
 from recovery.execution.open_decision import DecisionKind
-from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.plan.model import Dependency, OnFailure, Wave
 from recovery.steps.model import Step
@@ -266,19 +266,16 @@ async def test_a_step_left_running_is_taken_up_under_its_own_attempt(
 ) -> None:
     env.fakes.steps.running.add("promote")
     run = await env.start(
-        wave_of_steps("Cutover", act("promote")),
-        on_failure=OnFailure.ASK,
-        execution_type=ExecutionType.DRILL,
+        wave_of_steps("Cutover", act("promote")), wave_of_steps("Other", manual("wait"))
     )
     await run.wave_until("cutover", lambda w: w.steps[0].link)
-    await tell(run, "pause")
     await tell(run, "cancel_wave", wave="cutover")
     await until(run, lambda s: s.waves[0].status is WaveStatus.CANCELLED)
     env.fakes.steps.running.clear()
     await tell(run, "retry_wave", wave="cutover")
-    await tell(run, "resume")
-    state = await run.end()
-    assert state.status is PlanStatus.COMPLETED, state.status_reason
+    await until(run, lambda s: s.waves[0].status is WaveStatus.COMPLETED)
+    await tell(run, "complete_step", wave="other", outputs={"Ticket": "1"})
+    assert (await run.end()).status is PlanStatus.COMPLETED
     first, second = env.fakes.steps.calls
     assert first.attempt_id == second.attempt_id
     assert (first.possibly_sent, second.possibly_sent) == (False, True)
@@ -382,7 +379,9 @@ async def test_a_later_execution_runs_no_step_again_that_succeeded_for_the_same_
     env.fakes.steps.calls.clear()
     execution_id = await start_execution(env.environment.client, first.plan, takeover=takeover)
     second = Run(env.environment, first.plan, execution_id)
+    await until(second, lambda s: s.execution_id == execution_id)
     state = await second.end()
+    assert state.execution_id == execution_id
     assert state.status is PlanStatus.COMPLETED, state.status_reason
     assert env.fakes.steps.begun() == ["database/again/2"]
     assert len(env.fakes.launches) == 1
