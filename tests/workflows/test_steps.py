@@ -367,8 +367,10 @@ async def test_a_step_that_was_skipped_after_its_wave_had_failed_lets_the_rest_r
 
 
 async def test_a_later_execution_runs_no_step_again_that_succeeded_for_the_same_instances(
-    env: FakedEnvironment,
+    env_on_real_server: FakedEnvironment,
 ) -> None:
+    env = env_on_real_server
+    env.fakes.launched_after = 0
     database = wave("Database", post_launch_steps=steps(act("kept"), act("again", Rerun=True)))
     first = await env.start(database)
     ended = await first.end()

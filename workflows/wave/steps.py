@@ -146,7 +146,7 @@ class WaveSteps:
         elif self._start.launch_before <= workflow.time():
             reason = "not begun before the plan's deadline"
         if reason:
-            status = state.status if state.attempt else StepStatus.NOT_RUN
+            status = state.status if state.status.has_failed else StepStatus.NOT_RUN
             self._tracker.update_step(state, status=status, reason=reason)
         return not reason
 
