@@ -8,7 +8,8 @@ from recovery.execution.state import ExecutionType
 from recovery.execution.wave import WaveAttempt, WaveState
 from recovery.forecast.estimates import EARLIEST_SERVER_SECONDS
 from recovery.launch.admission import DEFAULT_PRIORITY
-from recovery.plan.model import Wave
+from recovery.notify.events import NotifiedExecution
+from recovery.plan.model import PlanChannel, Wave
 
 
 class WaveInput(Model):
@@ -33,6 +34,8 @@ class WaveInput(Model):
         acting_for: the execution and actor that sessions in AWS are named after.
         retried_by: the operators' signed retries that the attempt follows.
         approved_by: the signed approvals of the recovery and of the wave.
+        reported_execution: as notifications name it; the wave reports once the plan has ended.
+        channels: the channels that the plan names.
     """
 
     execution_id: str
@@ -58,6 +61,8 @@ class WaveInput(Model):
     acting_for: SessionIdentity | None = None
     retried_by: list[SignedRequest] = []
     approved_by: list[SignedApproval] = []
+    reported_execution: NotifiedExecution | None = None
+    channels: list[PlanChannel] = []
 
     @property
     def is_drill(self) -> bool:

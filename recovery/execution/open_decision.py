@@ -20,6 +20,11 @@ class DecisionKind(StrEnum):
     FAILURE = "FAILURE"
     """How to continue after a wave that FAILED or TIMED_OUT, and that nobody accepted."""
 
+    @property
+    def is_approval(self) -> bool:
+        """Whether approvers decide."""
+        return self in (DecisionKind.RECOVERY_APPROVAL, DecisionKind.APPROVAL)
+
 
 class OpenDecision(Model):
     """A decision that an execution waits for.
@@ -27,6 +32,7 @@ class OpenDecision(Model):
     Attributes:
         wave_id: its wave; None if it is about the execution.
         attempt: of the wave.
+        launches: in doubt, if it is about launches.
         since: when it was first asked (epoch seconds).
         acknowledged_by: who said that they take care of it.
     """
@@ -34,6 +40,7 @@ class OpenDecision(Model):
     kind: DecisionKind
     wave_id: str | None = None
     attempt: int = 0
+    launches: list[str] = []
     since: float
     acknowledged_by: OperatorDecision | None = None
 

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from recovery.execution.state import RefusalCode
 from recovery.text_format import visible
 
+# How the record of a cancelled execution is named; it is no message.
+CANCEL_EXECUTION = "cancel"
 MAX_CHARACTERS = 500
 MAX_EXPIRY_SECONDS = 30 * 86_400.0
 
