@@ -6,13 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from temporalio import activity
-from temporalio.client import Client
-from temporalio.service import RPCError
 
 from activities.access.audit_events import start_event
 from activities.access.verifier import RequestVerifier
 from activities.heartbeat import heartbeating
-from activities.notify.notify_activities import notifier_runs
 from aws.drs.client import DrsClient
 from aws.drs.live_recovery import live_recoveries
 from aws.drs.models import Job, SourceServer, epoch
@@ -50,10 +47,8 @@ class TargetActivities:
         verifier: RequestVerifier | None = None,
         *,
         channels: Sequence[Channel] = (),
-        client: Client | None = None,
     ) -> None:
-        """Create the activities; `client` is Temporal's, to look for the notifier."""
-        self._client = client
+        """Create the activities; `channels` are those of the installation."""
         self._channels = {each.name for each in channels}
         self._clients = clients
         self._settings = settings
@@ -74,9 +69,8 @@ class TargetActivities:
         may need a signed start where the worker does not.
         """
         async with heartbeating():
-            start, notifies, context, servers = await asyncio.gather(
+            start, context, servers = await asyncio.gather(
                 self._check_start(must_be_signed=must_be_signed),
-                self._notifies(),
                 self._context(targets, _START_TIMEOUT_SECONDS),
                 self._servers(targets, server_ids or []),
             )
@@ -84,7 +78,6 @@ class TargetActivities:
             update={
                 "refusal": start.refusal,
                 "break_glass": start.break_glass,
-                "notifies": notifies,
                 "warnings": start.warnings + self._dependencies.warnings(origins_of(servers)),
                 "operating_systems": {
                     server.source_server_id: server.operating_system
@@ -158,15 +151,6 @@ class TargetActivities:
             return _CheckedStart()
         warning = f"Started by break-glass by {grant.actor}: {grant.break_glass}"
         return _CheckedStart(break_glass=grant.break_glass, warnings=[warning])
-
-    async def _notifies(self) -> bool:
-        """Whether this worker has channels, or may have none although others have."""
-        if self._channels or self._client is None:
-            return bool(self._channels)
-        try:
-            return await notifier_runs(self._client)
-        except RPCError:
-            return True
 
     async def _context(self, targets: Sequence[Target], seconds: float) -> WorkerContext:
         contexts = await asyncio.gather(*(self._check_target(each, seconds) for each in targets))

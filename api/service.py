@@ -264,10 +264,10 @@ class ExecutionService:
         """
         note(message=message.name.value, wave_id=message.wave)
         state = None
-        if message.name is MessageName.SKIP_WAVE:
+        if message.name in (MessageName.SKIP_WAVE, MessageName.ACKNOWLEDGE):
             async with self.hub.execution(execution_id).subscribed() as poller:
                 state = (await poller.fresh()).value
-        require(caller, role_for(state, message))
+        require(caller, role_for(state, message, caller.roles))
         client = await self.client()
         running = await self._running(client, execution_id)
         signer = self.signing.signer(caller)

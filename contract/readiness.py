@@ -36,7 +36,6 @@ class WorkerContext(Model):
         server_names: of its source servers, if DRS responds at once.
         refusal: why the worker launches nothing for this start.
         break_glass: the reason of a start that is signed with an offline key, once verified.
-        notifies: the worker has channels to report to.
     """
 
     speed: float
@@ -47,7 +46,6 @@ class WorkerContext(Model):
     server_names: dict[str, str] = {}
     refusal: str | None = None
     break_glass: str | None = None
-    notifies: bool = False
 
 
 class Finding(Model):

@@ -11,7 +11,8 @@ from recovery.execution.state import ExecutionType
 from recovery.execution.wave import WaveAttempt, WaveState
 from recovery.forecast.estimates import EARLIEST_SERVER_SECONDS
 from recovery.launch.admission import DEFAULT_PRIORITY
-from recovery.plan.model import Wave
+from recovery.notify.events import NotifiedExecution
+from recovery.plan.model import PlanChannel, Wave
 from recovery.steps.state import StepState
 
 
@@ -42,6 +43,8 @@ class WaveInput(Model):
         launch_accepted: launch nothing, because an operator accepted what is up.
         step_servers: servers of other waves that the references of its steps name.
         step_outputs: what steps returned that its references name, by `WAVE.STEP` and name.
+        reported_execution: as notifications name it; the wave reports once the plan has ended.
+        channels: the channels that the plan names.
     """
 
     execution_id: str
@@ -73,6 +76,8 @@ class WaveInput(Model):
     launch_accepted: bool = False
     step_servers: list[StepServer] = []
     step_outputs: dict[str, dict[str, JsonValue]] = {}
+    reported_execution: NotifiedExecution | None = None
+    channels: list[PlanChannel] = []
 
     @property
     def is_drill(self) -> bool:

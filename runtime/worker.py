@@ -94,9 +94,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     history = HistoryActivities(table)
     dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
     channels = configured_channels(settings)
-    targets = TargetActivities(
-        clients, settings, dependencies, table, verifier, channels=channels, client=client
-    )
+    targets = TargetActivities(clients, settings, dependencies, table, verifier, channels=channels)
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
     steps = StepActivities(clients, settings)

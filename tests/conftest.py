@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
+from workflows.plan.notifications import REPORTING_FAILED
+
 pytest_plugins = ["tests.aws_in_process", "tests.shared_servers"]
 
 # What is started for a whole folder or module is started once if one process has all its tests.
@@ -35,6 +37,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="keep the Temporal histories of end-to-end tests in this folder (make histories)",
     )
+
+
+@pytest.fixture(autouse=True)
+def _no_error_of_reporting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test in which reporting had an error, which ends no execution."""
+    yield
+    assert REPORTING_FAILED not in [each.getMessage() for each in caplog.get_records("call")]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -222,7 +222,7 @@ class DrillCleanupWorkflow:
             await self._send(event, scope)
 
     async def _send(self, event: Event, scope: CleanupScope) -> None:
-        update = NotifyUpdate(execution=scope.execution, events=[event])
+        update = NotifyUpdate(execution=scope.execution, events=[event], is_after_end=True)
         await report(update, scope.channels, within_seconds=_REPORT_SECONDS)
 
     async def _report(self, scope: CleanupScope) -> None:

@@ -22,16 +22,19 @@ async def report(
     channels: Sequence[PlanChannel],
     *,
     within_seconds: float = _REPORT_SECONDS,
-) -> None:
+) -> bool:
     """Report to the notifier; a report that fails for too long, by default a day, is dropped.
 
     Args:
         update: what happened.
         channels: those that the plan names.
         within_seconds: until when it is tried again.
+
+    Returns:
+        Whether the notifier has it; False also if there is none, as no worker has channels.
     """
     try:
-        await workflow.execute_activity_method(
+        is_heard: bool = await workflow.execute_activity_method(
             NotifyActivities.report,
             NotifyReport(update=update, plan_channels=list(channels)),
             task_queue=NOTIFY_TASK_QUEUE,
@@ -44,3 +47,5 @@ async def report(
         if is_cancelled_exception(error):
             raise
         workflow.logger.error("Reporting failed: %s", error)
+        return False
+    return is_heard

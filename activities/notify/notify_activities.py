@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 
 import structlog
 from temporalio import activity
-from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.exceptions import ApplicationError
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeating
@@ -28,6 +29,7 @@ from recovery.notify.notifier_state import NotifyUpdate
 from recovery.notify.routes import routes_of
 
 _ATTEMPTS_FOR_ROUTES = 5
+_PAUSE_FOR_ROUTES = timedelta(seconds=0.5)
 
 
 class NotifyActivities:
@@ -39,11 +41,14 @@ class NotifyActivities:
         self._sender = sender
 
     @activity.defn
-    async def report(self, report: NotifyReport) -> None:
+    async def report(self, report: NotifyReport) -> bool:
         """Report to the notifier, which starts if it is not running.
 
         A worker without channels leaves the report to another, and at last passes it on: the
         notifier keeps the routes of an execution.
+
+        Returns:
+            Whether the notifier has it; False where none runs, as no worker has started it.
 
         Raises:
             ApplicationError: retryable; Temporal did not accept it.
@@ -56,8 +61,7 @@ class NotifyActivities:
         )
         try:
             if not self._channels:
-                await _pass_on(update)
-                return
+                return await _pass_on(update)
             await activity.client().start_workflow(
                 "NotifierWorkflow",
                 NotifierInput(),
@@ -70,6 +74,7 @@ class NotifyActivities:
             )
         except RPCError as error:
             raise ApplicationError(f"Temporal did not accept it: {error.message}") from error
+        return True
 
     @activity.defn
     async def deliver(self, notification: Notification) -> DeliveryResult:
@@ -100,30 +105,26 @@ class NotifyActivities:
         return [each for each in found if each is not None]
 
 
-async def _pass_on(update: NotifyUpdate) -> None:
-    """Report to the notifier, if it runs, without routes; first another worker may add them."""
-    if not await notifier_runs(activity.client()):
-        return
-    if not update.is_over and activity.info().attempt <= _ATTEMPTS_FOR_ROUTES:
-        raise ApplicationError("this worker has no channels; another may have some")
-    handle = activity.client().get_workflow_handle(NOTIFIER_WORKFLOW_ID)
-    await handle.signal("notify", update, rpc_timeout=RPC_TIMEOUT)
-
-
-async def notifier_runs(client: Client) -> bool:
-    """Whether the notifier runs, which a worker with channels has started.
+async def _pass_on(update: NotifyUpdate) -> bool:
+    """Report to the notifier, if it runs, without routes; first another worker may add them.
 
     Raises:
         RPCError: Temporal did not respond.
     """
-    handle = client.get_workflow_handle(NOTIFIER_WORKFLOW_ID)
+    if not update.is_over and activity.info().attempt <= _ATTEMPTS_FOR_ROUTES:
+        raise ApplicationError(
+            "this worker has no channels; another may have some",
+            next_retry_delay=_PAUSE_FOR_ROUTES,
+            category=ApplicationErrorCategory.BENIGN,
+        )
+    handle = activity.client().get_workflow_handle(NOTIFIER_WORKFLOW_ID)
     try:
-        described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        await handle.signal("notify", update, rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return False
         raise
-    return described.status is WorkflowExecutionStatus.RUNNING
+    return True
 
 
 async def _ended(execution: NotifiedExecution) -> EndedExecution | None:

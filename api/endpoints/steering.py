@@ -146,7 +146,7 @@ REQUESTS: dict[MessageName, tuple[type[StrictModel], str]] = {
 
 def _roles(name: MessageName) -> tuple[Role, ...]:
     """The roles that send a message; which of them it takes may depend on the execution."""
-    if name is MessageName.SKIP_WAVE:
+    if name in (MessageName.SKIP_WAVE, MessageName.ACKNOWLEDGE):
         return Role.OPERATOR, Role.APPROVER
     return (role_for(None, OperatorMessage(name)),)
 

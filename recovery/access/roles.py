@@ -27,11 +27,23 @@ class Role(StrEnum):
         return self is Role.VIEWER or self in roles or Role.ADMIN in roles
 
 
-def role_for(state: ExecutionState | None, message: OperatorMessage) -> Role:
-    """The role that sends a message to an execution, whose state decides only about a skip.
+def role_for(
+    state: ExecutionState | None, message: OperatorMessage, held: Collection[str] = ()
+) -> Role:
+    """The role that sends a message to an execution; where several do, the one that is held.
 
-    A person who skips a wave that nobody has approved passes its approval.
+    A person who skips a wave that nobody has approved passes its approval. An approver may
+    acknowledge what waits for an approval.
+
+    Args:
+        state: the execution; None: as if it had whatever makes a difference.
+        message: the message.
+        held: the roles of its sender, as far as known.
     """
+    if message.name is MessageName.ACKNOWLEDGE:
+        awaits = state is None or any(d.kind.is_approval for d in state.open_decisions)
+        possible = (Role.OPERATOR, Role.APPROVER) if awaits else (Role.OPERATOR,)
+        return next((role for role in possible if role.is_among(held)), Role.OPERATOR)
     if message.name in (MessageName.APPROVE_WAVE, MessageName.APPROVE_RECOVERY):
         return Role.APPROVER
     if message.name is MessageName.SKIP_WAVE:

@@ -3,6 +3,9 @@
 from recovery.base_model import Model
 from recovery.text_format import clock_time
 
+# As the channel of a problem: nothing of the execution is reported.
+EVERY_CHANNEL = "every channel"
+
 
 class NotificationProblem(Model):
     """A channel that an execution's notifications do not reach.

@@ -22,6 +22,11 @@ class DecisionKind(StrEnum):
     FAILURE = "FAILURE"
     """How to continue after a wave that FAILED or TIMED_OUT, and that nobody accepted."""
 
+    @property
+    def is_approval(self) -> bool:
+        """Whether approvers decide."""
+        return self in (DecisionKind.RECOVERY_APPROVAL, DecisionKind.APPROVAL)
+
 
 class OpenDecision(Model):
     """A decision that an execution waits for.
@@ -30,6 +35,7 @@ class OpenDecision(Model):
         wave_id: its wave; None if it is about the execution.
         step_id: its step; None if it is not about one.
         attempt: of the wave, or of the step.
+        launches: in doubt, if it is about launches.
         since: when it was first asked (epoch seconds).
         acknowledged_by: who said that they take care of it.
     """
@@ -38,6 +44,7 @@ class OpenDecision(Model):
     wave_id: str | None = None
     step_id: str | None = None
     attempt: int = 0
+    launches: list[str] = []
     since: float
     acknowledged_by: OperatorDecision | None = None
 

@@ -12,14 +12,6 @@ from recovery.execution.state import ExecutionType
 from recovery.notify.event_kind import EventKind
 from recovery.plan.fields import REGION_PATTERN, ChannelName
 
-# What a pager gets, of recoveries only; a FINISHED only with the outcome FAILED.
-PAGER_EVENTS = (
-    EventKind.DECISION_NEEDED,
-    EventKind.NO_WORKER,
-    EventKind.WAVE_FAILED,
-    EventKind.FINISHED,
-    EventKind.BREAK_GLASS,
-)
 _QUIET_DAYS = 8
 _Region = Annotated[str, matching(REGION_PATTERN, "a Region such as eu-central-1")]
 _Url = Annotated[str, matching(r"https?://\S+", "a URL that begins with https:// or http://")]
@@ -130,8 +122,8 @@ class Channel(StrictModel):
         events: what goes to it; None: everything, and to a pager what a pager should get.
         execution_types: of which executions; None: of all, and to a pager of recoveries.
         default: it gets the events of every plan; otherwise only of plans that name it.
-        quiet_hours: hours in its time zone in which nothing is sent; afterwards what is still
-            open follows in one message.
+        quiet_hours: hours in its time zone in which only what a pager would get is sent;
+            afterwards what is still open follows in one message.
         time_zone: of the times in its texts and of its quiet hours.
     """
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from recovery.base_model import Model
 from recovery.execution.open_decision import DecisionKind
-from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
 from recovery.execution.wave import OperatorDecision
 from recovery.notify.event_kind import EventKind
 
@@ -50,6 +50,37 @@ class Event(Model):
     rto_seconds: float | None = None
 
 
+class DecisionMaker(Model):
+    """Who made a decision, and what it was.
+
+    Attributes:
+        actor: None: nobody decided; its reason is gone, or its execution ended.
+        is_verified: the actor is the one who signed it.
+        message: the name of the message.
+        effect: what it did.
+        reason: as the actor gave it.
+    """
+
+    actor: str | None = None
+    is_verified: bool = False
+    message: str = ""
+    effect: str = ""
+    reason: str = ""
+
+    @classmethod
+    def of(cls, record: MessageRecord | None) -> "DecisionMaker":
+        """Who sent the message that decided, if one did."""
+        if record is None:
+            return cls()
+        return cls(
+            actor=record.actor,
+            is_verified=record.actor_verified,
+            message=record.name,
+            effect=record.effect,
+            reason=record.break_glass or record.reason,
+        )
+
+
 class AskedDecision(Model):
     """A decision that an execution waits for.
 
@@ -60,6 +91,7 @@ class AskedDecision(Model):
         reason: why it is asked.
         if_unanswered: what happens if nobody decides, as a sentence without its full stop.
         acknowledged_by: who said that they take care of it.
+        made_by: who made it, once it fell; None while it is open, or if that is not known.
     """
 
     key: str
@@ -71,6 +103,7 @@ class AskedDecision(Model):
     reason: str = ""
     if_unanswered: str = ""
     acknowledged_by: OperatorDecision | None = None
+    made_by: DecisionMaker | None = None
 
 
 class ItemKind(StrEnum):

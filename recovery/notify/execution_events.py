@@ -1,11 +1,14 @@
 """The events of an execution, from one state to the next."""
 
+from recovery.execution.open_decision import OpenDecision
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.notify.event_kind import EventKind
-from recovery.notify.events import AskedDecision, Event, NotifiedExecution
+from recovery.notify.events import AskedDecision, DecisionMaker, Event, NotifiedExecution
+from recovery.notify.notifier_state import NotifyUpdate
 from recovery.operator.pending_decisions import (
     deadline_of,
+    decision_maker,
     if_unanswered,
     pending_decisions,
 )
@@ -32,7 +35,9 @@ class ExecutionEvents:
         self._messages = 0
         # Of what happens once.
         self._reported: set[EventKind] = set()
+        # As they were last reported.
         self._asked: list[AskedDecision] = []
+        self._open: dict[str, OpenDecision] = {}
         self._unsent: list[Event] = []
 
     @property
@@ -40,20 +45,44 @@ class ExecutionEvents:
         """The execution, as its notifications name it."""
         return NotifiedExecution.of(self._state)
 
-    def unsent(self, *, now: float) -> tuple[list[Event], list[AskedDecision]] | None:
+    def unsent(self, *, now: float, repeat: bool = False) -> NotifyUpdate | None:
         """What is to be reported now: new events, and all open decisions; None if nothing is.
 
         Args:
             now: epoch seconds.
+            repeat: report open decisions although they are as before.
         """
-        events = self._new_events(now)
         asked = self._asked_now()
-        if not events and _known(asked) == _known(self._asked) and not self._unsent:
+        self._unsent += self._new_events(now)
+        is_known = _known(asked) == _known(self._asked)
+        if is_known and not self._unsent and not (asked and repeat):
             return None
-        self._asked = asked
-        self._unsent += events
         some, self._unsent = self._unsent[:_MAX_EVENTS], self._unsent[_MAX_EVENTS:]
-        return some, asked
+        open_keys, state = {each.key for each in asked}, self._state
+        made = {
+            key: DecisionMaker.of(decision_maker(state, decision))
+            for key, decision in self._open.items()
+            if key not in open_keys
+        }
+        self._asked = asked
+        self._open = {_key(each): each for each in state.open_decisions if _key(each) in open_keys}
+        return NotifyUpdate(
+            execution=self.execution,
+            speed=state.speed,
+            events=some,
+            decisions=asked,
+            made=made,
+            is_over=state.is_over and not self._unsent,
+        )
+
+    def take_back(self, update: NotifyUpdate) -> None:
+        """A report reached nobody: its events are to be reported again."""
+        self._unsent = [*update.events, *self._unsent]
+
+    @property
+    def asks_anew(self) -> bool:
+        """Whether other decisions are open than in the last report."""
+        return {_key(each) for each in self._state.open_decisions} != self._open.keys()
 
     @property
     def _server_count(self) -> int:
@@ -99,23 +128,8 @@ class ExecutionEvents:
         self._waves[wave.wave_id] = current
         if current == before:
             return []
-        if wave.status in _UP and wave.attempt:
-            kind = EventKind.LATE_ARRIVAL if wave.late else EventKind.WAVE_UP
-        elif wave.status.has_failed:
-            kind = EventKind.WAVE_FAILED
-        else:
-            return []
-        return [
-            Event(
-                kind=kind,
-                key=f"{kind}/{wave.wave_id}/{wave.attempt}",
-                time=wave.end_time or now,
-                wave_name=wave.wave_name,
-                reason=wave.status_reason,
-                servers_up=wave.launched_count,
-                servers=len(wave.servers),
-            )
-        ]
+        event = wave_event(wave, now=now)
+        return [event] if event is not None else []
 
     def _finished(self, end_time: float) -> Event:
         state = self._state
@@ -145,8 +159,7 @@ class ExecutionEvents:
             wave = each.wave
             found.append(
                 AskedDecision(
-                    # The same may be asked again once it was decided, such as a second pause.
-                    key=f"{known.key}/{known.since:.3f}",
+                    key=_key(known),
                     kind=known.kind,
                     wave_id=known.wave_id,
                     wave_name=wave.wave_name if wave else None,
@@ -158,6 +171,30 @@ class ExecutionEvents:
                 )
             )
         return found
+
+
+def wave_event(wave: WaveState, *, now: float) -> Event | None:
+    """The event that a wave has become what it is; None if that is none. `now`: epoch seconds."""
+    if wave.status in _UP and wave.attempt:
+        kind = EventKind.LATE_ARRIVAL if wave.late else EventKind.WAVE_UP
+    elif wave.status.has_failed:
+        kind = EventKind.WAVE_FAILED
+    else:
+        return None
+    return Event(
+        kind=kind,
+        key=f"{kind}/{wave.wave_id}/{wave.attempt}",
+        time=wave.end_time or now,
+        wave_name=wave.wave_name,
+        reason=wave.status_reason,
+        servers_up=wave.launched_count,
+        servers=len(wave.servers),
+    )
+
+
+def _key(decision: OpenDecision) -> str:
+    """The key of a decision: the same may be asked again once it was decided, as after a pause."""
+    return f"{decision.key}/{decision.since:.3f}"
 
 
 def _known(asked: list[AskedDecision]) -> list[tuple[object, ...]]:

@@ -2,7 +2,13 @@
 
 from recovery.base_model import Model
 from recovery.execution.notification_problem import NotificationProblem
-from recovery.notify.events import AskedDecision, Event, NotificationItem, NotifiedExecution
+from recovery.notify.events import (
+    AskedDecision,
+    DecisionMaker,
+    Event,
+    NotificationItem,
+    NotifiedExecution,
+)
 from recovery.notify.routes import Route
 from recovery.text_format import count, listed
 
@@ -14,7 +20,9 @@ class NotifyUpdate(Model):
         routes: which channel gets what.
         speed: of the execution's clock; 1 except in a sandbox.
         decisions: all decisions that it waits for now; None: as before.
+        made: by key, who made those that it no longer waits for.
         is_over: it has ended.
+        is_after_end: it ended before; what it reports is sent, and it is not followed for that.
     """
 
     execution: NotifiedExecution
@@ -22,7 +30,9 @@ class NotifyUpdate(Model):
     speed: float = 1.0
     events: list[Event] = []
     decisions: list[AskedDecision] | None = None
+    made: dict[str, DecisionMaker] = {}
     is_over: bool = False
+    is_after_end: bool = False
 
 
 class Announced(Model):
@@ -44,6 +54,7 @@ class FollowedExecution(Model):
 
     Attributes:
         announced: by channel and the decision's key, what the channel knows.
+        made: by key, who made decisions whose message may be on the way; the last of them.
         event_incidents: by channel, failures that opened an incident in a pager.
         problems: the channels that its notifications do not reach, as last reported to it.
         problems_time: when that was reported.
@@ -55,6 +66,7 @@ class FollowedExecution(Model):
     speed: float
     decisions: list[AskedDecision] = []
     announced: dict[str, dict[str, Announced]] = {}
+    made: dict[str, DecisionMaker] = {}
     event_incidents: dict[str, list[Event]] = {}
     problems: list[NotificationProblem] = []
     problems_time: float = 0.0
@@ -72,6 +84,7 @@ class ChannelState(Model):
     """A channel as the notifier knows it.
 
     Attributes:
+        quiet: from when until when only what a pager would get is sent.
         asked_time: when the last message with a decision was sent, if any was.
         sent_time: when the last message was sent.
         failures: how many attempts failed since one was delivered.
@@ -83,6 +96,7 @@ class ChannelState(Model):
 
     waiting: list[WaitingItem] = []
     speed: float = 1.0
+    quiet: list[tuple[float, float]] = []
     asked_time: float | None = None
     sent_time: float | None = None
     failures: int = 0
@@ -90,6 +104,10 @@ class ChannelState(Model):
     retry_time: float = 0.0
     error: str = ""
     omitted: int = 0
+
+    def after_quiet_hours(self, time: float) -> float:
+        """The first time that is not in quiet hours, from a time on."""
+        return next((end for start, end in self.quiet if start <= time < end), time)
 
 
 class DeliveryRecord(Model):

@@ -28,6 +28,7 @@ from recovery.notify.notifier_state import (
     WaitingItem,
 )
 from recovery.notify.reminders import next_reminder
+from recovery.notify.severity import breaks_quiet_hours
 from recovery.text_format import shortened
 
 # Plans that ask at the same moment are one message.
@@ -39,6 +40,8 @@ _OWN_INCIDENTS = 3
 _MAX_WAITING = 300
 _MAX_RECORDS = 300
 _MAX_NAMED = 100
+# As many as an execution has open at once.
+_MAX_MADE = 200
 _REPORTED_FAILURES = 2
 _PROBLEMS_SECONDS = 600.0
 # Temporal takes 2 MB a message; the others are in the next one.
@@ -60,11 +63,12 @@ class Outbox:
         followed = self._follow(update)
         for route in update.routes:
             channel = self.state.channels.setdefault(route.channel, ChannelState())
-            channel.speed = update.speed
+            channel.speed, channel.quiet = update.speed, route.quiet
         for event in update.events:
             self._add_event(followed, event, now=now)
         if update.decisions is not None:
             followed.decisions = update.decisions
+        followed.made = dict([*followed.made.items(), *update.made.items()][-_MAX_MADE:])
         if update.is_over:
             followed.is_over, followed.decisions = True, []
         self._resolve(followed, now=now)
@@ -169,7 +173,10 @@ class Outbox:
         followed = self.state.executions.get(execution_id)
         if followed is None:
             followed = FollowedExecution(
-                execution=update.execution, routes=update.routes, speed=update.speed
+                execution=update.execution,
+                routes=update.routes,
+                speed=update.speed,
+                is_over=update.is_after_end,
             )
             self.state.executions[execution_id] = followed
         followed.routes, followed.speed = update.routes or followed.routes, update.speed
@@ -217,7 +224,9 @@ class Outbox:
                     item = NotificationItem(
                         kind=ItemKind.RESOLVED,
                         execution=followed.execution,
-                        decision=known.decision,
+                        decision=known.decision.model_copy(
+                            update={"made_by": followed.made.get(key)}
+                        ),
                         incident=known.incident if is_last else None,
                     )
                     self._wait(channel, item, now=now)
@@ -268,23 +277,22 @@ class Outbox:
         if name in self._sending:
             return None
         speed = channel.speed
-        asked = min((time for time, _ in self._asked(name)), default=None)
-        times = []
-        if asked is not None:
-            times.append(max(asked, _next_minute(channel.asked_time, speed)))
+        # By whether quiet hours do not hold it back.
+        times: dict[bool, float] = {}
+
+        def consider(time: float, last: float | None, item: NotificationItem) -> None:
+            time, breaks = max(time, _next_minute(last, speed)), breaks_quiet_hours(item)
+            times[breaks] = min(time, times.get(breaks, time))
+
+        for time, item in self._asked(name):
+            consider(time, channel.asked_time, item)
         for each in channel.waiting:
             last = channel.asked_time if each.item.decision is not None else channel.sent_time
-            ready = each.since + GATHER_SECONDS / speed
-            times.append(max(ready, _next_minute(last, speed)))
-        if not times:
-            return None
-        return self._after_quiet_hours(name, max(min(times), channel.retry_time))
-
-    def _after_quiet_hours(self, name: str, time: float) -> float:
-        routes = (r for f in self.state.executions.values() for r in f.routes)
-        route = next((r for r in routes if r.channel == name), None)
-        windows = route.quiet if route is not None else []
-        return next((end for start, end in windows if start <= time < end), time)
+            consider(each.since + GATHER_SECONDS / speed, last, each.item)
+        due = {breaks: max(time, channel.retry_time) for breaks, time in times.items()}
+        if False in due:
+            due[False] = channel.after_quiet_hours(due[False])
+        return min(due.values(), default=None)
 
     def _asked(self, channel: str) -> Iterator[tuple[float, NotificationItem]]:
         """The decisions to report to a channel, with the time from which each is due."""
@@ -315,11 +323,16 @@ class Outbox:
         notification_id = f"{int(now)}-{self.state.sent}"
         # What was asked since goes along, or else it would wait for a minute.
         asked = [i for time, i in self._asked(name) if time <= now or i.kind is ItemKind.ASKED]
+        waiting = [each.item for each in channel.waiting]
+        if channel.after_quiet_hours(now) > now:
+            asked, waiting = (
+                [item for item in some if breaks_quiet_hours(item)] for some in (asked, waiting)
+            )
         new = [item for item in asked if item.incident is None]
         for item in new:
             is_alone = len(new) <= _OWN_INCIDENTS
             item.incident = "/".join(_identity(item)) if is_alone else f"digest/{notification_id}"
-        items = sorted([*asked, *(each.item for each in channel.waiting)], key=_urgency)
+        items = sorted([*asked, *waiting], key=_urgency)
         return Notification(
             notification_id=notification_id,
             channel=name,

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from recovery.base_model import Model
-from recovery.execution.state import ExecutionType, PlanStatus
-from recovery.notify.channels import PAGER_EVENTS, Channel
+from recovery.execution.state import ExecutionType
+from recovery.notify.channels import Channel
 from recovery.notify.event_kind import EventKind
 from recovery.notify.events import Event
+from recovery.notify.severity import PAGER_EVENTS, is_for_pagers
 from recovery.plan.fields import ChannelName
 from recovery.plan.model import PlanChannel
 
@@ -19,7 +20,8 @@ class Route(Model):
     Attributes:
         only_failed_end: of the ends, only those with the outcome FAILED.
         is_pager: decisions and failures open incidents there.
-        quiet: from when until when nothing is sent (epoch seconds), for the next days.
+        quiet: from when until when only what a pager would get is sent (epoch seconds), for the
+            next days.
     """
 
     channel: ChannelName
@@ -31,7 +33,7 @@ class Route(Model):
     def takes(self, event: Event) -> bool:
         """Whether an event goes to it."""
         if event.kind is EventKind.FINISHED and self.only_failed_end:
-            return event.outcome is PlanStatus.FAILED
+            return is_for_pagers(event)
         return event.kind in self.events
 
     @property

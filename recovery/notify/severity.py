@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.notify.event_kind import EventKind
-from recovery.notify.events import ItemKind, NotificationItem
+from recovery.notify.events import Event, ItemKind, NotificationItem
 
 
 class Severity(StrEnum):
@@ -23,6 +23,14 @@ _OF_EVENT = {
     EventKind.BREAK_GLASS: Severity.WARNING,
     EventKind.CLEANUP_LEFT: Severity.WARNING,
 }
+# What a pager gets of recoveries; a FINISHED only with the outcome FAILED.
+PAGER_EVENTS = (
+    EventKind.DECISION_NEEDED,
+    EventKind.NO_WORKER,
+    EventKind.WAVE_FAILED,
+    EventKind.FINISHED,
+    EventKind.BREAK_GLASS,
+)
 _OF_OUTCOME = {PlanStatus.FAILED: Severity.CRITICAL, PlanStatus.PARTIAL: Severity.WARNING}
 
 
@@ -37,3 +45,23 @@ def severity_of(item: NotificationItem) -> Severity:
     execution = item.execution
     is_drill = execution is not None and execution.execution_type is ExecutionType.DRILL
     return Severity.WARNING if is_drill and severity is not Severity.INFO else severity
+
+
+def is_for_pagers(event: Event) -> bool:
+    """Whether a pager gets such an event of a recovery."""
+    is_good_end = event.kind is EventKind.FINISHED and event.outcome is not PlanStatus.FAILED
+    return event.kind in PAGER_EVENTS and not is_good_end
+
+
+def breaks_quiet_hours(item: NotificationItem) -> bool:
+    """Whether quiet hours do not hold an item back: what a pager would get.
+
+    That is of recoveries and of the installation, and the use of an offline key everywhere.
+    """
+    if item.kind in (ItemKind.RESOLVED, ItemKind.ACKNOWLEDGED, ItemKind.TEST):
+        return False
+    execution, event = item.execution, item.event
+    if event is not None and event.kind is EventKind.BREAK_GLASS:
+        return True
+    is_drill = execution is not None and execution.execution_type is ExecutionType.DRILL
+    return not is_drill and (event is None or is_for_pagers(event))

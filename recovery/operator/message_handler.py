@@ -11,6 +11,7 @@ from recovery.execution.state import MessageRecord, RefusalCode
 from recovery.execution.wave import OperatorDecision, WaveState
 from recovery.operator.effects import cancellation_effect, effect_of, skipped_with
 from recovery.operator.messages import (
+    CANCEL_EXECUTION,
     MessageName,
     MessageRejected,
     OperatorMessage,
@@ -19,6 +20,7 @@ from recovery.operator.messages import (
     read_cancel_reason,
     read_message,
 )
+from recovery.operator.pending_decisions import update_open_decisions
 from recovery.operator.rules import refusal, waves_called
 from recovery.operator.step_rules import DECISIONS, needs_new_attempt, step_meant, step_of
 from recovery.steps.state import StepOverride
@@ -114,6 +116,8 @@ class MessageHandler:
             self._require_authorized(message, verdict)
             self._require_allowed(message, hint=hint)
             effect = self._apply(message, verdict.break_glass, now=now)
+            # After each message: what falls and is asked again later is another decision.
+            update_open_decisions(self._scheduler.state, now=now)
         except MessageRejected as rejected:
             effect, refusal_code = str(rejected), rejected.code
             if hint and rejected.code is RefusalCode.UNKNOWN_WAVE:
@@ -146,7 +150,7 @@ class MessageHandler:
         """
         actor, reason = read_cancel_reason(text)
         record = MessageRecord(
-            name="cancel",
+            name=CANCEL_EXECUTION,
             actor=shortened(actor, max_bytes=100),
             time=now,
             reason=shortened(reason),
@@ -202,7 +206,7 @@ class MessageHandler:
                     "use a server with sign-in that signs (DRS_WAVES_SIGNING_KEY)",
                     RefusalCode.NOT_AUTHORIZED,
                 )
-        elif not (role := role_for(state, message)).is_among(verdict.roles):
+        elif not (role := role_for(state, message, verdict.roles)).is_among(verdict.roles):
             raise MessageRejected(
                 f"{verdict.verified_actor} lacks the role {role}", RefusalCode.ROLE_MISSING
             )

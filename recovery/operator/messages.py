@@ -12,6 +12,8 @@ from recovery.execution.state import RefusalCode
 from recovery.steps.state import MAX_OUTPUT_BYTES
 from recovery.text_format import visible
 
+# How the record of a cancelled execution is named; it is no message.
+CANCEL_EXECUTION = "cancel"
 MAX_CHARACTERS = 500
 MAX_EXPIRY_SECONDS = 30 * 86_400.0
 

@@ -1,12 +1,13 @@
 """The decisions that an execution waits for, and the messages that make them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from recovery.execution.open_decision import DecisionKind, OpenDecision
-from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
 from recovery.execution.wave import OperatorDecision, WaitingFor, WaveState, WaveStatus
 from recovery.forecast.remaining import graph_of, remaining
-from recovery.operator.messages import MessageName
+from recovery.operator.messages import CANCEL_EXECUTION, MessageName
 from recovery.operator.rules import accepts_messages, is_allowed
 from recovery.operator.step_rules import steps_about
 from recovery.steps.state import StepState
@@ -46,12 +47,16 @@ def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
     """The pending decisions, most urgent first; none once the execution has ended."""
     if not accepts_messages(state):
         return []
-    found = []
-    if is_allowed(state, MessageName.APPROVE_RECOVERY):
-        approval = (MessageName.APPROVE_RECOVERY,)
-        found.append(PendingDecision(DecisionKind.RECOVERY_APPROVAL, None, approval))
-    if state.status is PlanStatus.PAUSED:
-        found.append(PendingDecision(DecisionKind.RESUME, None, (MessageName.RESUME,)))
+    found: list[PendingDecision] = []
+    about_all = {
+        DecisionKind.RECOVERY_APPROVAL: is_allowed(state, MessageName.APPROVE_RECOVERY),
+        DecisionKind.RESUME: state.status is PlanStatus.PAUSED,
+    }
+    found += [
+        PendingDecision(kind, None, _MESSAGES_ABOUT_ALL[kind])
+        for kind, is_open in about_all.items()
+        if is_open
+    ]
     for wave in state.waves:
         for step in wave.steps:
             if step.awaits_operator and step.decision is None:
@@ -64,7 +69,37 @@ def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
                 skippable = _skippable(state, wave) if kind is DecisionKind.FAILURE else ()
                 found.append(PendingDecision(kind, wave, allowed, skippable))
     known = {each.key: each for each in state.open_decisions}
-    return [replace(each, opened=known.get(_open_decision(each, 0.0).key)) for each in found]
+    return [replace(each, opened=_same(_open_decision(each, 0.0), known)) for each in found]
+
+
+def _same(now: OpenDecision, known: Mapping[str, OpenDecision]) -> OpenDecision | None:
+    """The known decision that this one is; another launch in doubt makes it another decision."""
+    before = known.get(now.key)
+    if before is None or not set(now.launches) <= set(before.launches):
+        return None
+    same_launches = now.launches == before.launches
+    return before if same_launches else before.model_copy(update={"launches": now.launches})
+
+
+def decision_maker(state: ExecutionState, decision: OpenDecision) -> MessageRecord | None:
+    """The message that made a decision which is no longer open; None if none did."""
+    names: tuple[MessageName, ...] = _MESSAGES_ABOUT_ALL.get(decision.kind, ())
+    names += (*_MESSAGES.get(decision.kind, _ABOUT_STEP), MessageName.CANCEL_WAVE)
+    waves = {decision.wave_id}
+    dependents = {w.wave_id for w in state.waves if decision.wave_id in w.depends_on}
+    for each in reversed(state.messages):
+        if not each.accepted or (each.last_time or each.time) < decision.since:
+            continue
+        if decision.step_id is not None and each.step_id not in (None, decision.step_id):
+            continue
+        is_skip = each.name == MessageName.SKIP_WAVE and decision.kind is DecisionKind.FAILURE
+        if (
+            each.name == CANCEL_EXECUTION
+            or (each.name in names and each.wave_id in waves)
+            or (is_skip and each.wave_id in dependents)
+        ):
+            return each
+    return None
 
 
 def update_open_decisions(state: ExecutionState, *, now: float) -> bool:
@@ -80,12 +115,14 @@ def _open_decision(pending: PendingDecision, now: float) -> OpenDecision:
     wave = pending.wave
     if wave is None:
         return OpenDecision(kind=pending.kind, since=now)
+    in_doubt = sorted(wave.launches_in_doubt) if pending.kind is DecisionKind.LAUNCH else []
     step = pending.step
     return OpenDecision(
         kind=pending.kind,
         wave_id=wave.wave_id,
         step_id=step.step_id if step else None,
         attempt=step.attempt if step else wave.attempt,
+        launches=in_doubt,
         since=now,
     )
 
@@ -229,7 +266,16 @@ _MESSAGES = {
     DecisionKind.APPROVAL: (MessageName.APPROVE_WAVE, MessageName.SKIP_WAVE),
     DecisionKind.LAUNCH: (MessageName.ADOPT_JOB, MessageName.LAUNCH_ANYWAY),
     DecisionKind.LASTING_ERROR: (MessageName.CANCEL_WAVE,),
-    DecisionKind.FAILURE: (MessageName.RETRY_WAVE, MessageName.ACCEPT_WAVE),
+    DecisionKind.FAILURE: (
+        MessageName.RETRY_WAVE,
+        MessageName.ACCEPT_WAVE,
+        *_ABOUT_STEP,
+    ),
+}
+
+_MESSAGES_ABOUT_ALL = {
+    DecisionKind.RECOVERY_APPROVAL: (MessageName.APPROVE_RECOVERY,),
+    DecisionKind.RESUME: (MessageName.RESUME,),
 }
 
 

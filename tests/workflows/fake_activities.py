@@ -28,6 +28,7 @@ from contract.launch import (
     ReviewRequest,
     RunningJobsRequest,
 )
+from contract.notify import NotifyReport
 from contract.readiness import TargetContext, WorkerContext
 from contract.watch import ServersChanged, WatchRequest
 from contract.wave import WaveOutcome
@@ -35,6 +36,7 @@ from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResul
 from recovery.execution.wave import WaitingFor, WaveState
 from recovery.history.record import HistoryRecord
 from recovery.launch.queue import RunningJobs
+from recovery.notify.notifier_state import NotifyUpdate
 from recovery.plan.model import Target
 from recovery.steps.state import StepState
 from settings import Settings
@@ -100,6 +102,8 @@ class FakeActivities:
         recorded_at: when it took the last one.
         repairs: the executions whose history was completed after their end.
         cannot_repair: the items at which such a repair fails.
+        reports: what was reported to the notifier.
+        heard_after: from the first report until there is a notifier.
         launched_before: the servers that an earlier execution has launched, by the history.
     """
 
@@ -129,6 +133,8 @@ class FakeActivities:
     repairs: list[ExecutionRun] = field(default_factory=list)
     cannot_repair: list[str] = field(default_factory=list)
     launched_before: list[ServerResult] = field(default_factory=list)
+    reports: list[NotifyUpdate] = field(default_factory=list)
+    heard_after: float = 0.0
     review_refused: str = ""
     steps_before: dict[str, list[StepState]] = field(default_factory=dict)
     steps: FakeSteps = field(default_factory=FakeSteps)
@@ -142,7 +148,7 @@ class FakeActivities:
         return [self.queue_launches, self.launch_batch, self.read_running_jobs,
                 self.find_launch, self.watch_servers, self.record, self.check_targets,
                 self.read_wave_state, self.await_wave, self.repair_history,
-                self.read_taken_over, self.review_launches,
+                self.read_taken_over, self.review_launches, self.report,
                 *self.steps.activities]  # fmt: skip
 
     def recorded(self, wave_id: str) -> WaveState:
@@ -277,6 +283,12 @@ class FakeActivities:
             warnings=self.warnings,
             operating_systems=self.systems,
         )
+
+    @activity.defn(name="report")
+    async def report(self, report: NotifyReport) -> bool:
+        now = await self._now()
+        self.reports.append(report.update)
+        return now >= self._since("report", now) + self.heard_after
 
     @activity.defn(name="read_wave_state")
     async def read_wave_state(self, workflow_id: str) -> WaveState:

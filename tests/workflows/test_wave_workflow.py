@@ -6,6 +6,7 @@ from contract.launch import LaunchRequest, LaunchResult
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
+from recovery.notify.event_kind import EventKind
 from recovery.plan.model import Server
 from tests.recovery.plans import server_id
 from tests.workflows.conftest import FakedEnvironment, lifetime, wave
@@ -59,6 +60,9 @@ async def test_a_late_wave_is_recorded_after_the_plans_end(env: FakedEnvironment
     assert await run.ended(run.wave_handle("database")) is None
     recorded = env.fakes.recorded("database")
     assert (recorded.status, recorded.late) == (WaveStatus.COMPLETED, True)
+    last = env.fakes.reports[-1]
+    assert ([e.kind for e in last.events], last.is_after_end) == ([EventKind.LATE_ARRIVAL], True)
+    assert last.execution.execution_id == run.execution_id
     assert recorded.completion_duration == pytest.approx(9 * HOUR, abs=1)
     assert all(s.launch_status is LaunchStatus.LAUNCHED for s in recorded.servers)
     assert len(env.fakes.launches) == 1

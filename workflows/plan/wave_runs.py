@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.wave import WaveReport, WaveState
     from recovery.forecast.estimates import earliest_seconds
     from recovery.launch.admission import DEFAULT_PRIORITY
+    from recovery.notify.events import NotifiedExecution
     from recovery.steps.state import StepState
     from workflows.activity_options import READ_RETRY
     from workflows.plan.expectations import Expectations
@@ -230,6 +231,8 @@ class WaveRuns:
             operating_systems=wave.operating_systems,
             server_names=wave.server_names,
             past_attempts=wave.past_attempts,
+            reported_execution=NotifiedExecution.of(state),
+            channels=plan.notify,
             acting_for=SessionIdentity.of(plan.plan_id, start.execution_id, start.started_by),
             retried_by=self.signed_retries.get(wave.wave_id, []),
             approved_by=[

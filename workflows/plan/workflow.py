@@ -103,7 +103,7 @@ class RecoveryPlanWorkflow:
         self._limit_reason = ""
         self._is_cancelled = False
         self._recorder = Recorder(self._unrecorded, pause_seconds=_RECORD_PAUSE_SECONDS)
-        self._notifications = Notifications(start.plan, state)
+        self._notifications = Notifications(start.plan, state, on_problem=self._touch)
 
     @workflow.run
     async def run(self, start: StartExecution) -> ExecutionState:
@@ -168,9 +168,7 @@ class RecoveryPlanWorkflow:
         """Handle the notifier's report of channels that it does not reach."""
         self._signals_received += 1
         if report.execution_id == self._start.execution_id:
-            self._state.notification_problems = report.problems
-            self._scheduler.touch(workflow.time())
-            self._mark_changed()
+            self._notifications.set_problems(report.problems)
 
     def _apply_stop_policy(self) -> None:
         """Once the policy STOP applies, cancel the launches that DRS has not accepted."""
@@ -250,26 +248,23 @@ class RecoveryPlanWorkflow:
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=READ_RETRY,
         )
+        now = workflow.time()
         for target in context.targets:
             if target.mismatch:
                 reason = target.error or "the worker acts in another account"
-                now = workflow.time()
                 self._scheduler.refuse(target.region, target.role_arn, reason, now=now)
         if context.refusal is not None:
-            now = workflow.time()
             for each in plan.targets:
                 self._scheduler.refuse(each.region, each.role_arn, context.refusal, now=now)
         if context.break_glass is not None:
-            self._scheduler.pass_approvals(context.break_glass, now=workflow.time())
+            self._scheduler.pass_approvals(context.break_glass, now=now)
         self._state.speed = context.speed
         endpoints = dict.fromkeys(each.endpoint for each in context.targets if each.endpoint)
         self._state.endpoints = list(endpoints)
         self._state.warnings = context.warnings
         self._expectations.update(context.operating_systems, context.server_names)
-        self._scheduler.touch(workflow.time())
-        self._recorder.wake()
-        if context.notifies:
-            self._notifications.begin(context.break_glass)
+        self._touch()
+        self._notifications.begin(context.break_glass)
 
     def _apply_outcome(self, outcome: WaveOutcome) -> None:
         wave = outcome.wave
@@ -280,6 +275,8 @@ class RecoveryPlanWorkflow:
         if self._scheduler.report(report, now=workflow.time()):
             self._waves.keep_outputs(report)
             self._apply_stop_policy()
+            # After each report: what falls and is asked again later is another decision.
+            self._update_decisions()
             self._mark_changed()
 
     async def _cancel(self) -> None:
@@ -338,6 +335,11 @@ class RecoveryPlanWorkflow:
                 )
         return state.without_waves()
 
+    def _touch(self) -> None:
+        """After a change that the history records and that nothing waits for."""
+        self._scheduler.touch(workflow.time())
+        self._recorder.wake()
+
     def _mark_changed(self) -> None:
         self._changed = True
         self._recorder.wake()
@@ -345,8 +347,7 @@ class RecoveryPlanWorkflow:
     def _update_decisions(self) -> None:
         """Update what the execution waits for, and have it reported."""
         if update_open_decisions(self._state, now=workflow.time()):
-            self._scheduler.touch(workflow.time())
-            self._recorder.wake()
+            self._touch()
         self._notifications.wake()
 
     def _update_details(self) -> None:

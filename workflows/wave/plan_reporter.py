@@ -20,6 +20,9 @@ class PlanReporter:
     """Reports a change of status at once, and progress at intervals, which grow.
 
     Temporal takes 10,000 signals for the plan, of all its waves.
+
+    Attributes:
+        has_reported_late: the plan knows that the wave came up late.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class PlanReporter:
         self._pause_seconds = pause_seconds
         self._reported_revision = start.revision
         self._progress_reports = 0
+        self.has_reported_late = False
 
     async def run(self) -> None:
         """Report until cancelled."""
@@ -60,6 +64,8 @@ class PlanReporter:
                 report = WaveReport(execution_id=self._execution_id, wave=wave, outputs=outputs)
                 if not await signal_workflow(self._plan, "wave_report", report):
                     self._control.plan_closed = True
+                elif not self._control.plan_closed:
+                    self.has_reported_late |= wave.late
             self._reported_revision = wave.revision
 
     async def finish(self) -> None:

@@ -22,7 +22,11 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.server import LaunchStatus
     from recovery.execution.wave import WaitingFor, WaveState
     from recovery.history.record import HistoryRecord
+    from recovery.notify.event_kind import EventKind
+    from recovery.notify.execution_events import wave_event
+    from recovery.notify.notifier_state import NotifyUpdate
     from recovery.steps.model import StepPhase
+    from workflows.notifier_report import report
     from workflows.recorder import MAX_RECORD_SECONDS, Recorder
     from workflows.signals import model_signal
     from workflows.wave.control import WaveControl
@@ -76,8 +80,10 @@ class WaveWorkflow:
         self._cancel_if_stopped()
         await self._reporter.finish()
         reporting.cancel()
+        reporting = asyncio.create_task(self._report_late_arrival())
         timeout = MAX_RECORD_SECONDS if self._control.plan_closed else _LAST_RECORD_SECONDS
         await self._recorder.finish(within_seconds=timeout)
+        await reporting
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._outcome()
 
@@ -201,6 +207,21 @@ class WaveWorkflow:
             accepted_time=min(r.accepted_time for r in accepted if r.accepted_time is not None),
             not_before=self._launch.last_unaccepted,
         )
+
+    async def _report_late_arrival(self) -> None:
+        """Report to the notifier that the wave came up after its plan's workflow ended."""
+        start, wave = self._start, self._tracker.state
+        event = wave_event(wave, now=workflow.time())
+        if event is None or start.reported_execution is None:
+            return
+        if event.kind is EventKind.LATE_ARRIVAL and not self._reporter.has_reported_late:
+            update = NotifyUpdate(
+                execution=start.reported_execution,
+                speed=start.speed,
+                events=[event],
+                is_after_end=True,
+            )
+            await report(update, start.channels)
 
     def _on_change(self) -> None:
         self._recorder.wake()

@@ -83,20 +83,20 @@ def controls(
     if wave is None and may_clean_up(state):
         names.append(CLEAN_UP)
     wave_id = wave.wave_id if wave else None
-    roles = [_role_for(name, state, wave_id) for name in names]
+    roles = [_role_for(name, state, wave_id, user) for name in names]
     return [
         Control(name, wave_id, None if user.may(role) else role)
         for name, role in zip(names, roles, strict=True)
     ]
 
 
-def _role_for(name: str, state: ExecutionState, wave_id: str | None) -> Role:
+def _role_for(name: str, state: ExecutionState, wave_id: str | None, user: Principal) -> Role:
     """The role that an action needs."""
     if name == CLEAN_UP and state.execution_type is ExecutionType.RECOVERY:
         return Role.ADMIN
     if name not in list(MessageName):
         return Role.OPERATOR
-    return role_for(state, OperatorMessage(MessageName(name), wave_id))
+    return role_for(state, OperatorMessage(MessageName(name), wave_id), user.roles)
 
 
 def action_dialog(

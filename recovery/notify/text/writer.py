@@ -10,6 +10,7 @@ from recovery.execution.state import PlanStatus
 from recovery.notify.event_kind import EventKind
 from recovery.notify.events import (
     AskedDecision,
+    DecisionMaker,
     Event,
     ItemKind,
     Notification,
@@ -166,7 +167,7 @@ class Writer:
         self, item: NotificationItem, decision: AskedDecision, now: float
     ) -> list[str]:
         if item.kind is ItemKind.RESOLVED:
-            return ["Somebody decided, or the execution ended; nothing is left to do here."]
+            return [*self._made_by(decision.made_by), "Nothing is left to do here."]
         asked = _DECISIONS[decision.kind][1].format(wave=self._name(decision.wave_name))
         acknowledged = decision.acknowledged_by
         lines = [f"{asked}.", self._deadline(decision, now)]
@@ -181,6 +182,17 @@ class Writer:
             who, since = self._name(acknowledged.actor, 64), self._clock(acknowledged.time)
             lines.append(f"{who} has it, since {since}{reason}")
         return lines
+
+    def _made_by(self, made_by: DecisionMaker | None) -> list[str]:
+        """Who decided and what."""
+        if made_by is None:
+            return ["Somebody decided, or the execution ended."]
+        if made_by.actor is None:
+            return ["Nobody decided: the reason to ask is gone, or the execution ended."]
+        verified = "verified" if made_by.is_verified else "not verified"
+        what = f"{self._inert(made_by.message, 40)}: {self._inert(made_by.effect, 200)}"
+        lines = [f"{self._name(made_by.actor, 64)} ({verified}) decided, {what}."]
+        return lines + [f"Reason: {self._inert(made_by.reason, 100)}"] * bool(made_by.reason)
 
     def _deadline(self, decision: AskedDecision, now: float) -> str:
         if decision.deadline is None:

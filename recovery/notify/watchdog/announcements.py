@@ -10,6 +10,7 @@ from recovery.notify.event_kind import EventKind
 from recovery.notify.events import Event, ItemKind, Notification, NotificationItem
 from recovery.notify.reminders import next_slot
 from recovery.notify.routes import Route, routes_of
+from recovery.notify.severity import breaks_quiet_hours
 from recovery.notify.watchdog.conditions import (
     Condition,
     ConditionKind,
@@ -111,7 +112,13 @@ class Announcements:
         for route in self._routes(now):
             channel = self._reported[route.channel]
             is_quiet = any(start <= now < end for start, end in route.quiet)
-            items = [] if is_quiet or channel.sending else list(self._items(channel, now))
+            if channel.sending:
+                continue
+            items = []
+            for kind, reported, item in self._items(channel, now):
+                if breaks_quiet_hours(item) or not is_quiet:
+                    channel.sending[kind] = reported
+                    items.append(item)
             if items:
                 unique = f"watchdog-{int(self._started)}-{route.channel}-{channel.sent}"
                 taken.append(
@@ -143,7 +150,10 @@ class Announcements:
         routes = routes_of(self._channels, [], ExecutionType.RECOVERY, now=now)
         return [each for each in routes if each.takes(event)]
 
-    def _items(self, channel: _ReportedChannel, now: float) -> Iterator[NotificationItem]:
+    def _items(
+        self, channel: _ReportedChannel, now: float
+    ) -> Iterator[tuple[ConditionKind, _Reported | None, NotificationItem]]:
+        """What is to be sent, each with what its channel then knows of the condition."""
         for kind, held in self._held.items():
             reported = channel.reported.get(kind)
             if reported is None or not held.members <= reported.members:
@@ -154,12 +164,15 @@ class Announcements:
                 continue
             if held.is_confirmed:
                 event = self._event(held)
-                channel.sending[kind] = _Reported(event, held.members, now)
-                yield NotificationItem(kind=item_kind, event=event, incident=event.key)
+                item = NotificationItem(kind=item_kind, event=event, incident=event.key)
+                yield kind, _Reported(event, held.members, now), item
         for kind, (event, _, _) in channel.reported.items():
             if kind not in self._held:
-                channel.sending[kind] = None
-                yield NotificationItem(kind=ItemKind.RESOLVED, event=event, incident=event.key)
+                yield (
+                    kind,
+                    None,
+                    NotificationItem(kind=ItemKind.RESOLVED, event=event, incident=event.key),
+                )
 
     def _event(self, held: _Held) -> Event:
         return Event(

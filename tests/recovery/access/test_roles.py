@@ -4,8 +4,9 @@ import pytest
 
 from recovery.access.roles import Role, role_for
 from recovery.execution.state import ExecutionState
-from recovery.execution.wave import OperatorDecision
+from recovery.execution.wave import OperatorDecision, WaitingFor
 from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.operator.pending_decisions import update_open_decisions
 from tests.recovery.operator.test_message_handler import NOW, execution
 
 
@@ -30,6 +31,23 @@ def test_approvals_are_of_approvers_and_all_other_messages_of_operators(name: Me
     is_approval = name in (MessageName.APPROVE_WAVE, MessageName.APPROVE_RECOVERY)
     expected = Role.APPROVER if is_approval else Role.OPERATOR
     assert role_for(execution().state, OperatorMessage(name, "first")) is expected
+
+
+def test_whoever_may_approve_may_say_that_they_take_care_of_an_approval() -> None:
+    scheduler = execution(approval=True)
+    acknowledge = OperatorMessage(MessageName.ACKNOWLEDGE)
+
+    def may(*roles: Role) -> bool:
+        return role_for(scheduler.state, acknowledge, roles).is_among(roles)
+
+    scheduler.pause("Paused", now=NOW)
+    update_open_decisions(scheduler.state, now=NOW)
+    assert [may(role) for role in Role] == [False, True, False, True], "an operator resumes"
+    scheduler.resume(now=NOW)
+    scheduler.wave("it").waiting_for = WaitingFor.APPROVAL
+    update_open_decisions(scheduler.state, now=NOW)
+    assert [may(role) for role in Role] == [False, True, True, True]
+    assert role_for(None, acknowledge, [Role.APPROVER]) is Role.APPROVER
 
 
 @pytest.mark.parametrize(

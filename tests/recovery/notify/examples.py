@@ -9,6 +9,7 @@ from recovery.execution.wave import OperatorDecision
 from recovery.notify.event_kind import EventKind
 from recovery.notify.events import (
     AskedDecision,
+    DecisionMaker,
     Event,
     ItemKind,
     Notification,
@@ -78,6 +79,13 @@ def notification(*items: NotificationItem, omitted: int = 0) -> Notification:
 
 
 ACKNOWLEDGED = OperatorDecision(actor="bob@example.com", time=NOW - 30, reason="looking")
+MADE = DecisionMaker(
+    actor="bob@example.com",
+    is_verified=True,
+    message="accept_wave",
+    effect="Web is launched although App is 3 of 5 up; the execution can then end PARTIAL at best",
+    reason="three are enough",
+)
 EVENTS = {
     EventKind.STARTED: event(EventKind.STARTED),
     EventKind.BREAK_GLASS: event(
@@ -116,7 +124,9 @@ EXAMPLES = {
     ItemKind.ACKNOWLEDGED: notification(
         decision(ItemKind.ACKNOWLEDGED, acknowledged_by=ACKNOWLEDGED)
     ),
-    ItemKind.RESOLVED: notification(decision(ItemKind.RESOLVED)),
+    ItemKind.RESOLVED: notification(decision(ItemKind.RESOLVED, made_by=MADE)),
+    "RESOLVED by nobody": notification(decision(ItemKind.RESOLVED, made_by=DecisionMaker())),
+    "RESOLVED, not known by whom": notification(decision(ItemKind.RESOLVED)),
     ItemKind.TEST: notification(NotificationItem(kind=ItemKind.TEST, incident="test")),
     "RESOLVED event": notification(
         EVENTS[EventKind.NO_WORKER].model_copy(update={"kind": ItemKind.RESOLVED})

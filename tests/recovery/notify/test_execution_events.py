@@ -4,7 +4,9 @@ from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import ExecutionType, MessageRecord, PlanStatus
 from recovery.execution.wave import WaveReport, WaveStatus
 from recovery.notify.event_kind import EventKind
+from recovery.notify.events import DecisionMaker
 from recovery.notify.execution_events import ExecutionEvents
+from recovery.operator.message_handler import MessageHandler
 from recovery.operator.pending_decisions import update_open_decisions
 from tests.recovery.operator.test_message_handler import NOW, execution
 
@@ -33,7 +35,7 @@ class Reported:
     def kinds(self) -> list[EventKind]:
         update_open_decisions(self.scheduler.state, now=self.now)
         found = self.events.unsent(now=self.now)
-        return [each.kind for each in found[0]] if found else []
+        return [each.kind for each in found.events] if found else []
 
 
 def test_each_change_is_reported_once() -> None:
@@ -46,9 +48,8 @@ def test_each_change_is_reported_once() -> None:
     update_open_decisions(it.scheduler.state, now=it.now)
     found = it.events.unsent(now=it.now)
     assert found is not None
-    events, decisions = found
-    assert [each.kind for each in events] == [EventKind.WAVE_FAILED]
-    (asked,) = decisions
+    assert [each.kind for each in found.events] == [EventKind.WAVE_FAILED]
+    (asked,) = found.decisions or []
     assert (asked.kind, asked.wave_id, asked.since) == (DecisionKind.FAILURE, "first", it.now)
     assert asked.deadline is not None
     assert "will not be launched" in asked.if_unanswered
@@ -61,7 +62,51 @@ def test_a_decision_that_falls_is_reported_without_an_event() -> None:
     it.kinds()
     it.scheduler.reopen("first", "Retry by ops", now=it.now)
     update_open_decisions(it.scheduler.state, now=it.now)
-    assert it.events.unsent(now=it.now) == ([], [])
+    found = it.events.unsent(now=it.now)
+    assert found is not None
+    assert (found.events, found.decisions) == ([], [])
+    assert list(found.made.values()) == [DecisionMaker()], "no message decided"
+
+
+def test_open_decisions_are_repeated_without_events_and_nothing_else_is() -> None:
+    it = Reported()
+    it.kinds()
+    assert it.events.unsent(now=it.now, repeat=True) is None
+    it.report("first", WaveStatus.FAILED)
+    update_open_decisions(it.scheduler.state, now=it.now)
+    first, again = (it.events.unsent(now=it.now, repeat=repeat) for repeat in (False, True))
+    assert first is not None
+    assert again is not None
+    assert again.events == []
+    assert again.decisions == first.decisions
+
+
+def test_what_reached_nobody_is_reported_later() -> None:
+    it = Reported()
+    found = it.events.unsent(now=it.now)
+    assert found is not None
+    it.events.take_back(found)
+    assert not it.events.asks_anew
+    it.report("first", WaveStatus.FAILED)
+    update_open_decisions(it.scheduler.state, now=it.now)
+    assert it.events.asks_anew
+    assert it.kinds() == [EventKind.STARTED, EventKind.WAVE_FAILED]
+
+
+def test_who_decided_and_what_is_reported() -> None:
+    it = Reported()
+    it.report("first", WaveStatus.FAILED)
+    it.kinds()
+    it.now += 1
+    handler = MessageHandler(it.scheduler)
+    message = {"wave": "first", "actor": "ann", "reason": "good enough"}
+    handler.handle("accept_wave", (message,), now=it.now)
+    update_open_decisions(it.scheduler.state, now=it.now)
+    found = it.events.unsent(now=it.now)
+    assert found is not None
+    (made,) = found.made.values()
+    assert (made.actor, made.is_verified, made.message) == ("ann", False, "accept_wave")
+    assert (made.reason, bool(made.effect)) == ("good enough", True)
 
 
 def test_a_late_arrival_an_offline_key_and_the_end_are_reported() -> None:
@@ -89,7 +134,7 @@ def test_a_start_with_an_offline_key_is_reported() -> None:
     it.events.break_glass = "the Region is lost"
     found = it.events.unsent(now=it.now)
     assert found is not None
-    started, used = found[0]
+    started, used = found.events
     assert (started.kind, used.kind) == (EventKind.STARTED, EventKind.BREAK_GLASS)
     assert used.reason == f"{it.scheduler.state.started_by}: start: the Region is lost"
     assert it.kinds() == []
@@ -103,7 +148,7 @@ def test_a_decision_that_is_asked_again_has_another_key() -> None:
         update_open_decisions(it.scheduler.state, now=it.now)
         found = it.events.unsent(now=it.now)
         assert found is not None
-        keys += [each.key for each in found[1]]
+        keys += [each.key for each in found.decisions or []]
         it.scheduler.resume(now=it.now)
         update_open_decisions(it.scheduler.state, now=it.now)
         it.now += 1

@@ -9,7 +9,14 @@ from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.execution.wave import OperatorDecision
 from recovery.notify.event_kind import EventKind
-from recovery.notify.events import AskedDecision, Event, ItemKind, Notification, NotifiedExecution
+from recovery.notify.events import (
+    AskedDecision,
+    DecisionMaker,
+    Event,
+    ItemKind,
+    Notification,
+    NotifiedExecution,
+)
 from recovery.notify.notifier_state import NotifierState, NotifyUpdate
 from recovery.notify.outbox import Outbox
 from recovery.notify.routes import Route
@@ -21,6 +28,7 @@ PAGER = Route(
     is_pager=True,
 )
 CHAT = Route(channel="chat", events=list(EventKind))
+QUIET = CHAT.model_copy(update={"quiet": [(0.0, 8 * 3600.0)]})
 
 
 def execution(number: int = 1, kind: ExecutionType = ExecutionType.RECOVERY) -> NotifiedExecution:
@@ -46,9 +54,10 @@ def update(
     routes: tuple[Route, ...] = (PAGER, CHAT),
     events: list[Event] | None = None,
     is_over: bool = False,
+    kind: ExecutionType = ExecutionType.RECOVERY,
 ) -> NotifyUpdate:
     return NotifyUpdate(
-        execution=execution(number),
+        execution=execution(number, kind),
         routes=list(routes),
         events=events or [],
         decisions=decisions,
@@ -194,6 +203,31 @@ def test_what_is_decided_while_its_message_is_sent_is_resolved_afterwards() -> N
     assert outbox.is_empty
 
 
+def test_a_resolution_says_who_decided_also_if_its_message_was_on_the_way() -> None:
+    ann = DecisionMaker(actor="ann", message="accept_wave")
+    outbox = Outbox(NotifierState())
+    outbox.apply(update(decisions=[asked()], routes=(PAGER,)), now=0)
+    (message,) = outbox.take(now=10)
+    fell = update(decisions=[], routes=(PAGER,)).model_copy(update={"made": {asked().key: ann}})
+    outbox.apply(fell, now=11)
+    outbox.delivered(message, now=12)
+    (resolving,) = outbox.take(now=90)
+    assert [i.decision and i.decision.made_by for i in resolving.items] == [ann]
+
+
+def test_what_happens_after_the_end_is_sent_and_its_execution_is_not_followed() -> None:
+    channels = Channels()
+    late = update(events=[event(EventKind.LATE_ARRIVAL)], routes=(QUIET,))
+    channels.apply(late.model_copy(update={"is_after_end": True}))
+    assert channels.outbox.state.executions == {}
+    channels.run(9 * 3600.0)
+    assert channels.kinds("chat") == [[ItemKind.EVENT]]
+    channels.apply(update(decisions=[asked()], routes=(CHAT,)))
+    channels.apply(late.model_copy(update={"is_after_end": True}))
+    (followed,) = channels.outbox.state.executions.values()
+    assert not followed.is_over, "its end was not reported yet"
+
+
 def test_an_acknowledgement_is_sent_once_with_the_incident() -> None:
     channels = Channels()
     channels.apply(update(decisions=[asked()]))
@@ -241,17 +275,57 @@ def test_failed_waves_are_resolved_at_the_end_of_their_execution() -> None:
 
 
 def test_quiet_hours_gather_and_afterwards_only_what_is_still_open_is_sent() -> None:
-    quiet = CHAT.model_copy(update={"quiet": [(0.0, 8 * 3600.0)]})
     channels = Channels()
-    channels.apply(update(1, decisions=[asked()], routes=(quiet,)))
-    channels.apply(update(2, decisions=[asked()], routes=(quiet,)))
+    channels.apply(update(1, decisions=[asked()], routes=(QUIET,), kind=ExecutionType.DRILL))
+    channels.apply(update(2, decisions=[asked()], routes=(QUIET,), kind=ExecutionType.DRILL))
     channels.run(3600.0)
-    channels.apply(update(2, decisions=[], routes=(quiet,)))
+    channels.apply(update(2, decisions=[], routes=(QUIET,), kind=ExecutionType.DRILL))
     channels.run(8 * 3600.0 - 1)
     assert channels.sent == []
     channels.run(8 * 3600.0 + 10)
     (sent,) = channels.sent
     assert [i.execution and i.execution.plan_id for i in sent[1].items] == ["plan1"]
+
+
+def test_quiet_hours_never_hold_back_what_a_pager_would_get() -> None:
+    ends = [
+        Event(kind=EventKind.FINISHED, key=f"FINISHED/{outcome}", time=0.0, outcome=outcome)
+        for outcome in (PlanStatus.FAILED, PlanStatus.COMPLETED)
+    ]
+    others = [event(kind) for kind in EventKind if kind is not EventKind.FINISHED]
+    channels = Channels()
+    channels.apply(update(1, decisions=[asked()], events=[*others, *ends], routes=(QUIET,)))
+    channels.apply(
+        update(2, decisions=[asked()], events=others, routes=(QUIET,), kind=ExecutionType.DRILL)
+    )
+    channels.run(40 * MINUTE)
+    sent = [(i.execution and i.execution.plan_id, i.kind, i.event and i.event.key)
+            for _, m in channels.sent for i in m.items]  # fmt: skip
+    assert set(sent) == {
+        ("plan1", ItemKind.ASKED, None),
+        ("plan1", ItemKind.REMINDER, None),
+        ("plan1", ItemKind.EVENT, "DECISION_NEEDED"),
+        ("plan1", ItemKind.EVENT, "WAVE_FAILED"),
+        ("plan1", ItemKind.EVENT, "NO_WORKER"),
+        ("plan1", ItemKind.EVENT, "BREAK_GLASS"),
+        ("plan1", ItemKind.EVENT, "FINISHED/FAILED"),
+        ("plan2", ItemKind.EVENT, "BREAK_GLASS"),
+    }
+    channels.run(8 * 3600.0 + 10)
+    assert {i.event.key for i in channels.sent[-1][1].items if i.event} >= {
+        "FINISHED/COMPLETED",
+        "WAVE_UP",
+    }
+
+
+def test_quiet_hours_hold_back_the_end_of_an_execution_too() -> None:
+    channels = Channels()
+    end = Event(kind=EventKind.FINISHED, key="FINISHED", time=0.0, outcome=PlanStatus.COMPLETED)
+    channels.apply(update(events=[end], routes=(QUIET,), is_over=True))
+    channels.run(8 * 3600.0 - 1)
+    assert channels.sent == []
+    channels.run(8 * 3600.0 + 10)
+    assert channels.kinds("chat") == [[ItemKind.EVENT]]
 
 
 def test_an_end_that_was_not_reported_is_sent_to_a_pager_too() -> None:

@@ -733,5 +733,25 @@ def test_who_has_it_is_recorded_at_each_open_decision_until_another_takes_over()
     assert pending.opened.since == NOW
     assert pending.acknowledged_by == decision.acknowledged_by
     handler.handle(MessageName.RESUME, (), now=NOW + 6)
-    assert update_open_decisions(state, now=NOW + 6)
     assert state.open_decisions == []
+    handler.handle(MessageName.PAUSE, (), now=NOW + 7)
+    (again,) = state.open_decisions
+    assert (again.since, again.acknowledged_by) == (NOW + 7, None), "another decision"
+
+
+def test_another_launch_in_doubt_is_not_acknowledged_with_the_first_one() -> None:
+    scheduler = execution()
+    scheduler.tick(now=NOW)
+    scheduler.start("first", now=NOW)
+    wave, state = scheduler.wave("first"), scheduler.state
+    wave.launches_in_doubt = ["first/1/1", "first/1/2"]
+    update_open_decisions(state, now=NOW)
+    MessageHandler(scheduler).handle(MessageName.ACKNOWLEDGE, ({"actor": "ann"},), now=NOW + 1)
+    wave.launches_in_doubt = ["first/1/2"]
+    assert update_open_decisions(state, now=NOW + 2)
+    assert [(d.since, d.acknowledged_by is not None) for d in state.open_decisions] == [
+        (NOW, True)
+    ], "one of them is answered, the other one is still taken care of"
+    wave.launches_in_doubt = ["first/1/2", "first/1/3"]
+    assert update_open_decisions(state, now=NOW + 3)
+    assert [(d.since, d.acknowledged_by) for d in state.open_decisions] == [(NOW + 3, None)]

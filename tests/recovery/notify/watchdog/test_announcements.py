@@ -126,13 +126,14 @@ def test_nobody_is_reached_where_each_channel_fails_or_none_takes_it() -> None:
         assert not looks.announcements.reaches_nobody
 
 
-def test_a_quiet_channel_is_told_what_still_holds_afterwards() -> None:
+def test_a_quiet_channel_gets_at_once_that_nothing_works_and_afterwards_its_end() -> None:
     midnight = START - START % 86_400
     looks = Looks(channel("mail", QuietHours="00:00-00:05"), start=midnight)
     sent = []
     while looks.now < midnight + 6 * MINUTE:
-        sent += [looks.now - midnight for _ in looks.send(**NO_WORKER)]
-    assert sent == [5 * MINUTE]
+        seen = NO_WORKER if looks.now < midnight + 2 * MINUTE else {}
+        sent += [(looks.now - midnight, kind) for kind, _ in looks.send(**seen)]
+    assert sent == [(2 * EVERY, ItemKind.EVENT), (5 * MINUTE, ItemKind.RESOLVED)]
 
 
 def test_a_channel_of_other_plans_only_and_one_of_drills_are_not_told() -> None:

@@ -122,8 +122,8 @@ def test_a_message_that_nobody_sends_is_reported_unless_its_channel_is_quiet() -
     assert (
         "A message to channel mail should have been sent 4 min ago" in seen[ConditionKind.CHANNELS]
     )
-    quiet = Route(channel="mail", quiet=[(NOW - 3600, NOW + 3600)])
-    assert found(notifier=notifier(channel, quiet)) == {}
+    channel.quiet = [(NOW - 3600, NOW + 3600)]
+    assert found(notifier=notifier(channel)) == {}
 
 
 def test_a_notifier_that_does_not_answer_is_reported() -> None:
