@@ -9,9 +9,9 @@ from pydantic import BaseModel, ValidationError
 
 from recovery.base_model import Model
 from recovery.plan.file.keys import nearest
-from recovery.plan.file.nodes import Kind, Node
 from recovery.plan.file.problems import PlanError, printable
 from recovery.plan.file.reader import read_document
+from recovery.plan.file.text.nodes import Kind, Node
 
 M = TypeVar("M", bound=Model)
 

@@ -17,6 +17,7 @@ class PlanProblem(Model):
     Attributes:
         line: counted from 1; None for the whole file.
         wave: the WaveId as written; None for the whole plan.
+        step: the StepId as written; None if it concerns no step.
         value: the offending value as written.
         excerpt: lines of the file that show it, each with its number.
     """
@@ -24,6 +25,7 @@ class PlanProblem(Model):
     message: str
     line: int | None = None
     wave: str | None = None
+    step: str | None = None
     value: str | None = None
     excerpt: list[str] = []
 

@@ -5,9 +5,11 @@ and takes 2 MB a payload. Below that, an execution must have room for its end: a
 stop.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.model import Step, StepPhase
+from recovery.steps.state import MAX_OUTPUT_BYTES
 
 MAX_EVENTS = 45_000
 MAX_HISTORY_BYTES = 44_000_000
@@ -17,6 +19,15 @@ MAX_ATTEMPTS = 2_000
 MAX_SERVER_ATTEMPTS = 30_000
 # Automatic attempts and those that operators ask for.
 MAX_ATTEMPTS_OF_A_WAVE = 200
+
+# A step's attempt adds some 30 events to its wave's history, and two reports to the plan's, each
+# with all steps of the wave.
+MAX_STEPS_PER_PLAN = 1_000
+MAX_STEP_ATTEMPTS = 2_000
+MAX_STEP_ATTEMPTS_OF_A_WAVE = 500
+MAX_STEP_REPORT_BYTES = 20_000_000
+_REPORTS_PER_ATTEMPT = 2
+_BYTES_PER_STEP = 500
 
 MAX_START_BYTES = 2 * 1024 * 1024
 # Per server: relaunch, learned duration and operating system; else: actor, confirmation, target.
@@ -38,6 +49,39 @@ def attempts_problem(attempts: Iterable[tuple[int, int]]) -> str | None:
     else:
         return None
     return f"{what} are more than Temporal's history of one execution takes (at most {limit})"
+
+
+def steps_problem(total: int, waves: Iterable[Sequence[tuple[StepPhase, Step]]]) -> str | None:
+    """Why these steps are too many for one execution; None if they are not.
+
+    Args:
+        total: all steps of the plan.
+        waves: the steps of each wave.
+    """
+    attempts = most = size = 0
+    for steps in waves:
+        of_wave = sum(1 + step.retries for _, step in steps)
+        with_outputs = sum(bool(step.outputs or step.manual) for _, step in steps)
+        attempts, most = attempts + of_wave, max(most, of_wave)
+        # On average, half of them have their outputs.
+        report = len(steps) * _BYTES_PER_STEP + with_outputs * MAX_OUTPUT_BYTES // 2
+        size += of_wave * _REPORTS_PER_ATTEMPT * report
+    if total > MAX_STEPS_PER_PLAN:
+        what = f"{total:,} steps are", f"at most {MAX_STEPS_PER_PLAN:,}"
+    elif attempts > MAX_STEP_ATTEMPTS:
+        what = (
+            f"{attempts:,} attempts of steps, with Retries, are",
+            f"at most {MAX_STEP_ATTEMPTS:,}",
+        )
+    elif most > MAX_STEP_ATTEMPTS_OF_A_WAVE:
+        limit = f"at most {MAX_STEP_ATTEMPTS_OF_A_WAVE} a wave"
+        what = f"{most:,} attempts of a wave's steps, with Retries, are", limit
+    elif size > MAX_STEP_REPORT_BYTES:
+        limit = f"at most {MAX_STEP_REPORT_BYTES // 1_000_000} MB"
+        what = f"{size // 1_000_000} MB of reports of steps with their Outputs are", limit
+    else:
+        return None
+    return f"{what[0]} more than Temporal's history of one execution takes ({what[1]})"
 
 
 def start_bytes(plan: RecoveryPlan) -> int:

@@ -155,6 +155,8 @@ class RecoveryRules(Model):
     """Whether the author of the plan's newest version may start a recovery."""
     starter_may_approve: YesOrNo = True
     """Whether the starter may approve waves."""
+    fence_first: YesOrNo = False
+    """Whether a recovery must begin with a step that stops the source servers from writing."""
 
 
 class PlanChannel(Model):
@@ -205,6 +207,8 @@ class RecoveryPlan(Model):
             del content["DecisionSeconds"]
         if self.recovery == RecoveryRules():
             del content["Recovery"]
+        elif not self.recovery.fence_first:
+            del content["Recovery"]["FenceFirst"]
         # It has no effect on what is recovered, and how.
         del content["Notify"]
         for dumped, wave in zip(content["Waves"], self.waves, strict=True):
@@ -213,6 +217,9 @@ class RecoveryPlan(Model):
                     del dumped[key]
             dumped["Dependencies"] = sorted(wave.depends_on)
             dumped["Servers"].sort(key=lambda server: server["SourceServerId"])
+            for key in ("PreLaunchSteps", "PostLaunchSteps", "Steps"):
+                if not dumped[key]:
+                    del dumped[key]
         content["Waves"].sort(key=lambda dumped: dumped["WaveId"])
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

@@ -8,7 +8,7 @@ import hashlib
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from recovery.base_model import StrictModel
 from recovery.plan.fields import (
@@ -34,8 +34,55 @@ Threshold = Annotated[
     int, Field(strict=True, ge=1, le=100, description="a whole number from 1 to 100")
 ]
 HttpStatus = Annotated[int, Field(strict=True, ge=100, le=599, description="an HTTP status code")]
-_Word = Annotated[str, Field(min_length=1, max_length=2048)]
-Parameters = dict[str, list[str]]
+_Word = Annotated[
+    str,
+    Field(
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,2048}$",
+        description="1 to 2048 characters on one line",
+    ),
+]
+_Line = Annotated[
+    str,
+    Field(
+        pattern=r"^[^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]{0,2048}$",
+        description="at most 2048 characters on one line",
+    ),
+]
+_Url = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[^\s\x00-\x1f\x7f/?#@]+([/?#][^\s\x00-\x1f\x7f]*)?$",
+        max_length=2048,
+        description="a URL such as https://example.com/path, without a user name",
+    ),
+]
+_HeaderName = Annotated[
+    str,
+    Field(
+        pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$",
+        description="the name of an HTTP header",
+    ),
+]
+_Secret = Annotated[
+    str,
+    Field(
+        pattern=r"^(env|secretsmanager|ssm):[^\s\x00-\x1f\x7f]{1,2048}$",
+        description="where the secret is: env:NAME, secretsmanager:NAME or ssm:NAME",
+    ),
+]
+_Path = Annotated[
+    str,
+    Field(
+        pattern=r"^/[!-~]{0,1000}$",
+        description='a path that begins with "/", of ASCII characters without spaces',
+    ),
+]
+_Ttl = Annotated[
+    int,
+    Field(strict=True, ge=0, le=604_800, description="a whole number of seconds, at most 604800"),
+]
+_Text = Annotated[str, Field(description="text")]
+Parameters = dict[_Word, list[_Text]]
 
 
 class StepPhase(StrEnum):
@@ -145,7 +192,8 @@ class Http(StrictModel):
     """Sends an HTTP request, with the step attempt ID as `Idempotency-Key`.
 
     Attributes:
-        url: without references.
+        url: where it is sent.
+        method: of HTTP.
         query: parameters that are added to it.
         headers: without secrets.
         secret_headers: headers whose values are references to secrets, such as `env:TOKEN`.
@@ -153,11 +201,11 @@ class Http(StrictModel):
         expected_status: the status codes of success; none: 200 to 299.
     """
 
-    url: _Word
+    url: _Url
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    query: dict[str, str] = {}
-    headers: dict[str, str] = {}
-    secret_headers: dict[str, str] = {}
+    query: dict[_Word, _Text] = {}
+    headers: dict[_HeaderName, _Line] = {}
+    secret_headers: dict[_HeaderName, _Secret] = {}
     body: JsonValue = None
     expected_status: list[HttpStatus] = []
 
@@ -166,20 +214,26 @@ class Route53Record(StrictModel):
     """Sets a DNS record in Route 53 (UPSERT), and waits until all of its servers have it.
 
     Attributes:
-        ttl: in seconds.
+        zone_id: of the hosted zone.
+        name: of the record.
+        type: of the record.
+        ttl: how long resolvers may keep the record, in seconds.
+        values: of the record.
     """
 
     zone_id: _Word
     name: _Word
     type: Literal["A", "AAAA", "CNAME", "TXT"]
-    ttl: Annotated[int, Field(strict=True, ge=0, le=604_800)] = 60
-    values: Annotated[list[str], Field(min_length=1, max_length=100)]
+    ttl: _Ttl = 60
+    values: Annotated[list[_Line], Field(min_length=1, max_length=100)]
 
 
 class RoutingControl(StrictModel):
     """Sets a routing control of Application Recovery Controller.
 
     Attributes:
+        routing_control_arn: its ARN.
+        state: to set.
         cluster_endpoints: of its cluster, by Region; they are tried in turn.
     """
 
@@ -197,7 +251,14 @@ class InputType(StrEnum):
 
 
 class ManualInput(StrictModel):
-    """An input that an operator enters to complete a manual step; it becomes an output."""
+    """An input that an operator enters to complete a manual step; it becomes an output.
+
+    Attributes:
+        name: of the output.
+        type: what may be entered.
+        description: shown to the operator.
+        required: whether the step cannot be completed without it.
+    """
 
     name: PlanOrWaveId
     type: InputType = InputType.TEXT
@@ -209,10 +270,17 @@ class Manual(StrictModel):
     """An instruction that an operator completes or fails.
 
     Attributes:
-        instruction: in Markdown.
+        instruction: what to do, in Markdown.
+        inputs: what the operator enters to complete it.
     """
 
-    instruction: Annotated[Text, Field(min_length=1, max_length=4000)]
+    instruction: Annotated[
+        str,
+        Field(
+            pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]{1,4000}$",
+            description="1 to 4000 characters of text without control characters",
+        ),
+    ]
     inputs: Annotated[list[ManualInput], Field(max_length=20)] = []
 
 
@@ -221,6 +289,7 @@ class Workflow(StrictModel):
 
     Attributes:
         type: the workflow type.
+        task_queue: of the workers that run it.
         input: its one input, as plain JSON.
     """
 
@@ -259,6 +328,7 @@ class Tcp(ServerCheck):
     """Whether a TCP connection is accepted.
 
     Attributes:
+        port: to connect to.
         host: a fixed host instead of the servers.
         from_: a server from which it is tried, by Systems Manager; None: from the worker.
     """
@@ -272,15 +342,19 @@ class HttpGet(ServerCheck):
     """Whether an HTTP request is answered as expected.
 
     Attributes:
+        port: to connect to.
+        scheme: http or https.
+        path: of the request, with a query if it needs one.
         host: a fixed host instead of the servers.
         expected_status: the status codes of success; none: 200 to 299.
         contains: a text that the first 64 KB of the body must contain.
+        verify_tls: whether the certificate must be valid.
         from_: a server from which it is tried, by Systems Manager; None: from the worker.
     """
 
     port: Port
     scheme: Literal["http", "https"] = "http"
-    path: Annotated[str, Field(pattern=r"^/[!-~]{0,1000}$")] = "/"
+    path: _Path = "/"
     host: _Word | None = None
     expected_status: list[HttpStatus] = []
     contains: _Word | None = None
@@ -292,6 +366,8 @@ class Dns(Check):
     """Whether a name resolves to the expected values.
 
     Attributes:
+        name: to resolve.
+        type: of the record.
         values: all of which the answer must have; none: any answer passes.
         resolver: the address of a DNS server, with a port if it is not 53; None: the worker's own.
         from_: a server from which it is tried, by Systems Manager; None: from the worker.
@@ -299,13 +375,17 @@ class Dns(Check):
 
     name: _Word
     type: Literal["A", "AAAA", "CNAME", "TXT"] = "A"
-    values: list[str] = []
+    values: Annotated[list[_Line], Field(max_length=100)] = []
     resolver: _Word | None = None
     from_: Annotated[ServerId | None, Field(alias="From")] = None
 
 
 class Alarm(Check):
-    """Whether a CloudWatch alarm is in the state OK."""
+    """Whether a CloudWatch alarm is in the state OK.
+
+    Attributes:
+        alarm_name: its name.
+    """
 
     alarm_name: _Word
 
@@ -314,6 +394,7 @@ class TargetHealth(Check):
     """Whether targets of a load balancer's target group are healthy.
 
     Attributes:
+        target_group_arn: of the target group.
         servers: whose instances must be; None: each target of the group.
     """
 
@@ -355,13 +436,19 @@ class Step(StrictModel):
     """One step of a wave; it has one kind.
 
     Attributes:
-        when: None only of checks that default to BOTH.
+        step_id: identifies the step in its wave.
+        when: in which kind of execution it runs; None only of checks that default to BOTH.
         timeout_seconds: from its start; manual steps have `decision_seconds` instead.
         retries: after it failed, with a new attempt each.
+        impact: OPTIONAL: its failure makes the wave PARTIAL instead of FAILED.
         idempotent: running it again does no harm, so that it is if its outcome is not known.
+        on_cancel: what happens to it, while it runs, when its wave is cancelled.
         decision_seconds: how long it waits for an operator where it does.
         rerun: `run --from` runs it again although it succeeded for the same instances.
-        outputs: by name.
+        region: where it acts; None: the wave's.
+        role_arn: the role to assume; None: the wave's.
+        account_id: the account that the worker must act in; None: the wave's.
+        outputs: by name, what is taken from its result.
     """
 
     step_id: PlanOrWaveId
@@ -391,6 +478,11 @@ class Step(StrictModel):
     dns: Dns | None = None
     alarm: Alarm | None = None
     target_health: TargetHealth | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Thirteen kinds that it does not have would take most of the 2 MB that start a plan.
+        return {key: value for key, value in handler(self).items() if value is not None}
 
     @property
     def kind(self) -> StepKind:

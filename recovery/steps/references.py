@@ -14,10 +14,13 @@ from typing import Any
 from pydantic import JsonValue
 
 from recovery.base_model import Model
-from recovery.plan.fields import ID_PATTERN, SERVER_ID_PATTERN
+from recovery.plan.fields import SERVER_ID_PATTERN
 from recovery.text_format import visible
 
 _REFERENCE = re.compile(r"(?P<literal>\$\$\{)|\$\{(?P<name>[^{}]*)\}|(?P<open>\$\{)")
+
+# Three IDs, which may have dots, and a dot after each of the first two.
+_OUTPUT_PATH = re.compile(r"[A-Za-z0-9._-]{5,194}")
 
 
 class ServerField(StrEnum):
@@ -104,7 +107,7 @@ def read_reference(name: str) -> Reference:
         server_id, _, field = rest.rpartition(".")
         if re.fullmatch(SERVER_ID_PATTERN, server_id) and field in list(ServerField):
             return ServerReference(server_id, ServerField(field))
-    if head == "Steps" and re.fullmatch(ID_PATTERN + r"\." + ID_PATTERN, rest[:129]):
+    if head == "Steps" and _OUTPUT_PATH.fullmatch(rest):
         found = OutputReference(rest)
         if any(all(each) for each in found.candidates()):
             return found

@@ -3,13 +3,14 @@
 import difflib
 import re
 
-from recovery.plan.file.draft import PlanDraft, WaveDraft
-from recovery.plan.file.keys import Section
+from recovery.plan.file.draft import PlanDraft, WaveDraft, resolve_account
 from recovery.plan.file.problems import printable
 from recovery.plan.file.regions import KnownRegions
+from recovery.plan.file.section import Section
 from recovery.plan.graph import WaveGraph
-from recovery.plan.limits import attempts_problem
+from recovery.plan.limits import attempts_problem, steps_problem
 from recovery.plan.model import MAX_SERVERS_PER_PLAN
+from recovery.steps.rules import GraphRules, is_fenced
 
 _ENDS_IN_NUMBER = re.compile(r"-([0-9]+)\Z")
 # Comparing names is slow, and more hints do not help.
@@ -25,12 +26,16 @@ def check_plan(plan: PlanDraft, regions: KnownRegions) -> None:
     _check_wave_ids(plan)
     _check_servers(plan)
     _check_attempts(plan)
+    _check_step_total(plan)
     _resolve_targets(plan)
     _check_partitions(plan, regions)
     _check_regions(plan, regions)
     if plan.all_waves_read:
+        before = len(plan.report.problems)
         _resolve_dependencies(plan)
-        _check_cycles(plan)
+        graph = _check_cycles(plan)
+        _check_steps(plan, graph if len(plan.report.problems) == before else None)
+        _check_fence(plan)
 
 
 def _check_wave_ids(plan: PlanDraft) -> None:
@@ -80,8 +85,40 @@ def _check_attempts(plan: PlanDraft) -> None:
         )
 
 
+def _check_step_total(plan: PlanDraft) -> None:
+    """Report more steps and Retries than Temporal's history of one execution could hold."""
+    if problem := steps_problem(plan.step_total, [wave.valid_steps.steps for wave in plan.waves]):
+        plan.problem(plan.given["Waves"], f"{problem}; split the plan", value=str(plan.step_total))
+
+
+def _check_steps(plan: PlanDraft, graph: WaveGraph | None) -> None:
+    """Report what steps name that is not known where they run."""
+    waves = {wave.wave_id: wave for wave in reversed(plan.waves) if wave.wave_id is not None}
+    steps = {wave_id: wave.valid_steps for wave_id, wave in waves.items()}
+    rules = GraphRules(list(steps.values()), graph.is_before if graph else None)
+    for wave_id, wave in waves.items():
+        for number, step in enumerate(each for each in wave.steps if each.valid is not None):
+            for found in rules.problems(steps[wave_id], number):
+                step.report_at(found)
+
+
+def _check_fence(plan: PlanDraft) -> None:
+    if not plan.values.get("Recovery", {}).get("FenceFirst"):
+        return
+    for wave in plan.waves:
+        # A step that is not valid is reported already.
+        all_valid = all(step.valid for step in wave.steps)
+        if not wave.dependencies and all_valid and not is_fenced(wave.valid_steps.steps):
+            wave.problem(
+                wave.line,
+                "the plan has FenceFirst, so a wave without Dependencies must begin with a Manual "
+                "or acting step that runs in a RECOVERY and is not OPTIONAL; add one that stops "
+                "the source servers from writing",
+            )
+
+
 def _resolve_targets(plan: PlanDraft) -> None:
-    _resolve_account(plan, "RoleArn", "correct one of them")
+    resolve_account(plan, "RoleArn", "correct one of them")
     without_region = [wave for wave in plan.waves if "Region" not in wave.given]
     if "Region" not in plan.given and without_region:
         if len(without_region) == len(plan.waves):
@@ -110,26 +147,9 @@ def _resolve_target(wave: WaveDraft, plan: PlanDraft) -> None:
         inherited.pop("AccountId", None)
     wave.values = inherited | wave.values
     if own_role:
-        _resolve_account(wave, "RoleArn", "correct one of them")
+        resolve_account(wave, "RoleArn", "correct one of them")
     else:
-        _resolve_account(wave, "the plan's RoleArn", "give the wave a RoleArn of its own")
-
-
-def _resolve_account(section: Section, role_name: str, fix: str) -> None:
-    """Add the account of the role, or report that another one is given."""
-    if "RoleArn" not in section.values:
-        return
-    role_account = section.values["RoleArn"].split(":")[4]
-    if "AccountId" not in section.given:
-        section.values["AccountId"] = role_account
-        return
-    account = section.values.get("AccountId", role_account)
-    if account != role_account:
-        section.problem(
-            section.given["AccountId"],
-            f"AccountId {account} contradicts {role_name}, which acts in {role_account}; {fix}",
-            value=account,
-        )
+        resolve_account(wave, "the plan's RoleArn", "give the wave a RoleArn of its own")
 
 
 def _check_partitions(plan: PlanDraft, regions: KnownRegions) -> None:
@@ -141,6 +161,8 @@ def _check_partitions(plan: PlanDraft, regions: KnownRegions) -> None:
         elif "Region" in wave.given:
             fix = "give the wave a RoleArn of its own"
             _check_partition(wave, regions, "the plan's RoleArn", fix)
+        for step in wave.steps:
+            _check_partition(step, regions, "RoleArn", "correct one of them")
 
 
 def _check_partition(section: Section, regions: KnownRegions, role_name: str, fix: str) -> None:
@@ -160,7 +182,8 @@ def _check_partition(section: Section, regions: KnownRegions, role_name: str, fi
 def _check_regions(plan: PlanDraft, regions: KnownRegions) -> None:
     """Report once each Region that AWS's SDK does not know, and warn of each without DRS."""
     unknown: dict[str, Section] = {}
-    for section in (plan, *plan.waves):
+    sections = [each for wave in plan.waves for each in (wave, *wave.steps)]
+    for section in (plan, *sections):
         region = section.values.get("Region")
         if region and "Region" in section.given and region not in regions.with_drs:
             unknown.setdefault(region, section)
@@ -235,7 +258,7 @@ def _hint(written: str, wave_ids: list[str]) -> str:
     return f"did you mean {printable(nearest[0])}?" if nearest else "write an exact WaveId"
 
 
-def _check_cycles(plan: PlanDraft) -> None:
+def _check_cycles(plan: PlanDraft) -> WaveGraph:
     waves: dict[str, WaveDraft] = {}
     for wave in plan.waves:
         if wave.wave_id is not None:
@@ -255,3 +278,4 @@ def _check_cycles(plan: PlanDraft) -> None:
             f"waves wait for each other: {path}; remove one of these dependencies",
             value=path,
         )
+    return graph

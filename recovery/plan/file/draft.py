@@ -3,31 +3,100 @@
 Mistakes in one part are reported here; `recovery.plan.file.checks` compares the parts.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from recovery.plan.file.keys import (
-    CHANNEL_KEYS,
-    DEPENDENCY_KEYS,
-    PLAN_KEYS,
-    RECOVERY_KEYS,
-    SERVER_KEYS,
-    WAVE_KEYS,
-    Key,
-    Section,
+    CHANNEL,
+    DEPENDENCY,
+    KINDS,
+    PLAN,
+    SERVER,
+    STEP,
+    WAVE,
+    Level,
+    nearest,
 )
-from recovery.plan.file.nodes import Kind, Node
 from recovery.plan.file.problems import Report, printable, unusual_characters
+from recovery.plan.file.section import Section
+from recovery.plan.file.text.nodes import Kind, Node
+from recovery.plan.limits import MAX_STEPS_PER_PLAN
 from recovery.plan.model import MAX_SERVERS_PER_WAVE, MAX_WAVES
+from recovery.steps.model import MAX_STEPS_PER_LIST, Step, StepPhase
+from recovery.steps.reference_places import Place
+from recovery.steps.rules import StepProblem, WaveSteps, problems_alone
 
 _MAX_CHANNELS = 50
+_STEP_LISTS = {
+    "PreLaunchSteps": StepPhase.PRE_LAUNCH,
+    "Steps": StepPhase.ALONE,
+    "PostLaunchSteps": StepPhase.POST_LAUNCH,
+}
 _ENTRY = {
     "Waves": "WaveId: <WaveId>",
     "Servers": "SourceServerId: <source server ID>",
     "ServerIds": "<source server ID>",
     "Dependencies": "DependsOnWaveId: <WaveId>",
     "Notify": "Channel: <channel>",
+    "PreLaunchSteps": "StepId: <StepId>",
+    "PostLaunchSteps": "StepId: <StepId>",
+    "Steps": "StepId: <StepId>",
 }
+
+
+class StepDraft(Section):
+    """A step of the file.
+
+    Attributes:
+        step_id: Its StepId as written, even if malformed; None if there is none.
+        phase: When it runs.
+        valid: The step, if it is valid by itself.
+    """
+
+    def __init__(
+        self, node: Node, number: int, phase: StepPhase, wave: str | None, report: Report
+    ) -> None:
+        super().__init__(node, STEP, report, wave=wave)
+        self.step_id = _id_of(self.given.get("StepId"))
+        self.step = self.step_id or f"number {number}"
+        self.phase = phase
+        self.valid: Step | None = None
+        before = len(report.problems)
+        self.read()
+        self._check_kind()
+        resolve_account(self, "RoleArn", "correct one of them")
+        if len(report.problems) == before:
+            self.valid = Step.model_validate(self.values)
+            for found in problems_alone(self.valid, phase):
+                self.report_at(found)
+
+    def report_at(self, found: StepProblem) -> None:
+        """Report a problem at the line of its place."""
+        self.problem(self._node_at(found.place), found.message)
+
+    def _node_at(self, place: Place) -> Node | int:
+        node: Node | None = None
+        for step in place:
+            if node is None:
+                node = self.given.get(str(step))
+            elif isinstance(step, int):
+                node = node.items[step]
+            else:
+                meant = (key for key in node.entries if nearest(key, (step,)))
+                node = node.entries.get(step) or node.entries.get(next(meant, ""), node)
+        return self.line if node is None else node
+
+    def _check_kind(self) -> None:
+        given = [kind for kind in KINDS if kind in self.given]
+        if len(given) > 1:
+            second = self.given[given[1]]
+            self.problem(second, f"the step has {' and '.join(given)}; a step has one of them")
+        elif not given:
+            blank = next((kind for kind in KINDS if kind in self.blank), None)
+            if blank is not None:
+                message = f"{blank} has no value; write {blank}: {{}} if all its keys are left out"
+                self.problem(self.blank[blank], message)
+            else:
+                self.problem(self.line, f"the step does nothing; it has one of {', '.join(KINDS)}")
 
 
 class WaveDraft(Section):
@@ -39,22 +108,30 @@ class WaveDraft(Section):
         servers: Its servers with a valid ID.
         server_total: The number of servers it lists, valid or not.
         dependencies: What it waits for; each DependsOnWaveId as written.
+        steps: Its steps, in the order in which they run.
     """
 
-    def __init__(self, node: Node, number: int, report: Report) -> None:
-        super().__init__(node, WAVE_KEYS, report)
-        written = self.given.get("WaveId")
-        self.wave_id = (written.text or None) if written is not None and written.is_scalar else None
+    read_apart = ("Servers", "ServerIds", "Dependencies", *_STEP_LISTS)
+
+    def __init__(self, node: Node, number: int, report: Report, step_total: int) -> None:
+        """Read a wave; of a plan with too many steps, without its steps."""
+        super().__init__(node, WAVE, report)
+        self.wave_id = _id_of(self.given.get("WaveId"))
         self.wave = self.wave_id or f"number {number}"
         self.servers: list[Section] = []
         self.server_total = 0
         self.dependencies: list[Section] = []
+        self.steps: list[StepDraft] = []
         self.read()
         self._read_approval()
         self._read_servers()
+        for key, phase in _STEP_LISTS.items():
+            if (given := self.given.get(key)) and step_total <= MAX_STEPS_PER_PLAN:
+                self._read_steps(key, phase, given)
+        self._check_step_ids()
         if given := self.given.get("Dependencies"):
             entries = _entries(self, "Dependencies", given, MAX_WAVES)
-            self.dependencies = _parts(self, "Dependencies", entries, DEPENDENCY_KEYS)
+            self.dependencies = _parts(self, "Dependencies", entries, DEPENDENCY)
 
     def _read_approval(self) -> None:
         pause = self.values.pop("PauseBeforeWave", None)
@@ -73,12 +150,66 @@ class WaveDraft(Section):
         if given is None or (given.kind is Kind.LIST and not given.items):
             blank = self.blank.get("ServerIds") or self.blank.get("Servers")
             location = given or blank or self.line
-            self.problem(location, "the wave has no servers; list their IDs under ServerIds")
+            self._check_without_servers(location)
             return
+        if self._has("Steps"):
+            message = "the wave has servers and Steps; write PreLaunchSteps or PostLaunchSteps"
+            self.problem(self.given["Steps"], message)
         key = "ServerIds" if objects is None else "Servers"
         self.server_total = len(given.items)
         entries = _entries(self, key, given, MAX_SERVERS_PER_WAVE)
-        self.servers = _parts(self, key, entries, SERVER_KEYS)
+        self.servers = _parts(self, key, entries, SERVER)
+
+    def _check_without_servers(self, location: Node | int) -> None:
+        if not self._has("Steps"):
+            message = "the wave has no servers; list their IDs under ServerIds"
+            self.problem(location, f"{message}, or give it Steps alone")
+            return
+        for key in ("PreLaunchSteps", "PostLaunchSteps"):
+            if self._has(key):
+                message = f"{key} run around a launch, and the wave has no servers; write Steps"
+                self.problem(self.given[key], message)
+        for key, default in (("TimeoutSeconds", 3600.0), ("Retries", 0)):
+            if self.values.get(key, default) != default:
+                message = f"{key} is about a launch, and the wave has no servers; give it to steps"
+                self.problem(self.given[key], message)
+
+    def _has(self, key: str) -> bool:
+        given = self.given.get(key)
+        return given is not None and (given.kind is not Kind.LIST or bool(given.items))
+
+    def _read_steps(self, key: str, phase: StepPhase, given: Node) -> None:
+        entries = _entries(self, key, given, MAX_STEPS_PER_LIST)
+        if given.kind is not Kind.LIST:
+            return
+        for number, entry in enumerate(entries, start=1):
+            if entry.kind is Kind.MAPPING:
+                self.steps.append(StepDraft(entry, number, phase, self.wave, self.report))
+            else:
+                message = f'an entry of {key} is {entry.kind}; write "- {_ENTRY[key]}" and a kind'
+                self.problem(entry, message, value=entry.text or None)
+
+    def _check_step_ids(self) -> None:
+        named: dict[str, StepDraft] = {}
+        for step in self.steps:
+            if step.step_id is not None and (first := named.setdefault(step.step_id, step)) != step:
+                message = f"the StepId is already used in line {first.line}; give each its own"
+                step.problem(step.given["StepId"], message, value=step.step_id)
+
+    @property
+    def steps_by_list(self) -> dict[str, list[Step]]:
+        """The valid steps, by the keys of their lists."""
+        return {
+            key: [each.valid for each in self.steps if each.phase is phase and each.valid]
+            for key, phase in _STEP_LISTS.items()
+        }
+
+    @property
+    def valid_steps(self) -> WaveSteps:
+        """Its servers and its valid steps, for the rules of the plan's graph."""
+        servers = [each.values["SourceServerId"] for each in self.servers]
+        steps = [(each.phase, each.valid) for each in self.steps if each.valid is not None]
+        return WaveSteps(self.wave_id or "", servers, steps)
 
 
 class PlanDraft(Section):
@@ -87,18 +218,21 @@ class PlanDraft(Section):
     Attributes:
         waves: Its waves, in the order of the file.
         channels: The channels that it names.
+        step_total: The number of steps that its waves list, valid or not.
         all_waves_read: Whether `waves` holds every wave of the file.
     """
 
+    read_apart = ("Waves", "Notify")
+
     def __init__(self, root: Node, report: Report) -> None:
-        super().__init__(root, PLAN_KEYS, report)
+        super().__init__(root, PLAN, report)
         self.read()
-        self._read_recovery()
         self.waves: list[WaveDraft] = []
+        self.step_total = 0
         self.channels: list[Section] = []
         if given := self.given.get("Notify"):
             entries = _entries(self, "Notify", given, _MAX_CHANNELS)
-            self.channels = _parts(self, "Notify", entries, CHANNEL_KEYS)
+            self.channels = _parts(self, "Notify", entries, CHANNEL)
         self.all_waves_read = True
         waves = self.given.get("Waves")
         if waves is None or (waves.kind is Kind.LIST and not waves.items):
@@ -108,9 +242,11 @@ class PlanDraft(Section):
         entries = _entries(self, "Waves", waves, MAX_WAVES)
         if waves.kind is not Kind.LIST:
             return
+        lists = [each.entries.get(key) for each in entries for key in _STEP_LISTS]
+        self.step_total = sum(len(each.items) for each in lists if each)
         for number, item in enumerate(entries, start=1):
             if item.kind is Kind.MAPPING:
-                self.waves.append(WaveDraft(item, number, report))
+                self.waves.append(WaveDraft(item, number, report, self.step_total))
             else:
                 report.problem(
                     item.line,
@@ -120,23 +256,12 @@ class PlanDraft(Section):
                 )
         self.all_waves_read = len(self.waves) == len(waves.items)
 
-    def _read_recovery(self) -> None:
-        given = self.given.get("Recovery")
-        if given is None:
-            return
-        if given.kind is not Kind.MAPPING:
-            message = f"Recovery is {given.kind}; write a mapping with {', '.join(RECOVERY_KEYS)}"
-            self.problem(given, message, value=given.text or None)
-            return
-        section = Section(given, RECOVERY_KEYS, self.report)
-        section.read()
-        self.values["Recovery"] = section.values
-
     def content(self) -> dict[str, Any]:
         """Return the plan as its model reads it."""
         waves = [
             {
                 **wave.values,
+                **wave.steps_by_list,
                 "Servers": [server.values for server in wave.servers],
                 "Dependencies": [dependency.values for dependency in wave.dependencies],
             }
@@ -146,11 +271,31 @@ class PlanDraft(Section):
         return {**self.values, "Notify": channels, "Waves": waves}
 
 
-def _parts(
-    section: Section, key: str, entries: list[Node], keys: Mapping[str, Key]
-) -> list[Section]:
+def resolve_account(section: Section, role_name: str, fix: str) -> None:
+    """Add the account of the role, or report that another one is given."""
+    if "RoleArn" not in section.values:
+        return
+    role_account = section.values["RoleArn"].split(":")[4]
+    if "AccountId" not in section.given:
+        section.values["AccountId"] = role_account
+        return
+    account = section.values.get("AccountId", role_account)
+    if account != role_account:
+        section.problem(
+            section.given["AccountId"],
+            f"AccountId {account} contradicts {role_name}, which acts in {role_account}; {fix}",
+            value=account,
+        )
+
+
+def _id_of(written: Node | None) -> str | None:
+    """An ID as it is written, even if malformed; None if there is none."""
+    return (written.text or None) if written is not None and written.is_scalar else None
+
+
+def _parts(section: Section, key: str, entries: list[Node], level: Level) -> list[Section]:
     """Read the mappings of a list, in which a plain ID stands for the mapping that has it."""
-    id_key = next(iter(keys))
+    id_key = next(iter(level.keys))
     parts = []
     for entry in entries:
         # What stands there instead of a list is reported already.
@@ -168,7 +313,7 @@ def _parts(
         else:
             section.problem(entry, f'an entry of {key} is {entry.kind}; write "- {_ENTRY[key]}"')
             continue
-        part = Section(node, keys, section.report, wave=section.wave)
+        part = Section(node, level, section.report, wave=section.wave)
         part.read()
         if id_key in part.values:
             parts.append(part)
@@ -185,6 +330,10 @@ def _entries(section: Section, key: str, given: Node, limit: int) -> list[Node]:
         section.problem(given, message, value=given.text or None)
         return [given]
     if (length := len(given.items)) > limit:
+        if key in _STEP_LISTS:
+            message = f"{key} has {length:,} steps; split the wave, at most {limit} a list"
+            section.problem(given, message, value=str(length))
+            return given.items[:limit]
         whole = "plan" if key in ("Waves", "Notify") else "wave"
         what = "servers" if key == "ServerIds" else key.lower()
         message = f"the {whole} has {length:,} {what}; split it, at most {limit:,} a {whole}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 _MAX_LENGTH = 100
 _MAX_CHARACTERS_NAMED = 3
+_MAX_HINTS = 500
 
 
 def printable(text: str) -> str:
@@ -34,6 +35,8 @@ class Problem:
             it concerns the whole plan.
         value: The offending value as written; None if there is none.
         excerpt: Lines of the file that show the problem, each with its number.
+        step: The StepId as written, or "number 2" for a step without a readable one; None if it
+            concerns no step.
     """
 
     message: str
@@ -42,12 +45,14 @@ class Problem:
     wave: str | None = None
     value: str | None = None
     excerpt: tuple[str, ...] = ()
+    step: str | None = None
 
     def __str__(self) -> str:
         """Return `crm.yaml:12: wave crm-wave-2: what is wrong; what to do`."""
         place = printable(self.file) if self.line is None else f"{printable(self.file)}:{self.line}"
         wave = "" if self.wave is None else f"wave {printable(self.wave)}: "
-        return f"{place}: {wave}{self.message}"
+        step = "" if self.step is None else f"step {printable(self.step)}: "
+        return f"{place}: {wave}{step}{self.message}"
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -74,12 +79,24 @@ class Report:
     file: str
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    _hints: int = 0
 
     def problem(
-        self, line: int | None, message: str, *, wave: str | None = None, value: str | None = None
+        self,
+        line: int | None,
+        message: str,
+        *,
+        wave: str | None = None,
+        step: str | None = None,
+        value: str | None = None,
     ) -> None:
         """Add a problem that must be corrected before the plan can run."""
-        self.problems.append(Problem(message, self.file, line, wave, value))
+        self.problems.append(Problem(message, self.file, line, wave, value, step=step))
+
+    def may_hint(self) -> bool:
+        """Whether to look for the key that an unknown one resembles; not for thousands of them."""
+        self._hints += 1
+        return self._hints <= _MAX_HINTS
 
     def warning(
         self, line: int | None, message: str, *, wave: str | None = None, value: str | None = None

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from recovery.plan.file.checks import check_plan
 from recovery.plan.file.draft import PlanDraft
-from recovery.plan.file.json_reader import json_mistake, read_json
-from recovery.plan.file.nodes import Kind, Node, NodeBuilder
 from recovery.plan.file.problems import (
     PlanError,
     Problem,
@@ -16,7 +14,9 @@ from recovery.plan.file.problems import (
     unusual_characters,
 )
 from recovery.plan.file.regions import KnownRegions
-from recovery.plan.file.yaml_reader import read_yaml
+from recovery.plan.file.text.json_reader import json_mistake, read_json
+from recovery.plan.file.text.nodes import Kind, Node, NodeBuilder
+from recovery.plan.file.text.yaml_reader import read_yaml
 from recovery.plan.limits import MAX_START_BYTES, start_bytes
 from recovery.plan.model import RecoveryPlan
 

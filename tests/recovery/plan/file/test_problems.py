@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from recovery.plan.file.keys import DEPENDENCY_KEYS, PLAN_KEYS, SERVER_KEYS, WAVE_KEYS
+from recovery.plan.file.keys import LEVELS
 from recovery.plan.file.reader import PlanError, Problem, parse_plan
 from tests.recovery.plans import KNOWN_REGIONS, server_id
 
@@ -370,8 +370,9 @@ def test_a_malformed_wave_id_does_not_make_its_dependents_wrong() -> None:
 
 
 def test_every_key_of_a_single_value_says_what_to_write() -> None:
-    for keys in (PLAN_KEYS, WAVE_KEYS, SERVER_KEYS, DEPENDENCY_KEYS):
-        assert all(key.expected for key in keys.values() if key.type != "array")
+    for level in LEVELS:
+        single = [key for key in level.keys.values() if key.type not in ("array", "object")]
+        assert all(key.expected for key in single)
 
 
 @pytest.mark.parametrize(

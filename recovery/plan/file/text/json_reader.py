@@ -8,7 +8,7 @@ import json
 import re
 from typing import NoReturn
 
-from recovery.plan.file.nodes import MAX_DEPTH, Kind, Node, NodeBuilder
+from recovery.plan.file.text.nodes import MAX_DEPTH, Kind, Node, NodeBuilder
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]|[^\s{}\[\]:,"]+|\n')
 

@@ -10,9 +10,9 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
-from recovery.plan.file.nodes import Kind, Node, NodeBuilder
 from recovery.plan.file.problems import printable
-from recovery.plan.file.yaml_mistakes import yaml_mistake
+from recovery.plan.file.text.nodes import Kind, Node, NodeBuilder
+from recovery.plan.file.text.yaml_mistakes import yaml_mistake
 
 # libyaml is about ten times faster; PyYAML's wheels include it.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -2,8 +2,8 @@
 
 import re
 
-from recovery.plan.file.nodes import MAX_DEPTH
 from recovery.plan.file.problems import printable
+from recovery.plan.file.text.nodes import MAX_DEPTH
 
 _INDENT = re.compile(r"[ ]*(?:-[ ]+)*")
 _TAB = re.compile(r"[ -]*\t")
