@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
-from recovery.base_model import StrictModel
+from recovery.base_model import Model
 from recovery.plan.fields import (
     AccountId,
     Impact,
@@ -146,7 +146,7 @@ _ACTING = (
 _BY_KEY = {kind.value: kind for kind in StepKind}
 
 
-class SsmAutomation(StrictModel):
+class SsmAutomation(Model):
     """Runs an automation of Systems Manager.
 
     Attributes:
@@ -160,7 +160,7 @@ class SsmAutomation(StrictModel):
     parameters: Parameters = {}
 
 
-class SsmCommand(StrictModel):
+class SsmCommand(Model):
     """Runs a command of Systems Manager on recovery instances of the wave.
 
     Attributes:
@@ -176,7 +176,7 @@ class SsmCommand(StrictModel):
     servers: list[ServerId] | None = None
 
 
-class Lambda(StrictModel):
+class Lambda(Model):
     """Invokes a function and waits for its answer.
 
     Attributes:
@@ -188,7 +188,7 @@ class Lambda(StrictModel):
     payload: dict[str, JsonValue] = {}
 
 
-class Http(StrictModel):
+class Http(Model):
     """Sends an HTTP request, with the step attempt ID as `Idempotency-Key`.
 
     Attributes:
@@ -210,7 +210,7 @@ class Http(StrictModel):
     expected_status: list[HttpStatus] = []
 
 
-class Route53Record(StrictModel):
+class Route53Record(Model):
     """Sets a DNS record in Route 53 (UPSERT), and waits until all of its servers have it.
 
     Attributes:
@@ -228,7 +228,7 @@ class Route53Record(StrictModel):
     values: Annotated[list[_Line], Field(min_length=1, max_length=100)]
 
 
-class RoutingControl(StrictModel):
+class RoutingControl(Model):
     """Sets a routing control of Application Recovery Controller.
 
     Attributes:
@@ -250,7 +250,7 @@ class InputType(StrEnum):
     YES_OR_NO = "YES_OR_NO"
 
 
-class ManualInput(StrictModel):
+class ManualInput(Model):
     """An input that an operator enters to complete a manual step; it becomes an output.
 
     Attributes:
@@ -266,7 +266,7 @@ class ManualInput(StrictModel):
     required: YesOrNo = True
 
 
-class Manual(StrictModel):
+class Manual(Model):
     """An instruction that an operator completes or fails.
 
     Attributes:
@@ -284,7 +284,7 @@ class Manual(StrictModel):
     inputs: Annotated[list[ManualInput], Field(max_length=20)] = []
 
 
-class Workflow(StrictModel):
+class Workflow(Model):
     """Runs a workflow of the user's own Temporal workers, and waits for its result.
 
     Attributes:
@@ -298,7 +298,7 @@ class Workflow(StrictModel):
     input: JsonValue = None
 
 
-class Check(StrictModel):
+class Check(Model):
     """What all checks have.
 
     Attributes:
@@ -420,7 +420,7 @@ KindModel = (
 )
 
 
-class StepOutput(StrictModel):
+class StepOutput(Model):
     """An output of a step.
 
     Attributes:
@@ -432,7 +432,7 @@ class StepOutput(StrictModel):
     secret: YesOrNo = False
 
 
-class Step(StrictModel):
+class Step(Model):
     """One step of a wave; it has one kind.
 
     Attributes:
