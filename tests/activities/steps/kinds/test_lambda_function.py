@@ -106,7 +106,11 @@ async def test_a_function_that_fails_fails_the_step(
 async def test_a_function_that_answers_too_late_times_out(
     functions: Functions, steps: StepActivities, temporal: Temporal
 ) -> None:
-    functions.answer = lambda: time.sleep(0.8) or "null"
+    def late() -> str:
+        time.sleep(0.8)
+        return "null"
+
+    functions.answer = late
     call = step_call(seconds=0.3, Lambda=PROMOTE)
     start = await Attempt(temporal).run(steps.start_step, call)
     assert start.outcome is StartOutcome.STARTED
