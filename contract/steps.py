@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
-from recovery.access.grants import SignedApproval
+from recovery.access.grants import SignedRequest
 from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionType
@@ -42,7 +42,7 @@ class StepCall(Model):
         possibly_sent: it may have been sent before, so it is looked up first.
         since: when the attempt was fixed (epoch seconds); what it started is not older.
         deadline: when its time is over (epoch seconds).
-        approved_by: the signed approvals of the recovery and of the wave.
+        rerun_by: the operators' signed messages that began another attempt of it.
     """
 
     execution_id: str
@@ -62,7 +62,7 @@ class StepCall(Model):
     since: float
     deadline: float
     acting_for: SessionIdentity | None = None
-    approved_by: list[SignedApproval] = []
+    rerun_by: list[SignedRequest] = []
 
 
 class StartOutcome(StrEnum):

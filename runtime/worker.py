@@ -97,7 +97,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     targets = TargetActivities(clients, settings, dependencies, table, verifier, channels=channels)
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
-    steps = StepActivities(clients, settings)
+    steps = StepActivities(clients, settings, verifier)
     executions = ExecutionActivities()
     cleanup = CleanupActivities(clients, settings, verifier)
     messages = MessageActivities(verifier)

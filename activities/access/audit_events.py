@@ -7,6 +7,7 @@ from activities.access.verifier import VerifiedStart
 from contract.cleanup import TerminateRequest
 from contract.identifiers import launch_id_parts, plan_id_of
 from contract.launch import LaunchRequest, LaunchResult
+from contract.steps import StartedStep, StartOutcome, StepCall
 from recovery.access.audit import AuditAct, AuditEvent
 from recovery.access.grants import Grant
 from recovery.access.session_identity import SessionIdentity
@@ -86,6 +87,31 @@ def termination_event(
     if request.cleanup is not None:
         event.execution_id, event.plan_id = request.cleanup.execution_id, request.cleanup.plan_id
     return _asked_by(event, request.acting_for).signed_by(grant)
+
+
+def step_event(call: StepCall, grant: Grant | None = None, text: str = "") -> AuditEvent:
+    """A step that acts, or its stop, and what became of that."""
+    event = AuditEvent(
+        time=time.time(),
+        act=AuditAct.STEP,
+        accepted=True,
+        text=text or None,
+        plan_id=call.plan_id,
+        execution_id=call.execution_id,
+        wave_id=call.wave_id,
+        step_id=call.step.step_id,
+        subject_ids=[each.instance_id for each in call.servers if each.instance_id] or None,
+    )
+    return _asked_by(event, call.acting_for).signed_by(grant)
+
+
+def started_event(call: StepCall, started: StartedStep, grant: Grant | None) -> AuditEvent:
+    """What became of the start of a step that acts."""
+    event = step_event(call, grant, started.reference or started.reason)
+    if started.outcome is StartOutcome.NOT_STARTED:
+        update = {"accepted": False, "refusal": StartOutcome.NOT_STARTED.value}
+        return event.model_copy(update=update)
+    return event
 
 
 def message_event(

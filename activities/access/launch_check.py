@@ -4,13 +4,11 @@ import time
 from dataclasses import replace
 
 from temporalio import activity
-from temporalio.client import Client
 
-from activities.access.verifier import RequestVerifier, VerifiedStart, first_event
-from contract.identifiers import LaunchIdParts, launch_id_parts, wave_workflow_id
+from activities.access.started_wave import started_wave
+from activities.access.verifier import RequestVerifier, VerifiedStart
+from contract.identifiers import launch_id_parts, wave_workflow_id
 from contract.launch import LaunchAnswer, LaunchRequest
-from contract.wave import WaveInput
-from recovery.access.approvals import Approval
 from recovery.access.binding import (
     RequestedLaunch,
     is_answer,
@@ -44,7 +42,14 @@ class LaunchCheck:
         parts = launch_id_parts(request.launch_id)
         if parts is None:
             raise AccessRefusedError(AccessCode.MALFORMED, "its launch ID is not one of ours")
-        start, wave, wave_started = await self._start_of_wave(activity.client(), request, parts)
+        workflow_id = wave_workflow_id(parts.execution_id, parts.wave_id, parts.attempt)
+        if request.wave_workflow_id != workflow_id:
+            raise AccessRefusedError(
+                AccessCode.OTHER_CALLER,
+                f"launch {request.launch_id} is not one of {request.wave_workflow_id}",
+            )
+        started = await started_wave(self._verifier, activity.client(), workflow_id)
+        start, wave = started.start, started.wave
         launch = RequestedLaunch(
             execution_id=parts.execution_id,
             wave_id=parts.wave_id,
@@ -59,12 +64,9 @@ class LaunchCheck:
         # Each was valid when the plan's workflow accepted it.
         signed = replace(
             launch,
-            wave_started=wave_started,
+            wave_started=started.time,
             retries=[self._verifier.verified(s) for s in wave.retried_by],
-            approvals=[
-                Approval(self._verifier.verified(each.signed), each.accepted_time)
-                for each in wave.approved_by
-            ],
+            approvals=started.approvals(self._verifier),
         )
         require_launch(signed, start.grant, start.plan)
         identity = SessionIdentity.of(
@@ -77,38 +79,6 @@ class LaunchCheck:
         # The launch stays in doubt, and an operator is asked again.
         request = request.model_copy(update={"answer": None, "possibly_sent": True})
         return request, start.grant
-
-    async def _start_of_wave(
-        self, client: Client, request: LaunchRequest, parts: LaunchIdParts
-    ) -> tuple[VerifiedStart, WaveInput, float]:
-        """The signed start of the plan whose workflow started this attempt of the wave.
-
-        Returns:
-            The start, with what the wave was started, and when (Temporal's time, in epoch seconds).
-            Launches do not carry the approvals, because a thousand that wait for quota would be
-            more than a launcher may hold.
-        """
-        workflow_id = wave_workflow_id(parts.execution_id, parts.wave_id, parts.attempt)
-        if request.wave_workflow_id != workflow_id:
-            raise AccessRefusedError(
-                AccessCode.OTHER_CALLER,
-                f"launch {request.launch_id} is not one of {request.wave_workflow_id}",
-            )
-        event = await first_event(client, workflow_id)
-        started = event.workflow_execution_started_event_attributes
-        parent = started.parent_workflow_execution
-        if not parent.workflow_id:
-            raise AccessRefusedError(
-                AccessCode.OTHER_CALLER, f"{workflow_id} was not started by the workflow of a plan"
-            )
-        start = await self._verifier.start_of(client, parent.workflow_id, parent.run_id)
-        try:
-            (wave,) = await client.data_converter.decode(started.input.payloads, [WaveInput])
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise AccessRefusedError(
-                AccessCode.OTHER_CALLER, f"{workflow_id} is not the workflow of a wave"
-            ) from error
-        return start, wave, event.event_time.seconds
 
     def _is_signed(
         self, answer: LaunchAnswer, launch: RequestedLaunch, start: VerifiedStart

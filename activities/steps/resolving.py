@@ -151,7 +151,7 @@ def _with_texts(spec: M) -> M:
     Raises:
         UnknownValueError: a value has a type that does not fit.
     """
-    values = spec.model_dump()
+    values = spec.model_dump(warnings=False)
     for _ in range(2):
         try:
             return type(spec).model_validate(values)

@@ -3,6 +3,9 @@
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.access.audit_events import started_event, step_event
+from activities.access.step_check import StepCheck
+from activities.access.verifier import RequestVerifier
 from activities.heartbeat import heartbeating
 from activities.retry import retried_later
 from activities.steps.checks.registry import CHECKS
@@ -10,13 +13,14 @@ from activities.steps.interface import ActingStep
 from activities.steps.kinds.registry import ACTING_KINDS
 from activities.steps.resolving import CallResolver
 from activities.steps.step_clients import StepClients
-from activities.steps.step_start import StepStart
-from activities.steps.step_watch import StepCheckRun, StepWatch, finished
+from activities.steps.step_start import StepStart, not_started
+from activities.steps.step_watch import StepCheckRun, StepWatch, finished, not_checked
 from activities.watch.watch import SteadyClock
 from aws.role_credentials import acting_for
 from aws.service_client import ServiceClient
 from aws.targets import TargetClients
 from contract.steps import StartedStep, StepCall, StepHeartbeat, StepResult, WatchedStep
+from recovery.access.grants import AccessRefusedError, Grant
 from recovery.steps.model import StepKind
 from settings import Settings
 
@@ -24,8 +28,15 @@ from settings import Settings
 class StepActivities:
     """The activities of steps."""
 
-    def __init__(self, clients: TargetClients, settings: Settings) -> None:
+    def __init__(
+        self,
+        clients: TargetClients,
+        settings: Settings,
+        verifier: RequestVerifier | None = None,
+    ) -> None:
         self._settings = settings
+        self._verifier = verifier or RequestVerifier(settings)
+        self._check = StepCheck(self._verifier) if self._verifier.is_required else None
         services = ServiceClient(clients)
         shared = StepClients(services, settings)
         self._resolver = CallResolver(services)
@@ -39,12 +50,17 @@ class StepActivities:
         Raises:
             ApplicationError: retryable; it could not be started or looked up now.
         """
-        start = StepStart(
-            self._kind(call.step.kind), call, self._resolver, _last_heartbeat(call), self._settings
-        )
-        async with heartbeating(lambda: start.heartbeat):
+        heartbeat = _last_heartbeat(call)
+        async with heartbeating(lambda: heartbeat):
+            try:
+                call, grant = await self._allowed(call)
+            except AccessRefusedError as refused:
+                return not_started(heartbeat, str(refused))
+            kind = self._kind(call.step.kind)
             with acting_for(call.acting_for):
+                start = StepStart(kind, call, self._resolver, heartbeat, self._settings)
                 started = await start.run()
+        self._verifier.audit.write(started_event(call, started, grant))
         if started.result is None:
             return started
         return started.model_copy(update={"result": finished(call, started.result)})
@@ -69,14 +85,18 @@ class StepActivities:
         Raises:
             ApplicationError: retryable, unless AWS refuses it for good.
         """
-        call = watched.call
-        kind = self._kind(call.step.kind)
         pause = self._settings.scaled_poll_seconds
         async with heartbeating():
+            try:
+                call, grant = await self._allowed(watched.call)
+            except AccessRefusedError as refused:
+                return f"it was not stopped: {refused}"
             with acting_for(call.acting_for), retried_later(after=pause):
                 clock = SteadyClock(activity.info().started_time)
                 step = await self._resolver.resolve(call, clock.now, is_started=True)
-                return await kind.stop(step, watched.started)
+                text = await self._kind(call.step.kind).stop(step, watched.started)
+        self._verifier.audit.write(step_event(call, grant, text))
+        return text
 
     @activity.defn
     async def check_step(self, call: StepCall) -> StepResult:
@@ -85,8 +105,26 @@ class StepActivities:
         if kind is None:
             raise _unknown_kind(call.step.kind)
         async with heartbeating():
+            try:
+                call, _ = await self._allowed(call)
+            except AccessRefusedError as refused:
+                return not_checked(call, str(refused))
             with acting_for(call.acting_for):
                 return await StepCheckRun(kind, call, self._resolver, self._settings).run()
+
+    async def _allowed(self, call: StepCall) -> tuple[StepCall, Grant | None]:
+        """The step as far as it is signed.
+
+        Raises:
+            AccessRefusedError: it must not run; that is recorded.
+        """
+        if self._check is None:
+            return call, None
+        try:
+            return await self._check.allowed(call)
+        except AccessRefusedError as refused:
+            self._verifier.report_refusal(step_event(call), refused)
+            raise
 
     def _kind(self, kind: StepKind) -> ActingStep:
         if kind not in self._acting:

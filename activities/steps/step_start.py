@@ -31,6 +31,14 @@ T = TypeVar("T")
 _FINISH_SECONDS = 30.0
 
 
+def not_started(heartbeat: StepHeartbeat, reason: str) -> StartedStep:
+    """The outcome of a step that does not start now: that it had no effect may not be known."""
+    if not heartbeat.sent:
+        return StartedStep(outcome=StartOutcome.NOT_STARTED, reason=shortened(reason))
+    reason = f"it may have had its effect, which cannot be looked up: {reason}"
+    return StartedStep(outcome=StartOutcome.UNKNOWN, reason=shortened(reason))
+
+
 class StepStart:
     """One attempt of the activity that starts a step.
 
@@ -115,12 +123,7 @@ class StepStart:
             raise
 
     def _not_started(self, reason: str) -> StartedStep:
-        """The outcome of a step that does not start now."""
-        reason = shortened(reason)
-        if not self.heartbeat.sent:
-            return StartedStep(outcome=StartOutcome.NOT_STARTED, reason=reason)
-        reason = f"it may have had its effect, which cannot be looked up: {reason}"
-        return StartedStep(outcome=StartOutcome.UNKNOWN, reason=reason)
+        return not_started(self.heartbeat, reason)
 
     @property
     def _is_over(self) -> bool:

@@ -44,6 +44,13 @@ def finished(call: StepCall, result: StepResult) -> StepResult:
     )
 
 
+def not_checked(call: StepCall, reason: str) -> StepResult:
+    """The result of a check that could not be carried out."""
+    reason = f"could not be checked: {reason}"
+    failed = StepResult(status=StepStatus.FAILED, result=CheckResult.INCONCLUSIVE, reason=reason)
+    return finished(call, failed)
+
+
 class StepWatch:
     """The watch of a started step. An error of a poll never ends it."""
 
@@ -134,8 +141,7 @@ class StepCheckRun:
     def _failure(self, last: Probe, passed: int) -> StepResult:
         seconds = rounded_duration(self._call.step.timeout_seconds)
         if last.result is CheckResult.INCONCLUSIVE:
-            reason = f"could not be checked within {seconds}: {last.evidence}"
-            return self._result(StepStatus.FAILED, CheckResult.INCONCLUSIVE, reason)
+            return not_checked(self._call, f"{last.evidence} (tried for {seconds})")
         often = f"{count(passed, 'time')} in a row of {self._spec.healthy_threshold}"
         reason = f"passed {often} within {seconds}, last: {last.evidence}"
         return self._result(StepStatus.FAILED, CheckResult.FAILED, reason)

@@ -33,6 +33,8 @@ class AuditAct(StrEnum):
     RELAUNCH = "RELAUNCH"
     """A launch that may destroy a live recovery instance."""
     TERMINATE = "TERMINATE"
+    STEP = "STEP"
+    """The start of a step that acts, or its stop."""
     LOG_OPENED = "LOG_OPENED"
     LOG_CLOSED = "LOG_CLOSED"
     EVENTS_LOST = "EVENTS_LOST"
@@ -107,6 +109,7 @@ class AuditEvent(Model):
     wave_id: str | None = None
     message: str | None = None
     launch_id: str | None = None
+    step_id: str | None = None
     request_id: str | None = None
     subject_ids: list[str] | None = None
     count: int | None = None

@@ -135,6 +135,15 @@ class Wave(Model):
         """The account and Region in which the wave is launched."""
         return Target(region=self.region, role_arn=self.role_arn, account_id=self.account_id)
 
+    def target_of(self, step: Step) -> Target:
+        """The account and Region in which one of its steps acts: what it does not name is ours."""
+        return Target(
+            region=step.region or self.region,
+            role_arn=step.role_arn or self.role_arn,
+            # A role of the step's own says its account.
+            account_id=step.account_id or (None if step.role_arn else self.account_id),
+        )
+
     @property
     def depends_on(self) -> tuple[str, ...]:
         """The exact IDs of the waves this one waits for, each once."""

@@ -77,25 +77,23 @@ class WorkflowStep:
             if described.status is WorkflowExecutionStatus.RUNNING:
                 return await _running(client, cast(Workflow, step.spec).task_queue)
             value: JsonValue = await handle.result(rpc_timeout=RPC_TIMEOUT)
+            return StepResult(status=StepStatus.SUCCEEDED, outputs=as_object(value))
         except WorkflowFailureError as error:
             reason = f"{started.reference} failed: {_causes(error)}"
             return StepResult(status=StepStatus.FAILED, reason=reason)
         except RPCError as error:
             return f"Temporal does not say how the workflow is: {error.message}"
         except (RuntimeError, TypeError, ValueError) as error:
-            reason = f"the workflow ended, but its result is not plain JSON: {error}"
+            reason = f"{started.reference} ended, but its result is not plain JSON: {error}"
             return StepResult(status=StepStatus.FAILED, reason=reason)
-        return StepResult(status=StepStatus.SUCCEEDED, outputs=as_object(value))
 
     async def stop(self, step: ResolvedCall, started: StartedStep) -> str:
         """See `ActingStep`."""
         handle = _client().get_workflow_handle(started.reference)
-        try:
-            await handle.cancel(rpc_timeout=RPC_TIMEOUT)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return f"{started.reference} had ended"
-            raise
+        described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        if described.status is not WorkflowExecutionStatus.RUNNING:
+            return f"{started.reference} had ended"
+        await handle.cancel(rpc_timeout=RPC_TIMEOUT)
         return f"{started.reference} is asked to cancel"
 
 

@@ -2,14 +2,17 @@
 
 import itertools
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
+from activities.steps.interface import ResolvedCall
 from activities.steps.step_activities import StepActivities
 from aws.targets import TargetClients
 from contract.identifiers import step_attempt_id
-from contract.steps import StepCall, StepServer
+from contract.steps import StartedStep, StartOutcome, StepCall, StepResult, StepServer
 from recovery.execution.state import ExecutionType
 from recovery.steps.model import Step, StepPhase
+from recovery.steps.state import StepStatus
 from settings import Settings
 from tests.aws_in_process import TARGET
 
@@ -52,3 +55,44 @@ def step_call(seconds: float = 5.0, call: dict[str, Any] | None = None, **step: 
         "deadline": time.time() + seconds,
     }
     return StepCall(**given | (call or {}))
+
+
+@dataclass
+class ScriptedKind:
+    """A kind of step that does as it is told.
+
+    Attributes:
+        answers: what each start raises, or None if it succeeds.
+        found: what a look-up finds; an exception is raised.
+        effects: the attempt IDs for which it had its effect.
+    """
+
+    may_repeat: bool = False
+    answers: list[Exception | None] = field(default_factory=list)
+    has_effect: bool = True
+    found: StartedStep | Exception | None = None
+    effects: list[str] = field(default_factory=list)
+    finds: int = 0
+    steps: list[ResolvedCall] = field(default_factory=list)
+    task_queue: str = ""
+
+    async def start(self, step: ResolvedCall) -> StartedStep:
+        self.steps.append(step)
+        answer = self.answers.pop(0) if self.answers else None
+        if answer is None or self.has_effect:
+            self.effects.append(step.call.attempt_id)
+        if answer is not None:
+            raise answer
+        return StartedStep(outcome=StartOutcome.STARTED, reference="r-1")
+
+    async def find(self, step: ResolvedCall) -> StartedStep | None:
+        self.finds += 1
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+    async def poll(self, step: ResolvedCall, started: StartedStep) -> StepResult | str:
+        return StepResult(status=StepStatus.SUCCEEDED)
+
+    async def stop(self, step: ResolvedCall, started: StartedStep) -> str:
+        return "stopped"

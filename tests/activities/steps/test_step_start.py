@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -10,62 +9,20 @@ import pytest
 from activities.steps.interface import (
     CannotFindError,
     OutcomeUnknownError,
-    ResolvedCall,
     StepRefusedError,
 )
 from activities.steps.kinds.registry import ACTING_KINDS
 from activities.steps.step_activities import StepActivities
 from aws.errors import AwsError, AwsErrorKind
-from contract.steps import StartedStep, StartOutcome, StepResult
+from contract.steps import StartedStep, StartOutcome
 from recovery.steps.model import StepKind
-from recovery.steps.state import StepStatus
 from settings import Settings
-from tests.activities.steps.step_calls import SERVERS, step_activities, step_call
+from tests.activities.steps.step_calls import SERVERS, ScriptedKind, step_activities, step_call
 from tests.aws_in_process import Attempt, Temporal
 
 LAMBDA = {"FunctionName": "promote"}
 UNCLEAR = AwsError(AwsErrorKind.UNCLEAR, "Invoke: ReadTimeoutError")
 THROTTLED = AwsError(AwsErrorKind.THROTTLED, "Invoke: ThrottlingException: slow down")
-
-
-@dataclass
-class ScriptedKind:
-    """A kind of step that does as it is told.
-
-    Attributes:
-        answers: what each start raises, or None if it succeeds.
-        found: what a look-up finds; an exception is raised.
-        effects: the attempt IDs for which it had its effect.
-    """
-
-    may_repeat: bool = False
-    answers: list[Exception | None] = field(default_factory=list)
-    has_effect: bool = True
-    found: StartedStep | Exception | None = None
-    effects: list[str] = field(default_factory=list)
-    finds: int = 0
-    steps: list[ResolvedCall] = field(default_factory=list)
-
-    async def start(self, step: ResolvedCall) -> StartedStep:
-        self.steps.append(step)
-        answer = self.answers.pop(0) if self.answers else None
-        if answer is None or self.has_effect:
-            self.effects.append(step.call.attempt_id)
-        if answer is not None:
-            raise answer
-        return StartedStep(outcome=StartOutcome.STARTED, reference="r-1")
-
-    async def find(self, step: ResolvedCall) -> StartedStep | None:
-        self.finds += 1
-        if isinstance(self.found, Exception):
-            raise self.found
-        return self.found
-
-    async def poll(self, step: ResolvedCall, started: StartedStep) -> StepResult | str:
-        return StepResult(status=StepStatus.SUCCEEDED)
-
-    async def stop(self, step: ResolvedCall, started: StartedStep) -> str:
-        return "stopped"
 
 
 Made = Callable[..., tuple[StepActivities, ScriptedKind]]

@@ -1,0 +1,114 @@
+"""What a step must satisfy to belong to a signed start and its plan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recovery.access.approvals import Approval, require_approvals
+from recovery.access.grants import (
+    AccessCode,
+    AccessRefusedError,
+    Grant,
+    MessageSubject,
+    StartSubject,
+)
+from recovery.execution.state import ExecutionType
+from recovery.plan.model import RecoveryPlan, Target, Wave
+from recovery.steps.model import Step, StepPhase
+
+_BEGIN_ATTEMPTS = ("retry_wave", "rerun_step")
+
+
+@dataclass(frozen=True)
+class RequestedStep:
+    """A step that an activity is asked for.
+
+    Attributes:
+        attempt: of the step, from 1.
+        reruns: the operators' messages that its attempts follow; their signatures are verified.
+        approvals: of the recovery and of the wave; their signatures are verified.
+        wave_started: when the wave's workflow was started, by Temporal (epoch seconds).
+    """
+
+    execution_id: str
+    execution_type: ExecutionType
+    wave_id: str
+    phase: StepPhase
+    step: Step
+    attempt: int
+    target: Target
+    reruns: Sequence[Grant] = ()
+    approvals: Sequence[Approval] = ()
+    wave_started: float = 0.0
+
+
+def require_step(asked: RequestedStep, signed: Grant, plan: RecoveryPlan) -> None:
+    """Refuse a step that does not belong to a signed start and its plan.
+
+    Args:
+        asked: what is to be run.
+        signed: the signed start.
+        plan: the plan with the signed hash.
+
+    Raises:
+        AccessRefusedError: why it may not run.
+    """
+    start = signed.subject
+    assert isinstance(start, StartSubject), "the grant of a start"
+    if asked.execution_id != start.execution_id:
+        raise AccessRefusedError(
+            AccessCode.OTHER_EXECUTION,
+            f"the step is of execution {asked.execution_id}; {start.execution_id} is signed",
+        )
+    if asked.execution_type is not start.execution_type:
+        raise AccessRefusedError(
+            AccessCode.OTHER_CONTENT, f"the signed start is a {start.execution_type}"
+        )
+    wave = next((w for w in plan.waves if w.wave_id == asked.wave_id), None)
+    if wave is None:
+        raise AccessRefusedError(
+            AccessCode.OTHER_WAVE, f"the signed plan has no wave {asked.wave_id}"
+        )
+    _require_planned(asked, wave)
+    _require_attempt(asked, wave, plan)
+    require_approvals(signed, plan, wave, asked.approvals, started=asked.wave_started)
+
+
+def _require_planned(asked: RequestedStep, wave: Wave) -> None:
+    step_id = asked.step.step_id
+    if (asked.phase, asked.step) not in wave.all_steps:
+        raise AccessRefusedError(
+            AccessCode.OTHER_CONTENT,
+            f"step {step_id} of {wave.wave_name} is not as the signed plan has it",
+        )
+    if not asked.step.runs_in(is_drill=asked.execution_type is ExecutionType.DRILL):
+        raise AccessRefusedError(
+            AccessCode.OTHER_CONTENT,
+            f"step {step_id} does not run in a {asked.execution_type}, by its When",
+        )
+    planned = wave.target_of(asked.step)
+    same = (asked.target.region, asked.target.role_arn) == (planned.region, planned.role_arn)
+    if not same or planned.account_id not in (None, asked.target.account_id):
+        raise AccessRefusedError(
+            AccessCode.OTHER_TARGET, f"the signed plan runs step {step_id} in another target"
+        )
+
+
+def _require_attempt(asked: RequestedStep, wave: Wave, plan: RecoveryPlan) -> None:
+    """Each row of attempts begins with the wave's, or with an operator's signed message."""
+    step_id = asked.step.step_id
+    signed = {
+        grant.nonce
+        for grant in asked.reruns
+        if isinstance(grant.subject, MessageSubject)
+        and grant.subject.name in _BEGIN_ATTEMPTS
+        and grant.subject.execution_id == asked.execution_id
+        and plan.names_wave(grant.subject.fields.get("wave"), wave.wave_id)
+        and grant.subject.fields.get("step", step_id) == step_id
+    }
+    rows = 1 + wave.retries + len(signed)
+    if not 1 <= asked.attempt <= rows * (1 + asked.step.retries):
+        raise AccessRefusedError(
+            AccessCode.ATTEMPT_NOT_SIGNED,
+            f"attempt {asked.attempt} of step {step_id} is more than the plan's Retries and "
+            f"{len(signed)} signed messages allow; send rerun_step",
+        )

@@ -1,0 +1,113 @@
+"""A step belongs to a signed start and its plan, or is refused with the reason."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from recovery.access.grants import AccessCode, Grant
+from recovery.access.step_binding import RequestedStep, require_step
+from recovery.execution.state import ExecutionType
+from recovery.plan.model import RecoveryPlan, Target, Wave
+from recovery.steps.model import Step, StepPhase
+from tests.recovery.access.test_binding import EXECUTION, code_of, grant, message, start
+from tests.recovery.plans import role_arn
+
+PROMOTE = Step.model_validate(
+    {"StepId": "promote", "When": "DRILL", "Retries": 1, "Lambda": {"FunctionName": "promote"}}
+)
+NOTIFY = Step.model_validate(
+    {
+        "StepId": "notify",
+        "When": "RECOVERY",
+        "RoleArn": role_arn("222222222222"),
+        "AccountId": "222222222222",
+        "Lambda": {"FunctionName": "notify"},
+    }
+)
+PLAN = RecoveryPlan(
+    plan_id="crm",
+    waves=[
+        Wave(wave_id="db", region="us-west-2", servers=[], steps=[PROMOTE, NOTIFY]),
+        Wave(
+            wave_id="web", region="us-west-2", servers=[], approval_required=True, steps=[PROMOTE]
+        ),
+    ],
+)
+DB = PLAN.waves[0]
+STEP = RequestedStep(
+    execution_id=EXECUTION,
+    execution_type=ExecutionType.DRILL,
+    wave_id="db",
+    phase=StepPhase.ALONE,
+    step=PROMOTE,
+    attempt=1,
+    target=Target(region="us-west-2"),
+)
+OTHER_FUNCTION = PROMOTE.model_copy(
+    update={"lambda_": PROMOTE.spec.model_copy(update={"function_name": "delete"})}
+)
+
+
+@pytest.mark.parametrize(
+    ("forged", "code"),
+    [
+        ({}, None),
+        ({"attempt": 2}, None),
+        ({"execution_id": "crm-ffffffffffff"}, AccessCode.OTHER_EXECUTION),
+        ({"execution_type": ExecutionType.RECOVERY}, AccessCode.OTHER_CONTENT),
+        ({"wave_id": "other"}, AccessCode.OTHER_WAVE),
+        ({"step": OTHER_FUNCTION}, AccessCode.OTHER_CONTENT),
+        ({"step": PROMOTE.model_copy(update={"step_id": "x"})}, AccessCode.OTHER_CONTENT),
+        ({"step": PROMOTE.model_copy(update={"idempotent": True})}, AccessCode.OTHER_CONTENT),
+        ({"step": NOTIFY}, AccessCode.OTHER_CONTENT),
+        ({"phase": StepPhase.PRE_LAUNCH}, AccessCode.OTHER_CONTENT),
+        ({"target": Target(region="eu-west-1")}, AccessCode.OTHER_TARGET),
+        (
+            {"target": Target(region="us-west-2", role_arn=role_arn("333333333333"))},
+            AccessCode.OTHER_TARGET,
+        ),
+        ({"attempt": 0}, AccessCode.ATTEMPT_NOT_SIGNED),
+        ({"attempt": 3}, AccessCode.ATTEMPT_NOT_SIGNED),
+        ({"wave_id": "web"}, AccessCode.APPROVAL_NOT_SIGNED),
+    ],
+)
+def test_a_step_runs_as_the_signed_plan_has_it(
+    forged: dict[str, Any], code: AccessCode | None
+) -> None:
+    signed = grant(start(plan_hash=PLAN.plan_hash))
+    assert code_of(require_step, replace(STEP, **forged), signed, PLAN) is code
+
+
+def rerun(**fields: Any) -> Grant:
+    return message("rerun_step", **{"wave": "db", "step": "promote"} | fields)
+
+
+@pytest.mark.parametrize(
+    ("messages", "most"),
+    [
+        ([], 2),
+        ([rerun()], 4),
+        ([rerun(), rerun()], 4),
+        ([rerun(), rerun(nonce="2")], 6),
+        ([message("retry_wave", wave="db")], 4),
+        ([rerun(step="other")], 2),
+        ([rerun(wave="web")], 2),
+        ([rerun(execution_id="crm-ffffffffffff")], 2),
+        ([message("pause")], 2),
+    ],
+)
+def test_each_further_row_of_attempts_follows_a_signed_message(
+    messages: list[Grant], most: int
+) -> None:
+    signed = grant(start(plan_hash=PLAN.plan_hash))
+    for attempt, code in ((most, None), (most + 1, AccessCode.ATTEMPT_NOT_SIGNED)):
+        asked = replace(STEP, attempt=attempt, reruns=messages)
+        assert code_of(require_step, asked, signed, PLAN) is code
+
+
+def test_a_step_acts_in_its_own_target_or_else_in_the_waves() -> None:
+    assert DB.target_of(PROMOTE) == DB.target
+    assert DB.target_of(NOTIFY) == Target(
+        region="us-west-2", role_arn=role_arn("222222222222"), account_id="222222222222"
+    )
