@@ -1,5 +1,6 @@
 """A worker that kills itself (SIGKILL) at a point of a notification's way: see `notify_kills`."""
 
+import asyncio
 import os
 import signal
 from typing import Any
@@ -11,6 +12,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from contract.notify import NotifyReport
 from recovery.notify.events import Notification
+from runtime.worker import run_worker
 
 VARIABLE = "BENCH_KILL_AT"
 _CHANNEL = "pager"
@@ -63,6 +65,4 @@ if __name__ == "__main__":
         return await connect(*args, interceptors=[KillingInterceptor()], **options)
 
     Client.connect = connect_killing  # type: ignore[method-assign]
-    from worker import main
-
-    main()
+    asyncio.run(run_worker())
