@@ -216,7 +216,7 @@ async def api(
         who: httpx.AsyncClient(
             base_url=f"{stack.pages_url}/api",
             headers={"Authorization": f"Bearer {token_of(who)}"},
-            timeout=30,
+            timeout=60,
         )
         for who in roles
     }

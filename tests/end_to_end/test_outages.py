@@ -16,10 +16,10 @@ from tests.end_to_end.worker_processes import (
     assert_launched_once,
     delay_start_recovery,
     process_of,
+    start_worker,
     wait_for_delayed_call,
     wait_for_watch,
     wait_until_in_progress,
-    with_worker_module,
 )
 
 AN_HOUR = 3600.0
@@ -29,7 +29,7 @@ async def test_temporal_restarts_during_a_wave(env_with_own_temporal: E2eEnviron
     env = env_with_own_temporal
     slow = env.aws.servers(2, LaunchSeconds=SLOW_SECONDS)
     plan = env.plan(env.wave("Database", servers=slow), env.wave("App", "Database"))
-    env.stack.start_worker("one")
+    await start_worker(env, "one")
     execution_id = await start_execution(env.client, plan)
     await wait_until_in_progress(env, plan, "Database")
     env.stack.stop_part("temporal", kill=True)
@@ -49,7 +49,7 @@ async def test_a_disconnected_worker_is_replaced_and_launches_nothing_twice(
     proxy = await TcpProxy(env.stack.temporal_port).start()
     try:
         own = {"TEMPORAL_ADDRESS": f"127.0.0.1:{proxy.port}"}
-        env.stack.start_worker("cut-off", variables=own)
+        await start_worker(env, "cut-off", variables=own)
         first = await start_execution(env.client, watched)
         await wait_until_in_progress(env, watched, "Database")
         delay_start_recovery(env, 2)
@@ -58,7 +58,7 @@ async def test_a_disconnected_worker_is_replaced_and_launches_nothing_twice(
         # StartRecovery is answered, but whoever asked cannot tell.
         proxy.interrupt(NetworkFault.BLACKHOLE)
         env.aws.clear_faults()
-        env.stack.start_worker("other")
+        await start_worker(env, "other")
         await wait_for_watch(env, first, "database", by="other")
         # Two workers have the same work now, and the first hears of it only when it beats.
         proxy.restore()
@@ -93,7 +93,7 @@ async def test_a_worker_whose_clock_jumps_launches_once_and_reports_the_correct_
     env_without_worker: E2eEnvironment,
 ) -> None:
     env = env_without_worker
-    with_worker_module(env.stack, "drifting_worker").start_worker("drifting")
+    await start_worker(env, "drifting", module="drifting_worker")
     for jump in (signal.SIGUSR1, signal.SIGUSR2):
         env.aws.clear_faults()
         slow = env.aws.servers(1, LaunchSeconds=SLOW_SECONDS)

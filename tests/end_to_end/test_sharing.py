@@ -11,6 +11,7 @@ from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
 from settings import get_settings
 from tests.end_to_end.conftest import REGION, E2eEnvironment, RunningWorkers, wave_of
+from tests.end_to_end.worker_processes import start_worker
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ async def test_a_worker_killed_while_plans_share_jobs_launches_nothing_twice(
         )
         for _ in range(5)
     ]
-    scarce.stack.start_worker("doomed")
+    await start_worker(scarce, "doomed")
     ids = [await start_execution(scarce.client, plan) for plan in plans]
     await scarce.until(plans[0], lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
     scarce.stack.stop_part("doomed", kill=True)

@@ -3,11 +3,11 @@
 import asyncio
 import itertools
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from temporalio.api.enums.v1 import IndexedValueType
@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from client.errors import UnreachableError
 from client.executions import execution_state
 from client.start import start_execution
 from contract.identifiers import (
@@ -26,6 +27,7 @@ from contract.identifiers import (
     plan_workflow_id,
     wave_workflow_id,
 )
+from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE, TASK_QUEUES
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
@@ -42,6 +44,7 @@ from workflows.wave.workflow import WaveWorkflow
 
 _WORKFLOWS = [RecoveryPlanWorkflow, WaveWorkflow, LauncherWorkflow, HistoryRepairWorkflow]
 _NUMBERS = itertools.count(1)
+T = TypeVar("T")
 
 
 def wave(name: str, *after: str, **fields: Any) -> Wave:
@@ -103,11 +106,24 @@ class Run:
 
     async def state(self) -> ExecutionState:
         """The state as it is now."""
-        return await execution_state(self.client, self.plan.plan_id)
+        return await answered(lambda: execution_state(self.client, self.plan.plan_id))
 
     async def wave(self, wave_id: str) -> WaveState:
         """A wave's state from its own workflow."""
-        state: WaveState = await self.wave_handle(wave_id).query("status", result_type=WaveState)
+        return await answered(lambda: self._wave(wave_id))
+
+    async def _wave(self, wave_id: str) -> WaveState:
+        # An answer that is lost must not use up the time of those who wait for a state.
+        state: WaveState = await self.wave_handle(wave_id).query(
+            "status", result_type=WaveState, rpc_timeout=RPC_TIMEOUT
+        )
+        return state
+
+    async def until(self, condition: Callable[[ExecutionState], object]) -> ExecutionState:
+        """Await a state, without skipping time."""
+        async with asyncio.timeout(60):
+            while not condition(state := await self.state()):
+                await asyncio.sleep(0.05)
         return state
 
     async def wave_until(self, wave_id: str, condition: Callable[[WaveState], object]) -> WaveState:
@@ -116,10 +132,19 @@ class Run:
             while True:
                 # The wave's workflow may not have been started yet.
                 with suppress(RPCError):
-                    state = await self.wave(wave_id)
+                    state = await self._wave(wave_id)
                     if condition(state):
                         return state
                 await asyncio.sleep(0.02)
+
+
+async def answered(read: Callable[[], Awaitable[T]]) -> T:
+    """The answer to a query, which a busy machine may have to be asked for several times."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(UnreachableError, RPCError):
+                return await read()
+            await asyncio.sleep(0.1)
 
 
 async def _result(handle: WorkflowHandle[Any, Any]) -> None:

@@ -46,7 +46,7 @@ class Shell:
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run `drs-waves` to its end."""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         check_result([str(each) for each in arguments], out)
         return subprocess.CompletedProcess([], process.returncode, out, err)
 
@@ -113,7 +113,7 @@ def test_sigterm_during_a_run_leaves_nothing(shell: Shell) -> None:
             break
     assert len(shell.processes()) > 3
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Interrupted; the sandbox is stopped." in err
 
@@ -124,7 +124,7 @@ def test_an_interruption_while_it_starts_leaves_nothing(shell: Shell) -> None:
     assert "Starting Temporal" in process.stderr.readline()
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 130
 
 

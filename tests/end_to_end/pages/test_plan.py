@@ -35,7 +35,7 @@ async def test_a_recovery_is_continued_once_and_what_is_up_is_relaunched_only_if
     [database] = plan.waves[0].server_ids
     page = f"{served}/plans/{plan.plan_id}"
     about = f"about={state.execution_id}"
-    async with httpx.AsyncClient(timeout=30.0) as client:
+    async with httpx.AsyncClient(timeout=60.0) as client:
         opened = (await client.get(f"{page}/dialogs/continue?{about}")).text
         assert "<dt>Keeps</dt><dd><strong>2 servers that are recorded as up" in opened
         assert "<dt>Launches</dt><dd><strong>1 server in 1 wave" in opened
