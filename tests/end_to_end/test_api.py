@@ -330,6 +330,7 @@ async def queries_answered(env: E2eEnvironment) -> float:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_fifty_watchers_cost_temporal_no_more_than_one(
     env: E2eEnvironment, served: Served
 ) -> None:

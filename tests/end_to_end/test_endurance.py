@@ -46,7 +46,7 @@ async def test_a_worker_killed_during_a_wave_loses_nothing_and_launches_nothing_
 
 
 async def test_a_reset_plan_attaches_to_its_running_waves(env: E2eEnvironment) -> None:
-    slow = env.aws.servers(1, LaunchSeconds=2500)
+    slow = env.aws.servers(1, LaunchSeconds=1200)
     plan = env.plan(
         env.wave("Database"),
         env.wave("App", "Database", servers=slow),

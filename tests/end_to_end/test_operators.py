@@ -104,6 +104,7 @@ async def test_an_accepted_failure_stays_true_and_lets_dependents_go_on(
     assert state.status is PlanStatus.PARTIAL
 
 
+@pytest.mark.slow
 async def test_accepting_a_wave_in_progress_starts_its_dependents_at_once(
     env: E2eEnvironment,
 ) -> None:
@@ -206,7 +207,9 @@ async def test_retries_relaunch_only_the_failed_servers_before_the_policy_applie
     assert len(env.aws.accepted_launches(failing[0])) == 2
 
 
-@pytest.mark.parametrize("policy", [OnFailure.CONTINUE, OnFailure.STOP])
+@pytest.mark.parametrize(
+    "policy", [OnFailure.CONTINUE, pytest.param(OnFailure.STOP, marks=pytest.mark.slow)]
+)
 async def test_continue_runs_dependents_and_stop_launches_nothing_new(
     env: E2eEnvironment, policy: OnFailure
 ) -> None:

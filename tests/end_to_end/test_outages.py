@@ -37,6 +37,7 @@ async def test_temporal_restarts_during_a_wave(env_with_own_temporal: E2eEnviron
     assert_launched_once(env, await env.end(plan, execution_id), [plan])
 
 
+@pytest.mark.slow
 async def test_a_disconnected_worker_is_replaced_and_launches_nothing_twice(
     env_without_worker: E2eEnvironment,
 ) -> None:
@@ -68,6 +69,7 @@ async def test_a_disconnected_worker_is_replaced_and_launches_nothing_twice(
         await proxy.stop()
 
 
+@pytest.mark.slow
 async def test_an_hour_of_throttling_delays_a_recovery_and_fails_nothing(
     env_without_worker: E2eEnvironment,
 ) -> None:
@@ -89,6 +91,7 @@ async def test_an_hour_of_throttling_delays_a_recovery_and_fails_nothing(
         assert_launched_once(env, await env.end(late, late_id), [late])
 
 
+@pytest.mark.slow
 async def test_a_worker_whose_clock_jumps_launches_once_and_reports_the_correct_status(
     env_without_worker: E2eEnvironment,
 ) -> None:
@@ -115,7 +118,9 @@ async def test_a_worker_whose_clock_jumps_launches_once_and_reports_the_correct_
         assert len(env.aws.accepted_launches(bad.waves[0].server_ids[0])) == 1
 
 
-@pytest.mark.parametrize("when", ["in-mid-launch", "in-mid-watch"])
+@pytest.mark.parametrize(
+    "when", ["in-mid-launch", pytest.param("in-mid-watch", marks=pytest.mark.slow)]
+)
 async def test_a_wave_or_plan_that_an_operator_resets_is_launched_once(
     env_without_worker: E2eEnvironment, when: str
 ) -> None:

@@ -65,6 +65,7 @@ async def test_plans_at_once_share_jobs_under_the_quota_and_none_is_refused(
         assert app.start_time >= database.end_time - 1
 
 
+@pytest.mark.slow
 async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_waits(
     scarce: E2eEnvironment,
 ) -> None:
@@ -85,6 +86,7 @@ async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_
     assert refusals(scarce) == before
 
 
+@pytest.mark.slow
 async def test_a_worker_killed_while_plans_share_jobs_launches_nothing_twice(
     scarce: E2eEnvironment,
 ) -> None:

@@ -423,6 +423,7 @@ async def test_only_a_signed_answer_ends_the_doubt_about_a_launch(
     assert wave_of(state, "Database").servers[0].recovery_job_id == job_id
 
 
+@pytest.mark.slow
 async def test_a_drill_and_its_clean_up_through_two_signing_apis_and_two_workers(
     two_apis: list[str], env_without_worker: E2eEnvironment
 ) -> None:

@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from client.start import start_execution
 from client.workers import idle_reason
 from recovery.plan.model import RecoveryPlan
@@ -56,6 +58,7 @@ async def test_a_worker_without_temporal_ends_at_the_second_stop_signal(
     process_of(env, "temporal").resume()
 
 
+@pytest.mark.slow
 async def test_a_rolling_deploy_and_its_rollback_during_a_plan_change_nothing(
     env_without_worker: E2eEnvironment,
 ) -> None:
@@ -81,6 +84,7 @@ async def test_a_rolling_deploy_and_its_rollback_during_a_plan_change_nothing(
     assert "Traceback" not in (env.stack.folder / "old.log").read_text()
 
 
+@pytest.mark.slow
 async def test_versioned_workers_log_what_is_missing_and_keep_their_executions(
     env_with_own_temporal: E2eEnvironment,
 ) -> None:

@@ -255,6 +255,7 @@ def test_a_wave_is_skipped_and_a_wrong_one_is_refused_with_a_hint(operator: Oper
     assert "the last execution of plan 'skips', " in late.stderr
 
 
+@pytest.mark.slow
 def test_a_late_failure_is_retried_and_what_is_up_is_not_launched_again(
     operator: OperatorShell,
 ) -> None:
@@ -405,6 +406,7 @@ def test_a_failed_drill_is_continued_and_cleaned_up(operator: OperatorShell) -> 
     assert "Clean-up COMPLETED" in operator.do("history", second).stdout
 
 
+@pytest.mark.slow
 def test_a_clean_up_is_scheduled_at_the_start(operator: OperatorShell) -> None:
     server_id = operator.server()
     plan = operator.plan("tidy", {"db": []}, db={"ServerIds": [server_id]})

@@ -72,6 +72,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     assert not list(tmp_path.glob("drs-waves-*")), "the sandbox's folder is still there"
 
 
+@pytest.mark.slow
 def test_a_plan_runs_in_the_order_of_its_waves(shell: Shell) -> None:
     ended = shell.run("sandbox", "run", EXAMPLES / "crm.yaml", "--speed", "400")
     assert ended.returncode == 0, ended.stderr
@@ -128,6 +129,7 @@ def test_an_interruption_while_it_starts_leaves_nothing(shell: Shell) -> None:
     assert process.returncode == 130
 
 
+@pytest.mark.slow
 def test_up_is_found_by_other_commands_and_down_discards_it(shell: Shell) -> None:
     up = shell.run("sandbox", "up", "--plan", EXAMPLES / "crm.yaml", "--speed", "400")
     try:

@@ -94,6 +94,7 @@ def plan_and_broken(env_without_worker: E2eEnvironment) -> tuple[RecoveryPlan, s
     return plan, broken
 
 
+@pytest.mark.slow
 async def test_every_number_of_a_night_on_call_is_true(
     env_without_worker: E2eEnvironment,
     plan_and_broken: tuple[RecoveryPlan, str],

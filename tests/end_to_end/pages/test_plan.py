@@ -3,6 +3,7 @@
 import re
 
 import httpx
+import pytest
 
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.plan.model import RecoveryPlan
@@ -28,6 +29,7 @@ def launches(env: E2eEnvironment, plan: RecoveryPlan) -> list[int]:
     return [len(env.aws.accepted_launches(i)) for wave in plan.waves for i in wave.server_ids]
 
 
+@pytest.mark.slow
 async def test_a_recovery_is_continued_once_and_what_is_up_is_relaunched_only_if_chosen(
     env: E2eEnvironment, served: str
 ) -> None:

@@ -5,6 +5,8 @@ import time
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from client.start import start_execution
 from contract.identifiers import new_execution_id
 from recovery.execution.wave import WaveStatus
@@ -115,6 +117,7 @@ async def test_names_are_escaped(env: E2eEnvironment, served: str, open_page: Op
     await env.end(plan, execution_id)
 
 
+@pytest.mark.slow
 async def test_a_server_that_could_not_be_verified_is_shown_as_unknown(
     env: E2eEnvironment, served: str, open_page: Open
 ) -> None:
@@ -140,6 +143,7 @@ async def test_a_server_that_could_not_be_verified_is_shown_as_unknown(
     await env.end(plan, execution_id)
 
 
+@pytest.mark.slow
 async def test_a_page_says_that_its_state_is_the_last_known_while_temporal_does_not_answer(
     env_with_own_temporal: E2eEnvironment, open_page: Open
 ) -> None:
@@ -170,6 +174,7 @@ async def test_a_page_says_that_its_state_is_the_last_known_while_temporal_does_
     tab.console_errors.clear()
 
 
+@pytest.mark.slow
 async def test_without_a_worker_the_last_known_state_is_shown_and_what_starts_one(
     env_without_worker: E2eEnvironment, served: str, open_page: Open
 ) -> None:
