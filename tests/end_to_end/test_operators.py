@@ -64,6 +64,7 @@ async def test_a_skipped_wave_is_not_launched_and_its_dependents_go_on(env: E2eE
     assert (message.name, message.actor, message.actor_verified) == ("skip_wave", "ops", False)
 
 
+@pytest.mark.slow
 async def test_a_bare_wave_id_as_a_signal_skips_and_a_cascade_skips_what_follows(
     env: E2eEnvironment,
 ) -> None:
@@ -118,6 +119,7 @@ async def test_accepting_a_wave_in_progress_starts_its_dependents_at_once(
     assert state.status is PlanStatus.PARTIAL
 
 
+@pytest.mark.slow
 async def test_a_cancelled_wave_is_observed_on_and_its_dependents_are_skipped(
     env: E2eEnvironment,
 ) -> None:
@@ -192,6 +194,7 @@ async def test_a_retry_of_a_wave_whose_job_was_only_slow_launches_nothing_again(
     assert all(len(env.aws.accepted_launches(server)) == 1 for server in slow)
 
 
+@pytest.mark.slow
 async def test_retries_relaunch_only_the_failed_servers_before_the_policy_applies(
     env: E2eEnvironment,
 ) -> None:
@@ -207,9 +210,8 @@ async def test_retries_relaunch_only_the_failed_servers_before_the_policy_applie
     assert len(env.aws.accepted_launches(failing[0])) == 2
 
 
-@pytest.mark.parametrize(
-    "policy", [OnFailure.CONTINUE, pytest.param(OnFailure.STOP, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", [OnFailure.CONTINUE, OnFailure.STOP])
 async def test_continue_runs_dependents_and_stop_launches_nothing_new(
     env: E2eEnvironment, policy: OnFailure
 ) -> None:

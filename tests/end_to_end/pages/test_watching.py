@@ -207,6 +207,7 @@ async def test_without_a_worker_the_last_known_state_is_shown_and_what_starts_on
         await env.end(plan, execution_id)
 
 
+@pytest.mark.slow
 async def test_the_overview_shows_running_executions_and_the_last_drill_of_a_plan(
     env: E2eEnvironment, served: str, open_page: Open
 ) -> None:
