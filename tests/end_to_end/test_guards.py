@@ -10,9 +10,8 @@ from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from tests.end_to_end.conftest import RECOVERY, E2eEnvironment, wave_of
 
+
 # DRS may clean up a server's earlier instance at the start of a job, or before the launch.
-
-
 @pytest.mark.parametrize("clean_up", ["at-start", "before-launch"])
 async def test_a_drill_never_launches_over_a_live_instance_of_a_real_recovery(
     env: E2eEnvironment, clean_up: str

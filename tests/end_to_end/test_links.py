@@ -67,7 +67,7 @@ async def opened(client: httpx.AsyncClient, urls: set[str]) -> list[tuple[int, s
 
 
 @pytest.mark.parametrize(
-    "with_what",
+    "visitor",
     [
         "a session",
         pytest.param("no session", marks=pytest.mark.slow),
@@ -75,7 +75,7 @@ async def opened(client: httpx.AsyncClient, urls: set[str]) -> list[tuple[int, s
     ],
 )
 async def test_whoever_opens_every_link_decides_launches_and_starts_nothing(
-    env: E2eEnvironment, served: Served, with_what: str
+    env: E2eEnvironment, served: Served, visitor: str
 ) -> None:
     (server,) = env.aws.servers(1)
     plan = env.plan(env.wave("Web", servers=[server], approval_required=True))
@@ -92,7 +92,7 @@ async def test_whoever_opens_every_link_decides_launches_and_starts_nothing(
         "a session": {"Cookie": f"drs_waves_token={token}"},
         "a token": {"Authorization": f"Bearer {token}"},
     }
-    headers = visitors[with_what]
+    headers = visitors[visitor]
     async with httpx.AsyncClient(
         base_url=site, headers=headers, follow_redirects=True, timeout=60
     ) as client:
