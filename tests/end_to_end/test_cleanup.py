@@ -95,6 +95,7 @@ async def test_a_real_recovery_is_cleaned_up_only_with_its_plan_id_typed(
         assert env.aws.instances_up(server) == []
 
 
+@pytest.mark.slow
 async def test_a_clean_up_asked_for_in_advance_waits_and_does_not_hold_the_plan(
     env: E2eEnvironment,
 ) -> None:

@@ -144,6 +144,7 @@ async def test_a_server_that_drs_does_not_know_fails_alone(env: E2eEnvironment) 
     assert launched.launch_status is LaunchStatus.LAUNCHED
 
 
+@pytest.mark.slow
 async def test_a_large_wave_is_split_into_jobs_of_at_most_100_servers(env: E2eEnvironment) -> None:
     plan = env.plan(env.wave("Fleet", servers=230))
     state = await env.run(plan)

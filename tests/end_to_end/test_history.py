@@ -137,6 +137,7 @@ async def test_verify_finds_and_repairs_what_was_deleted_altered_or_is_old(
     assert f"COMPLETED\n  {before.status_reason}" in await history_command(execution_id)
 
 
+@pytest.mark.slow
 async def test_verify_says_when_only_dynamodb_has_an_execution_and_refuses_an_unknown_one(
     env: E2eEnvironment,
 ) -> None:

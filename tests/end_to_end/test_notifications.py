@@ -180,9 +180,8 @@ async def test_a_channel_that_fails_is_shown_holds_back_no_other_and_gets_its_me
     await env.eventually(is_recorded)
 
 
-@pytest.mark.parametrize(
-    "effect", [{"Effect": "hang"}, pytest.param({"Effect": "hold"}, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("effect", [{"Effect": "hang"}, {"Effect": "hold"}])
 async def test_a_worker_that_is_killed_while_it_sends_loses_no_message(
     env_without_worker: E2eEnvironment, receivers: Receivers, effect: dict[str, Any]
 ) -> None:

@@ -94,6 +94,7 @@ async def test_a_plan_spans_two_accounts_and_two_regions(env: E2eEnvironment) ->
     assert launch["Region"] == "eu-central-1"
 
 
+@pytest.mark.slow
 async def test_the_web_ui_and_the_query_say_what_a_wave_waits_for(env: E2eEnvironment) -> None:
     plan = env.plan(env.wave("Database"), env.wave("Cache"), env.wave("App", "Database", "Cache"))
     execution_id = await start_execution(env.client, plan)

@@ -43,6 +43,7 @@ def run_aws(endpoint: str, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_the_aws_command_line_drills_and_terminates() -> None:
     with LocalAws() as aws:
         endpoint = aws.server.endpoint_url

@@ -150,6 +150,7 @@ async def test_a_terminated_launcher_gets_the_request_again_and_searches_the_job
     assert launched.possibly_sent
 
 
+@pytest.mark.slow
 async def test_jobs_that_the_role_of_a_launch_cannot_read_are_not_taken_for_none(
     env_on_real_server: FakedEnvironment,
 ) -> None:

@@ -366,6 +366,7 @@ def test_a_recovery_is_cancelled_and_cleaned_up_only_when_it_is_confirmed(
     assert "is a RECOVERY, and a drill never takes over" in other.stderr
 
 
+@pytest.mark.slow
 def test_a_failed_drill_is_continued_and_cleaned_up(operator: OperatorShell) -> None:
     up, bad, rest = (
         operator.server(),

@@ -77,6 +77,7 @@ async def test_a_recovery_is_continued_once_and_what_is_up_is_relaunched_only_if
         assert f"{state.execution_id},{plan.plan_id}" in listed.text
 
 
+@pytest.mark.slow
 async def test_a_plan_is_found_edited_and_started_by_keyboard(
     env: E2eEnvironment, served: str, open_page: Open
 ) -> None:

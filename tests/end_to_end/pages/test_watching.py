@@ -67,6 +67,7 @@ async def test_the_page_shows_the_diamond_from_start_to_end(
         assert await duration.inner_text() == running_duration(wave.completion_duration)
 
 
+@pytest.mark.slow
 async def test_a_selected_wave_shows_its_servers_with_their_instances(
     env: E2eEnvironment, served: str, open_page: Open
 ) -> None:
@@ -88,6 +89,7 @@ async def test_a_selected_wave_shows_its_servers_with_their_instances(
     await tab.sees("#dialog-details", state.waves[0].servers[1].source_server_id)
 
 
+@pytest.mark.slow
 async def test_times_are_in_the_zone_of_the_reader(
     env: E2eEnvironment, served: str, open_page: Open
 ) -> None:
