@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from http import HTTPStatus
+from importlib import import_module
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, Self
@@ -38,6 +39,7 @@ from sandbox.http.wsgi_server import LOOPBACK, LoopbackServer, ResponseTruncated
 from sandbox.receivers.http_receivers import receiver_call, respond
 from sandbox.receivers.inbox import RECEIVER
 from sandbox.receivers.smtp import smtp_server
+from sandbox.recovered.listeners import ApplicationListeners
 from sandbox.scenario import Effect, Fault, Scenario, load_scenario
 
 _EXIT_BAD_INPUT = 2
@@ -140,6 +142,9 @@ class SandboxApplication:
 
 def _backend_app(service: Any) -> Any:
     """Return moto's application of a service. It raises what it does not support."""
+    if service == "ec2":
+        # Takes half a second to import.
+        import_module("sandbox.recovered.instances").register()
     app = create_backend_app(service)
     app.config["PROPAGATE_EXCEPTIONS"] = True
     return app
@@ -178,6 +183,7 @@ class SandboxAws:
         self._port = port
         self._smtp_port = smtp_port
         self._smtp: Controller | None = None
+        self._listeners: ApplicationListeners | None = None
         self._clock = clock
         self._server: LoopbackServer | None = None
         self._thread: Thread | None = None
@@ -206,6 +212,8 @@ class SandboxAws:
             target=self._server.serve_forever, args=(0.05,), name="sandbox-aws", daemon=True
         )
         self._thread.start()
+        self._listeners = ApplicationListeners()
+        self._listeners.start()
         if self._smtp_port is not None:
             self._smtp = smtp_server(self.control, self._smtp_port)
             self._smtp.start()
@@ -219,6 +227,9 @@ class SandboxAws:
         if self._smtp is not None:
             self._smtp.stop()
             self._smtp = None
+        if self._listeners is not None:
+            self._listeners.stop()
+            self._listeners = None
         self._server.shutdown()
         self._server.server_close()
         self._server.close_connections()
