@@ -41,6 +41,7 @@ from sandbox.receivers.inbox import RECEIVER
 from sandbox.receivers.smtp import smtp_server
 from sandbox.recovered.listeners import ApplicationListeners
 from sandbox.scenario import Effect, Fault, Scenario, load_scenario
+from sandbox.ssm import documents
 
 _EXIT_BAD_INPUT = 2
 
@@ -142,9 +143,9 @@ class SandboxApplication:
 
 def _backend_app(service: Any) -> Any:
     """Return moto's application of a service. It raises what it does not support."""
-    if service == "ec2":
+    if service in ("ec2", "ssm"):
         # Takes half a second to import.
-        import_module("sandbox.recovered.instances").register()
+        import_module("sandbox.ssm.responses").register()
     app = create_backend_app(service)
     app.config["PROPAGATE_EXCEPTIONS"] = True
     return app
@@ -201,6 +202,7 @@ class SandboxAws:
         service_quotas.register()
         BackendDict.reset()
         effects.clear()
+        documents.clear()
         vars(simulation).update(vars(Simulation(now=self._clock, speed=self._speed)))
         self.control = SandboxControl()
         for scenario in self._scenarios:

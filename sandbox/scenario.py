@@ -30,6 +30,7 @@ from sandbox.drs.simulation import Durations, TimestampForm
 from sandbox.receivers.inbox import RECEIVER, SCRIPTED
 from sandbox.recovered.behavior import Application, RecoveredBehavior
 from sandbox.section import AccountId, Region, Seconds, Section, SourceServerId
+from sandbox.ssm.documents import Document
 
 DEFAULT_REGION = "us-west-2"
 DEFAULT_ACCOUNT_ID = "123456789012"
@@ -255,6 +256,7 @@ class Scenario(Section):
     """A scenario file.
 
     Attributes:
+        documents: Those of Systems Manager; later ones hold.
         timestamp_form: The timestamp format of DRS; None does not change it.
         durations: How long launches take; None does not change it.
         clock_offset_seconds: Seconds by which the clock of DRS and of Systems Manager is ahead, or
@@ -266,6 +268,7 @@ class Scenario(Section):
     source_servers: tuple[SourceServer, ...] = ()
     quotas: Quotas = Field(default_factory=Quotas)
     faults: tuple[Fault, ...] = ()
+    documents: tuple[Document, ...] = ()
     timestamp_form: TimestampForm | None = None
     durations: Durations | None = None
     clock_offset_seconds: Annotated[float, Field(ge=-_MAX_OFFSET, le=_MAX_OFFSET)] | None = None
@@ -273,7 +276,7 @@ class Scenario(Section):
 
 
 SECTIONS: tuple[type[Section], ...] = (
-    Scenario, SourceServer, Quotas, Fault, Application, LaunchAction
+    Scenario, SourceServer, Quotas, Fault, Application, LaunchAction, Document
 )  # fmt: skip
 
 

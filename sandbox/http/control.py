@@ -23,6 +23,7 @@ from sandbox.receivers.inbox import Inbox
 from sandbox.receivers.queues import NotificationQueues
 from sandbox.scenario import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Quotas, Scenario, read_scenario
 from sandbox.seed import all_backends, apply_quotas, apply_source_server
+from sandbox.ssm.documents import documents
 
 PREFIX = "/_sandbox/"
 
@@ -72,6 +73,7 @@ class SandboxControl:
                 holders = apply_source_server(entry)
                 for quotas in self._quotas:
                     apply_quotas(quotas, holders)
+            documents.extend(scenario.documents)
         self.faults.add(scenario.faults, simulation.seed)
 
     def log(self, call: Call, result: str, *, fault: str | None = None) -> None:
