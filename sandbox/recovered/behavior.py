@@ -18,7 +18,7 @@ class Answer(StrEnum):
     """How an application treats a connection.
 
     ANSWERS: tcp accepts it and keeps it open; http sends a response.
-    FAILS: it is closed at once, without a response.
+    FAILS: it is closed without a response.
     HANGS: tcp never accepts it, as behind a security group that drops packets; http accepts it and
         never sends a response.
     """

@@ -117,8 +117,7 @@ class _Listener:
         assert task is not None, "a coroutine runs in a task"
         self._connections.add(task)
         try:
-            if self.application.answer is not Answer.FAILS:
-                await self._respond(reader, writer)
+            await self._respond(reader, writer)
         except (OSError, ValueError, EOFError, asyncio.CancelledError):
             # The client or the instance has gone, or it is no request.
             pass
@@ -130,10 +129,12 @@ class _Listener:
         application = self.application
         if application.protocol == "http":
             await reader.readuntil(b"\r\n\r\n")
-            if application.answer is Answer.ANSWERS:
-                writer.write(_http_response(application))
-                await writer.drain()
-                return
+        if application.answer is Answer.FAILS:
+            return
+        if application.protocol == "http" and application.answer is Answer.ANSWERS:
+            writer.write(_http_response(application))
+            await writer.drain()
+            return
         while await reader.read(_LONGEST_REQUEST):
             pass
 
