@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -10,6 +11,7 @@ from moto.core.base_backend import BackendDict, BaseBackend
 from pydantic import Field
 
 from sandbox.drs import drs_backends
+from sandbox.drs.models import DRSBackend
 from sandbox.drs.servers.recovery_instances import RecoveryInstance
 from sandbox.section import Delay, Section
 
@@ -80,10 +82,21 @@ class RecoveredServersBackend(BaseBackend):
 
     def recovery_instances(self) -> list[RecoveryInstance]:
         """Return the recovery instances that DRS ever launched here."""
+        drs = self._drs()
+        return list(drs.recovery_instances.values()) if drs else []
+
+    def with_applications(self) -> Iterator[tuple[RecoveryInstance, tuple[Application, ...]]]:
+        """Iterate over the recovery instances with applications."""
+        drs = self._drs()
+        for server_id, behavior in list(self.behaviors.items()):
+            server = drs.source_servers.get(server_id) if drs and behavior.applications else None
+            for instance in list(server.instances) if server else []:
+                yield instance, behavior.applications
+
+    def _drs(self) -> DRSBackend | None:
         # A lookup by index in moto's BackendDict would create the backend.
         account = drs_backends.get(self.account_id)
-        drs = account.get(self.region_name) if account else None
-        return list(drs.recovery_instances.values()) if drs else []
+        return account.get(self.region_name) if account else None
 
 
 recovered_backends = BackendDict(RecoveredServersBackend, "ec2")

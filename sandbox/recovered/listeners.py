@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from http import HTTPStatus
@@ -27,6 +28,7 @@ class ApplicationListeners:
 
     def __init__(self) -> None:
         self._listeners: dict[Place, _Listener] = {}
+        self._reported: set[Place] = set()
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
         self._thread = Thread(target=self._run, name="sandbox-applications", daemon=True)
@@ -58,22 +60,23 @@ class ApplicationListeners:
                 del self._listeners[place]
         for place in wanted.keys() - self._listeners.keys():
             listener = _Listener(wanted[place])
-            # Another process may use the place: it is tried again.
-            with suppress(OSError):
+            try:
                 await listener.open(place)
+            except OSError as error:
+                # It is tried again, but reported once.
+                if place not in self._reported:
+                    print(f"sandbox.aws: cannot listen on {place}: {error}", file=sys.stderr)
+                self._reported.add(place)
+            else:
                 self._listeners[place] = listener
 
 
 def _applications_up(now: float) -> Iterator[tuple[Place, Application]]:
     accounts = list(recovered_backends.values())
     for backend in [each for account in accounts for each in list(account.values())]:
-        if not any(behavior.applications for behavior in list(backend.behaviors.values())):
-            continue
-        for instance in backend.recovery_instances():
-            if not instance.is_running(now):
-                continue
-            seconds = instance.running_seconds(now)
-            for each in backend.behavior(instance.source_server.source_server_id).applications:
+        for instance, applications in backend.with_applications():
+            seconds = instance.running_seconds(now) if instance.is_running(now) else -1.0
+            for each in applications:
                 if seconds >= each.up_after_seconds:
                     yield (instance.private_ip, each.port), each
 
@@ -91,7 +94,7 @@ class _Listener:
         """Listen.
 
         Raises:
-            OSError: The place is in use.
+            OSError: The place is in use, or the port needs more rights.
         """
         if self.application.answer is Answer.HANGS and self.application.protocol == "tcp":
             self._open_full(place)

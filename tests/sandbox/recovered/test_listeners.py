@@ -138,3 +138,13 @@ def test_the_scenario_can_change_an_application_while_it_is_up() -> None:
         redirect = "Protocol: http, Status: 302, Headers: {Location: 'http://127.0.0.1/x'}"
         aws.control("POST", "scenario", with_application(redirect))
         assert_soon(302, lambda: response(address)[0])
+
+
+def test_a_place_in_use_is_reported_and_tried_again(capfd: pytest.CaptureFixture[str]) -> None:
+    with LocalAws(with_application("UpAfterSeconds: 60")) as aws:
+        address = launched(aws)
+        with socket.create_server((address, PORT)):
+            aws.pass_time(60)
+            assert_soon(True, lambda: "cannot listen" in capfd.readouterr().err)
+        assert_soon("open", lambda: connection(address))
+        assert "cannot listen" not in capfd.readouterr().err
