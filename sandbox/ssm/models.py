@@ -107,7 +107,8 @@ class RunBackend(BaseBackend):
             raise SSMException("DuplicateInstanceId", "An instance is named twice.")
         instances = ec2_backends[self.account_id][self.region_name].all_instances()
         online = {each.id: each for each in instances if _is_online(each)}
-        if offline := [each for each in named if each not in online]:
+        offline = [each for each in named if each not in online]
+        if offline or not (named or targets):
             message = f"Instances {offline} not in a valid state for account {self.account_id}"
             raise SSMException("InvalidInstanceId", message)
         if not targets:

@@ -168,6 +168,7 @@ def test_commands_are_refused_as_aws_does() -> None:
         assert refused(send_command, **twice) == "DuplicateInstanceId"
         gone = {"InstanceIds": ["i-00000000000000000"], "DocumentName": SCRIPT}
         assert refused(send_command, **gone) == "InvalidInstanceId"
+        assert refused(send_command, DocumentName=SCRIPT) == "InvalidInstanceId"
         other = {"InstanceIds": one, "DocumentName": SCRIPT, "Parameters": {"script": ["x"]}}
         assert refused(send_command, **other) == "InvalidParameters"
         assert aws.control("GET", "effects")[1]["Effects"] == []
