@@ -95,6 +95,26 @@ class AdoptJobRequest(LaunchAnywayRequest):
     job: Annotated[str, Field(pattern=f"^{JOB_ID_PATTERN}$")]
 
 
+class StepMessageRequest(WaveMessageRequest):
+    """Decide about a step of a wave.
+
+    Attributes:
+        step: the StepId; required if several steps of the wave are concerned.
+    """
+
+    step: PlanOrWaveId | None = None
+
+
+class CompleteStepRequest(StepMessageRequest):
+    """Say that a step is done.
+
+    Attributes:
+        outputs: the inputs that a manual step asks for, or what another step returned, by name.
+    """
+
+    outputs: dict[str, str | bool | int | float] | None = None
+
+
 class CancelExecutionRequest(ExecutionMessageRequest):
     """Cancel an execution.
 
@@ -141,6 +161,10 @@ REQUESTS: dict[MessageName, tuple[type[StrictModel], str]] = {
         LaunchAnywayRequest,
         "Confirm that DRS has no job for a launch in doubt",
     ),
+    MessageName.COMPLETE_STEP: (CompleteStepRequest, "Complete a step"),
+    MessageName.SKIP_STEP: (StepMessageRequest, "Skip a step"),
+    MessageName.FAIL_STEP: (StepMessageRequest, "Fail a step"),
+    MessageName.RERUN_STEP: (StepMessageRequest, "Run a step again"),
 }
 
 

@@ -221,9 +221,6 @@ class RecoveryPlan(Model):
         # It has no effect on what is recovered, and how.
         del content["Notify"]
         for dumped, wave in zip(content["Waves"], self.waves, strict=True):
-            for key in ("PreLaunchSteps", "PostLaunchSteps", "Steps"):
-                if not dumped[key]:
-                    del dumped[key]
             dumped["Dependencies"] = sorted(wave.depends_on)
             dumped["Servers"].sort(key=lambda server: server["SourceServerId"])
             for key in ("PreLaunchSteps", "PostLaunchSteps", "Steps"):
