@@ -26,7 +26,7 @@ from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Request, Response
 
-from sandbox import service_quotas
+from sandbox import effects, service_quotas
 from sandbox.drs import register
 from sandbox.drs.simulation import Simulation, simulation
 from sandbox.http.aws_call import Call, error_code, identify
@@ -194,6 +194,7 @@ class SandboxAws:
         register()
         service_quotas.register()
         BackendDict.reset()
+        effects.clear()
         vars(simulation).update(vars(Simulation(now=self._clock, speed=self._speed)))
         self.control = SandboxControl()
         for scenario in self._scenarios:

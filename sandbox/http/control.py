@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from werkzeug.wrappers import Request, Response
 
+from sandbox import effects
 from sandbox.drs.simulation import simulation
 from sandbox.http.aws_call import Call
 from sandbox.http.call_log import GONE, HELD, CallLog
@@ -162,6 +163,7 @@ class SandboxControl:
         routes: dict[tuple[str, str], Callable[[], dict[str, Any] | None]] = {
             ("GET", "health"): self.health,
             ("GET", "ledger"): lambda: self.ledger(given.get("account")),
+            ("GET", "effects"): lambda: effects.recorded(given.get("account")),
             ("GET", "calls"): lambda: self.calls(given.get("account")),
             ("GET", "log"): lambda: self.logged(
                 after=int(given.get("after", 0)), wait=float(given.get("wait", 0))
