@@ -15,25 +15,35 @@ from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from moto.core.utils import get_service_model
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic.alias_generators import to_pascal
 
 from sandbox.drs.jobs.timeline import CleanUp
 from sandbox.drs.servers.oddities import Oddity
 from sandbox.drs.servers.source_servers import DeadSnapshot
 from sandbox.drs.simulation import Durations, TimestampForm
 from sandbox.receivers.inbox import RECEIVER, SCRIPTED
+from sandbox.section import AccountId, Region, Seconds, Section, SourceServerId
+from sandbox.services import scripts
+from sandbox.services.scripts import ServiceScripts
 
-DEFAULT_REGION = "us-west-2"
-DEFAULT_ACCOUNT_ID = "123456789012"
+DEFAULT_REGION = scripts.DEFAULT_REGION
+DEFAULT_ACCOUNT_ID = scripts.DEFAULT_ACCOUNT_ID
 ANY = "*"
+HTTP = "http"
+DNS = "dns"
+DNS_QUERY = "Query"
+LOCAL_SERVICES: dict[str, tuple[str, ...]] = {
+    RECEIVER: SCRIPTED,
+    HTTP: ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+    DNS: (DNS_QUERY,),
+}
+"""The operations of services that are not AWS's, in faults and in the log of calls."""
+_DNS_ERRORS = ("NXDOMAIN", "REFUSED", "SERVFAIL")
 
 Outcome = Literal["launched", "failed-early", "failed-late", "stuck", "missing-permission"]
 ReplicationState = Literal[
@@ -50,11 +60,6 @@ ReplicationState = Literal[
 ]
 
 
-def _account_as_text(value: object) -> object:
-    # YAML reads an unquoted account ID as a number.
-    return f"{value:012d}" if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 def _iso_duration(value: object) -> object:
     # Pydantic also reads numbers, and clock times.
     if isinstance(value, str) and not value.startswith("P"):
@@ -62,21 +67,14 @@ def _iso_duration(value: object) -> object:
     return value
 
 
-AccountId = Annotated[str, BeforeValidator(_account_as_text), Field(pattern=r"^[0-9]{12}$")]
-Region = Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$")]
 _MAX_OFFSET = 366 * 86_400.0
-Seconds = Annotated[float, Field(gt=0)]
 
 
 class ScenarioError(ValueError):
     """A scenario is not valid. The message lists every problem and its location."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, extra="forbid")
-
-
-class SourceServer(_Section):
+class SourceServer(Section):
     """One source server. If it exists, only the specified keys change.
 
     Attributes:
@@ -104,7 +102,7 @@ class SourceServer(_Section):
         running_job: It starts in a job of another client that never ends.
     """
 
-    source_server_id: Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{17}$")]
+    source_server_id: SourceServerId
     region: Region | None = None
     account_id: AccountId | None = None
     name: str | None = None
@@ -140,7 +138,7 @@ class SourceServer(_Section):
         return value
 
 
-class Quotas(_Section):
+class Quotas(Section):
     """Quotas of every Region; those not given stay as they are.
 
     Attributes:
@@ -177,14 +175,15 @@ class Effect(StrEnum):
     GATEWAY_AFTER = "gateway-after"
 
 
-class Fault(_Section):
+class Fault(Section):
     """A fault of calls of one operation.
 
     Attributes:
         operation: The API operation, or `*` for every operation of the service.
         service: The service name: drs, dynamodb, sts, sqs, events …; `*` with the operation `*` for
-            every service, as when a Region fails; `receiver` for a receiver of notifications, with
-            its name as the operation.
+            every service, as when a Region fails. `receiver` for a receiver of notifications, with
+            its name as the operation; `http` for the HTTP service, with the method; `dns`, with
+            `Query`.
         error: The error code to return. The request is not executed.
         message: The error message. Default: a typical message.
         retry_after_seconds: The Retry-After header of throttling and server errors.
@@ -198,7 +197,8 @@ class Fault(_Section):
         region: Only calls to this Region.
         account_id: Only calls in this account.
         caller: Only calls with this `AWS_SDK_UA_APP_ID`.
-        mentions: Only calls whose request contains one of these texts, such as a source server ID.
+        mentions: Only calls whose path or body contains one of these texts, such as a source server
+            ID, the name of a function, or a name that is looked up.
             For a request with a job ID, the source servers and tag values of the job also count.
             For a request with an instance ID, its source server also counts.
         name: The name of the fault in the log and in DELETE requests.
@@ -233,17 +233,27 @@ class Fault(_Section):
             raise ValueError("only the gateway effects support Status and Body")
         if self.service == ANY and (self.operation != ANY or self.error):
             raise ValueError('Service: "*" requires Operation: "*" and an Effect')
-        if self.service == RECEIVER:
-            if self.error or self.operation not in (ANY, *SCRIPTED):
-                names = ", ".join(SCRIPTED)
-                raise ValueError(f"a receiver has an Effect, and as Operation one of {names}")
+        if self.service in LOCAL_SERVICES:
+            self._check_local()
         elif self.operation != ANY:
             _check_operation(self.service, self.operation)
         return self
 
+    def _check_local(self) -> None:
+        operations = LOCAL_SERVICES[self.service]
+        if self.operation not in (ANY, *operations):
+            raise ValueError(f"Service {self.service} has as Operation {', '.join(operations)}")
+        if self.service != DNS:
+            if self.error:
+                raise ValueError(f"Service {self.service} has an Effect, and no Error")
+        elif self.error not in (None, *_DNS_ERRORS):
+            raise ValueError(f"Service dns has as Error one of {', '.join(_DNS_ERRORS)}")
+        elif self.effect not in (None, Effect.DROP, Effect.DELAY):
+            raise ValueError("Service dns has as Effect drop or delay")
 
-class Scenario(_Section):
-    """A scenario file.
+
+class Scenario(ServiceScripts):
+    """A scenario file. Its keys include those of `ServiceScripts`.
 
     Attributes:
         timestamp_form: The timestamp format of DRS; None does not change it.
@@ -261,6 +271,11 @@ class Scenario(_Section):
     durations: Durations | None = None
     clock_offset_seconds: Annotated[float, Field(ge=-_MAX_OFFSET, le=_MAX_OFFSET)] | None = None
     seed: int | None = None
+
+
+SECTIONS: tuple[type[Section], ...] = (
+    Scenario, SourceServer, Quotas, Fault, *scripts.SECTIONS
+)  # fmt: skip
 
 
 def read_scenario(text: str) -> Scenario:
@@ -297,9 +312,8 @@ def _problems(error: ValidationError) -> str:
 
 
 def _known_keys() -> set[str]:
-    sections: tuple[type[BaseModel], ...] = (Scenario, SourceServer, Quotas, Fault)
     return {
-        field.alias or name for section in sections for name, field in section.model_fields.items()
+        field.alias or name for section in SECTIONS for name, field in section.model_fields.items()
     }
 
 

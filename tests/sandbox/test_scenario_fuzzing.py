@@ -13,15 +13,13 @@ from werkzeug.wrappers import Request
 
 from cli.app import app
 from sandbox.http.control import SandboxControl
-from sandbox.scenario import Fault, Quotas, Scenario, ScenarioError, SourceServer, read_scenario
+from sandbox.scenario import SECTIONS, Scenario, ScenarioError, read_scenario
 from tests.examples import examples
 
 SERVER = "s-51d6b65c73391918f"
 KEYS = st.sampled_from(
     sorted(
-        field.alias or name
-        for section in (Scenario, SourceServer, Quotas, Fault)
-        for name, field in section.model_fields.items()
+        field.alias or name for section in SECTIONS for name, field in section.model_fields.items()
     )
 )
 SCALARS = (
@@ -44,6 +42,21 @@ FAULTS = st.dictionaries(KEYS, SCALARS, max_size=6)
 SERVERS = st.dictionaries(KEYS, ANYTHING, max_size=5).map(
     lambda given: {"SourceServerId": SERVER} | given
 )
+# What the entries of services need at least; other keys are drawn.
+ENTRIES: dict[str, dict[str, Any]] = {
+    "Functions": {"FunctionName": "promote"},
+    "HostedZones": {"ZoneId": "Z1", "Name": "example.com"},
+    "Alarms": {"AlarmName": "errors", "States": [{"State": "OK"}]},
+    "HttpPaths": {"Path": "/failover"},
+}
+
+
+def entries(given: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Draw a list of entries with these keys and others."""
+    drawn = st.dictionaries(KEYS, ANYTHING, max_size=3).map(lambda more: given | more)
+    return st.lists(drawn, max_size=2) | ANYTHING
+
+
 SCENARIOS = ANYTHING | st.fixed_dictionaries(
     {},
     optional={
@@ -52,6 +65,7 @@ SCENARIOS = ANYTHING | st.fixed_dictionaries(
         "Quotas": st.dictionaries(KEYS, SCALARS, max_size=3) | ANYTHING,
         "Seed": SCALARS,
         "TimestampForm": SCALARS,
+        **{key: entries(given) for key, given in ENTRIES.items()},
     },
 )
 
