@@ -31,3 +31,9 @@ class AccessDeniedException(ServiceException):
     """The request is signed for another Region than that of the endpoint."""
 
     code = "AccessDeniedException"
+
+
+class ValidationException(ServiceException):
+    """A parameter violates a constraint of the service."""
+
+    code = "ValidationException"

@@ -10,11 +10,11 @@ from typing import Any
 
 from moto.core.base_backend import BackendDict, BaseBackend
 
-from .exceptions import ConflictException, ResourceNotFoundException
+from .exceptions import ConflictException, ResourceNotFoundException, ValidationException
 
 # Source: "Components of routing control": a cluster has an endpoint in each of these Regions.
 ENDPOINT_REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "ap-northeast-1", "ap-southeast-2")
-ON = "On"
+ON, OFF = "On", "Off"
 
 
 @dataclass
@@ -90,6 +90,8 @@ class RecoveryControlBackend(BaseBackend):
             states = {arn: control.state for arn, control in self.controls.items()}
             for entry in entries:
                 control = self.get_routing_control(entry["RoutingControlArn"])
+                if entry["RoutingControlState"] not in (ON, OFF):
+                    raise ValidationException(f"RoutingControlState must be {ON} or {OFF}.")
                 states[control.arn] = entry["RoutingControlState"]
             changed = {entry["RoutingControlArn"] for entry in entries}
             for rule in self.safety_rules.values():

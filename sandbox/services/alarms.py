@@ -45,6 +45,7 @@ def add_alarm(script: Alarm) -> None:
         )
     state = scripted_backends[script.account_id][script.region]
     state.alarms[script.alarm_name] = ScriptedAlarm(script, simulation.now())
+    _follow_scripts(backend)
 
 
 def _describe_scripted_alarms(response: CloudWatchResponse) -> Any:

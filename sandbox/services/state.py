@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, Generic, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from moto.core.base_backend import BackendDict, BaseBackend
 
 from sandbox.drs import drs_backends
+from sandbox.drs.servers.recovery_instances import RecoveryInstance
 from sandbox.drs.simulation import simulation
 from sandbox.services.scripts import (
     Alarm,
@@ -86,7 +87,6 @@ class ScriptedBackend(BaseBackend):
         self.target_groups: dict[str, TargetGroup] = {}
         # By the ARN of the group and the target: epoch seconds.
         self.registrations: dict[tuple[str, str], float] = {}
-        self.self_registered: set[tuple[str, str]] = set()
         self.change_seconds: dict[str, float] = {}
         self.changes: dict[str, Change] = {}
         # By path and method; None is every other method.
@@ -109,17 +109,33 @@ def last_reached(times: Sequence[float]) -> int:
     return max((index for index, at in enumerate(times) if at <= now), default=-1)
 
 
-def launches(account_id: str, source_server_ids: Sequence[str]) -> Iterator[tuple[str, float]]:
-    """Iterate over the existing recovery instances of servers: the ID, and when it was launched."""
+def launches(account_id: str, source_server_ids: Sequence[str]) -> list[tuple[str, float]]:
+    """Return the existing recovery instances of servers: the ID, and when it was launched."""
     now = simulation.now()
-    for drs in list((drs_backends.get(account_id) or {}).values()):
-        for instance in list(drs.recovery_instances.values()):
-            server_id = instance.source_server.source_server_id
-            if server_id in source_server_ids and instance.exists(now):
-                yield instance.recovery_instance_id, instance.launched_at
+    return [
+        (instance.recovery_instance_id, instance.launched_at)
+        for instance in _recovery_instances(account_id)
+        if instance.source_server.source_server_id in source_server_ids and instance.exists(now)
+    ]
+
+
+def terminated(account_id: str) -> list[str]:
+    """Return the IDs of the recovery instances that do not exist any more."""
+    now = simulation.now()
+    return [
+        instance.recovery_instance_id
+        for instance in _recovery_instances(account_id)
+        if instance.terminated_at is not None and instance.terminated_at <= now
+    ]
+
+
+def _recovery_instances(account_id: str) -> list[RecoveryInstance]:
+    # A lookup by index in moto's BackendDict would create the account.
+    account = drs_backends.get(account_id)
+    backends = list(account.values()) if account else []
+    return [each for drs in backends for each in list(drs.recovery_instances.values())]
 
 
 def last_launch(account_id: str, source_server_id: str) -> float:
     """Return when a server was last launched; infinity if none of its instances exists."""
-    times: list[float] = [at for _, at in launches(account_id, [source_server_id])]
-    return max(times, default=math.inf)
+    return max((at for _, at in launches(account_id, [source_server_id])), default=math.inf)

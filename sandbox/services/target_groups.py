@@ -15,6 +15,7 @@ from sandbox.services.state import (
     last_reached,
     launches,
     scripted_backends,
+    terminated,
 )
 
 # Source: DescribeTargetHealth, "TargetHealth".
@@ -67,31 +68,23 @@ def _register_scripted_targets(
 def _describe_scripted_health(
     backend: ELBv2Backend, target_group_arn: str, targets: list[dict[str, Any]]
 ) -> list[FakeHealthStatus]:
-    script = _state(backend).target_groups.get(target_group_arn)
-    if script is not None:
-        _register_launched(backend, script)
-    found = _describe_target_health(backend, target_group_arn, targets)
-    if script is not None:
-        for status in found:
-            # What moto knows of itself, such as a stopped instance, stays.
-            if status.status == "healthy":
-                _follow_script(status, script, _state(backend))
-    return found
-
-
-def _register_launched(backend: ELBv2Backend, script: TargetGroup) -> None:
-    """Register the instances that register themselves, and remove those that are gone."""
-    arn, state = script.target_group_arn, _state(backend)
+    state = _state(backend)
+    script = state.target_groups.get(target_group_arn)
+    if script is None:
+        return _describe_target_health(backend, target_group_arn, targets)
     with state.lock:
-        present = dict(launches(script.account_id, script.source_server_ids))
-        for instance_id, at in present.items():
-            if (arn, instance_id) not in state.registrations:
-                state.registrations[arn, instance_id] = at
-                state.self_registered.add((arn, instance_id))
-                _register_targets(backend, arn, [{"Id": instance_id}])
-        mine = {instance_id for group, instance_id in state.self_registered if group == arn}
-        gone = sorted(mine - present.keys())
-        backend.target_groups[arn].deregister_terminated_instances(gone)
+        for instance_id, at in launches(script.account_id, script.source_server_ids):
+            if (target_group_arn, instance_id) not in state.registrations:
+                state.registrations[target_group_arn, instance_id] = at
+                _register_targets(backend, target_group_arn, [{"Id": instance_id}])
+        gone = terminated(script.account_id)
+        backend.target_groups[target_group_arn].deregister_terminated_instances(gone)
+    found = _describe_target_health(backend, target_group_arn, targets)
+    for status in found:
+        # What moto knows of itself, such as a stopped instance, stays.
+        if status.status == "healthy":
+            _follow_script(status, script, state)
+    return found
 
 
 def _follow_script(status: FakeHealthStatus, script: TargetGroup, state: ScriptedBackend) -> None:

@@ -96,6 +96,15 @@ def test_a_safety_rule_refuses_a_change_unless_it_is_overridden() -> None:
         assert states(client) == {"east": "Off", "west": "Off"}
 
 
+def test_a_state_that_does_not_exist_is_refused() -> None:
+    with LocalAws(SCENARIO) as aws:
+        client = cluster(endpoints(aws)[0])
+        with pytest.raises(ClientError) as refusal:
+            client.update_routing_control_state(RoutingControlArn=WEST, RoutingControlState="on")
+        assert error_of(refusal.value)["error"] == "ValidationException"
+        assert states(client)["west"] == "Off"
+
+
 def test_an_endpoint_that_is_down_leaves_the_others() -> None:
     of_cluster = "Service: route53-recovery-cluster, Operation"
     unavailable = "Error: EndpointTemporarilyUnavailableException"
