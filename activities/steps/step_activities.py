@@ -39,7 +39,7 @@ class StepActivities:
         self._check = StepCheck(self._verifier) if self._verifier.is_required else None
         services = ServiceClient(clients)
         shared = StepClients(services, settings)
-        self._resolver = CallResolver(services)
+        self._resolver = CallResolver(services, clients.allow_list)
         self._acting = {kind: make(shared) for kind, make in ACTING_KINDS.items()}
         self._checks = {kind: make(shared) for kind, make in CHECKS.items()}
 
@@ -54,12 +54,13 @@ class StepActivities:
         async with heartbeating(lambda: heartbeat):
             try:
                 call, grant = await self._allowed(call)
+                kind = self._kind(call.step.kind)
+                with acting_for(call.acting_for):
+                    start = StepStart(kind, call, self._resolver, heartbeat, self._settings)
+                    started = await start.run()
             except AccessRefusedError as refused:
+                self._verifier.report_refusal(step_event(call), refused)
                 return not_started(heartbeat, str(refused))
-            kind = self._kind(call.step.kind)
-            with acting_for(call.acting_for):
-                start = StepStart(kind, call, self._resolver, heartbeat, self._settings)
-                started = await start.run()
         self._verifier.audit.write(started_event(call, started, grant))
         if started.result is None:
             return started
@@ -90,6 +91,7 @@ class StepActivities:
             try:
                 call, grant = await self._allowed(watched.call)
             except AccessRefusedError as refused:
+                self._verifier.report_refusal(step_event(watched.call), refused)
                 return f"it was not stopped: {refused}"
             with acting_for(call.acting_for), retried_later(after=pause):
                 clock = SteadyClock(activity.info().started_time)
@@ -107,24 +109,19 @@ class StepActivities:
         async with heartbeating():
             try:
                 call, _ = await self._allowed(call)
+                with acting_for(call.acting_for):
+                    return await StepCheckRun(kind, call, self._resolver, self._settings).run()
             except AccessRefusedError as refused:
+                self._verifier.report_refusal(step_event(call), refused)
                 return not_checked(call, str(refused))
-            with acting_for(call.acting_for):
-                return await StepCheckRun(kind, call, self._resolver, self._settings).run()
 
     async def _allowed(self, call: StepCall) -> tuple[StepCall, Grant | None]:
         """The step as far as it is signed.
 
         Raises:
-            AccessRefusedError: it must not run; that is recorded.
+            AccessRefusedError: it must not run.
         """
-        if self._check is None:
-            return call, None
-        try:
-            return await self._check.allowed(call)
-        except AccessRefusedError as refused:
-            self._verifier.report_refusal(step_event(call), refused)
-            raise
+        return (call, None) if self._check is None else await self._check.allowed(call)
 
     def _kind(self, kind: StepKind) -> ActingStep:
         if kind not in self._acting:
