@@ -17,14 +17,13 @@ from activities.steps.interface import (
     ResolvedCall,
     StepRefusedError,
 )
-from activities.steps.progress import ProgressReports
+from activities.steps.progress import ProgressReports, short_reason
 from activities.steps.resolving import CallResolver
 from activities.watch.watch import SteadyClock
 from aws.errors import AwsError, AwsErrorKind
 from contract.steps import StartedStep, StartOutcome, StepCall, StepHeartbeat
 from recovery.access.grants import AccessRefusedError
 from recovery.steps.references import UnknownValueError
-from recovery.text_format import shortened
 from settings import Settings
 
 T = TypeVar("T")
@@ -35,9 +34,9 @@ _FINISH_SECONDS = 30.0
 def not_started(heartbeat: StepHeartbeat, reason: str) -> StartedStep:
     """The outcome of a step that does not start now: that it had no effect may not be known."""
     if not heartbeat.sent:
-        return StartedStep(outcome=StartOutcome.NOT_STARTED, reason=shortened(reason))
+        return StartedStep(outcome=StartOutcome.NOT_STARTED, reason=short_reason(reason))
     reason = f"it may have had its effect, which cannot be looked up: {reason}"
-    return StartedStep(outcome=StartOutcome.UNKNOWN, reason=shortened(reason))
+    return StartedStep(outcome=StartOutcome.UNKNOWN, reason=short_reason(reason))
 
 
 class StepStart:
@@ -147,7 +146,10 @@ class StepStart:
             after=known.report_after,
         )
         await reports.report(problem, now=self._clock.now())
-        known.problem, known.report_after = shortened(problem), reports.after
+        known.problem, known.report_after = (
+            short_reason(problem),
+            reports.after,
+        )
         send_heartbeat(known)
 
 

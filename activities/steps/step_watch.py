@@ -6,7 +6,7 @@ import random
 from temporalio import activity
 
 from activities.steps.interface import ActingStep, CheckStep, Probe, ResolvedCall
-from activities.steps.progress import ProgressReports
+from activities.steps.progress import ProgressReports, short_reason
 from activities.steps.resolving import CallResolver
 from activities.watch.watch import SteadyClock
 from aws.errors import AwsError
@@ -16,7 +16,7 @@ from recovery.steps.model import Check
 from recovery.steps.outputs import OutputError, selected_outputs
 from recovery.steps.references import UnknownValueError
 from recovery.steps.state import CheckResult, StepStatus
-from recovery.text_format import count, rounded_duration, shortened
+from recovery.text_format import count, rounded_duration
 from settings import Settings
 
 # A probe that begins right before the deadline still gets an answer.
@@ -38,7 +38,7 @@ def finished(call: StepCall, result: StepResult) -> StepResult:
     return result.model_copy(
         update={
             "status": status,
-            "reason": shortened(reason),
+            "reason": short_reason(reason),
             "outputs": outputs,
             "instance_ids": ids,
         }
