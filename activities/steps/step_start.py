@@ -5,8 +5,6 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from temporalio import activity
-
 from activities.fence import confirm_attempt
 from activities.heartbeat import send_heartbeat
 from activities.retry import retry_later
@@ -42,8 +40,8 @@ def not_started(heartbeat: StepHeartbeat, reason: str) -> StartedStep:
 class StepStart:
     """One attempt of the activity that starts a step.
 
-    An effect that may have been asked for before is asked for again only if it is the same then, or
-    if the step says that it does no harm. Otherwise it is looked up.
+    An effect that may have been asked for before is asked for again at once only if it is the same
+    then. Otherwise it is looked up; where that is impossible, the step says if it does no harm.
 
     Attributes:
         heartbeat: what the next attempt must know.
@@ -54,7 +52,9 @@ class StepStart:
         kind: ActingStep,
         call: StepCall,
         resolver: CallResolver,
+        *,
         heartbeat: StepHeartbeat,
+        clock: SteadyClock,
         settings: Settings,
     ) -> None:
         self._kind = kind
@@ -62,8 +62,7 @@ class StepStart:
         self._resolver = resolver
         self.heartbeat = heartbeat
         self._settings = settings
-        self._clock = SteadyClock(activity.info().started_time)
-        self._may_repeat = kind.may_repeat or call.step.idempotent
+        self._clock = clock
 
     async def run(self) -> StartedStep:
         """Start the step, or find it.
@@ -92,18 +91,28 @@ class StepStart:
 
     async def _run(self) -> StartedStep:
         step = await self._resolver.resolve(self._call, self._clock.now)
-        if self.heartbeat.sent and not self._may_repeat:
+        if self.heartbeat.sent and not self._kind.may_repeat:
             try:
-                found = await self._kind.find(step)
+                found = await self._find(step)
             except CannotFindError as error:
-                return self._not_started(self.heartbeat.problem or str(error))
-            if found is not None:
-                return found
-            self.heartbeat.sent = False
+                if not self._call.step.idempotent:
+                    return self._not_started(self.heartbeat.problem or str(error))
+            else:
+                if found is not None:
+                    return found
+                self.heartbeat.sent = False
         if self._is_over:
             problem = self.heartbeat.problem
             return self._not_started(f"it did not start in its time: {problem or 'no time left'}")
         return await self._send(step)
+
+    async def _find(self, step: ResolvedCall) -> StartedStep | None:
+        try:
+            return await self._kind.find(step)
+        except AwsError as error:
+            if error.kind.is_retryable:
+                raise
+            raise CannotFindError(str(error)) from error
 
     async def _send(self, step: ResolvedCall) -> StartedStep:
         sent_before = self.heartbeat.sent
@@ -146,10 +155,7 @@ class StepStart:
             after=known.report_after,
         )
         await reports.report(problem, now=self._clock.now())
-        known.problem, known.report_after = (
-            short_reason(problem),
-            reports.after,
-        )
+        known.problem, known.report_after = short_reason(problem), reports.after
         send_heartbeat(known)
 
 

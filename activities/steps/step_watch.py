@@ -96,14 +96,19 @@ class StepCheckRun:
     """The tries of a check."""
 
     def __init__(
-        self, kind: CheckStep, call: StepCall, resolver: CallResolver, settings: Settings
+        self,
+        kind: CheckStep,
+        call: StepCall,
+        resolver: CallResolver,
+        clock: SteadyClock,
+        settings: Settings,
     ) -> None:
         assert isinstance(call.step.spec, Check)
         self._kind = kind
         self._call = call
         self._resolver = resolver
         self._spec = call.step.spec
-        self._clock = SteadyClock(activity.info().started_time)
+        self._clock = clock
         self._speed = settings.speed
         self._reports = ProgressReports(call, speed=settings.speed)
 

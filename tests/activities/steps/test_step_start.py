@@ -105,17 +105,44 @@ async def test_what_a_look_up_does_not_find_is_started(scripted: Made, temporal:
     assert (len(kind.effects), kind.finds) == (1, 1)
 
 
-@pytest.mark.parametrize("kind_may", [True, False])
 async def test_what_may_be_repeated_is_asked_for_again_with_the_same_id(
-    scripted: Made, temporal: Temporal, kind_may: bool
+    scripted: Made, temporal: Temporal
 ) -> None:
-    steps, kind = scripted(answers=[UNCLEAR], may_repeat=kind_may, found=CannotFindError("no"))
-    call = step_call(Lambda=LAMBDA, Idempotent=not kind_may)
+    steps, kind = scripted(answers=[UNCLEAR], may_repeat=True, found=CannotFindError("no"))
+    call = step_call(Lambda=LAMBDA)
     first = Attempt(temporal)
     await first.run_failing(steps.start_step, call)
     assert (await first.next().run(steps.start_step, call)).outcome is StartOutcome.STARTED
     assert kind.effects == [call.attempt_id] * 2
     assert kind.finds == 0
+
+
+DENIED = AwsError(AwsErrorKind.ACCESS_DENIED, "ListCommands: AccessDeniedException")
+
+
+@pytest.mark.parametrize("cannot", [CannotFindError("it does not say"), DENIED])
+async def test_an_idempotent_step_that_cannot_be_looked_up_is_run_again(
+    scripted: Made, temporal: Temporal, cannot: Exception
+) -> None:
+    steps, kind = scripted(answers=[UNCLEAR], found=cannot)
+    call = step_call(Lambda=LAMBDA, Idempotent=True)
+    first = Attempt(temporal)
+    await first.run_failing(steps.start_step, call)
+    assert (await first.next().run(steps.start_step, call)).outcome is StartOutcome.STARTED
+    assert kind.effects == [call.attempt_id] * 2
+    assert kind.finds == 1
+
+
+async def test_an_idempotent_step_that_was_started_is_not_run_again(
+    scripted: Made, temporal: Temporal
+) -> None:
+    there = StartedStep(outcome=StartOutcome.STARTED, reference="r-9")
+    steps, kind = scripted(answers=[UNCLEAR], found=there)
+    call = step_call(Lambda=LAMBDA, Idempotent=True)
+    first = Attempt(temporal)
+    await first.run_failing(steps.start_step, call)
+    assert (await first.next().run(steps.start_step, call)).reference == "r-9"
+    assert len(kind.effects) == 1
 
 
 async def test_a_worker_killed_before_it_recorded_anything_may_have_sent_it(
