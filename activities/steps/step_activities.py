@@ -56,7 +56,14 @@ class StepActivities:
                 call, grant = await self._allowed(call)
                 kind = self._kind(call.step.kind)
                 with acting_for(call.acting_for):
-                    start = StepStart(kind, call, self._resolver, heartbeat, clock, self._settings)
+                    start = StepStart(
+                        kind,
+                        call,
+                        self._resolver,
+                        heartbeat=heartbeat,
+                        clock=clock,
+                        settings=self._settings,
+                    )
                     started = await start.run()
             except AccessRefusedError as refused:
                 self._verifier.report_refusal(step_event(call), refused)
