@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from http import HTTPStatus
+from importlib import import_module
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, Self
@@ -26,7 +27,7 @@ from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Request, Response
 
-from sandbox import service_quotas
+from sandbox import effects, service_quotas
 from sandbox.drs import register
 from sandbox.drs.simulation import Simulation, simulation
 from sandbox.http.aws_call import Call, error_code, identify
@@ -38,7 +39,9 @@ from sandbox.http.wsgi_server import LOOPBACK, LoopbackServer, ResponseTruncated
 from sandbox.receivers.http_receivers import receiver_call, respond
 from sandbox.receivers.inbox import RECEIVER
 from sandbox.receivers.smtp import smtp_server
+from sandbox.recovered.listeners import ApplicationListeners
 from sandbox.scenario import Effect, Fault, Scenario, load_scenario
+from sandbox.ssm import documents
 
 _EXIT_BAD_INPUT = 2
 
@@ -140,6 +143,9 @@ class SandboxApplication:
 
 def _backend_app(service: Any) -> Any:
     """Return moto's application of a service. It raises what it does not support."""
+    if service in ("ec2", "ssm"):
+        # Takes half a second to import.
+        import_module("sandbox.ssm.responses").register()
     app = create_backend_app(service)
     app.config["PROPAGATE_EXCEPTIONS"] = True
     return app
@@ -178,6 +184,7 @@ class SandboxAws:
         self._port = port
         self._smtp_port = smtp_port
         self._smtp: Controller | None = None
+        self._listeners: ApplicationListeners | None = None
         self._clock = clock
         self._server: LoopbackServer | None = None
         self._thread: Thread | None = None
@@ -194,6 +201,8 @@ class SandboxAws:
         register()
         service_quotas.register()
         BackendDict.reset()
+        effects.clear()
+        documents.clear()
         vars(simulation).update(vars(Simulation(now=self._clock, speed=self._speed)))
         self.control = SandboxControl()
         for scenario in self._scenarios:
@@ -205,6 +214,8 @@ class SandboxAws:
             target=self._server.serve_forever, args=(0.05,), name="sandbox-aws", daemon=True
         )
         self._thread.start()
+        self._listeners = ApplicationListeners()
+        self._listeners.start()
         if self._smtp_port is not None:
             self._smtp = smtp_server(self.control, self._smtp_port)
             self._smtp.start()
@@ -218,6 +229,9 @@ class SandboxAws:
         if self._smtp is not None:
             self._smtp.stop()
             self._smtp = None
+        if self._listeners is not None:
+            self._listeners.stop()
+            self._listeners = None
         self._server.shutdown()
         self._server.server_close()
         self._server.close_connections()

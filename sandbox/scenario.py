@@ -15,21 +15,22 @@ from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from moto.core.utils import get_service_model
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic.alias_generators import to_pascal
 
 from sandbox.drs.jobs.timeline import CleanUp
+from sandbox.drs.servers.launch_actions import ActionOutcome
 from sandbox.drs.servers.oddities import Oddity
 from sandbox.drs.servers.source_servers import DeadSnapshot
 from sandbox.drs.simulation import Durations, TimestampForm
 from sandbox.receivers.inbox import RECEIVER, SCRIPTED
+from sandbox.recovered.behavior import Application, RecoveredBehavior
+from sandbox.section import AccountId, Region, Seconds, Section, SourceServerId
+from sandbox.ssm.documents import Document
 
 DEFAULT_REGION = "us-west-2"
 DEFAULT_ACCOUNT_ID = "123456789012"
@@ -50,11 +51,6 @@ ReplicationState = Literal[
 ]
 
 
-def _account_as_text(value: object) -> object:
-    # YAML reads an unquoted account ID as a number.
-    return f"{value:012d}" if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 def _iso_duration(value: object) -> object:
     # Pydantic also reads numbers, and clock times.
     if isinstance(value, str) and not value.startswith("P"):
@@ -62,22 +58,32 @@ def _iso_duration(value: object) -> object:
     return value
 
 
-AccountId = Annotated[str, BeforeValidator(_account_as_text), Field(pattern=r"^[0-9]{12}$")]
-Region = Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$")]
 _MAX_OFFSET = 366 * 86_400.0
-Seconds = Annotated[float, Field(gt=0)]
 
 
 class ScenarioError(ValueError):
     """A scenario is not valid. The message lists every problem and its location."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, extra="forbid")
+class LaunchAction(Section):
+    """A launch action of DRS. The keys are the attributes of the DRS backend's."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 /_-]{0,255}$")]
+    type: Literal["SSM_AUTOMATION", "SSM_COMMAND"] = "SSM_COMMAND"
+    document: Annotated[str, Field(pattern=r"^[A-Za-z0-9-/:]+$")] = "AWS-RunShellScript"
+    optional: bool = False
+    order: Annotated[int, Field(ge=2, le=10_000)] = 2
+    outcome: ActionOutcome = ActionOutcome.SUCCEEDED
+    seconds: Seconds = 10.0
+    failure_reason: Annotated[str, Field(pattern=r"^[0-9a-zA-Z ():/.,'\-_#*;]{1,256}$")] = (
+        "The action failed."
+    )
 
 
-class SourceServer(_Section):
+class SourceServer(RecoveredBehavior):
     """One source server. If it exists, only the specified keys change.
+
+    Its keys include those of `RecoveredBehavior`.
 
     Attributes:
         source_server_id: `s-` and 17 characters.
@@ -102,9 +108,11 @@ class SourceServer(_Section):
         oddity: What is odd about it, its jobs and its instances in listings.
         live_recovery_instance: It starts with an instance of an earlier job of this type.
         running_job: It starts in a job of another client that never ends.
+        post_launch_enabled: Whether DRS runs the launch actions.
+        launch_actions: What DRS runs on its recovered servers.
     """
 
-    source_server_id: Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{17}$")]
+    source_server_id: SourceServerId
     region: Region | None = None
     account_id: AccountId | None = None
     name: str | None = None
@@ -126,6 +134,8 @@ class SourceServer(_Section):
     recovery_snapshot_ids: tuple[Annotated[str, Field(pattern=r"^pit-[0-9a-zA-Z]{17}$")], ...] = ()
     live_recovery_instance: Literal["RECOVERY", "DRILL"] | None = None
     running_job: bool = False
+    post_launch_enabled: bool = False
+    launch_actions: tuple[LaunchAction, ...] = ()
 
     @field_validator("outcome", mode="before")
     @classmethod
@@ -140,7 +150,7 @@ class SourceServer(_Section):
         return value
 
 
-class Quotas(_Section):
+class Quotas(Section):
     """Quotas of every Region; those not given stay as they are.
 
     Attributes:
@@ -177,7 +187,7 @@ class Effect(StrEnum):
     GATEWAY_AFTER = "gateway-after"
 
 
-class Fault(_Section):
+class Fault(Section):
     """A fault of calls of one operation.
 
     Attributes:
@@ -242,14 +252,15 @@ class Fault(_Section):
         return self
 
 
-class Scenario(_Section):
+class Scenario(Section):
     """A scenario file.
 
     Attributes:
+        documents: Those of Systems Manager; later ones hold.
         timestamp_form: The timestamp format of DRS; None does not change it.
         durations: How long launches take; None does not change it.
-        clock_offset_seconds: Seconds by which DRS's clock is ahead, or behind if negative; None
-            does not change it.
+        clock_offset_seconds: Seconds by which the clock of DRS and of Systems Manager is ahead, or
+            behind if negative; None does not change it.
         seed: The seed of the random numbers for `Rate` and for the durations of launches; None does
             not change it.
     """
@@ -257,10 +268,16 @@ class Scenario(_Section):
     source_servers: tuple[SourceServer, ...] = ()
     quotas: Quotas = Field(default_factory=Quotas)
     faults: tuple[Fault, ...] = ()
+    documents: tuple[Document, ...] = ()
     timestamp_form: TimestampForm | None = None
     durations: Durations | None = None
     clock_offset_seconds: Annotated[float, Field(ge=-_MAX_OFFSET, le=_MAX_OFFSET)] | None = None
     seed: int | None = None
+
+
+SECTIONS: tuple[type[Section], ...] = (
+    Scenario, SourceServer, Quotas, Fault, Application, LaunchAction, Document
+)  # fmt: skip
 
 
 def read_scenario(text: str) -> Scenario:
@@ -297,9 +314,8 @@ def _problems(error: ValidationError) -> str:
 
 
 def _known_keys() -> set[str]:
-    sections: tuple[type[BaseModel], ...] = (Scenario, SourceServer, Quotas, Fault)
     return {
-        field.alias or name for section in sections for name, field in section.model_fields.items()
+        field.alias or name for section in SECTIONS for name, field in section.model_fields.items()
     }
 
 

@@ -8,7 +8,9 @@ from dataclasses import replace
 from sandbox.drs import drs_backends
 from sandbox.drs.jobs.timeline import Outcome
 from sandbox.drs.models import DRSBackend
+from sandbox.drs.servers.launch_actions import LaunchAction
 from sandbox.drs.servers.source_servers import SourceServer as DrsServer
+from sandbox.recovered.behavior import RecoveredBehavior, recovered_backends
 from sandbox.scenario import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Quotas, ScenarioError, SourceServer
 
 _SERVER_KEYS = {
@@ -59,6 +61,7 @@ def apply_source_server(entry: SourceServer) -> list[DRSBackend]:
         backends = [backend]
     for backend in backends:
         _update_server(backend.source_servers[entry.source_server_id], entry)
+        _update_recovered(backend, entry)
         if entry.live_recovery_instance is not None:
             drill = entry.live_recovery_instance == "DRILL"
             backend.seed_recovery_instance(entry.source_server_id, is_drill=drill)
@@ -86,6 +89,20 @@ def _update_server(server: DrsServer, entry: SourceServer) -> None:
         server.reports_instance_id = not entry.recovery_instance_id_missing
     if "launch_disposition" in fields_set:
         server.launch_configuration["launchDisposition"] = entry.launch_disposition
+    if "post_launch_enabled" in fields_set:
+        server.launch_configuration["postLaunchEnabled"] = entry.post_launch_enabled
+    if "launch_actions" in fields_set:
+        actions = entry.launch_actions
+        server.launch_actions = tuple(LaunchAction(**each.model_dump()) for each in actions)
     # One assignment, because another thread may read the tags at the same time.
     named = {} if entry.name is None else {"Name": entry.name}
     server.tags = {**server.tags, **named, **entry.tags}
+
+
+def _update_recovered(drs: DRSBackend, entry: SourceServer) -> None:
+    given = entry.model_fields_set & RecoveredBehavior.model_fields.keys()
+    changes = {key: getattr(entry, key) for key in given}
+    if changes:
+        backend = recovered_backends[drs.account_id][drs.region_name]
+        earlier = backend.behavior(entry.source_server_id)
+        backend.behaviors[entry.source_server_id] = earlier.model_copy(update=changes)

@@ -16,6 +16,7 @@ from .jobs.job import Job
 from .jobs.job_operations import JobOperations
 from .servers import recovery_snapshots
 from .servers.initial_state import InitialState
+from .servers.launch_actions import in_order
 from .servers.recovery_instances import RecoveryInstance
 from .servers.source_servers import SourceServer
 from .simulation import simulation
@@ -71,6 +72,12 @@ class DRSBackend(JobOperations, InitialState):
         with self._lock:
             server.launch_configuration = {**server.launch_configuration, **changes}
         return dict(server.launch_configuration)
+
+    def list_launch_actions(self, resource_id: str, action_ids: list[str]) -> list[dict[str, Any]]:
+        self._require_initialized()
+        actions = in_order(self._source_server(resource_id).launch_actions)
+        described = [action.describe(resource_id) for action in actions]
+        return [each for each in described if is_admitted(each["actionId"], action_ids)]
 
     # Recovery instances
 

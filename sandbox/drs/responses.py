@@ -152,6 +152,14 @@ class DRSResponse(BaseResponse):
         server_id = changes.pop("sourceServerID")
         return ActionResult(self.drs_backend.update_launch_configuration(server_id, changes))
 
+    def list_launch_actions(self) -> ActionResult:
+        actions = self.drs_backend.list_launch_actions(
+            self._get_param("resourceId"), self._get_param("filters", {}).get("actionIds", [])
+        )
+        return self._page(
+            actions, key=lambda each: (each["order"], each["actionId"]), describe=dict
+        )
+
     def list_tags_for_resource(self) -> ActionResult:
         tags = self.drs_backend.list_tags_for_resource(self._get_param("resourceArn"))
         return ActionResult({"tags": tags})

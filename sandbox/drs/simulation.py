@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -38,6 +38,7 @@ class Simulation:
         clock_offset: Seconds by which DRS's timestamps are ahead of `now`. The ledger's are not.
         durations: How long launches take.
         seed: The seed of random durations.
+        addresses: Those of all recovery instances.
     """
 
     now: Callable[[], float] = time.time
@@ -46,6 +47,7 @@ class Simulation:
     clock_offset: float = 0.0
     durations: Durations = Durations.SPREAD
     seed: int = 0
+    addresses: set[str] = field(default_factory=set)
 
     def timestamp(self, epoch_seconds: float) -> str:
         """Format a time as in DRS responses, by DRS's clock."""

@@ -21,6 +21,7 @@ from .jobs.timeline import (
 )
 from .ledger import LedgerEntry, LedgerEvent
 from .quotas import Quotas
+from .servers.addresses import own_address
 from .servers.recovery_instances import RecoveryInstance
 from .servers.source_servers import SourceServer
 from .simulation import simulation
@@ -153,6 +154,7 @@ class DRSState(BaseBackend):
                     conversion_server_id=_ec2_instance_id(),
                     reports_instance_id=server.reports_instance_id,
                     status_lag=server.status_lag,
+                    launch_actions=server.enabled_launch_actions(),
                 )
                 for server, _, _ in launches
             ],
@@ -190,9 +192,9 @@ class DRSState(BaseBackend):
 
     def _clean_up_earlier(self, server: SourceServer, job: Job, timeline: ServerTimeline) -> None:
         at = {each.event: job.at(each.offset) for each in timeline.events}
-        for instance in server.listed_instances(job.created):
-            instance.terminating_at = at.get("CLEANUP_START")
-            instance.terminated_at = at.get("CLEANUP_END")
+        if "CLEANUP_START" in at:
+            for instance in server.listed_instances(job.created):
+                instance.terminate(at["CLEANUP_START"], at["CLEANUP_END"])
 
     def _add_recovery_instance(
         self, job: Job, index: int, server: SourceServer, snapshot_taken: float
@@ -201,16 +203,17 @@ class DRSState(BaseBackend):
         assert end is not None, "a server that is LAUNCHED has an end"
         instance_id = job.participants[index].recovery_instance_id
         configuration = server.launch_configuration
+        arn = self._arn("recovery-instance", instance_id)
         instance = RecoveryInstance(
             recovery_instance_id=instance_id,
-            arn=self._arn("recovery-instance", instance_id),
+            arn=arn,
             job_id=job.job_id,
             source_server=server,
             is_drill=job.is_drill,
             snapshot_taken=snapshot_taken,
             launched_at=job.at(end),
             stopped=configuration["launchDisposition"] == "STOPPED",
-            copies_private_ip=configuration["copyPrivateIp"],
+            private_ip=server.private_ip if configuration["copyPrivateIp"] else own_address(arn),
             tags=dict(server.tags) if configuration["copyTags"] else {},
         )
         self.recovery_instances[instance_id] = instance
@@ -231,8 +234,7 @@ class DRSState(BaseBackend):
         )
         for instance, timeline in zip(instances, job.timeline.servers, strict=True):
             assert timeline.end is not None, "a termination ends"
-            instance.terminating_at = job.at(job.timeline.start)
-            instance.terminated_at = job.at(timeline.end)
+            instance.terminate(job.at(job.timeline.start), job.at(timeline.end))
         return job
 
 

@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from werkzeug.wrappers import Request, Response
 
+from sandbox import effects
 from sandbox.drs.simulation import simulation
 from sandbox.http.aws_call import Call
 from sandbox.http.call_log import GONE, HELD, CallLog
@@ -22,6 +23,7 @@ from sandbox.receivers.inbox import Inbox
 from sandbox.receivers.queues import NotificationQueues
 from sandbox.scenario import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Quotas, Scenario, read_scenario
 from sandbox.seed import all_backends, apply_quotas, apply_source_server
+from sandbox.ssm.documents import documents
 
 PREFIX = "/_sandbox/"
 
@@ -71,6 +73,7 @@ class SandboxControl:
                 holders = apply_source_server(entry)
                 for quotas in self._quotas:
                     apply_quotas(quotas, holders)
+            documents.extend(scenario.documents)
         self.faults.add(scenario.faults, simulation.seed)
 
     def log(self, call: Call, result: str, *, fault: str | None = None) -> None:
@@ -162,6 +165,7 @@ class SandboxControl:
         routes: dict[tuple[str, str], Callable[[], dict[str, Any] | None]] = {
             ("GET", "health"): self.health,
             ("GET", "ledger"): lambda: self.ledger(given.get("account")),
+            ("GET", "effects"): lambda: effects.recorded(given.get("account")),
             ("GET", "calls"): lambda: self.calls(given.get("account")),
             ("GET", "log"): lambda: self.logged(
                 after=int(given.get("after", 0)), wait=float(given.get("wait", 0))

@@ -10,6 +10,9 @@ from sandbox.http.aws_call import Call
 
 _RESOURCE = re.compile(r"\b(?:s|i|drsjob)-[0-9a-zA-Z]{17}\b")
 
+# Those whose requests name source servers, jobs or recovery instances.
+_SERVICES = ("drs", "ec2", "ssm")
+
 
 def with_drs_resources(call: Call) -> Call:
     """Return a call with its resource IDs, and with the tags of its jobs in its text.
@@ -17,7 +20,7 @@ def with_drs_resources(call: Call) -> Call:
     DescribeJobs requests contain job IDs but no server IDs and no tags, and
     TerminateRecoveryInstances requests contain instance IDs only. This adds the rest.
     """
-    if call.service != "drs":
+    if call.service not in _SERVICES:
         return call
     named = dict.fromkeys(_RESOURCE.findall(call.text))
     tags: list[str] = []

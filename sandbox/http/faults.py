@@ -31,6 +31,7 @@ _MESSAGES = {
     "InternalServerException": "An internal error occurred.",
     "ThrottlingException": "Rate exceeded",
     "Throttling": "Rate exceeded",
+    "RequestLimitExceeded": "Request limit exceeded.",
     "UninitializedAccountException": "Account not initialized",
     "InvalidSignatureException": "Signature expired: the time of the request is not that of AWS.",
     "SignatureDoesNotMatch": "Signature expired: the time of the request is not that of AWS.",
@@ -46,6 +47,10 @@ _STATUS = {
     "SignatureDoesNotMatch": HTTPStatus.FORBIDDEN,
     "RequestTimeTooSkewed": HTTPStatus.FORBIDDEN,
     "ServiceUnavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    # Of EC2, whose model lists no errors.
+    "InternalError": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "RequestLimitExceeded": HTTPStatus.SERVICE_UNAVAILABLE,
+    "UnauthorizedOperation": HTTPStatus.FORBIDDEN,
 }
 
 

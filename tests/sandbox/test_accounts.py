@@ -13,8 +13,10 @@ from moto.core.base_backend import BackendDict
 
 from sandbox.aws import SandboxAws
 from sandbox.drs import register
+from sandbox.http.control import SandboxControl
 from sandbox.scenario import DEFAULT_ACCOUNT_ID
 from sandbox.seed import all_backends
+from sandbox.ssm.responses import register as register_ssm
 from tests.sandbox.local_aws import DATABASE, TWO_SERVERS, WEB, LocalAws, error_of, server_id
 
 OTHER_ACCOUNT = "222222222222"
@@ -182,6 +184,28 @@ def test_the_backend_also_works_under_mock_aws(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(ClientError) as refusal:
             drs.start_recovery(sourceServers=[{"sourceServerID": DATABASE}])
         assert error_of(refusal.value)["status"] == 404
+
+
+def test_recovered_servers_and_their_commands_also_work_under_mock_aws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [each for each in os.environ if each.startswith("AWS_ENDPOINT_URL")]:
+        monkeypatch.delenv(name)
+    register()
+    register_ssm()
+    BackendDict.reset()
+    with mock_aws():
+        server = f"{{SourceServerId: {DATABASE}, LiveRecoveryInstance: DRILL}}"
+        SandboxControl().apply(f"SourceServers: [{server}]")
+        session = boto3.Session("key", "secret", region_name="us-west-2")
+        (reservation,) = session.client("ec2").describe_instances()["Reservations"]
+        (instance,) = reservation["Instances"]
+        ssm = session.client("ssm")
+        command = ssm.send_command(
+            InstanceIds=[instance["InstanceId"]], DocumentName="AWS-RunShellScript", Comment="x"
+        )["Command"]
+        assert command["Status"] == "Pending"
+        assert ssm.list_commands()["Commands"][0]["Comment"] == "x"
 
 
 def test_an_access_key_of_twelve_digits_acts_in_that_account() -> None:

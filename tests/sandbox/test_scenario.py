@@ -73,6 +73,15 @@ def test_an_account_id_may_be_written_as_a_number() -> None:
         ("Faults: [{Service: '*', Operation: '*', Error: X}]", "requires Operation"),
         (f"SourceServers: [{{SourceServerId: {SERVER}, LagDuration: 4 h}}]", "such as PT4H"),
         ("Faults: [{Operation: DescribeJobs, Error: X, Rate: 2}]", "Faults.0.Rate"),
+        (f"SourceServers: [{{SourceServerId: {SERVER}, StatusCheckSeconds: -1}}]", "StatusCheckS"),
+        (
+            f"SourceServers: [{{SourceServerId: {SERVER}, Applications: [{{Prt: 1}}]}}]",
+            "SourceServers.0.Applications.0.Prt: unknown key, did you mean Port?",
+        ),
+        (
+            f"SourceServers: [{{SourceServerId: {SERVER}, LaunchActions: [{{Order: 1}}]}}]",
+            "SourceServers.0.LaunchActions.0.Order",
+        ),
         ("{", "not YAML"),
     ],
 )

@@ -13,15 +13,13 @@ from werkzeug.wrappers import Request
 
 from cli.app import app
 from sandbox.http.control import SandboxControl
-from sandbox.scenario import Fault, Quotas, Scenario, ScenarioError, SourceServer, read_scenario
+from sandbox.scenario import SECTIONS, Scenario, ScenarioError, read_scenario
 from tests.examples import examples
 
 SERVER = "s-51d6b65c73391918f"
 KEYS = st.sampled_from(
     sorted(
-        field.alias or name
-        for section in (Scenario, SourceServer, Quotas, Fault)
-        for name, field in section.model_fields.items()
+        field.alias or name for section in SECTIONS for name, field in section.model_fields.items()
     )
 )
 SCALARS = (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..jobs.timeline import JobTimeline, LaunchStatus, LogEvent, ServerTimeline
+from ..servers.launch_actions import LaunchAction, launch_actions_status
 from ..simulation import simulation
 
 
@@ -20,6 +21,7 @@ class Participant:
         conversion_server_id: The temporary instance that converts the disks.
         reports_instance_id: Whether the job names the instance; recorded jobs do not.
         status_lag: By how many unscaled seconds the job is late to name a final status.
+        launch_actions: What DRS runs after the launch, in order; None: they are not enabled.
     """
 
     source_server_id: str
@@ -27,6 +29,7 @@ class Participant:
     conversion_server_id: str
     reports_instance_id: bool = True
     status_lag: float = 0.0
+    launch_actions: tuple[LaunchAction, ...] | None = None
 
 
 @dataclass
@@ -108,7 +111,7 @@ class Job:
             "creationDateTime": simulation.timestamp(self.created),
             "status": self.status(now),
             "participatingServers": [
-                self._describe_server(participant, self._reported_status(participant, server, now))
+                self._describe_server(participant, server, now)
                 for participant, server in self._servers()
             ],
             "tags": dict(self.tags),
@@ -125,7 +128,10 @@ class Job:
             return LaunchStatus.PENDING
         return server.status(offset)
 
-    def _describe_server(self, participant: Participant, status: LaunchStatus) -> dict[str, Any]:
+    def _describe_server(
+        self, participant: Participant, server: ServerTimeline, now: float
+    ) -> dict[str, Any]:
+        status = self._reported_status(participant, server, now)
         item: dict[str, Any] = {
             "sourceServerID": participant.source_server_id,
             "launchStatus": status.value,
@@ -133,6 +139,15 @@ class Job:
         there = self.type == "TERMINATE" or status is LaunchStatus.LAUNCHED
         if there and participant.reports_instance_id:
             item["recoveryInstanceID"] = participant.recovery_instance_id
+        launched = status is LaunchStatus.LAUNCHED
+        if launched and server.end is not None and participant.launch_actions is not None:
+            item["launchActionsStatus"] = launch_actions_status(
+                participant.launch_actions,
+                participant.recovery_instance_id,
+                participant.source_server_id,
+                self.at(server.end),
+                self.speed,
+            )
         return item
 
     def log(self, now: float) -> list[dict[str, Any]]:

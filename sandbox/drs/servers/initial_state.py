@@ -36,7 +36,7 @@ class InitialState(DRSState):
             if any(instance.is_drill == is_drill for instance in present):
                 return
             for instance in present:
-                instance.terminated_at = now
+                instance.terminate(now, now)
             created = now - _SEEDED_JOB_AGE
             launch = (server, LaunchBehavior(), created)
             self._launch([launch], is_drill=is_drill, tags={}, created=created)

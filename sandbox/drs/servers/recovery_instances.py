@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..servers.source_servers import SourceServer, network_interface
+from ..servers.source_servers import SourceServer
 from ..simulation import simulation
+from .addresses import network_interface
 from .oddities import spoiled
 
 
@@ -19,8 +20,9 @@ class RecoveryInstance:
         launched_at: Epoch seconds of its LAUNCH_END.
         terminating_at: When its termination starts, or None.
         terminated_at: When its termination ends, or None.
-        stopped: Whether its launch disposition is STOPPED.
-        copies_private_ip: Whether it has the private IP address of its source.
+        stopped: Whether it is stopped: by its launch disposition, or in EC2.
+        private_ip: Its private IP address.
+        started_at: When it was last started in EC2, or None for its launch.
         disconnected: Whether it is disconnected from DRS.
         deleted: Whether it is deleted from DRS. The EC2 instance keeps running.
     """
@@ -32,10 +34,11 @@ class RecoveryInstance:
     is_drill: bool
     snapshot_taken: float
     launched_at: float
+    private_ip: str
     terminating_at: float | None = None
     terminated_at: float | None = None
     stopped: bool = False
-    copies_private_ip: bool = False
+    started_at: float | None = None
     disconnected: bool = False
     deleted: bool = False
     tags: dict[str, str] = field(default_factory=dict)
@@ -48,8 +51,29 @@ class RecoveryInstance:
         """Return whether DRS lists it."""
         return self.exists(now) and not self.deleted
 
+    def terminate(self, begin: float, end: float) -> None:
+        """Terminate the EC2 instance from `begin` to `end`, unless that happens earlier already."""
+        if self.terminated_at is None or end < self.terminated_at:
+            self.terminating_at, self.terminated_at = begin, end
+
+    def is_running(self, now: float) -> bool:
+        """Return whether the EC2 instance exists and runs."""
+        return self.exists(now) and self.ec2_state(now) == "RUNNING"
+
+    def running_seconds(self, now: float) -> float:
+        """Return for how many unscaled seconds it runs since its launch or last start."""
+        return (now - (self.started_at or self.launched_at)) * simulation.speed
+
+    @property
+    def interface(self) -> dict[str, Any]:
+        """Its NetworkInterface structure."""
+        digits = hashlib.sha256(self.arn.encode()).hexdigest()
+        return network_interface(digits) | {"ips": [self.private_ip]}
+
     def ec2_state(self, now: float) -> str:
         """Return the value of `ec2InstanceState`."""
+        if self.terminated_at is not None and now >= self.terminated_at:
+            return "TERMINATED"
         if self.terminating_at is not None and now >= self.terminating_at:
             return "SHUTTING-DOWN"
         return "STOPPED" if self.stopped else "RUNNING"
@@ -60,9 +84,6 @@ class RecoveryInstance:
         server = self.source_server.properties()
         digits = self.source_server.fingerprint
         replication = "DISCONNECTED" if self.disconnected else "NOT_STARTED"
-        interface = network_interface(hashlib.sha256(self.arn.encode()).hexdigest())
-        if self.copies_private_ip:
-            interface["ips"] = server["networkInterfaces"][0]["ips"]
         item = {
             "recoveryInstanceID": self.recovery_instance_id,
             "ec2InstanceID": self.recovery_instance_id,
@@ -79,7 +100,7 @@ class RecoveryInstance:
                     **server["identificationHints"],
                     "awsInstanceID": self.recovery_instance_id,
                 },
-                "networkInterfaces": [interface],
+                "networkInterfaces": [self.interface],
                 "disks": [
                     {
                         "internalDeviceName": disk["deviceName"],

@@ -18,6 +18,8 @@ from ..jobs.timeline import (
     Outcome,
 )
 from ..simulation import Durations, iso_duration, simulation
+from .addresses import network_interface
+from .launch_actions import LaunchAction, in_order
 from .oddities import Oddity, spoiled
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class SourceServer:
         clean_up: When a launch cleans up the earlier instance.
         dead_snapshot: How a launch from a snapshot that it does not have fails.
         oddity: What is odd about it and its jobs and instances in listings, or None.
+        launch_actions: What DRS runs on its recovered servers, if that is enabled.
         launches: The number of launches with an outcome of `outcomes`.
         instances: Its recovery instances, also those that do not exist any more or yet.
     """
@@ -98,6 +101,7 @@ class SourceServer:
     tags: dict[str, str] = field(default_factory=dict)
     launch_configuration: dict[str, Any] = field(init=False)
     recovery_snapshot_ids: tuple[str, ...] = ()
+    launch_actions: tuple[LaunchAction, ...] = ()
     launches: int = 0
     last_job: Job | None = None
     instances: list[RecoveryInstance] = field(default_factory=list)
@@ -119,6 +123,17 @@ class SourceServer:
     def fingerprint(self) -> str:
         """Hexadecimal digits derived from the server ID."""
         return hashlib.sha256(self.source_server_id.encode()).hexdigest()
+
+    @property
+    def private_ip(self) -> str:
+        """Its private address."""
+        return str(network_interface(self.fingerprint)["ips"][0])
+
+    def enabled_launch_actions(self) -> tuple[LaunchAction, ...] | None:
+        """Return its launch actions in order, or None if they are not enabled."""
+        if not self.launch_configuration["postLaunchEnabled"]:
+            return None
+        return in_order(self.launch_actions)
 
     def lag(self, now: float) -> float:
         """Return the replication lag in seconds."""
@@ -285,12 +300,3 @@ class SourceServer:
             "supportsNitroInstances": True,
             "architecture": "x86_64",
         }
-
-
-def network_interface(digits: str) -> dict[str, Any]:
-    """Return a NetworkInterface structure whose addresses are made from hexadecimal digits."""
-    return {
-        "macAddress": ":".join(["02", *(digits[index : index + 2] for index in range(4, 14, 2))]),
-        "ips": [f"10.0.{int(digits[:2], 16)}.{int(digits[2:4], 16)}"],
-        "isPrimary": True,
-    }

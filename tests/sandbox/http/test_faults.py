@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
@@ -265,3 +266,52 @@ def test_an_operation_of_another_service_that_is_not_there_is_named_and_not_retr
         response = error_of(refusal.value)
         assert (response["status"], response["error"]) == (400, "UnsupportedOperationException")
         assert "DescribeInstanceProperties of ssm" in response["text"]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "error", "status"),
+    [
+        ("ssm", "ListCommands", "ThrottlingException", 400),
+        ("ssm", "ListCommands", "InternalServerError", 500),
+        ("ec2", "DescribeInstances", "RequestLimitExceeded", 503),
+        ("ec2", "DescribeInstances", "UnauthorizedOperation", 403),
+    ],
+)
+def test_systems_manager_and_ec2_fail_by_operation(
+    service: str, operation: str, error: str, status: int
+) -> None:
+    fault = f"Service: {service}, Operation: {operation}, Error: {error}, Times: 1"
+    with LocalAws(with_fault(fault)) as aws:
+        call = getattr(aws.client(service), xform_name(operation))
+        with pytest.raises(ClientError) as refusal:
+            call()
+        response = error_of(refusal.value)
+        assert (response["error"], response["status"]) == (error, status)
+        assert outcome(call) == "OK"
+
+
+@pytest.mark.parametrize(
+    ("effect", "result", "accepted"),
+    [("answer-lost", "ConnectionClosedError", 1), ("drop", "ConnectionClosedError", 0)],
+)
+def test_a_termination_in_ec2_is_executed_although_its_answer_is_lost(
+    effect: str, result: str, accepted: int
+) -> None:
+    with LocalAws() as aws:
+        aws.launch(DATABASE)
+        aws.pass_time(600)
+        (instance,) = aws.instances(DATABASE)
+        keys = f"Service: ec2, Operation: TerminateInstances, Mentions: [{DATABASE}]"
+        aws.control("POST", "scenario", f"Faults: [{{{keys}, Effect: {effect}, Times: 1}}]")
+        call = aws.client("ec2").terminate_instances
+        assert outcome(call, InstanceIds=[instance["ec2InstanceID"]]) == result
+        assert len(aws.control("GET", "effects")[1]["Effects"]) == accepted
+
+
+def test_an_answer_of_systems_manager_comes_late() -> None:
+    fault = "Service: ssm, Operation: ListCommands, Effect: delay, Seconds: 0.3, Times: 1"
+    with LocalAws(with_fault(fault)) as aws:
+        ssm = aws.client("ssm")
+        began = time.monotonic()
+        ssm.list_commands()
+        assert time.monotonic() - began > 0.3
