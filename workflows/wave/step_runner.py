@@ -182,7 +182,6 @@ class StepRunner:
             reason=shortened(result.reason),
             end_time=workflow.time(),
             outputs=shown,
-            instance_ids=result.instance_ids or state.instance_ids,
         )
         self.show(state)
 
