@@ -241,6 +241,11 @@ class RecoveryPlan(Model):
         return sum(len(wave.servers) for wave in self.waves)
 
     @property
+    def step_count(self) -> int:
+        """The number of steps in all waves."""
+        return sum(len(wave.all_steps) for wave in self.waves)
+
+    @property
     def targets(self) -> tuple[Target, ...]:
         """The distinct targets, in the order in which the plan first names them."""
         return tuple(dict.fromkeys(wave.target for wave in self.waves))

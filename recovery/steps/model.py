@@ -80,8 +80,11 @@ _Ttl = Annotated[
     int,
     Field(strict=True, ge=0, le=604_800, description="a whole number of seconds, at most 604800"),
 ]
+_Servers = Annotated[list[ServerId], Field(min_length=1, max_length=500)] | None
 _Text = Annotated[str, Field(description="text")]
-Parameters = dict[_Word, list[_Text]]
+Parameters = Annotated[
+    dict[_Word, Annotated[list[_Text], Field(max_length=1000)]], Field(max_length=200)
+]
 
 
 class StepPhase(StrEnum):
@@ -90,6 +93,11 @@ class StepPhase(StrEnum):
     PRE_LAUNCH = "PRE_LAUNCH"
     POST_LAUNCH = "POST_LAUNCH"
     ALONE = "ALONE"
+
+    @property
+    def text(self) -> str:
+        """When that is, for a list of a wave's steps; "" in a wave without servers."""
+        return {"PRE_LAUNCH": "before", "POST_LAUNCH": "after"}.get(self.value, "")
 
 
 class When(StrEnum):
@@ -142,8 +150,6 @@ _ACTING = (
     StepKind.WORKFLOW,
 )
 
-_BY_KEY = {kind.value: kind for kind in StepKind}
-
 
 class SsmAutomation(StrictModel):
     """Runs an automation of Systems Manager.
@@ -172,7 +178,7 @@ class SsmCommand(StrictModel):
     document: _Word
     version: _Word | None = None
     parameters: Parameters = {}
-    servers: list[ServerId] | None = None
+    servers: _Servers = None
 
 
 class Lambda(StrictModel):
@@ -202,11 +208,11 @@ class Http(StrictModel):
 
     url: _Url
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    query: dict[_Word, _Text] = {}
-    headers: dict[_HeaderName, _Line] = {}
-    secret_headers: dict[_HeaderName, _Secret] = {}
+    query: Annotated[dict[_Word, _Text], Field(max_length=100)] = {}
+    headers: Annotated[dict[_HeaderName, _Line], Field(max_length=50)] = {}
+    secret_headers: Annotated[dict[_HeaderName, _Secret], Field(max_length=50)] = {}
     body: JsonValue = None
-    expected_status: list[HttpStatus] = []
+    expected_status: Annotated[list[HttpStatus], Field(max_length=100)] = []
 
 
 class Route53Record(StrictModel):
@@ -316,7 +322,7 @@ class ServerCheck(Check):
         servers: the servers instead.
     """
 
-    servers: list[ServerId] | None = None
+    servers: _Servers = None
 
 
 class InstanceStatus(ServerCheck):
@@ -355,7 +361,7 @@ class HttpGet(ServerCheck):
     scheme: Literal["http", "https"] = "http"
     path: _Path = "/"
     host: _Word | None = None
-    expected_status: list[HttpStatus] = []
+    expected_status: Annotated[list[HttpStatus], Field(max_length=100)] = []
     contains: _Word | None = None
     verify_tls: YesOrNo = True
     from_: Annotated[ServerId | None, Field(alias="From")] = None
@@ -398,7 +404,7 @@ class TargetHealth(Check):
     """
 
     target_group_arn: _Word
-    servers: list[ServerId] | None = None
+    servers: _Servers = None
 
 
 KindModel = (
@@ -462,7 +468,7 @@ class Step(StrictModel):
     region: Region | None = None
     role_arn: RoleArn | None = None
     account_id: AccountId | None = None
-    outputs: dict[PlanOrWaveId, StepOutput] = {}
+    outputs: Annotated[dict[PlanOrWaveId, StepOutput], Field(max_length=50)] = {}
     ssm_automation: SsmAutomation | None = None
     ssm_command: SsmCommand | None = None
     lambda_: Annotated[Lambda | None, Field(alias="Lambda")] = None
@@ -495,13 +501,8 @@ class Step(StrictModel):
 
     @property
     def _kinds(self) -> dict[StepKind, KindModel]:
-        found: dict[StepKind, KindModel] = {}
-        for name, field in Step.model_fields.items():
-            value: Any = getattr(self, name)
-            key = field.alias or name
-            if value is not None and key in _BY_KEY:
-                found[_BY_KEY[key]] = value
-        return found
+        values: dict[str, Any] = {name: getattr(self, name) for name in KIND_FIELDS}
+        return {KIND_FIELDS[name]: value for name, value in values.items() if value is not None}
 
     @property
     def effective_when(self) -> When:
@@ -512,6 +513,13 @@ class Step(StrictModel):
     def needs_when(self) -> bool:
         """Whether `When` is required: it acts, or in a drill it would look at production."""
         return self.kind.acts or self.is_fixed
+
+    @property
+    def description(self) -> str:
+        """Its kind, and in which executions it runs: `Route53Record, in a RECOVERY only`."""
+        only = "" if self.effective_when is When.BOTH else f", in a {self.effective_when} only"
+        optional = ", optional" if self.impact is Impact.OPTIONAL else ""
+        return f"{self.kind}{only}{optional}"
 
     def runs_in(self, *, is_drill: bool) -> bool:
         """Whether it runs in a drill, or else in a recovery."""
@@ -525,3 +533,11 @@ class Step(StrictModel):
         if isinstance(spec, Dns | Alarm | TargetHealth):
             return True
         return isinstance(spec, Tcp | HttpGet) and spec.host is not None
+
+
+KIND_FIELDS = {
+    name: StepKind(field.alias)
+    for name, field in Step.model_fields.items()
+    if field.alias in list(StepKind)
+}
+"""The fields of a step that are its kinds."""

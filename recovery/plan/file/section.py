@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -118,7 +119,8 @@ class Section:
             self.problem(node, f"{name} is {node.kind}; write {key.expected}", value=node.text)
             return _INVALID
         self._check_size(name, key, node, len(node.items))
-        return [self._value(f"an entry of {name}", key.items, each) for each in node.items]
+        items = node.items[: key.most]
+        return [self._value(f"an entry of {name}", key.items, each) for each in items]
 
     def _mapping(self, name: str, key: Key, item: Key, node: Node) -> Any:
         if node.kind is not Kind.MAPPING:
@@ -127,7 +129,7 @@ class Section:
         self._report_repeated(node)
         self._check_size(name, key, node, len(node.entries))
         values = {}
-        for entry, value in node.entries.items():
+        for entry, value in islice(node.entries.items(), key.most):
             if key.names is not None:
                 named = Node(Kind.TEXT, value.line, entry, entry)
                 self._scalar(f"a name in {name}", key.names, named)
