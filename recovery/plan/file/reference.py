@@ -8,7 +8,7 @@ from recovery.plan.file.meanings import about, meanings_of
 from recovery.plan.model import Dependency, PlanChannel, RecoveryPlan, RecoveryRules, Server, Wave
 from recovery.steps.model import ManualInput, Step, StepOutput
 
-_MODELS: tuple[type[Model], ...] = (
+MODELS: tuple[type[Model], ...] = (
     RecoveryPlan,
     RecoveryRules,
     Wave,
@@ -45,7 +45,7 @@ def reference() -> str:
     """Return the document: each level of a plan file with its keys."""
     below: list[type[Model]] = [*KINDS.values(), StepOutput, ManualInput]
     parts = [_BEGINNING]
-    levels: list[tuple[Level, type[Model]]] = [*zip(LEVELS, _MODELS, strict=True)]
+    levels: list[tuple[Level, type[Model]]] = [*zip(LEVELS, MODELS, strict=True)]
     levels += [(level_of(each), each) for each in below]
     for level, model in levels:
         beginning = "" if level in LEVELS else f"{about(model)}\n\n"
