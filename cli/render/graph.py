@@ -155,7 +155,7 @@ class _WaveLabels:
         if not number:
             return self.label(wave_id, indent)
         phase, step = self._waves[wave_id].all_steps[number - 1]
-        around = f"{phase.text:7}" if phase.text else ""
+        around = f"{phase.text:15}" if phase.text else ""
         return fit(f"  {around}{step.step_id}: {step.description}", self._width - indent)
 
     def label(self, wave_id: str, indent: int) -> str:

@@ -88,7 +88,7 @@ def _steps(before: Wave, after: Wave) -> list[str]:
 
 
 def _around(phase: StepPhase) -> str:
-    return f" {phase.text} its launch" if phase.text else ""
+    return f", {phase.text}" if phase.text else ""
 
 
 def _changes(before: Step, after: Step) -> list[str]:

@@ -97,7 +97,7 @@ class StepPhase(StrEnum):
     @property
     def text(self) -> str:
         """When that is, for a list of a wave's steps; "" in a wave without servers."""
-        return {"PRE_LAUNCH": "before", "POST_LAUNCH": "after"}.get(self.value, "")
+        return {"PRE_LAUNCH": "before launch", "POST_LAUNCH": "after launch"}.get(self.value, "")
 
 
 class When(StrEnum):
@@ -156,7 +156,7 @@ class SsmAutomation(StrictModel):
 
     Attributes:
         document: its name or ARN.
-        version: of the document; None: its default version.
+        version: of the document; default: its default version.
         parameters: by name, each a list of texts.
     """
 
@@ -170,9 +170,9 @@ class SsmCommand(StrictModel):
 
     Attributes:
         document: its name or ARN.
-        version: of the document; None: its default version.
+        version: of the document; default: its default version.
         parameters: by name, each a list of texts.
-        servers: whose instances it runs on; None: those of the wave that are up.
+        servers: whose instances it runs on; default: those of the wave that are up.
     """
 
     document: _Word
@@ -198,11 +198,11 @@ class Http(StrictModel):
 
     Attributes:
         url: where it is sent.
-        method: of HTTP.
-        query: parameters that are added to it.
-        headers: without secrets.
+        method: the HTTP method.
+        query: parameters that are added to the URL.
+        headers: those that hold no secret.
         secret_headers: headers whose values are references to secrets, such as `env:TOKEN`.
-        body: sent as JSON; None: no body.
+        body: sent as JSON; default: no body.
         expected_status: the status codes of success; none: 200 to 299.
     """
 
@@ -223,7 +223,7 @@ class Route53Record(StrictModel):
         name: of the record.
         type: of the record.
         ttl: how long resolvers may keep the record, in seconds.
-        values: of the record.
+        values: the values of the record.
     """
 
     zone_id: _Word
@@ -238,7 +238,7 @@ class RoutingControl(StrictModel):
 
     Attributes:
         routing_control_arn: its ARN.
-        state: to set.
+        state: the state to set.
         cluster_endpoints: of its cluster, by Region; they are tried in turn.
     """
 
@@ -319,7 +319,7 @@ class ServerCheck(Check):
     """A check of each started server of the wave.
 
     Attributes:
-        servers: the servers instead.
+        servers: other servers, such as those of a wave that is up by then.
     """
 
     servers: _Servers = None
@@ -335,7 +335,7 @@ class Tcp(ServerCheck):
     Attributes:
         port: to connect to.
         host: a fixed host instead of the servers.
-        from_: a server from which it is tried, by Systems Manager; None: from the worker.
+        from_: a server from which it is tried, by Systems Manager; default: from the worker.
     """
 
     port: Port
@@ -354,7 +354,7 @@ class HttpGet(ServerCheck):
         expected_status: the status codes of success; none: 200 to 299.
         contains: a text that the first 64 KB of the body must contain.
         verify_tls: whether the certificate must be valid.
-        from_: a server from which it is tried, by Systems Manager; None: from the worker.
+        from_: a server from which it is tried, by Systems Manager; default: from the worker.
     """
 
     port: Port
@@ -374,8 +374,8 @@ class Dns(Check):
         name: to resolve.
         type: of the record.
         values: all of which the answer must have; none: any answer passes.
-        resolver: the address of a DNS server, with a port if it is not 53; None: the worker's own.
-        from_: a server from which it is tried, by Systems Manager; None: from the worker.
+        resolver: a DNS server's address, with a port if it is not 53; default: the worker's.
+        from_: a server from which it is tried, by Systems Manager; default: from the worker.
     """
 
     name: _Word
@@ -400,7 +400,7 @@ class TargetHealth(Check):
 
     Attributes:
         target_group_arn: of the target group.
-        servers: whose instances must be; None: each target of the group.
+        servers: whose instances must be; default: each target of the group.
     """
 
     target_group_arn: _Word
@@ -442,17 +442,17 @@ class Step(StrictModel):
 
     Attributes:
         step_id: identifies the step in its wave.
-        when: in which kind of execution it runs; None only of checks that default to BOTH.
-        timeout_seconds: from its start; manual steps have `decision_seconds` instead.
-        retries: after it failed, with a new attempt each.
+        when: in which kind of execution it runs; default, of checks of recovery instances: BOTH.
+        timeout_seconds: from its start; manual steps have `DecisionSeconds` instead.
+        retries: how often it runs again after it failed, each time as a new attempt.
         impact: OPTIONAL: its failure makes the wave PARTIAL instead of FAILED.
-        idempotent: running it again does no harm, so that it is if its outcome is not known.
+        idempotent: running it again does no harm, so it is run again if its outcome is unknown.
         on_cancel: what happens to it, while it runs, when its wave is cancelled.
-        decision_seconds: how long it waits for an operator where it does.
+        decision_seconds: how long a manual step, or one of unknown outcome, waits for an operator.
         rerun: `run --from` runs it again although it succeeded for the same instances.
-        region: where it acts; None: the wave's.
-        role_arn: the role to assume; None: the wave's.
-        account_id: the account that the worker must act in; None: the wave's.
+        region: where it acts; default: the wave's.
+        role_arn: the role to assume; default: the wave's.
+        account_id: the account that the worker must act in; default: the wave's.
         outputs: by name, what is taken from its result.
     """
 

@@ -6,7 +6,8 @@ from recovery.base_model import Model
 from recovery.plan.file.keys import KINDS, LEVELS, Level, fields_of, level_of
 from recovery.plan.file.meanings import about, meanings_of
 from recovery.plan.model import Dependency, PlanChannel, RecoveryPlan, RecoveryRules, Server, Wave
-from recovery.steps.model import ManualInput, Step, StepOutput
+from recovery.steps.model import ManualInput, Step, StepKind, StepOutput
+from recovery.steps.reference_places import WITHOUT_REFERENCES, places_for_references
 
 MODELS: tuple[type[Model], ...] = (
     RecoveryPlan,
@@ -38,6 +39,27 @@ _BEGINNING = """\
 
 A plan file is YAML or JSON. Other keys than these are errors; `drs-waves validate` lists all
 problems of a file. A key without a value counts as left out.
+
+`drs-waves schema plan` prints a JSON Schema, [plan.schema.json](plan.schema.json). An editor
+completes keys and shows errors if the first line of a plan names it:
+
+```yaml
+# yaml-language-server: $schema=plan.schema.json
+```
+"""
+_REFERENCES = """
+## References
+
+Values of steps may have references: `${ExecutionId}`, `${ExecutionType}`, `${PlanId}`,
+`${WaveId}`, `${Servers.<ID>.<InstanceId|PrivateIp|Name>}` and
+`${Steps.<WaveId>.<StepId>.<output>}`; `$${` is a literal `${`. What a reference names must be
+known when the step runs: an earlier step of the wave or a step of a wave that this one waits for,
+in the same kind of execution; a server of such a wave, or of the own wave after its launch. The
+outputs of a manual step are its required Inputs. A text that is one reference alone becomes the
+value itself. References may stand only where a value is sent as a value:
+
+| kind | keys |
+|---|---|
 """
 
 
@@ -52,6 +74,11 @@ def reference() -> str:
         parts.append(f"\n## {level.name[0].upper()}{level.name[1:]}\n\n{beginning}")
         parts.append("| key | value | default | meaning |\n|---|---|---|---|\n")
         parts += _rows(level, model)
+    parts.append(_REFERENCES)
+    for kind in StepKind:
+        if places := places_for_references(kind):
+            parts.append(f"| {kind} | {', '.join(f'`{each}`' for each in places)} |\n")
+    parts.append(f"\n{WITHOUT_REFERENCES}\n")
     return "".join(parts)
 
 

@@ -182,9 +182,9 @@ def test_steps_are_listed_below_their_wave() -> None:
     content = plan_with_steps(checks, before=[step(StepKind.MANUAL, "fence")], cutover=checks[1:])
     assert draw(read(content)) == (
         "●    db         1 server  0:00-0:15\n"
-        "│      before fence: Manual\n"
-        "│      after  reachable: Tcp\n"
-        "│      after  promote: Lambda, in a RECOVERY only\n"
+        "│      before launch  fence: Manual\n"
+        "│      after launch   reachable: Tcp\n"
+        "│      after launch   promote: Lambda, in a RECOVERY only\n"
         "│ ●  web        1 server  0:00-0:09\n"
         "●    cutover  steps only  0:15-0:16  after db\n"
         "       promote: Lambda, in a RECOVERY only"

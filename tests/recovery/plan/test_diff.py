@@ -55,8 +55,8 @@ def test_steps_are_compared_one_by_one() -> None:
         '~ step up of db: Tcp.Servers (none) → ["s-00000000000000001"]',
         "~ step up of db: Tcp.Port 5432 → 22",
         "~ step up of db: Tcp.From s-00000000000000001 → (none)",
-        "~ step stop of db: moved after its launch",
-        "+ step dns of db after its launch: Dns, in a RECOVERY only",
+        "~ step stop of db: moved, after launch",
+        "+ step dns of db, after launch: Dns, in a RECOVERY only",
         "~ wave db: order of steps stop, up, later → later, up, stop, dns",
         "+ wave cutover: 1 step, after db",
     ]
