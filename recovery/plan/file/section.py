@@ -17,6 +17,7 @@ _MAX_UNKNOWN_KEYS = 20
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WITH_BASE = re.compile(r"[-+]?0[xob].*", re.IGNORECASE)
 _MAX_NUMBER_LENGTH = 20
+_MAX_JSON_NUMBER_LENGTH = 400
 _INVALID: Any = object()
 
 
@@ -161,8 +162,11 @@ class Section:
                 self.problem(node, message, value=node.text)
             case Kind.NUMBER if not self._is_plain(name, node):
                 pass
-            case Kind.NUMBER if len(node.text) > 2 * _MAX_NUMBER_LENGTH:
+            case Kind.NUMBER if len(node.text) > _MAX_JSON_NUMBER_LENGTH:
                 message = f"{name} has a number of {len(node.text):,} characters; quote it"
+                self.problem(node, message, value=node.text)
+            case Kind.NUMBER if node.value in (math.inf, -math.inf):
+                message = f"{name} {printable(node.text)} is more than a number can be; quote it"
                 self.problem(node, message, value=node.text)
         return node.value
 

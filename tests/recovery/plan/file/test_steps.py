@@ -414,6 +414,7 @@ def test_a_step_full_of_problems_shows_the_first_ones() -> None:
     [
         ("[" * 60 + "]" * 60, "values are nested more than 50 deep"),
         ("9" * 5000, "has a number of 5,000 characters; quote it"),
+        ("1.0e+999", "is more than a number can be; quote it"),
         ("0x10", "is read as 16; write 16"),
         (".inf", "is read as inf"),
         ("2024-01-01", "is read as a date; quote it"),
