@@ -98,15 +98,16 @@ STEPS = [
 ]  # fmt: skip
 
 
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=8)
 JSON = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8),
+    | TEXTS,
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(max_size=8).filter(lambda name: "$" not in name), inner)
+        | st.dictionaries(TEXTS.filter(lambda name: "$" not in name), inner)
     ),
     max_leaves=6,
 )
