@@ -7,7 +7,7 @@ SPEED ?= 60
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint types imports tests soak kills worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag screenshots
+.PHONY: help run test test-all lint types imports tests soak kills worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag notify-kills screenshots
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ page-lag: $(BIN)/drs-waves ## How late a page shows a change; needs Chromium.
 
 notify-lag: $(BIN)/drs-waves ## How soon a channel hears of decisions: a hundred at once, at real time.
 	@exec $(BIN)/python -m bench.notify_lag
+
+notify-kills: $(BIN)/drs-waves ## Kill the worker at each point of a decision's way to people: none is missed.
+	@exec $(BIN)/python -m bench.notify_kills
 
 RECORD = --record-histories tests/workflows/histories
 

@@ -42,11 +42,14 @@ class Announced(Model):
         decision: as it was last sent.
         time: when that was.
         incident: the deduplication key that it was sent with.
+        is_certain: whether it was delivered. What failed may have arrived all the same: it is sent
+            again, and resolved.
     """
 
     decision: AskedDecision
     time: float
     incident: str
+    is_certain: bool = True
 
 
 class FollowedExecution(Model):

@@ -47,6 +47,7 @@ _PROBLEMS_SECONDS = 600.0
 # Temporal takes 2 MB a message; the others are in the next one.
 _MAX_ITEMS = 500
 _URGENT_EVENTS = (EventKind.BREAK_GLASS, EventKind.NO_WORKER, EventKind.WAVE_FAILED)
+_ENDING = (ItemKind.RESOLVED, ItemKind.ACKNOWLEDGED)
 _INCIDENT_EVENTS = (*_URGENT_EVENTS, EventKind.FINISHED, EventKind.CLEANUP_LEFT)
 
 
@@ -141,6 +142,9 @@ class Outbox:
         channel.retry_time = now + pause / channel.speed
         channel.error = shortened(error)
         self._record(sent, channel.error)
+        for item in sent.items:
+            if item.kind is ItemKind.ASKED:
+                self._mark_announced(sent, item, now=now, is_certain=False)
 
     def changed_problems(
         self, *, now: float
@@ -230,7 +234,9 @@ class Outbox:
                         incident=known.incident if is_last else None,
                     )
                     self._wait(channel, item, now=now)
-                elif decision.acknowledged_by != known.decision.acknowledged_by:
+                elif known.is_certain and (
+                    decision.acknowledged_by != known.decision.acknowledged_by
+                ):
                     known.decision = decision
                     item = NotificationItem(
                         kind=ItemKind.ACKNOWLEDGED,
@@ -302,7 +308,7 @@ class Outbox:
             announced = followed.announced.get(channel, {})
             for decision in followed.decisions:
                 known = announced.get(decision.key)
-                if known is None:
+                if known is None or not known.is_certain:
                     time, kind = decision.since + GATHER_SECONDS / followed.speed, ItemKind.ASKED
                 else:
                     time, kind = next_reminder(decision, known.time, speed=followed.speed)
@@ -341,27 +347,32 @@ class Outbox:
             omitted=channel.omitted,
         )
 
-    def _mark_announced(self, sent: Notification, item: NotificationItem, *, now: float) -> None:
-        if item.execution is None:
+    def _mark_announced(
+        self, sent: Notification, item: NotificationItem, *, now: float, is_certain: bool = True
+    ) -> None:
+        """Keep what the channel knows, so that it hears of the end too."""
+        decision, event = item.decision, item.event
+        is_asked = decision is not None and item.kind not in _ENDING
+        # The end of an execution resolves its failed waves; the end itself stays.
+        is_failure = event is not None and event.kind is EventKind.WAVE_FAILED
+        if item.execution is None or not (is_asked or (is_failure and item.kind not in _ENDING)):
             return
-        followed = self.state.executions.get(item.execution.execution_id)
-        decision = item.decision
-        if item.event is not None and item.kind is ItemKind.EVENT and item.incident is not None:
-            # Its end resolves the failures of an execution; the end itself stays.
-            is_of_wave = item.event.kind is EventKind.WAVE_FAILED
-            if followed is not None and is_of_wave:
-                followed.event_incidents.setdefault(sent.channel, []).append(item.event)
-        if decision is None or item.kind in (ItemKind.RESOLVED, ItemKind.ACKNOWLEDGED):
-            return
-        if followed is None:
+        execution_id = item.execution.execution_id
+        if (followed := self.state.executions.get(execution_id)) is None:
             followed = FollowedExecution(
                 execution=item.execution, routes=[], speed=1.0, is_over=True
             )
-            self.state.executions[item.execution.execution_id] = followed
-        followed.announced.setdefault(sent.channel, {})[decision.key] = Announced(
-            decision=decision, time=now, incident=item.incident or decision.key
-        )
-        # It may have fallen while its message was on the way.
+            self.state.executions[execution_id] = followed
+        if decision is not None:
+            followed.announced.setdefault(sent.channel, {})[decision.key] = Announced(
+                decision=decision,
+                time=now,
+                incident=item.incident or decision.key,
+                is_certain=is_certain,
+            )
+        elif event is not None:
+            followed.event_incidents.setdefault(sent.channel, []).append(event)
+        # It may have fallen or ended while its message was on the way.
         self._resolve(followed, now=now)
         self._forget(followed)
 

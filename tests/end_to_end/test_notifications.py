@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 from temporalio.service import RPCError
@@ -18,9 +17,9 @@ from client.steering import send
 from contract.identifiers import NOTIFIER_WORKFLOW_ID
 from recovery.execution.state import PlanStatus
 from recovery.operator.messages import MessageName, OperatorMessage
-from recovery.plan.model import RecoveryPlan
 from settings import get_settings
-from tests.end_to_end.conftest import RECOVERY, SPEED, E2eEnvironment, RunningWorkers, wave_of
+from tests.end_to_end.conftest import SPEED, E2eEnvironment, RunningWorkers, wave_of
+from tests.end_to_end.notified import asking, channel_variables, incidents_are_resolved
 from tests.end_to_end.worker_processes import process_of, wait_until_ready
 
 ASKED = "DECISION_NEEDED"
@@ -32,16 +31,9 @@ class Receivers:
     def __init__(self, env: E2eEnvironment) -> None:
         self._env = env
 
-    def address(self, name: str) -> str:
-        """The URL of a receiver."""
-        return f"{self._env.aws.url}/_receivers/{self._env.aws.account_id}/{name}"
-
     def messages(self, receiver: str) -> list[dict[str, Any]]:
         """What a receiver got."""
-        query = f"account={self._env.aws.account_id}&receiver={receiver}"
-        with urlopen(f"{self._env.aws.url}/_sandbox/messages?{query}") as answer:
-            found: list[dict[str, Any]] = json.loads(answer.read())["Messages"]
-        return found
+        return self._env.aws.messages(receiver)
 
     def items(self, receiver: str = "web-hook") -> list[tuple[str, str]]:
         """Why each item was sent, and what it is about."""
@@ -65,17 +57,7 @@ def receivers(
     """A web hook and a pager, which the workers use."""
     env = env_without_worker
     found = Receivers(env)
-    endpoint = f"{found.address('pager-duty')}/v2/enqueue"
-    hook = {"Url": found.address("web-hook"), "Secret": {"Env": "HOOK_KEY"}}
-    pager = {"RoutingKey": {"Env": "PAGER_KEY"}, "Endpoint": endpoint}
-    channels = [{"Name": "hook", "WebHook": hook}, {"Name": "pager", "PagerDuty": pager}]
-    file = tmp_path / "channels.json"
-    file.write_text(json.dumps({"Channels": channels}))
-    variables = {
-        "DRS_WAVES_NOTIFY_FILE": str(file),
-        "PAGER_KEY": "0" * 32,
-        "HOOK_KEY": "the-key-of-the-hook",
-    }
+    variables = channel_variables(env, tmp_path)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     env.stack = replace(env.stack, variables={**env.stack.variables, **variables})
@@ -90,21 +72,6 @@ async def notified(
     """The stack with a worker that has channels."""
     async with RunningWorkers(env_without_worker):
         yield env_without_worker
-
-
-async def asking(env: E2eEnvironment) -> tuple[RecoveryPlan, str]:
-    """A recovery whose first wave fails, so that it asks."""
-    broken = env.aws.servers(1, Outcome="failed-early")
-    plan = env.plan(env.wave("Database", servers=broken), env.wave("Web", "Database"))
-    execution_id = await start_execution(
-        env.client,
-        plan,
-        execution_type=RECOVERY,
-        confirmation=plan.plan_id,
-        started_by="ops",
-    )
-    await env.until(plan, lambda state: state.open_decisions)
-    return plan, execution_id
 
 
 async def test_a_recovery_that_asks_is_reported_repeated_acknowledged_and_resolved(
@@ -139,15 +106,7 @@ async def test_a_recovery_that_asks_is_reported_repeated_acknowledged_and_resolv
         "FINISHED",
     }
 
-    async def incidents_are_resolved() -> bool:
-        last = {
-            m["Incident"].split()[0]: m["Incident"].split()[1]
-            for m in receivers.messages("pager-duty")
-            if m["Incident"] not in (None, "none")
-        }
-        return bool(last) and set(last.values()) == {"resolved"}
-
-    await env.eventually(incidents_are_resolved)
+    await env.eventually(lambda: incidents_are_resolved(env))
     shown = json.dumps(receivers.messages("web-hook") + receivers.messages("pager-duty"))
     assert "the-key-of-the-hook" not in shown
 

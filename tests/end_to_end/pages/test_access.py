@@ -4,15 +4,23 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from cli.app import app
 from client.start import replace_drill, start_execution
 from recovery.execution.wave import WaitingFor
+from recovery.notify.events import ItemKind
 from sandbox.stack import Stack
+from settings import get_settings
 from tests.api.oidc import AUDIENCE, CLIENT_ID, Provider
-from tests.end_to_end.conftest import E2eEnvironment, wave_of
+from tests.end_to_end.conftest import E2eEnvironment, RunningWorkers, wave_of
+from tests.end_to_end.notified import asking, channel_variables, incidents_are_resolved
 from tests.end_to_end.pages.conftest import Open, Tab, register
 from tests.static_tokens import token_of, token_settings
 
@@ -203,3 +211,76 @@ async def test_the_content_security_policy_allows_no_inline_script_or_style(
             assert "unsafe" not in policy
             assert "<script>" not in response.text
             assert " style=" not in response.text
+
+
+@pytest.fixture
+async def notified(
+    env_without_worker: E2eEnvironment,
+    served_with_tokens: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[E2eEnvironment]:
+    """The stack with a worker that has channels, and links to the pages."""
+    variables = channel_variables(env_without_worker, tmp_path)
+    for name, value in {**variables, "DRS_WAVES_PUBLIC_URL": served_with_tokens}.items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    async with RunningWorkers(env_without_worker):
+        yield env_without_worker
+
+
+async def test_a_decision_is_made_on_the_page_that_its_message_links_to(
+    notified: E2eEnvironment, served_with_tokens: str, provider: Provider, open_page: Open
+) -> None:
+    env = notified
+    plan, execution_id = await asking(env)
+
+    def items(kind: ItemKind) -> list[dict[str, Any]]:
+        return [
+            item
+            for message in env.aws.messages("web-hook")
+            for item in message["Content"]["Items"]
+            if "Decision" in item["Item"] and item["Item"]["Kind"] == kind
+            if item["Item"]["Execution"]["PlanId"] == plan.plan_id
+        ]
+
+    async def hears(kind: ItemKind) -> bool:
+        return bool(items(kind))
+
+    await env.eventually(lambda: hears(ItemKind.ASKED))
+    link = items(ItemKind.ASKED)[0]["Link"]
+    provider.reset()
+    provider.asks = True
+    provider.id_claims = {"sub": "ann", "roles": ["operator", "approver"]}
+    tab = await open_page(link)
+    page, attention = tab.page, tab.page.locator("#attention")
+    assert urlsplit(page.url).path == "/sign-in"
+    await page.get_by_role("link", name="Sign in with localhost").click()
+    await page.get_by_role("link", name="Sign in as").click()
+    await tab.sees(".user", "ann")
+    # The provider has no icon.
+    tab.console_errors.clear()
+    assert page.url == link == f"{served_with_tokens}/executions/{execution_id}"
+    await attention.get_by_role("button", name="I have it").click()
+    await page.locator("#dialog").get_by_role("button", name="I have it").click()
+    await tab.sees("#dialog", "Accepted")
+    await page.keyboard.press("Escape")
+    await tab.sees("#attention", "ann has it")
+    await env.eventually(lambda: hears(ItemKind.ACKNOWLEDGED))
+
+    await attention.get_by_role("button", name="Accept").click()
+    await page.locator("#dialog").get_by_role("button", name="Accept").click()
+    await tab.sees("#dialog", "Accepted")
+    await page.keyboard.press("Escape")
+    state = await env.end(plan, execution_id)
+    assert [each.actor for each in state.messages] == ["ann", "ann"]
+    await env.eventually(lambda: hears(ItemKind.RESOLVED))
+    await env.eventually(lambda: incidents_are_resolved(env))
+    await page.goto(f"{served_with_tokens}/decisions")
+    await tab.sees("h1", "Open decisions")
+    assert plan.plan_id not in await page.locator("body").inner_text()
+    listed = await asyncio.to_thread(CliRunner().invoke, app, ["decisions"])
+    assert listed.exit_code == 0, listed.output
+    assert plan.plan_id not in listed.output
+    provider.asks = False
+    tab.hosts = {each for each in tab.hosts if "localhost" not in each}

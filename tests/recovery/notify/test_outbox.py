@@ -77,6 +77,7 @@ class Channels:
         self.now = now
         self.sent: list[tuple[float, Notification]] = []
         self.refuse: set[str] = set()
+        self.failed: list[Notification] = []
 
     def apply(self, each: NotifyUpdate) -> None:
         self.outbox.apply(each, now=self.now)
@@ -87,6 +88,7 @@ class Channels:
             self.now = max(self.now, due)
             for message in self.outbox.take(now=self.now):
                 if message.channel in self.refuse:
+                    self.failed.append(message)
                     self.outbox.failed(message, "refused", now=self.now)
                 else:
                     self.sent.append((self.now, message))
@@ -186,7 +188,8 @@ def test_what_was_decided_while_the_channel_was_away_is_not_asked_any_more() -> 
     channels.apply(update(decisions=[], routes=(PAGER,)))
     channels.refuse = set()
     channels.run(60 * MINUTE)
-    assert channels.sent == []
+    # The question may have arrived, although the channel did not say so.
+    assert channels.kinds("pager") == [[ItemKind.RESOLVED]]
 
 
 def test_what_is_decided_while_its_message_is_sent_is_resolved_afterwards() -> None:
@@ -427,3 +430,34 @@ def test_more_decisions_than_a_message_takes_follow_in_the_next_one() -> None:
     channels.run(5 * MINUTE)
     counts = [len(message.items) for _, message in channels.sent]
     assert counts == [500, 300]
+
+
+@pytest.mark.parametrize("is_again_asked", [False, True])
+def test_a_decision_whose_message_may_have_arrived_is_asked_again_and_resolved(
+    is_again_asked: bool,
+) -> None:
+    channels = Channels()
+    channels.refuse = {"pager"}
+    channels.apply(update(decisions=[asked()]))
+    channels.run(8)
+    incidents = {i.incident for i in channels.failed[0].items}
+    channels.refuse = set()
+    if is_again_asked:
+        channels.run(1 * MINUTE)
+    channels.apply(update(decisions=[]))
+    channels.run(10 * MINUTE)
+    told = [(i.kind, i.incident) for _, m in channels.sent if m.channel == "pager" for i in m.items]
+    incident = incidents.pop()
+    assert told == [(ItemKind.ASKED, incident)] * is_again_asked + [(ItemKind.RESOLVED, incident)]
+
+
+def test_a_failed_wave_that_is_reported_after_the_end_is_resolved_at_once() -> None:
+    channels = Channels()
+    channels.refuse = {"pager"}
+    channels.apply(update(events=[event(EventKind.WAVE_FAILED)]))
+    channels.run(8)
+    channels.apply(update(is_over=True))
+    channels.refuse = set()
+    channels.run(10 * MINUTE)
+    kinds = [i.kind for _, m in channels.sent if m.channel == "pager" for i in m.items]
+    assert kinds == [ItemKind.EVENT, ItemKind.RESOLVED]
