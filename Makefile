@@ -28,7 +28,7 @@ test-all: test ## The same, then all that is slow: about an hour.
 	@$(BIN)/python -m bench.kills --launches 40
 	@$(BIN)/python -m bench.chaos --drills 60
 
-MORE_EXAMPLES = $(shell grep -lr "^@examples(" tests)
+MORE_EXAMPLES = $(shell grep -lr "^ *@examples(" tests)
 
 lint: $(BIN)/drs-waves
 	@$(BIN)/ruff check .
@@ -98,7 +98,7 @@ notify-kills: $(BIN)/drs-waves ## Kill the worker at each point of a decision's 
 RECORD = --record-histories tests/workflows/histories
 
 histories: $(BIN)/drs-waves ## Record histories of the kinds of runs that the replay tests lack.
-	@exec $(BIN)/pytest tests/end_to_end $(RECORD) -k "$$($(BIN)/python -m tests.workflows.recorded_kinds)"
+	@exec $(BIN)/pytest -m "" tests/end_to_end $(RECORD) -k "$$($(BIN)/python -m tests.workflows.recorded_kinds)"
 
 lock: $(BIN)/drs-waves ## Pin the newest versions.
 	@$(BIN)/python -m pip install --quiet uv

@@ -163,7 +163,8 @@ class AuditLog:
         with self._changed:
             self._give_up = time.monotonic() + seconds
             self._put_ended(float("inf"))
-            thread = self._wake() if self._waiting else self._thread
+            # It may be waiting for the end of a group.
+            thread = self._wake() if self._waiting or self._thread else None
         if thread is not None:
             thread.join(seconds)
         if left := len(self._lines) + len(self._waiting) + self._lost:

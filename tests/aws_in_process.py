@@ -213,7 +213,7 @@ async def postponed_launch(
     return postponed
 
 
-async def until(condition: Callable[[], object], *, within: float = 10.0) -> None:
+async def until(condition: Callable[[], object], *, within: float = 60.0) -> None:
     """Await a condition."""
     async with asyncio.timeout(within):
         while not condition():

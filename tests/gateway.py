@@ -20,7 +20,7 @@ async def gateway(aws: LocalAws, change: Change) -> AsyncIterator[str]:
     behind = str(urlsplit(aws.server.endpoint_url).netloc)
 
     def ask(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        connection = http.client.HTTPConnection(behind, timeout=10)
+        connection = http.client.HTTPConnection(behind, timeout=60)
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
         try:

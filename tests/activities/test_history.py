@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.history import verify
@@ -17,6 +17,7 @@ from recovery.plan.model import RecoveryPlan
 from settings import Settings
 from storage.history import HistoryError, HistoryTable
 from tests.aws_in_process import LocalAws
+from tests.examples import examples
 from tests.recovery.plans import diamond
 
 NOW = 1_732_323_600.0
@@ -268,7 +269,7 @@ async def test_records_in_any_order_and_number_leave_the_same_table(table: Histo
     repeated = st.lists(st.sampled_from(places), max_size=6)
 
     @given(st.permutations(places), repeated)
-    @settings(max_examples=25, deadline=None)
+    @examples(8)
     def every_order(order: list[int], twice: list[int]) -> None:
         asyncio.run_coroutine_threadsafe(check([*twice, *order, *twice]), loop).result()
 

@@ -49,7 +49,7 @@ async def start_launcher(client: Client) -> None:
 
 async def eventually(client: Client, *parts: str) -> None:
     """Await problems, one for each text that is part of it; visibility lags behind."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             problems = await launch_problems(client)
             if len(problems) == len(parts) and all(

@@ -13,7 +13,7 @@ import pyte
 
 _STARTER = Path(__file__).parents[2] / "starter.py"
 _HISTORY_LINES = 5_000
-_END_SECONDS = 20.0
+_END_SECONDS = 60.0
 # Keys are read only by a process in the foreground of the terminal, so it must control one.
 _IN_FOREGROUND = (
     "import fcntl, os, sys, termios;"
@@ -49,7 +49,7 @@ class Terminal:
         """Type a text; "\r" is Enter."""
         os.write(self._descriptor, text.encode())
 
-    async def sees(self, *texts: str, within: float = 30.0) -> str:
+    async def sees(self, *texts: str, within: float = 60.0) -> str:
         """Wait until the screen shows all texts, in whatever lines; the screen."""
         try:
             async with asyncio.timeout(within):

@@ -59,6 +59,7 @@ def long_plan(env: E2eEnvironment, **fields: Any) -> RecoveryPlan:
     return env.plan(env.wave("Database", servers=slow), **fields)
 
 
+@pytest.mark.slow
 async def test_a_drill_goes_from_registration_to_clean_up_over_http(
     env: E2eEnvironment, served: Served
 ) -> None:
@@ -330,6 +331,7 @@ async def queries_answered(env: E2eEnvironment) -> float:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_fifty_watchers_cost_temporal_no_more_than_one(
     env: E2eEnvironment, served: Served
 ) -> None:
@@ -358,6 +360,7 @@ async def test_fifty_watchers_cost_temporal_no_more_than_one(
     assert (await ops.post(f"/executions/{execution_id}/cancel", json={})).status_code == 200
 
 
+@pytest.mark.slow
 async def test_polling_stops_after_the_last_watcher_disconnects(
     env: E2eEnvironment, served: Served
 ) -> None:

@@ -216,7 +216,7 @@ async def api(
         who: httpx.AsyncClient(
             base_url=f"{stack.pages_url}/api",
             headers={"Authorization": f"Bearer {token_of(who)}"},
-            timeout=30,
+            timeout=60,
         )
         for who in roles
     }
@@ -225,6 +225,7 @@ async def api(
     stack.stop_part("server")
 
 
+@pytest.mark.slow
 async def test_author_operators_and_approvers_of_a_plan_are_different_people(
     strict: E2eEnvironment, api: dict[str, httpx.AsyncClient]
 ) -> None:

@@ -121,6 +121,7 @@ async def test_a_signed_drill_is_recorded_by_api_and_worker_with_who_proved_what
     assert starts == [(forged_plan.plan_id, "NOT_SIGNED", False)]
 
 
+@pytest.mark.slow
 async def test_without_signatures_every_message_is_recorded_and_nobody_is_verified(
     env_without_worker: E2eEnvironment, tmp_path: Path
 ) -> None:

@@ -50,6 +50,7 @@ async def test_a_clean_up_terminates_what_the_drill_launched_and_leaves_foreign_
     assert {i.recovery_instance_id for i in after.cleanup.terminated} == launched
 
 
+@pytest.mark.slow
 async def test_a_clean_up_takes_the_instance_of_a_wave_that_came_late(env: E2eEnvironment) -> None:
     slow = env.aws.servers(1, Outcome="stuck", StuckSeconds=6 * SPEED)
     plan = env.plan(env.wave("Database", servers=slow, timeout_seconds=2 * SPEED))
@@ -61,7 +62,9 @@ async def test_a_clean_up_takes_the_instance_of_a_wave_that_came_late(env: E2eEn
     assert len(after.cleanup.terminated) == 1
 
 
-@pytest.mark.parametrize("clean_up", ["at-start", "before-launch"])
+@pytest.mark.parametrize(
+    "clean_up", ["at-start", pytest.param("before-launch", marks=pytest.mark.slow)]
+)
 async def test_an_instance_that_a_later_execution_launched_is_not_touched(
     env: E2eEnvironment, clean_up: str
 ) -> None:
@@ -92,6 +95,7 @@ async def test_a_real_recovery_is_cleaned_up_only_with_its_plan_id_typed(
         assert env.aws.instances_up(server) == []
 
 
+@pytest.mark.slow
 async def test_a_clean_up_asked_for_in_advance_waits_and_does_not_hold_the_plan(
     env: E2eEnvironment,
 ) -> None:

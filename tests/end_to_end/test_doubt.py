@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import boto3
+import pytest
 
 from client.start import start_execution
 from recovery.execution.state import ExecutionState, PlanStatus
@@ -20,9 +21,11 @@ def foreign_job(*server_ids: str) -> str:
     return str(client.start_recovery(sourceServers=servers, isDrill=True)["job"]["jobID"])
 
 
-async def plan_in_doubt(env: E2eEnvironment) -> tuple[RecoveryPlan, str, str]:
+async def plan_in_doubt(
+    env: E2eEnvironment, launch_seconds: float = 3 * SPEED
+) -> tuple[RecoveryPlan, str, str]:
     """A plan whose first call was lost while another client launched the same servers."""
-    slow = env.aws.servers(2, LaunchSeconds=12 * SPEED)
+    slow = env.aws.servers(2, LaunchSeconds=launch_seconds)
     plan = env.plan(env.wave("Database", servers=slow), env.wave("App", "Database"))
     env.aws.apply(Faults=[{"Operation": "StartRecovery", "Effect": "drop", "Times": 1}])
     execution_id = await start_execution(env.client, plan)
@@ -52,10 +55,11 @@ async def test_an_operator_adopts_a_job_of_unknown_origin(env: E2eEnvironment) -
     assert not wave_of(state, "Database").launch_in_doubt
 
 
+@pytest.mark.slow
 async def test_after_launch_anyway_a_foreign_job_is_waited_for_and_taken_over(
     env: E2eEnvironment,
 ) -> None:
-    plan, execution_id, job_id = await plan_in_doubt(env)
+    plan, execution_id, job_id = await plan_in_doubt(env, 12 * SPEED)
     await update(env, plan, "launch_anyway", {"wave": "database"})
     state = await env.until(
         plan, lambda s: "Waiting for another job" in wave_of(s, "Database").status_reason

@@ -10,11 +10,9 @@ from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from tests.end_to_end.conftest import RECOVERY, E2eEnvironment, wave_of
 
+
 # DRS may clean up a server's earlier instance at the start of a job, or before the launch.
-CLEAN_UPS = ("at-start", "before-launch")
-
-
-@pytest.mark.parametrize("clean_up", CLEAN_UPS)
+@pytest.mark.parametrize("clean_up", ["at-start", "before-launch"])
 async def test_a_drill_never_launches_over_a_live_instance_of_a_real_recovery(
     env: E2eEnvironment, clean_up: str
 ) -> None:
@@ -45,7 +43,9 @@ async def test_a_second_real_recovery_launches_nothing_over_the_first(env: E2eEn
     assert len(env.aws.accepted_launches(server_id)) == 2
 
 
-@pytest.mark.parametrize("clean_up", CLEAN_UPS)
+@pytest.mark.parametrize(
+    "clean_up", ["at-start", pytest.param("before-launch", marks=pytest.mark.slow)]
+)
 async def test_a_drill_may_replace_the_instance_of_an_earlier_drill(
     env: E2eEnvironment, clean_up: str
 ) -> None:
@@ -90,6 +90,7 @@ async def test_a_plan_that_runs_is_not_started_twice(env: E2eEnvironment) -> Non
     assert len(env.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1
 
 
+@pytest.mark.slow
 async def test_a_launch_waits_for_a_quota_that_could_not_be_read_and_says_so(
     env: E2eEnvironment,
 ) -> None:
@@ -143,6 +144,7 @@ async def test_a_server_that_drs_does_not_know_fails_alone(env: E2eEnvironment) 
     assert launched.launch_status is LaunchStatus.LAUNCHED
 
 
+@pytest.mark.slow
 async def test_a_large_wave_is_split_into_jobs_of_at_most_100_servers(env: E2eEnvironment) -> None:
     plan = env.plan(env.wave("Fleet", servers=230))
     state = await env.run(plan)

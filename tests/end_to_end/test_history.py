@@ -2,16 +2,15 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from temporalio.client import WorkflowHandle
+from typer.testing import CliRunner
 
+from cli.app import app
 from client.executions import list_runs
 from client.start import replace_drill, start_execution
 from contract.identifiers import history_workflow_id, plan_workflow_id
@@ -20,8 +19,6 @@ from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
 from tests.cli.json_outputs import check_result
 from tests.end_to_end.conftest import RECOVERY, REGION, SPEED, E2eEnvironment, wave_of
-
-STARTER = Path(__file__).parents[2] / "starter.py"
 
 
 @pytest.fixture
@@ -44,13 +41,10 @@ def repair_of(env: E2eEnvironment, execution_id: str) -> WorkflowHandle[Any, Any
 
 async def history_command(*words: str, code: int = 0) -> str:
     """What `drs-waves history` prints to standard output."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, STARTER, "history", *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    output, errors = await process.communicate()
-    assert process.returncode == code, output.decode() + errors.decode()
-    check_result(["history", *words], output.decode())
-    return output.decode()
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["history", *words])
+    assert result.exit_code == code, result.output
+    check_result(["history", *words], result.stdout)
+    return result.stdout
 
 
 def spoil(env: E2eEnvironment, execution_id: str, item: str, **attributes: Any) -> None:
@@ -68,6 +62,7 @@ def spoil(env: E2eEnvironment, execution_id: str, item: str, **attributes: Any) 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_dynamodb")
 async def test_an_unavailable_dynamodb_delays_only_the_record_and_loses_nothing(
     env: E2eEnvironment,
@@ -142,6 +137,7 @@ async def test_verify_finds_and_repairs_what_was_deleted_altered_or_is_old(
     assert f"COMPLETED\n  {before.status_reason}" in await history_command(execution_id)
 
 
+@pytest.mark.slow
 async def test_verify_says_when_only_dynamodb_has_an_execution_and_refuses_an_unknown_one(
     env: E2eEnvironment,
 ) -> None:
@@ -156,6 +152,7 @@ async def test_verify_says_when_only_dynamodb_has_an_execution_and_refuses_an_un
     await history_command("verify", "' OR 'x' = 'x", code=2)
 
 
+@pytest.mark.slow
 async def test_verify_beside_a_running_execution_changes_nothing_for_it(
     env: E2eEnvironment,
 ) -> None:
@@ -175,6 +172,7 @@ async def test_verify_beside_a_running_execution_changes_nothing_for_it(
     assert await env.differences(plan, execution_id, run_id) == []
 
 
+@pytest.mark.slow
 async def test_verify_of_everything_handles_one_execution_at_a_time(env: E2eEnvironment) -> None:
     ids = [(await env.run(env.plan(env.wave("Database")))).execution_id for _ in range(2)]
     spoil(env, ids[1], "WAVE#database")

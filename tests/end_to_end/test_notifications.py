@@ -20,7 +20,7 @@ from recovery.operator.messages import MessageName, OperatorMessage
 from settings import get_settings
 from tests.end_to_end.conftest import SPEED, E2eEnvironment, RunningWorkers, wave_of
 from tests.end_to_end.notified import asking, channel_variables, incidents_are_resolved
-from tests.end_to_end.worker_processes import process_of, wait_until_ready
+from tests.end_to_end.worker_processes import process_of, start_worker
 
 ASKED = "DECISION_NEEDED"
 
@@ -79,7 +79,7 @@ async def test_a_recovery_that_asks_is_reported_repeated_acknowledged_and_resolv
 ) -> None:
     env = notified
     plan, execution_id = await asking(env)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while ("ASKED", ASKED) not in receivers.items():
             await asyncio.sleep(0.1)
 
@@ -139,13 +139,13 @@ async def test_a_channel_that_fails_is_shown_holds_back_no_other_and_gets_its_me
     await env.eventually(is_recorded)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effect", [{"Effect": "hang"}, {"Effect": "hold"}])
 async def test_a_worker_that_is_killed_while_it_sends_loses_no_message(
     env_without_worker: E2eEnvironment, receivers: Receivers, effect: dict[str, Any]
 ) -> None:
     env = env_without_worker
-    env.stack.start_worker("one")
-    await wait_until_ready(env, "one")
+    await start_worker(env, "one")
     plan = env.plan(env.wave("Database", approval_required=True))
     receivers.fails("web-hook", **effect)
     await start_execution(env.client, plan, started_by="ops")
@@ -166,7 +166,7 @@ async def test_a_worker_that_is_killed_while_it_sends_loses_no_message(
     await env.eventually(is_sending)
     process_of(env, "one").send_signal(signal.SIGKILL)
     env.aws.clear_faults()
-    env.stack.start_worker("two")
+    await start_worker(env, "two")
 
     async def is_asked() -> bool:
         return ("ASKED", ASKED) in receivers.items()

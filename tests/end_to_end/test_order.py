@@ -29,15 +29,27 @@ async def test_each_wave_of_a_chain_begins_after_the_last_server_of_the_one_befo
 
 
 async def test_independent_waves_launch_together(env: E2eEnvironment) -> None:
-    plan = env.plan(*(env.wave(n, servers=2) for n in ("Database", "Cache", "Monitoring")))
+    # Long enough for a busy machine to launch the last before the first is up.
+    plan = env.plan(
+        *(
+            env.wave(name, servers=env.aws.servers(2, LaunchSeconds=6 * SPEED))
+            for name in ("Database", "Cache", "Monitoring")
+        )
+    )
     state = await env.run(plan)
     starts = [start_of(state, wave.wave_name) for wave in state.waves]
-    assert max(starts) - min(starts) < 30 / SPEED + 2
     assert max(starts) < min(end_of(state, wave.wave_name) for wave in state.waves)
     assert sum(wave.launched_count for wave in state.waves) == 6
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 1, 0, 2), (3, 2, 1, 0)])
+@pytest.mark.parametrize(
+    "order",
+    [
+        (3, 1, 0, 2),
+        pytest.param((0, 1, 2, 3), marks=pytest.mark.slow),
+        pytest.param((3, 2, 1, 0), marks=pytest.mark.slow),
+    ],
+)
 async def test_a_diamond_overlaps_its_middle_and_waits_for_the_slower(
     env: E2eEnvironment, order: tuple[int, ...]
 ) -> None:
@@ -82,6 +94,7 @@ async def test_a_plan_spans_two_accounts_and_two_regions(env: E2eEnvironment) ->
     assert launch["Region"] == "eu-central-1"
 
 
+@pytest.mark.slow
 async def test_the_web_ui_and_the_query_say_what_a_wave_waits_for(env: E2eEnvironment) -> None:
     plan = env.plan(env.wave("Database"), env.wave("Cache"), env.wave("App", "Database", "Cache"))
     execution_id = await start_execution(env.client, plan)

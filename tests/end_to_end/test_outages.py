@@ -16,10 +16,10 @@ from tests.end_to_end.worker_processes import (
     assert_launched_once,
     delay_start_recovery,
     process_of,
+    start_worker,
     wait_for_delayed_call,
     wait_for_watch,
     wait_until_in_progress,
-    with_worker_module,
 )
 
 AN_HOUR = 3600.0
@@ -29,7 +29,7 @@ async def test_temporal_restarts_during_a_wave(env_with_own_temporal: E2eEnviron
     env = env_with_own_temporal
     slow = env.aws.servers(2, LaunchSeconds=SLOW_SECONDS)
     plan = env.plan(env.wave("Database", servers=slow), env.wave("App", "Database"))
-    env.stack.start_worker("one")
+    await start_worker(env, "one")
     execution_id = await start_execution(env.client, plan)
     await wait_until_in_progress(env, plan, "Database")
     env.stack.stop_part("temporal", kill=True)
@@ -37,6 +37,7 @@ async def test_temporal_restarts_during_a_wave(env_with_own_temporal: E2eEnviron
     assert_launched_once(env, await env.end(plan, execution_id), [plan])
 
 
+@pytest.mark.slow
 async def test_a_disconnected_worker_is_replaced_and_launches_nothing_twice(
     env_without_worker: E2eEnvironment,
 ) -> None:
@@ -49,7 +50,7 @@ async def test_a_disconnected_worker_is_replaced_and_launches_nothing_twice(
     proxy = await TcpProxy(env.stack.temporal_port).start()
     try:
         own = {"TEMPORAL_ADDRESS": f"127.0.0.1:{proxy.port}"}
-        env.stack.start_worker("cut-off", variables=own)
+        await start_worker(env, "cut-off", variables=own)
         first = await start_execution(env.client, watched)
         await wait_until_in_progress(env, watched, "Database")
         delay_start_recovery(env, 2)
@@ -58,7 +59,7 @@ async def test_a_disconnected_worker_is_replaced_and_launches_nothing_twice(
         # StartRecovery is answered, but whoever asked cannot tell.
         proxy.interrupt(NetworkFault.BLACKHOLE)
         env.aws.clear_faults()
-        env.stack.start_worker("other")
+        await start_worker(env, "other")
         await wait_for_watch(env, first, "database", by="other")
         # Two workers have the same work now, and the first hears of it only when it beats.
         proxy.restore()
@@ -68,6 +69,7 @@ async def test_a_disconnected_worker_is_replaced_and_launches_nothing_twice(
         await proxy.stop()
 
 
+@pytest.mark.slow
 async def test_an_hour_of_throttling_delays_a_recovery_and_fails_nothing(
     env_without_worker: E2eEnvironment,
 ) -> None:
@@ -89,11 +91,12 @@ async def test_an_hour_of_throttling_delays_a_recovery_and_fails_nothing(
         assert_launched_once(env, await env.end(late, late_id), [late])
 
 
+@pytest.mark.slow
 async def test_a_worker_whose_clock_jumps_launches_once_and_reports_the_correct_status(
     env_without_worker: E2eEnvironment,
 ) -> None:
     env = env_without_worker
-    with_worker_module(env.stack, "drifting_worker").start_worker("drifting")
+    await start_worker(env, "drifting", module="drifting_worker")
     for jump in (signal.SIGUSR1, signal.SIGUSR2):
         env.aws.clear_faults()
         slow = env.aws.servers(1, LaunchSeconds=SLOW_SECONDS)
@@ -115,7 +118,9 @@ async def test_a_worker_whose_clock_jumps_launches_once_and_reports_the_correct_
         assert len(env.aws.accepted_launches(bad.waves[0].server_ids[0])) == 1
 
 
-@pytest.mark.parametrize("when", ["in-mid-launch", "in-mid-watch"])
+@pytest.mark.parametrize(
+    "when", ["in-mid-launch", pytest.param("in-mid-watch", marks=pytest.mark.slow)]
+)
 async def test_a_wave_or_plan_that_an_operator_resets_is_launched_once(
     env_without_worker: E2eEnvironment, when: str
 ) -> None:

@@ -11,6 +11,7 @@ from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
 from settings import get_settings
 from tests.end_to_end.conftest import REGION, E2eEnvironment, RunningWorkers, wave_of
+from tests.end_to_end.worker_processes import start_worker
 
 
 @pytest.fixture
@@ -64,6 +65,7 @@ async def test_plans_at_once_share_jobs_under_the_quota_and_none_is_refused(
         assert app.start_time >= database.end_time - 1
 
 
+@pytest.mark.slow
 async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_waits(
     scarce: E2eEnvironment,
 ) -> None:
@@ -84,6 +86,7 @@ async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_
     assert refusals(scarce) == before
 
 
+@pytest.mark.slow
 async def test_a_worker_killed_while_plans_share_jobs_launches_nothing_twice(
     scarce: E2eEnvironment,
 ) -> None:
@@ -94,7 +97,7 @@ async def test_a_worker_killed_while_plans_share_jobs_launches_nothing_twice(
         )
         for _ in range(5)
     ]
-    scarce.stack.start_worker("doomed")
+    await start_worker(scarce, "doomed")
     ids = [await start_execution(scarce.client, plan) for plan in plans]
     await scarce.until(plans[0], lambda s: wave_of(s, "Database").status is WaveStatus.IN_PROGRESS)
     scarce.stack.stop_part("doomed", kill=True)

@@ -53,6 +53,7 @@ from tests.end_to_end.api_server import as_file, register, watching
 from tests.end_to_end.conftest import RECOVERY, E2eEnvironment, RunningWorkers, wave_of
 from tests.end_to_end.test_doubt import foreign_job
 from tests.end_to_end.test_endurance import temporal
+from tests.end_to_end.worker_processes import start_worker
 from tests.security.keys import key_file, private_key, trusted
 from tests.shared_servers import stop
 from tests.static_tokens import token_of, token_settings
@@ -118,8 +119,7 @@ async def two_apis(
         "DRS_WAVES_API_TOKENS": json.dumps(tokens),
     }
     other = replace(stack, folder=tmp_path / "other", parts={}, api_port=free_port())
-    for name in ("one", "two"):
-        stack.start_worker(name)
+    await asyncio.gather(*(start_worker(env_without_worker, name) for name in ("one", "two")))
     for each in (stack, other):
         await asyncio.to_thread(each.start_server, variables)
     yield [f"{each.pages_url}/api" for each in (stack, other)]
@@ -413,7 +413,7 @@ async def test_only_a_signed_answer_ends_the_doubt_about_a_launch(
     calls = env.aws.calls()["Calls"]["drs.StartRecovery"]
     # It searches for the job again, and asks again.
     await env.until(plan, lambda s: not wave_of(s, "Database").launch_in_doubt)
-    await env.until(plan, lambda s: wave_of(s, "Database").launch_in_doubt, within=30)
+    await env.until(plan, lambda s: wave_of(s, "Database").launch_in_doubt, within=60)
     assert env.aws.calls()["Calls"]["drs.StartRecovery"] == calls
     running = await require_running(env.client, plan.plan_id)
     adopt = OperatorMessage(MessageName.ADOPT_JOB, "database", job=job_id)
@@ -423,6 +423,7 @@ async def test_only_a_signed_answer_ends_the_doubt_about_a_launch(
     assert wave_of(state, "Database").servers[0].recovery_job_id == job_id
 
 
+@pytest.mark.slow
 async def test_a_drill_and_its_clean_up_through_two_signing_apis_and_two_workers(
     two_apis: list[str], env_without_worker: E2eEnvironment
 ) -> None:
@@ -431,7 +432,7 @@ async def test_a_drill_and_its_clean_up_through_two_signing_apis_and_two_workers
     first, second = two_apis
     ops, other, ann = (
         httpx.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {token_of(who)}"}, timeout=30
+            base_url=url, headers={"Authorization": f"Bearer {token_of(who)}"}, timeout=60
         )
         for url, who in ((first, "ops"), (second, "ops"), (second, "ann"))
     )

@@ -1,5 +1,7 @@
 """Failed, stuck and doubtful servers: what the history then says."""
 
+import pytest
+
 from client.start import start_execution
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import PlanStatus
@@ -87,6 +89,7 @@ async def test_a_wave_that_arrives_late_while_the_plan_is_open_completes_and_its
     assert state.status is PlanStatus.COMPLETED
 
 
+@pytest.mark.slow
 async def test_a_wave_that_arrives_after_the_plans_end_is_still_recorded(
     env: E2eEnvironment,
 ) -> None:

@@ -102,7 +102,7 @@ async def watching() -> AsyncIterator[None]:
 
 async def received(env: E2eEnvironment, receiver: str, *parts: str) -> list[dict[str, Any]]:
     """Await messages: of each text, one whose title or text has it, in order."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             found = await asyncio.to_thread(env.aws.messages, receiver)
             texts = iter(f"{each['Title']} {each['Text']}" for each in found)
@@ -164,7 +164,7 @@ async def test_the_pings_end_while_nobody_learns_of_what_is_wrong(
     set_variables(monkeypatch, TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}")
     refuse = {"Service": "receiver", "Operation": "*", "Effect": "gateway-before", "Status": 503}
     env_without_worker.aws.apply(Faults=[refuse])
-    async with watching(), asyncio.timeout(30):
+    async with watching(), asyncio.timeout(60):
         before = 0
         while not pinged.pings or before != pinged.pings:
             before = pinged.pings
@@ -235,5 +235,5 @@ async def test_serve_is_a_watchdog_too_if_the_setting_says_so(
             while not pinged.pings:
                 threading.Event().wait(0.05)
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await asyncio.to_thread(serve)

@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from client.start import start_execution
 from client.workers import idle_reason
 from recovery.plan.model import RecoveryPlan
@@ -12,12 +14,11 @@ from tests.end_to_end.worker_processes import (
     assert_launched_once,
     delay_start_recovery,
     process_of,
+    start_worker,
     stop_worker,
     wait_for_delayed_call,
     wait_for_watch,
     wait_until_in_progress,
-    wait_until_ready,
-    with_worker_module,
 )
 
 
@@ -26,8 +27,7 @@ async def test_a_worker_that_gets_sigterm_during_a_launch_keeps_its_job(
 ) -> None:
     env = env_without_worker
     plan = env.plan(env.wave("Database"))
-    env.stack.start_worker("one")
-    await wait_until_ready(env, "one")
+    await start_worker(env, "one")
     delay_start_recovery(env, 4)
     execution_id = await start_execution(env.client, plan)
     await wait_for_delayed_call(env)
@@ -41,7 +41,7 @@ async def test_a_worker_without_temporal_ends_at_the_second_stop_signal(
 ) -> None:
     env = env_with_own_temporal
     plan = env.plan(env.wave("Database", servers=env.aws.servers(1, LaunchSeconds=50_000)))
-    env.stack.start_worker("one")
+    await start_worker(env, "one")
     await start_execution(env.client, plan)
     await wait_until_in_progress(env, plan, "Database")
     process_of(env, "temporal").suspend()
@@ -58,6 +58,7 @@ async def test_a_worker_without_temporal_ends_at_the_second_stop_signal(
     process_of(env, "temporal").resume()
 
 
+@pytest.mark.slow
 async def test_a_rolling_deploy_and_its_rollback_during_a_plan_change_nothing(
     env_without_worker: E2eEnvironment,
 ) -> None:
@@ -69,23 +70,21 @@ async def test_a_rolling_deploy_and_its_rollback_during_a_plan_change_nothing(
         env.wave("App", "Database", servers=second),
         env.wave("Web", "App"),
     )
-    env.stack.start_worker("old")
-    await wait_until_ready(env, "old")
+    await start_worker(env, "old")
     execution_id = await start_execution(env.client, plan)
     await wait_until_in_progress(env, plan, "Database")
-    with_worker_module(env.stack, "newer_worker").start_worker("new")
-    await wait_until_ready(env, "new")
+    await start_worker(env, "new", module="newer_worker")
     assert await stop_worker(env, "old") == 0
     # After a missed heartbeat instead, the wave would be up before another worker watched it.
     assert await wait_for_watch(env, execution_id, "database", by="new") == 2
     await wait_until_in_progress(env, plan, "App")
-    env.stack.start_worker("rolled-back")
-    await wait_until_ready(env, "rolled-back")
+    await start_worker(env, "rolled-back")
     assert await stop_worker(env, "new") == 0
     assert_launched_once(env, await env.end(plan, execution_id), [plan])
     assert "Traceback" not in (env.stack.folder / "old.log").read_text()
 
 
+@pytest.mark.slow
 async def test_versioned_workers_log_what_is_missing_and_keep_their_executions(
     env_with_own_temporal: E2eEnvironment,
 ) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -14,7 +14,6 @@ from client.executions import execution_state
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan
-from sandbox.stack import Stack
 from tests.end_to_end.conftest import SPEED, E2eEnvironment, wave_of
 
 # At the stack's speed a wave of so many seconds takes six: time enough for something to
@@ -22,9 +21,22 @@ from tests.end_to_end.conftest import SPEED, E2eEnvironment, wave_of
 SLOW_SECONDS = 6 * SPEED
 
 
-def with_worker_module(stack: Stack, module: str) -> Stack:
-    """The stack, with workers of another module."""
-    return replace(stack, worker=[sys.executable, "-m", f"tests.end_to_end.{module}"])
+async def start_worker(
+    env: E2eEnvironment, name: str, *, module: str = "", variables: Mapping[str, str] | None = None
+) -> None:
+    """Start a worker, and await that it is ready: commands refuse to wait for one.
+
+    Args:
+        env: where it serves.
+        name: its name.
+        module: the module of these tests that it runs; default: ours.
+        variables: more environment variables.
+    """
+    stack = env.stack
+    if module:
+        stack = replace(stack, worker=[sys.executable, "-m", f"tests.end_to_end.{module}"])
+    stack.start_worker(name, variables)
+    await wait_until_ready(env, name)
 
 
 def process_of(env: E2eEnvironment, name: str) -> psutil.Process:

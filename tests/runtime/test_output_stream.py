@@ -43,7 +43,7 @@ def run(script: str, *words: str, redirection: str = "") -> subprocess.Completed
     [
         (("validate", CRM), ">/dev/full"),
         (("run", "--help"), ">&-"),
-        (("validate", CRM), "| exit 0"),
+        pytest.param(("validate", CRM), "| exit 0", marks=pytest.mark.slow),
     ],
 )
 def test_a_command_succeeds_though_its_output_cannot_be_written(
@@ -59,9 +59,9 @@ def test_a_command_succeeds_though_its_output_cannot_be_written(
     ("words", "redirection"),
     [
         (("run", "missing.yaml"), "2>/dev/full"),
-        (("数据库",), "2>&-"),
+        pytest.param(("数据库",), "2>&-", marks=pytest.mark.slow),
         (("数据库",), "<&- >&- 2>&-"),
-        (("run", "missing.yaml"), "2>&1 | exit 0"),
+        pytest.param(("run", "missing.yaml"), "2>&1 | exit 0", marks=pytest.mark.slow),
     ],
 )
 def test_a_refused_command_is_refused_though_nobody_reads_why(

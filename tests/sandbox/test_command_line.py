@@ -43,6 +43,7 @@ def run_aws(endpoint: str, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_the_aws_command_line_drills_and_terminates() -> None:
     with LocalAws() as aws:
         endpoint = aws.server.endpoint_url
@@ -107,7 +108,7 @@ def test_the_server_process_prints_its_endpoint_serves_and_ends_on_sigterm(
     assert job["jobID"] == started["job"]["jobID"]
     assert job["participatingServers"][0]["launchStatus"] == "FAILED"
     server.send_signal(signal.SIGTERM)
-    out, err = server.communicate(timeout=10)
+    out, err = server.communicate(timeout=60)
     assert (server.returncode, out, err) == (0, "", "")
 
 
@@ -119,7 +120,7 @@ def test_an_invalid_scenario_file_is_rejected_with_the_location(tmp_path: Path) 
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=60,
     )
     assert done.returncode == 2
     assert "Quotas.JobsInProgres: unknown key, did you mean JobsInProgress?" in done.stderr

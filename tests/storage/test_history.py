@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.exceptions import ApplicationError
 
@@ -18,6 +18,7 @@ from recovery.plan.model import RecoveryPlan, Server, Wave
 from settings import Settings
 from storage.history import HistoryError, HistoryTable
 from tests.aws_in_process import REGION, Attempt, LocalAws, Temporal
+from tests.examples import examples
 from tests.recovery.plans import diamond, server_id
 
 NOW = 1_732_323_600.0
@@ -164,7 +165,7 @@ async def test_any_order_of_the_same_writes_ends_in_the_same_state(table: Histor
     loop = asyncio.get_running_loop()
 
     @given(st.permutations(range(6)), st.sets(st.integers(0, 5)))
-    @settings(max_examples=25, deadline=None)
+    @examples(8)
     def every_order(order: list[int], twice: set[int]) -> None:
         asyncio.run_coroutine_threadsafe(check(order, twice), loop).result()
 

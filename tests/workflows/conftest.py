@@ -2,22 +2,29 @@
 
 import asyncio
 import itertools
+import re
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
-from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.enums.v1 import EventType, IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkflowRunner
 
+from client.errors import UnreachableError
 from client.executions import execution_state
 from client.start import start_execution
 from contract.identifiers import (
@@ -26,11 +33,13 @@ from contract.identifiers import (
     plan_workflow_id,
     wave_workflow_id,
 )
+from contract.rpc_limits import RPC_TIMEOUT
 from contract.task_queues import TASK_QUEUE, TASK_QUEUES
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.forecast.durations import LearnedDurations
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
+from runtime.workflow_runner import ReplayableRunner
 from sandbox.stack import Stack
 from tests.recovery.plans import server_id
 from tests.shared_servers import own_namespace
@@ -42,6 +51,9 @@ from workflows.wave.workflow import WaveWorkflow
 
 _WORKFLOWS = [RecoveryPlanWorkflow, WaveWorkflow, LauncherWorkflow, HistoryRepairWorkflow]
 _NUMBERS = itertools.count(1)
+T = TypeVar("T")
+# A workflow that stalls fails its queries.
+_UNANSWERED = (UnreachableError, RPCError, WorkflowQueryFailedError)
 
 
 def wave(name: str, *after: str, **fields: Any) -> Wave:
@@ -103,11 +115,24 @@ class Run:
 
     async def state(self) -> ExecutionState:
         """The state as it is now."""
-        return await execution_state(self.client, self.plan.plan_id)
+        return await answered(lambda: execution_state(self.client, self.plan.plan_id))
 
     async def wave(self, wave_id: str) -> WaveState:
         """A wave's state from its own workflow."""
-        state: WaveState = await self.wave_handle(wave_id).query("status", result_type=WaveState)
+        return await answered(lambda: self._wave(wave_id))
+
+    async def _wave(self, wave_id: str) -> WaveState:
+        # An answer that is lost must not use up the time of those who wait for a state.
+        state: WaveState = await self.wave_handle(wave_id).query(
+            "status", result_type=WaveState, rpc_timeout=RPC_TIMEOUT
+        )
+        return state
+
+    async def until(self, condition: Callable[[ExecutionState], object]) -> ExecutionState:
+        """Await a state, without skipping time."""
+        async with asyncio.timeout(60):
+            while not condition(state := await self.state()):
+                await asyncio.sleep(0.05)
         return state
 
     async def wave_until(self, wave_id: str, condition: Callable[[WaveState], object]) -> WaveState:
@@ -115,11 +140,20 @@ class Run:
         async with asyncio.timeout(60):
             while True:
                 # The wave's workflow may not have been started yet.
-                with suppress(RPCError):
-                    state = await self.wave(wave_id)
+                with suppress(*_UNANSWERED):
+                    state = await self._wave(wave_id)
                     if condition(state):
                         return state
                 await asyncio.sleep(0.02)
+
+
+async def answered(read: Callable[[], Awaitable[T]]) -> T:
+    """The answer to a query, which a busy machine may have to be asked for several times."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(*_UNANSWERED):
+                return await read()
+            await asyncio.sleep(0.1)
 
 
 async def _result(handle: WorkflowHandle[Any, Any]) -> None:
@@ -136,6 +170,14 @@ async def _result(handle: WorkflowHandle[Any, Any]) -> None:
                 raise
         else:
             return
+
+
+async def assert_no_task_failed(handle: WorkflowHandle[Any, Any]) -> None:
+    """No task of a workflow has failed, unless a message came meanwhile or the machine stalled."""
+    async for event in handle.fetch_history_events():
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+            failure = event.workflow_task_failed_event_attributes.failure
+            assert re.match("UnhandledCommand|.*Potential deadlock", failure.message), failure
 
 
 async def lifetime(handle: WorkflowHandle[Any, Any]) -> float:
@@ -214,9 +256,19 @@ async def env_on_real_server(
 
 
 @asynccontextmanager
-async def serving(environment: WorkflowEnvironment) -> AsyncIterator[FakedEnvironment]:
-    """Serve the task queues with fake activities inside the block."""
+async def serving(
+    environment: WorkflowEnvironment, runner: WorkflowRunner | None = None
+) -> AsyncIterator[FakedEnvironment]:
+    """Serve the task queues with fake activities inside the block.
+
+    Args:
+        environment: Temporal.
+        runner: what runs the workflows; default: ours. Where a machine stalls for two seconds,
+            the SDK's may lose a step of a workflow, which then neither goes on nor lets its
+            worker end.
+    """
     fakes = FakeActivities(environment)
+    runner = runner or ReplayableRunner()
     async with AsyncExitStack() as stack:
         for queue in TASK_QUEUES:
             worker = Worker(
@@ -224,6 +276,9 @@ async def serving(environment: WorkflowEnvironment) -> AsyncIterator[FakedEnviro
                 task_queue=queue,
                 workflows=_WORKFLOWS if queue == TASK_QUEUE else [],
                 activities=fakes.activities,
+                workflow_runner=runner,
             )
+            if queue == TASK_QUEUE and isinstance(runner, ReplayableRunner):
+                runner.serve(worker)
             await stack.enter_async_context(worker)
         yield FakedEnvironment(environment, fakes)

@@ -74,6 +74,7 @@ async def test_waves_of_several_plans_share_a_job_where_jobs_are_scarce(
     ]
 
 
+@pytest.mark.slow
 async def test_the_priority_of_a_plan_goes_first_then_the_longest_chain(
     env_on_real_server: FakedEnvironment,
 ) -> None:
@@ -93,6 +94,7 @@ async def test_the_priority_of_a_plan_goes_first_then_the_longest_chain(
     assert order[:3] == ["first", "urgent", "long"]
 
 
+@pytest.mark.slow
 async def test_launches_gather_longer_when_fewer_jobs_are_left(
     env_on_real_server: FakedEnvironment,
 ) -> None:
@@ -112,6 +114,7 @@ async def test_launches_gather_longer_when_fewer_jobs_are_left(
     assert fakes.gathers[-1] == pytest.approx(least)
 
 
+@pytest.mark.slow
 async def test_a_wave_that_waits_for_quota_is_not_timed_out(
     env_on_real_server: FakedEnvironment,
 ) -> None:
@@ -147,6 +150,7 @@ async def test_a_terminated_launcher_gets_the_request_again_and_searches_the_job
     assert launched.possibly_sent
 
 
+@pytest.mark.slow
 async def test_jobs_that_the_role_of_a_launch_cannot_read_are_not_taken_for_none(
     env_on_real_server: FakedEnvironment,
 ) -> None:

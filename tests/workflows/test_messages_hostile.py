@@ -2,27 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payload
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import RawValue
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
-from client.errors import UnreachableError
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.operator.messages import MessageName
 from tests.examples import examples
-from tests.workflows.conftest import FakedEnvironment, Run, wave
-
-T = TypeVar("T")
+from tests.workflows.conftest import FakedEnvironment, Run, assert_no_task_failed, wave
 
 SIGNALS = ("wave_report", "launch_waiting", "launches_settled", "answer_launch", "review_progress",
            "servers_changed", "stop", "superseded", "plan_closed", "no_such_signal",
@@ -103,11 +97,10 @@ MESSAGES = st.builds(
     to_wave=st.booleans(),
     is_update=st.booleans(),
 )
-FAILED_TASK = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
 
 
 @given(st.lists(MESSAGES, max_size=8))
-@examples(4, shrink=False)
+@examples(2, shrink=False)
 async def test_the_workflows_respond_and_end_after_any_message(
     env_on_real_server: FakedEnvironment, messages: list[Message]
 ) -> None:
@@ -118,8 +111,8 @@ async def test_the_workflows_respond_and_end_after_any_message(
     for message in messages:
         handle = run.wave_handle("database") if message.to_wave else run.handle
         await send(handle, message)
-        assert isinstance(await answer(run.state), ExecutionState)
-        assert isinstance(await answer(lambda: run.wave("database")), WaveState)
+        assert isinstance(await run.state(), ExecutionState)
+        assert isinstance(await run.wave("database"), WaveState)
     # Paused it would wait for the rest of the day.
     await send(run.handle, Message("resume", [], to_wave=False, is_update=False))
     async with asyncio.timeout(60):
@@ -130,20 +123,12 @@ async def test_the_workflows_respond_and_end_after_any_message(
     await assert_told(run)
 
 
-async def answer(read: Callable[[], Awaitable[T]]) -> T:
-    """A workflow's answer to a query; a busy machine may need several queries."""
-    async with asyncio.timeout(60):
-        while True:
-            with suppress(UnreachableError, RPCError):
-                return await read()
-
-
 async def send(handle: WorkflowHandle[Any, Any], message: Message) -> None:
     """Send a message; it may be refused, but not by a failure of the workflow."""
     try:
         if message.is_update:
             async with asyncio.timeout(60):
-                await handle.execute_update(message.name, args=message.inputs)
+                await update(handle, message)
         else:
             await handle.signal(message.name, args=message.inputs)
     except WorkflowUpdateFailedError:
@@ -155,12 +140,16 @@ async def send(handle: WorkflowHandle[Any, Any], message: Message) -> None:
             raise
 
 
-async def assert_no_task_failed(handle: WorkflowHandle[Any, Any]) -> None:
-    """No workflow task of this workflow has failed."""
-    async for event in handle.fetch_history_events():
-        if event.event_type == FAILED_TASK:
-            failed = event.workflow_task_failed_event_attributes
-            assert failed.failure.message == "UnhandledCommand", failed
+async def update(handle: WorkflowHandle[Any, Any], message: Message) -> None:
+    """Send an update, or a signal if Temporal takes no update now, as our client does."""
+    try:
+        await handle.execute_update(message.name, args=message.inputs)
+    except RPCError as error:
+        # A signal came while the workflow handled the task of this update, which then counts as
+        # failed. Only `assert_no_task_failed` can tell whether it truly did.
+        if error.status is not RPCStatusCode.FAILED_PRECONDITION:
+            raise
+        await handle.signal(message.name, args=message.inputs)
 
 
 async def assert_told(run: Run) -> None:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("seed", "how"),
     [
-        ("0", "sandboxed"),
+        pytest.param("0", "sandboxed", marks=pytest.mark.slow),
         # Another order of sets needs no sandbox, without which replays take a quarter of the time.
         ("4711", "unsandboxed"),
     ],

@@ -645,7 +645,7 @@ _BROKEN_DISPOSITION = {"GetLaunchConfiguration": Faults(fault=Fault.BROKEN)}
 @example(one("STARTED"), [Step(pause=60), Step(action=("terminate in EC2", 0))])
 @example(one("STOPPED"), [Step(pause=60), Step(faults=_WITHOUT_DISPOSITION)])
 @example(one("STOPPED"), [Step(pause=60), Step(faults=_BROKEN_DISPOSITION)])
-@examples(50)
+@examples(20)
 def test_no_responses_make_a_server_up_that_is_not_in_the_ledger(
     simulation: DrsSimulation,
     sessions: AwsSessions,
@@ -676,7 +676,7 @@ REVIEWS = st.fixed_dictionaries(
 
 
 @given(WAVES, st.lists(STEPS, max_size=6), st.lists(REVIEWS, max_size=2))
-@examples(15)
+@examples(6)
 def test_a_retry_after_any_responses_launches_nothing_that_is_up(
     simulation: DrsSimulation,
     sessions: AwsSessions,

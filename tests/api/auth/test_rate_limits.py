@@ -176,12 +176,12 @@ async def test_a_hanging_dynamodb_delays_one_request_and_not_each(
         await asyncio.sleep(3600)
         return 1
 
-    monkeypatch.setattr(rate_limits, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(rate_limits, "_ANSWER_SECONDS", 1.0)
     monkeypatch.setattr(limits._table, "count", hang)
     begin = time.monotonic()
     for _ in range(10):
         await limits.count(starts(Settings()), "ops")
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 8
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ async def test_without_authentication_nothing_is_shown_or_sent(poller: Number) -
 
 
 async def test_the_updates_of_a_page_end_with_its_token(poller: Number) -> None:
-    async with asyncio.timeout(20), process([], poller) as client:
+    async with asyncio.timeout(60), process([], poller) as client:
         client.cookies.set("drs_waves_token", "ends")
         # Comes back when the stream has ended.
         events = await client.get("/number/events")

@@ -74,7 +74,7 @@ class OperatorShell:
 
     def until(self, plan_id: str, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         """Await a state of the plan's execution, as `status` has it."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             result = CliRunner().invoke(app, ["status", plan_id, "--json"])
             state: dict[str, Any] = json.loads(result.stdout) if result.exit_code == 0 else {}
@@ -185,7 +185,7 @@ def test_without_a_worker_a_recovery_is_refused_before_the_plan_id_is_asked_for(
     plan = without_worker.plan("no-worker", {"db": []})
     began = time.monotonic()
     refused = without_worker.do("run", plan, "--recovery", "--confirm", "no-worker", code=5)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert "nothing was started: No worker answers on task queue" in refused.stderr
     assert "Start one with `drs-waves worker`" in refused.stderr
 
@@ -198,7 +198,7 @@ def test_after_a_worker_was_killed_the_last_known_state_is_shown_with_its_age(
     stack.start_worker()
     execution_id = without_worker.run(plan)
     without_worker.until("killed", lambda state: "approval" in state["Waves"][0]["StatusReason"])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while CliRunner().invoke(app, ["history", execution_id]).exit_code:
         assert time.monotonic() < deadline, "the execution is not recorded"
         time.sleep(0.1)
@@ -208,7 +208,7 @@ def test_after_a_worker_was_killed_the_last_known_state_is_shown_with_its_age(
     process.wait()
     began = time.monotonic()
     shown = without_worker.do("status", "killed", code=5)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert "LAST KNOWN STATE, of 20" in shown.stdout
     assert execution_id in shown.stdout
     assert "No worker answers on task queue" in shown.stderr
@@ -255,6 +255,7 @@ def test_a_wave_is_skipped_and_a_wrong_one_is_refused_with_a_hint(operator: Oper
     assert "the last execution of plan 'skips', " in late.stderr
 
 
+@pytest.mark.slow
 def test_a_late_failure_is_retried_and_what_is_up_is_not_launched_again(
     operator: OperatorShell,
 ) -> None:
@@ -365,6 +366,7 @@ def test_a_recovery_is_cancelled_and_cleaned_up_only_when_it_is_confirmed(
     assert "is a RECOVERY, and a drill never takes over" in other.stderr
 
 
+@pytest.mark.slow
 def test_a_failed_drill_is_continued_and_cleaned_up(operator: OperatorShell) -> None:
     up, bad, rest = (
         operator.server(),
@@ -405,13 +407,14 @@ def test_a_failed_drill_is_continued_and_cleaned_up(operator: OperatorShell) -> 
     assert "Clean-up COMPLETED" in operator.do("history", second).stdout
 
 
+@pytest.mark.slow
 def test_a_clean_up_is_scheduled_at_the_start(operator: OperatorShell) -> None:
     server_id = operator.server()
     plan = operator.plan("tidy", {"db": []}, db={"ServerIds": [server_id]})
     started = operator.do("run", plan, "--no-watch", "--cleanup-after", "2m")
     assert "Its instances are terminated 2 min" in started.stderr
     state = operator.end("tidy", 0)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while "Cleanup" not in operator.read("history", state["ExecutionId"]) or operator.instances(
         [server_id]
     ):

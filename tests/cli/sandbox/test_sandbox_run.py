@@ -46,7 +46,7 @@ class Shell:
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run `drs-waves` to its end."""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         check_result([str(each) for each in arguments], out)
         return subprocess.CompletedProcess([], process.returncode, out, err)
 
@@ -72,6 +72,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     assert not list(tmp_path.glob("drs-waves-*")), "the sandbox's folder is still there"
 
 
+@pytest.mark.slow
 def test_a_plan_runs_in_the_order_of_its_waves(shell: Shell) -> None:
     ended = shell.run("sandbox", "run", EXAMPLES / "crm.yaml", "--speed", "400")
     assert ended.returncode == 0, ended.stderr
@@ -113,7 +114,7 @@ def test_sigterm_during_a_run_leaves_nothing(shell: Shell) -> None:
             break
     assert len(shell.processes()) > 3
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Interrupted; the sandbox is stopped." in err
 
@@ -124,10 +125,11 @@ def test_an_interruption_while_it_starts_leaves_nothing(shell: Shell) -> None:
     assert "Starting Temporal" in process.stderr.readline()
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 130
 
 
+@pytest.mark.slow
 def test_up_is_found_by_other_commands_and_down_discards_it(shell: Shell) -> None:
     up = shell.run("sandbox", "up", "--plan", EXAMPLES / "crm.yaml", "--speed", "400")
     try:

@@ -80,7 +80,7 @@ async def test_executions_that_do_not_answer_are_listed_and_hold_back_no_other(
     monkeypatch.setattr(inbox_reader, "_STATE_SECONDS", 0.2)
     monkeypatch.setattr(inbox_reader, "_ALL_STATES_SECONDS", 0.5)
     executions.silent = {f"p{number}" for number in range(10, 100)}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         found = (await executions.reader.read()).inbox
     assert len(found.decisions) == 99
     assert len(found.unread) == 90

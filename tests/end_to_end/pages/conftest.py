@@ -47,7 +47,7 @@ class Tab:
         """A wave in the graph."""
         return self.page.locator(f'button.node[data-choose="{wave_id}"]')
 
-    async def sees(self, selector: str, text: str, *, within: float = 30.0) -> None:
+    async def sees(self, selector: str, text: str, *, within: float = 60.0) -> None:
         """Wait for a text in the first element that matches a selector."""
         found = self.page.locator(selector, has_text=text).first
         try:
@@ -58,7 +58,7 @@ class Tab:
                 f"{text!r} is not in {selector}; the page says:\n{shown}"
             ) from missing
 
-    async def shows(self, wave_id: str, text: str, *, within: float = 30.0) -> None:
+    async def shows(self, wave_id: str, text: str, *, within: float = 60.0) -> None:
         """Wait for a text in a wave of the graph."""
         await self.sees(f'button.node[data-choose="{wave_id}"]', text, within=within)
 

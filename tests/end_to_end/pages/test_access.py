@@ -131,6 +131,7 @@ async def test_a_viewer_has_no_enabled_action(
     await replace_drill(env.client, plan.plan_id)
 
 
+@pytest.mark.slow
 async def test_a_sign_in_at_the_provider_that_ends_loses_nothing_that_was_typed(
     env: E2eEnvironment, served_with_tokens: str, provider: Provider, open_page: Open
 ) -> None:

@@ -11,7 +11,13 @@ from tests.end_to_end.pages.test_steering import assert_accessible, plan_with_ap
 _MOST_TABS = 40
 
 
-@pytest.mark.parametrize("how", [{}, {"phone": True, "dark": True}], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param({}, marks=pytest.mark.slow, id="desk"),
+        pytest.param({"phone": True, "dark": True}, id="phone"),
+    ],
+)
 async def test_a_decision_is_taken_by_keyboard_and_made_on_the_page_of_all_decisions(
     env: E2eEnvironment, served: str, open_page: Open, how: dict[str, bool]
 ) -> None:

@@ -1,5 +1,7 @@
 """A plan of many waves on the pages: folded, searched and zoomed by keyboard, and on the wall."""
 
+import pytest
+
 from client.start import start_execution
 from tests.end_to_end.conftest import E2eEnvironment
 from tests.end_to_end.pages.conftest import Open, Tab
@@ -8,6 +10,7 @@ from tests.end_to_end.pages.test_steering import assert_accessible, tab_to
 _WAITING = 14
 
 
+@pytest.mark.slow
 async def test_finished_waves_are_folded_and_any_server_is_found(
     env: E2eEnvironment, served: str, open_page: Open
 ) -> None:

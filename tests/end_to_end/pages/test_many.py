@@ -37,7 +37,7 @@ class Screen:
     async def listen(self, address: str) -> None:
         """Receive events."""
         async with (
-            httpx.AsyncClient(timeout=30) as client,
+            httpx.AsyncClient(timeout=60) as client,
             client.stream("GET", address, params={"shown": "nothing"}) as response,
         ):
             async for line in response.aiter_lines():

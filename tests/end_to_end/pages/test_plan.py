@@ -3,6 +3,7 @@
 import re
 
 import httpx
+import pytest
 
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.plan.model import RecoveryPlan
@@ -28,6 +29,7 @@ def launches(env: E2eEnvironment, plan: RecoveryPlan) -> list[int]:
     return [len(env.aws.accepted_launches(i)) for wave in plan.waves for i in wave.server_ids]
 
 
+@pytest.mark.slow
 async def test_a_recovery_is_continued_once_and_what_is_up_is_relaunched_only_if_chosen(
     env: E2eEnvironment, served: str
 ) -> None:
@@ -35,7 +37,7 @@ async def test_a_recovery_is_continued_once_and_what_is_up_is_relaunched_only_if
     [database] = plan.waves[0].server_ids
     page = f"{served}/plans/{plan.plan_id}"
     about = f"about={state.execution_id}"
-    async with httpx.AsyncClient(timeout=30.0) as client:
+    async with httpx.AsyncClient(timeout=60.0) as client:
         opened = (await client.get(f"{page}/dialogs/continue?{about}")).text
         assert "<dt>Keeps</dt><dd><strong>2 servers that are recorded as up" in opened
         assert "<dt>Launches</dt><dd><strong>1 server in 1 wave" in opened
@@ -75,6 +77,7 @@ async def test_a_recovery_is_continued_once_and_what_is_up_is_relaunched_only_if
         assert f"{state.execution_id},{plan.plan_id}" in listed.text
 
 
+@pytest.mark.slow
 async def test_a_plan_is_found_edited_and_started_by_keyboard(
     env: E2eEnvironment, served: str, open_page: Open
 ) -> None:

@@ -171,7 +171,7 @@ async def start_and_cancel(env: E2eEnvironment, plan: RecoveryPlan, tab: Tab) ->
     assert not env.aws.accepted_launches(plan.waves[0].server_ids[0])
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 async def test_the_pages_have_contrast_and_names_for_everything(
     env: E2eEnvironment, served: str, open_page: Open, dark: bool
 ) -> None:
@@ -191,6 +191,7 @@ async def test_the_pages_have_contrast_and_names_for_everything(
     await assert_accessible(overview)
 
 
+@pytest.mark.slow
 async def test_a_phone_never_scrolls_sideways(
     env: E2eEnvironment, served: str, open_page: Open
 ) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.drs.pagination import paginate
+from tests.examples import examples
 from tests.sandbox.local_aws import LocalAws, error_of, many_servers, server_id
 
 
@@ -24,7 +25,7 @@ def busy() -> Iterator[LocalAws]:
         yield aws
 
 
-@settings(max_examples=25, deadline=None)
+@examples(8)
 @given(size=st.integers(1, 30))
 @pytest.mark.parametrize(
     ("operation", "arguments", "identity"),
