@@ -10,6 +10,7 @@ from api.execution_starter import StartRequest
 from api.hub import POLL_ERRORS
 from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
+from api.pages.steps.planned_steps import steps_text
 from api.service import ExecutionService, version_of
 from client.connection import temporal_place
 from client.errors import RefusedError
@@ -178,6 +179,7 @@ async def _html(service: ExecutionService, start: _Start, form: _Form) -> str:
         version=start.version,
         plan_hash=plan.plan_hash,
         kind=form.kind,
+        steps=steps_text(plan, form.kind),
         previous=start.previous,
         named=form.from_execution,
         relaunch=start.relaunchable[:_MAX_RELAUNCHED],
