@@ -85,6 +85,7 @@ screenshots: $(BIN)/drs-waves ## Pictures of the pages, into docs/.
 references: $(BIN)/drs-waves ## The references in docs/ that are made from the models.
 	@$(BIN)/python -m recovery.plan.file.reference > docs/plan.md
 	@$(BIN)/drs-waves schema > docs/json-output.schema.json
+	@$(BIN)/drs-waves schema plan > docs/plan.schema.json
 
 page-lag: $(BIN)/drs-waves ## How late a page shows a change; needs Chromium.
 	@exec $(BIN)/python -m bench.page_lag

@@ -1,7 +1,9 @@
 """The JSON Schema of what each command prints with `--json`, and the command `schema`."""
 
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
 
+import typer
 from pydantic import TypeAdapter
 
 from cli.commands.installation.notify import ChannelTest, ListedChannel
@@ -21,6 +23,7 @@ from recovery.execution.state import ExecutionState
 from recovery.forecast.report import ForecastReport
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.notify.watchdog.conditions import Condition
+from recovery.plan.file_schema import plan_file_schema
 
 # Raised when a key is removed or renamed, or its type or meaning changes; not when one is added.
 VERSION = 1
@@ -88,9 +91,25 @@ def schema_document() -> dict[str, Any]:
     }
 
 
-def schema() -> None:
-    """Print the JSON Schema of the output of --json.
+class Described(StrEnum):
+    """What there is a JSON Schema of."""
 
-    It describes each command. Its $id ends in the version.
+    OUTPUT = "output"
+    PLAN = "plan"
+
+
+def schema(
+    what: Annotated[
+        Described, typer.Argument(help="output: what --json prints; plan: a plan file.")
+    ] = Described.OUTPUT,
+) -> None:
+    """Print the JSON Schema of the output of --json, or of plan files.
+
+    The one of the output describes each command; its $id ends in the version.
+    Editors use the one of plan files to complete keys and to show errors.
+
+    \b
+    Examples:
+      drs-waves schema plan > plan.schema.json
     """
-    write_json(schema_document())
+    write_json(plan_file_schema() if what is Described.PLAN else schema_document())

@@ -13,7 +13,7 @@ from cli.render.output import show, step, warn, write_json
 from cli.render.tables import aligned
 from client.recoveries.chosen import refuse_through_the_api
 from recovery.forecast.durations import LearnedDurations
-from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
+from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, defaults_text, step_key
 from recovery.forecast.report import ForecastReport, PlanExpectation
 from recovery.forecast.simulation import forecast
 from recovery.launch.admission import Quotas
@@ -107,7 +107,7 @@ def _lines(
 
 
 def _assumptions(plans: Sequence[RecoveryPlan], learned: LearnedDurations) -> str:
-    """Say where the durations of the servers come from."""
+    """Say where the durations of the servers and steps come from."""
     servers = {s for plan in plans for w in plan.waves for s in w.server_ids}
     unlearned = servers - learned.servers.keys()
     by_system = sum(server in learned.operating_systems for server in unlearned)
@@ -117,6 +117,16 @@ def _assumptions(plans: Sequence[RecoveryPlan], learned: LearnedDurations) -> st
         parts.append(f"{by_system} from servers with the same operating system")
     if rest := len(unlearned) - by_system:
         parts.append(f"{rest} assumed to take {rounded_duration(DEFAULT_SERVER_SECONDS)}")
+    steps = [
+        step_key(wave.wave_id, step.step_id) in learned.steps.get(plan.plan_id, {})
+        for plan in plans
+        for wave in plan.waves
+        for _, step in wave.all_steps
+    ]
+    if known := sum(steps):
+        parts.append(f"{known} of {count(len(steps), 'step')} from the history")
+    if unknown := len(steps) - known:
+        parts.append(defaults_text(unknown))
     return f"Durations: {', '.join(parts)}."
 
 

@@ -13,7 +13,7 @@ from cli.render.graph import graph_lines
 from cli.render.output import notice, show, stdout_console, write_json
 from recovery.base_model import Model
 from recovery.forecast.checked_plan import CheckedPlan, PlanProblem
-from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, expected_durations
+from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, defaults_text, expected_durations
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, read_plan
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count, rounded_duration, visible
@@ -124,14 +124,17 @@ def _show_plan(read: ReadPlan) -> None:
     path = plan.graph.critical_path(durations)
     title = f"{plan.plan_name} ({plan.plan_id})" if plan.plan_name != plan.plan_id else plan.plan_id
     size = f"{count(len(plan.waves), 'wave')}, {count(plan.server_count, 'server')}"
+    assumed = [f"({rounded_duration(DEFAULT_SERVER_SECONDS)} for each launch; times are h:mm)"]
+    if steps := plan.step_count:
+        size += f", {count(steps, 'step')}"
+        assumed.append(f"({defaults_text(steps)})")
     show(f"{title}: {size}", "")
     show(*graph_lines(plan, durations, width=min(_WIDTH, stdout_console().width)), "")
     names = [plan.wave(wave_id).wave_name for wave_id in path.waves]
     expected = [rounded_duration(path.seconds), compare_with_rto(plan, path.seconds)]
-    each = rounded_duration(DEFAULT_SERVER_SECONDS)
     show(
         f"Expected      {', '.join(filter(None, expected))}",
-        f"              ({each} for each wave; times are h:mm)",
+        *(f"              {each}" for each in assumed),
         f"Longest chain {_chain_text(names)}",
         f"Plan hash     {plan.plan_hash[:12]}",
     )

@@ -26,19 +26,20 @@ def graph_lines(
 ) -> list[str]:
     """Draw a plan's waves, which take so many seconds each, in lines of at most `width` cells."""
     labels = _WaveLabels(plan, durations, width)
-    rows = list(_rows(plan.graph))
-    edge_width = max(len(edges) for edges, _ in rows)
+    rows = list(_rows(plan.graph, {wave.wave_id: len(wave.all_steps) for wave in plan.waves}))
+    edge_width = max(len(edges) for edges, _, _ in rows)
     if (edge_width + 1) // 2 <= _MAX_COLUMNS:
         return [
-            f"{edges.ljust(edge_width)}  {labels.label(wave, edge_width + 2)}" if wave else edges
-            for edges, wave in rows
+            f"{edges.ljust(edge_width)}  {labels.line(wave, number, edge_width + 2)}".rstrip()
+            for edges, wave, number in rows
         ]
     return list(_by_depth(plan.graph, labels))
 
 
-def _rows(graph: WaveGraph) -> Iterator[tuple[str, str | None]]:
+def _rows(graph: WaveGraph, steps: Mapping[str, int]) -> Iterator[tuple[str, str | None, int]]:
     """Draw the edges: for each line these, and the wave whose label follows them, if any.
 
+    Below a wave there is a line for each of its steps, with its number from 1.
     Each column leads to a wave that is not drawn yet, or is free (None).
     """
     columns: list[str | None] = []
@@ -49,9 +50,13 @@ def _rows(graph: WaveGraph) -> Iterator[tuple[str, str | None]]:
         own = columns.index(wave) if awaited else _free_column(columns)
         if awaited and own == above:
             # Without an edge between them, the waves of a chain would look independent.
-            yield _column_marks(columns, None), None
+            yield _column_marks(columns, None), None, 0
         columns[own] = wave
-        yield _column_marks(columns, own), wave
+        yield _column_marks(columns, own), wave, 0
+        waiting = graph.dependents_of(wave)
+        below = [each if n != own or waiting else None for n, each in enumerate(columns)]
+        for number in range(steps[wave]):
+            yield _column_marks(below, None), wave, number + 1
         dependents = sorted(graph.dependents_of(wave), key=order.__getitem__)
         targets = [each for each in dependents if each not in columns]
         joined = [columns.index(each) for each in dependents if each in columns]
@@ -64,7 +69,7 @@ def _rows(graph: WaveGraph) -> Iterator[tuple[str, str | None]]:
         ends = columns[own] is None
         above = own
         if opened or joined:
-            yield _junction(columns, own, opened, joined, ends=ends), None
+            yield _junction(columns, own, opened, joined, ends=ends), None, 0
             above = None
         while columns and columns[-1] is None:
             columns.pop()
@@ -123,7 +128,9 @@ def _by_depth(graph: WaveGraph, labels: "_WaveLabels") -> Iterator[str]:
             yield "│"
         yield f"├─ depth {depth}: {count(len(level), 'wave')}"
         for wave in level:
-            yield f"│  {_NODE} {labels.label(wave, 5)}"
+            for number in range(labels.step_count(wave) + 1):
+                mark = " " if number else _NODE
+                yield f"│  {mark} {labels.line(wave, number, 5)}"
 
 
 class _WaveLabels:
@@ -136,6 +143,20 @@ class _WaveLabels:
         self._name = min(_MAX_NAME_WIDTH, max(cell_len(wave.wave_name) for wave in plan.waves))
         self._servers = max(len(self._count(wave)) for wave in plan.waves)
         self._span = max(len(self._when(wave)) for wave in plan.waves)
+
+    def step_count(self, wave_id: str) -> int:
+        """How many steps a wave has."""
+        return len(self._waves[wave_id].all_steps)
+
+    def line(self, wave_id: str | None, number: int, indent: int) -> str:
+        """Return a wave's label, or the text of its step of this number, counted from 1."""
+        if wave_id is None:
+            return ""
+        if not number:
+            return self.label(wave_id, indent)
+        phase, step = self._waves[wave_id].all_steps[number - 1]
+        around = f"{phase.text:15}" if phase.text else ""
+        return fit(f"  {around}{step.step_id}: {step.description}", self._width - indent)
 
     def label(self, wave_id: str, indent: int) -> str:
         """Return the label of a wave, for a line whose first `indent` cells are taken."""
@@ -154,7 +175,7 @@ class _WaveLabels:
         return fit(text.rstrip(), self._width - indent)
 
     def _count(self, wave: Wave) -> str:
-        return count(len(wave.servers), "server")
+        return count(len(wave.servers), "server") if wave.servers else "steps only"
 
     def _when(self, wave: Wave) -> str:
         start, end = self._times[wave.wave_id]

@@ -9,6 +9,7 @@ from recovery.base_model import Model
 from recovery.forecast.estimates import expected_durations
 from recovery.plan.file.problems import Problem
 from recovery.plan.file.reader import ReadPlan
+from recovery.steps.model import StepKind, StepPhase, When
 
 
 class PlanProblem(Model):
@@ -35,6 +36,15 @@ class PlanProblem(Model):
         return [cls.model_validate(each, from_attributes=True) for each in problems]
 
 
+class CheckedStep(Model):
+    """A step of a valid plan."""
+
+    step_id: str
+    kind: StepKind
+    phase: StepPhase
+    when: When
+
+
 class CheckedWave(Model):
     """A wave of a valid plan.
 
@@ -48,6 +58,7 @@ class CheckedWave(Model):
     depth: int
     depends_on: list[str]
     server_ids: list[str]
+    steps: list[CheckedStep]
     expected_start_seconds: float
     expected_end_seconds: float
 
@@ -92,6 +103,15 @@ class CheckedPlan(Model):
                     depth=depth[wave.wave_id],
                     depends_on=list(wave.depends_on),
                     server_ids=list(wave.server_ids),
+                    steps=[
+                        CheckedStep(
+                            step_id=step.step_id,
+                            kind=step.kind,
+                            phase=phase,
+                            when=step.effective_when,
+                        )
+                        for phase, step in wave.all_steps
+                    ],
                     expected_start_seconds=times[wave.wave_id][0],
                     expected_end_seconds=times[wave.wave_id][1],
                 )

@@ -1,4 +1,4 @@
-"""How long servers take to launch, learned from executions that were recorded."""
+"""How long servers take to launch, and steps to run, learned from recorded executions."""
 
 from collections.abc import Iterable, Mapping
 from statistics import median
@@ -7,7 +7,8 @@ from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, OperatingSystem
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
-from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS
+from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, step_key
+from recovery.steps.state import StepStatus
 
 # More would include durations from before the server was changed.
 LAUNCHES_REMEMBERED = 5
@@ -25,11 +26,17 @@ class LearnedDurations(Model):
         servers: by source server, for those that have launched before.
         systems: by operating system, of all servers that have launched before.
         operating_systems: the operating systems of source servers, as far as they are known.
+        steps: by plan, then by `WAVE/STEP`, for those that have succeeded before.
     """
 
     servers: dict[str, float] = {}
     systems: dict[OperatingSystem, float] = {}
     operating_systems: dict[str, OperatingSystem] = {}
+    steps: dict[str, dict[str, float]] = {}
+
+    def durations_of(self, plan_id: str) -> dict[str, float]:
+        """The durations of servers, and of the steps of a plan."""
+        return self.durations | self.steps.get(plan_id, {})
 
     @property
     def durations(self) -> dict[str, float]:
@@ -54,26 +61,46 @@ def learn_durations(executions: Iterable[ExecutionState]) -> LearnedDurations:
             were taken over, or launched before a retry, are ignored.
 
     Returns:
-        The median of each server's latest launches, and of those of all servers of a system.
+        The median of each server's latest launches, and of those of all servers of a system; and
+        of each step's latest runs.
     """
     launch_seconds: dict[str, list[float]] = {}
     operating_systems: dict[str, OperatingSystem] = {}
+    step_seconds: dict[tuple[str, str], list[float]] = {}
     for execution in executions:
         for wave in execution.waves:
             operating_systems = {**wave.operating_systems, **operating_systems}
             for server_id, seconds in _launches(wave):
                 # A sandbox's clock runs faster.
                 launch_seconds.setdefault(server_id, []).append(seconds * execution.speed)
+            for key, seconds in _steps(wave):
+                own = step_seconds.setdefault((execution.plan_id, key), [])
+                own.append(seconds * execution.speed)
     latest = {i: times[:LAUNCHES_REMEMBERED] for i, times in launch_seconds.items()}
     seconds_of_system: dict[OperatingSystem, list[float]] = {}
     for server_id, times in latest.items():
         if server_id in operating_systems:
             seconds_of_system.setdefault(operating_systems[server_id], []).extend(times)
+    steps: dict[str, dict[str, float]] = {}
+    for (plan_id, key), times in step_seconds.items():
+        steps.setdefault(plan_id, {})[key] = median(times[:LAUNCHES_REMEMBERED])
     return LearnedDurations(
+        steps=steps,
         servers={server_id: median(times) for server_id, times in latest.items()},
         systems={system: median(times) for system, times in seconds_of_system.items()},
         operating_systems=operating_systems,
     )
+
+
+def _steps(wave: WaveState) -> list[tuple[str, float]]:
+    return [
+        (step_key(wave.wave_id, step.step_id), step.end_time - step.start_time)
+        for step in wave.steps
+        if step.status is StepStatus.SUCCEEDED
+        and not step.is_overridden
+        and step.start_time is not None
+        and step.end_time is not None
+    ]
 
 
 def _launches(wave: WaveState) -> list[tuple[str, float]]:

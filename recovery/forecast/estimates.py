@@ -1,27 +1,68 @@
-"""How long a wave is expected to take, from its servers' durations."""
+"""How long a wave is expected to take, from the durations of its servers and steps."""
 
 from collections.abc import Collection, Iterable, Mapping
 
 from recovery.plan.model import RecoveryPlan, Wave
+from recovery.steps.model import Check, Step, StepKind, StepPhase
+from recovery.text_format import count, rounded_duration
 
 # Source: a recorded drill of two small Linux servers, job accepted to last LAUNCH_END.
 DEFAULT_SERVER_SECONDS = 540.0
 # A server without a known duration is not expected earlier.
 EARLIEST_SERVER_SECONDS = 120.0
-
+# Of a step that never ran. A check takes as long as passing takes at least.
+DEFAULT_STEP_SECONDS = 60.0
+DEFAULT_MANUAL_SECONDS = 300.0
 
 Durations = Mapping[str, float]
+"""Seconds by source server, and by `WAVE/STEP`; others have the defaults."""
 
 
-def wave_seconds(wave: Wave, durations: Durations, *, up: Collection[str] = ()) -> float:
-    """Seconds that a wave is expected to take: those of its slowest server.
+def step_key(wave_id: str, step_id: str) -> str:
+    """What a step's duration is found by; no server's ID has a slash."""
+    return f"{wave_id}/{step_id}"
+
+
+def wave_seconds(
+    wave: Wave, durations: Durations, *, up: Collection[str] = (), is_drill: bool = False
+) -> float:
+    """Seconds that a wave is expected to take: its steps, and its slowest server.
 
     Args:
         wave: the wave.
-        durations: seconds by source server; others have the default.
+        durations: of servers and steps.
         up: servers that are up already.
+        is_drill: whether the steps of a drill count, or else those of a recovery.
     """
-    return slowest_seconds((i for i in wave.server_ids if i not in up), durations)
+    slowest = slowest_seconds((i for i in wave.server_ids if i not in up), durations)
+    return slowest + sum(steps_seconds(wave, phase, durations, is_drill) for phase in StepPhase)
+
+
+def steps_seconds(
+    wave: Wave, phase: StepPhase, durations: Durations, is_drill: bool = False
+) -> float:
+    """Seconds that the wave's steps of a phase are expected to take."""
+    return sum(
+        durations.get(step_key(wave.wave_id, step.step_id), _default_seconds(step))
+        for own, step in wave.all_steps
+        if own is phase and step.runs_in(is_drill=is_drill)
+    )
+
+
+def defaults_text(unknown: int) -> str:
+    """What is assumed of so many steps whose durations are not known."""
+    manual = rounded_duration(DEFAULT_MANUAL_SECONDS)
+    each = rounded_duration(DEFAULT_STEP_SECONDS)
+    return f"{count(unknown, 'step')} assumed to take {each}, manual ones {manual}"
+
+
+def _default_seconds(step: Step) -> float:
+    if step.kind is StepKind.MANUAL:
+        return DEFAULT_MANUAL_SECONDS
+    if step.kind.acts:
+        return DEFAULT_STEP_SECONDS
+    check = step.spec
+    return check.healthy_threshold * check.interval_seconds if isinstance(check, Check) else 0.0
 
 
 def expected_durations(plan: RecoveryPlan, durations: Durations) -> dict[str, float]:
@@ -29,11 +70,15 @@ def expected_durations(plan: RecoveryPlan, durations: Durations) -> dict[str, fl
     return {wave.wave_id: wave_seconds(wave, durations) for wave in plan.waves}
 
 
-def expected_seconds(wave: Wave, durations: Durations, *, up: Collection[str] = ()) -> float | None:
-    """The same, or None if no duration of its servers that are not up is known."""
+def expected_seconds(
+    wave: Wave, durations: Durations, *, up: Collection[str] = (), is_drill: bool = False
+) -> float | None:
+    """Seconds from a wave's StartTime; None if no duration of its servers to launch is known."""
     to_launch = [i for i in wave.server_ids if i not in up]
-    is_known = not to_launch or any(i in durations for i in to_launch)
-    return wave_seconds(wave, durations, up=up) if is_known else None
+    if to_launch and not any(i in durations for i in to_launch):
+        return None
+    before = steps_seconds(wave, StepPhase.PRE_LAUNCH, durations, is_drill)
+    return wave_seconds(wave, durations, up=up, is_drill=is_drill) - before
 
 
 def earliest_seconds(wave: Wave, learned: Durations) -> float:

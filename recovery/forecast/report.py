@@ -7,12 +7,13 @@ class WaveExpectation(Model):
     """When a wave is expected to run; seconds after the plans' common start.
 
     Attributes:
-        expected_seconds: from acceptance until its slowest server is up.
+        expected_seconds: of its steps and its slowest server.
         learned_servers: the number of servers with a duration from the history.
         ready_seconds: when its last dependency is up.
         start_seconds: when its first server is launched.
         last_start_seconds: when its last server is launched.
-        end_seconds: when its last server is up.
+        end_seconds: when its last server is up, or its last step done.
+        before_launch_seconds: of the steps before its launch.
     """
 
     wave_id: str
@@ -22,11 +23,12 @@ class WaveExpectation(Model):
     start_seconds: float
     last_start_seconds: float
     end_seconds: float
+    before_launch_seconds: float = 0.0
 
     @property
     def waiting_seconds(self) -> float:
         """Seconds for which some of its servers wait for a quota."""
-        return self.last_start_seconds - self.ready_seconds
+        return self.last_start_seconds - self.ready_seconds - self.before_launch_seconds
 
 
 class SplitAdvice(Model):

@@ -13,6 +13,7 @@ from recovery.forecast.estimates import (
     Durations,
     expected_durations,
     slowest_seconds,
+    steps_seconds,
     wave_seconds,
 )
 from recovery.forecast.report import (
@@ -24,6 +25,7 @@ from recovery.forecast.report import (
 from recovery.launch.admission import SERVERS_PER_LAUNCH, Batch, QueuedLaunch, Quotas, admit
 from recovery.plan.graph import CriticalPath
 from recovery.plan.model import RecoveryPlan, Target, Wave
+from recovery.steps.model import StepPhase
 
 # Source: the same drill, last LAUNCH_END to JOB_END.
 JOB_TAIL_SECONDS = 3.0
@@ -41,11 +43,11 @@ def forecast(
         learned: from a job's acceptance to LAUNCHED.
         quotas: of each target.
     """
-    durations = learned.durations
-    simulation = _Simulation(plans, durations, quotas)
+    simulation = _Simulation(plans, learned, quotas)
     simulation.run()
     expected = []
     for number, plan in enumerate(plans):
+        durations = learned.durations_of(plan.plan_id)
         runs = [simulation.runs[_key(number, wave.wave_id)] for wave in plan.waves]
         waves = [_wave_expectation(run, learned, durations) for run in runs]
         path = plan.graph.critical_path(expected_durations(plan, durations))
@@ -74,6 +76,7 @@ def _wave_expectation(
         start_seconds=run.start,
         last_start_seconds=run.last_start,
         end_seconds=run.end,
+        before_launch_seconds=run.before,
     )
 
 
@@ -86,18 +89,19 @@ def _best_split(plan: RecoveryPlan, durations: Durations, path: CriticalPath) ->
             server: durations.get(server, DEFAULT_SERVER_SECONDS)
             for server in plan.wave(wave_id).server_ids
         }
-        slowest = max(times.values())
+        slowest = max(times.values(), default=0.0)
         others = [seconds for seconds in times.values() if seconds < slowest]
         # A split saves nothing where no wave waits.
         if not others or not graph.dependents_of(wave_id):
             continue
-        shorter = graph.critical_path(wave_durations | {wave_id: max(others)}).seconds
+        shorter_wave = wave_durations[wave_id] - slowest + max(others)
+        shorter = graph.critical_path(wave_durations | {wave_id: shorter_wave}).seconds
         starts = graph.schedule(wave_durations)[wave_id][0]
         found.append(
             SplitAdvice(
                 wave_id=wave_id,
                 server_ids=[server for server, seconds in times.items() if seconds == slowest],
-                saves_seconds=path.seconds - max(shorter, starts + slowest),
+                saves_seconds=path.seconds - max(shorter, starts + wave_durations[wave_id]),
             )
         )
     best = max(found, key=lambda split: split.saves_seconds, default=None)
@@ -110,12 +114,19 @@ def _key(plan: int, wave_id: str) -> str:
 
 @dataclass
 class _WaveRun:
-    """A wave in the simulation."""
+    """A wave in the simulation.
+
+    Attributes:
+        before: seconds of the steps before its launch.
+        after: seconds of the steps after it; of a wave without servers, of all.
+    """
 
     plan: int
     wave: Wave
     remaining: float
     open_dependencies: int
+    before: float
+    after: float
     open_launches: int = 0
     ready: float = 0.0
     start: float = math.inf
@@ -133,24 +144,34 @@ class _TargetState:
 
 
 class _Simulation:
-    """A simulation in which only servers, starts and the end of jobs take time."""
+    """A simulation in which only servers, steps, starts and the end of jobs take time."""
 
-    def __init__(self, plans: Sequence[RecoveryPlan], durations: Durations, quotas: Quotas) -> None:
+    def __init__(
+        self, plans: Sequence[RecoveryPlan], learned: LearnedDurations, quotas: Quotas
+    ) -> None:
         self.jobs = 0
         self.runs: dict[str, _WaveRun] = {}
         self._graphs = [plan.graph for plan in plans]
-        self._durations = durations
+        self._durations = learned.durations
         self._quotas = quotas
         self._targets: dict[Target, _TargetState] = {}
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._count = itertools.count()
         for number, plan in enumerate(plans):
-            graph = self._graphs[number]
+            graph, durations = self._graphs[number], learned.durations_of(plan.plan_id)
             remaining = graph.remaining(expected_durations(plan, durations))
             for wave in plan.waves:
                 open_dependencies = len(graph.dependencies_of(wave.wave_id))
                 self.runs[_key(number, wave.wave_id)] = _WaveRun(
-                    number, wave, remaining[wave.wave_id], open_dependencies
+                    number,
+                    wave,
+                    remaining[wave.wave_id],
+                    open_dependencies,
+                    before=steps_seconds(wave, StepPhase.PRE_LAUNCH, durations),
+                    after=sum(
+                        steps_seconds(wave, phase, durations)
+                        for phase in (StepPhase.POST_LAUNCH, StepPhase.ALONE)
+                    ),
                 )
 
     def run(self) -> None:
@@ -171,10 +192,14 @@ class _Simulation:
 
     def _make_ready(self, each: _WaveRun, now: float) -> None:
         each.ready = now
-        self._schedule(now + START_DELAY_SECONDS, partial(self._enqueue, each))
+        self._schedule(now + START_DELAY_SECONDS + each.before, partial(self._enqueue, each))
 
-    def _enqueue(self, each: _WaveRun, _: float) -> None:
+    def _enqueue(self, each: _WaveRun, now: float) -> None:
         """Queue the servers of a wave, in parts that are launched together."""
+        if not each.wave.servers:
+            each.start = each.last_start = now
+            self._end(each, now)
+            return
         target = each.wave.target.model_copy(update={"account_id": None})
         queued = self._targets.setdefault(target, _TargetState({})).queued
         key, server_ids = _key(each.plan, each.wave.wave_id), each.wave.server_ids
@@ -187,7 +212,7 @@ class _Simulation:
                 server_ids=server_ids[first : first + max_servers],
                 wave=key,
                 remaining_seconds=each.remaining,
-                queued_time=each.ready,
+                queued_time=each.ready + each.before,
                 launch_before=math.inf,
             )
 
@@ -215,13 +240,18 @@ class _Simulation:
             each.end = max(each.end, now + slowest)
             ends = max(ends, now + slowest)
             if not each.open_launches:
-                self._schedule(each.end, partial(self._complete, each))
+                self._end(each, each.end)
 
         def end(_: float) -> None:
             target.jobs -= 1
             target.servers -= servers
 
         self._schedule(ends + JOB_TAIL_SECONDS, end)
+
+    def _end(self, each: _WaveRun, up: float) -> None:
+        """End a wave whose servers are up at a time, after the steps that follow."""
+        each.end = up + each.after
+        self._schedule(each.end, partial(self._complete, each))
 
     def _complete(self, each: _WaveRun, now: float) -> None:
         for dependent in self._graphs[each.plan].dependents_of(each.wave.wave_id):

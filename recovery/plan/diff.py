@@ -1,10 +1,14 @@
 """The differences between two plans, one line each."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Container, Mapping
+
+from pydantic_core import to_jsonable_python
 
 from recovery.base_model import Model
 from recovery.plan.model import RecoveryPlan, Server, Wave
-from recovery.text_format import count, visible
+from recovery.steps.model import KIND_FIELDS, Step, StepPhase
+from recovery.text_format import count, shortened, visible
 
 _COMPARED_SEPARATELY = (
     "waves",
@@ -13,6 +17,9 @@ _COMPARED_SEPARATELY = (
     "dependencies",
     "wave_id",
     "source_server_id",
+    "pre_launch_steps",
+    "post_launch_steps",
+    "steps",
 )
 
 
@@ -33,16 +40,24 @@ def differences(
     new = {wave.wave_id: wave for wave in after.waves}
     lines = [f"~ plan: {change}" for change in _fields(before, after)]
     lines += [f"~ plan: Recovery {c}" for c in _fields(before.recovery, after.recovery)]
-    lines += [f"- wave {_named(old[i])}, with its servers" for i in old if i not in new]
+    lines += [f"- wave {_named(old[i])}, with {_content(old[i])}" for i in old if i not in new]
     for wave_id, wave in new.items():
         if wave_id in old:
             lines += _wave(old[wave_id], wave)
         else:
-            lines.append(
-                f"+ wave {_named(wave)}: {count(len(wave.servers), 'server')}{_after(wave)}"
-            )
+            lines.append(f"+ wave {_named(wave)}: {_size(wave)}{_after(wave)}")
     lines += _servers(old, new, "; its instance is kept" if keeps_instances else "")
     return [visible(line) for line in lines]
+
+
+def _size(wave: Wave) -> str:
+    sizes = (len(wave.servers), "server"), (len(wave.all_steps), "step")
+    return ", ".join(count(number, what) for number, what in sizes if number)
+
+
+def _content(wave: Wave) -> str:
+    parts = (wave.servers, "its servers"), (wave.all_steps, "its steps")
+    return " and ".join(what for each, what in parts if each)
 
 
 def _wave(before: Wave, after: Wave) -> list[str]:
@@ -50,7 +65,38 @@ def _wave(before: Wave, after: Wave) -> list[str]:
     if set(before.depends_on) != set(after.depends_on):
         change = f"Dependencies {_ids(before)} → {_ids(after)}"
         lines.append(f"~ wave {_named(after)}: {change}")
+    return lines + _steps(before, after)
+
+
+def _steps(before: Wave, after: Wave) -> list[str]:
+    old = {step.step_id: (phase, step) for phase, step in before.all_steps}
+    new = {step.step_id: (phase, step) for phase, step in after.all_steps}
+    name = _named(after)
+    lines = [f"- step {i} of {name}: {old[i][1].description}" for i in old if i not in new]
+    for step_id, (phase, step) in new.items():
+        if step_id not in old:
+            lines.append(f"+ step {step_id} of {name}{_around(phase)}: {step.description}")
+            continue
+        earlier, changed = old[step_id]
+        if earlier is not phase:
+            lines.append(f"~ step {step_id} of {name}: moved{_around(phase)}")
+        lines += [f"~ step {step_id} of {name}: {change}" for change in _changes(changed, step)]
+    kept = [[i for i in each if i in old and i in new] for each in (old, new)]
+    if kept[0] != kept[1]:
+        lines.append(f"~ wave {name}: order of steps {', '.join(old)} → {', '.join(new)}")
     return lines
+
+
+def _around(phase: StepPhase) -> str:
+    return f", {phase.text}" if phase.text else ""
+
+
+def _changes(before: Step, after: Step) -> list[str]:
+    """The values of a step that differ; of its kind, key by key."""
+    changes = _fields(before, after, KIND_FIELDS)
+    if before.kind is not after.kind:
+        return [*changes, f"{before.kind} → {after.kind}"]
+    return changes + [f"{after.kind}.{each}" for each in _fields(before.spec, after.spec, ())]
 
 
 def _servers(old: Mapping[str, Wave], new: Mapping[str, Wave], removed: str) -> list[str]:
@@ -75,12 +121,14 @@ def _servers_by_id(waves: Mapping[str, Wave]) -> dict[str, tuple[Wave, Server]]:
     return {s.source_server_id: (wave, s) for wave in waves.values() for s in wave.servers}
 
 
-def _fields(before: Model, after: Model) -> list[str]:
+def _fields(
+    before: Model, after: Model, left_out: Container[str] = _COMPARED_SEPARATELY
+) -> list[str]:
     """The values that differ, each with its key in the plan file."""
     changes = []
     for name, field in type(after).model_fields.items():
         old, new = getattr(before, name), getattr(after, name)
-        if name not in _COMPARED_SEPARATELY and old != new:
+        if name not in left_out and old != new:
             changes.append(f"{field.alias} {_value(old)} → {_value(new)}")
     return changes
 
@@ -90,7 +138,11 @@ def _value(value: object) -> str:
         return "(none)"
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, dict | list):
+        return shortened(json.dumps(to_jsonable_python(value), ensure_ascii=False))
+    return str(value)
 
 
 def _named(wave: Wave) -> str:

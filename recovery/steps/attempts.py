@@ -28,13 +28,16 @@ def states_to_begin(wave: Wave, earlier: Sequence[StepState], *, is_drill: bool)
     return states
 
 
+_MAY_RUN_ON = (StepStatus.RUNNING, StepStatus.TIMED_OUT, StepStatus.OUTCOME_UNKNOWN)
+
+
 def _begun_again(before: StepState, phase: StepPhase) -> StepState:
     """The state in which a step begins another attempt of its wave."""
     state = before.model_copy(deep=True, update={"phase": phase})
     if state.status.lets_next_begin:
         return state
-    is_running = state.status is StepStatus.RUNNING and state.kind is not StepKind.MANUAL
-    state.left_running = (state.left_running or is_running) and state.kind.acts
+    is_external = state.kind.acts and state.kind is not StepKind.MANUAL
+    state.left_running |= is_external and state.status in _MAY_RUN_ON
     state.status, state.result, state.reason = StepStatus.PENDING, None, ""
     state.decide_until = state.manual = state.decision = None
     return state
@@ -54,8 +57,8 @@ def is_kept(state: StepState, step: Step, instance_ids: Collection[str]) -> bool
 def next_attempt(state: StepState, *, in_doubt: bool) -> tuple[int, bool]:
     """The number of a step's next attempt, and whether it may have been sent before.
 
-    What was left running is taken up again under the same number, so that it is found and not
-    begun twice.
+    What may run on is taken up again under the same number, so that it is found and not begun
+    twice; only `rerun_step` begins it again.
 
     Args:
         state: the step.

@@ -81,8 +81,10 @@ _Ttl = Annotated[
     int,
     Field(strict=True, ge=0, le=604_800, description="a whole number of seconds, at most 604800"),
 ]
-_Text = Annotated[str, Field(description="text")]
-Parameters = dict[_Word, list[_Text]]
+_Servers = Annotated[list[ServerId], Field(min_length=1, max_length=500)] | None
+Parameters = Annotated[
+    dict[_Word, Annotated[list[Text], Field(max_length=1000)]], Field(max_length=200)
+]
 
 
 class StepPhase(StrEnum):
@@ -91,6 +93,11 @@ class StepPhase(StrEnum):
     PRE_LAUNCH = "PRE_LAUNCH"
     POST_LAUNCH = "POST_LAUNCH"
     ALONE = "ALONE"
+
+    @property
+    def text(self) -> str:
+        """When that is, for a list of a wave's steps; "" in a wave without servers."""
+        return {"PRE_LAUNCH": "before launch", "POST_LAUNCH": "after launch"}.get(self.value, "")
 
 
 class When(StrEnum):
@@ -143,15 +150,13 @@ _ACTING = (
     StepKind.WORKFLOW,
 )
 
-_BY_KEY = {kind.value: kind for kind in StepKind}
-
 
 class SsmAutomation(Model):
     """Runs an automation of Systems Manager.
 
     Attributes:
         document: its name or ARN.
-        version: of the document; None: its default version.
+        version: of the document; default: its default version.
         parameters: by name, each a list of texts.
     """
 
@@ -165,15 +170,15 @@ class SsmCommand(Model):
 
     Attributes:
         document: its name or ARN.
-        version: of the document; None: its default version.
+        version: of the document; default: its default version.
         parameters: by name, each a list of texts.
-        servers: whose instances it runs on; None: those of the wave that are up.
+        servers: whose instances it runs on; default: those of the wave that are up.
     """
 
     document: _Word
     version: _Word | None = None
     parameters: Parameters = {}
-    servers: list[ServerId] | None = None
+    servers: _Servers = None
 
 
 class Lambda(Model):
@@ -193,21 +198,21 @@ class Http(Model):
 
     Attributes:
         url: where it is sent.
-        method: of HTTP.
-        query: parameters that are added to it.
-        headers: without secrets.
+        method: the HTTP method.
+        query: parameters that are added to the URL.
+        headers: those that hold no secret.
         secret_headers: headers whose values are references to secrets, such as `env:TOKEN`.
-        body: sent as JSON; None: no body.
+        body: sent as JSON; default: no body.
         expected_status: the status codes of success; none: 200 to 299.
     """
 
     url: _Url
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    query: dict[_Word, _Text] = {}
-    headers: dict[_HeaderName, _Line] = {}
-    secret_headers: dict[_HeaderName, _Secret] = {}
+    query: Annotated[dict[_Word, Text], Field(max_length=100)] = {}
+    headers: Annotated[dict[_HeaderName, _Line], Field(max_length=50)] = {}
+    secret_headers: Annotated[dict[_HeaderName, _Secret], Field(max_length=50)] = {}
     body: JsonValue = None
-    expected_status: list[HttpStatus] = []
+    expected_status: Annotated[list[HttpStatus], Field(max_length=100)] = []
 
 
 class Route53Record(Model):
@@ -218,7 +223,7 @@ class Route53Record(Model):
         name: of the record.
         type: of the record.
         ttl: how long resolvers may keep the record, in seconds.
-        values: of the record.
+        values: the values of the record.
     """
 
     zone_id: _Word
@@ -233,7 +238,7 @@ class RoutingControl(Model):
 
     Attributes:
         routing_control_arn: its ARN.
-        state: to set.
+        state: the state to set.
         cluster_endpoints: of its cluster, by Region; they are tried in turn.
     """
 
@@ -314,10 +319,10 @@ class ServerCheck(Check):
     """A check of each started server of the wave.
 
     Attributes:
-        servers: the servers instead.
+        servers: other servers, such as those of a wave that is up by then.
     """
 
-    servers: list[ServerId] | None = None
+    servers: _Servers = None
 
 
 class InstanceStatus(ServerCheck):
@@ -330,7 +335,7 @@ class Tcp(ServerCheck):
     Attributes:
         port: to connect to.
         host: a fixed host instead of the servers.
-        from_: a server from which it is tried, by Systems Manager; None: from the worker.
+        from_: a server from which it is tried, by Systems Manager; default: from the worker.
     """
 
     port: Port
@@ -349,14 +354,14 @@ class HttpGet(ServerCheck):
         expected_status: the status codes of success; none: 200 to 299.
         contains: a text that the first 64 KB of the body must contain.
         verify_tls: whether the certificate must be valid.
-        from_: a server from which it is tried, by Systems Manager; None: from the worker.
+        from_: a server from which it is tried, by Systems Manager; default: from the worker.
     """
 
     port: Port
     scheme: Literal["http", "https"] = "http"
     path: _Path = "/"
     host: _Word | None = None
-    expected_status: list[HttpStatus] = []
+    expected_status: Annotated[list[HttpStatus], Field(max_length=100)] = []
     contains: _Word | None = None
     verify_tls: YesOrNo = True
     from_: Annotated[ServerId | None, Field(alias="From")] = None
@@ -369,8 +374,8 @@ class Dns(Check):
         name: to resolve.
         type: of the record.
         values: all of which the answer must have; none: any answer passes.
-        resolver: the address of a DNS server, with a port if it is not 53; None: the worker's own.
-        from_: a server from which it is tried, by Systems Manager; None: from the worker.
+        resolver: a DNS server's address, with a port if it is not 53; default: the worker's.
+        from_: a server from which it is tried, by Systems Manager; default: from the worker.
     """
 
     name: _Word
@@ -395,11 +400,11 @@ class TargetHealth(Check):
 
     Attributes:
         target_group_arn: of the target group.
-        servers: whose instances must be; None: each target of the group.
+        servers: whose instances must be; default: each target of the group.
     """
 
     target_group_arn: _Word
-    servers: list[ServerId] | None = None
+    servers: _Servers = None
 
 
 KindModel = (
@@ -437,17 +442,17 @@ class Step(Model):
 
     Attributes:
         step_id: identifies the step in its wave.
-        when: in which kind of execution it runs; None only of checks that default to BOTH.
-        timeout_seconds: from its start; manual steps have `decision_seconds` instead.
-        retries: after it failed, with a new attempt each.
+        when: in which kind of execution it runs; default, of checks of recovery instances: BOTH.
+        timeout_seconds: from its start; manual steps have `DecisionSeconds` instead.
+        retries: how often it runs again after it failed, each time as a new attempt.
         impact: OPTIONAL: its failure makes the wave PARTIAL instead of FAILED.
-        idempotent: running it again does no harm, so that it is if its outcome is not known.
+        idempotent: running it again does no harm, so it is run again if its outcome is unknown.
         on_cancel: what happens to it, while it runs, when its wave is cancelled.
-        decision_seconds: how long it waits for an operator where it does.
+        decision_seconds: how long a manual step, or one of unknown outcome, waits for an operator.
         rerun: `run --from` runs it again although it succeeded for the same instances.
-        region: where it acts; None: the wave's.
-        role_arn: the role to assume; None: the wave's.
-        account_id: the account that the worker must act in; None: the wave's.
+        region: where it acts; default: the wave's.
+        role_arn: the role to assume; default: the wave's.
+        account_id: the account that the worker must act in; default: the wave's.
         outputs: by name, what is taken from its result.
     """
 
@@ -463,7 +468,7 @@ class Step(Model):
     region: Region | None = None
     role_arn: RoleArn | None = None
     account_id: AccountId | None = None
-    outputs: dict[PlanOrWaveId, StepOutput] = {}
+    outputs: Annotated[dict[PlanOrWaveId, StepOutput], Field(max_length=50)] = {}
     ssm_automation: SsmAutomation | None = None
     ssm_command: SsmCommand | None = None
     lambda_: Annotated[Lambda | None, Field(alias="Lambda")] = None
@@ -501,13 +506,8 @@ class Step(Model):
 
     @property
     def _kinds(self) -> dict[StepKind, KindModel]:
-        found: dict[StepKind, KindModel] = {}
-        for name, field in Step.model_fields.items():
-            value: Any = getattr(self, name)
-            key = field.alias or name
-            if value is not None and key in _BY_KEY:
-                found[_BY_KEY[key]] = value
-        return found
+        values: dict[str, Any] = {name: getattr(self, name) for name in KIND_FIELDS}
+        return {KIND_FIELDS[name]: value for name, value in values.items() if value is not None}
 
     @property
     def effective_when(self) -> When:
@@ -518,6 +518,13 @@ class Step(Model):
     def needs_when(self) -> bool:
         """Whether `When` is required: it acts, or in a drill it would look at production."""
         return self.kind.acts or self.is_fixed
+
+    @property
+    def description(self) -> str:
+        """Its kind, and in which executions it runs: `Route53Record, in a RECOVERY only`."""
+        only = "" if self.effective_when is When.BOTH else f", in a {self.effective_when} only"
+        optional = ", optional" if self.impact is Impact.OPTIONAL else ""
+        return f"{self.kind}{only}{optional}"
 
     def runs_in(self, *, is_drill: bool) -> bool:
         """Whether it runs in a drill, or else in a recovery."""
@@ -531,3 +538,11 @@ class Step(Model):
         if isinstance(spec, Dns | Alarm | TargetHealth):
             return True
         return isinstance(spec, Tcp | HttpGet) and spec.host is not None
+
+
+KIND_FIELDS = {
+    name: StepKind(field.alias)
+    for name, field in Step.model_fields.items()
+    if field.alias in list(StepKind)
+}
+"""The fields of a step that are its kinds."""

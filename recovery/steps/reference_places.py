@@ -24,6 +24,10 @@ _PLACES: dict[StepKind, tuple[str, ...]] = {
 }
 # AWS's own documents that run what their parameters say, and such parameters of other documents.
 _RUNS_PARAMETERS = re.compile(r"(.*/)?AWS-(Run|Apply).*", re.DOTALL)
+WITHOUT_REFERENCES = (
+    "Parameters of AWS-Run… and AWS-Apply… documents, and those called commands, commandLine, "
+    "script or sourceInfo, have none: they are run."
+)
 _SCRIPTS = re.compile(r"commands?|commandLine|script|sourceInfo", re.IGNORECASE)
 
 

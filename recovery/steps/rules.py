@@ -90,8 +90,6 @@ def problems_alone(step: Step, phase: StepPhase) -> Iterator[StepProblem]:
         else:
             fix = "name Servers of a wave that is up by then, or move it to PostLaunchSteps"
         yield StepProblem((kind,), f"{message}; {fix}")
-    if servers is not None and not servers:
-        yield StepProblem((kind, "Servers"), "Servers is empty; name servers, or leave it out")
     if servers is not None and len(set(servers)) < len(servers):
         yield StepProblem((kind, "Servers"), "Servers names a server twice; remove one of them")
     if step.manual is not None:

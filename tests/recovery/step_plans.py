@@ -1,10 +1,18 @@
 """Steps for tests: one of each kind, and a plan of them."""
 
+import json
 from typing import Any
 
-from recovery.steps.model import StepKind
-from tests.recovery.plans import server_id
+from hypothesis import strategies as st
 
+from recovery.plan.fields import Impact
+from recovery.plan.file.reader import parse_plan
+from recovery.plan.model import RecoveryPlan
+from recovery.steps.model import OnCancel, Step, StepKind, StepOutput, When, Workflow
+from tests.recovery.plans import KNOWN_REGIONS, recovery_plans, role_arn, server_id
+
+# Those that need no servers of their wave.
+ANYWHERE = (StepKind.LAMBDA, StepKind.WORKFLOW, StepKind.MANUAL, StepKind.ALARM)
 DB, WEB = server_id(1), server_id(2)
 
 SPECS: dict[StepKind, dict[str, Any]] = {
@@ -71,3 +79,61 @@ def plan_with_steps(
         waves.append({"WaveId": "cutover", "Dependencies": ["db"], "Steps": cutover})
         waves[-1]["Dependencies"] = [{"DependsOnWaveId": "db"}]
     return {"PlanId": "shop", "Region": "us-west-2", "Waves": waves}
+
+
+def read(content: dict[str, Any]) -> RecoveryPlan:
+    """The plan that a file of this content is."""
+    return parse_plan(json.dumps(content), file="plan.json", regions=KNOWN_REGIONS).plan
+
+
+STEPS = [
+    *(each for _, each in read(plan_with_steps(all_kinds())).wave("db").all_steps if not each.tcp),
+    Step(
+        step_id="all-keys", when=When.RECOVERY, timeout_seconds=1.5, retries=3,
+        impact=Impact.OPTIONAL, idempotent=True, on_cancel=OnCancel.STOP, decision_seconds=60,
+        rerun=True, region="eu-central-1", role_arn=role_arn("111111111111"),
+        account_id="111111111111", outputs={"a": StepOutput(path="b", secret=True)},
+        workflow=Workflow(type="t", task_queue="q", input={"a": ["${ExecutionId}", 1.5, None]}),
+    ),
+]  # fmt: skip
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=8)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(TEXTS.filter(lambda name: "$" not in name), inner)
+    ),
+    max_leaves=6,
+)
+
+
+def _with_input(value: Any) -> Step:
+    """A step with this input, in which no text begins a reference."""
+    literal = json.loads(json.dumps(value).replace("${", "$ {"))
+    workflow = Workflow(type="t", task_queue="q", input=literal)
+    return Step(step_id="input", when=When.BOTH, workflow=workflow)
+
+
+@st.composite
+def plans_with_steps(draw: st.DrawFn) -> RecoveryPlan:
+    """Frozen plans as the reader makes them, with steps in some waves."""
+    plan = draw(recovery_plans())
+    steps = st.lists(
+        st.sampled_from(STEPS) | JSON.map(_with_input),
+        max_size=3,
+        unique_by=lambda each: each.step_id,
+    )
+    for wave in plan.waves:
+        wave.post_launch_steps = draw(steps)
+    wave = draw(st.sampled_from(plan.waves))
+    if draw(st.booleans()) and wave.post_launch_steps:
+        wave.steps = [each for each in wave.post_launch_steps if each.kind in ANYWHERE]
+        wave.post_launch_steps, wave.servers = [], wave.servers if not wave.steps else []
+        wave.timeout_seconds = 3600.0 if wave.steps else wave.timeout_seconds
+    return plan

@@ -281,6 +281,22 @@ async def test_a_step_left_running_is_taken_up_under_its_own_attempt(
     assert (first.possibly_sent, second.possibly_sent) == (False, True)
 
 
+async def test_a_retry_of_the_wave_takes_up_what_may_still_run(env: FakedEnvironment) -> None:
+    timed_out = StepResult(status=StepStatus.TIMED_OUT, reason="not done within 600 s")
+    env.fakes.steps.results["promote"] = [timed_out]
+    run = await env.start(
+        wave_of_steps("Cutover", act("promote")), wave_of_steps("Other", manual("wait"))
+    )
+    await until(run, lambda s: s.waves[0].status is WaveStatus.FAILED)
+    await tell(run, "retry_wave", wave="cutover")
+    await until(run, lambda s: s.waves[0].status is WaveStatus.COMPLETED)
+    await tell(run, "complete_step", wave="other", outputs={"Ticket": "1"})
+    assert (await run.end()).status is PlanStatus.COMPLETED
+    first, second = env.fakes.steps.calls
+    assert first.attempt_id == second.attempt_id
+    assert second.possibly_sent
+
+
 async def test_no_step_begins_while_the_plan_is_paused_or_after_its_deadline(
     env: FakedEnvironment,
 ) -> None:

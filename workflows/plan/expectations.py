@@ -7,7 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from contract.execution import StartExecution
     from recovery.execution.server import OperatingSystem
-    from recovery.execution.state import ExecutionState
+    from recovery.execution.state import ExecutionState, ExecutionType
     from recovery.execution.wave import WaveState, next_revision
     from recovery.forecast.estimates import expected_seconds, wave_seconds
     from recovery.plan.model import Wave
@@ -24,6 +24,7 @@ class Expectations:
     def __init__(self, start: StartExecution, state: ExecutionState) -> None:
         self._start = start
         self._state = state
+        self._is_drill = state.execution_type is ExecutionType.DRILL
         self.update({}, {})
 
     def update(
@@ -32,7 +33,8 @@ class Expectations:
         """Name the servers, and estimate how long waves take with these operating systems."""
         start = self._start
         self.durations = (
-            start.learned.with_operating_systems(operating_systems).durations | start.expected
+            start.learned.with_operating_systems(operating_systems).durations_of(start.plan.plan_id)
+            | start.expected
         )
         for planned, wave in zip(start.plan.waves, self._state.waves, strict=True):
             systems = {
@@ -48,7 +50,9 @@ class Expectations:
     def update_wave(self, planned: Wave, wave: WaveState) -> None:
         """Estimate how long a wave takes from now on; what is up takes no time."""
         up = wave.launched_ids
-        wave.expected_seconds = expected_seconds(planned, self.durations, up=up)
+        wave.expected_seconds = expected_seconds(
+            planned, self.durations, up=up, is_drill=self._is_drill
+        )
 
     def update_remaining(self) -> None:
         """Estimate how long the plan takes from now on."""
@@ -56,5 +60,10 @@ class Expectations:
         for planned, wave in waves:
             self.update_wave(planned, wave)
         self.remaining = self._start.plan.graph.remaining(
-            {w.wave_id: wave_seconds(w, self.durations, up=s.launched_ids) for w, s in waves}
+            {
+                w.wave_id: wave_seconds(
+                    w, self.durations, up=s.launched_ids, is_drill=self._is_drill
+                )
+                for w, s in waves
+            }
         )

@@ -324,15 +324,14 @@ class RecoveryPlanWorkflow:
 
     def _close(self) -> ExecutionState:
         state = self._state
-        match state.status:
-            case PlanStatus.CANCELLED if self._is_cancelled:
-                raise asyncio.CancelledError(state.status_reason)
-            case PlanStatus.CANCELLED | PlanStatus.FAILED:
-                raise ApplicationError(
-                    f"{state.plan_name} {state.status}: {state.status_reason}",
-                    type=FailureType.PLAN_FAILED,
-                    non_retryable=True,
-                )
+        if state.status is PlanStatus.CANCELLED and self._is_cancelled:
+            raise asyncio.CancelledError(state.status_reason)
+        if state.status in (PlanStatus.CANCELLED, PlanStatus.FAILED):
+            raise ApplicationError(
+                f"{state.plan_name} {state.status}: {state.status_reason}",
+                type=FailureType.PLAN_FAILED,
+                non_retryable=True,
+            )
         return state.without_waves()
 
     def _touch(self) -> None:

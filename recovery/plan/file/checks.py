@@ -31,10 +31,10 @@ def check_plan(plan: PlanDraft, regions: KnownRegions) -> None:
     _check_partitions(plan, regions)
     _check_regions(plan, regions)
     if plan.all_waves_read:
-        before = len(plan.report.problems)
+        before = plan.report.reported
         _resolve_dependencies(plan)
         graph = _check_cycles(plan)
-        _check_steps(plan, graph if len(plan.report.problems) == before else None)
+        _check_steps(plan, graph if plan.report.reported == before else None)
         _check_fence(plan)
 
 

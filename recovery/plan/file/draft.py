@@ -25,11 +25,19 @@ from recovery.steps.model import MAX_STEPS_PER_LIST, Step, StepPhase
 from recovery.steps.reference_places import Place
 from recovery.steps.rules import StepProblem, WaveSteps, problems_alone
 
-_MAX_CHANNELS = 50
 _STEP_LISTS = {
     "PreLaunchSteps": StepPhase.PRE_LAUNCH,
     "Steps": StepPhase.ALONE,
     "PostLaunchSteps": StepPhase.POST_LAUNCH,
+}
+# How many entries the lists of a file may have.
+MOST_ENTRIES = {
+    "Waves": MAX_WAVES,
+    "Servers": MAX_SERVERS_PER_WAVE,
+    "ServerIds": MAX_SERVERS_PER_WAVE,
+    "Dependencies": MAX_WAVES,
+    "Notify": 50,
+    **dict.fromkeys(_STEP_LISTS, MAX_STEPS_PER_LIST),
 }
 _ENTRY = {
     "Waves": "WaveId: <WaveId>",
@@ -60,11 +68,11 @@ class StepDraft(Section):
         self.step = self.step_id or f"number {number}"
         self.phase = phase
         self.valid: Step | None = None
-        before = len(report.problems)
+        before = report.reported
         self.read()
         self._check_kind()
         resolve_account(self, "RoleArn", "correct one of them")
-        if len(report.problems) == before:
+        if report.reported == before:
             self.valid = Step.model_validate(self.values)
             for found in problems_alone(self.valid, phase):
                 self.report_at(found)
@@ -130,7 +138,7 @@ class WaveDraft(Section):
                 self._read_steps(key, phase, given)
         self._check_step_ids()
         if given := self.given.get("Dependencies"):
-            entries = _entries(self, "Dependencies", given, MAX_WAVES)
+            entries = _entries(self, "Dependencies", given)
             self.dependencies = _parts(self, "Dependencies", entries, DEPENDENCY)
 
     def _read_approval(self) -> None:
@@ -157,7 +165,7 @@ class WaveDraft(Section):
             self.problem(self.given["Steps"], message)
         key = "ServerIds" if objects is None else "Servers"
         self.server_total = len(given.items)
-        entries = _entries(self, key, given, MAX_SERVERS_PER_WAVE)
+        entries = _entries(self, key, given)
         self.servers = _parts(self, key, entries, SERVER)
 
     def _check_without_servers(self, location: Node | int) -> None:
@@ -179,7 +187,7 @@ class WaveDraft(Section):
         return given is not None and (given.kind is not Kind.LIST or bool(given.items))
 
     def _read_steps(self, key: str, phase: StepPhase, given: Node) -> None:
-        entries = _entries(self, key, given, MAX_STEPS_PER_LIST)
+        entries = _entries(self, key, given)
         if given.kind is not Kind.LIST:
             return
         for number, entry in enumerate(entries, start=1):
@@ -231,7 +239,7 @@ class PlanDraft(Section):
         self.step_total = 0
         self.channels: list[Section] = []
         if given := self.given.get("Notify"):
-            entries = _entries(self, "Notify", given, _MAX_CHANNELS)
+            entries = _entries(self, "Notify", given)
             self.channels = _parts(self, "Notify", entries, CHANNEL)
         self.all_waves_read = True
         waves = self.given.get("Waves")
@@ -239,7 +247,7 @@ class PlanDraft(Section):
             location = self.blank.get("Waves") or waves or self.line
             self.problem(location, "the plan has no waves; list them under Waves")
             return
-        entries = _entries(self, "Waves", waves, MAX_WAVES)
+        entries = _entries(self, "Waves", waves)
         if waves.kind is not Kind.LIST:
             return
         lists = [each.entries.get(key) for each in entries for key in _STEP_LISTS]
@@ -320,7 +328,7 @@ def _parts(section: Section, key: str, entries: list[Node], level: Level) -> lis
     return parts
 
 
-def _entries(section: Section, key: str, given: Node, limit: int) -> list[Node]:
+def _entries(section: Section, key: str, given: Node) -> list[Node]:
     """Return a list's items; for another value, report it and return it as the only item."""
     if given.kind is not Kind.LIST:
         # A no-break space after "-" makes a list a text or a mapping.
@@ -329,6 +337,7 @@ def _entries(section: Section, key: str, given: Node, limit: int) -> list[Node]:
         message = f'{key} is {what}; write a list of "- {_ENTRY[key]}"'
         section.problem(given, message, value=given.text or None)
         return [given]
+    limit = MOST_ENTRIES[key]
     if (length := len(given.items)) > limit:
         if key in _STEP_LISTS:
             message = f"{key} has {length:,} steps; split the wave, at most {limit} a list"

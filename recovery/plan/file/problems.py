@@ -1,11 +1,13 @@
 """Problems of a plan file, each with its place and what to do."""
 
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field
 
 _MAX_LENGTH = 100
 _MAX_CHARACTERS_NAMED = 3
 _MAX_HINTS = 500
+_MAX_PROBLEMS_OF_A_STEP = 20
 
 
 def printable(text: str) -> str:
@@ -74,12 +76,18 @@ class PlanError(ValueError):
 
 @dataclass
 class Report:
-    """Collects the problems and warnings of one file."""
+    """Collects the problems and warnings of one file.
+
+    Attributes:
+        reported: How many problems were added, those of a step that are not kept included.
+    """
 
     file: str
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    reported: int = 0
     _hints: int = 0
+    _of_steps: Counter[tuple[str | None, str]] = field(default_factory=Counter)
 
     def problem(
         self,
@@ -91,6 +99,14 @@ class Report:
         value: str | None = None,
     ) -> None:
         """Add a problem that must be corrected before the plan can run."""
+        self.reported += 1
+        if step is not None:
+            self._of_steps[wave, step] += 1
+            more = self._of_steps[wave, step] - _MAX_PROBLEMS_OF_A_STEP
+            if more > 0:
+                message, value = "more problems; correct the others first", None
+            if more > 1:
+                return
         self.problems.append(Problem(message, self.file, line, wave, value, step=step))
 
     def may_hint(self) -> bool:

@@ -6,9 +6,10 @@ from recovery.base_model import Model
 from recovery.plan.file.keys import KINDS, LEVELS, Level, fields_of, level_of
 from recovery.plan.file.meanings import about, meanings_of
 from recovery.plan.model import Dependency, PlanChannel, RecoveryPlan, RecoveryRules, Server, Wave
-from recovery.steps.model import ManualInput, Step, StepOutput
+from recovery.steps.model import ManualInput, Step, StepKind, StepOutput
+from recovery.steps.reference_places import WITHOUT_REFERENCES, places_for_references
 
-_MODELS: tuple[type[Model], ...] = (
+MODELS: tuple[type[Model], ...] = (
     RecoveryPlan,
     RecoveryRules,
     Wave,
@@ -38,6 +39,24 @@ _BEGINNING = """\
 
 A plan file is YAML or JSON. Other keys than these are errors; `drs-waves validate` lists all
 problems of a file. A key without a value counts as left out.
+
+`drs-waves schema plan` prints a JSON Schema, [plan.schema.json](plan.schema.json). An editor
+completes keys and shows errors if the first line of a plan is
+`# yaml-language-server: $schema=plan.schema.json`.
+"""
+_REFERENCES = """
+## References
+
+Values of steps may have references: `${ExecutionId}`, `${ExecutionType}`, `${PlanId}`,
+`${WaveId}`, `${Servers.<ID>.<InstanceId|PrivateIp|Name>}` and
+`${Steps.<WaveId>.<StepId>.<output>}`; `$${` is a literal `${`. What a reference names must be
+known when the step runs: an earlier step of the wave or a step of a wave that this one waits for,
+in the same kind of execution; a server of such a wave, or of the own wave after its launch. The
+outputs of a manual step are its required Inputs. A text that is one reference alone becomes the
+value itself. References may stand only where a value is sent as a value:
+
+| kind | keys |
+|---|---|
 """
 
 
@@ -45,13 +64,18 @@ def reference() -> str:
     """Return the document: each level of a plan file with its keys."""
     below: list[type[Model]] = [*KINDS.values(), StepOutput, ManualInput]
     parts = [_BEGINNING]
-    levels: list[tuple[Level, type[Model]]] = [*zip(LEVELS, _MODELS, strict=True)]
+    levels: list[tuple[Level, type[Model]]] = [*zip(LEVELS, MODELS, strict=True)]
     levels += [(level_of(each), each) for each in below]
     for level, model in levels:
         beginning = "" if level in LEVELS else f"{about(model)}\n\n"
         parts.append(f"\n## {level.name[0].upper()}{level.name[1:]}\n\n{beginning}")
         parts.append("| key | value | default | meaning |\n|---|---|---|---|\n")
         parts += _rows(level, model)
+    parts.append(_REFERENCES)
+    for kind in StepKind:
+        if places := places_for_references(kind):
+            parts.append(f"| {kind} | {', '.join(f'`{each}`' for each in places)} |\n")
+    parts.append(f"\n{WITHOUT_REFERENCES}\n")
     return "".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,7 +16,10 @@ _MAX_UNKNOWN_KEYS = 20
 # What YAML 1.1, YAML 1.2, JSON and people read as the same number.
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WITH_BASE = re.compile(r"[-+]?0[xob].*", re.IGNORECASE)
+# Control characters, and halves of surrogate pairs.
+_UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _MAX_NUMBER_LENGTH = 20
+_MAX_JSON_NUMBER_LENGTH = 400
 _INVALID: Any = object()
 
 
@@ -118,7 +122,8 @@ class Section:
             self.problem(node, f"{name} is {node.kind}; write {key.expected}", value=node.text)
             return _INVALID
         self._check_size(name, key, node, len(node.items))
-        return [self._value(f"an entry of {name}", key.items, each) for each in node.items]
+        items = node.items[: key.most]
+        return [self._value(f"an entry of {name}", key.items, each) for each in items]
 
     def _mapping(self, name: str, key: Key, item: Key, node: Node) -> Any:
         if node.kind is not Kind.MAPPING:
@@ -127,7 +132,7 @@ class Section:
         self._report_repeated(node)
         self._check_size(name, key, node, len(node.entries))
         values = {}
-        for entry, value in node.entries.items():
+        for entry, value in islice(node.entries.items(), key.most):
             if key.names is not None:
                 named = Node(Kind.TEXT, value.line, entry, entry)
                 self._scalar(f"a name in {name}", key.names, named)
@@ -147,28 +152,30 @@ class Section:
             case Kind.MAPPING:
                 self._report_repeated(node)
                 return {
-                    self._unicode(name, node, key): self._json(name, value)
+                    self._text(name, node, key): self._json(name, value)
                     for key, value in node.entries.items()
                 }
             case Kind.LIST:
                 return [self._json(name, each) for each in node.items]
             case Kind.TEXT | Kind.MERGE:
-                return self._unicode(name, node, node.text)
+                return self._text(name, node, node.text)
             case Kind.DATE:
                 message = f'{name} {node.text} is read as a date; quote it: "{node.text}"'
                 self.problem(node, message, value=node.text)
             case Kind.NUMBER if not self._is_plain(name, node):
                 pass
-            case Kind.NUMBER if len(node.text) > 2 * _MAX_NUMBER_LENGTH:
+            case Kind.NUMBER if len(node.text) > _MAX_JSON_NUMBER_LENGTH:
                 message = f"{name} has a number of {len(node.text):,} characters; quote it"
+                self.problem(node, message, value=node.text)
+            case Kind.NUMBER if node.value in (math.inf, -math.inf):
+                message = f"{name} {printable(node.text)} is more than a number can be; quote it"
                 self.problem(node, message, value=node.text)
         return node.value
 
-    def _unicode(self, name: str, node: Node, text: str) -> str:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            self.problem(node, f"{name} has a text that is not valid Unicode; correct it")
+    def _text(self, name: str, node: Node, text: str) -> str:
+        if _UNREADABLE.search(text):
+            message = f"{name} has a text with control characters, or half a character; correct it"
+            self.problem(node, message)
         return text
 
     def _words(self, name: str, key: Key, node: Node) -> Any:

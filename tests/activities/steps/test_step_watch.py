@@ -1,6 +1,7 @@
 """The tries of a check, and how often the wave is signalled what a step does."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ from contract.steps import StepCall
 from recovery.steps.model import StepKind
 from recovery.steps.state import CheckResult, StepStatus
 from settings import Settings
-from tests.activities.steps.step_calls import SERVERS, step_activities, step_call
+from tests.activities.steps.step_calls import step_activities, step_call
 from tests.aws_in_process import Attempt, Temporal
 
 PASSED = Probe(CheckResult.PASSED, "200 OK in 12 ms")
@@ -64,7 +65,6 @@ async def test_a_check_must_pass_twice_in_a_row(checking: Checked, temporal: Tem
     result = await Attempt(temporal).run(steps.check_step, alarm())
     assert (result.status, result.result) == (StepStatus.SUCCEEDED, CheckResult.PASSED)
     assert result.reason == "200 OK in 12 ms"
-    assert result.instance_ids == [each.instance_id for each in SERVERS]
     assert check.probes == 7
 
 
@@ -86,6 +86,21 @@ async def test_a_check_that_fails_until_its_time_is_over_keeps_the_last_evidence
     result = await Attempt(temporal).run(steps.check_step, alarm(seconds=0.3))
     assert (result.status, result.result) == (StepStatus.FAILED, CheckResult.FAILED)
     assert result.reason.endswith("last: 503 Service Unavailable")
+
+
+async def test_a_check_that_the_allow_list_does_not_have_ends_at_once(
+    fast: Settings, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = ScriptedCheck()
+    monkeypatch.setitem(CHECKS, StepKind.TCP, lambda _: check)
+    targets = [{"AccountIds": ["*"], "Regions": ["*"]}]
+    allow_list = json.dumps({"Targets": targets, "Steps": {"Hosts": ["*.example.com"]}})
+    steps = step_activities(fast.model_copy(update={"allow_list": allow_list}))
+    call = step_call(seconds=60.0, Tcp={"Port": 80, "Host": "169.254.169.254"})
+    result = await Attempt(temporal).run(steps.check_step, call)
+    assert (result.status, result.result) == (StepStatus.FAILED, CheckResult.INCONCLUSIVE)
+    assert "169.254.169.254 is not on the worker's allow-list" in result.reason
+    assert check.probes == 0
 
 
 async def test_a_probe_that_hangs_ends_with_the_time_of_the_check(

@@ -11,7 +11,9 @@ from cli.app import app
 from cli.render.graph import graph_lines
 from recovery.forecast.estimates import expected_durations
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.model import StepKind
 from tests.cli.executions import CHAIN, DIAMOND, plan_of, server_id
+from tests.recovery.step_plans import plan_with_steps, read, step
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 PLANS = sorted(path for path in EXAMPLES.glob("*.yaml") if "PlanId:" in path.read_text())
@@ -173,3 +175,17 @@ def test_a_region_that_botocore_knows_for_drs_is_not_warned_of(tmp_path: Path, r
         f"PlanId: crm\nRegion: {region}\nWaves:\n  - WaveId: db\n    ServerIds: [{server_id(1)}]\n"
     )
     assert "warning" not in runner.invoke(app, ["validate", str(plan)]).stderr
+
+
+def test_steps_are_listed_below_their_wave() -> None:
+    checks = [step(StepKind.TCP, "reachable"), step(StepKind.LAMBDA, "promote", When="RECOVERY")]
+    content = plan_with_steps(checks, before=[step(StepKind.MANUAL, "fence")], cutover=checks[1:])
+    assert draw(read(content)) == (
+        "●    db         1 server  0:00-0:15\n"
+        "│      before launch  fence: Manual\n"
+        "│      after launch   reachable: Tcp\n"
+        "│      after launch   promote: Lambda, in a RECOVERY only\n"
+        "│ ●  web        1 server  0:00-0:09\n"
+        "●    cutover  steps only  0:15-0:16  after db\n"
+        "       promote: Lambda, in a RECOVERY only"
+    )

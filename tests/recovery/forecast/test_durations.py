@@ -1,11 +1,15 @@
 """What servers took before is learned from the record, from true launches only."""
 
+from typing import Any
+
 import pytest
 
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveStatus
 from recovery.forecast.durations import LAUNCHES_REMEMBERED, learn_durations
+from recovery.steps.model import StepKind, StepPhase
+from recovery.steps.state import StepOverride, StepState, StepStatus
 from tests.recovery.plans import diamond, server_id
 
 NOON = 1_800_000_000.0
@@ -85,3 +89,24 @@ def test_systems_that_are_learned_of_later_fill_in_but_never_replace_a_servers_o
         {server_id(1): OperatingSystem.WINDOWS, server_id(9): OperatingSystem.WINDOWS}
     )
     assert known.durations == {server_id(1): 700.0, server_id(9): 1200.0}
+
+
+def test_a_steps_latest_runs_count_by_their_median_in_its_own_plan() -> None:
+    def with_step(took: float, **keys: Any) -> ExecutionState:
+        state = execution(1.0, speed=10.0)
+        done = StepState(
+            step_id="up", kind=StepKind.TCP, phase=StepPhase.POST_LAUNCH,
+            status=StepStatus.SUCCEEDED, start_time=NOON, end_time=NOON + took,
+        )  # fmt: skip
+        state.waves[0].steps = [done.model_copy(update=keys)]
+        return state
+
+    ran = [with_step(took) for took in (3.0, 5.0, 4.0)]
+    not_run = [
+        with_step(900.0, status=StepStatus.FAILED),
+        with_step(900.0, decision=StepOverride.COMPLETE),
+    ]
+    learned = learn_durations([*not_run, *ran])
+    assert learned.steps == {"crm": {"db/up": 40.0}}
+    assert learned.durations_of("crm")["db/up"] == 40.0
+    assert "db/up" not in learned.durations_of("other")

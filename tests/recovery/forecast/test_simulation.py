@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.estimates import (
     DEFAULT_SERVER_SECONDS,
+    DEFAULT_STEP_SECONDS,
     EARLIEST_SERVER_SECONDS,
     earliest_seconds,
     wave_seconds,
@@ -17,7 +18,9 @@ from recovery.forecast.report import ForecastReport, PlanExpectation, WaveExpect
 from recovery.forecast.simulation import JOB_TAIL_SECONDS, START_DELAY_SECONDS, forecast
 from recovery.launch.admission import Quotas
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
+from recovery.steps.model import StepKind
 from tests.recovery.plans import dependency_maps, server_id
+from tests.recovery.step_plans import plan_with_steps, read, step
 
 REGION = "us-west-2"
 
@@ -186,3 +189,23 @@ def test_a_slow_server_that_nothing_waits_for_is_not_worth_a_split() -> None:
     found = plan({"w0": []}, servers=3)
     (expected,) = forecast([found], learned(found, [500.0, 520.0, 1500.0]), Quotas()).plans
     assert expected.split is None
+
+
+def test_steps_take_their_time_before_and_after_a_launch() -> None:
+    around = plan_with_steps(
+        [step(StepKind.TCP, "up")],
+        before=[step(StepKind.MANUAL, "fence"), step(StepKind.LAMBDA, "drill", When="DRILL")],
+        cutover=[step(StepKind.LAMBDA, "dns")],
+    )
+    plan = read(around)
+    learned = LearnedDurations(steps={"shop": {"db/fence": 1000.0}, "other": {"db/up": 9.0}})
+    (found,) = forecast([plan], learned, Quotas(jobs=20, servers=500, servers_per_job=100)).plans
+    db, cutover = (by_id(found)[wave_id] for wave_id in ("db", "cutover"))
+    whole = 1000.0 + DEFAULT_SERVER_SECONDS + 20.0
+    assert db.expected_seconds == whole
+    assert db.waiting_seconds == pytest.approx(START_DELAY_SECONDS)
+    assert db.end_seconds == pytest.approx(START_DELAY_SECONDS + whole)
+    assert cutover.expected_seconds == DEFAULT_STEP_SECONDS
+    assert found.critical_path == ["db", "cutover"]
+    assert found.seconds_alone == whole + DEFAULT_STEP_SECONDS
+    assert found.seconds_at_once == pytest.approx(found.seconds_alone + 2 * START_DELAY_SECONDS)

@@ -2,7 +2,9 @@
 
 from recovery.plan.diff import differences
 from recovery.plan.model import Dependency, RecoveryRules, Server
+from recovery.steps.model import StepKind
 from tests.cli.executions import CHAIN, plan_of, server_id
+from tests.recovery.step_plans import DB, plan_with_steps, read, step
 
 
 def test_the_same_plan_has_no_differences() -> None:
@@ -39,3 +41,25 @@ def test_rules_about_a_recovery_are_compared_one_by_one() -> None:
         "~ plan: Recovery Approvers 0 → 2",
         "~ plan: Recovery AuthorMayStart true → false",
     ]
+
+
+def test_steps_are_compared_one_by_one() -> None:
+    manual, tcp = step(StepKind.MANUAL, "stop"), step(StepKind.TCP, "up")
+    later = step(StepKind.LAMBDA, "later")
+    before = read(plan_with_steps([tcp, later], before=[manual]))
+    tcp = tcp | {"TimeoutSeconds": 60, "Tcp": {"Port": 22, "Servers": [DB]}}
+    added = step(StepKind.DNS, "dns", When="RECOVERY")
+    after = read(plan_with_steps([later, tcp, manual, added], cutover=[added]))
+    assert differences(before, after) == [
+        "~ step up of db: TimeoutSeconds 600 → 60",
+        '~ step up of db: Tcp.Servers (none) → ["s-00000000000000001"]',
+        "~ step up of db: Tcp.Port 5432 → 22",
+        "~ step up of db: Tcp.From s-00000000000000001 → (none)",
+        "~ step stop of db: moved, after launch",
+        "+ step dns of db, after launch: Dns, in a RECOVERY only",
+        "~ wave db: order of steps stop, up, later → later, up, stop, dns",
+        "+ wave cutover: 1 step, after db",
+    ]
+    assert differences(after, before)[0] == "- wave cutover, with its steps"
+    kind = read(plan_with_steps([step(StepKind.ALARM, "up"), later], before=[manual]))
+    assert "~ step up of db: Tcp → Alarm" in differences(before, kind)

@@ -7,18 +7,21 @@ import pytest
 
 from api import service
 from api.pages.plan import plan_poller
+from api.pages.plan.plan_graph import waves_of
 from api.pages.plan.plan_page import trend
 from client import overview
 from client.overview import ExecutionRow
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.history.record import HistoryRecord
+from recovery.steps.model import StepKind
 from sandbox.aws import SandboxAws
 from settings import Settings
 from storage.history import HistoryTable
 from storage.plans import PlanTable
 from tests.api.conftest import page_client
 from tests.cli.executions import CHAIN, DIAMOND, START, begin, put
+from tests.recovery.step_plans import plan_with_steps, read, step
 from tests.static_tokens import token_of, token_settings
 
 _TOKENS = token_settings(ops=["operator"], vic=["viewer"])
@@ -209,3 +212,13 @@ def test_durations_are_compared_with_the_completed_execution_before() -> None:
     # A failure that came early is no shorter recovery.
     assert (newest.change, failed.change, oldest.change) == ("5 min shorter", "", "")
     assert (newest.share, newest.expected_share) == (25.0, 100.0)
+
+
+def test_the_steps_of_a_wave_are_listed_with_when_they_run() -> None:
+    steps = [step(StepKind.TCP, "reachable"), step(StepKind.LAMBDA, "promote", When="RECOVERY")]
+    html = waves_of(read(plan_with_steps(steps, cutover=[step(StepKind.MANUAL, "confirm")])))
+    assert "<li>reachable: Tcp, after launch</li>" in html
+    assert "<li>promote: Lambda, in a RECOVERY only, after launch</li>" in html
+    assert "<li>confirm: Manual</li>" in html
+    assert "1 server, 2 steps" in html
+    assert "0 servers" not in html

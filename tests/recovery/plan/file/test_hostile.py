@@ -9,7 +9,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recovery.plan.file.keys import PLAN_KEYS, WAVE_KEYS
+from recovery.plan.file.keys import PLAN_KEYS, STEP, WAVE_KEYS
 from recovery.plan.file.reader import PlanError, Problem, parse_plan, read_plan
 from recovery.plan.model import RecoveryPlan
 from tests.recovery.plans import KNOWN_REGIONS, diamond, recovery_plans, server_id
@@ -46,7 +46,18 @@ SCALARS = (
     )
 )
 KEYS = st.sampled_from(
-    [*PLAN_KEYS, *WAVE_KEYS, "SourceServerId", "Impact", "DependsOnWaveId", "WaveID", "<<"]
+    [
+        *PLAN_KEYS,
+        *WAVE_KEYS,
+        *STEP.keys,
+        "Payload",
+        "Port",
+        "SourceServerId",
+        "Impact",
+        "DependsOnWaveId",
+        "WaveID",
+        "<<",
+    ]
 )
 ANYTHING = st.recursive(
     SCALARS,

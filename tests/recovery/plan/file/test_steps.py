@@ -129,7 +129,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "text as a list": (
         automation({"n": "5"}),
-        "Parameters.n is text; write a list of text",
+        "Parameters.n is text; write a list of text without control characters",
     ),
     "list as a mapping": (
         automation([]),
@@ -265,7 +265,7 @@ def test_a_reference_to_what_is_known_is_taken(text: str) -> None:
         (f"${{Servers.{WEB}.Name}}", "which this wave does not wait for"),
         ("${Foo}", "is not a reference"),
         ("${", "has ${ without }"),
-        ("${Steps.db.promote.\u0000}", "is not a reference"),
+        ("${Steps.db.promote.\u202e}", "is not a reference"),
         ("${Steps." + "." * 500 + "}", "is not a reference"),
         ("${Steps." + "a." * 120 + "a}", "is not a reference"),
     ],
@@ -400,3 +400,54 @@ def test_a_thousand_waves_of_a_hundred_steps_are_refused_at_once() -> None:
     first = f"PlanId: p\nRegion: us-west-2\nWaves:\n- &w {lists}, WaveId: w1, ServerIds: [s]}}\n"
     waves = "\n".join(f"- {{<<: *w, WaveId: w{n}}}" for n in range(2, 1001))
     assert any("100,000 steps are more" in each.message for each in problems_of(first + waves))
+
+
+def test_a_step_full_of_problems_shows_the_first_ones() -> None:
+    spec = {"FunctionName": "f", "Payload": {"a": ["${Steps.db.no.x}"] * 500}}
+    found = problems_of(plan_with_steps([{"StepId": "a", "When": "BOTH", "Lambda": spec}] * 2))
+    assert len(found) == 21
+    assert found[-1].message == "more problems; correct the others first"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 60 + "]" * 60, "values are nested more than 50 deep"),
+        ("9" * 5000, "has a number of 5,000 characters; quote it"),
+        ("1.0e+999", "is more than a number can be; quote it"),
+        ("0x10", "is read as 16; write 16"),
+        (".inf", "is read as inf"),
+        ("2024-01-01", "is read as a date; quote it"),
+        ("{a: 1, a: 2}", "key a is given twice"),
+    ],
+)
+def test_json_of_a_step_is_what_every_reader_would_read(text: str, words: str) -> None:
+    found = problems_of(
+        "PlanId: p\nRegion: us-west-2\nWaves:\n- WaveId: w\n  Steps:\n  - StepId: s\n"
+        f"    When: BOTH\n    Lambda: {{FunctionName: f, Payload: {{v: {text}}}}}\n"
+    )
+    assert words in found[0].message
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "\x7f", "\x1b[2J"])
+def test_text_that_nobody_can_read_is_refused_in_json(text: str) -> None:
+    content = plan_with_steps([with_payload(text)])
+    with pytest.raises(PlanError, match="control characters, or half a character"):
+        read(content, as_json=True)
+
+
+def test_an_aliased_step_is_read_as_if_it_were_written_again() -> None:
+    text = f"""\
+PlanId: p
+Region: us-west-2
+Waves:
+- WaveId: db
+  ServerIds: [{DB}]
+  PostLaunchSteps:
+  - &up {{StepId: up, Tcp: &tcp {{Port: 22}}}}
+  - {{<<: *up, StepId: again}}
+  - {{StepId: other, Tcp: {{<<: *tcp, Port: 23}}}}
+"""
+    plan = parse_plan(text, file="plan.yaml", regions=KNOWN_REGIONS).plan
+    ports = [step.tcp.port for _, step in plan.wave("db").all_steps if step.tcp]
+    assert ports == [22, 22, 23]

@@ -1,0 +1,289 @@
+"""One attempt of a step at a time: its calls, its result, and what becomes of it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.heartbeat import heartbeat_timeout
+    from activities.steps.step_activities import StepActivities
+    from contract.identifiers import step_attempt_id
+    from contract.steps import (
+        StartedStep,
+        StartOutcome,
+        StepCall,
+        StepResult,
+        StepServer,
+        WatchedStep,
+    )
+    from contract.task_queues import STEP_TASK_QUEUE
+    from contract.wave import WaveInput
+    from recovery.plan.model import Target
+    from recovery.steps.attempts import next_attempt
+    from recovery.steps.model import OnCancel, Step, StepKind, StepPhase
+    from recovery.steps.state import MASK, StepOverride, StepState, StepStatus
+    from recovery.text_format import shortened
+    from workflows.activity_options import READ_RETRY
+    from workflows.wave.control import WaveControl
+    from workflows.wave.tracker import WaveTracker
+
+# An activity ends by itself at the step's deadline, unless its worker is lost then.
+_MARGIN = timedelta(seconds=60)
+_STOP_TIMEOUT = timedelta(minutes=5)
+
+
+class StepRunner:
+    """Runs attempts of steps of one attempt of a wave."""
+
+    def __init__(
+        self,
+        start: WaveInput,
+        tracker: WaveTracker,
+        control: WaveControl,
+        *,
+        has_answer: Callable[[str], bool],
+    ) -> None:
+        """Prepare; `has_answer` says whether an operator decided about a step, by its StepId."""
+        self._start = start
+        self._tracker = tracker
+        self._control = control
+        self._has_answer = has_answer
+        # By StepId.
+        self._started: dict[str, WatchedStep] = {}
+
+    async def run(self, step: Step, state: StepState) -> None:
+        """Run one attempt of a step to its result, an operator's answer or the wave's stop."""
+        number, possibly_sent = next_attempt(state, in_doubt=self._start.steps_in_doubt)
+        info = workflow.info()
+        # Before a reset, the run may have begun it.
+        possibly_sent |= info.run_id != info.first_execution_run_id and step.kind.acts
+        now = workflow.time()
+        if self._tracker.state.start_time is None and state.phase is StepPhase.ALONE:
+            self._tracker.set_accepted(now)
+        servers = self.servers_up()
+        is_same = number == state.attempt
+        self._tracker.update_step(
+            state,
+            status=StepStatus.RUNNING,
+            result=None,
+            reason="",
+            decision=None if state.decision is StepOverride.RERUN else state.decision,
+            left_running=False,
+            attempt=number,
+            attempt_id=state.attempt_id if is_same else self._attempt_id(step, number),
+            start_time=state.start_time if is_same else now,
+            end_time=None,
+            outputs={},
+            link=state.link if is_same else "",
+            instance_ids=[s.instance_id for s in servers if s.instance_id],
+        )
+        self.show(state)
+        if step.kind is StepKind.MANUAL:
+            await self._await_operator(step, state, StepStatus.TIMED_OUT)
+            return
+        call = self._call(step, state, servers, possibly_sent=possibly_sent, now=now)
+        if step.kind.acts:
+            await self._act(step, state, call)
+        else:
+            result = await self._await(
+                step, StepActivities.check_step, call, f"Check {step.step_id}"
+            )
+            self._finish(step, state, result)
+
+    async def _act(self, step: Step, state: StepState, call: StepCall) -> None:
+        started = await self._await(
+            step, StepActivities.start_step, call, f"Start {step.step_id}, attempt {call.attempt}"
+        )
+        if not isinstance(started, StartedStep):
+            self._finish(step, state, started)
+        else:
+            self._tracker.update_step(state, link=started.link, before=started.before)
+            match started.outcome:
+                case StartOutcome.NOT_STARTED:
+                    failed = StepResult(status=StepStatus.FAILED, reason=started.reason)
+                    self._finish(step, state, failed)
+                case StartOutcome.UNKNOWN:
+                    unknown = StepResult(status=StepStatus.OUTCOME_UNKNOWN, reason=started.reason)
+                    self._finish(step, state, unknown)
+                case StartOutcome.STARTED if started.result is not None:
+                    self._finish(step, state, started.result)
+                case StartOutcome.STARTED:
+                    self._started[step.step_id] = WatchedStep(call=call, started=started)
+                    result = await self._await(
+                        step,
+                        StepActivities.watch_step,
+                        self._started[step.step_id],
+                        f"Await {step.step_id}",
+                    )
+                    self._finish(step, state, result)
+        if state.status is StepStatus.OUTCOME_UNKNOWN and not self._is_interrupted(step):
+            await self._await_operator(step, state, StepStatus.OUTCOME_UNKNOWN)
+
+    async def _await(
+        self, step: Step, method: Callable[..., Any], argument: Any, summary: str
+    ) -> Any:
+        """An activity's result; None if an operator's answer or the wave's stop came before."""
+        timeout = timedelta(seconds=step.timeout_seconds / self._start.speed) + _MARGIN
+        handle = workflow.start_activity_method(
+            method,
+            argument,
+            task_queue=STEP_TASK_QUEUE,
+            summary=summary,
+            schedule_to_close_timeout=timeout,
+            heartbeat_timeout=heartbeat_timeout(),
+            retry_policy=READ_RETRY,
+        )
+        await self._control.wait_until(lambda: handle.done() or self._is_interrupted(step))
+        if not handle.done():
+            handle.cancel()
+            return None
+        failed = handle.exception()
+        if failed is None:
+            return handle.result()
+        reason = "no worker answered in time"
+        if isinstance(failed, ActivityError) and isinstance(failed.cause, ApplicationError):
+            reason = failed.cause.message
+        status = StepStatus.OUTCOME_UNKNOWN if step.kind.acts else StepStatus.TIMED_OUT
+        return StepResult(status=status, reason=reason)
+
+    async def _await_operator(self, step: Step, state: StepState, otherwise: StepStatus) -> None:
+        """Wait for an operator's answer; without one, the step ends in another status."""
+        seconds = step.decision_seconds / self._start.speed
+        self._tracker.update_step(state, decide_until=workflow.time() + seconds, manual=step.manual)
+        self.show(state)
+        is_answered = await self._control.wait_until(
+            lambda: self._is_interrupted(step),
+            seconds=seconds,
+            summary=f"DecisionSeconds of {step.step_id}",
+        )
+        self._tracker.update_step(state, decide_until=None, manual=None)
+        if not is_answered:
+            reason = f"nobody decided within {step.decision_seconds:g} s"
+            before = f"{state.reason}; " if state.reason else ""
+            self._finish(step, state, StepResult(status=otherwise, reason=before + reason))
+
+    def _is_interrupted(self, step: Step) -> bool:
+        return self._has_answer(step.step_id) or self._control.superseded or self._control.stopped
+
+    def _finish(self, step: Step, state: StepState, result: StepResult | None) -> None:
+        """Apply the result of an attempt; None if it was interrupted."""
+        if result is None:
+            return
+        self._tracker.step_outputs[step.step_id] = result.outputs
+        secret = [name for name, output in step.outputs.items() if output.secret]
+        shown = {n: MASK if n in secret else value for n, value in result.outputs.items()}
+        self._tracker.update_step(
+            state,
+            status=result.status,
+            result=result.result,
+            reason=shortened(result.reason),
+            end_time=workflow.time(),
+            outputs=shown,
+        )
+        self.show(state)
+
+    async def cancel(self, step: Step, state: StepState) -> None:
+        """Record a step of a cancelled wave, which is left running unless its plan says not."""
+        if state.status is not StepStatus.RUNNING and not state.awaits_operator:
+            return
+        runs_on = step.kind is not StepKind.MANUAL and step.kind.acts
+        reason = "left running" if runs_on else ""
+        watched = self._started.get(step.step_id)
+        if step.on_cancel is OnCancel.STOP and watched is not None:
+            reason, runs_on = await self._stop(watched)
+        self._tracker.update_step(
+            state,
+            status=StepStatus.CANCELLED,
+            reason=reason,
+            left_running=runs_on,
+            decide_until=None,
+            manual=None,
+            end_time=workflow.time(),
+        )
+
+    async def _stop(self, watched: WatchedStep) -> tuple[str, bool]:
+        """Stop a step; what became of it, and whether it runs on."""
+        try:
+            reason = await workflow.execute_activity_method(
+                StepActivities.stop_step,
+                watched,
+                task_queue=STEP_TASK_QUEUE,
+                summary=f"Stop {watched.call.step.step_id}",
+                schedule_to_close_timeout=_STOP_TIMEOUT,
+                heartbeat_timeout=heartbeat_timeout(),
+                retry_policy=READ_RETRY,
+            )
+        except ActivityError as error:
+            return f"left running, it could not be stopped: {error.cause or error}", True
+        return reason, False
+
+    def show(self, state: StepState) -> None:
+        """Show a step in the reason of its wave."""
+        detail = f": {state.reason}" if state.reason else ""
+        if state.awaits_operator and state.kind is StepKind.MANUAL:
+            detail = " waits for an operator (complete_step or fail_step)"
+        elif state.awaits_operator:
+            detail = f" waits for an operator{detail}"
+        if not self._tracker.state.status.is_settled or self._tracker.is_timed_out:
+            self._tracker.show_step(f"step {state.step_id} {state.status}{detail}")
+
+    def servers_up(self) -> list[StepServer]:
+        """The wave's servers that are up."""
+        wave, state = self._start.wave, self._tracker.state
+        return [
+            StepServer(
+                source_server_id=s.source_server_id,
+                instance_id=s.recovery_instance_id,
+                name=state.server_names.get(s.source_server_id),
+                target=wave.target,
+            )
+            for s in state.servers
+            if s.source_server_id in state.launched_ids and s.recovery_instance_id
+        ]
+
+    def _call(
+        self,
+        step: Step,
+        state: StepState,
+        servers: list[StepServer],
+        *,
+        possibly_sent: bool,
+        now: float,
+    ) -> StepCall:
+        start = self._start
+        wave = start.wave
+        own = {self._key(name): values for name, values in self._tracker.step_outputs.items()}
+        return StepCall(
+            execution_id=start.execution_id,
+            execution_type=start.execution_type,
+            plan_id=start.plan_id,
+            wave_id=wave.wave_id,
+            wave_workflow_id=workflow.info().workflow_id,
+            phase=state.phase,
+            step=step,
+            attempt=state.attempt,
+            attempt_id=state.attempt_id,
+            target=Target(
+                region=step.region or wave.region,
+                role_arn=step.role_arn or wave.role_arn,
+                account_id=step.account_id or wave.account_id,
+            ),
+            server_ids=[s.source_server_id for s in servers],
+            servers=[*servers, *start.step_servers],
+            outputs=start.step_outputs | own,
+            possibly_sent=possibly_sent,
+            since=state.start_time or now,
+            deadline=now + step.timeout_seconds / start.speed,
+            acting_for=start.acting_for,
+            approved_by=start.approved_by,
+        )
+
+    def _attempt_id(self, step: Step, number: int) -> str:
+        start = self._start
+        return step_attempt_id(start.execution_id, start.wave.wave_id, step.step_id, number)
+
+    def _key(self, step_id: str) -> str:
+        return f"{self._start.wave.wave_id}.{step_id}"
