@@ -12,7 +12,6 @@ from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.operator.effects import effect_of
 from recovery.operator.messages import MessageName, OperatorMessage
-from recovery.steps.model import StepPhase
 from recovery.steps.progress import (
     STEP_SYMBOLS,
     step_notes,
@@ -21,12 +20,6 @@ from recovery.steps.progress import (
     steps_text,
 )
 from recovery.steps.state import StepState, StepStatus
-
-PHASES = {
-    StepPhase.PRE_LAUNCH: "before the launch",
-    StepPhase.POST_LAUNCH: "after the launch",
-    StepPhase.ALONE: "",
-}
 
 
 @dataclass(frozen=True)
@@ -55,11 +48,6 @@ class StepView:
     def notes(self) -> str:
         """What the status does not show."""
         return step_notes(self.step)
-
-    @property
-    def phase(self) -> str:
-        """When it runs; "" in a wave without servers."""
-        return PHASES[self.step.phase]
 
     @property
     def outputs(self) -> list[tuple[str, str]]:
