@@ -15,8 +15,7 @@ from cli.input.start import Started
 from cli.render.output import write_json
 from cli.sign_in.login import SignedIn
 from client.decisions.inbox import Inbox
-from client.overview import ExecutionRow, KnownPlan
-from client.steps import StepList
+from client.overview import ExecutionRow, KnownPlan, StepList
 from contract.readiness import Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState

@@ -130,12 +130,17 @@ def _is_allowed(wave: WaveState, step: StepState, name: MessageName) -> bool:
 
 
 def _outputs_problem(step: StepState, message: OperatorMessage) -> str:
+    if message.name is not MessageName.COMPLETE_STEP or step.manual is None:
+        return ""
+    return inputs_problem(step.manual.inputs, message.outputs or {})
+
+
+def inputs_asked(wave: WaveState, message: OperatorMessage) -> list[ManualInput]:
+    """What the message that completes a manual step must answer."""
     if message.name is not MessageName.COMPLETE_STEP:
-        return ""
-    asked = step.manual.inputs if step.manual is not None else None
-    if asked is None:
-        return ""
-    return inputs_problem(asked, message.outputs or {})
+        return []
+    step = step_meant(wave, message)
+    return step.manual.inputs if step is not None and step.manual is not None else []
 
 
 def with_typed_outputs(wave: WaveState, message: OperatorMessage) -> OperatorMessage:

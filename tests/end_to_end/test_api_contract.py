@@ -75,6 +75,7 @@ TABLE = {
     ("GET", f"{_EXECUTION}/messages"): Route(),
     ("GET", f"{_EXECUTION}/notifications"): Route(),
     ("GET", f"{_EXECUTION}/servers.csv"): Route(),
+    ("GET", f"{_EXECUTION}/steps"): Route(),
     ("GET", f"{_EXECUTION}/waves/{{wave_id}}/jobs"): Route(),
     ("GET", f"{_EXECUTION}/cleanup"): Route(),
     ("POST", f"{_EXECUTION}/cleanup"): Route(Role.OPERATOR, {}),

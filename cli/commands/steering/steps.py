@@ -20,9 +20,9 @@ from cli.render.output import show, stdout_console, warn, write_json
 from cli.render.steps import execution_steps
 from client.errors import RefusedError, UnreachableError
 from client.executions import LastKnownState, last_known_text
+from client.overview import StepList
 from client.recoveries.chosen import recoveries
 from client.recoveries.protocol import Recoveries
-from client.steps import StepList
 from recovery.execution.state import ExecutionState
 from recovery.operator.messages import MessageName, OperatorMessage
 from runtime.exit import CliError, ExitCode

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from pydantic import JsonValue
 
 from cli.live.changes import changes
 from cli.live.hints import KEYS
@@ -72,7 +73,7 @@ def test_no_two_messages_that_are_allowed_at_once_share_a_key() -> None:
 async def test_the_key_asks_for_each_input_until_it_is_valid() -> None:
     state = waiting_step()
     sent, _ = await typed(state, "d\rCHG-7\rmany\r12\rmaybe\rYes\rseen\ry")
-    outputs = {"Ticket": "CHG-7", "Sessions": 12, "Confirmed": True}
+    outputs: dict[str, JsonValue] = {"Ticket": "CHG-7", "Sessions": 12, "Confirmed": True}
     assert sent == [
         OperatorMessage(
             MessageName.COMPLETE_STEP, "cutover", "seen", step="confirm", outputs=outputs
@@ -139,5 +140,4 @@ async def test_a_plan_of_a_thousand_waves_with_steps_is_drawn_at_once() -> None:
         before = time.process_time()
         drawn(shown, now=START + 700, footer=prompts.footer(80))
         took = time.process_time() - before
-        print(took)
         assert took < 1.0
