@@ -133,12 +133,13 @@ def remaining_text(state: ExecutionState, *, now: float) -> str:
     `now` is in epoch seconds.
     """
     pending = pending_decisions(state)
-    errors = [each.wave for each in pending if each.kind is DecisionKind.LASTING_ERROR]
+    stopped = (DecisionKind.LASTING_ERROR, DecisionKind.STEP)
+    waiting = [each.wave for each in pending if each.kind in stopped]
     is_paused = state.status is PlanStatus.PAUSED
     goes_on = any(
         wave.is_running or (not is_paused and _starts_by_itself(wave))
         for wave in state.waves
-        if wave not in errors
+        if wave not in waiting
     )
     return remaining(state, now=now).text if goes_on or not pending else "waits for an operator"
 

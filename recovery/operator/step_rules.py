@@ -98,7 +98,9 @@ def step_effect(wave: WaveState, message: OperatorMessage) -> str:
         case MessageName.FAIL_STEP:
             return f"step {step.step_id} has failed{still}; {_failure(wave, step)}"
         case _:
-            return f"step {step.step_id} is run again, as attempt {step.attempt + 1}{attempt}"
+            again = f"step {step.step_id} is run again, as attempt {step.attempt + 1}{attempt}"
+            is_unknown = step.status is StepStatus.OUTCOME_UNKNOWN
+            return f"{again}; if it had its effect, it then has it twice" if is_unknown else again
 
 
 def _failure(wave: WaveState, step: StepState) -> str:

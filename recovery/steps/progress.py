@@ -1,6 +1,6 @@
 """The progress of a wave's steps as text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from recovery.steps.model import ManualInput
 from recovery.steps.state import CheckResult, StepOverride, StepState, StepStatus
@@ -49,9 +49,23 @@ def steps_text(steps: Iterable[StepState]) -> str:
     """`1/2 steps, 1 NOT_TESTED`: how many succeeded of those that this kind of execution has."""
     known = list(steps)
     left_out = len(not_tested(known))
-    succeeded = sum(step.status is StepStatus.SUCCEEDED for step in known)
-    text = f"{succeeded}/{len(known) - left_out} steps"
+    text = f"{steps_figures(known)} steps"
     return f"{text}, {left_out} NOT_TESTED" if left_out else text
+
+
+def steps_figures(steps: Sequence[StepState]) -> str:
+    """`1/2`: how many succeeded of those that this kind of execution has."""
+    succeeded = sum(step.status is StepStatus.SUCCEEDED for step in steps)
+    return f"{succeeded}/{len(steps) - len(not_tested(steps))}"
+
+
+def step_to_look_at(steps: Sequence[StepState]) -> StepState | None:
+    """The step that waits for an operator, else one that failed, else one that runs."""
+    waiting = [step for step in steps if step.awaits_operator]
+    # What makes its wave FAILED says more than what is optional.
+    failed = sorted((s for s in steps if s.status.has_failed), key=lambda s: not s.fails_wave)
+    running = [step for step in steps if step.status is StepStatus.RUNNING]
+    return next(iter([*waiting, *failed, *running]), None)
 
 
 def not_tested(steps: Iterable[StepState]) -> list[StepState]:
