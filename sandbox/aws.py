@@ -1,6 +1,6 @@
 """A local AWS: DRS beside moto's DynamoDB, STS, SQS and the rest, over HTTP.
 
-Beside it are receivers of notifications, over HTTP and SMTP.
+Beside it are receivers of notifications, over HTTP and SMTP, an HTTP service, and a DNS server.
 
 `python -m sandbox.aws --port 0 --speed 30 --scenario scenario.yaml` prints one line of JSON with
 its endpoint when it is ready.
@@ -27,7 +27,7 @@ from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Request, Response
 
-from sandbox import effects, service_quotas
+from sandbox import effects, recovery_control, service_quotas
 from sandbox.drs import register
 from sandbox.drs.simulation import Simulation, simulation
 from sandbox.http.aws_call import Call, error_code, identify
@@ -36,11 +36,14 @@ from sandbox.http.control import PREFIX, SandboxControl
 from sandbox.http.drs_resources import with_drs_resources
 from sandbox.http.faults import gateway_response, render_error, unsupported
 from sandbox.http.wsgi_server import LOOPBACK, LoopbackServer, ResponseTruncated, ResponseWithheld
-from sandbox.receivers.http_receivers import receiver_call, respond
+from sandbox.receivers import http_receivers
 from sandbox.receivers.inbox import RECEIVER
 from sandbox.receivers.smtp import smtp_server
 from sandbox.recovered.listeners import ApplicationListeners
-from sandbox.scenario import Effect, Fault, Scenario, load_scenario
+from sandbox.scenario import HTTP, Effect, Fault, Scenario, load_scenario
+from sandbox.services import http_service
+from sandbox.services.name_server import NameServer
+from sandbox.services.seed import extend
 from sandbox.ssm import documents
 
 _EXIT_BAD_INPUT = 2
@@ -65,7 +68,11 @@ class SandboxApplication:
         connection = environ["werkzeug.socket"]
         self._control.record_caller(connection)
         body = environ["wsgi.input"].getvalue()
-        call = receiver_call(environ) or identify(environ, body)
+        call = (
+            http_receivers.receiver_call(environ)
+            or http_service.http_call(environ)
+            or identify(environ, body)
+        )
         if call is None:
             return self._execute(environ)
         call = with_drs_resources(call)
@@ -76,11 +83,7 @@ class SandboxApplication:
             return instead
         try:
             with self._dynamodb if call.service == "dynamodb" else nullcontext():
-                response = (
-                    respond(Request(environ), self._control.inbox)
-                    if call.service == RECEIVER
-                    else self._execute(environ)
-                )
+                response = self._serve(call, environ)
         except NotImplementedError:
             response = unsupported(call, environ)
         failed = response.status_code >= HTTPStatus.BAD_REQUEST
@@ -124,6 +127,13 @@ class SandboxApplication:
             case _:
                 return None
 
+    def _serve(self, call: Call, environ: dict[str, Any]) -> Response:
+        if call.service == RECEIVER:
+            return http_receivers.respond(Request(environ), self._control.inbox)
+        if call.service == HTTP:
+            return http_service.respond(Request(environ))
+        return self._execute(environ)
+
     def _execute(self, environ: dict[str, Any]) -> Response:
         return Response.from_app(self._aws, environ, buffered=True)
 
@@ -146,6 +156,7 @@ def _backend_app(service: Any) -> Any:
     if service in ("ec2", "ssm"):
         # Takes half a second to import.
         import_module("sandbox.ssm.responses").register()
+    extend(service)
     app = create_backend_app(service)
     app.config["PROPAGATE_EXCEPTIONS"] = True
     return app
@@ -166,6 +177,7 @@ class SandboxAws:
         speed: float = 1.0,
         port: int = 0,
         smtp_port: int | None = None,
+        dns_port: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare a server.
@@ -175,6 +187,7 @@ class SandboxAws:
             speed: Divides the durations of AWS operations.
             port: The port on 127.0.0.1. 0 selects a free port.
             smtp_port: The port of the SMTP server; None: without one.
+            dns_port: The port of the DNS server, UDP and TCP; 0 selects a free one, None: without.
             clock: Returns the current time in epoch seconds. All DRS state is computed from it.
         """
         if speed <= 0:
@@ -185,6 +198,8 @@ class SandboxAws:
         self._smtp_port = smtp_port
         self._smtp: Controller | None = None
         self._listeners: ApplicationListeners | None = None
+        self._dns_port = dns_port
+        self._dns: NameServer | None = None
         self._clock = clock
         self._server: LoopbackServer | None = None
         self._thread: Thread | None = None
@@ -199,6 +214,7 @@ class SandboxAws:
         if SandboxAws._running is not None:
             raise RuntimeError("another SandboxAws runs in this process; stop it first")
         register()
+        recovery_control.register()
         service_quotas.register()
         BackendDict.reset()
         effects.clear()
@@ -219,6 +235,9 @@ class SandboxAws:
         if self._smtp_port is not None:
             self._smtp = smtp_server(self.control, self._smtp_port)
             self._smtp.start()
+        if self._dns_port is not None:
+            self._dns = NameServer(self.control, self._dns_port)
+            self._dns.start()
         SandboxAws._running = self
         return self
 
@@ -232,6 +251,9 @@ class SandboxAws:
         if self._listeners is not None:
             self._listeners.stop()
             self._listeners = None
+        if self._dns is not None:
+            self._dns.stop()
+            self._dns = None
         self._server.shutdown()
         self._server.server_close()
         self._server.close_connections()
@@ -254,6 +276,13 @@ class SandboxAws:
         return self._server.server_port
 
     @property
+    def dns_port(self) -> int:
+        """The port of the DNS server."""
+        if self._dns is None:
+            raise RuntimeError("the DNS server is not running")
+        return self._dns.port
+
+    @property
     def endpoint_url(self) -> str:
         """The endpoint of every AWS service."""
         return f"http://{LOOPBACK}:{self.port}"
@@ -271,6 +300,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             speed=options.speed,
             port=options.port,
             smtp_port=options.smtp_port,
+            dns_port=options.dns_port,
         ).start(warm_up=("drs", "sts", "dynamodb"))
     except (OSError, ValueError) as error:
         # ScenarioError is a ValueError.
@@ -289,6 +319,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=0, help="0 selects a free port (default)")
     parser.add_argument("--smtp-port", type=int, help="serves SMTP there too")
+    parser.add_argument("--dns-port", type=int, help="serves DNS there too, by UDP and TCP")
     parser.add_argument(
         "--speed", type=float, default=1.0, help="divides the durations of DRS jobs (default 1)"
     )

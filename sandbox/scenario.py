@@ -30,11 +30,23 @@ from sandbox.drs.simulation import Durations, TimestampForm
 from sandbox.receivers.inbox import RECEIVER, SCRIPTED
 from sandbox.recovered.behavior import Application, RecoveredBehavior
 from sandbox.section import AccountId, Region, Seconds, Section, SourceServerId
+from sandbox.services import scripts
+from sandbox.services.scripts import ServiceScripts
 from sandbox.ssm.documents import Document
 
-DEFAULT_REGION = "us-west-2"
-DEFAULT_ACCOUNT_ID = "123456789012"
+DEFAULT_REGION = scripts.DEFAULT_REGION
+DEFAULT_ACCOUNT_ID = scripts.DEFAULT_ACCOUNT_ID
 ANY = "*"
+HTTP = "http"
+DNS = "dns"
+DNS_QUERY = "Query"
+LOCAL_SERVICES: dict[str, tuple[str, ...]] = {
+    RECEIVER: SCRIPTED,
+    HTTP: ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+    DNS: (DNS_QUERY,),
+}
+"""The operations of services that are not AWS's, in faults and in the log of calls."""
+_DNS_ERRORS = ("NXDOMAIN", "REFUSED", "SERVFAIL")
 
 Outcome = Literal["launched", "failed-early", "failed-late", "stuck", "missing-permission"]
 ReplicationState = Literal[
@@ -193,8 +205,9 @@ class Fault(Section):
     Attributes:
         operation: The API operation, or `*` for every operation of the service.
         service: The service name: drs, dynamodb, sts, sqs, events …; `*` with the operation `*` for
-            every service, as when a Region fails; `receiver` for a receiver of notifications, with
-            its name as the operation.
+            every service, as when a Region fails. `receiver` for a receiver of notifications, with
+            its name as the operation; `http` for the HTTP service, with the method; `dns`, with
+            `Query`.
         error: The error code to return. The request is not executed.
         message: The error message. Default: a typical message.
         retry_after_seconds: The Retry-After header of throttling and server errors.
@@ -208,7 +221,8 @@ class Fault(Section):
         region: Only calls to this Region.
         account_id: Only calls in this account.
         caller: Only calls with this `AWS_SDK_UA_APP_ID`.
-        mentions: Only calls whose request contains one of these texts, such as a source server ID.
+        mentions: Only calls whose path or body contains one of these texts, such as a source server
+            ID, the name of a function, or a name that is looked up.
             For a request with a job ID, the source servers and tag values of the job also count.
             For a request with an instance ID, its source server also counts.
         name: The name of the fault in the log and in DELETE requests.
@@ -243,17 +257,27 @@ class Fault(Section):
             raise ValueError("only the gateway effects support Status and Body")
         if self.service == ANY and (self.operation != ANY or self.error):
             raise ValueError('Service: "*" requires Operation: "*" and an Effect')
-        if self.service == RECEIVER:
-            if self.error or self.operation not in (ANY, *SCRIPTED):
-                names = ", ".join(SCRIPTED)
-                raise ValueError(f"a receiver has an Effect, and as Operation one of {names}")
+        if self.service in LOCAL_SERVICES:
+            self._check_local()
         elif self.operation != ANY:
             _check_operation(self.service, self.operation)
         return self
 
+    def _check_local(self) -> None:
+        operations = LOCAL_SERVICES[self.service]
+        if self.operation not in (ANY, *operations):
+            raise ValueError(f"Service {self.service} has as Operation {', '.join(operations)}")
+        if self.service != DNS:
+            if self.error:
+                raise ValueError(f"Service {self.service} has an Effect, and no Error")
+        elif self.error not in (None, *_DNS_ERRORS):
+            raise ValueError(f"Service dns has as Error one of {', '.join(_DNS_ERRORS)}")
+        elif self.effect not in (None, Effect.DROP, Effect.DELAY):
+            raise ValueError("Service dns has as Effect drop or delay")
 
-class Scenario(Section):
-    """A scenario file.
+
+class Scenario(ServiceScripts):
+    """A scenario file. Its keys include those of `ServiceScripts`.
 
     Attributes:
         documents: Those of Systems Manager; later ones hold.
@@ -276,7 +300,7 @@ class Scenario(Section):
 
 
 SECTIONS: tuple[type[Section], ...] = (
-    Scenario, SourceServer, Quotas, Fault, Application, LaunchAction, Document
+    Scenario, SourceServer, Quotas, Fault, Application, LaunchAction, Document, *scripts.SECTIONS
 )  # fmt: skip
 
 

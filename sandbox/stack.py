@@ -85,6 +85,7 @@ class Stack:
     ui_port: int = 0
     aws_port: int = 0
     smtp_port: int = 0
+    dns_port: int = 0
     api_port: int = 0
     parts: dict[str, Part] = field(default_factory=dict)
 
@@ -138,6 +139,11 @@ class Stack:
         """The address of the receivers of notifications over HTTP."""
         return f"{self.aws_url}/_receivers"
 
+    @property
+    def http_service_url(self) -> str:
+        """The address of the HTTP service. An account and a path of the scenario follow."""
+        return f"{self.aws_url}/_http"
+
     def add_variables(self, variables: Mapping[str, str]) -> None:
         """Add environment variables for clients, and for parts that start from now on."""
         self.variables = {**self.variables, **variables}
@@ -173,10 +179,11 @@ class Stack:
         """Start the local AWS and the receivers, and apply scenario files, in this order."""
         self.aws_port = self.aws_port or free_port(5055)
         self.smtp_port = self.smtp_port or free_port(2525)
+        self.dns_port = self.dns_port or free_port(5053)
         command = [
             sys.executable, "-m", "sandbox.aws",
             "--port", str(self.aws_port), "--smtp-port", str(self.smtp_port),
-            "--speed", f"{self.speed:g}",
+            "--dns-port", str(self.dns_port), "--speed", f"{self.speed:g}",
         ]  # fmt: skip
         for scenario in scenarios:
             command += ["--scenario", str(scenario)]
@@ -312,7 +319,7 @@ def _find_program(name: str) -> str:
 
 
 def free_port(*wanted: int) -> int:
-    """The first wanted port that is free, or else another free port.
+    """The first wanted port that is free for TCP and UDP, or else another free port.
 
     The port is not an ephemeral port: the system may assign one of those to another connection
     before the part listens. Each process uses its own range of 100 ports, so that sandboxes that
@@ -324,10 +331,11 @@ def free_port(*wanted: int) -> int:
     first = _FIRST_PORT + os.getpid() % 100 * 100
     own = (first + next(_PORT_OFFSETS) % 100 for _ in range(100))
     for port in itertools.chain(wanted, own):
-        with socket.socket() as probe:
+        with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as udp_probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((_ADDRESS, port))
+                udp_probe.bind((_ADDRESS, port))
             except OSError:
                 continue
             return port

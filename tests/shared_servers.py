@@ -43,7 +43,7 @@ _VARIABLES = {
 }
 _RETENTION = Duration(seconds=int(timedelta(days=1).total_seconds()))
 _START_SECONDS = 60.0
-_ports = ("temporal_port", "ui_port", "aws_port", "smtp_port", "metrics_port")
+_ports = ("temporal_port", "ui_port", "aws_port", "smtp_port", "dns_port", "metrics_port")
 _servers = pytest.StashKey[Stack]()
 _numbers = itertools.count(1)
 

@@ -82,7 +82,7 @@ def sandbox_run(
     )
     # Not the usual ports, so that it runs beside a sandbox that is up.
     stack.temporal_port, stack.ui_port = free_port(), free_port()
-    stack.aws_port, stack.smtp_port = free_port(), free_port()
+    stack.aws_port, stack.smtp_port, stack.dns_port = free_port(), free_port(), free_port()
     try:
         with _stopped_at_end(stack):
             start_stack(stack, read, scenario, worker=True)

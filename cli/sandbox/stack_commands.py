@@ -219,6 +219,7 @@ def _show_addresses(stack: Stack) -> None:
         f"Web UI:     {stack.ui_url}",
         f"AWS:        {stack.aws_url}",
         f"Receivers:  {stack.receivers_url}, smtp://127.0.0.1:{stack.smtp_port}",
+        f"Services:   {stack.http_service_url}, dns://127.0.0.1:{stack.dns_port}",
         *([f"Pages:      {stack.pages_url}"] if "server" in stack.parts else []),
         f"Speed:      {stack.speed:g}",
     )

@@ -20,7 +20,13 @@ UNKNOWN_OPERATION = "?"
 _CALLER = re.compile(r"(?:^|\s)app/(\S+)")
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 # Services whose signing name differs from botocore's service name.
-_SIGNED_AS = {"servicequotas": "service-quotas"}
+_SIGNED_AS = {
+    "elasticloadbalancing": "elbv2",
+    "monitoring": "cloudwatch",
+    "servicequotas": "service-quotas",
+}
+# The path of an operation in smithy-rpc-v2-cbor.
+_RPC_PATH = re.compile(r"/service/[^/]+/operation/([A-Za-z]+)")
 _ACCOUNT_ID = re.compile(r"\d{12}")
 _XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
 
@@ -34,7 +40,7 @@ class Call:
         operation: The API operation, or `?` if the request matches none.
         caller: The caller's `AWS_SDK_UA_APP_ID`, or empty if it is not set.
         resource_ids: The DRS resources in the request, and the source servers of these.
-        text: The request body, the resource IDs, and the tags of jobs in the request.
+        text: The request's path and body, the resource IDs, and the tags of jobs in the request.
     """
 
     service: str
@@ -79,13 +85,15 @@ def identify(environ: dict[str, Any], body: bytes) -> Call | None:
         region,
         account_id,
         caller=caller.group(1) if caller else "",
-        text=body.decode(errors="replace"),
+        text=f"{environ['PATH_INFO']}\n{body.decode(errors='replace')}",
     )
 
 
 def _operation(service: str, environ: dict[str, Any], body: bytes) -> str:
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         return str(target).rpartition(".")[2]
+    if found := _RPC_PATH.fullmatch(environ["PATH_INFO"]):
+        return found[1]
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         return parse_qs(body.decode(errors="replace")).get("Action", [UNKNOWN_OPERATION])[0]
     try:

@@ -23,6 +23,7 @@ from sandbox.receivers.inbox import Inbox
 from sandbox.receivers.queues import NotificationQueues
 from sandbox.scenario import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Quotas, Scenario, read_scenario
 from sandbox.seed import all_backends, apply_quotas, apply_source_server
+from sandbox.services.seed import apply_scripts
 from sandbox.ssm.documents import documents
 
 PREFIX = "/_sandbox/"
@@ -46,7 +47,7 @@ class SandboxControl:
         self._lock = Lock()
 
     def apply(self, scenario: Scenario | str) -> None:
-        """Merge source servers, replace the specified quotas, append faults.
+        """Merge source servers, replace the specified quotas and scripts, append faults.
 
         Args:
             scenario: A scenario, or its text in YAML or JSON.
@@ -74,6 +75,7 @@ class SandboxControl:
                 for quotas in self._quotas:
                     apply_quotas(quotas, holders)
             documents.extend(scenario.documents)
+            apply_scripts(scenario)
         self.faults.add(scenario.faults, simulation.seed)
 
     def log(self, call: Call, result: str, *, fault: str | None = None) -> None:

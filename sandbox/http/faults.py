@@ -22,8 +22,7 @@ from werkzeug.wrappers import Response
 
 from sandbox.drs.exceptions import SERVERS_IN_A_JOB
 from sandbox.http.aws_call import UNKNOWN_OPERATION, Call
-from sandbox.receivers.inbox import RECEIVER
-from sandbox.scenario import ANY, Effect, Fault
+from sandbox.scenario import ANY, LOCAL_SERVICES, Effect, Fault
 
 _MESSAGES = {
     "AccessDeniedException": "User is not authorized to perform this operation.",
@@ -95,7 +94,10 @@ class _ActiveFault:
     def _matches(self, call: Call) -> bool:
         fault = self.fault
         return (
-            (fault.service == call.service or (fault.service == ANY and call.service != RECEIVER))
+            (
+                fault.service == call.service
+                or (fault.service == ANY and call.service not in LOCAL_SERVICES)
+            )
             and call.operation != UNKNOWN_OPERATION
             and fault.operation in (ANY, call.operation)
             and fault.region in (None, call.region)

@@ -219,5 +219,5 @@ def test_a_lost_region_does_not_take_the_receivers_with_it(receivers: Receivers)
     "fault", ["Operation: fax, Effect: drop", "Operation: slack, Error: Throttling"]
 )
 def test_a_receiver_has_effects_and_a_known_name(fault: str) -> None:
-    with pytest.raises(ScenarioError, match="a receiver has an Effect"):
+    with pytest.raises(ScenarioError, match="Service receiver has"):
         read_scenario(f"Faults: [{{Service: receiver, {fault}}}]")

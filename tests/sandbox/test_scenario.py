@@ -83,6 +83,25 @@ def test_an_account_id_may_be_written_as_a_number() -> None:
             "SourceServers.0.LaunchActions.0.Order",
         ),
         ("{", "not YAML"),
+        ("Functions: [{Answers: []}]", "Functions.0.FunctionName: Field required"),
+        ("Functions: [{FunctionName: x, Answers: []}]", "Functions.0.Answers"),
+        ("Functions: [{FunctionName: x, Region: xx-nowhere-1}]", "unknown Region xx-nowhere-1"),
+        ("HostedZones: [{ZoneId: Z1, Nam: a.b}]", "did you mean Name?"),
+        (
+            "HostedZones: [{ZoneId: Z1, Name: a.b, Records: [{Name: c.d, Values: [10.0.0.1]}]}]",
+            "HostedZones.0: the record c.d is not in the zone a.b",
+        ),
+        (
+            "HostedZones: [{ZoneId: Z1, Name: a.b, Records: [{Name: a.b, Values: [here]}]}]",
+            "HostedZones.0.Records.0: here is not a value of A",
+        ),
+        ("RoutingControls: [{RoutingControlArn: 'arn:x', Name: x}]", "RoutingControls.0"),
+        ("Alarms: [{AlarmName: x, States: [{State: RED}]}]", "Alarms.0.States.0.State"),
+        ("HttpPaths: [{Path: x}]", "HttpPaths.0.Path"),
+        ("Faults: [{Service: http, Operation: FETCH, Effect: drop}]", "GET, HEAD, POST"),
+        ("Faults: [{Service: http, Operation: GET, Error: X}]", "http has an Effect"),
+        ("Faults: [{Service: dns, Operation: Query, Error: X}]", "NXDOMAIN, REFUSED, SERVFAIL"),
+        ("Faults: [{Service: dns, Operation: Query, Effect: hang}]", "drop or delay"),
     ],
 )
 def test_a_mistake_is_rejected_with_its_location(text: str, problem: str) -> None:

@@ -42,6 +42,21 @@ FAULTS = st.dictionaries(KEYS, SCALARS, max_size=6)
 SERVERS = st.dictionaries(KEYS, ANYTHING, max_size=5).map(
     lambda given: {"SourceServerId": SERVER} | given
 )
+# What the entries of services need at least; other keys are drawn.
+ENTRIES: dict[str, dict[str, Any]] = {
+    "Functions": {"FunctionName": "promote"},
+    "HostedZones": {"ZoneId": "Z1", "Name": "example.com"},
+    "Alarms": {"AlarmName": "errors", "States": [{"State": "OK"}]},
+    "HttpPaths": {"Path": "/failover"},
+}
+
+
+def entries(given: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Draw a list of entries with these keys and others."""
+    drawn = st.dictionaries(KEYS, ANYTHING, max_size=3).map(lambda more: given | more)
+    return st.lists(drawn, max_size=2) | ANYTHING
+
+
 SCENARIOS = ANYTHING | st.fixed_dictionaries(
     {},
     optional={
@@ -50,6 +65,7 @@ SCENARIOS = ANYTHING | st.fixed_dictionaries(
         "Quotas": st.dictionaries(KEYS, SCALARS, max_size=3) | ANYTHING,
         "Seed": SCALARS,
         "TimestampForm": SCALARS,
+        **{key: entries(given) for key, given in ENTRIES.items()},
     },
 )
 
