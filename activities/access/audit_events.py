@@ -107,7 +107,8 @@ def step_event(call: StepCall, grant: Grant | None = None, text: str = "") -> Au
 
 def started_event(call: StepCall, started: StartedStep, grant: Grant | None) -> AuditEvent:
     """What became of the start of a step that acts."""
-    event = step_event(call, grant, started.reference or started.reason)
+    ended = f"{started.result.status} {started.result.reason}".strip() if started.result else ""
+    event = step_event(call, grant, started.reference or started.reason or ended)
     if started.outcome is StartOutcome.NOT_STARTED:
         update = {"accepted": False, "refusal": StartOutcome.NOT_STARTED.value}
         return event.model_copy(update=update)

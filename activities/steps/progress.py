@@ -8,6 +8,13 @@ from recovery.text_format import shortened
 # Each signal adds to the wave's history, and a step may run for a day.
 _FIRST_PAUSE_SECONDS = 15.0
 _LONGEST_PAUSE_SECONDS = 300.0
+# One may name a role, or have what an instance said.
+_REASON_BYTES = 600
+
+
+def short_reason(text: str) -> str:
+    """A reason as a wave and its history keep it."""
+    return shortened(text, max_bytes=_REASON_BYTES)
 
 
 class ProgressReports:
@@ -34,7 +41,10 @@ class ProgressReports:
             return
         step_id, attempt = self._call.step.step_id, self._call.attempt
         progress = StepProgress(
-            step_id=step_id, attempt=attempt, result=result, reason=shortened(text)
+            step_id=step_id,
+            attempt=attempt,
+            result=result,
+            reason=short_reason(text),
         )
         if await signal_caller("step_progress", progress):
             self._said = text, result

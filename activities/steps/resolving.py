@@ -10,6 +10,8 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from activities.steps.interface import ResolvedCall, ResolvedServer
 from aws.service_client import ServiceClient
 from contract.steps import StepCall
+from recovery.access.allow_list import AllowList
+from recovery.access.grants import AccessCode, AccessRefusedError
 from recovery.plan.model import Target
 from recovery.steps.model import StepKind
 from recovery.steps.references import (
@@ -33,8 +35,10 @@ _CONNECTING = (StepKind.TCP, StepKind.HTTP_GET, StepKind.TARGET_HEALTH)
 class CallResolver:
     """Resolves calls of steps."""
 
-    def __init__(self, services: ServiceClient) -> None:
+    def __init__(self, services: ServiceClient, allow_list: AllowList | None = None) -> None:
+        """Prepare; without an allow-list steps may use everything."""
         self._services = services
+        self._allow_list = allow_list
 
     async def resolve(
         self, call: StepCall, clock: Callable[[], float], *, is_started: bool = False
@@ -48,6 +52,7 @@ class CallResolver:
 
         Raises:
             UnknownValueError: what it needs is not known. The message says what, and why.
+            AccessRefusedError: the allow-list does not have what it uses.
             AwsError: EC2 could not be asked.
         """
         addresses = {} if is_started else await self._addresses(call)
@@ -66,6 +71,10 @@ class CallResolver:
             return _value(reference, call, named, is_started=is_started)
 
         spec = _with_texts(resolved(call.step.spec, value_of))
+        if self._allow_list is not None and not is_started:
+            refusal = self._allow_list.steps.refusal(spec, self._allow_list.source)
+            if refusal is not None:
+                raise AccessRefusedError(AccessCode.NOT_ALLOWED, refusal)
         of_spec = getattr(spec, "servers", None)
         ids = call.server_ids if of_spec is None else of_spec
         if missing := [each for each in ids if each not in named]:

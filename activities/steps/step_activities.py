@@ -39,7 +39,7 @@ class StepActivities:
         self._check = StepCheck(self._verifier) if self._verifier.is_required else None
         services = ServiceClient(clients)
         shared = StepClients(services, settings)
-        self._resolver = CallResolver(services)
+        self._resolver = CallResolver(services, clients.allow_list)
         self._acting = {kind: make(shared) for kind, make in ACTING_KINDS.items()}
         self._checks = {kind: make(shared) for kind, make in CHECKS.items()}
 
@@ -50,16 +50,24 @@ class StepActivities:
         Raises:
             ApplicationError: retryable; it could not be started or looked up now.
         """
-        heartbeat = _last_heartbeat(call)
+        heartbeat, clock = _last_heartbeat(call), _clock()
         async with heartbeating(lambda: heartbeat):
             try:
                 call, grant = await self._allowed(call)
+                kind = self._kind(call.step.kind)
+                with acting_for(call.acting_for):
+                    start = StepStart(
+                        kind,
+                        call,
+                        self._resolver,
+                        heartbeat=heartbeat,
+                        clock=clock,
+                        settings=self._settings,
+                    )
+                    started = await start.run()
             except AccessRefusedError as refused:
+                self._verifier.report_refusal(step_event(call), refused)
                 return not_started(heartbeat, str(refused))
-            kind = self._kind(call.step.kind)
-            with acting_for(call.acting_for):
-                start = StepStart(kind, call, self._resolver, heartbeat, self._settings)
-                started = await start.run()
         self._verifier.audit.write(started_event(call, started, grant))
         if started.result is None:
             return started
@@ -71,10 +79,9 @@ class StepActivities:
         call, started = watched.call, watched.started
         if started.result is not None:
             return started.result
-        kind = self._kind(call.step.kind)
+        kind, clock = self._kind(call.step.kind), _clock()
         async with heartbeating():
             with acting_for(call.acting_for):
-                clock = SteadyClock(activity.info().started_time)
                 step = await self._resolver.resolve(call, clock.now, is_started=True)
                 return await StepWatch(kind, step, started, self._settings).run()
 
@@ -85,14 +92,14 @@ class StepActivities:
         Raises:
             ApplicationError: retryable, unless AWS refuses it for good.
         """
-        pause = self._settings.scaled_poll_seconds
+        pause, clock = self._settings.scaled_poll_seconds, _clock()
         async with heartbeating():
             try:
                 call, grant = await self._allowed(watched.call)
             except AccessRefusedError as refused:
+                self._verifier.report_refusal(step_event(watched.call), refused)
                 return f"it was not stopped: {refused}"
             with acting_for(call.acting_for), retried_later(after=pause):
-                clock = SteadyClock(activity.info().started_time)
                 step = await self._resolver.resolve(call, clock.now, is_started=True)
                 text = await self._kind(call.step.kind).stop(step, watched.started)
         self._verifier.audit.write(step_event(call, grant, text))
@@ -104,32 +111,33 @@ class StepActivities:
         kind = self._checks.get(call.step.kind)
         if kind is None:
             raise _unknown_kind(call.step.kind)
+        clock = _clock()
         async with heartbeating():
             try:
                 call, _ = await self._allowed(call)
+                run = StepCheckRun(kind, call, self._resolver, clock, self._settings)
+                with acting_for(call.acting_for):
+                    return await run.run()
             except AccessRefusedError as refused:
+                self._verifier.report_refusal(step_event(call), refused)
                 return not_checked(call, str(refused))
-            with acting_for(call.acting_for):
-                return await StepCheckRun(kind, call, self._resolver, self._settings).run()
 
     async def _allowed(self, call: StepCall) -> tuple[StepCall, Grant | None]:
         """The step as far as it is signed.
 
         Raises:
-            AccessRefusedError: it must not run; that is recorded.
+            AccessRefusedError: it must not run.
         """
-        if self._check is None:
-            return call, None
-        try:
-            return await self._check.allowed(call)
-        except AccessRefusedError as refused:
-            self._verifier.report_refusal(step_event(call), refused)
-            raise
+        return (call, None) if self._check is None else await self._check.allowed(call)
 
     def _kind(self, kind: StepKind) -> ActingStep:
         if kind not in self._acting:
             raise _unknown_kind(kind)
         return self._acting[kind]
+
+
+def _clock() -> SteadyClock:
+    return SteadyClock(activity.info().started_time)
 
 
 def _last_heartbeat(call: StepCall) -> StepHeartbeat:

@@ -5,8 +5,6 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from temporalio import activity
-
 from activities.fence import confirm_attempt
 from activities.heartbeat import send_heartbeat
 from activities.retry import retry_later
@@ -17,13 +15,13 @@ from activities.steps.interface import (
     ResolvedCall,
     StepRefusedError,
 )
-from activities.steps.progress import ProgressReports
+from activities.steps.progress import ProgressReports, short_reason
 from activities.steps.resolving import CallResolver
 from activities.watch.watch import SteadyClock
 from aws.errors import AwsError, AwsErrorKind
 from contract.steps import StartedStep, StartOutcome, StepCall, StepHeartbeat
+from recovery.access.grants import AccessRefusedError
 from recovery.steps.references import UnknownValueError
-from recovery.text_format import shortened
 from settings import Settings
 
 T = TypeVar("T")
@@ -34,16 +32,16 @@ _FINISH_SECONDS = 30.0
 def not_started(heartbeat: StepHeartbeat, reason: str) -> StartedStep:
     """The outcome of a step that does not start now: that it had no effect may not be known."""
     if not heartbeat.sent:
-        return StartedStep(outcome=StartOutcome.NOT_STARTED, reason=shortened(reason))
+        return StartedStep(outcome=StartOutcome.NOT_STARTED, reason=short_reason(reason))
     reason = f"it may have had its effect, which cannot be looked up: {reason}"
-    return StartedStep(outcome=StartOutcome.UNKNOWN, reason=shortened(reason))
+    return StartedStep(outcome=StartOutcome.UNKNOWN, reason=short_reason(reason))
 
 
 class StepStart:
     """One attempt of the activity that starts a step.
 
-    An effect that may have been asked for before is asked for again only if it is the same then, or
-    if the step says that it does no harm. Otherwise it is looked up.
+    An effect that may have been asked for before is asked for again at once only if it is the same
+    then. Otherwise it is looked up; where that is impossible, the step says if it does no harm.
 
     Attributes:
         heartbeat: what the next attempt must know.
@@ -54,7 +52,9 @@ class StepStart:
         kind: ActingStep,
         call: StepCall,
         resolver: CallResolver,
+        *,
         heartbeat: StepHeartbeat,
+        clock: SteadyClock,
         settings: Settings,
     ) -> None:
         self._kind = kind
@@ -62,17 +62,19 @@ class StepStart:
         self._resolver = resolver
         self.heartbeat = heartbeat
         self._settings = settings
-        self._clock = SteadyClock(activity.info().started_time)
-        self._may_repeat = kind.may_repeat or call.step.idempotent
+        self._clock = clock
 
     async def run(self) -> StartedStep:
         """Start the step, or find it.
 
         Raises:
+            AccessRefusedError: the allow-list does not have what it uses.
             ApplicationError: retryable; it could not be started or found now.
         """
         try:
             return await self._run()
+        except AccessRefusedError:
+            raise
         except UnknownValueError as error:
             return self._not_started(str(error))
         except AwsError as error:
@@ -89,18 +91,28 @@ class StepStart:
 
     async def _run(self) -> StartedStep:
         step = await self._resolver.resolve(self._call, self._clock.now)
-        if self.heartbeat.sent and not self._may_repeat:
+        if self.heartbeat.sent and not self._kind.may_repeat:
             try:
-                found = await self._kind.find(step)
+                found = await self._find(step)
             except CannotFindError as error:
-                return self._not_started(self.heartbeat.problem or str(error))
-            if found is not None:
-                return found
-            self.heartbeat.sent = False
+                if not self._call.step.idempotent:
+                    return self._not_started(self.heartbeat.problem or str(error))
+            else:
+                if found is not None:
+                    return found
+                self.heartbeat.sent = False
         if self._is_over:
             problem = self.heartbeat.problem
             return self._not_started(f"it did not start in its time: {problem or 'no time left'}")
         return await self._send(step)
+
+    async def _find(self, step: ResolvedCall) -> StartedStep | None:
+        try:
+            return await self._kind.find(step)
+        except AwsError as error:
+            if error.kind.is_retryable:
+                raise
+            raise CannotFindError(str(error)) from error
 
     async def _send(self, step: ResolvedCall) -> StartedStep:
         sent_before = self.heartbeat.sent
@@ -143,7 +155,7 @@ class StepStart:
             after=known.report_after,
         )
         await reports.report(problem, now=self._clock.now())
-        known.problem, known.report_after = shortened(problem), reports.after
+        known.problem, known.report_after = short_reason(problem), reports.after
         send_heartbeat(known)
 
 

@@ -6,16 +6,17 @@ import random
 from temporalio import activity
 
 from activities.steps.interface import ActingStep, CheckStep, Probe, ResolvedCall
-from activities.steps.progress import ProgressReports
+from activities.steps.progress import ProgressReports, short_reason
 from activities.steps.resolving import CallResolver
 from activities.watch.watch import SteadyClock
 from aws.errors import AwsError
 from contract.steps import StartedStep, StepCall, StepResult
+from recovery.access.grants import AccessRefusedError
 from recovery.steps.model import Check
 from recovery.steps.outputs import OutputError, selected_outputs
 from recovery.steps.references import UnknownValueError
 from recovery.steps.state import CheckResult, StepStatus
-from recovery.text_format import count, rounded_duration, shortened
+from recovery.text_format import count, rounded_duration
 from settings import Settings
 
 # A probe that begins right before the deadline still gets an answer.
@@ -37,7 +38,7 @@ def finished(call: StepCall, result: StepResult) -> StepResult:
     return result.model_copy(
         update={
             "status": status,
-            "reason": shortened(reason),
+            "reason": short_reason(reason),
             "outputs": outputs,
             "instance_ids": ids,
         }
@@ -95,19 +96,28 @@ class StepCheckRun:
     """The tries of a check."""
 
     def __init__(
-        self, kind: CheckStep, call: StepCall, resolver: CallResolver, settings: Settings
+        self,
+        kind: CheckStep,
+        call: StepCall,
+        resolver: CallResolver,
+        clock: SteadyClock,
+        settings: Settings,
     ) -> None:
         assert isinstance(call.step.spec, Check)
         self._kind = kind
         self._call = call
         self._resolver = resolver
         self._spec = call.step.spec
-        self._clock = SteadyClock(activity.info().started_time)
+        self._clock = clock
         self._speed = settings.speed
         self._reports = ProgressReports(call, speed=settings.speed)
 
     async def run(self) -> StepResult:
-        """Try until it has passed as often in a row as it must, or its time is over."""
+        """Try until it has passed as often in a row as it must, or its time is over.
+
+        Raises:
+            AccessRefusedError: the allow-list does not have what it uses.
+        """
         passed, threshold = 0, self._spec.healthy_threshold
         while True:
             probe = await self._probe()
@@ -130,6 +140,8 @@ class StepCheckRun:
             step = await self._resolver.resolve(self._call, self._clock.now)
             async with asyncio.timeout(max(self._left, _SHORTEST_PROBE_SECONDS)):
                 return await self._kind.probe(step)
+        except AccessRefusedError:
+            raise
         except (AwsError, UnknownValueError) as error:
             return Probe(CheckResult.INCONCLUSIVE, str(error))
         except TimeoutError:

@@ -1,13 +1,14 @@
-"""The allow-list of a worker: the targets that it may act in."""
+"""The allow-list of a worker: the targets that it may act in, and what steps may use there."""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, model_validator
 
+from recovery.access.allowed_steps import AllowedSteps
 from recovery.base_model import StrictModel, matching
 from recovery.plan.fields import ACCOUNT_ID_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN
 from recovery.plan.model import Target
@@ -86,6 +87,7 @@ class AllowListFile(StrictModel):
     """The file of an allow-list."""
 
     targets: Some[AllowedTargets]
+    steps: AllowedSteps = AllowedSteps()
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,12 @@ class AllowList:
     Attributes:
         targets: the targets; what none of them has is not allowed.
         source: the file or the setting that it is from.
+        steps: what steps may use.
     """
 
     targets: tuple[AllowedTargets, ...]
     source: str
+    steps: AllowedSteps = field(default_factory=AllowedSteps)
 
     def entry_of(self, target: Target, own_account: Callable[[], str]) -> AllowedTargets | None:
         """The entry that allows a target; None if the worker must not act in it.

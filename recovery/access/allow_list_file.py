@@ -14,7 +14,8 @@ def read_allow_list(file: Path) -> AllowList:
     Raises:
         ModelFileError: it cannot be read, or is not valid; with all problems.
     """
-    return AllowList(read_model(file, AllowListFile, what=_WHAT).targets, str(file))
+    found = read_model(file, AllowListFile, what=_WHAT)
+    return AllowList(found.targets, str(file), found.steps)
 
 
 def parse_allow_list(text: str, *, source: str) -> AllowList:
@@ -27,4 +28,5 @@ def parse_allow_list(text: str, *, source: str) -> AllowList:
     Raises:
         ModelFileError: it is not valid; with all problems.
     """
-    return AllowList(parse_model(text, AllowListFile, source=source, what=_WHAT).targets, source)
+    found = parse_model(text, AllowListFile, source=source, what=_WHAT)
+    return AllowList(found.targets, source, found.steps)

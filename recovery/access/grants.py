@@ -43,6 +43,8 @@ class AccessCode(StrEnum):
     RELAUNCH_NOT_SIGNED = "RELAUNCH_NOT_SIGNED"
     ATTEMPT_NOT_SIGNED = "ATTEMPT_NOT_SIGNED"
     APPROVAL_NOT_SIGNED = "APPROVAL_NOT_SIGNED"
+    NOT_ALLOWED = "NOT_ALLOWED"
+    """The worker's allow-list does not have what a step uses."""
 
 
 class AccessRefusedError(Exception):

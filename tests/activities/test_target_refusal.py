@@ -19,6 +19,7 @@ from activities.history import HistoryActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.notify.notify_activities import NotifyActivities
+from activities.steps.step_activities import StepActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.errors import AwsErrorKind
@@ -26,12 +27,16 @@ from aws.targets import NO_ALLOW_LIST, TargetClients
 from contract.cleanup import TargetScope, TerminateRequest
 from contract.job_logs import JobLogsRequest
 from contract.launch import QueueLaunches, ReviewRequest, RunningJobsRequest
+from contract.steps import StartedStep, StartOutcome, StepCall, StepServer, WatchedStep
 from contract.watch import WatchRequest
 from recovery.execution.cleanup_state import LaunchedInstance
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
+from recovery.steps.model import StepKind
 from settings import Settings
 from tests.activities.launch.test_attempt import launch
+from tests.activities.steps.step_calls import step_call
+from tests.activities.steps.test_step_watch import ScriptedCheck
 from tests.aws_in_process import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -49,7 +54,8 @@ LIST = {
         {"AccountIds": [ACCOUNT], "Regions": ["us-*"]},
         {"AccountIds": [OTHER_ACCOUNT], "Regions": ["ap-*"]},
         {"AccountIds": [OTHER_ACCOUNT], "Regions": [REGION], "RoleArns": [ROLE]},
-    ]
+    ],
+    "Steps": {"Functions": ["*"], "Documents": ["*"]},
 }
 REFUSED = [
     # The Region is listed, for another account than the worker's.
@@ -85,6 +91,25 @@ Run = Callable[[TargetClients, Settings, Target], Awaitable[Any]]
 
 def run(activity: Callable[[Any], Awaitable[Any]], request: Any) -> Awaitable[Any]:
     return Attempt(Temporal()).run(activity, request)
+
+
+def step(target: Target, seconds: float = 60.0, **kind: Any) -> StepCall:
+    """A step in a target, on a server there."""
+    server = StepServer(source_server_id=server_id(1), instance_id="i-1", target=target)
+    where = {"target": target, "servers": [server], "server_ids": [server_id(1)]}
+    return step_call(seconds, call=where, **kind)
+
+
+def watched(target: Target) -> WatchedStep:
+    call = step(target, seconds=0.0, SsmAutomation={"Document": "Promote"})
+    started = StartedStep(outcome=StartOutcome.STARTED, reference="1")
+    return WatchedStep(call=call, started=started)
+
+
+def checking(clients: TargetClients, settings: Settings) -> StepActivities:
+    steps = StepActivities(clients, settings)
+    steps._checks[StepKind.TCP] = ScriptedCheck()
+    return steps
 
 
 # What each activity is asked for may be forged by whoever may start workflows or activities.
@@ -132,13 +157,23 @@ ACTIVITIES: dict[str, Run] = {
     "terminate": lambda c, s, target: run(
         CleanupActivities(c, s).terminate, TerminateRequest(target=target, instances=[INSTANCE])
     ),
+    "start_step": lambda c, s, target: run(
+        StepActivities(c, s).start_step, step(target, Lambda={"FunctionName": "promote"})
+    ),
+    "watch_step": lambda c, s, target: run(StepActivities(c, s).watch_step, watched(target)),
+    "stop_step": lambda c, s, target: run(StepActivities(c, s).stop_step, watched(target)),
+    "check_step": lambda c, s, target: run(
+        checking(c, s).check_step, step(target, seconds=0.0, Tcp={"Port": 5432})
+    ),
 }  # fmt: skip
 NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities)
 
 
 def activities_of(kind: type) -> set[str]:
     return {
-        name for name, each in vars(kind).items() if hasattr(each, "__temporal_activity_definition")
+        name
+        for name, each in [*vars(kind).items()]
+        if hasattr(each, "__temporal_activity_definition")
     }
 
 

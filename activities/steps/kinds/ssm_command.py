@@ -48,7 +48,8 @@ class SsmCommandStep:
                 f"a command runs on 1 to {_MAX_INSTANCES} instances, and this step has "
                 f"{len(step.servers)}: name them as Servers, in several steps if need be"
             )
-        seconds = max(_SHORTEST_DELIVERY_SECONDS, int(step.seconds_left))
+        left = int(step.seconds_left * self._settings.speed)
+        seconds = max(_SHORTEST_DELIVERY_SECONDS, left)
         request: dict[str, Any] = {
             "DocumentName": spec.document,
             "InstanceIds": [each.instance_id for each in step.servers],

@@ -24,6 +24,7 @@ from recovery.steps.state import StepStatus
 
 # A worker polls once a minute at least; Temporal lists a killed one for longer.
 _POLLER_SECONDS = 75.0
+_TEMPORALS_OWN = ("temporal-sys", "/_sys/")
 _REFUSED = (
     RPCStatusCode.INVALID_ARGUMENT,
     RPCStatusCode.PERMISSION_DENIED,
@@ -40,9 +41,11 @@ class WorkflowStep:
     async def start(self, step: ResolvedCall) -> StartedStep:
         """See `ActingStep`."""
         spec, call = cast(Workflow, step.spec), step.call
-        if spec.task_queue in TASK_QUEUES:
-            # A plan could otherwise begin what only drs-waves may.
-            raise StepRefusedError(f"{spec.task_queue} is a task queue of drs-waves itself")
+        if spec.task_queue in TASK_QUEUES or spec.task_queue.startswith(_TEMPORALS_OWN):
+            # A plan could otherwise begin what only drs-waves, or a schedule of Temporal, may.
+            raise StepRefusedError(
+                f"{spec.task_queue} is a task queue of drs-waves or Temporal itself"
+            )
         workflow_id = f"drs-step/{call.attempt_id}"
         try:
             await _client().start_workflow(

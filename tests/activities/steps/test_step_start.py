@@ -1,11 +1,14 @@
 """The start of a step: its effect at most once, whatever becomes of answers and workers."""
 
 import asyncio
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from activities.access.verifier import RequestVerifier
 from activities.steps.interface import (
     CannotFindError,
     OutcomeUnknownError,
@@ -14,8 +17,11 @@ from activities.steps.interface import (
 from activities.steps.kinds.registry import ACTING_KINDS
 from activities.steps.step_activities import StepActivities
 from aws.errors import AwsError, AwsErrorKind
+from aws.targets import TargetClients
 from contract.steps import StartedStep, StartOutcome
+from recovery.access.audit import AuditPlace
 from recovery.steps.model import StepKind
+from security.audit_log import AuditFile, AuditLog
 from settings import Settings
 from tests.activities.steps.step_calls import SERVERS, ScriptedKind, step_activities, step_call
 from tests.aws_in_process import Attempt, Temporal
@@ -99,17 +105,44 @@ async def test_what_a_look_up_does_not_find_is_started(scripted: Made, temporal:
     assert (len(kind.effects), kind.finds) == (1, 1)
 
 
-@pytest.mark.parametrize("kind_may", [True, False])
 async def test_what_may_be_repeated_is_asked_for_again_with_the_same_id(
-    scripted: Made, temporal: Temporal, kind_may: bool
+    scripted: Made, temporal: Temporal
 ) -> None:
-    steps, kind = scripted(answers=[UNCLEAR], may_repeat=kind_may, found=CannotFindError("no"))
-    call = step_call(Lambda=LAMBDA, Idempotent=not kind_may)
+    steps, kind = scripted(answers=[UNCLEAR], may_repeat=True, found=CannotFindError("no"))
+    call = step_call(Lambda=LAMBDA)
     first = Attempt(temporal)
     await first.run_failing(steps.start_step, call)
     assert (await first.next().run(steps.start_step, call)).outcome is StartOutcome.STARTED
     assert kind.effects == [call.attempt_id] * 2
     assert kind.finds == 0
+
+
+DENIED = AwsError(AwsErrorKind.ACCESS_DENIED, "ListCommands: AccessDeniedException")
+
+
+@pytest.mark.parametrize("cannot", [CannotFindError("it does not say"), DENIED])
+async def test_an_idempotent_step_that_cannot_be_looked_up_is_run_again(
+    scripted: Made, temporal: Temporal, cannot: Exception
+) -> None:
+    steps, kind = scripted(answers=[UNCLEAR], found=cannot)
+    call = step_call(Lambda=LAMBDA, Idempotent=True)
+    first = Attempt(temporal)
+    await first.run_failing(steps.start_step, call)
+    assert (await first.next().run(steps.start_step, call)).outcome is StartOutcome.STARTED
+    assert kind.effects == [call.attempt_id] * 2
+    assert kind.finds == 1
+
+
+async def test_an_idempotent_step_that_was_started_is_not_run_again(
+    scripted: Made, temporal: Temporal
+) -> None:
+    there = StartedStep(outcome=StartOutcome.STARTED, reference="r-9")
+    steps, kind = scripted(answers=[UNCLEAR], found=there)
+    call = step_call(Lambda=LAMBDA, Idempotent=True)
+    first = Attempt(temporal)
+    await first.run_failing(steps.start_step, call)
+    assert (await first.next().run(steps.start_step, call)).reference == "r-9"
+    assert len(kind.effects) == 1
 
 
 async def test_a_worker_killed_before_it_recorded_anything_may_have_sent_it(
@@ -202,6 +235,26 @@ async def test_a_reference_that_is_not_known_fails_the_step(
         assert started.outcome is StartOutcome.NOT_STARTED
         assert text in started.reason
     assert kind.effects == []
+
+
+async def test_what_the_allow_list_does_not_have_is_refused_and_recorded(
+    fast: Settings, temporal: Temporal, tmp_path: Path
+) -> None:
+    targets = [{"AccountIds": ["*"], "Regions": ["*"]}]
+    allow_list = json.dumps({"Targets": targets, "Steps": {"Functions": ["promote-*"]}})
+    settings = fast.model_copy(update={"allow_list": allow_list})
+    audit = AuditLog(AuditPlace.WORKER, AuditFile(str(tmp_path / "audit")))
+    steps = StepActivities(TargetClients(settings), settings, RequestVerifier(settings, audit))
+    outputs = {"db.find": {"Function": "delete-everything"}}
+    payload = {"FunctionName": "${Steps.db.find.Function}"}
+    call = step_call(call={"outputs": outputs}, Lambda=payload)
+    started = await Attempt(temporal).run(steps.start_step, call)
+    assert started.outcome is StartOutcome.NOT_STARTED
+    assert "delete-everything is not on the worker's allow-list" in started.reason
+    audit.close(5.0)
+    events = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
+    (refused,) = [each for each in events if each["Act"] == "STEP"]
+    assert (refused["Refusal"], refused["StepId"]) == ("NOT_ALLOWED", call.step.step_id)
 
 
 async def test_references_are_values(scripted: Made, temporal: Temporal) -> None:

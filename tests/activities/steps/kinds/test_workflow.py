@@ -150,7 +150,7 @@ async def test_a_task_queue_without_a_worker_is_named(client: Client) -> None:
     assert result.status is StepStatus.FAILED
 
 
-@pytest.mark.parametrize("task_queue", TASK_QUEUES)
+@pytest.mark.parametrize("task_queue", [*TASK_QUEUES, "temporal-sys-per-ns-tq"])
 async def test_our_own_workflows_cannot_be_begun(client: Client, task_queue: str) -> None:
-    with pytest.raises(StepRefusedError, match="task queue of drs-waves itself"):
+    with pytest.raises(StepRefusedError, match="of drs-waves or Temporal itself"):
         await within(client, WORKFLOW.start, asked(task_queue))
