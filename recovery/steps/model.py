@@ -368,7 +368,7 @@ class Dns(Check):
     Attributes:
         name: to resolve.
         type: of the record.
-        values: all of which the answer must have; none: any answer passes.
+        values: which the answer must have, and no others; none: any answer passes.
         resolver: the address of a DNS server, with a port if it is not 53; None: the worker's own.
         from_: a server from which it is tried, by Systems Manager; None: from the worker.
     """
