@@ -7,6 +7,7 @@ each). This keeps a plan of 1,000 waves and 4,000 servers below DynamoDB's limit
 Each has a revision, and a higher one is newer.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -39,7 +40,7 @@ def items_of(record: HistoryRecord) -> Iterator[dict[str, Any]]:
             chunk = text[start : start + _CHUNK_CHARACTERS]
             yield own | {"Item": f"{PLAN}#{number:04}", "Revision": 1, "Text": chunk}
     for wave in record.waves:
-        yield own | {"Item": wave_item(wave.wave_id)} | plain_item(wave, leave_out={"decisions"})
+        yield own | {"Item": wave_item(wave.wave_id)} | _item_of_wave(wave)
     for wave_id, decisions in record.decisions.items():
         key = {"Item": decisions_item(wave_id), "Revision": record.decisions_revision}
         yield own | plain_item(decisions) | key
@@ -66,9 +67,7 @@ def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
         pydantic.ValidationError: an item is invalid.
     """
     of_kind = _by_kind(items)
-    waves = {
-        wave.wave_id: wave for wave in (read_item(WaveState, i) for i in of_kind.get("WAVE", []))
-    }
+    waves = {wave.wave_id: wave for wave in (_wave_of(item) for item in of_kind.get("WAVE", []))}
     state = header_of(of_kind[HEADER][0])
     state.waves = [waves.get(w.wave_id) or WaveState.of(w) for w in plan.waves]
     decided = {_name(item): item for item in of_kind.get("DECISIONS", [])}
@@ -81,6 +80,25 @@ def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
     unwritten = tuple(w.wave_id for w in plan.waves if w.wave_id not in waves)
     UnlaunchedWaves(plan, state).update(unwritten, now=0.0)
     return state
+
+
+def _item_of_wave(wave: WaveState) -> dict[str, Any]:
+    """A wave as an item, with what its steps returned as texts of JSON.
+
+    DynamoDB would refuse numbers that JSON may have, and return others as they were not written.
+    """
+    item = plain_item(wave, leave_out={"decisions"})
+    for step, state in zip(item["Steps"], wave.steps, strict=True):
+        step |= {"Outputs": json.dumps(state.outputs), "Before": json.dumps(state.before)}
+    return item
+
+
+def _wave_of(item: Item) -> WaveState:
+    steps = [
+        step | {name: json.loads(step[name]) for name in ("Outputs", "Before") if name in step}
+        for step in item.get("Steps", ())
+    ]
+    return read_item(WaveState, {**item, "Steps": steps})
 
 
 def delivery_item(execution_id: str, record: DeliveryRecord) -> dict[str, Any]:
@@ -165,7 +183,7 @@ def _header_entry(item: Item, revision: int) -> Entry:
 
 _READERS: dict[str, Callable[[Item, int], Entry]] = {
     HEADER: _header_entry,
-    "WAVE": lambda item, _: Entry.of_wave(read_item(WaveState, item)),
+    "WAVE": lambda item, _: Entry.of_wave(_wave_of(item)),
     "DECISIONS": lambda item, revision: Entry.of_decisions(read_item(Decisions, item), revision),
     "MESSAGE": lambda item, _: Entry.of_message(read_item(MessageRecord, item)),
 }

@@ -4,16 +4,19 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
 from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.server import OperatingSystem, Verified
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
+from recovery.history.comparison import Entry
 from recovery.history.record import HistoryRecord
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
+from recovery.steps.model import Step, Tcp
 from recovery.text_format import shortened
-from storage.history_items import execution_of, items_of
+from storage.history_items import entries_of, execution_of, items_of
 from tests.recovery.plans import server_id
 
 NOW = 1_732_323_600.0
@@ -167,3 +170,14 @@ def test_a_wave_that_was_never_written_waits_as_its_plan_says() -> None:
     read = execution_of(list(items_of(record)), plan)
     assert read.waves[1].status_reason == "Waiting for Database"
     assert read.waves[1].revision < 1000
+
+
+@pytest.mark.parametrize("value", [3, 3.0, 10**40, 1e-200, 0.1, None, True, "", ["a", {"b": None}]])
+def test_what_a_step_returned_is_read_as_it_was_whatever_json_it_is(value: Any) -> None:
+    check = Step(step_id="promote", tcp=Tcp(port=5432))
+    wave = Wave(wave_id="db", region="us-west-2", servers=[], steps=[check])
+    state = WaveState.of(wave)
+    state.steps[0].outputs, state.steps[0].before = {"Value": value}, {"Was": [value]}
+    (item,) = items_of(HistoryRecord(execution_id="crm-1", waves=[state]))
+    stored = TypeDeserializer().deserialize(TypeSerializer().serialize(item))
+    assert entries_of([stored])["WAVE#db"].content == Entry.of_wave(state).content
