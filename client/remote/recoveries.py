@@ -34,9 +34,9 @@ _OF_THE_API = ("actor", "ExecutionId", "client")
 
 
 @asynccontextmanager
-async def api_recoveries(settings: Settings) -> AsyncIterator["ApiRecoveries"]:
-    """The executions of the API that the settings name."""
-    async with Session.of(settings).api() as api:
+async def api_recoveries(settings: Settings, *, if_lost: str) -> AsyncIterator["ApiRecoveries"]:
+    """The executions of the API that the settings name; `if_lost` is what to do without it."""
+    async with Session.of(settings).api(if_lost=if_lost) as api:
         yield ApiRecoveries(api)
 
 
