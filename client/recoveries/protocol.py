@@ -13,6 +13,7 @@ from contract.readiness import Readiness
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
 from recovery.plan.model import RecoveryPlan
@@ -98,6 +99,9 @@ class Recoveries(Protocol):
 
     async def recorded(self, execution_id: str) -> ExecutionState:
         """An execution as it is recorded."""
+
+    async def deliveries(self, execution_id: str) -> list[DeliveryRecord]:
+        """The messages about an execution that channels got, the oldest first."""
 
     async def closed_status(self, plan_id: str, execution_id: str | None) -> str | None:
         """How the workflow of an execution was closed; None while it runs."""

@@ -39,6 +39,7 @@ from contract.identifiers import is_execution_id
 from contract.readiness import Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage, nearest
 from recovery.plan.model import RecoveryPlan
@@ -120,6 +121,9 @@ class TemporalRecoveries:
 
     async def recorded(self, execution_id: str) -> ExecutionState:
         return (await recorded_execution(execution_id))[0]
+
+    async def deliveries(self, execution_id: str) -> list[DeliveryRecord]:
+        return await self._table.deliveries(execution_id)
 
     async def closed_status(self, plan_id: str, execution_id: str | None) -> str | None:
         return await closed_status(await self._connected(), plan_id, execution_id)

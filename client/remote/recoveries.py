@@ -22,6 +22,7 @@ from contract.identifiers import is_execution_id, plan_id_of
 from contract.readiness import Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
 from recovery.plan.model import ID_PATTERN, RecoveryPlan
@@ -134,6 +135,10 @@ class ApiRecoveries:
 
     async def recorded(self, execution_id: str) -> ExecutionState:
         return await self._seen(execution_id)
+
+    async def deliveries(self, execution_id: str) -> list[DeliveryRecord]:
+        found = await self._api.get(f"/executions/{_in_path(execution_id)}/notifications")
+        return [DeliveryRecord.model_validate(each) for each in found["Notifications"]]
 
     async def closed_status(self, plan_id: str, execution_id: str | None) -> str | None:
         execution_id = execution_id or await self._execution_of(plan_id)

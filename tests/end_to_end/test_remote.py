@@ -135,6 +135,8 @@ async def test_a_drill_from_a_laptop_with_the_address_of_the_api_alone(
     recorded = await laptop.read("history", plan_id)
     assert {m["ActorVerified"] for m in recorded["Messages"]} == {True}
     assert [m["Actor"] for m in recorded["Messages"]] == ["ops", "ops", "ops", "ann"]
+    sent = await laptop.do("notify", "sent", plan_id)
+    assert f"No message about {state.execution_id} was sent." in sent.stdout
     assert "has ended" in (await laptop.do("pause", plan_id, code=2)).stderr
     assert [each["PlanId"] for each in await laptop.read("plans")] == [plan_id]
     assert [each["Status"] for each in await laptop.read("executions")] == ["COMPLETED"]
