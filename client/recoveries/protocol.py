@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
 
+from client.decisions.inbox import Inbox
 from client.errors import NoWorkerError
 from client.executions import LastKnownState, RunningExecution
 from client.overview import ExecutionRow, Overview
@@ -108,6 +109,9 @@ class Recoveries(Protocol):
 
     async def running_executions(self) -> list[ExecutionRow]:
         """The executions that run."""
+
+    async def decisions(self) -> Inbox:
+        """What all running executions wait for people to decide."""
 
     async def recorded_executions(self, plan_id: str | None, limit: int) -> list[ExecutionState]:
         """The executions that are recorded, without their waves, the newest first."""

@@ -8,6 +8,8 @@ from temporalio.client import Client
 
 from client.cleanup import followed_cleanup, schedule_cleanup, start_cleanup
 from client.connection import configured_place, connect_to_temporal, is_temporal_configured
+from client.decisions.inbox import Inbox
+from client.decisions.inbox_reader import InboxReader
 from client.errors import NoWorkerError, RefusedError
 from client.executions import (
     LastKnownState,
@@ -66,6 +68,8 @@ class TemporalRecoveries:
         self._client = client
         self._signer = signer
         self._table = HistoryTable(get_settings())
+        # It remembers the states that it has read.
+        self._inbox = InboxReader(self._connected, self._table, LaunchHealth())
 
     @property
     def place(self) -> str:
@@ -130,6 +134,9 @@ class TemporalRecoveries:
 
     async def running_executions(self) -> list[ExecutionRow]:
         return await running_executions(self._connected)
+
+    async def decisions(self) -> Inbox:
+        return (await self._inbox.read()).inbox
 
     async def recorded_executions(self, plan_id: str | None, limit: int) -> list[ExecutionState]:
         return await self._table.executions(plan_id=plan_id, limit=limit)

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from pydantic.alias_generators import to_pascal
 
+from client.decisions.inbox import Inbox
 from client.errors import NoWorkerError, RefusedError, UnreachableError
 from client.executions import LastKnownState, RunningExecution
 from client.overview import MAX_ROWS, ExecutionRow, Overview
@@ -157,6 +158,9 @@ class ApiRecoveries:
         if not known.is_complete and all(row.running is None for row in known.rows):
             raise UnreachableError("; ".join(known.warnings))
         return [row for row in known.rows if row.running]
+
+    async def decisions(self) -> Inbox:
+        return Inbox.model_validate(await self._api.get("/decisions"))
 
     async def recorded_executions(self, plan_id: str | None, limit: int) -> list[ExecutionState]:
         found = await self._api.get("/history", plan_id=plan_id, limit=limit)

@@ -123,6 +123,8 @@ async def test_a_drill_from_a_laptop_with_the_address_of_the_api_alone(
     assert "Waiting for Database" in (await laptop.do("status", plan_id)).stdout
     again = await laptop.do("run", file, "--no-watch", code=2)
     assert "is already running" in again.stderr
+    [asked] = (await laptop.read("decisions"))["Decisions"]
+    assert (asked["ExecutionId"], asked["WaveId"]) == (state.execution_id, "database")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DRS_WAVES_API_TOKEN", token_of("ann"))
         approved = await laptop.do("approve-wave", plan_id, "Database")

@@ -16,7 +16,10 @@ __all__ = ["no_keyring"]
 
 DIRECT = "`unset DRS_WAVES_API_URL` and repeat the command"
 SIGNED = "repeat it with `--break-glass REASON --key FILE`"
-OTHERS = ["cancel crm", "status crm", "executions", "plans", "history crm", "notify sent crm"]
+OTHERS = [
+    "cancel crm", "status crm", "executions", "plans", "decisions", "history crm",
+    "notify sent crm",
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
