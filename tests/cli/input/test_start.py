@@ -37,7 +37,7 @@ def start(**answers: Any) -> PlanStart:
         (500, "why"),
         (503, "why"),
         (httpx.Response(500, text="<h1>a proxy</h1>"), "HTTP 500"),
-        (httpx.Response(500, headers={"content-type": "application/problem+json"}), "Expecting"),
+        (httpx.Response(500, headers={"content-type": "application/problem+json"}), "HTTP 500"),
         ({"Findings": "of another version"}, "Readiness"),
     ],
 )
