@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cli.render.cells import wrapped
+from cli.render.cells import packed, wrapped
 from cli.render.steps import manual_lines, step_row
 from recovery.execution.open_decision import DecisionKind
 from recovery.execution.progress import wave_notes
@@ -74,7 +74,7 @@ def hint(
     """
     wave = pending.wave
     is_recovery = pending.kind is DecisionKind.RECOVERY_APPROVAL
-    act = _keys(pending) if with_keys else deciding_commands(state.plan_id, pending)
+    act = _keys(pending, width) if with_keys else deciding_commands(state.plan_id, pending)
     if is_recovery and not with_keys:
         act = ["Approve or refuse it on the pages; if these are lost:", *act]
     note = if_unanswered(state, pending) if wave or is_recovery else ""
@@ -102,10 +102,11 @@ def _why(state: ExecutionState, pending: PendingDecision, *, now: float, width: 
     return wrapped(why, width, indent=_INDENT) if why else []
 
 
-def _keys(pending: PendingDecision) -> list[str]:
+def _keys(pending: PendingDecision, width: int) -> list[str]:
     keys = [f"{KEYS[name]} {label(name)}" for name in pending.messages]
     if pending.skippable:
         alone = len(pending.skippable) == 1
         what = pending.skippable[0].wave_name if alone else "a wave that waits for it"
         keys.append(f"{KEYS[MessageName.SKIP_WAVE]} skip {what}")
-    return ["Keys: " + " · ".join(keys)] if keys else []
+    keys[:1] = [f"Keys: {key}" for key in keys[:1]]
+    return packed(keys, width - len(_INDENT))

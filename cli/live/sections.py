@@ -195,7 +195,8 @@ class _Rows:
         return max(0.0, self._running_seconds(wave) - expected_seconds(wave, self.state.speed))
 
     def _running_seconds(self, wave: WaveState) -> float:
-        is_running = wave.status is WaveStatus.IN_PROGRESS and wave.start_time is not None
+        is_running = wave.status is WaveStatus.IN_PROGRESS and not wave.has_step_for_operator
+        is_running &= wave.start_time is not None
         return self.now - (wave.start_time or 0.0) if is_running else 0.0
 
     def _elapsed(self, wave: WaveState) -> str:

@@ -278,6 +278,11 @@ class WaveState(Model):
         return [step for step in self.steps if step.status is running or step.awaits_operator]
 
     @property
+    def has_step_for_operator(self) -> bool:
+        """Whether one of its steps waits for an operator."""
+        return any(step.awaits_operator for step in self.steps)
+
+    @property
     def failed_steps(self) -> list[StepState]:
         """The steps that make it FAILED."""
         return [step for step in self.steps if step.fails_wave]

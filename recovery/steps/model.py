@@ -373,7 +373,7 @@ class Dns(Check):
     Attributes:
         name: to resolve.
         type: of the record.
-        values: all of which the answer must have; none: any answer passes.
+        values: which the answer must have, and no others; none: any answer passes.
         resolver: a DNS server's address, with a port if it is not 53; default: the worker's.
         from_: a server from which it is tried, by Systems Manager; default: from the worker.
     """
