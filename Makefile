@@ -7,7 +7,7 @@ SPEED ?= 60
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint types imports tests soak kills worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag notify-kills screenshots
+.PHONY: help run test test-all lint types imports tests soak kills step-kills worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag notify-kills screenshots
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,12 +52,16 @@ soak: $(BIN)/drs-waves ## Slow tests: a plan of 1,000 waves and the like.
 
 # These run for minutes, on a stack of their own that is gone afterwards.
 LAUNCHES ?= 100
+KILLS ?= 100
 ROUNDS ?= 10
 DRILLS ?= 200
 SEED ?=
 
 kills: $(BIN)/drs-waves ## Kill the worker between acceptance and recording, 100 times: 100 jobs.
 	@exec $(BIN)/python -m bench.kills --launches $(LAUNCHES)
+
+step-kills: $(BIN)/drs-waves ## Kill the worker between a step's acceptance and its recording, 100 times.
+	@exec $(BIN)/python -m bench.step_kills --kills $(KILLS)
 
 worker-death: $(BIN)/drs-waves ## By how much a worker's death delays the next wave or plan.
 	@exec $(BIN)/python -m bench.worker_death --rounds $(ROUNDS)

@@ -1,4 +1,4 @@
-"""A worker that kills itself (SIGKILL) at a point of a notification's way: see `notify_kills`."""
+"""A worker that kills itself (SIGKILL) at a point: see `notify_kills` and `step_kills`."""
 
 import asyncio
 import os
@@ -7,10 +7,12 @@ from typing import Any
 
 import temporalio.client
 import temporalio.worker
+from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from contract.notify import NotifyReport
+from contract.steps import StepCall
 from recovery.notify.events import Notification
 from runtime.worker import run_worker
 
@@ -21,7 +23,8 @@ _CHANNEL = "pager"
 class KillingActivities(ActivityInboundInterceptor):
     """Ends the process before or after the activity that `BENCH_KILL_AT` names.
 
-    It is such as `before deliver ASKED`, `after report asked` or `after record_deliveries`.
+    It is such as `before deliver ASKED`, `after report asked`, `after record_deliveries` or
+    `after start_step first`.
     """
 
     _has_asked = False
@@ -47,6 +50,8 @@ class KillingActivities(ActivityInboundInterceptor):
                 return "asked"
             case [NotifyReport(update=update)] if self._has_asked and update.decisions == []:
                 return "answered"
+            case [StepCall()] if activity.info().attempt == 1:
+                return "first"
         return ""
 
 

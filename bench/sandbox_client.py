@@ -51,6 +51,11 @@ class SandboxClient:
             for part in ("Events", "Jobs", "Servers")
         }
 
+    async def effects(self) -> list[dict[str, Any]]:
+        """The acts that services other than DRS accepted, without idempotent repeats."""
+        effects = (await self._request("GET", "effects"))["Effects"]
+        return [each for each in effects if not each["IsRepeat"]]
+
     async def faults_applied(self) -> dict[str, int]:
         """The number of applied faults, by `service.Operation Error`."""
         return dict((await self._request("GET", "calls"))["FaultsApplied"])

@@ -27,9 +27,13 @@ from storage.history import HistoryTable
 from storage.plans import PlanTable
 from storage.rate_counts import RateCountTable
 
-Scenario = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="A scenario: properties of servers, and failures."),
+Scenarios = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--scenario",
+        metavar="FILE",
+        help="A scenario: properties of servers, and failures. Repeat for more.",
+    ),
 ]
 Speed = Annotated[
     float, typer.Option(min=1, max=10_000, help="How many times faster than real AWS.")
@@ -62,14 +66,12 @@ def _account_of(wave: Wave) -> str:
     return wave.account_id or DEFAULT_ACCOUNT_ID
 
 
-def check_scenario(path: Path | None) -> None:
+def check_scenario(path: Path) -> None:
     """Check a scenario before anything is started.
 
     Raises:
         CliError: with all problems of the scenario.
     """
-    if path is None:
-        return
     try:
         load_scenario(path)
     except ScenarioError as error:
@@ -108,7 +110,7 @@ def exclusive_start() -> Iterator[None]:
 def start_stack(
     stack: Stack,
     plans: Sequence[RecoveryPlan],
-    scenario: Path | None,
+    scenarios: Sequence[Path],
     *,
     worker: bool,
     pages: bool = False,
@@ -128,7 +130,7 @@ def start_stack(
         with step("Starting Temporal"):
             stack.start_temporal()
         with step("Starting AWS"):
-            stack.start_aws(seed, *([scenario.absolute()] if scenario else []))
+            stack.start_aws(seed, *(each.absolute() for each in scenarios))
             add_channels(stack)
         use_stack(stack)
         with step("Creating the tables"):

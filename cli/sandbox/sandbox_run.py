@@ -27,7 +27,7 @@ from cli.render.output import (
 )
 from cli.render.tables import wave_table
 from cli.sandbox.local_stack import (
-    Scenario,
+    Scenarios,
     Speed,
     check_scenario,
     new_stack,
@@ -51,7 +51,7 @@ _END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def sandbox_run(
     plans: PlanFiles,
     *,
-    scenario: Scenario = None,
+    scenarios: Scenarios = None,
     speed: Speed = 60.0,
     recovery: Annotated[
         bool, typer.Option("--recovery", help="A real recovery instead of a drill, in the sandbox.")
@@ -75,7 +75,8 @@ def sandbox_run(
     """
     read = [each.plan for each in read_all(plans)]
     _refuse_duplicates(read)
-    check_scenario(scenario)
+    for scenario in scenarios or ():
+        check_scenario(scenario)
     starts = [_new_start(plan, confirm_ids or [], is_recovery=recovery) for plan in read]
     stack = new_stack(
         Path(tempfile.mkdtemp(prefix="drs-waves-")), speed=speed, end_with_parent=True
@@ -85,7 +86,7 @@ def sandbox_run(
     stack.aws_port, stack.smtp_port, stack.dns_port = free_port(), free_port(), free_port()
     try:
         with _stopped_at_end(stack):
-            start_stack(stack, read, scenario, worker=True)
+            start_stack(stack, read, scenarios or (), worker=True)
             asyncio.run(_await_worker())
             for start in starts:
                 start.confirm()

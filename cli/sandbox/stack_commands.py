@@ -10,7 +10,7 @@ from cli.commands.validate import Json, read_all
 from cli.render.output import notice, show, step, write_json
 from cli.render.tables import aligned
 from cli.sandbox.local_stack import (
-    Scenario,
+    Scenarios,
     Speed,
     check_scenario,
     exclusive_start,
@@ -50,7 +50,7 @@ def up(
             metavar="FILE", help="Create the source servers of this plan. Repeat for more."
         ),
     ] = None,
-    scenario: Scenario = None,
+    scenarios: Scenarios = None,
     speed: Speed = 1.0,
     no_worker: Annotated[
         bool, typer.Option("--no-worker", help="Start no worker; start your own.")
@@ -71,12 +71,13 @@ def up(
     does not start.
     """
     plans = [read.plan for read in read_all(plan or [])]
-    check_scenario(scenario)
+    for scenario in scenarios or ():
+        check_scenario(scenario)
     with exclusive_start():
         _discard_stopped_sandbox()
         stack = new_stack(FOLDER, speed=speed)
         try:
-            start_stack(stack, plans, scenario, worker=not no_worker, pages=pages)
+            start_stack(stack, plans, scenarios or (), worker=not no_worker, pages=pages)
         except BaseException:
             stop_stack(stack)
             raise

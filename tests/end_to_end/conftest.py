@@ -111,6 +111,11 @@ class LocalAws:
         answer: dict[str, Any] = self._ask("GET", f"calls?account={self.account_id}")
         return answer
 
+    def effects(self) -> list[dict[str, Any]]:
+        """The acts that services other than DRS accepted, without idempotent repeats."""
+        answer = self._ask("GET", f"effects?account={self.account_id}")
+        return [each for each in answer["Effects"] if not each["IsRepeat"]]
+
     def messages(self, receiver: str) -> list[dict[str, Any]]:
         """The notifications that a receiver of this account got."""
         found: list[dict[str, Any]] = self._ask(

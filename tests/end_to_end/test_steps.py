@@ -1,0 +1,282 @@
+"""Steps of the real kinds around launches in the local AWS, with faults and killed workers."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from client.start import start_execution
+from client.takeover import previous_execution
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import OnFailure, RecoveryPlan
+from recovery.steps.model import Step
+from recovery.steps.state import StepState, StepStatus
+from tests.end_to_end.conftest import SPEED, E2eEnvironment, RunningWorkers, wave_of
+from tests.end_to_end.customer_worker import TASK_QUEUE
+from tests.end_to_end.test_operators import update
+from tests.end_to_end.worker_processes import start_worker
+
+# Steps end by themselves long before; a worker's death takes wall-clock seconds.
+_TIMEOUT = 160 * SPEED
+_UNKNOWN = StepStatus.OUTCOME_UNKNOWN
+_SUCCEEDED = StepStatus.SUCCEEDED
+
+
+def step(step_id: str, **fields: Any) -> Step:
+    return Step.model_validate(
+        {"StepId": step_id, "When": "BOTH", "TimeoutSeconds": _TIMEOUT} | fields
+    )
+
+
+def step_of(state: ExecutionState, wave: str, step_id: str) -> StepState:
+    return next(s for s in wave_of(state, wave).steps if s.step_id == step_id)
+
+
+def statuses(state: ExecutionState) -> dict[str, StepStatus]:
+    return {f"{w.wave_id}.{s.step_id}": s.status for w in state.waves for s in w.steps}
+
+
+def reasons(state: ExecutionState) -> str:
+    """Why waves and steps are as they are."""
+    shown = [f"{w.wave_name} {w.status}: {w.status_reason}" for w in state.waves]
+    return "\n".join(
+        shown + [f"{s.step_id} {s.status}: {s.reason}" for w in state.waves for s in w.steps]
+    )
+
+
+def effects(env: E2eEnvironment) -> Counter[str]:
+    """How often each document or function had its effect."""
+    details = [each["Details"] for each in env.aws.effects()]
+    return Counter(each.get("DocumentName") or each["FunctionName"] for each in details)
+
+
+async def test_a_drill_runs_its_steps_once_and_in_order_and_each_uses_what_earlier_ones_return(
+    env: E2eEnvironment,
+) -> None:
+    (database,) = servers = env.aws.servers(1)
+    account = {"AccountId": env.aws.account_id}
+    env.aws.apply(
+        Documents=[
+            {"Name": "Freeze"} | account,
+            {"Name": "Configure", "Type": "Command", "Output": "listens"} | account,
+            {"Name": "Promote", "Outputs": {"Endpoint": "db.shop.example"}} | account,
+        ],
+        Functions=[
+            {"FunctionName": "move-traffic", "Answers": [{"Payload": {"Moved": 3}}]} | account
+        ],
+    )
+    promote = {
+        "Document": "Promote",
+        "Parameters": {"InstanceId": [f"${{Servers.{database}.InstanceId}}"]},
+    }
+    move = {
+        "FunctionName": "move-traffic",
+        "Payload": {
+            "To": "${Steps.database.promote.Endpoint}",
+            "Said": "${Steps.database.set-up.Said}",
+        },
+    }
+    said = {"Said": {"Path": "Output"}}
+    plan = env.plan(
+        env.wave(
+            "Database",
+            servers=servers,
+            pre_launch_steps=[step("freeze", SsmAutomation={"Document": "Freeze"})],
+            post_launch_steps=[
+                step("set-up", SsmCommand={"Document": "Configure"}, Outputs=said),
+                step(
+                    "promote",
+                    SsmAutomation=promote,
+                    Outputs={"Endpoint": {"Path": "Outputs.Endpoint"}},
+                ),
+            ],
+        ),
+        env.wave("Cutover", "Database", servers=0, steps=[
+            step("move", Lambda=move, Outputs={"Moved": {"Path": "Moved"}}),
+            step("only-real", When="RECOVERY", Lambda=move),
+        ]),
+    )  # fmt: skip
+    state = await env.run(plan)
+    assert state.status is PlanStatus.COMPLETED, reasons(state)
+    assert statuses(state) == {
+        "database.freeze": StepStatus.SUCCEEDED,
+        "database.set-up": StepStatus.SUCCEEDED,
+        "database.promote": StepStatus.SUCCEEDED,
+        "cutover.move": StepStatus.SUCCEEDED,
+        "cutover.only-real": StepStatus.NOT_TESTED,
+    }
+    done = env.aws.effects()
+    names = [d["Details"].get("DocumentName") or d["Details"]["FunctionName"] for d in done]
+    assert names == ["Freeze", "Configure", "Promote", "move-traffic"]
+    (instance,) = env.aws.instances_up(database)
+    assert done[2]["Details"]["Parameters"] == {"InstanceId": [instance]}
+    assert done[3]["Details"]["Payload"]["To"] == "db.shop.example"
+    assert done[3]["Details"]["Payload"]["Said"] == "listens"
+    (launch,) = env.aws.accepted_launches(database)
+    assert done[0]["Time"] <= launch["Time"] <= done[1]["Time"]
+    assert step_of(state, "Cutover", "move").outputs == {"Moved": 3}
+    assert wave_of(state, "Cutover").status is WaveStatus.COMPLETED
+
+
+def of_each_kind(env: E2eEnvironment) -> RecoveryPlan:
+    """A wave for each kind that AWS runs, all at once; their effects are named after them."""
+    account = {"AccountId": env.aws.account_id}
+    functions = [
+        {"FunctionName": "lambda"},
+        {"FunctionName": "again", "IdempotentBy": "StepAttemptId"},
+    ]
+    env.aws.apply(
+        Documents=[
+            {"Name": "Automation"} | account,
+            {"Name": "Command", "Type": "Command"} | account,
+        ],
+        Functions=[each | account for each in functions],
+    )
+    again = step("again", Lambda={"FunctionName": "again"}, Idempotent=True)
+    command = step("command", SsmCommand={"Document": "Command"})
+    return env.plan(
+        env.wave(
+            "A", servers=0, steps=[step("automation", SsmAutomation={"Document": "Automation"})]
+        ),
+        env.wave("B", post_launch_steps=[command]),
+        env.wave("C", servers=0, steps=[step("lambda", Lambda={"FunctionName": "lambda"})]),
+        env.wave("D", servers=0, steps=[again]),
+    )
+
+
+_EACH_KIND = ("StartAutomationExecution", "SendCommand", "Invoke")
+_ONCE = {"Automation": 1, "Command": 1, "lambda": 1, "again": 1}
+
+
+def fault_each_kind(env: E2eEnvironment, effect: str, **more: Any) -> None:
+    """Have a fault at the start of each step, once."""
+    services = {"Invoke": "lambda"}
+    fault = {"Effect": effect} | more
+    here = [{"Service": services.get(o, "ssm"), "Operation": o} | fault for o in _EACH_KIND]
+    env.aws.apply(Faults=[*here, {"Service": "lambda", "Operation": "Invoke"} | fault])
+
+
+async def decide_on_the_unknown(env: E2eEnvironment, plan: RecoveryPlan) -> ExecutionState:
+    """Await that only the outcome of what cannot be looked up is unknown; say that it is done."""
+    expected = {
+        "a.automation": _SUCCEEDED, "b.command": _SUCCEEDED, "c.lambda": _UNKNOWN,
+        "d.again": _SUCCEEDED,
+    }  # fmt: skip
+    state = await env.until(plan, lambda s: statuses(s) == expected, within=120)
+    assert effects(env) == _ONCE
+    unknown = step_of(state, "C", "lambda")
+    assert unknown.awaits_operator, unknown.reason
+    await update(env, plan, "complete_step", {"wave": "c", "step": "lambda", "actor": "ann"})
+    state = await env.end(plan, state.execution_id)
+    assert state.status is PlanStatus.PARTIAL, reasons(state)
+    assert effects(env) == _ONCE
+    assert step_of(state, "C", "lambda").actor == "ann"
+    return state
+
+
+async def test_after_a_lost_answer_each_step_has_had_its_effect_once_or_an_operator_is_asked(
+    env: E2eEnvironment,
+) -> None:
+    plan = of_each_kind(env)
+    fault_each_kind(env, "answer-lost", Times=1)
+    await start_execution(env.client, plan)
+    await decide_on_the_unknown(env, plan)
+
+
+@pytest.mark.slow
+async def test_after_the_death_of_a_worker_that_had_begun_each_step_none_has_its_effect_twice(
+    env_without_worker: E2eEnvironment,
+) -> None:
+    env = env_without_worker
+    plan = of_each_kind(env)
+    fault_each_kind(env, "hold")
+    await start_worker(env, "doomed")
+    await start_execution(env.client, plan)
+
+    async def all_accepted() -> bool:
+        return effects(env) == _ONCE
+
+    await env.eventually(all_accepted)
+    env.stack.stop_part("doomed", kill=True)
+    env.aws.clear_faults()
+    async with RunningWorkers(env):
+        await decide_on_the_unknown(env, plan)
+
+
+async def test_a_cancelled_wave_stops_a_step_only_if_its_plan_says_so(env: E2eEnvironment) -> None:
+    account = {"AccountId": env.aws.account_id}
+    env.aws.apply(
+        Documents=[{"Name": n, "Seconds": 30 * SPEED} | account for n in ("Goes-On", "Ends")]
+    )
+    plan = env.plan(
+        env.wave("A", servers=0, steps=[step("goes-on", SsmAutomation={"Document": "Goes-On"})]),
+        env.wave("B", servers=0, steps=[
+            step("ends", SsmAutomation={"Document": "Ends"}, OnCancel="STOP"),
+        ]),
+    )  # fmt: skip
+    execution_id = await start_execution(env.client, plan)
+    await env.until(plan, lambda s: all(step.link for w in s.waves for step in w.steps))
+    for wave_id in ("a", "b"):
+        await update(env, plan, "cancel_wave", {"wave": wave_id, "actor": "ann"})
+    state = await env.end(plan, execution_id)
+    goes_on, ends = step_of(state, "A", "goes-on"), step_of(state, "B", "ends")
+    assert (goes_on.status, goes_on.reason) == (StepStatus.CANCELLED, "left running")
+    assert ends.status is StepStatus.CANCELLED
+    assert "is being cancelled" in ends.reason
+    kinds = [each["Kind"] for each in env.aws.effects()]
+    assert kinds.count("ssm.StopAutomationExecution") == 1
+
+
+async def test_a_customers_own_worker_runs_a_workflow_step_and_its_absence_is_shown(
+    env: E2eEnvironment,
+) -> None:
+    rebuild = {"Type": "Rebuild", "TaskQueue": TASK_QUEUE, "Input": {"Index": "orders"}}
+    plan = env.plan(env.wave("Search", servers=0, steps=[
+        step("rebuild", Workflow=rebuild, Outputs={"Rebuilt": {"Path": "Rebuilt"}}),
+    ]))  # fmt: skip
+    execution_id = await start_execution(env.client, plan)
+    missing = f"no worker polls task queue {TASK_QUEUE}"
+    await env.until(plan, lambda s: missing in step_of(s, "Search", "rebuild").reason)
+    await start_worker(env, "customer", module="customer_worker")
+    state = await env.end(plan, execution_id)
+    assert state.status is PlanStatus.COMPLETED, reasons(state)
+    assert step_of(state, "Search", "rebuild").outputs == {"Rebuilt": "orders"}
+
+
+async def test_a_later_execution_runs_the_step_that_failed_and_none_that_succeeded(
+    env: E2eEnvironment,
+) -> None:
+    account = {"AccountId": env.aws.account_id}
+    env.aws.apply(
+        Documents=[
+            {"Name": "Freeze"} | account,
+            {"Name": "Promote", "Outputs": {"Endpoint": "db.shop.example"}} | account,
+            {"Name": "Configure", "Outcome": ["failed", "success"]} | account,
+        ]
+    )
+    endpoint = {"Endpoint": {"Path": "Outputs.Endpoint"}}
+    configure = {
+        "Document": "Configure",
+        "Parameters": {"To": ["${Steps.database.promote.Endpoint}"]},
+    }
+    plan = env.plan(
+        env.wave(
+            "Database",
+            pre_launch_steps=[step("freeze", SsmAutomation={"Document": "Freeze"})],
+            post_launch_steps=[
+                step("promote", SsmAutomation={"Document": "Promote"}, Outputs=endpoint),
+                step("configure", SsmAutomation=configure),
+            ],
+        ),
+        on_failure=OnFailure.STOP,
+    )
+    first = await env.run(plan)
+    assert first.status is PlanStatus.FAILED, reasons(first)
+    previous = await previous_execution(first.execution_id, None, ExecutionType.DRILL)
+    second = await env.run(plan, takeover=previous.takeover)
+    assert second.status is PlanStatus.COMPLETED, reasons(second)
+    assert effects(env) == {"Freeze": 1, "Promote": 1, "Configure": 2}
+    told = [e["Details"]["Parameters"] for e in env.aws.effects()][-1]
+    assert told == {"To": ["db.shop.example"]}
+    assert len(env.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1
