@@ -430,6 +430,8 @@ async function send(form, submitter) {
     outcome.append(" ", open);
     open.focus();
   }
+  // A long form scrolls.
+  outcome.scrollIntoView({ block: "nearest" });
   for (const each of buttons) each.disabled = false;
   typed();
 }
